@@ -1,0 +1,1 @@
+"""tracestore: LLM traces in one DynamoDB table. What all functions share."""

@@ -1,0 +1,93 @@
+"""What is known of a span: the facts that one write reported, and the record that carries them.
+
+A fact is stored as it was reported; whatever can be derived (status, duration, totals) is derived after the merge, so
+that the same writes give the same trace in any order.
+Times are integers of nanoseconds since 1970 in UTC, money is integers of nano-dollars.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Final, Required, TypeAlias, TypedDict
+from uuid import UUID, uuid5
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+
+
+class Facts(TypedDict, total=False):
+    """What one write reported about one span. An absent key was not reported; no value is ever null."""
+
+    span_id: Required[str]
+    parent_span_id: str
+    span_name: str
+    operation_type: str
+    start_ns: int
+    end_ns: int
+    model_name: str
+    model_provider: str
+    model_version: str
+    conversation_id: str
+    message_id: str
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    cached_input_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+    cost_nano_usd: int
+    tool_name: str
+    end_user_id: str
+    service_name: str
+    lesson_id: str
+    status: str
+    error_message: str
+    error_type: str
+    input_data: Json
+    output_data: Json
+    metadata: Json
+
+
+PAYLOAD_FIELDS: Final = ("input_data", "output_data", "metadata")
+"""What is large and seldom needed: kept apart, so that writing and drawing a tree never read it."""
+
+INFERENCE_OPERATIONS: Final = frozenset({"completion", "embedding", "rerank"})
+"""The operations that call a model: the only ones that tokens and cost are charged for by themselves."""
+
+_ID_NAMESPACE: Final = UUID("a5d0c35e-2a5a-5f0c-9f6e-6d3f5b0c7e11")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One write's word about one span.
+
+    `rank` is 0 for what was captured, and grows with every PATCH. `digest` names the facts, payload included, so that
+    two records with one digest say the same. `received_ms` is when it first arrived: shown, never merged by.
+    `payload_fields` names the payload facts there are, also where `facts` came without them.
+    """
+
+    facts: Facts
+    digest: str
+    payload_fields: tuple[str, ...]
+    received_ms: int = 0
+    rank: int = 0
+
+
+def record_of(facts: Facts, *, received_ms: int, rank: int = 0) -> Record:
+    """The record of `facts`, which hold the payload."""
+    payload_fields = tuple(name for name in PAYLOAD_FIELDS if name in facts)
+    return Record(facts, digest_of(canonical_json(facts)), payload_fields, received_ms, rank)
+
+
+def canonical_json(value: object) -> bytes:
+    """The one JSON text of a value: equal values give equal bytes. UTF-8, keys sorted."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+
+
+def digest_of(content: bytes) -> str:
+    """A name for content: 12 hex digits. Two contents of one trace share it about once in 10^8 traces of 1,000 spans."""
+    return hashlib.blake2b(content, digest_size=6).hexdigest()
+
+
+def span_uuid(user_id: str, trace_id: str, span_id: str) -> str:
+    """The span's `id`: the same for the same user, trace and span."""
+    return str(uuid5(_ID_NAMESPACE, f"{user_id}\n{trace_id}\n{span_id}"))
