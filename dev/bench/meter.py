@@ -1,0 +1,78 @@
+"""Counts what a DynamoDB client consumes, from the engine's own figures and without the client's owner knowing.
+
+Two hooks on botocore's events: one asks for the consumed capacity on every call, the other adds up the answers.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+_WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"})
+_ASK = "provide-client-params.dynamodb.*"
+_ANSWER = "after-call.dynamodb.*"
+
+
+@dataclass(slots=True)
+class Consumed:
+    """Units and calls of a stretch of work. `refused` are writes whose condition failed.
+
+    DynamoDB charges a refused write as well, yet names no figure for it, so it is not in `write_units`.
+    """
+
+    read_units: float = 0.0
+    write_units: float = 0.0
+    calls: Counter[str] = field(default_factory=Counter)
+    refused: int = 0
+
+    @property
+    def call_count(self) -> int:
+        return self.calls.total()
+
+
+class Meter:
+    """Adds up over any number of clients and threads, until read with `take`."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._consumed = Consumed()
+
+    def take(self) -> Consumed:
+        """What was consumed since the last `take`, which starts anew."""
+        with self._lock:
+            taken, self._consumed = self._consumed, Consumed()
+        return taken
+
+    def ask(self, params: dict[str, Any], model: Any, **_: Any) -> dict[str, Any]:
+        if "ReturnConsumedCapacity" in model.input_shape.members:
+            return {**params, "ReturnConsumedCapacity": "TOTAL"}
+        return params
+
+    def answer(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
+        told = parsed.get("ConsumedCapacity", [])
+        units = sum(each["CapacityUnits"] for each in (told if isinstance(told, list) else [told]))
+        error = parsed.get("Error", {}).get("Code", "")
+        with self._lock:
+            self._consumed.calls[model.name] += 1
+            self._consumed.refused += error in ("ConditionalCheckFailedException", "TransactionCanceledException")
+            if model.name in _WRITES:
+                self._consumed.write_units += units
+            else:
+                self._consumed.read_units += units
+
+
+@contextmanager
+def metered(*clients: Any) -> Iterator[Meter]:
+    """A meter on `clients` (boto3 or botocore, of DynamoDB) for as long as the block runs."""
+    meter = Meter()
+    for client in clients:
+        client.meta.events.register(_ASK, meter.ask, unique_id=f"ask {id(meter)}")
+        client.meta.events.register(_ANSWER, meter.answer, unique_id=f"answer {id(meter)}")
+    try:
+        yield meter
+    finally:
+        for client in clients:
+            client.meta.events.unregister(_ASK, unique_id=f"ask {id(meter)}")
+            client.meta.events.unregister(_ANSWER, unique_id=f"answer {id(meter)}")

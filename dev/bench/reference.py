@@ -1,0 +1,72 @@
+"""The naive trace store that the measurements stand beside: one item a span, and every index holds the whole item.
+
+It is what one writes first, and what the capacity figures of the store are compared with in the same run.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from dev.bench.meter import Consumed, metered
+from dev.workloads import Request, Span
+
+_TABLE: Final = "bench_reference"
+_KEYS: Final = {"pk": "sk", "by_time": "at", "by_conversation": "at", "by_status": "at"}
+"""Partition and sort key of the table and of each index; an index is named like its partition key."""
+
+
+def measure(client: Any, requests: Iterable[Request], user_id: str = "reference") -> Consumed:
+    """What writing the spans of `requests` consumes, one PutItem a span, in a table made for it and dropped after."""
+    with _table(client), metered(client) as meter:
+        for request in requests:
+            for span in request:
+                client.put_item(TableName=_TABLE, Item=_item(user_id, span))
+        return meter.take()
+
+
+def _item(user_id: str, span: Span) -> dict[str, Any]:
+    """A span as one item: a field is an attribute, and JSON is text."""
+    status = "error" if span.get("error_message") else "success" if span.get("end_time") else "pending"
+    attributes = {
+        "pk": f"USER#{user_id}",
+        "sk": f"TRACE#{span['trace_id']}#SPAN#{span['span_id']}",
+        "by_time": f"USER#{user_id}",
+        "by_conversation": f"USER#{user_id}#CONVERSATION#{span['conversation_id']}",
+        "by_status": f"USER#{user_id}#STATUS#{status}",
+        "at": f"{span['start_time']}#{span['span_id']}",
+        "status": status,
+        "user_id": user_id,
+        **span,
+    }
+    return {name: _attribute(value) for name, value in attributes.items()}
+
+
+def _attribute(value: Any) -> dict[str, str]:
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, int | float):
+        return {"N": str(value)}
+    return {"S": json.dumps(value, ensure_ascii=False)}
+
+
+@contextmanager
+def _table(client: Any) -> Iterator[None]:
+    def schema(name: str) -> list[dict[str, str]]:
+        return [{"AttributeName": name, "KeyType": "HASH"}, {"AttributeName": _KEYS[name], "KeyType": "RANGE"}]
+
+    client.create_table(
+        TableName=_TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in {*_KEYS, *_KEYS.values()}],
+        KeySchema=schema("pk"),
+        GlobalSecondaryIndexes=[
+            {"IndexName": name, "KeySchema": schema(name), "Projection": {"ProjectionType": "ALL"}}
+            for name in _KEYS
+            if name != "pk"
+        ],
+    )
+    try:
+        yield
+    finally:
+        client.delete_table(TableName=_TABLE)
