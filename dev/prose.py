@@ -3,12 +3,15 @@
 Words come by Zipf's law with a topic's words in front; repeated filler would flatter a store that compresses.
 """
 
+import re
 from bisect import bisect
 from itertools import accumulate
 from random import Random
 from typing import Any, Final
 
-_WORDS: Final = """
+_WORDS: Final[list[str]] = re.findall(
+    r"\w+",
+    """
 the to and of a in is for that it on you with this be as are we not or your from can by have will if an at was which one
 has all when they our but there their so more then should about would do any only into use also what each customer order
 please than data been new same first could after time value no because how were need request some its report user field
@@ -44,22 +47,80 @@ exact external final full global high internal large late local long low maximum
 positive primary public recent regular remote secure separate similar simple small stable strict strong temporary
 typical unique unknown urgent useful valid weak wrong yesterday tomorrow morning afternoon evening Monday Thursday
 although unless whenever therefore instead meanwhile otherwise somewhere everything nothing someone anybody themselves
-""".split()
+""",
+)
 """In falling order of use: function words, then the words of the trades that these applications serve."""
 
 _PHRASES: Final = (
-    "in order to|for example,|based on the information|let me know if|according to our records,|you can find|"
-    "as soon as possible|it looks like|please make sure that|the following steps|on the other hand,|at the moment|"
-    "in addition,|if you have any questions|the status of your|we recommend|take a look at|as a result,|does not match|"
-    "in this case,|a few minutes|the most recent|should be able to|I would like to|Thank you for|at least one of|as shown above"
-).split("|")
+    "in order to",
+    "for example,",
+    "based on the information",
+    "let me know if",
+    "according to our records,",
+    "you can find",
+    "as soon as possible",
+    "it looks like",
+    "please make sure that",
+    "the following steps",
+    "on the other hand,",
+    "at the moment",
+    "in addition,",
+    "if you have any questions",
+    "the status of your",
+    "we recommend",
+    "take a look at",
+    "as a result,",
+    "does not match",
+    "in this case,",
+    "a few minutes",
+    "the most recent",
+    "should be able to",
+    "I would like to",
+    "Thank you for",
+    "at least one of",
+    "as shown above",
+)
 _NAMES: Final = (
-    "Amara Okafor|Jonas Weber|Priya Raman|Lucía Fernández|Tom Ashworth|Mei Tanaka|Oleksandr Bondar|Sofie Lindqvist|"
-    "Karim Haddad|Nia Roberts|Mateus Silva|Hannah Goldberg|Piotr Zieliński|Chloé Laurent|David Kim|Fatima Noor"
-).split("|")
-_PLACES: Final = "Lisbon Hamburg Leeds Osaka Toronto Nairobi Gdańsk Valencia Denver Bergen Lyon Pune".split()
-_GOODS: Final = "kettle|desk lamp|rain jacket|trail shoes|noise-cancelling headset|USB-C dock|oat milk|yoga mat".split(
-    "|"
+    "Amara Okafor",
+    "Jonas Weber",
+    "Priya Raman",
+    "Lucía Fernández",
+    "Tom Ashworth",
+    "Mei Tanaka",
+    "Oleksandr Bondar",
+    "Sofie Lindqvist",
+    "Karim Haddad",
+    "Nia Roberts",
+    "Mateus Silva",
+    "Hannah Goldberg",
+    "Piotr Zieliński",
+    "Chloé Laurent",
+    "David Kim",
+    "Fatima Noor",
+)
+_PLACES: Final = (
+    "Lisbon",
+    "Hamburg",
+    "Leeds",
+    "Osaka",
+    "Toronto",
+    "Nairobi",
+    "Gdańsk",
+    "Valencia",
+    "Denver",
+    "Bergen",
+    "Lyon",
+    "Pune",
+)
+_GOODS: Final = (
+    "kettle",
+    "desk lamp",
+    "rain jacket",
+    "trail shoes",
+    "noise-cancelling headset",
+    "USB-C dock",
+    "oat milk",
+    "yoga mat",
 )
 _CUMULATIVE: Final = list(accumulate(1 / (rank + 4) for rank in range(len(_WORDS))))
 """Zipf's law, flattened at the head as it is in real text."""

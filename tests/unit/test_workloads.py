@@ -1,7 +1,7 @@
 """The workloads are what the measurements stand on: repeatable, of the stated sizes, and no kinder than real text."""
 
 import json
-from itertools import chain
+from itertools import chain, pairwise
 from random import Random
 
 import pytest
@@ -37,7 +37,7 @@ def test_an_agent_is_a_root_with_two_spans_a_turn(turns: int, spans: int) -> Non
 def test_every_completion_repeats_the_conversation_so_far() -> None:
     [request] = workloads.agents(1, turns=6)
     told = [span["input_data"]["messages"] for span in request if span["operation_type"] == "completion"]
-    assert all(later[: len(earlier)] == earlier and len(later) > len(earlier) for earlier, later in zip(told, told[1:]))
+    assert all(later[: len(earlier)] == earlier and len(later) > len(earlier) for earlier, later in pairwise(told))
 
 
 def test_a_drip_is_the_same_agent_in_one_request_a_turn() -> None:

@@ -1,0 +1,145 @@
+"""Writes down one trace while its story goes on: a clock that steps forward, and spans that nest as the steps do."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, Final
+
+from dev.workloads import Span
+
+_PROVIDERS: Final = {
+    "gpt-4o": ("openai", 2.50, 10.00),
+    "gpt-4o-mini": ("openai", 0.15, 0.60),
+    "text-embedding-3-small": ("openai", 0.02, 0.0),
+    "claude-sonnet-4-5": ("anthropic", 3.00, 15.00),
+    "claude-haiku-4-5": ("anthropic", 1.00, 5.00),
+    "gemini-2.5-pro": ("google", 1.25, 10.00),
+    "gemini-2.5-flash": ("google", 0.30, 2.50),
+    "mistral-large-latest": ("mistral", 2.00, 6.00),
+    "rerank-v3.5": ("cohere", None, None),
+    "llama3.1:8b": ("ollama", None, None),
+}
+"""Provider of each model, and its dollars per million tokens in and out as far as the application knows them."""
+
+
+def said(role: str, text: str, *calls: Span) -> Span:
+    """A message in the contract's chat form, with the tool calls that it makes."""
+    parts: list[Span] = [{"type": "text", "text": text}] if text else []
+    return {"role": role, "parts": [*parts, *calls]}
+
+
+def call(call_id: str, name: str, arguments: Any) -> Span:
+    return {"type": "tool_call", "id": call_id, "name": name, "arguments": arguments}
+
+
+def result(call_id: str, name: str, value: Any) -> Span:
+    return {"role": "tool", "parts": [{"type": "tool_result", "id": call_id, "name": name, "result": value}]}
+
+
+class Scribe:
+    """One trace in the making. `spans` holds them in the order they began."""
+
+    def __init__(self, rng: Random, start: datetime, *, service: str, reports_cost: bool = True, **shared: Any) -> None:
+        self.rng = rng
+        self.now = start
+        self.spans: list[Span] = []
+        self.reports_cost = reports_cost
+        self._open: list[Span] = []
+        self._shared = {"trace_id": self.hex(32), "service_name": service, **shared}
+
+    def hex(self, digits: int) -> str:
+        return f"{self.rng.getrandbits(4 * digits):0{digits}x}"
+
+    def wait(self, from_ms: int, to_ms: int | None = None) -> None:
+        self.now += timedelta(milliseconds=self.rng.randint(from_ms, to_ms or from_ms))
+
+    @contextmanager
+    def step(self, name: str, operation: str, **fields: Any) -> Iterator[Span]:
+        """A span around everything in the block; it ends a moment after the last of it."""
+        span = self._begin(name, operation, fields)
+        self._open.append(span)
+        self.wait(2, 25)
+        yield span
+        self._open.pop()
+        self.wait(2, 25)
+        span["end_time"] = _time(self.now)
+
+    def leaf(self, name: str, operation: str, ms: int, *, meanwhile: bool = False, **fields: Any) -> Span:
+        """A span of about `ms`; with `meanwhile` the next one starts beside it, not after it."""
+        span = self._begin(name, operation, fields)
+        before = self.now
+        self.wait(int(ms * 0.75), int(ms * 1.4))
+        span["end_time"] = _time(self.now)
+        if meanwhile:
+            self.now = before
+            self.wait(1, 9)
+        return span
+
+    def completion(
+        self, model: str, messages: list[Span], reply: Span | None, *, ms: int | None = None, **fields: Any
+    ) -> Span:
+        """A model call. Without `reply` it failed, and `fields` say how; the time it takes grows with the reply."""
+        tokens_in, tokens_out = _tokens(messages), _tokens(reply) if reply else 0
+        answer = {**_usage(model, tokens_in, tokens_out, self.reports_cost), "output_data": {"messages": [reply]}}
+        return self.leaf(
+            "llm.completion",
+            "completion",
+            ms or 450 + 14 * tokens_out,
+            model_name=model,
+            model_provider=_PROVIDERS[model][0],
+            input_data={"messages": messages},
+            **(answer if reply else {}),
+            **{"metadata": {"temperature": self.rng.choice((0, 0.2, 0.7)), "max_tokens": 2048}, **fields},
+        )
+
+    def tool(self, name: str, arguments: Any, outcome: Any, ms: int = 180, **fields: Any) -> Span:
+        done = {} if outcome is None else {"output_data": outcome}
+        return self.leaf(f"tool.{name}", "tool_call", ms, tool_name=name, input_data=arguments, **done, **fields)
+
+    def embedding(self, text: str, ms: int = 90) -> Span:
+        model = "text-embedding-3-small"
+        return self.leaf(
+            "embeddings.create",
+            "embedding",
+            ms,
+            model_name=model,
+            model_provider=_PROVIDERS[model][0],
+            input_data={"input": text},
+            output_data={"dimensions": 1536, "vectors": 1},
+            **_usage(model, _tokens(text), 0, self.reports_cost),
+        )
+
+    def retrieval(self, query: str, documents: list[Span], index: str, ms: int = 70) -> Span:
+        return self.leaf(
+            "vector_store.search",
+            "retrieval",
+            ms,
+            input_data={"query": query, "index": index, "top_k": len(documents)},
+            output_data={"documents": documents},
+        )
+
+    def _begin(self, name: str, operation: str, fields: dict[str, Any]) -> Span:
+        parent = {"parent_span_id": self._open[-1]["span_id"]} if self._open else {}
+        times = {"start_time": _time(self.now)}
+        span = {**self._shared, "span_id": self.hex(16), **parent, "span_name": name, "operation_type": operation}
+        self.spans.append({**span, **times, **fields})
+        return self.spans[-1]
+
+
+def _time(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _tokens(content: Any) -> int:
+    """About what a tokenizer would count: four bytes of text a token."""
+    return max(1, len(json.dumps(content, ensure_ascii=False).encode()) // 4)
+
+
+def _usage(model: str, tokens_in: int, tokens_out: int, reports_cost: bool) -> dict[str, Any]:
+    _, price_in, price_out = _PROVIDERS[model]
+    usage: dict[str, Any] = {"input_tokens": tokens_in, "output_tokens": tokens_out}
+    if reports_cost and price_in is not None and price_out is not None:
+        usage["cost_usd"] = round((tokens_in * price_in + tokens_out * price_out) / 1e6, 9)
+    return usage
