@@ -1,0 +1,58 @@
+"""Which traces a list shows: the parts of a query that are decided by a trace's summary."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from .heads import Summary
+from .merge import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a trace must be like to be listed; an absent part asks nothing.
+
+    `values` asks for spans: any span of the trace may have the value. All else is about the trace.
+    """
+
+    conversation_id: str | None = None
+    status: str | None = None
+    has_errors: bool | None = None
+    min_duration_ns: int | None = None
+    min_cost_nano_usd: int | None = None
+    search: str | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def match(self, summary: Summary, spans: Callable[[], Iterable[Span]]) -> bool:
+        """Whether a trace is listed. `spans` is asked only where the summary could not keep all values."""
+        return self._match_trace(summary) and self._match_values(summary, spans) and self._match_search(summary)
+
+    def _match_trace(self, summary: Summary) -> bool:
+        duration_ns = None if summary.end_ns is None else summary.end_ns - summary.start_ns
+        cost = summary.usage.cost_nano_usd
+        return (
+            (self.conversation_id is None or summary.conversation_id == self.conversation_id)
+            and (self.status is None or summary.status == self.status)
+            and (self.has_errors is None or (summary.error_count > 0) == self.has_errors)
+            and (self.min_duration_ns is None or (duration_ns is not None and duration_ns >= self.min_duration_ns))
+            and (self.min_cost_nano_usd is None or (cost is not None and cost >= self.min_cost_nano_usd))
+        )
+
+    def _match_values(self, summary: Summary, spans: Callable[[], Iterable[Span]]) -> bool:
+        unsure = {}
+        for name, value in self.values.items():
+            if value in summary.values.get(name, ()):
+                continue
+            if name not in summary.values_cut:
+                return False
+            unsure[name] = value
+        if not unsure:
+            return True
+        found = list(spans())
+        return all(any(span.facts.get(name) == value for span in found) for name, value in unsure.items())
+
+    def _match_search(self, summary: Summary) -> bool:
+        if not self.search:
+            return True
+        wanted = self.search.casefold()
+        texts = (summary.name, summary.previews.input, summary.previews.output, *summary.values.get("span_name", ()))
+        return any(wanted in text.casefold() for text in texts if text)

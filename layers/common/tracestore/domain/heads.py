@@ -1,0 +1,121 @@
+"""The head of a trace: what a list shows and filters by, derived from its spans and from nothing else."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from .merge import Span
+from .previews import input_preview, output_preview
+from .spans import Record
+from .tree import tree_order
+from .usage import Usage, usage_of
+
+VALUE_FIELDS: Final = (
+    "operation_type",
+    "model_name",
+    "model_provider",
+    "span_name",
+    "error_type",
+    "tool_name",
+    "end_user_id",
+    "service_name",
+    "message_id",
+)
+"""Fields of spans that lists filter by: a trace matches when any of its spans has the value."""
+
+VALUES_KEPT: Final = 100
+"""Distinct values of a field in a head. Beyond, the head says so and a filter looks at the spans themselves."""
+
+
+class Previews(NamedTuple):
+    """The first words of a root's input and output, and `source`: the digests of the records they were taken from."""
+
+    input: str | None = None
+    output: str | None = None
+    source: tuple[str | None, str | None] = (None, None)
+
+
+NO_PREVIEWS: Final = Previews()
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One trace in a line.
+
+    `start_ns` and `end_ns` span all of its spans; `end_ns` is None while the trace is pending or no span tells an end.
+    """
+
+    root_span_id: str
+    name: str
+    status: str
+    start_ns: int
+    end_ns: int | None
+    span_count: int
+    error_count: int
+    usage: Usage
+    conversation_id: str | None
+    end_user_id: str | None
+    lesson_id: str | None
+    values: dict[str, list[str]] = field(default_factory=dict)
+    values_cut: tuple[str, ...] = ()
+    previews: Previews = NO_PREVIEWS
+
+
+def root_of(spans: Sequence[Span]) -> Span:
+    """The span a trace is named after: the earliest without a parent, else the earliest of all. `spans` by start."""
+    return next((span for span in spans if span.parent_span_id is None), spans[0])
+
+
+def summarize(spans: Sequence[Span], previews: Previews) -> Summary:
+    """The summary of a trace with these spans, one at least, by start."""
+    root = root_of(spans)
+    values, values_cut = _values(spans)
+    ends = [span.facts["end_ns"] for span in spans if "end_ns" in span.facts]
+    return Summary(
+        root_span_id=root.span_id,
+        name=root.facts.get("span_name", ""),
+        status=root.status,
+        start_ns=spans[0].order[0],
+        end_ns=max(ends) if ends and root.status != "pending" else None,
+        span_count=len(spans),
+        error_count=sum(span.status == "error" for span in spans),
+        usage=usage_of(tree_order(spans)),
+        conversation_id=_first(root, spans, "conversation_id"),
+        end_user_id=_first(root, spans, "end_user_id"),
+        lesson_id=root.facts.get("lesson_id"),
+        values=values,
+        values_cut=values_cut,
+        previews=previews,
+    )
+
+
+def preview_source(root: Span) -> tuple[str | None, str | None]:
+    """Which records a trace's previews are taken from."""
+    return root.payload_from.get("input_data"), root.payload_from.get("output_data")
+
+
+def previews_of(root: Span, records: Iterable[Record]) -> Previews:
+    """The previews of a trace with this root. `records` hold at least those that its previews are taken from, whole."""
+    source = preview_source(root)
+    by_digest = {record.digest: record.facts for record in records if record.digest in source}
+    return Previews(
+        input_preview(by_digest[source[0]].get("input_data")) if source[0] in by_digest else None,
+        output_preview(by_digest[source[1]].get("output_data")) if source[1] in by_digest else None,
+        source,
+    )
+
+
+def _first(root: Span, spans: Sequence[Span], name: str) -> str | None:
+    """The root's value, else that of the earliest span that has one."""
+    found = (span.facts.get(name) for span in (root, *spans))
+    return next((str(value) for value in found if value), None)
+
+
+def _values(spans: Sequence[Span]) -> tuple[dict[str, list[str]], tuple[str, ...]]:
+    values = {}
+    for name in VALUE_FIELDS:
+        seen = sorted({str(span.facts[name]) for span in spans if name in span.facts})
+        if seen:
+            values[name] = seen
+    cut = tuple(name for name, seen in values.items() if len(seen) > VALUES_KEPT)
+    return {name: seen[:VALUES_KEPT] for name, seen in values.items()}, cut

@@ -1,0 +1,106 @@
+"""From the records of a trace to its spans: the same set of records gives the same spans, in any order, however often.
+
+Records of one span are laid over each other field by field, the weakest first, so that a field no stronger record
+reports keeps the weaker one's value. Which of two is stronger is a fixed rule that looks at no clock and at no arrival:
+a PATCH before a captured record and a later PATCH before an earlier one, then the ended before the pending, then the
+later end, then the larger digest.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import cast
+
+from .spans import PAYLOAD_FIELDS, Facts, Record
+
+FINAL_STATUSES = frozenset({"success", "error"})
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A span as all its records together tell it.
+
+    `facts` holds payload fields only where the records were read with them. `payload_from` names, for each payload
+    field there is, the digest of the record whose value counts.
+    """
+
+    facts: Facts
+    status: str
+    payload_from: dict[str, str]
+    created_ms: int
+    updated_ms: int
+
+    @property
+    def span_id(self) -> str:
+        return self.facts["span_id"]
+
+    @property
+    def parent_span_id(self) -> str | None:
+        """The parent's span id; none for a root, and for a span that names itself."""
+        parent = self.facts.get("parent_span_id")
+        return None if parent == self.facts["span_id"] else parent
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Spans sort by start, then by id."""
+        return (self.facts.get("start_ns", 0), self.facts["span_id"])
+
+
+def merge(records: Iterable[Record], deleted: Collection[str] = ()) -> list[Span]:
+    """The spans that `records` tell of, by start; none of those in `deleted`."""
+    by_span: dict[str, list[Record]] = {}
+    for record in records:
+        span_id = record.facts["span_id"]
+        if span_id not in deleted:
+            by_span.setdefault(span_id, []).append(record)
+    return sorted(map(merge_span, by_span.values()), key=lambda span: span.order)
+
+
+def merge_span(records: list[Record]) -> Span:
+    """The one span that `records` are about."""
+    weakest_first = sorted(records, key=_strength)
+    facts: dict[str, object] = {}
+    payload_from: dict[str, str] = {}
+    for record in weakest_first:
+        facts |= record.facts
+        for field in record.payload_fields:
+            payload_from[field] = record.digest
+    merged = cast(Facts, facts)
+    return Span(
+        facts=merged,
+        status=_status(weakest_first, merged),
+        payload_from=payload_from,
+        created_ms=min(record.received_ms for record in records),
+        updated_ms=max(record.received_ms for record in records),
+    )
+
+
+def is_ended(facts: Facts) -> bool:
+    """Whether a write says that its span is over."""
+    return (
+        "end_ns" in facts or facts.get("status") in FINAL_STATUSES or "error_type" in facts or "error_message" in facts
+    )
+
+
+def _strength(record: Record) -> tuple[int, bool, int, str]:
+    facts = record.facts
+    return (record.rank, is_ended(facts), facts.get("end_ns", -1), record.digest)
+
+
+def _status(weakest_first: list[Record], merged: Facts) -> str:
+    """What the strongest record that names an outcome says; else what error fields and the end tell."""
+    reported = merged.get("status")
+    if reported in FINAL_STATUSES:
+        return reported
+    if "error_type" in merged or "error_message" in merged:
+        return "error"
+    return "success" if any(is_ended(record.facts) for record in weakest_first) else "pending"
+
+
+def without_payload(facts: Facts) -> Facts:
+    """The light part of `facts`."""
+    return cast(Facts, {name: value for name, value in facts.items() if name not in PAYLOAD_FIELDS})
+
+
+def payload_of(facts: Facts) -> dict[str, object]:
+    """The payload part of `facts`."""
+    return {name: facts[name] for name in PAYLOAD_FIELDS if name in facts}

@@ -1,0 +1,51 @@
+"""Times: ISO 8601 with a zone outside, integers of nanoseconds since 1970 in UTC inside."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+NS_PER_SECOND: Final = 1_000_000_000
+NS_PER_MS: Final = 1_000_000
+NS_PER_DAY: Final = 86_400 * NS_PER_SECOND
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_YEAR_10000_NS: Final = 253_402_300_800 * NS_PER_SECOND
+"""Where `datetime` ends, and with it what `format_time` can show."""
+
+_TIME: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,6}(?P<nanoseconds>\d{0,3}))?)?(?P<zone>[Zz]|[+-]\d\d:?\d\d)?",
+    re.ASCII,
+)
+
+
+def parse_time(text: str) -> int:
+    """The nanoseconds since 1970 that `text` names, exact to the nanosecond.
+
+    Raises `ValueError` with a sentence for the caller, which does not repeat `text`.
+    """
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise ValueError("must be an ISO 8601 date and time such as 2026-11-22T10:00:00.123Z")
+    if match["zone"] is None:
+        raise ValueError("must name its zone: add Z for UTC, or an offset such as +01:00")
+    try:
+        # Reads the first six digits of the fraction and drops the rest; an hour of 25 ends here too.
+        since_1970 = datetime.fromisoformat(text.upper()) - _EPOCH
+    except ValueError:
+        raise ValueError("must be a date and time that exist") from None
+    seconds = since_1970.days * 86_400 + since_1970.seconds
+    digits = match["nanoseconds"] or ""
+    time_ns = seconds * NS_PER_SECOND + since_1970.microseconds * 1_000 + int(digits.ljust(3, "0"))
+    if not 0 <= time_ns < _YEAR_10000_NS:
+        raise ValueError("must lie between the years 1970 and 9999")
+    return time_ns
+
+
+def format_time(time_ns: int) -> str:
+    """ISO 8601 in UTC: milliseconds always, microseconds and nanoseconds when there are any."""
+    seconds, fraction_ns = divmod(time_ns, NS_PER_SECOND)
+    fraction = f"{fraction_ns:09}"
+    while len(fraction) > 3 and fraction.endswith("000"):
+        fraction = fraction[:-3]
+    whole = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None)
+    return f"{whole.isoformat()}.{fraction}Z"

@@ -1,0 +1,55 @@
+"""The shape of a trace: every span exactly once, under its parent where that is known."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .merge import Span
+
+
+class Node(NamedTuple):
+    """A span and how far below its root it stands."""
+
+    span: Span
+    depth: int
+
+
+def tree_order(spans: Sequence[Span]) -> list[Node]:
+    """The spans in the order a tree is read: each before its children, siblings by start.
+
+    *shape*: roots are the spans without a parent, those whose parent is not here (orphans), and the earliest span of
+    each circle of parents. Works without recursion, so depth has no limit.
+    """
+    by_id = {span.span_id: span for span in spans}
+    children: dict[str, list[Span]] = {}
+    roots = []
+    circle_starts = _circle_starts(by_id)
+    for span in sorted(spans, key=lambda span: span.order):
+        parent = span.parent_span_id
+        if parent is None or parent not in by_id or span.span_id in circle_starts:
+            roots.append(span)
+        else:
+            children.setdefault(parent, []).append(span)
+    ordered: list[Node] = []
+    waiting = [Node(root, 0) for root in reversed(roots)]
+    while waiting:
+        node = waiting.pop()
+        ordered.append(node)
+        waiting += [Node(child, node.depth + 1) for child in reversed(children.get(node.span.span_id, ()))]
+    return ordered
+
+
+def _circle_starts(by_id: dict[str, Span]) -> set[str]:
+    """The earliest span of each circle in which spans name each other as parents."""
+    starts = set()
+    walk_of: dict[str, str] = {}
+    for first in by_id:
+        path = []
+        current: str | None = first
+        while current in by_id and current not in walk_of:
+            walk_of[current] = first
+            path.append(current)
+            current = by_id[current].parent_span_id
+        if current is not None and walk_of.get(current) == first:
+            circle = path[path.index(current) :]
+            starts.add(min(circle, key=lambda span_id: by_id[span_id].order))
+    return starts

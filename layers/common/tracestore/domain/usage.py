@@ -1,0 +1,105 @@
+"""Whose tokens and cost count: each model call once, however many spans repeat what it used.
+
+A wrapper (agent, chain, workflow) often carries the sum of the calls below it, and a framework's span the same figures
+as the client library's span inside it. So a span that carries usage counts only where nothing below it does, or where
+it is a model call itself that used something else than what is below.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from .merge import Span
+from .spans import INFERENCE_OPERATIONS, Facts
+from .tree import Node
+
+TOKEN_KINDS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
+
+Amounts = TypeVar("Amounts", bound=tuple[int, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a trace used. `cost_nano_usd` is None while no span tells of a cost: unknown is not zero."""
+
+    llm_call_count: int
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    cached_input_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+    cost_nano_usd: int | None
+
+
+def usage_of(nodes: Sequence[Node]) -> Usage:
+    """The usage of a trace, given in tree order."""
+    counted_tokens = _counted(nodes, _tokens)
+    counted_cost = _counted(nodes, _cost)
+    token_spans = [node.span for node, counts in zip(nodes, counted_tokens, strict=True) if counts]
+    costs = [node.span.facts["cost_nano_usd"] for node, counts in zip(nodes, counted_cost, strict=True) if counts]
+    sums = {kind: sum(_amount(span.facts, kind) for span in token_spans) for kind in TOKEN_KINDS}
+    return Usage(
+        llm_call_count=_call_count(nodes, counted_tokens),
+        total_tokens=sum(total_tokens(span.facts) or 0 for span in token_spans),
+        cost_nano_usd=sum(costs) if costs else None,
+        **sums,
+    )
+
+
+def total_tokens(facts: Facts) -> int | None:
+    """The total as sent, else the sum of input and output; None where neither is known."""
+    if "total_tokens" in facts:
+        return facts["total_tokens"]
+    if "input_tokens" in facts or "output_tokens" in facts:
+        return facts.get("input_tokens", 0) + facts.get("output_tokens", 0)
+    return None
+
+
+def _amount(facts: Facts, kind: str) -> int:
+    return facts.get(kind, 0)  # type: ignore[return-value]
+
+
+def _tokens(facts: Facts) -> tuple[int, int] | None:
+    total = total_tokens(facts)
+    return None if total is None else (total, facts.get("output_tokens", 0))
+
+
+def _cost(facts: Facts) -> tuple[int] | None:
+    return (facts["cost_nano_usd"],) if "cost_nano_usd" in facts else None
+
+
+def _counted(nodes: Sequence[Node], amounts: Callable[[Facts], Amounts | None]) -> list[bool]:
+    """For each span whether its amounts count, from the leaves up."""
+    counted = [False] * len(nodes)
+    below: dict[int, list[Amounts]] = {}  # by depth: what counts under the parent that is still to come
+    for index in range(len(nodes) - 1, -1, -1):
+        span, depth = nodes[index]
+        inside = below.pop(depth + 1, [])
+        own = amounts(span.facts)
+        if own is not None and (not inside or (_is_inference(span) and own != _sum(inside))):
+            counted[index] = True
+            inside.append(own)
+        below.setdefault(depth, []).extend(inside)
+    return counted
+
+
+def _sum(amounts: list[Amounts]) -> tuple[int, ...]:
+    return tuple(sum(column) for column in zip(*amounts, strict=True))
+
+
+def _call_count(nodes: Sequence[Node], counted: list[bool]) -> int:
+    """Model calls: inference spans, but for those that only wrap another about the same call."""
+    calls = 0
+    inference_below: dict[int, bool] = {}
+    for index in range(len(nodes) - 1, -1, -1):
+        span, depth = nodes[index]
+        wraps = inference_below.pop(depth + 1, False)
+        is_call = _is_inference(span) and (counted[index] or not wraps)
+        calls += is_call
+        inference_below[depth] = inference_below.get(depth, False) or wraps or is_call
+    return calls
+
+
+def _is_inference(span: Span) -> bool:
+    return span.facts.get("operation_type") in INFERENCE_OPERATIONS

@@ -1,0 +1,41 @@
+"""Many small segments of one trace into one item, so that the next writer reads a few items and not hundreds.
+
+A fold holds the light parts of its segments as they came, nothing merged: what a later record outranks is decided when
+the trace is read, as ever. Payloads stay where they are, or move to parts of their own if they rode in the segment.
+"""
+
+from typing import Final
+
+from . import keys
+from .items import Head, StoredTrace, fold_item, head_from, payload_items
+from .store import Store, expiry_of_items, keys_of
+from .table import Patience
+
+FOLD_AT: Final = 32
+"""Loose segments that make a fold: reading them costs about two read units, folding them one write unit each."""
+
+LEASE_MS: Final = 3_000
+"""For how long others leave the folding to the writer that set out to do it."""
+
+
+def is_due(head: Head, stored: StoredTrace, now_ms: int) -> bool:
+    """Whether the writer of this head should fold."""
+    return len(stored.loose) >= FOLD_AT and head.folding_ms + LEASE_MS < now_ms
+
+
+def fold(store: Store, pk: str, stored: StoredTrace, patience: Patience) -> None:
+    """Fold the loose segments. *repeat*: harmless; segments that are in two folds count once.
+
+    The fold is there before a segment goes, and sorts behind all of them: a reader finds each segment at least once.
+    """
+    assert stored.head is not None
+    generation, expires_at_s = stored.head.generation, expiry_of_items(stored.head.expires_at_s)
+    segments = [stored.segments[digest] for digest in sorted(stored.loose)]
+    moved = [item for segment in segments for item in payload_items(pk, generation, segment, expires_at_s)]
+    folded = fold_item(pk, generation, segments, expires_at_s)
+    store.table.write(moved, patience=patience)
+    store.table.write([folded], patience=patience)
+    head = store.table.get(pk, keys.HEAD)
+    if head is None or head_from(head).is_tombstone:  # deleted meanwhile: nothing may be left behind
+        store.table.write(deletes=keys_of([*moved, folded]), patience=patience)
+    store.table.write(deletes=[(pk, keys.segment(generation, digest)) for digest in stored.loose], patience=patience)

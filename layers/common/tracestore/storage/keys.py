@@ -1,0 +1,121 @@
+"""Every key format of the table. Nothing else in the code builds or takes apart a key.
+
+Partition keys of user data start with the user, in the table and in every index, so that IAM can confine a role to one
+user. Ids are percent-encoded, which keeps `#` for the separators; an id that would be too long is replaced by its hash.
+"""
+
+import hashlib
+from typing import Final
+from urllib.parse import quote
+
+MAX_ID_BYTES: Final = 200
+"""Keys end at 2,048 (partition) and 1,024 (sort) bytes, and 256 emoji would encode to 3,072."""
+
+HEAD: Final = "H"
+USER: Final = "P"
+LIGHT_FROM, LIGHT_TO = "H", "T"
+"""Head, aliases, segments and folds of a trace, without any payload, lie between these two sort keys, in this order."""
+
+
+def encode_id(text: str) -> str:
+    """`text` as it stands in a key: at most 200 bytes of `A-Za-z0-9_.:-~%`, different for different texts."""
+    encoded = quote(text, safe=":")
+    if len(encoded) <= MAX_ID_BYTES:
+        return encoded
+    return "%%" + hashlib.sha256(text.encode()).hexdigest()  # "%%" never comes out of percent-encoding
+
+
+def user(user_id: str) -> str:
+    return f"U#{encode_id(user_id)}"
+
+
+def trace(user_id: str, trace_id: str) -> str:
+    return f"{user(user_id)}#T#{encode_id(trace_id)}"
+
+
+def segment(generation: str, digest: str) -> str:
+    return f"S#{generation}#{digest}"
+
+
+def fold(generation: str, digest: str) -> str:
+    """Sorts behind all segments, so that a paged read that meets a segment's absence meets the fold that took it in."""
+    return f"SF#{generation}#{digest}"
+
+
+def payload_of(generation: str, digest: str) -> str:
+    return f"X#{generation}#{digest}#"
+
+
+def payload_part(generation: str, digest: str, part: int) -> str:
+    return f"{payload_of(generation, digest)}{part:04d}"
+
+
+PAYLOAD_FROM, PAYLOAD_TO = "X#", "X$"
+
+
+def message_alias(message_id: str) -> str:
+    return f"M#{encode_id(message_id)}"
+
+
+def job(job_id: str) -> str:
+    return f"J#{job_id}"
+
+
+def position(start_ns: int, trace_id: str) -> str:
+    """A trace's place in every index: by start, then by id."""
+    return f"{_nanoseconds(start_ns)}#{encode_id(trace_id)}"
+
+
+def position_time(position: str) -> int:
+    """The start in a position, in nanoseconds."""
+    return int(position.split("#", 1)[0])
+
+
+def before_time(start_ns: int) -> str:
+    """Sorts before every position at or after `start_ns` and behind every earlier one."""
+    return _nanoseconds(start_ns)
+
+
+def by_time(user_id: str, trace_id: str, shards: int) -> str:
+    digest = hashlib.blake2b(trace_id.encode(), digest_size=4).digest()
+    return by_time_shard(user_id, int.from_bytes(digest, "big") % shards)
+
+
+def by_time_shard(user_id: str, shard: int) -> str:
+    return f"{user(user_id)}#W#{shard}"
+
+
+def by_conversation(user_id: str, conversation_id: str) -> str:
+    return f"{user(user_id)}#C#{encode_id(conversation_id)}"
+
+
+def by_message(user_id: str, message_id: str) -> str:
+    return f"{user(user_id)}#M#{encode_id(message_id)}"
+
+
+def by_status(user_id: str, status: str) -> str:
+    return f"{user(user_id)}#S#{status}"
+
+
+def api_key(sha256: str) -> str:
+    return f"K#{sha256}"
+
+
+API_KEY: Final = "K"
+
+
+def user_keys(user_id: str) -> str:
+    return f"{user(user_id)}#K"
+
+
+SECRET: Final = ("K#cursor", "K")
+"""Where the deployment keeps the secret that signs cursors: no user's data."""
+
+
+def _nanoseconds(start_ns: int) -> str:
+    return f"{start_ns:019d}"
+
+
+def trace_id_of(trace_pk: str) -> str:
+    """The trace id in a partition key. Trace ids are 128 characters that need no encoding."""
+    return trace_pk.rpartition("#T#")[2]

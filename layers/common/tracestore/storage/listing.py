@@ -1,0 +1,156 @@
+"""Lists of traces, newest or oldest first, a page at a time.
+
+An index gives positions and keys, the heads are read consistently and have the last word. A place in a list is a
+position, not a page number: traces that are written meanwhile neither shift nor repeat what comes after it.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final, NamedTuple
+
+from tracestore.domain.filters import Filters
+from tracestore.domain.merge import merge
+
+from . import keys
+from .items import Head, Item, head_from
+from .marks import is_hidden, marks_from
+from .store import Store
+from .table import READS_AT_ONCE, Patience
+
+SCANNED_AT_MOST: Final = 2_000
+"""Traces that one page looks at. A filter that few traces pass gives a short page and a cursor to go on from."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceQuery:
+    """What a list asks for. `from_ns` is included, `to_ns` is not; both are about a trace's position."""
+
+    filters: Filters = field(default_factory=Filters)
+    from_ns: int | None = None
+    to_ns: int | None = None
+    trace_ids: Sequence[str] = ()
+    newest_first: bool = True
+
+
+class Listed(NamedTuple):
+    """A trace in a list."""
+
+    trace_id: str
+    head: Head
+
+
+class Page(NamedTuple):
+    """Some traces, the position to go on from, and how far back the page has looked (None: to the end).
+
+    *shape*: a page may be short, or empty, without being the last; only a `next_position` of None ends a list.
+    """
+
+    traces: list[Listed]
+    next_position: str | None
+    scanned_to_ns: int | None
+
+
+class _Candidate(NamedTuple):
+    position: str
+    pk: str
+
+
+def list_traces(
+    store: Store,
+    user_id: str,
+    query: TraceQuery,
+    limit: int,
+    after: str | None = None,
+    patience: Patience | None = None,
+) -> Page:
+    """The next page of a list, at most `limit` traces behind position `after`."""
+    patience = patience or Patience()
+    candidates = _candidates(store, user_id, query, limit, after, patience)
+    traces: list[Listed] = []
+    scanned = 0
+    last: str | None = None
+    while batch := list(islice(candidates, min(limit - len(traces) + 1, READS_AT_ONCE - 1))):
+        for candidate, head in zip(batch, _heads(store, user_id, batch, patience), strict=True):
+            if len(traces) == limit:  # one more than asked for: there is a next page
+                assert last is not None
+                return Page(traces, last, keys.position_time(last))
+            last = candidate.position
+            if head is not None and head.position == last and _is_listed(store, candidate.pk, query, head):
+                traces.append(Listed(keys.trace_id_of(candidate.pk), head))
+        scanned += len(batch)
+        if scanned >= SCANNED_AT_MOST and last is not None:
+            return Page(traces, last, keys.position_time(last))
+    return Page(traces, None, None)
+
+
+def read_heads(store: Store, user_id: str, pks: Iterable[str], patience: Patience) -> dict[str, Head]:
+    """The heads of those of these traces that can be seen: not expired, deleted, or hidden by a bulk deletion."""
+    wanted = [(keys.user(user_id), keys.USER), *((pk, keys.HEAD) for pk in pks)]
+    items = store.table.get_many(wanted, patience)
+    marks = marks_from(items.pop(wanted[0], None))
+    heads = {pk: head_from(item) for (pk, _), item in items.items()}
+    return {
+        pk: head
+        for pk, head in heads.items()
+        if head.summary is not None and not head.is_expired(store.now_ms()) and not is_hidden(head, marks)
+    }
+
+
+def _heads(store: Store, user_id: str, batch: list[_Candidate], patience: Patience) -> list[Head | None]:
+    found = read_heads(store, user_id, (candidate.pk for candidate in batch), patience)
+    return [found.get(candidate.pk) for candidate in batch]
+
+
+def _is_listed(store: Store, pk: str, query: TraceQuery, head: Head) -> bool:
+    assert head.summary is not None
+    return query.filters.match(head.summary, lambda: merge(store.read_light(pk).records(), head.deleted))
+
+
+def _candidates(
+    store: Store, user_id: str, query: TraceQuery, limit: int, after: str | None, patience: Patience
+) -> Iterator[_Candidate]:
+    """Positions and keys of traces that may match, in order, those up to and including `after` left out."""
+    low = keys.before_time(query.from_ns) if query.from_ns is not None else ""
+    high = keys.before_time(query.to_ns) if query.to_ns is not None else ""
+    if after is not None:
+        low, high = (low, after) if query.newest_first else (after, high)
+    if query.trace_ids:
+        streams = [iter(_named(store, user_id, query, patience))]
+    else:
+        streams = [
+            store.table.query(
+                partition, low, high, index=index, descending=query.newest_first, page_items=max(limit + 1, 25)
+            )
+            for index, partition in _partitions(store, user_id, query.filters)
+        ]
+    found = (map(_candidate, stream) for stream in streams)
+    for candidate in heapq.merge(*found, reverse=query.newest_first):
+        position = candidate.position
+        if position != after and low <= position and (not high or position <= high):
+            yield candidate
+
+
+def _partitions(store: Store, user_id: str, filters: Filters) -> list[tuple[str, str]]:
+    """The index partitions, as few as there are, that hold every trace which may match."""
+    if "message_id" in filters.values:
+        return [("by_conversation", keys.by_message(user_id, filters.values["message_id"]))]
+    if filters.conversation_id is not None:
+        return [("by_conversation", keys.by_conversation(user_id, filters.conversation_id))]
+    if filters.status == "error" or filters.has_errors:
+        return [("by_status", keys.by_status(user_id, "error"))]
+    if filters.status == "pending":  # a pending trace with a failed span inside stands among the failed ones
+        return [("by_status", keys.by_status(user_id, status)) for status in ("pending", "error")]
+    return [("by_time", keys.by_time_shard(user_id, shard)) for shard in range(store.time_shards)]
+
+
+def _named(store: Store, user_id: str, query: TraceQuery, patience: Patience) -> list[Item]:
+    """What an index would hold of the traces that the query names."""
+    heads = read_heads(store, user_id, (keys.trace(user_id, trace_id) for trace_id in query.trace_ids), patience)
+    items: list[Item] = [{"pk": {"S": pk}, "at": {"S": head.position}} for pk, head in heads.items()]
+    return sorted(items, key=lambda item: str(item["at"]["S"]), reverse=query.newest_first)
+
+
+def _candidate(item: Item) -> _Candidate:
+    return _Candidate(item["at"]["S"], item["pk"]["S"])

@@ -1,0 +1,66 @@
+"""Marks of bulk deletions: what hides traces at once, before they are removed one by one.
+
+All marks of a user are in one small item, which readers fetch together with the heads and writers before they add to a
+trace. A mark covers the traces that were first written before it was made; a trace that begins later is untouched.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from . import keys
+from .codec import pack, unpack
+from .items import Head, Item
+from .store import Store
+
+MARKS_KEPT: Final = 200
+"""Deletions of one user that may wait at the same time."""
+
+FAR_FUTURE_S: Final = 4_102_444_800
+"""2100: the item has to say when it expires; marks are removed when their job is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One bulk deletion. `conversation_id` and `before_ns` narrow it down; with neither it covers everything."""
+
+    job_id: str
+    made_ms: int
+    conversation_id: str | None = None
+    before_ns: int | None = None
+
+    def covers(self, head: Head) -> bool:
+        """Whether this deletion is about the trace with this head."""
+        if head.created_ms >= self.made_ms or head.summary is None:
+            return False
+        if self.conversation_id is not None:
+            return head.summary.conversation_id == self.conversation_id
+        return self.before_ns is None or keys.position_time(head.position) < self.before_ns
+
+
+def is_hidden(head: Head, marks: Iterable[Mark]) -> bool:
+    """Whether one of these deletions covers the trace."""
+    return any(mark.covers(head) for mark in marks)
+
+
+def read_marks(store: Store, user_id: str) -> tuple[Mark, ...]:
+    return marks_from(store.table.get(keys.user(user_id), keys.USER))
+
+
+def marks_from(item: Item | None) -> tuple[Mark, ...]:
+    """The marks in a user's item; none without one."""
+    return tuple(Mark(**mark) for mark in unpack(item["marks"]["B"])) if item else ()
+
+
+def version_of(item: Item | None) -> int | None:
+    return int(item["v"]["N"]) if item else None
+
+
+def marks_item(user_id: str, marks: Iterable[Mark], version: int) -> Item:
+    return {
+        "pk": {"S": keys.user(user_id)},
+        "sk": {"S": keys.USER},
+        "v": {"N": str(version)},
+        "expires_at": {"N": str(FAR_FUTURE_S)},
+        "marks": {"B": pack([asdict(mark) for mark in marks])},
+    }

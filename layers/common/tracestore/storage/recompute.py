@@ -1,0 +1,64 @@
+"""The next head of a trace, derived from all that is stored of it."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from tracestore.domain.heads import Previews, Summary, preview_source, previews_of, root_of, summarize
+from tracestore.domain.merge import Span, merge
+
+from . import keys
+from .items import Head, Segment, StoredTrace
+from .store import Store
+
+COVERED_KEPT: Final = 12
+"""How many of the newest segments a head names: more than writers that race for one trace."""
+
+
+def first_head(store: Store, trace_id: str, segment: Segment) -> Head:
+    """The head of a trace that this segment begins, its payload at hand."""
+    spans = merge(segment.records)
+    now_ms = store.now_ms()
+    return Head(
+        version=1,
+        generation=store.generation(),
+        expires_at_s=store.expiry_s(),
+        position=keys.position(spans[0].order[0], trace_id),
+        created_ms=now_ms,
+        updated_ms=now_ms,
+        summary=summarize(spans, previews_of(root_of(spans), segment.records)),
+        covered=(segment.digest,),
+    )
+
+
+def next_head(store: Store, pk: str, head: Head, stored: StoredTrace) -> Head:
+    """The head that follows `head` when `stored` is what there is of the trace; `head` itself where nothing changed."""
+    spans = merge(stored.records(), head.deleted)
+    summary = summarize(spans, _previews(store, pk, head.summary, stored, spans)) if spans else None
+    if summary == head.summary:
+        return head
+    return replace(
+        head,
+        version=head.version + 1,
+        updated_ms=store.now_ms(),
+        summary=summary,
+        covered=_newest(stored.segments.values()),
+    )
+
+
+def _previews(store: Store, pk: str, known: Summary | None, stored: StoredTrace, spans: list[Span]) -> Previews:
+    """The previews of the trace's root: those of the last head where they come from the same records, else read."""
+    root = root_of(spans)
+    source = preview_source(root)
+    if known and known.previews.source == source:
+        return known.previews
+    holding = [
+        digest for digest, segment in stored.segments.items() if any(r.digest in source for r in segment.records)
+    ]
+    whole = store.with_payloads(pk, stored, holding)
+    return previews_of(root, (record for segment in whole for record in segment.records))
+
+
+def _newest(segments: Iterable[Segment]) -> tuple[str, ...]:
+    by_arrival = sorted(segments, key=lambda segment: (-segment.received_ms, segment.digest))
+    return tuple(segment.digest for segment in by_arrival[:COVERED_KEPT])

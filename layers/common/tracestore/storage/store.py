@@ -1,0 +1,69 @@
+"""What every function of the store needs to know of the deployment, and the reading of one trace's partition."""
+
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from . import keys
+from .items import Head, Item, Segment, StoredTrace, trace_from
+from .table import Table
+
+ITEM_GRACE_S: Final = 86_400
+"""Other items of a trace outlive its head, whose clock may have been another machine's, by a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The table with the settings that shape what is written to it. Holds no state of its own."""
+
+    table: Table
+    retention_s: int
+    time_shards: int = 1
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+
+    def generation(self) -> str:
+        """A name for the life of a trace that begins now: the hour, so that writers who race to begin it agree.
+
+        Two lives of one trace id are at least the shortest retention, a day, apart.
+        """
+        return f"{self.now_ms() // 3_600_000:x}"
+
+    def expiry_s(self) -> int:
+        """When a trace that is first written now is removed."""
+        return self.now_ms() // 1000 + self.retention_s
+
+    def read_light(self, pk: str) -> StoredTrace:
+        """All of a trace but the payloads that have items of their own."""
+        return trace_from(self.table.query(pk, keys.LIGHT_FROM, keys.LIGHT_TO), self.now_ms())
+
+    def read_whole(self, pk: str) -> StoredTrace:
+        """All of a trace, payloads in the facts of its records."""
+        return trace_from(self.table.query(pk, keys.LIGHT_FROM), self.now_ms())
+
+    def with_payloads(self, pk: str, stored: StoredTrace, digests: Collection[str]) -> list[Segment]:
+        """The segments with these digests, payloads at hand: what `stored` was read without is fetched."""
+        assert stored.head is not None
+        found = []
+        for segment in (stored.segments[digest] for digest in digests):
+            if segment.payload is None and segment.has_payload:
+                prefix = keys.payload_of(stored.head.generation, segment.digest)
+                parts = list(self.table.query(pk, prefix, prefix + "~"))
+                segment = segment.joined_with(parts)
+            found.append(segment)
+        return found
+
+
+def expiry_of_items(head_expires_at_s: int) -> int:
+    """When the items beside a head are removed: never before the head."""
+    return head_expires_at_s + ITEM_GRACE_S
+
+
+def live_head(stored: StoredTrace, now_ms: int) -> Head | None:
+    """The head, unless there is none or retention is over: then the trace may begin anew."""
+    head = stored.head
+    return None if head is None or head.is_expired(now_ms) else head
+
+
+def keys_of(items: Iterable[Item]) -> list[tuple[str, str]]:
+    return [(item["pk"]["S"], item["sk"]["S"]) for item in items]

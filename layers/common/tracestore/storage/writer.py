@@ -1,0 +1,213 @@
+"""Spans into the table, so that what was acknowledged is stored and the same writes in any order give the same trace.
+
+How a trace is written: its segment first, then its head, derived from everything that is stored and put on condition of
+the version it was read at. A crash in between leaves a segment that the next writer takes in. Who loses the race for
+the head reads it again, and is done when it already covers what he wrote.
+"""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import count
+from typing import Final
+
+from tracestore.domain.heads import root_of
+from tracestore.domain.merge import is_ended, merge
+from tracestore.domain.spans import Facts, Record, record_of
+
+from . import keys
+from .deletes import purge, scrub
+from .dynamo import ConditionFailed
+from .folding import fold, is_due
+from .items import (
+    Head,
+    Item,
+    Segment,
+    StoredTrace,
+    alias_items,
+    head_from,
+    head_item,
+    item_bytes,
+    payload_items,
+    segment_items,
+    segment_of,
+)
+from .marks import is_hidden, read_marks
+from .recompute import first_head, next_head
+from .store import Store, expiry_of_items, keys_of, live_head
+from .table import Patience
+
+READ_UNIT_BYTES: Final = 4_096
+"""A list reads heads whole. Up to one read unit a segment rides in its head for nothing, if no more is to come."""
+
+WRITE_UNIT_BYTES: Final = 1_024
+"""While more is to come, every later write puts the head again: then only what keeps it at one write unit may ride."""
+
+TRACES_AT_ONCE: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A span that was not stored because it, or its trace, was deleted."""
+
+    trace_id: str
+    span_id: str
+    code: str
+    message: str
+
+
+def capture(
+    store: Store, user_id: str, spans: Iterable[tuple[str, Facts]], patience: Patience | None = None
+) -> list[Rejection]:
+    """Store captured spans, given with their trace ids; returns those that a deletion forbids.
+
+    *repeat*: the same again changes nothing. *raises* Unavailable: some traces may be stored by then, nothing that was
+    stored before is lost, and the same call again completes it.
+    """
+    patience = patience or Patience()
+    received_ms = store.now_ms()
+    by_trace: dict[str, list[Record]] = {}
+    for trace_id, facts in spans:
+        by_trace.setdefault(trace_id, []).append(record_of(facts, received_ms=received_ms))
+    writes = [
+        _Capture(store, user_id, trace_id, segment_of(records), patience) for trace_id, records in by_trace.items()
+    ]
+    store.table.write([item for write in writes for item in write.early_items()], patience=patience)
+    if len(writes) == 1:
+        return writes[0].settle()
+    with ThreadPoolExecutor(TRACES_AT_ONCE) as pool:
+        return [rejection for rejections in pool.map(_Capture.settle, writes) for rejection in rejections]
+
+
+class _Capture:
+    """One request's write to one trace. `items` is what it has stored beside the head, for taking it back."""
+
+    def __init__(self, store: Store, user_id: str, trace_id: str, segment: Segment, patience: Patience) -> None:
+        self.store = store
+        self.user_id = user_id
+        self.trace_id = trace_id
+        self.segment = segment
+        self.patience = patience
+        self.pk = keys.trace(user_id, trace_id)
+        self.items: list[Item] = []
+        self.new_head = self._complete_head()
+
+    def _complete_head(self) -> Head | None:
+        """The head to try first when the root is here, since then the trace is likely to be new."""
+        root = root_of(merge(self.segment.records))
+        if root.parent_span_id is not None:
+            return None
+        head = first_head(self.store, self.trace_id, self.segment)
+        limit = READ_UNIT_BYTES if is_ended(root.facts) else WRITE_UNIT_BYTES
+        for aboard in (self.segment, replace(self.segment, payload=None)):
+            loaded = replace(head, first=aboard)
+            if item_bytes(self._item(loaded)) <= limit:
+                return loaded
+        return head
+
+    def early_items(self) -> list[Item]:
+        """What has to be stored before a head that may turn out to be the trace's first; nothing for any other."""
+        if self.new_head is None:
+            return []
+        head, expires_at_s = self.new_head, expiry_of_items(self.new_head.expires_at_s)
+        if head.first is None:
+            self.items = segment_items(self.pk, head.generation, self.segment, expires_at_s, is_first=True)
+        elif head.first.payload is None:
+            self.items = payload_items(self.pk, head.generation, self.segment, expires_at_s)
+        self.items += self._aliases(head)
+        return self.items
+
+    def settle(self) -> list[Rejection]:
+        """Store the segment and a head that covers it."""
+        if self.new_head is not None:
+            try:
+                self.store.table.put(self._item(self.new_head), replaces=None)
+                return []
+            except ConditionFailed:
+                pass  # the trace is there already
+        for attempt in count():
+            stored = self.store.read_light(self.pk)
+            head = live_head(stored, self.store.now_ms())
+            if head is not None and (head.is_tombstone or is_hidden(head, read_marks(self.store, self.user_id))):
+                return self._refused(head)
+            segment, rejected = self._without_deleted(head)
+            if rejected or (self.new_head and head and head.generation != self.new_head.generation):
+                self._take_back()
+            if not segment.records or self._put_with(segment, stored, head):
+                return rejected
+            self.patience.pause(attempt)
+            if self._is_covered(segment):
+                return rejected
+        raise AssertionError("unreachable: patience ends first")
+
+    def _put_with(self, segment: Segment, stored: StoredTrace, head: Head | None) -> bool:
+        """Store the segment and the head that covers all there is; False when another writer was faster."""
+        replaces = stored.head.version if stored.head else None
+        if head is None:
+            new = replace(first_head(self.store, self.trace_id, segment), version=(replaces or 0) + 1)
+            self._store_segment(segment, new)
+            stored = StoredTrace(new)
+        else:
+            if segment.digest not in stored.segments:
+                self._store_segment(segment, head)
+                stored.segments[segment.digest] = segment
+                stored.loose.add(segment.digest)
+            new = next_head(self.store, self.pk, head, stored)
+        is_folding = is_due(new, stored, self.store.now_ms())
+        if is_folding:
+            new = replace(new, folding_ms=self.store.now_ms(), version=(replaces or 0) + 1)
+        if new is not head:
+            try:
+                self.store.table.put(self._item(new), replaces)
+            except ConditionFailed:
+                return False
+        if is_folding:
+            fold(self.store, self.pk, stored, self.patience)
+        elif new.deleted:
+            scrub(self.store, self.pk, stored, self.patience)
+        return True
+
+    def _store_segment(self, segment: Segment, head: Head) -> None:
+        expires_at_s = expiry_of_items(head.expires_at_s)
+        items = segment_items(self.pk, head.generation, segment, expires_at_s) + self._aliases(head)
+        self.items += items
+        self.store.table.write(items, patience=self.patience)
+
+    def _take_back(self) -> None:
+        """Remove what this write stored beside the head."""
+        self.store.table.write(deletes=dict.fromkeys(keys_of(self.items)), patience=self.patience)
+        self.items = []
+
+    def _is_covered(self, segment: Segment) -> bool:
+        """Whether the head of the faster writer was made with this segment in sight."""
+        item = self.store.table.get(self.pk, keys.HEAD)
+        head = head_from(item) if item else None
+        return head is not None and not head.is_tombstone and segment.digest in head.covered
+
+    def _without_deleted(self, head: Head | None) -> tuple[Segment, list[Rejection]]:
+        """The segment without the spans that were deleted for good, and the rejection of those."""
+        deleted = self._span_ids() & head.deleted if head else set()
+        if not deleted:
+            return self.segment, []
+        kept = [record for record in self.segment.records if record.facts["span_id"] not in deleted]
+        message = "This span was deleted; give a new span an id of its own."
+        return segment_of(kept), self._rejections(deleted, "span_deleted", message)
+
+    def _refused(self, head: Head) -> list[Rejection]:
+        self._take_back()
+        if head.is_tombstone and not head.is_purged:
+            purge(self.store, self.user_id, self.trace_id, self.patience)  # whoever deleted it was interrupted
+        message = "The trace of this span was deleted; give a new trace an id of its own."
+        return self._rejections(self._span_ids(), "trace_deleted", message)
+
+    def _rejections(self, span_ids: set[str], code: str, message: str) -> list[Rejection]:
+        return [Rejection(self.trace_id, span_id, code, message) for span_id in sorted(span_ids)]
+
+    def _span_ids(self) -> set[str]:
+        return {record.facts["span_id"] for record in self.segment.records}
+
+    def _aliases(self, head: Head) -> list[Item]:
+        return alias_items(self.user_id, self.trace_id, head, self.segment.records)
+
+    def _item(self, head: Head) -> Item:
+        return head_item(self.user_id, self.trace_id, head, self.store.time_shards)
