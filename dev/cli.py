@@ -1,0 +1,221 @@
+"""The `tracestore` command: what it takes and what it prints. The work is done elsewhere in this package."""
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dev import tokens
+
+DEMO_USER = "demo"
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__.split(":")[0]
+)
+bench = typer.Typer(no_args_is_help=True, help="Measure what the store costs and how fast it is, on this machine.")
+app.add_typer(bench, name="bench")
+console = Console(highlight=False, markup=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+DataDir = Annotated[Path, typer.Option(help="Where data and the secret for tokens stay between runs.")]
+_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@app.command()
+def dev(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1; 0 takes any that is free.")] = 8000,
+    demo: Annotated[bool, typer.Option(help="Load sample traces when the store is empty.")] = True,
+    engine: Annotated[str, typer.Option(help="auto, moto or dynamodb-local.")] = "auto",
+    dynamodb: Annotated[str | None, typer.Option(metavar="URL", help="A DynamoDB that is already there.")] = None,
+    data_dir: DataDir = Path(".tracestore"),
+) -> None:
+    """Serve the API on this machine, over a local DynamoDB."""
+    from dev.engines import EngineName, EngineUnavailable
+
+    if engine not in list(EngineName):
+        raise typer.BadParameter("one of auto, moto, dynamodb-local", param_hint="--engine")
+    try:
+        sock = _listen(port)
+        with _interruptible():
+            _serve(sock, demo, engine, dynamodb, data_dir)
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+    except EngineUnavailable as reason:
+        _fail(f"DynamoDB Local cannot run here: {reason}. Try --engine moto.")
+
+
+@app.command()
+def token(
+    user: Annotated[str, typer.Option(help="Who its bearer is.")],
+    expires: Annotated[str, typer.Option(help="For how long it is good: 90s, 15m, 12h, 1d.")] = "1d",
+    data_dir: DataDir = Path(".tracestore"),
+) -> None:
+    """Print a JWT that the local server accepts."""
+    if not user:
+        raise typer.BadParameter("must not be empty", param_hint="--user")
+    try:
+        expires_in_s = tokens.duration_s(expires)
+    except ValueError as reason:
+        raise typer.BadParameter(str(reason), param_hint="--expires") from reason
+    typer.echo(tokens.token(user, tokens.local_secret(data_dir), expires_in_s))
+
+
+@app.command()
+def demo(
+    base: Annotated[str, typer.Option(help="Address of the deployment, such as http://127.0.0.1:8000.")],
+    key: Annotated[str, typer.Option(help="An API key with the scope ingest, or a JWT.")],
+    traces: Annotated[int | None, typer.Option(min=1, help="How many; a day's worth when absent.")] = None,
+) -> None:
+    """Send sample traces to any deployment."""
+    problem = _send_demo(base, key, traces)
+    if problem:
+        _fail(problem)
+
+
+@bench.command("capacity", context_settings=_PASS_ON)
+def bench_capacity(context: typer.Context) -> None:
+    """Read and write units a span, beside a plain design's."""
+    from dev.bench import capacity
+
+    _delegate(capacity.main, context)
+
+
+@bench.command("ingest", context_settings=_PASS_ON)
+def bench_ingest(context: typer.Context) -> None:
+    """Spans a second through the local server, and where the processor's time goes."""
+    from dev.bench import ingest
+
+    _delegate(ingest.main, context)
+
+
+def main() -> None:
+    """The console command."""
+    app()
+
+
+def _serve(sock: socket.socket, with_demo: bool, engine_name: str, endpoint: str | None, data_dir: Path) -> None:
+    """Everything that `dev` starts, in order, until interrupted; stopped in the reverse order."""
+    from dev import engines, server, streams
+    from dev.functions import Functions, local_environment
+    from dev.template import Template
+
+    secret = tokens.local_secret(data_dir)
+    key = tokens.token(DEMO_USER, secret)
+    template = Template()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(sock)
+        if endpoint:
+            engine = engines.Engine("DynamoDB", endpoint, keeps=True)
+        else:
+            engine = stack.enter_context(engines.started(engine_name, data_dir=data_dir, say=console.print))
+        engines.pretend_credentials(engine.endpoint)
+        engines.create_table(engine.endpoint, template)
+        # Before the handlers are loaded: some of it is read on import.
+        log_level = os.environ.get("POWERTOOLS_LOG_LEVEL", "WARNING")
+        os.environ.update(local_environment(template, engine.endpoint, secret) | {"POWERTOOLS_LOG_LEVEL": log_level})
+        functions = Functions(template)
+        functions.load()
+        stack.enter_context(streams.delivering(template, engine.endpoint, functions.invoke))
+        requests = _RequestLines()
+        base = stack.enter_context(server.serving(template, sock, functions, requests.show))
+        if with_demo and _is_empty(base, key):
+            problem = _send_demo(base, key, None)
+            if problem:
+                errors.print(problem)
+        _introduce(base, key, engine, data_dir)
+        requests.wanted = True
+        threading.Event().wait()
+
+
+def _introduce(base: str, key: str, engine: Any, data_dir: Path) -> None:
+    kept = f"kept in {data_dir}" if engine.keeps else "in memory"
+    console.print(f"\ntracestore is at {base}, on {engine.name} ({kept}). Ctrl-C stops it.\n")
+    console.print(f"A token for the user {DEMO_USER}, good for a day (more: tracestore token --user NAME):\n\n{key}\n")
+    console.print(f"Try:\n\ncurl -H 'Authorization: Bearer {key}' '{base}/api/analytics/traces?view=summary&limit=5'\n")
+
+
+class _RequestLines:
+    """One line for each request, once `wanted`: the sample traces' own would tear the progress bar."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+
+    def show(self, request: Any, answer: Any, took_ms: float) -> None:
+        if self.wanted:
+            console.print(
+                f"{time.strftime('%H:%M:%S')} {answer.status} {request.method} {request.path} {took_ms:.0f} ms"
+            )
+
+
+def _is_empty(base: str, key: str) -> bool:
+    import httpx
+
+    query = {"view": "summary", "limit": "1"}
+    answer = httpx.get(
+        f"{base}/api/analytics/traces", params=query, headers={"authorization": f"Bearer {key}"}, timeout=30
+    )
+    return answer.is_success and not answer.json()["traces"]
+
+
+def _send_demo(base: str, key: str, traces: int | None) -> str | None:
+    """Send sample traces, with a bar; the problem in a line when the deployment did not take them."""
+    from dev import demo as samples
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    try:
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("Sending sample traces", total=None)
+            sent = samples.send(base, key, traces, lambda done, total: bar.update(task, completed=done, total=total))
+    except samples.NotSent as problem:
+        return str(problem)
+    console.print(f"Sent {sent} sample traces.")
+    return None
+
+
+def _listen(port: int) -> socket.socket:
+    from dev.server import listening
+
+    try:
+        return listening(port)
+    except OSError as reason:
+        _fail(f"Port {port} cannot be used ({reason.strerror}). Choose another with --port.")
+        raise AssertionError from reason
+
+
+def _fail(line: str) -> None:
+    errors.print(line)
+    raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C and SIGTERM raise KeyboardInterrupt, once: what is being stopped by then is not interrupted again."""
+
+    def interrupt(*_: object) -> None:
+        for sign in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(sign, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, interrupt)
+    yield
+
+
+def _delegate(function: Callable[..., Any], context: typer.Context) -> None:
+    """Run another typer function as this command, with the arguments that are left."""
+    inner = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    inner.command()(function)
+    inner(args=context.args, prog_name=context.command_path)
+
+
+if __name__ == "__main__":
+    main()

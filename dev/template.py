@@ -1,0 +1,271 @@
+"""What template.yaml says about routes, functions, environment, CORS, stream subscriptions and the table.
+
+It resolves what the template uses (Ref, Sub, GetAtt, If, Join, Equals, Not) with the parameters' defaults.
+It knows nothing of how requests are served or where the table is.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+ACCOUNT_ID = "000000000000"
+PSEUDO_PARAMETERS = {
+    "AWS::AccountId": ACCOUNT_ID,
+    "AWS::Partition": "aws",
+    "AWS::Region": "us-east-1",
+    "AWS::StackName": "local",
+    "AWS::URLSuffix": "localhost",
+}
+_ABSENT = object()  # what AWS::NoValue resolves to
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route of the API. `key` is what the gateway puts into an event's `routeKey`."""
+
+    key: str
+    function: str
+
+    @property
+    def method(self) -> str:
+        """Empty for `$default`."""
+        return self.key.partition(" ")[0] if " " in self.key else ""
+
+    @property
+    def path(self) -> str:
+        """With its `{parameters}`; empty for `$default`."""
+        return self.key.partition(" ")[2]
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """A function's claim on the table's stream. `patterns` empty: every record."""
+
+    function: str
+    batch_size: int
+    patterns: tuple[dict[str, Any], ...]
+    reports_item_failures: bool
+
+
+@dataclass(frozen=True)
+class Function:
+    """One Lambda function, by its logical name."""
+
+    name: str
+    file: Path
+    attribute: str
+    environment: dict[str, str]
+    timeout_s: int
+    memory_mb: int
+
+
+@dataclass(frozen=True)
+class Cors:
+    """What the gateway answers to browsers of other origins. No origins: nothing is allowed."""
+
+    origins: tuple[str, ...]
+    methods: tuple[str, ...]
+    headers: tuple[str, ...]
+    expose: tuple[str, ...]
+    max_age_s: int
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short tags, read into their long forms."""
+
+
+def _tagged(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        assert isinstance(node, yaml.MappingNode)
+        value = loader.construct_mapping(node, deep=True)
+    if suffix == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _tagged)
+
+
+class Template:
+    """The template as it would be deployed with `parameters` over the defaults.
+
+    A parameter without a default reads as the empty string: locally, the server fills in who may call.
+    """
+
+    def __init__(
+        self,
+        path: Path = ROOT / "template.yaml",
+        parameters: Mapping[str, str] | None = None,
+        table: str = "tracestore",
+    ) -> None:
+        self.path = path
+        self.table_name = table
+        self.body: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        self._parameters = {name: str(p.get("Default", "")) for name, p in self.body.get("Parameters", {}).items()}
+        self._parameters.update(parameters or {})
+
+    @cached_property
+    def functions(self) -> dict[str, Function]:
+        """By logical name, in the template's order."""
+        shared = self.body.get("Globals", {}).get("Function", {})
+        return {name: self._function(name, shared, own) for name, own in self._functions_as_written()}
+
+    @cached_property
+    def routes(self) -> tuple[Route, ...]:
+        """Every HTTP route, with the function that answers it."""
+        found = []
+        for name, properties in self._functions_as_written():
+            for event in properties.get("Events", {}).values():
+                if event["Type"] == "HttpApi":
+                    where = event.get("Properties", {})
+                    key = f"{where['Method'].upper()} {where['Path']}" if "Path" in where else "$default"
+                    found.append(Route(key, name))
+        return tuple(found)
+
+    @cached_property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """Every function that the table's stream is handed to."""
+        found = []
+        for name, properties in self._functions_as_written():
+            for event in properties.get("Events", {}).values():
+                if event["Type"] == "DynamoDB":
+                    where = self.resolve(event["Properties"])
+                    filters = where.get("FilterCriteria", {}).get("Filters", [])
+                    found.append(
+                        Subscription(
+                            function=name,
+                            batch_size=int(where.get("BatchSize", 100)),
+                            patterns=tuple(json.loads(one["Pattern"]) for one in filters),
+                            reports_item_failures="ReportBatchItemFailures" in where.get("FunctionResponseTypes", []),
+                        )
+                    )
+        return tuple(found)
+
+    @cached_property
+    def cors(self) -> Cors:
+        """The CORS answers of the one HTTP API."""
+        (api,) = (r for r in self.body["Resources"].values() if r["Type"] == "AWS::Serverless::HttpApi")
+        stated = self.resolve(api.get("Properties", {}).get("CorsConfiguration", {}))
+        return Cors(
+            origins=tuple(stated.get("AllowOrigins", ())),
+            methods=tuple(stated.get("AllowMethods", ())),
+            headers=tuple(stated.get("AllowHeaders", ())),
+            expose=tuple(stated.get("ExposeHeaders", ())),
+            max_age_s=int(stated.get("MaxAge", 0)),
+        )
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """The environment of all functions together, as they share one process here.
+
+        Raises: ValueError when two functions want different values for one name.
+        """
+        merged: dict[str, str] = {}
+        for function in self.functions.values():
+            for name, value in function.environment.items():
+                if merged.setdefault(name, value) != value:
+                    raise ValueError(f"{name} differs between functions, which share one environment here")
+        return merged
+
+    @cached_property
+    def table(self) -> dict[str, Any]:
+        """The arguments of CreateTable."""
+        stated = self.resolve(self._table_as_written())
+        kept = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+        stream = {"StreamEnabled": True, **stated["StreamSpecification"]}
+        return {"TableName": self.table_name, **{k: stated[k] for k in kept}, "StreamSpecification": stream}
+
+    @cached_property
+    def ttl(self) -> dict[str, Any]:
+        """The TimeToLiveSpecification of UpdateTimeToLive."""
+        stated: dict[str, Any] = self.resolve(self._table_as_written()["TimeToLiveSpecification"])
+        return stated
+
+    def resolve(self, value: Any) -> Any:
+        """`value` without intrinsic functions. Raises: ValueError on one that this template has not needed so far."""
+        if isinstance(value, list):
+            return [r for r in map(self.resolve, value) if r is not _ABSENT]
+        if not isinstance(value, dict):
+            return value
+        if len(value) == 1:
+            ((name, argument),) = value.items()
+            if name == "Ref" or name.startswith("Fn::"):
+                return self._intrinsic(name, argument)
+        resolved = {key: self.resolve(item) for key, item in value.items()}
+        return {key: item for key, item in resolved.items() if item is not _ABSENT}
+
+    def _intrinsic(self, name: str, argument: Any) -> Any:
+        match name:
+            case "Ref":
+                return self._ref(argument)
+            case "Fn::GetAtt":
+                return self._attribute(*argument)
+            case "Fn::Sub":
+                return re.sub(r"\$\{([^!}]+)\}", lambda m: str(self._ref_or_attribute(m[1])), argument)
+            case "Fn::If":
+                return self.resolve(argument[1] if self._holds(argument[0]) else argument[2])
+            case "Fn::Join":
+                return argument[0].join(self.resolve(argument[1]))
+            case "Fn::Equals":
+                return self.resolve(argument[0]) == self.resolve(argument[1])
+            case "Fn::Not":
+                return not self.resolve(argument[0])
+        raise ValueError(f"{name} is not resolved here; teach dev/template.py")
+
+    def _holds(self, condition: str) -> bool:
+        return bool(self.resolve(self.body["Conditions"][condition]))
+
+    def _ref_or_attribute(self, name: str) -> Any:
+        resource, dot, attribute = name.partition(".")
+        return self._attribute(resource, attribute) if dot else self._ref(name)
+
+    def _ref(self, name: str) -> Any:
+        if name == "AWS::NoValue":
+            return _ABSENT
+        if name in PSEUDO_PARAMETERS:
+            return PSEUDO_PARAMETERS[name]
+        if name in self._parameters:
+            value = self._parameters[name]
+            is_list = self.body["Parameters"][name]["Type"] == "CommaDelimitedList"
+            return [part.strip() for part in value.split(",")] if is_list else value
+        if self.body["Resources"][name]["Type"] == "AWS::DynamoDB::Table":
+            return self.table_name
+        return name
+
+    def _attribute(self, resource: str, attribute: str) -> str:
+        if self.body["Resources"][resource]["Type"] == "AWS::DynamoDB::Table":
+            arn = f"arn:aws:dynamodb:{PSEUDO_PARAMETERS['AWS::Region']}:{ACCOUNT_ID}:table/{self.table_name}"
+            return {"Arn": arn, "StreamArn": f"{arn}/stream/local"}[attribute]
+        return f"{resource}.{attribute}"
+
+    def _table_as_written(self) -> dict[str, Any]:
+        (table,) = (r for r in self.body["Resources"].values() if r["Type"] == "AWS::DynamoDB::Table")
+        properties: dict[str, Any] = table["Properties"]
+        return properties
+
+    def _functions_as_written(self) -> list[tuple[str, dict[str, Any]]]:
+        resources: dict[str, Any] = self.body["Resources"]
+        return [(n, r["Properties"]) for n, r in resources.items() if r["Type"] == "AWS::Serverless::Function"]
+
+    def _function(self, name: str, shared: dict[str, Any], own: dict[str, Any]) -> Function:
+        module, _, attribute = own["Handler"].rpartition(".")
+        variables = [part.get("Environment", {}).get("Variables", {}) for part in (shared, own)]
+        return Function(
+            name=name,
+            file=self.path.parent / own["CodeUri"] / f"{module}.py",
+            attribute=attribute,
+            environment={key: str(value) for key, value in self.resolve({**variables[0], **variables[1]}).items()},
+            timeout_s=int({**shared, **own}["Timeout"]),
+            memory_mb=int({**shared, **own}["MemorySize"]),
+        )

@@ -1,0 +1,44 @@
+"""JWTs that the local server accepts: HS256 with a secret that is made on first use and kept in the data directory."""
+
+import os
+import re
+import secrets
+import time
+from pathlib import Path
+
+import jwt
+
+ISSUER = "https://tracestore.local"
+AUDIENCE = "tracestore"
+SECRET_FILE = "jwt-secret"
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def local_secret(data_dir: Path) -> str:
+    """The secret of the local server whose data is in `data_dir`.
+
+    repeat: the same one for as long as the directory stays. Only its owner may read the file.
+    """
+    path = data_dir / SECRET_FILE
+    data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass
+    return path.read_text()
+
+
+def token(user: str, secret: str, expires_in_s: int = 86400) -> str:
+    """A JWT that says its bearer is `user`."""
+    now = int(time.time())
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": user, "iat": now, "exp": now + expires_in_s}
+    return jwt.encode(claims, secret, algorithm="HS256")
+
+
+def duration_s(text: str) -> int:
+    """The seconds in `90s`, `15m`, `12h` or `1d`. raises: ValueError on anything else."""
+    match = re.fullmatch(r"([1-9]\d{0,8})([smhd])", text)
+    if match is None:
+        raise ValueError("a whole number and s, m, h or d, such as 12h")
+    return int(match[1]) * _UNITS_S[match[2]]

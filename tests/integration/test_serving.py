@@ -1,0 +1,150 @@
+"""The local server over HTTP and its stream delivery, with a scratch template of one function."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from dev import server, streams
+from dev.template import Template
+from tests.conftest import TableOnEngine
+
+TEMPLATE = """
+Resources:
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties: {}
+  Api:
+    Type: AWS::Serverless::HttpApi
+  ScratchFunction:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: scratch/
+      Handler: scratch_handler.handler
+      Timeout: 29
+      MemorySize: 512
+      Events:
+        Echo: { Type: HttpApi, Properties: { Method: POST, Path: "/echo/{name}" } }
+        Heads:
+          Type: DynamoDB
+          Properties:
+            Stream: !GetAtt Table.StreamArn
+            BatchSize: 10
+            FilterCriteria: { Filters: [{ Pattern: '{"dynamodb": {"Keys": {"sk": {"S": ["H"]}}}}' }] }
+"""
+HANDLER = """
+import threading
+meeting = threading.Barrier(2, timeout=10)
+def handler(event, context):
+    match event["pathParameters"]["name"]:
+        case "meet":
+            meeting.wait()
+        case "fail":
+            raise RuntimeError("on purpose")
+        case "time":
+            return {"statusCode": 200, "body": str(context.get_remaining_time_in_millis())}
+    return {"statusCode": 200, "body": event.get("body", "")}
+"""
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Template:
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "scratch" / "scratch_handler.py").write_text(HANDLER)
+    (tmp_path / "template.yaml").write_text(TEMPLATE)
+    return Template(tmp_path / "template.yaml")
+
+
+@pytest.fixture
+def http(scratch: Template) -> Iterator[httpx.Client]:
+    with (
+        server.serving(scratch, server.listening(0)) as base,
+        httpx.Client(base_url=base) as client,
+    ):
+        yield client
+
+
+def test_requests_are_served_at_the_same_time(http: httpx.Client) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda _: http.post("/echo/meet"), range(2)))
+    assert [a.status_code for a in answers] == [200, 200]
+
+
+def test_a_body_in_chunks_arrives_whole(http: httpx.Client) -> None:
+    answer = http.post("/echo/x", content=iter([b"one ", b"two"]), headers={"content-type": "text/plain"})
+    assert answer.text == "one two"
+
+
+def test_a_body_over_ten_megabytes_gets_the_gateways_413(http: httpx.Client) -> None:
+    answer = http.post("/echo/x", content=b" " * (10 * 1024 * 1024 + 1))
+    assert (answer.status_code, answer.json()) == (413, {"message": "Request Entity Too Large"})
+
+
+def test_a_handler_that_raises_gets_the_gateways_500(http: httpx.Client, capfd: pytest.CaptureFixture[str]) -> None:
+    answer = http.post("/echo/fail")
+    assert (answer.status_code, answer.json()) == (500, {"message": "Internal Server Error"})
+
+
+def test_a_handler_is_told_the_time_it_has_left(http: httpx.Client) -> None:
+    assert 20_000 < int(http.post("/echo/time").text) <= 29_000
+
+
+class Inbox:
+    """What a subscriber was handed; fails the first `failures` batches."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.batches: list[list[dict[str, Any]]] = []
+        self._failures = failures
+        self._lock = threading.Lock()
+
+    def take(self, _: str, event: dict[str, Any]) -> None:
+        with self._lock:
+            self.batches.append(event["Records"])
+            if len(self.batches) <= self._failures:
+                raise RuntimeError("on purpose")
+
+    def changes_of(self, pk: str) -> list[tuple[str, str]]:
+        with self._lock:
+            records = [r for batch in self.batches for r in batch if r["dynamodb"]["Keys"]["pk"]["S"] == pk]
+        return [(r["eventName"], r["dynamodb"]["Keys"]["sk"]["S"]) for r in records]
+
+
+@pytest.fixture
+def deliver(engine: TableOnEngine, scratch: Template, user: Any) -> Callable[[Inbox, int], list[tuple[str, str]]]:
+    """Writes, overwrites and deletes a head, and a segment, and waits for so many changes of it."""
+
+    def run(inbox: Inbox, expected: int) -> list[tuple[str, str]]:
+        pk = {"S": user.name}
+        with streams.delivering(scratch, engine.endpoint, inbox.take):
+            for item in ({"sk": {"S": "H"}}, {"sk": {"S": "S#1"}}, {"sk": {"S": "H"}, "n": {"N": "1"}}):
+                engine.client.put_item(TableName=engine.table_name, Item={"pk": pk, **item})
+            engine.client.delete_item(TableName=engine.table_name, Key={"pk": pk, "sk": {"S": "H"}})
+            deadline = time.monotonic() + 15
+            while len(inbox.changes_of(user.name)) < expected and time.monotonic() < deadline:
+                time.sleep(0.05)
+        return inbox.changes_of(user.name)
+
+    return run
+
+
+HEADS = [("INSERT", "H"), ("MODIFY", "H"), ("REMOVE", "H")]
+
+
+def test_a_subscriber_is_handed_the_changes_that_its_filter_fits_in_order(
+    deliver: Callable[[Inbox, int], list[tuple[str, str]]],
+) -> None:
+    assert deliver(Inbox(), 3) == HEADS
+
+
+def test_a_failing_batch_is_handed_over_again(
+    deliver: Callable[[Inbox, int], list[tuple[str, str]]],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    inbox = Inbox(failures=1)
+    deliver(inbox, 4)
+    assert inbox.batches[0] == inbox.batches[1]

@@ -1,0 +1,184 @@
+"""The local server's pure parts: what API Gateway and Lambda would do with a request, an answer and a stream record."""
+
+import base64
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from dev import gateway, tokens
+from dev.gateway import Request, Router
+from dev.streams import event_record, matches
+from dev.template import Cors, Route
+
+SPAN = Route("GET /traces/{trace_id}/spans/{span_id}", "Query")
+TRACE = Route("GET /traces/{trace_id}", "Query")
+LATEST = Route("GET /traces/latest", "Query")
+DEFAULT = Route("$default", "Account")
+CORS = Cors(("https://app.example",), ("GET", "POST"), ("authorization",), ("etag",), 60)
+
+
+def event(request: Request, route: Route = LATEST, **parameters: str) -> dict[str, Any]:
+    return gateway.event_of(request, route, parameters)
+
+
+def post(body: bytes, **headers: str) -> dict[str, Any]:
+    return event(Request("POST", "/", headers=[(k.replace("_", "-"), v) for k, v in headers.items()], body=body))
+
+
+def from_origin(origin: str, method: str = "GET", **headers: str) -> Request:
+    more = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    return Request(method, "/traces/latest", headers=[("Origin", origin), *more])
+
+
+@pytest.mark.parametrize("routes", [[LATEST, TRACE, DEFAULT], [DEFAULT, TRACE, LATEST]])
+def test_a_literal_segment_wins_over_a_parameter_in_any_order(routes: list[Route]) -> None:
+    assert Router(routes).match("GET", "/traces/latest") == (LATEST, {})
+
+
+def test_path_parameters_are_decoded_after_the_path_is_split() -> None:
+    match = Router([SPAN]).match("GET", "/traces/a%2Fb/spans/%23%F0%9F%98%80")
+    assert match == (SPAN, {"trace_id": "a/b", "span_id": "#😀"})
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("PUT", "/traces/latest"), ("GET", "/"), ("GET", "/traces/"), ("GET", "/traces/a/b")]
+)
+def test_what_no_route_fits_goes_to_the_default_route(method: str, path: str) -> None:
+    assert Router([LATEST, TRACE, SPAN, DEFAULT]).match(method, path) == (DEFAULT, {})
+
+
+def test_an_api_without_a_default_route_matches_nothing_else() -> None:
+    assert Router([LATEST]).match("GET", "/other") is None
+
+
+def test_a_greedy_parameter_takes_the_rest_of_the_path() -> None:
+    files = Route("GET /files/{path+}", "Page")
+    assert Router([files]).match("GET", "/files/a/b%20c") == (files, {"path": "a/b c"})
+
+
+def test_an_event_names_its_route_and_not_the_path_in_it() -> None:
+    assert event(Request("GET", "/traces/t1"), TRACE, trace_id="t1")["routeKey"] == "GET /traces/{trace_id}"
+
+
+def test_header_names_arrive_in_lower_case_and_repeated_ones_joined() -> None:
+    sent = Request("GET", "/", headers=[("X-One", "1"), ("x-one", "2")])
+    assert event(sent)["headers"] == {"x-one": "1,2"}
+
+
+def test_cookies_arrive_apart_from_the_headers() -> None:
+    got = event(Request("GET", "/", headers=[("Cookie", "a=1; b=2")]))
+    assert (got["cookies"], got["headers"]) == (["a=1", "b=2"], {})
+
+
+def test_repeated_query_parameters_are_joined_and_the_raw_query_is_kept() -> None:
+    got = event(Request("GET", "/", query="a=1&a=2&b=%20"))
+    assert (got["queryStringParameters"], got["rawQueryString"]) == ({"a": "1,2", "b": " "}, "a=1&a=2&b=%20")
+
+
+@pytest.mark.parametrize("key", ["queryStringParameters", "pathParameters", "cookies", "body"])
+def test_what_a_request_lacks_its_event_lacks(key: str) -> None:
+    assert key not in event(Request("GET", "/"))
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/plain; charset=utf-8", "application/problem+json"])
+def test_text_arrives_as_text(kind: str) -> None:
+    got = post("é".encode(), content_type=kind)
+    assert (got["body"], got["isBase64Encoded"]) == ("é", False)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content_type": "application/x-protobuf"},
+        {"content_type": "application/json", "content_encoding": "gzip"},
+        {},
+    ],
+)
+def test_bytes_and_compressed_bodies_arrive_in_base64(headers: dict[str, str]) -> None:
+    got = post(b"\xff\x00", **headers)
+    assert (base64.b64decode(got["body"]), got["isBase64Encoded"]) == (b"\xff\x00", True)
+
+
+def test_an_answer_in_base64_leaves_as_bytes() -> None:
+    result = {"statusCode": 200, "body": base64.b64encode(b"\x1f\x8b").decode(), "isBase64Encoded": True}
+    assert gateway.answer_of(result).body == b"\x1f\x8b"
+
+
+def test_an_answer_that_claims_base64_and_is_not_becomes_a_500() -> None:
+    assert gateway.answer_of({"statusCode": 200, "body": "%%%", "isBase64Encoded": True}) == gateway.FAILED
+
+
+def test_an_answer_beyond_what_lambda_hands_back_becomes_a_500() -> None:
+    assert gateway.answer_of({"statusCode": 200, "body": "x" * (6 * 1024 * 1024 + 57)}) == gateway.FAILED
+
+
+def test_a_preflight_of_an_allowed_origin_is_told_what_it_may_send() -> None:
+    request = from_origin("https://app.example", "OPTIONS", access_control_request_method="GET")
+    assert dict(gateway.preflight_answer(request, CORS).headers)["access-control-allow-headers"] == "authorization"
+
+
+def test_a_preflight_of_another_origin_is_told_nothing() -> None:
+    request = from_origin("https://evil.example", "OPTIONS", access_control_request_method="GET")
+    assert gateway.preflight_answer(request, CORS).headers == []
+
+
+def test_without_origins_the_gateway_leaves_preflights_to_the_routes() -> None:
+    request = from_origin("https://app.example", "OPTIONS", access_control_request_method="GET")
+    assert not gateway.is_preflight(request, Cors((), (), (), (), 0))
+
+
+def test_the_gateways_cors_headers_replace_a_functions_own() -> None:
+    own = gateway.Answer(200, [("access-control-allow-origin", "*"), ("etag", "1")])
+    got = gateway.with_cors(own, from_origin("https://evil.example"), CORS)
+    assert got.headers == [("etag", "1")]
+
+
+def test_an_allowed_origin_may_read_the_exposed_headers() -> None:
+    got = gateway.with_cors(gateway.Answer(200, []), from_origin("https://app.example"), CORS)
+    assert ("access-control-expose-headers", "etag") in got.headers
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits"),
+    [
+        ({"eventName": ["INSERT", "MODIFY"]}, True),
+        ({"eventName": ["REMOVE"]}, False),
+        ({"dynamodb": {"Keys": {"sk": {"S": ["H"]}}}}, True),
+        ({"dynamodb": {"Keys": {"sk": {"S": [{"prefix": "J#"}]}}}}, False),
+        ({"dynamodb": {"Keys": {"pk": {"S": [{"prefix": "U#"}]}}}}, True),
+        ({"dynamodb": {"NewImage": {"gone": [{"exists": False}]}}}, True),
+        ({"dynamodb": {"NewImage": {"n": {"N": [{"exists": True}]}}}}, True),
+        ({"dynamodb": {"OldImage": {"sk": {"S": ["H"]}}}}, False),
+        ({"dynamodb": {"Keys": {"sk": {"S": [{"anything-but": ["P", "L"]}]}}}}, True),
+        ({"dynamodb": {"Keys": {"sk": {"S": [{"anything-but": "H"}]}}}}, False),
+        ({"eventName": ["INSERT"], "dynamodb": {"Keys": {"sk": {"S": ["P"]}}}}, False),
+    ],
+)
+def test_a_filter_pattern_fits_as_in_lambda(pattern: dict[str, Any], fits: bool) -> None:
+    keys = {"pk": {"S": "U#a"}, "sk": {"S": "H"}}
+    record = {"eventName": "INSERT", "dynamodb": {"Keys": keys, "NewImage": {**keys, "n": {"N": "1"}}}}
+    assert matches(record, pattern) is fits
+
+
+def test_a_stream_record_arrives_as_json_with_bytes_in_base64() -> None:
+    image = {"data": {"B": b"\xff"}, "many": {"L": [{"B": b"\x00"}]}}
+    moment = datetime(2026, 1, 1, tzinfo=UTC)
+    change = {"ApproximateCreationDateTime": moment, "NewImage": image, "SequenceNumber": "1"}
+    got = event_record({"eventID": "e", "eventName": "INSERT", "dynamodb": change}, "arn")
+    assert got["dynamodb"] == {
+        "ApproximateCreationDateTime": moment.timestamp(),
+        "NewImage": {"data": {"B": "/w=="}, "many": {"L": [{"B": "AA=="}]}},
+        "SequenceNumber": "1",
+    }
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("15m", 900), ("12h", 43200), ("1d", 86400)])
+def test_a_duration_is_a_number_and_a_unit(text: str, seconds: int) -> None:
+    assert tokens.duration_s(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "1", "0d", "-1h", "1.5h", "1w"])
+def test_anything_else_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="such as"):
+        tokens.duration_s(text)
