@@ -62,6 +62,7 @@ class ApiKeys:
     """The API keys of one table. Expired keys count as absent, whether or not TTL has removed them."""
 
     table: Table
+    limit: int = KEYS_PER_USER
 
     def find(self, sha256: str, now_s: float) -> ApiKey | None:
         """The key whose secret has this hash. Sees what was just created or revoked."""
@@ -75,10 +76,10 @@ class ApiKeys:
     def create(self, key: ApiKey, secret: str, now_s: float) -> None:
         """Stores `key`, to be found by `secret` from now on.
 
-        *raises*: `Conflict` when the user has 100. Two requests at the same instant may both become the hundredth.
+        *raises*: `Conflict` when the user has `limit`. Two requests at the same instant may both become the last.
         """
-        if len(self.list_by_user(key.user_id, now_s)) >= KEYS_PER_USER:
-            raise Conflict(f"You have {KEYS_PER_USER} API keys, which is the most. Revoke one first.")
+        if len(self.list_by_user(key.user_id, now_s)) >= self.limit:
+            raise Conflict(f"You have {self.limit} API keys, which is the most. Revoke one first.")
         sha256 = sha256_of(secret)
         self._transact(
             {"Put": {"Item": {**_found_by(sha256), **_attributes(key)}}},

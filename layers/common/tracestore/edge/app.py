@@ -1,0 +1,146 @@
+"""The wrapper around every handler: finds the route, establishes who calls, and turns failures into answers.
+
+Deny by default: a route names the scope that it needs, or stands in the one list of public routes.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+from aws_lambda_powertools import Logger
+
+from tracestore.domain.errors import Forbidden, NotFound, TracestoreError
+
+from . import telemetry, wiring
+from .errors import error_answer, internal_error
+from .http import Request, Response, gateway_answer, headers_of, request_of
+from .identity import SCOPES, Identity
+
+PUBLIC_ROUTES: Final = ("GET /healthz", "$default")
+"""The only routes that answer without an identity."""
+
+ANY: Final = "any"
+"""In place of a scope: every identity may."""
+
+Handler: TypeAlias = Callable[[Request, Identity], Response]
+PublicHandler: TypeAlias = Callable[[Request], Response]
+
+ErrorAnswer: TypeAlias = Callable[[TracestoreError, Mapping[str, str]], Response]
+"""How a route tells a failure, given the request's headers: OTLP has a form of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Guarded:
+    """A handler behind what its callers must show."""
+
+    handler: Handler
+    scope: str
+    credential: Literal["any", "jwt"]
+    errors: ErrorAnswer
+
+    def admit(self, caller: Identity) -> None:
+        """Lets `caller` pass. *raises*: `Forbidden` that names what is missing."""
+        if self.credential == "jwt" and caller.credential != "jwt":
+            raise Forbidden(
+                "This route is for people: sign in, and send a JWT instead of an API key.", code="jwt_required"
+            )
+        if self.scope != ANY and self.scope not in caller.scopes:
+            raise Forbidden(f"This API key lacks the scope {self.scope}. Use one that has it.")
+
+
+class App:
+    """The routes of one function; `handle` is its Lambda handler.
+
+    `identify` establishes who sent the headers; `clock` is in seconds.
+    """
+
+    def __init__(
+        self,
+        identify: Callable[[Mapping[str, str]], Identity] = wiring.identify,
+        *,
+        logger: Logger = telemetry.logger,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._identify = identify
+        self._logger = logger
+        self._clock = clock
+        self._guarded: dict[str, _Guarded] = {}
+        self._public: dict[str, PublicHandler] = {}
+
+    def route(
+        self,
+        route: str,
+        *,
+        scope: str,
+        credential: Literal["any", "jwt"] = "any",
+        errors: ErrorAnswer = error_answer,
+    ) -> Callable[[Handler], Handler]:
+        """Registers the handler of `route` ("GET /path/{name}", as in the template) for callers who have `scope`."""
+        self._claim(route)
+        if scope not in (*SCOPES, ANY):
+            raise ValueError(f"{route} needs one of the scopes {SCOPES}, or ANY.")
+        if route in PUBLIC_ROUTES:
+            raise ValueError(f"{route} is one of PUBLIC_ROUTES.")
+
+        def register(handler: Handler) -> Handler:
+            self._guarded[route] = _Guarded(handler, scope, credential, errors)
+            return handler
+
+        return register
+
+    def public(self, route: str) -> Callable[[PublicHandler], PublicHandler]:
+        """Registers the handler of a route that answers anybody."""
+        self._claim(route)
+        if route not in PUBLIC_ROUTES:
+            raise ValueError(f"{route} is not one of PUBLIC_ROUTES.")
+
+        def register(handler: PublicHandler) -> PublicHandler:
+            self._public[route] = handler
+            return handler
+
+        return register
+
+    def handle(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        """The answer to one API Gateway event, whatever happens; one line in the log."""
+        started = time.perf_counter()
+        headers = headers_of(event)
+        route = str(event.get("routeKey"))
+        line: dict[str, Any] = {"route": route}
+        errors = self._guarded[route].errors if route in self._guarded else error_answer
+        try:
+            response = self._answer(route, event, headers, context, line)
+        except TracestoreError as error:
+            line["code"] = error.code
+            response = errors(error, headers)
+        except Exception:
+            self._logger.exception("unexpected failure", extra=line)
+            response = errors(internal_error(), headers)
+        line |= {"status": response.status, "duration_ms": round((time.perf_counter() - started) * 1000, 1)}
+        if response.span_count is not None:
+            line["span_count"] = response.span_count
+        self._logger.info("request", extra=line)
+        return gateway_answer(response, headers)
+
+    def _answer(
+        self, route: str, event: Mapping[str, Any], headers: Mapping[str, str], context: Any, line: dict[str, Any]
+    ) -> Response:
+        """What the route's handler answers. Nothing but headers is read before the caller is admitted."""
+
+        def request() -> Request:
+            remaining_ms = context.get_remaining_time_in_millis
+            return request_of(event, headers, now_ms=int(self._clock() * 1000), remaining_ms=remaining_ms)
+
+        if public := self._public.get(route):
+            return public(request())
+        guarded = self._guarded.get(route)
+        if guarded is None:
+            raise NotFound("There is no such route. See docs/api.md.", code="route_not_found")
+        caller = self._identify(headers)
+        line["user"] = caller.user_id
+        guarded.admit(caller)
+        return guarded.handler(request(), caller)
+
+    def _claim(self, route: str) -> None:
+        if route in self._guarded or route in self._public:
+            raise ValueError(f"{route} has a handler already.")

@@ -1,0 +1,207 @@
+"""Whose a JWT is, once its signature and its claims are found good.
+
+PyJWT checks signatures and times. This module decides which key may check which algorithm, so that the token has no say
+in it, and where those keys come from. PyJWT and its cryptography cost 90 ms to import, hence only when a JWT arrives.
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any, Final
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from tracestore.domain.errors import Unauthenticated, Unavailable
+
+from .refreshed import Refreshed
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from jwt import PyJWK
+
+    KeySet = Mapping[str | None, PyJWK]
+
+LEEWAY_S: Final = 60
+KEYS_LIVE_S: Final = 600
+PAUSE_S: Final = 10
+"""An issuer that rotates its keys is noticed this soon, and asked no more often than this."""
+
+FETCH_TIMEOUT_S: Final = 3
+MAX_OWNER_CHARACTERS: Final = 256
+MIN_SECRET_BYTES: Final = 32
+"""RFC 7518, section 3.2: an HS256 key is no shorter than its hash."""
+
+_MAX_JWKS_BYTES: Final = 1_000_000
+_MAX_TOKEN_CHARACTERS: Final = 16_384
+_COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_ALGORITHMS: Final = {"RSA": "RS256", "EC P-256": "ES256", "OKP Ed25519": "EdDSA"}
+"""The one algorithm for each kind of public key. What is not here, `oct` above all, is no key of an issuer."""
+
+
+class JwtVerifier:
+    """The JWTs of one deployment, with the issuer's keys kept for ten minutes.
+
+    `read_secret` is asked for the HS256 secret, and None where the deployment has none.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        read_secret: Callable[[], str] | None = None,
+        fetch: Callable[[str], bytes] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._issuer = settings.jwt_issuer
+        self._audience = settings.jwt_audience
+        self._owner_claim = settings.jwt_owner_claim
+        self._keys: Refreshed[KeySet] | None = None
+        self._secret: Refreshed[bytes] | None = None
+        if url := settings.jwks_url:
+            fetch = fetch or _fetch
+            self._keys = Refreshed(lambda: _key_set(fetch(url)), clock, life_s=KEYS_LIVE_S, pause_s=PAUSE_S)
+        if read_secret:
+            self._secret = Refreshed(lambda: _strong(read_secret()), clock, life_s=KEYS_LIVE_S, pause_s=PAUSE_S)
+
+    def owner_of(self, token: str) -> str:
+        """The user whose token this is.
+
+        *raises*: `Unauthenticated` with what to do about it, `Unavailable` while the issuer's keys are out of reach.
+        """
+        if not self._keys and not self._secret:
+            raise Unauthenticated(
+                "This deployment accepts no JWTs, only API keys: its identity provider is not configured "
+                "(JwtIssuer and JwtAudience, or JwtSecretParameter)."
+            )
+        if len(token) > _MAX_TOKEN_CHARACTERS or not _COMPACT.fullmatch(token):
+            raise Unauthenticated("The bearer token is neither a JWT nor an API key.")
+        return self._owner(self._claims(token))
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        import jwt
+
+        try:
+            key, algorithm = self._key_for(jwt.get_unverified_header(token))
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=[algorithm],
+                issuer=self._issuer,
+                leeway=LEEWAY_S,
+                options={"require": ["exp"], "verify_aud": False, "enforce_minimum_key_length": True},
+            )
+        except jwt.ExpiredSignatureError as error:
+            raise Unauthenticated("The token has expired. Sign in again.") from error
+        except jwt.ImmatureSignatureError as error:
+            raise Unauthenticated("The token is not valid yet. Check the clock of whoever issued it.") from error
+        except (jwt.InvalidIssuerError, jwt.MissingRequiredClaimError) as error:
+            raise Unauthenticated("The token needs an expiry and this deployment's issuer.") from error
+        except jwt.PyJWTError as error:
+            raise Unauthenticated("The token was not signed by this deployment's identity provider.") from error
+        if self._audience and not _is_for(self._audience, claims):
+            raise Unauthenticated("The token was issued for another audience than this deployment's.")
+        return claims
+
+    def _key_for(self, header: Mapping[str, Any]) -> tuple["bytes | PyJWK", str]:
+        """The key that the token's header asks for, and the one algorithm that goes with that key."""
+        algorithm = header.get("alg")
+        if algorithm == "HS256" and self._secret:
+            return self._secret.get(), "HS256"
+        if not self._keys or algorithm not in _ALGORITHMS.values():
+            raise Unauthenticated("The token is signed in a way that this deployment does not accept.")
+        if not self._issuer or not self._audience:
+            raise Unauthenticated(
+                "This deployment accepts no tokens of its identity provider until both its issuer and its audience are "
+                "configured (JwtIssuer, JwtAudience): without them a token for any other application would do."
+            )
+        kid = header.get("kid")
+        key = self._keys.get().get(kid) or self._keys.newer().get(kid)
+        if key is None:
+            raise Unauthenticated("The token was not signed by this deployment's identity provider.")
+        return key, key.algorithm_name
+
+    def _owner(self, claims: Mapping[str, Any]) -> str:
+        owner = claims.get(self._owner_claim)
+        if not isinstance(owner, str) or not owner.strip() or len(owner) > MAX_OWNER_CHARACTERS or not _is_text(owner):
+            raise Unauthenticated("The token names no user in the claim that this deployment reads (JwtOwnerClaim).")
+        return owner
+
+
+def _is_for(audience: str, claims: Mapping[str, Any]) -> bool:
+    """Whether a token was issued for `audience`.
+
+    *source*: Amazon Cognito, "Understanding the access token": no `aud`, but `client_id` and `token_use`.
+    """
+    if "aud" not in claims:
+        return claims.get("token_use") == "access" and claims.get("client_id") == audience
+    named = claims["aud"]
+    return audience in named if isinstance(named, list) else audience == named
+
+
+def _key_set(jwks: bytes) -> "KeySet":
+    """The usable keys by their `kid`. A sole key is also there for tokens that name none.
+
+    *raises*: `Unavailable` when this is no key set.
+    """
+    from jwt import PyJWK, PyJWTError
+
+    try:
+        members = json.loads(jwks)["keys"]
+        described = [member for member in members if isinstance(member, dict)]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Unavailable("The identity provider's keys cannot be read.") from error
+    keys: dict[str | None, PyJWK] = {}
+    for member in described:
+        algorithm = _ALGORITHMS.get(f"{member.get('kty')} {member.get('crv', '')}".strip())
+        kid = member.get("kid")
+        if algorithm is None or member.get("alg", algorithm) != algorithm or member.get("use", "sig") != "sig":
+            continue
+        if not isinstance(kid, str | None):
+            continue
+        try:
+            keys[kid] = PyJWK(member, algorithm)
+        except PyJWTError:
+            continue  # one bad key must not shut out those who sign with the others
+    if len(keys) == 1:
+        keys[None] = next(iter(keys.values()))
+    return keys
+
+
+class _StayHere(HTTPRedirectHandler):
+    """Follows no redirect, which could lead away from https."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def _fetch(url: str) -> bytes:
+    """What is at `url`.
+
+    *raises*: `Unavailable` when it does not answer.
+    """
+    # Some providers turn urllib's own agent away. Settings let nothing but http(s) get here.
+    request = Request(url, headers={"User-Agent": "tracestore", "Accept": "application/json"})
+    try:
+        with build_opener(_StayHere).open(request, timeout=FETCH_TIMEOUT_S) as response:
+            content: bytes = response.read(_MAX_JWKS_BYTES)
+    except (OSError, HTTPException) as error:
+        raise Unavailable("The identity provider does not answer.") from error
+    return content
+
+
+def _strong(secret: str) -> bytes:
+    if len(secret.encode()) < MIN_SECRET_BYTES:
+        raise ValueError(
+            f"The secret for HS256 must have {MIN_SECRET_BYTES} bytes or more: a shorter one can be guessed."
+        )
+    return secret.encode()
+
+
+def _is_text(text: str) -> bool:
+    """Whether `text` can be written as UTF-8; JSON can hold half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,98 @@
+"""The long-lived objects of a process, made from the settings on first use and kept: clients, stores, the verifier."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Final
+
+from tracestore.ingest.redaction import Redactor
+from tracestore.storage import dynamo
+from tracestore.storage.api_keys import ApiKeys
+from tracestore.storage.cursor import cursor_secret
+from tracestore.storage.store import Store
+from tracestore.storage.table import Patience, Table
+
+from . import identity
+from .jwt_verifier import JwtVerifier
+from .settings import settings
+
+SECONDS_PER_DAY: Final = 86_400
+
+
+@cache
+def dynamodb() -> dynamo.Client:
+    """The DynamoDB client."""
+    return dynamo.client(settings().dynamodb_endpoint)
+
+
+@cache
+def table() -> Table:
+    """The deployment's table."""
+    return Table(dynamodb(), settings().table_name)
+
+
+@cache
+def store() -> Store:
+    """The deployment's store of traces."""
+    configured = settings()
+    return Store(table(), configured.retention_days * SECONDS_PER_DAY, configured.time_shards)
+
+
+@cache
+def cursors() -> bytes:
+    """The secret that signs cursors."""
+    return cursor_secret(table())
+
+
+@cache
+def redactor() -> Redactor:
+    """What masks secrets before anything is stored."""
+    return Redactor(settings().redaction_patterns)
+
+
+def patience(remaining_ms: Callable[[], int]) -> Patience:
+    """How long a request may keep trying, given what its function has left."""
+    return Patience(lambda: remaining_ms() / 1000)
+
+
+@cache
+def api_keys() -> ApiKeys:
+    """The API keys of the deployment."""
+    return ApiKeys(table())
+
+
+@cache
+def key_cache() -> identity.KeyCache:
+    """The API keys that were lately used."""
+    return identity.KeyCache(api_keys().find)
+
+
+@cache
+def jwt_verifier() -> JwtVerifier:
+    """The verifier of the deployment's JWTs."""
+    configured = settings()
+    has_secret = configured.jwt_secret or configured.jwt_secret_parameter
+    return JwtVerifier(configured, read_secret=_jwt_secret if has_secret else None)
+
+
+def identify(headers: Mapping[str, str]) -> identity.Identity:
+    """Who sent these headers. *raises*: `Unauthenticated`."""
+    return identity.identify(
+        headers,
+        owner_of=lambda token: jwt_verifier().owner_of(token),
+        find_key=lambda secret: key_cache().find(secret),
+    )
+
+
+def reset() -> None:
+    """Forgets everything that was made, so that the next use reads the environment again."""
+    for made in (settings, dynamodb, table, store, cursors, redactor, api_keys, key_cache, jwt_verifier):
+        made.cache_clear()
+
+
+def _jwt_secret() -> str:
+    configured = settings()
+    if configured.jwt_secret:
+        return configured.jwt_secret
+    from tracestore.storage.parameters import secret_parameter
+
+    return secret_parameter(configured.jwt_secret_parameter or "")

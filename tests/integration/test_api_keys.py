@@ -1,0 +1,230 @@
+"""API keys through the account function, over a table in moto."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import jwt
+import pytest
+from moto import mock_aws
+
+from functions.account import account_handler
+from tracestore.domain.errors import Conflict
+from tracestore.edge import wiring
+from tracestore.storage.api_keys import ApiKey, ApiKeys, new_secret, sha256_of
+
+JWT_SECRET = "a secret that only this test knows"
+NOW_S = 1_700_000_000
+
+
+class Context:
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        return 30_000
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Any]:
+    """A client of an AWS that holds one table, which the function is configured for."""
+    environment = {
+        **dict.fromkeys(("DYNAMODB_ENDPOINT", "JWKS_URL", "JWT_AUDIENCE", "JWT_ISSUER", "JWT_OWNER_CLAIM"), ""),
+        "TABLE_NAME": "traces",
+        "JWT_SECRET": JWT_SECRET,
+        "RETENTION_DAYS": "14",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+    }
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        wiring.reset()
+        client = boto3.client("dynamodb")
+        client.create_table(
+            TableName="traces",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        )
+        yield client
+    wiring.reset()
+
+
+@pytest.fixture(autouse=True)
+def table(aws: Any) -> Iterator[Any]:
+    """The same client; what a test leaves in the table is gone before the next."""
+    yield aws
+    for item in aws.scan(TableName="traces")["Items"]:
+        aws.delete_item(TableName="traces", Key={"pk": item["pk"], "sk": item["sk"]})
+
+
+def call(route: str, body: object = None, *, user: str | None = "ada", key: str | None = None, **event: Any) -> Any:
+    """Status and content of the function's answer to a user with a JWT, to a key, or to nobody."""
+    headers = {}
+    if key:
+        headers["X-Api-Key"] = key
+    elif user:
+        token = jwt.encode({"sub": user, "exp": time.time() + 600}, JWT_SECRET, "HS256")
+        headers["Authorization"] = f"Bearer {token}"
+    sent = body if isinstance(body, str) else json.dumps(body)
+    answer = account_handler.handler({"routeKey": route, "headers": headers, "body": sent, **event}, Context())
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def made(user: str = "ada", **changes: Any) -> dict[str, Any]:
+    status, content = call("POST /api/keys", {"name": "laptop", "scopes": ["read", "ingest"], **changes}, user=user)
+    assert status == 201, content
+    created: dict[str, Any] = content["data"]
+    return created
+
+
+def revoke(key_id: str, user: str = "ada") -> int:
+    status, _ = call("DELETE /api/keys/{key_id}", user=user, pathParameters={"key_id": key_id})
+    return int(status)
+
+
+def listed(user: str = "ada") -> list[dict[str, Any]]:
+    keys: list[dict[str, Any]] = call("GET /api/keys", user=user)[1]["keys"]
+    return keys
+
+
+def test_a_person_learns_who_they_are() -> None:
+    assert call("GET /api/me") == (
+        200,
+        {
+            "success": True,
+            "data": {
+                "user_id": "ada",
+                "credential": "jwt",
+                "scopes": ["ingest", "read", "delete"],
+                "retention_days": 14,
+            },
+        },
+    )
+
+
+def test_a_new_key_works_at_once_with_its_scopes() -> None:
+    data = call("GET /api/me", key=made()["secret"])[1]["data"]
+    assert (data["user_id"], data["credential"], data["scopes"]) == ("ada", "api_key", ["ingest", "read"])
+
+
+def test_a_key_is_shown_whole_once() -> None:
+    created = made(expires_at="2099-01-01T01:00:00.5+01:00")
+    assert created.pop("secret").startswith(created["prefix"])
+    assert listed() == [created]
+    assert (created["name"], created["expires_at"]) == ("laptop", "2099-01-01T00:00:00.000Z")
+
+
+def test_the_secret_is_not_in_the_table(table: Any) -> None:
+    secret = made()["secret"]
+    stored = json.dumps(table.scan(TableName="traces")["Items"])
+    assert sha256_of(secret) in stored
+    assert secret[12:] not in stored
+
+
+def test_a_revoked_key_is_gone(table: Any) -> None:
+    created = made()
+    assert (revoke(created["key_id"]), revoke(created["key_id"])) == (200, 404)
+    assert listed() == []
+    assert table.scan(TableName="traces")["Items"] == []
+    assert call("GET /api/me", key=created["secret"])[0] == 401
+
+
+def test_keys_of_others_are_out_of_sight_and_reach() -> None:
+    created = made("ada")
+    assert listed("eve") == []
+    assert revoke(created["key_id"], "eve") == 404
+    assert call("GET /api/me", key=created["secret"])[0] == 200
+
+
+@pytest.mark.parametrize("key_id", ["", "x", "../..", "a" * 3000, "0" * 16, "%23", "\ud800"])
+def test_a_key_that_never_was_is_not_found(key_id: str) -> None:
+    assert revoke(key_id) == 404
+
+
+@pytest.mark.parametrize("route", ["POST /api/keys", "GET /api/keys", "DELETE /api/keys/{key_id}"])
+def test_keys_are_managed_by_people_only(route: str) -> None:
+    status, content = call(route, key=made()["secret"], pathParameters={"key_id": "x"})
+    assert (status, content["error"]["code"]) == (403, "jwt_required")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"scopes": ["read"]}, "name"),
+        ({"name": "", "scopes": ["read"]}, "name"),
+        ({"name": "n" * 129, "scopes": ["read"]}, "name"),
+        ({"name": 7, "scopes": ["read"]}, "name"),
+        ({"name": "n"}, "scopes"),
+        ({"name": "n", "scopes": []}, "scopes"),
+        ({"name": "n", "scopes": "read"}, "scopes"),
+        ({"name": "n", "scopes": ["read", "sesame"]}, "scopes"),
+        ({"name": "n", "scopes": [["read"]]}, "scopes"),
+        ({"name": "n", "scopes": ["read"], "expires_at": "2001-01-01T00:00:00Z"}, "expires_at"),
+        ({"name": "n", "scopes": ["read"], "expires_at": "2099-01-01T00:00:00"}, "expires_at"),
+        ({"name": "n", "scopes": ["read"], "expires_at": "sesame"}, "expires_at"),
+        ({"name": "n", "scopes": ["read"], "expires_at": 4_000_000_000}, "expires_at"),
+        ({"name": "n", "scopes": ["read"], "expires_at": False}, "expires_at"),
+        ({"name": "n", "scopes": ["read"], "expires": "sesame"}, "expires"),
+    ],
+)
+def test_a_field_that_cannot_be_used_is_named_and_its_value_is_not(body: object, field: str) -> None:
+    status, content = call("POST /api/keys", body)
+    assert (status, [detail["field"] for detail in content["error"]["details"]]) == (400, [field])
+    assert "sesame" not in json.dumps(content)
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", "null", '"x"', "7", '{"name": NaN}'])
+def test_a_body_that_is_no_object_is_refused(body: str) -> None:
+    assert call("POST /api/keys", body)[0] == 400
+
+
+def test_what_the_server_sets_is_ignored_when_sent() -> None:
+    created = made(key_id="mine", user_id="eve", prefix="x", created_at="x", secret="x")
+    assert created["key_id"] != "mine"
+    assert [key["key_id"] for key in listed("ada")] == [created["key_id"]]
+
+
+@pytest.mark.parametrize("route", ["GET /api/me", "POST /api/keys", "GET /api/keys", "DELETE /api/keys/{key_id}"])
+def test_unknown_query_parameters_are_refused(route: str) -> None:
+    assert call(route, rawQueryString="x=1", pathParameters={"key_id": "x"})[0] == 400
+
+
+@pytest.mark.parametrize("route", ["GET /api/me", "POST /api/keys", "GET /api/keys", "DELETE /api/keys/{key_id}"])
+def test_nobody_gets_in_without_a_credential(route: str) -> None:
+    assert call(route, user=None)[0] == 401
+
+
+def test_health_is_told_to_anybody() -> None:
+    assert call("GET /healthz", user=None) == (200, {"success": True, "status": "ok"})
+
+
+def test_an_unknown_route_is_told_so_in_our_shape() -> None:
+    status, content = call("$default", user=None)
+    assert (status, content["error"]["code"]) == (404, "route_not_found")
+
+
+def test_an_expired_key_is_absent_before_it_is_removed() -> None:
+    keys, secret = wiring.api_keys(), new_secret()
+    key = ApiKey("0" * 16, "ada", "n", secret[:8], frozenset({"read"}), NOW_S * 1000, expires_at_s=NOW_S + 10)
+    keys.create(key, secret, NOW_S)
+    assert keys.find(sha256_of(secret), NOW_S + 9) == key
+    assert keys.find(sha256_of(secret), NOW_S + 10) is None
+    assert keys.list_by_user("ada", NOW_S + 10) == []
+    assert keys.revoke("ada", key.key_id, NOW_S + 10) is False
+
+
+def test_one_key_too_many_is_a_conflict() -> None:
+    keys = ApiKeys(wiring.table(), limit=1)
+    keys.create(ApiKey("0" * 16, "ada", "n", "tsk_", frozenset({"read"}), 0), new_secret(), NOW_S)
+    with pytest.raises(Conflict):
+        keys.create(ApiKey("1" * 16, "ada", "n", "tsk_", frozenset({"read"}), 0), new_secret(), NOW_S)
+
+
+def test_the_user_may_have_any_name() -> None:
+    for user in ("a#b%/..", "é" * 128, "🦉" * 100):
+        created = made(user)
+        assert [key["key_id"] for key in listed(user)] == [created["key_id"]]
+        assert call("GET /api/me", key=created["secret"])[1]["data"]["user_id"] == user

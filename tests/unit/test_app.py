@@ -1,0 +1,247 @@
+"""The wrapper around handlers: deny by default, one error shape, one line in the log."""
+
+import json
+from collections.abc import Callable, Mapping
+from io import StringIO
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger
+
+from tracestore.domain import errors
+from tracestore.domain.errors import Detail, Invalid, TracestoreError, Unauthenticated, Unavailable
+from tracestore.edge.app import ANY, PUBLIC_ROUTES, App
+from tracestore.edge.errors import CODES, STATUSES
+from tracestore.edge.http import Request, Response, json_answer
+from tracestore.edge.identity import Identity
+
+READER = Identity("ada", "api_key", frozenset({"read"}))
+PERSON = Identity("ada", "jwt", frozenset({"ingest", "read", "delete"}))
+ROUTE = "GET /things/{id}"
+
+
+class Context:
+    """What Lambda tells a function about its invocation."""
+
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        return 12_345
+
+
+class Bench:
+    """An app whose callers are who the test says, with its log at hand."""
+
+    def __init__(self, caller: Identity | None = READER) -> None:
+        self.caller = caller
+        self.written = StringIO()
+        self.app = App(self.identify, logger=Logger(service=f"test-{id(self)}", stream=self.written), clock=lambda: 1.5)
+
+    def identify(self, _headers: Mapping[str, str]) -> Identity:
+        if self.caller is None:
+            raise Unauthenticated("Send a credential.")
+        return self.caller
+
+    def serve(self, answer: Callable[[Request, Identity], Response], **guards: Any) -> None:
+        self.app.route(ROUTE, **{"scope": "read", **guards})(answer)
+
+    def call(self, route: str = ROUTE, **event: Any) -> dict[str, Any]:
+        return self.app.handle({"routeKey": route, **event}, Context())
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.written.getvalue().splitlines()]
+
+
+def fine(_request: Request, _caller: Identity) -> Response:
+    return json_answer({"fine": True}, span_count=3)
+
+
+def failing(error: Exception) -> Callable[[Request, Identity], Response]:
+    def fail(_request: Request, _caller: Identity) -> Response:
+        raise error
+
+    return fail
+
+
+def failure(answer: dict[str, Any]) -> tuple[int, str]:
+    content = json.loads(answer["body"])
+    assert content["success"] is False
+    return answer["statusCode"], content["error"]["code"]
+
+
+def test_a_handler_answers_a_caller_with_the_scope() -> None:
+    bench = Bench()
+    bench.serve(fine)
+    assert json.loads(bench.call()["body"]) == {"success": True, "fine": True}
+
+
+def test_nobody_gets_past_the_door_without_an_identity() -> None:
+    bench = Bench(caller=None)
+    bench.serve(failing(AssertionError("reached")))
+    answer = bench.call()
+    assert failure(answer) == (401, "unauthenticated")
+    assert answer["headers"]["www-authenticate"] == "Bearer"
+
+
+def test_nothing_is_read_of_a_request_before_its_caller_is_known() -> None:
+    bench = Bench(caller=None)
+    bench.serve(fine)
+    assert failure(bench.call(pathParameters=7, rawQueryString=7, body=7)) == (401, "unauthenticated")
+
+
+def test_a_missing_scope_is_named() -> None:
+    bench = Bench()
+    bench.serve(fine, scope="delete")
+    answer = bench.call()
+    assert failure(answer) == (403, "missing_scope")
+    assert "delete" in answer["body"]
+
+
+def test_any_scope_will_do_where_the_route_says_so() -> None:
+    bench = Bench(Identity("ada", "api_key", frozenset()))
+    bench.serve(fine, scope=ANY)
+    assert bench.call()["statusCode"] == 200
+
+
+def test_an_api_key_does_not_do_for_a_route_of_people() -> None:
+    bench = Bench()
+    bench.serve(fine, scope=ANY, credential="jwt")
+    assert failure(bench.call()) == (403, "jwt_required")
+
+
+def test_a_jwt_does_for_a_route_of_people() -> None:
+    bench = Bench(PERSON)
+    bench.serve(fine, scope=ANY, credential="jwt")
+    assert bench.call()["statusCode"] == 200
+
+
+@pytest.mark.parametrize("event", [{}, {"routeKey": "GET /other"}, {"routeKey": None}, {"routeKey": "$default"}])
+def test_a_route_without_a_handler_is_not_found(event: dict[str, Any]) -> None:
+    assert failure(Bench().app.handle(event, Context())) == (404, "route_not_found")
+
+
+def test_a_public_route_answers_anybody() -> None:
+    bench = Bench(caller=None)
+    bench.app.public("GET /healthz")(lambda _request: json_answer({}))
+    assert bench.call("GET /healthz")["statusCode"] == 200
+
+
+def test_a_route_is_public_only_if_the_list_says_so() -> None:
+    with pytest.raises(ValueError, match="PUBLIC_ROUTES"):
+        Bench().app.public(ROUTE)
+
+
+@pytest.mark.parametrize("route", PUBLIC_ROUTES)
+def test_a_public_route_is_not_guarded_by_mistake(route: str) -> None:
+    with pytest.raises(ValueError, match="PUBLIC_ROUTES"):
+        Bench().app.route(route, scope=ANY)
+
+
+def test_a_route_without_a_scope_cannot_be_made() -> None:
+    with pytest.raises(TypeError):
+        Bench().app.route(ROUTE)  # type: ignore[call-arg]
+
+
+def test_a_scope_that_does_not_exist_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="scopes"):
+        Bench().app.route(ROUTE, scope="write")
+
+
+def test_a_route_has_one_handler() -> None:
+    bench = Bench()
+    bench.serve(fine)
+    with pytest.raises(ValueError, match="already"):
+        bench.serve(fine)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in STATUSES if kind is not TracestoreError])
+def test_every_kind_of_failure_has_its_status(kind: type[TracestoreError]) -> None:
+    bench = Bench()
+    bench.serve(failing(kind("Sorry.")))
+    assert failure(bench.call()) == (STATUSES[kind], kind.code)
+
+
+def test_no_kind_of_failure_was_forgotten() -> None:
+    kinds = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TracestoreError)}
+    assert kinds == set(STATUSES)
+    assert {kind.code for kind in kinds} <= set(CODES)
+
+
+def test_a_failure_tells_each_field_with_its_name_cut() -> None:
+    bench = Bench()
+    bench.serve(failing(Invalid("Two fields are wrong.", details=(Detail("f" * 100, "is unknown"),))))
+    assert json.loads(bench.call()["body"]) == {
+        "success": False,
+        "error": {
+            "code": "invalid_request",
+            "message": "Two fields are wrong.",
+            "details": [{"field": "f" * 64, "message": "is unknown"}],
+        },
+    }
+
+
+def test_an_answer_has_room_for_a_hundred_details() -> None:
+    bench = Bench()
+    bench.serve(failing(Invalid("All wrong.", details=(Detail("f", "is unknown"),) * 1_000)))
+    assert len(json.loads(bench.call()["body"])["error"]["details"]) == 100
+
+
+def test_a_busy_store_says_when_to_come_back() -> None:
+    bench = Bench()
+    bench.serve(failing(Unavailable("Busy.", retry_after_s=7)))
+    assert bench.call()["headers"]["retry-after"] == "7"
+
+
+def test_what_nobody_foresaw_is_told_to_nobody() -> None:
+    bench = Bench()
+    bench.serve(failing(KeyError("a prompt")))
+    answer = bench.call()
+    assert failure(answer) == (500, "internal_error")
+    assert "prompt" not in answer["body"]
+
+
+def test_what_nobody_foresaw_is_logged_once_with_its_cause() -> None:
+    bench = Bench()
+    bench.serve(failing(KeyError("surprise")))
+    bench.call()
+    assert [line["exception_name"] for line in bench.lines if "exception" in line] == ["KeyError"]
+
+
+def test_a_route_may_tell_failures_in_its_own_way() -> None:
+    bench = Bench(caller=None)
+    bench.serve(fine, errors=lambda error, headers: Response(418, f"{error.code} {headers['accept']}".encode()))
+    answer = bench.call(headers={"Accept": "tea"})
+    assert (answer["statusCode"], answer["body"]) == (418, "unauthenticated tea")
+
+
+def test_one_line_is_logged_for_a_request() -> None:
+    bench = Bench()
+    bench.serve(fine)
+    bench.call()
+    (line,) = bench.lines
+    assert line.pop("duration_ms") >= 0
+    assert {name: line[name] for name in ("route", "status", "user", "span_count")} == {
+        "route": ROUTE,
+        "status": 200,
+        "user": "ada",
+        "span_count": 3,
+    }
+
+
+def test_the_log_holds_nothing_that_the_caller_wrote() -> None:
+    bench = Bench()
+    bench.serve(failing(Invalid("No.")))
+    bench.call(
+        pathParameters={"id": "sesame"},
+        rawQueryString="search=sesame",
+        rawPath="/things/sesame",
+        body="sesame",
+        headers={"authorization": "sesame", "user-agent": "sesame"},
+    )
+    assert "sesame" not in bench.written.getvalue()
+
+
+def test_a_handler_knows_the_time_and_what_is_left_of_it() -> None:
+    bench = Bench()
+    bench.serve(lambda request, _caller: json_answer({"now": request.now_ms, "left": request.remaining_ms()}))
+    assert json.loads(bench.call()["body"]) == {"success": True, "now": 1500, "left": 12_345}

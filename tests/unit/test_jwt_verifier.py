@@ -1,0 +1,270 @@
+"""JWTs with real signatures, checked with keys that come over HTTP."""
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.issuer import KEYS, RSA_KEY, Issuer, forged, public_jwk, token
+from tracestore.domain.errors import Unauthenticated, Unavailable
+from tracestore.edge.jwt_verifier import KEYS_LIVE_S, PAUSE_S, JwtVerifier
+from tracestore.edge.settings import Settings
+
+SECRET = "a secret that is long enough for HS256"
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    issuer = Issuer()
+    thread = threading.Thread(target=issuer.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield issuer
+    issuer.server.shutdown()
+    thread.join()
+    issuer.server.server_close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def settings(issuer: Issuer | None = None, **changes: Any) -> Settings:
+    given: dict[str, Any] = {"table_name": "t"}
+    if issuer:
+        given |= {"jwt_issuer": issuer.url, "jwt_audience": "app", "jwks_url": issuer.url}
+    return Settings(**{**given, **changes})
+
+
+@pytest.fixture
+def verifier(issuer: Issuer, clock: Clock) -> JwtVerifier:
+    return JwtVerifier(settings(issuer), clock=clock)
+
+
+def refusal(verifier: JwtVerifier, sent: str) -> str:
+    with pytest.raises(Unauthenticated) as refused:
+        verifier.owner_of(sent)
+    return refused.value.message
+
+
+@pytest.mark.parametrize("algorithm", KEYS)
+def test_a_token_signed_with_a_key_of_the_issuer_names_its_user(
+    verifier: JwtVerifier, issuer: Issuer, algorithm: str
+) -> None:
+    assert verifier.owner_of(token(issuer, algorithm)) == "ada"
+
+
+def test_a_token_signed_with_the_shared_secret_names_its_user() -> None:
+    verifier = JwtVerifier(settings(), read_secret=lambda: SECRET)
+    assert verifier.owner_of(token(None, "HS256", SECRET)) == "ada"
+
+
+def test_secret_and_issuer_serve_side_by_side(issuer: Issuer) -> None:
+    verifier = JwtVerifier(settings(issuer), read_secret=lambda: SECRET)
+    assert verifier.owner_of(token(issuer, "HS256", SECRET)) == verifier.owner_of(token(issuer, "ES256"))
+
+
+def test_a_token_without_a_kid_is_checked_with_the_only_key(verifier: JwtVerifier, issuer: Issuer) -> None:
+    issuer.keys = [public_jwk("ES256")]
+    assert verifier.owner_of(token(issuer, "ES256", headers={"kid": None})) == "ada"
+
+
+def test_without_configuration_the_refusal_says_what_to_configure(issuer: Issuer) -> None:
+    assert "JwtIssuer" in refusal(JwtVerifier(settings()), token(issuer))
+
+
+def test_without_an_audience_no_token_of_the_issuer_is_accepted(issuer: Issuer) -> None:
+    verifier = JwtVerifier(settings(issuer, jwt_audience=None))
+    assert "JwtAudience" in refusal(verifier, token(issuer))
+
+
+def test_a_secret_that_can_be_guessed_is_a_configuration_error() -> None:
+    verifier = JwtVerifier(settings(), read_secret=lambda: "short")
+    with pytest.raises(ValueError, match="32 bytes"):
+        verifier.owner_of(token(None, "HS256", SECRET))
+
+
+@pytest.mark.parametrize(
+    "algorithm", ["none", "None", "HS256", "HS512", "RS512", "PS256", "ES256", "", None, 7, ["RS256"]]
+)
+def test_an_algorithm_that_does_not_fit_the_key_is_refused(
+    verifier: JwtVerifier, issuer: Issuer, algorithm: object
+) -> None:
+    claims = {"sub": "ada", "iss": issuer.url, "aud": "app", "exp": time.time() + 600}
+    refusal(verifier, forged({"alg": algorithm, "kid": "RS256"}, claims))
+
+
+def test_an_unsigned_token_is_refused(verifier: JwtVerifier, issuer: Issuer) -> None:
+    refusal(verifier, jwt.encode({"sub": "ada"}, "", "none"))
+
+
+def test_a_public_key_is_never_a_secret(issuer: Issuer) -> None:
+    verifier = JwtVerifier(settings(issuer), read_secret=lambda: SECRET)
+    pem = RSA_KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    claims = {"sub": "ada", "iss": issuer.url, "aud": "app", "exp": time.time() + 600}
+    for key in (pem, json.dumps(issuer.keys[0]).encode(), issuer.keys[0]["n"].encode()):
+        refusal(verifier, forged({"alg": "HS256", "kid": "RS256"}, claims, sign=key))
+
+
+def test_a_symmetric_key_in_the_key_set_is_ignored(verifier: JwtVerifier, issuer: Issuer) -> None:
+    issuer.keys = [{"kty": "oct", "kid": "HS256", "k": base64.urlsafe_b64encode(SECRET.encode()).decode()}]
+    refusal(verifier, token(issuer, "HS256", SECRET))
+
+
+def test_a_key_for_encryption_signs_nothing(verifier: JwtVerifier, issuer: Issuer) -> None:
+    issuer.keys = [public_jwk("RS256", kid="RS256", use="enc")]
+    refusal(verifier, token(issuer))
+
+
+def test_one_bad_key_does_not_shut_out_the_others(verifier: JwtVerifier, issuer: Issuer) -> None:
+    odd = ["not a key", {"kty": ["RSA"]}, {"kty": "RSA", "kid": [1]}, {"kty": "EC", "crv": "P-256", "x": "", "y": ""}]
+    issuer.keys = [*odd, *issuer.keys]  # type: ignore[list-item]
+    assert verifier.owner_of(token(issuer)) == "ada"
+
+
+def test_another_key_with_a_known_kid_is_refused(verifier: JwtVerifier, issuer: Issuer) -> None:
+    stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    refusal(verifier, token(issuer, key=stranger))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iss": "https://elsewhere.example"},
+        {"iss": None},
+        {"iss": ["x"]},
+        {"aud": "another"},
+        {"aud": ["another", "third"]},
+        {"aud": None},
+        {"aud": {"app": 1}},
+        {"aud": None, "client_id": "app"},
+        {"aud": None, "client_id": "another", "token_use": "access"},
+        {"aud": "another", "client_id": "app", "token_use": "access"},
+        {"exp": None},
+        {"exp": "soon"},
+        {"exp": int(time.time()) - 90},
+        {"nbf": int(time.time()) + 3600},
+        {"sub": None},
+        {"sub": ""},
+        {"sub": "  "},
+        {"sub": "a" * 257},
+        {"sub": "half a pair \ud800"},
+    ],
+)
+def test_a_token_with_a_wrong_claim_is_refused(verifier: JwtVerifier, issuer: Issuer, changes: dict[str, Any]) -> None:
+    refusal(verifier, token(issuer, **changes))
+
+
+@pytest.mark.parametrize("owner", [None, "", 7, True, ["ada"], {"id": "ada"}])
+def test_a_claim_that_names_no_owner_is_never_replaced_by_another(issuer: Issuer, owner: object) -> None:
+    verifier = JwtVerifier(settings(issuer, jwt_owner_claim="team"))
+    assert "JwtOwnerClaim" in refusal(verifier, token(issuer, team=owner))
+
+
+def test_a_team_can_share_one_owner(issuer: Issuer) -> None:
+    verifier = JwtVerifier(settings(issuer, jwt_owner_claim="team"))
+    assert verifier.owner_of(token(issuer, team="search")) == "search"
+
+
+def test_an_access_token_of_cognito_has_its_audience_in_client_id(verifier: JwtVerifier, issuer: Issuer) -> None:
+    assert verifier.owner_of(token(issuer, aud=None, client_id="app", token_use="access")) == "ada"
+
+
+def test_one_of_several_audiences_is_enough(verifier: JwtVerifier, issuer: Issuer) -> None:
+    assert verifier.owner_of(token(issuer, aud=["another", "app"])) == "ada"
+
+
+def test_clocks_may_differ_by_a_minute(verifier: JwtVerifier, issuer: Issuer) -> None:
+    now = int(time.time())
+    assert verifier.owner_of(token(issuer, exp=now - 30, nbf=now + 30)) == "ada"
+
+
+@pytest.mark.parametrize(
+    "junk",
+    ["", ".", "..", "a.b", "a.b.c", "a.b.c.d", "e30.e30.e30", "bm8.bm8.bm8", "ÿ.ÿ.ÿ", "a" * 20_000, "\ud800.a.b"],
+)
+def test_junk_is_refused_without_asking_the_issuer(verifier: JwtVerifier, issuer: Issuer, junk: str) -> None:
+    refusal(verifier, junk)
+    assert issuer.hits == 0
+
+
+def test_a_refusal_repeats_nothing_of_the_token(verifier: JwtVerifier, issuer: Issuer) -> None:
+    assert "sesame" not in refusal(verifier, token(issuer, iss="sesame", headers={"kid": "sesame"}))
+
+
+def test_keys_are_fetched_once_for_many_tokens(verifier: JwtVerifier, issuer: Issuer) -> None:
+    for algorithm in KEYS:
+        verifier.owner_of(token(issuer, algorithm))
+    assert issuer.hits == 1
+
+
+def test_a_new_key_is_found_when_a_token_names_it(verifier: JwtVerifier, issuer: Issuer, clock: Clock) -> None:
+    verifier.owner_of(token(issuer))
+    issuer.keys = [public_jwk("ES256", kid="new")]
+    clock.now += PAUSE_S
+    assert verifier.owner_of(token(issuer, "ES256", headers={"kid": "new"})) == "ada"
+
+
+def test_a_withdrawn_key_stops_when_the_kept_keys_grow_old(verifier: JwtVerifier, issuer: Issuer, clock: Clock) -> None:
+    verifier.owner_of(token(issuer))
+    issuer.keys = [public_jwk("ES256", kid="new")]
+    clock.now += KEYS_LIVE_S
+    refusal(verifier, token(issuer))
+
+
+def test_unknown_kids_cannot_hammer_the_issuer(verifier: JwtVerifier, issuer: Issuer, clock: Clock) -> None:
+    for number in range(50):
+        refusal(verifier, token(issuer, headers={"kid": f"junk {number}"}))
+        clock.now += PAUSE_S / 50
+    assert issuer.hits <= 2
+
+
+def test_an_issuer_out_of_reach_is_not_the_callers_fault(verifier: JwtVerifier, issuer: Issuer) -> None:
+    issuer.status = 500
+    with pytest.raises(Unavailable):
+        verifier.owner_of(token(issuer))
+
+
+def test_an_issuer_out_of_reach_is_not_asked_for_every_token(verifier: JwtVerifier, issuer: Issuer) -> None:
+    issuer.status = 500
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            verifier.owner_of(token(issuer))
+    assert issuer.hits == 1
+
+
+def test_kept_keys_serve_while_the_issuer_is_out_of_reach(verifier: JwtVerifier, issuer: Issuer, clock: Clock) -> None:
+    verifier.owner_of(token(issuer))
+    issuer.status = 500
+    clock.now += KEYS_LIVE_S
+    assert verifier.owner_of(token(issuer)) == "ada"
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"keys": 7}', b"\xff", b"[" * 100_000])
+def test_what_is_no_key_set_counts_as_out_of_reach(verifier: JwtVerifier, issuer: Issuer, body: bytes) -> None:
+    issuer.body = body
+    with pytest.raises(Unavailable):
+        verifier.owner_of(token(issuer))
+
+
+def test_a_redirect_of_the_issuer_is_not_followed(verifier: JwtVerifier, issuer: Issuer) -> None:
+    issuer.status, issuer.headers = 302, {"Location": issuer.url + "/elsewhere"}
+    with pytest.raises(Unavailable):
+        verifier.owner_of(token(issuer))

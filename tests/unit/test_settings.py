@@ -1,0 +1,51 @@
+"""The environment, read into settings or refused by name."""
+
+import pytest
+
+from tracestore.edge.settings import Settings, settings_from
+
+
+def test_only_the_table_must_be_named() -> None:
+    assert settings_from({"TABLE_NAME": "t"}) == Settings(table_name="t")
+
+
+def test_an_empty_variable_counts_as_absent() -> None:
+    empty = dict.fromkeys(("RETENTION_DAYS", "JWT_ISSUER", "JWT_OWNER_CLAIM", "JWKS_URL", "REDACTION_PATTERNS"), "")
+    assert settings_from({"TABLE_NAME": "t", **empty}) == Settings(table_name="t")
+
+
+def test_the_keys_are_where_the_issuer_has_them_by_custom() -> None:
+    found = settings_from({"TABLE_NAME": "t", "JWT_ISSUER": "https://id.example/pool/"})
+    assert found.jwks_url == "https://id.example/pool/.well-known/jwks.json"
+
+
+def test_an_issuer_that_is_no_address_has_no_keys() -> None:
+    assert settings_from({"TABLE_NAME": "t", "JWT_ISSUER": "tracestore-local"}).jwks_url is None
+
+
+def test_patterns_are_a_json_list() -> None:
+    found = settings_from({"TABLE_NAME": "t", "REDACTION_PATTERNS": '["acme-[0-9]+", "x"]'})
+    assert found.redaction_patterns == ("acme-[0-9]+", "x")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TABLE_NAME", ""),
+        ("RETENTION_DAYS", "0"),
+        ("RETENTION_DAYS", "soon"),
+        ("RETENTION_DAYS", "١"),
+        ("TIME_SHARDS", "-1"),
+        ("TIME_SHARDS", "1.5"),
+        ("JWKS_URL", "http://id.example/keys"),
+        ("JWKS_URL", "file:///etc/passwd"),
+        ("JWKS_URL", "https://"),
+        ("REDACTION_PATTERNS", "acme"),
+        ("REDACTION_PATTERNS", '{"a": 1}'),
+        ("REDACTION_PATTERNS", "[1]"),
+        ("REDACTION_PATTERNS", '["("]'),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_named(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        settings_from({"TABLE_NAME": "t", name: value})
