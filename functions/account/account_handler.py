@@ -1,4 +1,4 @@
-"""Who is calling, and their API keys; also the answers for the health check and for unknown routes."""
+"""Who is calling, their API keys and their jobs; also the health check and the answer for unknown routes."""
 
 import re
 import secrets
@@ -11,9 +11,10 @@ from tracestore.edge.app import ANY, App
 from tracestore.edge.http import MAX_NAME_CHARACTERS, Request, Response, json_answer
 from tracestore.edge.identity import SCOPES, Identity
 from tracestore.edge.settings import settings
-from tracestore.edge.wiring import api_keys
+from tracestore.edge.wiring import api_keys, store
 from tracestore.ingest.json_body import parse_json
 from tracestore.storage.api_keys import PREFIX_LENGTH, ApiKey, new_secret
+from tracestore.storage.bulk import read_job
 
 MAX_NAME: Final = 128
 
@@ -67,6 +68,15 @@ def revoke_key(request: Request, caller: Identity) -> Response:
     if not _KEY_ID.fullmatch(key_id) or not api_keys().revoke(caller.user_id, key_id, request.now_ms / 1000):
         raise NotFound("You have no such API key.")
     return json_answer({})
+
+
+@app.route("GET /api/jobs/{job_id}", scope="read")
+def show_job(request: Request, caller: Identity) -> Response:
+    """How far a bulk deletion of the caller is."""
+    request.only()
+    job = read_job(store(), caller.user_id, request.path["job_id"])
+    deleted = {"traces": job.traces, "spans": job.spans}
+    return json_answer({"data": {"job_id": job.job_id, "state": job.state, "deleted": deleted}})
 
 
 @app.public("GET /healthz")

@@ -64,7 +64,7 @@ class Conflict(TracestoreError):
 
 
 class Unavailable(TracestoreError):
-    """The store is throttled or out of time; nothing was lost that was acknowledged. Try again after `retry_after_s`."""
+    """The store is throttled or out of time. Nothing that was acknowledged is lost; try again after `retry_after_s`."""
 
     code = "store_unavailable"
 

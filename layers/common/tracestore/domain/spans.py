@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Required, TypeAlias, TypedDict
 from uuid import UUID, uuid5
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 class Facts(TypedDict, total=False):
@@ -84,7 +84,7 @@ def canonical_json(value: object) -> bytes:
 
 
 def digest_of(content: bytes) -> str:
-    """A name for content: 12 hex digits. Two contents of one trace share it about once in 10^8 traces of 1,000 spans."""
+    """A name for content: 12 hex digits. Two contents of a trace of 1,000 spans share it once in 10^8 traces."""
     return hashlib.blake2b(content, digest_size=6).hexdigest()
 
 

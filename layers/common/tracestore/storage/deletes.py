@@ -4,6 +4,7 @@ A deleted trace leaves a tombstone in place of its head: from then on it is invi
 refused. What is stored beside it is removed afterwards; whoever meets a tombstone that is not yet purged finishes that.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 
@@ -64,10 +65,8 @@ def purge(store: Store, user_id: str, trace_id: str, patience: Patience) -> None
         return
     store.table.write(deletes=beside, patience=patience)
     done = replace(head, version=head.version + 1, is_purged=True)
-    try:
+    with suppress(ConditionFailed):  # somebody else met the tombstone and was faster
         store.table.put(head_item(user_id, trace_id, done, store.time_shards), head.version)
-    except ConditionFailed:
-        pass  # somebody else met the tombstone and was faster
 
 
 def delete_span(store: Store, user_id: str, trace_id: str, span_id: str, patience: Patience | None = None) -> None:

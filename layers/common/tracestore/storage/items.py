@@ -66,9 +66,9 @@ class Segment:
 class Head:
     """The one item of a trace that stands in the indexes.
 
-    `version` grows by one with every put. `summary` is None while there are no spans. `position` is the trace's place in
-    the indexes and never changes. `covered` names the newest segments that went into it, `deleted` the spans that were
-    deleted for good, `first` is a segment that rides along, `folding_ms` is when somebody last set out to fold segments.
+    `version` grows by one with every put. `summary` is None while there are no spans. `position` is the trace's place
+    in the indexes and never changes. `covered` names the newest segments that went into it, `deleted` the spans that
+    were deleted for good, `first` is a segment that rides along, `folding_ms` is when somebody last set out to fold.
     A tombstone is what remains of a deleted trace; it `is_purged` when nothing else is left.
     """
 

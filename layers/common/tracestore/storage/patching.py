@@ -8,16 +8,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 
-from tracestore.domain.errors import NotFound
-from tracestore.domain.merge import Span, merge
+from tracestore.domain.merge import Span
 from tracestore.domain.spans import Facts, record_of
 
 from . import keys
 from .dynamo import ConditionFailed
-from .items import StoredTrace, alias_items, head_item, segment_items, segment_of
-from .marks import is_hidden, read_marks
+from .items import Head, alias_items, head_item, segment_items, segment_of
+from .reading import span_with_payload, visible_head
 from .recompute import next_head
-from .store import Store, expiry_of_items, live_head
+from .store import Store, expiry_of_items
 from .table import Patience
 
 
@@ -28,8 +27,8 @@ def patch(
     span_id: str,
     change: Callable[[Span], Facts],
     patience: Patience | None = None,
-) -> tuple[Span, int]:
-    """Lay the facts that `change` makes of the span over it; returns the span then, and when its trace expires (s).
+) -> tuple[Head, Span]:
+    """Lay the facts that `change` makes of the span over it; returns the span then, and its trace's head.
 
     `change` sees the span again each time another writer was faster, and raises what forbids the change.
     *repeat*: facts that the span has already are not written. *raises* NotFound. Of two PATCHes at the same time the
@@ -39,13 +38,11 @@ def patch(
     pk = keys.trace(user_id, trace_id)
     for attempt in count():
         stored = store.read_light(pk)
-        head = live_head(stored, store.now_ms())
-        if head is None or head.is_tombstone or is_hidden(head, read_marks(store, user_id)):
-            raise NotFound("There is no such trace.")
+        head = visible_head(store, user_id, stored)
         span = span_with_payload(store, pk, stored, span_id)
         facts = Facts(**{**change(span), "span_id": span_id})
         if all(span.facts.get(name) == value for name, value in facts.items()):
-            return span, head.expires_at_s
+            return head, span
         segment = segment_of([record_of(facts, received_ms=store.now_ms(), rank=head.version + 1)])
         stored.segments[segment.digest] = segment
         new = replace(next_head(store, pk, head, stored), version=head.version + 1)
@@ -56,21 +53,5 @@ def patch(
         except ConditionFailed:
             patience.pause(attempt)
             continue
-        return span_with_payload(store, pk, stored, span_id), head.expires_at_s
+        return new, span_with_payload(store, pk, stored, span_id)
     raise AssertionError("unreachable: patience ends first")
-
-
-def span_with_payload(store: Store, pk: str, stored: StoredTrace, span_id: str) -> Span:
-    """One span of a trace that was read light, its payload fetched. *raises* NotFound."""
-    assert stored.head is not None
-    holding = [
-        digest
-        for digest, segment in stored.segments.items()
-        if any(record.facts["span_id"] == span_id for record in segment.records)
-    ]
-    whole = store.with_payloads(pk, stored, holding)
-    records = [record for segment in whole for record in segment.records if record.facts["span_id"] == span_id]
-    spans = merge(records, stored.head.deleted)
-    if not spans:
-        raise NotFound("There is no such span in this trace.")
-    return spans[0]

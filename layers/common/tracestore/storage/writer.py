@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final
 
+from tracestore.domain.errors import Conflict
 from tracestore.domain.heads import root_of
-from tracestore.domain.merge import is_ended, merge
+from tracestore.domain.merge import Span, is_ended, merge
 from tracestore.domain.spans import Facts, Record, record_of
 
 from . import keys
@@ -33,6 +34,7 @@ from .items import (
     segment_of,
 )
 from .marks import is_hidden, read_marks
+from .reading import read_span, span_with_payload
 from .recompute import first_head, next_head
 from .store import Store, expiry_of_items, keys_of, live_head
 from .table import Patience
@@ -79,8 +81,30 @@ def capture(
         return [rejection for rejections in pool.map(_Capture.settle, writes) for rejection in rejections]
 
 
+def capture_one(
+    store: Store, user_id: str, trace_id: str, facts: Facts, patience: Patience | None = None
+) -> tuple[Head, Span]:
+    """Store one captured span; returns it as it is then, merged with what was known, and its trace's head.
+
+    *repeat* and *raises* as `capture`; Conflict where a deletion forbids it.
+    """
+    patience = patience or Patience()
+    segment = segment_of([record_of(facts, received_ms=store.now_ms())])
+    write = _Capture(store, user_id, trace_id, segment, patience)
+    store.table.write(write.early_items(), patience=patience)
+    for rejection in write.settle():
+        raise Conflict(rejection.message, code=rejection.code)
+    if write.stored is None or write.stored.head is None:  # another writer's head covers it
+        return read_span(store, user_id, trace_id, facts["span_id"])
+    return write.stored.head, span_with_payload(store, write.pk, write.stored, facts["span_id"])
+
+
 class _Capture:
-    """One request's write to one trace. `items` is what it has stored beside the head, for taking it back."""
+    """One request's write to one trace.
+
+    `items` is what it has stored beside the head, for taking it back; `stored` is the trace as it left it, unless
+    another writer had the last word.
+    """
 
     def __init__(self, store: Store, user_id: str, trace_id: str, segment: Segment, patience: Patience) -> None:
         self.store = store
@@ -90,6 +114,7 @@ class _Capture:
         self.patience = patience
         self.pk = keys.trace(user_id, trace_id)
         self.items: list[Item] = []
+        self.stored: StoredTrace | None = None
         self.new_head = self._complete_head()
 
     def _complete_head(self) -> Head | None:
@@ -122,6 +147,7 @@ class _Capture:
         if self.new_head is not None:
             try:
                 self.store.table.put(self._item(self.new_head), replaces=None)
+                self.stored = StoredTrace(self.new_head, {self.segment.digest: self.segment})
                 return []
             except ConditionFailed:
                 pass  # the trace is there already
@@ -146,7 +172,7 @@ class _Capture:
         if head is None:
             new = replace(first_head(self.store, self.trace_id, segment), version=(replaces or 0) + 1)
             self._store_segment(segment, new)
-            stored = StoredTrace(new)
+            stored = StoredTrace(new, {segment.digest: segment}, {segment.digest})
         else:
             if segment.digest not in stored.segments:
                 self._store_segment(segment, head)
@@ -161,6 +187,8 @@ class _Capture:
                 self.store.table.put(self._item(new), replaces)
             except ConditionFailed:
                 return False
+        self.stored = stored
+        stored.head = new
         if is_folding:
             fold(self.store, self.pk, stored, self.patience)
         elif new.deleted:

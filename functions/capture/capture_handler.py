@@ -1,0 +1,101 @@
+"""Spans in: one, many, or a change to one that is stored already."""
+
+from dataclasses import asdict
+from typing import Final, cast
+
+from tracestore.domain.errors import Conflict, Detail, Invalid, NotFound
+from tracestore.domain.merge import Span
+from tracestore.domain.spans import Facts, span_uuid
+from tracestore.domain.times import NS_PER_MS
+from tracestore.edge.app import App
+from tracestore.edge.http import Request, Response, json_answer
+from tracestore.edge.identity import Identity
+from tracestore.edge.list_parameters import is_id
+from tracestore.edge.trace_json import span_json
+from tracestore.edge.wiring import patience, redactor, store
+from tracestore.ingest.json_body import parse_json
+from tracestore.ingest.native import Capture, Patch, Rejection, apply_duration, parse_capture, parse_patch
+from tracestore.storage.patching import patch
+from tracestore.storage.writer import capture, capture_one
+
+DETAILS_MOST: Final = 20
+
+app = App()
+handler = app.handle
+
+
+@app.route("POST /api/analytics/traces", scope="ingest")
+def capture_spans(request: Request, caller: Identity) -> Response:
+    """Store one span, or many: the good ones are kept, and each bad one is named."""
+    request.only()
+    sent = parse_capture(parse_json(request.body()), now_ns=request.now_ms * NS_PER_MS)
+    if sent.single:
+        ((_, trace_id, facts),) = sent.spans
+        head, span = capture_one(
+            store(), caller.user_id, trace_id, redactor().facts(facts), patience(request.remaining_ms)
+        )
+        shown = span_json(caller.user_id, trace_id, span, head.expires_at_s)
+        return json_answer({"data": shown}, 201, span_count=1)
+    return _capture_many(request, caller, sent)
+
+
+@app.route("PATCH /api/analytics/traces/{trace_id}/spans/{span_id}", scope="ingest")
+def change_span(request: Request, caller: Identity) -> Response:
+    """Change a span: end it, add its output, correct it. A field is replaced whole; null changes nothing."""
+    request.only()
+    trace_id, span_id = request.path["trace_id"], request.path["span_id"]
+    if not is_id(trace_id) or not is_id(span_id):
+        raise NotFound("There is no such span.")
+    sent = parse_patch(parse_json(request.body()), now_ns=request.now_ms * NS_PER_MS)
+    facts = redactor().facts(cast(Facts, sent.facts))
+    head, span = patch(
+        store(),
+        caller.user_id,
+        trace_id,
+        span_id,
+        lambda stored: _changed(stored, Patch(dict(facts), sent.duration_ns)),
+        patience(request.remaining_ms),
+    )
+    return json_answer({"data": span_json(caller.user_id, trace_id, span, head.expires_at_s)}, span_count=1)
+
+
+def _capture_many(request: Request, caller: Identity, sent: Capture) -> Response:
+    """Store the good spans of a batch. *raises* Invalid when there is none."""
+    spans = [(trace_id, redactor().facts(facts)) for _, trace_id, facts in sent.spans]
+    refused = capture(store(), caller.user_id, spans, patience(request.remaining_ms))
+    refusals = {(refusal.trace_id, refusal.span_id): refusal for refusal in refused}
+    stored: list[dict[str, str]] = []
+    rejected = list(sent.rejected)
+    for index, trace_id, facts in sent.spans:
+        span_id = facts["span_id"]
+        if refusal := refusals.get((trace_id, span_id)):
+            rejected.append(Rejection(index, refusal.code, refusal.message))
+        else:
+            stored.append(
+                {"id": span_uuid(caller.user_id, trace_id, span_id), "trace_id": trace_id, "span_id": span_id}
+            )
+    rejected.sort(key=lambda rejection: rejection.index)
+    if not stored:
+        raise _all_rejected(rejected)
+    return json_answer({"data": stored, "rejected": [asdict(bad) for bad in rejected]}, 201, span_count=len(stored))
+
+
+def _all_rejected(rejected: list[Rejection]) -> Invalid:
+    details = tuple(Detail(f"spans[{bad.index}]", bad.message) for bad in rejected[:DETAILS_MOST])
+    return Invalid("None of the spans could be stored; see details.", code="all_spans_rejected", details=details)
+
+
+def _changed(stored: Span, sent: Patch) -> Facts:
+    """The facts that lay `sent` over the span as it is. *raises* Conflict when that would reopen it, Invalid."""
+    facts = sent.facts
+    if facts.get("status") == "pending":
+        if stored.status != "pending":
+            raise Conflict("The span has ended, and an ended span does not become pending again.", code="span_ended")
+        del facts["status"]
+    start_ns, end_ns = facts.get("start_ns", stored.facts["start_ns"]), facts.get("end_ns")
+    if end_ns is not None or sent.duration_ns is not None:
+        end_ns = apply_duration(cast(int, start_ns), cast("int | None", end_ns), sent.duration_ns)
+        facts["end_ns"] = end_ns
+    elif "end_ns" in stored.facts:
+        apply_duration(cast(int, start_ns), stored.facts["end_ns"], None)
+    return cast(Facts, facts)

@@ -1,0 +1,157 @@
+"""Spans and traces as the API shows them. The one place that names the JSON fields of answers."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from tracestore.domain.heads import Summary
+from tracestore.domain.merge import Span
+from tracestore.domain.spans import PAYLOAD_FIELDS, Facts, span_uuid
+from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
+from tracestore.domain.tree import Node
+from tracestore.domain.usage import total_tokens
+from tracestore.storage.items import Head
+
+from .http import json_bytes
+
+NANO: Final = 1_000_000_000
+
+_MODEL_FIELDS: Final = ("model_name", "model_provider", "model_version")
+_ID_FIELDS: Final = ("conversation_id", "message_id", "tool_name", "end_user_id", "service_name", "lesson_id")
+_TOKEN_FIELDS: Final = ("cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
+_OUTLINE_FIELDS: Final = (
+    "parent_span_id",
+    "span_name",
+    "operation_type",
+    "model_name",
+    "model_provider",
+    "input_tokens",
+    "output_tokens",
+    "tool_name",
+    "service_name",
+    "error_type",
+)
+_OUTLINE_ERROR_CHARACTERS: Final = 300
+
+
+def span_json(user_id: str, trace_id: str, span: Span, expires_at_s: int, *, payloads: bool = True) -> dict[str, Any]:
+    """A span with every field; what is not known is null. Without `payloads` their fields are left out."""
+    facts = span.facts
+    shown: dict[str, Any] = {
+        "id": span_uuid(user_id, trace_id, span.span_id),
+        "user_id": user_id,
+        "trace_id": trace_id,
+        "span_id": span.span_id,
+        "parent_trace_id": facts.get("parent_span_id"),
+        "parent_span_id": facts.get("parent_span_id"),
+        "span_name": facts.get("span_name"),
+        "operation_type": facts.get("operation_type"),
+        "status": span.status,
+        "start_time": _time(facts.get("start_ns")),
+        "end_time": _time(facts.get("end_ns")),
+        "duration_ms": _span_duration_ms(facts),
+        **{name: facts.get(name) for name in _MODEL_FIELDS},
+        "input_tokens": facts.get("input_tokens"),
+        "output_tokens": facts.get("output_tokens"),
+        "total_tokens": total_tokens(facts),
+        **{name: facts.get(name) for name in _TOKEN_FIELDS},
+        "cost_usd": usd(facts.get("cost_nano_usd")),
+        "cost_source": "reported" if "cost_nano_usd" in facts else "unknown",
+        **{name: facts.get(name) for name in _ID_FIELDS},
+        "error_type": facts.get("error_type"),
+        "error_message": facts.get("error_message"),
+        "created_at": format_time(span.created_ms * NS_PER_MS),
+        "updated_at": format_time(span.updated_ms * NS_PER_MS),
+        "expires_at": format_time(expires_at_s * NS_PER_SECOND),
+    }
+    if payloads:
+        shown |= {name: facts.get(name) for name in PAYLOAD_FIELDS}
+    return shown
+
+
+def summary_json(trace_id: str, head: Head) -> dict[str, Any]:
+    """A trace in a line."""
+    summary = head.summary
+    assert summary is not None
+    usage, values = summary.usage, summary.values
+    return {
+        "trace_id": trace_id,
+        "name": summary.name,
+        "start_time": format_time(summary.start_ns),
+        "end_time": _time(summary.end_ns),
+        "duration_ms": _duration_ms(summary.start_ns, summary.end_ns),
+        "status": summary.status,
+        "span_count": summary.span_count,
+        "error_count": summary.error_count,
+        "llm_call_count": usage.llm_call_count,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "total_tokens": usage.total_tokens,
+        "cached_input_tokens": usage.cached_input_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "cost_usd": usd(usage.cost_nano_usd),
+        "models": values.get("model_name", []),
+        "providers": values.get("model_provider", []),
+        "operations": values.get("operation_type", []),
+        "services": values.get("service_name", []),
+        "conversation_id": summary.conversation_id,
+        "end_user_id": summary.end_user_id,
+        "lesson_id": summary.lesson_id,
+        "input_preview": summary.previews.input,
+        "output_preview": summary.previews.output,
+        "created_at": format_time(head.created_ms * NS_PER_MS),
+        "updated_at": format_time(head.updated_ms * NS_PER_MS),
+        "expires_at": format_time(head.expires_at_s * NS_PER_SECOND),
+    }
+
+
+def outline_json(node: Node, summary: Summary) -> dict[str, Any]:
+    """One span of an outline: where it stands, when it ran, what it was; absent fields left out."""
+    span, facts = node.span, node.span.facts
+    shown: dict[str, Any] = {
+        "span_id": span.span_id,
+        "depth": node.depth,
+        "status": span.status,
+        "start_offset_ms": (span.order[0] - summary.start_ns) / NS_PER_MS,
+        "duration_ms": _span_duration_ms(facts),
+        **{name: facts.get(name) for name in _OUTLINE_FIELDS},
+        "total_tokens": total_tokens(facts),
+        "cost_usd": usd(facts.get("cost_nano_usd")),
+        "error_message": (facts.get("error_message") or "")[:_OUTLINE_ERROR_CHARACTERS] or None,
+    }
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def forest_bytes(nodes: Sequence[Node], show: Callable[[Node], dict[str, Any]], most: int) -> bytes | None:
+    """Spans in tree order as a JSON array of roots, each with `children` in it; None when it is more than `most` bytes.
+
+    Works for any depth: what encodes JSON by recursion stops at a few hundred levels.
+    """
+    parts = []
+    size = 0
+    depth_before = -1
+    for node in nodes:
+        closing = b"]}" * (depth_before - node.depth + 1) + b"," if node.depth <= depth_before else b""
+        parts.append(closing + json_bytes(show(node))[:-1] + b',"children":[')
+        size += len(parts[-1])
+        if size > most:
+            return None
+        depth_before = node.depth
+    return b"[%s%s]" % (b"".join(parts), b"]}" * (depth_before + 1))
+
+
+def usd(nano_usd: int | None) -> float | None:
+    """Dollars, exact to nine decimals."""
+    return None if nano_usd is None else nano_usd / NANO
+
+
+def _time(time_ns: int | None) -> str | None:
+    return None if time_ns is None else format_time(time_ns)
+
+
+def _span_duration_ms(facts: Facts) -> float | None:
+    return _duration_ms(facts["start_ns"], facts.get("end_ns")) if "start_ns" in facts else None
+
+
+def _duration_ms(start_ns: int, end_ns: int | None) -> float | None:
+    return None if end_ns is None else max(0, end_ns - start_ns) / NS_PER_MS

@@ -1,0 +1,49 @@
+"""One trace, or one span of it, as its user may see it."""
+
+from tracestore.domain.errors import NotFound
+from tracestore.domain.merge import Span, merge
+
+from . import keys
+from .items import Head, StoredTrace
+from .marks import is_hidden, read_marks
+from .store import Store, live_head
+
+
+def read_trace(store: Store, user_id: str, trace_id: str, *, payloads: bool) -> tuple[Head, list[Span]]:
+    """A trace's head and its spans, by start. *raises* NotFound, also for what is expired or deleted."""
+    pk = keys.trace(user_id, trace_id)
+    stored = store.read_whole(pk) if payloads else store.read_light(pk)
+    head = visible_head(store, user_id, stored)
+    return head, merge(stored.records(), head.deleted)
+
+
+def read_span(store: Store, user_id: str, trace_id: str, span_id: str) -> tuple[Head, Span]:
+    """One span with its payload, and the head of its trace. *raises* NotFound."""
+    pk = keys.trace(user_id, trace_id)
+    stored = store.read_light(pk)
+    head = visible_head(store, user_id, stored)
+    return head, span_with_payload(store, pk, stored, span_id)
+
+
+def visible_head(store: Store, user_id: str, stored: StoredTrace) -> Head:
+    """The head of a trace that its user may see. *raises* NotFound."""
+    head = live_head(stored, store.now_ms())
+    if head is None or head.summary is None or is_hidden(head, read_marks(store, user_id)):
+        raise NotFound("There is no such trace.")
+    return head
+
+
+def span_with_payload(store: Store, pk: str, stored: StoredTrace, span_id: str) -> Span:
+    """One span of a trace that was read light, its payload fetched. *raises* NotFound."""
+    assert stored.head is not None
+    holding = [
+        digest
+        for digest, segment in stored.segments.items()
+        if any(record.facts["span_id"] == span_id for record in segment.records)
+    ]
+    whole = store.with_payloads(pk, stored, holding)
+    records = [record for segment in whole for record in segment.records if record.facts["span_id"] == span_id]
+    spans = merge(records, stored.head.deleted)
+    if not spans:
+        raise NotFound("There is no such span in this trace.")
+    return spans[0]
