@@ -101,6 +101,11 @@ class App:
 
         return register
 
+    @property
+    def routes(self) -> frozenset[str]:
+        """The keys of all routes that have a handler."""
+        return frozenset(self._guarded) | frozenset(self._public)
+
     def handle(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """The answer to one API Gateway event, whatever happens; one line in the log."""
         started = time.perf_counter()

@@ -28,11 +28,13 @@ STATUSES: Final[Mapping[type[TracestoreError], int]] = {
 }
 
 CODES: Final = (
+    "all_spans_rejected",
     "body_too_large",
     "conflict",
     "internal_error",
     "invalid_cursor",
     "invalid_encoding",
+    "invalid_parameter",
     "invalid_request",
     "issuer_unavailable",
     "json_too_deep",
@@ -41,8 +43,13 @@ CODES: Final = (
     "missing_scope",
     "not_found",
     "route_not_found",
+    "span_deleted",
+    "span_ended",
+    "span_too_large",
     "store_unavailable",
+    "stored_format_unknown",
     "too_many_jobs",
+    "trace_deleted",
     "unauthenticated",
 )
 """Every code that an answer can carry. `docs/api.md` explains each."""
