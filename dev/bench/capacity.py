@@ -1,0 +1,163 @@
+"""What the store consumes of DynamoDB a span, beside the naive store in the same run.
+
+Everything goes through the real handlers, so that the figures are those of the HTTP contract, not of a layer below it.
+The workloads are seeded: two runs of one version print the same figures, except where threads race.
+"""
+
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Final, NamedTuple
+
+import typer
+from rich.console import Console
+
+from dev import workloads
+from dev.bench import reference, report
+from dev.bench.deployment import Deployment, User, deployed
+from dev.bench.meter import Consumed, Meter, metered
+from dev.bench.report import judged, table
+from dev.engines import EngineUnavailable
+from dev.workloads import Request
+
+_LISTED: Final = 50
+_FOREST: Final = 20
+
+
+class Workload(NamedTuple):
+    """Spans to write, and the write units a span that they may cost."""
+
+    name: str
+    requests: list[Request]
+    target: float
+
+    @property
+    def span_count(self) -> int:
+        return sum(map(len, self.requests))
+
+
+def main(
+    scale: Annotated[float, typer.Option(min=0.02, help="Size of the workloads: 1 takes about a minute.")] = 1.0,
+    with_reference: Annotated[bool, typer.Option("--reference/--no-reference", help="Measure the naive store.")] = True,
+) -> None:
+    """Read and write units a span, on AWS's DynamoDB Local, beside a plain design's."""
+    console = report.console()
+    began = time.monotonic()
+    try:
+        with deployed(console.print) as deployment, metered(deployment.api_client) as meter:
+            users = _report_writing(console, deployment, meter, _workloads(scale), with_reference)
+            _report_reads_by_writing(console, deployment, meter, max(40, round(500 * min(scale, 1))))
+            _report_reading(console, meter, *users)
+    except EngineUnavailable as reason:
+        console.print(f"DynamoDB Local cannot run here, and only it reports capacity: {reason}.")
+        raise typer.Exit(1) from reason
+    console.print(
+        f"{time.monotonic() - began:.0f} s. Units as DynamoDB Local reports them; a refused write reports none."
+    )
+
+
+def _workloads(scale: float) -> list[Workload]:
+    def some(count: int, at_least: int) -> int:
+        return max(at_least, round(count * scale))
+
+    return [
+        Workload("single chats", list(workloads.single_chats(some(300, _LISTED))), 4.55),
+        Workload("5-span agents", list(workloads.agents(some(100, _FOREST), turns=2)), 1.20),
+        Workload("41-span agents", list(workloads.agents(some(15, 2), turns=20)), 0.42),
+        Workload("41 spans, a turn a request", list(workloads.drip(turns=20, count=some(6, 1))), 1.30),
+    ]
+
+
+def _report_writing(
+    console: Console, deployment: Deployment, meter: Meter, measured: list[Workload], with_reference: bool
+) -> tuple[User, User, User]:
+    """The users who wrote the first three workloads, for those who read them later."""
+    rows = table(
+        "Writing, a span", "spans", "write units", "target", "naive", "ratio", "read units", "calls", "items", "bytes"
+    )
+    users = []
+    for workload in measured:
+        user, spans = deployment.user("writer"), workload.span_count
+        items_before, bytes_before = deployment.stored()
+        consumed = _write(meter, user, workload.requests)
+        items, size = deployment.stored()
+        _assert_stored(user, spans)
+        units = consumed.write_units / spans
+        naive = reference.measure(deployment.client, workload.requests).write_units / spans if with_reference else 0.0
+        rows.add_row(
+            workload.name,
+            f"{spans:,}",
+            judged(units, workload.target),
+            f"≤ {workload.target:.2f}",
+            f"{naive:.1f}" if naive else "–",
+            f"{naive / units:.1f}×" if naive else "–",
+            f"{consumed.read_units / spans:.2f}",
+            f"{consumed.call_count / spans:.2f}",
+            f"{(items - items_before) / spans:.2f}",
+            f"{(size - bytes_before) / spans:,.0f}",
+        )
+        users.append(user)
+    console.print(rows)
+    return users[0], users[1], users[2]
+
+
+def _report_reads_by_writing(console: Console, deployment: Deployment, meter: Meter, many: int) -> None:
+    rows = table(
+        "One trace in one-span requests of 10 KB",
+        "threads",
+        "read units a span",
+        "target",
+        "write units",
+        "calls",
+        "refused",
+    )
+    for count, target in ((20, 10), (many, 40)):
+        for threads in (1, 8):
+            user = deployment.user("exporter")
+            requests = list(workloads.one_span_requests(count, seed=threads))
+            consumed = _write(meter, user, requests, threads)
+            _assert_stored(user, count)
+            rows.add_row(
+                f"{count} requests",
+                str(threads),
+                judged(consumed.read_units / count, target),
+                f"≤ {target}",
+                f"{consumed.write_units / count:.2f}",
+                f"{consumed.call_count / count:.2f}",
+                str(consumed.refused),
+            )
+    console.print(rows)
+
+
+def _report_reading(console: Console, meter: Meter, chats: User, small: User, large: User) -> None:
+    trace_id = large.get(query="view=summary&limit=1")["traces"][0]["trace_id"]
+    rows = table("Reading", "read units", "calls", "KB answered")
+    for name, user, path, query in (
+        (f"list of {_LISTED} summaries", chats, "", f"view=summary&limit={_LISTED}"),
+        (f"forest of {_FOREST} 5-span traces", small, "", f"limit={_FOREST}"),
+        ("one 41-span trace", large, f"/{trace_id}", ""),
+        ("its outline", large, f"/{trace_id}", "view=outline"),
+    ):
+        meter.take()
+        answer = user.get(path, query)
+        consumed = meter.take()
+        calls = ", ".join(f"{count} {operation}" for operation, count in sorted(consumed.calls.items()))
+        rows.add_row(name, f"{consumed.read_units:g}", calls, f"{len(str(answer)) / 1024:,.0f}")
+    console.print(rows)
+
+
+def _write(meter: Meter, user: User, requests: Iterable[Request], threads: int = 1) -> Consumed:
+    meter.take()
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(user.post, requests))
+    return meter.take()
+
+
+def _assert_stored(user: User, spans: int) -> None:
+    """Figures for spans that were lost would be worth nothing."""
+    stored, cursor = 0, ""
+    while cursor is not None:
+        page = user.get(query="view=summary&limit=1000" + (f"&cursor={cursor}" if cursor else ""))
+        stored += sum(trace["span_count"] for trace in page["traces"])
+        cursor = page["next_cursor"]
+    assert stored == spans, f"{stored} of {spans} spans are stored"

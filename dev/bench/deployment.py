@@ -1,0 +1,118 @@
+"""The API in this process over DynamoDB Local, called as API Gateway calls it, for those who measure it."""
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from dev import engines, tokens
+from dev.functions import Functions, local_environment
+from dev.gateway import Request
+from dev.server import Api
+from dev.template import Template
+
+_ATTEMPTS: Final = 20
+_BUSY: Final = 503
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A running API. `api_client` is the DynamoDB client that its handlers use, `client` one of our own."""
+
+    api: Api
+    api_client: Any
+    client: Any
+    table_name: str
+    secret: str
+
+    def user(self, name: str) -> "User":
+        """Somebody who can call the API, and whose traces are kept apart from all others'."""
+        return User(self.api, tokens.token(f"{name}-{secrets.token_hex(4)}", self.secret))
+
+    def stored(self) -> tuple[int, int]:
+        """How many items the table holds, and their bytes as DynamoDB counts them: names and values, no indexes."""
+        items = size = 0
+        for page in self.client.get_paginator("scan").paginate(TableName=self.table_name):
+            items += len(page["Items"])
+            size += sum(
+                len(name.encode()) + _value_bytes(*value.popitem())
+                for item in page["Items"]
+                for name, value in item.items()
+            )
+        return items, size
+
+
+@dataclass(frozen=True)
+class User:
+    """One caller of the API. Safe to use from many threads."""
+
+    api: Api
+    token: str
+
+    def post(self, spans: list[dict[str, Any]]) -> None:
+        """Sends spans as one request, again while the API says that it is busy. Fails unless all are stored."""
+        self.post_body(json.dumps({"spans": spans}, ensure_ascii=False).encode())
+
+    def post_body(self, body: bytes) -> None:
+        """The same with the request's body at hand."""
+        answer = self._call("POST", "", body)
+        assert not answer["rejected"], answer["rejected"]
+
+    def get(self, path: str = "", query: str = "") -> Any:
+        """The answer to a GET below /api/analytics/traces."""
+        return self._call("GET", path, b"", query)
+
+    def _call(self, method: str, path: str, body: bytes, query: str = "") -> Any:
+        headers = [("authorization", f"Bearer {self.token}"), ("content-type", "application/json")]
+        request = Request(method, f"/api/analytics/traces{path}", query, headers, body)
+        for attempt in range(_ATTEMPTS):
+            answer = self.api.answer(request)
+            if answer.status != _BUSY:
+                break
+            time.sleep(0.05 * (attempt + 1))
+        assert answer.status in (200, 201), (answer.status, answer.body[:500])
+        return json.loads(answer.body)
+
+
+@contextmanager
+def deployed(say: Callable[[str], None] = lambda _: None) -> Iterator[Deployment]:
+    """A deployment of template.yaml over a DynamoDB Local of its own, in memory, gone afterwards.
+
+    raises: EngineUnavailable where DynamoDB Local cannot run. It changes this process's environment.
+    """
+    template, secret = Template(), secrets.token_urlsafe(48)
+    with engines.started(engines.EngineName.DYNAMODB_LOCAL, say=say) as engine:
+        engines.pretend_credentials(engine.endpoint)
+        client = engines.create_table(engine.endpoint, template)
+        os.environ.update(local_environment(template, engine.endpoint, secret) | {"POWERTOOLS_LOG_LEVEL": "ERROR"})
+        functions = Functions(template)
+        functions.load()
+        from tracestore.edge import wiring  # only now: parts of it read the environment on import
+
+        wiring.reset()
+        yield Deployment(Api(template, functions), wiring.dynamodb(), client, template.table_name, secret)
+
+
+def _value_bytes(kind: str, value: Any) -> int:
+    """source: DynamoDB developer guide, "Item sizes and formats"."""
+    match kind:
+        case "S":
+            return len(value.encode())
+        case "B":
+            return len(value)
+        case "N":
+            return len(value.strip("-.")) // 2 + 2
+        case "L":
+            return 3 + sum(1 + _value_bytes(*next(iter(each.items()))) for each in value)
+        case "M":
+            return 3 + sum(
+                1 + len(name.encode()) + _value_bytes(*next(iter(each.items()))) for name, each in value.items()
+            )
+        case "SS" | "NS" | "BS":
+            return sum(len(each) for each in value)
+        case _:
+            return 1
