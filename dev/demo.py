@@ -12,7 +12,7 @@ from typing import Final
 
 import httpx
 
-from dev.stories import Story, Trace, backstage, lessons, review, support, travel
+from dev.stories import Story, Trace, backstage, help_centre, lessons, review, support, travel
 from dev.workloads import Span
 
 TRACES: Final = 120
@@ -29,8 +29,8 @@ _CERTAIN: Final[tuple[tuple[Story, timedelta | None], ...]] = (
     (review.huge_review, timedelta(hours=3, minutes=20)),
     (lessons.lesson_timeout, None),
     (support.refund_that_fails, timedelta(hours=1, minutes=16)),
-    (support.provider_fallback, timedelta(hours=5, minutes=8)),
-    (support.help_centre, None),
+    (help_centre.provider_fallback, timedelta(hours=5, minutes=8)),
+    (help_centre.by_retrieval, None),
     (travel.trip_pending, timedelta(seconds=75)),
     (review.context_too_long, None),
     (backstage.stopped_by_guardrail, None),
@@ -38,8 +38,8 @@ _CERTAIN: Final[tuple[tuple[Story, timedelta | None], ...]] = (
     (backstage.meeting_notes, None),
     (support.rate_limited, timedelta(hours=5, minutes=10)),
     (support.rate_limited, timedelta(hours=5, minutes=4)),
-    (support.provider_fallback, timedelta(hours=5, minutes=2)),
-    (support.provider_fallback, timedelta(hours=4, minutes=57)),
+    (help_centre.provider_fallback, timedelta(hours=5, minutes=2)),
+    (help_centre.provider_fallback, timedelta(hours=4, minutes=57)),
 )
 """What every day has, the most telling first, and how long ago; None: at some time of the day.
 
@@ -47,12 +47,12 @@ Five hours ago one provider was short of capacity for a quarter of an hour, as p
 """
 _USUAL: Final[tuple[tuple[Story, int], ...]] = (
     (support.order_question, 34),
-    (support.help_centre, 22),
+    (help_centre.by_retrieval, 22),
     (lessons.lesson, 16),
     (review.review, 14),
     (travel.trip, 8),
     (backstage.meeting_notes, 4),
-    (support.provider_fallback, 1),
+    (help_centre.provider_fallback, 1),
     (support.abroad(0), 1),
 )
 """What fills the day, and how often."""

@@ -24,6 +24,10 @@ _PROVIDERS: Final = {
 """Provider of each model, and its dollars per million tokens in and out as far as the application knows them."""
 
 
+_LONG_MS: Final = 4_000
+"""From here on a duration is a deadline that passed, or stands for a large piece of work."""
+
+
 def said(role: str, text: str, *calls: Span) -> Span:
     """A message in the contract's chat form, with the tool calls that it makes."""
     parts: list[Span] = [{"type": "text", "text": text}] if text else []
@@ -67,10 +71,14 @@ class Scribe:
         span["end_time"] = _time(self.now)
 
     def leaf(self, name: str, operation: str, ms: int, *, meanwhile: bool = False, **fields: Any) -> Span:
-        """A span of about `ms`; with `meanwhile` the next one starts beside it, not after it."""
+        """A span of about `ms`, now and then of several times that, as calls are; a long wait takes as long as it says.
+
+        With `meanwhile` the next one starts beside it, not after it.
+        """
         span = self._begin(name, operation, fields)
         before = self.now
-        self.wait(int(ms * 0.75), int(ms * 1.4))
+        spread = 0.01 if ms >= _LONG_MS else 0.35
+        self.wait(int(ms * min(self.rng.lognormvariate(0, spread), 4)) + 1)
         span["end_time"] = _time(self.now)
         if meanwhile:
             self.now = before

@@ -1,4 +1,4 @@
-"""A shop's support assistant: look-ups with tools, answers from the help centre, and customers in four languages."""
+"""A shop's support assistant: look-ups with tools, a conversation, and customers in four languages."""
 
 from datetime import datetime, timedelta
 from random import Random
@@ -8,7 +8,7 @@ from dev.stories import Story, Trace
 from dev.stories.scribe import Scribe, call, result, said
 from dev.workloads import Span
 
-_SYSTEM: Final = (
+SYSTEM: Final = (
     "You are the support assistant of Northwind Outdoor, a shop for hiking and camping gear. Be brief and warm, answer "
     "in the customer's language, never promise a refund before `get_order` has confirmed the order, and hand over to a "
     "person when the customer asks for one or is upset twice. Delivery takes 2 to 4 working days; returns are free for "
@@ -40,32 +40,6 @@ _ORDER_ANSWERS: Final = {
     "delivered": "That's annoying, sorry! {carrier} left the {item} with a neighbour at number 14 yesterday at 16:12. "
     "If they don't have it, I'll open an investigation and ship a new one.",
 }
-_HELP: Final = (
-    (
-        "Can I wash the down sleeping bag in the machine?",
-        "Caring for down",
-        "Wash down on a gentle cycle at 30 °C with down soap and no softener, in a front loader. Tumble dry on low "
-        "with two clean tennis balls until the clumps are gone, which takes about three hours.",
-        "Yes: gentle cycle, 30 °C, down soap, no softener, and a front-loading machine. Dry it on low with two tennis "
-        "balls for around three hours, until no clumps are left.",
-    ),
-    (
-        "how long do I have to return boots that I wore once outside",
-        "Returns and exchanges",
-        "Items can be returned within 30 days. Footwear worn outdoors is accepted within 14 days if it shows no more "
-        "than light traces of use; the refund is then made as a gift card.",
-        "You have 14 days for boots worn outdoors, as long as they show only light traces of use. The refund comes as "
-        "a gift card in that case. Shall I send you a return label?",
-    ),
-    (
-        "Does the Ridge tent's warranty cover a broken pole?",
-        "Warranty",
-        "Poles, zips and seams are covered for five years against defects. Damage by wind or falls is not covered, "
-        "but pole segments are repaired at cost: 9 euros each, usually within a week.",
-        "A pole that failed by itself is covered for five years. If wind or a fall broke it, we repair it at cost: 9 "
-        "€ a segment, usually within a week. A photo helps us decide quickly.",
-    ),
-)
 _ABROAD: Final = (
     (
         "Guten Tag, ich habe den Rucksack {order} bekommen, aber der Hüftgurt ist zu kurz. Gibt es eine Verlängerung?",
@@ -116,7 +90,7 @@ def order_question(rng: Random, start: datetime) -> list[Trace]:
     """The everyday case: a question, one look-up, an answer."""
     question, state = rng.choice(_ORDER_QUESTIONS)
     order, answer = _order(rng, state)
-    scribe = _scribe(rng, start)
+    scribe = chat(rng, start)
     _answer_with_order(scribe, question.format(order=order["order_id"]), order, answer)
     return [scribe.spans]
 
@@ -127,7 +101,7 @@ def abroad(number: int) -> Story:
     def story(rng: Random, start: datetime) -> list[Trace]:
         question, answer = _ABROAD[number % len(_ABROAD)]
         order, _ = _order(rng, "delivered")
-        scribe = _scribe(rng, start)
+        scribe = chat(rng, start)
         _answer_with_order(
             scribe, question.format(order=order["order_id"]), order, answer.format(order=order["order_id"])
         )
@@ -136,34 +110,10 @@ def abroad(number: int) -> Story:
     return story
 
 
-def help_centre(rng: Random, start: datetime) -> list[Trace]:
-    """Retrieval before the answer: embed, search, rerank, and a reply that cites its article."""
-    question, title, article, answer = rng.choice(_HELP)
-    scribe = _scribe(rng, start)
-    others = [{"title": each[1], "score": round(rng.uniform(0.4, 0.6), 3), "text": each[2]} for each in _HELP]
-    found = [{"title": title, "score": 0.873, "text": article}, *(each for each in others if each["title"] != title)]
-    with scribe.step("rag.help_centre", "chain", input_data={"question": question}) as root:
-        scribe.embedding(question)
-        scribe.retrieval(question, found, index="help-centre-v7")
-        scribe.leaf(
-            "rerank",
-            "rerank",
-            110,
-            model_name="rerank-v3.5",
-            model_provider="cohere",
-            input_data={"query": question, "documents": [each["title"] for each in found]},
-            output_data={"ranking": [{"index": 0, "relevance": 0.981}, {"index": 1, "relevance": 0.204}]},
-        )
-        messages = [said("system", f"{_SYSTEM}\n\nArticle: {title}\n{article}"), said("user", question)]
-        scribe.completion("gpt-4o-mini", messages, said("assistant", answer))
-        root["output_data"] = {"messages": [said("assistant", answer)], "citations": [title]}
-    return [scribe.spans]
-
-
 def refund_that_fails(rng: Random, start: datetime) -> list[Trace]:
     """A tool breaks, and the assistant makes the best of it: the trace succeeds with an error inside."""
     order, _ = _order(rng, "delivered")
-    scribe = _scribe(rng, start)
+    scribe = chat(rng, start)
     question = f"Order {order['order_id']} arrived broken. I want my {order['amount']} € back."
     sorry = (
         "I'm sorry the parcel arrived broken. I tried to refund you right away, but our payment system isn't "
@@ -171,7 +121,7 @@ def refund_that_fails(rng: Random, start: datetime) -> list[Trace]:
     )
     asked = {"order_id": order["order_id"], "amount_eur": order["amount"]}
     with scribe.step("agent.support", "agent", input_data={"messages": [said("user", question)]}) as root:
-        messages = [said("system", _SYSTEM), said("user", question)]
+        messages = [said("system", SYSTEM), said("user", question)]
         wish = said("assistant", "", call("call_r1", "refund_payment", asked))
         scribe.completion("gpt-4o-mini", messages, wish)
         trouble = "payment service answered 502 Bad Gateway after 3 attempts"
@@ -185,7 +135,7 @@ def refund_that_fails(rng: Random, start: datetime) -> list[Trace]:
 def conversation(rng: Random, start: datetime) -> list[Trace]:
     """Four traces of one conversation, minutes apart, each call repeating what was said."""
     shared: dict[str, Any] = {"conversation_id": f"chat-{rng.getrandbits(40):010x}", "end_user_id": "cust-4711"}
-    messages = [said("system", _SYSTEM)]
+    messages = [said("system", SYSTEM)]
     traces: list[Trace] = []
     for number, (question, answer) in enumerate(_CHAT):
         scribe = Scribe(rng, start, service="support-bot", message_id=f"msg-{number + 1}", **shared)
@@ -203,7 +153,7 @@ def rate_limited(rng: Random, start: datetime) -> list[Trace]:
     """The provider refuses twice, and nobody catches it: the whole trace fails."""
     order, _ = _order(rng, "delayed")
     question = f"Where is {order['order_id']}??"
-    scribe = _scribe(rng, start)
+    scribe = chat(rng, start)
     refusal = {
         "error_type": "RateLimitError",
         "error_message": "429: rate limit reached for gpt-4o-mini: 200,000 tokens per minute. Try again in 1.2 s.",
@@ -212,7 +162,7 @@ def rate_limited(rng: Random, start: datetime) -> list[Trace]:
         for attempt in (1, 2):
             scribe.completion(
                 "gpt-4o-mini",
-                [said("system", _SYSTEM), said("user", question)],
+                [said("system", SYSTEM), said("user", question)],
                 None,
                 ms=160,
                 metadata={"attempt": attempt, "http_status": 429},
@@ -223,27 +173,8 @@ def rate_limited(rng: Random, start: datetime) -> list[Trace]:
     return [scribe.spans]
 
 
-def provider_fallback(rng: Random, start: datetime) -> list[Trace]:
-    """The first provider refuses, the second answers: the customer notices nothing."""
-    question, title, article, answer = rng.choice(_HELP)
-    scribe = _scribe(rng, start)
-    messages = [said("system", f"{_SYSTEM}\n\nArticle: {title}\n{article}"), said("user", question)]
-    with scribe.step("llm.with_fallback", "chain", input_data={"messages": messages[1:]}) as root:
-        scribe.completion(
-            "gpt-4o-mini",
-            messages,
-            None,
-            ms=140,
-            metadata={"attempt": 1, "http_status": 429},
-            error_type="RateLimitError",
-            error_message="429: rate limit reached for gpt-4o-mini: 200,000 tokens per minute. Try again in 3.4 s.",
-        )
-        scribe.completion("claude-haiku-4-5", messages, said("assistant", answer), metadata={"attempt": 2})
-        root["output_data"] = {"messages": [said("assistant", answer)]}
-    return [scribe.spans]
-
-
-def _scribe(rng: Random, start: datetime) -> Scribe:
+def chat(rng: Random, start: datetime) -> Scribe:
+    """A trace of the assistant, in a conversation of its own."""
     return Scribe(
         rng,
         start,
@@ -268,7 +199,7 @@ def _order(rng: Random, state: str) -> tuple[Span, str]:
 def _answer_with_order(scribe: Scribe, question: str, order: Span, answer: str) -> None:
     asked = {"order_id": order["order_id"]}
     with scribe.step("agent.support", "agent", input_data={"messages": [said("user", question)]}) as root:
-        messages = [said("system", _SYSTEM), said("user", question)]
+        messages = [said("system", SYSTEM), said("user", question)]
         wish = said("assistant", "", call("call_1", "get_order", asked))
         scribe.completion("gpt-4o-mini", list(messages), wish)
         scribe.tool("get_order", asked, order)
