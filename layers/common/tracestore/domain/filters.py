@@ -24,7 +24,7 @@ class Filters:
 
     def match(self, summary: Summary, spans: Callable[[], Iterable[Span]]) -> bool:
         """Whether a trace is listed. `spans` is asked only where the summary could not keep all values."""
-        return self._match_trace(summary) and self._match_values(summary, spans) and self._match_search(summary)
+        return self._match_trace(summary) and self._match_values(summary, spans) and self._match_search(summary, spans)
 
     def _match_trace(self, summary: Summary) -> bool:
         duration_ns = None if summary.end_ns is None else summary.end_ns - summary.start_ns
@@ -50,9 +50,12 @@ class Filters:
         found = list(spans())
         return all(any(span.facts.get(name) == value for span in found) for name, value in unsure.items())
 
-    def _match_search(self, summary: Summary) -> bool:
+    def _match_search(self, summary: Summary, spans: Callable[[], Iterable[Span]]) -> bool:
         if not self.search:
             return True
         wanted = self.search.casefold()
         texts = (summary.name, summary.previews.input, summary.previews.output, *summary.values.get("span_name", ()))
-        return any(wanted in text.casefold() for text in texts if text)
+        if any(wanted in text.casefold() for text in texts if text):
+            return True
+        names = (span.facts.get("span_name", "") for span in spans()) if "span_name" in summary.values_cut else ()
+        return any(wanted in name.casefold() for name in names)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from .merge import Span
@@ -24,7 +25,9 @@ VALUE_FIELDS: Final = (
 """Fields of spans that lists filter by: a trace matches when any of its spans has the value."""
 
 VALUES_KEPT: Final = 100
-"""Distinct values of a field in a head. Beyond, the head says so and a filter looks at the spans themselves."""
+VALUE_CHARACTERS_KEPT: Final = 5_000
+"""Distinct values of a field in a head, and their length together, which keep it well below DynamoDB's 400 KB.
+Beyond, the head says so and a filter looks at the spans themselves."""
 
 
 class Previews(NamedTuple):
@@ -95,13 +98,18 @@ def preview_source(root: Span) -> tuple[str | None, str | None]:
 
 
 def previews_of(root: Span, records: Iterable[Record]) -> Previews:
-    """The previews of a trace with this root. `records` hold at least those that its previews are taken from, whole."""
-    source = preview_source(root)
-    by_digest = {record.digest: record.facts for record in records if record.digest in source}
+    """The previews of a trace with this root. `records` hold at least those that its previews are taken from, whole.
+
+    *absent*: what came without its payload is no source, so that it is asked for again.
+    """
+    asked, answered = preview_source(root)
+    records = list(records)
+    inputs = [r.facts["input_data"] for r in records if r.digest == asked and "input_data" in r.facts]
+    outputs = [r.facts["output_data"] for r in records if r.digest == answered and "output_data" in r.facts]
     return Previews(
-        input_preview(by_digest[source[0]].get("input_data")) if source[0] in by_digest else None,
-        output_preview(by_digest[source[1]].get("output_data")) if source[1] in by_digest else None,
-        source,
+        input_preview(inputs[0]) if inputs else None,
+        output_preview(outputs[0]) if outputs else None,
+        (asked if inputs else None, answered if outputs else None),
     )
 
 
@@ -117,5 +125,10 @@ def _values(spans: Sequence[Span]) -> tuple[dict[str, list[str]], tuple[str, ...
         seen = sorted({str(span.facts[name]) for span in spans if name in span.facts})
         if seen:
             values[name] = seen
-    cut = tuple(name for name, seen in values.items() if len(seen) > VALUES_KEPT)
-    return {name: seen[:VALUES_KEPT] for name, seen in values.items()}, cut
+    kept = {name: _first_few(seen) for name, seen in values.items()}
+    return kept, tuple(name for name, seen in values.items() if len(seen) > len(kept[name]))
+
+
+def _first_few(values: list[str]) -> list[str]:
+    lengths = accumulate(map(len, values[:VALUES_KEPT]))
+    return [value for value, length in zip(values, lengths, strict=False) if length <= VALUE_CHARACTERS_KEPT]

@@ -65,12 +65,15 @@ def merge_span(records: list[Record]) -> Span:
         for field in record.payload_fields:
             payload_from[field] = record.digest
     merged = cast(Facts, facts)
+    first_received_ms: dict[tuple[int, str], int] = {}
+    for record in sorted(records, key=lambda record: record.received_ms):
+        first_received_ms.setdefault((record.rank, record.digest), record.received_ms)
     return Span(
         facts=merged,
         status=_status(weakest_first, merged),
         payload_from=payload_from,
-        created_ms=min(record.received_ms for record in records),
-        updated_ms=max(record.received_ms for record in records),
+        created_ms=min(first_received_ms.values()),
+        updated_ms=max(first_received_ms.values()),
     )
 
 
@@ -88,9 +91,9 @@ def _strength(record: Record) -> tuple[int, bool, int, str]:
 
 def _status(weakest_first: list[Record], merged: Facts) -> str:
     """What the strongest record that names an outcome says; else what error fields and the end tell."""
-    reported = merged.get("status")
-    if reported in FINAL_STATUSES:
-        return reported
+    for record in reversed(weakest_first):
+        if (reported := record.facts.get("status")) in FINAL_STATUSES:
+            return str(reported)
     if "error_type" in merged or "error_message" in merged:
         return "error"
     return "success" if any(is_ended(record.facts) for record in weakest_first) else "pending"

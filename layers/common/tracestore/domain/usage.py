@@ -5,17 +5,15 @@ as the client library's span inside it. So a span that carries usage counts only
 it is a model call itself that used something else than what is below.
 """
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from .merge import Span
 from .spans import INFERENCE_OPERATIONS, Facts
 from .tree import Node
 
 TOKEN_KINDS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
-
-Amounts = TypeVar("Amounts", bound=tuple[int, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +67,24 @@ def _cost(facts: Facts) -> tuple[int] | None:
     return (facts["cost_nano_usd"],) if "cost_nano_usd" in facts else None
 
 
-def _counted(nodes: Sequence[Node], amounts: Callable[[Facts], Amounts | None]) -> list[bool]:
+def _counted(nodes: Sequence[Node], amounts: Callable[[Facts], tuple[int, ...] | None]) -> list[bool]:
     """For each span whether its amounts count, from the leaves up."""
     counted = [False] * len(nodes)
-    below: dict[int, list[Amounts]] = {}  # by depth: what counts under the parent that is still to come
+    below: dict[int, tuple[int, ...]] = {}  # by depth: the sum of what counts under the parent that is still to come
     for index in range(len(nodes) - 1, -1, -1):
         span, depth = nodes[index]
-        inside = below.pop(depth + 1, [])
+        inside = below.pop(depth + 1, None)
         own = amounts(span.facts)
-        if own is not None and (not inside or (_is_inference(span) and own != _sum(inside))):
+        if own is not None and (inside is None or (_is_inference(span) and own != inside)):
             counted[index] = True
-            inside.append(own)
-        below.setdefault(depth, []).extend(inside)
+            inside = _sum(own, inside)
+        if inside is not None:
+            below[depth] = _sum(inside, below.get(depth))
     return counted
 
 
-def _sum(amounts: list[Amounts]) -> tuple[int, ...]:
-    return tuple(sum(column) for column in zip(*amounts, strict=True))
+def _sum(amounts: tuple[int, ...], others: tuple[int, ...] | None) -> tuple[int, ...]:
+    return amounts if others is None else tuple(map(operator.add, amounts, others))
 
 
 def _call_count(nodes: Sequence[Node], counted: list[bool]) -> int:

@@ -89,8 +89,9 @@ def work(store: Store, user_id: str, job_id: str, traces_at_most: int, patience:
                 job, traces=job.traces + len(batch) - spans.count(None), spans=job.spans + sum(filter(None, spans))
             )
             left -= len(batch)
-    job = _save(store, user_id, replace(job, state="done" if next(covered, None) is None else "running"))
-    if job.state == "done" and is_late:
+    is_done = next(covered, None) is None
+    job = _save(store, user_id, replace(job, state="done" if is_done else "running"))
+    if is_done and is_late:
         _change_marks(store, user_id, lambda marks: [kept for kept in marks if kept.job_id != job_id], patience)
     return job
 
@@ -113,7 +114,11 @@ def _covered(store: Store, user_id: str, mark: Mark, patience: Patience) -> Iter
         entries = iter(store.table.query(partition, "", high, index=index))
         while pks := [item["pk"]["S"] for item in islice(entries, TRACES_AT_ONCE)]:
             heads = store.table.get_many(((pk, keys.HEAD) for pk in pks), patience)
-            yield from (keys.trace_id_of(pk) for (pk, _), item in heads.items() if mark.covers(head_from(item)))
+            found = {pk: head_from(item) for (pk, _), item in heads.items()}
+            now_ms = store.now_ms()
+            yield from (
+                keys.trace_id_of(pk) for pk, head in found.items() if mark.covers(head) and not head.is_expired(now_ms)
+            )
 
 
 def _delete(store: Store, user_id: str, trace_id: str, patience: Patience) -> int | None:

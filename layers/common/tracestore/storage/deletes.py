@@ -13,10 +13,11 @@ from tracestore.domain.merge import merge
 
 from . import keys
 from .dynamo import ConditionFailed
-from .items import Head, Item, Segment, StoredTrace, fold_item, head_from, head_item, segment_items, segment_of
+from .items import Head, head_from, head_item
 from .marks import is_hidden, read_marks
 from .recompute import next_head
-from .store import Store, expiry_of_items, live_head
+from .scrubbing import remove, scrub, scrub_of
+from .store import Store, keys_of, live_head, put_beside
 from .table import Patience
 
 
@@ -73,68 +74,30 @@ def delete_span(store: Store, user_id: str, trace_id: str, span_id: str, patienc
     """Delete one span; its children become roots, and it cannot be written again. *raises* NotFound."""
     patience = patience or Patience()
     pk = keys.trace(user_id, trace_id)
+    written: list[tuple[str, str]] = []
     for attempt in count():
         stored = store.read_light(pk)
         head = live_head(stored, store.now_ms())
-        spans = merge(stored.records(), head.deleted) if head else []
-        if head is None or head.is_tombstone or span_id not in {span.span_id for span in spans}:
+        if head is None or head.is_tombstone:
+            store.table.write(deletes=dict.fromkeys(written), patience=patience)
             raise NotFound("There is no such span in this trace.")
-        if is_hidden(head, read_marks(store, user_id)):
+        if span_id in head.deleted:
+            scrub(store, user_id, trace_id, patience)  # whoever deleted it may have been interrupted
+        is_there = any(span.span_id == span_id for span in merge(stored.records(), head.deleted))
+        if not is_there or is_hidden(head, read_marks(store, user_id)):
             raise NotFound("There is no such span in this trace.")
-        new = next_head(store, pk, replace(head, deleted=head.deleted | {span_id}), stored)
+        head_without = replace(head, deleted=head.deleted | {span_id}, updated_ms=store.now_ms())
+        new = next_head(store, pk, head_without, stored)
         if new.first and any(record.facts["span_id"] == span_id for record in new.first.records):
-            # What rides in the head leaves it, to be rewritten like any other segment.
-            (whole,) = store.with_payloads(pk, stored, [new.first.digest])
-            items = segment_items(pk, head.generation, whole, expiry_of_items(head.expires_at_s))
-            store.table.write(items, patience=patience)
-            stored.segments[whole.digest] = whole
-            stored.loose.add(whole.digest)
-            new = replace(new, first=None)
-        new = replace(new, version=head.version + 1, updated_ms=store.now_ms())
+            new = replace(new, first=None)  # what replaces it has an item of its own
+        found = scrub_of(store, pk, stored, new)
+        put_beside(store, found.puts, patience)
+        written += keys_of(found.puts)
         try:
             store.table.put(head_item(user_id, trace_id, new, store.time_shards), head.version)
         except ConditionFailed:
             patience.pause(attempt)
             continue
-        stored.head = new
-        scrub(store, pk, stored, patience)
+        remove(store, found, patience)
         return
     raise AssertionError("unreachable: patience ends first")
-
-
-def scrub(store: Store, pk: str, stored: StoredTrace, patience: Patience) -> None:
-    """Rewrite the segments that still hold spans which the head names as deleted. *repeat*: harmless.
-
-    What replaces a segment is stored before the segment goes.
-    """
-    head = stored.head
-    assert head is not None
-    tainted = [
-        digest
-        for digest, segment in stored.segments.items()
-        if any(record.facts["span_id"] in head.deleted for record in segment.records)
-    ]
-    if not tainted:
-        return
-    expires_at_s = expiry_of_items(head.expires_at_s)
-    puts: list[Item] = []
-    deletes: list[tuple[str, str]] = []
-    for segment in store.with_payloads(pk, stored, tainted):
-        kept = [record for record in segment.records if record.facts["span_id"] not in head.deleted]
-        if kept:
-            puts += segment_items(pk, head.generation, segment_of(kept), expires_at_s)
-        deletes += _items_of(store, pk, head, segment)
-    for sk, digests in stored.folds.items():
-        if not set(tainted).isdisjoint(digests):
-            clean = [stored.segments[digest] for digest in digests if digest not in tainted]
-            puts += [fold_item(pk, head.generation, clean, expires_at_s)] if clean else []
-            deletes.append((pk, sk))
-    store.table.write(puts, patience=patience)
-    store.table.write(deletes=deletes, patience=patience)
-
-
-def _items_of(store: Store, pk: str, head: Head, segment: Segment) -> list[tuple[str, str]]:
-    """The keys of a segment's items."""
-    prefix = keys.payload_of(head.generation, segment.digest)
-    parts = store.table.query(pk, prefix, prefix + "~", keys_only=True)
-    return [(pk, keys.segment(head.generation, segment.digest)), *((pk, part["sk"]["S"]) for part in parts)]

@@ -7,8 +7,9 @@ the trace is read, as ever. Payloads stay where they are, or move to parts of th
 from typing import Final
 
 from . import keys
-from .items import Head, StoredTrace, fold_item, head_from, payload_items
-from .store import Store, expiry_of_items, keys_of
+from .items import Head, StoredTrace, fold_items, head_from, payload_items
+from .scrubbing import scrub
+from .store import Store, expiry_of_items, keys_of, put_beside
 from .table import Patience
 
 FOLD_AT: Final = 32
@@ -23,19 +24,24 @@ def is_due(head: Head, stored: StoredTrace, now_ms: int) -> bool:
     return len(stored.loose) >= FOLD_AT and head.folding_ms + LEASE_MS < now_ms
 
 
-def fold(store: Store, pk: str, stored: StoredTrace, patience: Patience) -> None:
+def fold(store: Store, user_id: str, trace_id: str, stored: StoredTrace, patience: Patience) -> None:
     """Fold the loose segments. *repeat*: harmless; segments that are in two folds count once.
 
     The fold is there before a segment goes, and sorts behind all of them: a reader finds each segment at least once.
     """
     assert stored.head is not None
+    pk = keys.trace(user_id, trace_id)
     generation, expires_at_s = stored.head.generation, expiry_of_items(stored.head.expires_at_s)
     segments = [stored.segments[digest] for digest in sorted(stored.loose)]
-    moved = [item for segment in segments for item in payload_items(pk, generation, segment, expires_at_s)]
-    folded = fold_item(pk, generation, segments, expires_at_s)
-    store.table.write(moved, patience=patience)
-    store.table.write([folded], patience=patience)
-    head = store.table.get(pk, keys.HEAD)
-    if head is None or head_from(head).is_tombstone:  # deleted meanwhile: nothing may be left behind
-        store.table.write(deletes=keys_of([*moved, folded]), patience=patience)
+    riding = [segment for segment in segments if segment.payload_rides]
+    folded = [item for segment in riding for item in payload_items(pk, generation, segment, expires_at_s)]
+    folded += fold_items(pk, generation, segments, expires_at_s)
+    put_beside(store, folded, patience)
+    item = store.table.get(pk, keys.HEAD)
+    head = head_from(item) if item else None
+    if head is None or head.is_tombstone:  # deleted meanwhile: nothing may be left behind
+        store.table.write(deletes=keys_of(folded), patience=patience)
+        return
     store.table.write(deletes=[(pk, keys.segment(generation, digest)) for digest in stored.loose], patience=patience)
+    if head.deleted != stored.head.deleted:  # what was folded may hold a span that was deleted meanwhile
+        scrub(store, user_id, trace_id, patience)

@@ -6,6 +6,7 @@ is the JSON of a segment's light part: `h` its digest, `t` when it came, `r` its
 """
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, cast
@@ -22,6 +23,9 @@ Item = dict[str, dict[str, Any]]
 
 PART_BYTES: Final = 380_000
 """Payload in one item; DynamoDB's limit is 400 KB with keys and names (409,600 bytes)."""
+
+LIGHT_BYTES: Final = 380_000
+"""Light parts in one item, by the same limit."""
 
 RIDING_PAYLOAD_BYTES: Final = 700
 """A payload up to this size rides in its segment's item, which then still costs one write unit (1 KB)."""
@@ -46,12 +50,18 @@ class Segment:
     def has_payload(self) -> bool:
         return any(record.payload_fields for record in self.records)
 
+    @property
+    def payload_rides(self) -> bool:
+        """Whether the payload is in the segment's own item."""
+        return self.payload is not None and len(self.payload) <= RIDING_PAYLOAD_BYTES
+
     def joined_with(self, parts: Iterable[Item]) -> "Segment":
         """The same with the payload that these items hold; unchanged while one of them is missing."""
         by_number = {int(part["sk"]["S"].rpartition("#")[2]): part for part in parts}
-        if 0 not in by_number or len(by_number) < int(by_number[0]["parts"]["N"]):
+        numbers = range(int(by_number[0]["parts"]["N"])) if 0 in by_number else range(1)
+        if not all(number in by_number for number in numbers):
             return self
-        return self.with_payload(b"".join(by_number[number]["payload"]["B"] for number in sorted(by_number)))
+        return self.with_payload(b"".join(by_number[number]["payload"]["B"] for number in numbers))
 
     def with_payload(self, payload: bytes) -> "Segment":
         """The same with its payload at hand: packed, and in the facts of its records."""
@@ -111,11 +121,21 @@ def segment_of(records: Iterable[Record]) -> Segment:
     """The segment of these records. The same records, in any order, make the same digest."""
     unique = {(record.rank, record.digest): record for record in records}
     ordered = tuple(unique[key] for key in sorted(unique))
-    names = "\n".join(f"{record.rank}:{record.digest}" for record in ordered)
+    names = "\n".join(f"{record.rank}:{record.digest}:{_flags(record)}" for record in ordered)
     payload = None
     if any(record.payload_fields for record in ordered):
         payload = pack([payload_of(record.facts) for record in ordered])
     return Segment(hashlib.blake2b(names.encode(), digest_size=8).hexdigest(), ordered, payload)
+
+
+def segments_of(records: Iterable[Record]) -> list[Segment]:
+    """One segment of these records, or several where its light part would not fit into an item."""
+    segment = segment_of(records)
+    most_bytes = 4 * len(json.dumps(_document(segment), ensure_ascii=False))
+    if most_bytes <= LIGHT_BYTES or len(segment.records) == 1 or len(pack([_document(segment)])) <= LIGHT_BYTES:
+        return [segment]
+    middle = len(segment.records) // 2
+    return [*segments_of(segment.records[:middle]), *segments_of(segment.records[middle:])]
 
 
 def segment_items(
@@ -129,7 +149,7 @@ def segment_items(
     document = _document(segment) | ({"t": 0} if is_first else {})
     light: Item = {**_key(trace_pk, keys.segment(generation, segment.digest)), **_expiry(expires_at_s)}
     light["light"] = {"B": pack([document])}
-    if segment.payload is not None and len(segment.payload) <= RIDING_PAYLOAD_BYTES:
+    if segment.payload_rides:
         light["payload"] = {"B": segment.payload}
         return [light]
     return [light, *payload_items(trace_pk, generation, segment, expires_at_s)]
@@ -152,15 +172,17 @@ def payload_items(trace_pk: str, generation: str, segment: Segment, expires_at_s
     return items
 
 
-def fold_item(trace_pk: str, generation: str, segments: Sequence[Segment], expires_at_s: int) -> Item:
-    """One item with the light parts of many segments."""
+def fold_items(trace_pk: str, generation: str, segments: Sequence[Segment], expires_at_s: int) -> list[Item]:
+    """The light parts of many segments, in one item or as few as they fit into."""
+    if not segments:
+        return []
+    light = pack([_document(segment) for segment in segments])
+    if len(light) > LIGHT_BYTES and len(segments) > 1:
+        halves = segments[: len(segments) // 2], segments[len(segments) // 2 :]
+        return [item for half in halves for item in fold_items(trace_pk, generation, half, expires_at_s)]
     names = "\n".join(sorted(segment.digest for segment in segments))
     digest = hashlib.blake2b(names.encode(), digest_size=8).hexdigest()
-    return {
-        **_key(trace_pk, keys.fold(generation, digest)),
-        **_expiry(expires_at_s),
-        "light": {"B": pack([_document(segment) for segment in segments])},
-    }
+    return [{**_key(trace_pk, keys.fold(generation, digest)), **_expiry(expires_at_s), "light": {"B": light}}]
 
 
 def alias_items(user_id: str, trace_id: str, head: Head, records: Iterable[Record]) -> list[Item]:
@@ -280,11 +302,12 @@ def _document(segment: Segment) -> dict[str, Any]:
         "h": segment.digest,
         "t": segment.received_ms,
         "r": segment.records[0].rank,
-        "s": [
-            [record.digest, "".join(_FLAGS[name] for name in record.payload_fields), without_payload(record.facts)]
-            for record in segment.records
-        ],
+        "s": [[record.digest, _flags(record), without_payload(record.facts)] for record in segment.records],
     }
+
+
+def _flags(record: Record) -> str:
+    return "".join(_FLAGS[name] for name in record.payload_fields)
 
 
 def _segments(documents: list[dict[str, Any]], created_ms: int) -> list[Segment]:

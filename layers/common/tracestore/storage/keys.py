@@ -50,7 +50,8 @@ def payload_part(generation: str, digest: str, part: int) -> str:
     return f"{payload_of(generation, digest)}{part:04d}"
 
 
-PAYLOAD_FROM, PAYLOAD_TO = "X#", "X$"
+def is_payload(sk: str) -> bool:
+    return sk.startswith("X#")
 
 
 def message_alias(message_id: str) -> str:

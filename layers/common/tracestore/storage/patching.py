@@ -5,18 +5,17 @@ that what the change was allowed on is what it is laid over: an ended span never
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import count
 
-from tracestore.domain.merge import Span
-from tracestore.domain.spans import Facts, record_of
+from tracestore.domain.merge import Span, merge_span
+from tracestore.domain.spans import Facts, Record, canonical_json, record_of
 
 from . import keys
 from .dynamo import ConditionFailed
 from .items import Head, alias_items, head_item, segment_items, segment_of
-from .reading import span_with_payload, visible_head
+from .reading import span_records, span_with_payload, visible_head
 from .recompute import next_head
-from .store import Store, expiry_of_items
+from .store import Store, expiry_of_items, keys_of
 from .table import Patience
 
 
@@ -31,7 +30,7 @@ def patch(
     """Lay the facts that `change` makes of the span over it; returns the span then, and its trace's head.
 
     `change` sees the span again each time another writer was faster, and raises what forbids the change.
-    *repeat*: facts that the span has already are not written. *raises* NotFound. Of two PATCHes at the same time the
+    *repeat*: what earlier PATCHes have said is not written. *raises* NotFound. Of two PATCHes at the same time the
     last to arrive wins.
     """
     patience = patience or Patience()
@@ -39,19 +38,33 @@ def patch(
     for attempt in count():
         stored = store.read_light(pk)
         head = visible_head(store, user_id, stored)
-        span = span_with_payload(store, pk, stored, span_id)
+        records = span_records(store, pk, stored, span_id)
+        span = merge_span(records)
         facts = Facts(**{**change(span), "span_id": span_id})
-        if all(span.facts.get(name) == value for name, value in facts.items()):
+        if _is_said(facts, records):
             return head, span
         segment = segment_of([record_of(facts, received_ms=store.now_ms(), rank=head.version + 1)])
         stored.segments[segment.digest] = segment
-        new = replace(next_head(store, pk, head, stored), version=head.version + 1)
+        new = next_head(store, pk, head, stored)
         light, *parts = segment_items(pk, head.generation, segment, expiry_of_items(head.expires_at_s))
-        store.table.write([*parts, *alias_items(user_id, trace_id, head, segment.records)], patience=patience)
+        aliases = alias_items(user_id, trace_id, head, segment.records)
+        store.table.write(parts, patience=patience)
         try:
-            store.table.put_together(head_item(user_id, trace_id, new, store.time_shards), head.version, [light])
+            item = head_item(user_id, trace_id, new, store.time_shards)
+            store.table.put_together(item, head.version, [light, *aliases])
         except ConditionFailed:
+            store.table.write(deletes=keys_of(parts), patience=patience)
             patience.pause(attempt)
             continue
         return new, span_with_payload(store, pk, stored, span_id)
     raise AssertionError("unreachable: patience ends first")
+
+
+def _is_said(facts: Facts, records: list[Record]) -> bool:
+    """Whether earlier PATCHes have the same last word. What was captured may yet give way to another capture.
+
+    Compared as JSON: to Python 1, 1.0 and True are equal.
+    """
+    patches = [record for record in records if record.rank]
+    said: dict[str, object] = {**merge_span(patches).facts} if patches else {}
+    return canonical_json({**said, **facts}) == canonical_json(said)

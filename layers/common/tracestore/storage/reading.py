@@ -1,7 +1,8 @@
 """One trace, or one span of it, as its user may see it."""
 
 from tracestore.domain.errors import NotFound
-from tracestore.domain.merge import Span, merge
+from tracestore.domain.merge import Span, merge, merge_span
+from tracestore.domain.spans import Record
 
 from . import keys
 from .items import Head, StoredTrace
@@ -35,6 +36,11 @@ def visible_head(store: Store, user_id: str, stored: StoredTrace) -> Head:
 
 def span_with_payload(store: Store, pk: str, stored: StoredTrace, span_id: str) -> Span:
     """One span of a trace that was read light, its payload fetched. *raises* NotFound."""
+    return merge_span(span_records(store, pk, stored, span_id))
+
+
+def span_records(store: Store, pk: str, stored: StoredTrace, span_id: str) -> list[Record]:
+    """The records of one span of a trace that was read light, their payload fetched. *raises* NotFound."""
     assert stored.head is not None
     holding = [
         digest
@@ -43,7 +49,6 @@ def span_with_payload(store: Store, pk: str, stored: StoredTrace, span_id: str) 
     ]
     whole = store.with_payloads(pk, stored, holding)
     records = [record for segment in whole for record in segment.records if record.facts["span_id"] == span_id]
-    spans = merge(records, stored.head.deleted)
-    if not spans:
+    if not records or span_id in stored.head.deleted:
         raise NotFound("There is no such span in this trace.")
-    return spans[0]
+    return records

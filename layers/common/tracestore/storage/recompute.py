@@ -32,15 +32,13 @@ def first_head(store: Store, trace_id: str, segment: Segment) -> Head:
 
 
 def next_head(store: Store, pk: str, head: Head, stored: StoredTrace) -> Head:
-    """The head that follows `head` when `stored` is what there is of the trace; `head` itself where nothing changed."""
+    """The head that follows `head` when `stored` is what there is of the trace."""
     spans = merge(stored.records(), head.deleted)
     summary = summarize(spans, _previews(store, pk, head.summary, stored, spans)) if spans else None
-    if summary == head.summary:
-        return head
     return replace(
         head,
         version=head.version + 1,
-        updated_ms=store.now_ms(),
+        updated_ms=max([head.updated_ms, *(span.updated_ms for span in spans)]),
         summary=summary,
         covered=_newest(stored.segments.values()),
     )

@@ -1,13 +1,13 @@
 """What every function of the store needs to know of the deployment, and the reading of one trace's partition."""
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from . import keys
 from .items import Head, Item, Segment, StoredTrace, trace_from
-from .table import Table
+from .table import Patience, Table
 
 ITEM_GRACE_S: Final = 86_400
 """Other items of a trace outlive its head, whose clock may have been another machine's, by a day."""
@@ -55,8 +55,17 @@ class Store:
 
 
 def expiry_of_items(head_expires_at_s: int) -> int:
-    """When the items beside a head are removed: never before the head."""
-    return head_expires_at_s + ITEM_GRACE_S
+    """When the items beside a head are removed: never before the head.
+
+    The same for all heads that begin in one hour, so that sending a span again leaves its items as they are.
+    """
+    return head_expires_at_s // 3600 * 3600 + ITEM_GRACE_S
+
+
+def put_beside(store: Store, items: Sequence[Item], patience: Patience) -> None:
+    """Store items of traces: payload before the segment that tells of it, so that who sees a segment sees it whole."""
+    store.table.write([item for item in items if keys.is_payload(item["sk"]["S"])], patience=patience)
+    store.table.write([item for item in items if not keys.is_payload(item["sk"]["S"])], patience=patience)
 
 
 def live_head(stored: StoredTrace, now_ms: int) -> Head | None:

@@ -17,7 +17,7 @@ from tracestore.domain.merge import Span, is_ended, merge
 from tracestore.domain.spans import Facts, Record, record_of
 
 from . import keys
-from .deletes import purge, scrub
+from .deletes import purge
 from .dynamo import ConditionFailed
 from .folding import fold, is_due
 from .items import (
@@ -32,11 +32,13 @@ from .items import (
     payload_items,
     segment_items,
     segment_of,
+    segments_of,
 )
 from .marks import is_hidden, read_marks
 from .reading import read_span, span_with_payload
 from .recompute import first_head, next_head
-from .store import Store, expiry_of_items, keys_of, live_head
+from .scrubbing import remove, scrub_of
+from .store import Store, expiry_of_items, keys_of, live_head, put_beside
 from .table import Patience
 
 READ_UNIT_BYTES: Final = 4_096
@@ -72,9 +74,11 @@ def capture(
     for trace_id, facts in spans:
         by_trace.setdefault(trace_id, []).append(record_of(facts, received_ms=received_ms))
     writes = [
-        _Capture(store, user_id, trace_id, segment_of(records), patience) for trace_id, records in by_trace.items()
+        _Capture(store, user_id, trace_id, segment, patience)
+        for trace_id, records in by_trace.items()
+        for segment in segments_of(records)
     ]
-    store.table.write([item for write in writes for item in write.early_items()], patience=patience)
+    put_beside(store, [item for write in writes for item in write.early_items()], patience)
     if len(writes) == 1:
         return writes[0].settle()
     with ThreadPoolExecutor(TRACES_AT_ONCE) as pool:
@@ -91,7 +95,7 @@ def capture_one(
     patience = patience or Patience()
     segment = segment_of([record_of(facts, received_ms=store.now_ms())])
     write = _Capture(store, user_id, trace_id, segment, patience)
-    store.table.write(write.early_items(), patience=patience)
+    put_beside(store, write.early_items(), patience)
     for rejection in write.settle():
         raise Conflict(rejection.message, code=rejection.code)
     if write.stored is None or write.stored.head is None:  # another writer's head covers it
@@ -102,8 +106,8 @@ def capture_one(
 class _Capture:
     """One request's write to one trace.
 
-    `items` is what it has stored beside the head, for taking it back; `stored` is the trace as it left it, unless
-    another writer had the last word.
+    `items` is what it has stored beside the head, for taking it back, and `early` what of it was stored before the head
+    was looked at; `stored` is the trace as it left it, unless another writer had the last word.
     """
 
     def __init__(self, store: Store, user_id: str, trace_id: str, segment: Segment, patience: Patience) -> None:
@@ -114,6 +118,7 @@ class _Capture:
         self.patience = patience
         self.pk = keys.trace(user_id, trace_id)
         self.items: list[Item] = []
+        self.early: list[Item] = []
         self.stored: StoredTrace | None = None
         self.new_head = self._complete_head()
 
@@ -136,10 +141,10 @@ class _Capture:
             return []
         head, expires_at_s = self.new_head, expiry_of_items(self.new_head.expires_at_s)
         if head.first is None:
-            self.items = segment_items(self.pk, head.generation, self.segment, expires_at_s, is_first=True)
+            self.early = segment_items(self.pk, head.generation, self.segment, expires_at_s, is_first=True)
         elif head.first.payload is None:
-            self.items = payload_items(self.pk, head.generation, self.segment, expires_at_s)
-        self.items += self._aliases(head)
+            self.early = payload_items(self.pk, head.generation, self.segment, expires_at_s)
+        self.items = [*self.early, *self._aliases(head)]
         return self.items
 
     def settle(self) -> list[Rejection]:
@@ -157,9 +162,12 @@ class _Capture:
             if head is not None and (head.is_tombstone or is_hidden(head, read_marks(self.store, self.user_id))):
                 return self._refused(head)
             segment, rejected = self._without_deleted(head)
-            if rejected or (self.new_head and head and head.generation != self.new_head.generation):
-                self._take_back()
-            if not segment.records or self._put_with(segment, stored, head):
+            if not segment.records:
+                self._take_back(self._beside())
+                return rejected
+            if head is not None and self.new_head is not None and head.generation != self.new_head.generation:
+                self._take_back(self.early)
+            if self._put_with(segment, stored, head):
                 return rejected
             self.patience.pause(attempt)
             if self._is_covered(segment):
@@ -169,42 +177,55 @@ class _Capture:
     def _put_with(self, segment: Segment, stored: StoredTrace, head: Head | None) -> bool:
         """Store the segment and the head that covers all there is; False when another writer was faster."""
         replaces = stored.head.version if stored.head else None
+        is_there = segment.digest in stored.segments
         if head is None:
             new = replace(first_head(self.store, self.trace_id, segment), version=(replaces or 0) + 1)
-            self._store_segment(segment, new)
             stored = StoredTrace(new, {segment.digest: segment}, {segment.digest})
+            self._store_segment(segment, new, is_there=False)
         else:
-            if segment.digest not in stored.segments:
-                self._store_segment(segment, head)
+            self._store_segment(segment, head, is_there=is_there)
+            if not is_there:
                 stored.segments[segment.digest] = segment
                 stored.loose.add(segment.digest)
             new = next_head(self.store, self.pk, head, stored)
-        is_folding = is_due(new, stored, self.store.now_ms())
+        found = scrub_of(self.store, self.pk, stored, new)
+        self._put_beside(found.puts)
+        is_folding = not found.deletes and is_due(new, stored, self.store.now_ms())
         if is_folding:
-            new = replace(new, folding_ms=self.store.now_ms(), version=(replaces or 0) + 1)
-        if new is not head:
+            new = replace(new, folding_ms=self.store.now_ms())
+        # What is new counts only with a head that replaces the one which was read: else a deletion would not notice it.
+        if head is None or not is_there or is_folding or found.deletes or new.summary != head.summary:
             try:
                 self.store.table.put(self._item(new), replaces)
             except ConditionFailed:
                 return False
+            stored.head = new
         self.stored = stored
-        stored.head = new
         if is_folding:
-            fold(self.store, self.pk, stored, self.patience)
-        elif new.deleted:
-            scrub(self.store, self.pk, stored, self.patience)
+            fold(self.store, self.user_id, self.trace_id, stored, self.patience)
+        remove(self.store, found, self.patience)
         return True
 
-    def _store_segment(self, segment: Segment, head: Head) -> None:
-        expires_at_s = expiry_of_items(head.expires_at_s)
-        items = segment_items(self.pk, head.generation, segment, expires_at_s) + self._aliases(head)
-        self.items += items
-        self.store.table.write(items, patience=self.patience)
+    def _store_segment(self, segment: Segment, head: Head, *, is_there: bool) -> None:
+        """Store the segment unless it is there, and its aliases unless they are there as this head calls for."""
+        items = [] if is_there else segment_items(self.pk, head.generation, segment, expiry_of_items(head.expires_at_s))
+        aliases = self._aliases(head)
+        if not is_there or (self.new_head is not None and aliases != self._aliases(self.new_head)):
+            items += aliases
+        self._put_beside(items)
 
-    def _take_back(self) -> None:
+    def _put_beside(self, items: list[Item]) -> None:
+        self.items += items
+        put_beside(self.store, items, self.patience)
+
+    def _take_back(self, items: list[Item]) -> None:
         """Remove what this write stored beside the head."""
-        self.store.table.write(deletes=dict.fromkeys(keys_of(self.items)), patience=self.patience)
-        self.items = []
+        self.store.table.write(deletes=dict.fromkeys(keys_of(items)), patience=self.patience)
+        items.clear()
+
+    def _beside(self) -> list[Item]:
+        """What this write stored, without aliases: other spans of the trace may have the same messages."""
+        return [item for item in self.items if "by_conversation" not in item]
 
     def _is_covered(self, segment: Segment) -> bool:
         """Whether the head of the faster writer was made with this segment in sight."""
@@ -213,7 +234,10 @@ class _Capture:
         return head is not None and not head.is_tombstone and segment.digest in head.covered
 
     def _without_deleted(self, head: Head | None) -> tuple[Segment, list[Rejection]]:
-        """The segment without the spans that were deleted for good, and the rejection of those."""
+        """The segment without the spans that were deleted for good, and the rejection of those.
+
+        What was stored of them already is in sight of the next head, and removed with it.
+        """
         deleted = self._span_ids() & head.deleted if head else set()
         if not deleted:
             return self.segment, []
@@ -222,7 +246,7 @@ class _Capture:
         return segment_of(kept), self._rejections(deleted, "span_deleted", message)
 
     def _refused(self, head: Head) -> list[Rejection]:
-        self._take_back()
+        self._take_back(self.items)
         if head.is_tombstone and not head.is_purged:
             purge(self.store, self.user_id, self.trace_id, self.patience)  # whoever deleted it was interrupted
         message = "The trace of this span was deleted; give a new trace an id of its own."

@@ -1,0 +1,87 @@
+"""What is left of deleted spans, out of the segments that held them.
+
+What replaces a segment is stored before the head that no longer shows the span, and the segment goes after it: whoever
+reads the head at that version finds everything that it tells of, and a trace that was deleted meanwhile is noticed.
+"""
+
+from dataclasses import replace
+from itertools import count
+from typing import NamedTuple
+
+from tracestore.domain.spans import PAYLOAD_FIELDS, Record
+
+from . import keys
+from .dynamo import ConditionFailed
+from .items import Head, Item, Segment, StoredTrace, fold_items, head_item, segment_items, segment_of
+from .store import Store, expiry_of_items, keys_of, live_head, put_beside
+from .table import Patience
+
+
+class Scrub(NamedTuple):
+    """Items to store before a head, and the keys of those to remove after it."""
+
+    puts: list[Item]
+    deletes: list[tuple[str, str]]
+
+
+def scrub_of(store: Store, pk: str, stored: StoredTrace, head: Head) -> Scrub:
+    """How the spans that `head` names as deleted leave what is stored; nothing where they already have."""
+    tainted = {digest for digest, segment in stored.segments.items() if _is_tainted(segment, head)}
+    expires_at_s = expiry_of_items(head.expires_at_s)
+    puts: list[Item] = []
+    deletes: list[tuple[str, str]] = []
+    for segment in store.with_payloads(pk, stored, sorted(tainted)):
+        kept = [_as_read(record) for record in segment.records if record.facts["span_id"] not in head.deleted]
+        if kept:
+            puts += segment_items(pk, head.generation, segment_of(kept), expires_at_s)
+        prefix = keys.payload_of(head.generation, segment.digest)
+        deletes += keys_of(store.table.query(pk, prefix, prefix + "~", keys_only=True))
+        deletes.append((pk, keys.segment(head.generation, segment.digest)))
+    for sk, digests in stored.folds.items():
+        if not tainted.isdisjoint(digests):
+            clean = [stored.segments[digest] for digest in digests if digest not in tainted]
+            puts += fold_items(pk, head.generation, clean, expires_at_s)
+            deletes.append((pk, sk))
+    once = {item["sk"]["S"]: item for item in puts}  # two segments may be the same without the span
+    return Scrub(list(once.values()), deletes)
+
+
+def scrub(store: Store, user_id: str, trace_id: str, patience: Patience) -> None:
+    """Remove what is left of deleted spans from a trace. *repeat*: harmless."""
+    pk = keys.trace(user_id, trace_id)
+    written: list[tuple[str, str]] = []
+    for attempt in count():
+        stored = store.read_light(pk)
+        head = live_head(stored, store.now_ms())
+        if head is None or head.is_tombstone:
+            store.table.write(deletes=dict.fromkeys(written), patience=patience)
+            return
+        found = scrub_of(store, pk, stored, head)
+        if not found.deletes:
+            return
+        put_beside(store, found.puts, patience)
+        written += keys_of(found.puts)
+        try:
+            new = replace(head, version=head.version + 1)
+            store.table.put(head_item(user_id, trace_id, new, store.time_shards), head.version)
+        except ConditionFailed:
+            patience.pause(attempt)
+            continue
+        remove(store, found, patience)
+        return
+
+
+def remove(store: Store, found: Scrub, patience: Patience) -> None:
+    """Remove what a scrub replaced: payload first, so that who is interrupted leaves the rest for the next to meet."""
+    parts = [key for key in found.deletes if keys.is_payload(key[1])]
+    store.table.write(deletes=parts, patience=patience)
+    store.table.write(deletes=[key for key in found.deletes if not keys.is_payload(key[1])], patience=patience)
+
+
+def _is_tainted(segment: Segment, head: Head) -> bool:
+    return any(record.facts["span_id"] in head.deleted for record in segment.records)
+
+
+def _as_read(record: Record) -> Record:
+    """The record without the payload that it came without: another writer has replaced the segment already."""
+    return replace(record, payload_fields=tuple(name for name in PAYLOAD_FIELDS if name in record.facts))

@@ -1,0 +1,171 @@
+"""Spans, stores and clocks with sound defaults, so that a test states only what matters to it."""
+
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from tracestore.domain.filters import Filters
+from tracestore.domain.heads import Summary, previews_of, root_of, summarize
+from tracestore.domain.merge import Span, merge
+from tracestore.domain.spans import Facts, Record, record_of
+from tracestore.storage import keys
+from tracestore.storage.dynamo import client
+from tracestore.storage.listing import TraceQuery, list_traces
+from tracestore.storage.reading import read_trace
+from tracestore.storage.store import Store
+from tracestore.storage.table import Patience, Table
+
+START_NS = 1_795_312_800_000_000_000
+DAY_S = 86_400
+
+Items = dict[str, dict[str, Any]]
+
+
+class Endpoint(Protocol):
+    """Where a table is."""
+
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def table_name(self) -> str: ...
+
+
+@dataclass
+class Clock:
+    """A clock that moves only when told."""
+
+    ms: int = START_NS // 1_000_000
+
+    def __call__(self) -> int:
+        return self.ms
+
+    def advance(self, *, ms: int = 0, s: int = 0) -> None:
+        """Let time pass."""
+        self.ms += ms + s * 1000
+
+
+def facts(span_id: str = "root", **reported: Any) -> Facts:
+    """A span that started at `START_NS` and ended: a None leaves out what has a default."""
+    told = {"span_id": span_id, "span_name": f"call.{span_id}", "start_ns": START_NS, "end_ns": START_NS + 1_000_000}
+    return cast(Facts, {name: value for name, value in {**told, **reported}.items() if value is not None})
+
+
+def call(span_id: str, parent: str | None = None, **reported: Any) -> Facts:
+    """A model call: 10 tokens in and 2 out unless told otherwise."""
+    usage = {"operation_type": "completion", "input_tokens": 10, "output_tokens": 2}
+    return facts(span_id, parent_span_id=parent, **{**usage, **reported})
+
+
+def record(span: Facts, *, rank: int = 0, received_ms: int = 1) -> Record:
+    """The record of a span."""
+    return record_of(span, received_ms=received_ms, rank=rank)
+
+
+def spans_of(*reported: Facts) -> list[Span]:
+    """The spans that these captures make."""
+    return merge(map(record, reported))
+
+
+def summary_of(*reported: Facts) -> Summary:
+    """The summary of the trace that these captures make."""
+    spans = spans_of(*reported)
+    return summarize(spans, previews_of(root_of(spans), map(record, reported)))
+
+
+def patient() -> Patience:
+    """Waits for nothing, and has as much time as it takes."""
+    return Patience(time_left_s=lambda: 1e9, sleep=lambda _: None)
+
+
+def store_on(
+    engine: Endpoint,
+    clock: Clock | None = None,
+    *,
+    db: Any = None,
+    retention_s: int = 30 * DAY_S,
+    time_shards: int = 1,
+) -> Store:
+    """The store on an engine's table, through a client that may be given."""
+    table = Table(db or db_on(engine), engine.table_name)
+    return Store(table, retention_s, time_shards, clock or Clock())
+
+
+def db_on(engine: Endpoint) -> Any:
+    """The functions' own DynamoDB client of an engine."""
+    return _client(engine.endpoint)
+
+
+_client = functools.cache(client)
+
+
+def stored_items(store: Store, user: str, trace_id: str = "t") -> dict[str, Items]:
+    """All items of a trace as they are in the table, by sort key."""
+    return {item["sk"]["S"]: item for item in store.table.query(keys.trace(user, trace_id))}
+
+
+def stored_spans(store: Store, user: str, trace_id: str = "t") -> dict[str, Facts]:
+    """The facts of each span of a trace, payload included."""
+    _, spans = read_trace(store, user, trace_id, payloads=True)
+    return {span.span_id: span.facts for span in spans}
+
+
+def stored_summary(store: Store, user: str, trace_id: str = "t") -> Summary:
+    """The summary in a trace's head."""
+    head, _ = read_trace(store, user, trace_id, payloads=False)
+    assert head.summary is not None
+    return head.summary
+
+
+def holds(store: Store, user: str, text: str, trace_id: str = "t") -> list[str]:
+    """The sort keys of the trace's items that hold a text, packed or not."""
+    from tracestore.storage.codec import unpack
+
+    stored = store.read_whole(keys.trace(user, trace_id))
+    whole = {digest for digest, segment in stored.segments.items() if text in str(segment.records)}
+    found = []
+    parts: dict[str, bytes] = {}
+    for sk, item in stored_items(store, user, trace_id).items():
+        for name in ("light", "head"):
+            if name in item and text in str(unpack(item[name]["B"])):
+                found.append(sk)
+        if sk.startswith("X#"):
+            parts[sk.rpartition("#")[0]] = parts.get(sk.rpartition("#")[0], b"") + item["payload"]["B"]
+        elif "payload" in item and text in str(unpack(item["payload"]["B"])):
+            found.append(sk)
+        if any(text in str(value) for name, value in item.items() if name in ("sk", "by_conversation")):
+            found.append(sk)
+    found += [sk for sk, payload in parts.items() if text in str(unpack(payload))]
+    found += [sk for sk in whole if sk not in stored.segments]
+    return sorted(set(found))
+
+
+def trace_ids(
+    store: Store, user: str, limit: int = 100, *, patience: Patience | None = None, **query: Any
+) -> list[str]:
+    """The traces that a list shows, page by page to its end; filters by name."""
+    names = {"from_ns", "to_ns", "trace_ids", "newest_first"}
+    asked = TraceQuery(
+        filters=filters(**{name: value for name, value in query.items() if name not in names}),
+        **{name: value for name, value in query.items() if name in names},
+    )
+    found: list[str] = []
+    after = None
+    while True:
+        page = list_traces(store, user, asked, limit, after, patience)
+        found += [trace.trace_id for trace in page.traces]
+        after = page.next_position
+        if after is None:
+            return found
+
+
+def filters(**asked: Any) -> Filters:
+    """Filters by name, those on span fields among them."""
+    own = {"conversation_id", "status", "has_errors", "min_duration_ns", "min_cost_nano_usd", "search"}
+    values: Mapping[str, str] = {name: value for name, value in asked.items() if name not in own}
+    return Filters(**{name: value for name, value in asked.items() if name in own}, values=values)
+
+
+def batches_of(spans: Iterable[Facts], trace_id: str = "t") -> list[tuple[str, Facts]]:
+    """One request's spans, all of one trace."""
+    return [(trace_id, span) for span in spans]

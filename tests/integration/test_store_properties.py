@@ -1,0 +1,338 @@
+"""The same writes end in the same trace, however they come, on every engine."""
+
+import random
+import string
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.builders import (
+    DAY_S,
+    START_NS,
+    Clock,
+    Endpoint,
+    batches_of,
+    call,
+    facts,
+    patient,
+    store_on,
+    stored_items,
+    stored_spans,
+    stored_summary,
+    trace_ids,
+)
+from tests.calling import new_user
+from tracestore.domain.errors import NotFound
+from tracestore.domain.heads import Summary
+from tracestore.domain.spans import Facts
+from tracestore.storage import keys
+from tracestore.storage.deletes import delete_span
+from tracestore.storage.items import item_bytes
+from tracestore.storage.patching import patch
+from tracestore.storage.reading import read_span, read_trace
+from tracestore.storage.store import Store
+from tracestore.storage.writer import capture, capture_one
+
+few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+texts = st.sampled_from(["a", "b", "Zürich 🙂", "x" * 900])
+payloads = st.sampled_from(
+    [{"messages": [{"role": "user", "content": "hi"}]}, "text", [1.5, None, True], {"n": 10**20}]
+)
+
+
+def reported(max_spans: int = 4) -> st.SearchStrategy[Facts]:
+    """Captures of few spans, whose fields are often in conflict."""
+    ids = st.sampled_from([f"s{n}" for n in range(max_spans)])
+    return st.fixed_dictionaries(
+        {"span_id": ids, "start_ns": st.integers(START_NS, START_NS + 3), "span_name": texts},
+        optional={
+            "parent_span_id": ids,
+            "end_ns": st.integers(START_NS + 3, START_NS + 5),
+            "status": st.sampled_from(["success", "error"]),
+            "operation_type": st.sampled_from(["agent", "completion"]),
+            "input_tokens": st.integers(0, 3),
+            "output_tokens": st.integers(0, 3),
+            "conversation_id": texts,
+            "message_id": texts,
+            "cost_nano_usd": st.integers(0, 5),
+            "error_message": texts,
+            "input_data": payloads,
+            "output_data": payloads,
+            "metadata": payloads,
+        },
+    )  # type: ignore[return-value]
+
+
+def one_by_one(store: Store, user: str, spans: list[Facts]) -> None:
+    """Each span in a request of its own."""
+    for span in spans:
+        capture(store, user, [("t", span)], patient())
+
+
+@given(st.lists(reported(), min_size=1, max_size=8), st.randoms(use_true_random=False))
+@few
+def test_any_order_repetition_and_batching_ends_in_the_same_trace(
+    engine: Endpoint, spans: list[Facts], random: random.Random
+) -> None:
+    store, straight, shuffled = store_on(engine), new_user().name, new_user().name
+    one_by_one(store, straight, spans)
+    history = random.sample(spans * 2, len(spans) * 2)
+    while history:
+        size = random.randint(1, 4)
+        capture(store, shuffled, batches_of(history[:size]), patient())
+        history = history[size:] + random.sample(spans, random.choice([0, 0, 1]))
+    assert stored_spans(store, shuffled) == stored_spans(store, straight)
+    assert stored_summary(store, shuffled) == stored_summary(store, straight)
+
+
+@given(st.lists(reported(), min_size=2, max_size=6), st.randoms(use_true_random=False))
+@few
+def test_deletes_of_spans_in_between_do_not_show_in_the_end(
+    engine: Endpoint, spans: list[Facts], random: random.Random
+) -> None:
+    """A span that was deleted at any time and one that was deleted at the end are equally gone."""
+    store, late, between = store_on(engine), new_user().name, new_user().name
+    doomed = spans[0]["span_id"]
+    one_by_one(store, late, spans)
+    delete_span(store, late, "t", doomed, patient())
+    history = random.sample(spans, len(spans)) + random.sample(spans, len(spans))
+    for span in history:
+        capture(store, between, batches_of([span, *random.sample(spans, random.randint(0, 2))]), patient())
+        if random.random() < 0.3:
+            _delete(store, between, doomed)
+    _delete(store, between, doomed)
+    assert _state(store, between) == _state(store, late)
+
+
+@given(st.lists(reported(2), min_size=2, max_size=5), st.lists(texts, min_size=1, max_size=3))
+@few
+def test_patches_keep_their_order_wherever_captures_fall_between(
+    engine: Endpoint, spans: list[Facts], names: list[str]
+) -> None:
+    store, before, between = store_on(engine), new_user().name, new_user().name
+    target = spans[0]["span_id"]
+    one_by_one(store, before, spans)
+    _rename(store, before, target, names)
+    capture(store, between, batches_of(spans[:1]), patient())
+    for index in range(max(len(names), len(spans))):
+        _rename(store, between, target, names[index : index + 1])
+        capture(store, between, batches_of(spans[index : index + 1]), patient())
+    assert stored_spans(store, between) == stored_spans(store, before)
+    assert stored_spans(store, between)[target]["span_name"] == names[-1]
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_trace_of_many_requests_is_folded_and_tells_the_same(engine: Endpoint, batch: int) -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock)
+    spans = [call(f"s{n:03}", "root", input_data="x" * (n * 37 % 1500), message_id=f"m{n}") for n in range(100)]
+    spans.append(call("root", operation_type="agent"))
+    for start in range(0, len(spans), batch):
+        capture(store, user, batches_of(spans[start : start + batch]), patient())
+        clock.advance(ms=500)
+    at_once = new_user().name
+    capture(store, at_once, batches_of(spans), patient())
+    assert stored_spans(store, user) == stored_spans(store, at_once) == {span["span_id"]: span for span in spans}
+    assert stored_summary(store, user) == stored_summary(store, at_once)
+    assert sum(sk.startswith("S#") for sk in stored_items(store, user)) < 40
+    assert trace_ids(store, user, message_id="m7") == ["t"]
+
+
+def _captures() -> dict[str, list[Facts]]:
+    noise = random.Random(7)
+    return {
+        "one": [call("root", input_data="hi", message_id="m")],
+        "children first": [call("a", "root"), call("b", "root", message_id="m")],
+        "200 spans": [call(f"s{n}", "root" if n else None, message_id=f"m{n % 3}") for n in range(200)],
+        "1 MB": [call("root", output_data="".join(noise.choices(string.printable, k=1_400_000)), message_id="m")],
+        "1 MB below": [call("a", "root", output_data=noise.randbytes(600_000).hex())],
+    }
+
+
+@pytest.mark.parametrize("kind", _captures())
+@pytest.mark.parametrize("later_s", [0, 7, 3 * 3600, DAY_S])
+def test_the_same_capture_again_leaves_every_item_as_it_is(engine: Endpoint, kind: str, later_s: int) -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock)
+    spans = _captures()[kind]
+    capture(store, user, batches_of(spans), patient())
+    before = stored_items(store, user)
+    clock.advance(s=later_s)
+    capture(store, user, batches_of(spans), patient())
+    assert stored_items(store, user) == before
+
+
+@pytest.mark.parametrize("kind", _captures())
+def test_a_root_that_comes_again_later_leaves_every_item_as_it_is(engine: Endpoint, kind: str) -> None:
+    """The trace was begun by another span, at another time and place than the root would have begun it."""
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock)
+    spans = _captures()[kind]
+    capture(store, user, batches_of([call("first", "root", start_ns=START_NS + 5)]), patient())
+    clock.advance(s=5000)
+    capture(store, user, batches_of(spans), patient())
+    before = stored_items(store, user)
+    clock.advance(s=5000)
+    capture(store, user, batches_of(spans), patient())
+    assert stored_items(store, user) == before
+    if any("message_id" in span for span in spans):
+        message = next(span["message_id"] for span in spans if "message_id" in span)
+        assert trace_ids(store, user, message_id=message) == ["t"]
+
+
+def test_a_payload_of_4_mb_comes_back_whole(engine: Endpoint) -> None:
+    store, user = store_on(engine), new_user().name
+    noise = random.Random(4).randbytes(2_000_000).hex()
+    capture(store, user, [("t", call(input_data=noise, span_id="root"))], patient())
+    assert read_span(store, user, "t", "root")[1].facts["input_data"] == noise
+    assert all(item_bytes(item) < 400_000 for item in stored_items(store, user).values())
+
+
+def test_an_incomplete_set_of_payload_parts_reads_as_no_payload(engine: Endpoint) -> None:
+    store, user = store_on(engine), new_user().name
+    capture(store, user, [("t", call("root", input_data=random.Random(4).randbytes(500_000).hex()))], patient())
+    parts = [sk for sk in stored_items(store, user) if sk.startswith("X#")]
+    assert len(parts) > 1
+    for lost in (parts[-1], parts[0]):
+        store.table.write(deletes=[(keys.trace(user, "t"), lost)], patience=patient())
+        assert "input_data" not in stored_spans(store, user)["root"]
+        assert stored_summary(store, user).span_count == 1
+
+
+def test_many_long_error_messages_in_one_request_fit_into_items(engine: Endpoint) -> None:
+    store, user = store_on(engine), new_user().name
+    noise = random.Random(9)
+    spans = [call(f"s{n}", "root", error_message=noise.randbytes(30_000).hex()) for n in range(40)]
+    capture(store, user, batches_of(spans), patient())
+    capture(store, user, batches_of(spans), patient())
+    assert stored_spans(store, user) == {span["span_id"]: span for span in spans}
+    assert stored_summary(store, user).error_count == 40
+
+
+def test_folding_long_error_messages_fits_into_items(engine: Endpoint) -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock)
+    noise = random.Random(9)
+    spans = [call(f"s{n}", "root", error_message=noise.randbytes(30_000).hex()) for n in range(36)]
+    for span in spans:
+        clock.advance(s=1)
+        capture(store, user, [("t", span)], patient())
+    assert stored_spans(store, user) == {span["span_id"]: span for span in spans}
+    assert [sk for sk in stored_items(store, user) if sk.startswith("SF#")]
+
+
+def test_a_hundred_long_values_of_every_field_fit_into_a_head(engine: Endpoint) -> None:
+    store, user = store_on(engine), new_user().name
+    noise = random.Random(2)
+    names = ("span_name", "model_name", "model_provider", "error_type", "tool_name", "end_user_id", "service_name")
+    spans = [call(f"s{n}", **{name: noise.randbytes(128).hex() for name in names}) for n in range(150)]
+    for start in range(0, len(spans), 50):
+        capture(store, user, batches_of(spans[start : start + 50]), patient())
+    assert all(item_bytes(item) < 100_000 for sk, item in stored_items(store, user).items() if sk == "H")
+    wanted = spans[123]["tool_name"]
+    assert trace_ids(store, user, tool_name=wanted, search=spans[77]["span_name"]) == ["t"]
+
+
+def test_the_previews_follow_a_payload_that_comes_with_a_later_request(engine: Endpoint) -> None:
+    store, user = store_on(engine), new_user().name
+    capture(store, user, [("t", call("root", end_ns=None))], patient())
+    capture(store, user, [("t", call("root", input_data="asked", output_data="x" * 5000))], patient())
+    assert stored_summary(store, user).previews[:2] == ("asked", "x" * 299 + "…")
+
+
+def test_capture_one_answers_with_the_span_as_all_requests_together_tell_it(engine: Endpoint) -> None:
+    store, user = store_on(engine), new_user().name
+    capture_one(store, user, "t", facts("root", end_ns=None, input_data="in"), patient())
+    head, span = capture_one(store, user, "t", facts("root", output_data="out"), patient())
+    assert (span.facts["input_data"], span.facts["output_data"], span.status) == ("in", "out", "success")
+    assert head == read_trace(store, user, "t", payloads=False)[0]
+
+
+def test_a_patch_outranks_a_capture_that_comes_later_even_when_it_changed_nothing(engine: Endpoint) -> None:
+    store, user = store_on(engine), new_user().name
+    capture(store, user, [("t", call("root", output_data="right"))], patient())
+    patch(store, user, "t", "root", lambda _: Facts(span_id="root", output_data="right"), patient())
+    capture(store, user, [("t", call("root", output_data="wrong", end_ns=START_NS + 10**9))], patient())
+    assert stored_spans(store, user)["root"]["output_data"] == "right"
+
+
+def test_a_patch_tells_true_from_one(engine: Endpoint) -> None:
+    store, user = store_on(engine), new_user().name
+    capture(store, user, [("t", call("root"))], patient())
+    for value in (1, True, 1.0):
+        wanted = {"n": value}
+        patch(store, user, "t", "root", lambda _, wanted=wanted: Facts(span_id="root", metadata=wanted), patient())  # type: ignore[misc]
+        assert repr(stored_spans(store, user)["root"]["metadata"]) == repr(wanted)
+
+
+def test_the_same_patch_again_writes_nothing(engine: Endpoint) -> None:
+    store, user = store_on(engine), new_user().name
+    capture(store, user, [("t", call("root"))], patient())
+    _rename(store, user, "root", ["new"])
+    before = stored_items(store, user)
+    _rename(store, user, "root", ["new"])
+    assert stored_items(store, user) == before
+
+
+def test_a_trace_written_again_after_it_expired_shows_nothing_of_the_old_one(engine: Endpoint) -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock, retention_s=DAY_S)
+    old = [call(f"s{n}", "root" if n else None, input_data="old " * 9000, message_id="old") for n in range(3)]
+    capture(store, user, batches_of(old), patient())
+    delete_span(store, user, "t", "s1", patient())
+    clock.advance(s=DAY_S)
+    assert trace_ids(store, user) == []
+    with pytest.raises(NotFound):
+        read_trace(store, user, "t", payloads=True)
+    new = call("s1", start_ns=START_NS + 10**12, message_id="new")
+    assert capture(store, user, [("t", new)], patient()) == []
+    assert stored_spans(store, user) == {"s1": new}
+    assert stored_summary(store, user).span_count == 1
+    assert trace_ids(store, user, message_id="old") == []
+    assert trace_ids(store, user, message_id="new") == trace_ids(store, user) == ["t"]
+
+
+def test_when_a_trace_expires_is_fixed_by_its_first_write(engine: Endpoint) -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock, retention_s=DAY_S)
+    capture(store, user, [("t", call("root"))], patient())
+    expires_at_s = read_trace(store, user, "t", payloads=False)[0].expires_at_s
+    clock.advance(s=DAY_S - 1)
+    capture(store, user, [("t", call("child", "root"))], patient())
+    assert read_trace(store, user, "t", payloads=False)[0].expires_at_s == expires_at_s == Clock().ms // 1000 + DAY_S
+    assert all(int(item["expires_at"]["N"]) >= expires_at_s for item in stored_items(store, user).values())
+
+
+@pytest.mark.parametrize("trace_id", ["a:b.c-d_e", "x" * 128])
+@pytest.mark.parametrize("user", ["#", "%", "a/../b", "🙂" * 256, "U#x#T#t"])
+def test_odd_ids_reach_their_own_trace(engine: Endpoint, user: str, trace_id: str) -> None:
+    store, user = store_on(engine), new_user().name + user
+    conversation = "#T#/%2F🙂" * 30
+    capture(store, user, [(trace_id, call("root", conversation_id=conversation, message_id=conversation))], patient())
+    assert trace_ids(store, user, conversation_id=conversation) == [trace_id]
+    assert trace_ids(store, user, message_id=conversation) == [trace_id]
+    assert trace_ids(store, user, trace_ids=[trace_id]) == [trace_id]
+    assert trace_ids(store, user + "x") == []
+
+
+def _rename(store: Store, user: str, span_id: str, names: list[str]) -> None:
+    for name in names:
+        patch(store, user, "t", span_id, lambda _, name=name: Facts(span_id=span_id, span_name=name), patient())  # type: ignore[misc]
+
+
+def _delete(store: Store, user: str, span_id: str) -> None:
+    with suppress(NotFound):  # not there yet, or deleted before
+        delete_span(store, user, "t", span_id, patient())
+
+
+def _state(store: Store, user: str) -> tuple[dict[str, Any], Summary | None]:
+    """The trace as a reader sees it; nothing when no span is left."""
+    try:
+        return dict(stored_spans(store, user)), replace(stored_summary(store, user))
+    except NotFound:
+        return {}, None
