@@ -1,0 +1,258 @@
+"""Reads spans in this service's own JSON, as the contract's table "LLM traces" has them, into facts.
+
+Null means absent everywhere. Nothing is derived here but an end from a duration. `body_bytes` is how long the text of
+the body was: what comes out of a short one need not be measured.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal, cast
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import ErrorDetails
+
+from tracestore.domain.errors import Detail, Invalid
+from tracestore.domain.spans import Facts, Json, canonical_json
+from tracestore.domain.times import NS_PER_DAY, NS_PER_MS, NS_PER_SECOND, parse_time
+
+MAX_SPANS: Final = 1_000
+MAX_SPAN_BYTES: Final = 4 * 1024 * 1024
+MAX_DURATION_MS: Final = 100 * 365 * 86_400_000
+"""A century: whatever starts today still ends at a time that can be shown."""
+
+MAX_CONTRADICTION_NS: Final = NS_PER_SECOND
+_MAX_NAME_SHOWN: Final = 64
+_MAX_DETAILS: Final = 10
+
+_PENDING_WITH_END: Final = Detail("status", "cannot be pending with an end_time or duration_ms: leave one out")
+_SET_BY_SERVER: Final = frozenset({"id", "user_id", "created_at", "updated_at", "expires_at", "cost_source"})
+"""Ignored when sent, so that a span that was read can be sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why the span at `index` of a batch was not kept."""
+
+    index: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """What one body holds: good spans as (index, trace_id, facts), and the others with the reason."""
+
+    single: bool
+    spans: list[tuple[int, str, Facts]]
+    rejected: list[Rejection]
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """The facts that change. A duration becomes an end where the stored start is known: see `apply_duration`."""
+
+    facts: dict[str, Json]
+    duration_ns: int | None
+
+
+def parse_capture(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) -> Capture:
+    """One span, or the good and the bad ones of `{"spans": […]}`.
+
+    Raises `Invalid` for a single span that is bad, and for a body that is neither.
+    """
+    if not isinstance(value, dict):
+        raise Invalid('Send one span as a JSON object, or many as {"spans": [...]}.')
+    if "spans" not in value:
+        return Capture(True, [(0, *parse_span(value, now_ns=now_ns, body_bytes=body_bytes))], [])
+    spans = value["spans"]
+    if len(value) > 1:
+        raise _invalid([Detail(_shown(name), "is not known beside spans") for name in value if name != "spans"])
+    if not isinstance(spans, list) or not 1 <= len(spans) <= MAX_SPANS:
+        raise _invalid([Detail("spans", f"must be a list of 1 to {MAX_SPANS:,} spans")])
+    capture = Capture(False, [], [])
+    for index, span in enumerate(spans):
+        try:
+            capture.spans.append((index, *parse_span(span, now_ns=now_ns, body_bytes=body_bytes)))
+        except Invalid as error:
+            capture.rejected.append(Rejection(index, error.code, error.message))
+    return capture
+
+
+def parse_span(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) -> tuple[str, Facts]:
+    """The trace's id and the facts of one span. Raises `Invalid` (`invalid_request`, `span_too_large`)."""
+    refuse_too_large(value, body_bytes)
+    facts = _reported(_NewSpan, value)
+    _refuse_future_start(facts, now_ns)
+    _join_parent_names(facts)
+    end_ns = apply_duration(facts["start_ns"], facts.get("end_ns"), facts.pop("duration_ns", None))
+    if end_ns is not None:
+        facts["end_ns"] = end_ns
+    # That a span is pending is told by the absence of an end, and nothing else.
+    if facts.get("status") == "pending":
+        if end_ns is not None:
+            raise _invalid([_PENDING_WITH_END])
+        del facts["status"]
+    return facts.pop("trace_id"), cast(Facts, facts)
+
+
+def parse_patch(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) -> Patch:
+    """What a PATCH changes, any field of a span but its ids. Raises `Invalid` (`invalid_request`, `span_too_large`)."""
+    refuse_too_large(value, body_bytes)
+    facts = _reported(_SpanChange, value)
+    if not facts:
+        raise Invalid("The change is empty. Send at least one field that is not null.")
+    _refuse_future_start(facts, now_ns)
+    _join_parent_names(facts)
+    duration_ns = facts.pop("duration_ns", None)
+    if facts.get("status") == "pending" and (duration_ns is not None or "end_ns" in facts):
+        raise _invalid([_PENDING_WITH_END])
+    return Patch(facts, duration_ns)
+
+
+def apply_duration(start_ns: int, end_ns: int | None, duration_ns: int | None) -> int | None:
+    """When the span ended: `end_ns` where it is known, else start and duration; None without either.
+
+    Raises `Invalid` when it ends before it starts, or when the two differ by more than `MAX_CONTRADICTION_NS`.
+    """
+    if end_ns is None:
+        return None if duration_ns is None else start_ns + duration_ns
+    if end_ns < start_ns:
+        raise _invalid([Detail("end_time", "must not lie before start_time")])
+    if duration_ns is not None and abs(end_ns - start_ns - duration_ns) > MAX_CONTRADICTION_NS:
+        raise _invalid([Detail("duration_ms", "contradicts end_time by more than a second: send one of them")])
+    return end_ns
+
+
+def _duration_ns(duration_ms: float) -> int:
+    return round(Decimal(str(duration_ms)) * NS_PER_MS)
+
+
+def _cost_nano_usd(cost_usd: float) -> int:
+    return round(Decimal(str(cost_usd)) * 1_000_000_000)
+
+
+def _absent_when_empty(text: str) -> str | None:
+    return text or None
+
+
+_Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
+_Operation = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$")]
+_SpanName = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+_ForeignId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+_Label = Annotated[str, StringConstraints(max_length=256), AfterValidator(_absent_when_empty)]
+_ErrorMessage = Annotated[str, StringConstraints(max_length=65_536), AfterValidator(_absent_when_empty)]
+_Count = Annotated[int, Field(ge=0, le=2**53)]
+_Time = Annotated[str, AfterValidator(parse_time)]
+_Duration = Annotated[float, Field(ge=0, le=MAX_DURATION_MS, allow_inf_nan=False), AfterValidator(_duration_ns)]
+_Cost = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False), AfterValidator(_cost_nano_usd)]
+
+
+class _Span(BaseModel):
+    """The fields as they are sent, under the names and in the units of `Facts`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", protected_namespaces=())
+
+    parent_trace_id: _Id | None = None
+    parent_span_id: _Id | None = None
+    operation_type: _Operation | None = None
+    end_ns: _Time | None = Field(None, alias="end_time")
+    duration_ns: _Duration | None = Field(None, alias="duration_ms")
+    model_name: _Label | None = None
+    model_provider: _Label | None = None
+    model_version: _Label | None = None
+    conversation_id: _ForeignId | None = None
+    message_id: _ForeignId | None = None
+    input_tokens: _Count | None = None
+    output_tokens: _Count | None = None
+    total_tokens: _Count | None = None
+    cached_input_tokens: _Count | None = None
+    cache_write_tokens: _Count | None = None
+    reasoning_tokens: _Count | None = None
+    cost_nano_usd: _Cost | None = Field(None, alias="cost_usd")
+    tool_name: _Label | None = None
+    end_user_id: _Label | None = None
+    service_name: _Label | None = None
+    lesson_id: _Label | None = None
+    status: Literal["pending", "success", "error"] | None = None
+    error_message: _ErrorMessage | None = None
+    error_type: _Label | None = None
+    input_data: Any = None
+    output_data: Any = None
+    metadata: Any = None
+
+
+class _NewSpan(_Span):
+    trace_id: _Id
+    span_id: _Id
+    span_name: _SpanName
+    start_ns: _Time = Field(alias="start_time")
+
+
+class _SpanChange(_Span):
+    span_name: _SpanName | None = None
+    start_ns: _Time | None = Field(None, alias="start_time")
+
+
+_SENTENCES: Final[Mapping[str, str]] = {
+    "missing": "is required",
+    "extra_forbidden": "is not a field that can be sent here",
+    "string_type": "must be a string",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must be at most {max_length} characters long",
+    "string_pattern_mismatch": "must match {pattern}",
+    "int_type": "must be an integer",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "greater_than_equal": "must not be negative",
+    "less_than_equal": "must be at most {le:,.0f}",
+    "literal_error": "must be {expected}",
+    "value_error": "{error}",
+}
+"""What is said of each kind of error that pydantic finds."""
+
+
+def _reported(model: type[_Span], value: Json) -> dict[str, Any]:
+    """The facts of a span that are there, by their names in `Facts`, and what is left to make facts of."""
+    if not isinstance(value, dict):
+        raise Invalid("A span must be a JSON object.")
+    sent = {name: item for name, item in value.items() if item is not None and name not in _SET_BY_SERVER}
+    try:
+        span = model.model_validate(sent)
+    except ValidationError as error:
+        # Without `from`: pydantic's text repeats what was sent, which may be somebody's prompt.
+        raise _invalid([_detail(found) for found in error.errors(include_url=False, include_input=False)]) from None
+    return {name: fact for name, fact in vars(span).items() if fact is not None}
+
+
+def _detail(found: ErrorDetails) -> Detail:
+    sentence = _SENTENCES.get(found["type"], "cannot be read")
+    return Detail(_shown(str(found["loc"][0])), sentence.format(**found.get("ctx", {})))
+
+
+def _shown(name: str) -> str:
+    return name[:_MAX_NAME_SHOWN]
+
+
+def _invalid(details: Sequence[Detail]) -> Invalid:
+    shown = tuple(details[:_MAX_DETAILS])
+    return Invalid("; ".join(f"{detail.field} {detail.message}" for detail in shown) + ".", details=shown)
+
+
+def refuse_too_large(value: Json, body_bytes: int = MAX_SPAN_BYTES) -> None:
+    """Raises `Invalid` (`span_too_large`) for a span that is."""
+    # Canonical JSON is never four times as long as what was sent (1e15 comes near), and costs more than the validation.
+    if body_bytes > MAX_SPAN_BYTES // 4 and len(canonical_json(value)) > MAX_SPAN_BYTES:
+        raise Invalid("The span is larger than 4 MB. Send less input or output with it.", code="span_too_large")
+
+
+def _refuse_future_start(facts: Mapping[str, Any], now_ns: int) -> None:
+    if facts.get("start_ns", 0) > now_ns + NS_PER_DAY:
+        raise _invalid([Detail("start_time", "must be at most a day ahead")])
+
+
+def _join_parent_names(facts: dict[str, Any]) -> None:
+    """`parent_trace_id` names the parent span, historically: it becomes `parent_span_id`."""
+    parent = facts.pop("parent_trace_id", None)
+    if parent is not None and facts.setdefault("parent_span_id", parent) != parent:
+        raise _invalid([Detail("parent_span_id", "differs from parent_trace_id, which means the same: send one")])

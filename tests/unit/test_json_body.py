@@ -1,0 +1,117 @@
+"""A body is strict JSON within bounds, or refused with a sentence that repeats none of it."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracestore.domain.errors import Invalid
+from tracestore.ingest.json_body import MAX_DEPTH, parse_json
+
+
+def nested(depth: int, opening: str = "[", closing: str = "]") -> bytes:
+    return (opening * depth + closing * depth).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"{'secret prompt': 1}",
+        b'{"secret prompt": }',
+        b'{"a": "secret prompt',
+        b'["secret prompt\n"]',
+        b"[1] secret prompt",
+        b"[01]",
+        b"[1,]",
+        b"\xff\xfe",
+        b'"\xed\xa0\x80"',
+        b'"\\ud8"',
+        b"[NaN]",
+        b"[Infinity]",
+        b"[-Infinity]",
+        b"[1e400]",
+        b"[-1e400]",
+        b"[" + b"9" * 5_000 + b"]",
+    ],
+)
+def test_what_is_not_strict_json_is_malformed(body: bytes) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse_json(body)
+    assert refused.value.code == "malformed_json"
+
+
+def test_a_refusal_says_where_and_repeats_nothing() -> None:
+    with pytest.raises(Invalid, match="line 2, column 6") as refused:
+        parse_json(b'{"a": 1,\n"b": secret}')
+    assert "secret" not in refused.value.message
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":[', "]}")])
+def test_the_deepest_body_that_is_allowed_is_read(opening: str, closing: str) -> None:
+    levels = opening.count("[") + opening.count("{")
+    assert parse_json(nested(MAX_DEPTH // levels, opening, closing))
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 1_000, 100_000])
+def test_a_deeper_body_is_refused_and_does_not_crash(depth: int) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse_json(nested(depth))
+    assert refused.value.code == "json_too_deep"
+
+
+def test_many_brackets_side_by_side_are_not_deep() -> None:
+    assert parse_json(b"[" + b"[{}]," * 1_000 + b"[]]") == [[{}]] * 1_000 + [[]]
+
+
+def test_brackets_in_strings_are_not_deep() -> None:
+    assert parse_json(json.dumps("[{" * 1_000).encode()) == "[{" * 1_000
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (rb'"\ud800"', "\ufffd"),
+        (rb'"a\uDC00b"', "a\ufffdb"),
+        (rb'"\uDE00\uD83D"', "\ufffd\ufffd"),
+        (rb'"\ud83d\ud83d\ude00\ude00"', "\ufffd\U0001f600\ufffd"),
+        (rb'"\\\ud800"', "\\\ufffd"),
+        (rb'{"\ud800": ["\udfff"]}', {"\ufffd": ["\ufffd"]}),
+        (rb'"\ud83d\ude00"', "\U0001f600"),
+        (rb'"\\ud800"', "\\ud800"),
+    ],
+)
+def test_half_a_surrogate_pair_becomes_the_replacement_character(body: bytes, value: Any) -> None:
+    assert parse_json(body) == value
+
+
+def test_the_last_of_two_equal_keys_wins() -> None:
+    assert parse_json(b'{"a": 1, "a": 2}') == {"a": 2}
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(json_values, st.booleans())
+def test_every_json_value_is_read_as_it_was_written(value: Any, ascii_only: bool) -> None:
+    assert parse_json(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
+
+
+@given(st.lists(st.sampled_from(["\\", "\\u", "d83d", "DE00", "x"]), max_size=8).map("".join))
+def test_no_escape_leaves_a_string_that_utf8_cannot_hold(escapes: str) -> None:
+    with suppress(Invalid):
+        str(parse_json(f'"{escapes}"'.encode())).encode()
+
+
+@given(st.binary(max_size=40))
+def test_no_body_fails_in_another_way(body: bytes) -> None:
+    with suppress(Invalid):
+        parse_json(body)

@@ -1,0 +1,378 @@
+"""A span in our own JSON becomes facts, or is refused by field without repeating a value."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracestore.domain.errors import Invalid
+from tracestore.domain.spans import Facts
+from tracestore.domain.times import NS_PER_DAY, format_time, parse_time
+from tracestore.ingest.native import MAX_SPAN_BYTES, apply_duration, parse_capture, parse_patch, parse_span
+
+START = "2026-11-22T10:00:00Z"
+START_NS = parse_time(START)
+SECOND_NS = 1_000_000_000
+
+
+def span(**fields: Any) -> dict[str, Any]:
+    return {"trace_id": "t", "span_id": "s", "span_name": "llm.completion", "start_time": START, **fields}
+
+
+def facts_of(**fields: Any) -> Facts:
+    return parse_span(span(**fields), now_ns=START_NS)[1]
+
+
+def refusal_of(**fields: Any) -> Invalid:
+    with pytest.raises(Invalid) as refused:
+        facts_of(**fields)
+    return refused.value
+
+
+def test_a_span_with_every_field_becomes_facts() -> None:
+    trace_id, facts = parse_span(
+        span(
+            parent_trace_id="p",
+            operation_type="completion",
+            end_time="2026-11-22T10:00:01.5Z",
+            model_name="gpt-4o",
+            model_provider="openai",
+            model_version="2024-08-06",
+            input_data={"prompt": "hi"},
+            output_data=["ho"],
+            metadata="any value",
+            conversation_id="chat 💬",
+            message_id="m/1",
+            input_tokens=5,
+            output_tokens=2**53,
+            total_tokens=7,
+            cached_input_tokens=0,
+            cache_write_tokens=1,
+            reasoning_tokens=2,
+            cost_usd=0.00123,
+            tool_name="search",
+            end_user_id="u",
+            service_name="api",
+            lesson_id="l",
+            status="error",
+            error_message="boom",
+            error_type="Timeout",
+        ),
+        now_ns=START_NS,
+    )
+    assert trace_id == "t"
+    assert facts == {
+        "span_id": "s",
+        "parent_span_id": "p",
+        "span_name": "llm.completion",
+        "operation_type": "completion",
+        "start_ns": START_NS,
+        "end_ns": START_NS + 1_500_000_000,
+        "model_name": "gpt-4o",
+        "model_provider": "openai",
+        "model_version": "2024-08-06",
+        "input_data": {"prompt": "hi"},
+        "output_data": ["ho"],
+        "metadata": "any value",
+        "conversation_id": "chat 💬",
+        "message_id": "m/1",
+        "input_tokens": 5,
+        "output_tokens": 2**53,
+        "total_tokens": 7,
+        "cached_input_tokens": 0,
+        "cache_write_tokens": 1,
+        "reasoning_tokens": 2,
+        "cost_nano_usd": 1_230_000,
+        "tool_name": "search",
+        "end_user_id": "u",
+        "service_name": "api",
+        "lesson_id": "l",
+        "status": "error",
+        "error_message": "boom",
+        "error_type": "Timeout",
+    }
+
+
+SENDABLE: dict[str, Any] = {
+    **dict.fromkeys(("parent_trace_id", "parent_span_id"), "p"),
+    **dict.fromkeys(("operation_type", "model_name", "model_provider", "model_version", "tool_name"), "x"),
+    **dict.fromkeys(("conversation_id", "message_id", "end_user_id", "service_name", "lesson_id"), "x"),
+    **dict.fromkeys(("input_tokens", "output_tokens", "total_tokens"), 1),
+    **dict.fromkeys(("cached_input_tokens", "cache_write_tokens", "reasoning_tokens"), 1),
+    **{name: {} for name in ("input_data", "output_data", "metadata")},
+    **{"end_time": "2026-11-22T10:00:01Z", "duration_ms": 1_000, "cost_usd": 1},
+    **{"status": "error", "error_message": "x", "error_type": "x"},
+}
+
+
+def test_every_fact_can_be_sent() -> None:
+    facts = Facts.__required_keys__ | Facts.__optional_keys__
+    assert {*span(), *SENDABLE} == {
+        *(facts - {"start_ns", "end_ns", "cost_nano_usd"}),
+        *("trace_id", "parent_trace_id", "start_time", "end_time", "duration_ms", "cost_usd"),
+    }
+
+
+@pytest.mark.parametrize("name", [*SENDABLE, "nonsense"])
+def test_null_means_absent(name: str) -> None:
+    assert facts_of(**{name: None}) == facts_of()
+
+
+@pytest.mark.parametrize("name", ["id", "user_id", "created_at", "updated_at", "expires_at", "cost_source"])
+def test_what_the_server_sets_is_ignored(name: str) -> None:
+    assert facts_of(**{name: "anything"}) == facts_of()
+
+
+@pytest.mark.parametrize("name", ["model_name", "tool_name", "error_message", "error_type", "lesson_id"])
+def test_an_empty_label_is_absent(name: str) -> None:
+    assert name not in facts_of(**{name: ""})
+
+
+@pytest.mark.parametrize("value", ["", 0, False, [], {}])
+def test_an_empty_payload_is_a_payload(value: Any) -> None:
+    assert facts_of(input_data=value)["input_data"] == value
+
+
+BAD: dict[str, list[Any]] = {
+    "trace_id": [None, "", " ", "a b", "-a", ".a", "a/b", "a#b", "a\n", "é", "a" * 129, 5, True],
+    "span_id": [None, "", "a%b", "a" * 129, ["a"]],
+    "parent_span_id": ["", "a b", 1],
+    "parent_trace_id": ["", "a b", 1],
+    "span_name": [None, "", "x" * 513, 5, {}],
+    "operation_type": ["", "a b", "x" * 65, 5],
+    "conversation_id": ["", "x" * 257, 5],
+    "model_name": ["x" * 257, 5, True, ["gpt"]],
+    "error_message": ["x" * 65_537, 5, {}],
+    "input_tokens": [-1, 1.0, 1.5, "5", True, 2**53 + 1, 10**400, []],
+    "cost_usd": [-0.01, "1", True, 1e9 + 1, 10**400, float("inf"), float("nan")],
+    "start_time": [None, 5, "2026-11-22T10:00:00", "now", "1969-12-31T00:00:00Z", ""],
+    "end_time": [5, "2026-11-22T10:00:01", "2026-11-22T09:59:59Z"],
+    "duration_ms": [-1, "5", True, 1e300, float("inf"), float("nan")],
+    "status": ["done", "", 1, "Success"],
+    **{name: [1] for name in ("nonsense", "start_ns", "children", "depth", "tokens")},
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
+def test_a_bad_value_is_refused_by_the_name_of_its_field(name: str, value: Any) -> None:
+    refusal = refusal_of(**{name: value})
+    assert [detail.field for detail in refusal.details] == [name]
+    assert refusal.message.startswith(f"{name} ")
+
+
+@pytest.mark.parametrize("name", SENDABLE)
+@pytest.mark.parametrize("wrap", [str, lambda text: [text], lambda text: {text: text}])
+def test_no_refusal_repeats_a_value(name: str, wrap: Any) -> None:
+    written = "WHAT-SOMEBODY-WROTE " * 5_000
+    refusal = refusal_of(**{"output_tokens": written, name: wrap(written), "input_tokens": written})
+    assert "WHAT" not in f"{refusal.message} {refusal.details} {refusal.__cause__}"
+
+
+def test_every_bad_field_is_named() -> None:
+    assert {detail.field for detail in refusal_of(span_name="", cost_usd=-1, foo=1).details} == {
+        *("span_name", "cost_usd", "foo")
+    }
+
+
+def test_a_long_name_of_an_unknown_field_is_cut() -> None:
+    assert refusal_of(**{"x" * 1_000: 1}).details[0].field == "x" * 64
+
+
+def test_a_thousand_unknown_fields_make_a_short_refusal() -> None:
+    assert len(refusal_of(**{f"f{number}": 1 for number in range(1_000)}).message) < 1_000
+
+
+@pytest.mark.parametrize("id_", ["a", "0", "A-b_c.d:e", "x" * 128])
+def test_an_id_may_hold_what_the_contract_says(id_: str) -> None:
+    assert parse_span(span(trace_id=id_), now_ns=START_NS)[0] == id_
+
+
+@pytest.mark.parametrize("name", ["parent_trace_id", "parent_span_id"])
+def test_both_names_of_the_parent_mean_the_same(name: str) -> None:
+    assert facts_of(**{name: "p"})["parent_span_id"] == "p"
+
+
+def test_two_different_parents_are_refused() -> None:
+    assert refusal_of(parent_trace_id="p", parent_span_id="q").details[0].field == "parent_span_id"
+
+
+@pytest.mark.parametrize(
+    ("cost_usd", "cost_nano_usd"),
+    [(0, 0), (1, 10**9), (1e9, 10**18), (1e-9, 1), (0.1, 10**8), (0.1 + 0.2, 3 * 10**8), (5e-10, 0), (15e-10, 2)],
+)
+def test_money_is_counted_in_whole_nano_dollars(cost_usd: float, cost_nano_usd: int) -> None:
+    assert facts_of(cost_usd=cost_usd)["cost_nano_usd"] == cost_nano_usd
+
+
+@given(st.integers(0, 10**12))
+def test_nine_decimals_of_a_dollar_are_exact(cost_nano_usd: int) -> None:
+    assert facts_of(cost_usd=float(f"{cost_nano_usd}e-9"))["cost_nano_usd"] == cost_nano_usd
+
+
+def test_a_duration_gives_the_end() -> None:
+    assert facts_of(duration_ms=1_500.25)["end_ns"] == START_NS + 1_500_250_000
+
+
+def test_an_end_within_a_second_of_the_duration_wins() -> None:
+    end_time = format_time(START_NS + 2 * SECOND_NS)
+    assert facts_of(end_time=end_time, duration_ms=1_000)["end_ns"] == START_NS + 2 * SECOND_NS
+
+
+def test_an_end_that_contradicts_the_duration_is_refused() -> None:
+    end_time = format_time(START_NS + 2 * SECOND_NS)
+    assert refusal_of(end_time=end_time, duration_ms=999).details[0].field == "duration_ms"
+
+
+@pytest.mark.parametrize("field", [{"duration_ms": 0}, {"end_time": START}])
+def test_a_span_that_takes_no_time_has_ended(field: dict[str, Any]) -> None:
+    assert facts_of(**field)["end_ns"] == START_NS
+
+
+def test_a_start_a_day_ahead_is_taken() -> None:
+    assert parse_span(span(), now_ns=START_NS - NS_PER_DAY)[1]["start_ns"] == START_NS
+
+
+def test_a_start_more_than_a_day_ahead_is_refused() -> None:
+    with pytest.raises(Invalid, match="start_time"):
+        parse_span(span(), now_ns=START_NS - NS_PER_DAY - 1)
+
+
+def test_pending_is_the_absence_of_an_end_and_no_fact() -> None:
+    assert "status" not in facts_of(status="pending")
+
+
+@pytest.mark.parametrize("field", [{"duration_ms": 0}, {"end_time": START}])
+def test_a_pending_span_that_has_ended_is_refused(field: dict[str, Any]) -> None:
+    assert refusal_of(status="pending", **field).details[0].field == "status"
+
+
+def test_success_with_an_error_message_is_kept_as_sent() -> None:
+    assert facts_of(status="success", error_message="recovered")["status"] == "success"
+
+
+@pytest.mark.parametrize("value", [None, 5, "span", True])
+def test_a_span_that_is_no_object_is_refused(value: Any) -> None:
+    with pytest.raises(Invalid, match="JSON object"):
+        parse_span(value, now_ns=START_NS)
+
+
+def payload_for(span_bytes: int) -> str:
+    empty = len('{"input_data":"","span_id":"s","span_name":"llm.completion","start_time":"","trace_id":"t"}') + len(
+        START
+    )
+    return "é" * ((span_bytes - empty) // 2)
+
+
+def test_a_span_of_four_megabytes_is_taken() -> None:
+    assert facts_of(input_data=payload_for(MAX_SPAN_BYTES))
+
+
+def test_a_larger_span_is_refused_with_its_own_code() -> None:
+    assert refusal_of(input_data=payload_for(MAX_SPAN_BYTES + 2)).code == "span_too_large"
+
+
+def test_a_span_from_a_short_body_is_too_large_when_its_numbers_grow() -> None:
+    numbers = [1e15] * 250_000
+    with pytest.raises(Invalid) as refused:
+        parse_span(span(input_data=numbers), now_ns=START_NS, body_bytes=5 * len(numbers))
+    assert refused.value.code == "span_too_large"
+
+
+def test_one_span_is_a_capture_of_one() -> None:
+    capture = parse_capture(span(), now_ns=START_NS)
+    assert capture.single
+    assert capture.spans == [(0, "t", facts_of())]
+
+
+def test_one_bad_span_is_refused_as_a_whole() -> None:
+    with pytest.raises(Invalid, match="span_name"):
+        parse_capture(span(span_name=""), now_ns=START_NS)
+
+
+def test_a_batch_keeps_the_good_and_names_the_bad_by_index() -> None:
+    too_large = span(input_data="x" * MAX_SPAN_BYTES)
+    capture = parse_capture({"spans": [span(), 5, span(span_id="s2"), span(cost_usd=-1), too_large]}, now_ns=START_NS)
+    assert not capture.single
+    assert [(index, trace_id, facts["span_id"]) for index, trace_id, facts in capture.spans] == [
+        (0, "t", "s"),
+        (2, "t", "s2"),
+    ]
+    assert [(rejection.index, rejection.code) for rejection in capture.rejected] == [
+        (1, "invalid_request"),
+        (3, "invalid_request"),
+        (4, "span_too_large"),
+    ]
+    assert "cost_usd" in capture.rejected[1].message
+
+
+def test_a_batch_of_only_bad_spans_is_still_a_capture() -> None:
+    assert len(parse_capture({"spans": [{}, {}]}, now_ns=START_NS).rejected) == 2
+
+
+def test_a_thousand_spans_are_one_batch() -> None:
+    assert len(parse_capture({"spans": [span()] * 1_000}, now_ns=START_NS).spans) == 1_000
+
+
+@pytest.mark.parametrize("spans", [[], [{}] * 1_001, None, {}, "spans", 5])
+def test_a_batch_that_is_empty_too_long_or_no_list_is_refused(spans: Any) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse_capture({"spans": spans}, now_ns=START_NS)
+    assert refused.value.details[0].field == "spans"
+
+
+def test_an_unknown_field_beside_spans_is_named() -> None:
+    with pytest.raises(Invalid) as refused:
+        parse_capture({"spans": [span()], "batch": 1}, now_ns=START_NS)
+    assert [detail.field for detail in refused.value.details] == ["batch"]
+
+
+@pytest.mark.parametrize("body", [None, 5, "x", [], [{}]])
+def test_a_body_that_is_no_object_is_refused(body: Any) -> None:
+    with pytest.raises(Invalid, match="JSON object"):
+        parse_capture(body, now_ns=START_NS)
+
+
+def test_a_patch_holds_only_what_was_sent() -> None:
+    patch = parse_patch(
+        {"output_data": {"text": "ho"}, "cost_usd": 0.5, "id": "x", "model_name": None}, now_ns=START_NS
+    )
+    assert patch.facts == {"output_data": {"text": "ho"}, "cost_nano_usd": 500_000_000}
+
+
+def test_a_patch_keeps_a_duration_apart() -> None:
+    patch = parse_patch({"duration_ms": 1.5}, now_ns=START_NS)
+    assert (patch.facts, patch.duration_ns) == ({}, 1_500_000)
+
+
+def test_a_patch_back_to_pending_is_left_to_the_writer() -> None:
+    assert parse_patch({"status": "pending"}, now_ns=START_NS).facts == {"status": "pending"}
+
+
+@pytest.mark.parametrize("body", [{}, {"model_name": None}, {"id": "x"}, {"model_name": ""}])
+def test_an_empty_patch_is_refused(body: dict[str, Any]) -> None:
+    with pytest.raises(Invalid, match="empty"):
+        parse_patch(body, now_ns=START_NS)
+
+
+@pytest.mark.parametrize("name", ["nonsense", "trace_id", "span_id"])
+def test_a_patch_with_another_field_is_refused_by_its_name(name: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        parse_patch({name: "x", "status": "error"}, now_ns=START_NS)
+    assert refused.value.details[0].field == name
+
+
+@pytest.mark.parametrize(
+    ("end_ns", "duration_ns", "expected_ns"),
+    [(None, None, None), (None, 5, 105), (110, None, 110), (110, 5, 110), (100 + SECOND_NS, 0, 100 + SECOND_NS)],
+)
+def test_the_end_is_as_sent_or_follows_from_the_duration(
+    end_ns: int | None, duration_ns: int | None, expected_ns: int | None
+) -> None:
+    assert apply_duration(100, end_ns, duration_ns) == expected_ns
+
+
+@pytest.mark.parametrize(("end_ns", "duration_ns"), [(99, None), (101 + SECOND_NS, 0), (100, SECOND_NS + 1)])
+def test_times_that_contradict_each_other_are_refused(end_ns: int, duration_ns: int | None) -> None:
+    with pytest.raises(Invalid):
+        apply_duration(100, end_ns, duration_ns)
