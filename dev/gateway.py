@@ -129,7 +129,8 @@ def answer_of(result: Any) -> Answer:
         # Format 2.0 takes anything else for the JSON body of a 200.
         return Answer(200, [("content-type", "application/json")], json.dumps(result).encode())
     body = result.get("body") or ""
-    if len(body.encode()) > MAX_ANSWER_BYTES:
+    # Lambda counts the JSON of the result. A character takes six bytes of it at most: few answers have to be counted.
+    if len(body) > MAX_ANSWER_BYTES // 6 and len(json.dumps(result, ensure_ascii=False).encode()) > MAX_ANSWER_BYTES:
         return FAILED
     try:
         content = base64.b64decode(body, validate=True) if result.get("isBase64Encoded") else body.encode()

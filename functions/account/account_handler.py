@@ -21,6 +21,7 @@ MAX_NAME: Final = 128
 _SENT_FIELDS: Final = frozenset({"name", "scopes", "expires_at"})
 _SERVER_FIELDS: Final = frozenset({"key_id", "user_id", "prefix", "created_at", "secret"})
 _KEY_ID: Final = re.compile(r"[0-9a-f]{16}")
+_JOB_ID: Final = re.compile(r"[0-9a-f-]{36}")
 
 app = App()
 handler = app.handle
@@ -74,7 +75,10 @@ def revoke_key(request: Request, caller: Identity) -> Response:
 def show_job(request: Request, caller: Identity) -> Response:
     """How far a bulk deletion of the caller is."""
     request.only()
-    job = read_job(store(), caller.user_id, request.path["job_id"])
+    job_id = request.path["job_id"]
+    if not _JOB_ID.fullmatch(job_id):
+        raise NotFound("There is no such job.")
+    job = read_job(store(), caller.user_id, job_id)
     deleted = {"traces": job.traces, "spans": job.spans}
     return json_answer({"data": {"job_id": job.job_id, "state": job.state, "deleted": deleted}})
 

@@ -5,16 +5,24 @@ from typing import Final, cast
 
 from tracestore.domain.errors import Conflict, Detail, Invalid, NotFound
 from tracestore.domain.merge import Span
-from tracestore.domain.spans import Facts, span_uuid
+from tracestore.domain.spans import PAYLOAD_FIELDS, Facts, Json, span_uuid
 from tracestore.domain.times import NS_PER_MS
 from tracestore.edge.app import App
 from tracestore.edge.http import Request, Response, json_answer
 from tracestore.edge.identity import Identity
 from tracestore.edge.list_parameters import is_id
-from tracestore.edge.trace_json import span_json
+from tracestore.edge.trace_answers import span_response
 from tracestore.edge.wiring import patience, redactor, store
 from tracestore.ingest.json_body import parse_json
-from tracestore.ingest.native import Capture, Patch, Rejection, apply_duration, parse_capture, parse_patch
+from tracestore.ingest.native import (
+    Capture,
+    Patch,
+    Rejection,
+    apply_duration,
+    parse_capture,
+    parse_patch,
+    refuse_too_large,
+)
 from tracestore.storage.patching import patch
 from tracestore.storage.writer import capture, capture_one
 
@@ -34,8 +42,7 @@ def capture_spans(request: Request, caller: Identity) -> Response:
         head, span = capture_one(
             store(), caller.user_id, trace_id, redactor().facts(facts), patience(request.remaining_ms)
         )
-        shown = span_json(caller.user_id, trace_id, span, head.expires_at_s)
-        return json_answer({"data": shown}, 201, span_count=1)
+        return span_response(caller.user_id, trace_id, head, span, 201)
     return _capture_many(request, caller, sent)
 
 
@@ -53,10 +60,10 @@ def change_span(request: Request, caller: Identity) -> Response:
         caller.user_id,
         trace_id,
         span_id,
-        lambda stored: _changed(stored, Patch(dict(facts), sent.duration_ns)),
+        lambda stored: _changed(stored, Patch(cast(dict[str, Json], {**facts}), sent.duration_ns)),
         patience(request.remaining_ms),
     )
-    return json_answer({"data": span_json(caller.user_id, trace_id, span, head.expires_at_s)}, span_count=1)
+    return span_response(caller.user_id, trace_id, head, span)
 
 
 def _capture_many(request: Request, caller: Identity, sent: Capture) -> Response:
@@ -88,6 +95,8 @@ def _all_rejected(rejected: list[Rejection]) -> Invalid:
 def _changed(stored: Span, sent: Patch) -> Facts:
     """The facts that lay `sent` over the span as it is. *raises* Conflict when that would reopen it, Invalid."""
     facts = sent.facts
+    if not facts.keys().isdisjoint(PAYLOAD_FIELDS):
+        refuse_too_large({**cast(dict[str, Json], stored.facts), **facts})
     if facts.get("status") == "pending":
         if stored.status != "pending":
             raise Conflict("The span has ended, and an ended span does not become pending again.", code="span_ended")

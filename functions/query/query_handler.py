@@ -26,13 +26,15 @@ from tracestore.edge.trace_answers import (
     encode_turns,
     list_response,
     outline_response,
+    span_response,
     tree_response,
 )
-from tracestore.edge.trace_json import span_json, summary_json
+from tracestore.edge.trace_json import summary_json
 from tracestore.edge.wiring import cursors, patience, store
 from tracestore.storage import bulk
 from tracestore.storage.cursor import sign, verify
 from tracestore.storage.deletes import delete_span, delete_trace
+from tracestore.storage.keys import position_time
 from tracestore.storage.listing import list_traces
 from tracestore.storage.reading import read_span, read_trace
 
@@ -61,7 +63,7 @@ def show_list(request: Request, caller: Identity) -> Response:
     place = page.traces[encoded.entries - 1].head.position if is_cut else page.next_position
     rest = {}
     if view == "summary":
-        rest["scanned_to"] = None if page.scanned_to_ns is None else format_time(page.scanned_to_ns)
+        rest["scanned_to"] = None if place is None else format_time(position_time(place))
     return with_etag(request, list_response(encoded, _cursor(request, caller, place), **rest))
 
 
@@ -93,8 +95,7 @@ def show_span(request: Request, caller: Identity) -> Response:
     request.only()
     trace_id = _id(request, "trace_id")
     head, span = read_span(store(), caller.user_id, trace_id, _id(request, "span_id"))
-    answer = json_answer({"data": span_json(caller.user_id, trace_id, span, head.expires_at_s)})
-    return with_etag(request, answer)
+    return with_etag(request, span_response(caller.user_id, trace_id, head, span))
 
 
 @app.route("DELETE /api/analytics/traces/{trace_id}", scope="delete")

@@ -16,10 +16,12 @@ from tracestore.edge.http import (
     MAX_DECODED_BYTES,
     MAX_TEXT_BYTES,
     Request,
+    Response,
     accepts_gzip,
     gateway_answer,
     headers_of,
     json_answer,
+    json_bytes,
     request_of,
     with_etag,
 )
@@ -156,6 +158,13 @@ def test_a_large_answer_is_gzipped_for_whom_accepts_it() -> None:
 def test_other_answers_are_not_gzipped(size: int, accept: str) -> None:
     answer = gateway_answer(json_answer({"text": "x" * size}), {"accept-encoding": accept})
     assert (answer["isBase64Encoded"], json.loads(answer["body"])["text"]) == (False, "x" * size)
+
+
+def test_text_that_escaping_would_swell_beyond_lambdas_limit_leaves_as_base64() -> None:
+    body = json_bytes('"' * 2_000_000)
+    answer = gateway_answer(Response(200, body), {})
+    assert base64.b64decode(answer["body"]) == body
+    assert len(json.dumps(answer)) < 6_000_000
 
 
 def test_caches_are_told_that_the_encoding_varies() -> None:

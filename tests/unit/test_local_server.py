@@ -109,8 +109,9 @@ def test_an_answer_that_claims_base64_and_is_not_becomes_a_500() -> None:
     assert gateway.answer_of({"statusCode": 200, "body": "%%%", "isBase64Encoded": True}) == gateway.FAILED
 
 
-def test_an_answer_beyond_what_lambda_hands_back_becomes_a_500() -> None:
-    assert gateway.answer_of({"statusCode": 200, "body": "x" * (6 * 1024 * 1024 + 57)}) == gateway.FAILED
+@pytest.mark.parametrize("body", ["x" * (6 * 1024 * 1024 + 57), '"' * (3 * 1024 * 1024 + 57)], ids=["long", "escaped"])
+def test_an_answer_beyond_what_lambda_hands_back_becomes_a_500(body: str) -> None:
+    assert gateway.answer_of({"statusCode": 200, "body": body}) == gateway.FAILED
 
 
 def test_a_preflight_of_an_allowed_origin_is_told_what_it_may_send() -> None:

@@ -25,6 +25,9 @@ MAX_BINARY_BYTES: Final = 4_500_000
 MAX_DECODED_BYTES: Final = 64 * 1024 * 1024
 """What a compressed body may grow to."""
 
+MAX_CARRIED_BYTES: Final = 6_200_000
+"""Lambda hands back 6,291,556 bytes at most: the JSON of an answer, headers included."""
+
 GZIP_FROM_BYTES: Final = 1_024
 """Below this, compressing saves no packet."""
 
@@ -177,11 +180,17 @@ def gateway_answer(response: Response, headers: Mapping[str, str]) -> dict[str, 
     if len(body) >= GZIP_FROM_BYTES and accepts_gzip(headers.get("accept-encoding", "")):
         body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
         answered["content-encoding"] = "gzip"
+    is_text = "content-encoding" not in answered and len(body) + escapes_in(body) <= MAX_CARRIED_BYTES
     try:
-        text, is_base64 = body.decode(), False
+        text = body.decode() if is_text else base64.b64encode(body).decode()
     except UnicodeDecodeError:
-        text, is_base64 = base64.b64encode(body).decode(), True
-    return {"statusCode": response.status, "headers": answered, "body": text, "isBase64Encoded": is_base64}
+        text, is_text = base64.b64encode(body).decode(), False
+    return {"statusCode": response.status, "headers": answered, "body": text, "isBase64Encoded": not is_text}
+
+
+def escapes_in(text: bytes) -> int:
+    """How many bytes a text grows by as a string in JSON, which is what Lambda makes of an answer that is text."""
+    return text.count(b'"') + text.count(b"\\")
 
 
 def accepts_gzip(accept_encoding: str) -> bool:

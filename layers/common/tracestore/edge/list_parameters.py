@@ -1,9 +1,10 @@
 """The parameters of trace lists: from query strings to what the store is asked for."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Final, TypeVar
 
 from tracestore.domain.errors import Detail, Invalid
@@ -36,6 +37,8 @@ LIST_PARAMETERS: Final = (
 )
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", re.ASCII)
+_WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
+_NUMBER: Final = re.compile(r"(?:[0-9]{1,15}\.?|[0-9]{0,15}\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,2})?")
 _NOT_IN_QUERY: Final = ("limit", "cursor")
 
 Value = TypeVar("Value")
@@ -75,7 +78,7 @@ def trace_query(parameters: Mapping[str, str]) -> TraceQuery:
 def limit_of(parameters: Mapping[str, str], default: int = LIMIT_DEFAULT) -> int:
     """How many traces a page is to have. *raises* Invalid."""
     text = parameters.get("limit", str(default))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= LIMIT_MOST:
+    if _WHOLE_NUMBER.fullmatch(text) is None or not 1 <= int(text) <= LIMIT_MOST:
         raise malformed([Detail("limit", f"must be a whole number from 1 to {LIMIT_MOST:,}")])
     return int(text)
 
@@ -116,13 +119,9 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 def _scaled(text: str, scale: int) -> int:
     """A decimal number in a smaller unit, rounded up: what is asked for is a least value."""
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        number = Decimal(-1)
-    if not number.is_finite() or not 0 <= number <= 10**12 or not text.isascii():
-        raise ValueError("must be a number of 0 or more")
-    return -int(-number * scale // 1)
+    if _NUMBER.fullmatch(text) is None:
+        raise ValueError("must be a number of 0 or more, such as 0.05")
+    return math.ceil(Fraction(text) * scale)
 
 
 def _trace_ids(text: str) -> list[str]:

@@ -19,11 +19,14 @@ from tracestore.storage.listing import Listed
 from tracestore.storage.reading import read_span, read_trace
 from tracestore.storage.store import Store
 
-from .http import Response, json_bytes
+from .http import Response, escapes_in, json_answer, json_bytes
 from .trace_json import forest_bytes, outline_json, span_json, summary_json
 
 ANSWER_BYTES: Final = 5_000_000
-"""Lambda answers with at most 6 MB."""
+"""As much as a trace may hold with its payloads: Lambda answers with at most 6 MB."""
+
+CARRIED_BYTES: Final = 6_000_000
+"""The same as Lambda counts it, with room for the summary around it."""
 
 READS_AT_ONCE: Final = 8
 
@@ -70,7 +73,8 @@ def encode_tree(
     attempts: list[tuple[list[Node], bool, dict[str, bool]]] = [(nodes, payloads, {})]
     if payloads:
         attempts.append((nodes, False, {"payloads_omitted": True}))
-    root = next(node for node in nodes if head.summary and node.span.span_id == head.summary.root_span_id)
+    root_id = head.summary and head.summary.root_span_id
+    root = next((node for node in nodes if node.span.span_id == root_id), nodes[0])  # gone, if deleted since
     attempts.append(([Node(root.span, 0)], False, {"payloads_omitted": True, "children_omitted": True}))
     for shown, with_payloads, omitted in attempts:
 
@@ -78,10 +82,23 @@ def encode_tree(
             span = span_json(user_id, trace_id, node.span, head.expires_at_s, payloads=with_payloads)  # noqa: B023
             return span | omitted if tell_roots and node.depth == 0 else span  # noqa: B023
 
-        roots = forest_bytes(shown, show, ANSWER_BYTES)
+        roots = forest_bytes(shown, show, _Room().takes)
         if roots is not None:
             return Tree(roots, omitted)
     raise AssertionError("unreachable: one span without its payload is small")
+
+
+def span_response(user_id: str, trace_id: str, head: Head, span: Span, status: int = 200) -> Response:
+    """The answer with one span, whole.
+
+    What several requests said of it can be more together than one answer holds: then the largest parts of its payload
+    are left out, and the answer says so.
+    """
+    shown = span_json(user_id, trace_id, span, head.expires_at_s)
+    largest_first = sorted(PAYLOAD_FIELDS, key=lambda name: -len(json_bytes(shown[name])))
+    while not _Room().takes(json_bytes(shown)):
+        shown = shown | {largest_first.pop(0): None, "payloads_omitted": True}
+    return json_answer({"data": shown}, status, span_count=1)
 
 
 def list_response(encoded: Encoded, next_cursor: str | None, **rest: Any) -> Response:
@@ -119,7 +136,7 @@ def _turn(store: Store, user_id: str, listed: Listed) -> bytes:
         return b""
     payload = {name: root.facts.get(name) for name in PAYLOAD_FIELDS if name != "metadata"}
     whole = json_bytes(shown | payload)
-    return whole if len(whole) <= ANSWER_BYTES else json_bytes(shown | {"payloads_omitted": True})
+    return whole if _Room().takes(whole) else json_bytes(shown | {"payloads_omitted": True})
 
 
 def _trees(store: Store, user_id: str, listed: Listed) -> bytes:
@@ -140,10 +157,24 @@ def _side_by_side(encode: Callable[[Listed], bytes], traces: Sequence[Listed]) -
 def _fitting(texts: Iterable[bytes]) -> Encoded:
     """The first of these texts that fit into one answer together; one always does."""
     fitting: list[bytes] = []
-    size = 0
+    room = _Room()
     for text in texts:
-        size += len(text) + 1
-        if fitting and size > ANSWER_BYTES:
+        if not room.takes(text) and fitting:
             break
         fitting.append(text)
     return Encoded(fitting, len(fitting))
+
+
+class _Room:
+    """The room in one answer. Lambda carries it as text, in which each quote and backslash is escaped, or as base64."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._escapes = 0
+
+    def takes(self, text: bytes) -> bool:
+        """Whether there is room for `text` and a comma besides all that was asked for before."""
+        self._bytes += len(text) + 1
+        self._escapes += escapes_in(text)
+        carried = min(self._bytes + self._escapes, self._bytes * 4 // 3)
+        return self._bytes <= ANSWER_BYTES and carried <= CARRIED_BYTES

@@ -122,19 +122,19 @@ def outline_json(node: Node, summary: Summary) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if value is not None}
 
 
-def forest_bytes(nodes: Sequence[Node], show: Callable[[Node], dict[str, Any]], most: int) -> bytes | None:
-    """Spans in tree order as a JSON array of roots, each with `children` in it; None when it is more than `most` bytes.
+def forest_bytes(
+    nodes: Sequence[Node], show: Callable[[Node], dict[str, Any]], fits: Callable[[bytes], bool]
+) -> bytes | None:
+    """Spans in tree order as a JSON array of roots, each with `children` in it; None when it does not fit.
 
     Works for any depth: what encodes JSON by recursion stops at a few hundred levels.
     """
     parts = []
-    size = 0
     depth_before = -1
     for node in nodes:
         closing = b"]}" * (depth_before - node.depth + 1) + b"," if node.depth <= depth_before else b""
         parts.append(closing + json_bytes(show(node))[:-1] + b',"children":[')
-        size += len(parts[-1])
-        if size > most:
+        if not fits(parts[-1]):
             return None
         depth_before = node.depth
     return b"[%s%s]" % (b"".join(parts), b"]}" * (depth_before + 1))
