@@ -1,7 +1,7 @@
 # Everything a developer does here. `make help` lists it; each target installs what it needs, and nothing twice.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test check format build sam-local bench lock clean
+.PHONY: help setup dev test lint check format build sam-local bench lock clean
 SHELL := /bin/sh
 
 VENV := .venv
@@ -38,10 +38,12 @@ dev: $(READY) ## Serve the API on http://127.0.0.1:8000, with sample traces (ARG
 test: $(READY) ## Run all tests (ARGS="-k name" passes options)
 	@$(RUN)pytest $(ARGS)
 
-check: $(READY) ## Lint, check formatting and types, and run the quick tests
+lint: $(READY) ## Lint, and check formatting and types
 	@$(RUN)ruff check .
 	@$(RUN)ruff format --check .
 	@$(RUN)mypy
+
+check: lint ## Lint, and run the quick tests
 	@$(RUN)pytest -q tests/unit tests/contract
 
 format: $(READY) ## Format the code and mend what the linter can
@@ -55,7 +57,7 @@ build: $(READY) ## Check the template and build what `sam deploy` uploads (needs
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)sam build $(ARGS)
 
 sam-local: $(READY) ## Build, and serve it as deployed in Docker on http://127.0.0.1:3000 (ARGS passes options)
-	@$(RUN)python -m dev.sam_local $(ARGS)
+	@$(RUN)tracestore sam-local $(ARGS)
 
 bench: $(READY) ## Measure capacity units and speed
 	@$(RUN)tracestore bench capacity

@@ -53,6 +53,27 @@ def dev(
         _fail(f"DynamoDB Local cannot run here: {reason}. Try --engine moto.")
 
 
+@app.command("sam-local")
+def sam_local(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of 127.0.0.1.")] = 3000,
+    data_dir: DataDir = Path(".tracestore"),
+) -> None:
+    """Serve what would be deployed, in Docker: built and run by AWS SAM."""
+    from dev import sam_local as sam
+
+    secret = tokens.local_secret(data_dir)
+    key = tokens.token(DEMO_USER, secret)
+    try:
+        _listen(port).close()  # before building, which takes a while
+        with _interruptible():
+            base = f"http://127.0.0.1:{port}"
+            sam.serve(port, secret, lambda engine: _introduce(base, key, engine, data_dir), console.print)
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+    except sam.CannotServe as reason:
+        _fail(str(reason))
+
+
 @app.command()
 def token(
     user: Annotated[str, typer.Option(help="Who its bearer is.")],

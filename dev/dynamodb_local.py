@@ -95,6 +95,21 @@ def free_port() -> int:
         return port
 
 
+def answers(url: str, is_alive: Callable[[], bool], timeout_s: float) -> bool:
+    """Whether anything answers HTTP at `url`, whatever the status, while `is_alive` and before `timeout_s` are over."""
+    deadline = time.monotonic() + timeout_s
+    while (left_s := deadline - time.monotonic()) > 0 and is_alive():
+        try:
+            urllib.request.urlopen(url, timeout=left_s).close()
+        except urllib.error.HTTPError as answer:
+            answer.close()
+        except OSError:
+            time.sleep(0.05)
+            continue
+        return True
+    return False
+
+
 def _require_java() -> None:
     java = shutil.which("java")
     if java is None:
@@ -143,17 +158,8 @@ def _unpack(archive: Path, into: Path) -> None:
 
 
 def _await_start(process: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=5).close()
-        except urllib.error.HTTPError:
-            return  # it answers an unsigned request with 400, so it is up
-        except OSError:
-            time.sleep(0.05)
-    raise EngineUnavailable("DynamoDB Local does not start on this machine")
+    if not answers(f"http://127.0.0.1:{port}", lambda: process.poll() is None, START_TIMEOUT_S):
+        raise EngineUnavailable("DynamoDB Local does not start on this machine")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

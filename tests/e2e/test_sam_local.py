@@ -1,0 +1,118 @@
+"""What would be deployed runs as it is built: template, layer, handlers and runtime, under `sam local` in Docker."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from dev import sam_local, tokens
+from dev.dynamodb_local import free_port
+from dev.template import ROOT
+
+pytestmark = pytest.mark.docker
+
+START_TIMEOUT_S = 400
+STOP_TIMEOUT_S = 60
+
+
+class SamLocal:
+    """`tracestore sam-local` on a port of its own, and a client that is signed in."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._output = folder / "output.txt"
+        command = [sys.executable, "-m", "dev.cli", "sam-local", "--port", str(self.port), "--data-dir", str(folder)]
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            )
+        token = tokens.token("somebody", tokens.local_secret(folder))
+        self.client = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}", headers={"authorization": f"Bearer {token}"}, timeout=120
+        )
+
+    def await_start(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while "Ctrl-C stops it" not in self._output.read_text():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"tracestore sam-local does not start:\n{self._output.read_text()}")
+            time.sleep(0.2)
+
+    def stop(self) -> int:
+        """The exit status, as after Ctrl-C."""
+        self.client.close()
+        self._process.send_signal(signal.SIGINT)
+        return self._process.wait(STOP_TIMEOUT_S)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SamLocal]:
+    if sam_local.docker("image", "inspect", sam_local.RUNTIME_IMAGE).returncode:
+        reason = f"Docker is not running here, or has no {sam_local.RUNTIME_IMAGE}"
+        if os.environ.get("CI", "").lower() in ("1", "true"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    sam = SamLocal(tmp_path_factory.mktemp("sam-local"))
+    try:
+        sam.await_start()
+        yield sam
+    finally:
+        sam.stop()
+
+
+def completion(trace_id: str, reply: str) -> dict[str, Any]:
+    return {
+        "trace_id": trace_id,
+        "span_id": "a-span",
+        "span_name": "llm.completion",
+        "start_time": "2026-11-22T10:00:00.000Z",
+        "end_time": "2026-11-22T10:00:01.500Z",
+        "output_data": {"text": reply},
+    }
+
+
+def test_a_posted_span_is_read_back_as_its_trace(served: SamLocal) -> None:
+    span = completion("a-trace", "Grüße aus Kyōto")
+
+    stored = served.client.post("/api/analytics/traces", json=span)
+    assert stored.status_code == 201, stored.text
+
+    (root,) = served.client.get("/api/analytics/traces/a-trace").json()["trace"]["spans"]
+    assert root | span == root
+
+
+def test_an_answer_may_be_compressed(served: SamLocal) -> None:
+    span = completion("a-long-trace", "Grüße aus Kyōto " * 100)
+    served.client.post("/api/analytics/traces", json=span)
+
+    answer = served.client.get("/api/analytics/traces/a-long-trace", headers={"accept-encoding": "gzip"})
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.json()["trace"]["spans"][0]["output_data"] == span["output_data"]
+
+
+def test_a_bad_token_is_refused_in_our_shape(served: SamLocal) -> None:
+    answer = served.client.get("/api/analytics/traces", headers={"authorization": "Bearer bad"})
+
+    assert answer.status_code == 401
+    assert answer.json()["error"].keys() == {"code", "message", "details"}
+
+
+def test_a_route_that_does_not_exist_is_ours_to_refuse(served: SamLocal) -> None:
+    answer = served.client.get("/nowhere")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "route_not_found")
+
+
+def test_stopping_leaves_no_container_and_no_network(served: SamLocal) -> None:  # so it comes last
+    assert served.stop() == 0
+
+    name = f"name=tracestore-{served.port}"
+    assert sam_local.docker("network", "ls", "--quiet", "--filter", name).stdout == ""
+    assert sam_local.docker("ps", "--all", "--quiet", "--filter", name).stdout == ""
