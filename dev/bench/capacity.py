@@ -37,7 +37,7 @@ class Workload(NamedTuple):
 
 
 def main(
-    scale: Annotated[float, typer.Option(min=0.02, help="Size of the workloads: 1 takes about a minute.")] = 1.0,
+    scale: Annotated[float, typer.Option(min=0.02, help="Size of the workloads: 1 takes one to two minutes.")] = 1.0,
     with_reference: Annotated[bool, typer.Option("--reference/--no-reference", help="Measure the naive store.")] = True,
 ) -> None:
     """Read and write units a span, on AWS's DynamoDB Local, beside a plain design's."""

@@ -76,7 +76,7 @@ def body_of(spans: list[str]) -> bytes:
 
 def main(
     engine: Annotated[str, typer.Option(help="all, moto or dynamodb-local.")] = "all",
-    seconds: Annotated[float, typer.Option(min=0.2, max=60, help="How long each figure is measured.")] = 3.0,
+    seconds: Annotated[float, typer.Option(min=0.2, max=60, help="How long each figure is measured.")] = 2.0,
     steps_only: Annotated[bool, typer.Option("--steps-only", help="Leave out what goes over HTTP.")] = False,
 ) -> None:
     """Spans a second through the local server, and the processor's time a span, step by step."""

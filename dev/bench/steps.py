@@ -16,7 +16,8 @@ from dev.bench.deployment import deployed
 from dev.bench.report import table
 
 _SPANS: Final = 1_000
-"""Spans a figure is measured on, unless one request holds more."""
+_REQUESTS: Final = 200
+"""A figure is measured on so many spans or requests, whichever comes first."""
 
 
 class Sending:
@@ -57,7 +58,7 @@ def report(console: Console, new_bodies: Callable[[int], list[bytes]], batches: 
         user, sending = deployment.user("steps"), Sending()
         for batch in batches:
             bodies: list[bytes] = []
-            while len(bodies) * batch <= max(_SPANS, 2 * batch):
+            while len(bodies) <= min(_REQUESTS, max(2, _SPANS // batch)):
                 bodies += new_bodies(batch)
             user.post_body(bodies.pop())  # first use loads what is loaded late
             spans = len(bodies) * batch
@@ -84,7 +85,7 @@ def _parts_s(bodies: list[bytes]) -> dict[str, float]:
     from tracestore.edge.wiring import redactor
     from tracestore.ingest.json_body import parse_json
     from tracestore.ingest.native import parse_capture
-    from tracestore.storage.items import segment_items, segment_of
+    from tracestore.storage.segments import segment_items, segment_of
 
     now_ns, parts = time.time_ns(), {"parse": 0.0, "redact": 0.0, "compress": 0.0}
 
