@@ -2,6 +2,8 @@
 
 import base64
 import json
+import random
+import string
 import time
 from typing import Any
 
@@ -367,3 +369,12 @@ def test_a_hostile_megabyte_is_done_in_seconds(unit: str) -> None:
     started = time.process_time()
     redactor.facts(facts)
     assert time.process_time() - started < 3  # measured: 0.6 at most
+
+
+def test_a_megabyte_in_which_nothing_repeats_is_done_in_a_second() -> None:
+    letters = random.Random(1).choices(string.ascii_letters + string.digits + " ", k=1_000_000)
+    facts: Facts = {"span_id": "s", "input_data": "".join(letters)}
+    redactor = Redactor()
+    started = time.process_time()
+    assert redactor.facts(facts) is facts
+    assert time.process_time() - started < 1  # measured: 0.02; 6 with all rules in one pattern
