@@ -1,7 +1,7 @@
 # Everything a developer does here. `make help` lists it; each target installs what it needs, and nothing twice.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test lint check format build sam-local bench lock clean
+.PHONY: help setup dev test lint check format build sam-local bench lock prices clean
 SHELL := /bin/sh
 
 VENV := .venv
@@ -68,6 +68,9 @@ lock: $(READY) ## Resolve the requirements anew (ARGS="--upgrade" for newer vers
 	@$(RUN)uv pip compile $(LOCK) -c requirements-dev.txt layers/common/requirements.in -o layers/common/requirements.txt
 
 LOCK := --quiet --universal --generate-hashes --no-header --python-version 3.11
+
+prices: $(READY) ## Write the price table anew, from the installed genai-prices
+	@$(RUN)python -m dev.prices
 
 clean: ## Remove everything made here, the local data and the cache included
 	@rm -rf $(VENV) .aws-sam .tracestore .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
