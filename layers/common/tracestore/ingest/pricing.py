@@ -44,9 +44,9 @@ PROVIDER_IDS: Final[Mapping[str, str]] = {
 """Our provider names where the table has another. *source*: `gen_ai.provider.name` of OpenTelemetry's registry."""
 
 OWN_MACHINES: Final = frozenset(
-    {"llama.cpp", "llama_cpp", "lm_studio", "lmstudio", "localai", "ollama", "sglang", "vllm"}
+    "aws.sagemaker llama.cpp llama_cpp lm_studio lmstudio localai ollama sglang vllm".split()
 )
-"""What serves open models on one's own machines, where the maker's list price is not what is paid."""
+"""What serves open models on one's own machines or by the hour, where the maker's list price is not what is paid."""
 
 SPOKEN_BY_OTHERS: Final = frozenset({"anthropic", "openai"})
 """Providers whose API others offer as well, so that a client names them and calls somebody else: a model that they do
