@@ -44,7 +44,7 @@ PROVIDER_IDS: Final[Mapping[str, str]] = {
 """Our provider names where the table has another. *source*: `gen_ai.provider.name` of OpenTelemetry's registry."""
 
 OWN_MACHINES: Final = frozenset(
-    "aws.sagemaker llama.cpp llama_cpp lm_studio lmstudio localai ollama sglang vllm".split()
+    {"aws.sagemaker", "llama.cpp", "llama_cpp", "lm_studio", "lmstudio", "localai", "ollama", "sglang", "vllm"}
 )
 """What serves open models on one's own machines or by the hour, where the maker's list price is not what is paid."""
 
