@@ -16,6 +16,7 @@ from tracestore.domain.spans import PAYLOAD_FIELDS
 from tracestore.domain.tree import Node, tree_order
 from tracestore.storage.items import Head
 from tracestore.storage.listing import Listed
+from tracestore.storage.marks import Mark, read_marks
 from tracestore.storage.reading import read_span, read_trace
 from tracestore.storage.store import Store
 
@@ -57,7 +58,8 @@ def encode_turns(store: Store, user_id: str, traces: Sequence[Listed]) -> Encode
 
 def encode_forest(store: Store, user_id: str, traces: Sequence[Listed]) -> Encoded:
     """Traces as trees: their roots, with all below. What a trace comes without is said on its roots."""
-    return _fitting(_side_by_side(partial(_trees, store, user_id), traces))
+    marks = read_marks(store, user_id)
+    return _fitting(_side_by_side(partial(_trees, store, user_id, marks), traces))
 
 
 def encode_outline(nodes: Iterable[Node], summary: Summary) -> Encoded:
@@ -139,9 +141,9 @@ def _turn(store: Store, user_id: str, listed: Listed) -> bytes:
     return whole if _Room().takes(whole) else json_bytes(shown | {"payloads_omitted": True})
 
 
-def _trees(store: Store, user_id: str, listed: Listed) -> bytes:
+def _trees(store: Store, user_id: str, marks: Sequence[Mark], listed: Listed) -> bytes:
     try:
-        head, spans = read_trace(store, user_id, listed.trace_id, payloads=True)
+        head, spans = read_trace(store, user_id, listed.trace_id, payloads=True, marks=marks)
     except NotFound:  # deleted since it was listed
         return b""
     return encode_tree(user_id, listed.trace_id, head, spans, tell_roots=True).roots[1:-1]

@@ -14,7 +14,7 @@ from tracestore.domain.errors import Conflict
 
 from . import keys
 from .dynamo import translated
-from .items import Item
+from .segments import Item
 from .table import Table
 
 KEYS_PER_USER: Final = 100

@@ -17,8 +17,9 @@ from . import keys
 from .codec import pack, unpack
 from .deletes import delete_trace
 from .dynamo import ConditionFailed
-from .items import Item, head_from
+from .items import head_from
 from .marks import MARKS_KEPT, Mark, marks_from, marks_item, read_marks, version_of
+from .segments import Item
 from .store import Store
 from .table import Patience
 

@@ -37,7 +37,12 @@ _FIELD_NAMES: Final = (
 Stored bytes depend on it: a change is a new format with a byte of its own, and the old one stays readable."""
 
 _DICTIONARY: Final = zstd.ZstdDict(_FIELD_NAMES, is_raw=True)
-_FORMAT: Final = b"\x01"
+_ALONE: Final = b"\x01"
+_LEANING: Final = b"\x02"
+_CHECKED: Final = {
+    int(zstd.CompressionParameter.compression_level): _LEVEL,
+    int(zstd.CompressionParameter.checksum_flag): 1,
+}
 
 
 class Unreadable(TracestoreError):
@@ -48,12 +53,35 @@ class Unreadable(TracestoreError):
 
 def pack(value: object) -> bytes:
     """The bytes of a JSON value."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return _FORMAT + zstd.compress(text.encode(), _LEVEL, zstd_dict=_DICTIONARY)
+    return compress(encode(value))
 
 
 def unpack(packed: bytes) -> Any:
     """The value that `pack` was given. *raises* Unreadable."""
-    if packed[:1] != _FORMAT:
-        raise Unreadable("A stored item has a format that this version cannot read; deploy the version that wrote it.")
-    return json.loads(zstd.decompress(packed[1:], zstd_dict=_DICTIONARY))
+    return json.loads(decompress(packed))
+
+
+def encode(value: object) -> bytes:
+    """A JSON value as text."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def compress(text: bytes, base: bytes | None = None) -> bytes:
+    """`text` packed; with a `base`, so that it takes the same one to read it, and a checksum tells another one."""
+    if base is None:
+        return _ALONE + zstd.compress(text, _LEVEL, zstd_dict=_DICTIONARY)
+    return _LEANING + zstd.compress(text, options=_CHECKED, zstd_dict=zstd.ZstdDict(base, is_raw=True))
+
+
+def leans(packed: bytes) -> bool:
+    """Whether it takes a base to read this."""
+    return packed[:1] == _LEANING
+
+
+def decompress(packed: bytes, base: bytes | None = None) -> bytes:
+    """The text that `compress` was given. *raises* Unreadable."""
+    if packed[:1] == _ALONE:
+        return zstd.decompress(packed[1:], zstd_dict=_DICTIONARY)
+    if leans(packed) and base is not None:
+        return zstd.decompress(packed[1:], zstd_dict=zstd.ZstdDict(base, is_raw=True))
+    raise Unreadable("A stored item has a format that this version cannot read; deploy the version that wrote it.")

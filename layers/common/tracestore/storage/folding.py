@@ -7,8 +7,9 @@ the trace is read, as ever. Payloads stay where they are, or move to parts of th
 from typing import Final
 
 from . import keys
-from .items import Head, StoredTrace, fold_items, head_from, payload_items
+from .items import Head, StoredTrace, head_from
 from .scrubbing import scrub
+from .segments import fold_items, payload_items
 from .store import Store, expiry_of_items, keys_of, put_beside
 from .table import Patience
 

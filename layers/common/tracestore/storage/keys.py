@@ -11,6 +11,9 @@ from urllib.parse import quote
 MAX_ID_BYTES: Final = 200
 """Keys end at 2,048 (partition) and 1,024 (sort) bytes, and 256 emoji would encode to 3,072."""
 
+LAST_NS: Final = 10**19 - 1
+"""In the year 2286: times in keys have 19 digits, and a time with more would sort before them."""
+
 HEAD: Final = "H"
 USER: Final = "P"
 LIGHT_FROM, LIGHT_TO = "H", "T"
@@ -74,7 +77,7 @@ def position_time(position: str) -> int:
 
 def before_time(start_ns: int) -> str:
     """Sorts before every position at or after `start_ns` and behind every earlier one."""
-    return _nanoseconds(start_ns)
+    return _nanoseconds(min(start_ns, LAST_NS))
 
 
 def by_time(user_id: str, trace_id: str, shards: int) -> str:

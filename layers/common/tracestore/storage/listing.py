@@ -14,8 +14,9 @@ from tracestore.domain.filters import Filters
 from tracestore.domain.merge import merge
 
 from . import keys
-from .items import Head, Item, head_from
+from .items import Head, head_from
 from .marks import is_hidden, marks_from
+from .segments import Item
 from .store import Store
 from .table import READS_AT_ONCE, Patience
 

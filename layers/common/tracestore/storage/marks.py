@@ -10,7 +10,8 @@ from typing import Final
 
 from . import keys
 from .codec import pack, unpack
-from .items import Head, Item
+from .items import Head
+from .segments import Item
 from .store import Store
 
 MARKS_KEPT: Final = 200

@@ -12,9 +12,10 @@ from tracestore.domain.spans import Facts, Record, canonical_json, record_of
 
 from . import keys
 from .dynamo import ConditionFailed
-from .items import Head, alias_items, head_item, segment_items, segment_of
+from .items import Head, alias_items, head_item
 from .reading import span_records, span_with_payload, visible_head
 from .recompute import next_head
+from .segments import segment_items, segment_of
 from .store import Store, expiry_of_items, keys_of
 from .table import Patience
 
@@ -66,5 +67,5 @@ def _is_said(facts: Facts, records: list[Record]) -> bool:
     Compared as JSON: to Python 1, 1.0 and True are equal.
     """
     patches = [record for record in records if record.rank]
-    said: dict[str, object] = {**merge_span(patches).facts} if patches else {}
+    said: dict[str, object] = {**merge_span(patches).facts} if patches else {"span_id": facts["span_id"]}
     return canonical_json({**said, **facts}) == canonical_json(said)

@@ -1,21 +1,31 @@
 """One trace, or one span of it, as its user may see it."""
 
+from collections.abc import Sequence
+
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span, merge, merge_span
 from tracestore.domain.spans import Record
 
 from . import keys
 from .items import Head, StoredTrace
-from .marks import is_hidden, read_marks
+from .marks import Mark, is_hidden, read_marks
 from .store import Store, live_head
 
 
-def read_trace(store: Store, user_id: str, trace_id: str, *, payloads: bool) -> tuple[Head, list[Span]]:
-    """A trace's head and its spans, by start. *raises* NotFound, also for what is expired or deleted."""
+def read_trace(
+    store: Store, user_id: str, trace_id: str, *, payloads: bool, marks: Sequence[Mark] | None = None
+) -> tuple[Head, list[Span]]:
+    """A trace's head and its spans, by start. *raises* NotFound, also for what is expired or deleted.
+
+    Who reads many traces reads the user's `marks` once and hands them in.
+    """
     pk = keys.trace(user_id, trace_id)
     stored = store.read_whole(pk) if payloads else store.read_light(pk)
-    head = visible_head(store, user_id, stored)
-    return head, merge(stored.records(), head.deleted)
+    head = visible_head(store, user_id, stored, marks)
+    spans = merge(stored.records(), head.deleted)
+    if not spans:  # deleted between two pages of this read
+        raise NotFound("There is no such trace.")
+    return head, spans
 
 
 def read_span(store: Store, user_id: str, trace_id: str, span_id: str) -> tuple[Head, Span]:
@@ -26,10 +36,12 @@ def read_span(store: Store, user_id: str, trace_id: str, span_id: str) -> tuple[
     return head, span_with_payload(store, pk, stored, span_id)
 
 
-def visible_head(store: Store, user_id: str, stored: StoredTrace) -> Head:
+def visible_head(store: Store, user_id: str, stored: StoredTrace, marks: Sequence[Mark] | None = None) -> Head:
     """The head of a trace that its user may see. *raises* NotFound."""
     head = live_head(stored, store.now_ms())
-    if head is None or head.summary is None or is_hidden(head, read_marks(store, user_id)):
+    if head is None or head.summary is None:
+        raise NotFound("There is no such trace.")
+    if is_hidden(head, read_marks(store, user_id) if marks is None else marks):
         raise NotFound("There is no such trace.")
     return head
 

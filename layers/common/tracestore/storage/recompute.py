@@ -8,24 +8,24 @@ from tracestore.domain.heads import Previews, Summary, preview_source, previews_
 from tracestore.domain.merge import Span, merge
 
 from . import keys
-from .items import Head, Segment, StoredTrace
+from .items import Head, StoredTrace
+from .segments import Segment
 from .store import Store
 
-COVERED_KEPT: Final = 12
-"""How many of the newest segments a head names: more than writers that race for one trace."""
+COVERED_KEPT: Final = 8
+"""How many of the newest segments a head names: as many as writers are likely to race for one trace."""
 
 
 def first_head(store: Store, trace_id: str, segment: Segment) -> Head:
     """The head of a trace that this segment begins, its payload at hand."""
     spans = merge(segment.records)
-    now_ms = store.now_ms()
     return Head(
         version=1,
         generation=store.generation(),
         expires_at_s=store.expiry_s(),
         position=keys.position(spans[0].order[0], trace_id),
-        created_ms=now_ms,
-        updated_ms=now_ms,
+        created_ms=segment.received_ms,
+        updated_ms=segment.received_ms,
         summary=summarize(spans, previews_of(root_of(spans), segment.records)),
         covered=(segment.digest,),
     )

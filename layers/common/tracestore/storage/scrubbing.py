@@ -12,7 +12,8 @@ from tracestore.domain.spans import PAYLOAD_FIELDS, Record
 
 from . import keys
 from .dynamo import ConditionFailed
-from .items import Head, Item, Segment, StoredTrace, fold_items, head_item, segment_items, segment_of
+from .items import Head, StoredTrace, head_item
+from .segments import Item, Segment, fold_items, payload_items, segment_items, segment_of
 from .store import Store, expiry_of_items, keys_of, live_head, put_beside
 from .table import Patience
 
@@ -25,12 +26,23 @@ class Scrub(NamedTuple):
 
 
 def scrub_of(store: Store, pk: str, stored: StoredTrace, head: Head) -> Scrub:
-    """How the spans that `head` names as deleted leave what is stored; nothing where they already have."""
+    """How the spans that `head` names as deleted leave what is stored; nothing where they already have.
+
+    With them goes what other payloads may lean on, so that from then on all payloads of the trace stand alone.
+    """
     tainted = {digest for digest, segment in stored.segments.items() if _is_tainted(segment, head)}
+    if not tainted:
+        return Scrub([], [])
+    leaning = {digest for digest, segment in stored.segments.items() if segment.base} - tainted
+    store.with_payloads(pk, stored, tainted | leaning)
     expires_at_s = expiry_of_items(head.expires_at_s)
     puts: list[Item] = []
     deletes: list[tuple[str, str]] = []
-    for segment in store.with_payloads(pk, stored, sorted(tainted)):
+    for digest in sorted(leaning):
+        stored.segments[digest] = alone = stored.segments[digest].standing_alone()
+        items_of = segment_items if digest in stored.loose else payload_items
+        puts += items_of(pk, head.generation, alone, expires_at_s)
+    for segment in (stored.segments[digest] for digest in sorted(tainted)):
         kept = [_as_read(record) for record in segment.records if record.facts["span_id"] not in head.deleted]
         if kept:
             puts += segment_items(pk, head.generation, segment_of(kept), expires_at_s)
@@ -38,12 +50,12 @@ def scrub_of(store: Store, pk: str, stored: StoredTrace, head: Head) -> Scrub:
         deletes += keys_of(store.table.query(pk, prefix, prefix + "~", keys_only=True))
         deletes.append((pk, keys.segment(head.generation, segment.digest)))
     for sk, digests in stored.folds.items():
-        if not tainted.isdisjoint(digests):
+        if not (tainted | leaning).isdisjoint(digests):
             clean = [stored.segments[digest] for digest in digests if digest not in tainted]
             puts += fold_items(pk, head.generation, clean, expires_at_s)
             deletes.append((pk, sk))
-    once = {item["sk"]["S"]: item for item in puts}  # two segments may be the same without the span
-    return Scrub(list(once.values()), deletes)
+    once = {(pk, item["sk"]["S"]): item for item in puts}  # two segments may be the same without the span
+    return Scrub(list(once.values()), [key for key in deletes if key not in once])
 
 
 def scrub(store: Store, user_id: str, trace_id: str, patience: Patience) -> None:

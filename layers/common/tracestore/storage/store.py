@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from . import keys
-from .items import Head, Item, Segment, StoredTrace, trace_from
+from .items import Head, StoredTrace, trace_from
+from .recent import RecentPayloads
+from .segments import Item, Segment, open_payloads
 from .table import Patience, Table
 
 ITEM_GRACE_S: Final = 86_400
@@ -15,12 +17,13 @@ ITEM_GRACE_S: Final = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The table with the settings that shape what is written to it. Holds no state of its own."""
+    """The table, the settings that shape what is written to it, and what helps to remember of the last writes."""
 
     table: Table
     retention_s: int
     time_shards: int = 1
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    recent: RecentPayloads = field(default_factory=RecentPayloads)
 
     def generation(self) -> str:
         """A name for the life of a trace that begins now: the hour, so that writers who race to begin it agree.
@@ -42,16 +45,21 @@ class Store:
         return trace_from(self.table.query(pk, keys.LIGHT_FROM), self.now_ms())
 
     def with_payloads(self, pk: str, stored: StoredTrace, digests: Collection[str]) -> list[Segment]:
-        """The segments with these digests, payloads at hand: what `stored` was read without is fetched."""
+        """The segments with these digests, payloads at hand: what `stored` was read without is fetched into it."""
         assert stored.head is not None
-        found = []
-        for segment in (stored.segments[digest] for digest in digests):
-            if segment.payload is None and segment.has_payload:
+        waiting = list(digests)
+        seen: set[str] = set()
+        while waiting:
+            segment = stored.segments.get(waiting.pop())
+            if segment is None or segment.digest in seen or segment.text is not None or not segment.has_payload:
+                continue
+            seen.add(segment.digest)
+            if segment.payload is None:
                 prefix = keys.payload_of(stored.head.generation, segment.digest)
-                parts = list(self.table.query(pk, prefix, prefix + "~"))
-                segment = segment.joined_with(parts)
-            found.append(segment)
-        return found
+                stored.segments[segment.digest] = segment.joined_with(self.table.query(pk, prefix, prefix + "~"))
+            waiting += [segment.base] if segment.base else []
+        open_payloads(stored.segments)
+        return [stored.segments[digest] for digest in digests]
 
 
 def expiry_of_items(head_expires_at_s: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from tracestore.domain.errors import Unavailable
 
 from .dynamo import translated
-from .items import Item
+from .segments import Item
 
 WRITES_AT_ONCE: Final = 25
 READS_AT_ONCE: Final = 100

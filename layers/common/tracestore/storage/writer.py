@@ -20,24 +20,12 @@ from . import keys
 from .deletes import purge
 from .dynamo import ConditionFailed
 from .folding import fold, is_due
-from .items import (
-    Head,
-    Item,
-    Segment,
-    StoredTrace,
-    alias_items,
-    head_from,
-    head_item,
-    item_bytes,
-    payload_items,
-    segment_items,
-    segment_of,
-    segments_of,
-)
+from .items import Head, StoredTrace, alias_items, head_from, head_item, item_bytes
 from .marks import is_hidden, read_marks
 from .reading import read_span, span_with_payload
 from .recompute import first_head, next_head
 from .scrubbing import remove, scrub_of
+from .segments import Item, Segment, payload_items, segment_items, segment_of, segments_of
 from .store import Store, expiry_of_items, keys_of, live_head, put_beside
 from .table import Patience
 
@@ -124,6 +112,8 @@ class _Capture:
 
     def _complete_head(self) -> Head | None:
         """The head to try first when the root is here, since then the trace is likely to be new."""
+        if self.pk in self.store.recent:
+            return None
         root = root_of(merge(self.segment.records))
         if root.parent_span_id is not None:
             return None
@@ -177,12 +167,14 @@ class _Capture:
     def _put_with(self, segment: Segment, stored: StoredTrace, head: Head | None) -> bool:
         """Store the segment and the head that covers all there is; False when another writer was faster."""
         replaces = stored.head.version if stored.head else None
-        is_there = segment.digest in stored.segments
+        is_there = _is_whole(stored, segment.digest)
         if head is None:
             new = replace(first_head(self.store, self.trace_id, segment), version=(replaces or 0) + 1)
             stored = StoredTrace(new, {segment.digest: segment}, {segment.digest})
             self._store_segment(segment, new, is_there=False)
         else:
+            if not is_there and not head.deleted:  # else what it leans on might be about to go
+                segment = self.store.recent.lean(self.pk, head.generation, segment, stored.segments)
             self._store_segment(segment, head, is_there=is_there)
             if not is_there:
                 stored.segments[segment.digest] = segment
@@ -201,6 +193,7 @@ class _Capture:
                 return False
             stored.head = new
         self.stored = stored
+        self.store.recent.keep(self.pk, new.generation, stored.segments[segment.digest])
         if is_folding:
             fold(self.store, self.user_id, self.trace_id, stored, self.patience)
         remove(self.store, found, self.patience)
@@ -263,3 +256,12 @@ class _Capture:
 
     def _item(self, head: Head) -> Item:
         return head_item(self.user_id, self.trace_id, head, self.store.time_shards)
+
+
+def _is_whole(stored: StoredTrace, digest: str) -> bool:
+    """Whether a segment is stored, with what its payload leans on.
+
+    It may have lost that: when its writer was stopped before the head, a scrub in between did not know of it.
+    """
+    segment = stored.segments.get(digest)
+    return segment is not None and (segment.base is None or segment.base in stored.segments)
