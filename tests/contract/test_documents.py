@@ -1,0 +1,175 @@
+"""What the documents say and the code could come to contradict: routes, parameters, fields, keys, settings, links."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dev.template import ROOT, Template
+from tracestore.domain.heads import Summary
+from tracestore.domain.merge import Span
+from tracestore.domain.usage import usage_of
+from tracestore.edge.list_parameters import LIST_PARAMETERS
+from tracestore.edge.trace_json import span_json, summary_json
+from tracestore.ingest.native import Capture, parse_capture
+from tracestore.storage import keys
+from tracestore.storage.items import Head
+
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+API = (ROOT / "docs" / "api.md").read_text()
+DATA_MODEL = (ROOT / "docs" / "data-model.md").read_text()
+DECISIONS = (ROOT / "docs" / "decisions.md").read_text()
+
+NOW_NS = 1_795_400_000 * 10**9  # 2026-11-23, a day after the examples
+
+KEYS = {
+    keys.user("user"),
+    keys.USER,
+    keys.trace("user", "trace"),
+    keys.HEAD,
+    keys.message_alias("message"),
+    keys.segment("generation", "digest"),
+    keys.fold("generation", "digest"),
+    keys.payload_part("generation", "digest", 0),
+    keys.job("job"),
+    keys.position(1_795_312_800 * 10**9, "trace"),
+    keys.by_time_shard("user", 0),
+    keys.by_conversation("user", "conversation"),
+    keys.by_message("user", "message"),
+    keys.by_status("user", "error"),
+    keys.by_status("user", "pending"),
+    keys.api_key("sha256"),
+    keys.API_KEY,
+    keys.user_keys("user"),
+    *keys.SECRET,
+}
+"""Every key there is, for the ids that the document writes them with."""
+
+OTHERS_PLACES = re.compile(r"index[-]url|find[-]links|pypi[.]org|pythonhosted[.]|registry[.]npmjs")
+"""Whose package index a machine uses is nobody's business here."""
+
+MACHINE_PATHS = re.compile(r"(?<![\w.~}])/(?:tmp|work|home|root|Users)/")
+
+
+def routes_of(text: str) -> set[str]:
+    return set(re.findall(r"^#+ `([A-Z]+ /\S*)`$", text, re.MULTILINE))
+
+
+def section(text: str, heading: str) -> str:
+    """What stands below a heading, of which the end is enough, up to the next one of any level."""
+    return re.split(r"^#", text.split(f"{heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def tables(text: str, first: str) -> Iterator[list[str]]:
+    """The rows of the tables whose first column is headed `first`, as their cells."""
+    for table in re.findall(rf"^\| {first} \|.*\n\|[-|]+\|\n((?:\|.*\n?)+)", text, re.MULTILINE):
+        yield from ([cell.strip() for cell in row.strip("| ").split(" | ")] for row in table.strip().split("\n"))
+
+
+def code(text: str) -> list[str]:
+    return re.findall(r"`([^`\n]+)`", text)  # of one line, else fences pair with what follows
+
+
+def examples() -> list[Any]:
+    """What the API's document shows, as JSON objects."""
+    return [json.loads(block) for block in re.findall(r"```json\n(.*?)```", API, re.DOTALL)]
+
+
+def anchors(document: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def a_span() -> Span:
+    return Span({"span_id": "1", "start_ns": 0}, "pending", {}, 0, 0)
+
+
+def a_head() -> Head:
+    summary = Summary("1", "", "pending", 0, None, 1, 0, usage_of([]), None, None, None)
+    return Head(1, "0", 0, keys.position(0, "1"), 0, 0, summary)
+
+
+def parsed(body: str) -> Capture:
+    return parse_capture(json.loads(body), now_ns=NOW_NS)
+
+
+def test_every_route_of_the_template_is_documented_and_no_other() -> None:
+    assert routes_of(API) == {route.key for route in Template().routes if route.key != "$default"}
+
+
+def test_every_list_parameter_is_documented_and_no_other() -> None:
+    rows = tables(section(API, "### `GET /api/analytics/traces`"), "parameter")
+    documented = [name for row in rows for name in code(re.sub(r"\(.*\)", "", row[0]))]
+    assert sorted(documented) == sorted(LIST_PARAMETERS)
+
+
+def test_the_documented_span_has_the_fields_of_a_span() -> None:
+    (span,) = (one["data"] for one in examples() if "span_id" in one.get("data", ()))
+    assert set(span) == set(span_json("ada", "1", a_span(), 0))
+
+
+def test_the_documented_summary_has_the_fields_of_a_summary() -> None:
+    (summary,) = (one for one in examples() if "span_count" in one)
+    assert set(summary) == set(summary_json("1", a_head()))
+
+
+def test_the_documented_batch_is_answered_as_documented() -> None:
+    (body,) = (one for one in examples() if "spans" in one)
+    (answer,) = (one for one in examples() if "rejected" in one)
+    sent = parsed(json.dumps(body))
+    assert [one["span_id"] for one in answer["data"]] == [facts["span_id"] for _, _, facts in sent.spans]
+    assert answer["rejected"] == [
+        {"index": bad.index, "code": bad.code, "message": bad.message} for bad in sent.rejected
+    ]
+
+
+def test_the_span_in_the_readme_is_accepted() -> None:
+    (body,) = re.findall(r"-d '(\{.*?\})'\n", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert parsed(re.sub(r"'\$\(date [^)]*\)'", "2026-11-22T10:00:00Z", body)).single
+
+
+def test_every_key_is_documented_and_no_other() -> None:
+    text = section(DATA_MODEL, "## Keys")
+    cells = [cell for row in (*tables(text, "item"), *tables(text, "index")) for cell in row[1:3]]
+    assert {key for cell in cells for key in code(cell)} == KEYS
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+        path, _, anchor = link.partition("#")
+        target = (document.parent / path).resolve() if path else document
+        if "://" not in link and not (target.exists() and (not anchor or anchor in anchors(target))):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("name", ["layers/common/requirements.in", "requirements-dev.in"])
+def test_every_dependency_has_its_reason(name: str) -> None:
+    lines = [line for line in (ROOT / name).read_text().splitlines() if line and line[0] not in "#-"]
+    needed = {re.split(r"[;<>=~ ]", re.sub(r"\[(?!crypto).*\]", "", line))[0] for line in lines}
+    assert needed <= set(code(section(DECISIONS, "These dependencies")))
+
+
+def test_every_parameter_and_variable_is_documented() -> None:
+    template = Template()
+    settings = {*template.body["Parameters"], *template.environment}
+    assert settings - set(code((ROOT / "docs" / "deploy.md").read_text())) == set()
+
+
+def tracked_texts() -> Iterator[tuple[str, str]]:
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            yield name, (ROOT / name).read_bytes().decode(errors="replace")
+
+
+@pytest.mark.parametrize("pattern", [OTHERS_PLACES, MACHINE_PATHS], ids=["package indexes", "paths"])
+def test_nothing_tells_of_the_machine_it_was_made_on(pattern: re.Pattern[str]) -> None:
+    found = {name: match[0] for name, text in tracked_texts() if (match := pattern.search(text))}
+    assert found == {}
