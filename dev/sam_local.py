@@ -31,8 +31,7 @@ STORE_PORT = 8000
 BUILT = ROOT / ".aws-sam" / "local"
 """Apart from what `sam deploy` uploads, which is built for another processor as often as not."""
 
-_STORE_TIMEOUT_S = 60
-_SAM_TIMEOUT_S = 120  # its first answer waits for an image with the layer
+_START_TIMEOUT_S = 120  # sam's first answer waits for an image with the layer
 _PARAMETERS = ("--parameter-overrides", f"Architecture={ARCHITECTURE}")
 
 Say = Callable[[str], None]
@@ -58,7 +57,7 @@ def serve(port: int, jwt_secret: str, ready: Callable[[engines.Engine], None], s
         engines.create_table(engine.endpoint, template)
         environment = local_environment(template, f"http://{STORE}:{STORE_PORT}", jwt_secret)
         with _sam(port, network, dict.fromkeys(template.functions, environment)) as sam:
-            if not answers(f"http://127.0.0.1:{port}/healthz", lambda: sam.poll() is None, _SAM_TIMEOUT_S):
+            if not answers(f"http://127.0.0.1:{port}/healthz", lambda: sam.poll() is None, _START_TIMEOUT_S):
                 raise CannotServe("sam local does not answer; what it says is above.")
             ready(engine)
             if sam.wait():
@@ -94,16 +93,14 @@ def _build(say: Say) -> None:
         try:
             _require(BUILD_IMAGE, say)
         except CannotServe as reason:
-            raise CannotServe(
-                f"Install Python 3.13, then: make clean sam-local. Or build in Docker: {reason}"
-            ) from reason
+            raise CannotServe(f"Building needs Python 3.13: install it, then make clean. {reason}") from reason
         container = ("--use-container", "--skip-pull-image")
     say("Building with sam")
     command = [_sam_command(), "build", "--build-dir", str(BUILT), *_PARAMETERS, *container]
     # sam looks for the runtime's Python on the path, where a virtual environment that is not activated is not.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     built = subprocess.run(
-        command, cwd=ROOT, env=_quiet({"PATH": path}), check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=ROOT, env=_environment(PATH=path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
     if built.returncode:
         sys.stderr.buffer.write(built.stdout)
@@ -152,7 +149,7 @@ def _store(network: str, say: Say) -> Iterator[engines.Engine]:
     if started.returncode:
         raise CannotServe(f"The store does not start: {_last_line(started.stderr)}")
     container, endpoint = started.stdout.strip(), f"http://127.0.0.1:{port}"
-    if not answers(endpoint, lambda: _runs(container), _STORE_TIMEOUT_S):
+    if not answers(endpoint, lambda: _runs(container), _START_TIMEOUT_S):
         raise CannotServe(f"The store, {name}, does not answer: {_last_line(docker('logs', container).stderr)}")
     yield engines.Engine(name, endpoint, keeps=False)
 
@@ -172,7 +169,9 @@ def _sam(port: int, network: str, environment: dict[str, dict[str, str]]) -> Ite
         command += ["--skip-pull-image", "--warm-containers", "LAZY", "--no-watch"]
         # A session of its own, so that Ctrl-C goes to us alone. We kill it, since it would end with the tracebacks of
         # what it stops, and its containers go with the network.
-        process = subprocess.Popen(command, cwd=ROOT, env=_quiet(), stdin=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=_environment(), stdin=subprocess.DEVNULL, start_new_session=True
+        )
         try:
             yield process
         finally:
@@ -184,8 +183,8 @@ def _sam_command() -> str:
     return str(Path(sys.executable).with_name("sam"))
 
 
-def _quiet(more: dict[str, str] | None = None) -> dict[str, str]:
-    return {**os.environ, "SAM_CLI_TELEMETRY": "0", **(more or {})}
+def _environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "SAM_CLI_TELEMETRY": "0", **more}
 
 
 def _last_line(text: str) -> str:
