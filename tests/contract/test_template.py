@@ -13,13 +13,10 @@ TEMPLATE = Template()
 RESOURCES: dict[str, Any] = TEMPLATE.body["Resources"]
 FUNCTIONS = list(TEMPLATE.functions.values())
 MAY = {
-    "CaptureFunction": {
-        *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem"),
-        *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
-    },
+    "CaptureFunction": {"dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
     "QueryFunction": {
-        *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem"),
-        *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"),
+        *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"),
+        *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
     },
     "AccountFunction": {"dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
 }

@@ -91,8 +91,11 @@ def _patterns(text: str) -> tuple[str, ...]:
         patterns = json.loads(text)
         if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
             raise ValueError
-        for pattern in patterns:
-            re.compile(pattern)
+        if any(re.compile(pattern).search("") for pattern in patterns):
+            raise ValueError
     except (ValueError, re.error) as error:
-        raise ValueError('REDACTION_PATTERNS must be a JSON list of regular expressions: ["acme-[0-9]+"].') from error
+        message = (
+            'REDACTION_PATTERNS must be a JSON list of regular expressions that need a character: ["acme-[0-9]+"].'
+        )
+        raise ValueError(message) from error
     return tuple(patterns)

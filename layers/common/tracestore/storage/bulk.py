@@ -24,7 +24,11 @@ from .store import Store
 from .table import Patience
 
 TRACES_AT_ONCE: Final = 100
+DELETED_AT_ONCE: Final = 40
 WORKERS: Final = 8
+STOP_AT_S: Final = 10.0
+"""A job stops here rather than be stopped: what is deleted between two looks at the clock takes a few seconds at worst."""
+
 INDEX_LAG_MS: Final = 10_000
 """Indexes follow within a fraction of a second; after this long a second look finds whatever the first one missed."""
 
@@ -70,7 +74,7 @@ def read_job(store: Store, user_id: str, job_id: str) -> Job:
 
 
 def work(store: Store, user_id: str, job_id: str, traces_at_most: int, patience: Patience | None = None) -> Job:
-    """Remove traces that the job covers, at most so many; returns where it stands.
+    """Remove traces that the job covers, at most so many and while there is time; returns where it stands.
 
     The job is `done` once nothing it covers is left, and stays marked until the indexes have surely shown everything:
     call again after `INDEX_LAG_MS`. *repeat*: goes on; a job that is finished is returned as it is.
@@ -84,7 +88,7 @@ def work(store: Store, user_id: str, job_id: str, traces_at_most: int, patience:
     covered = _covered(store, user_id, mark, patience)
     left = traces_at_most
     with ThreadPoolExecutor(WORKERS) as pool:
-        while batch := list(islice(covered, min(left, TRACES_AT_ONCE))):
+        while patience.time_left_s() > STOP_AT_S and (batch := list(islice(covered, min(left, DELETED_AT_ONCE)))):
             spans = list(pool.map(lambda trace_id: _delete(store, user_id, trace_id, patience), batch))
             job = replace(
                 job, traces=job.traces + len(batch) - spans.count(None), spans=job.spans + sum(filter(None, spans))
