@@ -27,7 +27,7 @@ TRACES_AT_ONCE: Final = 100
 DELETED_AT_ONCE: Final = 40
 WORKERS: Final = 8
 STOP_AT_S: Final = 10.0
-"""A job stops here rather than be stopped: what is deleted between two looks at the clock takes a few seconds at worst."""
+"""A job stops here rather than be stopped: what goes between two looks at the clock takes a few seconds at worst."""
 
 INDEX_LAG_MS: Final = 10_000
 """Indexes follow within a fraction of a second; after this long a second look finds whatever the first one missed."""
