@@ -1,0 +1,95 @@
+"""What an attribute's value is worth as a fact: each function gives None for what cannot be one.
+
+Values of the wrong type are read where they can only mean one thing (a count as text, an id as a number), and cut where
+they are too long: an export must not lose a span for the length of a name.
+"""
+
+import hashlib
+import math
+from decimal import Decimal
+from typing import Final
+
+from tracestore.domain.spans import Json
+
+from .values import opened
+
+MAX_LABEL_CHARACTERS: Final = 256
+MAX_COUNT: Final = 2**53
+MAX_COST_USD: Final = 1e9
+_MAX_WORDS: Final = 100
+_MAX_DIGITS: Final = 16
+_HASH_DIGITS: Final = 12
+
+
+def label(value: Json) -> str | None:
+    """A name, cut at 256 characters."""
+    return value[:MAX_LABEL_CHARACTERS] or None if isinstance(value, str) else None
+
+
+def identifier(value: Json) -> str | None:
+    """An id of at most 256 characters. The end of a longer one becomes its hash: cut, two ids might be one."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value) if abs(value) <= MAX_COUNT else None
+    if not isinstance(value, str) or not value:
+        return None
+    if len(value) <= MAX_LABEL_CHARACTERS:
+        return value
+    digest = hashlib.sha256(value.encode(errors="replace")).hexdigest()[:_HASH_DIGITS]
+    return f"{value[: MAX_LABEL_CHARACTERS - _HASH_DIGITS - 1]}-{digest}"
+
+
+def count(value: Json) -> int | None:
+    """A number of tokens."""
+    if type(value) is int:
+        return value if 0 <= value <= MAX_COUNT else None
+    if isinstance(value, str):
+        value = int(value) if value.isdecimal() and len(value) <= _MAX_DIGITS else None
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else None
+    return count(value) if type(value) is int else None
+
+
+def number(value: Json) -> float | None:
+    """A finite number."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, int):
+        return value if abs(value) <= MAX_COUNT else None
+    return value if math.isfinite(value) else None
+
+
+def nano_usd(value: Json) -> int | None:
+    """Dollars as integer nano-dollars."""
+    usd = number(value)
+    return None if usd is None or not 0 <= usd <= MAX_COST_USD else round(Decimal(str(usd)) * 1_000_000_000)
+
+
+def milliseconds(value: Json) -> float | None:
+    """A duration in milliseconds, to the microsecond."""
+    amount = number(value)
+    return None if amount is None or amount < 0 else round(amount, 3)
+
+
+def seconds(value: Json) -> float | None:
+    """A duration in seconds, as milliseconds."""
+    amount = number(value)
+    return None if amount is None else milliseconds(amount * 1_000)
+
+
+def seconds_or_milliseconds(value: Json) -> float | None:
+    """A duration of which clients send whole milliseconds or fractions of seconds, as milliseconds."""
+    return milliseconds(value) if isinstance(value, int) else seconds(value)
+
+
+def words(value: Json) -> Json:
+    """A list of words, also one alone, or one in JSON."""
+    value = opened(value)
+    found = [
+        word[:MAX_LABEL_CHARACTERS] for word in (value if isinstance(value, list) else [value]) if isinstance(word, str)
+    ]
+    return list(found[:_MAX_WORDS]) or None

@@ -1,0 +1,228 @@
+"""Reads OTLP in JSON.
+
+What protobuf would refuse in one record is refused in that record alone; unknown fields are ignored, and a field of the
+wrong type counts as absent.
+*source*: OTLP/HTTP, "JSON Protobuf Encoding"; ProtoJSON for integers and doubles as text, enumerations as names.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from functools import partial
+from typing import Final, cast
+
+from tracestore.domain.errors import TooLarge
+from tracestore.domain.spans import Json
+
+from .json_body import parse_json
+from .otlp import (
+    Attributes,
+    BadRecord,
+    Event,
+    Link,
+    Origin,
+    OtlpLog,
+    OtlpSpan,
+    Reader,
+    hex_id,
+    refuse_many_events,
+    unreadable,
+)
+from .values import finite
+
+MAX_PIECES: Final = 2_000_000
+"""Of JSON in one body: containers and texts. Each takes about 100 bytes decoded, wherefore a few megabytes of empty
+ones could fill the memory. Only a body of many megabytes comes near."""
+
+_HEX: Final = re.compile(r"[0-9a-fA-F]*")
+_INTEGER: Final = re.compile(r"[+-]?\d{1,20}")
+_INT64: Final = range(-(2**63), 2**63)
+_UINT64: Final = range(2**64)
+
+_KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "consumer")
+_STATUSES: Final = ("unset", "ok", "error")
+
+
+def spans(body: bytes) -> Iterator[Reader[OtlpSpan]]:
+    """A reader for each span. Raises `Invalid` for what is no export, `TooLarge` for more than `MAX_PIECES`."""
+    for origin, record in _records(body, "resourceSpans", "scopeSpans", "spans"):
+        yield partial(_span, record, origin)
+
+
+def logs(body: bytes) -> Iterator[Reader[OtlpLog]]:
+    """A reader for each log record. Raises as `spans` does."""
+    for _, record in _records(body, "resourceLogs", "scopeLogs", "logRecords"):
+        yield partial(_log, record)
+
+
+def _records(body: bytes, groups: str, scope_groups: str, records: str) -> Iterator[tuple[Origin, Json]]:
+    if len(body) > MAX_PIECES and body.count(b"[") + body.count(b"{") + body.count(b'"') // 2 > MAX_PIECES:
+        raise TooLarge("The request holds more than two million JSON values. Send smaller batches.")
+    export = parse_json(body)
+    if not isinstance(export, dict):
+        raise unreadable()
+    for group in _groups(export, groups):
+        resource = attributes(_object(group, "resource"))
+        for scope_group in _groups(group, scope_groups):
+            scope = _object(scope_group, "scope")
+            origin = Origin(resource, _text(scope, "name"), _text(scope, "version"), attributes(scope))
+            for record in _list(scope_group, records):
+                yield origin, record
+
+
+def _groups(holder: dict[str, Json], name: str) -> list[dict[str, Json]]:
+    """The groups under `name`. Raises `Invalid` for what are none: their spans must not be lost without a word."""
+    value = holder.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(group, dict) for group in value):
+        raise unreadable()
+    return cast("list[dict[str, Json]]", value)
+
+
+def _span(record: Json, origin: Origin) -> OtlpSpan:
+    if not isinstance(record, dict):
+        raise BadRecord("A record is not an object.")
+    refuse_many_events(len(_list(record, "events")) + len(_list(record, "links")))
+    status = _object(record, "status")
+    return OtlpSpan(
+        _id(record, "traceId", 32),
+        _id(record, "spanId", 16),
+        _id(record, "parentSpanId", 16) or None,
+        _text(record, "name"),
+        _word(record, "kind", _KINDS, "SPAN_KIND_"),
+        _time(record, "startTimeUnixNano"),
+        _time(record, "endTimeUnixNano"),
+        attributes(record),
+        [
+            Event(_text(event, "name"), _time(event, "timeUnixNano"), attributes(event))
+            for event in _objects(record, "events")
+        ],
+        [
+            Link(_id(link, "traceId", 32), _id(link, "spanId", 16), attributes(link))
+            for link in _objects(record, "links")
+        ],
+        _word(status, "code", _STATUSES, "STATUS_CODE_"),
+        _text(status, "message"),
+        origin,
+    )
+
+
+def _log(record: Json) -> OtlpLog:
+    if not isinstance(record, dict):
+        raise BadRecord("A record is not an object.")
+    return OtlpLog(
+        _id(record, "traceId", 32),
+        _id(record, "spanId", 16),
+        _time(record, "timeUnixNano") or _time(record, "observedTimeUnixNano"),
+        _text(record, "eventName"),
+        any_value(record.get("body")),
+        attributes(record),
+    )
+
+
+def attributes(holder: dict[str, Json]) -> Attributes:
+    """The attributes of a span, an event, a resource …; of two with one name the last."""
+    found: Attributes = {}
+    for pair in _objects(holder, "attributes"):
+        value = any_value(pair.get("value"))
+        if value is not None:
+            found[_text(pair, "key")] = value
+    return found
+
+
+def any_value(value: Json) -> Json:
+    """The value that an `AnyValue` holds; None where it holds none, or one that cannot be read."""
+    if not isinstance(value, dict):
+        return None
+    if isinstance(text := value.get("stringValue"), str):
+        return text
+    for name, item in value.items():
+        if item is None:
+            continue
+        if name == "intValue":
+            return _integer(item, _INT64)
+        if name == "doubleValue":
+            return _double(item)
+        if name == "boolValue":
+            return item if isinstance(item, bool) else None
+        if name == "arrayValue":
+            return [any_value(child) for child in _list(item, "values")] if isinstance(item, dict) else None
+        if name == "kvlistValue":
+            pairs = _objects(item, "values") if isinstance(item, dict) else []
+            return {_text(pair, "key"): any_value(pair.get("value")) for pair in pairs}
+        if name == "bytesValue":
+            return _bytes(item)
+    return None
+
+
+def _integer(value: Json, within: range) -> int | None:
+    if (isinstance(value, str) and _INTEGER.fullmatch(value)) or (isinstance(value, float) and value.is_integer()):
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value in within else None
+
+
+def _double(value: Json) -> float | str | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return finite(float(value))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _bytes(value: Json) -> str | None:
+    """Base64 in its standard alphabet and padded, whichever way it came."""
+    if not isinstance(value, str):
+        return None
+    try:
+        text = value.rstrip("=").translate(_STANDARD_ALPHABET)
+        return base64.b64encode(base64.b64decode(text + "=" * (-len(text) % 4), validate=True)).decode()
+    except (binascii.Error, ValueError):
+        return None
+
+
+_STANDARD_ALPHABET: Final = str.maketrans("-_", "+/")
+
+
+def _time(holder: dict[str, Json], name: str) -> int:
+    """Nanoseconds since 1970; 0 where there are none."""
+    return _integer(holder.get(name), _UINT64) or 0
+
+
+def _word(holder: dict[str, Json], name: str, words: tuple[str, ...], prefix: str) -> str:
+    value = holder.get(name)
+    if isinstance(value, str) and value.startswith(prefix):
+        value = value.removeprefix(prefix).lower()
+        return value if value in words else words[0]
+    number = _integer(value, range(len(words)))
+    return words[number or 0]
+
+
+def _id(holder: dict[str, Json], name: str, digits: int) -> str:
+    value = holder.get(name)
+    if value is None or value == "":
+        return ""
+    if not isinstance(value, str) or not _HEX.fullmatch(value):
+        raise BadRecord("An id is not hexadecimal.")
+    return hex_id(value, digits)
+
+
+def _text(holder: dict[str, Json], name: str) -> str:
+    value = holder.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _object(holder: dict[str, Json], name: str) -> dict[str, Json]:
+    value = holder.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(holder: dict[str, Json], name: str) -> list[dict[str, Json]]:
+    return [item for item in _list(holder, name) if isinstance(item, dict)]
+
+
+def _list(holder: dict[str, Json], name: str) -> list[Json]:
+    value = holder.get(name)
+    return value if isinstance(value, list) else []

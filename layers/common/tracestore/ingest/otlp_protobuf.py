@@ -1,0 +1,220 @@
+"""Reads OTLP in protobuf.
+
+The envelope (request, resource group, scope group) is walked here, field by field, and each record is decoded by
+itself with the official classes: a bad one is rejected alone, and what a hostile body decodes to is bounded by one
+record. Decoding the whole request at once would take gigabytes for 64 MiB of empty messages.
+*source*: protobuf encoding, "Message Structure".
+"""
+
+import base64
+from collections.abc import Iterator
+from functools import partial
+from typing import Final, TypeAlias, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tracestore.domain.spans import Json
+
+from .otlp import (
+    MAX_RECORD_BYTES,
+    MAX_RECORDS,
+    Attributes,
+    BadRecord,
+    Event,
+    Link,
+    Origin,
+    OtlpLog,
+    OtlpSpan,
+    Reader,
+    hex_id,
+    refuse_many_events,
+    too_large,
+    too_many,
+    unreadable,
+)
+from .values import finite
+
+M = TypeVar("M", bound=Message)
+_Slice: TypeAlias = tuple[int, int]
+
+# Field numbers, the same for traces and logs.
+_GROUPS: Final = 1  # of a request: ResourceSpans, ResourceLogs
+_RESOURCE: Final = 1  # of a resource group
+_SCOPE_GROUPS: Final = 2  # of a resource group: ScopeSpans, ScopeLogs
+_SCOPE: Final = 1  # of a scope group
+_RECORDS: Final = 2  # of a scope group: Span, LogRecord
+
+_MAX_FIELDS: Final = 2 * MAX_RECORDS
+"""Of the envelope: each record is one, and so is each group."""
+
+_VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
+_MAX_VARINT_BYTES: Final = 10
+
+_KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "consumer")
+_STATUSES: Final = ("unset", "ok", "error")
+
+
+def spans(body: bytes) -> Iterator[Reader[OtlpSpan]]:
+    """A reader for each span. Raises `Invalid` where the envelope cannot be read, `TooLarge` where it has no end."""
+    for origin, record in _records(body):
+        yield partial(_span, body, record, origin)
+
+
+def logs(body: bytes) -> Iterator[Reader[OtlpLog]]:
+    """A reader for each log record. Raises as `spans` does."""
+    for _, record in _records(body):
+        yield partial(_log, body, record)
+
+
+def _records(body: bytes) -> Iterator[tuple[Origin, _Slice]]:
+    budget = iter(range(_MAX_FIELDS))
+    for number, group in _fields(body, (0, len(body)), budget):
+        if number != _GROUPS:
+            continue
+        resource: Attributes = {}
+        scope_groups = []
+        for number, part in _fields(body, group, budget):
+            if number == _RESOURCE:
+                resource = attributes(_decoded(Resource, body, part).attributes)
+            elif number == _SCOPE_GROUPS:
+                scope_groups.append(part)
+        for scope_group in scope_groups:
+            scope = InstrumentationScope()
+            records = []
+            for number, part in _fields(body, scope_group, budget):
+                if number == _SCOPE:
+                    scope = _decoded(InstrumentationScope, body, part)
+                elif number == _RECORDS:
+                    records.append(part)
+            origin = Origin(resource, scope.name, scope.version, attributes(scope.attributes))
+            for record in records:
+                yield origin, record
+
+
+def _fields(body: bytes, message: _Slice, budget: Iterator[int]) -> Iterator[tuple[int, _Slice]]:
+    """The length-delimited fields of a message as (number, slice of the body); others are skipped."""
+    position, end = message
+    while position < end:
+        if next(budget, None) is None:
+            raise too_many()
+        tag, position = _varint(body, position, end)
+        number, wire_type = tag >> 3, tag & 7
+        if wire_type == _LENGTH_DELIMITED:
+            length, start = _varint(body, position, end)
+            position = start + length
+            if position <= end:
+                yield number, (start, position)
+        elif wire_type == _VARINT:
+            _, position = _varint(body, position, end)
+        elif wire_type == _FIXED64:
+            position += 8
+        elif wire_type == _FIXED32:
+            position += 4
+        else:
+            raise unreadable()
+        if position > end or not number:
+            raise unreadable()
+
+
+def _varint(body: bytes, position: int, end: int) -> tuple[int, int]:
+    """The number at `position`, and where what follows it starts."""
+    if position < end and body[position] < 0x80:
+        return body[position], position + 1
+    value = 0
+    for shift, byte in enumerate(body[position : min(end, position + _MAX_VARINT_BYTES)]):
+        value |= (byte & 0x7F) << 7 * shift
+        if byte < 0x80:
+            return value, position + shift + 1
+    raise unreadable()
+
+
+def _decoded(kind: type[M], body: bytes, part: _Slice) -> M:
+    if part[1] - part[0] > MAX_RECORD_BYTES:
+        raise unreadable()
+    try:
+        return kind.FromString(body[part[0] : part[1]])
+    except DecodeError as error:
+        raise unreadable() from error
+
+
+def _decoded_record(kind: type[M], body: bytes, part: _Slice) -> M:
+    if part[1] - part[0] > MAX_RECORD_BYTES:
+        raise too_large()
+    try:
+        return kind.FromString(body[part[0] : part[1]])
+    except DecodeError as error:  # Truncated, nested deeper than 100 messages, or text that is not UTF-8.
+        raise BadRecord("A record is not readable as protobuf.") from error
+
+
+def _span(body: bytes, part: _Slice, origin: Origin) -> OtlpSpan:
+    span = _decoded_record(Span, body, part)
+    refuse_many_events(len(span.events) + len(span.links))
+    status = span.status
+    return OtlpSpan(
+        _id(span.trace_id, 16),
+        _id(span.span_id, 8),
+        _id(span.parent_span_id, 8) or None,
+        span.name,
+        _KINDS[span.kind] if 0 < span.kind < len(_KINDS) else _KINDS[0],
+        span.start_time_unix_nano,
+        span.end_time_unix_nano,
+        attributes(span.attributes),
+        [Event(event.name, event.time_unix_nano, attributes(event.attributes)) for event in span.events],
+        [Link(_id(link.trace_id, 16), _id(link.span_id, 8), attributes(link.attributes)) for link in span.links],
+        _STATUSES[status.code] if 0 < status.code < len(_STATUSES) else _STATUSES[0],
+        status.message,
+        origin,
+    )
+
+
+def _log(body: bytes, part: _Slice) -> OtlpLog:
+    record = _decoded_record(LogRecord, body, part)
+    return OtlpLog(
+        _id(record.trace_id, 16),
+        _id(record.span_id, 8),
+        record.time_unix_nano or record.observed_time_unix_nano,
+        record.event_name,
+        any_value(record.body),
+        attributes(record.attributes),
+    )
+
+
+def _id(raw: bytes, length: int) -> str:
+    return hex_id(raw.hex(), 2 * length) if raw else ""
+
+
+def attributes(pairs: object) -> Attributes:
+    """The attributes that a list of `KeyValue` holds; of two with one name the last."""
+    found: Attributes = {}
+    for pair in pairs:  # type: ignore[attr-defined]
+        value = pair.value
+        found_value = value.string_value or any_value(value)
+        if found_value is not None:
+            found[pair.key] = found_value
+    return found
+
+
+def any_value(value: AnyValue) -> Json:
+    """The value that an `AnyValue` holds; None where it holds none."""
+    if text := value.string_value:  # Nearly all are texts, and asking which field is set costs more than this.
+        return text
+    kind = value.WhichOneof("value")
+    if kind == "int_value":
+        return value.int_value
+    if kind == "double_value":
+        return finite(value.double_value)
+    if kind == "bool_value":
+        return value.bool_value
+    if kind == "string_value":
+        return ""
+    if kind == "array_value":
+        return [any_value(item) for item in value.array_value.values]
+    if kind == "kvlist_value":
+        return {pair.key: any_value(pair.value) for pair in value.kvlist_value.values}
+    if kind == "bytes_value":
+        return base64.b64encode(value.bytes_value).decode()
+    return None

@@ -1,0 +1,469 @@
+"""Spans of every convention come out as the same facts: recorded exports of real clients, and each rule by itself."""
+
+import gzip
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tracestore.domain.merge import merge
+from tracestore.domain.spans import Record, record_of
+from tracestore.domain.tree import tree_order
+from tracestore.ingest import convention_tables, message_shapes, providers
+from tracestore.ingest.conventions import span_facts, spans_facts
+from tracestore.ingest.event_messages import LogMessage, log_messages, with_log_messages
+from tracestore.ingest.otlp import Event, Origin, OtlpSpan, read_logs, read_traces, wire_format
+from tracestore.ingest.providers import provider_of
+
+CORPUS = Path(__file__).parents[1] / "data" / "otlp"
+CASES = sorted(path.parent for path in CORPUS.glob("*/*/expected.json"))
+START_NS, SECOND = 1_795_312_800_000_000_000, 1_000_000_000
+
+
+# What recorded exports are known to tell.
+
+
+def read_case(case: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any], str | None]]:
+    """Each known span of a case, with the facts and the parent that are found for it."""
+    expected = json.loads((case / "expected.json").read_text())
+    records: dict[str, list[Record]] = defaultdict(list)
+    spoken: dict[tuple[str, str], list[LogMessage]] = defaultdict(list)
+    for request in expected["requests"]:
+        body = (case / request["file"]).read_bytes()
+        body = gzip.decompress(body) if request["content_encoding"] == "gzip" else body
+        encoding = wire_format(request["content_type"])
+        assert encoding
+        if request["signal"] == "traces":
+            for trace_id, told in spans_facts(read_traces(body, encoding).records):
+                records[trace_id].append(record_of(told, received_ms=0))
+        elif request["signal"] == "logs":
+            for trace_id, span_id, message in log_messages(read_logs(body, encoding).records):
+                spoken[trace_id, span_id].append(message)
+    for trace_id, those in records.items():
+        parents: list[str] = []
+        found: dict[str, tuple[dict[str, Any], str | None]] = {}
+        for span, depth in tree_order(merge(those)):
+            facts: dict[str, Any] = {**span.facts, "status": span.status}
+            facts["input_data"], facts["output_data"] = with_log_messages(
+                facts.get("input_data"), facts.get("output_data"), spoken[trace_id, span.span_id]
+            )
+            del parents[depth:]
+            found[span.span_id] = facts, parents[-1] if parents else None
+            parents.append(span.span_id)
+        for known in expected["spans"]:
+            if known["trace_id"] == trace_id:
+                yield known, *found[known["span_id"]]
+
+
+def text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) + json.dumps(_opened(value), ensure_ascii=False)
+
+
+def _opened(value: Any) -> Any:
+    if isinstance(value, str) and value[:1] in '{["':
+        try:
+            return _opened(json.loads(value))
+        except ValueError:
+            return value
+    if isinstance(value, dict):
+        return {name: _opened(item) for name, item in value.items()}
+    return [_opened(item) for item in value] if isinstance(value, list) else value
+
+
+TOKENS = {
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "cached_input_tokens": "cached_input_tokens",
+    "cache_creation_tokens": "cache_write_tokens",
+    "reasoning_tokens": "reasoning_tokens",
+}
+
+
+def checks(known: dict[str, Any], facts: dict[str, Any], parent: str | None) -> Iterator[tuple[str, bool]]:
+    """What is known of a span, one fact after the other, and whether it was found so."""
+    yield "span_name", facts["span_name"] == known["name"]
+    yield "parent", parent == (known["parent_span_id"] if known.get("parent_in_payload") else None)
+    operations = known["operation_type_accept"]
+    yield "operation_type", facts["operation_type"] in [*operations, *(["workflow"] if "chain" in operations else [])]
+    yield "status", facts["status"] == known["status"]
+    for field in ("model_name", "model_provider"):
+        if known.get(field):
+            accepted = [name.lower() for name in known.get(f"{field}_accept") or [known[field]]]
+            yield field, str(facts.get(field)).lower() in accepted
+    for misleading in (known.get("model_provider_misleading") or {}).values():
+        yield "no framework as provider", facts.get("model_provider") != misleading
+    for name, field in TOKENS.items():
+        if known.get(name) is not None:
+            yield field, facts.get(field) == known[name]
+    if known.get("total_tokens") is not None and not known.get("total_tokens_derived"):
+        yield "total_tokens", facts.get("total_tokens") == known["total_tokens"]
+    for field, markers in (
+        ("input_data", ["input_contains"]),
+        ("output_data", ["output_contains", "output_end_contains"]),
+    ):
+        for marker in markers:
+            if known.get(marker):
+                yield field, known[marker] in text(facts[field])
+    if known.get("tool_name"):
+        yield "tool_name", facts.get("tool_name") in (known.get("tool_name_accept") or [known["tool_name"]])
+    for call in known.get("tool_calls") or []:
+        shown = text(facts["output_data"])
+        yield "tool calls", call["name"] in shown and call.get("arguments_contain", "") in shown
+    for field, name in (("conversation_id", "conversation_id"), ("end_user_id", "user_id")):
+        if known.get(name):
+            yield field, facts.get(field) == known[name]
+    if known["status"] == "error":
+        if known.get("error_type"):
+            accepted = [name.split(".")[-1].strip("'>") for name in known["error_type_accept"]]
+            yield "error_type", any(name in facts.get("error_type", "") for name in accepted)
+        if known.get("error_message_contains"):
+            yield "error_message", known["error_message_contains"] in facts.get("error_message", "")
+
+
+@pytest.mark.parametrize("case", CASES, ids=["/".join(case.parts[-2:]) for case in CASES])
+def test_a_recorded_export_tells_what_is_known_of_it(case: Path) -> None:
+    missed = [
+        f"{known['name']}: {field}"
+        for known, facts, parent in read_case(case)
+        for field, holds in checks(known, facts, parent)
+        if not holds
+    ]
+    assert missed == []
+
+
+def test_model_calls_come_out_in_the_chat_form() -> None:
+    for case in CASES:
+        for known, facts, _ in read_case(case):
+            if known.get("llm_call") == "primary" and known["operation_type"] == "completion":
+                for field in ("input_data", "output_data"):
+                    data = facts.get(field)
+                    assert data is None or "messages" in data, (case, known["name"], field)
+
+
+def test_no_table_knows_a_client_or_a_case_by_its_name() -> None:
+    names = {part for case in CASES for part in case.parts[-2:]} - {"mlflow", "error", "chat", "embedding", "stream"}
+    names -= {"chain", "rag", "responses", "conversation", "predict"}
+    for module in (convention_tables, message_shapes, providers):
+        source = Path(module.__file__ or "").read_text()
+        assert [name for name in sorted(names) if f'"{name}"' in source or f" {name} " in source] == []
+
+
+def test_every_source_has_a_place_of_its_own_in_its_row() -> None:
+    rows = [row.sources for row in convention_tables.ROWS]
+    for sources in [*rows, convention_tables.INPUT, convention_tables.OUTPUT, convention_tables.OPERATION]:
+        assert len(sources.split()) == len(set(sources.split()))
+
+
+# Each rule by itself.
+
+
+def span(attributes: dict[str, Any] | None = None, **fields: Any) -> OtlpSpan:
+    sound = OtlpSpan(
+        trace_id="a" * 32,
+        span_id="b" * 16,
+        parent_span_id=None,
+        name="work",
+        kind="internal",
+        start_ns=START_NS,
+        end_ns=START_NS + 2 * SECOND,
+        attributes=attributes or {},
+        events=[],
+        links=[],
+        status="unset",
+        status_message="",
+        origin=Origin({}, "", "", {}),
+    )
+    return sound._replace(**fields)
+
+
+def facts_of(attributes: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    return dict(span_facts(span(attributes, **fields))[1])
+
+
+def metadata_of(attributes: dict[str, Any] | None = None, **fields: Any) -> Any:
+    return facts_of(attributes, **fields)["metadata"]
+
+
+def test_the_served_model_wins_and_the_requested_one_is_kept() -> None:
+    facts = facts_of({"gen_ai.request.model": "gpt-4o", "gen_ai.response.model": "gpt-4o-2024-08-06"})
+    assert (facts["model_name"], facts["metadata"]["request_model"]) == ("gpt-4o-2024-08-06", "gpt-4o")
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        ("OpenAI", "openai"),
+        ("openai.responses", "openai"),
+        ("azure.ai.openai", "azure"),
+        ("az.ai.openai", "azure"),
+        ("AWS", "aws.bedrock"),
+        ("amazon-bedrock", "aws.bedrock"),
+        ("gcp.gemini", "google"),
+        ("google.generative-ai", "google"),
+        ("vertex_ai", "google"),
+        ("anthropic.messages", "anthropic"),
+        ("x_ai", "xai"),
+        ("My-Own.LLM", "my-own.llm"),
+        ("strands-agents", None),
+        ("langchain", None),
+        ("gcp.vertex.agent", None),
+        ("", None),
+        (7, None),
+    ],
+)
+def test_a_provider_has_one_name_and_a_framework_none(sent: Any, name: str | None) -> None:
+    assert provider_of(sent) == name
+
+
+def test_a_framework_in_the_providers_place_hides_no_provider() -> None:
+    assert facts_of({"gen_ai.provider.name": "langgraph", "gen_ai.system": "openai"})["model_provider"] == "openai"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "operation"),
+    [
+        ({"gen_ai.operation.name": "execute_tool"}, "tool_call"),
+        ({"gen_ai.operation.name": "dance", "traceloop.span.kind": "agent"}, "agent"),
+        ({"openinference.span.kind": "RERANKER"}, "rerank"),
+        ({"mlflow.spanType": '"EMBEDDING"'}, "embedding"),
+        ({"langfuse.observation.type": "span", "gen_ai.request.model": "m"}, "other"),
+        ({"ai.operationId": "ai.streamObject.doStream"}, "completion"),
+        ({"gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 1}, "completion"),
+        ({"gen_ai.operation.name": "chat", "http.request.method": "POST"}, "completion"),
+        ({"http.request.method": "POST"}, "http"),
+        ({}, "other"),
+    ],
+)
+def test_a_span_says_what_it_does(attributes: dict[str, Any], operation: str) -> None:
+    assert facts_of(attributes)["operation_type"] == operation
+
+
+@pytest.mark.parametrize(
+    ("attributes", "conversation"),
+    [
+        ({"session.id": "a/b c"}, "a/b c"),
+        ({"session.id": "", "gen_ai.conversation.id": "g"}, "g"),
+        ({"langsmith.trace.session_name": "default"}, None),
+        ({"mlflow.trace.session": '"quoted"'}, "quoted"),
+        ({"metadata": '{"thread_id": 12}'}, "12"),
+        ({"session.id": True}, None),
+    ],
+)
+def test_a_conversation_is_only_what_names_one(attributes: dict[str, Any], conversation: str | None) -> None:
+    assert facts_of(attributes).get("conversation_id") == conversation
+
+
+def test_long_ids_stay_apart() -> None:
+    first, second = (facts_of({"session.id": "x" * 300 + end})["conversation_id"] for end in "ab")
+    assert first != second
+    assert len(first) == len(second) == 256
+
+
+def test_long_names_are_cut() -> None:
+    facts = facts_of({"gen_ai.response.model": "m" * 300}, name="n" * 600)
+    assert (len(facts["model_name"]), len(facts["span_name"])) == (256, 512)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"gen_ai.usage.input_tokens": 150, "gen_ai.usage.cache_read.input_tokens": 64},
+        {"gen_ai.usage.prompt_tokens": 150.0, "gen_ai.usage.input_token_details": "{'audio': 0, 'cache_read': 64}"},
+        {"langfuse.observation.usage_details": '{"input": 150, "input_cached_tokens": 64}'},
+        {"langfuse.observation.usage_details": '{"prompt_tokens":150,"prompt_tokens_details":{"cached_tokens":64}}'},
+        {"mlflow.chat.tokenUsage": '{"input_tokens": 150, "cache_read_input_tokens": 64}'},
+        {"ai.usage.promptTokens": "150", "ai.usage.cachedInputTokens": "64"},
+    ],
+)
+def test_usage_is_found_in_any_notation(attributes: dict[str, Any]) -> None:
+    facts = facts_of(attributes)
+    assert (facts["input_tokens"], facts["cached_input_tokens"]) == (150, 64)
+
+
+def usage(**kinds: int) -> dict[str, Any]:
+    names = {
+        "total": "gen_ai.usage.total_tokens",
+        "cached": "gen_ai.usage.cache_read.input_tokens",
+        "written": "gen_ai.usage.cache_creation.input_tokens",
+        "reasoning": "gen_ai.usage.reasoning_tokens",
+        "input": "gen_ai.usage.input_tokens",
+        "output": "gen_ai.usage.output_tokens",
+    }
+    return facts_of({names[kind]: count for kind, count in kinds.items()})
+
+
+@pytest.mark.parametrize(
+    ("sent", "meant"),
+    [
+        ({"input": 150, "output": 46, "cached": 64, "reasoning": 32, "total": 196}, (150, 46)),
+        ({"input": 150, "output": 46, "cached": 64}, (150, 46)),
+        ({"input": 70, "output": 46, "cached": 64, "written": 16, "total": 196}, (150, 46)),
+        ({"input": 10, "output": 46, "cached": 64}, (74, 46)),
+        ({"input": 150, "output": 46, "reasoning": 32, "total": 228}, (150, 78)),
+        ({"input": 150, "output": 14, "reasoning": 32}, (150, 46)),
+        ({"input": 150, "output": 46, "cached": 64, "total": 999}, (150, 46)),
+    ],
+)
+def test_cached_and_reasoning_tokens_are_part_of_input_and_output(sent: dict[str, int], meant: tuple[int, int]) -> None:
+    facts = usage(**sent)
+    assert (facts["input_tokens"], facts["output_tokens"]) == meant
+
+
+def test_counts_that_were_read_otherwise_are_kept_as_sent() -> None:
+    assert usage(input=10, output=46, cached=64)["metadata"]["usage_as_sent"] == {
+        "input_tokens": 10,
+        "output_tokens": 46,
+    }
+
+
+def test_a_total_that_fits_no_reading_is_flagged() -> None:
+    flagged = [usage(input=150, output=46, cached=64, total=total)["metadata"] for total in (196, 999)]
+    assert ["usage_ambiguous" in metadata for metadata in flagged] == [False, True]
+
+
+@pytest.mark.parametrize("count", [-1, 1.5, True, "many", "NaN", 2**60, None, [1]])
+def test_what_is_no_count_is_no_fact(count: Any) -> None:
+    assert "input_tokens" not in facts_of({"gen_ai.usage.input_tokens": count})
+
+
+def test_a_reported_cost_is_kept_in_nano_dollars() -> None:
+    assert (
+        facts_of({"langfuse.observation.cost_details": '{"input": 0.1, "total": 0.00032}'})["cost_nano_usd"] == 320_000
+    )
+
+
+@pytest.mark.parametrize(
+    ("attributes", "fields", "wait_ms"),
+    [
+        ({"ai.response.msToFirstChunk": 102.2084}, {}, 102.208),
+        ({"gen_ai.server.time_to_first_token": 596}, {}, 596),
+        ({"gen_ai.server.time_to_first_token": 0.596}, {}, 596.0),
+        ({"langfuse.observation.completion_start_time": '"2026-11-22T02:00:00.250Z"'}, {}, 250.0),
+        ({}, {"events": [Event("First Token Stream Event", START_NS + SECOND // 4, {})]}, 250.0),
+    ],
+)  # fmt: skip
+def test_the_time_to_the_first_token_is_known_where_it_is_sent(
+    attributes: dict[str, Any], fields: dict[str, Any], wait_ms: float
+) -> None:
+    assert metadata_of(attributes, **fields)["time_to_first_token_ms"] == wait_ms
+
+
+def exception(**attributes: Any) -> Event:
+    return Event("exception", START_NS, {f"exception.{name}": value for name, value in attributes.items()})
+
+
+@pytest.mark.parametrize(
+    ("attributes", "events", "error_type"),
+    [
+        ({"error.type": "<class 'openai.RateLimitError'>"}, [], "openai.RateLimitError"),
+        ({"error.type": "429"}, [], "429"),
+        ({"error.type": "429"}, [exception(type="RateLimitError")], "RateLimitError"),
+        ({"error.type": "_OTHER"}, [exception(type="ValueError")], "ValueError"),
+        ({}, [exception(type="Exception")], "Exception"),
+        ({}, [exception(type="Retried"), exception(type="GaveUp")], "GaveUp"),
+    ],
+)
+def test_an_error_has_the_type_that_tells_most(
+    attributes: dict[str, Any], events: list[Event], error_type: str
+) -> None:
+    assert facts_of(attributes, events=events, status="error")["error_type"] == error_type
+
+
+def test_an_error_message_may_stand_only_in_the_exception() -> None:
+    assert facts_of(events=[exception(message="boom")], status="error")["error_message"] == "boom"
+
+
+def test_a_level_marks_an_error_that_the_status_does_not() -> None:
+    facts = facts_of({"langfuse.observation.level": "ERROR", "langfuse.observation.status_message": "boom"})
+    assert (facts["status"], facts["error_message"]) == ("error", "boom")
+
+
+def test_an_exception_that_was_dealt_with_is_no_error() -> None:
+    facts = facts_of(events=[exception(type="Retried")])
+    assert "error_type" not in facts
+    assert facts["metadata"]["events"][0]["attributes"] == {"exception": {"type": "Retried"}}
+
+
+def test_a_tool_has_a_name_arguments_and_a_result() -> None:
+    facts = facts_of(
+        {
+            "gen_ai.operation.name": "execute_tool",
+            "gen_ai.tool.name": "get_weather",
+            "gen_ai.tool.call.arguments": '{"city": "Zürich"}',
+            "gen_ai.tool.call.result": "sunny",
+        }
+    )
+    assert [facts[name] for name in ("tool_name", "input_data", "output_data")] == [
+        "get_weather",
+        {"city": "Zürich"},
+        "sunny",
+    ]
+
+
+@pytest.mark.parametrize("name", ["execute_tool search", "search.__call__", "running tool: search", "search"])
+def test_a_tool_without_a_name_has_that_of_its_span(name: str) -> None:
+    assert facts_of({"openinference.span.kind": "TOOL"}, name=name)["tool_name"] == "search"
+
+
+def test_a_tools_arguments_may_come_as_an_event() -> None:
+    events = [Event("gen_ai.tool.message", 0, {"role": "tool", "content": '{"city": "Zürich"}'})]
+    assert facts_of({"gen_ai.tool.name": "get_weather"}, events=events)["input_data"] == {"city": "Zürich"}
+
+
+def test_messages_may_stand_in_an_event_instead_of_the_span() -> None:
+    content: Any = {"gen_ai.input.messages": '[{"role": "user", "parts": [{"type": "text", "content": "hi"}]}]'}
+    facts = facts_of({"gen_ai.operation.name": "chat"}, events=[Event("details", 0, content)])
+    assert facts["input_data"] == {"messages": [{"role": "user", "parts": [{"type": "text", "text": "hi"}]}]}
+
+
+def test_events_may_stand_in_an_attribute() -> None:
+    events = [
+        {"event.name": "gen_ai.user.message", "content": "hi", "role": "user", "gen_ai.message.index": 0},
+        {"event.name": "gen_ai.choice", "index": 0, "message": {"role": "assistant", "content": "ho"}},
+    ]
+    facts = facts_of({"gen_ai.operation.name": "chat", "events": json.dumps(events)})
+    said = [facts[field]["messages"][0]["parts"][0]["text"] for field in ("input_data", "output_data")]
+    assert said == ["hi", "ho"]
+
+
+def test_numbered_attributes_are_a_list_in_the_order_of_their_numbers() -> None:
+    attributes = {f"gen_ai.prompt.{n}.{name}": f"{name}{n}" for n in (10, 9) for name in ("role", "content")}
+    messages = facts_of(attributes)["input_data"]["messages"]
+    assert [message["role"] for message in messages] == ["role9", "role10"]
+
+
+def test_roles_without_a_text_leave_the_place_to_the_next_source() -> None:
+    facts = facts_of({"llm.input_messages.0.message.role": "user", "input.value": '{"question": "why"}'})
+    assert facts["input_data"] == {"question": "why"}
+
+
+def test_what_no_field_takes_stays_as_a_tree() -> None:
+    metadata = metadata_of({"app.tenant": "acme", "app.flags.beta": True, "gen_ai.response.model": "m"})
+    assert metadata["attributes"] == {"app": {"tenant": "acme", "flags": {"beta": True}}}
+
+
+def test_a_name_that_is_both_value_and_branch_keeps_both() -> None:
+    assert metadata_of({"a": 1, "a.b": 2, "a.b.c": 3})["attributes"] == {"a": 1, "a.b": 2, "a.b.c": 3}
+
+
+def test_what_is_said_twice_is_kept_once_and_what_differs_is_kept() -> None:
+    same = metadata_of({"gen_ai.usage.input_tokens": 5, "ai.usage.inputTokens": 5})
+    other = metadata_of({"gen_ai.usage.input_tokens": 5, "ai.usage.inputTokens": 6})
+    assert "attributes" not in same
+    assert other["attributes"] == {"ai": {"usage": {"inputTokens": 6}}}
+
+
+def test_resource_and_scope_are_kept_and_name_the_service() -> None:
+    facts = facts_of(origin=Origin({"service.name": "shop", "host.name": "h"}, "lib", "1.2", {"a.b": 1}))
+    assert facts["service_name"] == "shop"
+    assert facts["metadata"] == {
+        "resource": {"service": {"name": "shop"}, "host": {"name": "h"}},
+        "scope": {"name": "lib", "version": "1.2", "attributes": {"a": {"b": 1}}},
+    }
+
+
+def test_a_lesson_is_known_by_its_attribute() -> None:
+    assert facts_of({"lesson.id": "L-7"})["lesson_id"] == "L-7"

@@ -1,0 +1,320 @@
+"""Conversations come out in one chat form, whichever shape they were reported in."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracestore.ingest.event_messages import LogMessage, log_messages, with_log_messages
+from tracestore.ingest.messages import conversation
+from tracestore.ingest.otlp import OtlpLog
+
+CALL = {"type": "tool_call", "id": "call_1", "name": "get_weather", "arguments": {"city": "Zürich"}}
+RESULT = {"type": "tool_result", "id": "call_1", "result": "sunny"}
+TEXT = {"type": "text", "text": "Grüezi"}
+
+
+def says(role: str, *parts: Any, **beside: Any) -> dict[str, Any]:
+    return {"role": role, "parts": list(parts), **beside}
+
+
+CALLS = {
+    "OpenTelemetry": {"role": "assistant", "parts": [{**CALL, "arguments": '{"city":"Zürich"}'}]},
+    "OpenAI chat": {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [
+            {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Zürich"}'}}
+        ],
+    },
+    "OpenAI responses": {
+        "type": "function_call",
+        "call_id": "call_1",
+        "name": "get_weather",
+        "arguments": '{"city": "Zürich"}',
+    },
+    "Anthropic": {
+        "role": "assistant",
+        "content": [{"type": "tool_use", "id": "call_1", "name": "get_weather", "input": {"city": "Zürich"}}],
+    },
+    "Bedrock": {
+        "role": "assistant",
+        "content": [{"toolUse": {"toolUseId": "call_1", "name": "get_weather", "input": {"city": "Zürich"}}}],
+    },
+    "Gemini": {
+        "role": "model",
+        "parts": [{"function_call": {"id": "call_1", "name": "get_weather", "args": {"city": "Zürich"}}}],
+    },
+    "Vercel": {
+        "role": "assistant",
+        "content": [
+            {"type": "tool-call", "toolCallId": "call_1", "toolName": "get_weather", "input": {"city": "Zürich"}}
+        ],
+    },
+    "OpenInference": {
+        "message": {
+            "role": "assistant",
+            "tool_calls": [
+                {
+                    "tool_call": {
+                        "id": "call_1",
+                        "function": {"name": "get_weather", "arguments": '{"city": "Zürich"}'},
+                    }
+                }
+            ],
+        }
+    },
+    "LangChain": {
+        "lc": 1,
+        "type": "constructor",
+        "id": ["langchain", "schema", "messages", "AIMessage"],
+        "kwargs": {
+            "content": "",
+            "type": "ai",
+            "tool_calls": [{"name": "get_weather", "args": {"city": "Zürich"}, "id": "call_1", "type": "tool_call"}],
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("message", CALLS.values(), ids=CALLS)
+def test_a_tool_call_has_one_form(message: Any) -> None:
+    assert conversation([message], "assistant") == {"messages": [says("assistant", CALL)]}
+
+
+RESULTS = {
+    "OpenTelemetry": {"role": "tool", "parts": [{"type": "tool_call_response", "id": "call_1", "response": "sunny"}]},
+    "OpenAI chat": {"role": "tool", "tool_call_id": "call_1", "content": "sunny"},
+    "OpenAI responses": {"type": "function_call_output", "call_id": "call_1", "output": "sunny"},
+    "Anthropic": {"role": "tool", "content": [{"type": "tool_result", "tool_use_id": "call_1", "content": "sunny"}]},
+    "Bedrock": {"role": "tool", "content": [{"toolResult": {"toolUseId": "call_1", "content": "sunny"}}]},
+    "Gemini": {"role": "function", "parts": [{"functionResponse": {"id": "call_1", "response": "sunny"}}]},
+    "Vercel": {"role": "tool", "content": [{"type": "tool-result", "toolCallId": "call_1", "output": "sunny"}]},
+    "LangChain": {"type": "tool", "data": {"content": "sunny", "tool_call_id": "call_1"}},
+    "OpenTelemetry event": {"role": "tool", "content": "sunny", "id": "call_1"},
+}
+
+
+@pytest.mark.parametrize("message", RESULTS.values(), ids=RESULTS)
+def test_a_tool_result_has_one_form(message: Any) -> None:
+    assert conversation([message], "user") == {"messages": [says("tool", RESULT)]}
+
+
+TEXTS = {
+    "a string": "Grüezi",
+    "OpenTelemetry": [{"type": "text", "content": "Grüezi"}],
+    "OpenAI": [{"type": "input_text", "text": "Grüezi"}],
+    "Bedrock": [{"text": "Grüezi"}],
+    "numbered": [{"message_content": {"type": "text", "text": "Grüezi"}}],
+    "parts in a string": '[{"text": "Grüezi"}]',
+}
+
+
+@pytest.mark.parametrize("content", TEXTS.values(), ids=TEXTS)
+def test_a_text_has_one_form(content: Any) -> None:
+    assert conversation([{"role": "human", "content": content}], "user") == {"messages": [says("user", TEXT)]}
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "reasoning", "content": "hm"},
+        {"type": "thinking", "thinking": "hm"},
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]},
+        {"text": "hm", "thought": True},
+        {"reasoningContent": {"reasoningText": {"text": "hm"}}},
+    ],
+)
+def test_reasoning_has_one_form(part: Any) -> None:
+    chat: Any = conversation([{"role": "assistant", "content": [part]}], "assistant")
+    assert chat["messages"][0]["parts"] == [{"type": "reasoning", "text": "hm"}]
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        ({"type": "image_url", "image_url": {"url": "https://a/b.png"}}, {"data": "https://a/b.png"}),
+        ({"type": "blob", "mime_type": "image/png", "data": "AA=="}, {"mime_type": "image/png", "data": "AA=="}),
+        ({"inline_data": {"mime_type": "image/png", "data": "AA=="}}, {"mime_type": "image/png", "data": "AA=="}),
+        (
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}},
+            {"mime_type": "image/png", "data": "AA=="},
+        ),
+        ({"type": "file", "mediaType": "text/csv", "data": "AA=="}, {"mime_type": "text/csv", "data": "AA=="}),
+    ],
+)
+def test_media_has_one_form(part: Any, expected: dict[str, Any]) -> None:
+    chat: Any = conversation([{"role": "user", "content": [part]}], "user")
+    assert chat["messages"][0]["parts"] == [{"type": "media", **expected}]
+
+
+def test_an_unknown_part_stays_as_it_came() -> None:
+    part: Any = {"type": "hologram", "depth": 3}
+    chat: Any = conversation([{"role": "user", "content": [part]}], "user")
+    assert chat["messages"][0]["parts"] == [{"type": "other", "data": part}]
+
+
+@pytest.mark.parametrize(
+    ("answer", "beside"),
+    [
+        ({"choices": [{"index": 0, "message": {"role": "assistant", "content": "Grüezi"}}], "id": "x"}, {"id": "x"}),
+        ({"output": [{"type": "message", "content": [{"type": "output_text", "text": "Grüezi"}]}]}, {}),
+        ({"candidates": [{"content": {"role": "model", "parts": [{"text": "Grüezi"}]}}]}, {}),
+        ({"content": {"role": "model", "parts": [{"text": "Grüezi"}]}}, {}),
+        ({"role": "assistant", "content": [{"type": "text", "text": "Grüezi"}]}, {}),
+        ({"generations": [[{"text": "Grüezi", "message": {"type": "ai", "content": "Grüezi"}}]]}, {}),
+        ({"outputs": {"messages": [{"type": "ai", "content": "Grüezi"}]}, "tags": ["a"]}, {"tags": ["a"]}),
+        ({"text": "Grüezi", "role": "assistant"}, {}),
+        ([{"text": "Grüezi"}], {}),
+        ([[{"type": "ai", "content": "Grüezi"}]], {}),
+    ],
+)
+def test_an_answer_is_found_in_its_envelope(answer: Any, beside: dict[str, Any]) -> None:
+    chat: Any = conversation(json.dumps(answer), "assistant")
+    (message,) = chat.pop("messages")
+    assert (message["role"], message["parts"], chat) == ("assistant", [TEXT], beside)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"system": "Be terse.", "prompt": "Grüezi"},
+        {"system": "Be terse.", "messages": [{"role": "user", "content": "Grüezi"}]},
+        {"instructions": "Be terse.", "input": "Grüezi"},
+        {"instructions": "Be terse.", "input": [{"role": "user", "content": "Grüezi"}]},
+        {"config": {"system_instruction": "Be terse."}, "contents": [{"role": "user", "parts": [{"text": "Grüezi"}]}]},
+        {"messages": [{"role": "system", "content": "Be terse."}, {"role": "user", "content": "Grüezi"}]},
+    ],
+)
+def test_instructions_come_before_the_messages(request_: Any) -> None:
+    chat: Any = conversation(request_, "user")
+    assert chat["messages"] == [says("system", {"type": "text", "text": "Be terse."}), says("user", TEXT)]
+
+
+def test_instructions_reported_apart_come_first() -> None:
+    chat: Any = conversation(
+        [{"role": "user", "content": "Grüezi"}], "user", system='[{"type":"text","content":"Be."}]'
+    )
+    assert chat["messages"][0] == says("system", {"type": "text", "text": "Be."})
+
+
+def test_what_stands_beside_the_messages_stays_beside_them() -> None:
+    request: Any = {"model": "m", "tools": [{"name": "t"}], "messages": [{"role": "user", "content": "Grüezi"}]}
+    assert conversation(request, "user") == {"messages": [says("user", TEXT)], "model": "m", "tools": [{"name": "t"}]}
+
+
+def test_what_a_message_has_besides_stays_with_it() -> None:
+    chat: Any = conversation([{"role": "assistant", "content": "Grüezi", "finish_reason": "stop"}], "assistant")
+    assert chat["messages"] == [says("assistant", TEXT, finish_reason="stop")]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "plain",
+        {"question": "what"},
+        {"input": "what"},
+        [1, 2],
+        ["a"],
+        [{"role": "admin", "since": 1}],
+        [{"name": "x"}],
+        7,
+        True,
+        [],
+    ],
+)
+def test_what_is_no_conversation_stays_as_it_came(value: Any) -> None:
+    assert conversation(value, "user") == value
+
+
+def test_a_bare_text_is_a_message_where_a_model_was_called() -> None:
+    assert conversation("Grüezi", "user", text_is_message=True) == {"messages": [says("user", TEXT)]}
+
+
+_FIELDS = [
+    *("role", "type", "content", "parts", "message", "messages", "choices", "output", "input", "text", "tool_calls"),
+    *("function", "id", "kwargs", "data", "name", "arguments", "thinking", "toolUse", "system", "prompt", "model"),
+]
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(_FIELDS) | st.text(max_size=2),
+            inner | st.sampled_from(["user", "text", "tool_call", "function_call", "message", "image", "ai"]),
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(json_values)
+def test_any_value_gives_messages_of_parts_or_itself(value: Any) -> None:
+    chat: Any = conversation(value, "user")
+    if chat != value:
+        assert all({"role", "parts"} <= message.keys() for message in chat["messages"])
+
+
+# Messages that come as log records.
+
+
+def log(event: str, body: Any, *, time_ns: int = 1, attributes: Any = None) -> OtlpLog:
+    return OtlpLog("t" * 32, "s" * 16, time_ns, event, body, attributes or {})
+
+
+def chat_of(*records: OtlpLog) -> tuple[Any, Any]:
+    return with_log_messages(None, None, [message for _, _, message in log_messages(records)])
+
+
+def test_each_event_of_a_conversation_is_a_message() -> None:
+    function = {"name": "get_weather", "arguments": '{"city": "Zürich"}'}
+    calls = [{"id": "call_1", "type": "function", "function": function}]
+    heard, answered = chat_of(
+        log("gen_ai.user.message", {"content": "Grüezi"}, time_ns=1),
+        log("gen_ai.assistant.message", {"tool_calls": calls}, time_ns=2),
+        log("gen_ai.tool.message", {"id": "call_1", "content": "sunny"}, time_ns=3),
+        log("gen_ai.choice", {"index": 0, "message": {"role": "assistant", "content": "Grüezi"}}, time_ns=4),
+    )
+    assert heard == {"messages": [says("user", TEXT), says("assistant", CALL), says("tool", RESULT)]}
+    assert [(message["role"], message["parts"]) for message in answered["messages"]] == [("assistant", [TEXT])]
+
+
+def test_one_event_may_hold_everything() -> None:
+    details = {
+        "gen_ai.system_instructions": [{"type": "text", "content": "Be."}],
+        "gen_ai.input.messages": [{"role": "user", "parts": [{"type": "text", "content": "Grüezi"}]}],
+        "gen_ai.output.messages": '[{"role": "assistant", "parts": [{"type": "text", "content": "Grüezi"}]}]',
+    }
+    heard, answered = chat_of(log("gen_ai.client.inference.operation.details", None, attributes=details))
+    assert [message["role"] for message in heard["messages"]] == ["system", "user"]
+    assert answered == {"messages": [says("assistant", TEXT)]}
+
+
+def test_an_event_may_be_named_by_an_attribute() -> None:
+    heard, _ = chat_of(log("", {"content": "Grüezi"}, attributes={"event.name": "gen_ai.user.message"}))
+    assert heard == {"messages": [says("user", TEXT)]}
+
+
+@pytest.mark.parametrize("record", [log("other", {"content": "x"}), log("", "a line of a log"), log("", None)])
+def test_other_records_tell_no_messages(record: OtlpLog) -> None:
+    assert log_messages([record]) == []
+
+
+def test_a_record_of_no_span_tells_no_messages() -> None:
+    assert log_messages([log("gen_ai.user.message", {"content": "Grüezi"})._replace(span_id="")]) == []
+
+
+@given(st.permutations(range(4)))
+def test_the_order_in_which_records_arrive_does_not_matter(order: list[int]) -> None:
+    events = ["gen_ai.system.message", "gen_ai.user.message", "gen_ai.assistant.message", "gen_ai.tool.message"]
+    records = [log(event, {"content": event}, time_ns=7) for event in events]
+    heard, _ = chat_of(*(records[index] for index in order), *records)
+    assert [message["role"] for message in heard["messages"]] == ["system", "user", "assistant", "tool"]
+
+
+def test_what_the_span_itself_tells_is_kept() -> None:
+    message = LogMessage(1, 0, "input", says("user", TEXT))
+    assert with_log_messages("from the span", None, [message]) == ("from the span", None)
