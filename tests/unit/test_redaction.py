@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracestore.domain.errors import Invalid
 from tracestore.domain.spans import Facts, canonical_json
 from tracestore.ingest.redaction import SECRET_NAMES, Redactor
 
@@ -267,9 +266,8 @@ def test_a_pattern_of_the_deployer_leaves_markers_alone() -> None:
 
 @pytest.mark.parametrize("pattern", ["(", "a*", "", "x|", "(?=a)|$"])
 def test_a_pattern_that_cannot_be_used_is_refused_by_its_number(pattern: str) -> None:
-    with pytest.raises(Invalid, match="Redaction pattern 2") as refused:
+    with pytest.raises(ValueError, match="Redaction pattern 2"):
         Redactor(["fine", pattern])
-    assert refused.value.code == "invalid_redaction_pattern"
 
 
 fragments = st.one_of(

@@ -16,7 +16,6 @@ from typing import Any, Final, cast
 
 from pydantic_core import SchemaValidator, core_schema, to_json
 
-from tracestore.domain.errors import Invalid
 from tracestore.domain.spans import Facts, Json
 
 
@@ -144,7 +143,7 @@ _START: Final = r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4}))"
 class Redactor:
     """Redacts the facts of spans by `RULES`, `SECRET_NAMES` and the deployer's own regular expressions.
 
-    Raises `Invalid` (`invalid_redaction_pattern`) when one of those cannot be used. With them every span is walked.
+    Raises `ValueError` that says by number which of those cannot be used. With them every span is walked.
     """
 
     def __init__(self, extra_patterns: Sequence[str] = ()) -> None:
@@ -240,7 +239,7 @@ def _custom_mask(number: int, text: str) -> _Mask:
         if not pattern.search(""):
             return _Mask(lambda _: True, pattern, lambda match: _marked(match, 0, "custom") if match[0] else "")
         problem = "matches the empty text: ask for at least one character"
-    raise Invalid(f"Redaction pattern {number} {problem}.", code="invalid_redaction_pattern")
+    raise ValueError(f"Redaction pattern {number} {problem}.")
 
 
 def _mask_labelled(match: re.Match[str]) -> str:
