@@ -70,7 +70,7 @@ def spans_of(*reported: Facts) -> list[Span]:
 def summary_of(*reported: Facts) -> Summary:
     """The summary of the trace that these captures make."""
     spans = spans_of(*reported)
-    return summarize(spans, previews_of(root_of(spans), map(record, reported)))
+    return summarize(spans, previews_of(root_of(spans)))
 
 
 def patient() -> Patience:

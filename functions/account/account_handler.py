@@ -83,6 +83,12 @@ def show_job(request: Request, caller: Identity) -> Response:
     return json_answer({"data": {"job_id": job.job_id, "state": job.state, "deleted": deleted}})
 
 
+@app.route("GET /api/public/projects", scope=ANY)
+def show_project(_request: Request, caller: Identity) -> Response:
+    """What the Langfuse SDK asks for to check its credentials: there is one project, the caller's."""
+    return json_answer({"data": [{"id": caller.user_id, "name": "tracestore"}]})
+
+
 @app.public("GET /healthz")
 def tell_health(_request: Request) -> Response:
     """That the function runs; nothing is asked of the store."""

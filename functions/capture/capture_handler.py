@@ -1,19 +1,23 @@
 """Spans in: one, many, or a change to one that is stored already."""
 
-from dataclasses import asdict
-from typing import Final, cast
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any, Final, cast
 
 from tracestore.domain.errors import Conflict, Detail, Invalid, NotFound
 from tracestore.domain.merge import Span
-from tracestore.domain.spans import PAYLOAD_FIELDS, Facts, Json, span_uuid
-from tracestore.domain.times import NS_PER_MS
+from tracestore.domain.spans import OVERHEARD, PAYLOAD_FIELDS, Facts, Json, span_uuid
+from tracestore.domain.times import NS_PER_DAY, NS_PER_MS
 from tracestore.edge.app import App
 from tracestore.edge.http import Request, Response, json_answer
 from tracestore.edge.identity import Identity
 from tracestore.edge.list_parameters import is_id
+from tracestore.edge.otlp_http import Signal, encoding_of, export_answer, otlp_error_answer
 from tracestore.edge.trace_answers import span_response
 from tracestore.edge.wiring import patience, redactor, store
+from tracestore.ingest.conventions import spans_facts
 from tracestore.ingest.json_body import parse_json
+from tracestore.ingest.log_facts import log_facts
 from tracestore.ingest.native import (
     Capture,
     Patch,
@@ -23,7 +27,9 @@ from tracestore.ingest.native import (
     parse_patch,
     refuse_too_large,
 )
+from tracestore.ingest.otlp import Export, WireFormat, read_logs, read_traces
 from tracestore.storage.patching import patch
+from tracestore.storage.writer import Rejection as Refusal
 from tracestore.storage.writer import capture, capture_one
 
 DETAILS_MOST: Final = 20
@@ -64,6 +70,43 @@ def change_span(request: Request, caller: Identity) -> Response:
         patience(request.remaining_ms),
     )
     return span_response(caller.user_id, trace_id, head, span)
+
+
+@app.route("POST /v1/traces", scope="ingest", errors=otlp_error_answer)
+@app.route("POST /api/public/otel/v1/traces", scope="ingest", errors=otlp_error_answer)
+@app.route("POST /otel/v1/traces", scope="ingest", errors=otlp_error_answer)
+def export_spans(request: Request, caller: Identity) -> Response:
+    """Store the spans of an OTLP export; the Langfuse and LangSmith clients have paths of their own."""
+    encoding = encoding_of(request)
+    export = read_traces(request.body(), encoding, latest_start_ns=request.now_ms * NS_PER_MS + NS_PER_DAY)
+    spans = [(trace_id, redactor().facts(facts)) for trace_id, facts in spans_facts(export.records)]
+    refused = capture(store(), caller.user_id, spans, patience(request.remaining_ms))
+    return _export_answer("traces", encoding, export, len(spans), refused)
+
+
+@app.route("POST /v1/logs", scope="ingest", errors=otlp_error_answer)
+def export_logs(request: Request, caller: Identity) -> Response:
+    """Join the messages among the log records of an OTLP export to their spans; all other records are dropped."""
+    encoding = encoding_of(request)
+    export = read_logs(request.body(), encoding)
+    spans = [(trace_id, redactor().facts(facts)) for trace_id, facts in log_facts(export.records)]
+    refused = capture(store(), caller.user_id, spans, patience(request.remaining_ms), rank=OVERHEARD)
+    return _export_answer("logs", encoding, export, len(spans), refused)
+
+
+@app.route("POST /v1/metrics", scope="ingest", errors=otlp_error_answer)
+def export_metrics(request: Request, _caller: Identity) -> Response:
+    """Accept and drop metrics, so that an exporter of all signals does not fail."""
+    return export_answer("metrics", encoding_of(request), 0, ())
+
+
+def _export_answer(
+    signal: Signal, encoding: WireFormat, export: Export[Any], sent: int, refused: Sequence[Refusal]
+) -> Response:
+    """What an export is answered, once all of its good records are stored."""
+    reasons = [*export.reasons, *(refusal.message for refusal in refused)]
+    answer = export_answer(signal, encoding, export.rejected + len(refused), reasons)
+    return replace(answer, span_count=sent - len(refused))
 
 
 def _capture_many(request: Request, caller: Identity, sent: Capture) -> Response:

@@ -39,6 +39,12 @@ class TooLarge(TracestoreError):
     code = "body_too_large"
 
 
+class Unsupported(TracestoreError):
+    """A body of a type that the route does not read."""
+
+    code = "unsupported_media_type"
+
+
 class Unauthenticated(TracestoreError):
     """No credential, a bad one, or two different ones."""
 

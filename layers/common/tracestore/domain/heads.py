@@ -1,13 +1,12 @@
 """The head of a trace: what a list shows and filters by, derived from its spans and from nothing else."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final, NamedTuple
 
 from .merge import Span
 from .previews import input_preview, output_preview
-from .spans import Record
 from .tree import tree_order
 from .usage import Usage, usage_of
 
@@ -97,19 +96,17 @@ def preview_source(root: Span) -> tuple[str | None, str | None]:
     return root.payload_from.get("input_data"), root.payload_from.get("output_data")
 
 
-def previews_of(root: Span, records: Iterable[Record]) -> Previews:
-    """The previews of a trace with this root. `records` hold at least those that its previews are taken from, whole.
+def previews_of(root: Span) -> Previews:
+    """The previews of a trace with this root, whose payload is at hand.
 
     *absent*: what came without its payload is no source, so that it is asked for again.
     """
     asked, answered = preview_source(root)
-    records = list(records)
-    inputs = [r.facts["input_data"] for r in records if r.digest == asked and "input_data" in r.facts]
-    outputs = [r.facts["output_data"] for r in records if r.digest == answered and "output_data" in r.facts]
+    facts = root.facts
     return Previews(
-        input_preview(inputs[0]) if inputs else None,
-        output_preview(outputs[0]) if outputs else None,
-        (asked if inputs else None, answered if outputs else None),
+        input_preview(facts.get("input_data")),
+        output_preview(facts.get("output_data")),
+        (asked if "input_data" in facts else None, answered if "output_data" in facts else None),
     )
 
 

@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import cast
 
+from .costs import UNKNOWN, Cost, PriceOf, cost_of, no_prices
+from .log_messages import Direction, conversation, united
 from .spans import PAYLOAD_FIELDS, Facts, Record
 
 FINAL_STATUSES = frozenset({"success", "error"})
@@ -28,6 +30,7 @@ class Span:
     payload_from: dict[str, str]
     created_ms: int
     updated_ms: int
+    cost: Cost = UNKNOWN
 
     @property
     def span_id(self) -> str:
@@ -45,17 +48,17 @@ class Span:
         return (self.facts.get("start_ns", 0), self.facts["span_id"])
 
 
-def merge(records: Iterable[Record], deleted: Collection[str] = ()) -> list[Span]:
+def merge(records: Iterable[Record], deleted: Collection[str] = (), price_of: PriceOf = no_prices) -> list[Span]:
     """The spans that `records` tell of, by start; none of those in `deleted`."""
     by_span: dict[str, list[Record]] = {}
     for record in records:
         span_id = record.facts["span_id"]
         if span_id not in deleted:
             by_span.setdefault(span_id, []).append(record)
-    return sorted(map(merge_span, by_span.values()), key=lambda span: span.order)
+    return sorted((merge_span(of_span, price_of) for of_span in by_span.values()), key=lambda span: span.order)
 
 
-def merge_span(records: list[Record]) -> Span:
+def merge_span(records: list[Record], price_of: PriceOf = no_prices) -> Span:
     """The one span that `records` are about."""
     weakest_first = sorted(records, key=_strength)
     facts: dict[str, object] = {}
@@ -64,7 +67,10 @@ def merge_span(records: list[Record]) -> Span:
         facts |= record.facts
         for field in record.payload_fields:
             payload_from[field] = record.digest
+            if field not in record.facts:  # read without it: a weaker record's value must not show in its place
+                facts.pop(field, None)
     merged = cast(Facts, facts)
+    _join_log_messages(records, merged, payload_from)
     first_received_ms: dict[tuple[int, str], int] = {}
     for record in sorted(records, key=lambda record: record.received_ms):
         first_received_ms.setdefault((record.rank, record.digest), record.received_ms)
@@ -74,7 +80,23 @@ def merge_span(records: list[Record]) -> Span:
         payload_from=payload_from,
         created_ms=min(first_received_ms.values()),
         updated_ms=max(first_received_ms.values()),
+        cost=cost_of(merged, price_of),
     )
+
+
+def _join_log_messages(records: list[Record], merged: Facts, payload_from: dict[str, str]) -> None:
+    """Fill in the input and output from log messages where the span itself told of none."""
+    telling = [record for record in records if "log_messages" in record.payload_fields]
+    if not telling:
+        return
+    messages = united(record.facts.get("log_messages", []) for record in telling)
+    merged.pop("log_messages", None)
+    source = "+".join(sorted({record.digest for record in telling}))
+    for field, direction in (("input_data", "input"), ("output_data", "output")):
+        if field not in payload_from:
+            payload_from[field] = source
+            if (told := conversation(messages, cast(Direction, direction))) is not None:
+                merged[field] = told  # type: ignore[literal-required]
 
 
 def is_ended(facts: Facts) -> bool:

@@ -26,6 +26,7 @@ class Facts(TypedDict, total=False):
     model_name: str
     model_provider: str
     model_version: str
+    request_model: str
     conversation_id: str
     message_id: str
     input_tokens: int
@@ -45,10 +46,16 @@ class Facts(TypedDict, total=False):
     input_data: Json
     output_data: Json
     metadata: Json
+    log_messages: list[Json]
 
 
-PAYLOAD_FIELDS: Final = ("input_data", "output_data", "metadata")
+SHOWN_PAYLOAD_FIELDS: Final = ("input_data", "output_data", "metadata")
+PAYLOAD_FIELDS: Final = (*SHOWN_PAYLOAD_FIELDS, "log_messages")
 """What is large and seldom needed: kept apart, so that writing and drawing a tree never read it."""
+
+CAPTURED: Final = 0
+OVERHEARD: Final = -1
+"""Ranks of records: see `Record`."""
 
 INFERENCE_OPERATIONS: Final = frozenset({"completion", "embedding", "rerank"})
 """The operations that call a model: the only ones that tokens and cost are charged for by themselves."""
@@ -60,8 +67,9 @@ _ID_NAMESPACE: Final = UUID("a5d0c35e-2a5a-5f0c-9f6e-6d3f5b0c7e11")
 class Record:
     """One write's word about one span.
 
-    `rank` is 0 for what was captured, and grows with every PATCH. `digest` names the facts, payload included, so that
-    two records with one digest say the same. `received_ms` is when it first arrived: shown, never merged by.
+    `rank` is `CAPTURED`, below it `OVERHEARD` for what only log records tell, and above it grows with every PATCH.
+    `digest` names the facts, payload included, so that two records with one digest say the same. `received_ms` is when
+    it first arrived: shown, never merged by.
     `payload_fields` names the payload facts there are, also where `facts` came without them.
     """
 
@@ -69,10 +77,10 @@ class Record:
     digest: str
     payload_fields: tuple[str, ...]
     received_ms: int = 0
-    rank: int = 0
+    rank: int = CAPTURED
 
 
-def record_of(facts: Facts, *, received_ms: int, rank: int = 0) -> Record:
+def record_of(facts: Facts, *, received_ms: int, rank: int = CAPTURED) -> Record:
     """The record of `facts`, which hold the payload."""
     payload_fields = tuple(name for name in PAYLOAD_FIELDS if name in facts)
     return Record(facts, digest_of(canonical_json(facts)), payload_fields, received_ms, rank)

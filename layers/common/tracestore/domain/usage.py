@@ -6,7 +6,7 @@ it is a model call itself that used something else than what is below.
 """
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .merge import Span
@@ -32,10 +32,9 @@ class Usage:
 
 def usage_of(nodes: Sequence[Node]) -> Usage:
     """The usage of a trace, given in tree order."""
-    counted_tokens = _counted(nodes, _tokens)
-    counted_cost = _counted(nodes, _cost)
+    counted_tokens = _counted(nodes, [_tokens(span.facts) for span, _ in nodes])
     token_spans = [node.span for node, counts in zip(nodes, counted_tokens, strict=True) if counts]
-    costs = [node.span.facts["cost_nano_usd"] for node, counts in zip(nodes, counted_cost, strict=True) if counts]
+    costs = _counted_costs(nodes, counted_tokens)
     sums = {kind: sum(_amount(span.facts, kind) for span in token_spans) for kind in TOKEN_KINDS}
     return Usage(
         llm_call_count=_call_count(nodes, counted_tokens),
@@ -63,19 +62,29 @@ def _tokens(facts: Facts) -> tuple[int, int] | None:
     return None if total is None else (total, facts.get("output_tokens", 0))
 
 
-def _cost(facts: Facts) -> tuple[int] | None:
-    return (facts["cost_nano_usd"],) if "cost_nano_usd" in facts else None
+def _counted_costs(nodes: Sequence[Node], counted_tokens: list[bool]) -> list[int]:
+    """The costs that count: who repeats the tokens of others repeats what they cost, unless they tell of none."""
+    found = [span.cost.nano_usd for span, _ in nodes]
+    repeats = [
+        total_tokens(node.span.facts) is not None and not counts
+        for node, counts in zip(nodes, counted_tokens, strict=True)
+    ]
+    counted = _counted(nodes, [None if cost is None else (cost,) for cost in found], repeats)
+    return [cost for cost, counts in zip(found, counted, strict=True) if counts and cost is not None]
 
 
-def _counted(nodes: Sequence[Node], amounts: Callable[[Facts], tuple[int, ...] | None]) -> list[bool]:
-    """For each span whether its amounts count, from the leaves up."""
+def _counted(
+    nodes: Sequence[Node], amounts: Sequence[tuple[int, ...] | None], repeats: Sequence[bool] | None = None
+) -> list[bool]:
+    """For each span whether its amounts count, from the leaves up. What `repeats` others counts only without them."""
     counted = [False] * len(nodes)
     below: dict[int, tuple[int, ...]] = {}  # by depth: the sum of what counts under the parent that is still to come
     for index in range(len(nodes) - 1, -1, -1):
         span, depth = nodes[index]
         inside = below.pop(depth + 1, None)
-        own = amounts(span.facts)
-        if own is not None and (inside is None or (_is_inference(span) and own != inside)):
+        own = amounts[index]
+        is_other = _is_inference(span) and own != inside and not (repeats and repeats[index])
+        if own is not None and (inside is None or is_other):
             counted[index] = True
             inside = _sum(own, inside)
         if inside is not None:

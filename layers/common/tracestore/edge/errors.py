@@ -12,6 +12,7 @@ from tracestore.domain.errors import (
     TracestoreError,
     Unauthenticated,
     Unavailable,
+    Unsupported,
 )
 
 from .http import MAX_NAME_CHARACTERS, Response, json_answer
@@ -23,6 +24,7 @@ STATUSES: Final[Mapping[type[TracestoreError], int]] = {
     NotFound: 404,
     Conflict: 409,
     TooLarge: 413,
+    Unsupported: 415,
     TracestoreError: 500,
     Unavailable: 503,
 }
@@ -40,6 +42,7 @@ CODES: Final = (
     "json_too_deep",
     "jwt_required",
     "malformed_json",
+    "malformed_otlp",
     "missing_scope",
     "not_found",
     "route_not_found",
@@ -51,6 +54,7 @@ CODES: Final = (
     "too_many_jobs",
     "trace_deleted",
     "unauthenticated",
+    "unsupported_media_type",
 )
 """Every code that an answer can carry. `docs/api.md` explains each."""
 

@@ -31,6 +31,7 @@ class Settings:
     jwt_secret: str | None = None
     dynamodb_endpoint: str | None = None
     redaction_patterns: tuple[str, ...] = ()
+    prices: str = "{}"
 
 
 @cache
@@ -63,6 +64,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         jwt_secret=given.get("JWT_SECRET"),
         dynamodb_endpoint=given.get("DYNAMODB_ENDPOINT"),
         redaction_patterns=_patterns(given.get("REDACTION_PATTERNS", "[]")),
+        prices=given.get("PRICES", "{}"),
     )
 
 

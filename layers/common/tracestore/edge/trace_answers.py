@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from tracestore.domain.errors import NotFound
 from tracestore.domain.heads import Summary
 from tracestore.domain.merge import Span
-from tracestore.domain.spans import PAYLOAD_FIELDS
+from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS
 from tracestore.domain.tree import Node, tree_order
 from tracestore.storage.items import Head
 from tracestore.storage.listing import Listed
@@ -97,7 +97,7 @@ def span_response(user_id: str, trace_id: str, head: Head, span: Span, status: i
     are left out, and the answer says so.
     """
     shown = span_json(user_id, trace_id, span, head.expires_at_s)
-    largest_first = sorted(PAYLOAD_FIELDS, key=lambda name: -len(json_bytes(shown[name])))
+    largest_first = sorted(SHOWN_PAYLOAD_FIELDS, key=lambda name: -len(json_bytes(shown[name])))
     while not _Room().takes(json_bytes(shown)):
         shown = shown | {largest_first.pop(0): None, "payloads_omitted": True}
     return json_answer({"data": shown}, status, span_count=1)
@@ -136,7 +136,7 @@ def _turn(store: Store, user_id: str, listed: Listed) -> bytes:
         _, root = read_span(store, user_id, listed.trace_id, listed.head.summary.root_span_id)
     except NotFound:  # deleted since it was listed
         return b""
-    payload = {name: root.facts.get(name) for name in PAYLOAD_FIELDS if name != "metadata"}
+    payload = {name: root.facts.get(name) for name in ("input_data", "output_data")}
     whole = json_bytes(shown | payload)
     return whole if _Room().takes(whole) else json_bytes(shown | {"payloads_omitted": True})
 

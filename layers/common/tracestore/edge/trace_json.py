@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from tracestore.domain.heads import Summary
 from tracestore.domain.merge import Span
-from tracestore.domain.spans import PAYLOAD_FIELDS, Facts, span_uuid
+from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS, Facts, span_uuid
 from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
 from tracestore.domain.tree import Node
 from tracestore.domain.usage import total_tokens
@@ -54,8 +54,9 @@ def span_json(user_id: str, trace_id: str, span: Span, expires_at_s: int, *, pay
         "output_tokens": facts.get("output_tokens"),
         "total_tokens": total_tokens(facts),
         **{name: facts.get(name) for name in _TOKEN_FIELDS},
-        "cost_usd": usd(facts.get("cost_nano_usd")),
-        "cost_source": "reported" if "cost_nano_usd" in facts else "unknown",
+        "cost_usd": usd(span.cost.nano_usd),
+        "cost_source": span.cost.source,
+        "cost_price": span.cost.price,
         **{name: facts.get(name) for name in _ID_FIELDS},
         "error_type": facts.get("error_type"),
         "error_message": facts.get("error_message"),
@@ -64,7 +65,7 @@ def span_json(user_id: str, trace_id: str, span: Span, expires_at_s: int, *, pay
         "expires_at": format_time(expires_at_s * NS_PER_SECOND),
     }
     if payloads:
-        shown |= {name: facts.get(name) for name in PAYLOAD_FIELDS}
+        shown |= {name: facts.get(name) for name in SHOWN_PAYLOAD_FIELDS}
     return shown
 
 
@@ -116,7 +117,7 @@ def outline_json(node: Node, summary: Summary) -> dict[str, Any]:
         "duration_ms": _span_duration_ms(facts),
         **{name: facts.get(name) for name in _OUTLINE_FIELDS},
         "total_tokens": total_tokens(facts),
-        "cost_usd": usd(facts.get("cost_nano_usd")),
+        "cost_usd": usd(span.cost.nano_usd),
         "error_message": (facts.get("error_message") or "")[:_OUTLINE_ERROR_CHARACTERS] or None,
     }
     return {name: value for name, value in shown.items() if value is not None}

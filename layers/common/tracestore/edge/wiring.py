@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from tracestore.domain.costs import Price
+from tracestore.domain.errors import Invalid
+from tracestore.domain.spans import Facts
 from tracestore.ingest.redaction import Redactor
 from tracestore.storage import dynamo
 from tracestore.storage.api_keys import ApiKeys
@@ -14,6 +17,9 @@ from tracestore.storage.table import Patience, Table
 from . import identity
 from .jwt_verifier import JwtVerifier
 from .settings import settings
+
+if TYPE_CHECKING:
+    from tracestore.ingest.pricing import Overlay
 
 SECONDS_PER_DAY: Final = 86_400
 
@@ -34,7 +40,32 @@ def table() -> Table:
 def store() -> Store:
     """The deployment's store of traces."""
     configured = settings()
-    return Store(table(), configured.retention_days * SECONDS_PER_DAY, configured.time_shards)
+    return Store(table(), configured.retention_days * SECONDS_PER_DAY, configured.time_shards, price_of=price_of)
+
+
+def price_of(facts: Facts) -> Price | None:
+    """What the model call that these facts tell of costs, by the price list and the deployer's own prices."""
+    from tracestore.ingest.pricing import cost_nano_usd  # with its list, only where there is something to price
+
+    priced = cost_nano_usd(
+        model=facts.get("model_name"),
+        provider=facts.get("model_provider"),
+        usage=facts,
+        at_ns=facts.get("start_ns", 0),
+        requested_model=facts.get("request_model"),
+        overlay=_overlay(),
+    )
+    return None if priced is None else (priced.cost_nano_usd, priced.price)
+
+
+@cache
+def _overlay() -> "Overlay":
+    from tracestore.ingest.pricing import overlay_of
+
+    try:
+        return overlay_of(settings().prices)
+    except Invalid as error:
+        raise ValueError(f"PRICES cannot be used: {error.message}") from error
 
 
 @cache
@@ -85,7 +116,7 @@ def identify(headers: Mapping[str, str]) -> identity.Identity:
 
 def reset() -> None:
     """Forgets everything that was made, so that the next use reads the environment again."""
-    for made in (settings, dynamodb, table, store, cursors, redactor, api_keys, key_cache, jwt_verifier):
+    for made in (settings, dynamodb, table, store, _overlay, cursors, redactor, api_keys, key_cache, jwt_verifier):
         made.cache_clear()
 
 

@@ -22,7 +22,7 @@ def read_trace(
     pk = keys.trace(user_id, trace_id)
     stored = store.read_whole(pk) if payloads else store.read_light(pk)
     head = visible_head(store, user_id, stored, marks)
-    spans = merge(stored.records(), head.deleted)
+    spans = merge(stored.records(), head.deleted, store.price_of)
     if not spans:  # deleted between two pages of this read
         raise NotFound("There is no such trace.")
     return head, spans
@@ -48,7 +48,7 @@ def visible_head(store: Store, user_id: str, stored: StoredTrace, marks: Sequenc
 
 def span_with_payload(store: Store, pk: str, stored: StoredTrace, span_id: str) -> Span:
     """One span of a trace that was read light, its payload fetched. *raises* NotFound."""
-    return merge_span(span_records(store, pk, stored, span_id))
+    return merge_span(span_records(store, pk, stored, span_id), store.price_of)
 
 
 def span_records(store: Store, pk: str, stored: StoredTrace, span_id: str) -> list[Record]:

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from tracestore.domain.heads import Previews, Summary, preview_source, previews_of, root_of, summarize
-from tracestore.domain.merge import Span, merge
+from tracestore.domain.heads import Previews, preview_source, previews_of, root_of, summarize
+from tracestore.domain.merge import Span, merge, merge_span
 
 from . import keys
 from .items import Head, StoredTrace
@@ -18,7 +18,7 @@ COVERED_KEPT: Final = 8
 
 def first_head(store: Store, trace_id: str, segment: Segment) -> Head:
     """The head of a trace that this segment begins, its payload at hand."""
-    spans = merge(segment.records)
+    spans = merge(segment.records, price_of=store.price_of)
     return Head(
         version=1,
         generation=store.generation(),
@@ -26,15 +26,15 @@ def first_head(store: Store, trace_id: str, segment: Segment) -> Head:
         position=keys.position(spans[0].order[0], trace_id),
         created_ms=segment.received_ms,
         updated_ms=segment.received_ms,
-        summary=summarize(spans, previews_of(root_of(spans), segment.records)),
+        summary=summarize(spans, previews_of(root_of(spans))),
         covered=(segment.digest,),
     )
 
 
 def next_head(store: Store, pk: str, head: Head, stored: StoredTrace) -> Head:
     """The head that follows `head` when `stored` is what there is of the trace."""
-    spans = merge(stored.records(), head.deleted)
-    summary = summarize(spans, _previews(store, pk, head.summary, stored, spans)) if spans else None
+    spans = merge(stored.records(), head.deleted, store.price_of)
+    summary = summarize(spans, _previews(store, pk, head, stored, spans)) if spans else None
     return replace(
         head,
         version=head.version + 1,
@@ -44,17 +44,20 @@ def next_head(store: Store, pk: str, head: Head, stored: StoredTrace) -> Head:
     )
 
 
-def _previews(store: Store, pk: str, known: Summary | None, stored: StoredTrace, spans: list[Span]) -> Previews:
+def _previews(store: Store, pk: str, head: Head, stored: StoredTrace, spans: list[Span]) -> Previews:
     """The previews of the trace's root: those of the last head where they come from the same records, else read."""
     root = root_of(spans)
     source = preview_source(root)
-    if known and known.previews.source == source:
-        return known.previews
+    if head.summary and head.summary.previews.source == source:
+        return head.summary.previews
     holding = [
-        digest for digest, segment in stored.segments.items() if any(r.digest in source for r in segment.records)
+        digest
+        for digest, segment in stored.segments.items()
+        if any(record.facts["span_id"] == root.span_id for record in segment.records)
     ]
     whole = store.with_payloads(pk, stored, holding)
-    return previews_of(root, (record for segment in whole for record in segment.records))
+    records = [record for segment in whole for record in segment.records if record.facts["span_id"] == root.span_id]
+    return previews_of(merge_span(records))
 
 
 def _newest(segments: Iterable[Segment]) -> tuple[str, ...]:

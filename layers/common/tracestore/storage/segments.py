@@ -34,7 +34,7 @@ RIDING_PAYLOAD_BYTES: Final = 700
 
 DIGEST_DIGITS: Final = 16
 
-_FLAGS: Final = dict(zip(PAYLOAD_FIELDS, "iom", strict=True))
+_FLAGS: Final = dict(zip(PAYLOAD_FIELDS, "ioml", strict=True))
 _FIELDS: Final = {flag: name for name, flag in _FLAGS.items()}
 
 

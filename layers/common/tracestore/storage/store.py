@@ -5,6 +5,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from tracestore.domain.costs import PriceOf, no_prices
+
 from . import keys
 from .items import Head, StoredTrace, trace_from
 from .recent import RecentPayloads
@@ -23,6 +25,7 @@ class Store:
     retention_s: int
     time_shards: int = 1
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    price_of: PriceOf = no_prices
     recent: RecentPayloads = field(default_factory=RecentPayloads)
 
     def generation(self) -> str:

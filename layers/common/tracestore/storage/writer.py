@@ -14,7 +14,7 @@ from typing import Final
 from tracestore.domain.errors import Conflict
 from tracestore.domain.heads import root_of
 from tracestore.domain.merge import Span, is_ended, merge
-from tracestore.domain.spans import Facts, Record, record_of
+from tracestore.domain.spans import CAPTURED, Facts, Record, record_of
 
 from . import keys
 from .deletes import purge
@@ -49,7 +49,12 @@ class Rejection:
 
 
 def capture(
-    store: Store, user_id: str, spans: Iterable[tuple[str, Facts]], patience: Patience | None = None
+    store: Store,
+    user_id: str,
+    spans: Iterable[tuple[str, Facts]],
+    patience: Patience | None = None,
+    *,
+    rank: int = CAPTURED,
 ) -> list[Rejection]:
     """Store captured spans, given with their trace ids; returns those that a deletion forbids.
 
@@ -60,7 +65,7 @@ def capture(
     received_ms = store.now_ms()
     by_trace: dict[str, list[Record]] = {}
     for trace_id, facts in spans:
-        by_trace.setdefault(trace_id, []).append(record_of(facts, received_ms=received_ms))
+        by_trace.setdefault(trace_id, []).append(record_of(facts, received_ms=received_ms, rank=rank))
     writes = [
         _Capture(store, user_id, trace_id, segment, patience)
         for trace_id, records in by_trace.items()

@@ -1,0 +1,26 @@
+"""Log records that tell what was said during a span, as facts about that span."""
+
+from collections.abc import Iterable
+
+from tracestore.domain.log_messages import log_message
+from tracestore.domain.spans import Facts, Json
+
+from .event_messages import log_messages
+from .otlp import OtlpLog
+
+
+def log_facts(records: Iterable[OtlpLog]) -> list[tuple[str, Facts]]:
+    """The messages in log records as facts, each span once, with its trace's id. Other records give none.
+
+    A start is among them, for as long as nothing else tells when the span began: the time of its first message.
+    """
+    by_span: dict[tuple[str, str], list[Json]] = {}
+    start_ns: dict[tuple[str, str], int] = {}
+    for trace_id, span_id, told in log_messages(records):
+        span = (trace_id, span_id)
+        by_span.setdefault(span, []).append(log_message(told.time_ns, told.index, told.direction, told.message))
+        start_ns[span] = min(told.time_ns, start_ns.get(span, told.time_ns))
+    return [
+        (trace_id, Facts(span_id=span_id, start_ns=start_ns[trace_id, span_id], log_messages=messages))
+        for (trace_id, span_id), messages in by_span.items()
+    ]
