@@ -471,6 +471,7 @@ def test_deep_nesting_is_read_or_refused(depth: int) -> None:
         "[" + "9" * 5_000 + "]",
         "{'\\d': 1}",
         '[{"role": {}, "content": []}]',
+        '[{"role": "user", "type": {}, "content": [{"type": []}, {"thinking": 1}, {"function": 2}]}]',
         '{"messages": [{"role": "user", "content": {"message": {"message": null}}}]}',
     ],
 )

@@ -1,7 +1,8 @@
 """Conversations in the contract's one chat form, `messages` of `parts`, from whatever shape they were reported in.
 
-Nothing is lost on the way: what a part or a message has beside the keys of the chat form stays with it, what stood
-beside the messages stays beside them, and a value in which no conversation is recognised stays as it came.
+Little is lost on the way: what a part or a message has beside the keys of the chat form stays with it, unless it is
+empty or a second id; what stood beside the messages stays beside them; and a value in which no conversation is
+recognised stays as it came.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -41,6 +42,7 @@ def _finder(table: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, int]]:
 
 _IN_MESSAGE: Final = _finder(MESSAGE_FIELDS)
 _IN_PART: Final = {kind: _finder(fields) for kind, fields in PART_FIELDS.items()}
+_APART: Final = ("object", "files")
 _SAYING: Final = frozenset(name for key in ("content", "tool_calls", "object") for name in MESSAGE_FIELDS[key])
 _HOLDING: Final = frozenset((*LIST_FIELDS, *_PROMPT_FIELDS, *HOLDER_FIELDS))
 _WRAPPING: Final = frozenset(("message", "content", "data", "kwargs"))
@@ -75,35 +77,47 @@ def _message(item: Object, role: str) -> Object:
     kind = item.get("type")
     if isinstance(kind, str) and kind in ITEM_ROLES:
         return {"role": ITEM_ROLES[kind], "parts": [_part(item)]}
-    told = _told(item, _IN_MESSAGE)
+    told, others = _sorted_out(item, _IN_MESSAGE)
     role = _role(item) or role
-    used = set(told.values())
     parts: list[Json] = []
-    if name := told.get("reasoning"):
-        parts += [{**part, "type": "reasoning"} for part in _parts(item[name]) if isinstance(part, dict)]
-    if name := told.get("content"):
-        said = _parts(item[name])
-        parts += _result(item, said, item[name], used) if role == "tool" else said
-    if name := told.get("tool_calls"):
-        calls = opened(item[name])
+    if "reasoning" in told:
+        parts += [{**part, "type": "reasoning"} for part in _parts(told["reasoning"]) if isinstance(part, dict)]
+    if "content" in told:
+        said = _parts(told["content"])
+        parts += _result(said, told["content"], others) if role == "tool" else said
+    if "tool_calls" in told:
+        calls = opened(told["tool_calls"])
         parts += [_part(call, "tool_call") for call in (calls if isinstance(calls, list) else [calls])]
-    for key in ("object", "files"):
-        if name := told.get(key):
-            parts.append({"type": "other", "name": name, "data": opened(item[name])})
-    if kind == "message" or kind in ROLES:
-        used.add("type")
-    return {"role": role, "parts": parts, **_others(item, used)}
+    for key in _APART:
+        if key in told:
+            parts.append({"type": "other", "name": key, "data": opened(told[key])})
+    if isinstance(kind, str) and (kind in ROLES or kind == "message"):
+        others.pop("type", None)
+    return {"role": role, "parts": parts, **others}
 
 
-def _told(item: Object, finder: Mapping[str, tuple[str, int]]) -> dict[str, str]:
-    """For each thing that `item` tells of the name it has there: of several the one that comes first in its table."""
-    told: dict[str, str] = {}
+def _sorted_out(item: Object, finder: Mapping[str, tuple[str, int]]) -> tuple[Object, Object]:
+    """What `item` tells of what is looked for, under our names, and what else it says; all without the empty.
+
+    Of several names for one thing counts the first in its table; the others stay as they are.
+    """
+    told: Object = {}
+    others: Object = {}
+    found_as: dict[str, str] = {}
     for name, value in item.items():
-        if name in finder and (value or value == 0):
-            key, rank = finder[name]
-            if key not in told or rank < finder[told[key]][1]:
-                told[key] = name
-    return told
+        if not value and value != 0:
+            continue
+        if name not in finder:
+            others[name] = value
+            continue
+        key, rank = finder[name]
+        if key in found_as:
+            if rank > finder[found_as[key]][1]:
+                others[name] = value
+                continue
+            others[found_as[key]] = told[key]
+        told[key], found_as[key] = value, name
+    return told, others
 
 
 def _found(value: Json, role: str, depth: int) -> tuple[list[Object], Object] | None:
@@ -163,7 +177,7 @@ def _unwrapped(item: Object) -> Object:
     for name in ("message", "content", "data"):
         inner = item.get(name)
         if isinstance(inner, dict) and (name != "data" or "content" in inner) and "role" not in item:
-            return _unwrapped({**_others(item, (name,)), **inner})
+            return _unwrapped(inner if len(item) == 1 else {**_others(item, (name,)), **inner})
     kwargs, class_path = item.get("kwargs"), item.get("id")
     if isinstance(kwargs, dict) and isinstance(class_path, list) and class_path:
         return {"role": ROLES.get(str(class_path[-1]), "assistant"), **kwargs}
@@ -206,18 +220,17 @@ def _parts(content: Json) -> list[Json]:
     return [_part(content)]
 
 
-def _result(message: Object, parts: list[Json], content: Json, used: set[str]) -> list[Json]:
+def _result(parts: list[Json], content: Json, others: Object) -> list[Json]:
     """What a tool's message says, as the result of the call that it names."""
     if any(isinstance(part, dict) and part.get("type") in ("tool_result", "tool_call") for part in parts):
         return parts
-    result: Object = {"type": "tool_result"}
-    for key, names in (("id", PART_FIELDS["tool_result"]["id"]), ("name", ("name",))):
-        for name in names:
-            if isinstance(message.get(name), str):
-                used.add(name)
-                result[key] = message[name]
-                break
-    return [{**result, "result": content}] if len(result) > 1 else parts
+    named = next((name for name in PART_FIELDS["tool_result"]["id"] if isinstance(others.get(name), str)), None)
+    if named is None:
+        return parts
+    result: Object = {"type": "tool_result", "id": others.pop(named)}
+    if "name" in others:
+        result["name"] = others.pop("name")
+    return [{**result, "result": content}]
 
 
 def _kind(item: Object) -> str | None:
@@ -255,12 +268,10 @@ def _part(item: Json, kind: str | None = None) -> Json:
     if isinstance(item, str):
         return {"type": "text", "text": item}
     if isinstance(item, dict):
-        if (
-            item.get("type") == "text"
-            and len(item) == 2
-            and isinstance(text := item.get("text", item.get("content")), str)
-        ):
-            return {"type": "text", "text": text}  # As most parts are: this spares them half the time.
+        if len(item) == 2 and item.get("type") == "text":  # As most parts are: this spares them half the time.
+            text = item.get("text", item.get("content"))
+            if isinstance(text, str):
+                return {"type": "text", "text": text}
         item = _bare(item)
         kind = kind or _kind(item)
         if kind:
@@ -274,16 +285,16 @@ def _known_part(item: Object, kind: str) -> Object:
             inner = item.get(name)
             if isinstance(inner, dict):
                 item = {**_others(item, (name,)), **inner}
-    told = _told(item, _IN_PART[kind])
-    part: Object = {"type": kind, **{key: item[told[key]] for key in PART_FIELDS[kind] if key in told}}
-    if "arguments" in part:
-        part["arguments"] = opened(part["arguments"])
-    if not isinstance(text := part.get("text", ""), str):
-        part |= _joined(text)
-    if isinstance(link := part.get("data"), dict) and len(link) == 1:
-        (part["data"],) = link.values()
-    used = {"type", "thought", *part, *told.values()}
-    return part if used.issuperset(item) else {**_others(item, used), **part}
+    told, others = _sorted_out(item, _IN_PART[kind])
+    if "arguments" in told:
+        told["arguments"] = opened(told["arguments"])
+    if not isinstance(text := told.get("text", ""), str):
+        told |= _joined(text)
+    if isinstance(link := told.get("data"), dict) and len(link) == 1:
+        (told["data"],) = link.values()
+    for name in ("type", "thought"):
+        others.pop(name, None)
+    return {**others, "type": kind, **told}
 
 
 def _joined(text: Json) -> Object:

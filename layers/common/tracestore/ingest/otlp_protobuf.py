@@ -101,7 +101,10 @@ def _fields(body: bytes, message: _Slice, budget: Iterator[int]) -> Iterator[tup
     while position < end:
         if next(budget, None) is None:
             raise too_many()
-        tag, position = _varint(body, position, end)
+        tag = body[position]
+        position += 1
+        if tag > 0x7F:
+            tag, position = _varint(body, position - 1, end)
         number, wire_type = tag >> 3, tag & 7
         if wire_type == _LENGTH_DELIMITED:
             length, start = _varint(body, position, end)
@@ -184,6 +187,7 @@ def _log(body: bytes, part: _Slice) -> OtlpLog:
 
 
 def _id(raw: bytes, length: int) -> str:
+    """An id as hexadecimal; "" where there is none, or one of zeros. Raises `BadRecord`."""
     return hex_id(raw.hex(), 2 * length) if raw else ""
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from tracestore.domain.spans import Json
 
-from .values import at, nested, unquoted
+from .values import MAX_LEVELS, Branch, at, nested, unquoted
 
 _MAX_INDEX_DIGITS: Final = 6
 _NAMES_REMEMBERED: Final = 8_192
@@ -32,8 +32,9 @@ class Place(NamedTuple):
     source: Source
 
 
-_Numbered: TypeAlias = tuple[str, int, str]
-"""`llm.prompts.0.role` as what stands before the number, the number, and what stands behind."""
+_Step: TypeAlias = "str | int"
+_Numbered: TypeAlias = tuple[str, tuple[_Step, ...], _Step]
+"""`llm.prompts.0.parts.1.text` as what stands before the number, the steps from there, and the last of them."""
 
 
 def source_of(text: str) -> Source:
@@ -67,9 +68,9 @@ class Index:
         """The pieces of a numbered attribute that some place names; None for any other."""
         if name.startswith(self._prefixes):
             prefix = next(prefix for prefix in self._prefixes if name.startswith(prefix))
-            number, _, rest = name[len(prefix) :].partition(".")
-            if number.isdecimal() and len(number) <= _MAX_INDEX_DIGITS:
-                return prefix, int(number), rest
+            *steps, last = map(_step, name[len(prefix) :].split(".", MAX_LEVELS))
+            if isinstance(steps[0] if steps else last, int):
+                return prefix, tuple(steps), last
         return None
 
 
@@ -83,12 +84,12 @@ class Reading:
         self.attributes = attributes
         self._told: set[str] = set()
         self._opened: dict[str, Json] = {}
-        self._numbered: dict[str, list[tuple[int, str, str]]] = {}
+        self._numbered: dict[str, list[tuple[tuple[_Step, ...], _Step, str]]] = {}
         found: list[Place] = []
         for name in attributes:
             if numbered := index.numbered(name):
-                prefix, number, rest = numbered
-                self._numbered.setdefault(prefix, []).append((number, rest, name))
+                prefix, steps, last = numbered
+                self._numbered.setdefault(prefix, []).append((steps, last, name))
             else:
                 found += index.places(name)
         for prefix in self._numbered:
@@ -126,20 +127,22 @@ class Reading:
         """What no fact has told, as a tree."""
         return nested({name: value for name, value in self.attributes.items() if name not in self._told})
 
-    def _list(self, prefix: str) -> list[Json] | None:
+    def _list(self, prefix: str) -> Json:
         """Attributes such as `llm.input_messages.0.message.role` as the list that they spell out."""
-        items: dict[int, dict[str, Json]] = {}
-        for number, rest, name in self._numbered.get(prefix, ()):
-            items.setdefault(number, {})[rest] = self.attributes[name]
-        return [
-            item[""] if item.keys() == {""} else _with_lists(nested(item)) for _, item in sorted(items.items())
-        ] or None
+        tree = Branch()
+        for steps, last, name in self._numbered.get(prefix, ()):
+            tree.put(steps, last, self.attributes[name])
+        return _with_lists(tree) or None
 
 
-def _with_lists(value: Json) -> Json:
+def _step(text: str) -> _Step:
+    return int(text) if text.isdecimal() and len(text) <= _MAX_INDEX_DIGITS else text
+
+
+def _with_lists(value: Any) -> Any:
     """A tree in which every branch of numbers is a list."""
-    if not isinstance(value, dict):
+    if type(value) is not Branch:
         return value
-    if value and all(name.isdecimal() and len(name) <= _MAX_INDEX_DIGITS for name in value):
-        return [_with_lists(value[name]) for name in sorted(value, key=int)]
-    return {name: _with_lists(item) for name, item in value.items()}
+    if all(type(step) is int for step in value):
+        return [_with_lists(value[number]) for number in sorted(value)]
+    return {str(step): _with_lists(item) for step, item in value.items()}

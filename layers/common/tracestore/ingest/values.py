@@ -7,9 +7,9 @@ import ast
 import math
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from pydantic_core import SchemaValidator, core_schema, from_json
 
@@ -71,26 +71,30 @@ def finite(number: float) -> float | str:
 
 def nested(attributes: Mapping[str, Json]) -> dict[str, Json]:
     """Attributes as a tree by the dots of their names. Where a name is both a value and a branch, both are kept."""
-    tree = _Branch()
+    tree = Branch()
     for name in sorted(attributes):
         branches, leaf = _levels(name)
-        node = tree
-        for depth, branch in enumerate(branches):
-            child = node.get(branch)
-            if child is None:
-                child = node[branch] = _Branch()
-            elif type(child) is not _Branch:  # A value stands here: what is left of the name stays dotted beside it.
-                leaf = ".".join((*branches[depth:], leaf))
-                break
-            node = child
-        node[leaf] = attributes[name]
+        tree.put(branches, leaf, attributes[name])
     return tree
 
 
-class _Branch(dict[str, Json]):
-    """A node that `nested` made, told apart from an attribute whose value is an object."""
+class Branch(dict[Any, Any]):
+    """A node of a tree that is made of names, told apart from a value that is an object itself."""
 
     __slots__ = ()
+
+    def put(self, branches: Sequence[str | int], leaf: str | int, value: Json) -> None:
+        """Puts `value` where the path leads; where a value stands in its way, what is left of the path is one name."""
+        node = self
+        for depth, branch in enumerate(branches):
+            child = node.get(branch)
+            if child is None:
+                child = node[branch] = Branch()
+            elif type(child) is not Branch:
+                leaf = ".".join(map(str, (*branches[depth:], leaf)))
+                break
+            node = child
+        node[leaf] = value
 
 
 @lru_cache(maxsize=8_192)
