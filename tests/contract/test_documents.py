@@ -19,7 +19,7 @@ from tracestore.ingest.native import Capture, parse_capture
 from tracestore.storage import keys
 from tracestore.storage.items import Head
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 API = (ROOT / "docs" / "api.md").read_text()
 DATA_MODEL = (ROOT / "docs" / "data-model.md").read_text()
 DECISIONS = (ROOT / "docs" / "decisions.md").read_text()
@@ -138,7 +138,7 @@ def test_every_key_is_documented_and_no_other() -> None:
     assert {key for cell in cells for key in code(cell)} == KEYS
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_leads_somewhere(document: Path) -> None:
     broken = []
     for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
