@@ -5,11 +5,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.filters import Filters
 from tracestore.domain.heads import Summary, previews_of, root_of, summarize
 from tracestore.domain.merge import Span, merge
 from tracestore.domain.spans import Facts, Record, record_of
 from tracestore.storage import keys
+from tracestore.storage.codec import unpack
 from tracestore.storage.dynamo import client
 from tracestore.storage.listing import TraceQuery, list_traces
 from tracestore.storage.reading import read_trace
@@ -92,8 +94,8 @@ def store_on(
 
 
 def db_on(engine: Endpoint) -> Any:
-    """The functions' own DynamoDB client of an engine."""
-    return _client(engine.endpoint)
+    """The functions' own DynamoDB client of an engine. A table in memory is its own."""
+    return engine if isinstance(engine, MemoryDynamoDB) else _client(engine.endpoint)
 
 
 _client = functools.cache(client)
@@ -118,26 +120,25 @@ def stored_summary(store: Store, user: str, trace_id: str = "t") -> Summary:
 
 
 def holds(store: Store, user: str, text: str, trace_id: str = "t") -> list[str]:
-    """The sort keys of the trace's items that hold a text, packed or not."""
-    from tracestore.storage.codec import unpack
-
+    """The sort keys of what still holds a text: segments as they are read, payload parts by themselves, and items."""
     stored = store.read_whole(keys.trace(user, trace_id))
-    whole = {digest for digest, segment in stored.segments.items() if text in str(segment.records)}
-    found = []
+    found = [digest for digest, segment in stored.segments.items() if text in str(segment.records)]
     parts: dict[str, bytes] = {}
     for sk, item in stored_items(store, user, trace_id).items():
-        for name in ("light", "head"):
-            if name in item and text in str(unpack(item[name]["B"])):
-                found.append(sk)
-        if sk.startswith("X#"):
+        if any(text in str(unpack(item[name]["B"])) for name in ("light", "head") if name in item):
+            found.append(sk)
+        if sk.startswith("X#") and len(sk.rpartition("#")[2]) == 4:  # it stands alone
             parts[sk.rpartition("#")[0]] = parts.get(sk.rpartition("#")[0], b"") + item["payload"]["B"]
-        elif "payload" in item and text in str(unpack(item["payload"]["B"])):
-            found.append(sk)
-        if any(text in str(value) for name, value in item.items() if name in ("sk", "by_conversation")):
-            found.append(sk)
-    found += [sk for sk, payload in parts.items() if text in str(unpack(payload))]
-    found += [sk for sk in whole if sk not in stored.segments]
-    return sorted(set(found))
+    return found + [sk for sk, payload in parts.items() if text in str(unpack(payload))]
+
+
+def orphans(store: Store, user: str, trace_id: str = "t") -> list[str]:
+    """The sort keys of items that no reader of the trace would ever look at."""
+    stored = store.read_light(keys.trace(user, trace_id))
+    assert stored.head is not None
+    known = {f"{stored.head.generation}#{digest}" for digest in stored.segments}
+    beside = (sk for sk in stored_items(store, user, trace_id) if sk[:2] in ("S#", "X#"))
+    return [sk for sk in beside if "#".join(sk.split("#")[1:3]) not in known]
 
 
 def trace_ids(

@@ -16,7 +16,7 @@ from .dynamo import ConditionFailed
 from .items import Head, head_from, head_item
 from .marks import is_hidden, read_marks
 from .recompute import next_head
-from .scrubbing import remove, scrub, scrub_of
+from .scrubbing import remove, scrub, scrub_of, strays
 from .store import Store, keys_of, live_head, put_beside
 from .table import Patience
 
@@ -81,6 +81,7 @@ def delete_span(store: Store, user_id: str, trace_id: str, span_id: str, patienc
         if head is None or head.is_tombstone:
             store.table.write(deletes=dict.fromkeys(written), patience=patience)
             raise NotFound("There is no such span in this trace.")
+        store.table.write(deletes=dict.fromkeys(strays(stored, head.generation, written)), patience=patience)
         if span_id in head.deleted:
             scrub(store, user_id, trace_id, patience)  # whoever deleted it may have been interrupted
         is_there = any(span.span_id == span_id for span in merge(stored.records(), head.deleted))

@@ -129,28 +129,29 @@ def head_from(item: Item) -> Head:
     )
 
 
-def trace_from(items: Iterable[Item], now_ms: int) -> StoredTrace:
+def trace_from(items: Iterable[Item], now_ms: int, new_generation: str) -> StoredTrace:
     """What the items of one trace's partition say, those of other generations and incomplete payloads left out.
 
-    *absent*: without a head there are no segments; an expired head is returned for its version, without segments.
+    *absent*: without a head, and with an expired one, which is returned for its version, there are the segments that
+    writers who were stopped before the head left of `new_generation`: they come to light when it begins.
     """
     found = StoredTrace()
+    current, created_ms = new_generation, now_ms
     parts: dict[str, list[Item]] = {}
     for item in items:
         kind, _, rest = item["sk"]["S"].partition("#")
         if kind == keys.HEAD:
-            found.head = head_from(item)
-            if found.head.first:
-                found.segments[found.head.first.digest] = found.head.first
-        if found.head is None or found.head.is_expired(now_ms):
-            continue
+            found.head = head = head_from(item)
+            if not head.is_expired(now_ms):
+                current, created_ms = head.generation, head.created_ms
+                found.segments = {head.first.digest: head.first} if head.first else {}
         generation, _, name = rest.partition("#")
-        if generation != found.head.generation:
+        if generation != current:
             continue
         if kind == "X":
             parts.setdefault(name.partition("#")[0], []).append(item)
         elif kind in ("S", "SF"):
-            _take_in(found, item, is_fold=kind == "SF")
+            _take_in(found, item, created_ms, is_fold=kind == "SF")
     for digest, items_of_payload in parts.items():
         if digest in found.segments and found.segments[digest].payload is None:
             found.segments[digest] = found.segments[digest].joined_with(items_of_payload)
@@ -158,9 +159,8 @@ def trace_from(items: Iterable[Item], now_ms: int) -> StoredTrace:
     return found
 
 
-def _take_in(found: StoredTrace, item: Item, *, is_fold: bool) -> None:
-    assert found.head is not None
-    segments = segments_from(unpack(item["light"]["B"]), found.head.created_ms)
+def _take_in(found: StoredTrace, item: Item, created_ms: int, *, is_fold: bool) -> None:
+    segments = segments_from(unpack(item["light"]["B"]), created_ms)
     if "payload" in item:
         segments = [replace(segment, payload=item["payload"]["B"]) for segment in segments]
     for segment in segments:

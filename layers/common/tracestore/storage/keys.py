@@ -53,8 +53,24 @@ def payload_part(generation: str, digest: str, part: int) -> str:
     return f"{payload_of(generation, digest)}{part:04d}"
 
 
+def leaning_payload(generation: str, digest: str, base: str) -> str:
+    """Says what it takes to read it, so that two who pack one payload differently do not mix what they store."""
+    return f"{payload_of(generation, digest)}{base}"
+
+
 def is_payload(sk: str) -> bool:
     return sk.startswith("X#")
+
+
+def segment_named(sk: str) -> tuple[str, str] | None:
+    """The generation and digest of the segment that an item is of; None for items of another kind, and for folds."""
+    kind, *names = sk.split("#")
+    return (names[0], names[1]) if kind in ("S", "X") else None
+
+
+def is_segment(sk: str) -> bool:
+    """Whether it is a segment's light part, by itself or folded."""
+    return sk.startswith(("S#", "SF#"))
 
 
 def message_alias(message_id: str) -> str:

@@ -4,6 +4,7 @@ What replaces a segment is stored before the head that no longer shows the span,
 reads the head at that version finds everything that it tells of, and a trace that was deleted meanwhile is noticed.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 from itertools import count
 from typing import NamedTuple
@@ -39,7 +40,11 @@ def scrub_of(store: Store, pk: str, stored: StoredTrace, head: Head) -> Scrub:
     puts: list[Item] = []
     deletes: list[tuple[str, str]] = []
     for digest in sorted(leaning):
-        stored.segments[digest] = alone = stored.segments[digest].standing_alone()
+        segment = stored.segments[digest]
+        if segment.base is None or segment.text is None:
+            continue  # another writer has removed what it leaned on, and made it stand alone before
+        deletes.append((pk, keys.leaning_payload(head.generation, digest, segment.base)))
+        stored.segments[digest] = alone = segment.standing_alone()
         items_of = segment_items if digest in stored.loose else payload_items
         puts += items_of(pk, head.generation, alone, expires_at_s)
     for segment in (stored.segments[digest] for digest in sorted(tainted)):
@@ -68,6 +73,7 @@ def scrub(store: Store, user_id: str, trace_id: str, patience: Patience) -> None
         if head is None or head.is_tombstone:
             store.table.write(deletes=dict.fromkeys(written), patience=patience)
             return
+        store.table.write(deletes=dict.fromkeys(strays(stored, head.generation, written)), patience=patience)
         found = scrub_of(store, pk, stored, head)
         if not found.deletes:
             return
@@ -81,6 +87,17 @@ def scrub(store: Store, user_id: str, trace_id: str, patience: Patience) -> None
             continue
         remove(store, found, patience)
         return
+
+
+def strays(
+    stored: StoredTrace, generation: str, written: Collection[tuple[str, str]], *, but: str = ""
+) -> list[tuple[str, str]]:
+    """The keys of what a writer wrote for segments that are not in the trace as he finds it, those of one digest apart.
+
+    Another writer has scrubbed those segments, and did not know of what was written at the same moment.
+    """
+    known = {(generation, digest) for digest in (*stored.segments, but)}
+    return [(pk, sk) for pk, sk in written if keys.segment_named(sk) not in (None, *known)]
 
 
 def remove(store: Store, found: Scrub, patience: Patience) -> None:

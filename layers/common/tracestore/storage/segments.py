@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from tracestore.domain.merge import payload_of, without_payload
-from tracestore.domain.spans import PAYLOAD_FIELDS, Facts, Record
+from tracestore.domain.spans import PAYLOAD_FIELDS, Facts, Record, digest_of
 
 from . import keys
 from .codec import compress, decompress, encode, leans, pack
@@ -66,12 +66,16 @@ class Segment:
         return self.payload is not None and len(self.payload) <= RIDING_PAYLOAD_BYTES
 
     def joined_with(self, parts: Iterable[Item]) -> "Segment":
-        """The same with the payload that these items hold; unchanged while one of them is missing."""
-        by_number = {int(part["sk"]["S"].rpartition("#")[2]): part for part in parts}
-        numbers = range(int(by_number[0]["parts"]["N"])) if 0 in by_number else range(1)
-        if not all(number in by_number for number in numbers):
+        """The same with the payload that these items hold; unchanged while one of them is missing.
+
+        One that stands alone is taken before one that leans, whatever the light part says: it can always be read.
+        """
+        by_name = {part["sk"]["S"].rpartition("#")[2]: part for part in parts}
+        first = by_name.get("0000")
+        names = [f"{number:04d}" for number in range(int(first["parts"]["N"]))] if first else [self.base or ""]
+        if not all(name in by_name for name in names):
             return self
-        return replace(self, payload=b"".join(by_number[number]["payload"]["B"] for number in numbers))
+        return replace(self, payload=b"".join(by_name[name]["payload"]["B"] for name in names))
 
     def opened(self, base_text: bytes | None) -> "Segment":
         """The same with its payload in the facts of its records, given the text that it leans on."""
@@ -117,8 +121,8 @@ def segment_of(records: Iterable[Record]) -> Segment:
     text = None
     if any(record.payload_fields for record in ordered):
         text = encode([payload_of(record.facts) for record in ordered])
-    digest = _digest_of(names)
-    return Segment(digest, ordered, None if text is None else compress(text), text)
+        names += "\n" + digest_of(text)  # the records' digests do not tell the order of keys, which others lean on
+    return Segment(_digest_of(names), ordered, None if text is None else compress(text), text)
 
 
 def segments_of(records: Iterable[Record]) -> list[Segment]:
@@ -151,6 +155,10 @@ def segment_items(
 def payload_items(trace_pk: str, generation: str, segment: Segment, expires_at_s: int) -> list[Item]:
     """The payload of a segment in parts. The first tells how many there are, so that a missing one shows."""
     payload = segment.payload or b""
+    if leans(payload):
+        assert segment.base is not None
+        sk = keys.leaning_payload(generation, segment.digest, segment.base)
+        return [{**key(trace_pk, sk), **expiry(expires_at_s), "payload": {"B": payload}}]
     parts = [payload[start : start + PART_BYTES] for start in range(0, len(payload), PART_BYTES)]
     items: list[Item] = [
         {

@@ -41,11 +41,11 @@ class Store:
 
     def read_light(self, pk: str) -> StoredTrace:
         """All of a trace but the payloads that have items of their own."""
-        return trace_from(self.table.query(pk, keys.LIGHT_FROM, keys.LIGHT_TO), self.now_ms())
+        return trace_from(self.table.query(pk, keys.LIGHT_FROM, keys.LIGHT_TO), self.now_ms(), self.generation())
 
     def read_whole(self, pk: str) -> StoredTrace:
         """All of a trace, payloads in the facts of its records."""
-        return trace_from(self.table.query(pk, keys.LIGHT_FROM), self.now_ms())
+        return trace_from(self.table.query(pk, keys.LIGHT_FROM), self.now_ms(), self.generation())
 
     def with_payloads(self, pk: str, stored: StoredTrace, digests: Collection[str]) -> list[Segment]:
         """The segments with these digests, payloads at hand: what `stored` was read without is fetched into it."""
@@ -59,7 +59,8 @@ class Store:
             seen.add(segment.digest)
             if segment.payload is None:
                 prefix = keys.payload_of(stored.head.generation, segment.digest)
-                stored.segments[segment.digest] = segment.joined_with(self.table.query(pk, prefix, prefix + "~"))
+                segment = segment.joined_with(self.table.query(pk, prefix, prefix + "~"))
+                stored.segments[segment.digest] = segment
             waiting += [segment.base] if segment.base else []
         open_payloads(stored.segments)
         return [stored.segments[digest] for digest in digests]
@@ -74,9 +75,9 @@ def expiry_of_items(head_expires_at_s: int) -> int:
 
 
 def put_beside(store: Store, items: Sequence[Item], patience: Patience) -> None:
-    """Store items of traces: payload before the segment that tells of it, so that who sees a segment sees it whole."""
-    store.table.write([item for item in items if keys.is_payload(item["sk"]["S"])], patience=patience)
-    store.table.write([item for item in items if not keys.is_payload(item["sk"]["S"])], patience=patience)
+    """Store items of traces: all that belongs to a segment before it, so that who sees a segment sees it whole."""
+    store.table.write([item for item in items if not keys.is_segment(item["sk"]["S"])], patience=patience)
+    store.table.write([item for item in items if keys.is_segment(item["sk"]["S"])], patience=patience)
 
 
 def live_head(stored: StoredTrace, now_ms: int) -> Head | None:

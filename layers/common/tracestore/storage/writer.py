@@ -5,7 +5,7 @@ the version it was read at. A crash in between leaves a segment that the next wr
 the head reads it again, and is done when it already covers what he wrote.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import count
@@ -24,7 +24,7 @@ from .items import Head, StoredTrace, alias_items, head_from, head_item, item_by
 from .marks import is_hidden, read_marks
 from .reading import read_span, span_with_payload
 from .recompute import first_head, next_head
-from .scrubbing import remove, scrub_of
+from .scrubbing import remove, scrub_of, strays
 from .segments import Item, Segment, payload_items, segment_items, segment_of, segments_of
 from .store import Store, expiry_of_items, keys_of, live_head, put_beside
 from .table import Patience
@@ -99,8 +99,8 @@ def capture_one(
 class _Capture:
     """One request's write to one trace.
 
-    `items` is what it has stored beside the head, for taking it back, and `early` what of it was stored before the head
-    was looked at; `stored` is the trace as it left it, unless another writer had the last word.
+    `written` are the keys of what it has stored beside the head, for taking it back; `stored` is the trace as it left
+    it, unless another writer had the last word.
     """
 
     def __init__(self, store: Store, user_id: str, trace_id: str, segment: Segment, patience: Patience) -> None:
@@ -110,8 +110,7 @@ class _Capture:
         self.segment = segment
         self.patience = patience
         self.pk = keys.trace(user_id, trace_id)
-        self.items: list[Item] = []
-        self.early: list[Item] = []
+        self.written: list[tuple[str, str]] = []
         self.stored: StoredTrace | None = None
         self.new_head = self._complete_head()
 
@@ -136,11 +135,14 @@ class _Capture:
             return []
         head, expires_at_s = self.new_head, expiry_of_items(self.new_head.expires_at_s)
         if head.first is None:
-            self.early = segment_items(self.pk, head.generation, self.segment, expires_at_s, is_first=True)
+            items = segment_items(self.pk, head.generation, self.segment, expires_at_s, is_first=True)
         elif head.first.payload is None:
-            self.early = payload_items(self.pk, head.generation, self.segment, expires_at_s)
-        self.items = [*self.early, *self._aliases(head)]
-        return self.items
+            items = payload_items(self.pk, head.generation, self.segment, expires_at_s)
+        else:
+            items = []
+        items += self._aliases(head)
+        self.written += keys_of(items)
+        return items
 
     def settle(self) -> list[Rejection]:
         """Store the segment and a head that covers it."""
@@ -158,10 +160,11 @@ class _Capture:
                 return self._refused(head)
             segment, rejected = self._without_deleted(head)
             if not segment.records:
-                self._take_back(self._beside())
+                # Without aliases: other spans of the trace may have the same messages.
+                self._take_back([(pk, sk) for pk, sk in self.written if keys.segment_named(sk)])
                 return rejected
-            if head is not None and self.new_head is not None and head.generation != self.new_head.generation:
-                self._take_back(self.early)
+            generation = head.generation if head else self.store.generation()
+            self._take_back(strays(stored, generation, self.written, but=segment.digest))
             if self._put_with(segment, stored, head):
                 return rejected
             self.patience.pause(attempt)
@@ -172,26 +175,24 @@ class _Capture:
     def _put_with(self, segment: Segment, stored: StoredTrace, head: Head | None) -> bool:
         """Store the segment and the head that covers all there is; False when another writer was faster."""
         replaces = stored.head.version if stored.head else None
-        is_there = _is_whole(stored, segment.digest)
+        begins = head is None
         if head is None:
-            new = replace(first_head(self.store, self.trace_id, segment), version=(replaces or 0) + 1)
-            stored = StoredTrace(new, {segment.digest: segment}, {segment.digest})
-            self._store_segment(segment, new, is_there=False)
-        else:
-            if not is_there and not head.deleted:  # else what it leans on might be about to go
-                segment = self.store.recent.lean(self.pk, head.generation, segment, stored.segments)
-            self._store_segment(segment, head, is_there=is_there)
-            if not is_there:
-                stored.segments[segment.digest] = segment
-                stored.loose.add(segment.digest)
-            new = next_head(self.store, self.pk, head, stored)
+            head = stored.head = replace(first_head(self.store, self.trace_id, segment), version=replaces or 0)
+        is_there = _is_whole(stored, head, segment.digest)
+        if not is_there and not head.deleted:  # else what it leans on might be about to go
+            segment = self.store.recent.lean(self.pk, head.generation, segment, stored.segments)
+        self._store_segment(segment, head, is_there=is_there)
+        if not is_there:
+            stored.segments[segment.digest] = segment
+            stored.loose.add(segment.digest)
+        new = next_head(self.store, self.pk, head, stored)
         found = scrub_of(self.store, self.pk, stored, new)
         self._put_beside(found.puts)
         is_folding = not found.deletes and is_due(new, stored, self.store.now_ms())
         if is_folding:
             new = replace(new, folding_ms=self.store.now_ms())
         # What is new counts only with a head that replaces the one which was read: else a deletion would not notice it.
-        if head is None or not is_there or is_folding or found.deletes or new.summary != head.summary:
+        if begins or not is_there or is_folding or found.deletes or new.summary != head.summary:
             try:
                 self.store.table.put(self._item(new), replaces)
             except ConditionFailed:
@@ -213,23 +214,24 @@ class _Capture:
         self._put_beside(items)
 
     def _put_beside(self, items: list[Item]) -> None:
-        self.items += items
+        self.written += keys_of(items)
         put_beside(self.store, items, self.patience)
 
-    def _take_back(self, items: list[Item]) -> None:
+    def _take_back(self, written: Collection[tuple[str, str]]) -> None:
         """Remove what this write stored beside the head."""
-        self.store.table.write(deletes=dict.fromkeys(keys_of(items)), patience=self.patience)
-        items.clear()
-
-    def _beside(self) -> list[Item]:
-        """What this write stored, without aliases: other spans of the trace may have the same messages."""
-        return [item for item in self.items if "by_conversation" not in item]
+        self.store.table.write(deletes=dict.fromkeys(written), patience=self.patience)
+        self.written = [key for key in self.written if key not in set(written)]
 
     def _is_covered(self, segment: Segment) -> bool:
-        """Whether the head of the faster writer was made with this segment in sight."""
+        """Whether the head of the faster writer was made with this segment in sight.
+
+        Not where spans were deleted: what the segment leans on may be gone.
+        """
         item = self.store.table.get(self.pk, keys.HEAD)
         head = head_from(item) if item else None
-        return head is not None and not head.is_tombstone and segment.digest in head.covered
+        if head is None or head.is_tombstone or head.deleted:
+            return False
+        return segment.digest in head.covered
 
     def _without_deleted(self, head: Head | None) -> tuple[Segment, list[Rejection]]:
         """The segment without the spans that were deleted for good, and the rejection of those.
@@ -244,7 +246,7 @@ class _Capture:
         return segment_of(kept), self._rejections(deleted, "span_deleted", message)
 
     def _refused(self, head: Head) -> list[Rejection]:
-        self._take_back(self.items)
+        self._take_back(self.written)
         if head.is_tombstone and not head.is_purged:
             purge(self.store, self.user_id, self.trace_id, self.patience)  # whoever deleted it was interrupted
         message = "The trace of this span was deleted; give a new trace an id of its own."
@@ -263,10 +265,10 @@ class _Capture:
         return head_item(self.user_id, self.trace_id, head, self.store.time_shards)
 
 
-def _is_whole(stored: StoredTrace, digest: str) -> bool:
-    """Whether a segment is stored, with what its payload leans on.
+def _is_whole(stored: StoredTrace, head: Head, digest: str) -> bool:
+    """Whether a segment is stored and stays readable.
 
-    It may have lost that: when its writer was stopped before the head, a scrub in between did not know of it.
+    One that leans may lose what it leans on: a scrub that began before it was stored does not know of it.
     """
     segment = stored.segments.get(digest)
-    return segment is not None and (segment.base is None or segment.base in stored.segments)
+    return segment is not None and (segment.base is None or not head.deleted)
