@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tracestore.domain.merge import merge
-from tracestore.domain.spans import Record, record_of
+from tracestore.domain.spans import OVERHEARD, Record, record_of
 from tracestore.domain.tree import tree_order
 from tracestore.ingest import convention_tables, message_shapes, providers
 from tracestore.ingest.conventions import span_facts, spans_facts
-from tracestore.ingest.event_messages import LogMessage, log_messages, with_log_messages
+from tracestore.ingest.log_facts import log_facts
 from tracestore.ingest.otlp import Event, Origin, OtlpSpan, read_logs, read_traces, wire_format
 from tracestore.ingest.providers import provider_of
 
@@ -30,7 +30,6 @@ def read_case(case: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any], str 
     """Each known span of a case, with the facts and the parent that are found for it."""
     expected = json.loads((case / "expected.json").read_text())
     records: dict[str, list[Record]] = defaultdict(list)
-    spoken: dict[tuple[str, str], list[LogMessage]] = defaultdict(list)
     for request in expected["requests"]:
         body = (case / request["file"]).read_bytes()
         body = gzip.decompress(body) if request["content_encoding"] == "gzip" else body
@@ -40,16 +39,13 @@ def read_case(case: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any], str 
             for trace_id, told in spans_facts(read_traces(body, encoding).records):
                 records[trace_id].append(record_of(told, received_ms=0))
         elif request["signal"] == "logs":
-            for trace_id, span_id, message in log_messages(read_logs(body, encoding).records):
-                spoken[trace_id, span_id].append(message)
+            for trace_id, told in log_facts(read_logs(body, encoding).records):
+                records[trace_id].append(record_of(told, received_ms=0, rank=OVERHEARD))
     for trace_id, those in records.items():
         parents: list[str] = []
         found: dict[str, tuple[dict[str, Any], str | None]] = {}
         for span, depth in tree_order(merge(those)):
             facts: dict[str, Any] = {**span.facts, "status": span.status}
-            facts["input_data"], facts["output_data"] = with_log_messages(
-                facts.get("input_data"), facts.get("output_data"), spoken[trace_id, span.span_id]
-            )
             del parents[depth:]
             found[span.span_id] = facts, parents[-1] if parents else None
             parents.append(span.span_id)

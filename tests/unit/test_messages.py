@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracestore.ingest.event_messages import LogMessage, log_messages, with_log_messages
+from tracestore.domain.merge import merge
+from tracestore.domain.spans import OVERHEARD, Facts, record_of
+from tracestore.ingest.event_messages import log_messages
+from tracestore.ingest.log_facts import log_facts
 from tracestore.ingest.messages import conversation
 from tracestore.ingest.otlp import OtlpLog
 
@@ -266,7 +269,8 @@ def log(event: str, body: Any, *, time_ns: int = 1, attributes: Any = None) -> O
 
 
 def chat_of(*records: OtlpLog) -> tuple[Any, Any]:
-    return with_log_messages(None, None, [message for _, _, message in log_messages(records)])
+    (span,) = merge(record_of(facts, received_ms=0, rank=OVERHEARD) for _, facts in log_facts(records))
+    return span.facts.get("input_data"), span.facts.get("output_data")
 
 
 def test_each_event_of_a_conversation_is_a_message() -> None:
@@ -316,5 +320,7 @@ def test_the_order_in_which_records_arrive_does_not_matter(order: list[int]) -> 
 
 
 def test_what_the_span_itself_tells_is_kept() -> None:
-    message = LogMessage(1, 0, "input", says("user", TEXT))
-    assert with_log_messages("from the span", None, [message]) == ("from the span", None)
+    ((_, told),) = log_facts([log("gen_ai.user.message", {"content": "Grüezi"})])
+    own = Facts(span_id=told["span_id"], start_ns=5, input_data="from the span")
+    (span,) = merge([record_of(told, received_ms=0, rank=OVERHEARD), record_of(own, received_ms=0)])
+    assert (span.facts["input_data"], span.facts["start_ns"]) == ("from the span", 5)

@@ -106,7 +106,7 @@ SENDABLE: dict[str, Any] = {
 }
 
 
-ONLY_IN_OTLP = {"request_model", "log_messages"}
+ONLY_IN_OTLP = {"request_model", "scope_name", "log_messages"}
 
 
 def test_every_fact_can_be_sent() -> None:

@@ -10,11 +10,14 @@ from .spans import Json, canonical_json, digest_of
 
 Direction: TypeAlias = Literal["input", "output"]
 
+LogMessage: TypeAlias = list[Json]
+"""A message as facts hold it: when it was told, its place in its log record, its direction, and the message."""
+
 _ROLE_ORDER: Final = ("system", "developer", "user", "assistant", "tool")
 
 
-def log_message(time_ns: int, index: int, direction: Direction, message: dict[str, Json]) -> Json:
-    """A message as facts hold it. `index` is its place in its log record, from which several may come."""
+def log_message(time_ns: int, index: int, direction: Direction, message: dict[str, Json]) -> LogMessage:
+    """The message at place `index` of a log record, from which several may come."""
     return [time_ns, index, direction, message]
 
 

@@ -27,6 +27,7 @@ class Facts(TypedDict, total=False):
     model_provider: str
     model_version: str
     request_model: str
+    scope_name: str
     conversation_id: str
     message_id: str
     input_tokens: int

@@ -2,7 +2,9 @@
 
 A wrapper (agent, chain, workflow) often carries the sum of the calls below it, and a framework's span the same figures
 as the client library's span inside it. So a span that carries usage counts only where nothing below it does, or where
-it is a model call itself that used something else than what is below.
+it is a model call itself that used something else than what is below. Where two libraries do not know of each other,
+their spans stand side by side: siblings of two instrumentation scopes that used the same, one while the other lasted,
+are one call.
 """
 
 import operator
@@ -32,12 +34,13 @@ class Usage:
 
 def usage_of(nodes: Sequence[Node]) -> Usage:
     """The usage of a trace, given in tree order."""
-    counted_tokens = _counted(nodes, [_tokens(span.facts) for span, _ in nodes])
+    twins = _twins(nodes)
+    counted_tokens = _counted(nodes, [None if span.span_id in twins else _tokens(span.facts) for span, _ in nodes])
     token_spans = [node.span for node, counts in zip(nodes, counted_tokens, strict=True) if counts]
-    costs = _counted_costs(nodes, counted_tokens)
+    costs = _counted_costs(nodes, counted_tokens, twins)
     sums = {kind: sum(_amount(span.facts, kind) for span in token_spans) for kind in TOKEN_KINDS}
     return Usage(
-        llm_call_count=_call_count(nodes, counted_tokens),
+        llm_call_count=_call_count(nodes, counted_tokens, twins),
         total_tokens=sum(total_tokens(span.facts) or 0 for span in token_spans),
         cost_nano_usd=sum(costs) if costs else None,
         **sums,
@@ -62,9 +65,43 @@ def _tokens(facts: Facts) -> tuple[int, int] | None:
     return None if total is None else (total, facts.get("output_tokens", 0))
 
 
-def _counted_costs(nodes: Sequence[Node], counted_tokens: list[bool]) -> list[int]:
+def _twins(nodes: Sequence[Node]) -> set[str]:
+    """Model calls of which a sibling tells as well: of the two the one without a cost, else the shorter."""
+    alike: dict[tuple[str | None, tuple[int, int]], list[Span]] = {}
+    for span, _ in nodes:
+        used = _tokens(span.facts)
+        if used is not None and _is_inference(span):
+            alike.setdefault((span.parent_span_id, used), []).append(span)
+    twins = set()
+    for spans in alike.values():
+        if len(spans) > 1:
+            told: list[Span] = []
+            for span in sorted(spans, key=lambda span: (span.cost.nano_usd is None, -_lasted_ns(span), span.span_id)):
+                twin = next((other for other in told if _is_one_call(span, other)), None)
+                if twin is None:
+                    told.append(span)
+                else:
+                    told.remove(twin)  # It has its twin: what else lies within it is another call.
+                    twins.add(span.span_id)
+    return twins
+
+
+def _is_one_call(span: Span, other: Span) -> bool:
+    """Whether two libraries tell of one call: one of the two siblings lies within the other, and each has its scope."""
+    scopes = {span.facts.get("scope_name"), other.facts.get("scope_name")}
+    if None in scopes or len(scopes) == 1:
+        return False
+    first, last = sorted((span, other), key=_lasted_ns)
+    return last.order[0] <= first.order[0] and first.order[0] + _lasted_ns(first) <= last.order[0] + _lasted_ns(last)
+
+
+def _lasted_ns(span: Span) -> int:
+    return span.facts.get("end_ns", span.order[0]) - span.order[0]
+
+
+def _counted_costs(nodes: Sequence[Node], counted_tokens: list[bool], twins: set[str]) -> list[int]:
     """The costs that count: who repeats the tokens of others repeats what they cost, unless they tell of none."""
-    found = [span.cost.nano_usd for span, _ in nodes]
+    found = [None if span.span_id in twins else span.cost.nano_usd for span, _ in nodes]
     repeats = [
         total_tokens(node.span.facts) is not None and not counts
         for node, counts in zip(nodes, counted_tokens, strict=True)
@@ -96,14 +133,14 @@ def _sum(amounts: tuple[int, ...], others: tuple[int, ...] | None) -> tuple[int,
     return amounts if others is None else tuple(map(operator.add, amounts, others))
 
 
-def _call_count(nodes: Sequence[Node], counted: list[bool]) -> int:
+def _call_count(nodes: Sequence[Node], counted: list[bool], twins: set[str]) -> int:
     """Model calls: inference spans, but for those that only wrap another about the same call."""
     calls = 0
     inference_below: dict[int, bool] = {}
     for index in range(len(nodes) - 1, -1, -1):
         span, depth = nodes[index]
         wraps = inference_below.pop(depth + 1, False)
-        is_call = _is_inference(span) and (counted[index] or not wraps)
+        is_call = _is_inference(span) and span.span_id not in twins and (counted[index] or not wraps)
         calls += is_call
         inference_below[depth] = inference_below.get(depth, False) or wraps or is_call
     return calls

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 
+from tracestore.domain.log_messages import Direction
 from tracestore.domain.spans import Facts, Json
 from tracestore.domain.times import NS_PER_MS, format_time, parse_time
 
@@ -31,7 +32,7 @@ from .convention_tables import (
     TOOL_NAME,
     VAGUE_ERRORS,
 )
-from .event_messages import SPEAKERS, WHOLE, Direction, Said, listed_events, said
+from .event_messages import SPEAKERS, WHOLE, Said, listed_events, said
 from .facts_read import label
 from .messages import conversation
 from .otlp import Event, Origin, OtlpSpan
@@ -80,8 +81,12 @@ def _facts(span: OtlpSpan, origin: dict[str, Json]) -> Facts:
         facts["parent_span_id"] = span.parent_span_id
     if service := label(span.origin.resource.get("service.name")):
         facts["service_name"] = service
+    if scope := label(span.origin.scope_name):
+        facts["scope_name"] = scope
     metadata: dict[str, Json] = {}
     _read_rows(reading, operation, facts, metadata)
+    if isinstance(requested := metadata.get("request_model"), str) and requested != facts.get("model_name"):
+        facts["request_model"] = requested  # beside the payload, for its price
     if operation == "tool_call" and "tool_name" not in facts and (name := _TOOL_NAME.fullmatch(span.name)):
         facts["tool_name"] = label(name["name"])
     settle_usage(facts, metadata)

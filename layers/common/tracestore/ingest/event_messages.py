@@ -6,16 +6,14 @@ one for all prompts and one for all replies (`gen_ai.content.prompt`), one with 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
-from tracestore.domain.spans import Json, canonical_json, digest_of
+from tracestore.domain.log_messages import Direction, LogMessage, log_message
+from tracestore.domain.spans import Json
 
 from .messages import Object, chat_message, conversation
 from .otlp import Event, OtlpLog
 from .values import opened
-
-Direction: TypeAlias = Literal["input", "output"]
 
 
 class Said(NamedTuple):
@@ -47,27 +45,6 @@ WHOLE: Final[dict[str, tuple[Direction, str]]] = {
 """Attributes of an event that hold a whole conversation, in whichever event they come."""
 
 _ABOUT_EVENT: Final = frozenset({"event.name", "gen_ai.message.index"})
-_ROLE_ORDER: Final = ("system", "developer", "user", "assistant", "tool")
-
-
-@dataclass(frozen=True, slots=True)
-class LogMessage:
-    """A message that a log record told of.
-
-    `index` is its place in that record, from which many may come.
-    """
-
-    time_ns: int
-    index: int
-    direction: Direction
-    message: Object
-
-    @property
-    def order(self) -> tuple[int, int, int, str]:
-        """By time, then place, then role as a conversation has them, then content: a fixed rule for any arrival."""
-        role = self.message.get("role")
-        rank = _ROLE_ORDER.index(role) if role in _ROLE_ORDER else len(_ROLE_ORDER)
-        return (self.time_ns, self.index, rank, digest_of(canonical_json(self.message)))
 
 
 def listed_events(value: Json) -> list[Event]:
@@ -114,7 +91,7 @@ def log_messages(records: Iterable[OtlpLog]) -> list[tuple[str, str, LogMessage]
         named = record.event_name or record.attributes.get("event.name")
         name = named if isinstance(named, str) else ""
         for index, (direction, message, _) in enumerate(said(name, _told(record, name))):
-            found.append((record.trace_id, record.span_id, LogMessage(record.time_ns, index, direction, message)))
+            found.append((record.trace_id, record.span_id, log_message(record.time_ns, index, direction, message)))
     return found
 
 
@@ -126,20 +103,3 @@ def _told(record: OtlpLog, name: str) -> Object:
     if isinstance(body, dict):
         return body if name in SPEAKERS else {**body, **record.attributes}
     return {"content": body} if name in SPEAKERS else record.attributes
-
-
-def with_log_messages(input_data: Json, output_data: Json, messages: Iterable[LogMessage]) -> tuple[Json, Json]:
-    """A span's input and output, filled in from `messages` where the span itself told of none.
-
-    *repeat*: messages are a set. The same ones in any order, however often, give the same.
-    """
-    in_order = sorted({message.order: message for message in messages}.items())
-
-    def those(direction: Direction) -> Json:
-        spoken: list[Json] = [message.message for _, message in in_order if message.direction == direction]
-        return {"messages": spoken} if spoken else None
-
-    return (
-        those("input") if input_data is None else input_data,
-        those("output") if output_data is None else output_data,
-    )

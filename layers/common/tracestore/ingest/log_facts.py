@@ -1,8 +1,8 @@
 """Log records that tell what was said during a span, as facts about that span."""
 
 from collections.abc import Iterable
+from typing import cast
 
-from tracestore.domain.log_messages import log_message
 from tracestore.domain.spans import Facts, Json
 
 from .event_messages import log_messages
@@ -18,8 +18,9 @@ def log_facts(records: Iterable[OtlpLog]) -> list[tuple[str, Facts]]:
     start_ns: dict[tuple[str, str], int] = {}
     for trace_id, span_id, told in log_messages(records):
         span = (trace_id, span_id)
-        by_span.setdefault(span, []).append(log_message(told.time_ns, told.index, told.direction, told.message))
-        start_ns[span] = min(told.time_ns, start_ns.get(span, told.time_ns))
+        by_span.setdefault(span, []).append(told)
+        time_ns = cast(int, told[0])
+        start_ns[span] = min(time_ns, start_ns.get(span, time_ns))
     return [
         (trace_id, Facts(span_id=span_id, start_ns=start_ns[trace_id, span_id], log_messages=messages))
         for (trace_id, span_id), messages in by_span.items()

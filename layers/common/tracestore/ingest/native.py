@@ -26,7 +26,9 @@ _MAX_NAME_SHOWN: Final = 64
 _MAX_DETAILS: Final = 10
 
 _PENDING_WITH_END: Final = Detail("status", "cannot be pending with an end_time or duration_ms: leave one out")
-_SET_BY_SERVER: Final = frozenset({"id", "user_id", "created_at", "updated_at", "expires_at", "cost_source", "cost_price"})
+_SET_BY_SERVER: Final = frozenset(
+    {"id", "user_id", "created_at", "updated_at", "expires_at", "cost_source", "cost_price"}
+)
 """Ignored when sent, so that a span that was read can be sent again."""
 
 

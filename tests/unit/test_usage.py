@@ -1,0 +1,78 @@
+"""Each model call counts once, however many spans tell of it."""
+
+from typing import Any
+
+from tests.builders import facts, spans_of
+from tracestore.domain.spans import Facts
+from tracestore.domain.tree import tree_order
+from tracestore.domain.usage import Usage, usage_of
+
+
+def usage(*spans: Facts) -> Usage:
+    return usage_of(tree_order(spans_of(*spans)))
+
+
+def call(span_id: str, **more: Any) -> Facts:
+    defaults = {"operation_type": "completion", "input_tokens": 10, "output_tokens": 2}
+    return facts(span_id, **{**defaults, **more})
+
+
+def test_calls_beside_each_other_add_up() -> None:
+    total = usage(facts("root", operation_type="agent"), *(call(f"c{n}", parent_span_id="root") for n in range(500)))
+    assert (total.llm_call_count, total.input_tokens, total.total_tokens) == (500, 5_000, 6_000)
+
+
+def test_a_wrapper_repeats_what_its_calls_used() -> None:
+    wrapper = facts("root", operation_type="agent", input_tokens=20, output_tokens=4)
+    total = usage(wrapper, call("a", parent_span_id="root"), call("b", parent_span_id="root"))
+    assert (total.llm_call_count, total.input_tokens, total.output_tokens) == (2, 20, 4)
+
+
+def test_a_wrapper_alone_tells_what_was_used() -> None:
+    assert usage(facts("root", operation_type="agent", input_tokens=20)).input_tokens == 20
+
+
+def test_a_framework_around_a_library_is_one_call() -> None:
+    total = usage(call("framework"), call("library", parent_span_id="framework"))
+    assert (total.llm_call_count, total.input_tokens) == (1, 10)
+
+
+def test_a_call_that_leads_to_another_is_two() -> None:
+    total = usage(call("outer"), call("inner", parent_span_id="outer", input_tokens=7))
+    assert (total.llm_call_count, total.input_tokens) == (2, 17)
+
+
+def test_two_scopes_that_tell_of_one_call_side_by_side_count_once() -> None:
+    root = facts("root", operation_type="chain")
+    one = call("one", parent_span_id="root", scope_name="a framework", start_ns=100, end_ns=900)
+    two = call("two", parent_span_id="root", scope_name="a library", start_ns=200, end_ns=800)
+    assert (usage(root, one, two).llm_call_count, usage(root, one, two).input_tokens) == (1, 10)
+
+
+def test_parallel_calls_of_one_scope_or_of_none_stay_apart() -> None:
+    root = facts("root", operation_type="chain")
+    for scope in ({}, {"scope_name": "a library"}):
+        calls = [call(f"c{n}", parent_span_id="root", start_ns=100 + n, end_ns=900 - n, **scope) for n in range(2)]
+        assert usage(root, *calls).input_tokens == 20
+
+
+def test_one_call_after_the_other_is_two_whoever_tells() -> None:
+    root = facts("root", operation_type="chain")
+    one = call("one", parent_span_id="root", scope_name="a framework", start_ns=100, end_ns=200)
+    two = call("two", parent_span_id="root", scope_name="a library", start_ns=300, end_ns=400)
+    assert usage(root, one, two).llm_call_count == 2
+
+
+def test_no_cost_is_not_a_cost_of_zero() -> None:
+    assert usage(call("a")).cost_nano_usd is None
+    assert usage(call("a", cost_nano_usd=0)).cost_nano_usd == 0
+
+
+def test_who_repeats_the_tokens_of_a_call_does_not_add_its_cost() -> None:
+    total = usage(call("framework", cost_nano_usd=6), call("library", parent_span_id="framework", cost_nano_usd=5))
+    assert total.cost_nano_usd == 5
+
+
+def test_a_cost_that_only_the_wrapper_tells_counts() -> None:
+    wrapper = facts("root", operation_type="agent", input_tokens=10, output_tokens=2, cost_nano_usd=9)
+    assert usage(wrapper, call("a", parent_span_id="root")).cost_nano_usd == 9
