@@ -25,7 +25,7 @@ from backports import zstd
 from rich.table import Table
 
 from dev import tokens, workloads
-from dev.bench import report, steps
+from dev.bench import otlp, report, steps
 from dev.dynamodb_local import EngineUnavailable, free_port, installed
 from dev.engines import EngineName
 from dev.template import ROOT
@@ -78,8 +78,14 @@ def main(
     engine: Annotated[str, typer.Option(help="all, moto or dynamodb-local.")] = "all",
     seconds: Annotated[float, typer.Option(min=0.2, max=60, help="How long each figure is measured.")] = 2.0,
     steps_only: Annotated[bool, typer.Option("--steps-only", help="Leave out what goes over HTTP.")] = False,
+    with_otlp: Annotated[
+        bool, typer.Option("--otlp", help="Measure the OTLP path and the start, nothing else.")
+    ] = False,
 ) -> None:
     """Spans a second through the local server, and the processor's time a span, step by step."""
+    if with_otlp:
+        otlp.report(report.console())
+        return
     names = [EngineName.MOTO, EngineName.DYNAMODB_LOCAL] if engine == "all" else [EngineName(engine)]
     console = report.console()
     floor_us = _floor_us()

@@ -1,0 +1,128 @@
+"""What the OTLP path costs a span beside the least that it could cost, and what the capture function costs to start.
+
+The bodies are recorded exports of real clients, joined to requests of about fifty spans: in protobuf, two messages one
+behind the other are one message with the parts of both.
+"""
+
+import gzip
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from backports import zstd
+from rich.console import Console
+
+from dev.bench.report import judged, table
+from dev.functions import local_environment
+from dev.template import ROOT, Template
+
+CORPUS: Final = ROOT / "tests" / "data" / "otlp"
+_BATCH: Final = 50
+_ROUNDS: Final = 7
+_STARTS: Final = 5
+
+_BOTO3: Final = "import boto3; boto3.client('dynamodb', region_name='us-east-1')"
+_CAPTURE: Final = f"import sys; sys.path[:0] = ['functions/capture', 'layers/common']; {_BOTO3}; import capture_handler"
+
+
+def report(console: Console) -> None:
+    """Prints the processor's µs a span of each step, the floor, their ratio, and the ratio of import times."""
+    bodies = _bodies()
+    steps = dict.fromkeys(("read", "conventions", "redact", "pack"), 0.0)
+    rounds = [_measure(bodies) for _ in range(_ROUNDS)]
+    floor_us = min(floor for floor, _ in rounds)
+    for step in steps:
+        steps[step] = min(found[step] for _, found in rounds)
+    rows = table("OTLP, processor's µs a span", "µs", "of the floor")
+    rows.add_row("floor: decode, one JSON dump, zstd", f"{floor_us:.0f}", "1.0×", end_section=True)
+    for step, step_us in steps.items():
+        rows.add_row(step, f"{step_us:.0f}", f"{step_us / floor_us:.1f}×")
+    rows.add_section()
+    rows.add_row("all", f"{sum(steps.values()):.0f}", f"{judged(sum(steps.values()) / floor_us, 4)}×")
+    console.print(rows)
+    boto3_ms, capture_ms = _import_ms()
+    rows = table("Import", "ms", "of boto3")
+    rows.add_row("boto3 and a client", f"{boto3_ms:.0f}", "1.0×")
+    rows.add_row("the capture function, with them", f"{capture_ms:.0f}", f"{judged(capture_ms / boto3_ms, 1.5)}×")
+    console.print(rows)
+    console.print("The aims are at most 4 times the floor, and at most 1.5 times boto3.")
+
+
+def _bodies() -> list[bytes]:
+    """Recorded protobuf exports of traces, joined to bodies of about fifty spans."""
+    from tracestore.ingest.otlp import read_traces
+
+    joined, spans, bodies = b"", 0, []
+    for headers in sorted(CORPUS.glob("*/*/*.headers.json")):
+        told = json.loads(headers.read_text())
+        sent = {name.lower(): value for name, value in told["headers"].items()}
+        if not told["path"].endswith("/v1/traces") or "protobuf" not in sent.get("content-type", ""):
+            continue
+        body = Path(str(headers).replace(".headers.json", ".bin")).read_bytes()
+        body = gzip.decompress(body) if sent.get("content-encoding") == "gzip" else body
+        joined, spans = joined + body, spans + len(read_traces(body, "protobuf").records)
+        if spans >= _BATCH:
+            bodies.append(joined)
+            joined, spans = b"", 0
+    return bodies
+
+
+def _measure(bodies: list[bytes]) -> tuple[float, dict[str, float]]:
+    """Microseconds a span, once over all bodies: of the floor, and of each step by the functions the handler uses."""
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    from tracestore.domain.spans import Record, record_of
+    from tracestore.ingest.conventions import spans_facts
+    from tracestore.ingest.otlp import read_traces
+    from tracestore.ingest.redaction import Redactor
+    from tracestore.storage.segments import segment_items, segment_of
+
+    redactor = Redactor()
+    exports = [read_traces(body, "protobuf").records for body in bodies]
+    found = [spans_facts(records) for records in exports]
+    texts = [json.dumps([facts for _, facts in spans], ensure_ascii=False) for spans in found]
+    spans = sum(map(len, exports))
+
+    def pack() -> None:
+        for of_body in found:
+            by_trace: dict[str, list[Record]] = {}
+            for trace_id, facts in of_body:
+                by_trace.setdefault(trace_id, []).append(record_of(facts, received_ms=0))
+            for trace_id, records in by_trace.items():
+                segment_items(trace_id, "0", segment_of(records), 0)
+
+    def spent_us(work: Callable[[], object]) -> float:
+        began = time.thread_time()
+        work()
+        return (time.thread_time() - began) * 1e6 / spans
+
+    floor_us = (
+        spent_us(lambda: [ExportTraceServiceRequest.FromString(body) for body in bodies])
+        + spent_us(lambda: [json.dumps([facts for _, facts in of_body], ensure_ascii=False) for of_body in found])
+        + spent_us(lambda: [zstd.compress(text.encode(), 3) for text in texts])
+    )
+    return floor_us, {
+        "read": spent_us(lambda: [read_traces(body, "protobuf") for body in bodies]),
+        "conventions": spent_us(lambda: [spans_facts(records) for records in exports]),
+        "redact": spent_us(lambda: [redactor.facts(facts) for of_body in found for _, facts in of_body]),
+        "pack": spent_us(pack),
+    }
+
+
+def _import_ms() -> tuple[float, float]:
+    """Milliseconds, in processes of their own in turn, so that what slows the machine slows both."""
+    environment = {**local_environment(Template(), "http://127.0.0.1:1", "x" * 32), "PATH": "/usr/bin:/bin"}
+    spent: dict[str, list[float]] = {_BOTO3: [], _CAPTURE: []}
+    for _ in range(_STARTS):
+        for code, times in spent.items():
+            timed = f"import time; began = time.perf_counter(); {code}; print(time.perf_counter() - began)"
+            ran = subprocess.run(
+                [sys.executable, "-c", timed], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+            )
+            times.append(float(ran.stdout) * 1000)
+    return median(spent[_BOTO3]), median(spent[_CAPTURE])
