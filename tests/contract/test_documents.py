@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dev.snippets import snippets
 from dev.template import ROOT, Template
 from tracestore.domain.heads import Summary
 from tracestore.domain.merge import Span
@@ -20,6 +21,7 @@ from tracestore.storage import keys
 from tracestore.storage.items import Head
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SENDING = set((ROOT / "docs" / "sending").glob("*.md")) - {ROOT / "docs/sending/README.md"}
 API = (ROOT / "docs" / "api.md").read_text()
 DATA_MODEL = (ROOT / "docs" / "data-model.md").read_text()
 DECISIONS = (ROOT / "docs" / "decisions.md").read_text()
@@ -147,6 +149,21 @@ def test_every_link_leads_somewhere(document: Path) -> None:
         if "://" not in link and not (target.exists() and (not anchor or anchor in anchors(target))):
             broken.append(link)
     assert broken == []
+
+
+@pytest.mark.parametrize("page", sorted(SENDING), ids=lambda path: path.stem)
+def test_every_page_of_sending_has_snippets_that_can_be_run(page: Path) -> None:
+    found = list(snippets(page.read_text()))
+    assert found
+    assert all(snippet.install for snippet in found)
+    for snippet in found:
+        if snippet.language == "python":
+            compile(snippet.text, page.name, "exec")
+
+
+def test_every_page_of_sending_is_listed() -> None:
+    index = (ROOT / "docs/sending/README.md").read_text()
+    assert {path.name for path in SENDING} <= set(re.findall(r"\]\(([^)\s]+)\)", index))
 
 
 @pytest.mark.parametrize("name", ["layers/common/requirements.in", "requirements-dev.in"])
