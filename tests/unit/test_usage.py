@@ -1,8 +1,14 @@
 """Each model call counts once, however many spans tell of it."""
 
+import random
+import time
 from typing import Any
 
-from tests.builders import facts, spans_of
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.builders import START_NS, facts, spans_of
 from tracestore.domain.spans import Facts
 from tracestore.domain.tree import tree_order
 from tracestore.domain.usage import Usage, usage_of
@@ -76,3 +82,67 @@ def test_who_repeats_the_tokens_of_a_call_does_not_add_its_cost() -> None:
 def test_a_cost_that_only_the_wrapper_tells_counts() -> None:
     wrapper = facts("root", operation_type="agent", input_tokens=10, output_tokens=2, cost_nano_usd=9)
     assert usage(wrapper, call("a", parent_span_id="root")).cost_nano_usd == 9
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.integers(1, 3)), min_size=1, max_size=10))
+@settings(max_examples=150, deadline=None)
+def test_wrappers_around_the_calls_change_nothing(calls: list[tuple[int, bool, int]]) -> None:
+    """Each call may be repeated by the client's span inside it, and wrappers of any depth repeat the sums."""
+    told = []
+    for number, (depth, is_repeated, tokens) in enumerate(calls):
+        used = {"input_tokens": tokens, "output_tokens": 1, "cost_nano_usd": tokens}
+        above = "root"
+        for level in range(depth):
+            told.append(facts(f"w{number}.{level}", parent_span_id=above, operation_type="agent", **used))
+            above = f"w{number}.{level}"
+        told.append(call(f"c{number}", parent_span_id=above, **used))
+        if is_repeated:
+            told.append(call(f"c{number}.inner", parent_span_id=f"c{number}", **used))
+    tokens = sum(tokens for _, _, tokens in calls)
+    sums = {"input_tokens": tokens, "output_tokens": len(calls), "cost_nano_usd": tokens}
+    total = usage(facts("root", operation_type="agent", **sums), *told)
+    assert (total.input_tokens, total.output_tokens, total.cost_nano_usd) == (tokens, len(calls), tokens)
+    assert total.llm_call_count == len(calls)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4), st.sampled_from("ab")), max_size=6), st.randoms())
+@settings(max_examples=150, deadline=None)
+def test_which_of_two_tellers_counts_does_not_depend_on_their_order(
+    told: list[tuple[int, int, str]], random: random.Random
+) -> None:
+    root = facts("root", operation_type="chain")
+    calls = [
+        call(f"c{number}", parent_span_id="root", scope_name=scope, start_ns=start, end_ns=start + length)
+        for number, (start, length, scope) in enumerate(told)
+    ]
+    assert usage(root, *random.sample(calls, len(calls))) == usage(root, *calls)
+
+
+def test_calls_that_overlap_each_find_the_twin_that_fits() -> None:
+    root = facts("root", operation_type="chain")
+    times = {"one": (0, 100), "two": (1, 60), "two's": (2, 59), "one's": (3, 99)}
+    calls = [
+        call(name, parent_span_id="root", scope_name="library" if "'" in name else "framework", start_ns=a, end_ns=b)
+        for name, (a, b) in times.items()
+    ]
+    assert usage(root, *calls).llm_call_count == 2
+
+
+@pytest.mark.parametrize("shape", ["flat", "deep"])
+@pytest.mark.parametrize("scopes", [0, 1, 2])
+@pytest.mark.parametrize("pause_ns", [0, 2_000_000])
+def test_the_usage_of_10000_calls_is_summed_in_less_than_a_second(shape: str, scopes: int, pause_ns: int) -> None:
+    told = [
+        call(
+            f"{n}",
+            parent_span_id=("0" if shape == "flat" else f"{n - 1}") if n else None,
+            scope_name=f"s{n * scopes // 10_000}" if scopes else None,
+            start_ns=START_NS + n * pause_ns,
+            end_ns=START_NS + n * pause_ns + 1_000_000,
+        )
+        for n in range(10_000)
+    ]
+    nodes = tree_order(spans_of(*told))
+    began = time.process_time()
+    usage_of(nodes)
+    assert time.process_time() - began < 1

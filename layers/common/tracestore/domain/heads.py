@@ -96,18 +96,13 @@ def preview_source(root: Span) -> tuple[str | None, str | None]:
     return root.payload_from.get("input_data"), root.payload_from.get("output_data")
 
 
-def previews_of(root: Span) -> Previews:
+def previews_of(root: Span, *, is_whole: bool = True) -> Previews:
     """The previews of a trace with this root, whose payload is at hand.
 
-    *absent*: what came without its payload is no source, so that it is asked for again.
+    *absent*: where it is not whole no source is named, so that it is asked for again.
     """
-    asked, answered = preview_source(root)
-    facts = root.facts
-    return Previews(
-        input_preview(facts.get("input_data")),
-        output_preview(facts.get("output_data")),
-        (asked if "input_data" in facts else None, answered if "output_data" in facts else None),
-    )
+    source = preview_source(root) if is_whole else NO_PREVIEWS.source
+    return Previews(input_preview(root.facts.get("input_data")), output_preview(root.facts.get("output_data")), source)
 
 
 def _first(root: Span, spans: Sequence[Span], name: str) -> str | None:

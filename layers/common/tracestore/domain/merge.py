@@ -12,7 +12,7 @@ from typing import cast
 
 from .costs import UNKNOWN, Cost, PriceOf, cost_of, no_prices
 from .log_messages import Direction, conversation, united
-from .spans import PAYLOAD_FIELDS, Facts, Record
+from .spans import PAYLOAD_FIELDS, Facts, Record, digest_of
 
 FINAL_STATUSES = frozenset({"success", "error"})
 
@@ -66,9 +66,9 @@ def merge_span(records: list[Record], price_of: PriceOf = no_prices) -> Span:
     for record in weakest_first:
         facts |= record.facts
         for field in record.payload_fields:
+            if field not in record.facts and payload_from.get(field) != record.digest:
+                facts.pop(field, None)  # read without it: a weaker record's value must not show in its place
             payload_from[field] = record.digest
-            if field not in record.facts:  # read without it: a weaker record's value must not show in its place
-                facts.pop(field, None)
     merged = cast(Facts, facts)
     _join_log_messages(records, merged, payload_from)
     first_received_ms: dict[tuple[int, str], int] = {}
@@ -91,7 +91,7 @@ def _join_log_messages(records: list[Record], merged: Facts, payload_from: dict[
         return
     messages = united(record.facts.get("log_messages", []) for record in telling)
     merged.pop("log_messages", None)
-    source = "+".join(sorted({record.digest for record in telling}))
+    source = digest_of("+".join(sorted({record.digest for record in telling})).encode())
     for field, direction in (("input_data", "input"), ("output_data", "output")):
         if field not in payload_from:
             payload_from[field] = source

@@ -8,6 +8,7 @@ are one call.
 """
 
 import operator
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -72,31 +73,42 @@ def _twins(nodes: Sequence[Node]) -> set[str]:
         used = _tokens(span.facts)
         if used is not None and _is_inference(span):
             alike.setdefault((span.parent_span_id, used), []).append(span)
+    return {twin for spans in alike.values() if len(spans) > 1 for twin in _paired(spans)}
+
+
+def _paired(spans: Sequence[Span]) -> set[str]:
+    """Which of these siblings, that used the same, tell of a call that another one of them tells of.
+
+    One lasts while the other does, each in a scope of its own; each has one twin, the one that fits it most tightly.
+    """
     twins = set()
-    for spans in alike.values():
-        if len(spans) > 1:
-            told: list[Span] = []
-            for span in sorted(spans, key=lambda span: (span.cost.nano_usd is None, -_lasted_ns(span), span.span_id)):
-                twin = next((other for other in told if _is_one_call(span, other)), None)
-                if twin is None:
-                    told.append(span)
-                else:
-                    told.remove(twin)  # It has its twin: what else lies within it is another call.
-                    twins.add(span.span_id)
+    by_scope: dict[str, list[tuple[int, str, Span]]] = {}  # by end: those that may last while a later one does
+    for span in sorted(spans, key=lambda span: (span.order[0], -_lasted_ns(span), span.span_id)):
+        own_scope = span.facts.get("scope_name")
+        if own_scope is None:
+            continue
+        around = []
+        for scope, running in by_scope.items():
+            index = bisect_left(running, (_end_ns(span), ""))
+            if scope != own_scope and index < len(running):
+                around.append((running[index], scope))
+        if around:
+            tightest, scope = min(around, key=lambda found: found[0][:2])
+            by_scope[scope].remove(tightest)
+            twin = tightest[2]
+            told_less = max(span, twin, key=lambda each: (each.cost.nano_usd is None, -_lasted_ns(each), each.span_id))
+            twins.add(told_less.span_id)
+        else:
+            insort(by_scope.setdefault(own_scope, []), (_end_ns(span), span.span_id, span))
     return twins
 
 
-def _is_one_call(span: Span, other: Span) -> bool:
-    """Whether two libraries tell of one call: one of the two siblings lies within the other, and each has its scope."""
-    scopes = {span.facts.get("scope_name"), other.facts.get("scope_name")}
-    if None in scopes or len(scopes) == 1:
-        return False
-    first, last = sorted((span, other), key=_lasted_ns)
-    return last.order[0] <= first.order[0] and first.order[0] + _lasted_ns(first) <= last.order[0] + _lasted_ns(last)
+def _end_ns(span: Span) -> int:
+    return span.facts.get("end_ns", span.order[0])
 
 
 def _lasted_ns(span: Span) -> int:
-    return span.facts.get("end_ns", span.order[0]) - span.order[0]
+    return _end_ns(span) - span.order[0]
 
 
 def _counted_costs(nodes: Sequence[Node], counted_tokens: list[bool], twins: set[str]) -> list[int]:

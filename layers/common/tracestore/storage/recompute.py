@@ -57,7 +57,8 @@ def _previews(store: Store, pk: str, head: Head, stored: StoredTrace, spans: lis
     ]
     whole = store.with_payloads(pk, stored, holding)
     records = [record for segment in whole for record in segment.records if record.facts["span_id"] == root.span_id]
-    return previews_of(merge_span(records))
+    is_whole = all(segment.text is not None or not segment.has_payload for segment in whole)
+    return previews_of(merge_span(records), is_whole=is_whole)
 
 
 def _newest(segments: Iterable[Segment]) -> tuple[str, ...]:

@@ -103,6 +103,8 @@ def open_payloads(segments: dict[str, Segment]) -> None:
         chain: list[str] = []
         at: str | None = digest
         while at is not None and at in segments and segments[at].text is None and segments[at].payload is not None:
+            if at in chain:
+                break  # nothing is ever stored so, and reading it would not end
             chain.append(at)
             at = segments[at].base if leans(segments[at].payload or b"") else None
         base_text = segments[at].text if at is not None and at in segments else None

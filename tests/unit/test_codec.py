@@ -1,0 +1,85 @@
+"""What is packed comes back as it was."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.builders import call, record
+from tracestore.domain.spans import PAYLOAD_FIELDS, canonical_json
+from tracestore.storage.codec import Unreadable, compress, decompress, leans, pack, unpack
+from tracestore.storage.segments import document_of, open_payloads, segment_of
+
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(10**40), 10**40),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(),
+        st.sampled_from(["\x00", "🙂", "e\u0301", "\u2028", '"\\', "\ufffd"]),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=5), inner, max_size=4)),
+    max_leaves=20,
+)
+
+
+@given(json_values)
+@settings(max_examples=150, deadline=None)
+def test_a_value_comes_back_as_it_was(value: Any) -> None:
+    back = unpack(pack(value))
+    assert canonical_json(back) == canonical_json(value)
+    assert repr(back) == repr(value)
+
+
+@pytest.mark.parametrize("value", [1e22, 5e-324, 1.7976931348623157e308, 0.1, -0.0, 2**53 + 1, 10**400, 1, 1.0, True])
+def test_numbers_keep_their_value_and_their_kind(value: float) -> None:
+    assert repr(unpack(pack(value))) == repr(value)
+
+
+def test_a_large_value_comes_back() -> None:
+    value = {"text": "Zürich 🙂 " * 400_000}
+    assert unpack(pack(value)) == value
+
+
+@given(st.binary(min_size=8, max_size=3000), st.binary(max_size=3000))
+@settings(max_examples=100, deadline=None)
+def test_what_leans_takes_the_same_base_to_read(base: bytes, more: bytes) -> None:
+    packed = compress(base + more, base)
+    assert leans(packed)
+    assert decompress(packed, base) == base + more
+
+
+def test_what_leans_says_so_without_its_base() -> None:
+    with pytest.raises(Unreadable):
+        decompress(compress(b"text", b"base text"))
+
+
+@pytest.mark.parametrize("stored", [b"", b"\x00", b"\x09 from a later version"])
+def test_a_format_of_another_version_is_told_from_damage(stored: bytes) -> None:
+    with pytest.raises(Unreadable):
+        unpack(stored)
+
+
+def test_payloads_that_lean_in_a_circle_stay_closed() -> None:
+    """Nothing writes them so; reading such items must still end."""
+    one, two = (segment_of([record(call(name, input_data="x" * 900))]) for name in "ab")
+    assert one.text is not None
+    assert two.text is not None
+    circle = {
+        segment.digest: type(segment)(
+            segment.digest, segment.records, compress(segment.text or b"", b"x" * 9), None, base
+        )
+        for segment, base in ((one, two.digest), (two, one.digest))
+    }
+    open_payloads(circle)
+    assert all(segment.text is None for segment in circle.values())
+
+
+def test_every_payload_field_has_a_flag_of_its_own() -> None:
+    payload: dict[str, Any] = {field: ["x"] for field in PAYLOAD_FIELDS}
+    told = segment_of([record(call("a", None, **payload))])
+    ((_, flags, light),) = document_of(told)["s"]
+    assert len(set(flags)) == len(PAYLOAD_FIELDS)
+    assert not set(PAYLOAD_FIELDS) & light.keys()

@@ -1,0 +1,91 @@
+"""A filter on a span's field holds when any span of the trace has the value, all else is about the trace."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from tests.builders import START_NS, call, facts, filters, spans_of, summary_of
+from tracestore.domain.filters import Filters
+from tracestore.domain.merge import Span
+from tracestore.domain.spans import Facts
+
+TRACE = [
+    facts("root", conversation_id="c", end_ns=START_NS + 50, operation_type="agent", input_data="Straße nach Köln"),
+    call("a", "root", model_name="one", tool_name="x", cost_nano_usd=7),
+    call("b", "root", model_name="two", error_type="Boom", message_id="m"),
+]
+
+
+def matches(wanted: Filters, told: list[Facts]) -> bool:
+    """Whether the trace that these captures make is listed."""
+    return wanted.match(summary_of(*told), lambda: spans_of(*told))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"conversation_id": "c"},
+        {"status": "success"},
+        {"has_errors": True},
+        {"min_duration_ns": 50},
+        {"min_cost_nano_usd": 7},
+        {"model_name": "one", "tool_name": "x"},
+        {"model_name": "two", "tool_name": "x"},
+        {"message_id": "m", "error_type": "Boom", "operation_type": "agent"},
+        {"search": "CALL.B"},
+        {"search": "STRASSE"},
+        {"search": ""},
+    ],
+)
+def test_a_trace_passes_what_it_is_like(asked: dict[str, object]) -> None:
+    assert matches(filters(**asked), TRACE[:1] + TRACE[1:]) is True
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"conversation_id": "other"},
+        {"status": "error"},
+        {"has_errors": False},
+        {"min_duration_ns": 1_000_001},
+        {"min_cost_nano_usd": 8},
+        {"model_name": "one", "tool_name": "y"},
+        {"model_name": "three"},
+        {"end_user_id": "nobody"},
+        {"search": "three"},
+    ],
+)
+def test_a_trace_does_not_pass_what_it_is_not(asked: dict[str, object]) -> None:
+    assert matches(filters(**asked), TRACE) is False
+
+
+def test_a_pending_trace_passes_no_least_duration() -> None:
+    assert not matches(filters(min_duration_ns=0), [facts("root", end_ns=None), call("a", "root")])
+
+
+def test_a_trace_of_unknown_cost_passes_no_least_cost() -> None:
+    assert not matches(filters(min_cost_nano_usd=0), [call("root")])
+
+
+MANY = [call(f"s{n}", "root", tool_name=f"tool{n:03}") for n in range(150)]
+
+
+@pytest.mark.parametrize(("asked", "is_match"), [("tool003", True), ("tool149", True), ("tool150", False)])
+def test_values_that_the_summary_does_not_know_are_looked_up(asked: str, is_match: bool) -> None:
+    assert matches(filters(tool_name=asked), MANY) is is_match
+
+
+@pytest.mark.parametrize(("asked", "is_match"), [("CALL.s3", True), ("call.s149", True), ("call.s150", False)])
+def test_names_that_the_summary_does_not_know_are_searched(asked: str, is_match: bool) -> None:
+    assert matches(filters(search=asked), MANY) is is_match
+
+
+def test_spans_are_read_only_where_the_summary_cannot_tell() -> None:
+    def unwanted() -> Iterable[Span]:
+        raise AssertionError("read")
+
+    summary = summary_of(*MANY)
+    assert filters(tool_name="tool003", search="call.s1").match(summary, unwanted)
+    assert not filters(tool_name="tool149", model_name="none").match(summary, unwanted)
+    assert not filters(tool_name="tool149", status="error").match(summary, unwanted)

@@ -1,0 +1,115 @@
+"""Keys keep users, ids and times apart, in order and within DynamoDB's limits."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tracestore.storage import keys
+
+ODD = ["#", "%", "/", "..", ".", " ", "%23", "%%", "", "\x00", "🙂", "é", "e\u0301", "U#a#T#b", "a" * 5000, "🙂" * 256]
+texts = st.one_of(st.text(max_size=80), st.sampled_from(ODD))
+trace_ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", fullmatch=True)
+
+
+@given(texts, texts)
+@settings(max_examples=150, deadline=None)
+def test_different_ids_stay_different(one: str, other: str) -> None:
+    assert (keys.encode_id(one) == keys.encode_id(other)) == (one == other)
+
+
+@given(texts)
+@settings(max_examples=150, deadline=None)
+def test_an_id_in_a_key_is_short_and_has_no_separator(text: str) -> None:
+    assert re.fullmatch(r"[A-Za-z0-9_.:~%-]{0,200}", keys.encode_id(text), re.ASCII)
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_an_encoded_id_cannot_be_sent_as_the_id_it_is(text: str) -> None:
+    assert text == keys.encode_id(text) or keys.encode_id(keys.encode_id(text)) != keys.encode_id(text)
+
+
+@given(texts, texts, texts, texts)
+@settings(max_examples=150, deadline=None)
+def test_no_two_users_share_a_partition(user: str, other: str, one: str, two: str) -> None:
+    def partitions(name: str, some_id: str) -> set[str]:
+        return {
+            keys.user(name),
+            keys.trace(name, some_id),
+            keys.by_time(name, some_id, 3),
+            keys.by_conversation(name, some_id),
+            keys.by_message(name, some_id),
+            keys.by_status(name, "error"),
+            keys.user_keys(name),
+        }
+
+    if user != other:
+        assert not partitions(user, one) & partitions(other, two)
+        assert not any(key.startswith(keys.user(user) + "#") for key in partitions(other, two))
+
+
+@given(texts, trace_ids, texts)
+@settings(max_examples=200, deadline=None)
+def test_keys_are_within_dynamodbs_limits(user: str, trace_id: str, other_id: str) -> None:
+    """2,048 bytes for a partition key, 1,024 for a sort key."""
+    for make in (keys.trace, keys.by_conversation, keys.by_message):
+        assert len(make(user, trace_id).encode()) <= 2048
+        assert len(make(user, other_id).encode()) <= 2048
+    for sort in (keys.message_alias(other_id), keys.position(2**63 - 1, trace_id)):
+        assert len(sort.encode()) <= 1024
+
+
+@given(texts, trace_ids)
+@settings(max_examples=200, deadline=None)
+def test_the_trace_id_comes_back_out_of_its_partition_key(user: str, trace_id: str) -> None:
+    assert keys.trace_id_of(keys.trace(user, trace_id)) == trace_id
+
+
+times = st.integers(0, 10**19 - 1)
+
+
+@given(times, trace_ids, times, trace_ids)
+@settings(max_examples=150, deadline=None)
+def test_the_order_of_keys_is_the_order_of_time(one: int, a: str, other: int, b: str) -> None:
+    if one < other:
+        assert keys.position(one, a) < keys.position(other, b)
+        assert keys.position(one, a) < keys.before_time(other)
+    assert keys.before_time(one) < keys.position(one, a)
+    assert keys.position_time(keys.position(one, a)) == one
+
+
+@pytest.mark.parametrize("year_ns", [10**19, 13_569_465_600 * 10**9, 253_402_300_799 * 10**9])
+def test_the_farthest_times_that_can_be_asked_for_come_behind_all_positions(year_ns: int) -> None:
+    """Years 2286, 2400 and 9999: no trace starts there, but a list may be asked to end there."""
+    assert keys.before_time(year_ns) > keys.position(1_795_312_800 * 10**9, "t")
+
+
+def test_an_encoded_id_never_looks_like_a_hashed_one() -> None:
+    hashed = keys.encode_id("x" * 201)
+    assert hashed.startswith("%%")
+    assert keys.encode_id(hashed) != hashed
+
+
+def test_a_light_read_sees_all_but_payloads_and_comes_to_folds_last() -> None:
+    head, alias = keys.HEAD, keys.message_alias("🙂")
+    segment, fold = keys.segment("79c0b", "f" * 16), keys.fold("79c0b", "0" * 16)
+    assert keys.LIGHT_FROM <= head < alias < segment < fold <= keys.LIGHT_TO
+    for payload in (keys.payload_part("79c0b", "0" * 16, 0), keys.leaning_payload("79c0b", "0" * 16, "f" * 16)):
+        assert payload > keys.LIGHT_TO
+        assert keys.is_payload(payload)
+        assert not keys.is_segment(payload)
+        assert keys.segment_named(payload) == ("79c0b", "0" * 16)
+    assert keys.segment_named(segment) == ("79c0b", "f" * 16)
+    assert [keys.segment_named(sk) for sk in (head, alias, fold, keys.message_alias("X#a#b"))] == [None] * 4
+
+
+def test_payload_parts_are_in_order() -> None:
+    parts = [keys.payload_part("g", "d", number) for number in range(20)]
+    assert parts == sorted(parts)
+    assert all(part.startswith(keys.payload_of("g", "d")) for part in parts)
+
+
+def test_traces_are_spread_over_all_time_shards_and_stay_where_they_are() -> None:
+    shards = {keys.by_time("u", f"t{n}", 3) for n in range(100)}
+    assert shards == {keys.by_time_shard("u", shard) for shard in range(3)}

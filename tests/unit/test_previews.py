@@ -1,0 +1,85 @@
+"""The first words of what was asked and answered."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tracestore.domain.previews import PREVIEW_CHARACTERS, input_preview, output_preview
+
+json_values: st.SearchStrategy[Any] = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=20)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["messages", "role", "content", "parts", "text", "x"]), inner, max_size=3),
+    ),
+    max_leaves=12,
+)
+
+
+@given(json_values)
+@settings(max_examples=150, deadline=None)
+def test_any_value_gives_a_short_line_or_none(value: Any) -> None:
+    for text in (input_preview(value), output_preview(value)):
+        assert text is None or (0 < len(text) <= PREVIEW_CHARACTERS and text == " ".join(text.split()))
+
+
+def message(role: str, text: str) -> dict[str, Any]:
+    """A message in the shape that conversations are stored in."""
+    return {"role": role, "parts": [{"type": "text", "text": text}]}
+
+
+def test_what_was_asked_is_the_last_that_a_user_said() -> None:
+    said: Any = [message("system", "be kind"), message("user", "first"), message("user", "last"), message("tool", "x")]
+    assert input_preview({"messages": said}) == "last"
+
+
+def test_without_a_user_it_is_the_last_message() -> None:
+    assert input_preview({"messages": [message("system", "be kind"), message("assistant", "well")]}) == "well"
+
+
+def test_what_was_answered_is_the_last_message() -> None:
+    assert output_preview({"messages": [message("user", "no"), message("assistant", "yes")]}) == "yes"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("plain", "plain"),
+        ({"prompt": "alone in an object"}, "alone in an object"),
+        ({"a": {"b": {"c": "deep"}}}, "deep"),
+        ({"a": 1, "b": "é"}, '{"a": 1, "b": "é"}'),
+        ([1, 2], "[1, 2]"),
+        (0, "0"),
+        (False, "false"),
+        ([{"role": "user", "content": "chat"}], "chat"),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"text": "b"}]}]}, "a b"),
+        ({"messages": [{"role": "user", "parts": [{"type": "media"}]}]}, '[{"type": "media"}]'),
+        ({"messages": "not a list"}, "not a list"),
+        ("  white \n\t space ", "white space"),
+        ("", None),
+        (None, None),
+        ({}, "{}"),
+        ({"messages": []}, "[]"),
+    ],
+)
+def test_a_value_is_shown_as_a_person_would_read_it(value: Any, text: str | None) -> None:
+    assert input_preview(value) == output_preview(value) == text
+
+
+def test_a_long_text_is_cut_and_says_so() -> None:
+    assert input_preview("x" * 301) == "x" * 299 + "…"
+    assert input_preview("x" * 300) == "x" * 300
+
+
+def test_white_space_does_not_use_up_a_preview() -> None:
+    assert input_preview(" " * 1000 + "x" * 10) == "x" * 10
+
+
+def test_the_deepest_json_that_is_taken_in_has_a_preview() -> None:
+    value: Any = "x"
+    for level in range(99):
+        value = {"a": value} if level % 2 else [value, 1]
+    assert input_preview(value) == json.dumps(value["a"] if isinstance(value, dict) else value)[:299] + "…"
