@@ -1,0 +1,134 @@
+"""The API as one user speaks it: spans with sound defaults, and the replies that are usual taken apart."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from tests.calling import Call, Reply, User
+
+TRACES = "/api/analytics/traces"
+START = datetime(2025, 1, 2, 10, tzinfo=UTC)
+
+
+def at(seconds: float = 0) -> str:
+    """The time so long after `START`."""
+    return (START + timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def span(trace_id: str = "t", span_id: str = "root", **fields: Any) -> dict[str, Any]:
+    """A span that started at `START` and is pending: a None leaves out what has a default."""
+    told = {"trace_id": trace_id, "span_id": span_id, "span_name": f"call.{span_id}", "start_time": at()}
+    return {name: value for name, value in {**told, **fields}.items() if value is not None}
+
+
+def child(span_id: str, parent: str, trace_id: str = "t", **fields: Any) -> dict[str, Any]:
+    """A span below another."""
+    return span(trace_id, span_id, parent_span_id=parent, **fields)
+
+
+def path_of(trace_id: str, span_id: str | None = None) -> str:
+    """Where a trace or a span is, whatever its id."""
+    path = f"{TRACES}/{quote(trace_id, safe='')}"
+    return path if span_id is None else f"{path}/spans/{quote(span_id, safe='')}"
+
+
+def failure(reply: Reply) -> tuple[int, str]:
+    """Status and code of a refusal in the one error shape."""
+    content = reply.json
+    assert set(content) == {"success", "error"}
+    assert content["success"] is False
+    assert set(content["error"]) == {"code", "message", "details"}
+    assert all(set(detail) == {"field", "message"} for detail in content["error"]["details"])
+    assert content["error"]["message"].endswith((".", "?"))
+    assert reply.headers["content-type"] == "application/json"
+    return reply.status, content["error"]["code"]
+
+
+def fields_of(reply: Reply) -> list[str]:
+    """The fields and parameters that a refusal names."""
+    return [detail["field"] for detail in reply.json["error"]["details"]]
+
+
+def flat(roots: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The spans of a tree, each before its children. Without recursion: trees are deep."""
+    waiting = list(reversed(roots))
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += reversed(node["children"])
+
+
+@dataclass(frozen=True)
+class Api:
+    """One user's way in: with a JWT, or with other `headers`."""
+
+    call: Call
+    user: User | None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, method: str, path: str, **sent: Any) -> Reply:
+        """Any request."""
+        headers = {**self.headers, **sent.pop("headers", {})}
+        return self.call(method, path, user=self.user, headers=headers, **sent)
+
+    def post(self, body: Any, **sent: Any) -> Reply:
+        """A request that captures."""
+        return self("POST", TRACES, body=body, **sent)
+
+    def send(self, *spans: dict[str, Any]) -> Any:
+        """One span, or a batch of several, which has to be stored; returns what is told of it."""
+        reply = self.post(spans[0] if len(spans) == 1 else {"spans": spans})
+        assert reply.status == 201, reply.body
+        assert reply.json.get("rejected", []) == []
+        return reply.json["data"]
+
+    def patch(self, span_id: str = "root", trace_id: str = "t", **changes: Any) -> Reply:
+        """A change to a span."""
+        return self("PATCH", path_of(trace_id, span_id), body=changes)
+
+    def patched(self, span_id: str = "root", trace_id: str = "t", **changes: Any) -> dict[str, Any]:
+        """The span after a change, which has to be accepted."""
+        reply = self.patch(span_id, trace_id, **changes)
+        assert reply.status == 200, reply.body
+        changed: dict[str, Any] = reply.json["data"]
+        return changed
+
+    def span(self, span_id: str = "root", trace_id: str = "t") -> dict[str, Any]:
+        """A span, which has to be there."""
+        reply = self("GET", path_of(trace_id, span_id))
+        assert reply.status == 200, reply.body
+        found: dict[str, Any] = reply.json["data"]
+        return found
+
+    def trace(self, trace_id: str = "t", **query: Any) -> dict[str, Any]:
+        """A trace, which has to be there."""
+        reply = self("GET", path_of(trace_id), query=query)
+        assert reply.status == 200, reply.body
+        found: dict[str, Any] = reply.json["trace"]
+        return found
+
+    def page(self, **query: Any) -> dict[str, Any]:
+        """One page of a list."""
+        reply = self("GET", TRACES, query=query)
+        assert reply.status == 200, reply.body
+        answer: dict[str, Any] = reply.json
+        return answer
+
+    def summaries(self, **query: Any) -> list[str]:
+        """The ids of the traces in a list, page by page to its end."""
+        found = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = self.page(view="summary", **query, **cursor)
+            found += [trace["trace_id"] for trace in page["traces"]]
+            if page["next_cursor"] is None:
+                return found
+            cursor = {"cursor": page["next_cursor"]}
+
+    def with_key(self, *scopes: str) -> "Api":
+        """The same user by a new API key."""
+        reply = self("POST", "/api/keys", body={"name": "test", "scopes": scopes})
+        assert reply.status == 201, reply.body
+        return Api(self.call, None, {"x-api-key": reply.json["data"]["secret"]})

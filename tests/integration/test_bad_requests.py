@@ -1,0 +1,268 @@
+"""Requests that cannot be served: each gets a 4xx in the one shape, and no word of it comes back or reaches the log."""
+
+import gzip
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dev.template import Template
+from tests.api import TRACES, Api, failure, fields_of, path_of, span
+
+pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")  # hardly any gets that far
+
+CANARY = "sesame"
+LONG = "n" * 64 + CANARY
+"""A name whose 65th character on nobody may be shown."""
+
+OURS = [route for route in Template().routes if route.path.startswith("/api/") and "/public/" not in route.path]
+"""The routes that tell failures in this API's own shape: not OTLP's, and not what is public."""
+
+DEEP = b"[" * 98 + b"]" * 98
+"""As deep as a payload may be inside of a batch; one level more is too deep."""
+
+
+@pytest.fixture
+def log(api: Api) -> Iterator[io.StringIO]:
+    """All that is logged."""
+    logger = logging.getLogger("tracestore")
+    api("GET", "/healthz")  # loads the functions, and with them the logger's own handler
+    handler = logging.StreamHandler(io.StringIO())
+    handler.setFormatter(logger.handlers[0].formatter)
+    logger.addHandler(handler)
+    yield handler.stream
+    logger.removeHandler(handler)
+
+
+def json_with(**fields: bytes) -> bytes:
+    """A span of which these fields are as they stand, JSON or not."""
+    told = {name: json.dumps(value).encode() for name, value in span().items()} | fields
+    return b"{%s}" % b",".join(b'"%s":%s' % (name.encode(), value) for name, value in told.items())
+
+
+BODIES: dict[str, tuple[bytes, int, str]] = {
+    "nothing": (b"", 400, "malformed_json"),
+    "no JSON": (b"sesame", 400, "malformed_json"),
+    "half of it": (b'{"span_name":"sesame', 400, "malformed_json"),
+    "more behind it": (json_with() + b"sesame", 400, "malformed_json"),
+    "single quotes": (b"{'span_name':'sesame'}", 400, "malformed_json"),
+    "a byte order mark": (b"\xef\xbb\xbf" + json_with(), 400, "malformed_json"),
+    "NaN": (json_with(cost_usd=b"NaN"), 400, "malformed_json"),
+    "NaN in a payload": (json_with(input_data=b'{"sesame":[NaN]}'), 400, "malformed_json"),
+    "infinity": (json_with(input_data=b"-Infinity"), 400, "malformed_json"),
+    "a number beyond floats": (json_with(input_data=b"1e400"), 400, "malformed_json"),
+    "a number of 5,000 digits": (json_with(input_data=b"9" * 5_000), 400, "malformed_json"),
+    "a control character": (json_with(span_name=b'"sesame\x01"'), 400, "malformed_json"),
+    "a bad escape": (json_with(span_name=b'"sesame\\x"'), 400, "malformed_json"),
+    "100 levels and one": (json_with(input_data=b"[" * 100 + b'"sesame"' + b"]" * 100), 400, "json_too_deep"),
+    "a batch 100 levels deep and one": (b'{"spans":[' + json_with(input_data=DEEP) + b"]}", 400, "json_too_deep"),
+    "100,000 levels": (b'{"a":' * 100_000, 400, "json_too_deep"),
+    "100,000 brackets": (b"[" * 100_000, 400, "json_too_deep"),
+    "a list": (b'["sesame"]', 400, "invalid_request"),
+    "a string": (b'"sesame"', 400, "invalid_request"),
+    "null": (b"null", 400, "invalid_request"),
+    "a number": (b"7", 400, "invalid_request"),
+    "an empty object": (b"{}", 400, "invalid_request"),
+    "no spans": (b'{"spans":[]}', 400, "invalid_request"),
+    "spans that are null": (b'{"spans":null}', 400, "invalid_request"),
+    "spans that are an object": (b'{"spans":{"sesame":1}}', 400, "invalid_request"),
+    "something beside spans": (b'{"spans":[{}],"%s":1}' % LONG.encode(), 400, "invalid_request"),
+    "nothing but bad spans": (
+        b'{"spans":["sesame",{"%s":"sesame"},null,[]]}' % LONG.encode(),
+        400,
+        "all_spans_rejected",
+    ),
+    "1,001 spans": (b'{"spans":[' + b",".join([b"{}"] * 1_001) + b"]}", 400, "invalid_request"),
+    "more than 6 MB": (json_with(input_data=b'"%s"' % (b"sesame" * 1_000_001)), 413, "body_too_large"),
+    "a span of more than 4 MB": (json_with(input_data=b'"%s"' % (b"sesame" * 800_000)), 400, "span_too_large"),
+    "a span that grows as UTF-8": (json_with(input_data=b'"%s"' % ("ᐂ" * 1_450_000).encode()), 400, "span_too_large"),
+}
+
+FIELDS: dict[str, list[Any]] = {
+    **{name: ["", 7, CANARY + "#", "-" + CANARY, CANARY + "\n", "é", "a" * 129] for name in ("trace_id", "span_id")},
+    **{name: ["", 7, CANARY + "/", "a" * 129, []] for name in ("parent_span_id", "parent_trace_id")},
+    "span_name": ["", 7, CANARY * 100, [CANARY], {CANARY: CANARY}, True],
+    "operation_type": [7, CANARY + " ", CANARY * 11, [CANARY]],
+    "start_time": [7, "", CANARY, "2025-01-02", "2025-01-02T10:00:00", "2025-02-30T10:00:00Z", "9999-12-31T00:00:00Z"],
+    "end_time": [7, CANARY, "2025-01-02T09:59:59Z", "1969-12-31T23:59:59Z", "2025-01-02T10:00:00+25:00"],
+    "duration_ms": [-1, "5", True, [CANARY], 10**400, 1e308],
+    **{
+        name: [7, True, [CANARY], {CANARY: 1}]
+        for name in ("model_name", "model_provider", "model_version", "tool_name")
+    },
+    **{name: [7, CANARY * 50, [CANARY]] for name in ("end_user_id", "service_name", "lesson_id", "error_type")},
+    **{name: ["", 7, CANARY * 50, [CANARY]] for name in ("conversation_id", "message_id")},
+    **{name: [-1, 1.5, 5.0, "5", True, 2**53 + 1, 10**30, [CANARY]] for name in ("input_tokens", "total_tokens")},
+    "cost_usd": [-0.01, "0.5", True, 1e12, 10**400, {CANARY: 1}],
+    "status": ["done", CANARY, "", 1, True, [CANARY]],
+    "error_message": [7, [CANARY], CANARY * 11_000],
+    LONG: [CANARY],
+    "": [CANARY],
+    "spanName": [CANARY],
+    "children": [[{CANARY: CANARY}]],
+    "cost_nano_usd": [5],
+    "start_ns": [5],
+}
+"""What no value of each field can be."""
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_a_bad_body_is_refused_and_not_repeated(api: Api, log: io.StringIO, kind: str) -> None:
+    body, status, code = BODIES[kind]
+    reply = api.post(body)
+    assert failure(reply) == (status, code)
+    assert CANARY not in reply.body.decode() + log.getvalue()
+    assert api.summaries() == []
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_bad_value_is_refused_with_its_fields_name_and_not_repeated(api: Api, log: io.StringIO, name: str) -> None:
+    for value in FIELDS[name]:
+        reply = api.post({**span(), name: value})
+        assert failure(reply) == (400, "invalid_request"), value
+        assert name[:64] in fields_of(reply)
+        batch = api.post({"spans": [{**span(), name: value}, span("kept")]})
+        assert (batch.status, [one["index"] for one in batch.json["rejected"]]) == (201, [0])
+        assert CANARY not in (reply.body + batch.body).decode() + log.getvalue()
+    assert api.summaries() == ["kept"]
+
+
+@pytest.mark.parametrize("name", ["trace_id", "span_id", "span_name", "start_time"])
+@pytest.mark.parametrize("value", [{}, {"x": None}], ids=["absent", "null"])
+def test_what_is_required_is_missed_by_name(api: Api, name: str, value: dict[str, None]) -> None:
+    sent = {**span(), name: None} if value else {key: told for key, told in span().items() if key != name}
+    reply = api.post(sent)
+    assert (failure(reply), fields_of(reply)) == ((400, "invalid_request"), [name])
+
+
+def test_every_bad_field_is_named_at_once(api: Api) -> None:
+    reply = api.post({**span(), "input_tokens": -1, "colour": CANARY, "status": CANARY})
+    assert sorted(fields_of(reply)) == ["colour", "input_tokens", "status"]
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "code"),
+    [
+        (b"sesame", {"content-encoding": "gzip"}, "invalid_encoding"),
+        (gzip.compress(json_with())[:-9], {"content-encoding": "gzip"}, "invalid_encoding"),
+        (gzip.compress(json_with()) + b"sesame", {"content-encoding": "gzip"}, "invalid_encoding"),
+        (gzip.compress(b"sesame"), {"content-encoding": "gzip"}, "malformed_json"),
+        (json_with(), {"content-encoding": "br"}, "invalid_encoding"),
+        (json_with(), {"content-encoding": "gzip, gzip"}, "invalid_encoding"),
+        (json_with(), {"content-encoding": "sesame"}, "invalid_encoding"),
+        (json_with(span_name=b'"sesame\xff"'), {"content-type": "application/octet-stream"}, "malformed_json"),
+        (json_with(span_name=b'"sesame\xed\xa0\x80"'), {"content-type": "application/x-sesame"}, "malformed_json"),
+        (json_with().decode().encode("utf-16"), {"content-type": "application/octet-stream"}, "malformed_json"),
+    ],
+)
+def test_a_badly_encoded_body_is_refused_and_not_repeated(
+    api: Api, log: io.StringIO, body: bytes, headers: dict[str, str], code: str
+) -> None:
+    reply = api.post(body, headers=headers)
+    assert failure(reply) == (400, code)
+    assert CANARY not in reply.body.decode() + log.getvalue()
+
+
+def test_a_binary_body_is_at_most_4500_kb(api: Api) -> None:
+    reply = api.post(b" " * 4_500_001, headers={"content-type": "application/octet-stream"})
+    assert failure(reply) == (413, "body_too_large")
+
+
+def test_a_compressed_body_may_not_swell_without_end(api: Api) -> None:
+    bomb = gzip.compress(b" " * (64 * 1024 * 1024 + 1), 1)
+    assert failure(api.post(bomb, headers={"content-encoding": "gzip"})) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+@pytest.mark.parametrize("body", [b"sesame", b"", b'{"sesame', b"[" * 100_000, b"NaN"])
+def test_every_route_that_takes_a_body_refuses_what_is_no_json(
+    api: Api, log: io.StringIO, method: str, body: bytes
+) -> None:
+    api.send(span())
+    paths = [route.path.format(trace_id="t", span_id="root") for route in OURS if route.method == method]
+    assert paths
+    for path in paths:
+        reply = api(method, path, body=body)
+        assert failure(reply)[0] == 400
+        assert CANARY not in reply.body.decode() + log.getvalue()
+
+
+@pytest.mark.parametrize("route", [route.key for route in OURS])
+def test_every_route_refuses_parameters_that_it_does_not_know(api: Api, log: io.StringIO, route: str) -> None:
+    method, _, path = route.partition(" ")
+    path = path.format(trace_id="t", span_id="root", job_id="0" * 36, key_id="0" * 16)
+    for query in (
+        f"{LONG}={CANARY}",
+        f"limit={CANARY}&limit={CANARY}",
+        f"{CANARY[0]}=%FF{CANARY}",
+        "&".join(["a=1"] * 101),
+    ):
+        reply = api(method, path, query=query, body=None if method in ("GET", "DELETE") else span())
+        assert failure(reply)[0] == 400
+        assert CANARY not in reply.body.decode() + log.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("PUT", TRACES), ("PATCH", TRACES), ("HEAD", TRACES), ("OPTIONS", TRACES), ("TRACE", TRACES)),
+        *(("POST", path_of("t")), ("PUT", path_of("t")), ("POST", path_of("t", "a")), ("PUT", path_of("t", "a"))),
+        *(("GET", TRACES + "/"), ("GET", path_of("t") + "/spans"), ("GET", path_of("t") + "/spans/"), ("GET", "//")),
+        *(("GET", TRACES + "//spans/a"), ("GET", TRACES.upper()), ("GET", "/"), ("GET", "/api"), ("SESAME", "/sesame")),
+        *(("GET", "/sesame"), ("POST", "/healthz"), ("PATCH", "/api/keys"), ("GET", TRACES + "/t/spans/a/sesame")),
+        *(("GET", "/api/analytics/traces/../traces/sesame"), ("GET", "/%2e%2e/sesame"), ("GET", "/sesame" * 500)),
+    ],
+)
+def test_a_wrong_method_or_an_unknown_route_is_told_so(api: Api, log: io.StringIO, method: str, path: str) -> None:
+    reply = api(method, path, query="search=sesame", body=b"sesame")
+    assert failure(reply) == (404, "route_not_found")
+    assert CANARY not in reply.body.decode() + log.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *((method, "/{id}") for method in ("GET", "DELETE")),
+        *((method, "/{id}/spans/root") for method in ("GET", "DELETE", "PATCH")),
+        *((method, "/t/spans/{id}") for method in ("GET", "DELETE", "PATCH")),
+    ],
+)
+def test_a_bad_id_in_a_path_is_not_found_and_not_repeated(api: Api, log: io.StringIO, method: str, path: str) -> None:
+    api.send(span())
+    for bad in (
+        "sesame%23",
+        "%25sesame",
+        "sesame%2Fsesame",
+        "%F0%9F%98%80sesame",
+        "sesame" * 30,
+        "sesame%FF",
+        "sesame%00",
+    ):
+        reply = api(method, TRACES + path.format(id=bad), body={"status": "error"} if method == "PATCH" else None)
+        assert failure(reply) == (404, "not_found")
+        assert CANARY not in reply.body.decode() + log.getvalue()
+
+
+def test_a_bad_change_is_refused_and_not_repeated(api: Api, log: io.StringIO) -> None:
+    api.send(span())
+    for name, values in FIELDS.items():
+        for value in values:
+            reply = api("PATCH", path_of("t", "root"), body={name: value})
+            assert failure(reply) == (400, "invalid_request"), (name, value)
+            assert CANARY not in reply.body.decode() + log.getvalue()
+    assert set(api.span().values()) & {CANARY} == set()
+
+
+def test_a_good_request_leaves_no_word_of_it_in_the_log(api: Api, log: io.StringIO) -> None:
+    told = dict.fromkeys(("span_name", "conversation_id", "model_name", "error_message", "input_data"), CANARY)
+    api.send(span(**told))
+    api.patched(output_data=CANARY, end_user_id=CANARY)
+    api.page(search=CANARY, conversation_id=CANARY)
+    api.page(view="turns", conversation_id=CANARY)
+    api("DELETE", TRACES, query={"conversation_id": CANARY})
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [line["status"] for line in lines] == [201, 200, 200, 200, 200]
+    assert CANARY not in log.getvalue()

@@ -1,0 +1,161 @@
+"""Deletions by HTTP: one span, one trace, many; and what arrives afterwards."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from dev.template import Template
+from tests.api import TRACES, Api, at, child, failure, fields_of, flat, path_of, span
+from tests.calling import Call
+
+
+def deleted(api: Api, path: str, **query: str) -> dict[str, int]:
+    """What a deletion that is done at once removed."""
+    reply = api("DELETE", path, query=query)
+    assert reply.status == 200, reply.body
+    assert set(reply.json) == {"success", "deleted"}
+    counts: dict[str, int] = reply.json["deleted"]
+    return counts
+
+
+def test_a_deleted_trace_is_gone_everywhere(api: Api) -> None:
+    api.send(span(conversation_id="c"), child("b", "root"), span("kept", conversation_id="c"))
+    assert deleted(api, path_of("t")) == {"traces": 1, "spans": 2}
+    for path in (path_of("t"), path_of("t", "root")):
+        assert failure(api("GET", path)) == (404, "not_found")
+    assert api.summaries() == api.summaries(conversation_id="c") == api.summaries(trace_id="t,kept") == ["kept"]
+    assert [root["trace_id"] for root in api.page()["traces"]] == ["kept"]
+
+
+def test_a_trace_is_deleted_once(api: Api) -> None:
+    api.send(span())
+    deleted(api, path_of("t"))
+    assert failure(api("DELETE", path_of("t"))) == (404, "not_found")
+
+
+def test_a_span_that_arrives_late_is_a_conflict(api: Api) -> None:
+    api.send(span())
+    deleted(api, path_of("t"))
+    for late in (span(), span(span_id="another"), child("below", "root")):
+        assert failure(api.post(late)) == (409, "trace_deleted")
+    assert api("GET", path_of("t")).status == 404
+
+
+def test_a_span_that_arrives_late_in_a_batch_is_rejected_alone(api: Api) -> None:
+    api.send(span())
+    deleted(api, path_of("t"))
+    reply = api.post({"spans": [span(), span("new"), child("below", "root")]})
+    assert reply.status == 201
+    assert [one["trace_id"] for one in reply.json["data"]] == ["new"]
+    assert [(one["index"], one["code"]) for one in reply.json["rejected"]] == [
+        (0, "trace_deleted"),
+        (2, "trace_deleted"),
+    ]
+
+
+def test_a_deleted_span_leaves_its_children_as_roots(api: Api) -> None:
+    api.send(span(), child("b", "root"), child("c", "b"))
+    assert deleted(api, path_of("t", "b")) == {"traces": 0, "spans": 1}
+    assert failure(api("GET", path_of("t", "b"))) == (404, "not_found")
+    assert [root["span_id"] for root in api.trace()["spans"]] == ["c", "root"]
+    assert api.trace()["summary"]["span_count"] == 2
+
+
+def test_a_deleted_span_stays_deleted(api: Api) -> None:
+    api.send(span(), child("b", "root"))
+    deleted(api, path_of("t", "b"))
+    assert failure(api("DELETE", path_of("t", "b"))) == (404, "not_found")
+    assert failure(api.post(child("b", "root"))) == (409, "span_deleted")
+    reply = api.post({"spans": [child("b", "root"), child("c", "root")]})
+    assert [(one["index"], one["code"]) for one in reply.json["rejected"]] == [(0, "span_deleted")]
+    assert [node["span_id"] for node in flat(api.trace()["spans"])] == ["root", "c"]
+
+
+def test_a_trace_without_its_last_span_is_gone_and_may_go_on(api: Api) -> None:
+    api.send(span())
+    deleted(api, path_of("t", "root"))
+    assert api("GET", path_of("t")).status == 404
+    assert api.summaries() == []
+    api.send(child("b", "root"))
+    assert [root["span_id"] for root in api.trace()["spans"]] == ["b"]
+
+
+@pytest.mark.parametrize("path", [path_of("t"), path_of("t", "root"), path_of("#"), path_of("t", "..")])
+def test_what_is_not_there_cannot_be_deleted(api: Api, path: str) -> None:
+    assert failure(api("DELETE", path)) == (404, "not_found")
+
+
+def test_a_conversation_is_deleted(api: Api) -> None:
+    api.send(span("a", conversation_id="c / 1"), span("b", conversation_id="c / 1"), span("c", conversation_id="c"))
+    assert deleted(api, TRACES, conversation_id="c / 1") == {"traces": 2, "spans": 2}
+    assert api.summaries() == ["c"]
+    assert failure(api.post(span("a", "late"))) == (409, "trace_deleted")
+
+
+def test_what_started_before_a_time_is_deleted(api: Api) -> None:
+    api.send(span("early"), span("at", start_time=at(10)), span("late", start_time=at(11)))
+    assert deleted(api, TRACES, before=at(10)) == {"traces": 1, "spans": 1}
+    assert api.summaries(order="asc") == ["at", "late"]
+
+
+def test_everything_is_deleted_and_what_begins_later_stays(api: Api, other: Api) -> None:
+    other.send(span("theirs"))
+    api.send(*(span(f"t{number}") for number in range(30)))
+    assert deleted(api, TRACES, deleteAll="true") == {"traces": 30, "spans": 30}
+    api.send(span("new"))
+    assert api.summaries() == ["new"]
+    assert other.summaries() == ["theirs"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("", "deleteAll=false", "deleteAll=", "deleteAll=TRUE", "before=yesterday", "before=2025-01-01T00:00:00"),
+        *("conversation_id=", "deleteAll=true&before=2025-01-01T00:00:00Z", "conversation_id=c&deleteAll=true"),
+        *("deleteAll=true&deleteAll=true", "deleteall=true", "trace_id=t", "limit=1", "deleteAll=true&user_id=u"),
+    ],
+)
+def test_a_bulk_deletion_says_exactly_one_thing_or_deletes_nothing(api: Api, query: str) -> None:
+    api.send(span(conversation_id="c"))
+    assert failure(api("DELETE", TRACES, query=query))[0] == 400
+    assert api.summaries() == ["t"]
+
+
+def test_nothing_is_deleted_ahead_of_time(api: Api) -> None:
+    api.send(span())
+    soon = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
+    reply = api("DELETE", TRACES, query={"before": soon})
+    assert (failure(reply), fields_of(reply)) == ((400, "invalid_parameter"), ["before"])
+    assert api.summaries() == ["t"]
+
+
+@pytest.fixture
+def hurried(api: Api) -> Api:
+    """The same user, whose deletions run out of time before they begin."""
+    template = Template()
+    template.functions["QueryFunction"] = replace(template.functions["QueryFunction"], timeout_s=4)
+    return Api(Call(template), api.user)
+
+
+def test_a_deletion_that_takes_long_is_invisible_at_once_and_has_a_job(api: Api, hurried: Api) -> None:
+    api.send(span("a"), span("b"), child("c", "root", "b"))
+    reply = hurried("DELETE", TRACES, query={"deleteAll": "true"})
+    assert (reply.status, reply.json["deleted"]) == (202, {"traces": 0, "spans": 0})
+    assert api.summaries() == []
+    assert failure(api("GET", path_of("a"))) == (404, "not_found")
+    assert failure(api.post(span("b", "late"))) == (409, "trace_deleted")
+    job: dict[str, Any] = api("GET", f"/api/jobs/{reply.json['job_id']}").json["data"]
+    assert job == {"job_id": reply.json["job_id"], "state": "running", "deleted": {"traces": 0, "spans": 0}}
+
+
+def test_what_a_slow_deletion_left_goes_with_the_next(api: Api, hurried: Api) -> None:
+    api.send(span("a"), span("b"))
+    assert hurried("DELETE", TRACES, query={"deleteAll": "true"}).status == 202
+    assert deleted(api, TRACES, deleteAll="true") == {"traces": 2, "spans": 2}
+
+
+@pytest.mark.parametrize("job_id", ["nope", "0" * 36, "%23", "..%2F..", "%F0%9F%98%80", "x" * 3_000])
+def test_a_job_that_is_not_there_is_not_found(api: Api, job_id: str) -> None:
+    assert failure(api("GET", f"/api/jobs/{job_id}")) == (404, "not_found")

@@ -1,0 +1,313 @@
+"""Nobody reaches what is somebody else's, with any request to any route."""
+
+import base64
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from dev.template import Template
+from tests.api import TRACES, Api, at, child, failure, path_of, span
+from tests.calling import Call, User, new_user
+from tests.conftest import TableOnEngine
+from tracestore.storage import keys
+
+CANARY = "canary in the prompt"
+OTLP_TRACE, OTLP_SPAN = "0123456789abcdef" * 2, "0123456789abcdef"
+TOLD = {"conversation_id": f"{CANARY} c", "message_id": f"{CANARY} m", "input_data": CANARY, "model_name": CANARY}
+
+
+@dataclass(frozen=True)
+class Victim:
+    """Somebody who has one of everything."""
+
+    api: Api
+    name: str
+    engine: TableOnEngine
+    key_id: str
+    job_id: str
+    cursor: str
+    etag: str
+
+    @property
+    def secrets(self) -> list[str]:
+        """What nobody else may be shown."""
+        return [CANARY, self.name, self.key_id, self.job_id]
+
+    def seen(self) -> list[Any]:
+        """All that is theirs, as they see it."""
+        paths = ("/api/keys", f"/api/jobs/{self.job_id}", "/api/me", TRACES, path_of("t"), path_of("u"))
+        return [self.api("GET", path).json for path in paths]
+
+    def stored(self) -> list[Any]:
+        """All that is theirs, as it is in the table."""
+        user = self.name
+        pks = [keys.user(user), keys.user_keys(user), *(keys.trace(user, name) for name in ("t", "u", OTLP_TRACE))]
+        return [stored(self.engine, pk) for pk in pks]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One request of a stranger, and the statuses that are an answer to it."""
+
+    path: str
+    expected: tuple[int, ...] = (404,)
+    query: Any = ""
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def stored(engine: TableOnEngine, pk: str) -> list[dict[str, Any]]:
+    asked = {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": pk}}}
+    found: list[dict[str, Any]] = engine.client.query(TableName=engine.table_name, ConsistentRead=True, **asked)[
+        "Items"
+    ]
+    return found
+
+
+@pytest.fixture
+def victim(api: Api, engine: TableOnEngine) -> Victim:
+    """The user whom strangers are after."""
+    assert api.user
+    name = api.user.name
+    api.send(span("deleted", conversation_id="deleted"))
+    assert api("DELETE", TRACES, query="conversation_id=deleted").status == 200
+    (job,) = (item for item in stored(engine, keys.user(name)) if item["sk"]["S"] != keys.USER)
+    api.send(span("t", **TOLD, end_time=at(1)), child("a", "root", "t", **TOLD), span("u", **TOLD))
+    api.send(span(OTLP_TRACE, OTLP_SPAN, **TOLD))
+    key = api("POST", "/api/keys", body={"name": CANARY, "scopes": ["read"]}).json["data"]
+    cursor = api.page(view="summary", limit=1)["next_cursor"]
+    etag = api("GET", path_of("t")).headers["etag"]
+    return Victim(api, name, engine, key["key_id"], job["sk"]["S"].removeprefix(keys.job("")), cursor, etag)
+
+
+def hostile(victim: Victim, real: str) -> Iterator[str]:
+    """The real id, and texts that look like keys, paths, encodings of them, or too much."""
+    trace = keys.trace(victim.name, "t")
+    yield from (real, f"{real}#", f"#{real}", f"{real}%00", f"{real}\x00", f" {real}", f"{real}\n", f"{real}/../{real}")
+    yield from (
+        trace,
+        f"{trace}#H",
+        f"U#{victim.name}",
+        "U#other#T#x",
+        f"../{victim.name}/{real}",
+        f"{victim.name}:{real}",
+    )
+    yield from ("#", "%", "%23", "%2F", "%252F", "/", "..", ".", "*", "👋", "\u202e", "a" * 128, "a" * 129, "a" * 3_000)
+    yield from ("$default", "{trace_id}", "null", "0", "-1", "' OR 1=1 --", '{"S":"x"}')
+
+
+def segments(victim: Victim, real: str) -> Iterator[str]:
+    """The same as they can stand in a path, encoded once and twice."""
+    for text in hostile(victim, real):
+        yield quote(text, safe="")
+        yield quote(quote(text, safe=""), safe="")
+
+
+def lists(victim: Victim) -> Iterator[Attempt]:
+    for query in ("", "view=summary", "limit=1000&order=asc", "status=pending", "has_errors=false", "trace_id=t,u"):
+        yield Attempt(TRACES, (200,), query)
+    for name, value in TOLD.items():
+        yield Attempt(TRACES, (200,), {"search" if name == "input_data" else name: value})
+    yield Attempt(TRACES, (200,), {"view": "turns", "conversation_id": TOLD["conversation_id"]})
+    for text in hostile(victim, "t"):
+        yield from (Attempt(TRACES, (200, 400), {name: text}) for name in ("trace_id", "cursor", "view"))
+    for text in [*hostile(victim, TOLD["conversation_id"])][:16]:
+        yield from (Attempt(TRACES, (200,), {name: text}) for name in ("conversation_id", "message_id"))
+    yield from (Attempt(TRACES, (400,), {name: victim.name}) for name in ("user_id", "owner", "sub", "pk"))
+    yield Attempt(TRACES, (400,), {"view": "summary", "limit": 1, "cursor": victim.cursor})
+    yield Attempt(TRACES, (200,), headers={"if-none-match": victim.etag})
+
+
+def traces(victim: Victim) -> Iterator[Attempt]:
+    yield from (Attempt(f"{TRACES}/{segment}") for segment in segments(victim, "t"))
+    yield from (Attempt(path_of("t"), query=query) for query in ("view=outline", "payloads=false"))
+    yield Attempt(path_of("t"), (400, 404), {"view": "outline", "cursor": victim.cursor})
+    yield from (Attempt(path_of("t"), headers={"if-none-match": tag}) for tag in ("*", victim.etag))
+
+
+def spans(victim: Victim, body: Any = None) -> Iterator[Attempt]:
+    yield from (Attempt(f"{TRACES}/t/spans/{segment}", body=body) for segment in segments(victim, "root"))
+    yield from (Attempt(f"{TRACES}/{segment}/spans/root", body=body) for segment in segments(victim, "t"))
+
+
+def captures(victim: Victim) -> Iterator[Attempt]:
+    claims = {"user_id": victim.name, "id": victim.api.span("root", "t")["id"]}
+    yield Attempt(TRACES, (201,), body=span("t", input_data="mine", **claims))
+    yield Attempt(TRACES, (201,), body={"spans": [child("a", "root", "t", **claims), child("b", "root", "u")]})
+    yield Attempt(TRACES, (400,), {"user_id": victim.name}, body=span("t"))
+    for text in hostile(victim, "t"):
+        yield Attempt(TRACES, (201, 400), body=span(text, conversation_id=text, message_id=text))
+        yield Attempt(TRACES, (201, 400), body=span("t", text, parent_span_id=text))
+
+
+def bulk_deletions(victim: Victim) -> Iterator[Attempt]:
+    yield Attempt(TRACES, (400,), {"deleteAll": "true", "user_id": victim.name})
+    for text in [
+        TOLD["conversation_id"],
+        f"{TOLD['conversation_id']}#",
+        keys.by_conversation(victim.name, "c"),
+        "%",
+        "👋",
+    ]:
+        yield Attempt(TRACES, (200,), {"conversation_id": text})
+    yield Attempt(TRACES, (200,), {"before": at(3_600)})
+    yield Attempt(TRACES, (200,), {"deleteAll": "true"})
+
+
+def new_keys(victim: Victim) -> Iterator[Attempt]:
+    wanted = {"name": "mine", "scopes": ["read"], "user_id": victim.name, "key_id": victim.key_id}
+    yield Attempt("/api/keys", (201, 403), body=wanted)
+    yield Attempt("/api/keys", (400, 403), {"user_id": victim.name}, wanted)
+
+
+def exports(victim: Victim, path: str) -> Iterator[Attempt]:
+    told = {"traceId": OTLP_TRACE, "spanId": OTLP_SPAN, "name": "mine", "startTimeUnixNano": str(10**18)}
+    claims = [{"key": key, "value": {"stringValue": victim.name}} for key in ("user.id", "user_id", "langfuse.user.id")]
+    scope = [{"spans": [{**told, "attributes": claims}]}]
+    yield Attempt(path, (200,), body={"resourceSpans": [{"resource": {"attributes": claims}, "scopeSpans": scope}]})
+
+
+def logs(_: Victim) -> Iterator[Attempt]:
+    said = {"eventName": "gen_ai.user.message", "body": {"stringValue": "mine"}, "timeUnixNano": str(10**18)}
+    record = {"traceId": OTLP_TRACE, "spanId": OTLP_SPAN, **said}
+    yield Attempt("/v1/logs", (200,), body={"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]})
+
+
+ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
+    "POST /api/analytics/traces": captures,
+    "PATCH /api/analytics/traces/{trace_id}/spans/{span_id}": lambda victim: spans(victim, {"status": "error"}),
+    "GET /api/analytics/traces": lists,
+    "GET /api/analytics/traces/{trace_id}": traces,
+    "GET /api/analytics/traces/{trace_id}/spans/{span_id}": spans,
+    "DELETE /api/analytics/traces": bulk_deletions,
+    "DELETE /api/analytics/traces/{trace_id}": lambda v: (Attempt(f"{TRACES}/{s}") for s in segments(v, "t")),
+    "DELETE /api/analytics/traces/{trace_id}/spans/{span_id}": spans,
+    "POST /v1/traces": lambda v: exports(v, "/v1/traces"),
+    "POST /api/public/otel/v1/traces": lambda v: exports(v, "/api/public/otel/v1/traces"),
+    "POST /otel/v1/traces": lambda v: exports(v, "/otel/v1/traces"),
+    "POST /v1/logs": logs,
+    "POST /v1/metrics": lambda _: [Attempt("/v1/metrics", (200,), body={})],
+    "GET /api/public/projects": lambda v: [
+        Attempt("/api/public/projects", (200, 400), q) for q in ("", {"userId": v.name})
+    ],
+    "GET /api/jobs/{job_id}": lambda v: (Attempt(f"/api/jobs/{segment}") for segment in segments(v, v.job_id)),
+    "GET /api/me": lambda v: [Attempt("/api/me", (200,)), Attempt("/api/me", (400,), {"user_id": v.name})],
+    "GET /api/keys": lambda v: [
+        Attempt("/api/keys", (200, 403)),
+        Attempt("/api/keys", (400, 403), {"user_id": v.name}),
+    ],
+    "POST /api/keys": new_keys,
+    "DELETE /api/keys/{key_id}": lambda v: (Attempt(f"/api/keys/{s}", (403, 404)) for s in segments(v, v.key_id)),
+    "GET /healthz": lambda _: [Attempt("/healthz", (200,))],
+    "$default": lambda v: (Attempt(f"/api/users/{segment}/traces") for segment in segments(v, v.name)),
+}
+"""What a stranger tries on each route. A route that is not here fails the test below."""
+
+
+@pytest.mark.parametrize("credential", ["jwt", "api_key"])
+def test_no_route_shows_or_changes_what_is_somebody_elses(victim: Victim, call: Call, credential: str) -> None:
+    seen, stored = victim.seen(), victim.stored()
+    for route in Template().routes:
+        stranger = Api(call, new_user())
+        if credential == "api_key":
+            stranger = stranger.with_key("ingest", "read", "delete")
+        for attempt in ATTEMPTS[route.key](victim):
+            sent = {"query": attempt.query, "body": attempt.body, "headers": attempt.headers}
+            reply = stranger(route.method or "GET", attempt.path, **sent)
+            assert reply.status in attempt.expected, (attempt, reply)
+            shown = reply.body.decode() + str(reply.headers)
+            mine = json.dumps(attempt.body) if reply.status == 201 else ""
+            assert not [secret for secret in victim.secrets if secret in shown and secret not in mine], attempt
+        assert victim.stored() == stored, route
+    assert victim.seen() == seen
+
+
+def test_users_with_names_alike_are_kept_apart(call: Call) -> None:
+    base = new_user().name
+    alike = [
+        base,
+        f"{base}#T#t",
+        f"{base}#",
+        f"{base}%23",
+        f"{base}#K",
+        f"{base} ",
+        base.upper(),
+        f"../{base}",
+        f"{base}👋",
+    ]
+    alike += [
+        f"{base}\n",
+        f"{base}\x00",
+        f"{base}{'x' * 220}",
+        f"{base}{'x' * 219}y",
+        "e\u0301" + base,
+        "\u00e9" + base,
+    ]
+    everyone = [Api(call, User(name)) for name in alike]
+    for number, one in enumerate(everyone):
+        one.send(span("t", tool_name=f"tool {number}", conversation_id="c"))
+    for number, one in enumerate(everyone):
+        assert one.span()["tool_name"] == f"tool {number}"
+        assert one.span()["user_id"] == alike[number]
+        assert len(one.summaries(conversation_id="c")) == 1
+    assert everyone[0]("DELETE", TRACES, query="deleteAll=true").json["deleted"] == {"traces": 1, "spans": 1}
+    assert [len(one.summaries()) for one in everyone] == [0] + [1] * (len(alike) - 1)
+
+
+@pytest.mark.parametrize(
+    "name", ["x-user-id", "x-forwarded-user", "x-amzn-oidc-identity", "x-tracestore-user", "cookie"]
+)
+def test_no_header_but_the_credential_says_who_calls(api: Api, other: Api, name: str) -> None:
+    assert other.user
+    reply = api("GET", "/api/me", headers={name: other.user.name})
+    assert api.user
+    assert reply.json["data"]["user_id"] == api.user.name
+
+
+@pytest.fixture
+def cursor(api: Api) -> str:
+    """A cursor of somebody's list of summaries, one a page, newest first."""
+    api.send(span("a", conversation_id="c"), span("b", conversation_id="c"), span("c"))
+    found: str = api.page(view="summary", limit=1)["next_cursor"]
+    return found
+
+
+def refused(api: Api, cursor: str, **query: Any) -> bool:
+    return failure(api("GET", TRACES, query={"view": "summary", **query, "cursor": cursor})) == (400, "invalid_cursor")
+
+
+def test_a_cursor_is_good_for_its_own_list(api: Api, cursor: str) -> None:
+    assert len(api.page(view="summary", limit=1, cursor=cursor)["traces"]) == 1
+
+
+def test_a_cursor_of_somebody_else_is_refused(other: Api, cursor: str) -> None:
+    assert refused(other, cursor)
+
+
+@pytest.mark.parametrize(
+    "query", [{"view": "forest"}, {"order": "asc"}, {"conversation_id": "c"}, {"start_date": at()}, {"search": "call"}]
+)
+def test_a_cursor_of_another_query_is_refused(api: Api, cursor: str, query: dict[str, str]) -> None:
+    assert refused(api, cursor, **query)
+
+
+def test_a_cursor_of_a_list_is_refused_by_an_outline(api: Api, cursor: str) -> None:
+    reply = api("GET", path_of("a"), query={"view": "outline", "cursor": cursor})
+    assert failure(reply) == (400, "invalid_cursor")
+
+
+def test_a_forged_cursor_is_refused(api: Api, cursor: str) -> None:
+    raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    forged = [raw[:index] + bytes([raw[index] ^ 1]) + raw[index + 1 :] for index in range(len(raw))]
+    forged += [raw[:16], raw[16:], raw + b"0", bytes(16) + raw[16:], b"", raw[:16] + raw[16:].replace(b"#", b"$")]
+    for made_up in forged:
+        assert refused(api, base64.urlsafe_b64encode(made_up).rstrip(b"=").decode()), made_up
+
+
+@pytest.mark.parametrize("made_up", ["", "0", "null", "é", "=", "====", "a b", "%00", "a" * 5_000, "eyJhIjoxfQ"])
+def test_what_is_no_cursor_is_refused(api: Api, made_up: str) -> None:
+    assert refused(api, made_up)

@@ -1,0 +1,190 @@
+"""Lists of traces by HTTP: their views, their filters, and pages while others write."""
+
+from typing import Any
+
+import pytest
+
+from tests.api import TRACES, Api, at, child, failure, fields_of, span
+from tests.calling import Call, new_user
+
+MATCHING: dict[str, Any] = {
+    **{"conversation_id": "c #1/👋", "message_id": "m %", "operation_type": "completion", "model_name": "gpt-4o"},
+    **{"model_provider": "openai", "error_type": "RateLimited", "tool_name": "search", "end_user_id": "eve"},
+    **{"service_name": "chat", "cost_usd": 0.5, "start_time": at(100), "end_time": at(110), "status": "error"},
+    **{"span_name": "Wanted", "input_data": "Die Straße nach Süden"},
+}
+"""A trace that every filter below finds, beside another that none does."""
+
+FILTERS: dict[str, str] = {
+    **{name: MATCHING[name] for name in ("conversation_id", "message_id", "operation_type", "model_name")},
+    **{name: MATCHING[name] for name in ("model_provider", "error_type", "tool_name", "end_user_id", "service_name")},
+    **{"span_name": "Wanted", "status": "error", "has_errors": "true", "trace_id": "nope,wanted,nope"},
+    **{"min_duration_ms": "10000", "min_cost_usd": "5e-1", "search": "STRASSE", "start_date": at(100)},
+}
+
+
+@pytest.fixture(scope="module")
+def two(call: Call) -> Api:
+    """Somebody with a trace that filters find and one that they do not. Nobody writes for them after that."""
+    api = Api(call, new_user())
+    api.send(span("wanted", **MATCHING), span("unwanted", span_name="Unwonted", end_time=at(1), cost_usd=0.25))
+    return api
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_a_filter_finds_the_trace_that_passes_and_no_other(two: Api, name: str) -> None:
+    assert two.summaries(**{name: FILTERS[name]}) == ["wanted"]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"has_errors": "false"}, ["unwanted"]),
+        ({"status": "success"}, ["unwanted"]),
+        ({"status": "pending"}, []),
+        ({"end_date": at(100)}, ["unwanted"]),
+        ({"end_date": "9999-12-31T23:59:59Z"}, ["wanted", "unwanted"]),
+        ({"end_date": "2300-01-01T00:00:00Z"}, ["wanted", "unwanted"]),
+        ({"start_date": "2300-01-01T00:00:00Z"}, []),
+        ({"start_date": at(100), "end_date": at(1)}, []),
+        ({"start_date": at(), "end_date": at()}, []),
+        ({"min_duration_ms": "10000.0000001"}, []),
+        ({"min_cost_usd": "0.5000000001"}, []),
+        ({"min_cost_usd": "0"}, ["wanted", "unwanted"]),
+        ({"search": "wan"}, ["wanted"]),
+        ({"search": "w"}, ["wanted", "unwanted"]),
+        ({"search": "%"}, []),
+        ({"model_name": "GPT-4o"}, []),
+        (FILTERS, ["wanted"]),
+        ({**FILTERS, "tool_name": "hammer"}, []),
+        ({"order": "asc"}, ["unwanted", "wanted"]),
+        ({"order": "desc"}, ["wanted", "unwanted"]),
+    ],
+)
+def test_filters_hold_at_their_edges_and_combine(two: Api, query: dict[str, str], found: list[str]) -> None:
+    assert two.summaries(**query) == found
+
+
+def test_a_filter_on_a_field_holds_for_any_span_of_the_trace(api: Api) -> None:
+    api.send(span(), child("a", "root", model_name="m", tool_name="t"), span("other", model_name="m"))
+    assert api.summaries(model_name="m", tool_name="t") == ["t"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("limit", bad) for bad in ("0", "1001", "-1", "1.0", "ten", "", "٣", "0000000010000", "1" + "0" * 5_000)),
+        *(("start_date", bad) for bad in ("", "today", "2025-01-01", "2025-01-01T00:00:00", "2025-13-01T00:00:00Z")),
+        *(("min_cost_usd", bad) for bad in ("", "-1", "NaN", "Infinity", "1_000", "1e999", " 1", "0x1")),
+        *(("trace_id", bad) for bad in ("", ",", "a,", "#", "a" * 129, ",".join("abc" * 34), "..", "%2F")),
+        *(
+            ("status", "ok"),
+            ("has_errors", "1"),
+            ("order", "up"),
+            ("view", "tree"),
+            ("search", ""),
+            ("search", "x" * 513),
+        ),
+        *(("conversation_id", ""), ("model_name", ""), ("min_duration_ms", "fast"), ("end_date", "0000-00-00T00:00Z")),
+    ],
+)
+def test_a_malformed_parameter_is_named(two: Api, name: str, value: str) -> None:
+    reply = two("GET", TRACES, query={name: value})
+    assert failure(reply) == (400, "invalid_parameter")
+    assert fields_of(reply) == [name]
+
+
+@pytest.mark.parametrize("query", ["user_id=u", "offset=1", "LIMIT=1", "limit=1&limit=1", "=", "a[]=1", "view=turns"])
+def test_an_unknown_repeated_or_lonely_parameter_is_refused(api: Api, query: str) -> None:
+    assert failure(api("GET", TRACES, query=query))[0] == 400
+
+
+def test_every_wrong_parameter_is_named_at_once(api: Api) -> None:
+    reply = api("GET", TRACES, query={"status": "ok", "start_date": "x", "min_cost_usd": "y"})
+    assert sorted(fields_of(reply)) == ["min_cost_usd", "start_date", "status"]
+
+
+def test_an_empty_list_is_a_list(api: Api) -> None:
+    assert api.page() == {"success": True, "traces": [], "next_cursor": None}
+    assert api.page(view="summary") == {"success": True, "traces": [], "next_cursor": None, "scanned_to": None}
+
+
+def test_the_forest_is_the_roots_of_each_trace_newest_trace_first(api: Api) -> None:
+    api.send(
+        span("old"),
+        child("a", "root", "old"),
+        span("new", start_time=at(9)),
+        child("b", "gone", "new", start_time=at(9)),
+    )
+    roots = [(root["trace_id"], root["span_id"], len(root["children"])) for root in api.page()["traces"]]
+    assert roots == [("new", "b", 0), ("new", "root", 0), ("old", "root", 1)]
+
+
+def test_turns_are_the_whole_inputs_and_outputs_of_a_conversation(api: Api) -> None:
+    long = {"messages": [{"role": "user", "content": "why? " * 200}]}
+    api.send(
+        span("one", conversation_id="c", input_data=long, output_data=["because"], metadata="left out"),
+        child("a", "root", "one", input_data="not the root's"),
+        span("two", conversation_id="c", start_time=at(60)),
+        span("three", conversation_id="d"),
+    )
+    turns = api.page(view="turns", conversation_id="c", order="asc")["traces"]
+    assert [turn["trace_id"] for turn in turns] == ["one", "two"]
+    assert (turns[0]["input_data"], turns[0]["output_data"]) == (long, ["because"])
+    assert (turns[1]["input_data"], turns[1]["output_data"]) == (None, None)
+    (summary,) = api.page(view="summary", trace_id="one")["traces"]
+    assert {name: value for name, value in turns[0].items() if name not in ("input_data", "output_data")} == summary
+
+
+def test_a_limit_counts_traces_not_spans(api: Api) -> None:
+    api.send(span("a"), child("b", "root", "a"), child("c", "gone", "a"), span("z"))
+    page = api.page(limit=1, order="asc")
+    assert [root["trace_id"] for root in page["traces"]] == ["a", "a"]
+    assert page["next_cursor"]
+
+
+@pytest.mark.parametrize("query", [{"view": "summary"}, {"view": "forest"}, {"view": "turns", "conversation_id": "c"}])
+@pytest.mark.parametrize("order", ["desc", "asc"])
+def test_pages_show_each_old_trace_once_while_others_write(api: Api, query: dict[str, str], order: str) -> None:
+    old = [f"t{number:02}" for number in range(12)]
+    api.send(*(span(name, start_time=at(int(name[1:]) // 2), conversation_id="c") for name in old))
+    found: list[str] = []
+    cursor: dict[str, str] = {}
+    for number in range(100):
+        page = api.page(**query, order=order, limit=5, **cursor)
+        found += [trace["trace_id"] for trace in page["traces"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+        # New traces before, among and behind the old ones, and changes to the old ones, their start among them.
+        api.send(*(span(f"n{number}-{s}", start_time=at(s), conversation_id="c") for s in (-9, 2, 99)))
+        api.send(*(child(f"s{number}", "root", name, start_time=at(-5 * number)) for name in old))
+    assert sorted(name for name in found if name in old) == old
+    assert len(found) == len(set(found))
+
+
+def test_a_page_may_be_short_without_being_the_last(api: Api) -> None:
+    api.send(*(span(f"t{number}", input_data="x" * 2_000_000) for number in range(2)))
+    api.send(span("t2", input_data="x" * 2_000_000))
+    first = api.page(limit=10)
+    assert len(first["traces"]) == 2
+    second = api.page(limit=10, cursor=first["next_cursor"])
+    assert len(second["traces"]) == 1
+    assert second["next_cursor"] is None
+
+
+def test_a_cursor_goes_on_with_another_limit(api: Api) -> None:
+    api.send(*(span(f"t{number}") for number in range(5)))
+    first = api.page(limit=1, view="summary", order="asc")
+    rest = api.page(limit=100, view="summary", order="asc", cursor=first["next_cursor"])
+    assert [trace["trace_id"] for trace in rest["traces"]] == ["t1", "t2", "t3", "t4"]
+
+
+def test_a_summary_page_tells_how_far_it_has_looked(api: Api) -> None:
+    api.send(span("a", start_time=at(1)), span("b", start_time=at(2)))
+    assert api.page(view="summary", limit=1)["scanned_to"] == at(2)
+
+
+def test_an_empty_page_is_no_page_too_many(api: Api) -> None:
+    api.send(span("a"), span("b"))
+    assert api.page(limit=2)["next_cursor"] is None

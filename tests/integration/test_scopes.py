@@ -1,0 +1,141 @@
+"""What each route asks of its caller: somebody, and the scope for it."""
+
+import base64
+import time
+from itertools import combinations
+
+import jwt
+import pytest
+
+from dev import tokens
+from dev.template import Template
+from tests.api import TRACES, Api, failure
+from tests.calling import SECRET, Call, new_user
+from tracestore.edge.app import PUBLIC_ROUTES
+
+pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")  # hardly any gets that far
+
+NEEDS = {
+    "POST /api/analytics/traces": "ingest",
+    "PATCH /api/analytics/traces/{trace_id}/spans/{span_id}": "ingest",
+    "GET /api/analytics/traces": "read",
+    "GET /api/analytics/traces/{trace_id}": "read",
+    "GET /api/analytics/traces/{trace_id}/spans/{span_id}": "read",
+    "DELETE /api/analytics/traces": "delete",
+    "DELETE /api/analytics/traces/{trace_id}": "delete",
+    "DELETE /api/analytics/traces/{trace_id}/spans/{span_id}": "delete",
+    "POST /v1/traces": "ingest",
+    "POST /api/public/otel/v1/traces": "ingest",
+    "POST /otel/v1/traces": "ingest",
+    "POST /v1/logs": "ingest",
+    "POST /v1/metrics": "ingest",
+    "GET /api/public/projects": "any",
+    "GET /api/jobs/{job_id}": "read",
+    "GET /api/me": "any",
+    "POST /api/keys": "jwt",
+    "GET /api/keys": "jwt",
+    "DELETE /api/keys/{key_id}": "jwt",
+    "GET /healthz": "nothing",
+    "$default": "nothing",
+}
+"""What each route needs: a scope, any credential, a person's, or nothing. A route that is not here fails every test."""
+
+SCOPES = ("ingest", "read", "delete")
+ROUTES = [route.key for route in Template().routes]
+GUARDED = [route for route in ROUTES if route not in PUBLIC_ROUTES]
+
+
+def status(api: Api, route: str, **headers: str) -> int:
+    """The status of the answer to a request to the route. A refusal is in the one error shape, but for OTLP's."""
+    method, _, path = route.partition(" ")
+    names = path.replace("{", "").replace("}", "") or "/nowhere"
+    reply = api(method if path else "GET", names, headers=headers)
+    return failure(reply)[0] if "error" in reply.json else reply.status
+
+
+@pytest.fixture(scope="module")
+def keyed(call: Call) -> dict[tuple[str, ...], Api]:
+    """Somebody with an API key for each choice of scopes."""
+    person = Api(call, new_user())
+    choices = [choice for size in (1, 2, 3) for choice in combinations(SCOPES, size)]
+    return {choice: person.with_key(*choice) for choice in choices}
+
+
+@pytest.mark.usefixtures("engine")
+def test_only_routes_that_need_nothing_are_public() -> None:
+    assert {route for route in ROUTES if NEEDS[route] == "nothing"} == set(PUBLIC_ROUTES)
+
+
+@pytest.mark.parametrize("route", GUARDED)
+def test_a_key_without_the_scope_is_refused_and_one_with_it_is_not(
+    keyed: dict[tuple[str, ...], Api], route: str
+) -> None:
+    need = NEEDS[route]
+    for scopes, api in keyed.items():
+        is_allowed = need == "any" or need in scopes
+        assert (status(api, route) == 403) is not is_allowed
+
+
+@pytest.mark.parametrize("route", GUARDED)
+def test_a_person_may_do_everything(api: Api, route: str) -> None:
+    assert status(api, route) not in (401, 403)
+
+
+@pytest.mark.parametrize("route", GUARDED)
+def test_nobody_gets_in_without_a_credential(call: Call, route: str) -> None:
+    assert status(Api(call, None), route) == 401
+
+
+@pytest.mark.parametrize("route", PUBLIC_ROUTES)
+def test_a_public_route_asks_for_nothing_and_minds_nothing(call: Call, route: str) -> None:
+    expected = status(Api(call, None), route)
+    assert expected in (200, 404)
+    assert status(Api(call, None), route, authorization="Bearer junk") == expected
+
+
+def bad_credentials() -> dict[str, dict[str, str]]:
+    claims = {"sub": "ada", "iss": tokens.ISSUER, "aud": tokens.AUDIENCE, "exp": time.time() + 600}
+
+    def bearer(key: str = SECRET, **changes: object) -> dict[str, str]:
+        changed = {name: value for name, value in {**claims, **changes}.items() if value is not None}
+        return {"authorization": f"Bearer {jwt.encode(changed, key, 'HS256')}"}
+
+    unknown = "tsk_" + "x" * 43
+    good = bearer()["authorization"]
+    return {
+        "another secret": bearer(key="another secret, as long as it takes"),
+        "expired": bearer(exp=time.time() - 120),
+        "not yet": bearer(nbf=time.time() + 120),
+        "without an expiry": bearer(exp=None),
+        "of another issuer": bearer(iss="https://else.example"),
+        "for another audience": bearer(aud="somebody"),
+        "of nobody": bearer(sub=None),
+        "of an empty name": bearer(sub=" "),
+        "unsigned": {"authorization": f"Bearer {jwt.encode({**claims}, '', 'none')}"},
+        "an unknown key": {"x-api-key": unknown},
+        "an unknown key as bearer": {"authorization": f"Bearer {unknown}"},
+        "an unknown key as password": {"authorization": "Basic " + base64.b64encode(f"pk:{unknown}".encode()).decode()},
+        "two": {"authorization": good, "x-api-key": unknown},
+        "no scheme": {"authorization": good.removeprefix("Bearer ")},
+        "a blank": {"authorization": ""},
+        "a blank key": {"x-api-key": ""},
+    }
+
+
+@pytest.mark.parametrize("kind", bad_credentials())
+def test_nobody_gets_in_with_a_bad_credential(call: Call, kind: str) -> None:
+    stranger = Api(call, None, bad_credentials()[kind])
+    assert {status(stranger, route) for route in GUARDED} == {401}
+
+
+def test_a_key_is_taken_wherever_clients_put_it(call: Call, api: Api) -> None:
+    secret = api.with_key("read").headers["x-api-key"]
+    basic = base64.b64encode(f"pk-lf-anything:{secret}".encode()).decode()
+    for headers in ({"x-api-key": secret}, {"authorization": f"Bearer {secret}"}, {"Authorization": f"Basic {basic}"}):
+        assert Api(call, None, headers)("GET", TRACES).status == 200
+
+
+def test_a_revoked_key_is_refused(api: Api, call: Call) -> None:
+    made = api("POST", "/api/keys", body={"name": "k", "scopes": ["read"]}).json["data"]
+    assert api("DELETE", f"/api/keys/{made['key_id']}").status == 200
+    assert status(Api(call, None, {"x-api-key": made["secret"]}), "GET /api/me") == 401
