@@ -86,7 +86,8 @@ def show_job(request: Request, caller: Identity) -> Response:
 @app.route("GET /api/public/projects", scope=ANY)
 def show_project(_request: Request, caller: Identity) -> Response:
     """What the Langfuse SDK asks for to check its credentials: there is one project, the caller's."""
-    return json_answer({"data": [{"id": caller.user_id, "name": "tracestore"}]})
+    project = {"id": caller.user_id, "name": "tracestore", "metadata": {}}
+    return json_answer({"data": [{**project, "organization": {"id": caller.user_id, "name": "tracestore"}}]})
 
 
 @app.public("GET /healthz")

@@ -14,7 +14,7 @@ from tracestore.storage.cursor import cursor_secret
 from tracestore.storage.store import Store
 from tracestore.storage.table import Patience, Table
 
-from . import identity
+from . import identity, telemetry
 from .jwt_verifier import JwtVerifier
 from .settings import settings
 
@@ -60,12 +60,13 @@ def price_of(facts: Facts) -> Price | None:
 
 @cache
 def _overlay() -> "Overlay":
-    from tracestore.ingest.pricing import overlay_of
+    from tracestore.ingest.pricing import NO_OVERLAY, overlay_of
 
     try:
         return overlay_of(settings().prices)
-    except Invalid as error:
-        raise ValueError(f"PRICES cannot be used: {error.message}") from error
+    except Invalid as error:  # spans are not to be lost for it
+        telemetry.logger.error("PRICES cannot be used, and is left out: %s", error.message)
+        return NO_OVERLAY
 
 
 @cache

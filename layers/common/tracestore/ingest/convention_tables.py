@@ -216,20 +216,20 @@ ROWS: Final = (
     ),
 )
 
-INPUT: Final = """gen_ai.input.messages llm.input_messages.* ai.prompt.messages gen_ai.prompt.* llm.prompts.*
-    gen_ai.tool.call.arguments tool_arguments ai.toolCall.args> gcp.vertex.agent.tool_call_args
+INPUT: Final = """gen_ai.tool.call.arguments tool_arguments ai.toolCall.args> gcp.vertex.agent.tool_call_args
+    gen_ai.input.messages llm.input_messages.* ai.prompt.messages gen_ai.prompt.* llm.prompts.*
     langfuse.observation.input mlflow.spanInputs> gen_ai.prompt gcp.vertex.agent.llm_request gcp.vertex.agent.data
     ai.prompt ai.values
-    ai.value request_data gen_ai.task.input traceloop.entity.input retrieval.query reranker.query input.value
+    ai.value request_data gen_ai.task.input traceloop.entity.input> retrieval.query reranker.query input.value
     gen_ai.retrieval.query.text embedding.embeddings.* inputs pydantic_ai.all_messages all_messages_events
     langfuse.trace.input tool.parameters gen_ai.tool.arguments gen_ai.content.prompt llm.prompts"""
 """Where a span's input is. A tool's are its arguments."""
 
-OUTPUT: Final = """gen_ai.output.messages llm.output_messages.* ai.response.{reasoning,text,toolCalls,object,files}
+OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp.vertex.agent.tool_response
+    gen_ai.output.messages llm.output_messages.* ai.response.{reasoning,text,toolCalls,object,files}
     gen_ai.completion.* llm.choices.*
-    gen_ai.tool.call.result tool_response ai.toolCall.result> gcp.vertex.agent.tool_response
     langfuse.observation.output mlflow.spanOutputs> gen_ai.completion gcp.vertex.agent.llm_response response_data
-    gen_ai.task.output traceloop.entity.output retrieval.documents.* reranker.output_documents.*
+    gen_ai.task.output traceloop.entity.output> retrieval.documents.* reranker.output_documents.*
     gen_ai.retrieval.documents output.value final_result langfuse.trace.output gen_ai.tool.result
     gen_ai.content.completion ai.embeddings ai.embedding embeddings"""
 """Where a span's output is. A tool's is its result."""

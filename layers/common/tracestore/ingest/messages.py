@@ -93,6 +93,8 @@ def _message(item: Object, role: str) -> Object:
             parts.append({"type": "other", "name": key, "data": opened(told[key])})
     if isinstance(kind, str) and (kind in ROLES or kind == "message"):
         others.pop("type", None)
+    if role == "user" and parts and all(isinstance(part, dict) and part["type"] == "tool_result" for part in parts):
+        role = "tool"  # some conventions let the user say what a tool answered
     return {"role": role, "parts": parts, **others}
 
 

@@ -218,7 +218,8 @@ def _reported(model: type[_Span], value: Json) -> dict[str, Any]:
     """The facts of a span that are there, by their names in `Facts`, and what is left to make facts of."""
     if not isinstance(value, dict):
         raise Invalid("A span must be a JSON object.")
-    sent = {name: item for name, item in value.items() if item is not None and name not in _SET_BY_SERVER}
+    ours = _SET_BY_SERVER | ({"cost_usd"} if value.get("cost_source") == "computed" else set())
+    sent = {name: item for name, item in value.items() if item is not None and name not in ours}
     try:
         span = model.model_validate(sent)
     except ValidationError as error:
