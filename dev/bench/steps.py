@@ -97,7 +97,7 @@ def _parts_s(bodies: list[bytes]) -> dict[str, float]:
 
     for body in bodies:
         with timing("parse"):
-            sent = parse_capture(parse_json(body), now_ns=now_ns)
+            sent = parse_capture(parse_json(body), now_ns=now_ns, body_bytes=len(body))
         with timing("redact"):
             spans = [(trace_id, redactor().facts(facts)) for _, trace_id, facts in sent.spans]
         with timing("compress"):

@@ -6,21 +6,16 @@ the body was: what comes out of a short one need not be measured.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, ValidationError
 
 from tracestore.domain.errors import Detail, Invalid
 from tracestore.domain.spans import Facts, Json, canonical_json
-from tracestore.domain.times import NS_PER_DAY, NS_PER_MS, NS_PER_SECOND, parse_time
+from tracestore.domain.times import NS_PER_DAY, NS_PER_SECOND
 
 MAX_SPANS: Final = 1_000
 MAX_SPAN_BYTES: Final = 4 * 1024 * 1024
-MAX_DURATION_MS: Final = 100 * 365 * 86_400_000
-"""A century: whatever starts today still ends at a time that can be shown."""
-
 MAX_CONTRADICTION_NS: Final = NS_PER_SECOND
 _MAX_NAME_SHOWN: Final = 64
 _MAX_DETAILS: Final = 10
@@ -84,7 +79,7 @@ def parse_capture(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES)
 def parse_span(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) -> tuple[str, Facts]:
     """The trace's id and the facts of one span. Raises `Invalid` (`invalid_request`, `span_too_large`)."""
     refuse_too_large(value, body_bytes)
-    facts = _reported(_NewSpan, value)
+    facts = _reported("NewSpan", value)
     _refuse_future_start(facts, now_ns)
     _join_parent_names(facts)
     end_ns = apply_duration(facts["start_ns"], facts.get("end_ns"), facts.pop("duration_ns", None))
@@ -101,7 +96,7 @@ def parse_span(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) ->
 def parse_patch(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) -> Patch:
     """What a PATCH changes, any field of a span but its ids. Raises `Invalid` (`invalid_request`, `span_too_large`)."""
     refuse_too_large(value, body_bytes)
-    facts = _reported(_SpanChange, value)
+    facts = _reported("SpanChange", value)
     if not facts:
         raise Invalid("The change is empty. Send at least one field that is not null.")
     _refuse_future_start(facts, now_ns)
@@ -126,76 +121,6 @@ def apply_duration(start_ns: int, end_ns: int | None, duration_ns: int | None) -
     return end_ns
 
 
-def _duration_ns(duration_ms: float) -> int:
-    return round(Decimal(str(duration_ms)) * NS_PER_MS)
-
-
-def _cost_nano_usd(cost_usd: float) -> int:
-    return round(Decimal(str(cost_usd)) * 1_000_000_000)
-
-
-def _absent_when_empty(text: str) -> str | None:
-    return text or None
-
-
-_Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
-_Operation = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$")]
-_SpanName = Annotated[str, StringConstraints(min_length=1, max_length=512)]
-_ForeignId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-_Label = Annotated[str, StringConstraints(max_length=256), AfterValidator(_absent_when_empty)]
-_ErrorMessage = Annotated[str, StringConstraints(max_length=65_536), AfterValidator(_absent_when_empty)]
-_Count = Annotated[int, Field(ge=0, le=2**53)]
-_Time = Annotated[str, AfterValidator(parse_time)]
-_Duration = Annotated[float, Field(ge=0, le=MAX_DURATION_MS, allow_inf_nan=False), AfterValidator(_duration_ns)]
-_Cost = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False), AfterValidator(_cost_nano_usd)]
-
-
-class _Span(BaseModel):
-    """The fields as they are sent, under the names and in the units of `Facts`."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", protected_namespaces=())
-
-    parent_trace_id: _Id | None = None
-    parent_span_id: _Id | None = None
-    operation_type: _Operation | None = None
-    end_ns: _Time | None = Field(None, alias="end_time")
-    duration_ns: _Duration | None = Field(None, alias="duration_ms")
-    model_name: _Label | None = None
-    model_provider: _Label | None = None
-    model_version: _Label | None = None
-    conversation_id: _ForeignId | None = None
-    message_id: _ForeignId | None = None
-    input_tokens: _Count | None = None
-    output_tokens: _Count | None = None
-    total_tokens: _Count | None = None
-    cached_input_tokens: _Count | None = None
-    cache_write_tokens: _Count | None = None
-    reasoning_tokens: _Count | None = None
-    cost_nano_usd: _Cost | None = Field(None, alias="cost_usd")
-    tool_name: _Label | None = None
-    end_user_id: _Label | None = None
-    service_name: _Label | None = None
-    lesson_id: _Label | None = None
-    status: Literal["pending", "success", "error"] | None = None
-    error_message: _ErrorMessage | None = None
-    error_type: _Label | None = None
-    input_data: Any = None
-    output_data: Any = None
-    metadata: Any = None
-
-
-class _NewSpan(_Span):
-    trace_id: _Id
-    span_id: _Id
-    span_name: _SpanName
-    start_ns: _Time = Field(alias="start_time")
-
-
-class _SpanChange(_Span):
-    span_name: _SpanName | None = None
-    start_ns: _Time | None = Field(None, alias="start_time")
-
-
 _SENTENCES: Final[Mapping[str, str]] = {
     "missing": "is required",
     "extra_forbidden": "is not a field that can be sent here",
@@ -214,8 +139,11 @@ _SENTENCES: Final[Mapping[str, str]] = {
 """What is said of each kind of error that pydantic finds."""
 
 
-def _reported(model: type[_Span], value: Json) -> dict[str, Any]:
+def _reported(kind: Literal["NewSpan", "SpanChange"], value: Json) -> dict[str, Any]:
     """The facts of a span that are there, by their names in `Facts`, and what is left to make facts of."""
+    from .native_model import NewSpan, SpanChange
+
+    model = NewSpan if kind == "NewSpan" else SpanChange
     if not isinstance(value, dict):
         raise Invalid("A span must be a JSON object.")
     ours = _SET_BY_SERVER | ({"cost_usd"} if value.get("cost_source") == "computed" else set())

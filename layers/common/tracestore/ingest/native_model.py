@@ -1,0 +1,89 @@
+"""The fields of a span as clients send them: their types, limits and units, for pydantic to check.
+
+Imported late: building these models takes longer than all else that the capture function starts with, and who sends
+OTLP does without them.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from tracestore.domain.times import NS_PER_MS, parse_time
+
+MAX_DURATION_MS: Final = 100 * 365 * 86_400_000
+"""A century: whatever starts today still ends at a time that can be shown."""
+
+
+def _duration_ns(duration_ms: float) -> int:
+    return round(Decimal(str(duration_ms)) * NS_PER_MS)
+
+
+def _cost_nano_usd(cost_usd: float) -> int:
+    return round(Decimal(str(cost_usd)) * 1_000_000_000)
+
+
+def _absent_when_empty(text: str) -> str | None:
+    return text or None
+
+
+_Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
+_Operation = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$")]
+_SpanName = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+_ForeignId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+_Label = Annotated[str, StringConstraints(max_length=256), AfterValidator(_absent_when_empty)]
+_ErrorMessage = Annotated[str, StringConstraints(max_length=65_536), AfterValidator(_absent_when_empty)]
+_Count = Annotated[int, Field(ge=0, le=2**53)]
+_Time = Annotated[str, AfterValidator(parse_time)]
+_Duration = Annotated[float, Field(ge=0, le=MAX_DURATION_MS, allow_inf_nan=False), AfterValidator(_duration_ns)]
+_Cost = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False), AfterValidator(_cost_nano_usd)]
+
+
+class SentSpan(BaseModel):
+    """The fields as they are sent, under the names and in the units of `Facts`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", protected_namespaces=())
+
+    parent_trace_id: _Id | None = None
+    parent_span_id: _Id | None = None
+    operation_type: _Operation | None = None
+    end_ns: _Time | None = Field(None, alias="end_time")
+    duration_ns: _Duration | None = Field(None, alias="duration_ms")
+    model_name: _Label | None = None
+    model_provider: _Label | None = None
+    model_version: _Label | None = None
+    conversation_id: _ForeignId | None = None
+    message_id: _ForeignId | None = None
+    input_tokens: _Count | None = None
+    output_tokens: _Count | None = None
+    total_tokens: _Count | None = None
+    cached_input_tokens: _Count | None = None
+    cache_write_tokens: _Count | None = None
+    reasoning_tokens: _Count | None = None
+    cost_nano_usd: _Cost | None = Field(None, alias="cost_usd")
+    tool_name: _Label | None = None
+    end_user_id: _Label | None = None
+    service_name: _Label | None = None
+    lesson_id: _Label | None = None
+    status: Literal["pending", "success", "error"] | None = None
+    error_message: _ErrorMessage | None = None
+    error_type: _Label | None = None
+    input_data: Any = None
+    output_data: Any = None
+    metadata: Any = None
+
+
+class NewSpan(SentSpan):
+    """A span in a capture: what it must have."""
+
+    trace_id: _Id
+    span_id: _Id
+    span_name: _SpanName
+    start_ns: _Time = Field(alias="start_time")
+
+
+class SpanChange(SentSpan):
+    """A span in a PATCH: its ids are in the path."""
+
+    span_name: _SpanName | None = None
+    start_ns: _Time | None = Field(None, alias="start_time")
