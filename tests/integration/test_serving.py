@@ -1,5 +1,6 @@
 """The local server over HTTP and its stream delivery, with a scratch template of one function."""
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from dev import server, streams
+from dev.engines import create_table
 from dev.template import Template
 from tests.conftest import TableOnEngine
 
@@ -57,7 +59,7 @@ def scratch(tmp_path: Path) -> Template:
     (tmp_path / "scratch").mkdir()
     (tmp_path / "scratch" / "scratch_handler.py").write_text(HANDLER)
     (tmp_path / "template.yaml").write_text(TEMPLATE)
-    return Template(tmp_path / "template.yaml")
+    return Template(tmp_path / "template.yaml", table=f"scratch-{secrets.token_hex(4)}")
 
 
 @pytest.fixture
@@ -116,14 +118,18 @@ class Inbox:
 
 @pytest.fixture
 def deliver(engine: TableOnEngine, scratch: Template, user: Any) -> Callable[[Inbox, int], list[tuple[str, str]]]:
-    """Writes, overwrites and deletes a head, and a segment, and waits for so many changes of it."""
+    """Writes, overwrites and deletes a head, and a segment, and waits for so many changes of it.
+
+    In a table of its own: a stream is read from its beginning, and that of the shared table holds all tests' changes.
+    """
+    client = create_table(engine.endpoint, Template(table=scratch.table_name))
 
     def run(inbox: Inbox, expected: int) -> list[tuple[str, str]]:
         pk = {"S": user.name}
         with streams.delivering(scratch, engine.endpoint, inbox.take):
             for item in ({"sk": {"S": "H"}}, {"sk": {"S": "S#1"}}, {"sk": {"S": "H"}, "n": {"N": "1"}}):
-                engine.client.put_item(TableName=engine.table_name, Item={"pk": pk, **item})
-            engine.client.delete_item(TableName=engine.table_name, Key={"pk": pk, "sk": {"S": "H"}})
+                client.put_item(TableName=scratch.table_name, Item={"pk": pk, **item})
+            client.delete_item(TableName=scratch.table_name, Key={"pk": pk, "sk": {"S": "H"}})
             deadline = time.monotonic() + 15
             while len(inbox.changes_of(user.name)) < expected and time.monotonic() < deadline:
                 time.sleep(0.05)
