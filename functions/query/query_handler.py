@@ -19,6 +19,7 @@ from tracestore.edge.list_parameters import (
     trace_query,
 )
 from tracestore.edge.trace_answers import (
+    READ_BYTES,
     encode_forest,
     encode_outline,
     encode_summaries,
@@ -36,7 +37,7 @@ from tracestore.storage.cursor import sign, verify
 from tracestore.storage.deletes import delete_span, delete_trace
 from tracestore.storage.keys import position_time
 from tracestore.storage.listing import list_traces
-from tracestore.storage.reading import read_span, read_trace
+from tracestore.storage.reading import read_span, read_trace, read_trace_within
 
 DELETED_IN_REQUEST: Final = 1_000
 """Traces that a bulk deletion removes before it answers; what is more is left to its job."""
@@ -74,13 +75,17 @@ def show_trace(request: Request, caller: Identity) -> Response:
     view = _choice(request, "view", "tree", "outline")
     with_payloads = _choice(request, "payloads", "true", "false") == "true" and view == "tree"
     trace_id = _id(request, "trace_id")
-    head, spans = read_trace(store(), caller.user_id, trace_id, payloads=with_payloads)
+    if with_payloads:
+        head, spans, is_whole = read_trace_within(store(), caller.user_id, trace_id, READ_BYTES)
+    else:
+        head, spans = read_trace(store(), caller.user_id, trace_id, payloads=False)
+        is_whole = True
     assert head.summary is not None
     summary = summary_json(trace_id, head)
     if view == "tree":
         if "cursor" in request.query:
             raise malformed([Detail("cursor", "goes with view=outline")])
-        tree = encode_tree(caller.user_id, trace_id, head, spans, payloads=with_payloads)
+        tree = encode_tree(caller.user_id, trace_id, head, spans, payloads=with_payloads, is_whole=is_whole)
         return with_etag(request, tree_response(summary, tree))
     start = int(_place(request, caller, trace_id) or 0)
     nodes = tree_order(spans)[start:]

@@ -79,6 +79,16 @@ def test_a_trace_beyond_5_mb_comes_without_payloads_and_its_spans_have_them(api:
     assert [root["payloads_omitted"] for root in api.page()["traces"]] == [True] * 3
 
 
+def test_a_trace_with_more_payload_than_is_ever_read_at_once_is_shown(api: Api) -> None:
+    for number in range(6):
+        assert api.post(span(span_id=f"s{number}", input_data=f"{number}" * 4 * MB)).status == 201
+    trace = api.trace()
+    assert trace["payloads_omitted"] is True
+    assert [set(root) & {"input_data", "output_data", "metadata"} for root in trace["spans"]] == [set()] * 6
+    assert [root["payloads_omitted"] for root in api.page()["traces"]] == [True] * 6
+    assert api.span("s5")["input_data"] == "5" * 4 * MB
+
+
 def test_a_trace_below_5_mb_comes_whole(api: Api) -> None:
     for name in "ab":
         assert api.post(span(span_id=name, input_data=name * (2 * MB + MB // 4))).status == 201

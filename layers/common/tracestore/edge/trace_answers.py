@@ -17,7 +17,7 @@ from tracestore.domain.tree import Node, tree_order
 from tracestore.storage.items import Head
 from tracestore.storage.listing import Listed
 from tracestore.storage.marks import Mark, read_marks
-from tracestore.storage.reading import read_span, read_trace
+from tracestore.storage.reading import read_span, read_trace_within
 from tracestore.storage.store import Store
 
 from .http import Response, escapes_in, json_answer, json_bytes
@@ -28,6 +28,9 @@ ANSWER_BYTES: Final = 5_000_000
 
 CARRIED_BYTES: Final = 6_000_000
 """The same as Lambda counts it, with room for the summary around it."""
+
+READ_BYTES: Final = 3 * ANSWER_BYTES
+"""As much payload as is read of a trace to see whether it fits: some of it may have been replaced since."""
 
 READS_AT_ONCE: Final = 8
 
@@ -68,11 +71,23 @@ def encode_outline(nodes: Iterable[Node], summary: Summary) -> Encoded:
 
 
 def encode_tree(
-    user_id: str, trace_id: str, head: Head, spans: Sequence[Span], *, payloads: bool = True, tell_roots: bool = False
+    user_id: str,
+    trace_id: str,
+    head: Head,
+    spans: Sequence[Span],
+    *,
+    payloads: bool = True,
+    is_whole: bool = True,
+    tell_roots: bool = False,
 ) -> Tree:
-    """A trace as a tree, as whole as an answer can hold. With `tell_roots` each root says what was left out."""
+    """A trace as a tree, as whole as an answer can hold; without payloads unless those of all `spans` were read.
+
+    With `tell_roots` each root says what was left out.
+    """
     nodes = tree_order(spans)
-    attempts: list[tuple[list[Node], bool, dict[str, bool]]] = [(nodes, payloads, {})]
+    attempts: list[tuple[list[Node], bool, dict[str, bool]]] = []
+    if is_whole or not payloads:
+        attempts.append((nodes, payloads, {}))
     if payloads:
         attempts.append((nodes, False, {"payloads_omitted": True}))
     root_id = head.summary and head.summary.root_span_id
@@ -143,10 +158,10 @@ def _turn(store: Store, user_id: str, listed: Listed) -> bytes:
 
 def _trees(store: Store, user_id: str, marks: Sequence[Mark], listed: Listed) -> bytes:
     try:
-        head, spans = read_trace(store, user_id, listed.trace_id, payloads=True, marks=marks)
+        head, spans, is_whole = read_trace_within(store, user_id, listed.trace_id, READ_BYTES, marks)
     except NotFound:  # deleted since it was listed
         return b""
-    return encode_tree(user_id, listed.trace_id, head, spans, tell_roots=True).roots[1:-1]
+    return encode_tree(user_id, listed.trace_id, head, spans, is_whole=is_whole, tell_roots=True).roots[1:-1]
 
 
 def _side_by_side(encode: Callable[[Listed], bytes], traces: Sequence[Listed]) -> Iterator[bytes]:

@@ -47,12 +47,14 @@ class StoredTrace:
     """What one Query of a trace's partition found: payloads only where the Query read them.
 
     `loose` are the segments with an item of their own, `folds` the sort keys of folds with the segments in each.
+    `is_cut` when there was more payload than it was to read: then some segments have theirs and others do not.
     """
 
     head: Head | None = None
     segments: dict[str, Segment] = field(default_factory=dict)
     loose: set[str] = field(default_factory=set)
     folds: dict[str, list[str]] = field(default_factory=dict)
+    is_cut: bool = False
 
     def records(self) -> Iterator[Record]:
         for segment in self.segments.values():
@@ -129,8 +131,12 @@ def head_from(item: Item) -> Head:
     )
 
 
-def trace_from(items: Iterable[Item], now_ms: int, new_generation: str) -> StoredTrace:
+def trace_from(
+    items: Iterable[Item], now_ms: int, new_generation: str, payload_bytes: int | None = None
+) -> StoredTrace:
     """What the items of one trace's partition say, those of other generations and incomplete payloads left out.
+
+    Of payloads no more than `payload_bytes`, packed or open, are taken in: they come last, and the rest is not read.
 
     *absent*: without a head, and with an expired one, which is returned for its version, there are the segments that
     writers who were stopped before the head left of `new_generation`: they come to light when it begins.
@@ -138,6 +144,7 @@ def trace_from(items: Iterable[Item], now_ms: int, new_generation: str) -> Store
     found = StoredTrace()
     current, created_ms = new_generation, now_ms
     parts: dict[str, list[Item]] = {}
+    packed_bytes = 0
     for item in items:
         kind, _, rest = item["sk"]["S"].partition("#")
         if kind == keys.HEAD:
@@ -149,13 +156,17 @@ def trace_from(items: Iterable[Item], now_ms: int, new_generation: str) -> Store
         if generation != current:
             continue
         if kind == "X":
+            packed_bytes += len(item["payload"]["B"])
+            if payload_bytes is not None and packed_bytes > payload_bytes:
+                found.is_cut = True
+                return found
             parts.setdefault(name.partition("#")[0], []).append(item)
         elif kind in ("S", "SF"):
             _take_in(found, item, created_ms, is_fold=kind == "SF")
     for digest, items_of_payload in parts.items():
         if digest in found.segments and found.segments[digest].payload is None:
             found.segments[digest] = found.segments[digest].joined_with(items_of_payload)
-    open_payloads(found.segments)
+    found.is_cut = not open_payloads(found.segments, payload_bytes)
     return found
 
 

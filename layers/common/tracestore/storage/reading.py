@@ -21,6 +21,21 @@ def read_trace(
     """
     pk = keys.trace(user_id, trace_id)
     stored = store.read_whole(pk) if payloads else store.read_light(pk)
+    return _visible(store, user_id, stored, marks)
+
+
+def read_trace_within(
+    store: Store, user_id: str, trace_id: str, payload_bytes: int, marks: Sequence[Mark] | None = None
+) -> tuple[Head, list[Span], bool]:
+    """As `read_trace` with payloads, and whether they are whole: no more than so many bytes of them are read.
+
+    A trace may hold hundreds of megabytes, which is more than a function has time and memory for.
+    """
+    stored = store.read_whole(keys.trace(user_id, trace_id), payload_bytes)
+    return *_visible(store, user_id, stored, marks), not stored.is_cut
+
+
+def _visible(store: Store, user_id: str, stored: StoredTrace, marks: Sequence[Mark] | None) -> tuple[Head, list[Span]]:
     head = visible_head(store, user_id, stored, marks)
     spans = merge(stored.records(), head.deleted, store.price_of)
     if not spans:  # deleted between two pages of this read

@@ -97,8 +97,12 @@ class Segment:
         return self if self.base is None or self.text is None else replace(self, payload=compress(self.text), base=None)
 
 
-def open_payloads(segments: dict[str, Segment]) -> None:
-    """Open every payload that is at hand with all that it leans on; the others stay as they are."""
+def open_payloads(segments: dict[str, Segment], most_bytes: int | None = None) -> bool:
+    """Open every payload that is at hand with all that it leans on; the others stay as they are.
+
+    Stops, and returns False, when what it has opened is more than `most_bytes`.
+    """
+    opened_bytes = 0
     for digest in list(segments):
         chain: list[str] = []
         at: str | None = digest
@@ -113,6 +117,10 @@ def open_payloads(segments: dict[str, Segment]) -> None:
         for link in reversed(chain):
             segments[link] = segments[link].opened(base_text)
             base_text = segments[link].text
+            opened_bytes += len(base_text or b"")
+            if most_bytes is not None and opened_bytes > most_bytes:
+                return False
+    return True
 
 
 def segment_of(records: Iterable[Record]) -> Segment:

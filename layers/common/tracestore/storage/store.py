@@ -43,9 +43,10 @@ class Store:
         """All of a trace but the payloads that have items of their own."""
         return trace_from(self.table.query(pk, keys.LIGHT_FROM, keys.LIGHT_TO), self.now_ms(), self.generation())
 
-    def read_whole(self, pk: str) -> StoredTrace:
-        """All of a trace, payloads in the facts of its records."""
-        return trace_from(self.table.query(pk, keys.LIGHT_FROM), self.now_ms(), self.generation())
+    def read_whole(self, pk: str, payload_bytes: int | None = None) -> StoredTrace:
+        """All of a trace, payloads in the facts of its records; cut where they are more than `payload_bytes`."""
+        items = self.table.query(pk, keys.LIGHT_FROM)
+        return trace_from(items, self.now_ms(), self.generation(), payload_bytes)
 
     def with_payloads(self, pk: str, stored: StoredTrace, digests: Collection[str]) -> list[Segment]:
         """The segments with these digests, payloads at hand: what `stored` was read without is fetched into it."""
