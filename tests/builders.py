@@ -1,7 +1,7 @@
 """Spans, stores and clocks with sound defaults, so that a test states only what matters to it."""
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -27,6 +27,8 @@ Items = dict[str, dict[str, Any]]
 class Endpoint(Protocol):
     """Where a table is."""
 
+    @property
+    def name(self) -> str: ...
     @property
     def endpoint(self) -> str: ...
     @property
@@ -82,7 +84,7 @@ def patient() -> Patience:
 
 def store_on(
     engine: Endpoint,
-    clock: Clock | None = None,
+    clock: Callable[[], int] | None = None,
     *,
     db: Any = None,
     retention_s: int = 30 * DAY_S,

@@ -18,7 +18,7 @@ Key = tuple[str, str]
 class MemoryDynamoDB:
     """One table behind the client methods that the store calls. `page_items` makes Queries end early."""
 
-    endpoint = table_name = "memory"
+    name = endpoint = table_name = "memory"
 
     def __init__(self, page_items: int = 10_000) -> None:
         self._items: dict[Key, Item] = {}

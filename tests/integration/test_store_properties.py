@@ -18,6 +18,7 @@ from tests.builders import (
     batches_of,
     call,
     facts,
+    orphans,
     patient,
     store_on,
     stored_items,
@@ -26,6 +27,7 @@ from tests.builders import (
     trace_ids,
 )
 from tests.calling import new_user
+from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.errors import NotFound
 from tracestore.domain.heads import Summary
 from tracestore.domain.spans import Facts
@@ -37,7 +39,8 @@ from tracestore.storage.reading import read_span, read_trace
 from tracestore.storage.store import Store
 from tracestore.storage.writer import capture, capture_one
 
-few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=60, deadline=None)
 
 texts = st.sampled_from(["a", "b", "Zürich 🙂", "x" * 900])
 payloads = st.sampled_from(
@@ -68,53 +71,68 @@ def reported(max_spans: int = 4) -> st.SearchStrategy[Facts]:
     )  # type: ignore[return-value]
 
 
+History = tuple[list[Facts], random.Random]
+
+
 def one_by_one(store: Store, user: str, spans: list[Facts]) -> None:
     """Each span in a request of its own."""
     for span in spans:
         capture(store, user, [("t", span)], patient())
 
 
-@given(st.lists(reported(), min_size=1, max_size=8), st.randoms(use_true_random=False))
+histories = st.tuples(st.lists(reported(), min_size=1, max_size=8), st.randoms(use_true_random=False))
+
+
+@given(histories)
+@many
+def test_any_order_repetition_and_batching_ends_in_the_same_trace(history: History) -> None:
+    _ends_in_the_same_trace(MemoryDynamoDB(page_items=3), *history)
+
+
+@given(histories)
 @few
-def test_any_order_repetition_and_batching_ends_in_the_same_trace(
-    engine: Endpoint, spans: list[Facts], random: random.Random
-) -> None:
-    store, straight, shuffled = store_on(engine), new_user().name, new_user().name
+def test_it_does_so_on_every_engine(engine: Endpoint, history: History) -> None:
+    _ends_in_the_same_trace(engine, *history)
+
+
+def _ends_in_the_same_trace(engine: Endpoint, spans: list[Facts], random: random.Random) -> None:
+    clock, straight, shuffled = Clock(), new_user().name, new_user().name
+    store = store_on(engine, clock)
     one_by_one(store, straight, spans)
-    history = random.sample(spans * 2, len(spans) * 2)
-    while history:
+    waiting = random.sample(spans * 2, len(spans) * 2)
+    while waiting:
         size = random.randint(1, 4)
-        capture(store, shuffled, batches_of(history[:size]), patient())
-        history = history[size:] + random.sample(spans, random.choice([0, 0, 1]))
+        at = random.choice([store, store_on(engine, clock)])  # a process that has written here before, or a new one
+        capture(at, shuffled, batches_of(waiting[:size]), patient())
+        waiting = waiting[size:] + random.sample(spans, random.choice([0, 0, 1]))
+        clock.advance(s=random.choice([0, 1, 3600]))
     assert stored_spans(store, shuffled) == stored_spans(store, straight)
     assert stored_summary(store, shuffled) == stored_summary(store, straight)
 
 
-@given(st.lists(reported(), min_size=2, max_size=6), st.randoms(use_true_random=False))
-@few
-def test_deletes_of_spans_in_between_do_not_show_in_the_end(
-    engine: Endpoint, spans: list[Facts], random: random.Random
-) -> None:
+@given(histories)
+@many
+def test_deletes_of_spans_in_between_do_not_show_in_the_end(history: History) -> None:
     """A span that was deleted at any time and one that was deleted at the end are equally gone."""
-    store, late, between = store_on(engine), new_user().name, new_user().name
+    spans, random = history
+    store, late, between = store_on(MemoryDynamoDB(page_items=3)), new_user().name, new_user().name
     doomed = spans[0]["span_id"]
     one_by_one(store, late, spans)
     delete_span(store, late, "t", doomed, patient())
-    history = random.sample(spans, len(spans)) + random.sample(spans, len(spans))
-    for span in history:
-        capture(store, between, batches_of([span, *random.sample(spans, random.randint(0, 2))]), patient())
+    for span in random.sample(spans, len(spans)) + random.sample(spans, len(spans)):
+        capture(store, between, batches_of([span, *random.choices(spans, k=random.randint(0, 2))]), patient())
         if random.random() < 0.3:
             _delete(store, between, doomed)
     _delete(store, between, doomed)
     assert _state(store, between) == _state(store, late)
+    if _state(store, between)[1]:
+        assert orphans(store, between) == []
 
 
 @given(st.lists(reported(2), min_size=2, max_size=5), st.lists(texts, min_size=1, max_size=3))
-@few
-def test_patches_keep_their_order_wherever_captures_fall_between(
-    engine: Endpoint, spans: list[Facts], names: list[str]
-) -> None:
-    store, before, between = store_on(engine), new_user().name, new_user().name
+@many
+def test_patches_keep_their_order_wherever_captures_fall_between(spans: list[Facts], names: list[str]) -> None:
+    store, before, between = store_on(MemoryDynamoDB(page_items=3)), new_user().name, new_user().name
     target = spans[0]["span_id"]
     one_by_one(store, before, spans)
     _rename(store, before, target, names)
@@ -126,8 +144,41 @@ def test_patches_keep_their_order_wherever_captures_fall_between(
     assert stored_spans(store, between)[target]["span_name"] == names[-1]
 
 
-@pytest.mark.parametrize("batch", [1, 3])
-def test_a_trace_of_many_requests_is_folded_and_tells_the_same(engine: Endpoint, batch: int) -> None:
+@given(histories)
+@few
+def test_the_table_in_memory_holds_what_the_engines_hold(engine: Endpoint, history: History) -> None:
+    """What is only tried in memory says something about them."""
+    spans, random = history
+    user, clock = new_user().name, Clock()
+    stores = [store_on(at, clock) for at in (engine, MemoryDynamoDB())]
+    steps = [random.choice(["capture"] * 4 + ["patch", "delete"]) for _ in spans] + ["capture"] * 3
+    for step, span in zip(steps, spans + spans[:3], strict=False):
+        for store in stores:
+            if step == "capture":
+                capture(store, user, batches_of([span]), patient())
+            with suppress(NotFound):
+                if step == "patch":
+                    _rename(store, user, span["span_id"], ["new"])
+                if step == "delete":
+                    delete_span(store, user, "t", span["span_id"], patient())
+        clock.advance(s=1)
+    real, memory = (stored_items(store, user) for store in stores)
+    assert real == memory
+    queries: list[dict[str, Any]] = [{}, {"has_errors": True}, {"conversation_id": "a"}, {"message_id": "a"}]
+    for query in queries:
+        assert trace_ids(stores[0], user, 1, **query) == trace_ids(stores[1], user, 1, **query)
+
+
+@pytest.mark.parametrize("batch", [1, 7])
+def test_a_trace_of_many_requests_is_folded_and_tells_the_same(batch: int) -> None:
+    _is_folded(MemoryDynamoDB(page_items=5), batch)
+
+
+def test_it_is_folded_on_every_engine(engine: Endpoint) -> None:
+    _is_folded(engine, 3)
+
+
+def _is_folded(engine: Endpoint, batch: int) -> None:
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock)
     spans = [call(f"s{n:03}", "root", input_data="x" * (n * 37 % 1500), message_id=f"m{n}") for n in range(100)]
@@ -140,6 +191,7 @@ def test_a_trace_of_many_requests_is_folded_and_tells_the_same(engine: Endpoint,
     assert stored_spans(store, user) == stored_spans(store, at_once) == {span["span_id"]: span for span in spans}
     assert stored_summary(store, user) == stored_summary(store, at_once)
     assert sum(sk.startswith("S#") for sk in stored_items(store, user)) < 40
+    assert orphans(store, user) == []
     assert trace_ids(store, user, message_id="m7") == ["t"]
 
 

@@ -70,7 +70,7 @@ def _twins(nodes: Sequence[Node]) -> set[str]:
     """Model calls of which a sibling tells as well: of the two the one without a cost, else the shorter."""
     alike: dict[tuple[str | None, tuple[int, int]], list[Span]] = {}
     for span, _ in nodes:
-        used = _tokens(span.facts)
+        used = _tokens(span.facts) if "scope_name" in span.facts else None
         if used is not None and _is_inference(span):
             alike.setdefault((span.parent_span_id, used), []).append(span)
     return {twin for spans in alike.values() if len(spans) > 1 for twin in _paired(spans)}
@@ -84,9 +84,7 @@ def _paired(spans: Sequence[Span]) -> set[str]:
     twins = set()
     by_scope: dict[str, list[tuple[int, str, Span]]] = {}  # by end: those that may last while a later one does
     for span in sorted(spans, key=lambda span: (span.order[0], -_lasted_ns(span), span.span_id)):
-        own_scope = span.facts.get("scope_name")
-        if own_scope is None:
-            continue
+        own_scope = span.facts["scope_name"]
         around = []
         for scope, running in by_scope.items():
             index = bisect_left(running, (_end_ns(span), ""))

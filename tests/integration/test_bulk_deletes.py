@@ -1,0 +1,261 @@
+"""A bulk deletion hides what it covers at once, and removes it however often its job is interrupted."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from tests.builders import (
+    DAY_S,
+    START_NS,
+    Clock,
+    Endpoint,
+    call,
+    db_on,
+    patient,
+    store_on,
+    stored_items,
+    trace_ids,
+)
+from tests.calling import new_user
+from tests.memory_dynamodb import MemoryDynamoDB
+from tracestore.domain.errors import Conflict, NotFound, Unavailable
+from tracestore.domain.spans import Facts
+from tracestore.storage import bulk
+from tracestore.storage.deletes import delete_span
+from tracestore.storage.marks import MARKS_KEPT, read_marks
+from tracestore.storage.patching import patch
+from tracestore.storage.reading import read_span, read_trace
+from tracestore.storage.store import Store
+from tracestore.storage.table import Patience
+from tracestore.storage.writer import capture
+
+
+def written(store: Store, clock: Clock, user: str, *trace_ids: str, **reported: Any) -> None:
+    """A trace of two spans for each id, a minute after each other."""
+    for number, trace_id in enumerate(trace_ids):
+        start_ns = START_NS + number * 60 * 10**9
+        spans = [call("root", start_ns=start_ns, **reported), call("child", "root", start_ns=start_ns + 1)]
+        capture(store, user, [(trace_id, span) for span in spans], patient())
+    clock.advance(ms=1)
+
+
+def finished(store: Store, clock: Clock, user: str, job: bulk.Job) -> bulk.Job:
+    """The job after its second look."""
+    bulk.work(store, user, job.job_id, 1000, patient())
+    clock.advance(ms=bulk.INDEX_LAG_MS)
+    bulk.resume(store, user, 1000, patient())
+    return bulk.read_job(store, user, job.job_id)
+
+
+def test_what_is_covered_is_hidden_from_every_read_before_it_is_removed(engine: Endpoint) -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock)
+    written(store, clock, user, "t", conversation_id="c", message_id="m", status="error")
+    bulk.start(store, user, patience=patient())
+    queries: list[dict[str, Any]] = [
+        {},
+        {"conversation_id": "c"},
+        {"message_id": "m"},
+        {"has_errors": True},
+        {"trace_ids": ["t"]},
+    ]
+    assert all(trace_ids(store, user, **query) == [] for query in queries)
+    with pytest.raises(NotFound):
+        read_trace(store, user, "t", payloads=True)
+    with pytest.raises(NotFound):
+        read_span(store, user, "t", "child")
+    with pytest.raises(NotFound):
+        delete_span(store, user, "t", "child", patient())
+    with pytest.raises(NotFound):
+        patch(store, user, "t", "child", lambda _: Facts(span_id="child", tool_name="x"), patient())
+
+
+@pytest.mark.parametrize("span", [call("late", "root", message_id="m"), call("root", output_data="x" * 5000)])
+def test_a_capture_to_a_covered_trace_is_refused(engine: Endpoint, span: Facts) -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock)
+    written(store, clock, user, "t")
+    job = bulk.start(store, user, patience=patient())
+    assert [refusal.code for refusal in capture(store, user, [("t", span)], patient())] == ["trace_deleted"]
+    finished(store, clock, user, job)
+    assert [refusal.code for refusal in capture(store, user, [("t", span)], patient())] == ["trace_deleted"]
+    assert list(stored_items(store, user)) == ["H"]
+
+
+def test_traces_begun_after_the_request_stay(engine: Endpoint) -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock)
+    written(store, clock, user, "old")
+    job = bulk.start(store, user, patience=patient())
+    written(store, clock, user, "new")
+    assert trace_ids(store, user) == ["new"]
+    assert finished(store, clock, user, job).traces == 1
+    assert trace_ids(store, user) == ["new"]
+    assert capture(store, user, [("new", call("more", "root"))], patient()) == []
+
+
+def test_a_job_tells_what_it_removed_and_leaves_tombstones(engine: Endpoint) -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock)
+    written(store, clock, user, "a", "b", "c")
+    job = finished(store, clock, user, bulk.start(store, user, patience=patient()))
+    assert (job.state, job.traces, job.spans) == ("done", 3, 6)
+    assert all(list(stored_items(store, user, trace_id)) == ["H"] for trace_id in "abc")
+    assert read_marks(store, user) == ()
+
+
+def test_only_the_conversation_is_deleted(engine: Endpoint) -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock)
+    written(store, clock, user, "a", "b", conversation_id="c#/%")
+    written(store, clock, user, "other", conversation_id="c")
+    written(store, clock, user, "none")
+    job = bulk.start(store, user, conversation_id="c#/%", patience=patient())
+    assert sorted(trace_ids(store, user)) == ["none", "other"]
+    assert finished(store, clock, user, job).traces == 2
+    assert sorted(trace_ids(store, user)) == ["none", "other"]
+
+
+@pytest.mark.parametrize("time_shards", [1, 3])
+def test_only_what_started_before_the_time_is_deleted(engine: Endpoint, time_shards: int) -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock, time_shards=time_shards)
+    written(store, clock, user, "t0", "t1", "t2", "t3")
+    job = bulk.start(store, user, before_ns=START_NS + 2 * 60 * 10**9, patience=patient())
+    assert trace_ids(store, user) == ["t3", "t2"]
+    assert finished(store, clock, user, job).traces == 2
+    assert trace_ids(store, user) == ["t3", "t2"]
+
+
+def test_nobody_elses_traces_are_deleted(engine: Endpoint) -> None:
+    clock, user, other = Clock(), new_user().name, new_user().name
+    store = store_on(engine, clock)
+    written(store, clock, user, "t")
+    written(store, clock, other, "t")
+    job = finished(store, clock, user, bulk.start(store, user, patience=patient()))
+    assert trace_ids(store, other) == ["t"]
+    with pytest.raises(NotFound):
+        bulk.read_job(store, other, job.job_id)
+
+
+def test_what_one_call_may_not_remove_is_left_to_the_next(engine: Endpoint) -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock)
+    written(store, clock, user, *[f"t{n}" for n in range(7)])
+    job = bulk.start(store, user, patience=patient())
+    for expected in (("running", 3), ("running", 6), ("done", 7)):
+        job = bulk.work(store, user, job.job_id, 3, patient())
+        assert (job.state, job.traces) == expected
+        assert trace_ids(store, user) == []
+
+
+def test_a_job_without_time_left_stops_and_is_resumed_later(engine: Endpoint) -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock)
+    written(store, clock, user, "a", "b")
+    job = bulk.start(store, user, patience=patient())
+    assert bulk.work(store, user, job.job_id, 1000, Patience(time_left_s=lambda: 3.0)).state == "running"
+    assert trace_ids(store, user) == []
+    assert finished(store, clock, user, job).state == "done"
+
+
+class Lagging:
+    """A client whose indexes have not seen the newest trace yet."""
+
+    def __init__(self, db: Any, hidden: str) -> None:
+        self._db = db
+        self.hidden = hidden
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._db, name)
+
+    def query(self, **request: Any) -> Any:
+        """Without the hidden trace, where an index is asked."""
+        page = self._db.query(**request)
+        if "IndexName" in request:
+            page["Items"] = [item for item in page["Items"] if not item["pk"]["S"].endswith(self.hidden)]
+        return page
+
+
+def test_a_second_look_finds_what_the_index_did_not_show_yet(engine: Endpoint) -> None:
+    clock, user = Clock(), new_user().name
+    lagging = Lagging(db_on(engine), "#late")
+    store = store_on(engine, clock, db=lagging)
+    written(store, clock, user, "early", "late")
+    job = bulk.start(store, user, patience=patient())
+    assert bulk.work(store, user, job.job_id, 1000, patient()).state == "done"
+    with pytest.raises(NotFound):
+        read_trace(store, user, "late", payloads=False)
+    lagging.hidden = "nothing"
+    clock.advance(ms=bulk.INDEX_LAG_MS)
+    bulk.resume(store, user, 1000, patient())
+    assert bulk.read_job(store, user, job.job_id).traces == 2
+    assert list(stored_items(store, user, "late")) == ["H"]
+    assert read_marks(store, user) == ()
+
+
+def test_a_finished_job_is_returned_as_it_is(engine: Endpoint) -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock)
+    written(store, clock, user, "t")
+    job = finished(store, clock, user, bulk.start(store, user, patience=patient()))
+    written(store, clock, user, "new")
+    assert bulk.work(store, user, job.job_id, 1000, patient()) == job
+    assert trace_ids(store, user) == ["new"]
+
+
+def test_expired_traces_do_not_keep_a_job_from_its_end(engine: Endpoint) -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock, retention_s=DAY_S)
+    written(store, clock, user, "a", "b", "c")
+    clock.advance(s=DAY_S)
+    written(store, clock, user, "new")
+    job = bulk.start(store, user, patience=patient())
+    assert bulk.work(store, user, job.job_id, 2, patient()).state == "done"
+    assert bulk.read_job(store, user, job.job_id).traces == 1
+
+
+def test_deletions_that_overlap_remove_each_trace_once(engine: Endpoint) -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock)
+    written(store, clock, user, "a", "b", conversation_id="c")
+    jobs = [bulk.start(store, user, conversation_id="c", patience=patient())]
+    jobs.append(bulk.start(store, user, patience=patient()))
+    assert sum(finished(store, clock, user, job).traces for job in jobs) == 2
+    assert read_marks(store, user) == ()
+
+
+def test_so_many_deletions_may_wait_and_no_more() -> None:
+    store, user = store_on(MemoryDynamoDB(), Clock()), new_user().name
+    for _ in range(MARKS_KEPT):
+        bulk.start(store, user, patience=patient())
+    with pytest.raises(Conflict) as refused:
+        bulk.start(store, user, patience=patient())
+    assert refused.value.code == "too_many_jobs"
+
+
+@pytest.mark.parametrize("dies_after", range(1, 30))
+def test_a_job_that_dies_anywhere_is_finished_by_the_next(dies_after: int) -> None:
+    class Mortal:
+        def __init__(self, db: MemoryDynamoDB) -> None:
+            self._db = db
+            self._left = dies_after
+
+        def __getattr__(self, name: str) -> Any:
+            self._left -= 1
+            if self._left < 0:
+                raise Unavailable("The process is gone.")
+            return getattr(self._db, name)
+
+    memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
+    store = store_on(memory, clock)
+    written(store, clock, user, "a", "b", "c")
+    job = bulk.start(store, user, patience=patient())
+    with suppress(Unavailable):
+        bulk.work(store_on(memory, clock, db=Mortal(memory)), user, job.job_id, 1000, patient())
+    assert trace_ids(store, user) == []
+    clock.advance(ms=bulk.INDEX_LAG_MS)
+    bulk.resume(store, user, 1000, patient())
+    assert bulk.read_job(store, user, job.job_id).state == "done"
+    assert all(list(stored_items(store, user, trace_id)) == ["H"] for trace_id in "abc")

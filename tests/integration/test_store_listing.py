@@ -1,0 +1,272 @@
+"""Lists show each trace that passes their filters once and in order, whoever writes meanwhile."""
+
+import random
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.builders import (
+    DAY_S,
+    START_NS,
+    Clock,
+    Endpoint,
+    batches_of,
+    call,
+    facts,
+    filters,
+    patient,
+    spans_of,
+    store_on,
+    summary_of,
+    trace_ids,
+)
+from tests.calling import new_user
+from tests.memory_dynamodb import MemoryDynamoDB
+from tracestore.domain.spans import Facts
+from tracestore.storage.deletes import delete_trace
+from tracestore.storage.listing import SCANNED_AT_MOST, TraceQuery, list_traces
+from tracestore.storage.patching import patch
+from tracestore.storage.store import Store
+from tracestore.storage.writer import capture
+
+
+def write(store: Store, user: str, trace_id: str, minute: int = 0, **reported: Any) -> None:
+    """A trace of one span that starts at a minute."""
+    start_ns = START_NS + minute * 60 * 10**9
+    span = call("root", start_ns=start_ns, **{"end_ns": start_ns + 10**6, **reported})
+    capture(store, user, [(trace_id, span)], patient())
+
+
+@pytest.mark.parametrize("time_shards", [1, 3])
+@pytest.mark.parametrize("limit", [1, 4, 100])
+def test_a_list_is_in_order_of_time_both_ways(engine: Endpoint, time_shards: int, limit: int) -> None:
+    store, user = store_on(engine, time_shards=time_shards), new_user().name
+    minutes = random.Random(1).sample(range(100), 11)
+    for minute in minutes:
+        write(store, user, f"t{minute:02}", minute)
+    in_time = [f"t{minute:02}" for minute in sorted(minutes)]
+    assert trace_ids(store, user, limit) == in_time[::-1]
+    assert trace_ids(store, user, limit, newest_first=False) == in_time
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize("time_shards", [1, 3])
+def test_walking_while_others_write_shows_each_old_trace_once(
+    engine: Endpoint, newest_first: bool, time_shards: int
+) -> None:
+    store, user = store_on(engine, time_shards=time_shards), new_user().name
+    old = [f"old{minute:02}" for minute in range(20, 40)]
+    for trace_id in old:
+        write(store, user, trace_id, int(trace_id[3:]))
+    query, seen, after = TraceQuery(newest_first=newest_first), list[str](), None
+    noise = random.Random(3)
+    for number in count():
+        page = list_traces(store, user, query, 3, after, patient())
+        seen += [trace.trace_id for trace in page.traces]
+        after = page.next_position
+        if after is None:
+            break
+        for minute in noise.sample(range(60), 2):  # before and behind the place, and at old ones
+            write(store, user, f"new{number}.{minute}", minute)
+        capture(store, user, [(noise.choice(old), call(f"late{number}", "root", start_ns=1))], patient())
+    assert [trace_id for trace_id in seen if trace_id.startswith("old")] == (old[::-1] if newest_first else old)
+    assert len(set(seen)) == len(seen)
+
+
+def test_a_trace_stays_at_its_first_place_when_earlier_spans_arrive(engine: Endpoint) -> None:
+    store, user = store_on(engine), new_user().name
+    write(store, user, "a", 10)
+    write(store, user, "b", 20)
+    capture(store, user, [("b", call("early", "root", start_ns=START_NS))], patient())
+    assert trace_ids(store, user) == ["b", "a"]
+    assert trace_ids(store, user, from_ns=START_NS + 15 * 60 * 10**9) == ["b"]
+
+
+def test_a_list_begins_at_one_time_and_ends_before_the_other(engine: Endpoint) -> None:
+    store, user = store_on(engine), new_user().name
+    for minute in range(5):
+        write(store, user, f"t{minute}", minute)
+    at = [START_NS + minute * 60 * 10**9 for minute in range(5)]
+    assert trace_ids(store, user, from_ns=at[1], to_ns=at[3], newest_first=False) == ["t1", "t2"]
+    assert trace_ids(store, user, 1, from_ns=at[1], to_ns=at[3]) == ["t2", "t1"]
+    assert trace_ids(store, user, from_ns=at[3], to_ns=at[1]) == []
+    assert trace_ids(store, user, from_ns=at[2], to_ns=at[2]) == []
+    assert len(trace_ids(store, user, from_ns=0, to_ns=13_569_465_600 * 10**9)) == 5
+
+
+def test_named_traces_are_listed_once_each_and_only_ones_own(engine: Endpoint) -> None:
+    store, user, other = store_on(engine), new_user().name, new_user().name
+    for minute, trace_id in enumerate("abc"):
+        write(store, user, trace_id, minute)
+    write(store, other, "theirs")
+    asked = ["c", "a", "theirs", "a", "none"]
+    assert trace_ids(store, user, trace_ids=asked) == ["c", "a"]
+    assert trace_ids(store, user, 1, trace_ids=asked, newest_first=False) == ["a", "c"]
+    assert trace_ids(store, user, trace_ids=asked, model_name="other") == []
+
+
+def test_a_trace_is_found_by_any_message_of_its_spans(engine: Endpoint) -> None:
+    store, user = store_on(engine), new_user().name
+    capture(
+        store, user, batches_of([call("a", "root", message_id="m1"), call("b", "root", message_id="m2")]), patient()
+    )
+    write(store, user, "other", 1, message_id="m2")
+    patch(store, user, "other", "root", lambda _: Facts(span_id="root", message_id="m3"), patient())
+    assert trace_ids(store, user, message_id="m1") == ["t"]
+    assert trace_ids(store, user, message_id="m2") == ["t"]  # the other one's has changed
+    assert trace_ids(store, user, message_id="m3") == ["other"]
+    assert trace_ids(store, user, message_id="m3", status="error") == []
+
+
+def test_a_trace_is_listed_under_its_roots_conversation_when_the_root_arrives(engine: Endpoint) -> None:
+    store, user = store_on(engine), new_user().name
+    capture(store, user, [("t", call("a", "root", conversation_id="childs"))], patient())
+    assert trace_ids(store, user, conversation_id="childs") == ["t"]
+    capture(store, user, [("t", call("root", conversation_id="roots"))], patient())
+    assert trace_ids(store, user, conversation_id="roots") == ["t"]
+    assert trace_ids(store, user, conversation_id="childs") == []
+
+
+def test_a_pending_trace_with_an_error_inside_is_found_both_ways(engine: Endpoint) -> None:
+    store, user = store_on(engine), new_user().name
+    capture(store, user, batches_of([facts("root", end_ns=None), call("a", "root", status="error")]), patient())
+    write(store, user, "pending", 1, end_ns=None)
+    assert trace_ids(store, user, status="pending") == ["pending", "t"]
+    assert trace_ids(store, user, has_errors=True) == ["t"]
+    assert trace_ids(store, user, status="pending", has_errors=True) == ["t"]
+    assert trace_ids(store, user, status="pending", has_errors=False) == ["pending"]
+    assert trace_ids(store, user, status="error") == []
+    write(store, user, "pending", 1)
+    assert trace_ids(store, user, status="pending") == ["t"]
+
+
+def test_a_page_may_be_short_or_empty_without_being_the_last() -> None:
+    store, user = store_on(MemoryDynamoDB()), new_user().name
+    rest = [
+        (f"t{n}", call("root", start_ns=START_NS + n, model_name="common" if n else "rare"))
+        for n in range(SCANNED_AT_MOST + 100)
+    ]
+    capture(store, user, rest, patient())
+    query = TraceQuery(filters(model_name="rare"))
+    page = list_traces(store, user, query, 2, None, patient())
+    assert page.traces == []
+    assert page.next_position is not None
+    assert page.scanned_to_ns is not None
+    assert trace_ids(store, user, 2, model_name="rare") == ["t0"]
+
+
+def test_a_page_that_just_holds_the_last_traces_ends_the_list(engine: Endpoint) -> None:
+    store, user = store_on(engine), new_user().name
+    for minute in range(4):
+        write(store, user, f"t{minute}", minute)
+    assert list_traces(store, user, TraceQuery(), 4, None, patient()).next_position is None
+    assert list_traces(store, user, TraceQuery(), 3, None, patient()).next_position is not None
+
+
+def test_expired_traces_are_not_listed(engine: Endpoint) -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock, retention_s=DAY_S)
+    write(store, user, "old", 1, message_id="m", conversation_id="c", status="error")
+    clock.advance(s=DAY_S - 1)
+    write(store, user, "new", 2, message_id="m", conversation_id="c", status="error")
+    queries: list[dict[str, Any]] = [
+        {},
+        {"message_id": "m"},
+        {"conversation_id": "c"},
+        {"status": "error"},
+        {"trace_ids": ["old", "new"]},
+    ]
+    assert all(trace_ids(store, user, **query) == ["new", "old"] for query in queries)
+    clock.advance(s=1)
+    assert all(trace_ids(store, user, **query) == ["new"] for query in queries)
+
+
+def test_more_time_shards_than_before_hide_nothing(engine: Endpoint) -> None:
+    user = new_user().name
+    for minute, shards in enumerate([1, 1, 3, 3]):
+        write(store_on(engine, time_shards=shards), user, f"t{minute}", minute)
+    assert trace_ids(store_on(engine, time_shards=3), user) == ["t3", "t2", "t1", "t0"]
+
+
+Asked = dict[str, Any]
+
+words = st.sampled_from(["x", "y", "z"])
+traces = st.lists(
+    st.lists(
+        st.fixed_dictionaries(
+            {"span_id": st.sampled_from("abc"), "start_ns": st.integers(0, 5), "span_name": words},
+            optional={
+                "parent_span_id": st.sampled_from("abc"),
+                "end_ns": st.integers(5, 9),
+                "status": st.sampled_from(["success", "error"]),
+                "error_type": words,
+                "operation_type": words,
+                "model_name": words,
+                "conversation_id": words,
+                "message_id": words,
+                "cost_nano_usd": st.integers(0, 4),
+                "input_data": words,
+            },
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    max_size=6,
+)
+queries = st.fixed_dictionaries(
+    {},
+    optional={
+        "conversation_id": words,
+        "status": st.sampled_from(["pending", "success", "error"]),
+        "has_errors": st.booleans(),
+        "min_duration_ns": st.integers(0, 9),
+        "min_cost_nano_usd": st.integers(0, 4),
+        "search": words,
+        "message_id": words,
+        "model_name": words,
+        "operation_type": words,
+        "error_type": words,
+        "from_ns": st.integers(0, 6),
+        "to_ns": st.integers(0, 6),
+        "newest_first": st.booleans(),
+    },
+)
+
+
+def _lists_what_the_model_lists(engine: Endpoint, told: list[list[Any]], asked: list[Asked], size: int) -> None:
+    user, store = new_user().name, store_on(engine, time_shards=1 + len(told) % 3)
+    for number, spans in enumerate(told):
+        for span in spans[:-1]:
+            capture(store, user, [(f"t{number}", span)], patient())
+        capture(store, user, batches_of(spans, f"t{number}"), patient())
+    if told:
+        delete_trace(store, user, "t0", patient())
+    for query in asked:
+        wanted = filters(**{k: v for k, v in query.items() if k not in ("from_ns", "to_ns", "newest_first")})
+        starts = {f"t{number}": spans[0]["start_ns"] for number, spans in enumerate(told)}
+        matching = [
+            f"t{number}"
+            for number, spans in enumerate(told)
+            if number
+            and wanted.match(summary_of(*spans), lambda spans=spans: spans_of(*spans))  # type: ignore[misc]
+            and query.get("from_ns", 0) <= starts[f"t{number}"] < query.get("to_ns", 10)
+        ]
+        in_order = sorted(matching, key=lambda t: (starts[t], t), reverse=query.get("newest_first", True))
+        assert trace_ids(store, user, size, patience=patient(), **query) == in_order
+
+
+@given(traces, st.lists(queries, min_size=5, max_size=10), st.integers(1, 4))
+@settings(max_examples=100, deadline=None)
+def test_any_filters_list_what_a_model_of_them_lists(told: list[list[Any]], asked: list[Asked], size: int) -> None:
+    _lists_what_the_model_lists(MemoryDynamoDB(page_items=2), told, asked, size)
+
+
+@given(traces, st.lists(queries, min_size=5, max_size=10), st.integers(1, 4))
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_engines_list_what_the_model_lists(
+    engine: Endpoint, told: list[list[Any]], asked: list[Asked], size: int
+) -> None:
+    _lists_what_the_model_lists(engine, told, asked, size)
