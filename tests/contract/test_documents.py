@@ -37,6 +37,7 @@ KEYS = {
     keys.segment("generation", "digest"),
     keys.fold("generation", "digest"),
     keys.payload_part("generation", "digest", 0),
+    keys.leaning_payload("generation", "digest", "base"),
     keys.job("job"),
     keys.position(1_795_312_800 * 10**9, "trace"),
     keys.by_time_shard("user", 0),
