@@ -12,7 +12,16 @@ from tracestore.edge.app import App
 from tracestore.edge.http import Request, Response, json_answer
 from tracestore.edge.identity import Identity
 from tracestore.edge.list_parameters import is_id
-from tracestore.edge.otlp_http import Signal, encoding_of, export_answer, otlp_error_answer
+from tracestore.edge.otlp_http import (
+    Reported,
+    Signal,
+    encoding_of,
+    export_answer,
+    export_body,
+    otlp_error_answer,
+    rejected_records,
+    small_enough,
+)
 from tracestore.edge.trace_answers import span_response
 from tracestore.edge.wiring import patience, redactor, store
 from tracestore.ingest.conventions import spans_facts
@@ -42,7 +51,8 @@ handler = app.handle
 def capture_spans(request: Request, caller: Identity) -> Response:
     """Store one span, or many: the good ones are kept, and each bad one is named."""
     request.only()
-    sent = parse_capture(parse_json(request.body()), now_ns=request.now_ms * NS_PER_MS)
+    body = request.body()
+    sent = parse_capture(parse_json(body), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
     if sent.single:
         ((_, trace_id, facts),) = sent.spans
         head, span = capture_one(
@@ -59,7 +69,8 @@ def change_span(request: Request, caller: Identity) -> Response:
     trace_id, span_id = request.path["trace_id"], request.path["span_id"]
     if not is_id(trace_id) or not is_id(span_id):
         raise NotFound("There is no such span.")
-    sent = parse_patch(parse_json(request.body()), now_ns=request.now_ms * NS_PER_MS)
+    body = request.body()
+    sent = parse_patch(parse_json(body), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
     facts = redactor().facts(cast(Facts, sent.facts))
     head, span = patch(
         store(),
@@ -78,20 +89,26 @@ def change_span(request: Request, caller: Identity) -> Response:
 def export_spans(request: Request, caller: Identity) -> Response:
     """Store the spans of an OTLP export; the Langfuse and LangSmith clients have paths of their own."""
     encoding = encoding_of(request)
-    export = read_traces(request.body(), encoding, latest_start_ns=request.now_ms * NS_PER_MS + NS_PER_DAY)
-    spans = [(trace_id, redactor().facts(facts)) for trace_id, facts in spans_facts(export.records)]
+    body = export_body(request, encoding)
+    export = read_traces(body, encoding, latest_start_ns=request.now_ms * NS_PER_MS + NS_PER_DAY)
+    body_bytes = len(body)
+    del body  # up to 64 MiB that nobody needs any more
+    told = small_enough(spans_facts(export.records), export, body_bytes)
+    spans = [(trace_id, redactor().facts(facts)) for trace_id, facts in told]
     refused = capture(store(), caller.user_id, spans, patience(request.remaining_ms))
-    return _export_answer("traces", encoding, export, len(spans), refused)
+    return _export_answer("traces", encoding, export, spans, refused)
 
 
 @app.route("POST /v1/logs", scope="ingest", errors=otlp_error_answer)
 def export_logs(request: Request, caller: Identity) -> Response:
     """Join the messages among the log records of an OTLP export to their spans; all other records are dropped."""
     encoding = encoding_of(request)
-    export = read_logs(request.body(), encoding)
-    spans = [(trace_id, redactor().facts(facts)) for trace_id, facts in log_facts(export.records)]
+    body = export_body(request, encoding)
+    export = read_logs(body, encoding)
+    told = small_enough(log_facts(export.records, now_ns=request.now_ms * NS_PER_MS), export, len(body))
+    spans = [(trace_id, redactor().facts(facts)) for trace_id, facts in told]
     refused = capture(store(), caller.user_id, spans, patience(request.remaining_ms), rank=OVERHEARD)
-    return _export_answer("logs", encoding, export, len(spans), refused)
+    return _export_answer("logs", encoding, export, spans, refused)
 
 
 @app.route("POST /v1/metrics", scope="ingest", errors=otlp_error_answer)
@@ -101,12 +118,13 @@ def export_metrics(request: Request, _caller: Identity) -> Response:
 
 
 def _export_answer(
-    signal: Signal, encoding: WireFormat, export: Export[Any], sent: int, refused: Sequence[Refusal]
+    signal: Signal, encoding: WireFormat, export: Export[Any], spans: Reported, refused: Sequence[Refusal]
 ) -> Response:
     """What an export is answered, once all of its good records are stored."""
     reasons = [*export.reasons, *(refusal.message for refusal in refused)]
-    answer = export_answer(signal, encoding, export.rejected + len(refused), reasons)
-    return replace(answer, span_count=sent - len(refused))
+    rejected = rejected_records(spans, ((refusal.trace_id, refusal.span_id) for refusal in refused))
+    answer = export_answer(signal, encoding, export.rejected + rejected, reasons)
+    return replace(answer, span_count=len(spans) - len(refused))
 
 
 def _capture_many(request: Request, caller: Identity, sent: Capture) -> Response:

@@ -108,15 +108,16 @@ def segments(victim: Victim, real: str) -> Iterator[str]:
 
 
 def lists(victim: Victim) -> Iterator[Attempt]:
-    for query in ("", "view=summary", "limit=1000&order=asc", "status=pending", "has_errors=false", "trace_id=t,u"):
-        yield Attempt(TRACES, (200,), query)
-    for name, value in TOLD.items():
-        yield Attempt(TRACES, (200,), {"search" if name == "input_data" else name: value})
+    told = {"search" if name == "input_data" else name: value for name, value in TOLD.items()}
+    wide = {"order": "asc", "status": "pending", "has_errors": "false", "trace_id": "t,u", "limit": "1000"}
+    for name, value in {**told, **wide}.items():
+        yield from (Attempt(TRACES, (200,), {"view": view, name: value}) for view in ("forest", "summary"))
     yield Attempt(TRACES, (200,), {"view": "turns", "conversation_id": TOLD["conversation_id"]})
     for text in hostile(victim, "t"):
         yield from (Attempt(TRACES, (200, 400), {name: text}) for name in ("trace_id", "cursor", "view"))
     for text in [*hostile(victim, TOLD["conversation_id"])][:16]:
-        yield from (Attempt(TRACES, (200,), {name: text}) for name in ("conversation_id", "message_id"))
+        for name in ("conversation_id", "message_id"):
+            yield Attempt(TRACES, (200,), {"view": "summary", name: text})
     yield from (Attempt(TRACES, (400,), {name: victim.name}) for name in ("user_id", "owner", "sub", "pk"))
     yield Attempt(TRACES, (400,), {"view": "summary", "limit": 1, "cursor": victim.cursor})
     yield Attempt(TRACES, (200,), headers={"if-none-match": victim.etag})

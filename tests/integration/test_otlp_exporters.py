@@ -1,0 +1,187 @@
+"""OpenTelemetry's own exporters, as they are, against the local server: every span arrives, and once."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from opentelemetry._logs import LogRecord
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    TraceFlags,
+    format_span_id,
+    format_trace_id,
+    set_span_in_context,
+)
+
+from dev import server
+from dev.gateway import Answer, Request
+from dev.template import Template
+from tests import node
+from tests.api import Api, flat
+from tests.conftest import TableOnEngine
+from tests.otlp import Throttle, throttled
+from tracestore.edge import wiring
+
+pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
+
+CHILDREN = 25
+
+
+@dataclass
+class Service:
+    """The local server for one user; `statuses` are those of the exports that it answered, two of which may be 503."""
+
+    base: str
+    api: Api
+    key: str
+    statuses: list[int] = field(default_factory=list)
+    throttle: Throttle = field(default_factory=Throttle)
+
+
+@contextmanager
+def serving(template: Template, api: Api) -> Iterator[Service]:
+    service = Service("", api, api.with_key("ingest").headers["x-api-key"])
+
+    def log(request: Request, answer: Answer, _: float) -> None:
+        if request.path.startswith("/v1/"):
+            service.statuses.append(answer.status)
+            if service.statuses.count(503) == 2:
+                service.throttle.is_on = False
+
+    with server.serving(template, server.listening(0), log=log) as service.base:
+        yield service
+
+
+@pytest.fixture
+def service(engine: TableOnEngine, template: Template, api: Api) -> Iterator[Service]:
+    """A server whose store is well."""
+    with serving(template, api) as running:
+        yield running
+
+
+@pytest.fixture
+def troubled(engine: TableOnEngine, template: Template, api: Api) -> Iterator[Service]:
+    """A server whose store is throttled until two exports have been turned away."""
+    with serving(template, api) as running:
+        known = api.call("POST", "/v1/metrics", body=b"{}", headers={"x-api-key": running.key})
+        assert known.status == 200  # from here on the key is known without asking the store
+        with throttled(wiring.dynamodb()) as running.throttle:
+            yield running
+
+
+def send_from_python(service: Service, children: int = CHILDREN) -> tuple[str, list[str]]:
+    """A trace of one root and so many children; returns its id and those of its spans."""
+    exporter = OTLPSpanExporter(
+        endpoint=f"{service.base}/v1/traces",
+        headers={"authorization": f"Bearer {service.key}"},
+        compression=Compression.Gzip,
+        timeout=30,
+    )
+    provider = TracerProvider(resource=Resource({"service.name": "tests"}), shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(exporter, max_export_batch_size=10))
+    tracer = provider.get_tracer("tests")
+    root = tracer.start_span("agent", attributes={"gen_ai.operation.name": "invoke_agent"})
+    spans = [root]
+    for n in range(children):
+        told: dict[str, str | int] = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "gpt-4o-mini",
+            "gen_ai.usage.input_tokens": n,
+        }
+        spans.append(tracer.start_span("chat gpt-4o-mini", set_span_in_context(root), attributes=told))
+        spans[-1].end()
+    root.end()
+    provider.shutdown()
+    ids = [format_span_id(span.get_span_context().span_id) for span in spans]
+    return format_trace_id(root.get_span_context().trace_id), ids
+
+
+def send_from_javascript(service: Service, children: int = CHILDREN) -> tuple[str, list[str]]:
+    """The same by the exporter for JavaScript."""
+    try:
+        command = node.client("exporter.mjs")
+    except node.NodeUnavailable as reason:
+        if os.environ.get("CI", "").lower() in ("1", "true"):
+            pytest.fail(f"The JavaScript exporter must run under CI: {reason}")
+        pytest.skip(f"The JavaScript exporter cannot run here: {reason}")
+    arguments = [f"{service.base}/v1/traces", service.key, str(children)]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    sent = json.loads(done.stdout)
+    return sent["trace_id"], sent["span_ids"]
+
+
+clients = pytest.mark.parametrize("send", [send_from_python, send_from_javascript], ids=["python", "javascript"])
+Send = Callable[[Service], tuple[str, list[str]]]
+
+
+def arrived(api: Api, trace_id: str) -> list[str]:
+    """The ids of the spans that a trace has, as its tree and its summary count them."""
+    trace = api.trace(trace_id)
+    ids = [span["span_id"] for span in flat(trace["spans"])]
+    assert trace["summary"]["span_count"] == len(ids)
+    return ids
+
+
+@clients
+def test_every_span_arrives_once(service: Service, send: Send) -> None:
+    trace_id, sent = send(service)
+    assert sorted(arrived(service.api, trace_id)) == sorted(sent)
+    assert service.api.trace(trace_id)["summary"]["input_tokens"] == sum(range(CHILDREN))
+    assert len(service.statuses) > 1
+    assert set(service.statuses) == {200}
+
+
+@clients
+def test_every_span_arrives_once_though_the_store_was_throttled_twice(troubled: Service, send: Send) -> None:
+    trace_id, sent = send(troubled)
+    assert sorted(arrived(troubled.api, trace_id)) == sorted(sent)
+    assert troubled.api.trace(trace_id)["summary"]["input_tokens"] == sum(range(CHILDREN))
+    assert troubled.statuses.count(503) == 2
+    assert troubled.api.summaries() == [trace_id]
+
+
+def test_javascripts_json_keeps_what_is_not_ascii(service: Service) -> None:
+    trace_id, sent = send_from_javascript(service, 1)
+    assert service.api.span(sent[1], trace_id)["input_data"] == {
+        "messages": [{"role": "user", "parts": [{"type": "text", "text": "Grüezi 0"}]}]
+    }
+
+
+def test_messages_that_the_log_exporter_sends_join_the_span(service: Service) -> None:
+    trace_id, (root, *_) = send_from_python(service, 0)
+    exporter = OTLPLogExporter(
+        endpoint=f"{service.base}/v1/logs", headers={"x-api-key": service.key}, compression=Compression.Gzip
+    )
+    provider = LoggerProvider(shutdown_on_exit=False)
+    provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
+    logger = provider.get_logger("tests")
+    spoken: list[tuple[str, dict[str, Any]]] = [
+        ("gen_ai.user.message", {"content": "Grüezi"}),
+        ("gen_ai.choice", {"index": 0, "message": {"role": "assistant", "content": "Hoi"}}),
+        ("app.started", {"content": "nobody's"}),
+    ]
+    where = SpanContext(int(trace_id, 16), int(root, 16), is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    context = set_span_in_context(NonRecordingSpan(where))
+    for at, (name, body) in enumerate(spoken):
+        timestamp = 1_735_812_000_000_000_000 + at
+        logger.emit(LogRecord(timestamp=timestamp, context=context, event_name=name, body=body))
+    provider.shutdown()
+    stored = service.api.span(root, trace_id)
+    said = [stored[field]["messages"][0]["parts"][0]["text"] for field in ("input_data", "output_data")]
+    assert said == ["Grüezi", "Hoi"]
+    assert (stored["span_name"], stored["status"]) == ("agent", "success")

@@ -1,0 +1,54 @@
+"""Whatever a body holds, the capture function answers, within its memory and its time."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from dev.template import ROOT
+
+MEMORY_MB = 512
+
+
+def handled(*arguments: str) -> Any:
+    """What `tests.mutating` tells of a run, which may take a minute."""
+    command = [sys.executable, "-m", "tests.mutating", *arguments]
+    path = f"{ROOT / 'layers' / 'common'}:{ROOT}"
+    run = subprocess.run(
+        command, cwd=ROOT, env={"PYTHONPATH": path}, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def mutations() -> Any:
+    return handled("mutations", "10000", "1")
+
+
+@pytest.fixture(scope="module")
+def bombs() -> Any:
+    return handled("bombs")
+
+
+def test_ten_thousand_mutated_bodies_give_no_server_error(mutations: Any) -> None:
+    assert sum(mutations["statuses"].values()) == 10_000
+    assert set(mutations["statuses"]) <= {"200", "400", "413", "415"}
+
+
+def test_many_mutated_bodies_still_hold_something_good(mutations: Any) -> None:
+    assert mutations["statuses"]["200"] > 1_000
+
+
+def test_mutated_bodies_stay_within_the_memory(mutations: Any) -> None:
+    assert mutations["peak_mb"] < MEMORY_MB
+
+
+def test_bombs_give_no_server_error(bombs: Any) -> None:
+    assert set(bombs["statuses"]) == {"200", "413"}
+
+
+def test_bombs_stay_within_the_memory(bombs: Any) -> None:
+    assert bombs["peak_mb"] < MEMORY_MB

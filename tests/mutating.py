@@ -1,0 +1,188 @@
+"""Sends hostile exports to the real capture handler and prints, as JSON, what became of them and the memory it took.
+
+Usage: python -m tests.mutating mutations HOW_MANY SEED, or python -m tests.mutating bombs. A process of its own,
+because a peak of memory belongs to a process. Behind the DynamoDB client is no store: reads find nothing, and writes
+succeed.
+"""
+
+import base64
+import gzip
+import json
+import logging
+import os
+import random
+import resource
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from botocore.awsrequest import AWSResponse
+
+from dev import engines, tokens
+from dev.functions import Context, load_handler, local_environment
+from dev.template import Template
+from tests.otlp import CONTENT_TYPES, START_NS, answered, bomb, export, span
+
+CORPUS: Final = Path(__file__).parent / "data" / "otlp"
+LARGEST: Final = 20_000
+SECRET: Final = "a shared secret that is only good in tests"
+MIB: Final = 1024 * 1024
+ANSWERS: Final = {"Query": b'{"Items": [], "Count": 0}', "BatchGetItem": b'{"Responses": {}}'}
+
+Body = tuple[str, str, str, bytes]
+"""Route, content type, content encoding, and the bytes."""
+
+
+def originals() -> list[Body]:
+    """The recorded exports that are not large, each as it came and the other way gzipped."""
+    found = []
+    for told in sorted(CORPUS.glob("*/*/request-*.headers.json")):
+        request = json.loads(told.read_text())
+        body = told.with_name(told.name.replace(".headers.json", ".bin")).read_bytes()
+        content_type, packed = request["headers"]["content-type"], request["headers"].get("content-encoding", "")
+        if len(body) <= LARGEST and request["path"].endswith(("/v1/traces", "/v1/logs")):
+            found.append((f"POST {request['path']}", content_type, packed, body))
+            plain = gzip.decompress(body) if packed else body
+            other = ("", plain) if packed else ("gzip", gzip.compress(plain))
+            found.append((f"POST {request['path']}", content_type, *other))
+    return found
+
+
+def mutated(original: Body, choose: random.Random) -> Body:
+    """The request with a few things wrong with it, mostly inside of what is packed."""
+    route, content_type, encoding, body = original
+    if encoding and choose.random() < 0.7:
+        return route, content_type, encoding, gzip.compress(_spoiled(gzip.decompress(body), choose), 1)
+    if choose.random() < 0.05:
+        content_type = choose.choice([*CONTENT_TYPES.values(), "text/plain"])
+    if choose.random() < 0.05:
+        encoding = choose.choice(["gzip", "", "deflate"])
+    return route, content_type, encoding, _spoiled(body, choose)
+
+
+def _spoiled(body: bytes, choose: random.Random) -> bytes:
+    changed = bytearray(body)
+    for _ in range(choose.choice([1, 1, 2, 5])):
+        at = choose.randrange(len(changed) + 1)
+        kind = choose.randrange(7)
+        if kind == 0 and at < len(changed):
+            changed[at] ^= 1 << choose.randrange(8)
+        elif kind == 1:
+            del changed[at:]
+        elif kind == 2:
+            changed[at:at] = b"\xff\xff\xff\xff\x7f"  # a length of gigabytes
+        elif kind == 3:
+            changed[at : at + 9] = choose.randbytes(9)
+        elif kind == 4:
+            changed[at:at] = changed[choose.randrange(len(changed) + 1) :][:300]
+        elif kind == 5:
+            changed[at:at] = choose.choice([b"[", b'{"a":', b"\x2a\x80\x01", b"[{'a': "]) * choose.choice([90, 3_000])
+        else:
+            changed[at : at + 1] = choose.choice([b"\0", b'"', b"\\ud800", b"1e999", b"-", b"\xc3", b"null", b"\n"])
+    return bytes(changed)
+
+
+def bombs() -> Iterator[Body]:
+    """Requests of a few hundred kilobytes that are tens of megabytes, and some of them gigabytes when decoded."""
+    start, end = export(span("ab" * 16, told={"input.value": "<>"})).split(b"<>")
+    values = b'"}}, {"key": "k", "value": {"arrayValue": {"values": ['
+    for before, filling, after, size in (
+        (start, "😀".encode(), end, 60 * MIB),
+        (start, "😀".encode() + b"a" * MIB + b'"}}, {"key": "k", "value": {"stringValue": "', end, 39 * MIB),
+        (start + values, b'{"intValue":1000},', b"{}]}" + end[1:], 60 * MIB),
+        (start + values, b'{"intValue":1000},', b"{}]}" + end[1:], 13 * MIB),
+        (b'{"resourceSpans": [], "x": [', b"1000,", b"0]}", 60 * MIB),
+        (b'{"resourceSpans": [], "x": [', b"1.5,", b"0]}", 11 * MIB),
+    ):
+        yield _packed("json", bomb(before, filling, after, size))
+    wide = "😀".encode()
+    for content in (
+        _field(1, wide + b"a" * 4_190_000),
+        _field(1, b"\x01" * 4_190_000),
+        _field(1, b"[" + b"{}," * 1_300_000 + b"0]"),
+        _field(1, b"[" + b"{}," * 100_000 + b'"' + b"a" * 3_800_000 + b'"]'),
+        _field(5, b"\x0a\x00" * 2_000_000),
+        _field(5, b"\x0a\x03\x18\xe8\x07" * 200_000),
+    ):
+        attribute = _field(9, _field(1, b"input.value") + _field(2, content))
+        times = b"".join(bytes([number << 3 | 1]) + START_NS.to_bytes(8, "little") for number in (7, 8))
+        one = _field(2, _field(1, b"\1" * 16) + _field(2, b"\2" * 8) + times + attribute)
+        yield _packed("protobuf", gzip.compress(_field(1, _field(2, one * 14)), 1))
+
+
+def _packed(encoding: str, body: bytes) -> Body:
+    return "POST /v1/traces", CONTENT_TYPES[encoding], "gzip", body
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A length-delimited field of protobuf."""
+    length, written = len(content), bytearray([number << 3 | 2])
+    while length > 0x7F:
+        written.append(length & 0x7F | 0x80)
+        length >>= 7
+    return bytes((*written, length)) + content
+
+
+def capture_handler() -> Callable[[Body], int]:
+    """Calls the real handler with a request; returns the status."""
+    engines.pretend_credentials("")
+    template = Template()
+    os.environ.update(local_environment(template, "http://127.0.0.1:9", SECRET))
+    function = next(function for function in template.functions.values() if function.file.stem == "capture_handler")
+    handler = load_handler(function)
+    from tracestore.edge import telemetry, wiring
+
+    telemetry.logger.setLevel(logging.CRITICAL)
+    wiring.dynamodb().meta.events.register("before-send.dynamodb", _answered)
+    credential = f"Bearer {tokens.token('somebody', SECRET)}"
+
+    def call(body: Body) -> int:
+        route, content_type, encoding, content = body
+        sent = {"content-type": content_type, "content-encoding": encoding, "authorization": credential}
+        event = {
+            "routeKey": route,
+            "headers": sent,
+            "isBase64Encoded": True,
+            "body": base64.b64encode(content).decode(),
+        }
+        status: int = handler(event, Context(function.name, function.memory_mb, function.timeout_s))["statusCode"]
+        return status
+
+    return call
+
+
+def _answered(request: Any, event_name: str, **_: Any) -> AWSResponse:
+    body = ANSWERS.get(event_name.rpartition(".")[2], b"{}")
+    return answered(request, 200, body)
+
+
+def most_memory_mb() -> float:
+    """The most memory that this process has held.
+
+    On Linux `getrusage` starts with what the parent held, which here has run a thousand tests.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) / 1_000
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_000_000  # macOS counts bytes
+
+
+def main(what: str, *numbers: str) -> None:
+    """See the module."""
+    call = capture_handler()
+    bodies = bombs()
+    if what == "mutations":
+        how_many, seed = map(int, numbers)
+        choose, recorded = random.Random(seed), originals()
+        bodies = (mutated(choose.choice(recorded), choose) for _ in range(how_many))
+    statuses: Counter[int] = Counter()
+    for body in bodies:
+        statuses[call(body)] += 1
+    print(json.dumps({"statuses": statuses, "peak_mb": most_memory_mb()}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
