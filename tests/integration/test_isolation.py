@@ -259,6 +259,15 @@ def test_users_with_names_alike_are_kept_apart(call: Call) -> None:
     assert [len(one.summaries()) for one in everyone] == [0] + [1] * (len(alike) - 1)
 
 
+def test_conversations_whose_keys_would_be_alike_are_kept_apart(call: Call) -> None:
+    base = new_user().name
+    one, two = Api(call, User(base)), Api(call, User(f"{base}#C#c"))
+    one.send(span("one", conversation_id="c#C#d"))
+    two.send(span("two", conversation_id="d"))
+    assert one.summaries(conversation_id="c#C#d") == ["one"]
+    assert two.summaries(conversation_id="d") == ["two"]
+
+
 @pytest.mark.parametrize(
     "name", ["x-user-id", "x-forwarded-user", "x-amzn-oidc-identity", "x-tracestore-user", "cookie"]
 )
