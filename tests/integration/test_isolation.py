@@ -251,10 +251,12 @@ def test_users_with_names_alike_are_kept_apart(call: Call) -> None:
     everyone = [Api(call, User(name)) for name in alike]
     for number, one in enumerate(everyone):
         one.send(span("t", tool_name=f"tool {number}", conversation_id="c"))
+        assert one("DELETE", TRACES, query="conversation_id=nothing").status == 200
     for number, one in enumerate(everyone):
         assert one.span()["tool_name"] == f"tool {number}"
         assert one.span()["user_id"] == alike[number]
         assert len(one.summaries(conversation_id="c")) == 1
+        assert one("GET", "/api/keys").json == {"success": True, "keys": []}
     assert everyone[0]("DELETE", TRACES, query="deleteAll=true").json["deleted"] == {"traces": 1, "spans": 1}
     assert [len(one.summaries()) for one in everyone] == [0] + [1] * (len(alike) - 1)
 
