@@ -13,6 +13,7 @@ import os
 import random
 import resource
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -181,7 +182,7 @@ def main(what: str, *numbers: str) -> None:
     statuses: Counter[int] = Counter()
     for body in bodies:
         statuses[call(body)] += 1
-    print(json.dumps({"statuses": statuses, "peak_mb": most_memory_mb()}))
+    print(json.dumps({"statuses": statuses, "peak_mb": most_memory_mb(), "cpu_s": time.process_time()}))
 
 
 if __name__ == "__main__":
