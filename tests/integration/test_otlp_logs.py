@@ -149,3 +149,12 @@ def test_messages_over_4_mb_of_one_span_are_rejected(api: Api) -> None:
 
 def _hour(time_ns: int) -> str:
     return time.strftime("%Y-%m-%dT%H", time.gmtime(time_ns // 1_000_000_000))
+
+
+def test_a_change_that_says_what_a_message_said_is_kept(api: Api) -> None:
+    trace_id = new_id()
+    say(api, message(trace_id, "heard"))
+    heard = api.span("00000000000000aa", trace_id)["input_data"]
+    api.patched("00000000000000aa", trace_id, input_data=heard)
+    send(api, span(trace_id, told={"gen_ai.operation.name": "chat", "gen_ai.prompt": "something else"}))
+    assert texts(api.span("00000000000000aa", trace_id)["input_data"]) == ["heard"]

@@ -212,3 +212,8 @@ def test_a_caller_who_has_the_content_gets_304(form: str) -> None:
 @pytest.mark.parametrize("known", ["", '"other"', "W/", "junk, ,"])
 def test_a_caller_who_has_something_else_gets_the_content(known: str) -> None:
     assert with_etag(request(headers={"if-none-match": known}), json_answer({"a": 1})).status == 200
+
+
+def test_countless_gzip_members_are_refused_at_once() -> None:
+    with pytest.raises(TooLarge):
+        sent(gzip.compress(b"") * 10_000, content_encoding="gzip").body()

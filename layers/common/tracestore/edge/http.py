@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from io import BytesIO
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
@@ -36,6 +35,8 @@ MAX_NAME_CHARACTERS: Final = 64
 
 _MAX_PARAMETERS: Final = 100
 _GZIP_LEVEL: Final = 5
+_GZIP_HEADER: Final = 16  # asks zlib for gzip, which is one or more members, each with a header and a checksum
+_MAX_GZIP_MEMBERS: Final = 100
 _SMALLER: Final = "Send the spans in smaller batches."
 
 
@@ -207,14 +208,27 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 
 def _unzipped(packed: bytes) -> bytes:
-    try:
-        with gzip.GzipFile(fileobj=BytesIO(packed)) as unpacking:
-            unpacked = unpacking.read(MAX_DECODED_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise Invalid("The body is not valid gzip, as its Content-Encoding says.", code="invalid_encoding") from error
-    if len(unpacked) > MAX_DECODED_BYTES:
-        raise TooLarge(f"A body is at most 64 MiB when decompressed. {_SMALLER}")
-    return unpacked
+    unpacked = b""
+    if not packed:
+        return unpacked
+    for _ in range(_MAX_GZIP_MEMBERS):
+        unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | _GZIP_HEADER)
+        try:
+            unpacked += unpacking.decompress(packed, MAX_DECODED_BYTES + 1 - len(unpacked))
+        except zlib.error as error:
+            raise _not_gzip() from error
+        if len(unpacked) > MAX_DECODED_BYTES:
+            raise TooLarge(f"A body is at most 64 MiB when decompressed. {_SMALLER}")
+        packed = unpacking.unused_data.lstrip(b"\0")
+        if not unpacking.eof:
+            raise _not_gzip()
+        if not packed:
+            return unpacked
+    raise TooLarge(f"A body is at most {_MAX_GZIP_MEMBERS} gzip members, one behind the other. {_SMALLER}")
+
+
+def _not_gzip() -> Invalid:
+    return Invalid("The body is not valid gzip, as its Content-Encoding says.", code="invalid_encoding")
 
 
 def _invalid_parameter(name: str, problem: str) -> Invalid:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import count
 
 from tracestore.domain.merge import Span, merge_span
-from tracestore.domain.spans import Facts, Record, canonical_json, record_of
+from tracestore.domain.spans import CAPTURED, Facts, Record, canonical_json, record_of
 
 from . import keys
 from .dynamo import ConditionFailed
@@ -66,6 +66,6 @@ def _is_said(facts: Facts, records: list[Record]) -> bool:
 
     Compared as JSON: to Python 1, 1.0 and True are equal.
     """
-    patches = [record for record in records if record.rank]
+    patches = [record for record in records if record.rank > CAPTURED]
     said: dict[str, object] = {**merge_span(patches).facts} if patches else {"span_id": facts["span_id"]}
     return canonical_json({**said, **facts}) == canonical_json(said)
