@@ -209,7 +209,12 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
 """What a stranger tries on each route. A route that is not here fails the test below."""
 
 
-@pytest.mark.parametrize("credential", ["jwt", "api_key"])
+@pytest.mark.parametrize(
+    ("engine", "credential"),
+    [("moto", "jwt"), ("dynamodb-local", "jwt"), ("dynamodb-local", "api_key")],
+    indirect=["engine"],
+    scope="session",
+)
 def test_no_route_shows_or_changes_what_is_somebody_elses(victim: Victim, call: Call, credential: str) -> None:
     seen, stored = victim.seen(), victim.stored()
     for route in Template().routes:
