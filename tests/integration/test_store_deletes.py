@@ -134,9 +134,9 @@ def test_a_trace_without_spans_is_listed_nowhere_until_a_new_one_comes(engine: E
     assert trace_ids(store, user) == ["t"]
 
 
-def test_a_span_is_deleted_from_folds_too(engine: Endpoint) -> None:
+def test_a_span_is_deleted_from_folds_too() -> None:
     clock, user = Clock(), new_user().name
-    store = store_on(engine, clock)
+    store = store_on(MemoryDynamoDB(page_items=5), clock)
     spans = [call(f"s{n:02}", "root", input_data="x" * n * 30) for n in range(40)]
     for span in spans:
         clock.advance(s=4)
@@ -150,15 +150,24 @@ def test_a_span_is_deleted_from_folds_too(engine: Endpoint) -> None:
     assert orphans(store, user) == []
 
 
-def test_what_leans_on_a_deleted_payload_is_still_read(engine: Endpoint) -> None:
+@pytest.mark.parametrize("size", [5, 40])
+def test_what_leans_on_a_deleted_payload_is_still_read(size: int) -> None:
+    _still_reads(MemoryDynamoDB(page_items=5), size)
+
+
+def test_it_is_still_read_on_every_engine(engine: Endpoint) -> None:
+    _still_reads(engine, 5)
+
+
+def _still_reads(engine: Endpoint, size: int) -> None:
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock)
-    history = [random.Random(n).randbytes(800).hex() for n in range(40)]
-    spans = [call(f"s{n:02}", "root", input_data=" ".join(history[: n + 1])) for n in range(40)]
+    history = [random.Random(n).randbytes(800).hex() for n in range(size)]
+    spans = [call(f"s{n:02}", "root", input_data=" ".join(history[: n + 1])) for n in range(size)]
     for span in spans:
         clock.advance(s=1)
         capture(store, user, [("t", span)], patient())
-    for doomed in ("s00", "s20", "s39"):
+    for doomed in ("s00", f"s{size // 2:02}", f"s{size - 1:02}"):
         delete_span(store, user, "t", doomed, patient())
         spans = [span for span in spans if span["span_id"] != doomed]
         assert stored_spans(store, user) == {span["span_id"]: span for span in spans}

@@ -157,20 +157,20 @@ def memory() -> MemoryDynamoDB:
 
 
 def test_no_acknowledged_span_is_lost_when_every_third_call_fails(engine: Endpoint) -> None:
-    _lose_nothing(engine, seed=0)
+    _lose_nothing(engine, seed=0, size=16)
 
 
-@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize("seed", range(12))
 def test_no_acknowledged_span_is_lost_whichever_calls_fail(memory: MemoryDynamoDB, seed: int) -> None:
-    _lose_nothing(memory, seed)
+    _lose_nothing(memory, seed, size=36)
 
 
-def _lose_nothing(engine: Endpoint, seed: int) -> None:
+def _lose_nothing(engine: Endpoint, seed: int, size: int) -> None:
     clock, user = Clock(), new_user().name
     flaky = Flaky(db_on(engine), seed)
     store = store_on(engine, clock, db=flaky)
     noise = random.Random(seed)
-    spans = agent(40)
+    spans = agent(size)
     order = noise.sample(spans, len(spans))
     while order:
         size = noise.randint(1, 3)
@@ -183,7 +183,7 @@ def _lose_nothing(engine: Endpoint, seed: int) -> None:
     assert stored_spans(calm, user) == {span["span_id"]: span for span in spans}
     assert stored_summary(calm, user) == summary_of(*spans)
     assert until_acknowledged(lambda: trace_ids(store, user, message_id="m1", patience=patient())) == ["t"]
-    assert flaky.faults > 10
+    assert flaky.faults > 5
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -197,7 +197,7 @@ def test_many_traces_in_one_request_survive_faults_together(memory: MemoryDynamo
     assert all(stored_summary(calm, user, f"t{n}").span_count == 3 for n in range(3))
 
 
-@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize("seed", range(12))
 def test_deletes_and_patches_hold_whichever_calls_fail(memory: MemoryDynamoDB, seed: int) -> None:
     clock, user = Clock(), new_user().name
     store = store_on(memory, clock, db=Flaky(db_on(memory), seed))

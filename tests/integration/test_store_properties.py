@@ -208,7 +208,16 @@ def _captures() -> dict[str, list[Facts]]:
 
 @pytest.mark.parametrize("kind", _captures())
 @pytest.mark.parametrize("later_s", [0, 7, 3 * 3600, DAY_S])
-def test_the_same_capture_again_leaves_every_item_as_it_is(engine: Endpoint, kind: str, later_s: int) -> None:
+def test_the_same_capture_again_leaves_every_item_as_it_is(kind: str, later_s: int) -> None:
+    _stays_as_it_is(MemoryDynamoDB(), kind, later_s)
+
+
+@pytest.mark.parametrize("kind", _captures())
+def test_every_item_stays_as_it_is_on_every_engine(engine: Endpoint, kind: str) -> None:
+    _stays_as_it_is(engine, kind, later_s=3 * 3600)
+
+
+def _stays_as_it_is(engine: Endpoint, kind: str, later_s: int) -> None:
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock)
     spans = _captures()[kind]
@@ -220,10 +229,10 @@ def test_the_same_capture_again_leaves_every_item_as_it_is(engine: Endpoint, kin
 
 
 @pytest.mark.parametrize("kind", _captures())
-def test_a_root_that_comes_again_later_leaves_every_item_as_it_is(engine: Endpoint, kind: str) -> None:
+def test_a_root_that_comes_again_later_leaves_every_item_as_it_is(kind: str) -> None:
     """The trace was begun by another span, at another time and place than the root would have begun it."""
     clock, user = Clock(), new_user().name
-    store = store_on(engine, clock)
+    store = store_on(MemoryDynamoDB(), clock)
     spans = _captures()[kind]
     capture(store, user, batches_of([call("first", "root", start_ns=START_NS + 5)]), patient())
     clock.advance(s=5000)
@@ -266,9 +275,9 @@ def test_many_long_error_messages_in_one_request_fit_into_items(engine: Endpoint
     assert stored_summary(store, user).error_count == 40
 
 
-def test_folding_long_error_messages_fits_into_items(engine: Endpoint) -> None:
+def test_folding_long_error_messages_fits_into_items() -> None:
     clock, user = Clock(), new_user().name
-    store = store_on(engine, clock)
+    store = store_on(MemoryDynamoDB(), clock)
     noise = random.Random(9)
     spans = [call(f"s{n}", "root", error_message=noise.randbytes(30_000).hex()) for n in range(36)]
     for span in spans:

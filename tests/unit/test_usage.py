@@ -128,9 +128,10 @@ def test_calls_that_overlap_each_find_the_twin_that_fits() -> None:
     assert usage(root, *calls).llm_call_count == 2
 
 
-@pytest.mark.parametrize("shape", ["flat", "deep"])
-@pytest.mark.parametrize("scopes", [0, 1, 2])
-@pytest.mark.parametrize("pause_ns", [0, 2_000_000])
+@pytest.mark.parametrize(
+    ("shape", "scopes", "pause_ns"),
+    [("flat", 0, 0), ("deep", 0, 0), ("deep", 2, 0), ("flat", 2, 0), ("flat", 2, 2_000_000), ("flat", 1, 0)],
+)
 def test_the_usage_of_10000_calls_is_summed_in_less_than_a_second(shape: str, scopes: int, pause_ns: int) -> None:
     told = [
         call(
