@@ -202,9 +202,8 @@ def test_of_patches_at_the_same_time_each_is_laid_over_the_other(memory: MemoryD
     assert orphans(store, user) == []
 
 
+@pytest.mark.parametrize("engine", ["dynamodb-local"], indirect=True, scope="session")  # moto slows with every item
 def test_500_spans_sent_one_by_one_by_8_threads_are_all_there(engine: Endpoint) -> None:
-    if engine.name == "moto":
-        pytest.skip("moto slows down with every item")
     user, store = new_user().name, store_on(engine, lambda: time.time_ns() // 1_000_000)
     spans = [call(f"s{n:03}", "root", input_data="x" * 1000) for n in range(499)]
     spans.append(call("root", operation_type="agent"))
