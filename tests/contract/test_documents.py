@@ -92,7 +92,7 @@ def a_span() -> Span:
 
 
 def a_head() -> Head:
-    summary = Summary("1", "", "pending", 0, None, 1, 0, usage_of([]), None, None, None)
+    summary = Summary("1", "", "pending", 0, None, 1, 0, usage_of([], []), None, None, None)
     return Head(1, "0", 0, keys.position(0, "1"), 0, 0, summary)
 
 

@@ -9,7 +9,7 @@ from tracestore.domain.costs import REPEATING_OPERATIONS, Cost, cost_of
 from tracestore.domain.merge import merge
 from tracestore.domain.spans import INFERENCE_OPERATIONS, Facts
 from tracestore.domain.tree import tree_order
-from tracestore.domain.usage import usage_of
+from tracestore.domain.usage import charges_of, usage_of
 
 
 @dataclass
@@ -28,7 +28,8 @@ class Prices:
 def total(*reported: Facts) -> int | None:
     """The cost of the trace that these facts make."""
     spans = merge([record(one) for one in reported], price_of=Prices())
-    return usage_of(tree_order(spans)).cost_nano_usd
+    nodes = tree_order(spans)
+    return usage_of(nodes, charges_of(nodes)).cost_nano_usd
 
 
 def test_a_reported_cost_wins_and_no_price_is_asked_for() -> None:

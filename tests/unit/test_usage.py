@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from tests.builders import START_NS, facts, spans_of
 from tracestore.domain.spans import Facts
 from tracestore.domain.tree import tree_order
-from tracestore.domain.usage import Usage, usage_of
+from tracestore.domain.usage import Usage, charges_of, usage_of
 
 
 def usage(*spans: Facts) -> Usage:
-    return usage_of(tree_order(spans_of(*spans)))
+    return usage_of(nodes := tree_order(spans_of(*spans)), charges_of(nodes))
 
 
 def call(span_id: str, **more: Any) -> Facts:
@@ -145,5 +145,5 @@ def test_the_usage_of_10000_calls_is_summed_in_less_than_a_second(shape: str, sc
     ]
     nodes = tree_order(spans_of(*told))
     began = time.process_time()
-    usage_of(nodes)
+    usage_of(nodes, charges_of(nodes))
     assert time.process_time() - began < 1

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from .merge import Span
 from .previews import input_preview, output_preview
+from .stats import stats_of
 from .tree import tree_order
-from .usage import Usage, usage_of
+from .usage import Usage, charges_of, usage_of
 
 VALUE_FIELDS: Final = (
     "operation_type",
@@ -45,6 +46,7 @@ class Summary:
     """One trace in a line.
 
     `start_ns` and `end_ns` span all of its spans; `end_ns` is None while the trace is pending or no span tells an end.
+    `stats` is what the trace adds to the counters: see `stats.py`. It `is_lesson` by its root's operation or lesson id.
     """
 
     root_span_id: str
@@ -61,6 +63,8 @@ class Summary:
     values: dict[str, list[str]] = field(default_factory=dict)
     values_cut: tuple[str, ...] = ()
     previews: Previews = NO_PREVIEWS
+    stats: dict[str, Any] = field(default_factory=dict)
+    is_lesson: bool = False
 
 
 def root_of(spans: Sequence[Span]) -> Span:
@@ -73,6 +77,8 @@ def summarize(spans: Sequence[Span], previews: Previews) -> Summary:
     root = root_of(spans)
     values, values_cut = _values(spans)
     ends = [span.facts["end_ns"] for span in spans if "end_ns" in span.facts]
+    nodes = tree_order(spans)
+    charges = charges_of(nodes)
     return Summary(
         root_span_id=root.span_id,
         name=root.facts.get("span_name", ""),
@@ -81,13 +87,15 @@ def summarize(spans: Sequence[Span], previews: Previews) -> Summary:
         end_ns=max(ends) if ends and root.status != "pending" else None,
         span_count=len(spans),
         error_count=sum(span.status == "error" for span in spans),
-        usage=usage_of(tree_order(spans)),
+        usage=usage_of(nodes, charges),
         conversation_id=_first(root, spans, "conversation_id"),
         end_user_id=_first(root, spans, "end_user_id"),
         lesson_id=root.facts.get("lesson_id"),
         values=values,
         values_cut=values_cut,
         previews=previews,
+        stats=stats_of(nodes, charges, root),
+        is_lesson=root.facts.get("operation_type") == "lesson" or "lesson_id" in root.facts,
     )
 
 

@@ -11,6 +11,7 @@ import operator
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from .merge import Span
 from .spans import INFERENCE_OPERATIONS, Facts
@@ -33,15 +34,28 @@ class Usage:
     cost_nano_usd: int | None
 
 
-def usage_of(nodes: Sequence[Node]) -> Usage:
-    """The usage of a trace, given in tree order."""
+class Charge(NamedTuple):
+    """What of a span counts: whether it is a model call of its own, its tokens, its cost (None: nothing counts)."""
+
+    is_call: bool
+    counts_tokens: bool
+    cost_nano_usd: int | None
+
+
+def charges_of(nodes: Sequence[Node]) -> list[Charge]:
+    """For each span of a trace, given in tree order, what of it counts."""
     twins = _twins(nodes)
-    counted_tokens = _counted(nodes, [None if span.span_id in twins else _tokens(span.facts) for span, _ in nodes])
-    token_spans = [node.span for node, counts in zip(nodes, counted_tokens, strict=True) if counts]
-    costs = _counted_costs(nodes, counted_tokens, twins)
-    sums = {kind: sum(_amount(span.facts, kind) for span in token_spans) for kind in TOKEN_KINDS}
+    tokens = _counted(nodes, [None if span.span_id in twins else _tokens(span.facts) for span, _ in nodes])
+    return list(map(Charge, _calls(nodes, tokens, twins), tokens, _counted_costs(nodes, tokens, twins)))
+
+
+def usage_of(nodes: Sequence[Node], charges: Sequence[Charge]) -> Usage:
+    """The usage of a trace: the sum of its charges."""
+    token_spans = [node.span for node, charge in zip(nodes, charges, strict=True) if charge.counts_tokens]
+    costs = [charge.cost_nano_usd for charge in charges if charge.cost_nano_usd is not None]
+    sums = {kind: sum(amount(span.facts, kind) for span in token_spans) for kind in TOKEN_KINDS}
     return Usage(
-        llm_call_count=_call_count(nodes, counted_tokens, twins),
+        llm_call_count=sum(charge.is_call for charge in charges),
         total_tokens=sum(total_tokens(span.facts) or 0 for span in token_spans),
         cost_nano_usd=sum(costs) if costs else None,
         **sums,
@@ -57,7 +71,8 @@ def total_tokens(facts: Facts) -> int | None:
     return None
 
 
-def _amount(facts: Facts, kind: str) -> int:
+def amount(facts: Facts, kind: str) -> int:
+    """How many tokens of a kind a span tells of."""
     return facts.get(kind, 0)  # type: ignore[return-value]
 
 
@@ -109,15 +124,15 @@ def _lasted_ns(span: Span) -> int:
     return _end_ns(span) - span.order[0]
 
 
-def _counted_costs(nodes: Sequence[Node], counted_tokens: list[bool], twins: set[str]) -> list[int]:
-    """The costs that count: who repeats the tokens of others repeats what they cost, unless they tell of none."""
+def _counted_costs(nodes: Sequence[Node], counted_tokens: list[bool], twins: set[str]) -> list[int | None]:
+    """For each span its cost where that counts: who repeats the tokens of others repeats their cost, if any is told."""
     found = [None if span.span_id in twins else span.cost.nano_usd for span, _ in nodes]
     repeats = [
         total_tokens(node.span.facts) is not None and not counts
         for node, counts in zip(nodes, counted_tokens, strict=True)
     ]
     counted = _counted(nodes, [None if cost is None else (cost,) for cost in found], repeats)
-    return [cost for cost, counts in zip(found, counted, strict=True) if counts and cost is not None]
+    return [cost if counts else None for cost, counts in zip(found, counted, strict=True)]
 
 
 def _counted(
@@ -143,16 +158,15 @@ def _sum(amounts: tuple[int, ...], others: tuple[int, ...] | None) -> tuple[int,
     return amounts if others is None else tuple(map(operator.add, amounts, others))
 
 
-def _call_count(nodes: Sequence[Node], counted: list[bool], twins: set[str]) -> int:
-    """Model calls: inference spans, but for those that only wrap another about the same call."""
-    calls = 0
+def _calls(nodes: Sequence[Node], counted: list[bool], twins: set[str]) -> list[bool]:
+    """For each span whether it is a model call: an inference span that does not only wrap another about the same."""
+    calls = [False] * len(nodes)
     inference_below: dict[int, bool] = {}
     for index in range(len(nodes) - 1, -1, -1):
         span, depth = nodes[index]
         wraps = inference_below.pop(depth + 1, False)
-        is_call = _is_inference(span) and span.span_id not in twins and (counted[index] or not wraps)
-        calls += is_call
-        inference_below[depth] = inference_below.get(depth, False) or wraps or is_call
+        calls[index] = _is_inference(span) and span.span_id not in twins and (counted[index] or not wraps)
+        inference_below[depth] = inference_below.get(depth, False) or wraps or calls[index]
     return calls
 
 

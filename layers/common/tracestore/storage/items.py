@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final
 
 from tracestore.domain.heads import Previews, Summary
 from tracestore.domain.spans import Record
-from tracestore.domain.usage import Usage
+from tracestore.domain.usage import usage_of
 
 from . import keys
 from .codec import pack, unpack
 from .segments import DIGEST_DIGITS, Item, Segment, document_of, expiry, key, open_payloads, segments_from
+
+_NO_SUMMARY: Final = Summary("", "", "", 0, None, 0, 0, usage_of([], []), None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,28 @@ def alias_items(user_id: str, trace_id: str, head: Head, records: Iterable[Recor
     ]
 
 
+def lens_item(user_id: str, trace_id: str, head: Head) -> Item | None:
+    """What stands in the lists of lessons for a lesson trace with this head; None for any other."""
+    if head.summary is None or not head.summary.is_lesson:
+        return None
+    lens: Item = {
+        **key(keys.trace(user_id, trace_id), keys.lens(head.expires_at_s)),
+        **expiry(head.expires_at_s),
+        "at": {"S": head.position},
+        "by_time": {"S": keys.by_lessons(user_id)},
+        "by_status": {"S": keys.by_lesson_status(user_id, head.summary.status)},
+    }
+    if head.summary.lesson_id:
+        lens["by_conversation"] = {"S": keys.by_lesson(user_id, head.summary.lesson_id)}
+    return lens
+
+
 def head_item(user_id: str, trace_id: str, head: Head, time_shards: int) -> Item:
     """The head as an item, with the index keys that its summary calls for; a tombstone stands in no index."""
     content = {
         "c": head.created_ms,
         "u": head.updated_ms,
-        "s": asdict(head.summary) if head.summary else None,
+        "s": _document_of(head.summary) if head.summary else None,
         "k": "".join(head.covered),
         "x": sorted(head.deleted),
         "f": [document_of(head.first) | {"t": 0}] if head.first else [],
@@ -182,17 +200,25 @@ def _take_in(found: StoredTrace, item: Item, created_ms: int, *, is_fold: bool) 
         found.loose.update(segment.digest for segment in segments)
 
 
+def _document_of(summary: Summary) -> dict[str, Any]:
+    """A summary as JSON, without what is as in an empty one. Not by `asdict`, which copies every list in it."""
+    return _told(summary, _NO_SUMMARY) | {"usage": _told(summary.usage, _NO_SUMMARY.usage)}
+
+
+def _told(value: Any, empty: Any) -> dict[str, Any]:
+    told = {field.name: getattr(value, field.name) for field in fields(value)}
+    return {name: told[name] for name in told if told[name] != getattr(empty, name)}
+
+
 def _summary(content: dict[str, Any] | None) -> Summary | None:
     if content is None:
         return None
-    return Summary(
-        **{
-            **content,
-            "usage": Usage(**content["usage"]),
-            "values_cut": tuple(content["values_cut"]),
-            "previews": Previews(content["previews"][0], content["previews"][1], tuple(content["previews"][2])),
-        }
-    )
+    told = content | {"usage": replace(_NO_SUMMARY.usage, **content["usage"])}
+    if "values_cut" in told:
+        told["values_cut"] = tuple(told["values_cut"])
+    if "previews" in told:
+        told["previews"] = Previews(told["previews"][0], told["previews"][1], tuple(told["previews"][2]))
+    return replace(_NO_SUMMARY, **told)
 
 
 def item_bytes(item: Item) -> int:

@@ -1,0 +1,331 @@
+"""Prepared sums over many traces: what each kind of counter holds, and how one trace moves it.
+
+A counter only ever adds and takes away what heads tell (`stats.py`), so its state depends on the heads that count and
+not on how they came about. Names beyond what a counter keeps are counted under `OTHER`, and stay there: a counter never
+forgets which names it has let in, so what was added under a name is taken away under the same.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
+
+from .heads import VALUE_FIELDS, Summary
+from .stats import (
+    DIMENSION_CHARACTERS,
+    OTHER,
+    QUARTER_NS,
+    Example,
+    FailureKind,
+    Group,
+    Measures,
+    failures_of,
+    packed_measures,
+    rows_of,
+    sums,
+    unpacked_measures,
+)
+
+Interval: TypeAlias = Literal["15m", "hour", "day"]
+Kind: TypeAlias = Literal["measures", "errors", "values"]
+
+QUARTERS: Final[Mapping[Interval, int]] = {"15m": 1, "hour": 4, "day": 96}
+"""How many quarters of an hour a bucket spans."""
+
+GROUPS_IN_COUNTER: Final = 100
+SIGNATURES_IN_COUNTER: Final = 300
+ERRORS_IN_COUNTER: Final = 100
+EXAMPLES_KEPT: Final = 3
+VALUES_IN_COUNTER: Final = 200
+CONVERSATIONS_IN_COUNTER: Final = 100
+DEAREST_KEPT: Final = 20
+"""What keeps a counter's item at a few KB: it is written whenever one of its traces changes."""
+
+FACETS: Final = ("status", *(name for name in VALUE_FIELDS if name != "message_id"))
+
+
+class Bucket(NamedTuple):
+    """One counter of a user: what it counts, and the time it is about, in intervals since 1970 in UTC."""
+
+    kind: Kind
+    interval: Interval
+    number: int
+
+    @property
+    def start_ns(self) -> int:
+        """When its time begins."""
+        return self.number * QUARTERS[self.interval] * QUARTER_NS
+
+    @property
+    def end_ns(self) -> int:
+        """When its time is over."""
+        return (self.number + 1) * QUARTERS[self.interval] * QUARTER_NS
+
+
+class ConversationOf(NamedTuple):
+    """The counter of one conversation."""
+
+    conversation_id: str
+
+    @property
+    def kind(self) -> Literal["conversation"]:
+        """As a bucket's kind."""
+        return "conversation"
+
+
+Signature: TypeAlias = frozenset[Group]
+"""The groups of one trace. Counting traces by it tells exactly how many have any of some groups."""
+
+
+@dataclass(slots=True)
+class MeasuredPart:
+    """What one trace tells one counter of measures. `signature` only where the trace began in its time."""
+
+    rows: list[tuple[Group, Measures]] = field(default_factory=list)
+    signature: Signature | None = None
+
+
+class FailedPart(NamedTuple):
+    """Failures of one kind of one trace."""
+
+    kind: FailureKind
+    failed: int
+    example: Example
+
+
+class ValuedPart(NamedTuple):
+    """What one trace tells the counter of the day on which it began. `numbers` are its measures, as model calls."""
+
+    trace_id: str
+    values: tuple[tuple[str, str], ...]
+    conversation_id: str | None
+    numbers: tuple[int, ...]
+    cost_nano_usd: int
+
+
+class ConversationPart(NamedTuple):
+    """What one trace tells its conversation. `expires_at_s` is when the trace goes."""
+
+    trace_id: str
+    start_ns: int
+    end_ns: int
+    measures: Measures
+    expires_at_s: int
+
+
+Part: TypeAlias = MeasuredPart | list[FailedPart] | ValuedPart | ConversationPart
+
+
+class Counter(Protocol):
+    """What every kind of counter can do. Made from nothing, or from the document of an earlier one."""
+
+    def __init__(self, document: Mapping[str, Any] | None = None) -> None: ...
+
+    def add(self, part: Any, sign: int) -> None:
+        """Add what a trace tells, or take it away."""
+
+    def document(self) -> dict[str, Any]:
+        """The counter as JSON."""
+
+
+def parts_of(trace_id: str, summary: Summary | None, expires_at_s: int) -> dict[Bucket | ConversationOf, Part]:
+    """What a trace with this summary, which expires then, adds to which counters; nothing without one."""
+    parts: dict[Bucket | ConversationOf, Any] = {}
+    if summary is None:
+        return parts
+    rows = list(rows_of(summary.stats))
+    start = summary.start_ns // QUARTER_NS
+    for interval, quarters in QUARTERS.items():
+        for row in rows:
+            bucket = Bucket("measures", interval, row.quarter // quarters)
+            parts.setdefault(bucket, MeasuredPart()).rows.append((row.group, row.measures))
+        first = parts.setdefault(Bucket("measures", interval, start // quarters), MeasuredPart())
+        first.signature = frozenset(row.group for row in rows)
+        for failure in failures_of(summary.stats, trace_id):
+            bucket = Bucket("errors", interval, failure.quarter // quarters)
+            parts.setdefault(bucket, []).append(FailedPart(failure.kind, failure.failed, failure.example))
+    total = sums(rows)
+    if summary.conversation_id is not None:
+        end_ns = summary.end_ns or summary.start_ns
+        told = ConversationPart(trace_id, summary.start_ns, end_ns, total, expires_at_s)
+        parts[ConversationOf(summary.conversation_id)] = told
+    values = {"status": [summary.status], **summary.values}
+    parts[Bucket("values", "day", start // QUARTERS["day"])] = ValuedPart(
+        trace_id,
+        tuple((name, value[:DIMENSION_CHARACTERS]) for name in FACETS for value in values.get(name, ())),
+        summary.conversation_id,
+        tuple(total.numbers),
+        summary.usage.cost_nano_usd or 0,
+    )
+    return parts
+
+
+class MeasureCounter:
+    """Measures by group, and how many traces have which groups."""
+
+    def __init__(self, document: Mapping[str, Any] | None = None) -> None:
+        self.groups: dict[Group, Measures] = {}
+        self.traces: dict[Signature, int] = {}
+        if document:
+            groups = [Group(*names) for names in document["n"]]
+            self.groups = {
+                group: unpacked_measures(*packed) for group, packed in zip(groups, document["m"], strict=True)
+            }
+            self.traces = {frozenset(groups[place] for place in places): count for count, *places in document["t"]}
+
+    def add(self, part: MeasuredPart, sign: int) -> None:
+        """Add what a trace tells, or take it away."""
+        for group, measures in part.rows:
+            self.groups[self._admitted(group)].add(measures, sign)
+        if part.signature is not None:
+            signature = frozenset(map(self._admitted, part.signature))
+            if signature not in self.traces and len(self.traces) >= SIGNATURES_IN_COUNTER:
+                signature = frozenset()
+            self.traces[signature] = self.traces.get(signature, 0) + sign
+
+    def document(self) -> dict[str, Any]:
+        """The counter as JSON."""
+        places = {group: place for place, group in enumerate(self.groups)}
+        return {
+            "n": [list(group) for group in self.groups],
+            "m": [packed_measures(measures) for measures in self.groups.values()],
+            "t": [[count, *sorted(map(places.__getitem__, groups))] for groups, count in self.traces.items()],
+        }
+
+    def merge(self, other: "MeasureCounter") -> None:
+        """Add another counter, of another time, without any limit."""
+        for group, measures in other.groups.items():
+            self.groups.setdefault(group, Measures()).add(measures)
+        for signature, count in other.traces.items():
+            self.traces[signature] = self.traces.get(signature, 0) + count
+
+    def _admitted(self, group: Group) -> Group:
+        """The group, or the one it is counted under where there are too many."""
+        for named in (group, group._replace(provider=OTHER, model=OTHER)):
+            limit = GROUPS_IN_COUNTER if named is group else 2 * GROUPS_IN_COUNTER
+            if named in self.groups or len(self.groups) < limit:
+                break
+        else:
+            named = Group(OTHER, OTHER, OTHER, group.status)
+        self.groups.setdefault(named, Measures())
+        return named
+
+
+class ErrorCounter:
+    """Failures by kind, and the latest of each."""
+
+    def __init__(self, document: Mapping[str, Any] | None = None) -> None:
+        self.kinds: dict[FailureKind, tuple[int, list[Example]]] = {}
+        for *names, count, examples in (document or {}).get("e", ()):
+            self.kinds[FailureKind(*names)] = count, [Example(*example) for example in examples]
+
+    def add(self, part: list[FailedPart], sign: int) -> None:
+        """Add what a trace tells, or take it away. An example goes with its trace; an older one does not come back."""
+        for failed in part:
+            kind = self._admitted(failed.kind)
+            count, examples = self.kinds.get(kind, (0, []))
+            examples = [example for example in examples if example != failed.example]
+            if sign > 0:
+                examples = sorted([*examples, failed.example], reverse=True)[:EXAMPLES_KEPT]
+            self.kinds[kind] = count + sign * failed.failed, examples
+
+    def document(self) -> dict[str, Any]:
+        """The counter as JSON."""
+        return {"e": [[*kind, count, list(map(list, examples))] for kind, (count, examples) in self.kinds.items()]}
+
+    def merge(self, other: "ErrorCounter") -> None:
+        """Add another counter, of another time, without any limit."""
+        for kind, (count, examples) in other.kinds.items():
+            mine = self.kinds.get(kind, (0, []))
+            self.kinds[kind] = mine[0] + count, sorted([*mine[1], *examples], reverse=True)[:EXAMPLES_KEPT]
+
+    def _admitted(self, kind: FailureKind) -> FailureKind:
+        if kind in self.kinds or len(self.kinds) < ERRORS_IN_COUNTER:
+            return kind
+        return FailureKind(OTHER, OTHER, OTHER, OTHER)
+
+
+class ValueCounter:
+    """The traces that began on one day: by the values of their fields, by conversation, and the dearest of them."""
+
+    def __init__(self, document: Mapping[str, Any] | None = None) -> None:
+        document = document or {}
+        self.values: dict[str, dict[str, int]] = document.get("v", {})
+        self.conversations: dict[str, list[int]] = document.get("c", {})
+        self.dearest: list[tuple[int, str]] = [(cost, trace_id) for cost, trace_id in document.get("d", ())]
+
+    def add(self, part: ValuedPart, sign: int) -> None:
+        """Add what a trace tells, or take it away. One of the dearest goes with its cost; none comes back for it."""
+        for name, value in part.values:
+            counts = self.values.setdefault(name, {})
+            value = _admitted(counts, value, VALUES_IN_COUNTER)
+            counts[value] = counts.get(value, 0) + sign
+        if part.conversation_id is not None:
+            conversation_id = _admitted(self.conversations, part.conversation_id, CONVERSATIONS_IN_COUNTER)
+            before = self.conversations.get(conversation_id, [0] * (1 + len(part.numbers)))
+            moved = zip(before, (1, *part.numbers), strict=True)
+            self.conversations[conversation_id] = [had + sign * told for had, told in moved]
+        self.dearest = [entry for entry in self.dearest if entry != (part.cost_nano_usd, part.trace_id)]
+        if sign > 0 and part.cost_nano_usd:
+            self.dearest = sorted([*self.dearest, (part.cost_nano_usd, part.trace_id)], reverse=True)[:DEAREST_KEPT]
+
+    def document(self) -> dict[str, Any]:
+        """The counter as JSON."""
+        return {"v": self.values, "c": self.conversations, "d": list(map(list, self.dearest))}
+
+    def merge(self, other: "ValueCounter") -> None:
+        """Add another counter, of another time, without any limit."""
+        for name, counts in other.values.items():
+            mine = self.values.setdefault(name, {})
+            for value, count in counts.items():
+                mine[value] = mine.get(value, 0) + count
+        for conversation_id, numbers in other.conversations.items():
+            before = self.conversations.get(conversation_id, [0] * len(numbers))
+            self.conversations[conversation_id] = [had + told for had, told in zip(before, numbers, strict=True)]
+        self.dearest = sorted([*self.dearest, *other.dearest], reverse=True)
+
+
+class ConversationCounter:
+    """A conversation over its whole life. `first_ns` and `last_ns` only move apart; `last_trace` is the newest."""
+
+    def __init__(self, document: Mapping[str, Any] | None = None) -> None:
+        document = document or {"t": 0, "m": [[], [], []], "f": None, "l": 0, "r": [0, ""], "x": 0}
+        self.traces: int = document["t"]
+        self.measures = unpacked_measures(*document["m"])
+        self.first_ns: int | None = document["f"]
+        self.last_ns: int = document["l"]
+        self.last_trace: tuple[int, str] = (document["r"][0], document["r"][1])
+        self.expires_at_s: int = document["x"]
+
+    def add(self, part: ConversationPart, sign: int) -> None:
+        """Add what a trace of the conversation tells, or take it away."""
+        self.traces += sign
+        self.measures.add(part.measures, sign)
+        if sign > 0:
+            self.first_ns = part.start_ns if self.first_ns is None else min(self.first_ns, part.start_ns)
+            self.last_ns = max(self.last_ns, part.end_ns)
+            self.last_trace = max(self.last_trace, (part.start_ns, part.trace_id))
+            self.expires_at_s = max(self.expires_at_s, part.expires_at_s)
+
+    def document(self) -> dict[str, Any]:
+        """The conversation as JSON."""
+        return {
+            "t": self.traces,
+            "m": packed_measures(self.measures),
+            "f": self.first_ns,
+            "l": self.last_ns,
+            "r": list(self.last_trace),
+            "x": self.expires_at_s,
+        }
+
+
+COUNTERS: Final[Mapping[str, type[Counter]]] = {
+    "measures": MeasureCounter,
+    "errors": ErrorCounter,
+    "values": ValueCounter,
+    "conversation": ConversationCounter,
+}
+"""The class of each kind of counter."""
+
+
+def _admitted(known: Mapping[str, object], name: str, most: int) -> str:
+    return name if name in known or len(known) < most else OTHER

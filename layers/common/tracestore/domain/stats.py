@@ -1,0 +1,257 @@
+"""What one trace adds to the counters: its calls, tokens, costs, latencies and failures, by time and by group.
+
+Derived from the spans like the rest of the head and kept there, so that whoever sees an old and a new head of a trace
+knows by how much the counters have to move, and whoever adds up all heads knows what the counters have to be.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, repeat
+from typing import Any, Final, NamedTuple
+
+from .costs import REPEATING_OPERATIONS
+from .histogram import Histogram, added, bucket_of
+from .merge import Span
+from .spans import INFERENCE_OPERATIONS, Facts
+from .tree import Node
+from .usage import TOKEN_KINDS, Charge, amount, total_tokens
+
+QUARTER_NS: Final = 900 * 10**9
+"""A quarter of an hour, the finest time that counters tell: every zone's days begin at one."""
+
+DIMENSION_CHARACTERS: Final = 128
+"""Names are cut here: they stand in every counter that their trace moves."""
+
+GROUPS_KEPT: Final = 100
+"""Different groups of one trace; the calls of further ones are counted under `OTHER`."""
+
+QUARTERS_KEPT: Final = 200
+"""Different times of one trace. One whose spans are scattered over more counts as a whole when it began."""
+
+OTHER: Final = "other"
+
+NUMBERS: Final = ("calls", "latency_us", "cost_nano_usd", *TOKEN_KINDS, "total_tokens", "wasted_nano_usd")
+_CALLS, _LATENCY, _COST, _KINDS, _TOTAL, _WASTED = 0, 1, 2, 3, len(NUMBERS) - 2, len(NUMBERS) - 1
+_INPUT, _OUTPUT = NUMBERS.index("input_tokens"), NUMBERS.index("output_tokens")
+
+_MODEL_SPEND: Final = INFERENCE_OPERATIONS | REPEATING_OPERATIONS
+_NAME_CHARACTERS: Final = 80
+_MESSAGE_CHARACTERS: Final = 200
+
+
+class Group(NamedTuple):
+    """What calls are grouped by. Empty where a span does not say."""
+
+    operation: str
+    provider: str
+    model: str
+    status: str
+
+    @property
+    def is_inference(self) -> bool:
+        """Whether it calls a model."""
+        return self.operation in INFERENCE_OPERATIONS
+
+
+class FailureKind(NamedTuple):
+    """What failures are grouped by."""
+
+    operation: str
+    provider: str
+    model: str
+    error_type: str
+
+
+class Example(NamedTuple):
+    """One failed span: when it began, in nanoseconds, which trace, and in what words."""
+
+    time_ns: int
+    trace_id: str
+    span_name: str
+    message: str
+
+
+@dataclass(slots=True)
+class Measures:
+    """Sums, in the order of `NUMBERS`, and how long the calls took. `latency_us` is the sum over the histogram."""
+
+    numbers: list[int] = field(default_factory=lambda: [0] * len(NUMBERS))
+    latencies: Histogram = field(default_factory=dict)
+
+    def add(self, other: "Measures", sign: int = 1) -> None:
+        """Add (or take away) another's sums, in place."""
+        self.numbers = [mine + sign * theirs for mine, theirs in zip(self.numbers, other.numbers, strict=True)]
+        added(self.latencies, other.latencies, sign)
+
+    def __bool__(self) -> bool:
+        return any(self.numbers) or bool(self.latencies)
+
+    def __getitem__(self, name: str) -> int:
+        return self.numbers[NUMBERS.index(name)]
+
+
+class Row(NamedTuple):
+    """The measures of one group in one quarter of an hour, counted since 1970."""
+
+    quarter: int
+    group: Group
+    measures: Measures
+
+
+class Failure(NamedTuple):
+    """Failures of one kind in one quarter of an hour, and the latest of them. `example` names no trace yet."""
+
+    quarter: int
+    kind: FailureKind
+    failed: int
+    example: Example
+
+
+def stats_of(nodes: Sequence[Node], charges: Sequence[Charge], root: Span) -> dict[str, Any]:
+    """The stats of a trace, given in tree order with what of each span counts, as the head keeps them."""
+    rows: dict[tuple[int, Group], Measures] = {}
+    cut = _Cut(nodes)
+    for (span, _), charge in zip(nodes, charges, strict=True):
+        measures = _measures(span, charge, is_trace_failed=root.status == "error")
+        if measures:
+            group = cut.names(span, span.status)
+            rows.setdefault((cut.quarter(span), Group(*group)), Measures()).add(measures)
+    failures: dict[tuple[int, FailureKind], tuple[int, Example]] = {}
+    for span in _where_it_failed(nodes):
+        key = cut.quarter(span), FailureKind(*cut.names(span, span.facts.get("error_type") or "unknown"))
+        count, latest = failures.get(key, (0, None))
+        example = _example(span)
+        failures[key] = count + 1, example if latest is None else max(latest, example)
+    stats: dict[str, Any] = {
+        "r": [
+            [quarter, *group, *packed_measures(measures)]
+            for (quarter, group), measures in sorted(rows.items(), key=_key)
+        ]
+    }
+    if failures:
+        stats["e"] = [
+            [quarter, *kind, count, [example.time_ns, example.span_name, example.message]]
+            for (quarter, kind), (count, example) in sorted(failures.items())
+        ]
+    return stats
+
+
+def rows_of(stats: Mapping[str, Any]) -> Iterator[Row]:
+    """The rows in a head's stats."""
+    for quarter, operation, provider, model, status, *packed in stats.get("r", ()):
+        yield Row(quarter, Group(operation, provider, model, status), unpacked_measures(*packed))
+
+
+def failures_of(stats: Mapping[str, Any], trace_id: str) -> Iterator[Failure]:
+    """The failures in the stats of a trace's head."""
+    for quarter, operation, provider, model, error_type, count, (time_ns, name, message) in stats.get("e", ()):
+        kind = FailureKind(operation, provider, model, error_type)
+        yield Failure(quarter, kind, count, Example(time_ns, trace_id, name, message))
+
+
+def packed_measures(measures: Measures) -> tuple[list[int], list[int], list[int]]:
+    """Measures as JSON, small when it is compressed.
+
+    *shape*: the numbers, the total less input and output and zeros at the end left out; the first index of the
+    histogram and the steps from each to the next; its counts, where not all of them are 1.
+    """
+    numbers = list(measures.numbers)
+    numbers[_TOTAL] -= numbers[_INPUT] + numbers[_OUTPUT]
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    indexes = sorted(measures.latencies)
+    counts = [measures.latencies[index] for index in indexes]
+    steps = [index - before for index, before in zip(indexes, [0, *indexes], strict=False)]
+    return numbers, steps, [] if set(counts) <= {1} else counts
+
+
+def unpacked_measures(numbers: Sequence[int], steps: Sequence[int], counts: Sequence[int]) -> Measures:
+    """What `packed_measures` was given."""
+    filled = [*numbers, *[0] * (len(NUMBERS) - len(numbers))]
+    filled[_TOTAL] += filled[_INPUT] + filled[_OUTPUT]
+    return Measures(filled, dict(zip(accumulate(steps), counts or repeat(1), strict=False)))
+
+
+def _key(entry: tuple[tuple[int, Group], Measures]) -> tuple[int, Group]:
+    return entry[0]
+
+
+def _measures(span: Span, charge: Charge, *, is_trace_failed: bool) -> Measures:
+    """What one span adds."""
+    facts, measures = span.facts, Measures()
+    numbers = measures.numbers
+    operation = facts.get("operation_type")
+    is_inference = operation in INFERENCE_OPERATIONS
+    if span.status != "pending" and (charge.is_call or not is_inference):
+        numbers[_CALLS] = 1
+        if "start_ns" in facts and "end_ns" in facts:
+            numbers[_LATENCY] = max(0, facts["end_ns"] - facts["start_ns"]) // 1000
+            measures.latencies[bucket_of(numbers[_LATENCY])] = 1
+    if charge.counts_tokens:
+        numbers[_TOTAL] = total_tokens(facts) or 0
+        numbers[_KINDS : _KINDS + len(TOKEN_KINDS)] = [amount(facts, kind) for kind in TOKEN_KINDS]
+    if charge.cost_nano_usd is not None:
+        numbers[_COST] = charge.cost_nano_usd
+        if (is_trace_failed and operation in _MODEL_SPEND) or (is_inference and span.status == "error"):
+            numbers[_WASTED] = charge.cost_nano_usd
+    return measures
+
+
+def _where_it_failed(nodes: Sequence[Node]) -> Iterator[Span]:
+    """The failed spans with no failed one below them: an error that travels up through its callers counts once."""
+    failed_below: dict[int, bool] = {}
+    for span, depth in reversed(nodes):
+        is_below = failed_below.pop(depth + 1, False)
+        if span.status == "error" and not is_below:
+            yield span
+        failed_below[depth] = failed_below.get(depth, False) or is_below or span.status == "error"
+
+
+def _example(span: Span) -> Example:
+    facts = span.facts
+    message = facts.get("error_message", "")[:_MESSAGE_CHARACTERS]
+    return Example(span.order[0], "", facts.get("span_name", "")[:_NAME_CHARACTERS], message)
+
+
+class _Cut:
+    """The names and times of one trace, as many as its head keeps, whatever the order of writes was."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        named = sorted({_names(span.facts) for span, _ in nodes})
+        self._kept = set(named[:GROUPS_KEPT])
+        quarters = {span.order[0] // QUARTER_NS for span, _ in nodes}
+        self._only = min(quarters) if len(quarters) > QUARTERS_KEPT else None
+
+    def quarter(self, span: Span) -> int:
+        return span.order[0] // QUARTER_NS if self._only is None else self._only
+
+    def names(self, span: Span, last: str) -> tuple[str, str, str, str]:
+        names = _names(span.facts)
+        operation, provider, model = names if names in self._kept else (names[0], OTHER, OTHER)
+        return operation, provider, model, last[:DIMENSION_CHARACTERS]
+
+
+def _names(facts: Facts) -> tuple[str, str, str]:
+    operation, provider, model = (facts.get(name, "") for name in ("operation_type", "model_provider", "model_name"))
+    return _cut(operation), _cut(provider), _cut(model)
+
+
+def _cut(name: object) -> str:
+    return str(name)[:DIMENSION_CHARACTERS]
+
+
+def sums(rows: Iterable[Row]) -> Measures:
+    """All rows of a trace together: as calls, only those of models count."""
+    total = Measures()
+    for row in rows:
+        total.add(as_model_calls(row.group, row.measures))
+    return total
+
+
+def as_model_calls(group: Group, measures: Measures) -> Measures:
+    """The measures of a group as model calls: those of other operations are only what was charged to them."""
+    if group.is_inference:
+        return measures
+    numbers = list(measures.numbers)
+    numbers[_CALLS] = numbers[_LATENCY] = 0
+    return Measures(numbers)
