@@ -1,12 +1,13 @@
-"""Hands the table's stream to the functions that subscribe to it, as Lambda's event source mapping does.
+"""Reads the table's stream for the functions that subscribe to it, as Lambda's event source mapping does.
 
-Shards are read from their oldest record, parents before children. Each function gets its own reader, batches of one
-shard in order, and a failing batch again until it succeeds. After a restart records come again: positions are not kept.
+Each function has its own way through the stream, each shard a thread: what fails in one holds up no other. Shards are
+read from their oldest record, parents before children. After a restart records come again: positions are not kept.
 """
 
 import base64
 import contextlib
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -14,12 +15,13 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from dev.handover import Handover, Invoke, Record
 from dev.template import PSEUDO_PARAMETERS, Subscription, Template
 
 POLL_S = 0.25
 RETRY_S = 1.0
 SHARDS_S = 5.0  # how often new shards are looked for; DynamoDB Local closes one only now and then
-Invoke = Callable[[str, dict[str, Any]], Any]
+STOP_S = 5.0
 _ABSENT = object()
 
 
@@ -27,20 +29,16 @@ _ABSENT = object()
 def delivering(template: Template, endpoint: str, invoke: Invoke) -> Iterator[None]:
     """Deliver in the background until the context ends. Does nothing when no function subscribes."""
     stop = threading.Event()
-    readers = [
-        threading.Thread(
-            target=_Reader(template, endpoint, s, invoke, stop).run, name=f"stream-{s.function}", daemon=True
-        )
-        for s in template.subscriptions
-    ]
+    readers = [_Reader(template, endpoint, subscription, invoke, stop) for subscription in template.subscriptions]
     for reader in readers:
         reader.start()
     try:
         yield
     finally:
         stop.set()
-        for reader in readers:
-            reader.join(5)
+        deadline_s = time.monotonic() + STOP_S
+        for thread in [thread for reader in readers for thread in reader.threads]:
+            thread.join(max(0.0, deadline_s - time.monotonic()))
 
 
 def matches(record: Any, pattern: Mapping[str, Any]) -> bool:
@@ -80,42 +78,76 @@ class _Reader:
     def __init__(
         self, template: Template, endpoint: str, subscription: Subscription, invoke: Invoke, stop: threading.Event
     ) -> None:
+        self.threads: list[threading.Thread] = []
         self._subscription = subscription
         self._invoke = invoke
         self._stop = stop
         self._streams = boto3.client("dynamodbstreams", endpoint_url=endpoint)
         table = boto3.client("dynamodb", endpoint_url=endpoint).describe_table(TableName=template.table_name)["Table"]
         self._arn: str = table["LatestStreamArn"]
-        self._iterators: dict[str, str | None] = {}  # None: read to its end
+        self._begun: set[str] = set()
+        self._ended: set[str] = set()
 
-    def run(self) -> None:
-        """Read until told to stop."""
-        until_shards_s = 0.0
-        while not self._stop.wait(POLL_S):
-            try:
-                until_shards_s -= POLL_S
-                if until_shards_s <= 0:
-                    self._find_shards()
-                    until_shards_s = SHARDS_S
-                for shard, iterator in list(self._iterators.items()):
-                    if iterator:
-                        self._iterators[shard] = self._read(iterator)
-            except (BotoCoreError, ClientError):
-                if not self._stop.is_set():  # else the engine was stopped before us
-                    traceback.print_exc()
-                    self._stop.wait(RETRY_S)
+    def start(self) -> None:
+        """Read in the background until told to stop."""
+        self._begin(self._run)
 
-    def _find_shards(self) -> None:
+    def _begin(self, work: Callable[..., None], *arguments: str) -> None:
+        name = "-".join(["stream", self._subscription.function, *arguments])
+        thread = threading.Thread(target=work, args=arguments, name=name, daemon=True)
+        self.threads.append(thread)
+        thread.start()
+
+    def _run(self) -> None:
+        oldest = "LATEST" if self._subscription.from_latest else "TRIM_HORIZON"
+        while not self._stop.is_set():
+            with self._reporting():
+                for shard in self._new_shards():
+                    self._begun.add(shard)
+                    self._begin(self._follow, shard, oldest)
+                oldest = "TRIM_HORIZON"
+            self._stop.wait(SHARDS_S)
+
+    def _follow(self, shard: str, oldest: str) -> None:
+        """Read a shard and hand it over, to its end."""
+        handover = Handover(self._subscription, shard, self._arn, self._invoke)
+        position = {"ShardIteratorType": oldest}
+        iterator: str | None = ""  # unknown; None: read to its end
+        while not self._stop.is_set():
+            pause_s = RETRY_S
+            with self._reporting():
+                if iterator == "":
+                    start = self._streams.get_shard_iterator(StreamArn=self._arn, ShardId=shard, **position)
+                    iterator = start["ShardIterator"]
+                if iterator and not handover.is_full:
+                    found, iterator = iterator, ""  # for the case that it has expired meanwhile
+                    page = self._streams.get_records(ShardIterator=found, Limit=1000)
+                    iterator = page.get("NextShardIterator")
+                    if page["Records"]:
+                        last = page["Records"][-1]["dynamodb"]["SequenceNumber"]
+                        position = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": last}
+                    handover.take(self._wanted(page["Records"]))
+                if handover.hand_over(is_closed=iterator is None):
+                    pause_s = POLL_S
+                if iterator is None and handover.done:
+                    self._ended.add(shard)
+                    return
+            self._stop.wait(pause_s)
+
+    def _wanted(self, page: list[Any]) -> list[Record]:
+        patterns = self._subscription.patterns
+        records = [event_record(record, self._arn) for record in page]
+        return [record for record in records if not patterns or any(matches(record, one) for one in patterns)]
+
+    def _new_shards(self) -> list[str]:
+        """The shards to begin with now: those whose parents are read to their end, or gone."""
         shards = self._shards()
-        known = {shard["ShardId"] for shard in shards}
-        for shard in shards:
-            name, parent = shard["ShardId"], shard.get("ParentShardId")
-            parent_is_read = parent not in known or self._iterators.get(parent, "unread") is None
-            if name not in self._iterators and parent_is_read:
-                start = self._streams.get_shard_iterator(
-                    StreamArn=self._arn, ShardId=name, ShardIteratorType="TRIM_HORIZON"
-                )
-                self._iterators[name] = start["ShardIterator"]
+        unread = {shard["ShardId"] for shard in shards} - self._ended
+        return [
+            shard["ShardId"]
+            for shard in shards
+            if shard["ShardId"] not in self._begun and shard.get("ParentShardId") not in unread
+        ]
 
     def _shards(self) -> list[Any]:
         found: list[Any] = []
@@ -127,33 +159,14 @@ class _Reader:
                 return found
             after = {"ExclusiveStartShardId": page["LastEvaluatedShardId"]}
 
-    def _read(self, iterator: str) -> str | None:
-        page = self._streams.get_records(ShardIterator=iterator, Limit=min(self._subscription.batch_size, 1000))
-        records = [event_record(record, self._arn) for record in page["Records"]]
-        patterns = self._subscription.patterns
-        self._deliver([r for r in records if not patterns or any(matches(r, p) for p in patterns)])
-        following: str | None = page.get("NextShardIterator")
-        return following
-
-    def _deliver(self, batch: list[dict[str, Any]]) -> None:
-        while batch and not self._stop.is_set():
-            try:
-                result = self._invoke(self._subscription.function, {"Records": batch})
-            except Exception:  # what Lambda does: report it and hand the batch over again
+    @contextlib.contextmanager
+    def _reporting(self) -> Iterator[None]:
+        """Goes on after what the engine refuses; silent once stopped, since the engine may be gone before us."""
+        try:
+            yield
+        except (BotoCoreError, ClientError):
+            if not self._stop.is_set():
                 traceback.print_exc()
-            else:
-                batch = self._left_of(batch, result)
-                if not batch:
-                    return
-            self._stop.wait(RETRY_S)
-
-    def _left_of(self, batch: list[dict[str, Any]], result: Any) -> list[dict[str, Any]]:
-        """What is to be handed over again: everything from the first record that the function names as failed."""
-        if not self._subscription.reports_item_failures or not isinstance(result, dict):
-            return []
-        failed = {item["itemIdentifier"] for item in result.get("batchItemFailures") or []}
-        starts = [i for i, record in enumerate(batch) if record["dynamodb"]["SequenceNumber"] in failed]
-        return batch[min(starts) :] if starts else []
 
 
 def _fits(value: Any, rule: Any) -> bool:

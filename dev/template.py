@@ -46,12 +46,15 @@ class Route:
 
 @dataclass(frozen=True)
 class Subscription:
-    """A function's claim on the table's stream. `patterns` empty: every record."""
+    """A function's claim on the table's stream. `patterns` empty: every record. `tumbling_window_s` 0: no windows."""
 
     function: str
-    batch_size: int
-    patterns: tuple[dict[str, Any], ...]
-    reports_item_failures: bool
+    batch_size: int = 100
+    batching_window_s: float = 0
+    tumbling_window_s: int = 0
+    from_latest: bool = False
+    patterns: tuple[dict[str, Any], ...] = ()
+    reports_item_failures: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,9 @@ class Template:
                         Subscription(
                             function=name,
                             batch_size=int(where.get("BatchSize", 100)),
+                            batching_window_s=float(where.get("MaximumBatchingWindowInSeconds", 0)),
+                            tumbling_window_s=int(where.get("TumblingWindowInSeconds", 0)),
+                            from_latest=where.get("StartingPosition") == "LATEST",
                             patterns=tuple(json.loads(one["Pattern"]) for one in filters),
                             reports_item_failures="ReportBatchItemFailures" in where.get("FunctionResponseTypes", []),
                         )

@@ -39,6 +39,19 @@ Resources:
             BatchSize: 10
             FilterCriteria: { Filters: [{ Pattern: '{"dynamodb": {"Keys": {"sk": {"S": ["H"]}}}}' }] }
 """
+WINDOWED = """
+  WindowedFunction:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: scratch/
+      Handler: scratch_handler.handler
+      Timeout: 29
+      MemorySize: 512
+      Events:
+        All:
+          Type: DynamoDB
+          Properties: { Stream: !GetAtt Table.StreamArn, TumblingWindowInSeconds: 900, BatchSize: 1 }
+"""
 HANDLER = """
 import threading
 meeting = threading.Barrier(2, timeout=10)
@@ -136,6 +149,31 @@ def deliver(engine: TableOnEngine, scratch: Template, user: Any) -> Callable[[In
         return inbox.changes_of(user.name)
 
     return run
+
+
+def test_a_function_that_fails_holds_up_no_other_and_a_window_keeps_its_state(
+    engine: TableOnEngine, scratch: Template, capfd: pytest.CaptureFixture[str]
+) -> None:
+    scratch.path.write_text(TEMPLATE + WINDOWED)
+    template = Template(scratch.path, table=scratch.table_name)
+    client = create_table(engine.endpoint, Template(table=scratch.table_name))
+    for name in ("H", "I", "J"):
+        client.put_item(TableName=scratch.table_name, Item={"pk": {"S": "x"}, "sk": {"S": name}})
+    states: list[dict[str, Any]] = []
+    enough = threading.Event()
+
+    def take(function: str, event: dict[str, Any]) -> dict[str, Any]:
+        if function == "ScratchFunction":
+            raise RuntimeError("on purpose")
+        states.append(event["state"])
+        if len(states) == 3:
+            enough.set()
+        return {"state": {"shard": event["shardId"], "calls": len(states)}}
+
+    with streams.delivering(template, engine.endpoint, take):
+        assert enough.wait(15)
+    assert [state.get("calls") for state in states] == [None, 1, 2]
+    assert len({state["shard"] for state in states[1:]}) == 1
 
 
 HEADS = [("INSERT", "H"), ("MODIFY", "H"), ("REMOVE", "H")]
