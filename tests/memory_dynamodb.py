@@ -28,6 +28,8 @@ class MemoryDynamoDB:
     def query(self, **request: Any) -> dict[str, Any]:
         """A page of one partition, of the table or of an index."""
         with self._lock:
+            least = request["ExpressionAttributeValues"].get(":least", {"S": ""})["S"]
+            assert request.get("FilterExpression", "sk >= :least") == "sk >= :least", "a filter that is new here"
             partition, sort = request["ExpressionAttributeNames"]["#p"], "at" if "IndexName" in request else "sk"
             values = {name: value["S"] for name, value in request["ExpressionAttributeValues"].items()}
             found = [
@@ -47,7 +49,8 @@ class MemoryDynamoDB:
             page = order[: min(request.get("Limit", self._page_items), self._page_items)]
             only = ("pk", "sk", partition, sort) if "IndexName" in request else ()
             items = [_copy(self._items[key], only) for _, key in page]
-            answer: dict[str, Any] = {"Items": items}
+            kept = [item for item in items if item["sk"]["S"] >= least]
+            answer: dict[str, Any] = {"Count": len(kept)} if request.get("Select") == "COUNT" else {"Items": kept}
             if len(page) < len(order):
                 answer["LastEvaluatedKey"] = _copy(self._items[page[-1][1]], ("pk", "sk", sort))
             return answer
@@ -75,13 +78,18 @@ class MemoryDynamoDB:
         return {}
 
     def transact_write_items(self, *, TransactItems: list[dict[str, Any]]) -> dict[str, Any]:
-        """Put all or nothing."""
-        puts = [entry["Put"] for entry in TransactItems]
+        """Put and delete all or nothing."""
+        puts = [entry["Put"] for entry in TransactItems if "Put" in entry]
+        deletes = [_key(entry["Delete"]["Key"]) for entry in TransactItems if "Delete" in entry]
+        keys = [*(_key(put["Item"]) for put in puts), *deletes]
+        assert len(set(keys)) == len(keys) == len(TransactItems) <= 10, "TransactWriteItems wants different keys"
         with self._lock:
             if not all(self._holds(put["Item"], put) for put in puts):
                 raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, "TransactWriteItems")
             for put in puts:
                 self._put(put["Item"])
+            for key in deletes:
+                self._items.pop(key, None)
         return {}
 
     def batch_write_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:

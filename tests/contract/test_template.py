@@ -13,9 +13,12 @@ TEMPLATE = Template()
 RESOURCES: dict[str, Any] = TEMPLATE.body["Resources"]
 FUNCTIONS = list(TEMPLATE.functions.values())
 MAY = {
-    "CaptureFunction": {"dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
+    "CaptureFunction": {
+        *("dynamodb:BatchWriteItem", "dynamodb:DeleteItem"),
+        *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
+    },
     "QueryFunction": {
-        *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"),
+        *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem"),
         *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
     },
     "AccountFunction": {"dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},

@@ -29,6 +29,7 @@ from tests.builders import (
 )
 from tests.calling import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
+from tests.mortal import Crash, Mortal
 from tracestore.domain.errors import NotFound, Unavailable
 from tracestore.domain.spans import Facts
 from tracestore.storage.deletes import delete_span, delete_trace
@@ -36,8 +37,6 @@ from tracestore.storage.patching import patch
 from tracestore.storage.store import Store
 from tracestore.storage.table import Patience
 from tracestore.storage.writer import capture
-
-WRITES = ("put_item", "batch_write_item", "transact_write_items")
 
 
 class Flaky:
@@ -82,37 +81,6 @@ class Flaky:
         if now:
             answer = self._db.batch_get_item(RequestItems={table: {**asked, "Keys": now}})
         return {**answer, "UnprocessedKeys": {table: {**asked, "Keys": later}}}
-
-
-class Crash(BaseException):
-    """The process is gone."""
-
-
-class Mortal:
-    """A DynamoDB client whose process dies after so many writes, items of a batch counted one by one."""
-
-    def __init__(self, db: Any, writes: int) -> None:
-        self._db = db
-        self._left = writes
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        def called(**request: Any) -> Any:
-            if name == "batch_write_item":
-                ((table, requests),) = request["RequestItems"].items()
-                for one in requests:
-                    self._count()
-                    self._db.batch_write_item(RequestItems={table: [one]})
-                return {}
-            if name in WRITES:
-                self._count()
-            return getattr(self._db, name)(**request)
-
-        return called
-
-    def _count(self) -> None:
-        if not self._left:
-            raise Crash
-        self._left -= 1
 
 
 def deaths(

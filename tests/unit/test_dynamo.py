@@ -6,7 +6,8 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
 from tracestore.domain.errors import Unavailable
-from tracestore.storage.dynamo import ConditionFailed, client, translated
+from tracestore.storage.dynamo import ConditionFailed, Contended, client, translated
+from tracestore.storage.table import Table
 
 
 def refused(code: str, *, status: int = 400, reasons: tuple[str, ...] = ()) -> ClientError:
@@ -24,9 +25,7 @@ def refused(code: str, *, status: int = 400, reasons: tuple[str, ...] = ()) -> C
         refused("ProvisionedThroughputExceededException"),
         refused("ThrottlingException"),
         refused("RequestLimitExceeded"),
-        refused("TransactionConflictException"),
         refused("TransactionInProgressException"),
-        refused("TransactionCanceledException", reasons=("None", "TransactionConflict")),
         refused("TransactionCanceledException", reasons=("ThrottlingError", "None")),
         refused("InternalServerError", status=500),
         refused("SomethingNew", status=503),
@@ -39,6 +38,32 @@ def refused(code: str, *, status: int = 400, reasons: tuple[str, ...] = ()) -> C
 def test_what_may_pass_is_unavailable(error: Exception) -> None:
     with pytest.raises(Unavailable), translated():
         raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refused("TransactionConflictException"),
+        refused("TransactionCanceledException", reasons=("None", "TransactionConflict")),
+    ],
+)
+def test_another_writer_at_the_item_is_told_apart(error: Exception) -> None:
+    with pytest.raises(Contended), translated():
+        raise error
+
+
+@pytest.mark.parametrize("act", ["put", "put_together"])
+def test_a_head_that_somebody_is_at_counts_as_changed(act: str) -> None:
+    class Busy:
+        def put_item(self, **_: object) -> None:
+            raise refused("TransactionConflictException")
+
+        def transact_write_items(self, **_: object) -> None:
+            raise refused("TransactionCanceledException", reasons=("TransactionConflict", "None"))
+
+    table = Table(Busy(), "t")
+    with pytest.raises(ConditionFailed):
+        table.put({}, 1) if act == "put" else table.put_together({}, 1, [])
 
 
 @pytest.mark.parametrize(

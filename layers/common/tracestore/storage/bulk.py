@@ -17,13 +17,12 @@ from . import keys
 from .codec import pack, unpack
 from .deletes import delete_trace
 from .dynamo import ConditionFailed
-from .items import head_from
+from .listing import heads_in
 from .marks import MARKS_KEPT, Mark, marks_from, marks_item, read_marks, version_of
 from .segments import Item
 from .store import Store
 from .table import Patience
 
-TRACES_AT_ONCE: Final = 100
 DELETED_AT_ONCE: Final = 40
 WORKERS: Final = 8
 STOP_AT_S: Final = 10.0
@@ -55,12 +54,14 @@ def start(
     *,
     conversation_id: str | None = None,
     before_ns: int | None = None,
+    lessons: bool = False,
+    lesson_id: str | None = None,
     patience: Patience | None = None,
 ) -> Job:
-    """Hide what the deletion covers, from now on, and leave a job that removes it. With neither: everything."""
+    """Hide what the deletion covers (see `Mark`), from now on, and leave a job that removes it."""
     patience = patience or Patience()
     job = _save(store, user_id, Job(str(uuid4()), "queued", store.now_ms()))
-    mark = Mark(job.job_id, job.made_ms, conversation_id, before_ns)
+    mark = Mark(job.job_id, job.made_ms, conversation_id, before_ns, lessons, lesson_id)
     _change_marks(store, user_id, lambda marks: [*marks, mark], patience)
     return job
 
@@ -111,19 +112,9 @@ def resume(store: Store, user_id: str, traces_at_most: int, patience: Patience |
 def _covered(store: Store, user_id: str, mark: Mark, patience: Patience) -> Iterator[str]:
     """The traces that a mark covers and that are still there."""
     high = keys.before_time(mark.before_ns) if mark.before_ns is not None else ""
-    if mark.conversation_id is not None:
-        partitions = [("by_conversation", keys.by_conversation(user_id, mark.conversation_id))]
-    else:
-        partitions = [("by_time", keys.by_time_shard(user_id, shard)) for shard in range(store.time_shards)]
-    for index, partition in partitions:
-        entries = iter(store.table.query(partition, "", high, index=index))
-        while pks := [item["pk"]["S"] for item in islice(entries, TRACES_AT_ONCE)]:
-            heads = store.table.get_many(((pk, keys.HEAD) for pk in pks), patience)
-            found = {pk: head_from(item) for (pk, _), item in heads.items()}
-            now_ms = store.now_ms()
-            yield from (
-                keys.trace_id_of(pk) for pk, head in found.items() if mark.covers(head) and not head.is_expired(now_ms)
-            )
+    for pk, head in heads_in(store, mark.partitions(store, user_id), high, patience):
+        if mark.covers(head):
+            yield keys.trace_id_of(pk)
 
 
 def _delete(store: Store, user_id: str, trace_id: str, patience: Patience) -> int | None:

@@ -13,11 +13,11 @@ from tracestore.domain.merge import merge
 
 from . import keys
 from .dynamo import ConditionFailed
-from .items import Head, head_from, head_item
+from .items import Head, head_from
 from .marks import is_hidden, read_marks
 from .recompute import next_head
 from .scrubbing import remove, scrub, scrub_of, strays
-from .store import Store, keys_of, live_head, put_beside
+from .store import Store, keys_of, live_head, put_beside, put_head
 from .table import Patience
 
 
@@ -43,7 +43,7 @@ def delete_trace(store: Store, user_id: str, trace_id: str, patience: Patience |
             is_tombstone=True,
         )
         try:
-            store.table.put(head_item(user_id, trace_id, tombstone, store.time_shards), head.version)
+            put_head(store, user_id, trace_id, tombstone, head)
         except ConditionFailed:
             patience.pause(attempt)
             continue
@@ -67,7 +67,7 @@ def purge(store: Store, user_id: str, trace_id: str, patience: Patience) -> None
     store.table.write(deletes=beside, patience=patience)
     done = replace(head, version=head.version + 1, is_purged=True)
     with suppress(ConditionFailed):  # somebody else met the tombstone and was faster
-        store.table.put(head_item(user_id, trace_id, done, store.time_shards), head.version)
+        put_head(store, user_id, trace_id, done, head)
 
 
 def delete_span(store: Store, user_id: str, trace_id: str, span_id: str, patience: Patience | None = None) -> None:
@@ -95,7 +95,7 @@ def delete_span(store: Store, user_id: str, trace_id: str, span_id: str, patienc
         put_beside(store, found.puts, patience)
         written += keys_of(found.puts)
         try:
-            store.table.put(head_item(user_id, trace_id, new, store.time_shards), head.version)
+            put_head(store, user_id, trace_id, new, head)
         except ConditionFailed:
             patience.pause(attempt)
             continue

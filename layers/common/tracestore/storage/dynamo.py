@@ -29,18 +29,26 @@ PASSING: Final = frozenset(
         "Throttling",
         "ThrottlingError",
         "ThrottlingException",
-        "TransactionConflict",
-        "TransactionConflictException",
         "TransactionInProgressException",
     }
 )
 """Codes that say "not now", those of single calls and those among the reasons of a cancelled transaction."""
 
+CONTENDED: Final = frozenset({"TransactionConflict", "TransactionConflictException"})
+"""Codes that say that another writer is at the item at this very moment."""
+
 CONDITION_FAILED: Final = frozenset({"ConditionalCheckFailedException", "ConditionalCheckFailed"})
+
+
+_BUSY: Final = "The store is busy or out of reach. Send the same request again after the time in Retry-After."
 
 
 class ConditionFailed(Exception):
     """What is stored is not what the write was made for: read again and decide anew."""
+
+
+class Contended(Unavailable):
+    """Another writer is at the item: who can decide anew need not wait for long."""
 
 
 def client(endpoint: str | None = None) -> Client:
@@ -74,8 +82,8 @@ def client(endpoint: str | None = None) -> Client:
 def translated() -> Iterator[None]:
     """Turns what AWS answers into our own errors, by code and never by message.
 
-    *raises*: `Unavailable` where a later attempt may pass, `ConditionFailed` where a condition did not hold. Anything
-    else is a mistake of ours and stays what it is.
+    *raises*: `Unavailable` where a later attempt may pass (`Contended` where another writer is in the way),
+    `ConditionFailed` where a condition did not hold. Anything else is a mistake of ours and stays what it is.
     """
     try:
         yield
@@ -83,6 +91,8 @@ def translated() -> Iterator[None]:
         codes = _codes(error)
         if codes & CONDITION_FAILED:
             raise ConditionFailed from error
+        if codes & CONTENDED:
+            raise Contended(_BUSY) from error
         if codes & PASSING or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
             raise _unavailable() from error
         raise
@@ -98,4 +108,4 @@ def _codes(error: ClientError) -> set[str]:
 
 
 def _unavailable() -> Unavailable:
-    return Unavailable("The store is busy or out of reach. Send the same request again after the time in Retry-After.")
+    return Unavailable(_BUSY)

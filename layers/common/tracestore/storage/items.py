@@ -126,6 +126,11 @@ def head_item(user_id: str, trace_id: str, head: Head, time_shards: int) -> Item
     return item
 
 
+def summary_from(item: Item) -> Summary | None:
+    """The summary in a head's item, without the work of reading the rest."""
+    return _summary(unpack(item["head"]["B"])["s"])
+
+
 def head_from(item: Item) -> Head:
     """What `head_item` was given."""
     content = unpack(item["head"]["B"])

@@ -8,6 +8,8 @@ import hashlib
 from typing import Final
 from urllib.parse import quote
 
+from tracestore.domain.times import format_time
+
 MAX_ID_BYTES: Final = 200
 """Keys end at 2,048 (partition) and 1,024 (sort) bytes, and 256 emoji would encode to 3,072."""
 
@@ -17,7 +19,8 @@ LAST_NS: Final = 10**19 - 1
 HEAD: Final = "H"
 USER: Final = "P"
 LIGHT_FROM, LIGHT_TO = "H", "T"
-"""Head, aliases, segments and folds of a trace, without any payload, lie between these two sort keys, in this order."""
+"""Head, lens, aliases, segments and folds of a trace, without any payload, lie between these two sort keys, in this
+order."""
 
 
 def encode_id(text: str) -> str:
@@ -77,6 +80,11 @@ def message_alias(message_id: str) -> str:
     return f"M#{encode_id(message_id)}"
 
 
+def lens(expires_at_s: int) -> str:
+    """Tells when it expires: a filter sees it in every index, and nobody has to read what TTL is about to remove."""
+    return f"L#{expires_at_s:010d}"
+
+
 def job(job_id: str) -> str:
     return f"J#{job_id}"
 
@@ -106,7 +114,7 @@ def by_time_shard(user_id: str, shard: int) -> str:
 
 
 def by_conversation(user_id: str, conversation_id: str) -> str:
-    return f"{user(user_id)}#C#{encode_id(conversation_id)}"
+    return conversation(user(user_id), conversation_id)
 
 
 def by_message(user_id: str, message_id: str) -> str:
@@ -115,6 +123,53 @@ def by_message(user_id: str, message_id: str) -> str:
 
 def by_status(user_id: str, status: str) -> str:
     return f"{user(user_id)}#S#{status}"
+
+
+def by_lessons(user_id: str) -> str:
+    return f"{user(user_id)}#L"
+
+
+def by_lesson(user_id: str, lesson_id: str) -> str:
+    return f"{user(user_id)}#L#{encode_id(lesson_id)}"
+
+
+def by_lesson_status(user_id: str, status: str) -> str:
+    return f"{user(user_id)}#LS#{status}"
+
+
+def user_of(trace_pk: str) -> str:
+    """The user's part of a trace's partition key, as `user` made it."""
+    return trace_pk.partition("#T#")[0]
+
+
+def counter(user_pk: str, kind: str, interval: str, start_ns: int) -> tuple[str, str]:
+    """Counters by the start of their bucket: a day's quarters of an hour together, a month's hours, a year's days."""
+    start = format_time(start_ns)
+    period, bucket = {
+        "15m": (start[:10], start[11:16]),
+        "hour": (start[:7], start[8:13]),
+        "day": (start[:4], start[5:10]),
+    }[interval]
+    return f"{user_pk}#R#{kind}#{interval}#{period}", bucket
+
+
+CONVERSATION: Final = "C"
+
+
+def conversation(user_pk: str, conversation_id: str) -> str:
+    return f"{user_pk}#C#{encode_id(conversation_id)}"
+
+
+def by_conversations(user_pk: str) -> str:
+    return f"{user_pk}#CW"
+
+
+def quarantine(user_pk: str) -> str:
+    return f"{user_pk}#Q"
+
+
+def quarantined(shard: str, sequence: int) -> str:
+    return f"{shard}#{sequence:040d}"
 
 
 def api_key(sha256: str) -> str:

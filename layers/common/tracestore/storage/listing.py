@@ -1,21 +1,22 @@
-"""Lists of traces, newest or oldest first, a page at a time.
+"""Lists of traces, newest or oldest first, a page at a time; `lessons` makes lists of its own from the same parts.
 
 An index gives positions and keys, the heads are read consistently and have the last word. A place in a list is a
 position, not a page number: traces that are written meanwhile neither shift nor repeat what comes after it.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from tracestore.domain.filters import Filters
 from tracestore.domain.merge import merge
 
 from . import keys
 from .items import Head, head_from
-from .marks import is_hidden, marks_from
+from .marks import Partition, is_hidden, marks_from, time_partitions
 from .segments import Item
 from .store import Store
 from .table import READS_AT_ONCE, Patience
@@ -53,9 +54,15 @@ class Page(NamedTuple):
     scanned_to_ns: int | None
 
 
-class _Candidate(NamedTuple):
+class Candidate(NamedTuple):
+    """What an index knows of a trace."""
+
     position: str
     pk: str
+
+
+IsListed: TypeAlias = Callable[[Candidate, Head], bool]
+"""Whether a head agrees with its candidate and with what is asked for."""
 
 
 def list_traces(
@@ -69,6 +76,18 @@ def list_traces(
     """The next page of a list, at most `limit` traces behind position `after`."""
     patience = patience or Patience()
     candidates = _candidates(store, user_id, query, limit, after, patience)
+    return page_of(store, user_id, candidates, limit, partial(_is_listed, store, query), patience)
+
+
+def page_of(
+    store: Store,
+    user_id: str,
+    candidates: Iterator[Candidate],
+    limit: int,
+    is_listed: IsListed,
+    patience: Patience,
+) -> Page:
+    """A page of those candidates whose heads say so. No more of them is read than it takes."""
     traces: list[Listed] = []
     scanned = 0
     last: str | None = None
@@ -78,7 +97,7 @@ def list_traces(
                 assert last is not None
                 return Page(traces, last, keys.position_time(last))
             last = candidate.position
-            if head is not None and _is_listed(store, candidate, query, head):
+            if head is not None and is_listed(candidate, head):
                 traces.append(Listed(keys.trace_id_of(candidate.pk), head))
         scanned += len(batch)
         if scanned >= SCANNED_AT_MOST and last is not None:
@@ -99,12 +118,27 @@ def read_heads(store: Store, user_id: str, pks: Iterable[str], patience: Patienc
     }
 
 
-def _heads(store: Store, user_id: str, batch: list[_Candidate], patience: Patience) -> list[Head | None]:
+def heads_in(
+    store: Store, partitions: Iterable[Partition], high: str, patience: Patience
+) -> Iterator[tuple[str, Head]]:
+    """The heads, with their partition keys, of all traces that stand in these partitions up to `high`, oldest first.
+
+    Those that a bulk deletion hides are among them; what is expired is not.
+    """
+    for index, partition in partitions:
+        found = store.table.query(partition, "", high, index=index)
+        while pks := [item["pk"]["S"] for item in islice(found, READS_AT_ONCE)]:
+            items = store.table.get_many(((pk, keys.HEAD) for pk in pks), patience)
+            heads = ((pk, head_from(item)) for (pk, _), item in items.items())
+            yield from ((pk, head) for pk, head in heads if not head.is_expired(store.now_ms()))
+
+
+def _heads(store: Store, user_id: str, batch: list[Candidate], patience: Patience) -> list[Head | None]:
     found = read_heads(store, user_id, (candidate.pk for candidate in batch), patience)
     return [found.get(candidate.pk) for candidate in batch]
 
 
-def _is_listed(store: Store, candidate: _Candidate, query: TraceQuery, head: Head) -> bool:
+def _is_listed(store: Store, query: TraceQuery, candidate: Candidate, head: Head) -> bool:
     """Whether the head agrees with the index and passes the filters.
 
     A message's entry may have the place that a trace would have got if an interrupted writer had been the first.
@@ -117,7 +151,7 @@ def _is_listed(store: Store, candidate: _Candidate, query: TraceQuery, head: Hea
 
 def _candidates(
     store: Store, user_id: str, query: TraceQuery, limit: int, after: str | None, patience: Patience
-) -> Iterator[_Candidate]:
+) -> Iterator[Candidate]:
     """Positions and keys of traces that may match, in order, those up to and including `after` left out."""
     low = keys.before_time(query.from_ns) if query.from_ns is not None else ""
     high = keys.before_time(query.to_ns) if query.to_ns is not None else ""
@@ -128,21 +162,22 @@ def _candidates(
     if query.trace_ids:
         streams = [iter(_named(store, user_id, query, patience))]
     else:
-        streams = [
-            store.table.query(
-                partition, low, high, index=index, descending=query.newest_first, page_items=max(limit + 1, 25)
-            )
-            for index, partition in _partitions(store, user_id, query.filters)
-        ]
-    found = (map(_candidate, stream) for stream in streams)
-    for candidate in heapq.merge(*found, reverse=query.newest_first):
+        partitions = _partitions(store, user_id, query.filters)
+        streams = [entries(store, at, low, high, query.newest_first, limit) for at in partitions]
+    for candidate in heapq.merge(*(map(candidate_of, stream) for stream in streams), reverse=query.newest_first):
         position = candidate.position
         if position != after and low <= position and (not high or position <= high):
             after = position  # a trace that changes its place meanwhile may stand in two partitions
             yield candidate
 
 
-def _partitions(store: Store, user_id: str, filters: Filters) -> list[tuple[str, str]]:
+def entries(store: Store, partition: Partition, low: str, high: str, newest_first: bool, limit: int) -> Iterator[Item]:
+    """The entries of a partition of an index, read in pages that fit a list of `limit`."""
+    index, key = partition
+    return store.table.query(key, low, high, index=index, descending=newest_first, page_items=max(limit + 1, 25))
+
+
+def _partitions(store: Store, user_id: str, filters: Filters) -> list[Partition]:
     """The index partitions, as few as there are, that hold every trace which may match."""
     if "message_id" in filters.values:
         return [("by_conversation", keys.by_message(user_id, filters.values["message_id"]))]
@@ -152,7 +187,7 @@ def _partitions(store: Store, user_id: str, filters: Filters) -> list[tuple[str,
         return [("by_status", keys.by_status(user_id, "error"))]
     if filters.status == "pending":  # a pending trace with a failed span inside stands among the failed ones
         return [("by_status", keys.by_status(user_id, status)) for status in ("pending", "error")]
-    return [("by_time", keys.by_time_shard(user_id, shard)) for shard in range(store.time_shards)]
+    return time_partitions(store, user_id)
 
 
 def _named(store: Store, user_id: str, query: TraceQuery, patience: Patience) -> list[Item]:
@@ -162,5 +197,6 @@ def _named(store: Store, user_id: str, query: TraceQuery, patience: Patience) ->
     return sorted(items, key=lambda item: str(item["at"]["S"]), reverse=query.newest_first)
 
 
-def _candidate(item: Item) -> _Candidate:
-    return _Candidate(item["at"]["S"], item["pk"]["S"])
+def candidate_of(item: Item) -> Candidate:
+    """What an entry of an index says."""
+    return Candidate(item["at"]["S"], item["pk"]["S"])

@@ -6,7 +6,7 @@ trace. A mark covers the traces that were first written before it was made; a tr
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from . import keys
 from .codec import pack, unpack
@@ -21,22 +21,44 @@ FAR_FUTURE_S: Final = 4_102_444_800
 """2100: the item has to say when it expires; marks are removed when their job is done."""
 
 
+Partition: TypeAlias = tuple[str, str]
+"""An index, and the key of a partition of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One bulk deletion. `conversation_id` and `before_ns` narrow it down; with neither it covers everything."""
+    """One bulk deletion of everything, or of what is given here: `lessons` are all lesson traces."""
 
     job_id: str
     made_ms: int
     conversation_id: str | None = None
     before_ns: int | None = None
+    lessons: bool = False
+    lesson_id: str | None = None
 
     def covers(self, head: Head) -> bool:
         """Whether this deletion is about the trace with this head."""
         if head.created_ms >= self.made_ms or head.summary is None:
             return False
+        return (
+            (self.conversation_id is None or head.summary.conversation_id == self.conversation_id)
+            and (self.before_ns is None or keys.position_time(head.position) < self.before_ns)
+            and (not self.lessons or head.summary.is_lesson)
+            and (self.lesson_id is None or head.summary.lesson_id == self.lesson_id)
+        )
+
+    def partitions(self, store: Store, user_id: str) -> list[Partition]:
+        """Where everything that it covers stands, and as little else as there is an index for."""
         if self.conversation_id is not None:
-            return head.summary.conversation_id == self.conversation_id
-        return self.before_ns is None or keys.position_time(head.position) < self.before_ns
+            return [("by_conversation", keys.by_conversation(user_id, self.conversation_id))]
+        if self.lesson_id is not None:
+            return [("by_conversation", keys.by_lesson(user_id, self.lesson_id))]
+        return [("by_time", keys.by_lessons(user_id))] if self.lessons else time_partitions(store, user_id)
+
+
+def time_partitions(store: Store, user_id: str) -> list[Partition]:
+    """Where all traces stand."""
+    return [("by_time", keys.by_time_shard(user_id, shard)) for shard in range(store.time_shards)]
 
 
 def is_hidden(head: Head, marks: Iterable[Mark]) -> bool:

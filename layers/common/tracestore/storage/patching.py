@@ -12,11 +12,11 @@ from tracestore.domain.spans import CAPTURED, Facts, Record, canonical_json, rec
 
 from . import keys
 from .dynamo import ConditionFailed
-from .items import Head, alias_items, head_item
+from .items import Head, alias_items
 from .reading import span_records, span_with_payload, visible_head
 from .recompute import next_head
 from .segments import segment_items, segment_of
-from .store import Store, expiry_of_items, keys_of
+from .store import Store, expiry_of_items, keys_of, put_head
 from .table import Patience
 
 
@@ -51,8 +51,7 @@ def patch(
         aliases = alias_items(user_id, trace_id, head, segment.records)
         store.table.write(parts, patience=patience)
         try:
-            item = head_item(user_id, trace_id, new, store.time_shards)
-            store.table.put_together(item, head.version, [light, *aliases])
+            put_head(store, user_id, trace_id, new, head, [light, *aliases])
         except ConditionFailed:
             store.table.write(deletes=keys_of(parts), patience=patience)
             patience.pause(attempt)

@@ -13,9 +13,9 @@ from tracestore.domain.spans import PAYLOAD_FIELDS, Record
 
 from . import keys
 from .dynamo import ConditionFailed
-from .items import Head, StoredTrace, head_item
+from .items import Head, StoredTrace
 from .segments import Item, Segment, fold_items, payload_items, segment_items, segment_of
-from .store import Store, expiry_of_items, keys_of, live_head, put_beside
+from .store import Store, expiry_of_items, keys_of, live_head, put_beside, put_head
 from .table import Patience
 
 
@@ -80,8 +80,7 @@ def scrub(store: Store, user_id: str, trace_id: str, patience: Patience) -> None
         put_beside(store, found.puts, patience)
         written += keys_of(found.puts)
         try:
-            new = replace(head, version=head.version + 1)
-            store.table.put(head_item(user_id, trace_id, new, store.time_shards), head.version)
+            put_head(store, user_id, trace_id, replace(head, version=head.version + 1), head)
         except ConditionFailed:
             patience.pause(attempt)
             continue

@@ -8,7 +8,7 @@ from typing import Final
 from tracestore.domain.costs import PriceOf, no_prices
 
 from . import keys
-from .items import Head, StoredTrace, trace_from
+from .items import Head, StoredTrace, head_item, lens_item, trace_from
 from .recent import RecentPayloads
 from .segments import Item, Segment, open_payloads
 from .table import Patience, Table
@@ -79,6 +79,26 @@ def put_beside(store: Store, items: Sequence[Item], patience: Patience) -> None:
     """Store items of traces: all that belongs to a segment before it, so that who sees a segment sees it whole."""
     store.table.write([item for item in items if not keys.is_segment(item["sk"]["S"])], patience=patience)
     store.table.write([item for item in items if keys.is_segment(item["sk"]["S"])], patience=patience)
+
+
+def put_head(
+    store: Store, user_id: str, trace_id: str, new: Head, old: Head | None, beside: Sequence[Item] = ()
+) -> None:
+    """Put a head in place of `old`, the one that is stored, or where there is none; what is `beside` with it or not.
+
+    The trace's lens follows the head: where the new head calls for another one, both are written in one transaction, so
+    that no crash and no race can part them. *raises* ConditionFailed when another head is stored.
+    """
+    item = head_item(user_id, trace_id, new, store.time_shards)
+    replaces = old.version if old else None
+    lens = lens_item(user_id, trace_id, new)
+    old_lens = lens_item(user_id, trace_id, old) if old else None
+    puts = [*beside, lens] if lens and lens != old_lens else beside
+    deletes = keys_of([old_lens]) if old_lens and (lens is None or lens["sk"] != old_lens["sk"]) else ()
+    if puts or deletes:
+        store.table.put_together(item, replaces, puts, deletes)
+    else:
+        store.table.put(item, replaces)
 
 
 def live_head(stored: StoredTrace, now_ms: int) -> Head | None:

@@ -26,7 +26,7 @@ from .reading import read_span, span_with_payload
 from .recompute import first_head, next_head
 from .scrubbing import remove, scrub_of, strays
 from .segments import Item, Segment, payload_items, segment_items, segment_of, segments_of
-from .store import Store, expiry_of_items, keys_of, live_head, put_beside
+from .store import Store, expiry_of_items, keys_of, live_head, put_beside, put_head
 from .table import Patience
 
 READ_UNIT_BYTES: Final = 4_096
@@ -148,7 +148,7 @@ class _Capture:
         """Store the segment and a head that covers it."""
         if self.new_head is not None:
             try:
-                self.store.table.put(self._item(self.new_head), replaces=None)
+                put_head(self.store, self.user_id, self.trace_id, self.new_head, None)
                 self.stored = StoredTrace(self.new_head, {self.segment.digest: self.segment})
                 return []
             except ConditionFailed:
@@ -174,10 +174,10 @@ class _Capture:
 
     def _put_with(self, segment: Segment, stored: StoredTrace, head: Head | None) -> bool:
         """Store the segment and the head that covers all there is; False when another writer was faster."""
-        replaces = stored.head.version if stored.head else None
-        begins = head is None
+        old, begins = stored.head, head is None
         if head is None:
-            head = stored.head = replace(first_head(self.store, self.trace_id, segment), version=replaces or 0)
+            first = first_head(self.store, self.trace_id, segment)
+            head = stored.head = replace(first, version=old.version if old else 0)
         is_there = _is_whole(stored, head, segment.digest)
         if not is_there and not head.deleted:  # else what it leans on might be about to go
             segment = self.store.recent.lean(self.pk, head.generation, segment, stored.segments)
@@ -194,7 +194,7 @@ class _Capture:
         # What is new counts only with a head that replaces the one which was read: else a deletion would not notice it.
         if begins or not is_there or is_folding or found.deletes or new.summary != head.summary:
             try:
-                self.store.table.put(self._item(new), replaces)
+                put_head(self.store, self.user_id, self.trace_id, new, old)
             except ConditionFailed:
                 return False
             stored.head = new

@@ -1,0 +1,205 @@
+"""A lesson trace's lens is what its head calls for: after every write, every race, and every death of a writer."""
+
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.builders import DAY_S, START_NS, Clock, Endpoint, batches_of, call, facts, patient, store_on
+from tests.calling import new_user
+from tests.memory_dynamodb import MemoryDynamoDB, Scheduler
+from tests.mortal import Crash, Mortal
+from tracestore.domain.errors import NotFound
+from tracestore.domain.spans import Facts
+from tracestore.storage import keys
+from tracestore.storage.deletes import delete_span, delete_trace
+from tracestore.storage.items import head_from, lens_item
+from tracestore.storage.patching import patch
+from tracestore.storage.segments import Item
+from tracestore.storage.store import Store
+from tracestore.storage.table import Table
+from tracestore.storage.writer import capture
+
+few = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=150, deadline=None)
+
+Step = tuple[str, Facts]
+Act = Callable[[Store], object]
+
+
+def steps() -> st.SearchStrategy[list[Step]]:
+    """What may happen to a trace of three spans, of which any may be its root and a lesson's."""
+    ids = st.sampled_from(["a", "b", "c"])
+    span = st.fixed_dictionaries(
+        {"span_id": ids, "start_ns": st.integers(START_NS, START_NS + 2), "span_name": st.just("s")},
+        optional={
+            "parent_span_id": ids,
+            "end_ns": st.integers(START_NS + 3, START_NS + 4),
+            "status": st.sampled_from(["success", "error"]),
+            "operation_type": st.sampled_from(["lesson", "lesson", "agent"]),
+            "lesson_id": st.sampled_from(["one", "two"]),
+        },
+    )
+    kinds = ["capture"] * 5 + ["patch"] * 2 + ["delete"] * 2 + ["delete trace", "expire"]
+    return st.lists(st.tuples(st.sampled_from(kinds), span), min_size=1, max_size=10)
+
+
+def take(store: Store, user: str, step: Step) -> None:
+    """One step."""
+    kind, span = step
+    with suppress(NotFound):
+        match kind:
+            case "capture":
+                capture(store, user, [("t", span)], patient())
+            case "patch":
+                patch(store, user, "t", span["span_id"], lambda _: span, patient())
+            case "delete":
+                delete_span(store, user, "t", span["span_id"], patient())
+            case "delete trace":
+                delete_trace(store, user, "t", patient())
+            case "expire" if isinstance(store.now_ms, Clock):
+                store.now_ms.advance(s=DAY_S)
+
+
+def lenses(store: Store, user: str) -> list[Item]:
+    """What there is of lenses, those left out that nobody reads any more."""
+    least = keys.lens(store.now_ms() // 1000 + 1)
+    found = store.table.query(keys.trace(user, "t"), "L#", "L~")
+    return [item for item in found if item["sk"]["S"] >= least]
+
+
+def called_for(store: Store, user: str) -> list[Item]:
+    """The lens that the head calls for."""
+    item = store.table.get(keys.trace(user, "t"), keys.HEAD)
+    head = head_from(item) if item else None
+    lens = lens_item(user, "t", head) if head and not head.is_expired(store.now_ms()) else None
+    return [lens] if lens else []
+
+
+def assert_true(store: Store, user: str) -> None:
+    assert lenses(store, user) == called_for(store, user)
+
+
+@given(steps())
+@many
+def test_after_every_write_the_lens_is_what_the_head_calls_for(history: list[Step]) -> None:
+    _stays_true(MemoryDynamoDB(page_items=2), history)
+
+
+@given(steps())
+@few
+def test_it_is_so_on_every_engine(engine: Endpoint, history: list[Step]) -> None:
+    _stays_true(engine, history)
+
+
+def _stays_true(engine: Endpoint, history: list[Step]) -> None:
+    user = new_user().name
+    store = store_on(engine, Clock(), retention_s=DAY_S)
+    for step in history:
+        take(store, user, step)
+        assert_true(store, user)
+
+
+@given(steps(), st.integers(0, 60))
+@many
+def test_a_writer_who_dies_leaves_a_true_lens_and_so_does_the_next_one(history: list[Step], writes: int) -> None:
+    memory, user, clock = MemoryDynamoDB(page_items=2), new_user().name, Clock()
+    mortal = store_on(memory, clock, db=Mortal(memory, writes), retention_s=DAY_S)
+    immortal = store_on(memory, clock, retention_s=DAY_S)
+    store = mortal
+    for step in history:
+        try:
+            take(store, user, step)
+        except Crash:
+            store = immortal
+            assert_true(store, user)
+            take(store, user, step)
+        assert_true(immortal, user)
+
+
+@given(steps(), st.integers(0, 10**6))
+@many
+def test_writers_who_race_leave_a_true_lens(history: list[Step], seed: int) -> None:
+    memory, user, clock = MemoryDynamoDB(page_items=2), new_user().name, Clock()
+    store = store_on(memory, clock)
+    take(store, user, ("capture", call("a", operation_type="lesson", end_ns=None)))
+    calm = [step for step in history if step[0] != "expire"]
+    writers = [calm[start::3] for start in range(3)]
+
+    def act(db: object, own: list[Step]) -> None:
+        at = replace(store_on(memory, clock), table=Table(db, "memory"))
+        for step in own:
+            take(at, user, step)
+
+    Scheduler(memory, seed).run([lambda db, own=own: act(db, own) for own in writers])  # type: ignore[misc]
+    assert_true(store, user)
+
+
+def test_of_a_deleted_trace_nothing_is_left_but_the_tombstone(engine: Endpoint) -> None:
+    store, user = store_on(engine), new_user().name
+    capture(store, user, batches_of([facts("root", lesson_id="one"), call("c", "root")]), patient())
+    delete_trace(store, user, "t", patient())
+    assert [item["sk"]["S"] for item in store.table.query(keys.trace(user, "t"))] == [keys.HEAD]
+
+
+def test_whoever_dies_while_deleting_a_trace_has_taken_its_lens_first() -> None:
+    for writes in count(1):
+        memory, user = MemoryDynamoDB(), new_user().name
+        capture(store_on(memory), user, batches_of([facts("root", lesson_id="one"), call("c", "root")]), patient())
+        try:
+            delete_trace(store_on(memory, db=Mortal(memory, writes)), user, "t", patient())
+        except Crash:
+            assert lenses(store_on(memory), user) == []
+        else:
+            break
+
+
+def test_what_is_no_lesson_has_no_lens_and_is_written_without_transactions() -> None:
+    class Plain:
+        def __getattr__(self, name: str) -> Callable[..., object]:
+            assert name != "transact_write_items"
+            return getattr(memory, name)  # type: ignore[no-any-return]
+
+    memory, user = MemoryDynamoDB(), new_user().name
+    store = store_on(memory, db=Plain())
+    capture(store, user, batches_of([facts("root", end_ns=None), call("c", "root", lesson_id="one")]), patient())
+    capture(store, user, batches_of([facts("root")]), patient())
+    delete_span(store, user, "t", "c", patient())
+    delete_trace(store, user, "t", patient())
+    assert lenses(store, user) == []
+
+
+def test_calls_of_a_lesson_are_written_without_transactions() -> None:
+    memory, user = MemoryDynamoDB(), new_user().name
+    transactions = []
+
+    class Counting:
+        def __getattr__(self, name: str) -> Callable[..., object]:
+            transactions.extend([name] if name == "transact_write_items" else [])
+            return getattr(memory, name)  # type: ignore[no-any-return]
+
+    store = store_on(memory, db=Counting())
+    noise = random.Random(1)
+    capture(store, user, batches_of([facts("root", lesson_id="one", end_ns=None)]), patient())
+    for number in range(40):
+        capture(store, user, batches_of([call(f"c{number}", "root", input_data=noise.randbytes(800).hex())]), patient())
+    capture(store, user, batches_of([facts("root", lesson_id="one")]), patient())
+    assert len(transactions) == 2
+
+
+@pytest.mark.parametrize("field", ["lesson_id", "operation_type"])
+def test_a_trace_becomes_a_lesson_when_its_root_does(engine: Endpoint, field: str) -> None:
+    store, user = store_on(engine), new_user().name
+    capture(store, user, batches_of([call("c", "root")]), patient())
+    assert lenses(store, user) == []
+    told = {"lesson_id": "one", "operation_type": "lesson"}
+    root = facts("root", start_ns=START_NS - 1, **{field: told[field]})
+    capture(store, user, batches_of([root]), patient())
+    (lens,) = lenses(store, user)
+    assert [lens] == called_for(store, user)
+    assert ("by_conversation" in lens) == (field == "lesson_id")
