@@ -1,0 +1,97 @@
+"""A range of time cut into points of a chart by somebody's own clock, and into the buckets of counters, which are UTC's.
+
+Everything is whole quarters of an hour, at which the days of every zone begin nowadays. Knows no names of zones.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Final, NamedTuple
+
+from .counters import QUARTERS, Bucket, Interval, Kind
+from .stats import QUARTER_NS
+from .times import NS_PER_DAY, NS_PER_SECOND
+
+RANGE_MOST_DAYS: Final = 400
+"""As long as counters are kept."""
+
+POINTS_CHOSEN: Final = 200
+"""Points of a chart unless its interval is asked for: more would be closer together than the dots of a screen's line."""
+
+POINTS_MOST: Final = 1_000
+
+INTERVALS: Final[tuple[Interval, ...]] = ("15m", "hour", "day")
+"""The finest first."""
+
+_QUARTER_S: Final = QUARTER_NS // NS_PER_SECOND
+
+
+class Period(NamedTuple):
+    """A range of time: `start_ns` is included, `end_ns` is not."""
+
+    start_ns: int
+    end_ns: int
+
+
+def aligned(start_ns: int, end_ns: int) -> Period:
+    """The range from here to there, widened to whole quarters of an hour."""
+    return Period(start_ns // QUARTER_NS * QUARTER_NS, -(-end_ns // QUARTER_NS) * QUARTER_NS)
+
+
+def whole_days(period: Period) -> Period:
+    """The days in UTC that a range touches."""
+    return Period(period.start_ns // NS_PER_DAY * NS_PER_DAY, -(-period.end_ns // NS_PER_DAY) * NS_PER_DAY)
+
+
+def finest(period: Period, zone: tzinfo) -> Interval:
+    """The finest interval that cuts an aligned range into no more than `POINTS_CHOSEN` points, else days."""
+    quarters = (period.end_ns - period.start_ns) // QUARTER_NS
+    for interval in INTERVALS[:-1]:
+        least = quarters // QUARTERS[interval]
+        if least <= POINTS_CHOSEN and len(points(period, interval, zone)) <= POINTS_CHOSEN:
+            return interval
+    return INTERVALS[-1]
+
+
+def points(period: Period, interval: Interval, zone: tzinfo) -> list[Period]:
+    """An aligned range cut wherever an interval begins by the clocks of a zone.
+
+    *shape*: from its start to its end without a gap; the first and the last may be less than an interval. A day on
+    which clocks change has 23 or 25 hours.
+    """
+    first, end = period.start_ns // QUARTER_NS, period.end_ns // QUARTER_NS
+    cuts = sorted({first, *(quarter for quarter in _cuts(first, end, interval, zone) if first < quarter < end), end})
+    return [Period(cut * QUARTER_NS, after * QUARTER_NS) for cut, after in zip(cuts, cuts[1:], strict=False)]
+
+
+def cover(kind: Kind, period: Period) -> Iterator[Bucket]:
+    """The buckets, as few as there are, that count exactly an aligned range: days, else hours, else quarters."""
+    quarter, end = period.start_ns // QUARTER_NS, period.end_ns // QUARTER_NS
+    while quarter < end:
+        for interval in reversed(INTERVALS):
+            length = QUARTERS[interval]
+            if quarter % length == 0 and quarter + length <= end:
+                yield Bucket(kind, interval, quarter // length)
+                quarter += length
+                break
+
+
+def _cuts(first: int, end: int, interval: Interval, zone: tzinfo) -> Iterable[int]:
+    if interval == "15m":
+        return range(first, end)
+    if interval == "hour":
+        # Zones of former times were minutes off: an hour begins in the quarter that holds its beginning.
+        return (quarter for quarter in range(first, end) if _local(quarter, zone).minute < _QUARTER_S // 60)
+    day, last = _local(first, zone).date(), _local(end, zone).date()
+    return (_midnight(day + timedelta(passed), zone) for passed in range((last - day).days + 1))
+
+
+def _midnight(day: date, zone: tzinfo) -> int:
+    """The quarter in which a day begins: at midnight, or where clocks are put forward over it."""
+    quarter = int(datetime.combine(day, time(), zone).timestamp()) // _QUARTER_S
+    while _local(quarter - 1, zone).date() >= day:
+        quarter -= 1
+    return quarter
+
+
+def _local(quarter: int, zone: tzinfo) -> datetime:
+    return datetime.fromtimestamp(quarter * _QUARTER_S, UTC).astimezone(zone)
