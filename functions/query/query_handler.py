@@ -6,6 +6,7 @@ from tracestore.domain.errors import Detail, Invalid, NotFound
 from tracestore.domain.times import NS_PER_MS, format_time, parse_time
 from tracestore.domain.tree import tree_order
 from tracestore.edge.app import App
+from tracestore.edge.export import export_page, export_response
 from tracestore.edge.http import Request, Response, json_answer, with_etag
 from tracestore.edge.identity import Identity
 from tracestore.edge.list_parameters import (
@@ -40,7 +41,10 @@ from tracestore.storage.listing import list_traces
 from tracestore.storage.reading import read_span, read_trace, read_trace_within
 
 DELETED_IN_REQUEST: Final = 1_000
-"""Traces that a bulk deletion removes before it answers; what is more is left to its job."""
+"""Traces that a bulk deletion removes before it answers; what is more is left to the purge function."""
+
+EXPORT_ENDS_MS: Final = 12_000
+"""An export that has no more time than this ends its answer, and goes on in the next."""
 
 app = App()
 handler = app.handle
@@ -103,6 +107,18 @@ def show_span(request: Request, caller: Identity) -> Response:
     return with_etag(request, span_response(caller.user_id, trace_id, head, span))
 
 
+@app.route("GET /api/analytics/export", scope="read")
+def export(request: Request, caller: Identity) -> Response:
+    """Whole spans, one a line, of the traces that a list would show."""
+    request.only(*LIST_PARAMETERS)
+    query, limit = trace_query(request.query), limit_of(request.query)
+    place, waiting = _place(request, caller), patience(request.remaining_ms)
+    exported = export_page(
+        store(), caller.user_id, query, limit, place, waiting, lambda: request.remaining_ms() < EXPORT_ENDS_MS
+    )
+    return export_response(exported, _cursor(request, caller, exported.place))
+
+
 @app.route("DELETE /api/analytics/traces/{trace_id}", scope="delete")
 def remove_trace(request: Request, caller: Identity) -> Response:
     """Delete a trace with all of its spans."""
@@ -125,7 +141,6 @@ def remove_many(request: Request, caller: Identity) -> Response:
     """Delete a conversation, all traces before a time, or everything."""
     scope = _deletion(request)
     waiting = patience(request.remaining_ms)
-    bulk.resume(store(), caller.user_id, DELETED_IN_REQUEST, waiting)
     job = bulk.start(store(), caller.user_id, **scope, patience=waiting)
     job = bulk.work(store(), caller.user_id, job.job_id, DELETED_IN_REQUEST, waiting)
     deleted = {"deleted": {"traces": job.traces, "spans": job.spans}}

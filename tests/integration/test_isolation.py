@@ -123,6 +123,16 @@ def lists(victim: Victim) -> Iterator[Attempt]:
     yield Attempt(TRACES, (200,), headers={"if-none-match": victim.etag})
 
 
+def downloads(victim: Victim) -> Iterator[Attempt]:
+    path = "/api/analytics/export"
+    yield from (Attempt(path, (200,), query) for query in ("", "trace_id=t,u", "order=asc&limit=1000"))
+    yield from (Attempt(path, (200,), {name: TOLD[name]}) for name in ("conversation_id", "message_id", "model_name"))
+    for text in hostile(victim, "t"):
+        yield from (Attempt(path, (200, 400), {name: text}) for name in ("trace_id", "cursor"))
+    yield from (Attempt(path, (400,), {name: victim.name}) for name in ("user_id", "owner", "view"))
+    yield Attempt(path, (400,), {"limit": 1, "cursor": victim.cursor})
+
+
 def traces(victim: Victim) -> Iterator[Attempt]:
     yield from (Attempt(f"{TRACES}/{segment}") for segment in segments(victim, "t"))
     yield from (Attempt(path_of("t"), query=query) for query in ("view=outline", "payloads=false"))
@@ -184,6 +194,7 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "GET /api/analytics/traces": lists,
     "GET /api/analytics/traces/{trace_id}": traces,
     "GET /api/analytics/traces/{trace_id}/spans/{span_id}": spans,
+    "GET /api/analytics/export": downloads,
     "DELETE /api/analytics/traces": bulk_deletions,
     "DELETE /api/analytics/traces/{trace_id}": lambda v: (Attempt(f"{TRACES}/{s}") for s in segments(v, "t")),
     "DELETE /api/analytics/traces/{trace_id}/spans/{span_id}": spans,

@@ -7,7 +7,7 @@ large even then, only its root is shown, and the outline has the rest.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from tracestore.domain.errors import NotFound
 from tracestore.domain.heads import Summary
@@ -34,6 +34,8 @@ READ_BYTES: Final = 3 * ANSWER_BYTES
 
 READS_AT_ONCE: Final = 8
 
+Text = TypeVar("Text", bytes, bytes | None)
+
 
 class Encoded(NamedTuple):
     """As much of a list as fits into one answer: JSON texts, and how many of the list's entries they stand for."""
@@ -51,23 +53,23 @@ class Tree(NamedTuple):
 
 def encode_summaries(traces: Iterable[Listed]) -> Encoded:
     """Traces in a line each."""
-    return _fitting(json_bytes(summary_json(trace_id, head)) for trace_id, head in traces)
+    return fitting(json_bytes(summary_json(trace_id, head)) for trace_id, head in traces)
 
 
 def encode_turns(store: Store, user_id: str, traces: Sequence[Listed]) -> Encoded:
     """Traces in a line each, with the whole input and output of their roots."""
-    return _fitting(_side_by_side(partial(_turn, store, user_id), traces))
+    return fitting(side_by_side(partial(_turn, store, user_id), traces))
 
 
 def encode_forest(store: Store, user_id: str, traces: Sequence[Listed]) -> Encoded:
     """Traces as trees: their roots, with all below. What a trace comes without is said on its roots."""
     marks = read_marks(store, user_id)
-    return _fitting(_side_by_side(partial(_trees, store, user_id, marks), traces))
+    return fitting(side_by_side(partial(_trees, store, user_id, marks), traces))
 
 
 def encode_outline(nodes: Iterable[Node], summary: Summary) -> Encoded:
     """Spans in tree order, a line each."""
-    return _fitting(json_bytes(outline_json(node, summary)) for node in nodes)
+    return fitting(json_bytes(outline_json(node, summary)) for node in nodes)
 
 
 def encode_tree(
@@ -99,7 +101,7 @@ def encode_tree(
             span = span_json(user_id, trace_id, node.span, head.expires_at_s, payloads=with_payloads)  # noqa: B023
             return span | omitted if tell_roots and node.depth == 0 else span  # noqa: B023
 
-        roots = forest_bytes(shown, show, _Room().takes)
+        roots = forest_bytes(shown, show, Room().takes)
         if roots is not None:
             return Tree(roots, omitted)
     raise AssertionError("unreachable: one span without its payload is small")
@@ -111,11 +113,16 @@ def span_response(user_id: str, trace_id: str, head: Head, span: Span, status: i
     What several requests said of it can be more together than one answer holds: then the largest parts of its payload
     are left out, and the answer says so.
     """
-    shown = span_json(user_id, trace_id, span, head.expires_at_s)
-    largest_first = sorted(SHOWN_PAYLOAD_FIELDS, key=lambda name: -len(json_bytes(shown[name])))
-    while not _Room().takes(json_bytes(shown)):
-        shown = shown | {largest_first.pop(0): None, "payloads_omitted": True}
+    shown, _ = fitting_span(span_json(user_id, trace_id, span, head.expires_at_s))
     return json_answer({"data": shown}, status, span_count=1)
+
+
+def fitting_span(shown: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """A span as it fits into one answer, and its JSON: the largest parts of the payload left out where they must be."""
+    largest_first = sorted(SHOWN_PAYLOAD_FIELDS, key=lambda name: -len(json_bytes(shown[name])))
+    while not Room().takes(text := json_bytes(shown)):
+        shown = shown | {largest_first.pop(0): None, "payloads_omitted": True}
+    return shown, text
 
 
 def list_response(encoded: Encoded, next_cursor: str | None, **rest: Any) -> Response:
@@ -153,7 +160,7 @@ def _turn(store: Store, user_id: str, listed: Listed) -> bytes:
         return b""
     payload = {name: root.facts.get(name) for name in ("input_data", "output_data")}
     whole = json_bytes(shown | payload)
-    return whole if _Room().takes(whole) else json_bytes(shown | {"payloads_omitted": True})
+    return whole if Room().takes(whole) else json_bytes(shown | {"payloads_omitted": True})
 
 
 def _trees(store: Store, user_id: str, marks: Sequence[Mark], listed: Listed) -> bytes:
@@ -164,17 +171,17 @@ def _trees(store: Store, user_id: str, marks: Sequence[Mark], listed: Listed) ->
     return encode_tree(user_id, listed.trace_id, head, spans, is_whole=is_whole, tell_roots=True).roots[1:-1]
 
 
-def _side_by_side(encode: Callable[[Listed], bytes], traces: Sequence[Listed]) -> Iterator[bytes]:
+def side_by_side(encode: Callable[[Listed], Text], traces: Sequence[Listed]) -> Iterator[Text]:
     """The texts of the traces in order, read a few at a time, and no more of them than are asked for."""
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:
         for start in range(0, len(traces), READS_AT_ONCE):
             yield from pool.map(encode, traces[start : start + READS_AT_ONCE])
 
 
-def _fitting(texts: Iterable[bytes]) -> Encoded:
+def fitting(texts: Iterable[bytes]) -> Encoded:
     """The first of these texts that fit into one answer together; one always does."""
     fitting: list[bytes] = []
-    room = _Room()
+    room = Room()
     for text in texts:
         if not room.takes(text) and fitting:
             break
@@ -182,7 +189,7 @@ def _fitting(texts: Iterable[bytes]) -> Encoded:
     return Encoded(fitting, len(fitting))
 
 
-class _Room:
+class Room:
     """The room in one answer. Lambda carries it as text, in which each quote and backslash is escaped, or as base64."""
 
     def __init__(self) -> None:
