@@ -190,13 +190,14 @@ def _is_empty(base: str, key: str) -> bool:
 def _send_demo(base: str, key: str, traces: int | None) -> str | None:
     """Send sample traces, with a bar; the problem in a line when the deployment did not take them."""
     from dev import demo as samples
+    from dev.posting import NotServed
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task("Sending sample traces", total=None)
             sent = samples.send(base, key, traces, lambda done, total: bar.update(task, completed=done, total=total))
-    except samples.NotSent as problem:
+    except NotServed as problem:
         return str(problem)
     console.print(f"Sent {sent} sample traces.")
     return None

@@ -4,14 +4,14 @@ What the stories tell is in `dev.stories`; here is only when each happens and ho
 """
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Final
 
 import httpx
 
+from dev.posting import Deployment, NotServed, batches, json_of, refusal
 from dev.stories import Story, Trace, backstage, help_centre, lessons, review, support, travel
 from dev.workloads import Span
 
@@ -63,15 +63,6 @@ _LOAD_BY_HOUR: Final = (2, 1, 1, 1, 1, 2, 4, 8, 14, 19, 20, 17, 13, 15, 19, 18, 
 _LONGEST: Final = timedelta(minutes=6)
 """No story that picks its own time begins later before now than this, so that all of them have ended."""
 
-_BATCH_SPANS: Final = 200
-_BATCH_BYTES: Final = 2_000_000
-"""Well below the 6 MB that a request may have."""
-_ATTEMPTS: Final = 8
-
-
-class NotSent(Exception):
-    """The deployment did not take the sample traces; the message says why and what to do."""
-
 
 def day(now: datetime, traces: int = TRACES) -> list[Trace]:
     """`traces` traces of the 24 hours before `now`, oldest first. The same `now` gives the same traces.
@@ -91,13 +82,13 @@ def send(base: str, key: str, traces: int | None = None, progress: Callable[[int
     """Sends a day of sample traces to the deployment at `base` and returns how many traces it took.
 
     `key` is an API key with the scope `ingest`, or a token. `progress` is told (traces sent, traces in all).
-    Raises NotSent.
+    *raises* NotServed.
     """
     told = day(datetime.now(UTC), TRACES if traces is None else traces)
     done = 0
-    with httpx.Client(base_url=base.rstrip("/"), headers={"Authorization": f"Bearer {key}"}, timeout=60) as client:
-        for batch in _batches(told):
-            _post(client, [span for trace in batch for span in trace])
+    with Deployment(base, key) as deployment:
+        for batch in batches(told, lambda trace: (len(trace), len(json.dumps(trace)))):
+            _store(deployment, [span for trace in batch for span in trace])
             done += len(batch)
             if progress:
                 progress(done, len(told))
@@ -111,63 +102,10 @@ def _some_time(rng: Random, now: datetime) -> datetime:
     return min(moment, now - _LONGEST - timedelta(seconds=rng.uniform(0, 600)))
 
 
-def _batches(traces: list[Trace]) -> Iterator[list[Trace]]:
-    """Whole traces together, as many as a request may carry."""
-    batch: list[Trace] = []
-    spans = size = 0
-    for trace in traces:
-        trace_bytes = len(json.dumps(trace))
-        if batch and (spans + len(trace) > _BATCH_SPANS or size + trace_bytes > _BATCH_BYTES):
-            yield batch
-            batch, spans, size = [], 0, 0
-        batch.append(trace)
-        spans += len(trace)
-        size += trace_bytes
-    if batch:
-        yield batch
-
-
-def _post(client: httpx.Client, spans: list[Span]) -> None:
-    """One request, repeated while the deployment is busy: the same spans again change nothing."""
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            answer = client.post("/api/analytics/traces", json={"spans": spans})
-        except (httpx.TransportError, httpx.InvalidURL) as error:
-            if attempt == _ATTEMPTS or not isinstance(error, httpx.TimeoutException | httpx.RemoteProtocolError):
-                why = f"{client.base_url} does not answer ({type(error).__name__})"
-                raise NotSent(f"{why}: is it running, and is the address right?") from error
-            time.sleep(min(2.0**attempt / 4, 10))
-            continue
-        if answer.status_code not in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE):
-            break
-        if attempt < _ATTEMPTS:
-            time.sleep(_pause_s(answer, attempt))
-    _check(answer)
-
-
-def _pause_s(answer: httpx.Response, attempt: int) -> float:
-    try:
-        return min(float(answer.headers["Retry-After"]), 30.0)
-    except (KeyError, ValueError):
-        return min(2.0**attempt / 4, 10.0)
-
-
-def _check(answer: httpx.Response) -> None:
-    """Raises NotSent unless every span was stored."""
-    try:
-        body = answer.json()
-    except ValueError:
-        body = None
-    body = body if isinstance(body, dict) else {}
-    if answer.status_code == httpx.codes.CREATED:
-        if rejected := body.get("rejected"):
-            raise NotSent(f"{len(rejected)} spans were refused, the first because: {rejected[0].get('message')}")
-        return
-    error = body.get("error")
-    said = error.get("message", "") if isinstance(error, dict) else ""
-    remedy = {
-        401: "the key or token was refused; `tracestore token` makes one for the local server",
-        403: "the key lacks the scope `ingest`; make one that has it",
-        404: "there is no trace API at this address; give the address without a path",
-    }.get(answer.status_code, "try again later")
-    raise NotSent(f"{answer.request.url} answered {answer.status_code}: {said or remedy}")
+def _store(deployment: Deployment, spans: list[Span]) -> None:
+    """One request. *raises* NotServed unless every span was stored."""
+    answer = deployment.post("/api/analytics/traces", {"spans": spans})
+    if answer.status_code != httpx.codes.CREATED:
+        raise refusal(answer, "ingest")
+    if rejected := json_of(answer).get("rejected"):
+        raise NotServed(f"{len(rejected)} spans were refused, the first because: {rejected[0].get('message')}")

@@ -42,7 +42,9 @@ def ids(lines: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 def test_a_line_is_the_span_as_its_route_shows_it(api: Api) -> None:
-    api.send(span("t", end_time=at(2), output_data={"said": "👋"}), child("a", "root", input_data={"text": "q\n\u2028"}))
+    api.send(
+        span("t", end_time=at(2), output_data={"said": "👋"}), child("a", "root", input_data={"text": "q\n\u2028"})
+    )
     lines = exported(api)
     assert ids(lines) == [("t", "a"), ("t", "root")]
     assert lines == [api.span("a"), api.span("root")]

@@ -1,5 +1,6 @@
 """The sample day shows what it promises, and sending it says clearly what went wrong."""
 
+import gzip
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from dev import demo
+from dev.posting import NotServed
 from dev.workloads import Span
 
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=UTC)
@@ -134,7 +136,9 @@ def server(answer: Callable[[int, dict[str, Any]], Reply]) -> Iterator[str]:
         def do_POST(self) -> None:
             nonlocal count
             count += 1
-            status, headers, body = answer(count, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            sent = self.rfile.read(int(self.headers["Content-Length"]))
+            is_packed = self.headers.get("Content-Encoding") == "gzip"
+            status, headers, body = answer(count, json.loads(gzip.decompress(sent) if is_packed else sent))
             content = json.dumps(body).encode()
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(content))}.items():
@@ -187,7 +191,7 @@ def test_a_busy_deployment_is_tried_again() -> None:
 
 
 def test_a_refused_key_is_said_clearly() -> None:
-    with server(lambda *_: (401, {}, {})) as base, pytest.raises(demo.NotSent, match="key or token was refused"):
+    with server(lambda *_: (401, {}, {})) as base, pytest.raises(NotServed, match="key or token was refused"):
         demo.send(base, "tsk_x", traces=1)
 
 
@@ -195,11 +199,11 @@ def test_refused_spans_are_not_passed_over() -> None:
     rejected = [{"index": 0, "code": "invalid_span", "message": "start_time is missing"}]
     with (
         server(lambda *_: (201, {}, {"success": True, "data": [], "rejected": rejected})) as base,
-        pytest.raises(demo.NotSent, match="start_time is missing"),
+        pytest.raises(NotServed, match="start_time is missing"),
     ):
         demo.send(base, "tsk_x", traces=1)
 
 
 def test_nobody_listening_is_said_clearly() -> None:
-    with pytest.raises(demo.NotSent, match="does not answer"):
+    with pytest.raises(NotServed, match="does not answer"):
         demo.send("http://127.0.0.1:9", "tsk_x", traces=1)
