@@ -126,6 +126,12 @@ class Counter(Protocol):
     def document(self) -> dict[str, Any]:
         """The counter as JSON."""
 
+    def cleared(self) -> "Counter":
+        """A counter of nothing that knows the same names: given the same traces, it counts them under the same."""
+
+    def figures(self) -> dict[str, Any]:
+        """What must be so whenever the same traces count, however they came: everything but what is only remembered."""
+
 
 def parts_of(trace_id: str, summary: Summary | None, expires_at_s: int) -> dict[Bucket | ConversationOf, Part]:
     """What a trace with this summary, which expires then, adds to which counters; nothing without one."""
@@ -191,6 +197,18 @@ class MeasureCounter:
             "t": [[count, *sorted(map(places.__getitem__, groups))] for groups, count in self.traces.items()],
         }
 
+    def cleared(self) -> "MeasureCounter":
+        """As `Counter.cleared`."""
+        cleared = MeasureCounter()
+        cleared.groups = {group: Measures() for group in self.groups}
+        cleared.traces = dict.fromkeys(self.traces, 0)
+        return cleared
+
+    def figures(self) -> dict[str, Any]:
+        """As `Counter.figures`: measures by group, traces by groups."""
+        groups = {group: packed_measures(measures) for group, measures in self.groups.items() if measures}
+        return {"groups": groups, "traces": {groups: count for groups, count in self.traces.items() if count}}
+
     def merge(self, other: "MeasureCounter") -> None:
         """Add another counter, of another time, without any limit."""
         for group, measures in other.groups.items():
@@ -232,6 +250,16 @@ class ErrorCounter:
         """The counter as JSON."""
         return {"e": [[*kind, count, list(map(list, examples))] for kind, (count, examples) in self.kinds.items()]}
 
+    def cleared(self) -> "ErrorCounter":
+        """As `Counter.cleared`."""
+        cleared = ErrorCounter()
+        cleared.kinds = {kind: (0, []) for kind in self.kinds}
+        return cleared
+
+    def figures(self) -> dict[str, Any]:
+        """As `Counter.figures`: failures by kind."""
+        return {"errors": {kind: count for kind, (count, _) in self.kinds.items() if count}}
+
     def merge(self, other: "ErrorCounter") -> None:
         """Add another counter, of another time, without any limit."""
         for kind, (count, examples) in other.kinds.items():
@@ -249,8 +277,8 @@ class ValueCounter:
 
     def __init__(self, document: Mapping[str, Any] | None = None) -> None:
         document = document or {}
-        self.values: dict[str, dict[str, int]] = document.get("v", {})
-        self.conversations: dict[str, list[int]] = document.get("c", {})
+        self.values: dict[str, dict[str, int]] = {name: dict(counts) for name, counts in document.get("v", {}).items()}
+        self.conversations: dict[str, list[int]] = dict(document.get("c", {}))
         self.dearest: list[tuple[int, str]] = [(cost, trace_id) for cost, trace_id in document.get("d", ())]
 
     def add(self, part: ValuedPart, sign: int) -> None:
@@ -271,6 +299,18 @@ class ValueCounter:
     def document(self) -> dict[str, Any]:
         """The counter as JSON."""
         return {"v": self.values, "c": self.conversations, "d": list(map(list, self.dearest))}
+
+    def cleared(self) -> "ValueCounter":
+        """As `Counter.cleared`."""
+        cleared = ValueCounter()
+        cleared.values = {name: dict.fromkeys(counts, 0) for name, counts in self.values.items()}
+        cleared.conversations = {conversation_id: [0] * len(had) for conversation_id, had in self.conversations.items()}
+        return cleared
+
+    def figures(self) -> dict[str, Any]:
+        """As `Counter.figures`: traces by value, and conversations."""
+        values = {(name, value): count for name in self.values for value, count in self.values[name].items() if count}
+        return {"values": values, "conversations": {name: had for name, had in self.conversations.items() if any(had)}}
 
     def merge(self, other: "ValueCounter") -> None:
         """Add another counter, of another time, without any limit."""
@@ -316,6 +356,14 @@ class ConversationCounter:
             "r": list(self.last_trace),
             "x": self.expires_at_s,
         }
+
+    def cleared(self) -> "ConversationCounter":
+        """As `Counter.cleared`. The times stay: they only move apart."""
+        return ConversationCounter(self.document() | {"t": 0, "m": packed_measures(Measures())})
+
+    def figures(self) -> dict[str, Any]:
+        """As `Counter.figures`: traces and measures."""
+        return {"traces": self.traces, "measures": packed_measures(self.measures)}
 
 
 COUNTERS: Final[Mapping[str, type[Counter]]] = {

@@ -15,6 +15,8 @@ from .segments import DIGEST_DIGITS, Item, Segment, document_of, expiry, key, op
 
 _NO_SUMMARY: Final = Summary("", "", "", 0, None, 0, 0, usage_of([], []), None, None, None)
 
+_DELETION: Final = ("is_tombstone", "is_purged", "deleted_by", "deleted_spans")
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -23,7 +25,8 @@ class Head:
     `version` grows by one with every put. `summary` is None while there are no spans. `position` is the trace's place
     in the indexes and never changes. `covered` names the newest segments that went into it, `deleted` the spans that
     were deleted for good, `first` is a segment that rides along, `folding_ms` is when somebody last set out to fold.
-    A tombstone is what remains of a deleted trace; it `is_purged` when nothing else is left.
+    A tombstone is what remains of a deleted trace; it `is_purged` when nothing else is left. If a bulk deletion's job
+    made it, it is `deleted_by` that job, which counts the `deleted_spans` once, however often it comes by.
     """
 
     version: int
@@ -39,6 +42,8 @@ class Head:
     folding_ms: int = 0
     is_tombstone: bool = False
     is_purged: bool = False
+    deleted_by: str = ""
+    deleted_spans: int = 0
 
     def is_expired(self, now_ms: int) -> bool:
         return self.expires_at_s * 1000 <= now_ms
@@ -103,7 +108,7 @@ def head_item(user_id: str, trace_id: str, head: Head, time_shards: int) -> Item
         "x": sorted(head.deleted),
         "f": [document_of(head.first) | {"t": 0}] if head.first else [],
         "l": head.folding_ms,
-        "d": [head.is_tombstone, head.is_purged],
+        "d": [head.is_tombstone, head.is_purged, *([head.deleted_by, head.deleted_spans] if head.deleted_by else ())],
     }
     item: Item = {
         **key(keys.trace(user_id, trace_id), keys.HEAD),
@@ -149,8 +154,7 @@ def head_from(item: Item) -> Head:
         deleted=frozenset(content["x"]),
         first=first,
         folding_ms=content["l"],
-        is_tombstone=content["d"][0],
-        is_purged=content["d"][1],
+        **dict(zip(_DELETION, content["d"], strict=False)),
     )
 
 

@@ -1,0 +1,308 @@
+"""Counters in the table: moved exactly once by every change of a head, and read.
+
+A counter is one packed item, put on condition of its version. It remembers how far it has come in each shard of the
+stream, so that records which are handed over again, in whatever batches, move it no further.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from botocore.exceptions import ClientError
+
+from tracestore.domain.counters import (
+    COUNTERS,
+    Bucket,
+    ConversationCounter,
+    ConversationOf,
+    Counter,
+    Part,
+    parts_of,
+)
+
+from . import keys
+from .codec import pack, unpack
+from .dynamo import ConditionFailed
+from .items import summary_from
+from .segments import Item, expiry, key
+from .store import Store
+from .table import Patience
+
+KEPT_S: Final = 400 * 86_400
+"""Counters outlive the traces: a year can be compared with the one before."""
+
+POSITIONS_KEPT_HOURS: Final = 48
+"""A stream keeps its records for 24 hours, so a shard that was silent for twice as long brings nothing again."""
+
+QUARANTINE_KEPT_S: Final = 30 * 86_400
+AT_ONCE: Final = 8
+
+QUERIED_FROM: Final = 40
+"""From so many counters of one partition on, what lies between is read as well, a page instead of item by item."""
+
+Target: TypeAlias = Bucket | ConversationOf
+
+
+class Change(NamedTuple):
+    """A trace's head before and after, as the stream tells; `sequence` grows along its shard."""
+
+    sequence: int
+    trace_pk: str
+    old: Item | None
+    new: Item | None
+
+
+class _Move(NamedTuple):
+    """What one change takes from a counter and adds to it."""
+
+    change: Change
+    old: Part | None
+    new: Part | None
+
+
+class _Place(NamedTuple):
+    """Which counter of whom."""
+
+    user_pk: str
+    target: Target
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Where it is in the table."""
+        if isinstance(self.target, ConversationOf):
+            return keys.conversation(self.user_pk, self.target.conversation_id), keys.CONVERSATION
+        return keys.counter(self.user_pk, self.target.kind, self.target.interval, self.target.start_ns)
+
+
+@dataclass(slots=True)
+class Kept:
+    """A counter as it is stored. `positions` tell, by shard, the last sequence number and in which hour it came."""
+
+    counter: Counter
+    version: int | None = None
+    positions: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+class Absorbed(NamedTuple):
+    """How many counters were moved, and why which changes were put aside."""
+
+    counters: int
+    quarantined: list[tuple[Change, str]]
+
+
+def absorb(
+    store: Store, shard_id: str, changes: Iterable[Change], patience: Patience | None = None, *, at_once: int = AT_ONCE
+) -> Absorbed:
+    """Move all counters that these changes touch, given in the order of their shard; so many of them at once.
+
+    *repeat*: what a counter has absorbed moves it no further, also in other batches. *raises* Unavailable: some
+    counters are moved by then, and the same call again moves the others. A change that cannot be applied is put aside,
+    for `tracestore audit`, and the rest goes on.
+    """
+    patience = patience or Patience()
+    shard = hashlib.blake2b(shard_id.encode(), digest_size=8).hexdigest()
+    quarantined: list[tuple[Change, str]] = []
+    moves: dict[_Place, list[_Move]] = {}
+    for change in changes:
+        try:
+            found = _moves_of(store, change)
+        except Exception as error:  # a head of another version, or a mistake of ours: it must not stop the others
+            quarantined.append((change, type(error).__name__))
+            continue
+        for target, move in found:
+            moves.setdefault(_Place(keys.user_of(change.trace_pk), target), []).append(move)
+    stored = store.table.get_many((place.key for place in moves), patience)
+
+    def settle(place: _Place) -> list[tuple[Change, str]]:
+        try:
+            _move(store, shard, place, moves[place], stored.get(place.key), patience)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationException":  # such as an item that is too large
+                raise
+            return [(move.change, "ValidationException") for move in moves[place]]
+        return []
+
+    with ThreadPoolExecutor(at_once) as pool:
+        for refused in pool.map(settle, moves):
+            quarantined += refused
+    aside = {change.sequence: _quarantine_item(store, shard, change, reason) for change, reason in quarantined}
+    store.table.write(aside.values(), patience=patience)
+    return Absorbed(len(moves), [(change, reason) for change, reason in quarantined])
+
+
+def read_counters(
+    store: Store, user_id: str, buckets: Iterable[Bucket], patience: Patience | None = None
+) -> dict[Bucket, Any]:
+    """The counters of these buckets, each of its kind's class; absent ones left out."""
+    return read_targets(store, user_id, buckets, patience or Patience())
+
+
+def read_targets(store: Store, user_id: str, targets: Iterable[Target], patience: Patience) -> dict[Any, Any]:
+    """As `read_counters`, also of conversations."""
+    wanted = {_Place(keys.user(user_id), target).key: target for target in targets}
+    by_partition: dict[str, list[str]] = {}
+    for pk, sk in wanted:
+        by_partition.setdefault(pk, []).append(sk)
+    found: dict[tuple[str, str], Item] = {}
+    for pk, sks in by_partition.items():
+        if len(sks) >= QUERIED_FROM:
+            for item in store.table.query(pk, min(sks), max(sks)):
+                found[pk, item["sk"]["S"]] = item
+    few = [(pk, sk) for pk, sk in wanted if len(by_partition[pk]) < QUERIED_FROM]
+    found |= store.table.get_many(few, patience)
+    now_ms = store.now_ms()
+    return {target: _kept(target, found[at], now_ms).counter for at, target in wanted.items() if at in found}
+
+
+def change_counter(
+    store: Store, user_id: str, target: Target, change: Callable[[Kept], bool], patience: Patience
+) -> bool:
+    """Change one counter, if `change`, which is given it as it is stored, says so. Returns whether it did."""
+    place = _Place(keys.user(user_id), target)
+    return _change(store, place, change, patience, store.table.get(*place.key))
+
+
+def read_conversations(
+    store: Store, user_id: str, limit: int, after: str | None = None, patience: Patience | None = None
+) -> tuple[list[tuple[str, ConversationCounter]], str | None]:
+    """A page of the user's conversations, last active first, and the place to go on behind; None at the end.
+
+    *shape*: at most `limit`; a conversation that lost its last trace while this was read is left out.
+    """
+    user_pk = keys.user(user_id)
+    entries = store.table.query(
+        keys.by_conversations(user_pk), "", after or "", index="by_time", descending=True, page_items=limit + 2
+    )
+    places: list[tuple[str, str]] = []
+    is_more = False
+    for entry in entries:
+        if entry["at"]["S"] == after:
+            continue
+        if len(places) == limit:
+            is_more = True
+            break
+        places.append((entry["pk"]["S"], entry["at"]["S"]))
+    items = store.table.get_many(((pk, keys.CONVERSATION) for pk, _ in places), patience or Patience())
+    found = []
+    for pk, _ in places:
+        item = items.get((pk, keys.CONVERSATION))
+        if item is not None:
+            conversation_id = item["conversation_id"]["S"]
+            counter = _kept(ConversationOf(conversation_id), item, store.now_ms()).counter
+            assert isinstance(counter, ConversationCounter)
+            if counter.traces > 0:
+                found.append((conversation_id, counter))
+    return found, places[-1][1] if is_more else None
+
+
+def _moves_of(store: Store, change: Change) -> list[tuple[Target, _Move]]:
+    """How a change moves which counters, but for those that it leaves as they are and those that have expired."""
+    before, after = _parts(change, change.old), _parts(change, change.new)
+    if change.old and change.new and change.old["g"] != change.new["g"]:
+        before = {}  # the trace had expired and begins anew: what it was before keeps counting
+    moves = []
+    for target in dict.fromkeys([*before, *after]):
+        old, new = before.get(target), after.get(target)
+        if old != new and (isinstance(target, ConversationOf) or _expiry_s(target) * 1000 > store.now_ms()):
+            moves.append((target, _Move(change, old, new)))
+    return moves
+
+
+def _parts(change: Change, head: Item | None) -> dict[Target, Part]:
+    if head is None:
+        return {}
+    expires_at_s = int(head["expires_at"]["N"])
+    return parts_of(keys.trace_id_of(change.trace_pk), summary_from(head), expires_at_s)
+
+
+def _move(
+    store: Store, shard: str, place: _Place, moves: Sequence[_Move], item: Item | None, patience: Patience
+) -> None:
+    """Move one counter, given as it was read, by what it has not absorbed yet."""
+    last = moves[-1].change.sequence
+
+    def change(kept: Kept) -> bool:
+        position, _ = kept.positions.get(shard, (-1, 0))
+        if position >= last:
+            return False
+        for move in moves:
+            if move.change.sequence > position:
+                if move.old is not None:
+                    kept.counter.add(move.old, -1)
+                if move.new is not None:
+                    kept.counter.add(move.new, 1)
+        kept.positions[shard] = (last, store.now_ms() // 3_600_000)
+        return True
+
+    _change(store, place, change, patience, item)
+
+
+def _change(store: Store, place: _Place, change: Callable[[Kept], bool], patience: Patience, item: Item | None) -> bool:
+    """Change a counter, given as it was read, and put it; read it and do so again when somebody else was faster."""
+    for attempt in count():
+        kept = _kept(place.target, item, store.now_ms())
+        if not change(kept):
+            return False
+        try:
+            store.table.put(_item(store, place, kept), kept.version)
+        except ConditionFailed:
+            patience.pause(attempt)
+            item = store.table.get(*place.key)
+        else:
+            return True
+    raise AssertionError("unreachable: patience ends first")
+
+
+def _kept(target: Target, item: Item | None, now_ms: int) -> Kept:
+    """The counter in an item. One that has expired begins anew, as if TTL had removed it already."""
+    kind = COUNTERS[target.kind]
+    if item is None:
+        return Kept(kind())
+    content = unpack(item["counter"]["B"])
+    positions = {shard: (int(position), hour) for shard, position, hour in content["p"]}
+    is_over = int(item["expires_at"]["N"]) * 1000 <= now_ms
+    return Kept(kind() if is_over else kind(content["c"]), int(item["v"]["N"]), positions)
+
+
+def _item(store: Store, place: _Place, kept: Kept) -> Item:
+    oldest_hour = store.now_ms() // 3_600_000 - POSITIONS_KEPT_HOURS
+    positions = [
+        [shard, str(position), hour] for shard, (position, hour) in kept.positions.items() if hour >= oldest_hour
+    ]
+    item: Item = {
+        **key(*place.key),
+        "v": {"N": str((kept.version or 0) + 1)},
+        "counter": {"B": pack({"p": positions, "c": kept.counter.document()})},
+    }
+    if isinstance(place.target, Bucket):
+        return item | expiry(_expiry_s(place.target))
+    assert isinstance(kept.counter, ConversationCounter)
+    item |= {"conversation_id": {"S": place.target.conversation_id}, **expiry(kept.counter.expires_at_s)}
+    if kept.counter.traces > 0:
+        item["by_time"] = {"S": keys.by_conversations(place.user_pk)}
+        item["at"] = {"S": keys.position(kept.counter.last_ns, place.target.conversation_id)}
+    return item
+
+
+def _expiry_s(bucket: Bucket) -> int:
+    return bucket.end_ns // 10**9 + KEPT_S
+
+
+def _quarantine_item(store: Store, shard: str, change: Change, reason: str) -> Item:
+    return {
+        **key(keys.quarantine(keys.user_of(change.trace_pk)), keys.quarantined(shard, change.sequence)),
+        **expiry(store.now_ms() // 1000 + QUARANTINE_KEPT_S),
+        "trace": {"S": change.trace_pk},
+        "reason": {"S": reason},
+    }
+
+
+def read_quarantine(store: Store, user_id: str) -> list[Mapping[str, str]]:
+    """The changes that could not be applied: the trace and the reason of each, oldest first by shard."""
+    return [
+        {"trace_id": keys.trace_id_of(item["trace"]["S"]), "reason": item["reason"]["S"]}
+        for item in store.table.query(keys.quarantine(keys.user(user_id)))
+    ]

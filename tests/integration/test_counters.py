@@ -1,0 +1,336 @@
+"""Counters are right, to the token and the nano-dollar, however the stream hands its records over."""
+
+import random
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.builders import DAY_S, START_NS, Clock, Endpoint, call, facts, patient, store_on
+from tests.calling import new_user
+from tests.memory_dynamodb import Scheduler
+from tests.mortal import Mortal
+from tests.rolling import StreamedDynamoDB, deliver_badly, roll, shards_of
+from tracestore.domain.counters import GROUPS_IN_COUNTER, Bucket, MeasureCounter
+from tracestore.domain.errors import NotFound
+from tracestore.domain.spans import Facts
+from tracestore.storage import counters
+from tracestore.storage.audit import Audit, audit, repair
+from tracestore.storage.counters import absorb, read_conversations, read_counters, read_quarantine
+from tracestore.storage.deletes import delete_span, delete_trace
+from tracestore.storage.patching import patch
+from tracestore.storage.store import Store
+from tracestore.storage.writer import capture
+
+QUARTER_NS = 900 * 10**9
+DAY_NS = DAY_S * 10**9
+MODELS = [("openai", "gpt-4o"), ("anthropic", "claude"), ("", "")]
+
+steps = st.lists(
+    st.tuples(st.sampled_from(["capture"] * 6 + ["patch", "delete span", "delete trace", "expire"]), st.integers()),
+    min_size=1,
+    max_size=25,
+)
+seeds = st.integers(0, 2**32)
+
+
+def some_span(rng: random.Random) -> tuple[str, Facts]:
+    """A span of one of few traces, at one of several hours, often the same span again with other facts."""
+    provider, model = rng.choice(MODELS)
+    start_ns = START_NS + rng.choice([0, 0, 1, 5, 30]) * QUARTER_NS + rng.randrange(3)
+    span_id = rng.choice("abcd")
+    told = {
+        "start_ns": start_ns,
+        "end_ns": rng.choice([None, start_ns + rng.randrange(10**10)]),
+        "operation_type": rng.choice(["completion", "agent", "tool_call", "embedding"]),
+        "model_provider": provider or None,
+        "model_name": model or None,
+        "status": rng.choice([None, None, "success", "error"]),
+        "error_type": rng.choice([None, None, None, "Timeout", "RateLimit"]),
+        "error_message": rng.choice([None, "too late"]),
+        "input_tokens": rng.choice([None, rng.randrange(1000)]),
+        "output_tokens": rng.choice([None, rng.randrange(100)]),
+        "cached_input_tokens": rng.choice([None, 7]),
+        "cost_nano_usd": rng.choice([None, rng.randrange(10**6)]),
+        "conversation_id": rng.choice([None, "c1", "c2"]),
+        "parent_span_id": rng.choice([None, None, "a"]) if span_id != "a" else None,
+        "service_name": rng.choice([None, "shop"]),
+    }
+    return rng.choice(["t1", "t2", "t3"]), facts(span_id, **told)
+
+
+def live(store: Store, clock: Clock, user: str, history: list[tuple[str, int]]) -> bool:
+    """Let a history happen; returns whether anything was left to expire, which counters do not forget."""
+    has_expired = False
+    for step, seed in history:
+        rng = random.Random(seed)
+        trace_id, span = some_span(rng)
+        with suppress(NotFound):
+            match step:
+                case "capture":
+                    more = [some_span(rng) for _ in range(rng.choice([0, 0, 2]))]
+                    capture(store, user, [(trace_id, span), *more], patient())
+                case "patch":
+                    changed = facts(
+                        span["span_id"],
+                        **{name: span.get(name) for name in ("input_tokens", "status", "end_ns", "start_ns")},
+                    )
+                    patch(store, user, trace_id, span["span_id"], lambda _, changed=changed: changed, patient())
+                case "delete span":
+                    delete_span(store, user, trace_id, span["span_id"], patient())
+                case "delete trace":
+                    delete_trace(store, user, trace_id, patient())
+                case "expire":
+                    has_expired = True
+                    clock.advance(s=31 * DAY_S)
+        clock.advance(s=1)
+    return has_expired
+
+
+def audited(store: Store, clock: Clock, user: str, days: int = 2) -> Audit:
+    """The audit of the days on which everything happens, whatever has changed lately."""
+    clock.advance(s=1)
+    return audit(store, user, START_NS // DAY_NS * DAY_NS, START_NS + days * DAY_NS, moving_ms=0, patience=patient())
+
+
+@given(steps, seeds)
+@settings(max_examples=80, deadline=None)
+def test_counters_equal_the_heads_however_the_stream_comes(history: list[tuple[str, int]], seed: int) -> None:
+    history = [step for step in history if step[0] != "expire"]
+    db, clock, rng, user = StreamedDynamoDB(page_items=3), Clock(), random.Random(seed), new_user().name
+    store = store_on(db, clock)
+    live(store, clock, user, history)
+
+    def stores() -> Store:
+        dying = Mortal(db, rng.randrange(12)) if rng.random() < 0.3 else db
+        return store_on(db, clock, db=dying)
+
+    deliver_badly(stores, db.changes, rng)
+    assert audited(store, clock, user).findings == []
+
+
+@given(steps, seeds)
+@settings(max_examples=30, deadline=None)
+def test_a_stream_that_is_read_again_from_its_start_moves_nothing(history: list[tuple[str, int]], seed: int) -> None:
+    db, clock, rng, user = StreamedDynamoDB(), Clock(), random.Random(seed), new_user().name
+    store = store_on(db, clock)
+    live(store, clock, user, [step for step in history if step[0] != "expire"])
+    deliver_badly(lambda: store, db.changes, rng)
+    before = stored_counters(db)
+    deliver_badly(lambda: store, db.changes, rng)
+    assert stored_counters(db) == before
+
+
+@given(steps, seeds)
+@settings(max_examples=30, deadline=None)
+def test_what_expires_keeps_counting(history: list[tuple[str, int]], seed: int) -> None:
+    """A trace that begins anew after its retention counts beside what it was before."""
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    live(store, clock, user, history)
+    deliver_badly(lambda: store, db.changes, random.Random(seed))
+    expected = MeasureCounter()
+    for change in db.changes:
+        goes_on = change.old is not None and change.new is not None and change.old["g"] == change.new["g"]
+        for image, sign in ((change.old if goes_on else None, -1), (change.new, 1)):
+            for target, part in counters._parts(change, image).items():
+                if isinstance(target, Bucket) and (target.kind, target.interval) == ("measures", "day"):
+                    expected.add(part, sign)  # type: ignore[arg-type]
+    days = [Bucket("measures", "day", START_NS // DAY_NS + day) for day in range(2)]
+    found = MeasureCounter()
+    for counter in read_counters(store, user, days, patient()).values():
+        found.merge(counter)
+    assert found.figures() == expected.figures()
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_shards_that_meet_at_a_counter_both_count(seed: int) -> None:
+    db, clock, rng, user = StreamedDynamoDB(), Clock(), random.Random(seed), new_user().name
+    store = store_on(db, clock)
+    live(store, clock, user, [("capture", rng.randrange(2**32)) for _ in range(12)])
+    for generation in shards_of(db.changes, (3,)):
+        scheduler = Scheduler(db, seed)
+        scheduler.run(
+            [
+                lambda client, shard=shard, batch=batch: absorb_alone(store_on(db, clock, db=client), shard, batch)
+                for shard, batch in generation.items()
+            ]
+        )
+    assert audited(store, clock, user).findings == []
+
+
+def absorb_alone(store: Store, shard: str, batch: list[counters.Change]) -> None:
+    """Absorb, with one thread: the scheduler knows a writer by its client."""
+    for change in batch:
+        absorb(store, shard, [change], patient(), at_once=1)
+
+
+def test_it_counts_on_every_engine(engine: Endpoint) -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock)
+    live(store, clock, user, [("capture", seed) for seed in range(12)])
+    roll(store, user)
+    found = audited(store, clock, user)
+    assert (found.findings, found.heads) == ([], 3)
+    assert found.counters > 10
+
+
+def test_a_persons_delete_takes_away_all_that_a_trace_told() -> None:
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    capture(store, user, [("t", call("root", conversation_id="c", status="error", error_type="E"))], patient())
+    delete_trace(store, user, "t", patient())
+    absorb(store, "shard", db.changes, patient())
+    found = read_counters(store, user, buckets_of_start(), patient())
+    assert len(found) == 7
+    assert all(not any(counter.figures().values()) for counter in found.values())
+    assert read_conversations(store, user, 10, patience=patient()) == ([], None)
+
+
+def test_counters_tell_calls_tokens_costs_and_waste() -> None:
+    db, user = StreamedDynamoDB(), new_user().name
+    store = store_on(db)
+    spans = [
+        facts("root", operation_type="agent"),
+        call("failed", "root", status="error", model_name="m", cost_nano_usd=5, end_ns=START_NS + 2_000_000),
+        call("done", "root", model_name="m", cost_nano_usd=7, end_ns=START_NS + 3_000_000),
+    ]
+    capture(store, user, [("t", span) for span in spans], patient())
+    absorb(store, "shard", db.changes, patient())
+    day = Bucket("measures", "day", START_NS // DAY_NS)
+    counter = read_counters(store, user, [day], patient())[day]
+    told = {
+        (group.operation, group.status): (
+            sums["calls"],
+            sums["input_tokens"],
+            sums["cost_nano_usd"],
+            sums["wasted_nano_usd"],
+        )
+        for group, sums in counter.groups.items()
+    }
+    assert told == {
+        ("agent", "success"): (1, 0, 0, 0),
+        ("completion", "error"): (1, 10, 5, 5),
+        ("completion", "success"): (1, 10, 7, 0),
+    }
+    assert list(counter.traces.values()) == [1]
+
+
+def test_all_model_calls_of_a_failed_trace_are_waste() -> None:
+    db, user = StreamedDynamoDB(), new_user().name
+    store = store_on(db)
+    spans = [facts("root", operation_type="agent", status="error"), call("a", "root", cost_nano_usd=7)]
+    capture(store, user, [("t", span) for span in spans], patient())
+    absorb(store, "shard", db.changes, patient())
+    day = Bucket("measures", "day", START_NS // DAY_NS)
+    groups = read_counters(store, user, [day], patient())[day].groups
+    assert sum(sums["wasted_nano_usd"] for sums in groups.values()) == 7
+
+
+def test_a_head_that_cannot_be_read_is_put_aside_and_the_rest_counts() -> None:
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    for trace_id in ("good", "bad", "better"):
+        capture(store, user, [(trace_id, call("root"))], patient())
+    good, bad, better = db.changes
+    assert bad.new is not None
+    broken = replace_head(bad, b"\x7fnonsense")
+    absorbed = absorb(store, "shard", [good, broken, better], patient())
+    assert [(change.sequence, reason) for change, reason in absorbed.quarantined] == [(1, "Unreadable")]
+    assert read_quarantine(store, user) == [{"trace_id": "bad", "reason": "Unreadable"}]
+    day = Bucket("measures", "day", START_NS // DAY_NS)
+    assert sum(read_counters(store, user, [day], patient())[day].traces.values()) == 2
+
+
+def test_the_audit_finds_what_was_not_counted_and_puts_it_right() -> None:
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    for trace_id in ("a", "b"):
+        capture(store, user, [(trace_id, call("root", conversation_id="c", cost_nano_usd=3))], patient())
+    absorb(store, "shard", db.changes[:1], patient())
+    found = audited(store, clock, user)
+    kinds = {finding.target.kind for finding in found.findings}
+    assert (kinds, len(found.findings)) == ({"measures", "values", "conversation"}, 5)
+    assert repair(store, user, found.findings, patient()) == 5
+    assert audited(store, clock, user).findings == []
+
+
+def test_a_repair_leaves_what_has_moved_meanwhile() -> None:
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    for trace_id in ("a", "b"):
+        capture(store, user, [(trace_id, call("root"))], patient())
+    absorb(store, "shard", db.changes[:1], patient())
+    found = audited(store, clock, user)
+    absorb(store, "shard", db.changes[1:], patient())
+    assert repair(store, user, found.findings, patient()) == 0
+    assert audited(store, clock, user).findings == []
+
+
+def test_an_audit_leaves_counters_alone_whose_traces_have_just_changed() -> None:
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    capture(store, user, [("t", call("root"))], patient())
+    found = audit(store, user, START_NS // DAY_NS * DAY_NS, START_NS + 1, patience=patient())
+    assert (found.findings, len(found.moving)) == ([], 4)
+
+
+def test_an_audit_has_to_begin_within_the_retention() -> None:
+    store = store_on(StreamedDynamoDB())
+    with pytest.raises(ValueError, match="retention"):
+        audit(store, "u", START_NS - 31 * DAY_NS, START_NS, patience=patient())
+
+
+def test_names_beyond_what_a_counter_keeps_are_counted_as_other_and_taken_away_again() -> None:
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    for number in range(GROUPS_IN_COUNTER + 6):
+        capture(store, user, [(f"t{number}", call("root", model_name=f"m{number}"))], patient())
+    for number in (1, GROUPS_IN_COUNTER + 2, GROUPS_IN_COUNTER + 3):
+        delete_trace(store, user, f"t{number}", patient())
+    deliver_badly(lambda: store, db.changes, random.Random(1))
+    day = Bucket("measures", "day", START_NS // DAY_NS)
+    counter = read_counters(store, user, [day], patient())[day]
+    calls = {group.model: sums["calls"] for group, sums in counter.groups.items()}
+    assert (len(calls), calls["other"]) == (GROUPS_IN_COUNTER + 1, 4)
+    assert sum(calls.values()) == GROUPS_IN_COUNTER + 3
+    assert audited(store, clock, user).findings == []
+
+
+def test_conversations_are_listed_last_active_first_and_page_by_page() -> None:
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    for number in (0, 3, 1, 2, 4, 0):
+        span = call("root", conversation_id=f"c{number}", start_ns=START_NS + clock.ms, end_ns=START_NS + clock.ms + 5)
+        capture(store, user, [(f"t{clock.ms}", span)], patient())
+        clock.advance(s=1)
+    absorb(store, "shard", db.changes, patient())
+    listed = []
+    after = None
+    while True:
+        page, after = read_conversations(store, user, 2, after, patient())
+        listed += [(name, counter.traces) for name, counter in page]
+        if after is None:
+            break
+    assert listed == [("c0", 2), ("c4", 1), ("c2", 1), ("c1", 1), ("c3", 1)]
+
+
+def buckets_of_start() -> list[Bucket]:
+    """All counters of the time at which everything starts, but for conversations."""
+    quarter = START_NS // QUARTER_NS
+    numbers = {"15m": quarter, "hour": quarter // 4, "day": quarter // 96}
+    found = [Bucket(kind, interval, number) for interval, number in numbers.items() for kind in ("measures", "errors")]  # type: ignore[arg-type]
+    return [*found, Bucket("values", "day", quarter // 96)]
+
+
+def replace_head(change: counters.Change, content: bytes) -> counters.Change:
+    """The change with another content in its new head."""
+    assert change.new is not None
+    return change._replace(new={**change.new, "head": {"B": content}})
+
+
+def stored_counters(db: StreamedDynamoDB) -> dict[Any, Any]:
+    """Every counter in a table, as it is stored."""
+    return {at: dict(item) for at, item in db._items.items() if "counter" in item}

@@ -1,0 +1,68 @@
+"""The table's stream as tests need it: heads that changed, in shards, handed over well or badly."""
+
+import random
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from tests.builders import patient
+from tests.memory_dynamodb import Item, MemoryDynamoDB
+from tests.mortal import Crash
+from tracestore.storage import keys
+from tracestore.storage.counters import Change, absorb
+from tracestore.storage.store import Store
+
+
+class StreamedDynamoDB(MemoryDynamoDB):
+    """A table in memory that remembers how its heads changed."""
+
+    def __init__(self, page_items: int = 10_000) -> None:
+        super().__init__(page_items)
+        self.changes: list[Change] = []
+
+    def _put(self, item: Item) -> None:
+        key = item["pk"]["S"], item["sk"]["S"]
+        old = self._items.get(key)
+        super()._put(item)
+        if key[1] == keys.HEAD and old != self._items[key]:
+            self.changes.append(Change(len(self.changes), key[0], old, self._items[key]))
+
+
+def shards_of(changes: list[Change], shards: tuple[int, ...] = (2, 3, 1)) -> Iterator[dict[str, list[Change]]]:
+    """The changes by shard, generation by generation: shards close, and others that divide the keys anew follow."""
+    size = len(changes) // len(shards) + 1
+    for generation, number in enumerate(shards):
+        found: dict[str, list[Change]] = {}
+        for change in changes[generation * size : (generation + 1) * size]:
+            shard = f"shard-{generation}-{zlib.crc32(change.trace_pk.encode()) % number}"
+            found.setdefault(shard, []).append(change)
+        yield found
+
+
+def deliver_badly(
+    stores: Callable[[], Store], changes: list[Change], rng: random.Random, shards: tuple[int, ...] = (2, 3, 1)
+) -> None:
+    """Hand the changes over as Lambda may: shards side by side, batches cut anew, repeated and interrupted anywhere.
+
+    `stores` gives a store for each invocation, some of which die in the middle.
+    """
+    for generation in shards_of(changes, shards):
+        reached = dict.fromkeys(generation, 0)
+        while waiting := [shard for shard, done in reached.items() if done < len(generation[shard])]:
+            shard = rng.choice(waiting)
+            start = rng.randint(0, reached[shard]) if rng.random() < 0.3 else reached[shard]
+            end = min(reached[shard] + rng.randint(1, 4), len(generation[shard]))
+            with suppress(Crash):
+                absorb(stores(), shard, generation[shard][start:end], patient())
+                reached[shard] = end
+
+
+def roll(store: Store, user_id: str) -> None:
+    """Count all that the user has stored, as if each head had come once: for tests that only read counters."""
+    changes = []
+    for shard in range(store.time_shards):
+        for entry in store.table.query(keys.by_time_shard(user_id, shard), index="by_time"):
+            head = store.table.get(entry["pk"]["S"], keys.HEAD)
+            if head is not None:
+                changes.append(Change(len(changes), entry["pk"]["S"], None, head))
+    absorb(store, "roll", changes, patient())
