@@ -1,10 +1,11 @@
-"""A range of time cut into points of a chart by somebody's own clock, and into the buckets of counters, which are UTC's.
+"""A range of time cut into points by somebody's own clock, and into the buckets of counters, which are in UTC.
 
 Everything is whole quarters of an hour, at which the days of every zone begin nowadays. Knows no names of zones.
 """
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from .counters import QUARTERS, Bucket, Interval, Kind
@@ -15,7 +16,7 @@ RANGE_MOST_DAYS: Final = 400
 """As long as counters are kept."""
 
 POINTS_CHOSEN: Final = 200
-"""Points of a chart unless its interval is asked for: more would be closer together than the dots of a screen's line."""
+"""Points unless an interval is asked for: a chart has no room for more."""
 
 POINTS_MOST: Final = 1_000
 
@@ -60,7 +61,7 @@ def points(period: Period, interval: Interval, zone: tzinfo) -> list[Period]:
     """
     first, end = period.start_ns // QUARTER_NS, period.end_ns // QUARTER_NS
     cuts = sorted({first, *(quarter for quarter in _cuts(first, end, interval, zone) if first < quarter < end), end})
-    return [Period(cut * QUARTER_NS, after * QUARTER_NS) for cut, after in zip(cuts, cuts[1:], strict=False)]
+    return [Period(cut * QUARTER_NS, after * QUARTER_NS) for cut, after in pairwise(cuts)]
 
 
 def cover(kind: Kind, period: Period) -> Iterator[Bucket]:

@@ -1,0 +1,354 @@
+"""What is made of counters: figures by group and time, failures, heatmaps, health. Nothing is read from anywhere."""
+
+from collections.abc import Iterable
+from datetime import UTC
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.builders import START_NS, call, facts, summary_of
+from tracestore.domain.analytics import (
+    Dimension,
+    Failed,
+    Figures,
+    Selection,
+    failures_by_type,
+    figures_by,
+    heatmaps_of,
+    latest_failures,
+    of_dimension,
+    series_of,
+    total_of,
+)
+from tracestore.domain.counters import (
+    COUNTERS,
+    Bucket,
+    ConversationOf,
+    Counter,
+    ErrorCounter,
+    Interval,
+    Kind,
+    MeasureCounter,
+    parts_of,
+)
+from tracestore.domain.heads import Summary
+from tracestore.domain.health import CALLS_LEAST, WINDOWS, health_by, judge, pieces_of
+from tracestore.domain.intervals import Period, cover, points
+from tracestore.domain.stats import OTHER, QUARTER_NS
+
+DAY_NS = 96 * QUARTER_NS
+DAY = Period(START_NS // DAY_NS * DAY_NS, START_NS // DAY_NS * DAY_NS + DAY_NS)
+ALL = Selection()
+
+
+def counted(summaries: Iterable[Summary]) -> dict[Bucket, Counter]:
+    """The counters that these traces make."""
+    counters: dict[Bucket, Counter] = {}
+    for number, summary in enumerate(summaries):
+        for target, part in parts_of(f"t{number}", summary, 0).items():
+            if not isinstance(target, ConversationOf):
+                counters.setdefault(target, COUNTERS[target.kind]()).add(part, 1)
+    return counters
+
+
+def within(counters: dict[Bucket, Counter], kind: Kind, period: Period) -> dict[Bucket, Any]:
+    return {bucket: counters[bucket] for bucket in cover(kind, period) if bucket in counters}
+
+
+def measures(*summaries: Summary, period: Period = DAY) -> list[MeasureCounter]:
+    """The counters of the measures of these traces within a period."""
+    return list(within(counted(summaries), "measures", period).values())
+
+
+def at_point(
+    summaries: Iterable[Summary], interval: Interval = "hour", period: Period = DAY
+) -> list[list[MeasureCounter]]:
+    counters = counted(summaries)
+    return [list(within(counters, "measures", point).values()) for point in points(period, interval, UTC)]
+
+
+def failing(summaries: Iterable[Summary], interval: Interval = "hour") -> list[dict[Bucket, ErrorCounter]]:
+    counters = counted(summaries)
+    return [within(counters, "errors", point) for point in points(DAY, interval, UTC)]
+
+
+def ran(quarter: int = 0, ms: int = 1_000, **told: Any) -> Summary:
+    """A trace of one model call in a quarter of the day."""
+    start_ns = DAY.start_ns + quarter * QUARTER_NS + told.pop("after_ns", 0)
+    defaults: dict[str, Any] = {"model_provider": "openai", "model_name": "small", "cost_nano_usd": 7}
+    return summary_of(call("root", start_ns=start_ns, end_ns=start_ns + ms * 10**6, **(defaults | told)))
+
+
+def failed(quarter: int = 0, error_type: str = "timeout", **told: Any) -> Summary:
+    return ran(quarter, **({"status": "error", "error_type": error_type} | told))
+
+
+def test_every_trace_counts_when_nothing_is_asked_for() -> None:
+    total = total_of(measures(ran(), summary_of(facts())), ALL)
+    assert (total.traces, total.calls) == (2, 1)
+
+
+def test_a_trace_counts_where_it_has_a_call_of_what_is_asked_for() -> None:
+    both = summary_of(facts(), call("a", "root", model_name="m"), call("b", "root", model_name="n"))
+    total = total_of(measures(both, ran()), Selection(model="m"))
+    assert (total.traces, total.calls) == (1, 1)
+
+
+def test_calls_are_those_of_models() -> None:
+    trace = summary_of(facts(operation_type="agent"), call("a", "root"), facts("b", operation_type="tool_call"))
+    assert total_of(measures(trace), ALL).calls == 1
+
+
+def test_an_operation_that_is_asked_for_counts_as_calls() -> None:
+    trace = summary_of(facts(operation_type="agent"), call("a", "root"), facts("b", operation_type="tool_call"))
+    assert total_of(measures(trace), Selection(operation="tool_call")).calls == 1
+
+
+def test_grouped_by_operation_all_of_them_are_calls() -> None:
+    trace = summary_of(facts(operation_type="agent"), call("a", "root"))
+    total, groups = series_of([measures(trace)], Selection(by_operation=True), "operation_type", 10)
+    assert total.calls == 2
+    assert [(group.name, group.total.calls) for group in groups] == [("agent", 1), ("completion", 1)]
+
+
+def test_what_was_charged_to_no_model_call_is_still_a_cost() -> None:
+    trace = summary_of(facts(operation_type="agent", cost_nano_usd=11))
+    total = total_of(measures(trace), ALL)
+    assert (total.calls, total.cost_nano_usd) == (0, 11)
+
+
+def test_failed_calls_are_errors() -> None:
+    total = total_of(measures(ran(), failed(), failed()), ALL)
+    assert (total.calls, total.errors) == (3, 2)
+
+
+def test_wasted_is_what_failed_calls_and_calls_of_failed_traces_cost() -> None:
+    lost = summary_of(facts(status="error"), call("a", "root", cost_nano_usd=5))
+    total = total_of(measures(ran(), failed(cost_nano_usd=3), lost), ALL)
+    assert (total.cost_nano_usd, total.measures["wasted_nano_usd"]) == (15, 8)
+
+
+@pytest.mark.parametrize(
+    ("group_by", "expected"),
+    [
+        ("model_name", {"small": 3, "large": 1}),
+        ("model_provider", {"openai": 2, "": 2}),
+        ("status", {"success": 3, "error": 1}),
+        (None, {"": 4}),
+    ],
+)
+def test_groups_come_by_calls_and_then_by_name(group_by: Dimension | None, expected: dict[str, int]) -> None:
+    traces = [ran(), failed(), ran(model_provider=None), ran(model_provider=None, model_name="large")]
+    _, groups = series_of([measures(*traces)], ALL, group_by, 10)
+    assert [(group.name, group.total.calls) for group in groups] == sorted(
+        expected.items(), key=lambda entry: (-entry[1], entry[0])
+    )
+
+
+def test_groups_beyond_the_most_are_one() -> None:
+    traces = [ran(model_name=name) for name in "aaabbcd"]
+    _, groups = series_of([measures(*traces)], ALL, "model_name", 2)
+    assert [(group.name, group.total.calls) for group in groups] == [("a", 3), ("b", 2), (OTHER, 2)]
+
+
+def test_a_trace_counts_once_among_the_rest() -> None:
+    both = summary_of(facts(), call("a", "root", model_name="m"), call("b", "root", model_name="n"))
+    _, groups = series_of([measures(both, ran(), ran())], ALL, "model_name", 1)
+    assert {group.name: group.total.traces for group in groups} == {"small": 2, OTHER: 1}
+
+
+def test_a_group_of_which_nothing_counts_is_not_shown() -> None:
+    tool = summary_of(facts(operation_type="tool_call"), call("a", "root", model_name="m"))
+    _, groups = series_of([measures(tool)], ALL, "model_name", 10)
+    assert [group.name for group in groups] == ["m"]
+
+
+def test_what_was_deleted_leaves_no_group() -> None:
+    counter, part = MeasureCounter(), parts_of("t", ran(), 0)[Bucket("measures", "day", DAY.start_ns // DAY_NS)]
+    counter.add(part, 1)  # type: ignore[arg-type]
+    counter.add(part, -1)  # type: ignore[arg-type]
+    total, groups = series_of([[counter]], ALL, "model_name", 10)
+    assert (bool(total), groups) == (False, [])
+
+
+def test_every_point_has_figures() -> None:
+    _, (group,) = series_of(at_point([ran(0), ran(5), ran(6)]), ALL, "model_name", 10)
+    assert [at.calls for at in group.points] == [1, 2, *[0] * 22]
+
+
+traces = st.lists(
+    st.builds(
+        ran,
+        st.integers(0, 95),
+        st.integers(0, 100_000),
+        model_name=st.sampled_from(["a", "b", "c", None]),
+        model_provider=st.sampled_from(["p", "q", None]),
+        operation_type=st.sampled_from(["completion", "embedding", "tool_call", "agent"]),
+        status=st.sampled_from(["success", "error", "pending"]),
+        cost_nano_usd=st.integers(0, 10**12),
+    ),
+    max_size=20,
+)
+selections = st.builds(
+    Selection,
+    st.none() | st.sampled_from(["completion", "tool_call"]),
+    st.none() | st.sampled_from(["p", "r"]),
+    st.none() | st.sampled_from(["a", "b"]),
+    st.booleans(),
+)
+
+
+@settings(max_examples=40)
+@given(traces, selections, st.sampled_from(["model_name", "operation_type", "status", None]))
+def test_figures_are_the_same_at_every_interval(
+    summaries: list[Summary], selection: Selection, group_by: Dimension | None
+) -> None:
+    told = []
+    for interval in ("15m", "hour", "day"):
+        total, groups = series_of(at_point(summaries, interval), selection, group_by, 2)
+        told.append((total, [(group.name, group.total) for group in groups]))
+        for group in groups:
+            added = Figures()
+            for at in group.points:
+                added.add(at)
+            assert added == group.total
+    assert told[0] == told[1] == told[2]
+
+
+@settings(max_examples=40)
+@given(traces, selections)
+def test_groups_add_up_to_the_total(summaries: list[Summary], selection: Selection) -> None:
+    counters = measures(*summaries)
+    added = Figures()
+    for of in figures_by(counters, selection, of_dimension("model_name")).values():
+        added.add(of)
+    total = total_of(counters, selection)
+    assert (added.errors, added.measures) == (total.errors, total.measures)
+
+
+def test_failures_are_told_by_type_the_most_frequent_first() -> None:
+    by_type = failures_by_type(failing([failed(0, "a"), failed(1, "b"), failed(9, "b"), ran()]), ALL, 10)
+    assert [(name, of.count, of.counts[:3]) for name, of in by_type.items()] == [
+        ("b", 2, [1, 0, 1]),
+        ("a", 1, [1, 0, 0]),
+    ]
+
+
+def test_types_beyond_the_most_are_one() -> None:
+    by_type = failures_by_type(failing([failed(0, "a"), failed(1, "a"), failed(2, "b"), failed(3, "c")]), ALL, 1)
+    assert {name: of.count for name, of in by_type.items()} == {"a": 2, OTHER: 2}
+
+
+def test_failures_are_narrowed_by_what_failed() -> None:
+    by_type = failures_by_type(failing([failed(0, "a", model_name="m"), failed(0, "b")]), Selection(model="m"), 10)
+    assert list(by_type) == ["a"]
+
+
+def test_the_first_failure_is_told_by_its_bucket_and_the_last_to_the_nanosecond() -> None:
+    by_type = failures_by_type(failing([failed(1), failed(9, after_ns=17)]), ALL, 10)
+    assert by_type["timeout"].first is not None
+    assert by_type["timeout"].first.start_ns == DAY.start_ns
+    assert by_type["timeout"].last_ns == DAY.start_ns + 9 * QUARTER_NS + 17
+
+
+def test_a_last_failure_whose_example_is_gone_is_told_by_its_bucket() -> None:
+    assert Failed([1], Bucket("errors", "15m", 3), Bucket("errors", "15m", 5)).last_ns == 5 * QUARTER_NS
+
+
+def test_the_latest_failed_call_of_each_model_is_known() -> None:
+    (counters,) = failing([failed(1, "old"), failed(2, "new"), ran()], "day")
+    latest = latest_failures(counters.values(), ALL, lambda kind: (kind.provider, kind.model))
+    assert [error_type for _, error_type in latest["openai", "small"]] == ["new", "old"]
+
+
+def test_a_failed_tool_is_no_providers_last_error() -> None:
+    (counters,) = failing([failed(1, operation_type="tool_call")], "day")
+    assert latest_failures(counters.values(), ALL, lambda kind: kind.provider) == {}
+
+
+def test_a_heatmap_has_each_call_in_the_row_of_its_latency() -> None:
+    (heatmap,) = heatmaps_of(at_point([ran(0, 100), ran(0, 100), ran(4, 10_000)]), ALL, 10)
+    assert [row[:2] for row in heatmap.counts if any(row)] == [[2, 0], [0, 1]]
+
+
+@settings(max_examples=40)
+@given(traces)
+def test_heatmaps_tell_every_ended_call_in_at_most_sixteen_rows(summaries: list[Summary]) -> None:
+    heatmaps = heatmaps_of(at_point(summaries), ALL, 10)
+    told = sum(sum(map(sum, heatmap.counts)) for heatmap in heatmaps)
+    assert told == total_of(measures(*summaries), Selection(by_operation=True)).calls
+    for heatmap in heatmaps:
+        assert len(heatmap.rows) <= 16
+        assert [last + 1 for _, last in heatmap.rows[:-1]] == [first for first, _ in heatmap.rows[1:]]
+
+
+def test_a_heatmap_is_narrowed_by_model() -> None:
+    (heatmap,) = heatmaps_of(at_point([ran(), ran(model_name="m")]), Selection(model="m"), 10)
+    assert sum(map(sum, heatmap.counts)) == 1
+
+
+def of(calls: int, errors: int = 0, ms: int = 1_000) -> Figures:
+    found = total_of(measures(*[ran(ms=ms)] * calls), ALL)
+    found.errors = errors
+    return found
+
+
+NAMES = [name for name, _ in WINDOWS]
+
+
+@pytest.mark.parametrize(
+    ("errors", "state"), [(0, "healthy"), (9, "healthy"), (10, "degraded"), (49, "degraded"), (50, "down")]
+)
+def test_the_share_of_failed_calls_makes_the_state(errors: int, state: str) -> None:
+    judged = judge([(NAMES[0], of(100, errors))], of(100))
+    assert judged.state == state
+    assert f"{errors} of 100 calls failed in the last hour ({errors}.0%)" in judged.reason
+
+
+def test_calls_that_take_twice_as_long_are_degraded() -> None:
+    judged = judge([(NAMES[0], of(20, ms=2_500))], of(1_000))
+    assert judged.state == "degraded"
+    assert "the p95 latency was" in judged.reason
+
+
+def test_calls_that_take_a_little_longer_are_healthy() -> None:
+    assert judge([(NAMES[0], of(20, ms=1_700))], of(1_000)).state == "healthy"
+
+
+def test_a_window_with_too_few_calls_is_widened() -> None:
+    windows = [(NAMES[0], of(CALLS_LEAST - 1, CALLS_LEAST - 1)), (NAMES[1], of(CALLS_LEAST))]
+    judged = judge(windows, of(100))
+    assert (judged.state, "in the last 6 hours" in judged.reason) == ("healthy", True)
+
+
+@pytest.mark.parametrize(
+    ("calls", "reason"),
+    [
+        (0, "No call in the last 24 hours: nothing to judge by."),
+        (1, "1 call in the last 24 hours, 1 failed: too few to judge by."),
+        (9, "9 calls in the last 24 hours, 1 failed: too few to judge by."),
+    ],
+)
+def test_too_few_calls_are_no_outage_and_it_is_said_that_they_are_few(calls: int, reason: str) -> None:
+    assert judge([(NAMES[2], of(calls, min(calls, 1)))], of(100)) == ("healthy", reason)
+
+
+@given(st.integers(1, 3_000), st.integers(0, 96))
+def test_the_pieces_of_a_range_make_it_up(length: int, offset: int) -> None:
+    period = Period(DAY.start_ns + offset * QUARTER_NS, DAY.start_ns + (offset + length) * QUARTER_NS)
+    pieces = pieces_of(period)
+    assert (pieces[-1].period.start_ns, pieces[0].period.end_ns) == period
+    for newer, older in pairwise(pieces):
+        assert newer.period.start_ns == older.period.end_ns
+    assert all(piece.period.start_ns < piece.period.end_ns for piece in pieces)
+
+
+def test_a_provider_is_judged_by_its_newest_calls_and_told_in_whole() -> None:
+    counters = counted([*[ran(0)] * 40, *[failed(93)] * 20])
+    pieces = [(piece.window, list(within(counters, "measures", piece.period).values())) for piece in pieces_of(DAY)]
+    health = health_by(pieces, ALL, lambda group: group.provider)["openai"]
+    assert (health.total.calls, health.total.traces, health.now.state) == (60, 60, "down")
+    assert health.now.reason == "20 of 20 calls failed in the last hour (100.0%)."
