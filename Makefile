@@ -1,7 +1,7 @@
 # Everything a developer does here. `make help` lists it; each target installs what it needs, and nothing twice.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test lint check format build sam-local bench lock prices clean
+.PHONY: help setup dev examples test lint check format build sam-local bench lock prices clean
 SHELL := /bin/sh
 
 VENV := .venv
@@ -20,7 +20,7 @@ help: ## Show what can be made
 
 setup: $(READY) ## Create .venv with everything in it (PYTHON=... chooses the Python)
 
-$(READY): requirements-dev.txt pyproject.toml layers/common/requirements.in
+$(READY): requirements-dev.txt pyproject.toml client/pyproject.toml layers/common/requirements.in
 	@$(FIND_PYTHON); \
 	[ -n "$$python" ] || { echo "This needs Python 3.11 or later, with its venv module." >&2; exit 1; }; \
 	echo "Setting up $(VENV) with $$("$$python" --version)"; \
@@ -29,11 +29,14 @@ $(READY): requirements-dev.txt pyproject.toml layers/common/requirements.in
 	@sed -n '/^uv==/,/^[^ ]/{/^uv==/p;/--hash/p;}' requirements-dev.txt > $(VENV)/uv.txt
 	@$(RUN)python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.txt
 	@VIRTUAL_ENV=$(VENV) $(RUN)uv pip install --quiet --require-hashes -r requirements-dev.txt
-	@VIRTUAL_ENV=$(VENV) $(RUN)uv pip install --quiet --no-deps --no-build-isolation -e .
+	@VIRTUAL_ENV=$(VENV) $(RUN)uv pip install --quiet --no-deps --no-build-isolation -e . -e client
 	@touch $@
 
 dev: $(READY) ## Serve the API on http://127.0.0.1:8000, with sample traces (ARGS="--port 9000" passes options)
 	@$(RUN)tracestore dev $(ARGS)
+
+examples: $(READY) ## Run the examples of the client offline, and show the traces they leave (ARGS="chat" runs one)
+	@$(RUN)python -m dev.examples $(ARGS)
 
 test: $(READY) ## Run all tests (ARGS="-k name" passes options)
 	@$(RUN)pytest $(ARGS)
@@ -73,5 +76,5 @@ prices: $(READY) ## Write the price table anew, from the installed genai-prices
 	@$(RUN)python -m dev.prices
 
 clean: ## Remove everything made here, the local data and the cache included
-	@rm -rf $(VENV) .aws-sam .tracestore .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
-	@find dev functions layers tests -name __pycache__ -prune -exec rm -rf {} +
+	@rm -rf $(VENV) .aws-sam .tracestore .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info client/src/*.egg-info
+	@find client dev examples functions layers tests -name __pycache__ -prune -exec rm -rf {} +

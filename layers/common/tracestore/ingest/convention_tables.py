@@ -281,8 +281,8 @@ EVIDENCE: Final = (
 )
 """What a span does that does not say so: the first of which it has an attribute."""
 
-AS_IT_CAME: Final = frozenset({"tool_call", "retrieval", "embedding", "rerank"})
-"""Operations whose input and output are no conversation: arguments, documents, vectors."""
+AS_IT_CAME: Final = frozenset({"tool_call", "retrieval", "embedding", "rerank", "lesson"})
+"""Operations whose input and output are no conversation: arguments, documents, vectors, a lesson's request."""
 
 NAMED_OPERATIONS: Final = (
     ("call_llm", "completion"),

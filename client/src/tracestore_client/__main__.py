@@ -1,0 +1,31 @@
+"""Runs a program with tracing configured from the environment: `python -m tracestore_client app.py`.
+
+`-m module` runs a module instead, such as `-m gunicorn app:app`. The program sees its own arguments.
+"""
+
+import os
+import runpy
+import sys
+
+from . import configure
+
+
+def main() -> None:
+    """Run what the command line names."""
+    arguments = sys.argv[1:]
+    is_module = arguments[:1] == ["-m"]
+    if len(arguments) < 1 + is_module:
+        sys.exit("usage: python -m tracestore_client (program.py | -m module) [arguments…]")
+    configure()
+    if is_module:
+        sys.argv = arguments[1:]
+        sys.path.insert(0, os.getcwd())
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = arguments
+        sys.path.insert(0, os.path.dirname(os.path.abspath(arguments[0])))
+        runpy.run_path(arguments[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()

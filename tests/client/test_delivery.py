@@ -1,0 +1,244 @@
+"""Whatever the store does, the application's own time, memory and results stay what they were."""
+
+import gc
+import logging
+import time
+import tracemalloc
+from statistics import median
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.sdk.trace import TracerProvider
+
+import tracestore_client as client
+from tests.client.conftest import Configure, Store
+
+CALLS = 200
+QUICK = client.Limits(interval_s=0.01, export_timeout_s=0.3, exit_timeout_s=0.2)
+
+
+def lesson(number: int = 0) -> None:
+    """A lesson of one model call."""
+    with client.trace_lesson(f"lesson-{number}", {"topic": "rivers", "level": 3}) as made:
+        with made.llm_call("openai", "gpt-4o-mini", prompt="Write about rivers. " * 50, temperature=0.2) as call:
+            call.respond("Rivers flow. " * 100)
+            call.usage(input_tokens=200, output_tokens=300)
+        made.response = {"title": "Rivers", "sections": ["Source", "Mouth"]}
+
+
+def typical_ms(calls: int = CALLS) -> float:
+    """What half of the lessons took less than: the rest may have met other work on the machine."""
+    took = []
+    for number in range(calls):
+        began = time.perf_counter()
+        lesson(number)
+        took.append(time.perf_counter() - began)
+    return median(took) * 1000
+
+
+@pytest.mark.parametrize("trouble", ["refusing", "hanging", "garbage"])
+def test_a_call_takes_less_than_a_millisecond_more_whatever_the_store_does(
+    trouble: str, configure: Configure, request: pytest.FixtureRequest
+) -> None:
+    configure(request.getfixturevalue(trouble), limits=QUICK)
+    assert typical_ms() / 2 < 1  # a lesson and a model call: two spans
+
+
+@pytest.mark.parametrize("status", [400, 401, 413, 429, 500, 503])
+def test_what_the_store_refuses_is_counted_and_raises_nothing(status: int, configure: Configure, store: Store) -> None:
+    store.status = status
+    configure(store.base, limits=QUICK)
+    lesson()
+    assert client.flush(5)
+    assert (client.dropped(), client.stats().reasons[next(iter(client.stats().reasons))]) == (2, 2)
+
+
+@pytest.mark.parametrize("trouble", ["refusing", "hanging", "garbage"])
+def test_what_cannot_be_sent_is_counted(trouble: str, configure: Configure, request: pytest.FixtureRequest) -> None:
+    configure(request.getfixturevalue(trouble), limits=QUICK)
+    lesson()
+    assert client.flush(5)
+    assert client.dropped() == 2
+
+
+def test_drops_are_logged_once(configure: Configure, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    store.status = 401
+    configure(store.base, limits=QUICK)
+    for number in range(5):
+        lesson(number)
+        assert client.flush(5)
+    assert [record.name for record in caplog.records] == ["tracestore_client"]
+    assert "HTTP 401: check the API key" in caplog.text
+
+
+def test_the_application_s_own_exporter_may_still_log(configure: Configure, caplog: pytest.LogCaptureFixture) -> None:
+    configure()
+    logging.getLogger("opentelemetry.exporter.otlp.proto.http.trace_exporter").error("theirs")
+    assert caplog.messages == ["theirs"]
+
+
+def test_the_queue_is_bounded_by_spans(configure: Configure, hanging: str) -> None:
+    configure(hanging, limits=client.Limits(max_queue_spans=10))
+    for number in range(50):
+        lesson(number)
+    assert (client.stats().queued, client.dropped()) == (10, 90)
+
+
+def test_the_queue_is_bounded_by_bytes_of_spans_that_are_cut(configure: Configure, hanging: str) -> None:
+    limits = client.Limits(max_queue_bytes=1_000_000, max_value_characters=50_000)
+    configure(hanging, limits=limits)
+    lesson()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for _ in range(100):
+            with client.span("heavy", input="x" * 1_000_000):
+                pass
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert client.stats().queued_bytes <= limits.max_queue_bytes
+    assert peak < 3 * limits.max_queue_bytes
+    assert client.dropped() > 50
+
+
+def test_what_others_record_is_cut_where_anyone_can_see_it(configure: Configure, hanging: str) -> None:
+    provider = configure(hanging, limits=client.Limits(max_value_characters=100))
+    kept: list[Any] = []
+    _watch(provider, kept)
+    with provider.get_tracer("theirs").start_as_current_span("theirs") as span:
+        span.set_attribute("long", "x" * 10_000)
+        span.set_attribute("short", "y")
+    assert kept[0].attributes == {"long": "x" * 100 + "… [cut: 10000 characters]", "short": "y"}
+
+
+def test_a_span_that_stays_too_large_is_dropped_alone(configure: Configure, store: Store) -> None:
+    provider = configure(store.base, limits=client.Limits(max_span_bytes=10_000))
+    with provider.get_tracer("theirs").start_as_current_span("theirs") as span:
+        for number in range(100):
+            span.set_attribute(f"many.{number}", "x")
+    lesson()
+    assert client.flush(5)
+    assert (client.stats().sent, client.stats().reasons) == (2, {"a single span is too large": 1})
+
+
+def test_a_batch_that_is_too_large_is_sent_in_halves(configure: Configure, store: Store) -> None:
+    configure(store.base)
+    store.status = 413
+    lesson()
+    lesson()
+    assert client.flush(5)
+    assert len(store.asked) == 7  # of 4, 2, 1, 1, 2, 1, 1 spans
+
+
+def test_spans_that_the_store_rejects_are_counted(configure: Configure, store: Store) -> None:
+    told = ExportTraceServiceResponse(partial_success=ExportTracePartialSuccess(rejected_spans=1))
+    store.body = told.SerializeToString()
+    configure(store.base)
+    lesson()
+    assert client.flush(5)
+    assert (client.stats().sent, client.dropped()) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [
+        (200, {"content-type": "text/html"}, b"<html>Sign in</html>"),
+        (302, {"location": "/login"}, b""),
+        (200, {"content-type": "application/x-protobuf"}, b"\xff" * 50),
+        (200, {"content-type": "application/x-protobuf", "content-encoding": "gzip"}, b"not gzip"),
+    ],
+    ids=["a page", "a redirect", "no protobuf", "no gzip"],
+)
+def test_an_answer_that_is_no_store_s_counts_as_a_failure(
+    status: int, headers: dict[str, str], body: bytes, configure: Configure, store: Store
+) -> None:
+    store.status, store.headers, store.body = status, headers, body
+    configure(store.base, limits=QUICK)
+    lesson()
+    assert client.flush(5)
+    assert (client.stats().sent, client.dropped()) == (0, 2)
+
+
+def test_no_more_is_read_of_an_answer_than_a_store_would_say(configure: Configure, store: Store) -> None:
+    store.body = b"x" * 50_000_000
+    configure(store.base, limits=QUICK)
+    lesson()
+    tracemalloc.start()
+    try:
+        assert client.flush(5)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 5_000_000
+
+
+def test_only_its_own_credential_is_sent(configure: Configure, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-other-vendor=secret")
+    configure(store.base)
+    lesson()
+    assert client.flush(5)
+    (headers,) = store.asked
+    assert headers["authorization"] == "Bearer tsk_test"
+    assert "x-other-vendor" not in headers
+
+
+def test_the_end_waits_for_a_hanging_store_no_longer_than_told(configure: Configure, hanging: str) -> None:
+    configure(hanging)
+    lesson()
+    began = time.monotonic()
+    assert not client.shutdown(0.1)
+    assert time.monotonic() - began < 1
+    assert client.dropped() == 2
+
+
+def test_the_providers_own_shutdown_is_as_short(configure: Configure, hanging: str) -> None:
+    provider = configure(hanging, limits=QUICK)
+    lesson()
+    began = time.monotonic()
+    provider.shutdown()
+    assert time.monotonic() - began < 2
+
+
+def test_what_ends_after_the_end_is_counted(configure: Configure, store: Store) -> None:
+    configure(store.base)
+    assert client.shutdown(5)
+    lesson()
+    assert client.stats().reasons == {"tracing was shut down": 2}
+
+
+def test_a_flush_says_whether_it_was_in_time(configure: Configure, hanging: str) -> None:
+    configure(hanging)
+    lesson()
+    assert not client.flush(0.01)
+
+
+def test_a_failed_export_does_not_keep_the_next_from_arriving(configure: Configure, store: Store) -> None:
+    configure(store.base, limits=QUICK)
+    store.status = 500
+    lesson()
+    assert client.flush(5)
+    store.status = 200
+    lesson()
+    assert client.flush(5)
+    assert (client.stats().sent, client.dropped()) == (2, 2)
+
+
+def _watch(provider: TracerProvider, kept: list[Any]) -> None:
+    from tracestore_client._state import state
+
+    assert state.delivery
+    tap = state.taps[provider]
+    offer = state.delivery.offer
+    waiting = state.delivery._waiting
+
+    def keep(span: Any) -> None:
+        offer(span)
+        kept.extend(one for one, _ in waiting)
+
+    assert tap.delivery is state.delivery
+    state.delivery.offer = keep  # type: ignore[method-assign]
