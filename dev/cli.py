@@ -4,15 +4,16 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dev import tokens
 
@@ -27,6 +28,8 @@ console = Console(highlight=False, markup=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 DataDir = Annotated[Path, typer.Option(help="Where data and the secret for tokens stay between runs.")]
+Base = Annotated[str, typer.Option(help="Address of the deployment, such as http://127.0.0.1:8000.")]
+Key = Annotated[str, typer.Option(envvar="TRACESTORE_KEY", help="An API key with the scope ingest, or a JWT.")]
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
@@ -92,14 +95,107 @@ def token(
 
 @app.command()
 def demo(
-    base: Annotated[str, typer.Option(help="Address of the deployment, such as http://127.0.0.1:8000.")],
-    key: Annotated[str, typer.Option(help="An API key with the scope ingest, or a JWT.")],
+    base: Base,
+    key: Key,
     traces: Annotated[int | None, typer.Option(min=1, help="How many; a day's worth when absent.")] = None,
 ) -> None:
     """Send sample traces to any deployment."""
     problem = _send_demo(base, key, traces)
     if problem:
         _fail(problem)
+
+
+@app.command()
+def export(
+    base: Base,
+    key: Annotated[str, typer.Option(envvar="TRACESTORE_KEY", help="An API key with the scope read, or a JWT.")],
+    file: Annotated[Path | None, typer.Argument(help="Where to; standard output when absent.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A filter of the trace list, such as status=error.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a file that was interrupted.")] = False,
+) -> None:
+    """Write traces to a file, one span a line, whole."""
+    from dev import posting, transfer
+
+    try:
+        query = transfer.query_of(where or ())
+    except ValueError as reason:
+        raise typer.BadParameter(str(reason), param_hint="--where") from reason
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    try:
+        with contextlib.ExitStack() as stack:
+            stream = transfer.Stream(sys.stdout.buffer, query)
+            sink = stack.enter_context(transfer.opened(file, query, resume=resume)) if file else stream
+            deployment = stack.enter_context(posting.Deployment(base, key))
+            bar = stack.enter_context(Progress(*columns, console=errors, transient=True))
+            task = bar.add_task("Exporting", total=None)
+
+            def show(written: transfer.Written) -> None:
+                told = f"{written.spans:,} spans of {written.traces:,} traces, {written.size / 1e6:,.1f} MB"
+                bar.update(task, description=told, total=written.share and 1.0, completed=written.share or 0.0)
+
+            written = transfer.export(deployment, sink, show)
+    except transfer.Complete as said:
+        errors.print(str(said))
+        return
+    except (transfer.FileProblem, posting.NotServed, OSError) as problem:
+        _fail(str(problem))
+    errors.print(f"Exported {written.spans:,} spans of {written.traces:,} traces, {written.size / 1e6:,.1f} MB.")
+    if written.incomplete:
+        _fail(f"{written.incomplete} spans are larger than any answer and lack parts of their payload.")
+
+
+@app.command("import")
+def import_(
+    base: Base,
+    key: Key,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="An export, or lines of OTLP JSON.")],
+) -> None:
+    """Load the traces in a file. Doing so again changes nothing."""
+    from dev import loading, posting
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    rejected: set[int] = set()
+
+    def reject(line: int, reason: str) -> None:
+        rejected.add(line)
+        bar.console.print(f"line {line}: {reason}")
+
+    try:
+        with (
+            Progress(*columns, console=errors, transient=True) as bar,
+            posting.Deployment(base, key) as deployment,
+            bar.open(file, "rb", description="Importing") as lines,
+        ):
+            stored = loading.load(deployment, lines, reject)
+    except (posting.NotServed, OSError) as problem:
+        _fail(str(problem))
+    errors.print(f"Imported {stored:,} lines.")
+    if rejected:
+        _fail(f"{len(rejected):,} lines were not stored, or not all of what they hold.")
+
+
+@app.command()
+def audit(
+    user: Annotated[str, typer.Option(help="Whose counters.")],
+    table: Annotated[str, typer.Option(help="The deployment's table; your AWS credentials have to reach it.")],
+    days: Annotated[int, typer.Option(min=0, help="How many days before today, in UTC.")] = 1,
+    repair: Annotated[bool, typer.Option("--repair", help="Put right what is wrong.")] = False,
+    dynamodb: Annotated[str | None, typer.Option(metavar="URL", help="A DynamoDB that is not AWS's.")] = None,
+    retention_days: Annotated[int, typer.Option(min=1, help="The stack's parameter RetentionDays.")] = 30,
+    time_shards: Annotated[int, typer.Option(min=1, help="The stack's parameter TimeShards.")] = 1,
+) -> None:
+    """Compare what analytics count with what is stored, to the token and the nano-dollar."""
+    from dev import audit as auditing
+
+    store = auditing.store_of(table, dynamodb, retention_days, time_shards)
+    try:
+        is_right = auditing.run(store, user, days, mend=repair, tell=console.print)
+    except ValueError as reason:
+        raise typer.BadParameter(str(reason), param_hint="--days") from reason
+    if not is_right:
+        _fail("Put it right with --repair.")
 
 
 @bench.command("capacity", context_settings=_PASS_ON)
@@ -159,7 +255,7 @@ def _serve(sock: socket.socket, with_demo: bool, engine_name: str, endpoint: str
 
 def _introduce(base: str, key: str, engine: Any, data_dir: Path) -> None:
     kept = f"kept in {data_dir}" if engine.keeps else "in memory"
-    console.print(f"\ntracestore is at {base}, on {engine.name} ({kept}). Ctrl-C stops it.\n")
+    console.print(f"\ntracestore is at {base}, on {engine.name} at {engine.endpoint} ({kept}). Ctrl-C stops it.\n")
     console.print(f"A token for the user {DEMO_USER}, good for a day (more: tracestore token --user NAME):\n\n{key}\n")
     console.print(f"Try:\n\ncurl -H 'Authorization: Bearer {key}' '{base}/api/analytics/traces?view=summary&limit=5'\n")
 
@@ -210,10 +306,9 @@ def _listen(port: int) -> socket.socket:
         return listening(port)
     except OSError as reason:
         _fail(f"Port {port} cannot be used ({reason.strerror}). Choose another with --port.")
-        raise AssertionError from reason
 
 
-def _fail(line: str) -> None:
+def _fail(line: str) -> NoReturn:
     errors.print(line)
     raise typer.Exit(1)
 

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from dev.functions import load_handler
+from dev.streams import matches
 from dev.template import ROOT, Function, Template
 
 TEMPLATE = Template()
 RESOURCES: dict[str, Any] = TEMPLATE.body["Resources"]
 FUNCTIONS = list(TEMPLATE.functions.values())
+ANSWERING = {route.function for route in TEMPLATE.routes}
+"""The functions behind the API. The others are handed the table's stream."""
 MAY = {
     "CaptureFunction": {
         *("dynamodb:BatchWriteItem", "dynamodb:DeleteItem"),
@@ -21,6 +24,18 @@ MAY = {
         *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem"),
         *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
     },
+    "RollupFunction": {
+        *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:PutItem"),
+    },
+    "PurgeFunction": {
+        *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem"),
+        *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
+    },
+    "LessonTracesFunction": {
+        *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem"),
+        *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
+    },
+    "AnalyticsFunction": {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
     "AccountFunction": {"dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
 }
 """The most that each function may do. A function that is not here may do nothing."""
@@ -136,7 +151,31 @@ def test_named_origins_may_call() -> None:
 
 
 def test_the_gateway_gives_up_after_the_function() -> None:
-    assert {f.timeout_s for f in FUNCTIONS} == {29}
+    assert {f.timeout_s for f in FUNCTIONS if f.name in ANSWERING} == {29}
+
+
+def test_a_function_answers_requests_or_is_handed_the_stream_and_not_both() -> None:
+    subscribed = [s.function for s in TEMPLATE.subscriptions]
+    assert sorted([*ANSWERING, *subscribed]) == sorted(f.name for f in FUNCTIONS)
+
+
+@pytest.mark.parametrize("function", [s.function for s in TEMPLATE.subscriptions])
+def test_what_a_stream_function_has_missed_or_failed_at_comes_to_it_for_as_long_as_the_stream_keeps_it(
+    function: str,
+) -> None:
+    (mapping,) = (
+        TEMPLATE.resolve(event["Properties"]) for event in RESOURCES[function]["Properties"]["Events"].values()
+    )
+    assert (mapping["StartingPosition"], mapping["MaximumRetryAttempts"]) == ("TRIM_HORIZON", -1)
+    assert "MaximumRecordAgeInSeconds" not in mapping
+
+
+@pytest.mark.parametrize("function", [s.function for s in TEMPLATE.subscriptions])
+def test_a_stream_function_is_called_for_what_it_asks_for_alone(function: str) -> None:
+    (subscription,) = (s for s in TEMPLATE.subscriptions if s.function == function)
+    assert subscription.patterns
+    segment = {"dynamodb": {"Keys": {"pk": {"S": "U#user#T#trace"}, "sk": {"S": "S#generation#digest"}}}}
+    assert not any(matches({"eventName": "INSERT", **segment}, pattern) for pattern in subscription.patterns)
 
 
 def test_no_region_and_no_account_is_written_down() -> None:
@@ -160,7 +199,7 @@ def test_a_function_is_named_after_its_folder(function: Function) -> None:
     assert (function.name, function.file.stem) == (f"{title}Function", f"{folder}_handler")
 
 
-@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.name)
+@pytest.mark.parametrize("function", [f for f in FUNCTIONS if f.name in ANSWERING], ids=lambda f: f.name)
 def test_the_template_and_the_handler_name_the_same_routes(function: Function) -> None:
     wanted = {r.key for r in TEMPLATE.routes if r.function == function.name}
     load_handler(function)

@@ -1,9 +1,16 @@
 """What tests of the HTTP API share."""
 
+import random
+from collections.abc import Iterator
+
 import pytest
 
+from dev.engines import create_table
+from dev.template import Template
 from tests.api import Api
 from tests.calling import Call, User, new_user
+from tests.conftest import TableOnEngine
+from tracestore.edge import wiring
 
 
 @pytest.fixture
@@ -16,3 +23,14 @@ def api(call: Call, user: User) -> Api:
 def other(call: Call) -> Api:
     """The API as somebody else."""
     return Api(call, new_user())
+
+
+@pytest.fixture
+def own_table(engine: TableOnEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Template]:
+    """A table with a stream of its own: that of the shared one holds what all tests have done."""
+    template = Template(table=f"own-{random.randrange(10**9)}")
+    create_table(engine.endpoint, template)
+    monkeypatch.setenv("TABLE_NAME", template.table_name)
+    wiring.reset()
+    yield template
+    wiring.reset()
