@@ -2,10 +2,11 @@
 
 from typing import Any, Final
 
-from tracestore.domain.errors import Detail, Invalid, NotFound
+from tracestore.domain.errors import Detail, NotFound
 from tracestore.domain.times import NS_PER_MS, format_time, parse_time
 from tracestore.domain.tree import tree_order
 from tracestore.edge.app import App
+from tracestore.edge.bulk_deletes import delete_many, only_parameter
 from tracestore.edge.export import export_page, export_response
 from tracestore.edge.http import Request, Response, json_answer, with_etag
 from tracestore.edge.identity import Identity
@@ -33,15 +34,11 @@ from tracestore.edge.trace_answers import (
 )
 from tracestore.edge.trace_json import summary_json
 from tracestore.edge.wiring import cursors, patience, store
-from tracestore.storage import bulk
 from tracestore.storage.cursor import sign, verify
 from tracestore.storage.deletes import delete_span, delete_trace
 from tracestore.storage.keys import position_time
 from tracestore.storage.listing import list_traces
 from tracestore.storage.reading import read_span, read_trace, read_trace_within
-
-DELETED_IN_REQUEST: Final = 1_000
-"""Traces that a bulk deletion removes before it answers; what is more is left to the purge function."""
 
 EXPORT_ENDS_MS: Final = 12_000
 """An export that has no more time than this ends its answer, and goes on in the next."""
@@ -139,20 +136,12 @@ def remove_span(request: Request, caller: Identity) -> Response:
 @app.route("DELETE /api/analytics/traces", scope="delete")
 def remove_many(request: Request, caller: Identity) -> Response:
     """Delete a conversation, all traces before a time, or everything."""
-    scope = _deletion(request)
-    waiting = patience(request.remaining_ms)
-    job = bulk.start(store(), caller.user_id, **scope, patience=waiting)
-    job = bulk.work(store(), caller.user_id, job.job_id, DELETED_IN_REQUEST, waiting)
-    deleted = {"deleted": {"traces": job.traces, "spans": job.spans}}
-    return json_answer(deleted) if job.state == "done" else json_answer({**deleted, "job_id": job.job_id}, 202)
+    return delete_many(request, caller, _deletion(request))
 
 
 def _deletion(request: Request) -> dict[str, Any]:
     """What a bulk deletion covers. *raises* Invalid unless exactly one thing is asked for."""
-    request.only("conversation_id", "before", "deleteAll")
-    if len(request.query) != 1:
-        raise Invalid("Say what to delete: exactly one of conversation_id, before, and deleteAll=true.")
-    ((name, value),) = request.query.items()
+    name, value = only_parameter(request, "conversation_id", "before", "deleteAll")
     try:
         if name == "conversation_id":
             return {"conversation_id": text_of(value)}

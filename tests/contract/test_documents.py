@@ -14,6 +14,8 @@ from dev.template import ROOT, Template
 from tracestore.domain.heads import Summary
 from tracestore.domain.merge import Span
 from tracestore.domain.usage import usage_of
+from tracestore.edge.lesson_json import call_json, lesson_json
+from tracestore.edge.lesson_parameters import LESSON_PARAMETERS
 from tracestore.edge.list_parameters import LIST_PARAMETERS
 from tracestore.edge.trace_json import span_json, summary_json
 from tracestore.ingest.native import Capture, parse_capture
@@ -122,6 +124,24 @@ def test_the_documented_span_has_the_fields_of_a_span() -> None:
 def test_the_documented_summary_has_the_fields_of_a_summary() -> None:
     (summary,) = (one for one in examples() if "span_count" in one)
     assert set(summary) == set(summary_json("1", a_head()))
+
+
+def test_every_parameter_of_lessons_is_documented_and_no_other() -> None:
+    rows = tables(section(API, "### `GET /api/traces`"), "lesson parameter")
+    assert sorted(name for row in rows for name in code(row[0])) == sorted(LESSON_PARAMETERS)
+
+
+def test_the_documented_lesson_has_the_fields_of_a_lesson() -> None:
+    (lesson,) = (one["data"] for one in examples() if "llm_calls" in one.get("data", ()))
+    assert set(lesson) == set(lesson_json("1", a_head(), [a_span()]))
+    for call in lesson["llm_calls"]:
+        assert {name: keys_of(value) for name, value in call.items()} == {
+            name: keys_of(value) for name, value in call_json(a_span()).items()
+        }
+
+
+def keys_of(value: Any) -> Any:
+    return {name: keys_of(below) for name, below in value.items()} if isinstance(value, dict) else None
 
 
 def test_the_documented_batch_is_answered_as_documented() -> None:

@@ -17,6 +17,7 @@ from tracestore.storage import keys
 
 CANARY = "canary in the prompt"
 OTLP_TRACE, OTLP_SPAN = "0123456789abcdef" * 2, "0123456789abcdef"
+LESSONS = "/api/traces"
 TOLD = {"conversation_id": f"{CANARY} c", "message_id": f"{CANARY} m", "input_data": CANARY, "model_name": CANARY}
 
 
@@ -31,6 +32,7 @@ class Victim:
     job_id: str
     cursor: str
     etag: str
+    lesson_cursor: str
 
     @property
     def secrets(self) -> list[str]:
@@ -39,13 +41,17 @@ class Victim:
 
     def seen(self) -> list[Any]:
         """All that is theirs, as they see it."""
-        paths = ("/api/keys", f"/api/jobs/{self.job_id}", "/api/me", TRACES, path_of("t"), path_of("u"))
+        paths = ("/api/keys", f"/api/jobs/{self.job_id}", "/api/me", TRACES, path_of("t"), path_of("u"), LESSONS)
         return [self.api("GET", path).json for path in paths]
 
     def stored(self) -> list[Any]:
         """All that is theirs, as it is in the table."""
         user = self.name
-        pks = [keys.user(user), keys.user_keys(user), *(keys.trace(user, name) for name in ("t", "u", OTLP_TRACE))]
+        pks = [
+            keys.user(user),
+            keys.user_keys(user),
+            *(keys.trace(user, name) for name in ("t", "u", "l", "m", OTLP_TRACE)),
+        ]
         return [stored(self.engine, pk) for pk in pks]
 
 
@@ -81,7 +87,11 @@ def victim(api: Api, engine: TableOnEngine) -> Victim:
     key = api("POST", "/api/keys", body={"name": CANARY, "scopes": ["read"]}).json["data"]
     cursor = api.page(view="summary", limit=1)["next_cursor"]
     etag = api("GET", path_of("t")).headers["etag"]
-    return Victim(api, name, engine, key["key_id"], job["sk"]["S"].removeprefix(keys.job("")), cursor, etag)
+    for lesson_id in ("l", "m"):
+        api("POST", LESSONS, body={"id": lesson_id, "request_data": CANARY, "lesson_id": CANARY, "llm_calls": [{}]})
+    lessons_cursor = api("GET", LESSONS, query="limit=1").json["next_cursor"]
+    job_id = job["sk"]["S"].removeprefix(keys.job(""))
+    return Victim(api, name, engine, key["key_id"], job_id, cursor, etag, lessons_cursor)
 
 
 def hostile(victim: Victim, real: str) -> Iterator[str]:
@@ -169,6 +179,35 @@ def bulk_deletions(victim: Victim) -> Iterator[Attempt]:
     yield Attempt(TRACES, (200,), {"deleteAll": "true"})
 
 
+def lessons(victim: Victim) -> Iterator[Attempt]:
+    """One's own lesson may have the id of somebody else's."""
+    mine = {"request_data": "mine", "id": "l", "llm_calls": [{"id": "call", "provider": "mine"}]}
+    yield Attempt(LESSONS, (201,), body={**mine, "user_id": victim.name})
+    yield Attempt(LESSONS, (400,), {"user_id": victim.name}, body=mine)
+    for text in hostile(victim, "l"):
+        yield Attempt(LESSONS, (201, 400), body={"request_data": "mine", "id": text, "lesson_id": text[:200]})
+
+
+def lesson_lists(victim: Victim) -> Iterator[Attempt]:
+    for text in [*hostile(victim, CANARY)][:16]:
+        yield Attempt(LESSONS, (200, 400), {"lesson_id": text[:500]})
+    yield from (Attempt(LESSONS, (200,), query) for query in ("", "offset=0", "offset=1", "status=started", "limit=1"))
+    yield from (Attempt(LESSONS, (400,), {name: victim.name}) for name in ("user_id", "owner", "cursor"))
+    yield Attempt(LESSONS, (400,), {"limit": 1, "cursor": victim.lesson_cursor})
+    yield Attempt(LESSONS, (200,), headers={"if-none-match": victim.etag})
+
+
+def lesson_paths(victim: Victim, rest: str = "", body: Any = None) -> Iterator[Attempt]:
+    yield from (Attempt(f"{LESSONS}/{segment}{rest}", body=body) for segment in segments(victim, "l"))
+
+
+def lesson_deletions(victim: Victim) -> Iterator[Attempt]:
+    yield from (Attempt(LESSONS, (404,), {"id": text}) for text in hostile(victim, "l"))
+    yield from (Attempt(LESSONS, (200,), {"lesson_id": text[:500]}) for text in (CANARY, f"{CANARY}#", "%", "x#L#y"))
+    yield Attempt(LESSONS, (400,), {"deleteAll": "true", "user_id": victim.name})
+    yield Attempt(LESSONS, (200,), {"deleteAll": "true"})
+
+
 def new_keys(victim: Victim) -> Iterator[Attempt]:
     wanted = {"name": "mine", "scopes": ["read"], "user_id": victim.name, "key_id": victim.key_id}
     yield Attempt("/api/keys", (201, 403), body=wanted)
@@ -188,6 +227,15 @@ def logs(_: Victim) -> Iterator[Attempt]:
     yield Attempt("/v1/logs", (200,), body={"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]})
 
 
+def analytics(victim: Victim, name: str) -> Iterator[Attempt]:
+    path = f"/api/analytics/{name}"
+    ever = {"start_date": at(-86_400), "end_date": at(86_400)}
+    yield from (Attempt(path, (200,)), Attempt(path, (200,), ever), Attempt(path, (400,), {"user_id": victim.name}))
+    yield Attempt(path, (200,), {**ever, "model_name": CANARY})
+    yield Attempt(path, (400,), {"timezone": f"../{victim.name}"})
+    yield Attempt(path, (400,), {"cursor": victim.cursor})
+
+
 ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "POST /api/analytics/traces": captures,
     "PATCH /api/analytics/traces/{trace_id}/spans/{span_id}": lambda victim: spans(victim, {"status": "error"}),
@@ -198,6 +246,20 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "DELETE /api/analytics/traces": bulk_deletions,
     "DELETE /api/analytics/traces/{trace_id}": lambda v: (Attempt(f"{TRACES}/{s}") for s in segments(v, "t")),
     "DELETE /api/analytics/traces/{trace_id}/spans/{span_id}": spans,
+    "GET /api/analytics/metrics": lambda v: analytics(v, "metrics"),
+    "GET /api/analytics/errors": lambda v: analytics(v, "errors"),
+    "GET /api/analytics/providers": lambda v: analytics(v, "providers"),
+    "GET /api/analytics/heatmap": lambda v: analytics(v, "heatmap"),
+    "GET /api/analytics/costs": lambda v: analytics(v, "costs"),
+    "GET /api/analytics/conversations": lambda v: analytics(v, "conversations"),
+    "GET /api/analytics/facets": lambda v: analytics(v, "facets"),
+    "POST /api/traces": lessons,
+    "POST /api/traces/{id}/llm-calls": lambda v: lesson_paths(v, "/llm-calls", {"provider": "mine"}),
+    "PATCH /api/traces/{id}": lambda v: lesson_paths(v, body={"status": "failed"}),
+    "GET /api/traces": lesson_lists,
+    "GET /api/traces/{id}": lesson_paths,
+    "DELETE /api/traces": lesson_deletions,
+    "DELETE /api/traces/{id}": lesson_paths,
     "POST /v1/traces": lambda v: exports(v, "/v1/traces"),
     "POST /api/public/otel/v1/traces": lambda v: exports(v, "/api/public/otel/v1/traces"),
     "POST /otel/v1/traces": lambda v: exports(v, "/otel/v1/traces"),

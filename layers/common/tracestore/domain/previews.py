@@ -1,4 +1,4 @@
-"""The first words of a prompt or reply, for a line in a list."""
+"""What was asked and what was answered, as a person reads it: whole, or its first words for a line in a list."""
 
 import json
 from typing import Final
@@ -10,17 +10,27 @@ _LOOKED_AT: Final = 4_000
 """Characters of a text that are looked at: enough for 300 after white space is folded, however large the text."""
 
 
-def input_preview(value: Json) -> str | None:
-    """What was asked: the last thing a user said, else the value as text. None for nothing."""
+def asked(value: Json) -> str:
+    """What was asked: the last thing a user said, else the value as text. Empty for nothing."""
     messages = _messages(value)
-    asked = [message for message in messages if message.get("role") == "user"]
-    return _cut(_message_text((asked or messages)[-1]) if messages else _text(value))
+    by_user = [message for message in messages if message.get("role") == "user"]
+    return _message_text((by_user or messages)[-1]) if messages else _text(value)
+
+
+def answered(value: Json) -> str:
+    """What was answered: the text of the last message, else the value as text. Empty for nothing."""
+    messages = _messages(value)
+    return _message_text(messages[-1]) if messages else _text(value)
+
+
+def input_preview(value: Json) -> str | None:
+    """The first words of what was asked. None for nothing."""
+    return _cut(asked(value))
 
 
 def output_preview(value: Json) -> str | None:
-    """What was answered: the text of the last message, else the value as text. None for nothing."""
-    messages = _messages(value)
-    return _cut(_message_text(messages[-1]) if messages else _text(value))
+    """The first words of what was answered. None for nothing."""
+    return _cut(answered(value))
 
 
 def _messages(value: Json) -> list[dict[str, Json]]:

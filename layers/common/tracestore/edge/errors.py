@@ -41,6 +41,7 @@ CODES: Final = (
     "issuer_unavailable",
     "json_too_deep",
     "jwt_required",
+    "lesson_ended",
     "malformed_json",
     "malformed_otlp",
     "missing_scope",

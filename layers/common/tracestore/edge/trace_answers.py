@@ -180,13 +180,13 @@ def side_by_side(encode: Callable[[Listed], Text], traces: Sequence[Listed]) -> 
 
 def fitting(texts: Iterable[bytes]) -> Encoded:
     """The first of these texts that fit into one answer together; one always does."""
-    fitting: list[bytes] = []
+    kept: list[bytes] = []
     room = Room()
     for text in texts:
-        if not room.takes(text) and fitting:
+        if not room.takes(text) and kept:
             break
-        fitting.append(text)
-    return Encoded(fitting, len(fitting))
+        kept.append(text)
+    return Encoded(kept, len(kept))
 
 
 class Room:

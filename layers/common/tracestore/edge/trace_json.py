@@ -46,9 +46,9 @@ def span_json(user_id: str, trace_id: str, span: Span, expires_at_s: int, *, pay
         "span_name": facts.get("span_name"),
         "operation_type": facts.get("operation_type"),
         "status": span.status,
-        "start_time": _time(facts.get("start_ns")),
-        "end_time": _time(facts.get("end_ns")),
-        "duration_ms": _span_duration_ms(facts),
+        "start_time": time_or_none(facts.get("start_ns")),
+        "end_time": time_or_none(facts.get("end_ns")),
+        "duration_ms": span_duration_ms(facts),
         **{name: facts.get(name) for name in _MODEL_FIELDS},
         "input_tokens": facts.get("input_tokens"),
         "output_tokens": facts.get("output_tokens"),
@@ -78,7 +78,7 @@ def summary_json(trace_id: str, head: Head) -> dict[str, Any]:
         "trace_id": trace_id,
         "name": summary.name,
         "start_time": format_time(summary.start_ns),
-        "end_time": _time(summary.end_ns),
+        "end_time": time_or_none(summary.end_ns),
         "duration_ms": _duration_ms(summary.start_ns, summary.end_ns),
         "status": summary.status,
         "span_count": summary.span_count,
@@ -114,7 +114,7 @@ def outline_json(node: Node, summary: Summary) -> dict[str, Any]:
         "depth": node.depth,
         "status": span.status,
         "start_offset_ms": (span.order[0] - summary.start_ns) / NS_PER_MS,
-        "duration_ms": _span_duration_ms(facts),
+        "duration_ms": span_duration_ms(facts),
         **{name: facts.get(name) for name in _OUTLINE_FIELDS},
         "total_tokens": total_tokens(facts),
         "cost_usd": usd(span.cost.nano_usd),
@@ -146,11 +146,13 @@ def usd(nano_usd: int | None) -> float | None:
     return None if nano_usd is None else nano_usd / NANO
 
 
-def _time(time_ns: int | None) -> str | None:
+def time_or_none(time_ns: int | None) -> str | None:
+    """A time as it is shown; null where there is none."""
     return None if time_ns is None else format_time(time_ns)
 
 
-def _span_duration_ms(facts: Facts) -> float | None:
+def span_duration_ms(facts: Facts) -> float | None:
+    """How long a span took, as far as that is known."""
     return _duration_ms(facts["start_ns"], facts.get("end_ns")) if "start_ns" in facts else None
 
 

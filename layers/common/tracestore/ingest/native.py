@@ -6,13 +6,18 @@ the body was: what comes out of a short one need not be measured.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast
 
 from pydantic_core import ErrorDetails, ValidationError
 
 from tracestore.domain.errors import Detail, Invalid
 from tracestore.domain.spans import Facts, Json, canonical_json
 from tracestore.domain.times import NS_PER_DAY, NS_PER_SECOND
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Model = TypeVar("Model", bound="BaseModel")
 
 MAX_SPANS: Final = 1_000
 MAX_SPAN_BYTES: Final = 4 * 1024 * 1024
@@ -64,9 +69,9 @@ def parse_capture(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES)
         return Capture(True, [(0, *parse_span(value, now_ns=now_ns, body_bytes=body_bytes))], [])
     spans = value["spans"]
     if len(value) > 1:
-        raise _invalid([Detail(_shown(name), "is not known beside spans") for name in value if name != "spans"])
+        raise invalid([Detail(_shown(name), "is not known beside spans") for name in value if name != "spans"])
     if not isinstance(spans, list) or not 1 <= len(spans) <= MAX_SPANS:
-        raise _invalid([Detail("spans", f"must be a list of 1 to {MAX_SPANS:,} spans")])
+        raise invalid([Detail("spans", f"must be a list of 1 to {MAX_SPANS:,} spans")])
     capture = Capture(False, [], [])
     for index, span in enumerate(spans):
         try:
@@ -80,7 +85,7 @@ def parse_span(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) ->
     """The trace's id and the facts of one span. Raises `Invalid` (`invalid_request`, `span_too_large`)."""
     refuse_too_large(value, body_bytes)
     facts = _reported("NewSpan", value)
-    _refuse_future_start(facts, now_ns)
+    refuse_future_start(facts, now_ns)
     _join_parent_names(facts)
     end_ns = apply_duration(facts["start_ns"], facts.get("end_ns"), facts.pop("duration_ns", None))
     if end_ns is not None:
@@ -88,7 +93,7 @@ def parse_span(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) ->
     # That a span is pending is told by the absence of an end, and nothing else.
     if facts.get("status") == "pending":
         if end_ns is not None:
-            raise _invalid([_PENDING_WITH_END])
+            raise invalid([_PENDING_WITH_END])
         del facts["status"]
     return facts.pop("trace_id"), cast(Facts, facts)
 
@@ -99,15 +104,28 @@ def parse_patch(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) -
     facts = _reported("SpanChange", value)
     if not facts:
         raise Invalid("The change is empty. Send at least one field that is not null.")
-    _refuse_future_start(facts, now_ns)
+    refuse_future_start(facts, now_ns)
     _join_parent_names(facts)
     duration_ns = facts.pop("duration_ns", None)
     if facts.get("status") == "pending" and (duration_ns is not None or "end_ns" in facts):
-        raise _invalid([_PENDING_WITH_END])
+        raise invalid([_PENDING_WITH_END])
     return Patch(facts, duration_ns)
 
 
-def apply_duration(start_ns: int, end_ns: int | None, duration_ns: int | None) -> int | None:
+class TimeNames(NamedTuple):
+    """What a body calls its times."""
+
+    start: str = "start_time"
+    end: str = "end_time"
+    duration: str = "duration_ms"
+
+
+SPAN_TIMES: Final = TimeNames()
+
+
+def apply_duration(
+    start_ns: int, end_ns: int | None, duration_ns: int | None, names: TimeNames = SPAN_TIMES
+) -> int | None:
     """When the span ended: `end_ns` where it is known, else start and duration; None without either.
 
     Raises `Invalid` when it ends before it starts, or when the two differ by more than `MAX_CONTRADICTION_NS`.
@@ -115,9 +133,9 @@ def apply_duration(start_ns: int, end_ns: int | None, duration_ns: int | None) -
     if end_ns is None:
         return None if duration_ns is None else start_ns + duration_ns
     if end_ns < start_ns:
-        raise _invalid([Detail("end_time", "must not lie before start_time")])
+        raise invalid([Detail(names.end, f"must not lie before {names.start}")])
     if duration_ns is not None and abs(end_ns - start_ns - duration_ns) > MAX_CONTRADICTION_NS:
-        raise _invalid([Detail("duration_ms", "contradicts end_time by more than a second: send one of them")])
+        raise invalid([Detail(names.duration, f"contradicts {names.end} by more than a second: send one of them")])
     return end_ns
 
 
@@ -133,6 +151,10 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "finite_number": "must be a finite number",
     "greater_than_equal": "must not be negative",
     "less_than_equal": "must be at most {le:,.0f}",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "too_long": "must have at most {max_length:,} entries",
+    "model_type": "must be an object",
     "literal_error": "must be {expected}",
     "value_error": "{error}",
 }
@@ -148,24 +170,31 @@ def _reported(kind: Literal["NewSpan", "SpanChange"], value: Json) -> dict[str, 
         raise Invalid("A span must be a JSON object.")
     ours = _SET_BY_SERVER | ({"cost_usd"} if value.get("cost_source") == "computed" else set())
     sent = {name: item for name, item in value.items() if item is not None and name not in ours}
+    span = validated(model, sent)
+    return {name: fact for name, fact in vars(span).items() if fact is not None}
+
+
+def validated(model: type[Model], sent: Mapping[str, Json]) -> Model:
+    """What pydantic makes of it. Raises `Invalid` that names each bad field, those inside others by their path."""
     try:
-        span = model.model_validate(sent)
+        return model.model_validate(sent)
     except ValidationError as error:
         # Without `from`: pydantic's text repeats what was sent, which may be somebody's prompt.
-        raise _invalid([_detail(found) for found in error.errors(include_url=False, include_input=False)]) from None
-    return {name: fact for name, fact in vars(span).items() if fact is not None}
+        raise invalid([_detail(found) for found in error.errors(include_url=False, include_input=False)]) from None
 
 
 def _detail(found: ErrorDetails) -> Detail:
     sentence = _SENTENCES.get(found["type"], "cannot be read")
-    return Detail(_shown(str(found["loc"][0])), sentence.format(**found.get("ctx", {})))
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found["loc"])
+    return Detail(_shown(path.removeprefix(".")), sentence.format(**found.get("ctx", {})))
 
 
 def _shown(name: str) -> str:
     return name[:_MAX_NAME_SHOWN]
 
 
-def _invalid(details: Sequence[Detail]) -> Invalid:
+def invalid(details: Sequence[Detail]) -> Invalid:
+    """The refusal of a body, by field."""
     shown = tuple(details[:_MAX_DETAILS])
     return Invalid("; ".join(f"{detail.field} {detail.message}" for detail in shown) + ".", details=shown)
 
@@ -177,13 +206,14 @@ def refuse_too_large(value: Json, body_bytes: int = MAX_SPAN_BYTES) -> None:
         raise Invalid("The span is larger than 4 MB. Send less input or output with it.", code="span_too_large")
 
 
-def _refuse_future_start(facts: Mapping[str, Any], now_ns: int) -> None:
+def refuse_future_start(facts: Mapping[str, Any], now_ns: int, name: str = SPAN_TIMES.start) -> None:
+    """Raises `Invalid` for a start that is more than a day ahead."""
     if facts.get("start_ns", 0) > now_ns + NS_PER_DAY:
-        raise _invalid([Detail("start_time", "must be at most a day ahead")])
+        raise invalid([Detail(name, "must be at most a day ahead")])
 
 
 def _join_parent_names(facts: dict[str, Any]) -> None:
     """`parent_trace_id` names the parent span, historically: it becomes `parent_span_id`."""
     parent = facts.pop("parent_trace_id", None)
     if parent is not None and facts.setdefault("parent_span_id", parent) != parent:
-        raise _invalid([Detail("parent_span_id", "differs from parent_trace_id, which means the same: send one")])
+        raise invalid([Detail("parent_span_id", "differs from parent_trace_id, which means the same: send one")])

@@ -27,15 +27,15 @@ def _absent_when_empty(text: str) -> str | None:
     return text or None
 
 
-_Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
 _Operation = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$")]
 _SpanName = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 _ForeignId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-_Label = Annotated[str, StringConstraints(max_length=256), AfterValidator(_absent_when_empty)]
-_ErrorMessage = Annotated[str, StringConstraints(max_length=65_536), AfterValidator(_absent_when_empty)]
-_Count = Annotated[int, Field(ge=0, le=2**53)]
-_Time = Annotated[str, AfterValidator(parse_time)]
-_Duration = Annotated[float, Field(ge=0, le=MAX_DURATION_MS, allow_inf_nan=False), AfterValidator(_duration_ns)]
+Label = Annotated[str, StringConstraints(max_length=256), AfterValidator(_absent_when_empty)]
+ErrorMessage = Annotated[str, StringConstraints(max_length=65_536), AfterValidator(_absent_when_empty)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Time = Annotated[str, AfterValidator(parse_time)]
+Duration = Annotated[float, Field(ge=0, le=MAX_DURATION_MS, allow_inf_nan=False), AfterValidator(_duration_ns)]
 _Cost = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False), AfterValidator(_cost_nano_usd)]
 
 
@@ -44,30 +44,30 @@ class SentSpan(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", protected_namespaces=())
 
-    parent_trace_id: _Id | None = None
-    parent_span_id: _Id | None = None
+    parent_trace_id: Id | None = None
+    parent_span_id: Id | None = None
     operation_type: _Operation | None = None
-    end_ns: _Time | None = Field(None, alias="end_time")
-    duration_ns: _Duration | None = Field(None, alias="duration_ms")
-    model_name: _Label | None = None
-    model_provider: _Label | None = None
-    model_version: _Label | None = None
+    end_ns: Time | None = Field(None, alias="end_time")
+    duration_ns: Duration | None = Field(None, alias="duration_ms")
+    model_name: Label | None = None
+    model_provider: Label | None = None
+    model_version: Label | None = None
     conversation_id: _ForeignId | None = None
     message_id: _ForeignId | None = None
-    input_tokens: _Count | None = None
-    output_tokens: _Count | None = None
-    total_tokens: _Count | None = None
-    cached_input_tokens: _Count | None = None
-    cache_write_tokens: _Count | None = None
-    reasoning_tokens: _Count | None = None
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    total_tokens: Count | None = None
+    cached_input_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
+    reasoning_tokens: Count | None = None
     cost_nano_usd: _Cost | None = Field(None, alias="cost_usd")
-    tool_name: _Label | None = None
-    end_user_id: _Label | None = None
-    service_name: _Label | None = None
-    lesson_id: _Label | None = None
+    tool_name: Label | None = None
+    end_user_id: Label | None = None
+    service_name: Label | None = None
+    lesson_id: Label | None = None
     status: Literal["pending", "success", "error"] | None = None
-    error_message: _ErrorMessage | None = None
-    error_type: _Label | None = None
+    error_message: ErrorMessage | None = None
+    error_type: Label | None = None
     input_data: Any = None
     output_data: Any = None
     metadata: Any = None
@@ -76,14 +76,16 @@ class SentSpan(BaseModel):
 class NewSpan(SentSpan):
     """A span in a capture: what it must have."""
 
-    trace_id: _Id
-    span_id: _Id
+    trace_id: Id
+    span_id: Id
     span_name: _SpanName
-    start_ns: _Time = Field(alias="start_time")
+    start_ns: Time = Field(alias="start_time")
+    scope_name: Label | None = None
+    request_model: Label | None = None
 
 
 class SpanChange(SentSpan):
     """A span in a PATCH: its ids are in the path."""
 
     span_name: _SpanName | None = None
-    start_ns: _Time | None = Field(None, alias="start_time")
+    start_ns: Time | None = Field(None, alias="start_time")

@@ -6,11 +6,12 @@ deletion may hide; the heads of a page have the last word, as in every list (`li
 
 from typing import Final, NamedTuple
 
+from tracestore.domain.errors import NotFound
 from tracestore.domain.heads import Summary
 
 from . import keys
 from .items import Head
-from .listing import Candidate, Page, candidate_of, entries, heads_in, page_of
+from .listing import Candidate, Page, candidate_of, entries, heads_in, page_of, read_heads
 from .marks import Mark, Partition, is_hidden, read_marks
 from .store import Store
 from .table import Patience
@@ -39,6 +40,15 @@ class LessonQuery(NamedTuple):
         if self.status is not None:
             return "by_status", keys.by_lesson_status(user_id, self.status)
         return "by_time", keys.by_lessons(user_id)
+
+
+def read_lesson_head(store: Store, user_id: str, trace_id: str, patience: Patience | None = None) -> Head:
+    """The head of a lesson trace. *raises* NotFound, also for a trace that is none."""
+    pk = keys.trace(user_id, trace_id)
+    head = read_heads(store, user_id, [pk], patience or Patience()).get(pk)
+    if head is None or head.summary is None or not head.summary.is_lesson:
+        raise NotFound("There is no such lesson trace.")
+    return head
 
 
 class Place(NamedTuple):

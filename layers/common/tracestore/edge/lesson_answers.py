@@ -1,0 +1,58 @@
+"""Answers that hold lesson traces, kept below what Lambda can return, as `trace_answers` keeps those with traces."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from tracestore.domain.errors import NotFound
+from tracestore.domain.merge import Span
+from tracestore.storage.items import Head
+from tracestore.storage.listing import Listed
+from tracestore.storage.marks import Mark, read_marks
+from tracestore.storage.reading import read_trace_within
+from tracestore.storage.store import Store
+
+from .http import Response, json_answer, json_bytes
+from .lesson_json import call_json, lesson_json
+from .trace_answers import READ_BYTES, Encoded, Room, fitting, side_by_side
+
+
+def encode_lessons(store: Store, user_id: str, traces: Sequence[Listed]) -> Encoded:
+    """Lesson traces with their calls."""
+    return fitting(side_by_side(partial(_listed, store, user_id, read_marks(store, user_id)), traces))
+
+
+def lesson_response(trace_id: str, head: Head, spans: Sequence[Span], is_whole: bool, status: int = 200) -> Response:
+    """The answer with one lesson trace. `is_whole` when all payloads of its `spans` were read."""
+    body = b'{"success":true,"data":%s}' % _encoded(trace_id, head, spans, is_whole)
+    return Response(status, body, {"content-type": "application/json"}, len(spans))
+
+
+def call_response(span: Span) -> Response:
+    """The answer with the call that was added; without its payload where that is more than an answer holds."""
+    shown = call_json(span)
+    if not Room().takes(json_bytes(shown)):
+        shown = call_json(span, payloads=False) | {"payloads_omitted": True}
+    return json_answer({"data": shown}, 201, span_count=1)
+
+
+def _encoded(trace_id: str, head: Head, spans: Sequence[Span], is_whole: bool) -> bytes:
+    """A lesson trace, as whole as an answer can hold. What was left out is said."""
+    omitted: dict[str, Any] = {}
+    for payloads, calls in ((True, True), (False, True), (False, False)):
+        if payloads and not is_whole:
+            continue
+        omitted = {} if payloads else {"payloads_omitted": True}
+        omitted |= {} if calls else {"calls_omitted": True}
+        encoded = json_bytes(lesson_json(trace_id, head, spans, payloads=payloads, calls=calls) | omitted)
+        if Room().takes(encoded):
+            return encoded
+    raise AssertionError("unreachable: a lesson without payloads and calls is small")
+
+
+def _listed(store: Store, user_id: str, marks: Sequence[Mark], listed: Listed) -> bytes:
+    try:
+        head, spans, is_whole = read_trace_within(store, user_id, listed.trace_id, READ_BYTES, marks)
+    except NotFound:  # deleted since it was listed
+        return b""
+    return _encoded(listed.trace_id, head, spans, is_whole)

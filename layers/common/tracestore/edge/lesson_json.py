@@ -1,0 +1,117 @@
+"""Lesson traces and their model calls as the API shows them, whoever sent the spans."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tracestore.domain.merge import Span
+from tracestore.domain.previews import answered, asked
+from tracestore.domain.spans import Json
+from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
+from tracestore.domain.tree import Node, tree_order
+from tracestore.domain.usage import charges_of, total_tokens
+from tracestore.ingest.lessons import PROVIDER_FIELDS, STATUSES
+from tracestore.storage.items import Head
+
+from .trace_json import span_duration_ms, time_or_none
+
+_WORDS = {status: word for word, status in STATUSES.items()}
+
+
+def lesson_json(
+    trace_id: str, head: Head, spans: Sequence[Span], *, payloads: bool = True, calls: bool = True
+) -> dict[str, Any]:
+    """A lesson trace with its calls. What is not known is null; without `payloads` prompts and replies are as well."""
+    assert head.summary is not None
+    nodes = tree_order(spans)
+    root = next((node.span for node in nodes if node.span.span_id == head.summary.root_span_id), nodes[0].span)
+    facts, below = root.facts, calls_below(nodes, root.span_id)
+    metadata = facts.get("metadata")
+    given = metadata if isinstance(metadata, dict) else {}
+    used, fallbacks = (given.get(name) for name in PROVIDER_FIELDS)
+    derived_used, derived_fallbacks = _providers(below)
+    return {
+        "id": trace_id,
+        "lesson_id": facts.get("lesson_id"),
+        "request_data": facts.get("input_data", {}) if payloads else None,
+        "response_data": facts.get("output_data") if payloads else None,
+        "status": _WORDS[root.status],
+        "provider_used": derived_used if used is None else used,
+        "fallback_providers": derived_fallbacks if fallbacks is None else fallbacks,
+        "total_duration_ms": span_duration_ms(facts),
+        "created_at": time_or_none(facts.get("start_ns")),
+        "completed_at": time_or_none(facts.get("end_ns")),
+        "error_message": facts.get("error_message"),
+        "llm_calls": [call_json(span, payloads=payloads) for span in below] if calls else [],
+        "updated_at": format_time(head.updated_ms * NS_PER_MS),
+        "expires_at": format_time(head.expires_at_s * NS_PER_SECOND),
+    }
+
+
+def call_json(span: Span, *, payloads: bool = True) -> dict[str, Any]:
+    """A model call. `success` is null while it is pending."""
+    facts = span.facts
+    metadata = facts.get("metadata")
+    parameters = metadata if isinstance(metadata, dict) else {}
+    return {
+        "id": span.span_id,
+        "provider": facts.get("model_provider"),
+        "request": {
+            "prompt": _prompt(facts.get("input_data")) if payloads else None,
+            "model": facts.get("model_name"),
+            "temperature": parameters.get("temperature"),
+            "max_tokens": parameters.get("max_tokens"),
+        },
+        "response": {
+            "content": _content(facts.get("output_data")) if payloads else None,
+            "usage": {
+                "prompt_tokens": facts.get("input_tokens"),
+                "completion_tokens": facts.get("output_tokens"),
+                "total_tokens": total_tokens(facts),
+            },
+        },
+        "duration_ms": span_duration_ms(facts),
+        "success": None if span.status == "pending" else span.status == "success",
+        "error": facts.get("error_message", facts.get("error_type")),
+        "timestamp": time_or_none(facts.get("start_ns")),
+    }
+
+
+def calls_below(nodes: Sequence[Node], root_id: str) -> list[Span]:
+    """The completions below a root, by start; of several spans about one call the one that counts."""
+    found = []
+    root_depth: int | None = None
+    for (span, depth), charge in zip(nodes, charges_of(nodes), strict=True):
+        if span.span_id == root_id:
+            root_depth = depth
+        elif root_depth is not None and depth <= root_depth:
+            break
+        elif root_depth is not None and charge.is_call and span.facts.get("operation_type") == "completion":
+            found.append(span)
+    return sorted(found, key=lambda span: span.order)
+
+
+def _providers(calls: Sequence[Span]) -> tuple[str | None, list[str]]:
+    """Whose call succeeded last, and the others that were tried before it, each once."""
+    succeeded = [index for index, call in enumerate(calls) if call.status == "success" and _provider(call)]
+    tried = calls[: succeeded[-1]] if succeeded else calls
+    used = _provider(calls[succeeded[-1]]) if succeeded else None
+    names = dict.fromkeys(name for call in tried if (name := _provider(call)) and name != used)
+    return used, list(names)
+
+
+def _provider(call: Span) -> str | None:
+    return call.facts.get("model_provider")
+
+
+def _prompt(value: Json) -> Json:
+    if isinstance(value, dict) and "prompt" in value:
+        return value["prompt"]
+    return None if value is None else asked(value)
+
+
+def _content(value: Json) -> Json:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, dict) and value.keys() == {"content"}:
+        return value["content"]
+    return answered(value)

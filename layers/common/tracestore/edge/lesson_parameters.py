@@ -1,0 +1,44 @@
+"""The parameters of lists of lesson traces."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from tracestore.domain.errors import Detail
+from tracestore.ingest.lessons import STATUSES
+from tracestore.storage.lessons import LessonQuery
+
+from .list_parameters import malformed, one_of, text_of
+
+LESSON_PARAMETERS: Final = ("limit", "offset", "cursor", "lesson_id", "status")
+
+OFFSET_MOST: Final = 1_000_000
+
+_WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,7}")
+
+
+def lesson_query(parameters: Mapping[str, str]) -> LessonQuery:
+    """Which lesson traces are asked for. *raises* Invalid that names every malformed parameter."""
+    problems: list[Detail] = []
+    found: dict[str, str] = {}
+    for name, parse in (("lesson_id", text_of), ("status", one_of(*STATUSES))):
+        try:
+            if name in parameters:
+                found[name] = parse(parameters[name])
+        except ValueError as error:
+            problems.append(Detail(name, str(error)))
+    if problems:
+        raise malformed(problems)
+    return LessonQuery(found.get("lesson_id"), STATUSES.get(found.get("status", "")))
+
+
+def offset_of(parameters: Mapping[str, str]) -> int:
+    """How many lesson traces to skip. *raises* Invalid, also beside a cursor."""
+    if "offset" not in parameters:
+        return 0
+    if "cursor" in parameters:
+        raise malformed([Detail("offset", "does not go with cursor: send one of them")])
+    text = parameters["offset"]
+    if _WHOLE_NUMBER.fullmatch(text) is None or int(text) > OFFSET_MOST:
+        raise malformed([Detail("offset", f"must be a whole number from 0 to {OFFSET_MOST:,}")])
+    return int(text)

@@ -1,0 +1,388 @@
+"""Lesson traces through the HTTP API: from their start to their deletion, and as a view on any trace."""
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.api import Api, at, child, failure, fields_of, path_of, span
+from tests.calling import Reply
+
+LESSONS = "/api/traces"
+SECRET = "sk-proj-" + "Ab3" * 12
+
+
+def call_sent(provider: str = "openai", **told: Any) -> dict[str, Any]:
+    """A model call that succeeded a second into the lesson."""
+    return {
+        "provider": provider,
+        "request": {"prompt": "Plan it", "model": "gpt-4o-mini", "temperature": 0.2, "max_tokens": 100},
+        "response": {"content": "1. Start", "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}},
+        "duration_ms": 250.0,
+        "success": True,
+        "error": None,
+        "timestamp": at(1),
+        **told,
+    }
+
+
+def started(api: Api, **told: Any) -> dict[str, Any]:
+    """A lesson trace that began."""
+    return data(api("POST", LESSONS, body={"request_data": {"topic": "leaves"}, **told}), 201)
+
+
+def called(api: Api, lesson_id: str, **told: Any) -> dict[str, Any]:
+    """A call that was added."""
+    return data(api("POST", f"{LESSONS}/{lesson_id}/llm-calls", body=call_sent(**told)), 201)
+
+
+def finish(api: Api, trace_id: str, /, **told: Any) -> Reply:
+    return api("PATCH", f"{LESSONS}/{trace_id}", body=told)
+
+
+def shown(api: Api, lesson_id: str) -> dict[str, Any]:
+    """A lesson trace, which has to be there."""
+    return data(api("GET", f"{LESSONS}/{lesson_id}"))
+
+
+def data(reply: Reply, status: int = 200) -> dict[str, Any]:
+    assert reply.status == status, reply.body
+    assert reply.json["success"] is True
+    found: dict[str, Any] = reply.json["data"]
+    return found
+
+
+def listed(api: Api, **query: Any) -> tuple[list[str], int]:
+    """The ids of a page, and the total."""
+    reply = api("GET", LESSONS, query=query)
+    assert reply.status == 200, reply.body
+    return [lesson["id"] for lesson in reply.json["traces"]], reply.json["total"]
+
+
+def pages(api: Api, **query: Any) -> Iterator[list[str]]:
+    """The ids of a list, page by page."""
+    cursor: dict[str, str] = {}
+    while True:
+        reply = api("GET", LESSONS, query={**query, **cursor})
+        assert reply.status == 200, reply.body
+        yield [lesson["id"] for lesson in reply.json["traces"]]
+        if reply.json["next_cursor"] is None:
+            return
+        cursor = {"cursor": reply.json["next_cursor"]}
+
+
+def test_a_lesson_from_start_to_end(api: Api) -> None:
+    lesson = started(api, lesson_id="leaves-7")
+    assert (lesson["status"], lesson["completed_at"], lesson["llm_calls"]) == ("started", None, [])
+    assert len(lesson["id"]) == 32
+    failed = called(api, lesson["id"], provider="openai", success=False, error="overloaded", response=None)
+    assert (failed["success"], failed["error"]) == (False, "overloaded")
+    good = called(api, lesson["id"], provider="anthropic", timestamp=at(2))
+    assert {name: good[name] for name in call_sent()} == call_sent("anthropic", timestamp=at(2))
+    over = data(finish(api, lesson["id"], status="completed", response_data={"title": "Leaves"}))
+    assert over == shown(api, lesson["id"])
+    assert (over["status"], over["response_data"], over["request_data"]) == (
+        "completed",
+        {"title": "Leaves"},
+        {"topic": "leaves"},
+    )
+    assert (over["provider_used"], over["fallback_providers"]) == ("anthropic", ["openai"])
+    assert over["llm_calls"] == [failed, good]
+    assert over["total_duration_ms"] >= 0
+    assert over["completed_at"] >= over["created_at"] == lesson["created_at"]
+
+
+def test_a_lesson_that_is_sent_whole_comes_back_whole(api: Api) -> None:
+    sent = {
+        "id": "lesson:7",
+        "lesson_id": "leaves-7",
+        "request_data": {"topic": "leaves", "pages": [1, 2]},
+        "response_data": ["any", {"json": True}],
+        "status": "failed",
+        "provider_used": "mistral",
+        "fallback_providers": ["openai"],
+        "total_duration_ms": 4000.0,
+        "created_at": at(0),
+        "completed_at": at(4),
+        "error_message": "no provider answered",
+        "llm_calls": [call_sent(id="c1"), call_sent("google", timestamp=at(2), success=False, error="e", id="c2")],
+    }
+    lesson = data(api("POST", LESSONS, body=sent), 201)
+    assert {name: lesson[name] for name in sent} == sent
+    assert shown(api, "lesson:7") == lesson
+    again = data(api("POST", LESSONS, body={**lesson, "user_id": "somebody"}), 201)
+    assert again == lesson
+
+
+def test_it_is_in_the_trace_explorer_with_its_costs(api: Api) -> None:
+    lesson = started(api, lesson_id="leaves-7", created_at=at(), llm_calls=[call_sent()])
+    summary = api.trace(lesson["id"])["summary"]
+    assert (summary["lesson_id"], summary["status"], summary["llm_call_count"]) == ("leaves-7", "pending", 1)
+    assert (summary["input_tokens"], summary["total_tokens"], summary["providers"]) == (10, 15, ["openai"])
+    assert summary["cost_usd"] == pytest.approx(10 * 0.15e-6 + 5 * 0.6e-6)
+    assert api.summaries() == [lesson["id"]]
+
+
+@pytest.mark.parametrize("with_time", [True, False])
+def test_a_lesson_that_is_started_again_under_its_id_stays_as_it_is(api: Api, with_time: bool) -> None:
+    body = {"request_data": {"a": 1}, "id": "mine", "status": "completed", "llm_calls": [call_sent(timestamp=None)]}
+    body |= {"created_at": at()} if with_time else {}
+    first = data(api("POST", LESSONS, body=body), 201)
+    finish(api, "mine", response_data="more")
+    before = shown(api, "mine")
+    assert data(api("POST", LESSONS, body=body), 201) == before
+    assert before["created_at"] == first["created_at"]
+
+
+def test_an_id_of_another_trace_is_refused(api: Api) -> None:
+    api.send(span("t", "run"))
+    reply = api("POST", LESSONS, body={"request_data": {}, "id": "t"})
+    assert failure(reply) == (409, "conflict")
+    assert api.trace("t")["summary"]["span_count"] == 1
+
+
+def test_a_call_sent_twice_is_one_call_and_calls_may_come_in_any_order(api: Api) -> None:
+    lesson = started(api, created_at=at())
+    for second in (3, 1, 2, 1, 3):
+        called(api, lesson["id"], timestamp=at(second))
+    assert [one["timestamp"] for one in shown(api, lesson["id"])["llm_calls"]] == [at(1), at(2), at(3)]
+
+
+def test_calls_without_time_and_id_are_calls_of_their_own(api: Api) -> None:
+    lesson = started(api)
+    ids = {called(api, lesson["id"], timestamp=None)["id"] for _ in range(2)}
+    assert {one["id"] for one in shown(api, lesson["id"])["llm_calls"]} == ids
+    assert len(ids) == 2
+
+
+def test_a_call_may_come_after_the_end_and_the_lesson_stays_ended(api: Api) -> None:
+    lesson = started(api, created_at=at(), status="completed", completed_at=at(5))
+    called(api, lesson["id"], timestamp=at(4), provider="late")
+    after = shown(api, lesson["id"])
+    assert (after["status"], after["completed_at"], after["provider_used"]) == ("completed", at(5), "late")
+
+
+def test_a_call_under_the_lessons_own_id_is_refused(api: Api) -> None:
+    lesson = started(api)
+    (root,) = api.trace(lesson["id"])["spans"]
+    reply = api("POST", f"{LESSONS}/{lesson['id']}/llm-calls", body=call_sent(id=root["span_id"]))
+    assert failure(reply) == (409, "conflict")
+
+
+def test_a_failed_lesson_shows_where_it_failed(api: Api) -> None:
+    lesson = started(api, created_at=at())
+    called(api, lesson["id"], timestamp=at(1))
+    called(api, lesson["id"], timestamp=at(2), success=False, error="timed out after 60 s", response=None)
+    over = data(finish(api, lesson["id"], status="failed", error_message="section 2 was not written"))
+    assert (over["status"], over["error_message"]) == ("failed", "section 2 was not written")
+    assert [(one["success"], one["error"]) for one in over["llm_calls"]] == [
+        (True, None),
+        (False, "timed out after 60 s"),
+    ]
+    assert api.summaries(has_errors="true") == [lesson["id"]]
+
+
+@pytest.mark.parametrize("body", [{"status": "completed", "response_data": {"a": 1}, "provider_used": "x"}])
+def test_the_same_change_again_changes_nothing(api: Api, body: dict[str, Any]) -> None:
+    lesson = started(api)
+    first = data(finish(api, lesson["id"], **body))
+    assert data(finish(api, lesson["id"], **body)) == first
+
+
+@pytest.mark.parametrize(("final", "other"), [("completed", "failed"), ("failed", "completed"), ("failed", "started")])
+def test_the_end_is_final(api: Api, final: str, other: str) -> None:
+    lesson = started(api)
+    data(finish(api, lesson["id"], status=final))
+    assert failure(finish(api, lesson["id"], status=other)) == (409, "lesson_ended")
+    assert data(finish(api, lesson["id"], lesson_id="named later"))["lesson_id"] == "named later"
+    assert listed(api, lesson_id="named later", status=final) == ([lesson["id"]], 1)
+
+
+def test_a_provider_that_is_given_later_joins_the_metadata(api: Api) -> None:
+    lesson = started(api, fallback_providers=["openai"])
+    over = data(finish(api, lesson["id"], provider_used="anthropic"))
+    assert (over["provider_used"], over["fallback_providers"]) == ("anthropic", ["openai"])
+
+
+def test_a_native_trace_is_a_lesson_by_its_roots_lesson_id(api: Api) -> None:
+    api.send(
+        span("native", "run", lesson_id="l", end_time=at(2), input_data={"topic": 1}),
+        child("step", "run", "native", operation_type="agent"),
+        child("call", "step", "native", operation_type="completion", model_provider="openai", output_data="out"),
+    )
+    lesson = shown(api, "native")
+    assert (lesson["status"], lesson["request_data"], lesson["total_duration_ms"]) == ("completed", {"topic": 1}, 2000)
+    assert [one["response"]["content"] for one in lesson["llm_calls"]] == ["out"]
+    assert listed(api, lesson_id="l") == (["native"], 1)
+    assert called(api, "native")["provider"] == "openai"
+    assert {node["span_id"]: len(node["children"]) for node in api.trace("native")["spans"]} == {"run": 2}
+
+
+def test_a_trace_sent_by_otlp_is_a_lesson_by_its_roots_attribute(api: Api) -> None:
+    sent = {
+        "traceId": "ab" * 16,
+        "spanId": "cd" * 8,
+        "name": "run",
+        "startTimeUnixNano": str(10**18),
+        "endTimeUnixNano": str(10**18 + 10**9),
+        "attributes": [{"key": "lesson.id", "value": {"stringValue": "l"}}],
+    }
+    assert api("POST", "/v1/traces", body={"resourceSpans": [{"scopeSpans": [{"spans": [sent]}]}]}).status == 200
+    assert listed(api, lesson_id="l") == (["ab" * 16], 1)
+
+
+def test_a_trace_that_is_no_lesson_is_not_here(api: Api) -> None:
+    api.send(span("chat", "run", operation_type="agent"), child("c", "run", "chat", lesson_id="of the call only"))
+    called_reply = api("POST", f"{LESSONS}/chat/llm-calls", body=call_sent())
+    replies = [api("GET", f"{LESSONS}/chat"), finish(api, "chat", status="failed"), called_reply]
+    replies += [api("DELETE", f"{LESSONS}/chat"), api("DELETE", LESSONS, query="id=chat")]
+    assert {failure(reply) for reply in replies} == {(404, "not_found")}
+    assert listed(api) == ([], 0)
+    assert len(api.trace("chat")["spans"]) == 1
+
+
+def test_a_list_by_cursor_offset_lesson_and_status(api: Api) -> None:
+    for number in range(5):
+        status = ("started", "completed", "failed")[number % 3]
+        started(
+            api, id=f"l{number}", created_at=at(number), status=status, lesson_id="even" if number % 2 == 0 else "odd"
+        )
+    assert list(pages(api, limit=2)) == [["l4", "l3"], ["l2", "l1"], ["l0"]]
+    assert listed(api, limit=2, offset=1) == (["l3", "l2"], 5)
+    assert listed(api, offset=5) == listed(api, offset=900) == ([], 5)
+    assert listed(api, lesson_id="odd") == (["l3", "l1"], 2)
+    assert listed(api, status="started", limit=1) == (["l3"], 2)
+    assert listed(api, lesson_id="even", status="completed") == (["l4"], 1)
+    assert listed(api, lesson_id="even", offset=1, limit=1) == (["l2"], 3)
+    assert listed(api, lesson_id="nobody") == ([], 0)
+
+
+def test_pages_by_cursor_tell_the_total_of_the_first(api: Api) -> None:
+    for number in range(3):
+        started(api, id=f"l{number}", created_at=at(number))
+    first = api("GET", LESSONS, query={"limit": 1, "offset": 1}).json
+    second = api("GET", LESSONS, query={"limit": 1, "cursor": first["next_cursor"]}).json
+    assert [first["total"], second["total"]] == [3, 3]
+    assert [lesson["id"] for lesson in second["traces"]] == ["l0"]
+
+
+def test_a_list_that_has_not_changed_is_not_sent_again(api: Api) -> None:
+    started(api, id="l")
+    tag = api("GET", LESSONS).headers["etag"]
+    assert api("GET", LESSONS, headers={"if-none-match": tag}).status == 304
+    called(api, "l")
+    assert api("GET", LESSONS, headers={"if-none-match": tag}).status == 200
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=1001", "offset=-1", "offset=x", "status=pending", "lesson_id=", "cursor=x&offset=1"],
+)
+def test_a_malformed_parameter_is_refused_by_name(api: Api, query: str) -> None:
+    reply = api("GET", LESSONS, query=query)
+    assert failure(reply) == (400, "invalid_parameter")
+    assert fields_of(reply) == [query.split("&")[-1].split("=")[0]]
+
+
+def test_a_cursor_is_good_for_its_own_list(api: Api) -> None:
+    for number in range(2):
+        started(api, id=f"l{number}", lesson_id="x")
+    cursor = api("GET", LESSONS, query={"limit": 1, "lesson_id": "x"}).json["next_cursor"]
+    assert failure(api("GET", LESSONS, query={"limit": 1, "cursor": cursor})) == (400, "invalid_cursor")
+
+
+def test_a_list_is_cut_at_whole_lessons(api: Api) -> None:
+    for number in range(3):
+        started(api, id=f"l{number}", created_at=at(number), response_data="x" * 2_500_000)
+    assert list(pages(api)) == [["l2"], ["l1"], ["l0"]]
+
+
+def test_a_lesson_larger_than_an_answer_leaves_payloads_out_and_says_so(api: Api) -> None:
+    started(api, id="l", created_at=at(), response_data="x" * 3_000_000)
+    called(api, "l", response={"content": "y" * 3_000_000})
+    lesson = shown(api, "l")
+    assert (lesson["payloads_omitted"], lesson["response_data"]) == (True, None)
+    assert [one["provider"] for one in lesson["llm_calls"]] == ["openai"]
+
+
+@pytest.mark.parametrize("path", ["{}/l", "{}?id=l"])
+def test_deleting_a_lesson_deletes_its_trace(api: Api, path: str) -> None:
+    started(api, id="l", llm_calls=[call_sent()])
+    assert api("DELETE", path.split("?")[0].format(LESSONS), query=path.partition("?")[2]).json["deleted"] == {
+        "traces": 1,
+        "spans": 2,
+    }
+    assert failure(api("GET", f"{LESSONS}/l")) == failure(api("GET", path_of("l"))) == (404, "not_found")
+    assert listed(api) == ([], 0)
+    assert failure(api("POST", LESSONS, body={"id": "l", "request_data": {}})) == (409, "trace_deleted")
+
+
+def test_deleting_the_trace_deletes_the_lesson(api: Api) -> None:
+    started(api, id="l")
+    assert api("DELETE", path_of("l")).status == 200
+    assert listed(api) == ([], 0)
+
+
+@pytest.mark.parametrize(("query", "left"), [("lesson_id=one", ["other"]), ("deleteAll=true", [])])
+def test_bulk_deletions_touch_lessons_only(api: Api, other: Api, query: str, left: list[str]) -> None:
+    other("POST", LESSONS, body={"id": "theirs", "request_data": {}, "lesson_id": "one"})
+    api.send(span("chat", "run", operation_type="agent"), child("c", "run", "chat", lesson_id="one"))
+    started(api, id="first", lesson_id="one")
+    started(api, id="other", lesson_id="two")
+    reply = api("DELETE", LESSONS, query=query)
+    assert (reply.status, reply.json["deleted"]["traces"]) == (200, 2 - len(left))
+    assert listed(api) == (left, len(left))
+    assert "chat" in api.summaries()
+    assert listed(other) == (["theirs"], 1)
+
+
+@pytest.mark.parametrize("query", ["", "id=l&deleteAll=true", "deleteAll=yes", "before=2020-01-01T00:00:00Z"])
+def test_what_to_delete_must_be_said_in_one_way(api: Api, query: str) -> None:
+    started(api, id="l")
+    assert api("DELETE", LESSONS, query=query).status == 400
+    assert listed(api) == (["l"], 1)
+
+
+def test_secrets_are_masked_wherever_they_stand(api: Api) -> None:
+    secret_call = call_sent(
+        request={"prompt": SECRET, "model": "m"}, response={"content": {"deep": [SECRET]}}, error=SECRET, success=False
+    )
+    started(
+        api, id="l", request_data={"api_key": SECRET, "text": SECRET}, llm_calls=[{**secret_call, "timestamp": at(0)}]
+    )
+    called(api, "l", **{name: secret_call[name] for name in ("request", "response", "error", "success")})
+    finish(api, "l", response_data=[SECRET], error_message=SECRET, provider_used=SECRET, fallback_providers=[SECRET])
+    body = api("GET", f"{LESSONS}/l").body.decode()
+    assert SECRET not in body
+    assert body.count("[redacted:openai_key]") >= 9
+    assert SECRET not in str(api.trace("l"))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "fields"),
+    [
+        ("POST", LESSONS, {"request": {}}, ["request_data", "request"]),
+        ("POST", f"{LESSONS}/l/llm-calls", {"model": "m", "response": {"text": "t"}}, ["response.text", "model"]),
+        ("PATCH", f"{LESSONS}/l", {"state": "done", "llm_calls": []}, ["state", "llm_calls"]),
+    ],
+)
+def test_unknown_fields_are_named(api: Api, method: str, path: str, body: dict[str, Any], fields: list[str]) -> None:
+    started(api, id="l")
+    reply = api(method, path, body=body)
+    assert failure(reply) == (400, "invalid_request")
+    assert sorted(fields_of(reply)) == sorted(fields)
+
+
+@pytest.mark.parametrize("body", [[], "text", None, {"request_data": "x" * 4_300_000}])
+def test_a_body_that_is_no_lesson_is_refused(api: Api, body: Any) -> None:
+    assert api("POST", LESSONS, body=body).status == 400
+    assert listed(api) == ([], 0)
+
+
+@pytest.mark.parametrize("lesson_id", ["nobody", "%20", "x" * 200, quote("a/b", safe="")])
+def test_a_lesson_that_is_not_there_is_a_404_on_every_route(api: Api, lesson_id: str) -> None:
+    path = f"{LESSONS}/{lesson_id}"
+    replies = [api("GET", path), api("PATCH", path, body={"status": "failed"}), api("DELETE", path)]
+    replies.append(api("POST", f"{path}/llm-calls", body=call_sent()))
+    assert {failure(reply) for reply in replies} == {(404, "not_found")}

@@ -1,0 +1,326 @@
+"""Lesson traces in their own words become spans, and come back as they were sent."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.builders import START_NS, call, facts, record
+from tracestore.domain.errors import Conflict, Invalid
+from tracestore.domain.heads import previews_of, root_of, summarize
+from tracestore.domain.merge import merge
+from tracestore.domain.spans import Facts
+from tracestore.domain.times import format_time, parse_time
+from tracestore.edge.lesson_json import lesson_json
+from tracestore.ingest.lessons import (
+    call_span_id,
+    changed,
+    lesson_facts,
+    parse_call,
+    parse_change,
+    parse_lesson,
+    root_span_id,
+)
+from tracestore.storage import keys
+from tracestore.storage.items import Head
+
+NOW_NS = START_NS + 10**12
+
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=8)
+words = st.sampled_from(["openai", "anthropic", "Zürich 🙂"])
+values = st.recursive(st.none() | st.booleans() | st.integers() | texts, lambda inner: st.lists(inner, max_size=2))
+times = st.integers(START_NS, START_NS + 10**11).map(format_time)
+milliseconds = st.integers(0, 10**7).map(lambda micros: micros / 1000)
+counts = st.integers(0, 2**53)
+
+
+def shape(required: dict[str, Any], optional: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(required, optional=optional)
+
+
+usage = shape({}, {"prompt_tokens": counts, "completion_tokens": counts, "total_tokens": counts})
+temperature = st.integers(0, 2) | st.floats(0, 2)
+asked = shape({}, {"prompt": values, "model": words, "temperature": temperature, "max_tokens": counts})
+calls = shape(
+    {"timestamp": times},
+    {
+        "provider": words,
+        "request": asked,
+        "response": shape({}, {"content": values | st.just({"text": "t"}), "usage": usage}),
+        "duration_ms": milliseconds,
+        "success": st.booleans(),
+        "error": texts,
+    },
+)
+lessons = shape(
+    {"request_data": values.filter(lambda value: value is not None), "created_at": times},
+    {
+        "id": st.sampled_from(["a" * 32, "lesson:1"]),
+        "lesson_id": words,
+        "response_data": values,
+        "provider_used": words,
+        "fallback_providers": st.lists(words, max_size=2),
+        "total_duration_ms": milliseconds,
+        "error_message": texts,
+        "llm_calls": st.lists(calls, max_size=3, unique_by=lambda one: one["timestamp"]),
+    },
+)
+
+
+def shown(*reported: Facts, trace_id: str = "t") -> dict[str, Any]:
+    """The lesson trace that these captures make."""
+    spans = merge(map(record, reported))
+    summary = summarize(spans, previews_of(root_of(spans)))
+    return lesson_json(trace_id, Head(1, "g", 10**9, keys.position(0, trace_id), 0, 0, summary), spans)
+
+
+def sent(body: dict[str, Any], known: Facts | None = None, now_ns: int = NOW_NS) -> list[Facts]:
+    """The spans that a body makes."""
+    return lesson_facts(parse_lesson(body, now_ns=now_ns), body.get("id") or "t", known, now_ns)
+
+
+def refused(body: dict[str, Any]) -> list[str]:
+    """The fields that a refusal names."""
+    with pytest.raises(Invalid) as refusal:
+        sent(body)
+    return [detail.field for detail in refusal.value.details]
+
+
+@given(lessons)
+@settings(max_examples=200, deadline=None)
+def test_what_was_sent_of_a_lesson_comes_back(body: dict[str, Any]) -> None:
+    lesson = shown(*sent(body), trace_id=body.get("id", "t"))
+    for name, value in body.items():
+        if value is not None and name not in ("llm_calls", "created_at", "completed_at"):
+            assert lesson[name] == value, name
+    assert lesson["created_at"] == body["created_at"]
+    is_over = "error_message" in body or "total_duration_ms" in body
+    assert lesson["status"] == ("failed" if "error_message" in body else "completed" if is_over else "started")
+    assert (lesson["completed_at"] is not None) == is_over
+    told = sorted(body.get("llm_calls", []), key=lambda one: parse_time(one["timestamp"]))
+    for got, call_sent in zip(lesson["llm_calls"], told, strict=True):
+        assert_comes_back(got, call_sent)
+
+
+def assert_comes_back(got: dict[str, Any], told: dict[str, Any]) -> None:
+    for name, value in told.items():
+        if isinstance(value, dict) and name in ("request", "response", "usage"):
+            assert_comes_back(got[name], value)
+        elif value is not None:
+            assert got[name] == value, name
+            assert type(got[name]) is type(value), name
+
+
+def test_the_same_lesson_again_makes_the_same_spans_whatever_the_clock_says() -> None:
+    body = {"id": "l", "request_data": {}, "status": "completed", "llm_calls": [{"provider": "a"}, {"provider": "a"}]}
+    first = sent(body)
+    assert sent(body, known=first[0], now_ns=NOW_NS + 10**9) == first
+    assert len({span["span_id"] for span in first}) == 3
+
+
+def test_calls_without_a_time_follow_one_another() -> None:
+    calls = [{"provider": "a", "duration_ms": 5}, {"provider": "b"}, {"provider": "c", "success": True}]
+    lesson = shown(*sent({"request_data": {}, "llm_calls": calls}))
+    assert [one["provider"] for one in lesson["llm_calls"]] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "request_data"),
+        ({"request_data": None}, "request_data"),
+        ({"request_data": {}, "surprise": 1}, "surprise"),
+        ({"request_data": {}, "status": "pending"}, "status"),
+        ({"request_data": {}, "status": "started", "total_duration_ms": 1}, "status"),
+        ({"request_data": {}, "created_at": "2286-01-01T00:00:00Z"}, "created_at"),
+        ({"request_data": {}, "created_at": format_time(2), "completed_at": format_time(1)}, "completed_at"),
+        (
+            {
+                "request_data": {},
+                "created_at": format_time(0),
+                "completed_at": format_time(9),
+                "total_duration_ms": 1e4,
+            },
+            "total_duration_ms",
+        ),
+        ({"request_data": {}, "fallback_providers": "openai"}, "fallback_providers"),
+        ({"request_data": {}, "fallback_providers": ["x", 1]}, "fallback_providers[1]"),
+        ({"request_data": {}, "llm_calls": {}}, "llm_calls"),
+        ({"request_data": {}, "llm_calls": [None]}, "llm_calls[0]"),
+        ({"request_data": {}, "llm_calls": [{}, {"surprise": 1}]}, "llm_calls[1].surprise"),
+        ({"request_data": {}, "llm_calls": [{"request": {"temperature": "hot"}}]}, "llm_calls[0].request.temperature"),
+        ({"request_data": {}, "llm_calls": [{"request": {"temperature": True}}]}, "llm_calls[0].request.temperature"),
+        (
+            {"request_data": {}, "llm_calls": [{"response": {"usage": {"tokens": 1}}}]},
+            "llm_calls[0].response.usage.tokens",
+        ),
+        ({"request_data": {}, "llm_calls": [{"success": "yes"}]}, "llm_calls[0].success"),
+        ({"request_data": {}, "llm_calls": [{"timestamp": "2286-01-01T00:00:00Z"}]}, "llm_calls[0].timestamp"),
+        ({"request_data": {}, "llm_calls": [{}] * 1_000}, "llm_calls"),
+    ],
+)
+def test_a_refusal_names_the_field_wherever_it_stands(body: dict[str, Any], field: str) -> None:
+    assert refused(body) == [field]
+
+
+def test_what_is_set_by_the_server_is_ignored() -> None:
+    lesson = shown(*sent({"request_data": {"a": 1}, "created_at": format_time(START_NS), "error_message": "e"}))
+    assert shown(*sent(lesson)) == lesson
+
+
+@pytest.mark.parametrize("body", [{"request_data": "x" * 4_200_000}, {"request_data": 1, "llm_calls": [{"error": 1}]}])
+def test_a_lesson_that_is_refused_is_not_repeated_in_the_refusal(body: dict[str, Any]) -> None:
+    with pytest.raises(Invalid) as refusal:
+        parse_lesson(body, now_ns=NOW_NS)
+    assert "xx" not in refusal.value.message
+
+
+def test_one_call_beyond_4_mb_is_too_large() -> None:
+    with pytest.raises(Invalid) as refusal:
+        parse_call({"request": {"prompt": "x" * 4_200_000}}, now_ns=NOW_NS)
+    assert refusal.value.code == "span_too_large"
+
+
+@pytest.mark.parametrize(
+    ("told", "success"),
+    [
+        ({}, None),
+        ({"success": True}, True),
+        ({"success": False}, False),
+        ({"error": "e"}, False),
+        ({"response": {}}, True),
+        ({"duration_ms": 1}, True),
+    ],
+)
+def test_a_call_succeeded_unless_it_says_otherwise_or_has_not_ended(told: dict[str, Any], success: bool | None) -> None:
+    assert shown(*sent({"request_data": {}, "llm_calls": [told]}))["llm_calls"][0]["success"] is success
+
+
+def test_a_call_with_a_time_has_the_same_id_whenever_it_is_sent() -> None:
+    told = {"provider": "openai", "timestamp": format_time(START_NS)}
+    ids = {call_span_id(parse_call(told, now_ns=now_ns), place) for now_ns in (NOW_NS, NOW_NS + 1) for place in "ab"}
+    others = {call_span_id(parse_call(told | {"error": error}, now_ns=NOW_NS)) for error in "xy"}
+    assert (len(ids), len(others | ids)) == (1, 3)
+
+
+def test_providers_are_derived_from_the_calls() -> None:
+    root = facts("root", operation_type="lesson")
+    tried = [
+        call("a", "root", model_provider="openai", status="error", start_ns=START_NS),
+        call("b", "root", model_provider="google", status="error", start_ns=START_NS + 1),
+        call("c", "root", model_provider="openai", status="error", start_ns=START_NS + 2),
+        call("d", "root", model_provider="anthropic", start_ns=START_NS + 3),
+        call("e", "root", model_provider="mistral", status="error", start_ns=START_NS + 4),
+    ]
+    lesson = shown(root, *tried)
+    assert (lesson["provider_used"], lesson["fallback_providers"]) == ("anthropic", ["openai", "google"])
+    failed = shown(root, *tried[:3])
+    assert (failed["provider_used"], failed["fallback_providers"]) == (None, ["openai", "google"])
+    given_ones = shown({**root, "metadata": {"provider_used": "x", "fallback_providers": []}}, *tried)  # type: ignore[typeddict-item]
+    assert (given_ones["provider_used"], given_ones["fallback_providers"]) == ("x", [])
+
+
+def test_only_model_calls_below_the_root_are_its_calls_each_once() -> None:
+    """An agent step in between, a tool, an orphan, and a client's span within a framework's about the same call."""
+    used = {"model_provider": "openai", "start_ns": START_NS + 1}
+    lesson = shown(
+        facts("root", operation_type="lesson"),
+        facts("step", parent_span_id="root", operation_type="agent"),
+        call("framework", "step", **used),
+        call("client", "framework", **used),
+        call("tool", "root", operation_type="tool_call"),
+        call("vector", "root", operation_type="embedding"),
+        call("orphan", "nobody", start_ns=START_NS + 2),
+    )
+    assert [one["id"] for one in lesson["llm_calls"]] == ["client"]
+
+
+@pytest.mark.parametrize(
+    ("told", "prompt", "content"),
+    [
+        ({}, None, None),
+        ({"input_data": {"prompt": ["p"], "more": 1}, "output_data": {"content": [1]}}, ["p"], [1]),
+        ({"input_data": "asked", "output_data": {"text": "answered"}}, "asked", "answered"),
+        (
+            {
+                "input_data": {
+                    "messages": [
+                        {"role": "user", "parts": [{"type": "text", "text": "first"}]},
+                        {"role": "user", "parts": [{"type": "text", "text": "a  b\n" + "x" * 400}]},
+                        {"role": "assistant", "parts": [{"type": "text", "text": "prefill"}]},
+                    ]
+                },
+                "output_data": {"messages": [{"role": "assistant", "parts": [{"type": "text", "text": "y" * 400}]}]},
+            },
+            "a  b\n" + "x" * 400,
+            "y" * 400,
+        ),
+    ],
+)
+def test_prompt_and_content_are_read_from_any_span_and_whole(told: dict[str, Any], prompt: Any, content: Any) -> None:
+    (one,) = shown(facts("root", lesson_id="l"), call("c", "root", **told))["llm_calls"]
+    assert (one["request"]["prompt"], one["response"]["content"]) == (prompt, content)
+
+
+def test_a_lesson_that_says_nothing_of_its_request_reads_empty() -> None:
+    assert shown(facts("root", lesson_id="l"))["request_data"] == {}
+
+
+def patched(stored: list[Facts], body: dict[str, Any], now_ns: int = NOW_NS) -> Facts:
+    """The facts that a PATCH lays over a lesson."""
+    (root,) = (span for span in merge(map(record, stored)) if span.span_id == root_span_id("t"))
+    return changed(root, parse_change(body, now_ns=now_ns), now_ns)
+
+
+STARTED = sent({"request_data": {"a": 1}, "provider_used": "x", "created_at": format_time(START_NS)})
+ENDED = sent({"request_data": {"a": 1}, "status": "completed", "created_at": format_time(START_NS)})
+
+
+@pytest.mark.parametrize("status", ["completed", "failed"])
+def test_who_ends_a_lesson_without_saying_when_ends_it_now(status: str) -> None:
+    assert patched(STARTED, {"status": status})["end_ns"] == NOW_NS
+
+
+def test_an_error_alone_ends_a_lesson() -> None:
+    assert patched(STARTED, {"error_message": "e"}) == {"error_message": "e", "status": "error", "end_ns": NOW_NS}
+
+
+def test_an_amendment_leaves_the_end_where_it_is() -> None:
+    assert patched(ENDED, {"response_data": 1}) == {"output_data": 1}
+    assert "end_ns" not in patched(ENDED, {"status": "completed"}, NOW_NS + 1)
+
+
+@pytest.mark.parametrize("status", ["started", "failed"])
+def test_a_status_that_is_final_stays(status: str) -> None:
+    with pytest.raises(Conflict) as refusal:
+        patched(ENDED, {"status": status})
+    assert refusal.value.code == "lesson_ended"
+
+
+def test_providers_are_added_to_the_metadata_that_is_there() -> None:
+    assert patched(STARTED, {"fallback_providers": ["y", ""]})["metadata"] == {
+        "provider_used": "x",
+        "fallback_providers": ["y"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"llm_calls": []}, "llm_calls"),
+        ({"status": "started", "completed_at": format_time(START_NS)}, "status"),
+        ({"completed_at": format_time(START_NS - 1)}, "completed_at"),
+        ({"created_at": format_time(NOW_NS + 1)}, "completed_at"),
+    ],
+)
+def test_a_change_that_cannot_be_is_refused_by_name(body: dict[str, Any], field: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        patched(ENDED, body)
+    assert [detail.field for detail in refusal.value.details] == [field]
+
+
+@pytest.mark.parametrize("body", [{}, {"id": "t", "status": None, "updated_at": "x"}])
+def test_a_change_of_nothing_is_refused(body: dict[str, Any]) -> None:
+    with pytest.raises(Invalid):
+        parse_change(body, now_ns=NOW_NS)
