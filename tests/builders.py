@@ -1,6 +1,7 @@
 """Spans, stores and clocks with sound defaults, so that a test states only what matters to it."""
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -80,6 +81,16 @@ def summary_of(*reported: Facts) -> Summary:
 def patient() -> Patience:
     """Waits for nothing, and has as much time as it takes."""
     return Patience(time_left_s=lambda: 1e9, sleep=lambda _: None)
+
+
+def awaiting(clock: Clock) -> Patience:
+    """Waits by moving the clock, and has as much time as it takes."""
+    return Patience(time_left_s=lambda: 1e9, sleep=lambda s: clock.advance(ms=math.ceil(s * 1000)))
+
+
+def unexpected(trace_id: str, error: Exception) -> None:
+    """What a job reports to that is to skip nothing."""
+    raise AssertionError(f"{trace_id} was skipped") from error
 
 
 def store_on(

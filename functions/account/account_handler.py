@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from tracestore.domain.errors import Detail, Invalid, NotFound
 from tracestore.domain.spans import Json
-from tracestore.domain.times import format_time, parse_time
+from tracestore.domain.times import NS_PER_MS, format_time, parse_time
 from tracestore.edge.app import ANY, App
 from tracestore.edge.http import MAX_NAME_CHARACTERS, Request, Response, json_answer
 from tracestore.edge.identity import SCOPES, Identity
@@ -14,7 +14,7 @@ from tracestore.edge.settings import settings
 from tracestore.edge.wiring import api_keys, store
 from tracestore.ingest.json_body import parse_json
 from tracestore.storage.api_keys import PREFIX_LENGTH, ApiKey, new_secret
-from tracestore.storage.bulk import read_job
+from tracestore.storage.jobs import read_job
 
 MAX_NAME: Final = 128
 
@@ -80,7 +80,17 @@ def show_job(request: Request, caller: Identity) -> Response:
         raise NotFound("There is no such job.")
     job = read_job(store(), caller.user_id, job_id)
     deleted = {"traces": job.traces, "spans": job.spans}
-    return json_answer({"data": {"job_id": job.job_id, "state": job.state, "deleted": deleted}})
+    return json_answer(
+        {
+            "data": {
+                "job_id": job.job_id,
+                "state": job.state,
+                "deleted": deleted,
+                "created_at": format_time(job.made_ms * NS_PER_MS),
+                "finished_at": None if job.ended_ms is None else format_time(job.ended_ms * NS_PER_MS),
+            }
+        }
+    )
 
 
 @app.route("GET /api/public/projects", scope=ANY)

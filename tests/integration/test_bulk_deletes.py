@@ -1,6 +1,5 @@
-"""A bulk deletion hides what it covers at once, and removes it however often its job is interrupted."""
+"""A bulk deletion hides what it covers at once, and its job removes it, within the request and behind it."""
 
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -10,19 +9,22 @@ from tests.builders import (
     START_NS,
     Clock,
     Endpoint,
+    awaiting,
     call,
     db_on,
     patient,
     store_on,
     stored_items,
     trace_ids,
+    unexpected,
 )
 from tests.calling import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
-from tracestore.domain.errors import Conflict, NotFound, Unavailable
+from tracestore.domain.errors import Conflict, NotFound
 from tracestore.domain.spans import Facts
 from tracestore.storage import bulk
 from tracestore.storage.deletes import delete_span
+from tracestore.storage.jobs import Job, read_job
 from tracestore.storage.marks import MARKS_KEPT, read_marks
 from tracestore.storage.patching import patch
 from tracestore.storage.reading import read_span, read_trace
@@ -40,12 +42,11 @@ def written(store: Store, clock: Clock, user: str, *trace_ids: str, **reported: 
     clock.advance(ms=1)
 
 
-def finished(store: Store, clock: Clock, user: str, job: bulk.Job) -> bulk.Job:
-    """The job after its second look."""
-    bulk.work(store, user, job.job_id, 1000, patient())
-    clock.advance(ms=bulk.INDEX_LAG_MS)
-    bulk.resume(store, user, 1000, patient())
-    return bulk.read_job(store, user, job.job_id)
+def finished(store: Store, clock: Clock, user: str, job: Job) -> Job:
+    """The job after its last step."""
+    found = bulk.step(store, user, job.job_id, awaiting(clock), report=unexpected)
+    assert found is not None
+    return found
 
 
 def test_what_is_covered_is_hidden_from_every_read_before_it_is_removed(engine: Endpoint) -> None:
@@ -136,7 +137,7 @@ def test_nobody_elses_traces_are_deleted(engine: Endpoint) -> None:
     job = finished(store, clock, user, bulk.start(store, user, patience=patient()))
     assert trace_ids(store, other) == ["t"]
     with pytest.raises(NotFound):
-        bulk.read_job(store, other, job.job_id)
+        read_job(store, other, job.job_id)
 
 
 def test_what_one_call_may_not_remove_is_left_to_the_next(engine: Endpoint) -> None:
@@ -150,12 +151,12 @@ def test_what_one_call_may_not_remove_is_left_to_the_next(engine: Endpoint) -> N
         assert trace_ids(store, user) == []
 
 
-def test_a_job_without_time_left_stops_and_is_resumed_later(engine: Endpoint) -> None:
+def test_a_request_without_time_left_leaves_the_job_to_later(engine: Endpoint) -> None:
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock)
     written(store, clock, user, "a", "b")
     job = bulk.start(store, user, patience=patient())
-    assert bulk.work(store, user, job.job_id, 1000, Patience(time_left_s=lambda: 3.0)).state == "running"
+    assert bulk.work(store, user, job.job_id, 1000, Patience(time_left_s=lambda: 3.0)).state == "queued"
     assert trace_ids(store, user) == []
     assert finished(store, clock, user, job).state == "done"
 
@@ -188,9 +189,7 @@ def test_a_second_look_finds_what_the_index_did_not_show_yet(engine: Endpoint) -
     with pytest.raises(NotFound):
         read_trace(store, user, "late", payloads=False)
     lagging.hidden = "nothing"
-    clock.advance(ms=bulk.INDEX_LAG_MS)
-    bulk.resume(store, user, 1000, patient())
-    assert bulk.read_job(store, user, job.job_id).traces == 2
+    assert finished(store, clock, user, job).traces == 2
     assert list(stored_items(store, user, "late")) == ["H"]
     assert read_marks(store, user) == ()
 
@@ -201,7 +200,7 @@ def test_a_finished_job_is_returned_as_it_is(engine: Endpoint) -> None:
     written(store, clock, user, "t")
     job = finished(store, clock, user, bulk.start(store, user, patience=patient()))
     written(store, clock, user, "new")
-    assert bulk.work(store, user, job.job_id, 1000, patient()) == job
+    assert finished(store, clock, user, job) == job
     assert trace_ids(store, user) == ["new"]
 
 
@@ -213,7 +212,7 @@ def test_expired_traces_do_not_keep_a_job_from_its_end(engine: Endpoint) -> None
     written(store, clock, user, "new")
     job = bulk.start(store, user, patience=patient())
     assert bulk.work(store, user, job.job_id, 2, patient()).state == "done"
-    assert bulk.read_job(store, user, job.job_id).traces == 1
+    assert read_job(store, user, job.job_id).traces == 1
 
 
 def test_deletions_that_overlap_remove_each_trace_once(engine: Endpoint) -> None:
@@ -233,29 +232,3 @@ def test_so_many_deletions_may_wait_and_no_more() -> None:
     with pytest.raises(Conflict) as refused:
         bulk.start(store, user, patience=patient())
     assert refused.value.code == "too_many_jobs"
-
-
-@pytest.mark.parametrize("dies_after", range(1, 30))
-def test_a_job_that_dies_anywhere_is_finished_by_the_next(dies_after: int) -> None:
-    class Mortal:
-        def __init__(self, db: MemoryDynamoDB) -> None:
-            self._db = db
-            self._left = dies_after
-
-        def __getattr__(self, name: str) -> Any:
-            self._left -= 1
-            if self._left < 0:
-                raise Unavailable("The process is gone.")
-            return getattr(self._db, name)
-
-    memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
-    store = store_on(memory, clock)
-    written(store, clock, user, "a", "b", "c")
-    job = bulk.start(store, user, patience=patient())
-    with suppress(Unavailable):
-        bulk.work(store_on(memory, clock, db=Mortal(memory)), user, job.job_id, 1000, patient())
-    assert trace_ids(store, user) == []
-    clock.advance(ms=bulk.INDEX_LAG_MS)
-    bulk.resume(store, user, 1000, patient())
-    assert bulk.read_job(store, user, job.job_id).state == "done"
-    assert all(list(stored_items(store, user, trace_id)) == ["H"] for trace_id in "abc")

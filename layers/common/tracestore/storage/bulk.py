@@ -1,51 +1,49 @@
-"""Many traces out of the table at once: hidden by a mark first, then removed one by one by a job.
+"""Many traces out of the table at once: hidden by a mark first, then removed by a job, in steps that may die anywhere.
 
-The mark hides what the job still has to remove, so that the job may take its time, be interrupted, and go on. Indexes
-lag behind by a moment: a job has seen everything only when it looks again a while after the mark was made.
+The mark hides what the job still has to remove, so that the job may take its time. What a job is about to remove it
+first writes down as its plan; who finds a plan carries it out. So nothing is begun and forgotten, and since tombstones
+tell which job made them, a plan that is carried out twice, or by two at once, still counts each trace once.
+
+Indexes lag behind by a moment: only a look that begins a while after the mark was made sees everything.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from itertools import count, islice
-from typing import Final, Literal
+from typing import Final, TypeAlias
 from uuid import uuid4
 
-from tracestore.domain.errors import Conflict, NotFound
+from tracestore.domain.errors import Conflict, NotFound, Unavailable
 
 from . import keys
-from .codec import pack, unpack
-from .deletes import delete_trace
+from .deletes import delete_trace_for
 from .dynamo import ConditionFailed
-from .listing import heads_in
+from .items import Head, head_from
+from .jobs import Job, State, job_item, read_job
 from .marks import MARKS_KEPT, Mark, marks_from, marks_item, read_marks, version_of
 from .segments import Item
 from .store import Store
-from .table import Patience
+from .table import READS_AT_ONCE, Patience
 
-DELETED_AT_ONCE: Final = 40
+PLANNED_AT_ONCE: Final = 100
+"""A crash repeats no more than this, and one write of the job serves so many."""
+
 WORKERS: Final = 8
 STOP_AT_S: Final = 10.0
-"""A job stops here rather than be stopped: what goes between two looks at the clock takes a few seconds at worst."""
+"""A job stops here rather than be stopped: removing one trace takes a few seconds at worst."""
 
 INDEX_LAG_MS: Final = 10_000
-"""Indexes follow within a fraction of a second; after this long a second look finds whatever the first one missed."""
+"""Indexes follow within a fraction of a second; what is not there after this long was not written before the mark."""
 
-JOB_KEPT_S: Final = 30 * 86_400
+STEPS_IN_VAIN: Final = 20
+"""So many steps one after the other that removed nothing, though something is left: then the job has failed."""
 
-State = Literal["queued", "running", "done", "failed"]
+SKIPPED_AT_MOST: Final = 20
+"""One trace that cannot be removed is skipped. Where many cannot, the fault is not theirs."""
 
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A bulk deletion and how far it is. `made_ms` is when it was asked for."""
-
-    job_id: str
-    state: State
-    made_ms: int
-    traces: int = 0
-    spans: int = 0
-    version: int = 0
+Report: TypeAlias = Callable[[str, Exception], None]
+"""Told of each trace that cannot be removed, and why."""
 
 
 def start(
@@ -58,76 +56,217 @@ def start(
     lesson_id: str | None = None,
     patience: Patience | None = None,
 ) -> Job:
-    """Hide what the deletion covers (see `Mark`), from now on, and leave a job that removes it."""
-    patience = patience or Patience()
-    job = _save(store, user_id, Job(str(uuid4()), "queued", store.now_ms()))
+    """Hide what the deletion covers (see `Mark`), from now on, and leave a job that removes it, both or neither."""
+    job = Job(str(uuid4()), "queued", store.now_ms(), version=1)
     mark = Mark(job.job_id, job.made_ms, conversation_id, before_ns, lessons, lesson_id)
-    _change_marks(store, user_id, lambda marks: [*marks, mark], patience)
+    beside = [job_item(user_id, job, wakes=True)]
+    _change_marks(store, user_id, lambda marks: [*marks, mark], patience or Patience(), beside)
     return job
 
 
-def read_job(store: Store, user_id: str, job_id: str) -> Job:
-    """*raises* NotFound."""
-    item = store.table.get(keys.user(user_id), keys.job(job_id))
-    if item is None:
-        raise NotFound("There is no such job.")
-    return Job(**unpack(item["job"]["B"]))
-
-
-def work(store: Store, user_id: str, job_id: str, traces_at_most: int, patience: Patience | None = None) -> Job:
+def work(
+    store: Store,
+    user_id: str,
+    job_id: str,
+    traces_at_most: int,
+    patience: Patience | None = None,
+    *,
+    workers: int = WORKERS,
+) -> Job:
     """Remove traces that the job covers, at most so many and while there is time; returns where it stands.
 
-    The job is `done` once nothing it covers is left, and stays marked until the indexes have surely shown everything:
-    call again after `INDEX_LAG_MS`. *repeat*: goes on; a job that is finished is returned as it is.
+    It is `done` when nothing is in sight any longer; `step` has the last look. *repeat*: goes on.
+    """
+    work = _Work(store, user_id, read_job(store, user_id, job_id), patience or Patience(), workers)
+    work.remove(traces_at_most)
+    return work.job
+
+
+def step(
+    store: Store,
+    user_id: str,
+    job_id: str,
+    patience: Patience | None = None,
+    *,
+    report: Report,
+    workers: int = WORKERS,
+) -> Job | None:
+    """Go on with a job for as long as there is time; returns where it stands, None if there is no such job.
+
+    Begins when the indexes have surely shown everything. What is left it leaves to the next step, which its last write
+    of the job brings about; when nothing is, the mark goes. *repeat*: a job that has ended is returned as it is.
+    *raises* what kept it from going on: the same again, later, takes up where it stopped.
     """
     patience = patience or Patience()
-    job = read_job(store, user_id, job_id)
-    mark = next((mark for mark in read_marks(store, user_id) if mark.job_id == job_id), None)
-    if mark is None:
-        return job
-    is_late = store.now_ms() >= job.made_ms + INDEX_LAG_MS
-    covered = _covered(store, user_id, mark, patience)
-    left = traces_at_most
-    with ThreadPoolExecutor(WORKERS) as pool:
-        while patience.time_left_s() > STOP_AT_S and (batch := list(islice(covered, min(left, DELETED_AT_ONCE)))):
-            spans = list(pool.map(lambda trace_id: _delete(store, user_id, trace_id, patience), batch))
-            job = replace(
-                job, traces=job.traces + len(batch) - spans.count(None), spans=job.spans + sum(filter(None, spans))
-            )
-            left -= len(batch)
-    is_done = next(covered, None) is None
-    job = _save(store, user_id, replace(job, state="done" if is_done else "running"))
-    if is_done and is_late:
-        _change_marks(store, user_id, lambda marks: [kept for kept in marks if kept.job_id != job_id], patience)
-    return job
-
-
-def resume(store: Store, user_id: str, traces_at_most: int, patience: Patience | None = None) -> None:
-    """Go on with this user's earlier jobs: those that stopped half-way, and those that are due a second look."""
-    for mark in read_marks(store, user_id):
-        if store.now_ms() >= mark.made_ms + INDEX_LAG_MS:
-            work(store, user_id, mark.job_id, traces_at_most, patience)
-
-
-def _covered(store: Store, user_id: str, mark: Mark, patience: Patience) -> Iterator[str]:
-    """The traces that a mark covers and that are still there."""
-    high = keys.before_time(mark.before_ns) if mark.before_ns is not None else ""
-    for pk, head in heads_in(store, mark.partitions(store, user_id), high, patience):
-        if mark.covers(head):
-            yield keys.trace_id_of(pk)
-
-
-def _delete(store: Store, user_id: str, trace_id: str, patience: Patience) -> int | None:
-    """How many spans went with the trace; None where it was gone already."""
     try:
-        return delete_trace(store, user_id, trace_id, patience)
+        job = read_job(store, user_id, job_id)
     except NotFound:
         return None
+    early_ms = job.made_ms + INDEX_LAG_MS - store.now_ms()
+    if early_ms > 0:
+        patience.sleep(min(early_ms, INDEX_LAG_MS) / 1000)
+        job = read_job(store, user_id, job_id)
+    work = _Work(store, user_id, job, patience, workers, report)
+    if job.state == "failed" or (work.mark is None and job.state == "done"):
+        return job
+    if job.attempts >= STEPS_IN_VAIN:
+        work.save(replace(job, state="failed", ended_ms=store.now_ms()))
+        return work.job
+    state: State = "running" if job.state == "queued" else job.state
+    work.save(replace(job, state=state, attempts=job.attempts + 1))
+    if not work.remove():
+        while not work.save(work.job, wakes=True):
+            pass
+    elif work.mark and work.job.state == "done":
+        _unmark(store, user_id, work.mark, patience)
+    return work.job
+
+
+class _NoTime(Exception):
+    """A trace is left alone, since its removal might be interrupted."""
+
+
+class _Work:
+    """One worker at a job. `job` is as this worker has last seen it stored; without `report` nothing is skipped."""
+
+    def __init__(
+        self, store: Store, user_id: str, job: Job, patience: Patience, workers: int, report: Report | None = None
+    ) -> None:
+        self.store = store
+        self.user_id = user_id
+        self.job = job
+        self.mark = next((mark for mark in read_marks(store, user_id) if mark.job_id == job.job_id), None)
+        self.patience = patience
+        self.workers = workers
+        self.report = report
+
+    def remove(self, traces_at_most: int | None = None) -> bool:
+        """Carry out plan after plan; whether nothing is left in sight."""
+        left = traces_at_most
+        while True:
+            in_sight = self._in_sight()
+            while self._has_time() and (settled := self._settled()) is not None:
+                plan = tuple(islice(in_sight, PLANNED_AT_ONCE if left is None else min(left, PLANNED_AT_ONCE)))
+                is_all = not plan and (left != 0 or next(in_sight, None) is None)
+                if not self.save(self._with(settled, plan, is_all)):
+                    break  # another worker was faster: look again at what is left
+                if not plan:
+                    return is_all
+                left = None if left is None else left - len(plan)
+            else:
+                return False
+
+    def save(self, job: Job, *, wakes: bool = False) -> bool:
+        """Store the next version of the job; False when another worker did, whose version is taken over then."""
+        saved = replace(job, version=self.job.version + 1)
+        try:
+            self.store.table.put(job_item(self.user_id, saved, wakes=wakes), replaces=self.job.version)
+        except ConditionFailed:
+            self.job = read_job(self.store, self.user_id, job.job_id)
+            return False
+        self.job = saved
+        return True
+
+    def _with(self, settled: Job, plan: tuple[str, ...], is_all: bool) -> Job:
+        """The job with its next plan, ended when there is none and nothing is left."""
+        if not is_all or (settled.skipped and self.report is None):
+            return replace(settled, state="running", plan=plan, ended_ms=None)
+        return replace(
+            settled,
+            state="failed" if settled.skipped else "done",
+            ended_ms=self.store.now_ms(),
+            attempts=0,
+        )
+
+    def _settled(self) -> Job | None:
+        """The job with its plan carried out and counted; None when some of it has to be left to another step."""
+        if not self.job.plan:
+            return self.job
+        if self.workers == 1:
+            outcomes = [self._remove(trace_id) for trace_id in self.job.plan]
+        else:
+            with ThreadPoolExecutor(self.workers) as pool:
+                outcomes = list(pool.map(self._remove, self.job.plan))
+        failures = {
+            trace_id: outcome
+            for trace_id, outcome in zip(self.job.plan, outcomes, strict=True)
+            if isinstance(outcome, Exception)
+        }
+        if any(isinstance(failure, _NoTime) for failure in failures.values()) or (failures and self.report is None):
+            return None
+        if len(failures) + len(self.job.skipped) > SKIPPED_AT_MOST:
+            raise next(iter(failures.values()))
+        for trace_id, failure in failures.items():
+            assert self.report is not None
+            self.report(trace_id, failure)
+        spans = [outcome for outcome in outcomes if isinstance(outcome, int)]
+        return replace(
+            self.job,
+            traces=self.job.traces + len(spans),
+            spans=self.job.spans + sum(spans),
+            plan=(),
+            skipped=(*self.job.skipped, *failures),
+            attempts=0,
+        )
+
+    def _remove(self, trace_id: str) -> int | Exception | None:
+        """How many spans went with a trace; None if it is gone without this job. Else why it is still there."""
+        if not self._has_time():
+            return _NoTime()
+        try:
+            return delete_trace_for(self.store, self.user_id, trace_id, self.job.job_id, self._covers, self.patience)
+        except Unavailable:
+            raise
+        except Exception as error:  # a trace that cannot be read is no reason to keep all others
+            return error
+
+    def _has_time(self) -> bool:
+        return self.patience.time_left_s() > STOP_AT_S
+
+    def _covers(self, head: Head) -> bool:
+        return self.mark is not None and self.mark.covers(head)
+
+    def _in_sight(self) -> Iterator[str]:
+        """The traces that are left to remove, as far as the indexes know of them."""
+        if self.mark is None:
+            return
+        high = keys.before_time(self.mark.before_ns) if self.mark.before_ns is not None else ""
+        for index, partition in self.mark.partitions(self.store, self.user_id):
+            entries = self.store.table.query(partition, "", high, index=index)
+            while pks := [entry["pk"]["S"] for entry in islice(entries, READS_AT_ONCE)]:
+                heads = self.store.table.get_many(((pk, keys.HEAD) for pk in pks), self.patience)
+                for (pk, _), item in heads.items():
+                    trace_id = keys.trace_id_of(pk)
+                    if trace_id not in self.job.skipped and self._may_cover(item):
+                        yield trace_id
+
+    def _may_cover(self, item: Item) -> bool:
+        try:
+            head = head_from(item)
+        except Exception:  # `_remove` will meet it too, and tell
+            return True
+        return self._covers(head) and not head.is_expired(self.store.now_ms())
+
+
+def _unmark(store: Store, user_id: str, done: Mark, patience: Patience) -> None:
+    """Remove the mark of a deletion that is done, and those that hide nothing else: of failed ones, for instance."""
+    scopes = [replace(done, job_id="", made_ms=0), Mark("", 0)]
+
+    def is_covered(mark: Mark) -> bool:
+        scope = replace(mark, job_id="", made_ms=0)
+        return mark.job_id == done.job_id or (mark.made_ms <= done.made_ms and scopes[0] in (scope, scopes[1]))
+
+    _change_marks(store, user_id, lambda marks: [mark for mark in marks if not is_covered(mark)], patience)
 
 
 def _change_marks(
-    store: Store, user_id: str, change: Callable[[Sequence[Mark]], Sequence[Mark]], patience: Patience
+    store: Store,
+    user_id: str,
+    change: Callable[[Sequence[Mark]], Sequence[Mark]],
+    patience: Patience,
+    beside: Sequence[Item] = (),
 ) -> None:
+    """Put the user's marks as changed, and items beside them, all or nothing."""
     for attempt in count():
         item = store.table.get(keys.user(user_id), keys.USER)
         version = version_of(item)
@@ -136,29 +275,13 @@ def _change_marks(
             raise Conflict(
                 "Too many deletions are waiting; try again when some of them are done.", code="too_many_jobs"
             )
+        changed = marks_item(user_id, marks, (version or 0) + 1)
         try:
-            store.table.put(marks_item(user_id, marks, (version or 0) + 1), replaces=version)
+            if beside:
+                store.table.put_together(changed, version, beside)
+            else:
+                store.table.put(changed, version)
         except ConditionFailed:
             patience.pause(attempt)
         else:
             return
-
-
-def _save(store: Store, user_id: str, job: Job) -> Job:
-    """Store the job's next version. Two workers at one job: the slower one's figures give way."""
-    saved = replace(job, version=job.version + 1)
-    try:
-        store.table.put(_job_item(user_id, saved), replaces=job.version or None)
-    except ConditionFailed:
-        return read_job(store, user_id, job.job_id)
-    return saved
-
-
-def _job_item(user_id: str, job: Job) -> Item:
-    return {
-        "pk": {"S": keys.user(user_id)},
-        "sk": {"S": keys.job(job.job_id)},
-        "v": {"N": str(job.version)},
-        "expires_at": {"N": str(job.made_ms // 1000 + JOB_KEPT_S)},
-        "job": {"B": pack(asdict(job))},
-    }

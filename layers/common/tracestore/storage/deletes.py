@@ -4,6 +4,7 @@ A deleted trace leaves a tombstone in place of its head: from then on it is invi
 refused. What is stored beside it is removed afterwards; whoever meets a tombstone that is not yet purged finishes that.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
@@ -23,15 +24,43 @@ from .table import Patience
 
 def delete_trace(store: Store, user_id: str, trace_id: str, patience: Patience | None = None) -> int:
     """Delete a trace; returns how many spans it had. *raises* NotFound, also when it is deleted already."""
-    patience = patience or Patience()
+    tombstone, is_new = _bury(store, user_id, trace_id, patience or Patience())
+    if tombstone is None or not is_new:
+        raise NotFound("There is no such trace.")
+    return tombstone.deleted_spans
+
+
+def delete_trace_for(
+    store: Store, user_id: str, trace_id: str, job_id: str, covers: Callable[[Head], bool], patience: Patience
+) -> int | None:
+    """Delete a trace for a job, if that still `covers` it; returns how many spans went with it.
+
+    *absent*: None for what another deletion removed and for what is not covered. *repeat*: finishes what was begun,
+    and returns the same: the tombstone tells whose it is.
+    """
+    tombstone, _ = _bury(store, user_id, trace_id, patience, covers, job_id)
+    return tombstone.deleted_spans if tombstone and tombstone.deleted_by == job_id else None
+
+
+def _bury(
+    store: Store,
+    user_id: str,
+    trace_id: str,
+    patience: Patience,
+    covers: Callable[[Head], bool] = lambda _: True,
+    job_id: str = "",
+) -> tuple[Head | None, bool]:
+    """The trace's tombstone, with nothing left beside it, and whether it is new; None while there is none."""
     pk = keys.trace(user_id, trace_id)
     for attempt in count():
         item = store.table.get(pk, keys.HEAD)
         head = head_from(item) if item else None
-        if head is not None and head.is_tombstone and not head.is_purged:
-            purge(store, user_id, trace_id, patience)
-        if head is None or head.is_tombstone or head.summary is None or head.is_expired(store.now_ms()):
-            raise NotFound("There is no such trace.")
+        if head is not None and head.is_tombstone:
+            if not head.is_purged:
+                purge(store, user_id, trace_id, patience)
+            return head, False
+        if head is None or head.summary is None or head.is_expired(store.now_ms()) or not covers(head):
+            return None, False
         tombstone = Head(
             version=head.version + 1,
             generation=head.generation,
@@ -41,6 +70,8 @@ def delete_trace(store: Store, user_id: str, trace_id: str, patience: Patience |
             updated_ms=store.now_ms(),
             summary=None,
             is_tombstone=True,
+            deleted_by=job_id,
+            deleted_spans=head.summary.span_count,
         )
         try:
             put_head(store, user_id, trace_id, tombstone, head)
@@ -48,7 +79,7 @@ def delete_trace(store: Store, user_id: str, trace_id: str, patience: Patience |
             patience.pause(attempt)
             continue
         purge(store, user_id, trace_id, patience)
-        return head.summary.span_count
+        return tombstone, True
     raise AssertionError("unreachable: patience ends first")
 
 

@@ -1,0 +1,36 @@
+"""Bulk deletions worked off: each record of a job that is to go on is one step of it.
+
+A step ends by writing the job, and that record brings about the next one. So nothing polls, nobody has to be allowed to
+call anybody, and a step that dies comes again with its record.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tracestore.edge.stream import Line, consuming, records_of
+from tracestore.edge.telemetry import logger
+from tracestore.edge.wiring import patience, store
+from tracestore.storage import bulk
+from tracestore.storage.jobs import job_in
+from tracestore.storage.store import Store
+
+
+def purge(event: Mapping[str, Any], context: Any, line: Line, *, store: Callable[[], Store] = store) -> dict[str, Any]:
+    """Goes on with the jobs that the records tell of; the log line tells how far the last of them is."""
+    for record in records_of(event):
+        if record.new is None:
+            continue
+        user_id, job_id = job_in(record.new)
+        line |= {"user": user_id, "job": job_id}
+        waiting = patience(context.get_remaining_time_in_millis)
+        job = bulk.step(store(), user_id, job_id, waiting, report=_report)
+        if job:
+            line |= {"state": job.state, "traces": job.traces, "spans": job.spans, "skipped": len(job.skipped)}
+    return {}
+
+
+def _report(trace_id: str, error: Exception) -> None:
+    logger.error("a trace cannot be deleted, and is skipped", extra={"trace_id": trace_id}, exc_info=error)
+
+
+handler = consuming(purge)
