@@ -30,9 +30,17 @@ class NotServed(Exception):
 class Deployment:
     """A deployment, as the bearer of an API key or a token. *raises* NotServed wherever it does not answer."""
 
-    def __init__(self, base: str, key: str, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        base: str,
+        key: str,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
         headers = {"Authorization": f"Bearer {key}"}
-        self._client = httpx.Client(base_url=base.rstrip("/"), headers=headers, timeout=_TIMEOUT_S)
+        base = base.rstrip("/")
+        self._client = httpx.Client(base_url=base, headers=headers, timeout=_TIMEOUT_S, transport=transport)
         self._sleep = sleep
         self._has_answered = False
 

@@ -1,0 +1,57 @@
+"""Deployments as the commands reach them: the real handlers behind a client's transport, with failures to order."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import httpx
+
+from dev.posting import Deployment
+from tests.calling import Call, User
+
+Fault = Callable[[httpx.Request], httpx.Response | None]
+
+
+@dataclass
+class Seen:
+    """The requests that reached a deployment, and how long its caller would have waited between them."""
+
+    requests: list[httpx.Request] = field(default_factory=list)
+    pauses_s: list[float] = field(default_factory=list)
+
+
+@contextmanager
+def deployment_of(call: Call, user: User, fault: Fault = lambda _: None) -> Iterator[tuple[Deployment, Seen]]:
+    """The API as that user; `fault` may answer in its place, or raise."""
+    seen = Seen()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.requests.append(request)
+        if (failed := fault(request)) is not None:
+            return failed
+        headers = {name: value for name, value in request.headers.items() if name != "accept-encoding"}
+        query = request.url.query.decode()
+        body = request.content or None
+        reply = call(request.method, request.url.path, user=None, body=body, headers=headers, query=query)
+        return httpx.Response(reply.status, headers=reply.headers, content=reply.body)
+
+    transport = httpx.MockTransport(answer)
+    with Deployment("http://api.test", user.token, sleep=seen.pauses_s.append, transport=transport) as deployment:
+        yield deployment, seen
+
+
+def broken_every(nth: int, failure: Callable[[], httpx.Response]) -> Fault:
+    """Every n-th request fails."""
+    count = 0
+
+    def fault(_: httpx.Request) -> httpx.Response | None:
+        nonlocal count
+        count += 1
+        return failure() if count % nth == 0 else None
+
+    return fault
+
+
+def busy() -> httpx.Response:
+    """What a throttled deployment answers."""
+    return httpx.Response(503, json={"message": "Service Unavailable"})

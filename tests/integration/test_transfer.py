@@ -1,0 +1,185 @@
+"""Export and import, through the real handlers: all that was there is there again, whatever interrupts them."""
+
+import io
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from dev import loading, transfer
+from dev.demo import day
+from dev.posting import NotServed
+from tests.api import Api, at, child, span
+from tests.calling import Call, User, new_user
+from tests.deploying import Fault, broken_every, busy, deployment_of
+from tests.integration.test_otlp_corpus import replay, requests_of
+from tests.unit.test_conventions import CASES
+from tests.unit.test_demo import NOW
+
+pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
+
+OF_SERVER = {"id", "user_id", "created_at", "updated_at", "expires_at"}
+MB = 1_000_000
+
+
+def exported(call: Call, user: User, query: dict[str, str] | None = None, fault: Fault = lambda _: None) -> bytes:
+    stream = io.BytesIO()
+    with deployment_of(call, user, fault) as (deployment, _):
+        transfer.export(deployment, transfer.Stream(stream, query or {}), lambda _: None)
+    return stream.getvalue()
+
+
+def loaded(call: Call, user: User, content: bytes, fault: Fault = lambda _: None) -> dict[int, str]:
+    rejected: dict[int, str] = {}
+    with deployment_of(call, user, fault) as (deployment, _):
+        stored = loading.load(deployment, io.BytesIO(content), rejected.__setitem__)
+    assert stored == sum(bool(line.strip()) for line in content.split(b"\n")) - len(rejected)
+    return rejected
+
+
+def told(content: bytes) -> list[dict[str, Any]]:
+    """The spans of an export without what the server sets."""
+    spans = [json.loads(line) for line in content.splitlines()]
+    return [{name: value for name, value in one.items() if name not in OF_SERVER} for one in spans]
+
+
+def names(content: bytes) -> list[str]:
+    return [f"{one['trace_id']}/{one['span_id']}" for one in told(content)]
+
+
+def person(api: Api) -> User:
+    assert api.user
+    return api.user
+
+
+def send_samples(api: Api, count: int = 30) -> None:
+    spans = [one for trace in day(NOW, count) for one in trace]
+    for start in range(0, len(spans), 200):
+        assert api.post({"spans": spans[start : start + 200]}).json["rejected"] == []
+
+
+def test_what_was_exported_and_loaded_is_the_same(api: Api, call: Call) -> None:
+    send_samples(api)
+    api.send(
+        span("a", end_time=at(1.23456), input_tokens=5, output_tokens=7, total_tokens=99, metadata={"n": 10**30}),
+        child("orphan", "never-came", "a", error_type="E", error_message="m", input_data=""),
+        span("lesson", operation_type="lesson", lesson_id="7", status="success", output_data={"\u2028": 0.1}),
+    )
+    assert api.patch("root", "a", output_data=["changed"], model_name="gpt-4o").status == 200
+    content, copy = exported(call, person(api)), new_user()
+    assert loaded(call, copy, content) == {}
+    assert told(exported(call, copy)) == told(content)
+    assert Api(call, copy).page(view="summary", limit=1000)["traces"] != []
+
+
+def test_recorded_exports_of_clients_survive_the_journey(api: Api, call: Call) -> None:
+    for case in CASES:
+        replay(api, requests_of(case))
+    content, copy = exported(call, person(api)), new_user()
+    assert loaded(call, copy, content) == {}
+    assert told(exported(call, copy)) == told(content)
+    measured = [
+        {one["trace_id"]: (one["cost_usd"], one["total_tokens"], one["llm_call_count"]) for one in page["traces"]}
+        for page in (Api(call, user).page(view="summary", limit=1000) for user in (person(api), copy))
+    ]
+    assert measured[0] == measured[1]
+
+
+def test_large_payloads_survive_the_journey(api: Api, call: Call) -> None:
+    for number in range(3):
+        assert api.post(span(span_id=f"s{number}", input_data=f'{number}"' * MB)).status == 201
+    content, copy = exported(call, person(api)), new_user()
+    assert loaded(call, copy, content) == {}
+    assert told(exported(call, copy)) == told(content)
+
+
+def test_loading_twice_changes_nothing(api: Api, call: Call) -> None:
+    send_samples(api, 5)
+    content, copy = exported(call, person(api)), new_user()
+    loaded(call, copy, content)
+    before = exported(call, copy)
+    assert loaded(call, copy, content) == {}
+    assert exported(call, copy) == before
+
+
+def test_filters_choose_what_is_exported(api: Api, call: Call) -> None:
+    api.send(span("a", conversation_id="c"), span("b"))
+    assert names(exported(call, person(api), {"conversation_id": "c"})) == ["a/root"]
+
+
+def test_a_busy_deployment_and_lost_connections_are_waited_for(api: Api, call: Call) -> None:
+    def lost() -> httpx.Response:
+        raise httpx.ReadTimeout("too late")
+
+    send_samples(api, 10)
+    content, copy = exported(call, person(api), fault=broken_every(2, busy)), new_user()
+    assert content == exported(call, person(api), fault=broken_every(2, lost))
+    assert loaded(call, copy, content, broken_every(2, busy)) == {}
+    assert names(exported(call, copy)) == names(content)
+
+
+def test_bad_lines_are_told_by_number_and_the_rest_is_stored(call: Call, user: User) -> None:
+    good = [json.dumps(span(f"t{n}")).encode() for n in range(4)]
+    bad = [
+        b"{",
+        b"[1]",
+        b"{}",
+        json.dumps(span("no start", start_time=None)).encode(),
+        b'{"trace_id":"t","span_id":NaN}',
+    ]
+    content = b"\n".join([*good[:2], *bad, b"", *good[2:]])
+    rejected = loaded(call, user, content)
+    assert rejected == {
+        3: "is not JSON",
+        4: "is neither a span nor an OTLP export of spans or logs",
+        5: "is neither a span nor an OTLP export of spans or logs",
+        6: "trace_id must match ^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$; start_time is required.",
+        7: rejected[7],
+    }
+    assert sorted(names(exported(call, user))) == [f"t{n}/root" for n in range(4)]
+
+
+def test_a_line_of_otlp_after_another_is_loaded(call: Call, user: User) -> None:
+    def line(trace: int, count: int, text: str) -> bytes:
+        spans = [
+            {
+                "traceId": f"{trace:032x}",
+                "spanId": f"{number + 1:016x}",
+                "name": "n",
+                "startTimeUnixNano": str(10**18 + number),
+                "endTimeUnixNano": str(10**18 + number),
+                "attributes": [{"key": "input.value", "value": {"stringValue": text}}],
+            }
+            for number in range(count)
+        ]
+        resource = {"attributes": [{"key": "service.name", "value": {"stringValue": f"service {trace}"}}]}
+        return json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": spans}]}]}).encode()
+
+    too_much = line(3, 30, "x" * 400_000)
+    content = b"\n".join([line(1, 3, "a"), line(2, 2, "b"), too_much, json.dumps(span("native")).encode(), b"{}"])
+    assert list(loaded(call, user, content)) == [5]
+    services = [one["service_name"] for one in told(exported(call, user))]
+    assert sorted(filter(None, services)) == ["service 1"] * 3 + ["service 2"] * 2 + ["service 3"] * 30
+
+
+def test_the_bad_line_among_many_of_otlp_is_found(call: Call, user: User) -> None:
+    def line(span_id: str) -> bytes:
+        times = {"startTimeUnixNano": str(10**18), "endTimeUnixNano": str(10**18)}
+        told = {"traceId": "ab" * 16, "spanId": span_id, "name": "n", **times}
+        return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [told]}]}]}).encode()
+
+    lines = [line(f"{number + 1:016x}") for number in range(9)]
+    lines[4] = line("0" * 16)
+    lines[7] = b'{"resourceSpans":[{"scopeSpans":7}]}'
+    assert list(loaded(call, user, b"\n".join(lines))) == [5, 8]
+    assert len(names(exported(call, user))) == 7
+
+
+def test_a_deployment_that_stays_busy_ends_an_import(call: Call, user: User) -> None:
+    with (
+        deployment_of(call, user, lambda _: busy()) as (deployment, seen),
+        pytest.raises(NotServed, match="503"),
+    ):
+        loading.load(deployment, [json.dumps(span()).encode()], lambda *_: None)
+    assert seen.pauses_s == [0.5, 1, 2, 4, 8, 10, 10]
