@@ -214,6 +214,14 @@ def bench_ingest(context: typer.Context) -> None:
     _delegate(ingest.main, context)
 
 
+@bench.command("analytics", context_settings=_PASS_ON)
+def bench_analytics(context: typer.Context) -> None:
+    """What counters cost to keep and to read, however many spans they tell of."""
+    from dev.bench import analytics
+
+    _delegate(analytics.main, context)
+
+
 def main() -> None:
     """The console command."""
     app()

@@ -31,7 +31,8 @@ class Deployment:
 
     def user(self, name: str) -> "User":
         """Somebody who can call the API, and whose traces are kept apart from all others'."""
-        return User(self.api, tokens.token(f"{name}-{secrets.token_hex(4)}", self.secret))
+        user_id = f"{name}-{secrets.token_hex(4)}"
+        return User(self.api, tokens.token(user_id, self.secret), user_id)
 
     def stored(self) -> tuple[int, int]:
         """How many items the table holds, and their bytes as DynamoDB counts them: names and values, no indexes."""
@@ -52,6 +53,7 @@ class User:
 
     api: Api
     token: str
+    user_id: str
 
     def post(self, spans: list[dict[str, Any]]) -> None:
         """Sends spans as one request, again while the API says that it is busy. Fails unless all are stored."""
@@ -66,9 +68,13 @@ class User:
         """The answer to a GET below /api/analytics/traces."""
         return self._call("GET", path, b"", query)
 
-    def _call(self, method: str, path: str, body: bytes, query: str = "") -> Any:
+    def ask(self, path: str, query: str = "") -> Any:
+        """The answer to a GET below /api/analytics."""
+        return self._call("GET", "", b"", query, path)
+
+    def _call(self, method: str, path: str, body: bytes, query: str = "", below: str = "traces") -> Any:
         headers = [("authorization", f"Bearer {self.token}"), ("content-type", "application/json")]
-        request = Request(method, f"/api/analytics/traces{path}", query, headers, body)
+        request = Request(method, f"/api/analytics/{below}{path}", query, headers, body)
         for attempt in range(_ATTEMPTS):
             answer = self.api.answer(request)
             if answer.status != _BUSY:

@@ -165,6 +165,11 @@ def change_counter(
     return _change(store, place, change, patience, store.table.get(*place.key))
 
 
+def counter_item(store: Store, user_pk: str, target: Target, counter: Counter) -> Item:
+    """The item of a counter that was made elsewhere, as it is when nothing was stored before."""
+    return _item(store, _Place(user_pk, target), Kept(counter))
+
+
 def read_conversations(
     store: Store, user_id: str, limit: int, after: str | None = None, patience: Patience | None = None
 ) -> tuple[list[tuple[str, ConversationCounter]], str | None]:

@@ -1,0 +1,201 @@
+"""What counters cost to keep, and what a dashboard costs to read however many spans they tell of.
+
+Keeping: heads of the capacity benchmark's agents, absorbed as the rollup function does, in batches of several sizes.
+Reading: the counters of two users over the same 30 days, one with a hundred times as many spans, which the store's own
+code adds up from traces that differ in time alone; then every route is asked for all 30 days.
+"""
+
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from random import Random
+from typing import Annotated, Any, Final, NamedTuple
+
+import typer
+from rich.console import Console
+
+from dev import workloads
+from dev.bench import report
+from dev.bench.deployment import Deployment, User, deployed
+from dev.bench.meter import Meter, metered
+from dev.bench.report import judged, table
+from dev.engines import EngineUnavailable
+from tracestore.domain.counters import COUNTERS, Counter, parts_of
+from tracestore.domain.heads import Summary
+from tracestore.domain.stats import QUARTER_NS
+from tracestore.domain.times import NS_PER_DAY, format_time
+from tracestore.storage import keys
+from tracestore.storage.counters import Change, Target, absorb, counter_item
+from tracestore.storage.items import summary_from
+from tracestore.storage.listing import TraceQuery, list_traces
+from tracestore.storage.store import Store
+from tracestore.storage.table import Patience
+
+DAYS: Final = 30
+SPANS_A_TRACE: Final = 5
+KINDS_OF_TRACE: Final = 200
+FLAT: Final = 1.1
+_ROUTES: Final = (
+    "metrics",
+    "metrics?group_by=model_name",
+    "errors",
+    "providers",
+    "heatmap",
+    "costs",
+    "anomalies",
+    "conversations",
+    "facets",
+)
+
+
+class Reading(NamedTuple):
+    """What one route took: read units, and the median of the times in ms."""
+
+    units: float
+    took_ms: float
+
+
+def main(
+    spans: Annotated[int, typer.Option(min=1000, help="Spans of the smaller user.")] = 10_000,
+    times: Annotated[int, typer.Option(min=2, help="How many times as many the larger one has.")] = 100,
+    repeats: Annotated[int, typer.Option(min=1, help="How often each route is timed.")] = 7,
+) -> None:
+    """Write units of the counters, and what 30 days of every analytics route read and take."""
+    console = report.console()
+    began = time.monotonic()
+    try:
+        with deployed(console.print) as deployment, metered(deployment.api_client) as meter:
+            told = _report_keeping(console, deployment, meter)
+            _report_reading(console, deployment, meter, told, (spans, spans * times), repeats)
+    except EngineUnavailable as reason:
+        console.print(f"DynamoDB Local cannot run here, and only it reports capacity: {reason}.")
+        raise typer.Exit(1) from reason
+    console.print(f"{time.monotonic() - began:.0f} s. Units as DynamoDB Local reports them.")
+
+
+def _report_keeping(console: Console, deployment: Deployment, meter: Meter) -> list[Summary]:
+    """Prints what counting costs; returns the summaries that were counted."""
+    rows = table("Counting, in batches of", "traces", "spans", "write units", "a thousand spans", "read units", "calls")
+    summaries: list[Summary] = []
+    requests = list(workloads.agents(KINDS_OF_TRACE, turns=2))
+    for size in (1, 10, 50, 200):
+        user = deployment.user("counted")
+        for number in range(0, len(requests), 20):
+            user.post([span for request in requests[number : number + 20] for span in request])
+        store = _store()
+        changes = list(_changes(store, user))
+        meter.take()
+        for number in range(0, len(changes), size):
+            absorb(store, "shard", changes[number : number + size])
+        consumed, count = meter.take(), len(changes) * SPANS_A_TRACE
+        rows.add_row(
+            f"{size} traces",
+            f"{len(changes):,}",
+            f"{count:,}",
+            f"{consumed.write_units:,.0f}",
+            f"{consumed.write_units / count * 1000:,.0f}",
+            f"{consumed.read_units:,.0f}",
+            f"{consumed.call_count:,}",
+        )
+        summaries = [found for change in changes if change.new and (found := summary_from(change.new))]
+    console.print(rows)
+    return summaries
+
+
+def _report_reading(
+    console: Console,
+    deployment: Deployment,
+    meter: Meter,
+    told: list[Summary],
+    sizes: tuple[int, int],
+    repeats: int,
+) -> None:
+    today = time.time_ns() // NS_PER_DAY
+    users = []
+    for spans in sizes:
+        user = deployment.user("dashboard")
+        began = time.monotonic()
+        counters = _counted(told, spans // SPANS_A_TRACE, (today - DAYS) * NS_PER_DAY)
+        store, user_pk = _store(), keys.user(user.user_id)
+        items = [counter_item(store, user_pk, target, counter) for target, counter in counters.items()]
+        store.table.write(items, patience=Patience(time_left_s=lambda: 1e9))
+        console.print(f"{spans:,} spans: {len(items):,} counters, made in {time.monotonic() - began:.0f} s")
+        users.append(user)
+    rows = table(
+        f"{DAYS} days of",
+        *(f"units of {spans:,}" for spans in sizes),
+        "ratio",
+        *(f"ms of {spans:,}" for spans in sizes),
+        "ratio",
+    )
+    sums = [0.0, 0.0, 0.0, 0.0]
+    window = {"start_date": (today - DAYS) * NS_PER_DAY, "end_date": today * NS_PER_DAY}
+    for route in _ROUTES:
+        path, _, asked = route.partition("?")
+        ranged = [] if path in ("conversations",) else [f"{name}={format_time(at)}" for name, at in window.items()]
+        query = "&".join([*ranged, *filter(None, [asked])])
+        few, many = _asked_in_turn(meter, users, path, query, repeats)
+        figures = (few.units, many.units, few.took_ms, many.took_ms)
+        sums = [had + new for had, new in zip(sums, figures, strict=True)]
+        rows.add_row(route, *_shown(*figures))
+    rows.add_row("all of them", *_shown(*sums))
+    console.print(rows)
+
+
+def _asked_in_turn(meter: Meter, users: list[User], path: str, query: str, repeats: int) -> list[Reading]:
+    """The same request by each user in turn, so that what else the machine does falls on both."""
+    units = [0.0] * len(users)
+    took: list[list[float]] = [[] for _ in users]
+    for _ in range(repeats + 1):  # the first warms up
+        for place, user in enumerate(users):
+            meter.take()
+            began = time.perf_counter()
+            user.ask(path, query)
+            took[place].append((time.perf_counter() - began) * 1000)
+            units[place] = meter.take().read_units
+    return [Reading(units[place], statistics.median(took[place][1:])) for place in range(len(users))]
+
+
+def _shown(few_units: float, many_units: float, few_ms: float, many_ms: float) -> Iterator[str]:
+    yield from (f"{few_units:,.1f}", f"{many_units:,.1f}", judged(many_units / max(few_units, 0.5), FLAT))
+    yield from (f"{few_ms:,.0f}", f"{many_ms:,.0f}", judged(many_ms / few_ms, FLAT))
+
+
+def _counted(told: list[Summary], traces: int, from_ns: int) -> dict[Target, Counter]:
+    """The counters of so many traces like those, scattered over the days."""
+    rng = Random(f"analytics {traces}")
+    counters: dict[Target, Counter] = {}
+    quarters = DAYS * NS_PER_DAY // QUARTER_NS
+    for number in range(traces):
+        moved = _moved(told[number % len(told)], from_ns + rng.randrange(quarters) * QUARTER_NS)
+        moved = replace(moved, conversation_id=f"conv-{rng.randrange(1000)}")
+        for target, part in parts_of(f"{number:032x}", moved, (from_ns + 2 * DAYS * NS_PER_DAY) // 10**9).items():
+            if target not in counters:
+                counters[target] = COUNTERS[target.kind]()
+            counters[target].add(part, 1)
+    return counters
+
+
+def _moved(summary: Summary, start_ns: int) -> Summary:
+    """The same trace at another time."""
+    shift = (start_ns - summary.start_ns) // QUARTER_NS
+    start_ns, end_ns = summary.start_ns + shift * QUARTER_NS, (summary.end_ns or 0) + shift * QUARTER_NS
+    stats: dict[str, Any] = {
+        name: [[quarter + shift, *rest] for quarter, *rest in rows] for name, rows in summary.stats.items()
+    }
+    return replace(summary, start_ns=start_ns, end_ns=end_ns, stats=stats)
+
+
+def _store() -> Store:
+    from tracestore.edge import wiring  # reads the environment, which the deployment has set
+
+    return wiring.store()
+
+
+def _changes(store: Store, user: User) -> Iterator[Change]:
+    """The user's heads as the stream would tell of them, oldest first."""
+    page = list_traces(store, user.user_id, TraceQuery(newest_first=False), limit=1_000_000)
+    for number, listed in enumerate(page.traces):
+        pk = keys.trace(user.user_id, listed.trace_id)
+        yield Change(number, pk, None, store.table.get(pk, keys.HEAD))
