@@ -21,6 +21,7 @@ from tracestore.ingest.lessons import (
     call_span_id,
     changed,
     lesson_facts,
+    likely_start,
     parse_call,
     parse_change,
     parse_lesson,
@@ -67,7 +68,11 @@ def add_call(request: Request, caller: Identity) -> Response:
     if call.sent.id == root_id:
         raise Conflict("This id is that of the lesson itself; give the call one of its own.")
     span_id = call.sent.id or (call_span_id(call) if call.has_time else secrets.token_hex(8))
-    facts = call_facts(call, span_id, root_id, call.start_before(now_ns))
+    start_ns = now_ns
+    if not call.has_time:
+        _, spans = read_trace(store(), caller.user_id, trace_id, payloads=False)
+        start_ns = likely_start(call, span_id, spans, now_ns)
+    facts = call_facts(call, span_id, root_id, start_ns)
     _, span = capture_one(store(), caller.user_id, trace_id, redactor().facts(facts), patience(request.remaining_ms))
     return call_response(span)
 

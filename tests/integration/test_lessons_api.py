@@ -156,6 +156,22 @@ def test_calls_without_time_and_id_are_calls_of_their_own(api: Api) -> None:
     assert len(ids) == 2
 
 
+def test_calls_without_a_time_that_are_reported_in_one_go_keep_their_order(api: Api) -> None:
+    lesson = started(api)
+    for provider, success in (("openai", False), ("google", False), ("anthropic", True)):
+        called(api, lesson["id"], provider=provider, success=success, timestamp=None, duration_ms=len(provider) * 1000)
+    told = shown(api, lesson["id"])
+    assert [one["provider"] for one in told["llm_calls"]] == ["openai", "google", "anthropic"]
+    assert (told["provider_used"], told["fallback_providers"]) == ("anthropic", ["openai", "google"])
+    assert all(one["timestamp"] >= lesson["created_at"] for one in told["llm_calls"])
+
+
+def test_a_call_with_an_id_and_no_time_is_one_call_when_sent_again(api: Api) -> None:
+    lesson = started(api)
+    first = called(api, lesson["id"], id="c", timestamp=None)
+    assert called(api, lesson["id"], id="c", timestamp=None) == first
+
+
 def test_a_call_may_come_after_the_end_and_the_lesson_stays_ended(api: Api) -> None:
     lesson = started(api, created_at=at(), status="completed", completed_at=at(5))
     called(api, lesson["id"], timestamp=at(4), provider="late")

@@ -4,11 +4,12 @@ A lesson is the root span of its trace, and every call a span below it. Null mea
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from tracestore.domain.errors import Conflict, Detail, Invalid
+from tracestore.domain.heads import root_of
 from tracestore.domain.merge import FINAL_STATUSES, Span
 from tracestore.domain.spans import PAYLOAD_FIELDS, Facts, Json, canonical_json
 
@@ -51,10 +52,6 @@ class Call:
     def has_time(self) -> bool:
         """Whether it says when it was: then the same again is the same call."""
         return self.sent.start_ns is not None
-
-    def start_before(self, now_ns: int) -> int:
-        """When it began if it has just ended."""
-        return now_ns - int(self.sent.duration_ns or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +210,20 @@ def call_facts(call: Call, span_id: str, root_id: str, start_ns: int) -> Facts:
         "metadata": _parameters(request) if request else None,
     }
     return cast(Facts, {name: fact for name, fact in told.items() if fact is not None})
+
+
+def likely_start(call: Call, span_id: str, spans: Sequence[Span], now_ns: int) -> int:
+    """When a call began that does not say so and is added to these spans: as long before now as it took.
+
+    But behind all calls that came before, so that calls which are reported in one go keep their order; and when it
+    began as it is stored, so that the same call again changes nothing.
+    """
+    known = next((span for span in spans if span.span_id == span_id), None)
+    if known is not None:
+        return known.order[0]
+    lesson_start_ns = root_of(spans).order[0]
+    starts = [span.order[0] + _STEP_NS for span in spans if span.facts.get("operation_type") == "completion"]
+    return max(now_ns - int(call.sent.duration_ns or 0), lesson_start_ns, *starts)
 
 
 def _outcome(call: Call) -> str | None:
