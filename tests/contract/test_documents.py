@@ -11,9 +11,12 @@ import pytest
 
 from dev.snippets import snippets
 from dev.template import ROOT, Template
+from tracestore.domain.analytics import Figures
 from tracestore.domain.heads import Summary
 from tracestore.domain.merge import Span
 from tracestore.domain.usage import usage_of
+from tracestore.edge.analytics_json import measures_json
+from tracestore.edge.analytics_parameters import ANALYTICS_PARAMETERS
 from tracestore.edge.lesson_json import call_json, lesson_json
 from tracestore.edge.lesson_parameters import LESSON_PARAMETERS
 from tracestore.edge.list_parameters import LIST_PARAMETERS
@@ -30,6 +33,9 @@ DECISIONS = (ROOT / "docs" / "decisions.md").read_text()
 
 NOW_NS = 1_795_400_000 * 10**9  # 2026-11-23, a day after the examples
 
+COUNTED_NS = 1_795_342_500 * 10**9
+"""2026-11-22, 10:15."""
+
 KEYS = {
     keys.user("user"),
     keys.USER,
@@ -42,6 +48,14 @@ KEYS = {
     keys.payload_part("generation", "digest", 0),
     keys.leaning_payload("generation", "digest", "base"),
     keys.job("job"),
+    *keys.counter(keys.user("user"), "measures", "15m", COUNTED_NS),
+    *keys.counter(keys.user("user"), "measures", "hour", COUNTED_NS),
+    *keys.counter(keys.user("user"), "measures", "day", COUNTED_NS),
+    keys.CONVERSATION,
+    keys.by_conversations(keys.user("user")),
+    keys.position(1_795_312_800 * 10**9, "conversation"),
+    keys.quarantine(keys.user("user")),
+    keys.quarantined("shard", 300),
     keys.position(1_795_312_800 * 10**9, "trace"),
     keys.by_time_shard("user", 0),
     keys.by_conversation("user", "conversation"),
@@ -142,6 +156,18 @@ def test_the_documented_lesson_has_the_fields_of_a_lesson() -> None:
 
 def keys_of(value: Any) -> Any:
     return {name: keys_of(below) for name, below in value.items()} if isinstance(value, dict) else None
+
+
+def test_every_parameter_of_analytics_is_documented_and_no_other() -> None:
+    rows = tables(section(API, "## Analytics"), "common parameter")
+    assert sorted(name for row in rows for name in code(row[0])) == sorted(ANALYTICS_PARAMETERS)
+
+
+def test_the_documented_measures_are_those_of_everything() -> None:
+    (measures,) = (one for one in examples() if "latency_ms" in one)
+    assert {name: keys_of(value) for name, value in measures.items()} == {
+        name: keys_of(value) for name, value in measures_json(Figures()).items()
+    }
 
 
 def test_the_documented_batch_is_answered_as_documented() -> None:

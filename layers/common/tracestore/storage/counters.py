@@ -306,7 +306,7 @@ def _quarantine_item(store: Store, shard: str, change: Change, reason: str) -> I
 
 
 def read_quarantine(store: Store, user_id: str) -> list[Mapping[str, str]]:
-    """The changes that could not be applied: the trace and the reason of each, oldest first by shard."""
+    """The changes that could not be applied: the trace and the reason of each, in no order."""
     return [
         {"trace_id": keys.trace_id_of(item["trace"]["S"]), "reason": item["reason"]["S"]}
         for item in store.table.query(keys.quarantine(keys.user(user_id)))

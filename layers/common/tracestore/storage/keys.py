@@ -169,7 +169,7 @@ def quarantine(user_pk: str) -> str:
 
 
 def quarantined(shard: str, sequence: int) -> str:
-    return f"{shard}#{sequence:040d}"
+    return f"{shard}#{sequence}"
 
 
 def api_key(sha256: str) -> str:
