@@ -334,3 +334,13 @@ def replace_head(change: counters.Change, content: bytes) -> counters.Change:
 def stored_counters(db: StreamedDynamoDB) -> dict[Any, Any]:
     """Every counter in a table, as it is stored."""
     return {at: dict(item) for at, item in db._items.items() if "counter" in item}
+
+
+def test_a_change_that_counts_for_nothing_writes_nothing() -> None:
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    capture(store, user, [("t", call("root", conversation_id="c"))], patient())
+    patch(store, user, "t", "root", lambda _: facts("root", output_data="done"), patient())
+    first, second = db.changes
+    assert absorb(store, "shard", [first], patient()).counters == 5
+    assert absorb(store, "shard", [second], patient()).counters == 0

@@ -1,0 +1,182 @@
+"""What one trace adds to the counters."""
+
+import json
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.builders import START_NS, call, facts, spans_of, summary_of
+from tracestore.domain.histogram import RELATIVE_ERROR, added, bounds_us, bucket_of, percentile_us
+from tracestore.domain.stats import (
+    GROUPS_KEPT,
+    QUARTER_NS,
+    QUARTERS_KEPT,
+    FailureKind,
+    Measures,
+    failures_of,
+    packed_measures,
+    rows_of,
+    sums,
+    unpacked_measures,
+)
+
+durations = st.lists(st.integers(0, 10**11), min_size=1, max_size=60)
+numbers = st.lists(st.integers(-(10**15), 10**15), min_size=10, max_size=10)
+
+
+@given(durations, st.sampled_from([1, 50, 90, 95, 99, 100]))
+def test_a_percentile_is_off_by_the_stated_error_at_most(durations_us: list[int], percent: int) -> None:
+    histogram: dict[int, int] = {}
+    for duration_us in durations_us:
+        added(histogram, {bucket_of(duration_us): 1})
+    exact = sorted(durations_us)[max(1, math.ceil(len(durations_us) * percent / 100)) - 1]
+    found = percentile_us(histogram, percent)
+    assert found is not None
+    assert abs(found - exact) <= max(exact * RELATIVE_ERROR * 1.000001, 1)
+
+
+@given(st.integers(0, 10**14))
+def test_a_duration_lies_in_its_bucket(duration_us: int) -> None:
+    low, high = bounds_us(bucket_of(duration_us))
+    assert low * 0.999999 <= duration_us <= high * 1.000001
+
+
+def test_there_is_no_percentile_of_nothing() -> None:
+    assert percentile_us({}, 50) is None
+
+
+@given(durations, durations)
+def test_what_was_added_to_a_histogram_can_be_taken_away(some: list[int], others: list[int]) -> None:
+    def counted(durations_us: list[int]) -> dict[int, int]:
+        histogram: dict[int, int] = {}
+        for duration_us in durations_us:
+            added(histogram, {bucket_of(duration_us): 1})
+        return histogram
+
+    histogram = counted(some)
+    added(histogram, counted(others))
+    added(histogram, counted(others), -1)
+    assert histogram == counted(some)
+
+
+@given(numbers, st.dictionaries(st.integers(0, 400), st.integers(-5, 10**6).filter(bool)))
+def test_measures_survive_being_packed(sent: list[int], latencies: dict[int, int]) -> None:
+    measures = Measures(sent, latencies)
+    assert unpacked_measures(*json.loads(json.dumps(packed_measures(measures)))) == measures
+
+
+trees = st.lists(
+    st.fixed_dictionaries(
+        {"operation_type": st.sampled_from(["completion", "embedding", "agent", "chain", "tool_call"])},
+        optional={
+            "parent": st.integers(0, 7),
+            "input_tokens": st.integers(0, 50),
+            "output_tokens": st.integers(0, 50),
+            "cached_input_tokens": st.integers(0, 5),
+            "cost_nano_usd": st.integers(0, 10**6),
+            "status": st.sampled_from(["error", "success"]),
+            "model_name": st.sampled_from(["a", "b"]),
+        },
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(trees)
+@settings(max_examples=200)
+def test_counters_and_summaries_agree_on_tokens_cost_and_calls(tree: list[dict[str, object]]) -> None:
+    reported = []
+    for number, told in enumerate(tree):
+        parent = told.pop("parent", None)
+        reported.append(facts(f"s{number}", parent_span_id=None if parent is None else f"s{parent}", **told))
+    summary = summary_of(*reported)
+    total, usage = sums(rows_of(summary.stats)), summary.usage
+    kinds = ("input_tokens", "output_tokens", "total_tokens", "cached_input_tokens")
+    assert [total[kind] for kind in kinds] == [getattr(usage, kind) for kind in kinds]
+    assert total["cost_nano_usd"] == (usage.cost_nano_usd or 0)
+    assert total["calls"] == usage.llm_call_count
+    assert total["wasted_nano_usd"] <= total["cost_nano_usd"]
+
+
+def test_a_pending_call_is_none_yet() -> None:
+    (row,) = rows_of(summary_of(call("root", end_ns=None, input_tokens=7)).stats)
+    assert (row.measures["calls"], row.measures["input_tokens"], row.measures.latencies) == (0, 7, {})
+
+
+def test_a_call_counts_when_it_began() -> None:
+    late = START_NS + 3 * QUARTER_NS
+    stats = summary_of(facts("root", end_ns=late), call("a", "root", start_ns=late, end_ns=late + 5)).stats
+    assert {row.group.operation: row.quarter - START_NS // QUARTER_NS for row in rows_of(stats)} == {
+        "": 0,
+        "completion": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("spans", "wasted"),
+    [
+        ((facts("root", operation_type="agent"), call("a", "root", cost_nano_usd=3)), 0),
+        ((facts("root", operation_type="agent"), call("a", "root", cost_nano_usd=3, status="error")), 3),
+        ((facts("root", operation_type="agent", status="error"), call("a", "root", cost_nano_usd=3)), 3),
+        ((facts("root", operation_type="agent", status="error", cost_nano_usd=4),), 4),
+        ((facts("root", operation_type="retrieval", status="error", cost_nano_usd=4),), 0),
+    ],
+    ids=["all went well", "failed call", "call of a failed trace", "told by its wrapper", "no model call"],
+)
+def test_what_is_wasted(spans: tuple[object, ...], wasted: int) -> None:
+    assert sums(rows_of(summary_of(*spans).stats))["wasted_nano_usd"] == wasted  # type: ignore[arg-type]
+
+
+def test_a_failure_counts_where_it_began() -> None:
+    stats = summary_of(
+        facts("root", operation_type="agent", error_type="Chain"),
+        facts("chain", parent_span_id="root", operation_type="chain", error_type="Chain"),
+        call("a", "chain", model_provider="openai", error_type="Timeout", error_message="too late"),
+        call("b", "chain", error_type="Timeout", start_ns=START_NS + 5, error_message="too late again"),
+        facts("alone", parent_span_id="root", operation_type="tool_call", status="error"),
+    ).stats
+    found = {failure.kind: (failure.failed, failure.example.message) for failure in failures_of(stats, "t")}
+    assert found == {
+        FailureKind("completion", "openai", "", "Timeout"): (1, "too late"),
+        FailureKind("completion", "", "", "Timeout"): (1, "too late again"),
+        FailureKind("tool_call", "", "", "unknown"): (1, ""),
+    }
+
+
+def test_the_example_of_a_failure_is_its_latest() -> None:
+    stats = summary_of(
+        *(
+            call(f"s{number}", error_type="E", error_message=f"{number}", start_ns=START_NS + number)
+            for number in range(3)
+        )
+    ).stats
+    (failure,) = failures_of(stats, "t")
+    assert (failure.failed, failure.example) == (3, (START_NS + 2, "t", "call.s2", "2"))
+
+
+def test_a_head_keeps_so_many_groups_and_counts_the_rest_as_other() -> None:
+    many = [call(f"s{number}", model_name=f"m{number:04}") for number in range(GROUPS_KEPT + 20)]
+    rows = list(rows_of(summary_of(*many).stats))
+    assert len(rows) == GROUPS_KEPT + 1
+    assert {row.group.model: row.measures["calls"] for row in rows}["other"] == 20
+
+
+def test_spans_scattered_over_too_many_times_count_when_the_trace_began() -> None:
+    many = [
+        call(f"s{number}", start_ns=START_NS + number * QUARTER_NS, end_ns=None) for number in range(QUARTERS_KEPT + 1)
+    ]
+    assert {row.quarter for row in rows_of(summary_of(*many).stats)} == {START_NS // QUARTER_NS}
+
+
+def test_stats_are_the_same_after_json() -> None:
+    """Else a head would differ from the one that was stored, and be stored again with every retry."""
+    stats = summary_of(*(span.facts for span in spans_of(call("a", error_type="E"), call("b", "a")))).stats
+    assert json.loads(json.dumps(stats)) == stats
+
+
+def test_long_names_are_cut() -> None:
+    (row,) = rows_of(summary_of(call("root", model_name="m" * 500)).stats)
+    assert len(row.group.model) == 128
