@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
@@ -10,8 +11,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.builders import DAY_S, START_NS, Clock, Endpoint, batches_of, call, facts, patient, store_on
+from tests.builders import (
+    DAY_S,
+    START_NS,
+    Clock,
+    Endpoint,
+    batches_of,
+    call,
+    facts,
+    patient,
+    store_on,
+    stored_summary,
+)
 from tests.calling import new_user
+from tests.integration.test_store_faults import Flaky, until_acknowledged
 from tests.memory_dynamodb import MemoryDynamoDB, Scheduler
 from tests.mortal import Crash, Mortal
 from tracestore.domain.errors import NotFound
@@ -22,11 +35,12 @@ from tracestore.storage.items import head_from, lens_item
 from tracestore.storage.patching import patch
 from tracestore.storage.segments import Item
 from tracestore.storage.store import Store
-from tracestore.storage.table import Table
+from tracestore.storage.table import Patience, Table
 from tracestore.storage.writer import capture
 
 few = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 many = settings(max_examples=150, deadline=None)
+some = settings(max_examples=80, deadline=None)
 
 Step = tuple[str, Facts]
 Act = Callable[[Store], object]
@@ -123,7 +137,7 @@ def test_a_writer_who_dies_leaves_a_true_lens_and_so_does_the_next_one(history: 
 
 
 @given(steps(), st.integers(0, 10**6))
-@many
+@some
 def test_writers_who_race_leave_a_true_lens(history: list[Step], seed: int) -> None:
     memory, user, clock = MemoryDynamoDB(page_items=2), new_user().name, Clock()
     store = store_on(memory, clock)
@@ -137,6 +151,34 @@ def test_writers_who_race_leave_a_true_lens(history: list[Step], seed: int) -> N
             take(at, user, step)
 
     Scheduler(memory, seed).run([lambda db, own=own: act(db, own) for own in writers])  # type: ignore[misc]
+    assert_true(store, user)
+
+
+@given(steps(), st.integers(0, 10**6))
+@some
+def test_whatever_a_busy_engine_fails_at_the_lens_is_true(history: list[Step], seed: int) -> None:
+    memory, user, clock = MemoryDynamoDB(page_items=2), new_user().name, Clock()
+    store = store_on(memory, clock, db=Flaky(memory, seed), retention_s=DAY_S)
+    for step in history:
+        until_acknowledged(lambda: take(store, user, step))  # noqa: B023
+        assert_true(store_on(memory, clock, retention_s=DAY_S), user)
+
+
+def test_calls_that_meet_the_end_of_their_lesson_are_all_there(engine: Endpoint) -> None:
+    """On an engine, whose transactions refuse each other."""
+    store, user = store_on(engine), new_user().name
+    capture(store, user, batches_of([facts("root", lesson_id="one", end_ns=None)]), patient())
+
+    def add(number: int) -> None:
+        at = store_on(engine)
+        if number == 9:
+            patch(at, user, "t", "root", lambda _: Facts(span_id="root", status="success"), Patience(reserve_s=0))
+        capture(at, user, batches_of([call(f"c{number}", "root")]), Patience(reserve_s=0))
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(add, range(18)))
+    assert stored_summary(store, user).span_count == 19
+    assert stored_summary(store, user).status == "success"
     assert_true(store, user)
 
 
