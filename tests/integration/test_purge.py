@@ -21,6 +21,7 @@ from tests.memory_dynamodb import MemoryDynamoDB, Scheduler
 from tracestore.domain.errors import NotFound
 from tracestore.edge import wiring
 from tracestore.storage import bulk, keys
+from tracestore.storage.deletes import delete_trace
 from tracestore.storage.items import head_from
 from tracestore.storage.jobs import Job, job_in, read_job
 from tracestore.storage.marks import read_marks
@@ -325,6 +326,17 @@ def test_a_planned_trace_that_has_begun_anew_meanwhile_is_left_alone() -> None:
     assert trace_ids(store, user) == ["t"]
 
 
+def test_a_trace_that_is_all_in_its_head_goes_in_two_calls() -> None:
+    memory, user = MemoryDynamoDB(), new_user().name
+    capture(store_on(memory), user, [("t", call("root"))], patient())
+    for calls, outcome in ((1, "still there"), (2, "gone")):
+        store = store_on(memory, db=Mortal(memory, calls))
+        with suppress(Crash):
+            assert delete_trace(store, user, "t", patient()) == 1
+            assert outcome == "gone"
+    assert head_from(stored_items(store_on(memory), user)["H"]).is_purged
+
+
 def counted(store: Store, user: str, job: Job, *trace_ids: str) -> tuple[int, int]:
     """How many traces, and spans of them, the tombstones say went with a job."""
     items = [store.table.get(keys.trace(user, trace_id), keys.HEAD) for trace_id in trace_ids]
@@ -418,7 +430,7 @@ def test_what_a_request_leaves_is_removed_behind_it_and_the_job_ends_in_a_receip
     query = own_table.functions["QueryFunction"]
     own_table.functions["QueryFunction"] = replace(query, timeout_s=int(bulk.STOP_AT_S))
     api = Api(Call(own_table), user)
-    api.send(*[span(f"t{number}", span_id) for number in range(25) for span_id in ("root", "child")])
+    api.send(*[span(f"t{number}", span_id) for number in range(8) for span_id in ("root", "child")])
     answer = api("DELETE", TRACES, query={"deleteAll": "true"})
     assert answer.status == 202
     assert answer.json["deleted"] == {"traces": 0, "spans": 0}
@@ -433,11 +445,11 @@ def test_what_a_request_leaves_is_removed_behind_it_and_the_job_ends_in_a_receip
 
     with streams.delivering(own_table, engine.endpoint, only_purging(invoke)):
         job = until_done(api, answer.json["job_id"])
-    assert (job["state"], job["deleted"]) == ("done", {"traces": 25, "spans": 50})
+    assert (job["state"], job["deleted"]) == ("done", {"traces": 8, "spans": 16})
     assert job["created_at"] < job["finished_at"]
     assert api.summaries() == ["later"]
     assert read_marks(wiring.store(), user.name) == ()
-    assert all(list(stored_items(wiring.store(), user.name, f"t{number}")) == ["H"] for number in range(25))
+    assert all(list(stored_items(wiring.store(), user.name, f"t{number}")) == ["H"] for number in range(8))
 
 
 def test_the_deployed_handler_goes_on_with_a_job_that_the_stream_tells_of(

@@ -7,7 +7,7 @@ refused. What is stored beside it is removed afterwards; whoever meets a tombsto
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from itertools import count
+from itertools import count, islice
 
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import merge
@@ -53,8 +53,8 @@ def _bury(
     """The trace's tombstone, with nothing left beside it, and whether it is new; None while there is none."""
     pk = keys.trace(user_id, trace_id)
     for attempt in count():
-        item = store.table.get(pk, keys.HEAD)
-        head = head_from(item) if item else None
+        first = list(islice(store.table.query(pk, page_items=2), 2))  # the head, and whether anything is beside it
+        head = head_from(first[0]) if first and first[0]["sk"]["S"] == keys.HEAD else None
         if head is not None and head.is_tombstone:
             if not head.is_purged:
                 purge(store, user_id, trace_id, patience)
@@ -70,6 +70,7 @@ def _bury(
             updated_ms=store.now_ms(),
             summary=None,
             is_tombstone=True,
+            is_purged=len(first) == 1,
             deleted_by=job_id,
             deleted_spans=head.summary.span_count,
         )
@@ -78,7 +79,8 @@ def _bury(
         except ConditionFailed:
             patience.pause(attempt)
             continue
-        purge(store, user_id, trace_id, patience)
+        if not tombstone.is_purged:
+            purge(store, user_id, trace_id, patience)
         return tombstone, True
     raise AssertionError("unreachable: patience ends first")
 
