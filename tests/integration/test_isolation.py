@@ -13,6 +13,8 @@ from dev.template import Template
 from tests.api import TRACES, Api, at, child, failure, path_of, span
 from tests.calling import Call, User, new_user
 from tests.conftest import TableOnEngine
+from tests.rolling import roll
+from tracestore.edge.wiring import store
 from tracestore.storage import keys
 
 CANARY = "canary in the prompt"
@@ -42,7 +44,7 @@ class Victim:
     def seen(self) -> list[Any]:
         """All that is theirs, as they see it."""
         paths = ("/api/keys", f"/api/jobs/{self.job_id}", "/api/me", TRACES, path_of("t"), path_of("u"), LESSONS)
-        return [self.api("GET", path).json for path in paths]
+        return [self.api("GET", path).json for path in (*paths, "/api/analytics/conversations")]
 
     def stored(self) -> list[Any]:
         """All that is theirs, as it is in the table."""
@@ -84,6 +86,7 @@ def victim(api: Api, engine: TableOnEngine) -> Victim:
     (job,) = (item for item in stored(engine, keys.user(name)) if item["sk"]["S"] != keys.USER)
     api.send(span("t", **TOLD, end_time=at(1)), child("a", "root", "t", **TOLD), span("u", **TOLD))
     api.send(span(OTLP_TRACE, OTLP_SPAN, **TOLD))
+    roll(store(), name)
     key = api("POST", "/api/keys", body={"name": CANARY, "scopes": ["read"]}).json["data"]
     cursor = api.page(view="summary", limit=1)["next_cursor"]
     etag = api("GET", path_of("t")).headers["etag"]

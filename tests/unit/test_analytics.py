@@ -12,14 +12,12 @@ from hypothesis import strategies as st
 from tests.builders import START_NS, call, facts, summary_of
 from tracestore.domain.analytics import (
     Dimension,
-    Failed,
     Figures,
     Selection,
-    failures_by_type,
     figures_by,
     heatmaps_of,
-    latest_failures,
     of_dimension,
+    percentiles_us,
     series_of,
     total_of,
 )
@@ -34,8 +32,10 @@ from tracestore.domain.counters import (
     MeasureCounter,
     parts_of,
 )
+from tracestore.domain.failures import Failed, failures_by_type, latest_failures
 from tracestore.domain.heads import Summary
 from tracestore.domain.health import CALLS_LEAST, WINDOWS, health_by, judge, pieces_of
+from tracestore.domain.histogram import percentile_us
 from tracestore.domain.intervals import Period, cover, points
 from tracestore.domain.stats import OTHER, QUARTER_NS
 
@@ -229,6 +229,14 @@ def test_groups_add_up_to_the_total(summaries: list[Summary], selection: Selecti
     assert (added.errors, added.measures) == (total.errors, total.measures)
 
 
+@given(
+    st.dictionaries(st.integers(0, 300), st.integers(1, 1_000), min_size=1),
+    st.lists(st.floats(0, 100), min_size=1, max_size=5),
+)
+def test_percentiles_at_once_are_those_one_by_one(histogram: dict[int, int], percents: list[float]) -> None:
+    assert percentiles_us(histogram, percents) == [percentile_us(histogram, percent) for percent in percents]
+
+
 def test_failures_are_told_by_type_the_most_frequent_first() -> None:
     by_type = failures_by_type(failing([failed(0, "a"), failed(1, "b"), failed(9, "b"), ran()]), ALL, 10)
     assert [(name, of.count, of.counts[:3]) for name, of in by_type.items()] == [
@@ -261,7 +269,7 @@ def test_a_last_failure_whose_example_is_gone_is_told_by_its_bucket() -> None:
 def test_the_latest_failed_call_of_each_model_is_known() -> None:
     (counters,) = failing([failed(1, "old"), failed(2, "new"), ran()], "day")
     latest = latest_failures(counters.values(), ALL, lambda kind: (kind.provider, kind.model))
-    assert [error_type for _, error_type in latest["openai", "small"]] == ["new", "old"]
+    assert [remembered.kind.error_type for remembered in latest["openai", "small"]] == ["new", "old"]
 
 
 def test_a_failed_tool_is_no_providers_last_error() -> None:

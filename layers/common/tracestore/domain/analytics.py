@@ -1,17 +1,20 @@
-"""What counters say: figures by group and by time, failures by type, latencies on a map, costs by what caused them.
+"""What counters say: figures by group and by time, latencies on a map, costs by what caused them.
 
 All of it is adding up: the same counters give the same figures, whatever intervals they are read in. Knows nothing of
 where counters are kept, and no JSON.
 """
 
+import math
+from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
-from .counters import Bucket, ErrorCounter, MeasureCounter
-from .histogram import Histogram, added
+from .counters import MeasureCounter
+from .histogram import Histogram, added, bounds_us
 from .spans import INFERENCE_OPERATIONS
-from .stats import DIMENSION_CHARACTERS, OTHER, Example, FailureKind, Group, Measures, as_model_calls
+from .stats import DIMENSION_CHARACTERS, OTHER, FailureKind, Group, Measures, as_model_calls
 
 Dimension: TypeAlias = Literal["operation_type", "model_name", "model_provider", "status"]
 Key = TypeVar("Key", bound=Hashable)
@@ -90,6 +93,18 @@ class Selection:
         return measures if self.by_operation or self.operation is not None else as_model_calls(group, measures)
 
 
+def percentiles_us(histogram: Mapping[int, int], percents: Iterable[float]) -> list[float]:
+    """As `percentile_us`, for several at once: sorted once. There must be durations."""
+    indexes = sorted(histogram)
+    reached = list(accumulate(map(histogram.__getitem__, indexes)))
+    found = []
+    for percent in percents:
+        rank = max(1, math.ceil(reached[-1] * percent / 100))
+        low, high = bounds_us(indexes[bisect_left(reached, rank)])
+        found.append(2 * low * high / (low + high))
+    return found
+
+
 def of_dimension(dimension: Dimension | None) -> Callable[[Group], str]:
     """What tells groups apart; without a dimension nothing does."""
     if dimension is None:
@@ -102,14 +117,6 @@ def of_dimensions(dimensions: Iterable[Dimension]) -> Callable[[Group], tuple[st
     """What tells groups apart by all of these."""
     keys = [of_dimension(dimension) for dimension in dimensions]
     return lambda group: tuple(key(group) for key in keys)
-
-
-def merged(counters: Iterable[MeasureCounter]) -> MeasureCounter:
-    """One counter of all their times."""
-    whole = MeasureCounter()
-    for counter in counters:
-        whole.merge(counter)
-    return whole
 
 
 def figures_by(
@@ -130,12 +137,20 @@ def figures_by(
     return found
 
 
-def total_of(counters: Iterable[MeasureCounter], selection: Selection) -> Figures:
-    """The figures of everything that is asked for. A trace counts once, and without filters every trace does."""
-    counters = list(counters)
-    total = figures_by(counters, selection, lambda _: None).get(None, Figures())
-    if selection.is_all:
-        total.traces = sum(sum(counter.traces.values()) for counter in counters)
+def traces_of(counters: Iterable[MeasureCounter], selection: Selection) -> int:
+    """How many traces have a call of what is asked for; without filters all of them."""
+    return sum(
+        count
+        for counter in counters
+        for signature, count in counter.traces.items()
+        if selection.is_all or any(map(selection.is_call, signature))
+    )
+
+
+def total_of(counters: Sequence[MeasureCounter], selection: Selection) -> Figures:
+    """The figures of everything that is asked for."""
+    total = figures_by(counters, selection, lambda _: "").get("", Figures())
+    total.traces = traces_of(counters, selection)
     return total
 
 
@@ -144,23 +159,35 @@ def ranked(figures: Mapping[Key, Figures], weight: Callable[[Figures], int] = la
     return sorted((key for key, of in figures.items() if of), key=lambda key: (-weight(figures[key]), str(key)))
 
 
-def with_rest(
-    counter: MeasureCounter,
-    selection: Selection,
-    key: Callable[[Group], Key],
-    most: int,
-    rest: Key,
-    weight: Callable[[Figures], int] = lambda of: of.calls,
-) -> tuple[dict[Key, Figures], Callable[[Group], Key]]:
-    """The `most` weightiest groups in order, all others under `rest`, and the key that tells them apart so."""
-    figures = figures_by([counter], selection, key)
-    kept = set(ranked(figures, weight)[:most])
+def key_of_few(key: Callable[[Group], Key], few: Iterable[Key], rest: Key) -> Callable[[Group], Key]:
+    """What tells the groups of a few keys apart, and takes all others for `rest`."""
+    kept = frozenset(few)
+    return lambda group: name if (name := key(group)) in kept else rest
 
-    def shown(group: Group) -> Key:
-        return name if (name := key(group)) in kept else rest
 
-    figures = figures_by([counter], selection, shown)
-    return {name: figures[name] for name in ranked(figures, weight)}, shown
+def added_up(parts: Iterable[Mapping[Key, Figures]]) -> dict[Key, Figures]:
+    """The figures of each key over all parts, which are about different times."""
+    found: dict[Key, Figures] = {}
+    for part in parts:
+        for name, of in part.items():
+            found.setdefault(name, Figures()).add(of)
+    return found
+
+
+def dearest_by(
+    counters: Sequence[MeasureCounter], selection: Selection, key: Callable[[Group], Key], most: int, rest: Key
+) -> list[tuple[Key, Figures]]:
+    """The groups that cost most, `most` of them and all others as `rest`, the dearest first."""
+    figures = figures_by(counters, selection, key)
+    names = ranked(figures, _cost)
+    if len(names) > most:
+        figures = figures_by(counters, selection, key_of_few(key, names[:most], rest))
+        names = ranked(figures, _cost)
+    return [(name, figures[name]) for name in names]
+
+
+def _cost(figures: Figures) -> int:
+    return figures.cost_nano_usd
 
 
 class Series(NamedTuple):
@@ -178,76 +205,25 @@ def series_of(
 
     *shape*: not grouped, one group is everything; grouped, `most` of them and the rest as `OTHER`.
     """
-    whole = merged(counter for counters in points for counter in counters)
-    total = total_of([whole], selection)
-    if group_by is None:
-        return total, [Series("", total, [total_of(counters, selection) for counters in points])]
-    figures, key = with_rest(whole, selection, of_dimension(group_by), most, OTHER)
+    key = of_dimension(group_by)
     by_point = [figures_by(counters, selection, key) for counters in points]
-    nothing = Figures()
-    return total, [Series(name, of, [at.get(name, nothing) for at in by_point]) for name, of in figures.items()]
-
-
-@dataclass(slots=True)
-class Failed:
-    """Failures of one type: how many at each point, in which bucket the first and the last of them, and the latest."""
-
-    counts: list[int]
-    first: Bucket | None = None
-    last: Bucket | None = None
-    examples: set[Example] = field(default_factory=set)
-
-    @property
-    def count(self) -> int:
-        """How many in all."""
-        return sum(self.counts)
-
-    @property
-    def latest(self) -> list[Example]:
-        """The examples, the latest first."""
-        return sorted(self.examples, reverse=True)
-
-    @property
-    def last_ns(self) -> int:
-        """When the last one was: to the nanosecond where it is known, else the beginning of its bucket."""
-        assert self.last is not None
-        return max([self.last.start_ns, *(example.time_ns for example in self.examples)])
-
-
-def failures_by_type(
-    points: Sequence[Mapping[Bucket, ErrorCounter]], selection: Selection, most: int
-) -> dict[str, Failed]:
-    """Failures of each type by point, the most frequent first; those beyond `most` types under `OTHER`."""
-    totals: dict[str, int] = {}
-    for at in points:
-        for counter in at.values():
-            for kind, (count, _) in counter.kinds.items():
-                if selection.admits(kind):
-                    totals[kind.error_type] = totals.get(kind.error_type, 0) + count
-    by_count = sorted((name for name in totals if totals[name] > 0), key=lambda name: (-totals[name], name))
-    names = {name: name if place < most else OTHER for place, name in enumerate(by_count)}
-    found: dict[str, Failed] = {}
-    for place, at in enumerate(points):
-        for bucket, counter in sorted(at.items(), key=lambda entry: entry[0].start_ns):
-            for kind, (count, examples) in counter.kinds.items():
-                if selection.admits(kind) and count > 0 and kind.error_type in names:
-                    failed = found.setdefault(names[kind.error_type], Failed([0] * len(points)))
-                    failed.counts[place] += count
-                    failed.first, failed.last = failed.first or bucket, bucket
-                    failed.examples.update(examples)
-    return dict(sorted(found.items(), key=lambda entry: (-entry[1].count, entry[0])))
-
-
-def latest_failures(
-    counters: Iterable[ErrorCounter], selection: Selection, key: Callable[[FailureKind], Key]
-) -> dict[Key, list[tuple[Example, str]]]:
-    """The latest failed calls that are remembered, with their types, by what tells them apart; the latest first."""
-    found: dict[Key, set[tuple[Example, str]]] = {}
-    for counter in counters:
-        for kind, (_, examples) in counter.kinds.items():
-            if selection.is_call(kind):
-                found.setdefault(key(kind), set()).update((example, kind.error_type) for example in examples)
-    return {name: sorted(examples, reverse=True) for name, examples in found.items()}
+    figures = added_up(by_point)
+    if group_by is None:
+        for counters, at in zip(points, by_point, strict=True):
+            at.setdefault("", Figures()).traces = traces_of(counters, selection)
+        total = added_up(by_point).get("", Figures())
+        return total, [Series("", total, [at[""] for at in by_point])]
+    names = ranked(figures)
+    if len(names) > most:
+        key = key_of_few(key, names[:most], OTHER)
+        by_point = [figures_by(counters, selection, key) for counters in points]
+        figures = added_up(by_point)
+        names = ranked(figures)
+    nothing, total = Figures(), Figures()
+    for of in figures.values():
+        total.add(of)
+    total.traces = sum(traces_of(counters, selection) for counters in points)
+    return total, [Series(name, figures[name], [at.get(name, nothing) for at in by_point]) for name in names]
 
 
 class Heatmap(NamedTuple):

@@ -1,0 +1,245 @@
+"""Analytics: what the counters say of calls, failures, providers, latencies, costs and conversations.
+
+No route reads spans: what an answer costs depends on its range and not on how much was traced.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from tracestore.domain.analytics import (
+    Dimension,
+    Selection,
+    dearest_by,
+    heatmaps_of,
+    of_dimensions,
+    ranked,
+    series_of,
+    total_of,
+)
+from tracestore.domain.counters import FACETS, VALUES_IN_COUNTER, MeasureCounter, ValueCounter
+from tracestore.domain.failures import failures_by_type, latest_failures
+from tracestore.domain.health import health_by, pieces_of
+from tracestore.domain.intervals import Period, whole_days
+from tracestore.domain.stats import OTHER
+from tracestore.edge.analytics_json import (
+    conversation_costs_json,
+    conversation_json,
+    example_json,
+    failed_json,
+    heatmap_json,
+    measures_json,
+    name_json,
+    range_json,
+    series_json,
+    values_json,
+)
+from tracestore.edge.analytics_parameters import ANALYTICS_PARAMETERS, Asked, analytics_asked
+from tracestore.edge.analytics_reading import (
+    conversation_heads,
+    dearest_traces,
+    has_values,
+    live_examples,
+    read_periods,
+)
+from tracestore.edge.app import App
+from tracestore.edge.http import Request, Response, json_answer, with_etag
+from tracestore.edge.identity import Identity
+from tracestore.edge.list_parameters import fingerprint, limit_of
+from tracestore.edge.trace_json import summary_json
+from tracestore.edge.wiring import cursors, patience, store
+from tracestore.storage import keys
+from tracestore.storage.counters import read_conversations
+from tracestore.storage.cursor import sign, verify
+from tracestore.storage.table import Patience
+
+GROUPS_MOST: Final = 50
+"""Groups that one answer tells apart. What is beyond them is told as one."""
+
+POINTS_IN_ANSWER: Final = 10_000
+"""Points of all groups together, which keeps an answer at 4 MB."""
+
+OPERATIONS_MOST: Final = 20
+EXAMPLES_MOST: Final = 5
+DEAREST_MOST: Final = 20
+CONVERSATIONS_DEFAULT: Final = 50
+
+app = App()
+handler = app.handle
+
+
+@app.route("GET /api/analytics/metrics", scope="read")
+def show_metrics(request: Request, caller: Identity) -> Response:
+    """Measures of all calls, in all and by point, for each group."""
+    asked = _asked(request, "group_by")
+    points = asked.points
+    counters = _measures(request, caller, points)
+    most = min(GROUPS_MOST, max(1, POINTS_IN_ANSWER // len(points) - 1))
+    total, groups = series_of(counters, asked.selection, asked.group_by, most)
+    shown = [series_json(group, points) for group in groups]
+    return _answer(request, {**_in_points(asked), "totals": measures_json(total), "groups": shown})
+
+
+@app.route("GET /api/analytics/errors", scope="read")
+def show_errors(request: Request, caller: Identity) -> Response:
+    """Failures by type and point, with examples that can be looked at."""
+    asked = _asked(request)
+    points = asked.points
+    counters = read_periods(store(), caller.user_id, "errors", points, _patience(request))
+    by_type = failures_by_type(counters, asked.selection, GROUPS_MOST)
+    wanted = {error_type: failed.latest for error_type, failed in by_type.items()}
+    examples = live_examples(store(), caller.user_id, wanted, EXAMPLES_MOST, _patience(request))
+    total = sum(failed.count for failed in by_type.values())
+    shown = [failed_json(name, failed, total, points, examples[name]) for name, failed in by_type.items()]
+    return _answer(request, {**_in_points(asked), "errors": shown})
+
+
+@app.route("GET /api/analytics/providers", scope="read")
+def show_providers(request: Request, caller: Identity) -> Response:
+    """How each provider and each of its models fares, in the range and now."""
+    asked = _asked(request)
+    pieces = pieces_of(asked.period)
+    found = _measures(request, caller, [piece.period for piece in pieces])
+    counters = [(piece.window, at) for piece, at in zip(pieces, found, strict=True)]
+    providers = health_by(counters, asked.selection, lambda group: group.provider)
+    models = health_by(counters, asked.selection, lambda group: (group.provider, group.model))
+    by_calls = ranked({name: health.total for name, health in models.items()})[: 2 * GROUPS_MOST]
+
+    (failed,) = read_periods(store(), caller.user_id, "errors", [asked.period], _patience(request))
+    latest = latest_failures(failed.values(), asked.selection, lambda kind: (kind.provider, kind.model))
+    wanted = {name: latest[name] for name in by_calls if name in latest}
+    examples = live_examples(store(), caller.user_id, wanted, 1, _patience(request))
+    last_errors = {
+        name: {"error_type": one.kind.error_type, **example_json(one.example)}
+        for name, remembered in examples.items()
+        for one in remembered
+    }
+    shown = [
+        {
+            "model_provider": name_json(provider),
+            "state": providers[provider].now.state,
+            "reason": providers[provider].now.reason,
+            "totals": measures_json(providers[provider].total),
+            "models": [
+                {
+                    "model_name": name_json(name[1]),
+                    "state": models[name].now.state,
+                    "reason": models[name].now.reason,
+                    "totals": measures_json(models[name].total),
+                    "last_error": last_errors.get(name),
+                }
+                for name in by_calls
+                if name[0] == provider
+            ],
+        }
+        for provider in ranked({name: health.total for name, health in providers.items()})[:GROUPS_MOST]
+    ]
+    return _answer(request, {**range_json(asked.period), "providers": shown})
+
+
+@app.route("GET /api/analytics/heatmap", scope="read")
+def show_heatmap(request: Request, caller: Identity) -> Response:
+    """For each operation how many calls took how long, by point."""
+    asked = _asked(request)
+    points = asked.points
+    counters = _measures(request, caller, points)
+    heatmaps = heatmaps_of(counters, asked.selection, OPERATIONS_MOST)
+    return _answer(request, {**_in_points(asked), "heatmaps": [heatmap_json(one, points) for one in heatmaps]})
+
+
+@app.route("GET /api/analytics/costs", scope="read")
+def show_costs(request: Request, caller: Identity) -> Response:
+    """What caused the costs, the dearest first, and the dearest traces."""
+    asked = _asked(request)
+    (counters,) = _measures(request, caller, [asked.period])
+    values = _values(request, caller, asked)
+    by_operation = replace(asked.selection, by_operation=True)
+
+    def dearest(selection: Selection, *names: Dimension) -> list[dict[str, Any]]:
+        found = dearest_by(counters, selection, of_dimensions(names), GROUPS_MOST, (OTHER,) * len(names))
+        return [
+            {**dict(zip(names, map(name_json, group), strict=True)), **measures_json(figures)}
+            for group, figures in found
+        ]
+
+    traces = dearest_traces(
+        store(), caller.user_id, values.dearest, asked.period, asked.selection, DEAREST_MOST, _patience(request)
+    )
+    conversations = conversation_costs_json(values, GROUPS_MOST) if asked.selection.is_all else None
+    return _answer(
+        request,
+        {
+            **range_json(asked.period),
+            "totals": measures_json(total_of(counters, asked.selection)),
+            "by_model": dearest(asked.selection, "model_provider", "model_name"),
+            "by_provider": dearest(asked.selection, "model_provider"),
+            "by_operation": dearest(by_operation, "operation_type"),
+            "by_conversation": conversations,
+            "conversation_days": range_json(whole_days(asked.period)),
+            "dearest_traces": [summary_json(*listed) for listed in traces],
+        },
+    )
+
+
+@app.route("GET /api/analytics/conversations", scope="read")
+def show_conversations(request: Request, caller: Identity) -> Response:
+    """A page of conversations, last active first, each over its whole life."""
+    asked = _asked(request, "limit", "cursor")
+    limit = limit_of(request.query, CONVERSATIONS_DEFAULT)
+    bound_to = fingerprint(request.route, request.query)
+    place = keys.before_time(asked.period.end_ns) if "end_date" in request.query else None
+    if "cursor" in request.query:
+        place = verify(cursors(), caller.user_id, bound_to, request.query["cursor"])
+    page, next_place = read_conversations(store(), caller.user_id, limit, place, _patience(request))
+    if "start_date" in request.query:
+        within = [one for one in page if one[1].last_ns >= asked.period.start_ns]
+        page, next_place = within, next_place if len(within) == len(page) else None
+    heads = conversation_heads(store(), caller.user_id, page, _patience(request))
+    shown = [
+        conversation_json(conversation_id, counter, head.summary)
+        for (conversation_id, counter), head in zip(page, heads, strict=True)
+        if head is not None and head.summary is not None and has_values(head.summary, asked.selection)
+    ]
+    cursor = None if next_place is None else sign(cursors(), caller.user_id, bound_to, next_place)
+    return _answer(request, {"conversations": shown, "next_cursor": cursor})
+
+
+@app.route("GET /api/analytics/facets", scope="read")
+def show_facets(request: Request, caller: Identity) -> Response:
+    """The values of each field that lists filter by, with how many traces have them."""
+    asked = _asked(request)
+    values = _values(request, caller, asked).values
+    facets = {name: values_json(values.get(name, {}), VALUES_IN_COUNTER) for name in FACETS}
+    return _answer(request, {**range_json(whole_days(asked.period)), "facets": facets})
+
+
+def _asked(request: Request, *more: str) -> Asked:
+    """What the request asks for, which may be told in `more` than the common parameters. *raises* Invalid."""
+    request.only(*ANALYTICS_PARAMETERS, *more)
+    return analytics_asked(request.query, request.now_ms)
+
+
+def _measures(request: Request, caller: Identity, periods: Sequence[Period]) -> list[list[MeasureCounter]]:
+    found = read_periods(store(), caller.user_id, "measures", periods, _patience(request))
+    return [list(at.values()) for at in found]
+
+
+def _values(request: Request, caller: Identity, asked: Asked) -> ValueCounter:
+    """What is counted by whole days only, of the days that the range touches."""
+    values = ValueCounter()
+    (found,) = read_periods(store(), caller.user_id, "values", [whole_days(asked.period)], _patience(request))
+    for counter in found.values():
+        values.merge(counter)
+    return values
+
+
+def _in_points(asked: Asked) -> dict[str, str]:
+    return {**range_json(asked.period), "interval": asked.interval, "timezone": asked.zone.key}
+
+
+def _patience(request: Request) -> Patience:
+    return patience(request.remaining_ms)
+
+
+def _answer(request: Request, content: dict[str, Any]) -> Response:
+    return with_etag(request, json_answer(content))

@@ -1,0 +1,157 @@
+"""What analytics answer with, as JSON: the same words for the same figures everywhere."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from tracestore.domain.analytics import Figures, Heatmap, Series, percentiles_us, ranked
+from tracestore.domain.counters import ConversationCounter, ValueCounter
+from tracestore.domain.failures import Failed, Remembered
+from tracestore.domain.heads import Summary
+from tracestore.domain.histogram import bounds_us
+from tracestore.domain.intervals import Period
+from tracestore.domain.stats import NUMBERS, OTHER, Example, Measures
+from tracestore.domain.times import format_time
+from tracestore.domain.usage import TOKEN_KINDS
+
+from .trace_json import NANO
+
+US_PER_MS: Final = 1_000
+PERCENTILES: Final = (50, 90, 95, 99)
+
+_NO_LATENCY: Final[dict[str, float | None]] = dict.fromkeys(("avg", *(f"p{percent}" for percent in PERCENTILES)))
+
+_ERRORS_UNKNOWN: Final = {"errors": None, "error_rate": None}
+"""What is counted by conversation does not tell calls that failed from others."""
+
+
+def measures_json(figures: Figures) -> dict[str, Any]:
+    """What is measured of anything.
+
+    *absent*: without calls the rate of errors is 0, since nothing failed, and latencies are null, since there are none.
+    """
+    numbers = dict(zip(NUMBERS, figures.measures.numbers, strict=True))
+    calls = numbers["calls"]
+    return {
+        "traces": figures.traces,
+        "calls": calls,
+        "errors": figures.errors,
+        "error_rate": round(figures.errors / calls, 6) if calls else 0,
+        "input_tokens": numbers["input_tokens"],
+        "output_tokens": numbers["output_tokens"],
+        "total_tokens": numbers["total_tokens"],
+        **{kind: numbers[kind] for kind in TOKEN_KINDS[2:]},
+        "cost_usd": numbers["cost_nano_usd"] / NANO,
+        "wasted_cost_usd": numbers["wasted_nano_usd"] / NANO,
+        "latency_ms": latency_json(figures.measures),
+    }
+
+
+def latency_json(measures: Measures) -> dict[str, float | None]:
+    """The average, exact, and percentiles to within 4.8 %. *units*: milliseconds."""
+    count = sum(measures.latencies.values())
+    if count <= 0:
+        return _NO_LATENCY
+    shown: dict[str, float | None] = {"avg": round(measures["latency_us"] / count / US_PER_MS, 3)}
+    for percent, latency_us in zip(PERCENTILES, percentiles_us(measures.latencies, PERCENTILES), strict=True):
+        shown[f"p{percent}"] = round(latency_us / US_PER_MS, 3)
+    return shown
+
+
+def name_json(name: str) -> str | None:
+    """A group's name: null where spans do not say."""
+    return name or None
+
+
+def range_json(period: Period) -> dict[str, str]:
+    """The range that the figures are about."""
+    return {"start_date": format_time(period.start_ns), "end_date": format_time(period.end_ns)}
+
+
+def series_json(series: Series, points: Sequence[Period]) -> dict[str, Any]:
+    """A group with its points."""
+    return {
+        "group": name_json(series.name),
+        "totals": measures_json(series.total),
+        "points": [
+            {"time": format_time(point.start_ns), **measures_json(at)}
+            for point, at in zip(points, series.points, strict=True)
+        ],
+    }
+
+
+def failed_json(
+    error_type: str, failed: Failed, total: int, points: Sequence[Period], examples: Iterable[Remembered]
+) -> dict[str, Any]:
+    """Failures of one type, by time, with examples."""
+    assert failed.first is not None
+    return {
+        "error_type": error_type,
+        "count": failed.count,
+        "share": round(failed.count / total, 6) if total else 0,
+        "first_seen": format_time(failed.first.start_ns),
+        "last_seen": format_time(failed.last_ns),
+        "points": [
+            {"time": format_time(point.start_ns), "count": count}
+            for point, count in zip(points, failed.counts, strict=True)
+        ],
+        "examples": [example_json(remembered.example) for remembered in examples],
+    }
+
+
+def example_json(example: Example) -> dict[str, Any]:
+    """A failed span, and the trace that it is in."""
+    return {
+        "trace_id": example.trace_id,
+        "span_name": example.span_name,
+        "error_message": example.message or None,
+        "time": format_time(example.time_ns),
+    }
+
+
+def heatmap_json(heatmap: Heatmap, points: Sequence[Period]) -> dict[str, Any]:
+    """One operation's latencies by time: a row of counts for each range of milliseconds, the fastest first."""
+    edges_us = [(bounds_us(first)[0], bounds_us(last)[1]) for first, last in heatmap.rows]
+    return {
+        "operation_type": name_json(heatmap.operation),
+        "times": [format_time(point.start_ns) for point in points],
+        "buckets_ms": [[round(edge / US_PER_MS, 3) for edge in edges] for edges in edges_us],
+        "counts": heatmap.counts,
+    }
+
+
+def values_json(counts: Mapping[str, int], most: int) -> list[dict[str, Any]]:
+    """The values of a field with how many traces have them, the most frequent first."""
+    seen = sorted(((value, count) for value, count in counts.items() if count > 0), key=lambda of: (-of[1], of[0]))
+    return [{"value": value, "count": count} for value, count in seen[:most]]
+
+
+def conversation_json(conversation_id: str, counter: ConversationCounter, newest: Summary) -> dict[str, Any]:
+    """A conversation over its whole life, with the previews of its newest trace."""
+    assert counter.first_ns is not None
+    return {
+        "conversation_id": conversation_id,
+        "first_time": format_time(counter.first_ns),
+        "last_time": format_time(counter.last_ns),
+        **measures_json(Figures(counter.traces, measures=counter.measures)),
+        **_ERRORS_UNKNOWN,
+        "input_preview": newest.previews.input,
+        "output_preview": newest.previews.output,
+    }
+
+
+def conversation_costs_json(values: ValueCounter, most: int) -> list[dict[str, Any]]:
+    """What the traces of each conversation cost, the dearest first; of those beyond `most` together, as `other`.
+
+    *absent*: errors and latencies are not kept by conversation and day.
+    """
+    figures = {
+        name: Figures(traces, measures=Measures(numbers)) for name, (traces, *numbers) in values.conversations.items()
+    }
+    names = ranked(figures, lambda of: of.cost_nano_usd)
+    if len(names) > most:
+        rest = figures.setdefault(OTHER, Figures())
+        for name in names[most:]:
+            if name != OTHER:
+                rest.add(figures.pop(name))
+    names = ranked(figures, lambda of: of.cost_nano_usd)
+    return [{"conversation_id": name, **measures_json(figures[name]), **_ERRORS_UNKNOWN} for name in names]

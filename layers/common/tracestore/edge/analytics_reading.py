@@ -1,0 +1,149 @@
+"""What analytics read: the counters of ranges of time, and the heads of the few traces that an answer names.
+
+Counters are told what happened within seconds, and tell numbers. Whatever names a trace or quotes one is held to the
+trace's head first, so that nothing deleted, hidden or expired is shown.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice
+from typing import Any, Final
+
+from tracestore.domain.analytics import Key, Selection
+from tracestore.domain.counters import Bucket, ConversationCounter, Kind
+from tracestore.domain.failures import Remembered
+from tracestore.domain.filters import Filters
+from tracestore.domain.heads import Summary
+from tracestore.domain.intervals import Period, cover
+from tracestore.domain.stats import OTHER, FailureKind, failures_of
+from tracestore.storage import keys
+from tracestore.storage.counters import read_counters
+from tracestore.storage.items import Head
+from tracestore.storage.listing import Listed, TraceQuery, list_traces, read_heads
+from tracestore.storage.store import Store
+from tracestore.storage.table import Patience
+
+EXAMPLE_ROUNDS: Final = 3
+"""How often examples that are gone are replaced by the next that are remembered."""
+
+HEADS_MOST: Final = 300
+"""Traces that one answer looks at: each is a read unit, whatever the range."""
+
+HEADS_AT_ONCE: Final = 50
+
+ANY_KIND: Final = FailureKind(OTHER, OTHER, OTHER, OTHER)
+"""What a counter with too many kinds counts the further ones under."""
+
+READS_AT_ONCE: Final = 8
+
+
+def read_periods(
+    store: Store, user_id: str, kind: Kind, periods: Iterable[Period], patience: Patience
+) -> list[dict[Bucket, Any]]:
+    """The counters of each of these aligned periods, as few as cover it; absent ones left out."""
+    covers = [list(cover(kind, period)) for period in periods]
+    found = read_counters(store, user_id, chain.from_iterable(covers), patience)
+    return [{bucket: found[bucket] for bucket in buckets if bucket in found} for buckets in covers]
+
+
+def live_examples(
+    store: Store, user_id: str, wanted: Mapping[Key, Sequence[Remembered]], most: int, patience: Patience
+) -> dict[Key, list[Remembered]]:
+    """For each key the first of these failed spans, up to `most`, that can be seen and still failed in this way.
+
+    *shape*: one of a trace.
+    """
+    told: dict[str, set[Remembered]] = {}
+    found: dict[Key, list[Remembered]] = {key: [] for key in wanted}
+    waiting = {key: _one_of_each_trace(remembered) for key, remembered in wanted.items()}
+    for _ in range(EXAMPLE_ROUNDS):
+        tried = {key: list(islice(waiting[key], most - len(found[key]))) for key in wanted}
+        if not any(tried.values()):
+            break
+        trace_ids = dict.fromkeys(one.example.trace_id for remembered in tried.values() for one in remembered)
+        unknown = [trace_id for trace_id in trace_ids if trace_id not in told][: HEADS_MOST - len(told)]
+        heads = read_heads(store, user_id, (keys.trace(user_id, trace_id) for trace_id in unknown), patience)
+        for trace_id in unknown:
+            told[trace_id] = _failures_told(trace_id, heads.get(keys.trace(user_id, trace_id)))
+        for key, remembered in tried.items():
+            found[key] += [one for one in remembered if one in told.get(one.example.trace_id, ())]
+    return found
+
+
+def dearest_traces(
+    store: Store,
+    user_id: str,
+    remembered: Iterable[tuple[int, str]],
+    period: Period,
+    selection: Selection,
+    most: int,
+    patience: Patience,
+) -> list[Listed]:
+    """The dearest of these traces, given the dearest first, that began in the period and can be seen; by their cost."""
+    waiting = iter(dict.fromkeys(trace_id for _, trace_id in remembered))
+    found: list[Listed] = []
+    for _ in range(HEADS_MOST // HEADS_AT_ONCE):
+        trace_ids = list(islice(waiting, HEADS_AT_ONCE))
+        heads = read_heads(store, user_id, (keys.trace(user_id, trace_id) for trace_id in trace_ids), patience)
+        for trace_id in trace_ids:
+            head = heads.get(keys.trace(user_id, trace_id))
+            if head is not None and head.summary is not None and _is_dear(head.summary, period, selection):
+                found.append(Listed(trace_id, head))
+        if len(found) >= most or len(trace_ids) < HEADS_AT_ONCE:
+            break
+    return sorted(found, key=lambda listed: (-_cost(listed.head), listed.trace_id))[:most]
+
+
+def conversation_heads(
+    store: Store, user_id: str, conversations: Sequence[tuple[str, ConversationCounter]], patience: Patience
+) -> list[Head | None]:
+    """The head of the newest trace of each conversation that can be seen; None where none can."""
+    pks = [keys.trace(user_id, counter.last_trace[1]) for _, counter in conversations]
+    heads = read_heads(store, user_id, pks, patience)
+
+    def newest(place: int) -> Head | None:
+        conversation_id = conversations[place][0]
+        head = heads.get(pks[place])
+        if head is not None and head.summary is not None and head.summary.conversation_id == conversation_id:
+            return head
+        query = TraceQuery(Filters(conversation_id=conversation_id))
+        traces = list_traces(store, user_id, query, 1, patience=patience).traces
+        return traces[0].head if traces else None
+
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        return list(pool.map(newest, range(len(conversations))))
+
+
+def has_values(summary: Summary, selection: Selection) -> bool:
+    """Whether spans of a trace have what is asked for, each in any of them."""
+    asked = {
+        "operation_type": selection.operation,
+        "model_provider": selection.provider,
+        "model_name": selection.model,
+    }
+    return all(value is None or value in summary.values.get(name, ()) for name, value in asked.items())
+
+
+def _is_dear(summary: Summary, period: Period, selection: Selection) -> bool:
+    is_within = period.start_ns <= summary.start_ns < period.end_ns
+    return is_within and bool(summary.usage.cost_nano_usd) and has_values(summary, selection)
+
+
+def _one_of_each_trace(remembered: Iterable[Remembered]) -> Iterator[Remembered]:
+    seen: set[str] = set()
+    for one in remembered:
+        if one.example.trace_id not in seen:
+            seen.add(one.example.trace_id)
+            yield one
+
+
+def _failures_told(trace_id: str, head: Head | None) -> set[Remembered]:
+    """What a trace tells of its failures, each under its own kind and under the one that stands for many."""
+    if head is None or head.summary is None:
+        return set()
+    failures = failures_of(head.summary.stats, trace_id)
+    return {Remembered(failure.example, kind) for failure in failures for kind in (failure.kind, ANY_KIND)}
+
+
+def _cost(head: Head) -> int:
+    return (head.summary and head.summary.usage.cost_nano_usd) or 0

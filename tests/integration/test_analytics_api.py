@@ -1,0 +1,349 @@
+"""Analytics through the real handler, over counters that real traces made."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.api import Api, failure, fields_of, span
+from tests.calling import Reply
+from tests.conftest import TableOnEngine
+from tests.rolling import roll
+from tracestore.edge.wiring import store
+
+DAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
+"""Counters of long ago are gone, so this day is near."""
+
+RANGE = {"start_date": DAY.isoformat(), "end_date": (DAY + timedelta(days=1)).isoformat()}
+MODEL = {"operation_type": "completion", "model_provider": "openai", "model_name": "small"}
+
+
+def time(hours: float) -> str:
+    """So long into the day, as answers write it."""
+    return (DAY + timedelta(hours=hours)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def called(trace_id: str, hours: float = 10, root: str = "call", **told: Any) -> dict[str, Any]:
+    """A trace of one model call, which took a second."""
+    usage = {"input_tokens": 10, "output_tokens": 2, "cost_usd": 0.25, "duration_ms": 1_000}
+    return span(trace_id, root, **{"start_time": time(hours), **MODEL, **usage, **told})
+
+
+def failing(trace_id: str, hours: float = 10, **told: Any) -> dict[str, Any]:
+    return called(trace_id, hours, **{"status": "error", "error_type": "timeout", "error_message": "too late", **told})
+
+
+@dataclass(frozen=True)
+class Analytics:
+    """What somebody asks of their counters."""
+
+    api: Api
+
+    def after(self, *spans: dict[str, Any]) -> "Analytics":
+        """The same once these spans are stored and counted."""
+        assert self.api.post({"spans": spans}).status == 201
+        assert self.api.user
+        roll(store(), self.api.user.name)
+        return self
+
+    def reply(self, name: str, **query: Any) -> Reply:
+        return self.api("GET", f"/api/analytics/{name}", query=query)
+
+    def __call__(self, name: str, **query: Any) -> Any:
+        """The answer about the day."""
+        reply = self.reply(name, **(RANGE if name != "conversations" else {}), **query)
+        assert reply.status == 200, reply.body
+        return reply.json
+
+
+@pytest.fixture
+def analytics(api: Api) -> Analytics:
+    """Analytics of somebody new, on each engine."""
+    return Analytics(api)
+
+
+def test_metrics_tell_all_that_is_measured(analytics: Analytics) -> None:
+    analytics.after(called("a"), failing("b", cost_usd=0.5, cached_input_tokens=4), called("c", duration_ms=4_000))
+    answer = analytics("metrics", interval="hour")
+    assert {name: answer[name] for name in ("start_date", "end_date", "interval", "timezone")} == {
+        "start_date": time(0),
+        "end_date": time(24),
+        "interval": "hour",
+        "timezone": "UTC",
+    }
+    latency = answer["totals"].pop("latency_ms")
+    assert answer["totals"] == {
+        **{"traces": 3, "calls": 3, "errors": 1, "error_rate": 0.333333, "cost_usd": 1.0, "wasted_cost_usd": 0.5},
+        **{"input_tokens": 30, "output_tokens": 6, "total_tokens": 36},
+        **{"cached_input_tokens": 4, "cache_write_tokens": 0, "reasoning_tokens": 0},
+    }
+    assert latency["avg"] == 2_000
+    assert latency["p50"] == pytest.approx(1_000, rel=0.048)
+    assert latency["p95"] == pytest.approx(4_000, rel=0.048)
+
+
+def test_metrics_have_a_point_for_every_interval(analytics: Analytics) -> None:
+    answer = analytics.after(called("a"))("metrics")
+    (group,) = answer["groups"]
+    assert (answer["interval"], group["group"], len(group["points"])) == ("15m", None, 96)
+    assert [point["time"] for point in group["points"] if point["calls"]] == [time(10)]
+
+
+def test_metrics_are_grouped(analytics: Analytics) -> None:
+    analytics.after(called("a"), called("b"), called("c", model_name=None), called("d", model_name="large"))
+    groups = analytics("metrics", group_by="model_name")["groups"]
+    assert [(group["group"], group["totals"]["calls"]) for group in groups] == [("small", 2), (None, 1), ("large", 1)]
+
+
+def test_metrics_are_filtered(analytics: Analytics) -> None:
+    analytics.after(called("a"), called("b", model_provider="acme"), called("c", operation_type="embedding"))
+    totals = analytics("metrics", model_provider="openai", operation_type="completion")["totals"]
+    assert (totals["traces"], totals["calls"]) == (1, 1)
+
+
+def test_a_day_is_the_callers_day(analytics: Analytics) -> None:
+    analytics.after(called("a", 18), called("b", 18.25))
+    (group,) = analytics("metrics", timezone="Asia/Kathmandu", interval="day")["groups"]
+    assert [(point["time"], point["calls"]) for point in group["points"]] == [(time(0), 1), (time(18.25), 1)]
+
+
+def test_without_dates_metrics_are_of_the_last_day(analytics: Analytics) -> None:
+    now = datetime.now(UTC).isoformat()
+    analytics.after(called("now", start_time=now, duration_ms=0), called("before", -24))
+    assert analytics.reply("metrics").json["totals"]["calls"] == 1
+
+
+def test_who_has_nothing_gets_empty_answers(analytics: Analytics) -> None:
+    assert analytics("metrics")["totals"]["calls"] == 0
+    assert analytics("metrics", group_by="status")["groups"] == []
+    assert analytics("errors")["errors"] == []
+    assert analytics("providers")["providers"] == []
+    assert analytics("heatmap")["heatmaps"] == []
+    assert analytics("costs")["by_model"] == analytics("costs")["by_conversation"] == []
+    assert analytics("conversations") == {"success": True, "conversations": [], "next_cursor": None}
+    assert not any(analytics("facets")["facets"].values())
+
+
+def test_errors_are_told_by_type_with_examples(analytics: Analytics) -> None:
+    analytics.after(failing("a", 9), failing("b", 10.5), failing("c", error_type="refused"), called("d"))
+    timeout, refused = analytics("errors", interval="hour")["errors"]
+    assert (timeout["error_type"], timeout["count"], timeout["share"]) == ("timeout", 2, 0.666667)
+    assert (timeout["first_seen"], timeout["last_seen"]) == (time(9), time(10.5))
+    assert [point["count"] for point in timeout["points"]][8:12] == [0, 1, 1, 0]
+    told = {"span_name": "call.call", "error_message": "too late"}
+    assert timeout["examples"] == [
+        {"trace_id": "b", "time": time(10.5), **told},
+        {"trace_id": "a", "time": time(9), **told},
+    ]
+    assert (refused["error_type"], refused["count"]) == ("refused", 1)
+
+
+def test_what_was_deleted_is_no_example(analytics: Analytics) -> None:
+    analytics.after(failing("a"), failing("b"))
+    assert analytics.api("DELETE", "/api/analytics/traces/a").status == 200
+    (timeout,) = analytics("errors")["errors"]
+    assert [example["trace_id"] for example in timeout["examples"]] == ["b"]
+    assert analytics("providers")["providers"][0]["models"][0]["last_error"]["trace_id"] == "b"
+
+
+def test_what_a_bulk_deletion_hides_is_no_example(analytics: Analytics) -> None:
+    analytics.after(failing("a", conversation_id="c"), failing("b"))
+    assert analytics.api("DELETE", "/api/analytics/traces", query="conversation_id=c").status in (200, 202)
+    (timeout,) = analytics("errors")["errors"]
+    assert [example["trace_id"] for example in timeout["examples"]] == ["b"]
+
+
+def test_an_error_that_was_mended_is_no_example(analytics: Analytics) -> None:
+    analytics.after(failing("a"), failing("b"))
+    analytics.api.patched("call", "a", error_type="other")
+    (timeout,) = analytics("errors")["errors"]
+    assert [example["trace_id"] for example in timeout["examples"]] == ["b"]
+
+
+def test_providers_are_judged_and_tell_their_last_error(analytics: Analytics) -> None:
+    down = [failing(f"f{number}", 23.5, model_provider="acme") for number in range(12)]
+    fine = [called(f"c{number}", 23.5) for number in range(12)]
+    acme, openai = analytics.after(*down, *fine, called("x", 1, model_name="large"))("providers")["providers"][::-1]
+    assert (acme["model_provider"], acme["state"]) == ("acme", "down")
+    assert acme["reason"] == "12 of 12 calls failed in the last hour (100.0%)."
+    assert acme["models"][0]["last_error"] == {
+        **{"trace_id": "f9", "span_name": "call.call", "error_type": "timeout", "error_message": "too late"},
+        "time": time(23.5),
+    }
+    assert (openai["model_provider"], openai["state"], openai["totals"]["calls"]) == ("openai", "healthy", 13)
+    assert [(model["model_name"], model["totals"]["calls"]) for model in openai["models"]] == [
+        ("small", 12),
+        ("large", 1),
+    ]
+    assert openai["models"][1]["reason"] == "1 call in the whole range, 0 failed: too few to judge by."
+    assert openai["models"][1]["last_error"] is None
+
+
+def test_a_heatmap_counts_calls_by_latency_and_time(analytics: Analytics) -> None:
+    analytics.after(called("a", duration_ms=100), called("b", duration_ms=100), called("c", 12, duration_ms=30_000))
+    (heatmap,) = analytics("heatmap", interval="hour")["heatmaps"]
+    assert (heatmap["operation_type"], heatmap["times"][10]) == ("completion", time(10))
+    assert len(heatmap["buckets_ms"]) == len(heatmap["counts"]) <= 16
+    (low, high), counts = heatmap["buckets_ms"][0], heatmap["counts"][0]
+    assert low <= 100 < high
+    assert (counts[10], sum(counts)) == (2, 2)
+    assert heatmap["counts"][-1][12] == 1
+
+
+def test_costs_tell_what_caused_them(analytics: Analytics) -> None:
+    agent = span("a", "run", operation_type="agent", start_time=time(9), conversation_id="chat", duration_ms=5_000)
+    inside = called("a", 9, "one", parent_span_id="run", cost_usd=2)
+    analytics.after(agent, inside, failing("b", cost_usd=0.5, model_name="large"), called("c", model_provider="acme"))
+    costs = analytics("costs")
+    assert (costs["totals"]["cost_usd"], costs["totals"]["wasted_cost_usd"]) == (2.75, 0.5)
+    assert [(row["model_provider"], row["model_name"], row["cost_usd"]) for row in costs["by_model"]] == [
+        *[("openai", "small", 2), ("openai", "large", 0.5), ("acme", "small", 0.25)]
+    ]
+    assert [(row["model_provider"], row["wasted_cost_usd"]) for row in costs["by_provider"]] == [
+        *[("openai", 0.5), ("acme", 0)]
+    ]
+    assert [(row["operation_type"], row["cost_usd"]) for row in costs["by_operation"]] == [
+        *[("completion", 2.75), ("agent", 0)]
+    ]
+    assert [(row["conversation_id"], row["cost_usd"], row["calls"]) for row in costs["by_conversation"]] == [
+        ("chat", 2, 1)
+    ]
+    assert [(trace["trace_id"], trace["cost_usd"]) for trace in costs["dearest_traces"]] == [
+        *[("a", 2), ("b", 0.5), ("c", 0.25)]
+    ]
+
+
+def test_the_dearest_traces_are_those_of_the_range_that_are_still_there(analytics: Analytics) -> None:
+    analytics.after(called("early", 1), called("a"), called("gone"), called("free", cost_usd=0))
+    assert analytics.api("DELETE", "/api/analytics/traces/gone").status == 200
+    later = RANGE | {"start_date": time(2)}
+    traces = analytics.reply("costs", **later).json["dearest_traces"]
+    assert [trace["trace_id"] for trace in traces] == ["a"]
+
+
+def test_costs_that_are_filtered_know_no_conversations(analytics: Analytics) -> None:
+    costs = analytics.after(called("a"), called("b", model_name="large"))("costs", model_name="large")
+    assert costs["by_conversation"] is None
+    assert [trace["trace_id"] for trace in costs["dearest_traces"]] == ["b"]
+
+
+def said(trace_id: str, hours: float, conversation_id: str, **told: Any) -> dict[str, Any]:
+    """A turn of a conversation."""
+    spoken: dict[str, Any] = {"input_data": {"prompt": f"in {trace_id}"}, "output_data": {"text": f"out {trace_id}"}}
+    return called(trace_id, hours, conversation_id=conversation_id, **spoken, **told)
+
+
+def ids(answer: Any) -> list[str]:
+    return [conversation["conversation_id"] for conversation in answer["conversations"]]
+
+
+def test_conversations_come_last_active_first_with_their_lifetime_figures(analytics: Analytics) -> None:
+    analytics.after(said("a", 1, "old"), said("b", 2, "chat"), failing("c", 5, conversation_id="chat"))
+    chat, old = analytics("conversations")["conversations"]
+    assert (chat["conversation_id"], old["conversation_id"]) == ("chat", "old")
+    assert (chat["first_time"], chat["last_time"]) == (time(2), time(5 + 1 / 3600))
+    told = {name: chat[name] for name in ("traces", "calls", "total_tokens", "cost_usd", "wasted_cost_usd")}
+    assert told == {"traces": 2, "calls": 2, "total_tokens": 24, "cost_usd": 0.5, "wasted_cost_usd": 0.25}
+    assert (old["input_preview"], old["output_preview"]) == ("in a", "out a")
+
+
+def test_conversations_come_by_page(analytics: Analytics) -> None:
+    analytics.after(*(said(f"t{number}", number, f"c{number}") for number in range(5)))
+    found: list[str] = []
+    query: dict[str, Any] = {"limit": 2}
+    while True:
+        page = analytics("conversations", **query)
+        found += ids(page)
+        if page["next_cursor"] is None:
+            break
+        query["cursor"] = page["next_cursor"]
+    assert found == ["c4", "c3", "c2", "c1", "c0"]
+
+
+def test_conversations_of_a_range_are_those_last_active_in_it(analytics: Analytics) -> None:
+    analytics.after(said("a", 1, "early"), said("b", 5, "within"), said("c", 9, "late"))
+    assert ids(analytics("conversations", start_date=time(4), end_date=time(8))) == ["within"]
+    assert ids(analytics("conversations", start_date=time(4), limit=2)) == ["late", "within"]
+
+
+def test_a_conversation_whose_newest_trace_is_gone_shows_the_one_before(analytics: Analytics) -> None:
+    analytics.after(said("a", 1, "chat"), said("b", 2, "chat"))
+    assert analytics.api("DELETE", "/api/analytics/traces/b").status == 200
+    (chat,) = analytics("conversations")["conversations"]
+    assert chat["input_preview"] == "in a"
+
+
+def test_a_conversation_of_which_nothing_can_be_seen_is_hidden(analytics: Analytics) -> None:
+    analytics.after(said("a", 1, "chat"), said("b", 2, "other"))
+    assert analytics.api("DELETE", "/api/analytics/traces/a").status == 200
+    assert ids(analytics("conversations")) == ["other"]
+
+
+def test_conversations_are_filtered_by_their_newest_trace(analytics: Analytics) -> None:
+    analytics.after(said("a", 1, "chat", model_name="large"), said("b", 2, "other"))
+    assert ids(analytics("conversations", model_name="large")) == ["chat"]
+
+
+def test_a_conversation_with_a_long_name_keeps_it(analytics: Analytics) -> None:
+    name = "💬" * 200
+    assert ids(analytics.after(said("a", 1, name))("conversations")) == [name]
+
+
+def test_a_cursor_of_conversations_is_good_for_its_list_alone(analytics: Analytics, other: Api) -> None:
+    analytics.after(said("a", 1, "one"), said("b", 2, "two"))
+    cursor = analytics("conversations", limit=1)["next_cursor"]
+    for reply in (
+        other("GET", "/api/analytics/conversations", query={"cursor": cursor}),
+        analytics.reply("conversations", model_name="small", cursor=cursor),
+        analytics.api("GET", "/api/analytics/traces", query={"cursor": cursor}),
+    ):
+        assert failure(reply) == (400, "invalid_cursor")
+
+
+def test_facets_tell_the_values_seen_with_how_many_traces_have_them(analytics: Analytics) -> None:
+    analytics.after(called("a", tool_name="web"), called("b"), failing("c", model_name="large"))
+    facets = analytics("facets")["facets"]
+    assert facets["model_name"] == [{"value": "small", "count": 2}, {"value": "large", "count": 1}]
+    assert facets["status"] == [{"value": "success", "count": 2}, {"value": "error", "count": 1}]
+    assert facets["tool_name"] == [{"value": "web", "count": 1}]
+    assert facets["end_user_id"] == []
+
+
+def test_facets_are_of_the_whole_days_that_the_range_touches(analytics: Analytics) -> None:
+    analytics.after(called("a", 1))
+    answer = analytics.reply("facets", start_date=time(20), end_date=time(30)).json
+    assert (answer["start_date"], answer["end_date"]) == (time(0), time(48))
+    assert answer["facets"]["model_name"] == [{"value": "small", "count": 1}]
+
+
+ROUTES = ("metrics", "errors", "providers", "heatmap", "costs", "conversations", "facets")
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_every_route_takes_what_they_have_in_common(analytics: Analytics, name: str) -> None:
+    common = {"interval": "day", "timezone": "Europe/Berlin", **MODEL}
+    assert analytics.reply(name, **(RANGE | common)).status == 200
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_every_route_refuses_what_it_does_not_know(analytics: Analytics, name: str) -> None:
+    reply = analytics.reply(name, granularity="hour")
+    assert (failure(reply), fields_of(reply)) == ((400, "invalid_request"), ["granularity"])
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_every_route_knows_an_answer_again(analytics: Analytics, name: str) -> None:
+    reply = analytics.reply(name, **RANGE)
+    again = analytics.api(
+        "GET", f"/api/analytics/{name}", query=RANGE, headers={"if-none-match": reply.headers["etag"]}
+    )
+    assert (again.status, again.body) == (304, b"")
+
+
+def test_nobody_sees_somebody_elses_figures(analytics: Analytics, other: Api, engine: TableOnEngine) -> None:
+    analytics.after(failing("a", conversation_id="chat"))
+    for name in ROUTES:
+        body = other("GET", f"/api/analytics/{name}", query=RANGE).body
+        assert b"chat" not in body
+        assert b"timeout" not in body

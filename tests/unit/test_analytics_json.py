@@ -1,0 +1,106 @@
+"""Figures as JSON: the shape that is promised, exact to the nano-dollar."""
+
+import pytest
+
+from tests.builders import START_NS
+from tracestore.domain.analytics import Figures, Heatmap, Series
+from tracestore.domain.counters import Bucket, ValueCounter
+from tracestore.domain.failures import Failed, Remembered
+from tracestore.domain.histogram import RELATIVE_ERROR, bucket_of
+from tracestore.domain.intervals import Period
+from tracestore.domain.stats import NUMBERS, QUARTER_NS, Example, FailureKind, Measures
+from tracestore.edge.analytics_json import (
+    conversation_costs_json,
+    failed_json,
+    heatmap_json,
+    measures_json,
+    series_json,
+    values_json,
+)
+
+KIND = FailureKind("completion", "openai", "small", "timeout")
+POINTS = [Period(START_NS + place * QUARTER_NS, START_NS + (place + 1) * QUARTER_NS) for place in range(2)]
+
+
+def figures(*latencies_us: int, traces: int = 0, errors: int = 0, **numbers: int) -> Figures:
+    told = {"calls": len(latencies_us), "latency_us": sum(latencies_us), **numbers}
+    measures = Measures([told.get(name, 0) for name in NUMBERS])
+    for latency_us in latencies_us:
+        index = bucket_of(latency_us)
+        measures.latencies[index] = measures.latencies.get(index, 0) + 1
+    return Figures(traces, errors, measures)
+
+
+def test_measures_have_the_promised_fields() -> None:
+    assert list(measures_json(Figures())) == [
+        *("traces", "calls", "errors", "error_rate", "input_tokens", "output_tokens", "total_tokens"),
+        *("cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "cost_usd", "wasted_cost_usd", "latency_ms"),
+    ]
+
+
+def test_without_calls_nothing_failed_and_no_latency_is_known() -> None:
+    shown = measures_json(Figures())
+    assert shown["error_rate"] == 0
+    assert shown["latency_ms"] == {"avg": None, "p50": None, "p90": None, "p95": None, "p99": None}
+
+
+def test_each_number_is_under_its_name() -> None:
+    names = [name for name in NUMBERS if name.endswith("tokens")]
+    shown = measures_json(figures(**{name: place for place, name in enumerate(names, 1)}))
+    assert [shown[name] for name in names] == list(range(1, len(names) + 1))
+
+
+@pytest.mark.parametrize("nano_usd", [1, 10**9 + 1, 123_456_789_012_345_678 // 100 * 100 // 10**3])
+def test_dollars_are_exact_to_the_nano_dollar(nano_usd: int) -> None:
+    shown = measures_json(figures(cost_nano_usd=nano_usd, wasted_nano_usd=nano_usd))
+    assert round(shown["cost_usd"] * 10**9) == round(shown["wasted_cost_usd"] * 10**9) == nano_usd
+
+
+def test_the_rate_of_errors_is_the_share_of_calls() -> None:
+    assert measures_json(figures(1, 1, 1, errors=1))["error_rate"] == 0.333333
+
+
+def test_the_average_is_exact_and_percentiles_are_within_their_bound() -> None:
+    latency = measures_json(figures(*[1_000] * 90, *[50_000] * 10))["latency_ms"]
+    assert latency["avg"] == 5.9
+    assert latency["p50"] == pytest.approx(1, rel=RELATIVE_ERROR)
+    assert latency["p95"] == latency["p99"] == pytest.approx(50, rel=RELATIVE_ERROR)
+
+
+def test_a_group_without_a_name_is_null() -> None:
+    shown = series_json(Series("", Figures(), [Figures(), Figures()]), POINTS)
+    assert shown["group"] is None
+    assert [point["time"] for point in shown["points"]] == ["2026-11-22T02:00:00.000Z", "2026-11-22T02:15:00.000Z"]
+
+
+def test_failures_tell_their_share() -> None:
+    failed = Failed([1, 2], Bucket("errors", "15m", 1), Bucket("errors", "15m", 1))
+    shown = failed_json("timeout", failed, 4, POINTS, [Remembered(Example(START_NS, "t", "call", ""), KIND)])
+    assert (shown["count"], shown["share"], [point["count"] for point in shown["points"]]) == (3, 0.75, [1, 2])
+    assert shown["examples"] == [
+        {"trace_id": "t", "span_name": "call", "error_message": None, "time": "2026-11-22T02:00:00.000Z"}
+    ]
+
+
+def test_rows_of_a_heatmap_join_without_a_gap() -> None:
+    shown = heatmap_json(Heatmap("", [(0, 9), (10, 19), (20, 29)], [[0, 0]] * 3), POINTS)
+    (_, first_end), (second, second_end), (third, _) = shown["buckets_ms"]
+    assert (first_end, second_end) == (second, third)
+
+
+def test_values_that_nothing_has_any_more_are_not_shown() -> None:
+    assert values_json({"a": 0, "b": 1, "c": 2, "d": 2}, 2) == [{"value": "c", "count": 2}, {"value": "d", "count": 2}]
+
+
+def test_conversations_beyond_the_most_are_one() -> None:
+    values = ValueCounter()
+    empty = [0] * len(NUMBERS)
+    for cost, name in enumerate(["a", "b", "c", "d"], 1):
+        numbers = [1, *empty]
+        numbers[1 + NUMBERS.index("cost_nano_usd")] = cost * 10**9
+        values.conversations[name] = numbers
+    shown = conversation_costs_json(values, 2)
+    assert [(row["conversation_id"], row["cost_usd"], row["traces"]) for row in shown] == [
+        *[("d", 4.0, 1), ("c", 3.0, 1)],
+        ("other", 3.0, 2),
+    ]

@@ -1,0 +1,144 @@
+"""The parameters of analytics: defaults, limits, and refusals that name what is wrong."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracestore.domain.errors import Invalid
+from tracestore.domain.times import format_time, parse_time
+from tracestore.edge.analytics_parameters import Asked, analytics_asked, zone_of
+
+NOW = "2026-11-22T10:07:30Z"
+NOW_MS = parse_time(NOW) // 10**6
+
+
+def asked(**parameters: str) -> Asked:
+    return analytics_asked(parameters, NOW_MS)
+
+
+def refused(**parameters: str) -> list[str]:
+    with pytest.raises(Invalid) as refusal:
+        asked(**parameters)
+    assert refusal.value.code == "invalid_parameter"
+    return [detail.field for detail in refusal.value.details]
+
+
+def ends(of: Asked) -> tuple[str, str]:
+    start, end = map(format_time, of.period)
+    return start[:16], end[:16]
+
+
+def test_without_dates_it_is_the_last_day_up_to_now() -> None:
+    assert ends(asked()) == ("2026-11-21T10:00", "2026-11-22T10:15")
+
+
+def test_an_end_alone_is_the_end_of_a_day() -> None:
+    assert ends(asked(end_date="2026-06-02T00:00:00Z")) == ("2026-06-01T00:00", "2026-06-02T00:00")
+
+
+def test_a_start_alone_reaches_up_to_now() -> None:
+    assert ends(asked(start_date="2026-11-20T00:00:01Z")) == ("2026-11-20T00:00", "2026-11-22T10:15")
+
+
+@pytest.mark.parametrize(
+    ("days", "interval"), [(1, "15m"), (2, "15m"), (3, "hour"), (8, "hour"), (9, "day"), (30, "day"), (400, "day")]
+)
+def test_the_interval_follows_from_the_range(days: int, interval: str) -> None:
+    start_ns = NOW_MS * 10**6 - timedelta(days=days).days * 86_400 * 10**9
+    assert asked(start_date=format_time(start_ns)).interval == interval
+
+
+def test_an_interval_that_is_asked_for_is_taken() -> None:
+    assert len(asked(interval="hour").points) == 25  # a piece of one at each end
+
+
+def test_days_are_those_of_the_zone() -> None:
+    points = asked(start_date="2026-11-20T00:00:00Z", interval="day", timezone="Asia/Kathmandu").points
+    assert [format_time(point.start_ns)[11:16] for point in points] == ["00:00", "18:15", "18:15"]
+
+
+def test_filters_narrow_the_calls() -> None:
+    selection = asked(operation_type="embedding", model_name="m", model_provider="p").selection
+    assert (selection.operation, selection.model, selection.provider) == ("embedding", "m", "p")
+
+
+@pytest.mark.parametrize(
+    ("group_by", "by_operation"), [("operation_type", True), ("model_name", False), ("status", False)]
+)
+def test_grouped_by_operation_every_operation_is_a_call(group_by: str, by_operation: bool) -> None:
+    assert asked(group_by=group_by).selection.by_operation is by_operation
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [
+        ({"start_date": "yesterday"}, ["start_date"]),
+        ({"start_date": "2026-11-23T00:00:00Z"}, ["start_date"]),
+        ({"start_date": "2026-11-20T00:00:00Z", "end_date": "2026-11-20T00:00:00Z"}, ["start_date"]),
+        ({"start_date": "2025-10-18T00:00:00Z"}, ["start_date"]),
+        ({"end_date": "2026-11-20"}, ["end_date"]),
+        ({"end_date": "9999-12-31T23:59:59Z"}, ["end_date"]),
+        ({"end_date": "1970-01-01T00:00:00Z"}, ["start_date"]),
+        ({"interval": "week"}, ["interval"]),
+        ({"interval": "15m", "start_date": "2026-11-01T00:00:00Z"}, ["interval"]),
+        ({"interval": "hour", "start_date": "2026-10-01T00:00:00Z"}, ["interval"]),
+        ({"timezone": "Mars/Olympus"}, ["timezone"]),
+        ({"group_by": "user"}, ["group_by"]),
+        ({"model_name": ""}, ["model_name"]),
+        ({"timezone": "", "interval": "", "end_date": ""}, ["end_date", "interval", "timezone"]),
+    ],
+)
+def test_what_is_malformed_is_named(parameters: dict[str, str], named: list[str]) -> None:
+    assert refused(**parameters) == named
+
+
+def test_a_thousand_points_are_the_most() -> None:
+    days = {"start_date": "2026-10-01T00:00:00Z", "end_date": "2026-11-11T16:00:00Z"}
+    assert len(asked(interval="hour", **days).points) == 1_000
+    assert refused(interval="hour", **(days | {"end_date": "2026-11-11T16:00:00.001Z"})) == ["interval"]
+
+
+@pytest.mark.parametrize("name", ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "EST5EDT"])
+def test_names_of_the_time_zone_database_are_known(name: str) -> None:
+    assert zone_of(name).key == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "",
+            "Europe",
+            "europe/berlin/x",
+            "../../etc/passwd",
+            "/etc/localtime",
+            "Europe/../Europe/Berlin",
+            "a" * 5_000,
+        ),
+        *(
+            "a" * 5_000,
+            "tzdata.zi",
+            "zone.tab",
+            "Europe/Berlin\n",
+            "Europe/Berlin\x00",
+            "__init__.py",
+            "__pycache__",
+            "é",
+            "+01:00",
+        ),
+    ],
+)
+def test_what_is_no_name_of_a_zone_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="IANA name"):
+        zone_of(name)
+
+
+@given(st.text(max_size=40) | st.from_regex(r"[A-Z][a-z_]{1,8}/[A-Za-z_/+-]{1,12}", fullmatch=True))
+def test_any_text_is_a_zone_or_a_refusal(name: str) -> None:
+    try:
+        key = zone_of(name).key
+    except ValueError:
+        return
+    assert key == name
