@@ -11,6 +11,7 @@ from tests.builders import START_NS, call, facts, spans_of, summary_of
 from tracestore.domain.histogram import RELATIVE_ERROR, added, bounds_us, bucket_of, percentile_us
 from tracestore.domain.stats import (
     GROUPS_KEPT,
+    NUMBERS,
     QUARTER_NS,
     QUARTERS_KEPT,
     FailureKind,
@@ -23,7 +24,7 @@ from tracestore.domain.stats import (
 )
 
 durations = st.lists(st.integers(0, 10**11), min_size=1, max_size=60)
-numbers = st.lists(st.integers(-(10**15), 10**15), min_size=10, max_size=10)
+numbers = st.lists(st.integers(-(10**15), 10**15), min_size=len(NUMBERS), max_size=len(NUMBERS))
 
 
 @given(durations, st.sampled_from([1, 50, 90, 95, 99, 100]))

@@ -30,8 +30,9 @@ QUARTERS_KEPT: Final = 200
 
 OTHER: Final = "other"
 
-NUMBERS: Final = ("calls", "latency_us", "cost_nano_usd", *TOKEN_KINDS, "total_tokens", "wasted_nano_usd")
-_CALLS, _LATENCY, _COST, _KINDS, _TOTAL, _WASTED = 0, 1, 2, 3, len(NUMBERS) - 2, len(NUMBERS) - 1
+NUMBERS: Final = ("calls", "latency_us", "cost_nano_usd", *TOKEN_KINDS, "total_tokens", "wasted_nano_usd", "errors")
+_CALLS, _LATENCY, _COST, _KINDS = 0, 1, 2, 3
+_TOTAL, _WASTED, _ERRORS = len(NUMBERS) - 3, len(NUMBERS) - 2, len(NUMBERS) - 1
 _INPUT, _OUTPUT = NUMBERS.index("input_tokens"), NUMBERS.index("output_tokens")
 
 _MODEL_SPEND: Final = INFERENCE_OPERATIONS | REPEATING_OPERATIONS
@@ -184,6 +185,7 @@ def _measures(span: Span, charge: Charge, *, is_trace_failed: bool) -> Measures:
     is_inference = operation in INFERENCE_OPERATIONS
     if span.status != "pending" and (charge.is_call or not is_inference):
         numbers[_CALLS] = 1
+        numbers[_ERRORS] = int(span.status == "error")
         if "start_ns" in facts and "end_ns" in facts:
             numbers[_LATENCY] = max(0, facts["end_ns"] - facts["start_ns"]) // 1000
             measures.latencies[bucket_of(numbers[_LATENCY])] = 1
@@ -253,5 +255,5 @@ def as_model_calls(group: Group, measures: Measures) -> Measures:
     if group.is_inference:
         return measures
     numbers = list(measures.numbers)
-    numbers[_CALLS] = numbers[_LATENCY] = 0
+    numbers[_CALLS] = numbers[_LATENCY] = numbers[_ERRORS] = 0
     return Measures(numbers)
