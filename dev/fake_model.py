@@ -1,6 +1,8 @@
-"""A server that answers like OpenAI's API and knows one sentence, for running documented snippets without a model.
+"""A server that answers like OpenAI's and Anthropic's APIs, for running examples and documented snippets offline.
 
-It calls the first tool it is offered once, with "Lisbon" for every argument, and then says how the weather is.
+It calls each tool it is offered once, with "Lisbon" for every argument, and then says how the weather is; asked for a
+lesson, it has one. A provider whose base address has `/failing` before `/v1` is overloaded, and a model whose name
+begins with `no-such` does not exist.
 """
 
 import json
@@ -12,6 +14,7 @@ from typing import Any, Final
 Json = dict[str, Any]
 
 ANSWER: Final = "It is 18 °C and dry in Lisbon."
+LESSON: Final = "Rivers begin at a source, grow by their tributaries, and end in a lake or in the sea."
 CHAT_USAGE: Final = {
     "prompt_tokens": 412,
     "completion_tokens": 96,
@@ -26,7 +29,7 @@ RESPONSE_USAGE: Final = {
     "output_tokens_details": {"reasoning_tokens": 0},
     "total_tokens": 508,
 }
-SERVED: Final = {"gpt-4o-mini": "gpt-4o-mini-2024-07-18"}
+SERVED: Final = {"gpt-4o-mini": "gpt-4o-mini-2024-07-18", "claude-haiku-4-5": "claude-haiku-4-5-20251001"}
 """The dated model behind a name, which the answer tells."""
 
 
@@ -38,18 +41,27 @@ def server() -> ThreadingHTTPServer:
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        answer = _ANSWERS.get(self.path.rpartition("/v1")[2])
+        base, _, path = self.path.rpartition("/v1")
+        answer = _ANSWERS.get(path)
         if answer is None:
             self.send_error(404)
+        elif base.endswith("/failing"):
+            self._refuse(503, "overloaded_error", "The model is overloaded, try again later.")
+        elif str(request["model"]).startswith("no-such"):
+            self._refuse(404, "not_found_error", "There is no such model.")
         elif request.get("stream") and answer is _chat:
             events = [f"data: {json.dumps(chunk)}\n\n" for chunk in _chunks(_chat(request))]
             self._send("text/event-stream", "".join([*events, "data: [DONE]\n\n"]))
         else:
             self._send("application/json", json.dumps(answer(request)))
 
-    def _send(self, content_type: str, text: str) -> None:
+    def _refuse(self, status: int, kind: str, message: str) -> None:
+        error = {"type": kind, "message": message, "code": kind, "param": None}
+        self._send("application/json", json.dumps({"type": "error", "error": error}), status)
+
+    def _send(self, content_type: str, text: str, status: int = 200) -> None:
         body = text.encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("content-type", content_type)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -60,9 +72,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _chat(request: Json) -> Json:
-    call = _call(request, was_called=request["messages"][-1]["role"] == "tool")
-    function = call and {"id": "call_1", "type": "function", "function": call}
-    message = {"role": "assistant", "content": None if call else ANSWER, **({"tool_calls": [function]} if call else {})}
+    called = [message["role"] == "tool" for message in _since_the_user(request["messages"])].count(True)
+    call = _call(request, called)
+    function = call and {"id": f"call_{called + 1}", "type": "function", "function": call}
+    content = None if call else _sentence(request["messages"])
+    message = {"role": "assistant", "content": content, **({"tool_calls": [function]} if call else {})}
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if call else "stop", "logprobs": None}
     return {
         **{"id": "chatcmpl-1", "object": "chat.completion", "created": int(time.time()), "model": _served(request)},
@@ -83,7 +97,7 @@ def _chunks(answer: Json) -> Iterator[Json]:
 
 def _response(request: Json) -> Json:
     items = request["input"] if isinstance(request["input"], list) else []
-    call = _call(request, was_called=any(item.get("type") == "function_call_output" for item in items))
+    call = _call(request, sum(item.get("type") == "function_call_output" for item in items))
     text = {"type": "output_text", "text": ANSWER, "annotations": []}
     output = (
         {"type": "function_call", "id": "fc_1", "call_id": "call_1", "status": "completed", **call}
@@ -104,10 +118,29 @@ def _embeddings(request: Json) -> Json:
     return {"object": "list", "model": request["model"], "data": vectors, "usage": usage}
 
 
-def _call(request: Json, *, was_called: bool) -> Json | None:
-    """The call of the first tool, unless there is none or it was called."""
-    tools = [tool.get("function", tool) for tool in request.get("tools") or ()]
-    if not tools or was_called:
+def _message(request: Json) -> Json:
+    """As Anthropic answers. It calls no tools."""
+    return {
+        **{"id": "msg_1", "type": "message", "role": "assistant", "model": _served(request)},
+        **{"content": [{"type": "text", "text": _sentence(request["messages"])}], "stop_sequence": None},
+        **{"stop_reason": "end_turn", "usage": {"input_tokens": 412, "output_tokens": 96}},
+    }
+
+
+def _since_the_user(messages: list[Json]) -> list[Json]:
+    """The messages after the user's last one."""
+    last = max((at for at, message in enumerate(messages) if message["role"] == "user"), default=-1)
+    return messages[last + 1 :]
+
+
+def _sentence(messages: list[Json]) -> str:
+    return LESSON if "lesson" in json.dumps(messages[-1]).lower() else ANSWER
+
+
+def _call(request: Json, called: int) -> Json | None:
+    """The call of the next tool after so many; None when all were called."""
+    tools = [tool.get("function", tool) for tool in request.get("tools") or ()][called:]
+    if not tools:
         return None
     arguments = dict.fromkeys(tools[0]["parameters"].get("properties", {}), "Lisbon")
     return {"name": tools[0]["name"], "arguments": json.dumps(arguments)}
@@ -118,4 +151,9 @@ def _served(request: Json) -> str:
     return SERVED.get(model, model)
 
 
-_ANSWERS: Final = {"/chat/completions": _chat, "/responses": _response, "/embeddings": _embeddings}
+_ANSWERS: Final = {
+    "/chat/completions": _chat,
+    "/responses": _response,
+    "/embeddings": _embeddings,
+    "/messages": _message,
+}

@@ -35,7 +35,7 @@ def trace_as_lessons(rules: Sequence[LessonRule]) -> None:
     for name in {_module_of(rule.target) for rule in rules}:
         module = sys.modules.get(name)
         if module is not None:
-            _wrap_in(module)
+            _wrap_in(module, is_loading=getattr(getattr(module, "__spec__", None), "_initializing", False))
         elif module is None and not _is_findable(name.partition(".")[0]):
             _tell_missing(name, "no such module can be found from here")
 
@@ -85,13 +85,13 @@ def _loads_then_wraps(loader: Any) -> None:
 
 
 @never_raises(None)
-def _wrap_in(module: ModuleType) -> None:
+def _wrap_in(module: ModuleType, *, is_loading: bool = False) -> None:
     for target, rule in list(_rules.items()):
         if _module_of(target) == module.__name__ and target not in _wrapped:
-            _wrap(module, rule)
+            _wrap(module, rule, is_loading)
 
 
-def _wrap(module: ModuleType, rule: LessonRule) -> None:
+def _wrap(module: ModuleType, rule: LessonRule, is_loading: bool) -> None:
     *path, name = rule.target.partition(":")[2].split(".")
     holder: Any = module
     try:
@@ -100,7 +100,6 @@ def _wrap(module: ModuleType, rule: LessonRule) -> None:
         # As it stands there, not as it is looked up: what a class inherits is wrapped in this class alone.
         found = vars(holder)[name] if name in vars(holder) else getattr(holder, name)
     except AttributeError:
-        is_loading = getattr(getattr(module, "__spec__", None), "_initializing", False)
         reason = "is still being imported: configure before" if is_loading else "has no such function"
         return _tell_missing(rule.target, f"the module {module.__name__} {reason}")
     kind = type(found) if isinstance(found, staticmethod | classmethod) else None

@@ -1,0 +1,77 @@
+"""An agent that looks into its notes, then lets the model call two tools, and answers.
+
+Its own steps are traced by hand, with decorators; the model's calls by OpenInference's instrumentation.
+`make examples ARGS=agent` runs it offline.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from openai import OpenAI
+
+import tracestore_client as tracestore
+
+tracestore.configure(service_name="agent-example", instrument=["openai"])
+client = OpenAI(max_retries=0)
+
+
+@tracestore.span("search_notes", "retrieval")
+def search_notes(query: str) -> list[dict[str, Any]]:
+    """What the user has written down that may matter."""
+    return [{"content": "Prefers to walk.", "score": 0.83}]
+
+
+@tracestore.span("weather", "tool")
+def weather(city: str) -> dict[str, Any]:
+    """The weather there."""
+    return {"city": city, "celsius": 18, "sky": "dry"}
+
+
+@tracestore.span("air_quality", "tool")
+def air_quality(city: str) -> dict[str, Any]:
+    """The air there. The station does not answer."""
+    raise ConnectionError(f"The station of {city} does not answer.")
+
+
+TOOLS: dict[str, Callable[..., dict[str, Any]]] = {"weather": weather, "air_quality": air_quality}
+OFFERED: list[Any] = [
+    {
+        "type": "function",
+        "function": {
+            "name": name,
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        },
+    }
+    for name in TOOLS
+]
+
+
+@tracestore.trace("day planner", "agent", conversation_id="chat-43", user_id="ada")
+def plan(question: str) -> str:
+    """An answer, from notes, tools and the model."""
+    notes = search_notes(question)
+    messages: list[Any] = [
+        {"role": "system", "content": f"Plan days. Notes: {json.dumps(notes)}"},
+        {"role": "user", "content": question},
+    ]
+    while True:
+        reply = client.chat.completions.create(model="gpt-4o-mini", messages=messages, tools=OFFERED)
+        message: Any = reply.choices[0].message
+        if not message.tool_calls:
+            return str(message.content)
+        messages.append(message.model_dump(exclude_none=True))
+        for call in message.tool_calls:
+            messages.append({"role": "tool", "tool_call_id": call.id, "content": json.dumps(called(call.function))})
+
+
+def called(function: Any) -> Any:
+    """What the tool says, or why it does not: the model can go on with either."""
+    try:
+        return TOOLS[function.name](**json.loads(function.arguments))
+    except ConnectionError as failure:
+        return {"error": str(failure)}
+
+
+if __name__ == "__main__":
+    print(plan("Can I walk through Lisbon today?"))

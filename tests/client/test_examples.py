@@ -1,0 +1,171 @@
+"""Every example runs as it stands, offline, and leaves the traces that it is there to show."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from dev import examples, server
+from dev.functions import Functions
+from dev.template import ROOT, Template
+from tests.api import TRACES, Api
+from tests.calling import Call, new_user
+from tests.conftest import TableOnEngine
+
+pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
+
+Tree = tuple[Any, ...]
+Ran = Callable[[str], list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def examples_ran(engine: TableOnEngine, template: Template, call: Call) -> Iterator[Callable[[str], Api]]:
+    """The API as the user whose an example was, when it has ended well. All of them run at once."""
+
+    def run(name: str) -> tuple[Api, subprocess.CompletedProcess[str]]:
+        api = Api(call, new_user())
+        return api, examples.run(name, base, api.with_key("ingest").headers["x-api-key"], models)
+
+    def ended(name: str) -> Api:
+        try:
+            api, done = running[name].result()
+        except examples.NodeUnavailable as reason:
+            if os.environ.get("CI", "").lower() in ("1", "true"):
+                pytest.fail(f"TypeScript must run under CI: {reason}")
+            pytest.skip(f"TypeScript cannot run here: {reason}")
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        return api
+
+    functions = Functions(template)
+    functions.load()  # while there is only one thread
+    with (
+        examples.fake_models() as models,
+        server.serving(template, server.listening(0), functions) as base,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        running = {name: pool.submit(run, name) for name in examples.EXAMPLES}
+        yield ended
+
+
+@pytest.fixture
+def ran(examples_ran: Callable[[str], Api]) -> Ran:
+    """The traces that an example has left, oldest first."""
+
+    def traces(name: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = examples_ran(name)("GET", TRACES, query="order=asc").json["traces"]
+        return found
+
+    return traces
+
+
+def tree(span: dict[str, Any], *fields: str) -> Tree:
+    """A span and those below it, as their operation, their status and those fields."""
+    told = (span["operation_type"], span["status"], *(span[field] for field in fields))
+    return (*told, [tree(child, *fields) for child in span["children"]])
+
+
+def test_a_chat_that_is_answered_and_one_that_fails(ran: Ran) -> None:
+    answered, failed = ran("chat")
+    call: Tree = ("completion", "success", "openai", 412, 96, [])
+    assert tree(answered, "model_provider", "input_tokens", "output_tokens") == (
+        "chain",
+        "success",
+        None,
+        None,
+        None,
+        [call],
+    )
+    assert tree(failed, "error_type") == (
+        *("chain", "error", "NotFoundError"),
+        [("completion", "error", "openai.NotFoundError", [])],
+    )
+    assert {span["conversation_id"] for span in (answered, failed)} == {"chat-42"}
+
+
+def test_an_agent_with_its_steps_in_order(ran: Ran) -> None:
+    (agent,) = ran("agent")
+    call: Tree = ("completion", "success", None, [])
+    assert tree(agent, "tool_name") == (
+        *("agent", "success", None),
+        [
+            ("retrieval", "success", None, []),
+            call,
+            ("tool_call", "success", "weather", []),
+            call,
+            ("tool_call", "error", "air_quality", []),
+            call,
+        ],
+    )
+    assert agent["children"][2]["input_data"] == {"city": "Lisbon"}
+    assert agent["children"][2]["output_data"] == {"city": "Lisbon", "celsius": 18, "sky": "dry"}
+
+
+def test_a_lesson_by_hand_that_falls_back_and_one_that_fails(ran: Ran) -> None:
+    made, failed = ran("lesson")
+    fields = ("lesson_id", "model_provider", "input_tokens")
+    assert tree(made, *fields) == (
+        *("lesson", "success", "lesson-rivers", None, None),
+        [("completion", "error", None, "openai", None, []), ("completion", "success", None, "deepseek", 412, [])],
+    )
+    assert tree(failed, *fields) == (
+        *("lesson", "error", "lesson-deltas", None, None),
+        [("completion", "error", None, "openai", None, []), ("completion", "error", None, "deepseek", None, [])],
+    )
+    assert (made["input_data"], made["output_data"]["title"]) == ({"topic": "rivers"}, "Rivers")
+    assert failed["error_message"] == "No provider could write the lesson."
+    assert (made["children"][1]["metadata"]["temperature"], made["children"][1]["metadata"]["max_tokens"]) == (0.3, 800)
+
+
+@pytest.mark.parametrize("name", ["lesson_generator", "lesson_generator_by_environment"])
+def test_a_lesson_generator_that_knows_nothing_of_it(name: str, ran: Ran) -> None:
+    (lesson,) = ran(name)
+    assert tree(lesson, "lesson_id", "model_provider", "model_name", "input_tokens", "output_tokens") == (
+        *("lesson", "success", "lesson-rivers", None, None, None, None),
+        [
+            ("completion", "error", None, "openai", "gpt-4o-mini", None, None, []),
+            ("completion", "success", None, "anthropic", "claude-haiku-4-5-20251001", 412, 96, []),
+        ],
+    )
+    assert lesson["input_data"] == {"lesson_id": "lesson-rivers", "topic": "rivers", "level": 3}
+    assert lesson["output_data"]["text"].startswith("Rivers begin")
+    assert lesson["children"][1]["output_data"]["messages"][0]["parts"][0]["text"].startswith("Rivers begin")
+    assert lesson["service_name"] == "lesson-generator"
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "used", "fallback"),
+    [
+        ("lesson", "failed", None, ["openai", "deepseek"]),
+        ("lesson_generator", "completed", "anthropic", ["openai"]),
+        ("lesson_generator_by_environment", "completed", "anthropic", ["openai"]),
+    ],
+)
+def test_it_is_a_lesson_trace_as_well(
+    name: str, status: str, used: str | None, fallback: list[str], examples_ran: Callable[[str], Api]
+) -> None:
+    lesson = examples_ran(name)("GET", "/api/traces").json["traces"][0]
+    assert (lesson["status"], lesson["provider_used"], lesson["fallback_providers"]) == (status, used, fallback)
+    assert [call["success"] for call in lesson["llm_calls"]] == [False, status == "completed"]
+
+
+def test_a_chat_in_typescript_with_nothing_but_fetch(ran: Ran) -> None:
+    answered, failed = ran("chat.ts")
+    fields = ("model_provider", "model_name", "input_tokens", "output_tokens", "error_message")
+    assert tree(answered, *fields) == ("completion", "success", "openai", "gpt-4o-mini-2024-07-18", 412, 96, None, [])
+    assert tree(failed, *fields)[:4] == ("completion", "error", "openai", "no-such-model")
+    assert failed["error_message"] == "Error: The model answered 404."
+
+
+def test_nothing_in_the_plain_lesson_generator_names_tracing(ran: Ran) -> None:
+    folder = ROOT / "examples" / "lesson_generator"
+    code = [
+        line
+        for name in ("lessons.py", "app.py")
+        for line in (folder / name).read_text().splitlines()
+        if "trac" in line.lower() and not line.startswith('"""')
+    ]
+    assert code == []
