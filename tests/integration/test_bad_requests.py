@@ -182,7 +182,7 @@ def test_every_route_that_takes_a_body_refuses_what_is_no_json(
     api: Api, log: io.StringIO, method: str, body: bytes
 ) -> None:
     api.send(span())
-    paths = [route.path.format(trace_id="t", span_id="root") for route in OURS if route.method == method]
+    paths = [route.path.format(trace_id="t", span_id="root", id="t") for route in OURS if route.method == method]
     assert paths
     for path in paths:
         reply = api(method, path, body=body)
@@ -193,7 +193,7 @@ def test_every_route_that_takes_a_body_refuses_what_is_no_json(
 @pytest.mark.parametrize("route", [route.key for route in OURS])
 def test_every_route_refuses_parameters_that_it_does_not_know(api: Api, log: io.StringIO, route: str) -> None:
     method, _, path = route.partition(" ")
-    path = path.format(trace_id="t", span_id="root", job_id="0" * 36, key_id="0" * 16)
+    path = path.format(trace_id="t", span_id="root", id="t", job_id="0" * 36, key_id="0" * 16)
     for query in (
         f"{LONG}={CANARY}",
         f"limit={CANARY}&limit={CANARY}",

@@ -402,3 +402,24 @@ def test_a_lesson_that_is_not_there_is_a_404_on_every_route(api: Api, lesson_id:
     replies = [api("GET", path), api("PATCH", path, body={"status": "failed"}), api("DELETE", path)]
     replies.append(api("POST", f"{path}/llm-calls", body=call_sent()))
     assert {failure(reply) for reply in replies} == {(404, "not_found")}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"provider": [SECRET]},
+        {"request": SECRET},
+        {"request": {"temperature": SECRET}},
+        {"response": {"usage": {"prompt_tokens": SECRET}}},
+        {"timestamp": SECRET},
+        {"id": f"{SECRET} "},
+    ],
+)
+def test_no_refusal_repeats_what_was_sent(api: Api, told: dict[str, Any]) -> None:
+    started(api, id="l")
+    replies = [
+        api("POST", f"{LESSONS}/l/llm-calls", body=told),
+        api("POST", LESSONS, body={"request_data": 1, "llm_calls": [told]}),
+    ]
+    assert {failure(reply) for reply in replies} == {(400, "invalid_request")}
+    assert not any(SECRET in reply.body.decode() for reply in replies)
