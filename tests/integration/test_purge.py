@@ -1,104 +1,28 @@
 """Jobs of bulk deletions: whoever dies at whatever call, however many work at one, each trace goes and counts once."""
 
 import random
-import time
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from dev import streams
-from dev.engines import create_table
-from dev.functions import Context, Functions, load_handler
-from dev.template import Template
-from tests.api import TRACES, Api, span
 from tests.builders import Clock, awaiting, call, patient, store_on, stored_items, trace_ids, unexpected
-from tests.calling import Call, User, new_user
-from tests.conftest import TableOnEngine
+from tests.calling import new_user
+from tests.dying import Crash, Failing, Mortal, Waking
 from tests.memory_dynamodb import MemoryDynamoDB, Scheduler
 from tracestore.domain.errors import NotFound
-from tracestore.edge import wiring
 from tracestore.storage import bulk, keys
 from tracestore.storage.deletes import delete_trace
 from tracestore.storage.items import head_from
-from tracestore.storage.jobs import Job, job_in, read_job
+from tracestore.storage.jobs import Job, read_job
 from tracestore.storage.marks import read_marks
 from tracestore.storage.reading import read_trace
 from tracestore.storage.store import Store
 from tracestore.storage.table import Patience, Table
 from tracestore.storage.writer import capture
 
-JOBS = Template(), "PurgeFunction"
 NOISE = random.Random(0).randbytes(3000).hex()
-
-
-class Crash(BaseException):
-    """The process is gone: nothing catches this on its way."""
-
-
-class Mortal:
-    """A client whose process dies after so many calls."""
-
-    def __init__(self, db: Any, calls: int) -> None:
-        self._db = db
-        self._left = calls
-
-    def __getattr__(self, name: str) -> Any:
-        self._left -= 1
-        if self._left < 0:
-            raise Crash
-        return getattr(self._db, name)
-
-
-class Failing:
-    """A client that fails unexpectedly where it is to bury certain traces."""
-
-    def __init__(self, db: Any, *trace_ids: str) -> None:
-        self._db = db
-        self._trace_ids = trace_ids
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._db, name)
-
-    def put_item(self, **request: Any) -> Any:
-        """Fails for the heads of these traces."""
-        if request["Item"]["pk"]["S"].rpartition("#T#")[2] in self._trace_ids:
-            raise KeyError("something nobody thought of")
-        return self._db.put_item(**request)
-
-
-class Waking:
-    """A client that notes which jobs are to go on, as the stream would."""
-
-    def __init__(self, db: Any) -> None:
-        self._db = db
-        self.waiting: list[tuple[str, str]] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._db, name)
-
-    def put_item(self, **request: Any) -> Any:
-        """Notes a job that wakes."""
-        answer = self._db.put_item(**request)
-        self._note(request["Item"])
-        return answer
-
-    def transact_write_items(self, **request: Any) -> Any:
-        """Notes jobs that wake."""
-        answer = self._db.transact_write_items(**request)
-        for entry in request["TransactItems"]:
-            if "Put" in entry:
-                self._note(entry["Put"]["Item"])
-        return answer
-
-    def _note(self, item: Any) -> None:
-        change = {"Keys": {"pk": item["pk"], "sk": item["sk"]}, "NewImage": item}
-        template, function = JOBS
-        (subscription,) = (s for s in template.subscriptions if s.function == function)
-        if any(streams.matches({"eventName": "MODIFY", "dynamodb": change}, p) for p in subscription.patterns):
-            self.waiting.append(job_in(item))
 
 
 def written(store: Store, clock: Clock, user: str, *trace_ids: str, **reported: Any) -> None:
@@ -278,6 +202,21 @@ def test_the_same_deletion_again_or_a_wider_one_takes_along_what_a_failed_one_hi
     assert told(read_job(store, user, job.job_id)) == ("failed", 1, 2)
 
 
+def test_a_trace_that_a_failed_deletion_has_half_removed_goes_with_the_next() -> None:
+    memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
+    store = store_on(memory, clock)
+    written(store, clock, user, "t")
+    job = bulk.start(store, user, patience=patient())
+    for calls in [9] + [5] * (bulk.STEPS_IN_VAIN - 1):
+        with suppress(Crash):  # buried, and nothing beside it removed
+            stepped(store_on(memory, clock, db=Mortal(memory, calls)), clock, user, job)
+    assert stepped(store, clock, user, job).state == "failed"
+    assert len(stored_items(store, user)) > 1
+    stepped(store, clock, user, bulk.start(store, user, patience=patient()))
+    assert list(stored_items(store, user)) == ["H"]
+    assert read_marks(store, user) == ()
+
+
 def test_a_narrower_deletion_leaves_the_mark_of_a_failed_one() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
@@ -367,10 +306,9 @@ def test_nothing_from_before_the_mark_is_shown_again_and_nothing_from_after_it_i
         while not jobs:
             store_of(db).table.get("wait", "a turn")
         while True:
-            try:
-                return (None, stepped(store_of(Mortal(db, chance.randrange(20, 120))), clock, user, jobs[0]))[0]
-            except Crash:
-                continue
+            with suppress(Crash):
+                stepped(store_of(Mortal(db, chance.randrange(20, 120))), clock, user, jobs[0])
+                return
 
     def write(db: Any) -> None:
         store = store_of(db)
@@ -395,72 +333,3 @@ def test_nothing_from_before_the_mark_is_shown_again_and_nothing_from_after_it_i
     assert (job.state, (job.traces, job.spans)) == ("done", counted(calm, user, job, *gone))
     assert job.traces == len(gone)
     assert read_marks(calm, user) == ()
-
-
-@pytest.fixture
-def own_table(engine: TableOnEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Template]:
-    """A table with a stream of its own: that of the shared one holds the jobs of all tests."""
-    template = Template(table=f"purge-{random.randrange(10**9)}")
-    create_table(engine.endpoint, template)
-    monkeypatch.setenv("TABLE_NAME", template.table_name)
-    wiring.reset()
-    yield template
-    wiring.reset()
-
-
-def only_purging(invoke: Callable[[dict[str, Any]], Any]) -> Callable[[str, dict[str, Any]], Any]:
-    """What is handed to other functions on the stream is left alone."""
-    return lambda name, event: invoke(event) if name == JOBS[1] else {"state": event.get("state", {})}
-
-
-def until_done(api: Api, job_id: str) -> Any:
-    """What is told of a job once it has ended."""
-    deadline_s = time.monotonic() + 20
-    while True:
-        job = api("GET", f"/api/jobs/{job_id}").json["data"]
-        if job["state"] in ("done", "failed") or time.monotonic() > deadline_s:
-            return job
-        time.sleep(0.05)
-
-
-def test_what_a_request_leaves_is_removed_behind_it_and_the_job_ends_in_a_receipt(
-    engine: TableOnEngine, own_table: Template, user: User
-) -> None:
-    """The request has no time to remove anything; the purge function's clock runs ahead, so that nobody has to wait."""
-    query = own_table.functions["QueryFunction"]
-    own_table.functions["QueryFunction"] = replace(query, timeout_s=int(bulk.STOP_AT_S))
-    api = Api(Call(own_table), user)
-    api.send(*[span(f"t{number}", span_id) for number in range(8) for span_id in ("root", "child")])
-    answer = api("DELETE", TRACES, query={"deleteAll": "true"})
-    assert answer.status == 202
-    assert answer.json["deleted"] == {"traces": 0, "spans": 0}
-    assert api.summaries() == []
-    api.send(span("later"))
-    early = replace(wiring.store(), now_ms=lambda: time.time_ns() // 1_000_000 + bulk.INDEX_LAG_MS)
-    load_handler(own_table.functions[JOBS[1]])
-    from purge_handler import purge  # type: ignore[import-not-found]
-
-    def invoke(event: dict[str, Any]) -> Any:
-        return purge(event, Context(JOBS[1], 1024, 300), {}, store=lambda: early)
-
-    with streams.delivering(own_table, engine.endpoint, only_purging(invoke)):
-        job = until_done(api, answer.json["job_id"])
-    assert (job["state"], job["deleted"]) == ("done", {"traces": 8, "spans": 16})
-    assert job["created_at"] < job["finished_at"]
-    assert api.summaries() == ["later"]
-    assert read_marks(wiring.store(), user.name) == ()
-    assert all(list(stored_items(wiring.store(), user.name, f"t{number}")) == ["H"] for number in range(8))
-
-
-def test_the_deployed_handler_goes_on_with_a_job_that_the_stream_tells_of(
-    engine: TableOnEngine, own_table: Template, user: User
-) -> None:
-    past = Clock(time.time_ns() // 1_000_000 - bulk.INDEX_LAG_MS)
-    store = replace(wiring.store(), now_ms=past)
-    past.advance(ms=-1)
-    written(store, past, user.name, "a", "b")
-    job = bulk.start(store, user.name, patience=patient())
-    functions = Functions(own_table)
-    with streams.delivering(own_table, engine.endpoint, only_purging(lambda event: functions.invoke(JOBS[1], event))):
-        receipt = until_done(Api(Call(own_table), user), job.job_id)
-    assert (receipt["state"], receipt["deleted"]) == ("done", {"traces": 2, "spans": 4})

@@ -9,6 +9,7 @@ Indexes lag behind by a moment: only a look that begins a while after the mark w
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count, islice
 from typing import Final, TypeAlias
@@ -249,14 +250,23 @@ class _Work:
 
 
 def _unmark(store: Store, user_id: str, done: Mark, patience: Patience) -> None:
-    """Remove the mark of a deletion that is done, and those that hide nothing else: of failed ones, for instance."""
+    """Remove the mark of a deletion that is done, and those that hide nothing else: of failed ones, for instance.
+
+    What those have begun is finished first: a trace that is buried already is in no index, and nobody else finds it.
+    """
     scopes = [replace(done, job_id="", made_ms=0), Mark("", 0)]
 
     def is_covered(mark: Mark) -> bool:
         scope = replace(mark, job_id="", made_ms=0)
         return mark.job_id == done.job_id or (mark.made_ms <= done.made_ms and scopes[0] in (scope, scopes[1]))
 
-    _change_marks(store, user_id, lambda marks: [mark for mark in marks if not is_covered(mark)], patience)
+    finished = {mark.job_id for mark in read_marks(store, user_id) if is_covered(mark)}
+    for job_id in finished - {done.job_id}:
+        with suppress(NotFound):  # a job is kept for a while, the mark of a failed one for good
+            job = read_job(store, user_id, job_id)
+            for trace_id in (*job.plan, *job.skipped):
+                delete_trace_for(store, user_id, trace_id, job_id, done.covers, patience)
+    _change_marks(store, user_id, lambda marks: [mark for mark in marks if mark.job_id not in finished], patience)
 
 
 def _change_marks(

@@ -1,0 +1,76 @@
+"""DynamoDB clients that die or fail at the worst moment, and one that hears what the stream would tell."""
+
+from typing import Any
+
+from dev import streams
+from dev.template import Template
+from tracestore.storage.jobs import job_in
+
+PURGE = "PurgeFunction"
+_ASKED_FOR = [pattern for one in Template().subscriptions if one.function == PURGE for pattern in one.patterns]
+
+
+class Crash(BaseException):
+    """The process is gone: nothing catches this on its way."""
+
+
+class Mortal:
+    """A client whose process dies after so many calls."""
+
+    def __init__(self, db: Any, calls: int, end: BaseException | type[Crash] = Crash) -> None:
+        self._db = db
+        self._left = calls
+        self._end = end
+
+    def __getattr__(self, name: str) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise self._end
+        return getattr(self._db, name)
+
+
+class Failing:
+    """A client that fails unexpectedly where it is to bury certain traces."""
+
+    def __init__(self, db: Any, *trace_ids: str) -> None:
+        self._db = db
+        self._trace_ids = trace_ids
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._db, name)
+
+    def put_item(self, **request: Any) -> Any:
+        """Fails for the heads of these traces."""
+        if request["Item"]["pk"]["S"].rpartition("#T#")[2] in self._trace_ids:
+            raise KeyError("something nobody thought of")
+        return self._db.put_item(**request)
+
+
+class Waking:
+    """A client that notes which jobs are to go on, as the stream would."""
+
+    def __init__(self, db: Any) -> None:
+        self._db = db
+        self.waiting: list[tuple[str, str]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._db, name)
+
+    def put_item(self, **request: Any) -> Any:
+        """Notes a job that wakes."""
+        answer = self._db.put_item(**request)
+        self._note(request["Item"])
+        return answer
+
+    def transact_write_items(self, **request: Any) -> Any:
+        """Notes jobs that wake."""
+        answer = self._db.transact_write_items(**request)
+        for entry in request["TransactItems"]:
+            if "Put" in entry:
+                self._note(entry["Put"]["Item"])
+        return answer
+
+    def _note(self, item: Any) -> None:
+        change = {"Keys": {"pk": item["pk"], "sk": item["sk"]}, "NewImage": item}
+        if any(streams.matches({"eventName": "MODIFY", "dynamodb": change}, pattern) for pattern in _ASKED_FOR):
+            self.waiting.append(job_in(item))

@@ -1,0 +1,104 @@
+"""The purge function on the table's stream, read as in `make dev`: what a request leaves is gone in the end."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dev import streams
+from dev.engines import create_table
+from dev.functions import Context, Functions, load_handler
+from dev.template import Template
+from tests.api import TRACES, Api, span
+from tests.builders import Clock, call, patient, stored_items
+from tests.calling import Call, User
+from tests.conftest import TableOnEngine
+from tests.dying import PURGE, Mortal
+from tracestore.domain.errors import Unavailable
+from tracestore.edge import wiring
+from tracestore.storage import bulk
+from tracestore.storage.marks import read_marks
+from tracestore.storage.table import Table
+from tracestore.storage.writer import capture
+
+
+@pytest.fixture
+def own_table(engine: TableOnEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Template]:
+    """A table with a stream of its own: that of the shared one holds the jobs of all tests."""
+    template = Template(table=f"purge-{random.randrange(10**9)}")
+    create_table(engine.endpoint, template)
+    monkeypatch.setenv("TABLE_NAME", template.table_name)
+    wiring.reset()
+    yield template
+    wiring.reset()
+
+
+def only_purging(invoke: Callable[[dict[str, Any]], Any]) -> Callable[[str, dict[str, Any]], Any]:
+    """What is handed to other functions on the stream is left alone."""
+    return lambda name, event: invoke(event) if name == PURGE else {"state": event.get("state", {})}
+
+
+def until_done(api: Api, job_id: str) -> Any:
+    """What is told of a job once it has ended."""
+    deadline_s = time.monotonic() + 20
+    while True:
+        job = api("GET", f"/api/jobs/{job_id}").json["data"]
+        if job["state"] in ("done", "failed") or time.monotonic() > deadline_s:
+            return job
+        time.sleep(0.05)
+
+
+def test_what_a_request_leaves_is_removed_behind_it_and_the_job_ends_in_a_receipt(
+    engine: TableOnEngine, own_table: Template, user: User
+) -> None:
+    """The request has no time to remove anything, and the first step dies.
+
+    The purge function's clock runs ahead, so that nobody has to wait.
+    """
+    query = own_table.functions["QueryFunction"]
+    own_table.functions["QueryFunction"] = replace(query, timeout_s=int(bulk.STOP_AT_S))
+    api = Api(Call(own_table), user)
+    api.send(*[span(f"t{number}", span_id) for number in range(8) for span_id in ("root", "child")])
+    answer = api("DELETE", TRACES, query={"deleteAll": "true"})
+    assert answer.status == 202
+    assert answer.json["deleted"] == {"traces": 0, "spans": 0}
+    assert api.summaries() == []
+    api.send(span("later"))
+    early = replace(wiring.store(), now_ms=lambda: time.time_ns() // 1_000_000 + bulk.INDEX_LAG_MS)
+    load_handler(own_table.functions[PURGE])
+    from purge_handler import purge  # type: ignore[import-not-found]
+
+    dying = replace(
+        early, table=Table(Mortal(early.table.client, 9, Unavailable("The process is gone.")), early.table.name)
+    )
+    stores = iter([dying, early])
+
+    def invoke(event: dict[str, Any]) -> Any:
+        return purge(event, Context(PURGE, 1024, 300), {}, store=lambda: next(stores))
+
+    with streams.delivering(own_table, engine.endpoint, only_purging(invoke)):
+        job = until_done(api, answer.json["job_id"])
+    assert (job["state"], job["deleted"]) == ("done", {"traces": 8, "spans": 16})
+    assert job["created_at"] < job["finished_at"]
+    assert api.summaries() == ["later"]
+    assert read_marks(wiring.store(), user.name) == ()
+    assert all(list(stored_items(wiring.store(), user.name, f"t{number}")) == ["H"] for number in range(8))
+
+
+def test_the_deployed_handler_goes_on_with_a_job_that_the_stream_tells_of(
+    engine: TableOnEngine, own_table: Template, user: User
+) -> None:
+    past = Clock(time.time_ns() // 1_000_000 - bulk.INDEX_LAG_MS)
+    store = replace(wiring.store(), now_ms=past)
+    past.advance(ms=-1)
+    for trace_id in "ab":
+        capture(store, user.name, [(trace_id, call("root")), (trace_id, call("child", "root"))], patient())
+    past.advance(ms=1)
+    job = bulk.start(store, user.name, patience=patient())
+    functions = Functions(own_table)
+    with streams.delivering(own_table, engine.endpoint, only_purging(lambda event: functions.invoke(PURGE, event))):
+        receipt = until_done(Api(Call(own_table), user), job.job_id)
+    assert (receipt["state"], receipt["deleted"]) == ("done", {"traces": 2, "spans": 4})
