@@ -11,11 +11,14 @@ from tracestore.domain.analytics import (
     Dimension,
     Selection,
     dearest_by,
+    dearest_conversations,
+    dearest_remembered,
     heatmaps_of,
     of_dimensions,
     ranked,
     series_of,
     total_of,
+    values_of,
 )
 from tracestore.domain.counters import FACETS, VALUES_IN_COUNTER, MeasureCounter, ValueCounter
 from tracestore.domain.failures import failures_by_type, latest_failures
@@ -74,7 +77,7 @@ def show_metrics(request: Request, caller: Identity) -> Response:
     asked = _asked(request, "group_by")
     points = asked.points
     counters = _measures(request, caller, points)
-    most = min(GROUPS_MOST, max(1, POINTS_IN_ANSWER // len(points) - 1))
+    most = min(GROUPS_MOST, POINTS_IN_ANSWER // len(points))
     total, groups = series_of(counters, asked.selection, asked.group_by, most)
     shown = [series_json(group, points) for group in groups]
     return _answer(request, {**_in_points(asked), "totals": measures_json(total), "groups": shown})
@@ -163,9 +166,15 @@ def show_costs(request: Request, caller: Identity) -> Response:
         ]
 
     traces = dearest_traces(
-        store(), caller.user_id, values.dearest, asked.period, asked.selection, DEAREST_MOST, _patience(request)
+        store(),
+        caller.user_id,
+        dearest_remembered(values),
+        asked.period,
+        asked.selection,
+        DEAREST_MOST,
+        _patience(request),
     )
-    conversations = conversation_costs_json(values, GROUPS_MOST) if asked.selection.is_all else None
+    conversations = conversation_costs_json(dearest_conversations(values, GROUPS_MOST))
     return _answer(
         request,
         {
@@ -174,7 +183,7 @@ def show_costs(request: Request, caller: Identity) -> Response:
             "by_model": dearest(asked.selection, "model_provider", "model_name"),
             "by_provider": dearest(asked.selection, "model_provider"),
             "by_operation": dearest(by_operation, "operation_type"),
-            "by_conversation": conversations,
+            "by_conversation": conversations if asked.selection.is_all else None,
             "conversation_days": range_json(whole_days(asked.period)),
             "dearest_traces": [summary_json(*listed) for listed in traces],
         },
@@ -208,7 +217,7 @@ def show_conversations(request: Request, caller: Identity) -> Response:
 def show_facets(request: Request, caller: Identity) -> Response:
     """The values of each field that lists filter by, with how many traces have them."""
     asked = _asked(request)
-    values = _values(request, caller, asked).values
+    values = values_of(_values(request, caller, asked))
     facets = {name: values_json(values.get(name, {}), VALUES_IN_COUNTER) for name in FACETS}
     return _answer(request, {**range_json(whole_days(asked.period)), "facets": facets})
 
@@ -224,13 +233,11 @@ def _measures(request: Request, caller: Identity, periods: Sequence[Period]) -> 
     return [list(at.values()) for at in found]
 
 
-def _values(request: Request, caller: Identity, asked: Asked) -> ValueCounter:
+def _values(request: Request, caller: Identity, asked: Asked) -> list[ValueCounter]:
     """What is counted by whole days only, of the days that the range touches."""
-    values = ValueCounter()
-    (found,) = read_periods(store(), caller.user_id, "values", [whole_days(asked.period)], _patience(request))
-    for counter in found.values():
-        values.merge(counter)
-    return values
+    days = [whole_days(asked.period)]
+    (found,) = read_periods(store(), caller.user_id, "values", days, _patience(request))
+    return list(found.values())
 
 
 def _in_points(asked: Asked) -> dict[str, str]:

@@ -243,8 +243,8 @@ def test_conversations_come_last_active_first_with_their_lifetime_figures(analyt
     chat, old = analytics("conversations")["conversations"]
     assert (chat["conversation_id"], old["conversation_id"]) == ("chat", "old")
     assert (chat["first_time"], chat["last_time"]) == (time(2), time(5 + 1 / 3600))
-    told = {name: chat[name] for name in ("traces", "calls", "total_tokens", "cost_usd", "wasted_cost_usd")}
-    assert told == {"traces": 2, "calls": 2, "total_tokens": 24, "cost_usd": 0.5, "wasted_cost_usd": 0.25}
+    told = {name: chat[name] for name in ("traces", "calls", "errors", "error_rate", "cost_usd", "wasted_cost_usd")}
+    assert told == {"traces": 2, "calls": 2, "errors": 1, "error_rate": 0.5, "cost_usd": 0.5, "wasted_cost_usd": 0.25}
     assert (old["input_preview"], old["output_preview"]) == ("in a", "out a")
 
 

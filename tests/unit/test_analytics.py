@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -14,12 +14,15 @@ from tracestore.domain.analytics import (
     Dimension,
     Figures,
     Selection,
+    dearest_conversations,
+    dearest_remembered,
     figures_by,
     heatmaps_of,
     of_dimension,
     percentiles_us,
     series_of,
     total_of,
+    values_of,
 )
 from tracestore.domain.counters import (
     COUNTERS,
@@ -30,6 +33,7 @@ from tracestore.domain.counters import (
     Interval,
     Kind,
     MeasureCounter,
+    ValueCounter,
     parts_of,
 )
 from tracestore.domain.failures import Failed, failures_by_type, latest_failures
@@ -37,7 +41,7 @@ from tracestore.domain.heads import Summary
 from tracestore.domain.health import CALLS_LEAST, WINDOWS, health_by, judge, pieces_of
 from tracestore.domain.histogram import percentile_us
 from tracestore.domain.intervals import Period, cover, points
-from tracestore.domain.stats import OTHER, QUARTER_NS
+from tracestore.domain.stats import NUMBERS, OTHER, QUARTER_NS
 
 DAY_NS = 96 * QUARTER_NS
 DAY = Period(START_NS // DAY_NS * DAY_NS, START_NS // DAY_NS * DAY_NS + DAY_NS)
@@ -226,7 +230,7 @@ def test_groups_add_up_to_the_total(summaries: list[Summary], selection: Selecti
     for of in figures_by(counters, selection, of_dimension("model_name")).values():
         added.add(of)
     total = total_of(counters, selection)
-    assert (added.errors, added.measures) == (total.errors, total.measures)
+    assert added.measures == total.measures
 
 
 @given(
@@ -235,6 +239,33 @@ def test_groups_add_up_to_the_total(summaries: list[Summary], selection: Selecti
 )
 def test_percentiles_at_once_are_those_one_by_one(histogram: dict[int, int], percents: list[float]) -> None:
     assert percentiles_us(histogram, percents) == [percentile_us(histogram, percent) for percent in percents]
+
+
+def days_of(*summaries: Summary) -> list[ValueCounter]:
+    """The counters of values of two days with these traces, the same on both."""
+    counters = counted(summaries)
+    (day,) = (counter for bucket, counter in counters.items() if bucket.kind == "values")
+    return [cast(ValueCounter, day)] * 2
+
+
+def test_conversations_beyond_the_most_are_one() -> None:
+    spent = [ran(conversation_id=name, cost_nano_usd=cost) for cost, name in enumerate("abcd", 1)]
+    dearest = dearest_conversations(days_of(*spent), 2)
+    assert [(name, of.cost_nano_usd, of.traces) for name, of in dearest] == [("d", 8, 2), ("c", 6, 2), (OTHER, 6, 4)]
+
+
+def test_failed_calls_of_a_conversation_are_known() -> None:
+    ((_, figures),) = dearest_conversations(days_of(failed(conversation_id="c"), ran(conversation_id="c")), 2)
+    assert (figures.calls, figures.errors) == (4, 2)
+
+
+def test_values_are_counted_over_all_days() -> None:
+    assert values_of(days_of(ran(), ran(model_name="m")))["model_name"] == {"small": 2, "m": 2}
+
+
+def test_the_dearest_traces_come_first() -> None:
+    dearest = dearest_remembered(days_of(ran(cost_nano_usd=1), ran(cost_nano_usd=3)))
+    assert [cost for cost, _ in dearest] == [3, 3, 1, 1]
 
 
 def test_failures_are_told_by_type_the_most_frequent_first() -> None:
@@ -300,7 +331,7 @@ def test_a_heatmap_is_narrowed_by_model() -> None:
 
 def of(calls: int, errors: int = 0, ms: int = 1_000) -> Figures:
     found = total_of(measures(*[ran(ms=ms)] * calls), ALL)
-    found.errors = errors
+    found.measures.numbers[NUMBERS.index("errors")] = errors
     return found
 
 

@@ -4,13 +4,12 @@ import pytest
 
 from tests.builders import START_NS
 from tracestore.domain.analytics import Figures, Heatmap, Series
-from tracestore.domain.counters import Bucket, ValueCounter
+from tracestore.domain.counters import Bucket
 from tracestore.domain.failures import Failed, Remembered
 from tracestore.domain.histogram import RELATIVE_ERROR, bucket_of
 from tracestore.domain.intervals import Period
 from tracestore.domain.stats import NUMBERS, QUARTER_NS, Example, FailureKind, Measures
 from tracestore.edge.analytics_json import (
-    conversation_costs_json,
     failed_json,
     heatmap_json,
     measures_json,
@@ -22,13 +21,13 @@ KIND = FailureKind("completion", "openai", "small", "timeout")
 POINTS = [Period(START_NS + place * QUARTER_NS, START_NS + (place + 1) * QUARTER_NS) for place in range(2)]
 
 
-def figures(*latencies_us: int, traces: int = 0, errors: int = 0, **numbers: int) -> Figures:
+def figures(*latencies_us: int, traces: int = 0, **numbers: int) -> Figures:
     told = {"calls": len(latencies_us), "latency_us": sum(latencies_us), **numbers}
     measures = Measures([told.get(name, 0) for name in NUMBERS])
     for latency_us in latencies_us:
         index = bucket_of(latency_us)
         measures.latencies[index] = measures.latencies.get(index, 0) + 1
-    return Figures(traces, errors, measures)
+    return Figures(traces, measures)
 
 
 def test_measures_have_the_promised_fields() -> None:
@@ -90,17 +89,3 @@ def test_rows_of_a_heatmap_join_without_a_gap() -> None:
 
 def test_values_that_nothing_has_any_more_are_not_shown() -> None:
     assert values_json({"a": 0, "b": 1, "c": 2, "d": 2}, 2) == [{"value": "c", "count": 2}, {"value": "d", "count": 2}]
-
-
-def test_conversations_beyond_the_most_are_one() -> None:
-    values = ValueCounter()
-    empty = [0] * len(NUMBERS)
-    for cost, name in enumerate(["a", "b", "c", "d"], 1):
-        numbers = [1, *empty]
-        numbers[1 + NUMBERS.index("cost_nano_usd")] = cost * 10**9
-        values.conversations[name] = numbers
-    shown = conversation_costs_json(values, 2)
-    assert [(row["conversation_id"], row["cost_usd"], row["traces"]) for row in shown] == [
-        *[("d", 4.0, 1), ("c", 3.0, 1)],
-        ("other", 3.0, 2),
-    ]

@@ -9,18 +9,22 @@ from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from operator import add
 from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
-from .counters import MeasureCounter
+from .counters import MeasureCounter, ValueCounter
 from .histogram import Histogram, added, bounds_us
 from .spans import INFERENCE_OPERATIONS
-from .stats import DIMENSION_CHARACTERS, OTHER, FailureKind, Group, Measures, as_model_calls
+from .stats import DIMENSION_CHARACTERS, NUMBERS, OTHER, FailureKind, Group, Measures, as_model_calls
 
 Dimension: TypeAlias = Literal["operation_type", "model_name", "model_provider", "status"]
 Key = TypeVar("Key", bound=Hashable)
 
 ROWS: Final = 16
 """Rows of a heatmap, at most: neighbouring buckets of the histogram are put together."""
+
+_COST: Final = 1 + NUMBERS.index("cost_nano_usd")
+"""Where the cost stands in the figures of a conversation, which begin with the number of traces."""
 
 _FIELD: Final[Mapping[Dimension, str]] = {
     "operation_type": "operation",
@@ -32,16 +36,14 @@ _FIELD: Final[Mapping[Dimension, str]] = {
 
 @dataclass(slots=True)
 class Figures:
-    """What is told of anything: how many traces, how many failed calls, and all that is measured."""
+    """What is told of anything: how many traces, and all that is measured."""
 
     traces: int = 0
-    errors: int = 0
     measures: Measures = field(default_factory=Measures)
 
     def add(self, other: "Figures") -> None:
         """Add another's, in place. Traces too: they must be others."""
         self.traces += other.traces
-        self.errors += other.errors
         self.measures.add(other.measures)
 
     def __bool__(self) -> bool:
@@ -51,6 +53,11 @@ class Figures:
     def calls(self) -> int:
         """How many calls have ended."""
         return self.measures["calls"]
+
+    @property
+    def errors(self) -> int:
+        """How many of them failed."""
+        return self.measures["errors"]
 
     @property
     def cost_nano_usd(self) -> int:
@@ -127,9 +134,7 @@ def figures_by(
     for counter in counters:
         for group, measures in counter.groups.items():
             if selection.admits(group) and (counted := selection.counted(group, measures)):
-                figures = found.setdefault(key(group), Figures())
-                figures.measures.add(counted)
-                figures.errors += counted["calls"] if group.status == "error" else 0
+                found.setdefault(key(group), Figures()).measures.add(counted)
         for signature, count in counter.traces.items():
             if count:
                 for name in {key(group) for group in signature if selection.is_call(group)}:
@@ -259,3 +264,36 @@ def heatmaps_of(points: Sequence[Sequence[MeasureCounter]], selection: Selection
                     counts[(index - low) // height][place] += count
         maps.append(Heatmap(operation, rows, counts))
     return maps
+
+
+def values_of(counters: Iterable[ValueCounter]) -> dict[str, dict[str, int]]:
+    """For each field the values seen, with how many traces have them."""
+    found: dict[str, dict[str, int]] = {}
+    for counter in counters:
+        for name, counts in counter.values.items():
+            seen = found.setdefault(name, {})
+            for value, count in counts.items():
+                seen[value] = seen.get(value, 0) + count
+    return found
+
+
+def dearest_conversations(counters: Iterable[ValueCounter], most: int) -> list[tuple[str, Figures]]:
+    """The conversations that cost most, `most` of them and all others as `OTHER`, the dearest first.
+
+    *absent*: latencies are not known.
+    """
+    found: dict[str, list[int]] = {}
+    for counter in counters:
+        for name, numbers in counter.conversations.items():
+            found[name] = list(map(add, found[name], numbers)) if name in found else numbers
+    names = sorted((name for name in found if any(found[name])), key=lambda name: (-found[name][_COST], name))
+    if len(names) > most:
+        rest = [found.pop(name) for name in names[most:]]
+        found[OTHER] = [sum(column) for column in zip(*rest, found.get(OTHER, [0] * len(rest[0])), strict=True)]
+        names = sorted({*names[:most], OTHER}, key=lambda name: (-found[name][_COST], name))
+    return [(name, Figures(found[name][0], Measures(found[name][1:]))) for name in names]
+
+
+def dearest_remembered(counters: Iterable[ValueCounter]) -> list[tuple[int, str]]:
+    """The traces that were remembered for what they cost, the dearest first."""
+    return sorted((entry for counter in counters for entry in counter.dearest), reverse=True)

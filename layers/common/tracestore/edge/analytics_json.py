@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from tracestore.domain.analytics import Figures, Heatmap, Series, percentiles_us, ranked
-from tracestore.domain.counters import ConversationCounter, ValueCounter
+from tracestore.domain.analytics import Figures, Heatmap, Series, percentiles_us
+from tracestore.domain.counters import ConversationCounter
 from tracestore.domain.failures import Failed, Remembered
 from tracestore.domain.heads import Summary
 from tracestore.domain.histogram import bounds_us
 from tracestore.domain.intervals import Period
-from tracestore.domain.stats import NUMBERS, OTHER, Example, Measures
+from tracestore.domain.stats import NUMBERS, Example, Measures
 from tracestore.domain.times import format_time
 from tracestore.domain.usage import TOKEN_KINDS
 
@@ -19,9 +19,6 @@ US_PER_MS: Final = 1_000
 PERCENTILES: Final = (50, 90, 95, 99)
 
 _NO_LATENCY: Final[dict[str, float | None]] = dict.fromkeys(("avg", *(f"p{percent}" for percent in PERCENTILES)))
-
-_ERRORS_UNKNOWN: Final = {"errors": None, "error_rate": None}
-"""What is counted by conversation does not tell calls that failed from others."""
 
 
 def measures_json(figures: Figures) -> dict[str, Any]:
@@ -132,26 +129,12 @@ def conversation_json(conversation_id: str, counter: ConversationCounter, newest
         "conversation_id": conversation_id,
         "first_time": format_time(counter.first_ns),
         "last_time": format_time(counter.last_ns),
-        **measures_json(Figures(counter.traces, measures=counter.measures)),
-        **_ERRORS_UNKNOWN,
+        **measures_json(Figures(counter.traces, counter.measures)),
         "input_preview": newest.previews.input,
         "output_preview": newest.previews.output,
     }
 
 
-def conversation_costs_json(values: ValueCounter, most: int) -> list[dict[str, Any]]:
-    """What the traces of each conversation cost, the dearest first; of those beyond `most` together, as `other`.
-
-    *absent*: errors and latencies are not kept by conversation and day.
-    """
-    figures = {
-        name: Figures(traces, measures=Measures(numbers)) for name, (traces, *numbers) in values.conversations.items()
-    }
-    names = ranked(figures, lambda of: of.cost_nano_usd)
-    if len(names) > most:
-        rest = figures.setdefault(OTHER, Figures())
-        for name in names[most:]:
-            if name != OTHER:
-                rest.add(figures.pop(name))
-    names = ranked(figures, lambda of: of.cost_nano_usd)
-    return [{"conversation_id": name, **measures_json(figures[name]), **_ERRORS_UNKNOWN} for name in names]
+def conversation_costs_json(conversations: Iterable[tuple[str, Figures]]) -> list[dict[str, Any]]:
+    """What the traces of each conversation cost. *absent*: latencies are not kept by conversation and day."""
+    return [{"conversation_id": name, **measures_json(of)} for name, of in conversations]
