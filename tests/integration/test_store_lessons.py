@@ -118,7 +118,7 @@ def test_a_list_is_whole_by_cursor_and_by_offset_and_its_total_is_true(
     _is_whole(MemoryDynamoDB(page_items=3), lessons, mark, removed)
 
 
-@given(st.lists(lesson, min_size=6, max_size=9), st.none() | deletion, st.integers(0, 3))
+@given(st.lists(lesson, min_size=4, max_size=6), st.none() | deletion, st.integers(0, 3))
 @few
 def test_it_is_so_on_every_engine(
     engine: Endpoint, lessons: list[dict[str, Any]], mark: dict[str, Any] | None, removed: int
