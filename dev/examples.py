@@ -38,7 +38,6 @@ OPENAI_IS_DOWN: Final = {"OPENAI_BASE_URL": "{models}/failing/v1"}
 BY_ENVIRONMENT: Final = {
     "TRACESTORE_LESSONS": '{"lessons:generate": {"lesson_id": "lesson_id"}}',
     "TRACESTORE_INSTRUMENT": "openai",
-    "ANTHROPIC_OPEN_TELEMETRY_TRACES_CONTENT_MODE": "content",
     "OTEL_SERVICE_NAME": "lesson-generator",
 }
 EXAMPLES: Final = {
@@ -47,7 +46,7 @@ EXAMPLES: Final = {
     "lesson": Example(("lesson.py",), needs=OPENAI_IS_DOWN),
     "lesson_generator": Example(("start.py",), "lesson_generator", OPENAI_IS_DOWN),
     "lesson_generator_by_environment": Example(
-        ("-m", "tracestore_client", "app.py"), "lesson_generator", OPENAI_IS_DOWN | BY_ENVIRONMENT
+        ("-m", "tracestore_client", "app.py"), "lesson_generator", BY_ENVIRONMENT
     ),
     "chat.ts": Example(("chat.ts",)),
 }

@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple
 import httpx
 
 from dev import fake_model, tokens
+from dev.template import ROOT
 
 SETTLED_S: Final = 2.0
 """How long after its last trace came a page may still send."""
@@ -90,13 +91,14 @@ def _environment(api: httpx.Client, models_port: int) -> dict[str, str]:
 
 def _run(snippet: Snippet, folder: Path, environment: dict[str, str]) -> int:
     """Run a program where what it needs is installed; its exit status."""
-    home = folder / hashlib.sha256(snippet.install.encode()).hexdigest()[:12]
+    install_line = snippet.install.replace("path/to/tracestore", str(ROOT))
+    home = folder / hashlib.sha256(install_line.encode()).hexdigest()[:12]
     if snippet.language == "python":
         uv, python = f"{sys.executable} -m uv", f"{home}/bin/python"
-        install = f"{uv} venv -q --python {sys.executable} {home} && {uv} {snippet.install} -q --python {python}"
+        install = f"{uv} venv -q --python {sys.executable} {home} && {uv} {install_line} -q --python {python}"
         command = f"{python} snippet.py"
     else:
-        install = f"{snippet.install} --prefix {home}"  # else npm looks for a package further up
+        install = f"{install_line} --prefix {home}"  # else npm looks for a package further up
         command = "node snippet.mjs"
     if not home.exists():
         home.mkdir(parents=True)

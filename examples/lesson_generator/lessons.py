@@ -1,7 +1,5 @@
 """Makes lessons with whichever provider answers first. There is no tracing in here, nor anywhere in the application."""
 
-from anthropic import Anthropic
-from anthropic.types import TextBlock
 from openai import OpenAI
 
 
@@ -19,6 +17,9 @@ def by_openai(prompt: str) -> str:
 
 def by_anthropic(prompt: str) -> str:
     """The text that Anthropic's model writes."""
+    from anthropic import Anthropic  # which takes seconds: only when it is needed
+    from anthropic.types import TextBlock
+
     reply = Anthropic(max_retries=0).messages.create(
         model="claude-haiku-4-5", messages=[{"role": "user", "content": prompt}], max_tokens=800
     )
