@@ -114,7 +114,7 @@ def test_a_step_that_runs_out_of_time_wakes_the_next_and_nothing_else_does() -> 
     store = store_on(waking._db, clock, db=waking)
     written(store, clock, user, "a", "b", "c")
     job = bulk.start(store, user, patience=patient())
-    clock.advance(ms=bulk.INDEX_LAG_MS)
+    clock.advance(ms=bulk.IN_FLIGHT_MS)
     assert waking.waiting == [(user, job.job_id)]
     looks = iter([100.0] * 4 + [3.0] * 100)
     hurried = Patience(time_left_s=lambda: next(looks), sleep=lambda _: None)
@@ -132,7 +132,7 @@ def test_a_step_waits_until_the_indexes_have_surely_shown_everything() -> None:
     job = bulk.start(store, user, patience=patient())
     clock.advance(ms=3_000)
     stepped(store, clock, user, job)
-    assert clock.ms == job.made_ms + bulk.INDEX_LAG_MS
+    assert clock.ms == job.made_ms + bulk.IN_FLIGHT_MS
 
 
 def test_a_step_of_a_job_that_has_ended_writes_nothing() -> None:

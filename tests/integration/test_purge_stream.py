@@ -67,7 +67,7 @@ def test_what_a_request_leaves_is_removed_behind_it_and_the_job_ends_in_a_receip
     assert answer.json["deleted"] == {"traces": 0, "spans": 0}
     assert api.summaries() == []
     api.send(span("later"))
-    early = replace(wiring.store(), now_ms=lambda: time.time_ns() // 1_000_000 + bulk.INDEX_LAG_MS)
+    early = replace(wiring.store(), now_ms=lambda: time.time_ns() // 1_000_000 + bulk.IN_FLIGHT_MS)
     load_handler(own_table.functions[PURGE])
     from purge_handler import purge  # type: ignore[import-not-found]
 
@@ -91,7 +91,7 @@ def test_what_a_request_leaves_is_removed_behind_it_and_the_job_ends_in_a_receip
 def test_the_deployed_handler_goes_on_with_a_job_that_the_stream_tells_of(
     engine: TableOnEngine, own_table: Template, user: User
 ) -> None:
-    past = Clock(time.time_ns() // 1_000_000 - bulk.INDEX_LAG_MS)
+    past = Clock(time.time_ns() // 1_000_000 - bulk.IN_FLIGHT_MS)
     store = replace(wiring.store(), now_ms=past)
     past.advance(ms=-1)
     for trace_id in "ab":

@@ -4,7 +4,7 @@ The mark hides what the job still has to remove, so that the job may take its ti
 first writes down as its plan; who finds a plan carries it out. So nothing is begun and forgotten, and since tombstones
 tell which job made them, a plan that is carried out twice, or by two at once, still counts each trace once.
 
-Indexes lag behind by a moment: only a look that begins a while after the mark was made sees everything.
+Captures take a moment and indexes lag: only a look that begins a while after the mark was made sees everything.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -34,8 +34,9 @@ WORKERS: Final = 8
 STOP_AT_S: Final = 10.0
 """A job stops here rather than be stopped: removing one trace takes a few seconds at worst."""
 
-INDEX_LAG_MS: Final = 10_000
-"""Indexes follow within a fraction of a second; what is not there after this long was not written before the mark."""
+IN_FLIGHT_MS: Final = 40_000
+"""A capture that came before the mark may take the 29 seconds of its function to store a head, and indexes follow
+within a fraction of a second: what is not there after this long did not come before the mark."""
 
 STEPS_IN_VAIN: Final = 20
 """So many steps one after the other that removed nothing, though something is left: then the job has failed."""
@@ -94,7 +95,7 @@ def step(
 ) -> Job | None:
     """Go on with a job for as long as there is time; returns where it stands, None if there is no such job.
 
-    Begins when the indexes have surely shown everything. What is left it leaves to the next step, which its last write
+    Begins when whatever came before the mark is surely there. What is left it leaves to the next step, which its last write
     of the job brings about; when nothing is, the mark goes. *repeat*: a job that has ended is returned as it is.
     *raises* what kept it from going on: the same again, later, takes up where it stopped.
     """
@@ -103,9 +104,9 @@ def step(
         job = read_job(store, user_id, job_id)
     except NotFound:
         return None
-    early_ms = job.made_ms + INDEX_LAG_MS - store.now_ms()
+    early_ms = job.made_ms + IN_FLIGHT_MS - store.now_ms()
     if early_ms > 0:
-        patience.sleep(min(early_ms, INDEX_LAG_MS) / 1000)
+        patience.sleep(min(early_ms, IN_FLIGHT_MS) / 1000)
         job = read_job(store, user_id, job_id)
     work = _Work(store, user_id, job, patience, workers, report)
     if job.state == "failed" or (work.mark is None and job.state == "done"):
