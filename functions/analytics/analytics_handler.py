@@ -26,10 +26,12 @@ from tracestore.domain.health import health_by, pieces_of
 from tracestore.domain.intervals import Period, whole_days
 from tracestore.domain.stats import OTHER
 from tracestore.edge.analytics_json import (
+    GROUPS_MOST,
     conversation_costs_json,
     conversation_json,
     example_json,
     failed_json,
+    groups_shown,
     heatmap_json,
     measures_json,
     name_json,
@@ -56,12 +58,6 @@ from tracestore.storage.counters import read_conversations
 from tracestore.storage.cursor import sign, verify
 from tracestore.storage.table import Patience
 
-GROUPS_MOST: Final = 50
-"""Groups that one answer tells apart. What is beyond them is told as one."""
-
-POINTS_IN_ANSWER: Final = 10_000
-"""Points of all groups together, which keeps an answer at 4 MB."""
-
 OPERATIONS_MOST: Final = 20
 EXAMPLES_MOST: Final = 5
 DEAREST_MOST: Final = 20
@@ -77,8 +73,7 @@ def show_metrics(request: Request, caller: Identity) -> Response:
     asked = _asked(request, "group_by")
     points = asked.points
     counters = _measures(request, caller, points)
-    most = min(GROUPS_MOST, POINTS_IN_ANSWER // len(points))
-    total, groups = series_of(counters, asked.selection, asked.group_by, most)
+    total, groups = series_of(counters, asked.selection, asked.group_by, groups_shown(len(points)))
     shown = [series_json(group, points) for group in groups]
     return _answer(request, {**_in_points(asked), "totals": measures_json(total), "groups": shown})
 

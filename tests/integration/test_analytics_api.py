@@ -318,20 +318,24 @@ def test_facets_are_of_the_whole_days_that_the_range_touches(analytics: Analytic
 
 
 ROUTES = ("metrics", "errors", "providers", "heatmap", "costs", "conversations", "facets")
+once = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")  # the engine has no say in it
 
 
+@once
 @pytest.mark.parametrize("name", ROUTES)
 def test_every_route_takes_what_they_have_in_common(analytics: Analytics, name: str) -> None:
     common = {"interval": "day", "timezone": "Europe/Berlin", **MODEL}
     assert analytics.reply(name, **(RANGE | common)).status == 200
 
 
+@once
 @pytest.mark.parametrize("name", ROUTES)
 def test_every_route_refuses_what_it_does_not_know(analytics: Analytics, name: str) -> None:
     reply = analytics.reply(name, granularity="hour")
     assert (failure(reply), fields_of(reply)) == ((400, "invalid_request"), ["granularity"])
 
 
+@once
 @pytest.mark.parametrize("name", ROUTES)
 def test_every_route_knows_an_answer_again(analytics: Analytics, name: str) -> None:
     reply = analytics.reply(name, **RANGE)

@@ -11,11 +11,14 @@ from tracestore.domain.intervals import Period
 from tracestore.domain.stats import NUMBERS, QUARTER_NS, Example, FailureKind, Measures
 from tracestore.edge.analytics_json import (
     failed_json,
+    groups_shown,
     heatmap_json,
     measures_json,
     series_json,
     values_json,
 )
+from tracestore.edge.http import json_bytes
+from tracestore.edge.trace_answers import ANSWER_BYTES
 
 KIND = FailureKind("completion", "openai", "small", "timeout")
 POINTS = [Period(START_NS + place * QUARTER_NS, START_NS + (place + 1) * QUARTER_NS) for place in range(2)]
@@ -70,6 +73,14 @@ def test_a_group_without_a_name_is_null() -> None:
     shown = series_json(Series("", Figures(), [Figures(), Figures()]), POINTS)
     assert shown["group"] is None
     assert [point["time"] for point in shown["points"]] == ["2026-11-22T02:00:00.000Z", "2026-11-22T02:15:00.000Z"]
+
+
+@pytest.mark.parametrize("points", [1, 96, 200, 401, 1_000])
+def test_an_answer_has_room_for_the_points_of_all_groups(points: int) -> None:
+    huge = dict.fromkeys(NUMBERS, 10**15 + 1)
+    shown = series_json(Series("", Figures(), [Figures(10**12, figures(10**12, 10**12, **huge).measures)]), POINTS[:1])
+    (point,) = shown["points"]
+    assert len(json_bytes(point)) * (groups_shown(points) + 1) * points < ANSWER_BYTES
 
 
 def test_failures_tell_their_share() -> None:

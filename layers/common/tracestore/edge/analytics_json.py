@@ -18,6 +18,12 @@ from .trace_json import NANO
 US_PER_MS: Final = 1_000
 PERCENTILES: Final = (50, 90, 95, 99)
 
+GROUPS_MOST: Final = 50
+"""Groups that one answer tells apart. What is beyond them is told as one."""
+
+POINTS_IN_ANSWER: Final = 8_000
+"""Points of all groups together: at most 600 bytes each, of what Lambda can return."""
+
 _NO_LATENCY: Final[dict[str, float | None]] = dict.fromkeys(("avg", *(f"p{percent}" for percent in PERCENTILES)))
 
 
@@ -32,7 +38,7 @@ def measures_json(figures: Figures) -> dict[str, Any]:
         "traces": figures.traces,
         "calls": calls,
         "errors": figures.errors,
-        "error_rate": round(figures.errors / calls, 6) if calls else 0,
+        "error_rate": round(figures.errors / calls, 6) if calls else 0.0,
         "input_tokens": numbers["input_tokens"],
         "output_tokens": numbers["output_tokens"],
         "total_tokens": numbers["total_tokens"],
@@ -64,6 +70,11 @@ def range_json(period: Period) -> dict[str, str]:
     return {"start_date": format_time(period.start_ns), "end_date": format_time(period.end_ns)}
 
 
+def groups_shown(points: int) -> int:
+    """How many groups with so many points fit into an answer, besides the rest."""
+    return min(GROUPS_MOST, POINTS_IN_ANSWER // points)
+
+
 def series_json(series: Series, points: Sequence[Period]) -> dict[str, Any]:
     """A group with its points."""
     return {
@@ -84,7 +95,7 @@ def failed_json(
     return {
         "error_type": error_type,
         "count": failed.count,
-        "share": round(failed.count / total, 6) if total else 0,
+        "share": round(failed.count / total, 6) if total else 0.0,
         "first_seen": format_time(failed.first.start_ns),
         "last_seen": format_time(failed.last_ns),
         "points": [
