@@ -59,7 +59,7 @@ def deliver_badly(
 
 def roll(store: Store, user_id: str) -> None:
     """Count all that the user has stored, as if each head had come once: for tests that only read counters."""
-    changes = []
+    changes: list[Change] = []
     for shard in range(store.time_shards):
         for entry in store.table.query(keys.by_time_shard(user_id, shard), index="by_time"):
             head = store.table.get(entry["pk"]["S"], keys.HEAD)

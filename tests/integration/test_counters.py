@@ -1,7 +1,9 @@
 """Counters are right, to the token and the nano-dollar, however the stream hands its records over."""
 
 import random
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from tests.mortal import Mortal
 from tests.rolling import StreamedDynamoDB, deliver_badly, roll, shards_of
 from tracestore.domain.counters import GROUPS_IN_COUNTER, Bucket, MeasureCounter
 from tracestore.domain.errors import NotFound
+from tracestore.domain.merge import Span
 from tracestore.domain.spans import Facts
 from tracestore.storage import counters
 from tracestore.storage.audit import Audit, audit, repair
@@ -77,7 +80,7 @@ def live(store: Store, clock: Clock, user: str, history: list[tuple[str, int]]) 
                         span["span_id"],
                         **{name: span.get(name) for name in ("input_tokens", "status", "end_ns", "start_ns")},
                     )
-                    patch(store, user, trace_id, span["span_id"], lambda _, changed=changed: changed, patient())
+                    patch(store, user, trace_id, span["span_id"], said(changed), patient())
                 case "delete span":
                     delete_span(store, user, trace_id, span["span_id"], patient())
                 case "delete trace":
@@ -87,6 +90,11 @@ def live(store: Store, clock: Clock, user: str, history: list[tuple[str, int]]) 
                     clock.advance(s=31 * DAY_S)
         clock.advance(s=1)
     return has_expired
+
+
+def said(changed: Facts) -> Callable[[Span], Facts]:
+    """A PATCH that says this of whatever span."""
+    return lambda _: changed
 
 
 def audited(store: Store, clock: Clock, user: str, days: int = 2) -> Audit:
@@ -152,17 +160,13 @@ def test_shards_that_meet_at_a_counter_both_count(seed: int) -> None:
     live(store, clock, user, [("capture", rng.randrange(2**32)) for _ in range(12)])
     for generation in shards_of(db.changes, (3,)):
         scheduler = Scheduler(db, seed)
-        scheduler.run(
-            [
-                lambda client, shard=shard, batch=batch: absorb_alone(store_on(db, clock, db=client), shard, batch)
-                for shard, batch in generation.items()
-            ]
-        )
+        scheduler.run([partial(absorb_alone, db, clock, shard, batch) for shard, batch in generation.items()])
     assert audited(store, clock, user).findings == []
 
 
-def absorb_alone(store: Store, shard: str, batch: list[counters.Change]) -> None:
-    """Absorb, with one thread: the scheduler knows a writer by its client."""
+def absorb_alone(db: StreamedDynamoDB, clock: Clock, shard: str, batch: list[counters.Change], client: Any) -> None:
+    """Absorb, one counter at a time: the scheduler knows a writer by its client."""
+    store = store_on(db, clock, db=client)
     for change in batch:
         absorb(store, shard, [change], patient(), at_once=1)
 
@@ -340,7 +344,7 @@ def test_a_change_that_counts_for_nothing_writes_nothing() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     capture(store, user, [("t", call("root", conversation_id="c"))], patient())
-    patch(store, user, "t", "root", lambda _: facts("root", output_data="done"), patient())
+    patch(store, user, "t", "root", said(facts("root", output_data="done")), patient())
     first, second = db.changes
     assert absorb(store, "shard", [first], patient()).counters == 5
     assert absorb(store, "shard", [second], patient()).counters == 0

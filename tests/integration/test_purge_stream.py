@@ -1,15 +1,11 @@
 """The purge function on the table's stream, read as in `make dev`: what a request leaves is gone in the end."""
 
-import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from dev import streams
-from dev.engines import create_table
 from dev.functions import Context, Functions, load_handler
 from dev.template import Template
 from tests.api import TRACES, Api, span
@@ -23,17 +19,6 @@ from tracestore.storage import bulk
 from tracestore.storage.marks import read_marks
 from tracestore.storage.table import Table
 from tracestore.storage.writer import capture
-
-
-@pytest.fixture
-def own_table(engine: TableOnEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Template]:
-    """A table with a stream of its own: that of the shared one holds the jobs of all tests."""
-    template = Template(table=f"purge-{random.randrange(10**9)}")
-    create_table(engine.endpoint, template)
-    monkeypatch.setenv("TABLE_NAME", template.table_name)
-    wiring.reset()
-    yield template
-    wiring.reset()
 
 
 def only_purging(invoke: Callable[[dict[str, Any]], Any]) -> Callable[[str, dict[str, Any]], Any]:

@@ -95,8 +95,8 @@ def step(
 ) -> Job | None:
     """Go on with a job for as long as there is time; returns where it stands, None if there is no such job.
 
-    Begins when whatever came before the mark is surely there. What is left it leaves to the next step, which its last write
-    of the job brings about; when nothing is, the mark goes. *repeat*: a job that has ended is returned as it is.
+    Begins when whatever came before the mark is surely there. What is left it leaves to the next step, which its last
+    write of the job brings about; when nothing is, the mark goes. *repeat*: a job that has ended is returned as it is.
     *raises* what kept it from going on: the same again, later, takes up where it stopped.
     """
     patience = patience or Patience()

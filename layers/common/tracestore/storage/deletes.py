@@ -14,11 +14,11 @@ from tracestore.domain.merge import merge
 
 from . import keys
 from .dynamo import ConditionFailed
-from .items import Head, head_from
+from .items import Head, StoredTrace, head_from
 from .marks import is_hidden, read_marks
 from .recompute import next_head
-from .scrubbing import remove, scrub, scrub_of, strays
-from .store import Store, keys_of, live_head, put_beside, put_head
+from .scrubbing import scrub, scrub_with
+from .store import Store, put_head
 from .table import Patience
 
 
@@ -107,14 +107,8 @@ def delete_span(store: Store, user_id: str, trace_id: str, span_id: str, patienc
     """Delete one span; its children become roots, and it cannot be written again. *raises* NotFound."""
     patience = patience or Patience()
     pk = keys.trace(user_id, trace_id)
-    written: list[tuple[str, str]] = []
-    for attempt in count():
-        stored = store.read_light(pk)
-        head = live_head(stored, store.now_ms())
-        if head is None or head.is_tombstone:
-            store.table.write(deletes=dict.fromkeys(written), patience=patience)
-            raise NotFound("There is no such span in this trace.")
-        store.table.write(deletes=dict.fromkeys(strays(stored, head.generation, written)), patience=patience)
+
+    def without_span(stored: StoredTrace, head: Head) -> Head:
         if span_id in head.deleted:
             scrub(store, user_id, trace_id, patience)  # whoever deleted it may have been interrupted
         is_there = any(span.span_id == span_id for span in merge(stored.records(), head.deleted))
@@ -123,15 +117,8 @@ def delete_span(store: Store, user_id: str, trace_id: str, span_id: str, patienc
         head_without = replace(head, deleted=head.deleted | {span_id}, updated_ms=store.now_ms())
         new = next_head(store, pk, head_without, stored)
         if new.first and any(record.facts["span_id"] == span_id for record in new.first.records):
-            new = replace(new, first=None)  # what replaces it has an item of its own
-        found = scrub_of(store, pk, stored, new)
-        put_beside(store, found.puts, patience)
-        written += keys_of(found.puts)
-        try:
-            put_head(store, user_id, trace_id, new, head)
-        except ConditionFailed:
-            patience.pause(attempt)
-            continue
-        remove(store, found, patience)
-        return
-    raise AssertionError("unreachable: patience ends first")
+            return replace(new, first=None)  # what replaces it has an item of its own
+        return new
+
+    if not scrub_with(store, user_id, trace_id, without_span, patience):
+        raise NotFound("There is no such span in this trace.")

@@ -4,7 +4,7 @@ What replaces a segment is stored before the head that no longer shows the span,
 reads the head at that version finds everything that it tells of, and a trace that was deleted meanwhile is noticed.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from itertools import count
 from typing import NamedTuple
@@ -65,6 +65,17 @@ def scrub_of(store: Store, pk: str, stored: StoredTrace, head: Head) -> Scrub:
 
 def scrub(store: Store, user_id: str, trace_id: str, patience: Patience) -> None:
     """Remove what is left of deleted spans from a trace. *repeat*: harmless."""
+    scrub_with(store, user_id, trace_id, lambda _, head: head, patience)
+
+
+def scrub_with(
+    store: Store, user_id: str, trace_id: str, next_of: Callable[[StoredTrace, Head], Head], patience: Patience
+) -> bool:
+    """Put the head that `next_of` makes of what is stored, and remove what is left of the spans it names as deleted.
+
+    `next_of` is asked again each time another writer was faster. Where it leaves the head as it is and nothing is left,
+    nothing is written. False when there is no such trace, or no longer.
+    """
     pk = keys.trace(user_id, trace_id)
     written: list[tuple[str, str]] = []
     for attempt in count():
@@ -72,20 +83,22 @@ def scrub(store: Store, user_id: str, trace_id: str, patience: Patience) -> None
         head = live_head(stored, store.now_ms())
         if head is None or head.is_tombstone:
             store.table.write(deletes=dict.fromkeys(written), patience=patience)
-            return
+            return False
         store.table.write(deletes=dict.fromkeys(strays(stored, head.generation, written)), patience=patience)
-        found = scrub_of(store, pk, stored, head)
-        if not found.deletes:
-            return
+        new = next_of(stored, head)
+        found = scrub_of(store, pk, stored, new)
+        if new is head and not found.deletes:
+            return True
         put_beside(store, found.puts, patience)
         written += keys_of(found.puts)
         try:
-            put_head(store, user_id, trace_id, replace(head, version=head.version + 1), head)
+            put_head(store, user_id, trace_id, replace(new, version=head.version + 1), head)
         except ConditionFailed:
             patience.pause(attempt)
             continue
         remove(store, found, patience)
-        return
+        return True
+    raise AssertionError("unreachable: patience ends first")
 
 
 def strays(
