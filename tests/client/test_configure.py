@@ -1,5 +1,7 @@
 """What `configure` makes of its arguments, the environment, and what the application has set up before."""
 
+import ast
+import sys
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
 import tracestore_client as client
+from dev.template import ROOT
 from tests.client.conftest import Configure, Store
 from tracestore_client import Limits
 from tracestore_client._settings import Settings, Unusable, read
@@ -29,6 +32,17 @@ def settings(environment: dict[str, str], **told: Any) -> Settings:
 def step() -> None:
     with client.span("step"):
         pass
+
+
+def test_the_client_stands_on_opentelemetry_alone() -> None:
+    roots = set()
+    for file in (ROOT / "client" / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                roots |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                roots.add(str(node.module).partition(".")[0])
+    assert roots - sys.stdlib_module_names == {"opentelemetry", "requests"}  # the latter is the exporter's own
 
 
 def test_everything_can_come_from_the_environment() -> None:

@@ -347,6 +347,18 @@ def test_an_exception_that_cannot_be_told_goes_on_untouched(spans: Spans) -> Non
     assert only(spans).status.status_code is StatusCode.ERROR
 
 
+def test_what_is_said_after_the_end_is_ignored_in_silence(spans: Spans, caplog: pytest.LogCaptureFixture) -> None:
+    with client.llm_call("openai", "m") as call:
+        pass
+    call.respond("late", model="m")
+    call.usage(input_tokens=1)
+    call.set("late", 1)
+    call.fail("late")
+    call.end()
+    assert only(spans).status.status_code is StatusCode.OK
+    assert caplog.messages == []
+
+
 def test_without_configuration_everything_still_runs(configure: Configure) -> None:
     with client.trace_lesson("lesson-1", {"a": 1}) as lesson:
         lesson.response = 1

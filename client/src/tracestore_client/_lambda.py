@@ -1,5 +1,6 @@
 """Lambda stops a process between two calls, with what is still in its queue: here is the flush before that."""
 
+import asyncio
 import functools
 import inspect
 import time
@@ -32,7 +33,7 @@ def flush_after(handler: Any = None, *, timeout_s: float = 2.0) -> Any:
             try:
                 return await handler(*args, **kwargs)
             finally:
-                _flush(timeout_s)
+                await asyncio.to_thread(_flush, timeout_s)  # other calls may be going on in this loop
 
         return cast(Any, flushing_async)
 

@@ -125,6 +125,8 @@ class Step:
         cost_usd: float | None = None,
     ) -> None:
         """What it took. *absent*: not known; the store computes the cost where it knows model and tokens."""
+        if not self._span.is_recording():
+            return
         told = {
             "input_tokens": input_tokens,
             "output_tokens": output_tokens,
@@ -143,10 +145,10 @@ class Step:
     def set(self, name: str, value: Any) -> None:
         """Anything else, as an attribute of that name: it is kept in `metadata`."""
         is_plain = isinstance(value, bool | float) or (isinstance(value, int) and -(2**63) <= value < 2**63)
-        if is_plain:
-            self._span.set_attribute(name, value)
-        else:
+        if not is_plain:
             self._record(name, value)
+        elif self._span.is_recording():
+            self._span.set_attribute(name, value)
 
     @never_raises(None)
     def fail(self, reason: BaseException | str, error_type: str | None = None) -> None:
