@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable, Iterator
-from importlib import import_module
+from importlib import import_module, reload
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -115,6 +115,12 @@ def test_a_second_configuration_wraps_nothing_twice(name: str, spans: InMemorySp
     for _ in range(2):
         trace({f"{name}:generate": "lesson_id"})
     module.generate("lesson-1")
+    assert len(told(spans)) == 1
+
+
+def test_a_module_that_is_loaded_anew_is_traced_anew(name: str, spans: InMemorySpanExporter) -> None:
+    trace({f"{name}:generate": "lesson_id"})
+    reload(import_module(name)).generate("lesson-1")
     assert len(told(spans)) == 1
 
 

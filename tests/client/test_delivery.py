@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import threading
 import time
 import tracemalloc
 from statistics import median
@@ -73,6 +74,32 @@ def test_drops_are_logged_once(configure: Configure, store: Store, caplog: pytes
         assert client.flush(5)
     assert [record.name for record in caplog.records] == ["tracestore_client"]
     assert "HTTP 401: check the API key" in caplog.text
+
+
+def test_a_log_handler_that_traces_stops_nothing(configure: Configure, hanging: str) -> None:
+    class Tracing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lesson()
+
+    configure(hanging, limits=client.Limits(max_queue_spans=1))
+    logger, handler = logging.getLogger("tracestore_client"), Tracing()
+    logger.addHandler(handler)
+    try:
+        lesson()
+    finally:
+        logger.removeHandler(handler)
+    assert client.dropped() == 3
+
+
+def test_every_span_of_many_threads_is_accounted_for(configure: Configure, store: Store) -> None:
+    configure(store.base, limits=client.Limits(max_queue_spans=50, batch_spans=20))
+    threads = [threading.Thread(target=typical_ms, args=(50,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert client.flush(10)
+    assert client.stats().sent + client.dropped() == 4 * 50 * 2
 
 
 def test_the_application_s_own_exporter_may_still_log(configure: Configure, caplog: pytest.LogCaptureFixture) -> None:
@@ -166,7 +193,7 @@ def test_an_answer_that_is_no_store_s_counts_as_a_failure(
 
 def test_no_more_is_read_of_an_answer_than_a_store_would_say(configure: Configure, store: Store) -> None:
     store.body = b"x" * 50_000_000
-    configure(store.base, limits=QUICK)
+    configure(store.base)
     lesson()
     tracemalloc.start()
     try:
@@ -175,6 +202,7 @@ def test_no_more_is_read_of_an_answer_than_a_store_would_say(configure: Configur
     finally:
         tracemalloc.stop()
     assert peak < 5_000_000
+    assert client.dropped() == 2
 
 
 def test_only_its_own_credential_is_sent(configure: Configure, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

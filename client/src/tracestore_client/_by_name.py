@@ -21,7 +21,8 @@ from ._settings import LessonRule
 from ._steps import Lesson, named_in
 
 _rules: dict[str, LessonRule] = {}
-_wrapped: Final[set[str]] = set()
+_found: Final[set[str]] = set()
+_MARK: Final = "__tracestore_lesson__"  # of a wrapper: a module may be loaded anew, its functions with it
 _lock = threading.RLock()
 
 
@@ -43,7 +44,7 @@ def trace_as_lessons(rules: Sequence[LessonRule]) -> None:
 def tell_of_missing() -> None:
     """Log which modules never came."""
     for target in list(_rules):
-        if target not in _wrapped and _module_of(target) not in sys.modules:
+        if target not in _found and _module_of(target) not in sys.modules:
             _tell_missing(_module_of(target), "the module was never imported")
 
 
@@ -87,7 +88,7 @@ def _loads_then_wraps(loader: Any) -> None:
 @never_raises(None)
 def _wrap_in(module: ModuleType, *, is_loading: bool = False) -> None:
     for target, rule in list(_rules.items()):
-        if _module_of(target) == module.__name__ and target not in _wrapped:
+        if _module_of(target) == module.__name__:
             _wrap(module, rule, is_loading)
 
 
@@ -106,9 +107,11 @@ def _wrap(module: ModuleType, rule: LessonRule, is_loading: bool) -> None:
     function = found.__func__ if kind else found
     if not callable(function) or isinstance(function, type):
         return _tell_missing(rule.target, "that is no function")
+    _found.add(rule.target)
+    if getattr(function, _MARK, None) == rule.target:
+        return None
     wrapper = _as_lesson(function, rule.target)
     setattr(holder, name, kind(wrapper) if kind else wrapper)
-    _wrapped.add(rule.target)
     if holder is module:
         _replace_elsewhere(function, wrapper)
     return None
@@ -125,7 +128,9 @@ def _as_lesson(function: Any, target: str) -> Any:
         lesson.take_arguments({name: value for name, value in arguments.items() if name not in rule.exclude})
         return lesson
 
-    return inside(function, begin)
+    wrapper = inside(function, begin)
+    setattr(wrapper, _MARK, target)
+    return wrapper
 
 
 def _replace_elsewhere(function: Any, wrapper: Any) -> None:

@@ -103,6 +103,7 @@ class _Session(requests.Session):
         self._error: str | None = None
         self._kind = ""
         self._body = b""
+        self._is_whole = True
 
     def request(self, method: str, url: str, **sent: Any) -> requests.Response:  # type: ignore[override]
         self.forget()
@@ -112,7 +113,7 @@ class _Session(requests.Session):
         deadline = time.monotonic() + _seconds(sent.get("timeout"))
         try:
             with super().request(method, url, **{**sent, "stream": True, "allow_redirects": False}) as answer:
-                body = _beginning(answer, deadline)
+                body, self._is_whole = _beginning(answer, deadline)
         except Exception as failure:
             self._error = type(failure).__name__
             raise
@@ -131,7 +132,7 @@ class _Session(requests.Session):
         if not self._body and not self._kind:
             return Outcome(0, None)
         try:
-            if "protobuf" not in self._kind:
+            if "protobuf" not in self._kind or not self._is_whole:
                 raise ValueError
             told = ExportTraceServiceResponse.FromString(self._body).partial_success
         except Exception:
@@ -157,13 +158,14 @@ def _seconds(timeout: object) -> float:
     return float(timeout) if isinstance(timeout, int | float) else 10.0
 
 
-def _beginning(answer: requests.Response, deadline: float) -> bytes:
+def _beginning(answer: requests.Response, deadline: float) -> tuple[bytes, bool]:
+    """What comes until the deadline, up to the limit, and whether that is all of it."""
     body = bytearray()
     for piece in answer.iter_content(1):  # buffered below; in larger ones a trickle outlasts every timeout
         body += piece
         if len(body) >= MAX_ANSWER_BYTES or time.monotonic() > deadline:
-            break
-    return bytes(body)
+            return bytes(body), False
+    return bytes(body), True
 
 
 class _Silence(threading.local):
