@@ -7,7 +7,7 @@ code adds up from traces that differ in time alone; then every route is asked fo
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from random import Random
 from typing import Annotated, Any, Final, NamedTuple
@@ -21,20 +21,22 @@ from dev.bench.deployment import Deployment, User, deployed
 from dev.bench.meter import Meter, metered
 from dev.bench.report import judged, table
 from dev.engines import EngineUnavailable
-from tracestore.domain.counters import COUNTERS, Counter, parts_of
+from tracestore.domain.counters import COUNTERS, ConversationCounter, Counter, ValueCounter, parts_of
 from tracestore.domain.heads import Summary
 from tracestore.domain.stats import QUARTER_NS
 from tracestore.domain.times import NS_PER_DAY, format_time
 from tracestore.storage import keys
 from tracestore.storage.counters import Change, Target, absorb, counter_item
-from tracestore.storage.items import summary_from
+from tracestore.storage.items import Head, head_item, summary_from
 from tracestore.storage.listing import TraceQuery, list_traces
+from tracestore.storage.segments import Item
 from tracestore.storage.store import Store
 from tracestore.storage.table import Patience
 
 DAYS: Final = 30
 SPANS_A_TRACE: Final = 5
 KINDS_OF_TRACE: Final = 200
+CONVERSATIONS: Final = 1_000
 FLAT: Final = 1.1
 _ROUTES: Final = (
     "metrics",
@@ -116,10 +118,12 @@ def _report_reading(
     for spans in sizes:
         user = deployment.user("dashboard")
         began = time.monotonic()
-        counters = _counted(told, spans // SPANS_A_TRACE, (today - DAYS) * NS_PER_DAY)
+        traces = _Traces(told, spans // SPANS_A_TRACE, (today - DAYS) * NS_PER_DAY)
+        counters = traces.counters()
         store, user_pk = _store(), keys.user(user.user_id)
         items = [counter_item(store, user_pk, target, counter) for target, counter in counters.items()]
-        store.table.write(items, patience=Patience(time_left_s=lambda: 1e9))
+        heads = traces.heads(user.user_id, counters.values())
+        store.table.write([*items, *heads], patience=Patience(time_left_s=lambda: 1e9))
         console.print(f"{spans:,} spans: {len(items):,} counters, made in {time.monotonic() - began:.0f} s")
         users.append(user)
     rows = table(
@@ -162,19 +166,48 @@ def _shown(few_units: float, many_units: float, few_ms: float, many_ms: float) -
     yield from (f"{few_ms:,.0f}", f"{many_ms:,.0f}", judged(many_ms / few_ms, FLAT))
 
 
-def _counted(told: list[Summary], traces: int, from_ns: int) -> dict[Target, Counter]:
-    """The counters of so many traces like those, scattered over the days."""
-    rng = Random(f"analytics {traces}")
-    counters: dict[Target, Counter] = {}
-    quarters = DAYS * NS_PER_DAY // QUARTER_NS
-    for number in range(traces):
-        moved = _moved(told[number % len(told)], from_ns + rng.randrange(quarters) * QUARTER_NS)
-        moved = replace(moved, conversation_id=f"conv-{rng.randrange(1000)}")
-        for target, part in parts_of(f"{number:032x}", moved, (from_ns + 2 * DAYS * NS_PER_DAY) // 10**9).items():
-            if target not in counters:
-                counters[target] = COUNTERS[target.kind]()
-            counters[target].add(part, 1)
-    return counters
+class _Traces:
+    """So many traces like those that were told of, scattered over the days; each the same whenever it is asked for."""
+
+    def __init__(self, told: list[Summary], count: int, from_ns: int) -> None:
+        self.count = count
+        self._told = told
+        self._from_ns = from_ns
+        self.expires_at_s = (from_ns + 2 * DAYS * NS_PER_DAY) // 10**9
+
+    def summary(self, number: int) -> Summary:
+        rng = Random(number)
+        start_ns = self._from_ns + rng.randrange(DAYS * NS_PER_DAY // QUARTER_NS) * QUARTER_NS
+        moved = _moved(self._told[number % len(self._told)], start_ns)
+        return replace(moved, conversation_id=f"conv-{rng.randrange(CONVERSATIONS)}")
+
+    def counters(self) -> dict[Target, Counter]:
+        """What they come to, added up by the store's own code."""
+        counters: dict[Target, Counter] = {}
+        for number in range(self.count):
+            for target, part in parts_of(_id(number), self.summary(number), self.expires_at_s).items():
+                if target not in counters:
+                    counters[target] = COUNTERS[target.kind]()
+                counters[target].add(part, 1)
+        return counters
+
+    def heads(self, user_id: str, counters: Iterable[Counter]) -> Iterator[Item]:
+        """The heads of the traces that counters name: those are looked at."""
+        named: set[str] = set()
+        for counter in counters:
+            if isinstance(counter, ValueCounter):
+                named |= {trace_id for _, trace_id in counter.dearest}
+            elif isinstance(counter, ConversationCounter):
+                named.add(counter.last_trace[1])
+        for trace_id in sorted(named):
+            summary = self.summary(int(trace_id, 16))
+            position = keys.position(summary.start_ns, trace_id)
+            head = Head(1, "0", self.expires_at_s, position, 0, 0, summary)
+            yield head_item(user_id, trace_id, head, time_shards=1)
+
+
+def _id(number: int) -> str:
+    return f"{number:032x}"
 
 
 def _moved(summary: Summary, start_ns: int) -> Summary:
