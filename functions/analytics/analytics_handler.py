@@ -47,6 +47,7 @@ from tracestore.edge.analytics_reading import (
     live_examples,
     read_periods,
 )
+from tracestore.edge.anomalies import anomaly_json, hours_of, read_anomalies
 from tracestore.edge.app import App
 from tracestore.edge.http import Request, Response, json_answer, with_etag
 from tracestore.edge.identity import Identity
@@ -183,6 +184,15 @@ def show_costs(request: Request, caller: Identity) -> Response:
             "dearest_traces": [summary_json(*listed) for listed in traces],
         },
     )
+
+
+@app.route("GET /api/analytics/anomalies", scope="read")
+def show_anomalies(request: Request, caller: Identity) -> Response:
+    """Hours that depart from what they usually are, the latest first."""
+    asked = _asked(request)
+    found = read_anomalies(store(), caller.user_id, hours_of(asked.period), asked.selection, _patience(request))
+    shown = [anomaly_json(anomaly, examples, asked.zone) for anomaly, examples in found]
+    return _answer(request, {**range_json(asked.period), "timezone": asked.zone.key, "anomalies": shown})
 
 
 @app.route("GET /api/analytics/conversations", scope="read")

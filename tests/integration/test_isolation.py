@@ -254,6 +254,7 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "GET /api/analytics/providers": lambda v: analytics(v, "providers"),
     "GET /api/analytics/heatmap": lambda v: analytics(v, "heatmap"),
     "GET /api/analytics/costs": lambda v: analytics(v, "costs"),
+    "GET /api/analytics/anomalies": lambda v: analytics(v, "anomalies"),
     "GET /api/analytics/conversations": lambda v: analytics(v, "conversations"),
     "GET /api/analytics/facets": lambda v: analytics(v, "facets"),
     "POST /api/traces": lessons,

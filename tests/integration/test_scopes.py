@@ -42,6 +42,7 @@ NEEDS = {
     "GET /api/analytics/providers": "read",
     "GET /api/analytics/heatmap": "read",
     "GET /api/analytics/costs": "read",
+    "GET /api/analytics/anomalies": "read",
     "GET /api/analytics/conversations": "read",
     "GET /api/analytics/facets": "read",
     "GET /api/public/projects": "any",
