@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from dev import tokens
 from dev.template import ACCOUNT_ID, PSEUDO_PARAMETERS, Function, Template
 
 Handler = Callable[[dict[str, Any], Any], Any]
+_loading = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,15 @@ class Functions:
 
 
 def load_handler(function: Function) -> Handler:
-    """The handler from the function's file. repeat: the module is executed once.
+    """The handler from the function's file. repeat: the module is executed once, also for many threads.
 
     It goes by its file's name among the loaded modules, as in Lambda, which is why these names must differ.
     """
+    with _loading:  # else a second thread would find a module that is half there
+        return _load(function)
+
+
+def _load(function: Function) -> Handler:
     name = function.file.stem
     module = sys.modules.get(name)
     if module is None or getattr(module, "__file__", None) != str(function.file):

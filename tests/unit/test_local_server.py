@@ -1,15 +1,18 @@
 """The local server's pure parts: what API Gateway and Lambda would do with a request, an answer and a stream record."""
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dev import gateway, tokens
+from dev.functions import load_handler
 from dev.gateway import Request, Router
 from dev.streams import event_record, matches
-from dev.template import Cors, Route
+from dev.template import Cors, Function, Route
 
 SPAN = Route("GET /traces/{trace_id}/spans/{span_id}", "Query")
 TRACE = Route("GET /traces/{trace_id}", "Query")
@@ -183,3 +186,11 @@ def test_a_duration_is_a_number_and_a_unit(text: str, seconds: int) -> None:
 def test_anything_else_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="such as"):
         tokens.duration_s(text)
+
+
+def test_a_handler_is_loaded_once_for_all_threads_that_ask_for_it(tmp_path: Path) -> None:
+    file = tmp_path / "slow_handler.py"
+    file.write_text("import time\ntime.sleep(0.05)\n\ndef handler(event, context):\n    return event\n")
+    function = Function("SlowFunction", file, "handler", {}, 1, 128)
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(load_handler, [function] * 4))) == 1
