@@ -65,6 +65,7 @@ sam-local: $(READY) ## Build, and serve it as deployed in Docker on http://127.0
 bench: $(READY) ## Measure capacity units and speed
 	@$(RUN)tracestore bench capacity
 	@$(RUN)tracestore bench ingest
+	@$(RUN)tracestore bench analytics
 
 lock: $(READY) ## Resolve the requirements anew (ARGS="--upgrade" for newer versions)
 	@$(RUN)uv pip compile $(LOCK) requirements-dev.in -o requirements-dev.txt $(ARGS)
