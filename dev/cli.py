@@ -97,7 +97,7 @@ def token(
 def demo(
     base: Base,
     key: Key,
-    traces: Annotated[int | None, typer.Option(min=1, help="How many; a day's worth when absent.")] = None,
+    traces: Annotated[int | None, typer.Option(min=1, help="How many of the last day; a week when absent.")] = None,
 ) -> None:
     """Send sample traces to any deployment."""
     problem = _send_demo(base, key, traces)

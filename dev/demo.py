@@ -1,4 +1,4 @@
-"""A believable day of sample traces, ending now, and the way to send it to any deployment.
+"""A believable day of sample traces, ending now, with a thin week before it, and the way to send them anywhere.
 
 What the stories tell is in `dev.stories`; here is only when each happens and how it gets there.
 """
@@ -16,6 +16,10 @@ from dev.stories import Story, Trace, backstage, help_centre, lessons, review, s
 from dev.workloads import Span
 
 TRACES: Final = 120
+EARLIER_DAYS: Final = 6
+EARLIER_TRACES: Final = 10
+"""Of each day before the last: enough to know what is usual, and loaded within two seconds."""
+
 _CERTAIN: Final[tuple[tuple[Story, timedelta | None], ...]] = (
     (travel.long_trip, timedelta(minutes=52)),
     (support.conversation, timedelta(minutes=34)),
@@ -40,6 +44,11 @@ _CERTAIN: Final[tuple[tuple[Story, timedelta | None], ...]] = (
     (support.rate_limited, timedelta(hours=5, minutes=4)),
     (help_centre.provider_fallback, timedelta(hours=5, minutes=2)),
     (help_centre.provider_fallback, timedelta(hours=4, minutes=57)),
+    (support.rate_limited, timedelta(hours=5, minutes=11)),
+    (support.rate_limited, timedelta(hours=5, minutes=9)),
+    (support.rate_limited, timedelta(hours=5, minutes=7)),
+    (support.rate_limited, timedelta(hours=5, minutes=6)),
+    (support.rate_limited, timedelta(hours=5, minutes=5)),
 )
 """What every day has, the most telling first, and how long ago; None: at some time of the day.
 
@@ -75,16 +84,28 @@ def day(now: datetime, traces: int = TRACES) -> list[Trace]:
     while len(told) < traces:
         story, ago = next(stories, (rng.choices(*zip(*_USUAL, strict=True))[0], None))
         told += story(rng, now - ago if ago else _some_time(rng, now))
-    return sorted(told[:traces], key=lambda trace: min(str(span["start_time"]) for span in trace))
+    return sorted(told[:traces], key=_start)
+
+
+def week(now: datetime) -> list[Trace]:
+    """That day and, oldest first, the days before it, on which a little of the usual happened."""
+    rng = Random(f"demo week {now.isoformat()}")
+    earlier: list[Trace] = []
+    for days_ago in range(EARLIER_DAYS, 0, -1):
+        for _ in range(EARLIER_TRACES):
+            story = rng.choices(*zip(*_USUAL, strict=True))[0]
+            earlier += story(rng, _some_time(rng, now - timedelta(days=days_ago)))
+    return sorted(earlier, key=_start) + day(now)
 
 
 def send(base: str, key: str, traces: int | None = None, progress: Callable[[int, int], None] | None = None) -> int:
-    """Sends a day of sample traces to the deployment at `base` and returns how many traces it took.
+    """Sends a week of sample traces, or so many of its last day, to the deployment at `base`; returns how many.
 
     `key` is an API key with the scope `ingest`, or a token. `progress` is told (traces sent, traces in all).
     *raises* NotServed.
     """
-    told = day(datetime.now(UTC), TRACES if traces is None else traces)
+    now = datetime.now(UTC)
+    told = week(now) if traces is None else day(now, traces)
     done = 0
     with Deployment(base, key) as deployment:
         for batch in batches(told, lambda trace: (len(trace), len(json.dumps(trace)))):
@@ -93,6 +114,10 @@ def send(base: str, key: str, traces: int | None = None, progress: Callable[[int
             if progress:
                 progress(done, len(told))
     return done
+
+
+def _start(trace: Trace) -> str:
+    return min(str(span["start_time"]) for span in trace)
 
 
 def _some_time(rng: Random, now: datetime) -> datetime:

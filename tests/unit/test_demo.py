@@ -15,6 +15,12 @@ import pytest
 from dev import demo
 from dev.posting import NotServed
 from dev.workloads import Span
+from tracestore.domain.anomalies import Anomaly, anomalies_of, histories_of
+from tracestore.domain.counters import Bucket, MeasureCounter, MeasuredPart, parts_of
+from tracestore.domain.heads import NO_PREVIEWS, summarize
+from tracestore.domain.merge import merge
+from tracestore.domain.spans import record_of
+from tracestore.ingest.native import parse_span
 
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=UTC)
 FIELDS = {
@@ -122,6 +128,36 @@ def test_services_models_and_providers_vary(spans: list[Span]) -> None:
     assert len(seen["model_provider"]) >= 5
     assert len(seen["end_user_id"]) >= 20
     assert {"lesson", "retrieval", "embedding", "rerank", "guardrail", "evaluation", "http"} <= seen["operation_type"]
+
+
+def departing(traces: list[list[Span]], now: datetime) -> list[Anomaly]:
+    """What departs on the last day of these traces, as counters tell it."""
+    hours: dict[int, MeasureCounter] = defaultdict(MeasureCounter)
+    for trace in traces:
+        told = [parse_span(span, now_ns=int(now.timestamp()) * 10**9) for span in trace]
+        spans = merge(record_of(facts, received_ms=0) for _, facts in told)
+        for bucket, part in parts_of(told[0][0], summarize(spans, NO_PREVIEWS), 0).items():
+            if isinstance(bucket, Bucket) and isinstance(part, MeasuredPart) and bucket.interval == "hour":
+                hours[bucket.number].add(part, 1)
+    last = int(now.timestamp()) // 3_600
+    return anomalies_of(histories_of(hours.items()), range(last - 24, last + 1))
+
+
+@pytest.mark.parametrize("minutes", [0, 3, 30, 59])
+@pytest.mark.parametrize("hours", [0, 8, 15])
+def test_the_shortage_of_capacity_departs_from_the_week_before(hours: int, minutes: int) -> None:
+    now = NOW + timedelta(hours=hours, minutes=minutes)
+    found = departing(demo.week(now), now)
+    shortage = int((now - timedelta(hours=5, minutes=5)).timestamp()) // 3_600
+    assert {(one.kind, one.series.model) for one in found} >= {("error_rate", "gpt-4o-mini")}
+    assert all(one.kind == "error_rate" and abs(one.worst.hour - shortage) <= 1 for one in found)
+
+
+def test_the_week_before_is_thin(traces: list[list[Span]]) -> None:
+    earlier = demo.week(NOW)[: -len(traces)]
+    assert len(earlier) < len(traces)
+    assert len({moment(trace[0]["start_time"]).date() for trace in earlier}) >= 6
+    assert max(moment(span["start_time"]) for trace in earlier for span in trace) < NOW - timedelta(hours=24)
 
 
 Reply = tuple[int, dict[str, str], dict[str, Any]]

@@ -136,7 +136,7 @@ def _chance_of_p95(calls: int, history: Sequence[Hour]) -> float:
 
 
 RULES: Final[Mapping[Kind, Rule]] = {
-    "error_rate": Rule(10, 5, _error_rate, 0.05, 0, _chance_of_errors, 0.01, 0, errors_least=5),
+    "error_rate": Rule(10, 1, _error_rate, 0.05, 0, _chance_of_errors, 0.01, 0, errors_least=5),
     "latency": Rule(20, 20, _p95_ms, 100, 0.5, _chance_of_p95, 0, 0.05),
     "cost": Rule(5, 1, _cost_usd, 1, 0.5, lambda *_: 0, 0, 0.1, follows_traffic=True),
 }
