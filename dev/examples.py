@@ -116,7 +116,10 @@ def main() -> None:
         else:
             base, secret = stack.enter_context(_store()), _SECRET
         for name in given.names or EXAMPLES:
-            failed |= not _run_and_show(name, base, secret, models)
+            user = f"example-{name}-{time.time_ns()}"
+            failed |= not _run_and_show(name, user, base, secret, models)
+            if given.base:
+                print(f"  to see more of it: .venv/bin/tracestore token --user {user}")
         if not given.base:
             print(
                 "\nThese are gone now. Started with --base http://127.0.0.1:8000, they stay in the store of `make dev`."
@@ -148,9 +151,8 @@ def _store() -> Iterator[str]:
             yield base
 
 
-def _run_and_show(name: str, base: str, secret: str, models: str) -> bool:
-    """Run one example as somebody new and print what it left; whether it left what it should."""
-    user = f"example-{name}-{time.time_ns()}"
+def _run_and_show(name: str, user: str, base: str, secret: str, models: str) -> bool:
+    """Run one example as `user`, who is new, and print what it left; whether it left what it should."""
     print(f"\n{name}", flush=True)
     headers = {"authorization": f"Bearer {tokens.token(user, secret)}"}
     with httpx.Client(base_url=base, headers=headers, timeout=30) as api:

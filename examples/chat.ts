@@ -11,7 +11,7 @@ type Message = { role: "system" | "user" | "assistant"; content: string };
 type Reply = {
   model: string;
   choices: { message: Message }[];
-  usage: { prompt_tokens: number; completion_tokens: number };
+  usage: { prompt_tokens: number; completion_tokens: number; prompt_tokens_details?: { cached_tokens?: number } };
 };
 
 /** What the model says; a span tells of the call, also when it fails. */
@@ -45,6 +45,7 @@ async function ask(question: string, model: string): Promise<string> {
     span.output_data = { messages: [reply.choices[0].message] };
     span.input_tokens = reply.usage.prompt_tokens;
     span.output_tokens = reply.usage.completion_tokens;
+    span.cached_input_tokens = reply.usage.prompt_tokens_details?.cached_tokens;
     span.status = "success";
     return reply.choices[0].message.content;
   } catch (failure) {

@@ -162,8 +162,8 @@ def test_it_is_a_lesson_trace_as_well(
 
 def test_a_chat_in_typescript_with_nothing_but_fetch(ran: Ran) -> None:
     answered, failed = ran("chat.ts")
-    fields = ("model_provider", "model_name", "input_tokens", "output_tokens", "error_message")
-    assert tree(answered, *fields) == ("completion", "success", "openai", "gpt-4o-mini-2024-07-18", 412, 96, None, [])
+    fields = ("model_provider", "model_name", "input_tokens", "cached_input_tokens", "output_tokens")
+    assert tree(answered, *fields) == ("completion", "success", "openai", "gpt-4o-mini-2024-07-18", 412, 256, 96, [])
     assert tree(failed, *fields)[:4] == ("completion", "error", "openai", "no-such-model")
     assert failed["error_message"] == "Error: The model answered 404."
 
