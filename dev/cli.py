@@ -143,7 +143,7 @@ def export(
         _fail(str(problem))
     errors.print(f"Exported {written.spans:,} spans of {written.traces:,} traces, {written.size / 1e6:,.1f} MB.")
     if written.incomplete:
-        _fail(f"{written.incomplete} spans are larger than any answer and lack parts of their payload.")
+        _fail(f"Spans larger than any answer, which lack parts of their payload: {written.incomplete:,}.")
 
 
 @app.command("import")
@@ -173,7 +173,7 @@ def import_(
         _fail(str(problem))
     errors.print(f"Imported {stored:,} lines.")
     if rejected:
-        _fail(f"{len(rejected):,} lines were not stored, or not all of what they hold.")
+        _fail(f"Lines that were not stored, or not all of what they hold: {len(rejected):,}.")
 
 
 @app.command()

@@ -1,0 +1,82 @@
+"""What `tracestore export` and `tracestore import` print, and how they end."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from dev.cli import app
+from tests.unit.test_demo import Reply, server, stored
+
+NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "traces.jsonl"
+
+
+def run(*arguments: str, base: str = NOBODY) -> Result:
+    return CliRunner().invoke(app, [*arguments, "--base", base], env={"TRACESTORE_KEY": "tsk_x"})
+
+
+def line(**fields: Any) -> str:
+    return json.dumps({"trace_id": "t", "span_id": "s", **fields}) + "\n"
+
+
+def test_a_good_file_is_imported(path: Path) -> None:
+    path.write_text(line() * 3)
+    with server(stored) as base:
+        ended = run("import", str(path), base=base)
+    assert (ended.exit_code, ended.stdout) == (0, "")
+    assert "Imported 3 lines." in ended.stderr
+
+
+def test_a_bad_line_is_named_and_fails_the_command(path: Path) -> None:
+    path.write_text(line() + "{}\n" + line())
+    with server(stored) as base:
+        ended = run("import", str(path), base=base)
+    assert ended.exit_code == 1
+    assert "line 2: is neither a span nor an OTLP export" in ended.stderr
+    assert "Imported 2 lines." in ended.stderr
+
+
+def test_a_span_goes_without_what_its_deployment_said_of_it(path: Path) -> None:
+    sent: list[dict[str, Any]] = []
+
+    def answer(number: int, body: dict[str, Any]) -> Reply:
+        sent.extend(body["spans"])
+        return stored(number, body)
+
+    by_server = {"id": "1", "user_id": "ada", "created_at": "x", "cost_price": "p", "payloads_omitted": True}
+    times = {"start_time": "a", "end_time": "b", "duration_ms": 1}
+    path.write_text(
+        line(**by_server, **times, cost_usd=1, cost_source="computed", parent_span_id="r", parent_trace_id="r")
+        + line(cost_usd=1, cost_source="reported", model_name=None)
+    )
+    with server(answer) as base:
+        assert run("import", str(path), base=base).exit_code == 0
+    ids = {"trace_id": "t", "span_id": "s"}
+    assert sent == [{**ids, "start_time": "a", "end_time": "b", "parent_span_id": "r"}, {**ids, "cost_usd": 1}]
+
+
+@pytest.mark.parametrize("command", ["import", "export"])
+def test_nobody_listening_is_said_clearly(path: Path, command: str) -> None:
+    if command == "import":
+        path.write_text(line())
+    ended = run(command, str(path))
+    assert ended.exit_code == 1
+    assert "does not answer" in ended.stderr
+
+
+def test_what_is_there_is_not_overwritten_and_what_is_complete_is_no_failure(path: Path) -> None:
+    path.write_text(line())
+    assert run("export", str(path)).exit_code == 1
+    assert run("export", str(path), "--resume").exit_code == 0
+    assert path.read_text() == line()
+
+
+def test_what_is_no_filter_is_a_wrong_use(path: Path) -> None:
+    assert run("export", str(path), "--where", "status").exit_code == 2
