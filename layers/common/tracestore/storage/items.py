@@ -11,11 +11,16 @@ from tracestore.domain.usage import usage_of
 
 from . import keys
 from .codec import pack, unpack
-from .segments import DIGEST_DIGITS, Item, Segment, document_of, expiry, key, open_payloads, segments_from
+from .segments import Item, Segment, document_of, expiry, key, open_payloads, segments_from
 
 _NO_SUMMARY: Final = Summary("", "", "", 0, None, 0, 0, usage_of([], []), None, None, None)
 
 _DELETION: Final = ("is_tombstone", "is_purged", "deleted_by", "deleted_spans")
+_NOTHING: Final[dict[str, Any]] = {"c": 0, "u": 0, "s": None, "k": "", "x": [], "f": [], "l": 0, "d": []}
+"""What a head's content is where it does not say."""
+
+COVERED_DIGITS: Final = 10
+"""Of a digest, as heads name those they cover: of 10¹¹ writers who lose a race one takes another's for his own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,10 @@ class Head:
     is_purged: bool = False
     deleted_by: str = ""
     deleted_spans: int = 0
+
+    def covers(self, segment: Segment) -> bool:
+        """Whether it names this segment as one that went into it."""
+        return segment.digest[:COVERED_DIGITS] in self.covered
 
     def is_expired(self, now_ms: int) -> bool:
         return self.expires_at_s * 1000 <= now_ms
@@ -108,7 +117,7 @@ def head_item(user_id: str, trace_id: str, head: Head, time_shards: int) -> Item
         "x": sorted(head.deleted),
         "f": [document_of(head.first) | {"t": 0}] if head.first else [],
         "l": head.folding_ms,
-        "d": [head.is_tombstone, head.is_purged, *([head.deleted_by, head.deleted_spans] if head.deleted_by else ())],
+        "d": [getattr(head, name) for name in _DELETION] if head.is_tombstone else [],
     }
     item: Item = {
         **key(keys.trace(user_id, trace_id), keys.HEAD),
@@ -116,7 +125,7 @@ def head_item(user_id: str, trace_id: str, head: Head, time_shards: int) -> Item
         **expiry(head.expires_at_s),
         "v": {"N": str(head.version)},
         "g": {"S": head.generation},
-        "head": {"B": pack(content)},
+        "head": {"B": pack({name: value for name, value in content.items() if value})},
     }
     if head.first and head.first.payload is not None:
         item["payload"] = {"B": head.first.payload}
@@ -133,12 +142,12 @@ def head_item(user_id: str, trace_id: str, head: Head, time_shards: int) -> Item
 
 def summary_from(item: Item) -> Summary | None:
     """The summary in a head's item, without the work of reading the rest."""
-    return _summary(unpack(item["head"]["B"])["s"])
+    return _summary(unpack(item["head"]["B"]).get("s"))
 
 
 def head_from(item: Item) -> Head:
     """What `head_item` was given."""
-    content = unpack(item["head"]["B"])
+    content = _NOTHING | unpack(item["head"]["B"])
     (first,) = segments_from(content["f"], content["c"]) or (None,)
     if first and "payload" in item:
         first = replace(first, payload=item["payload"]["B"]).opened(None)
@@ -150,7 +159,7 @@ def head_from(item: Item) -> Head:
         created_ms=content["c"],
         updated_ms=content["u"],
         summary=_summary(content["s"]),
-        covered=tuple(re.findall("." * DIGEST_DIGITS, content["k"])),
+        covered=tuple(re.findall("." * COVERED_DIGITS, content["k"])),
         deleted=frozenset(content["x"]),
         first=first,
         folding_ms=content["l"],

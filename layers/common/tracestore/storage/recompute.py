@@ -8,7 +8,7 @@ from tracestore.domain.heads import Previews, preview_source, previews_of, root_
 from tracestore.domain.merge import Span, merge, merge_span
 
 from . import keys
-from .items import Head, StoredTrace
+from .items import COVERED_DIGITS, Head, StoredTrace
 from .segments import Segment
 from .store import Store
 
@@ -27,7 +27,7 @@ def first_head(store: Store, trace_id: str, segment: Segment) -> Head:
         created_ms=segment.received_ms,
         updated_ms=segment.received_ms,
         summary=summarize(spans, previews_of(root_of(spans))),
-        covered=(segment.digest,),
+        covered=_newest([segment]),
     )
 
 
@@ -63,4 +63,4 @@ def _previews(store: Store, pk: str, head: Head, stored: StoredTrace, spans: lis
 
 def _newest(segments: Iterable[Segment]) -> tuple[str, ...]:
     by_arrival = sorted(segments, key=lambda segment: (-segment.received_ms, segment.digest))
-    return tuple(segment.digest for segment in by_arrival[:COVERED_KEPT])
+    return tuple(segment.digest[:COVERED_DIGITS] for segment in by_arrival[:COVERED_KEPT])

@@ -231,7 +231,7 @@ class _Capture:
         head = head_from(item) if item else None
         if head is None or head.is_tombstone or head.deleted:
             return False
-        return segment.digest in head.covered
+        return head.covers(segment)
 
     def _without_deleted(self, head: Head | None) -> tuple[Segment, list[Rejection]]:
         """The segment without the spans that were deleted for good, and the rejection of those.
