@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 
 import pytest
 from hypothesis import given, settings
@@ -10,10 +11,13 @@ from hypothesis import strategies as st
 from tests.builders import START_NS, call, facts, spans_of, summary_of
 from tracestore.domain.histogram import RELATIVE_ERROR, added, bounds_us, bucket_of, percentile_us
 from tracestore.domain.stats import (
+    FAILURES_KEPT,
     GROUPS_KEPT,
+    KINDS_KEPT,
     NUMBERS,
     QUARTER_NS,
     QUARTERS_KEPT,
+    ROWS_KEPT,
     FailureKind,
     Measures,
     failures_of,
@@ -22,6 +26,7 @@ from tracestore.domain.stats import (
     sums,
     unpacked_measures,
 )
+from tracestore.storage.codec import pack
 
 durations = st.lists(st.integers(0, 10**11), min_size=1, max_size=60)
 numbers = st.lists(st.integers(-(10**15), 10**15), min_size=len(NUMBERS), max_size=len(NUMBERS))
@@ -170,6 +175,60 @@ def test_spans_scattered_over_too_many_times_count_when_the_trace_began() -> Non
         call(f"s{number}", start_ns=START_NS + number * QUARTER_NS, end_ns=None) for number in range(QUARTERS_KEPT + 1)
     ]
     assert {row.quarter for row in rows_of(summary_of(*many).stats)} == {START_NS // QUARTER_NS}
+
+
+def test_operations_beyond_the_groups_that_a_head_keeps_are_other_but_calls_stay_calls() -> None:
+    """Operations are an open list: without an end to them a head would outgrow its item."""
+    many = [facts(f"s{number}", operation_type=f"a{number:04}") for number in range(GROUPS_KEPT + 20)]
+    groups = {row.group for row in rows_of(summary_of(*many, call("a"), facts("b", operation_type="tool")).stats)}
+    assert len(groups) == GROUPS_KEPT + 2
+    assert {group.operation for group in groups if group.model == "other"} == {"other", "completion"}
+
+
+def test_a_trace_of_many_groups_at_many_times_counts_when_it_began() -> None:
+    many = [
+        call(f"s{number}", model_name=f"m{number % 40}", start_ns=START_NS + number // 40 * QUARTER_NS, end_ns=None)
+        for number in range(ROWS_KEPT + 1)
+    ]
+    assert {row.quarter for row in rows_of(summary_of(*many[:-1]).stats)} == {
+        START_NS // QUARTER_NS + number for number in range(ROWS_KEPT // 40)
+    }
+    assert {row.quarter for row in rows_of(summary_of(*many).stats)} == {START_NS // QUARTER_NS}
+
+
+def test_types_of_failures_beyond_what_a_head_keeps_are_other() -> None:
+    """Some clients put an id into the type."""
+    many = [call(f"s{number}", model_name="m", error_type=f"E{number:04}") for number in range(KINDS_KEPT + 20)]
+    failures = {failure.kind: failure.failed for failure in failures_of(summary_of(*many).stats, "t")}
+    assert len(failures) == KINDS_KEPT + 1
+    assert failures[FailureKind("completion", "", "m", "other")] == 20
+
+
+def test_failures_of_many_kinds_at_many_times_count_when_the_trace_began() -> None:
+    many = [
+        call(f"s{number}", error_type=f"E{number % 10}", start_ns=START_NS + number // 10 * QUARTER_NS, end_ns=None)
+        for number in range(FAILURES_KEPT + 1)
+    ]
+    assert len({failure.quarter for failure in failures_of(summary_of(*many[:-1]).stats, "t")}) == FAILURES_KEPT // 10
+    failures = list(failures_of(summary_of(*many).stats, "t"))
+    assert {failure.quarter for failure in failures} == {START_NS // QUARTER_NS}
+    assert sum(failure.failed for failure in failures) == FAILURES_KEPT + 1
+
+
+def test_stats_stay_far_below_what_an_item_holds() -> None:
+    """Failed spans that share nothing, scattered over a day."""
+    rng = random.Random(1)
+    many = [
+        call(
+            f"s{number}",
+            **{name: rng.randbytes(30).hex() for name in ("operation_type", "model_name", "error_type")},
+            error_message=rng.randbytes(100).hex(),
+            start_ns=START_NS + number % 100 * QUARTER_NS,
+            end_ns=None,
+        )
+        for number in range(4_000)
+    ]
+    assert len(pack(summary_of(*many).stats)) < 60_000
 
 
 def test_stats_are_the_same_after_json() -> None:

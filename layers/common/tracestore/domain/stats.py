@@ -28,6 +28,16 @@ GROUPS_KEPT: Final = 100
 QUARTERS_KEPT: Final = 200
 """Different times of one trace. One whose spans are scattered over more counts as a whole when it began."""
 
+ROWS_KEPT: Final = 1_000
+"""Different groups and times of one trace together: of more, all spans count when it began. A row is about 18 bytes."""
+
+KINDS_KEPT: Final = 50
+"""Different kinds of failure of one trace; the type of further ones is `OTHER`."""
+
+FAILURES_KEPT: Final = 200
+"""Different kinds and times of failure together: of more, all count when the trace began. One may be 300 bytes, and
+the head, which is put with every write to the trace, ends at 400 KB."""
+
 OTHER: Final = "other"
 
 NUMBERS: Final = ("calls", "latency_us", "cost_nano_usd", *TOKEN_KINDS, "total_tokens", "wasted_nano_usd", "errors")
@@ -117,12 +127,7 @@ def stats_of(nodes: Sequence[Node], charges: Sequence[Charge], root: Span) -> di
         if measures:
             group = cut.names(span, span.status)
             rows.setdefault((cut.quarter(span), Group(*group)), Measures()).add(measures)
-    failures: dict[tuple[int, FailureKind], tuple[int, Example]] = {}
-    for span in _where_it_failed(nodes):
-        key = cut.quarter(span), FailureKind(*cut.names(span, span.facts.get("error_type") or "unknown"))
-        count, latest = failures.get(key, (0, None))
-        example = _example(span)
-        failures[key] = count + 1, example if latest is None else max(latest, example)
+    failures = _failures(nodes, cut)
     stats: dict[str, Any] = {
         "r": [
             [quarter, *group, *packed_measures(measures)]
@@ -209,6 +214,26 @@ def _where_it_failed(nodes: Sequence[Node]) -> Iterator[Span]:
         failed_below[depth] = failed_below.get(depth, False) or is_below or span.status == "error"
 
 
+def _failures(nodes: Sequence[Node], cut: "_Cut") -> dict[tuple[int, FailureKind], tuple[int, Example]]:
+    """How many spans failed, by time and kind, and the latest of each."""
+    failed = [
+        (cut.quarter(span), FailureKind(*cut.names(span, span.facts.get("error_type") or "unknown")), _example(span))
+        for span in _where_it_failed(nodes)
+    ]
+    kept = set(sorted({kind for _, kind, _ in failed})[:KINDS_KEPT])
+    failed = [
+        (quarter, kind if kind in kept else kind._replace(error_type=OTHER), example)
+        for quarter, kind, example in failed
+    ]
+    if len({(quarter, kind) for quarter, kind, _ in failed}) > FAILURES_KEPT:
+        failed = [(cut.first, kind, example) for _, kind, example in failed]
+    found: dict[tuple[int, FailureKind], tuple[int, Example]] = {}
+    for quarter, kind, example in failed:
+        count, latest = found.get((quarter, kind), (0, example))
+        found[quarter, kind] = count + 1, max(latest, example)
+    return found
+
+
 def _example(span: Span) -> Example:
     facts = span.facts
     message = facts.get("error_message", "")[:_MESSAGE_CHARACTERS]
@@ -221,16 +246,22 @@ class _Cut:
     def __init__(self, nodes: Sequence[Node]) -> None:
         named = sorted({_names(span.facts) for span, _ in nodes})
         self._kept = set(named[:GROUPS_KEPT])
-        quarters = {span.order[0] // QUARTER_NS for span, _ in nodes}
-        self._only = min(quarters) if len(quarters) > QUARTERS_KEPT else None
+        self._operations = INFERENCE_OPERATIONS | {operation for operation, _, _ in self._kept}
+        times = {span.order[0] // QUARTER_NS for span, _ in nodes}
+        self.first = min(times)
+        self._is_scattered = len(times) > QUARTERS_KEPT or (len(nodes) > ROWS_KEPT and self._rows(nodes) > ROWS_KEPT)
 
     def quarter(self, span: Span) -> int:
-        return span.order[0] // QUARTER_NS if self._only is None else self._only
+        return self.first if self._is_scattered else span.order[0] // QUARTER_NS
 
     def names(self, span: Span, last: str) -> tuple[str, str, str, str]:
-        names = _names(span.facts)
-        operation, provider, model = names if names in self._kept else (names[0], OTHER, OTHER)
+        operation, provider, model = names = _names(span.facts)
+        if names not in self._kept:
+            operation, provider, model = operation if operation in self._operations else OTHER, OTHER, OTHER
         return operation, provider, model, last[:DIMENSION_CHARACTERS]
+
+    def _rows(self, nodes: Sequence[Node]) -> int:
+        return len({(span.order[0] // QUARTER_NS, self.names(span, span.status)) for span, _ in nodes})
 
 
 def _names(facts: Facts) -> tuple[str, str, str]:
