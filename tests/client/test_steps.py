@@ -57,6 +57,22 @@ def test_a_lesson_tells_its_id_request_and_response(spans: Spans) -> None:
     assert only(spans).status.status_code is StatusCode.OK
 
 
+@pytest.mark.parametrize("value", [2, 0.5, True, "2"])
+def test_a_plain_value_goes_out_as_what_it_is(value: object, spans: Spans) -> None:
+    with client.trace_lesson("lesson-1", value) as lesson:
+        lesson.response = value
+    attributes = told(only(spans))
+    assert [repr(attributes[name]) for name in ("request_data", "response_data")] == [repr(value)] * 2
+
+
+def test_nothing_is_not_the_text_null(spans: Spans) -> None:
+    with client.trace_lesson("lesson-1") as lesson, lesson.llm_call("openai", "gpt-4o") as call:
+        lesson.response = None
+        call.respond(None, model="gpt-4o-2024-08-06")
+    texts = [text for span in spans.get_finished_spans() for text in told(span).values()]
+    assert "gpt-4o-2024-08-06" in texts and not any("null" in str(text) for text in texts)
+
+
 def test_a_failed_lesson_raises_what_it_failed_of_and_says_so(spans: Spans) -> None:
     failure = Broken("no provider")
     with pytest.raises(Broken) as caught, client.trace_lesson("lesson-1"):

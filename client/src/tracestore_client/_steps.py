@@ -141,14 +141,9 @@ class Step:
         if cost_usd is not None:
             self._span.set_attribute("gen_ai.usage.cost", float(cost_usd))
 
-    @never_raises(None)
     def set(self, name: str, value: Any) -> None:
         """Anything else, as an attribute of that name: it is kept in `metadata`."""
-        is_plain = isinstance(value, bool | float) or (isinstance(value, int) and -(2**63) <= value < 2**63)
-        if not is_plain:
-            self._record(name, value)
-        elif self._span.is_recording():
-            self._span.set_attribute(name, value)
+        self._record(name, value)
 
     @never_raises(None)
     def fail(self, reason: BaseException | str, error_type: str | None = None) -> None:
@@ -255,8 +250,10 @@ class Step:
 
     @never_raises(None)
     def _record(self, name: str, value: Any) -> None:
-        if self._span.is_recording():
-            self._span.set_attribute(name, as_text(value, value_limit()))
+        if value is not None and self._span.is_recording():
+            # As they are, not as text: a result of 2 would come back as "2".
+            is_plain = isinstance(value, bool | float) or (isinstance(value, int) and -(2**63) <= value < 2**63)
+            self._span.set_attribute(name, value if is_plain else as_text(value, value_limit()))
 
 
 class LlmCall(Step):
@@ -310,7 +307,7 @@ class LlmCall(Step):
 
     @never_raises(None)
     def _say(self, name: str, value: Any, role: str) -> None:
-        if self._span.is_recording():
+        if value is not None and self._span.is_recording():
             self._span.set_attribute(name, as_json(messages(value, role), value_limit()))
 
 
