@@ -5,7 +5,7 @@ not on how they came about. Names beyond what a counter keeps are counted under 
 forgets which names it has let in, so what was added under a name is taken away under the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -38,7 +38,9 @@ EXAMPLES_KEPT: Final = 3
 VALUES_IN_COUNTER: Final = 200
 CONVERSATIONS_IN_COUNTER: Final = 100
 DEAREST_KEPT: Final = 20
-"""What keeps a counter's item at a few KB: it is written whenever one of its traces changes."""
+CHARACTERS_IN_COUNTER: Final = 10_000
+"""What keeps a counter's item at a few KB: it is written whenever one of its traces changes. Characters are those of
+all values of a field, or all kinds of failure, together: long names are fewer, and no item comes near 400 KB."""
 
 FACETS: Final = ("status", *(name for name in VALUE_FIELDS if name != "message_id"))
 
@@ -157,7 +159,7 @@ def parts_of(trace_id: str, summary: Summary | None, expires_at_s: int) -> dict[
     values = {"status": [summary.status], **summary.values}
     parts[Bucket("values", "day", start // QUARTERS["day"])] = ValuedPart(
         trace_id,
-        tuple((name, value[:DIMENSION_CHARACTERS]) for name in FACETS for value in values.get(name, ())),
+        tuple(dict.fromkeys((name, value[:DIMENSION_CHARACTERS]) for name in FACETS for value in values.get(name, ()))),
         summary.conversation_id,
         tuple(total.numbers),
         summary.usage.cost_nano_usd or 0,
@@ -267,7 +269,8 @@ class ErrorCounter:
             self.kinds[kind] = mine[0] + count, sorted([*mine[1], *examples], reverse=True)[:EXAMPLES_KEPT]
 
     def _admitted(self, kind: FailureKind) -> FailureKind:
-        if kind in self.kinds or len(self.kinds) < ERRORS_IN_COUNTER:
+        known, told = self.kinds, "".join(kind)
+        if kind in known or (len(known) < ERRORS_IN_COUNTER and _fits(told, map("".join, known))):
             return kind
         return FailureKind(OTHER, OTHER, OTHER, OTHER)
 
@@ -376,4 +379,9 @@ COUNTERS: Final[Mapping[str, type[Counter]]] = {
 
 
 def _admitted(known: Mapping[str, object], name: str, most: int) -> str:
-    return name if name in known or len(known) < most else OTHER
+    return name if name in known or (len(known) < most and _fits(name, known)) else OTHER
+
+
+def _fits(name: str, known: Iterable[str]) -> bool:
+    """Whether there is room for a name beside those that are known. One that is refused is refused ever after."""
+    return len(name) + sum(map(len, known)) <= CHARACTERS_IN_COUNTER

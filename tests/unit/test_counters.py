@@ -1,0 +1,200 @@
+"""What a counter holds at its limits: names are folded, and taken away under the name that they were added under."""
+
+import random
+
+import pytest
+
+from tests.builders import START_NS, call, facts, summary_of
+from tracestore.domain.counters import (
+    CHARACTERS_IN_COUNTER,
+    CONVERSATIONS_IN_COUNTER,
+    ERRORS_IN_COUNTER,
+    EXAMPLES_KEPT,
+    GROUPS_IN_COUNTER,
+    SIGNATURES_IN_COUNTER,
+    VALUES_IN_COUNTER,
+    Bucket,
+    Counter,
+    ErrorCounter,
+    FailedPart,
+    MeasureCounter,
+    MeasuredPart,
+    ValueCounter,
+    ValuedPart,
+    parts_of,
+)
+from tracestore.domain.stats import DIMENSION_CHARACTERS, NUMBERS, Example, FailureKind, Group, Measures
+from tracestore.storage.codec import pack
+
+IDEOGRAPHS = [chr(code) for code in range(0x4E00, 0x9FFF)]
+
+
+def ideographs(rng: random.Random, characters: int = DIMENSION_CHARACTERS) -> str:
+    """A name of three bytes a character, which no packing makes small."""
+    return "".join(rng.choices(IDEOGRAPHS, k=characters))
+
+
+def measured(group: Group, *others: Group) -> MeasuredPart:
+    """A trace with a call of each of these groups."""
+    one = Measures([1, *[0] * (len(NUMBERS) - 1)])
+    return MeasuredPart([(each, one) for each in (group, *others)], frozenset((group, *others)))
+
+
+def failed(kind: FailureKind, example: Example | None = None) -> list[FailedPart]:
+    """One failure."""
+    return [FailedPart(kind, 1, example or Example(1, "t", "", ""))]
+
+
+def valued(
+    values: dict[str, str], conversation_id: str | None = None, trace_id: str = "t", cost: int = 0
+) -> ValuedPart:
+    """A trace with these values."""
+    return ValuedPart(trace_id, tuple(values.items()), conversation_id, (0,) * len(NUMBERS), cost)
+
+
+def stored(counter: Counter) -> Counter:
+    """The counter as it comes out of the table."""
+    return type(counter)(counter.document())
+
+
+MANY: dict[str, tuple[Counter, list[object]]] = {
+    "groups": (
+        MeasureCounter(),
+        [measured(Group("completion", "p", f"m{n}", "success")) for n in range(GROUPS_IN_COUNTER + 9)],
+    ),
+    "operations": (
+        MeasureCounter(),
+        [measured(Group(f"o{n}", "p", "m", "success")) for n in range(2 * GROUPS_IN_COUNTER + 9)],
+    ),
+    "signatures": (
+        MeasureCounter(),
+        [
+            measured(Group("a", "", f"m{n // 30}", "success"), Group("b", "", f"m{n % 30}", "success"))
+            for n in range(SIGNATURES_IN_COUNTER + 9)
+        ],
+    ),
+    "kinds": (ErrorCounter(), [failed(FailureKind("o", "p", "m", f"E{n}")) for n in range(ERRORS_IN_COUNTER + 9)]),
+    "long kinds": (
+        ErrorCounter(),
+        [failed(FailureKind("o", "p" * 120, "m" * 120, f"E{n:0120}")) for n in range(ERRORS_IN_COUNTER)],
+    ),
+    "values": (ValueCounter(), [valued({"tool_name": f"v{n}"}) for n in range(VALUES_IN_COUNTER + 9)]),
+    "long values": (ValueCounter(), [valued({"tool_name": f"v{n:0120}"}) for n in range(VALUES_IN_COUNTER)]),
+    "conversations": (ValueCounter(), [valued({}, f"c{n}") for n in range(CONVERSATIONS_IN_COUNTER + 9)]),
+    "long conversations": (ValueCounter(), [valued({}, f"c{n:0250}") for n in range(CONVERSATIONS_IN_COUNTER)]),
+}
+
+
+@pytest.mark.parametrize("many", MANY)
+def test_what_was_added_beyond_a_limit_is_taken_away_again(many: str) -> None:
+    """In another order than it came, the counter stored in between."""
+    empty, parts = MANY[many]
+    counter = empty.cleared()
+    for part in parts:
+        counter.add(part, 1)
+    assert any(counter.figures().values())
+    counter = stored(counter)
+    for part in random.Random(1).sample(parts, len(parts)):
+        counter.add(part, -1)
+    assert not any(counter.figures().values())
+
+
+@pytest.mark.parametrize("many", MANY)
+def test_adding_up_anew_what_a_full_counter_has_counted_gives_the_same(many: str) -> None:
+    """Else an audit would find fault with every counter that ever was at a limit."""
+    empty, parts = MANY[many]
+    counter = empty.cleared()
+    for part in parts:
+        counter.add(part, 1)
+    again = counter.cleared()
+    for part in random.Random(1).sample(parts, len(parts)):
+        again.add(part, 1)
+    assert again.figures() == counter.figures()
+
+
+@pytest.mark.parametrize(
+    ("many", "most"),
+    [
+        ("kinds", ERRORS_IN_COUNTER),
+        ("long kinds", CHARACTERS_IN_COUNTER // 362),
+        ("values", VALUES_IN_COUNTER),
+        ("long values", CHARACTERS_IN_COUNTER // 121),
+        ("conversations", CONVERSATIONS_IN_COUNTER),
+        ("long conversations", CHARACTERS_IN_COUNTER // 251),
+    ],
+)
+def test_a_counter_keeps_so_many_names_and_counts_the_rest_as_other(many: str, most: int) -> None:
+    empty, parts = MANY[many]
+    counter = empty.cleared()
+    for part in parts:
+        counter.add(part, 1)
+    told = [names for names in counter.figures().values() if names]
+    assert [len(names) for names in told] == [most + 1]
+
+
+def test_a_counter_of_measures_keeps_so_many_groups_and_signatures() -> None:
+    counters = {}
+    for many in ("groups", "operations", "signatures"):
+        counters[many] = MeasureCounter()
+        for part in MANY[many][1]:
+            counters[many].add(part, 1)  # type: ignore[arg-type]
+    assert len(counters["groups"].groups) == GROUPS_IN_COUNTER + 1
+    assert len(counters["operations"].groups) == 2 * GROUPS_IN_COUNTER + 1
+    assert len(counters["signatures"].traces) == SIGNATURES_IN_COUNTER + 1
+    assert counters["signatures"].traces[frozenset()] == 9
+
+
+def test_no_counter_comes_near_what_an_item_holds() -> None:
+    """Names and messages of three bytes a character, at their longest."""
+    rng = random.Random(1)
+    errors, values = ErrorCounter(), ValueCounter()
+    for number in range(ERRORS_IN_COUNTER):
+        kind = FailureKind("o", ideographs(rng), ideographs(rng), ideographs(rng))
+        for _ in range(EXAMPLES_KEPT):
+            errors.add(failed(kind, Example(number, ideographs(rng, 80), ideographs(rng, 80), ideographs(rng, 200))), 1)
+    for _ in range(VALUES_IN_COUNTER):
+        names = dict.fromkeys(("span_name", "tool_name", "end_user_id", "service_name", "model_name"), "")
+        values.add(valued({name: ideographs(rng) for name in names}, ideographs(rng, 256)), 1)
+    assert max(len(pack(errors.document())), len(pack(values.document()))) < 200_000
+
+
+def test_values_that_are_cut_to_the_same_name_count_a_trace_once() -> None:
+    long = "n" * DIMENSION_CHARACTERS
+    summary = summary_of(call("a", span_name=f"{long}1"), call("b", span_name=f"{long}2"))
+    part = parts_of("t", summary, 0)[Bucket("values", "day", START_NS // (86_400 * 10**9))]
+    assert isinstance(part, ValuedPart)
+    counter = ValueCounter()
+    counter.add(part, 1)
+    assert counter.values["span_name"] == {long: 1}
+
+
+def test_one_of_the_dearest_goes_with_its_trace() -> None:
+    counter = ValueCounter()
+    for cost in (3, 5, 4):
+        counter.add(valued({}, trace_id=f"t{cost}", cost=cost), 1)
+    counter.add(valued({}, trace_id="t5", cost=5), -1)
+    assert counter.dearest == [(4, "t4"), (3, "t3")]
+
+
+def test_an_example_goes_with_its_trace_and_the_latest_stay() -> None:
+    kind, counter = FailureKind("o", "p", "m", "E"), ErrorCounter()
+    for time_ns in range(EXAMPLES_KEPT + 2):
+        counter.add(failed(kind, Example(time_ns, f"t{time_ns}", "", "")), 1)
+    counter.add(failed(kind, Example(EXAMPLES_KEPT, f"t{EXAMPLES_KEPT}", "", "")), -1)
+    count, examples = counter.kinds[kind]
+    assert (count, [example.time_ns for example in examples]) == (
+        EXAMPLES_KEPT + 1,
+        [EXAMPLES_KEPT + 1, *range(EXAMPLES_KEPT - 1, 1, -1)],
+    )
+
+
+def test_a_trace_stands_in_the_counter_of_its_start_also_without_a_call_there() -> None:
+    """An agent that waits for an hour before its first call: without calls a pending root counts for nothing."""
+    hour_ns = 3600 * 10**9
+    parts = parts_of("t", summary_of(facts("root", end_ns=None), call("a", "root", start_ns=START_NS + hour_ns)), 0)
+    signatures = {
+        target.number - START_NS // hour_ns: part.signature is not None
+        for target, part in parts.items()
+        if isinstance(part, MeasuredPart) and isinstance(target, Bucket) and target.interval == "hour"
+    }
+    assert signatures == {0: True, 1: False}
