@@ -103,6 +103,7 @@ def test_slow_and_dear_calls_are_told_with_the_slowest_and_the_dearest(settled: 
     assert by_kind["cost"]["examples"] == ["t29", "t28", "t27"]
 
 
+@once
 def test_no_example_is_shown_that_is_deleted(settled: Api) -> None:
     after(settled, *calls(30, failed=9, seconds=4, cost_usd=0.5))
     for gone in ("t08", "t29"):

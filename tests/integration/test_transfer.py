@@ -53,7 +53,7 @@ def person(api: Api) -> User:
     return api.user
 
 
-def send_samples(api: Api, count: int = 30) -> None:
+def send_samples(api: Api, count: int = 12) -> None:
     spans = [one for trace in day(NOW, count) for one in trace]
     for start in range(0, len(spans), 200):
         assert api.post({"spans": spans[start : start + 200]}).json["rejected"] == []
@@ -95,7 +95,7 @@ def test_large_payloads_survive_the_journey(api: Api, call: Call) -> None:
 
 
 def test_loading_twice_changes_nothing(api: Api, call: Call) -> None:
-    send_samples(api, 5)
+    send_samples(api, 3)
     content, copy = exported(call, person(api)), new_user()
     loaded(call, copy, content)
     before = exported(call, copy)
@@ -112,7 +112,7 @@ def test_a_busy_deployment_and_lost_connections_are_waited_for(api: Api, call: C
     def lost() -> httpx.Response:
         raise httpx.ReadTimeout("too late")
 
-    send_samples(api, 10)
+    send_samples(api, 4)
     content, copy = exported(call, person(api), fault=broken_every(2, busy)), new_user()
     assert content == exported(call, person(api), fault=broken_every(2, lost))
     assert loaded(call, copy, content, broken_every(2, busy)) == {}
@@ -156,11 +156,11 @@ def test_a_line_of_otlp_after_another_is_loaded(call: Call, user: User) -> None:
         resource = {"attributes": [{"key": "service.name", "value": {"stringValue": f"service {trace}"}}]}
         return json.dumps({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": spans}]}]}).encode()
 
-    too_much = line(3, 30, "x" * 400_000)
+    too_much = line(3, 15, "x" * 200_000)
     content = b"\n".join([line(1, 3, "a"), line(2, 2, "b"), too_much, json.dumps(span("native")).encode(), b"{}"])
     assert list(loaded(call, user, content)) == [5]
     services = [one["service_name"] for one in told(exported(call, user))]
-    assert sorted(filter(None, services)) == ["service 1"] * 3 + ["service 2"] * 2 + ["service 3"] * 30
+    assert sorted(filter(None, services)) == ["service 1"] * 3 + ["service 2"] * 2 + ["service 3"] * 15
 
 
 def test_the_bad_line_among_many_of_otlp_is_found(call: Call, user: User) -> None:
