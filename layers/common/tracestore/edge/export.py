@@ -147,6 +147,7 @@ def _with_payloads(store: Store, pk: str, stored: StoredTrace, head: Head, behin
 
 def _line(user_id: str, trace_id: str, head: Head, span: Span) -> bytes:
     """A span as its route shows it, and what else bears on its price and on what of it counts."""
-    besides = {name: span.facts[name] for name in ("scope_name", "request_model") if name in span.facts}
-    _, text = fitting_span({**span_json(user_id, trace_id, span, head.expires_at_s), **besides})
+    shown = span_json(user_id, trace_id, span, head.expires_at_s)
+    shown |= {name: span.facts.get(name) for name in ("scope_name", "request_model") if name in span.facts}
+    _, text = fitting_span(shown)
     return text + b"\n"
