@@ -106,6 +106,10 @@ class Rule:
     errors_least: int = 0
     follows_traffic: bool = False
 
+    def rises(self, value: float, usual: float) -> bool:
+        """Whether a value is so far above what is usual that its score is worth a look."""
+        return value - usual >= max(self.rise_least, self.rise_share * usual)
+
 
 def _error_rate(hour: Hour) -> float:
     return hour.errors / hour.calls
@@ -177,16 +181,17 @@ def anomalies_of(histories: Histories, hours: range) -> list[Anomaly]:
 def departures(history: Mapping[int, Hour], hours: range, rule: Rule) -> list[Departure]:
     """The hours of a range, in order, that depart from what a series usually is by this rule."""
     known = {number: rule.value(hour) for number, hour in history.items() if hour.calls >= rule.history_calls_least}
+    least = 0.0 if rule.follows_traffic else min(known.values(), default=0.0)  # what is usual is no less
     found = []
     for number in hours:
         hour = history.get(number)
         if hour is None or hour.calls < rule.calls_least or hour.errors < rule.errors_least:
             continue
         value = rule.value(hour)
-        if value < rule.rise_least or not (compared := _compared(known, number, rule.follows_traffic)):
+        if not rule.rises(value, least) or not (compared := _compared(known, number, rule.follows_traffic)):
             continue
         usual = median(compared.values())
-        if value - usual < max(rule.rise_least, rule.rise_share * usual):
+        if not rule.rises(value, usual):
             continue
         spread = _NORMAL * median(abs(one - usual) for one in compared.values())
         spread = max(spread, rule.chance(hour.calls, [history[one] for one in compared]))
