@@ -9,7 +9,7 @@ from typing import Final
 
 from tracestore.domain.counters import ConversationOf
 from tracestore.domain.times import NS_PER_DAY, format_time
-from tracestore.storage.audit import MOVING_MS, Audit, Finding, audit, repair
+from tracestore.storage.audit import MOVING_MS, Audit, Finding, audit, lasting, repair
 from tracestore.storage.dynamo import client
 from tracestore.storage.store import Store
 from tracestore.storage.table import Patience, Table
@@ -30,22 +30,31 @@ def run(
     mend: bool,
     tell: Callable[[str], None],
     moving_ms: int = MOVING_MS,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Audit the last `days` whole UTC days and today, tell what was found, repair it if asked to.
+    """Audit the last `days` whole UTC days and today, tell what was found, repair what a second look finds as well.
 
     Returns whether all is right in the end. *raises* ValueError where that is longer than the retention.
     """
     patience = Patience(time_left_s=lambda: float("inf"))
-    now_ns = time.time_ns()
-    found = audit(
-        store, user, (now_ns // NS_PER_DAY - days) * NS_PER_DAY, now_ns, moving_ms=moving_ms, patience=patience
-    )
+
+    def look() -> Audit:
+        now_ns = time.time_ns()
+        from_ns = (now_ns // NS_PER_DAY - days) * NS_PER_DAY
+        return audit(store, user, from_ns, now_ns, moving_ms=moving_ms, patience=patience)
+
+    found = look()
     for line in told(found):
         tell(line)
     if found.is_clean or not mend:
         return found.is_clean
-    tell(f"Repaired {repair(store, user, found.findings, patience)} of {len(found.findings)}.")
-    return True
+    tell(f"Looking again in {moving_ms // 60_000} minutes: what is still on its way to the counters is not wrong.")
+    sleep(moving_ms / 1000)
+    again = look()
+    wrong = lasting(found, again)
+    repaired = repair(store, user, wrong, patience)
+    tell(f"Repaired {repaired} of {len(again.findings)}.")
+    return repaired == len(again.findings)
 
 
 def told(found: Audit) -> list[str]:

@@ -195,7 +195,7 @@ def audit(
     except ValueError as reason:
         raise typer.BadParameter(str(reason), param_hint="--days") from reason
     if not is_right:
-        _fail("Put it right with --repair.")
+        _fail("Some were still moving: repair again in some minutes." if repair else "Put it right with --repair.")
 
 
 @bench.command("capacity", context_settings=_PASS_ON)

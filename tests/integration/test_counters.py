@@ -15,12 +15,12 @@ from tests.calling import new_user
 from tests.memory_dynamodb import Scheduler
 from tests.mortal import Mortal
 from tests.rolling import StreamedDynamoDB, deliver_badly, roll, shards_of
-from tracestore.domain.counters import GROUPS_IN_COUNTER, Bucket, MeasureCounter
+from tracestore.domain.counters import GROUPS_IN_COUNTER, Bucket, ConversationOf, MeasureCounter
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import Facts
-from tracestore.storage import counters
-from tracestore.storage.audit import Audit, audit, repair
+from tracestore.storage import counters, keys
+from tracestore.storage.audit import Audit, audit, lasting, repair
 from tracestore.storage.counters import absorb, read_conversations, read_counters, read_quarantine
 from tracestore.storage.deletes import delete_span, delete_trace
 from tracestore.storage.patching import patch
@@ -248,6 +248,19 @@ def test_a_head_that_cannot_be_read_is_put_aside_and_the_rest_counts() -> None:
     assert sum(read_counters(store, user, [day], patient())[day].traces.values()) == 2
 
 
+def test_a_counter_that_cannot_be_read_holds_up_no_other() -> None:
+    """As after a roll-back: whatever fails at one counter is put aside, since the stream would come to a halt."""
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    capture(store, user, [("a", call("root")), ("b", call("root", conversation_id="c"))], patient())
+    absorb(store, "shard", db.changes[:1], patient())
+    day = Bucket("measures", "day", START_NS // DAY_NS)
+    db._items[counters._Place(keys.user(user), day).key]["counter"] = {"B": b"\x7fnonsense"}
+    absorbed = absorb(store, "shard", db.changes[1:], patient())
+    assert [reason for _, reason in absorbed.quarantined] == ["Unreadable"]
+    assert len(read_conversations(store, user, 10, patience=patient())[0]) == 1
+
+
 def test_the_audit_finds_what_was_not_counted_and_puts_it_right() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
@@ -271,6 +284,92 @@ def test_a_repair_leaves_what_has_moved_meanwhile() -> None:
     absorb(store, "shard", db.changes[1:], patient())
     assert repair(store, user, found.findings, patient()) == 0
     assert audited(store, clock, user).findings == []
+
+
+@pytest.mark.parametrize("first_written", ["its first span", "its last span"])
+def test_an_audit_finds_traces_that_stand_far_from_their_spans(first_written: str) -> None:
+    """A trace stands in the indexes where its first written span began."""
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    spans = [
+        call("root", start_ns=START_NS - 5 * DAY_NS, conversation_id="c"),
+        call("late", "root", end_ns=START_NS + 9),
+    ]
+    for span in spans if first_written == "its first span" else reversed(spans):
+        capture(store, user, [("t", span)], patient())
+    absorb(store, "shard", db.changes, patient())
+    for days_ago in (0, 5):
+        day_ns = START_NS // DAY_NS * DAY_NS - days_ago * DAY_NS
+        found = audit(store, user, day_ns, day_ns + 1, moving_ms=-1, patience=patient())
+        assert (found.heads, found.findings) == (1, [])
+
+
+def test_an_audit_leaves_counters_alone_of_which_a_trace_has_expired() -> None:
+    """It was long: it had expired when what it did last was still within the retention."""
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    capture(store, user, [("long", call("root", conversation_id="c", end_ns=None))], patient())
+    clock.advance(s=5 * DAY_S)
+    last_ns = START_NS + 5 * DAY_NS
+    capture(
+        store, user, [("long", call("last", "root", start_ns=last_ns, conversation_id="c", end_ns=None))], patient()
+    )
+    capture(store, user, [("t", call("root", start_ns=last_ns, conversation_id="c", end_ns=None))], patient())
+    absorb(store, "shard", db.changes, patient())
+    whole = audit(store, user, last_ns, last_ns + 1, patience=patient(), moving_ms=-1)
+    clock.advance(s=26 * DAY_S)
+    found = audit(store, user, last_ns, last_ns + 1, patience=patient())
+    assert (whole.counters, whole.findings) == (5, [])
+    assert (found.heads, found.counters, found.findings) == (1, 1, [])
+
+
+def test_an_audit_has_no_say_in_what_is_no_longer_counted() -> None:
+    """Traces may be kept for longer than counters."""
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock, retention_s=1000 * DAY_S)
+    capture(store, user, [("t", call("root"))], patient())
+    absorb(store, "shard", db.changes, patient())
+    clock.advance(s=402 * DAY_S)
+    assert audited(store, clock, user).counters == 0
+
+
+def test_an_audit_finds_conversations_that_no_trace_is_left_of() -> None:
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    capture(store, user, [("t", call("root", conversation_id="c"))], patient())
+    delete_trace(store, user, "t", patient())
+    absorb(store, "shard", db.changes[:1], patient())
+    found = audited(store, clock, user)
+    assert "conversation" in {finding.target.kind for finding in found.findings}
+    repair(store, user, found.findings, patient())
+    assert audited(store, clock, user).findings == []
+
+
+def test_a_repaired_counter_knows_when_its_traces_expire() -> None:
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    capture(store, user, [("t", call("root"))], patient())
+    assert repair(store, user, audited(store, clock, user).findings, patient()) == 4
+    clock.advance(s=30 * DAY_S - 1)
+    found = audit(store, user, START_NS + DAY_NS, START_NS + DAY_NS, patience=patient())
+    day = Bucket("measures", "day", START_NS // DAY_NS)
+    kept = counters.read_kept(store, user, [day], patient())[day]
+    assert (found.counters, kept.whole_until_s) == (0, START_NS // 10**9 + 30 * DAY_S)
+
+
+def test_what_is_still_on_its_way_to_the_counters_does_not_last() -> None:
+    """A deletion is in no index: the first look takes what it has not yet taken away for wrong."""
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    for trace_id in ("lost", "deleted"):
+        capture(store, user, [(trace_id, call("root", conversation_id=trace_id))], patient())
+    delete_trace(store, user, "deleted", patient())
+    _, deleted, tombstone = db.changes
+    absorb(store, "shard", [deleted], patient())
+    first = audited(store, clock, user)
+    absorb(store, "shard", [tombstone], patient())
+    found = lasting(first, audited(store, clock, user))
+    assert {finding.target for finding in found} == {ConversationOf("lost")}
 
 
 def test_an_audit_leaves_counters_alone_whose_traces_have_just_changed() -> None:

@@ -1,7 +1,11 @@
 """Counters against the heads that they were made from: what they have to be, and putting them right.
 
 Heads tell what they add to the counters, so adding up all heads gives what the counters must hold, to the token and the
-nano-dollar. Only retention parts the two: what has expired keeps counting and can no longer be added up.
+nano-dollar. Only retention parts the two: what has expired keeps counting and can no longer be added up. A counter
+tells from when on that is so of it, and is left alone then.
+
+All heads of the user are read, whatever the window: a span may lie at any time, far from where its trace stands in the
+indexes.
 """
 
 from collections.abc import Iterator
@@ -13,7 +17,6 @@ from tracestore.domain.counters import (
     COUNTERS,
     QUARTERS,
     Bucket,
-    ConversationCounter,
     ConversationOf,
     Counter,
     Part,
@@ -22,31 +25,48 @@ from tracestore.domain.counters import (
 from tracestore.domain.times import NS_PER_DAY
 
 from . import keys
-from .counters import Kept, Target, change_counter, read_quarantine, read_targets
+from .counters import Kept, Target, change_counter, has_expired, read_conversations, read_kept, read_quarantine
 from .items import Head, head_from
+from .marks import Partition, time_partitions
 from .store import Store
-from .table import Patience
+from .table import READS_AT_ONCE, Patience
 
-REACH_NS: Final = NS_PER_DAY
-"""How long before the window a trace may have begun whose spans count in it."""
-
-MOVING_MS: Final = 120_000
-"""A head that changed within this time may not have reached the counters yet."""
-
-HEADS_AT_ONCE: Final = 100
+MOVING_MS: Final = 360_000
+"""A head that changed within this time may not have reached the counters yet: they gather changes for up to 300 s."""
 
 
 class Finding(NamedTuple):
-    """A counter that is not what it has to be."""
+    """A counter that is not what it has to be. The first of the traces it should count expires at `whole_until_s`."""
 
     target: Target
     expected: Counter
     actual: Counter
+    whole_until_s: int | None
+
+    def is_as(self, other: "Finding") -> bool:
+        """Whether the other one, about the same counter, finds the same."""
+        return (self.expected.figures(), self.actual.figures()) == (other.expected.figures(), other.actual.figures())
+
+
+@dataclass(slots=True)
+class _Told:
+    """What heads say that a counter has to hold."""
+
+    parts: list[Part] = field(default_factory=list)
+    whole_until_s: int | None = None
+
+    def take(self, part: Part, head: Head) -> None:
+        self.parts.append(part)
+        self.whole_until_s = min(self.whole_until_s or head.expires_at_s, head.expires_at_s)
 
 
 @dataclass(slots=True)
 class Audit:
-    """What an audit of a user found. `moving` are counters of traces that have just changed: ask again later."""
+    """What an audit of a user found.
+
+    `heads` are those that count in its time. `moving` are counters of traces that have just changed: ask again later.
+    A trace that was just deleted, or moved to other counters, is not seen: a finding is certain when it `lasts`.
+    """
 
     heads: int = 0
     counters: int = 0
@@ -71,53 +91,54 @@ def audit(
 ) -> Audit:
     """Compare the user's counters of the whole UTC days from `from_ns` to `to_ns` with the heads.
 
-    Also the conversations that had a trace in that time, where all of their traces are still there. The window has to
-    lie within the retention: *raises* ValueError otherwise.
+    Also the conversations that had a trace in that time or were active since. Counters of which a trace has expired are
+    left out. The window has to lie within the retention: *raises* ValueError otherwise.
     """
     patience = patience or Patience()
-    oldest_ns = store.now_ms() * 1_000_000 - store.retention_s * 10**9
-    if from_ns < oldest_ns:
+    now_ms = store.now_ms()
+    if from_ns < now_ms * 1_000_000 - store.retention_s * 10**9:
         raise ValueError("Traces from so long ago have expired: an audit has to begin within the retention.")
     days = range(from_ns // NS_PER_DAY, -(-to_ns // NS_PER_DAY))
     found = Audit(quarantined=len(read_quarantine(store, user_id)))
-    told: dict[Target, list[Part]] = {}
-    conversations: set[str] = set()
-    just_now_ms = store.now_ms() - moving_ms
-    for trace_id, head in _heads(store, user_id, days, patience):
-        found.heads += 1
-        parts = parts_of(trace_id, head.summary, head.expires_at_s)
-        for target, part in parts.items():
-            if isinstance(target, ConversationOf):
-                conversations.add(target.conversation_id)
-            else:
-                told.setdefault(target, []).append(part)
-        if head.updated_ms > just_now_ms:
-            found.moving |= set(parts)
-    wanted: list[Target] = list(_buckets(days))
-    for conversation_id in sorted(conversations):
-        target = ConversationOf(conversation_id)
-        wanted.append(target)
-        told[target] = [
-            parts[target]
-            for trace_id, head in _of_conversation(store, user_id, conversation_id, patience)
-            if target in (parts := parts_of(trace_id, head.summary, head.expires_at_s))
-        ]
-    actual = read_targets(store, user_id, wanted, patience)
-    for target in wanted:
-        counter: Counter | None = actual.get(target)
-        if target in found.moving or (counter is None and target not in told):
+    told: dict[Target, _Told] = {target: _Told() for target in _buckets(days) if not has_expired(target, now_ms)}
+    conversations = set(_active_since(store, user_id, days.start * NS_PER_DAY, patience))
+    for partition in time_partitions(store, user_id):
+        for trace_id, head in _listed(store, partition, patience):
+            parts = parts_of(trace_id, head.summary, head.expires_at_s)
+            if told.keys().isdisjoint(parts):
+                continue
+            found.heads += 1
+            conversations.update(target for target in parts if isinstance(target, ConversationOf))
+            for target in told.keys() & parts:
+                told[target].take(parts[target], head)
+            if head.updated_ms > now_ms - moving_ms:
+                found.moving |= set(parts)
+    for conversation in sorted(conversations):
+        told[conversation] = of_it = _Told()
+        partition = "by_conversation", keys.by_conversation(user_id, conversation.conversation_id)
+        for trace_id, head in _listed(store, partition, patience):
+            if part := parts_of(trace_id, head.summary, head.expires_at_s).get(conversation):
+                of_it.take(part, head)
+                if head.updated_ms > now_ms - moving_ms:
+                    found.moving.add(conversation)
+    actual = read_kept(store, user_id, told, patience)
+    for target, of_it in told.items():
+        kept = actual.get(target) or Kept(COUNTERS[target.kind]())
+        if target in found.moving or not kept.is_whole(now_ms) or (target not in actual and not of_it.parts):
             continue
         found.counters += 1
-        if counter is None:
-            counter = COUNTERS[target.kind]()
-        if isinstance(counter, ConversationCounter) and (counter.first_ns or 0) < oldest_ns:
-            continue
-        expected = counter.cleared()
-        for part in told.get(target, ()):
+        expected = kept.counter.cleared()
+        for part in of_it.parts:
             expected.add(part, 1)
-        if expected.figures() != counter.figures():
-            found.findings.append(Finding(target, expected, counter))
+        if expected.figures() != kept.counter.figures():
+            found.findings.append(Finding(target, expected, kept.counter, of_it.whole_until_s))
     return found
+
+
+def lasting(earlier: Audit, later: Audit) -> list[Finding]:
+    """What two audits have both found, as long apart as the stream takes: nothing that was just on its way."""
+    before = {finding.target: finding for finding in earlier.findings}
+    return [finding for finding in later.findings if finding.target in before and finding.is_as(before[finding.target])]
 
 
 def repair(store: Store, user_id: str, findings: list[Finding], patience: Patience | None = None) -> int:
@@ -131,6 +152,8 @@ def repair(store: Store, user_id: str, findings: list[Finding], patience: Patien
             if kept.counter.figures() != was:  # noqa: B023
                 return False
             kept.counter = finding.expected  # noqa: B023
+            if finding.whole_until_s is not None:  # noqa: B023
+                kept.counts(finding.whole_until_s)  # noqa: B023
             return True
 
         repaired += change_counter(store, user_id, finding.target, put_right, patience)
@@ -147,25 +170,24 @@ def _buckets(days: range) -> Iterator[Bucket]:
                 yield Bucket("errors", interval, number)
 
 
-def _heads(store: Store, user_id: str, days: range, patience: Patience) -> Iterator[tuple[str, Head]]:
-    """The live heads of all traces that can count on these days."""
-    low = keys.before_time(max(0, days.start * NS_PER_DAY - REACH_NS))
-    high = keys.before_time(days.stop * NS_PER_DAY + REACH_NS)
-    for shard in range(store.time_shards):
-        yield from _listed(store, "by_time", keys.by_time_shard(user_id, shard), low, high, patience)
+def _active_since(store: Store, user_id: str, from_ns: int, patience: Patience) -> Iterator[ConversationOf]:
+    """The conversations whose counters say that they were active since then, also those that no trace is left of."""
+    after: str | None = None
+    while True:
+        page, after = read_conversations(store, user_id, READS_AT_ONCE, after, patience)
+        for conversation_id, counter in page:
+            if counter.last_ns < from_ns:
+                return
+            yield ConversationOf(conversation_id)
+        if after is None:
+            return
 
 
-def _of_conversation(
-    store: Store, user_id: str, conversation_id: str, patience: Patience
-) -> Iterator[tuple[str, Head]]:
-    return _listed(store, "by_conversation", keys.by_conversation(user_id, conversation_id), "", "", patience)
-
-
-def _listed(
-    store: Store, index: str, partition: str, low: str, high: str, patience: Patience
-) -> Iterator[tuple[str, Head]]:
-    entries = iter(store.table.query(partition, low, high, index=index))
-    while pks := [item["pk"]["S"] for item in islice(entries, HEADS_AT_ONCE)]:
+def _listed(store: Store, partition: Partition, patience: Patience) -> Iterator[tuple[str, Head]]:
+    """The live heads of all traces that stand there."""
+    index, key = partition
+    entries = iter(store.table.query(key, index=index))
+    while pks := [item["pk"]["S"] for item in islice(entries, READS_AT_ONCE)]:
         heads = store.table.get_many(((pk, keys.HEAD) for pk in pks), patience)
         for (pk, _), item in heads.items():
             head = head_from(item)

@@ -24,7 +24,7 @@ from tracestore.domain.counters import (
 )
 
 from . import keys
-from .codec import pack, unpack
+from .codec import Unreadable, pack, unpack
 from .dynamo import ConditionFailed
 from .items import summary_from
 from .segments import Item, expiry, key
@@ -56,11 +56,12 @@ class Change(NamedTuple):
 
 
 class _Move(NamedTuple):
-    """What one change takes from a counter and adds to it."""
+    """What one change takes from a counter and adds to it, and when what it adds expires."""
 
     change: Change
     old: Part | None
     new: Part | None
+    expires_at_s: int
 
 
 class _Place(NamedTuple):
@@ -79,11 +80,24 @@ class _Place(NamedTuple):
 
 @dataclass(slots=True)
 class Kept:
-    """A counter as it is stored. `positions` tell, by shard, the last sequence number and in which hour it came."""
+    """A counter as it is stored.
+
+    `positions` tell, by shard, the last sequence number and in which hour it came. `whole_until_s` is when the first of
+    the traces that it ever counted expires: from then on it can no longer be compared with them.
+    """
 
     counter: Counter
     version: int | None = None
     positions: dict[str, tuple[int, int]] = field(default_factory=dict)
+    whole_until_s: int | None = None
+
+    def is_whole(self, now_ms: int) -> bool:
+        """Whether none of the traces that it counted has expired."""
+        return self.whole_until_s is None or self.whole_until_s * 1000 > now_ms
+
+    def counts(self, expires_at_s: int) -> None:
+        """Take note that it counts a trace that expires then."""
+        self.whole_until_s = min(self.whole_until_s or expires_at_s, expires_at_s)
 
 
 class Absorbed(NamedTuple):
@@ -122,8 +136,12 @@ def absorb(
         except ClientError as error:
             if error.response["Error"]["Code"] != "ValidationException":  # such as an item that is too large
                 raise
-            return [(move.change, "ValidationException") for move in moves[place]]
-        return []
+            reason = "ValidationException"
+        except (Unreadable, LookupError, TypeError, ValueError) as error:  # a counter of another version
+            reason = type(error).__name__
+        else:
+            return []
+        return [(move.change, reason) for move in moves[place]]
 
     with ThreadPoolExecutor(at_once) as pool:
         for refused in pool.map(settle, moves):
@@ -142,6 +160,11 @@ def read_counters(
 
 def read_targets(store: Store, user_id: str, targets: Iterable[Target], patience: Patience) -> dict[Any, Any]:
     """As `read_counters`, also of conversations."""
+    return {target: kept.counter for target, kept in read_kept(store, user_id, targets, patience).items()}
+
+
+def read_kept(store: Store, user_id: str, targets: Iterable[Target], patience: Patience) -> dict[Target, Kept]:
+    """As `read_targets`, with what is stored beside each counter."""
     wanted = {_Place(keys.user(user_id), target).key: target for target in targets}
     by_partition: dict[str, list[str]] = {}
     for pk, sk in wanted:
@@ -154,7 +177,7 @@ def read_targets(store: Store, user_id: str, targets: Iterable[Target], patience
     few = [(pk, sk) for pk, sk in wanted if len(by_partition[pk]) < QUERIED_FROM]
     found |= store.table.get_many(few, patience)
     now_ms = store.now_ms()
-    return {target: _kept(target, found[at], now_ms).counter for at, target in wanted.items() if at in found}
+    return {target: _kept(target, found[at], now_ms) for at, target in wanted.items() if at in found}
 
 
 def change_counter(
@@ -211,16 +234,19 @@ def _moves_of(store: Store, change: Change) -> list[tuple[Target, _Move]]:
     moves = []
     for target in dict.fromkeys([*before, *after]):
         old, new = before.get(target), after.get(target)
-        if old != new and (isinstance(target, ConversationOf) or _expiry_s(target) * 1000 > store.now_ms()):
-            moves.append((target, _Move(change, old, new)))
+        if old != new and not has_expired(target, store.now_ms()):
+            moves.append((target, _Move(change, old, new, _expires_at_s(change.new) if change.new else 0)))
     return moves
 
 
 def _parts(change: Change, head: Item | None) -> dict[Target, Part]:
     if head is None:
         return {}
-    expires_at_s = int(head["expires_at"]["N"])
-    return parts_of(keys.trace_id_of(change.trace_pk), summary_from(head), expires_at_s)
+    return parts_of(keys.trace_id_of(change.trace_pk), summary_from(head), _expires_at_s(head))
+
+
+def _expires_at_s(item: Item) -> int:
+    return int(item["expires_at"]["N"])
 
 
 def _move(
@@ -239,6 +265,7 @@ def _move(
                     kept.counter.add(move.old, -1)
                 if move.new is not None:
                     kept.counter.add(move.new, 1)
+                    kept.counts(move.expires_at_s)
         kept.positions[shard] = (last, store.now_ms() // 3_600_000)
         return True
 
@@ -268,8 +295,10 @@ def _kept(target: Target, item: Item | None, now_ms: int) -> Kept:
         return Kept(kind())
     content = unpack(item["counter"]["B"])
     positions = {shard: (int(position), hour) for shard, position, hour in content["p"]}
-    is_over = int(item["expires_at"]["N"]) * 1000 <= now_ms
-    return Kept(kind() if is_over else kind(content["c"]), int(item["v"]["N"]), positions)
+    version = int(item["v"]["N"])
+    if _expires_at_s(item) * 1000 <= now_ms:
+        return Kept(kind(), version, positions)
+    return Kept(kind(content["c"]), version, positions, content.get("x"))
 
 
 def _item(store: Store, place: _Place, kept: Kept) -> Item:
@@ -280,7 +309,7 @@ def _item(store: Store, place: _Place, kept: Kept) -> Item:
     item: Item = {
         **key(*place.key),
         "v": {"N": str((kept.version or 0) + 1)},
-        "counter": {"B": pack({"p": positions, "c": kept.counter.document()})},
+        "counter": {"B": pack({"p": positions, "c": kept.counter.document(), "x": kept.whole_until_s})},
     }
     if isinstance(place.target, Bucket):
         return item | expiry(_expiry_s(place.target))
@@ -290,6 +319,11 @@ def _item(store: Store, place: _Place, kept: Kept) -> Item:
         item["by_time"] = {"S": keys.by_conversations(place.user_pk)}
         item["at"] = {"S": keys.position(kept.counter.last_ns, place.target.conversation_id)}
     return item
+
+
+def has_expired(target: Target, now_ms: int) -> bool:
+    """Whether it is about a time that is no longer counted. Conversations go by their traces."""
+    return isinstance(target, Bucket) and _expiry_s(target) * 1000 <= now_ms
 
 
 def _expiry_s(bucket: Bucket) -> int:
