@@ -67,9 +67,19 @@ def test_a_day_is_what_the_calendar_of_the_zone_calls_so(asked: Period, zone: st
 
 
 @given(periods(), zones)
-def test_hours_begin_when_the_clocks_of_the_zone_strike(asked: Period, zone: str) -> None:
+def test_an_hour_is_what_the_clocks_of_the_zone_call_so(asked: Period, zone: str) -> None:
     short = Period(asked.start_ns, min(asked.end_ns, asked.start_ns + 400 * QUARTER_NS))
-    assert {local(point.start_ns, zone).minute for point in points(short, "hour", ZoneInfo(zone))[1:]} <= {0}
+    for point in points(short, "hour", ZoneInfo(zone)):
+        quarters = range(point.start_ns, point.end_ns, QUARTER_NS)
+        assert len({local(quarter, zone).hour for quarter in quarters}) == 1
+
+
+@given(periods(), zones)
+def test_hours_begin_when_the_clocks_of_the_zone_strike_or_are_changed(asked: Period, zone: str) -> None:
+    short = Period(asked.start_ns, min(asked.end_ns, asked.start_ns + 400 * QUARTER_NS))
+    for point in points(short, "hour", ZoneInfo(zone))[1:]:
+        here, before = local(point.start_ns, zone), local(point.start_ns - QUARTER_NS, zone)
+        assert here.minute == 0 or here.utcoffset() != before.utcoffset()
 
 
 @given(periods(), intervals, zones)
@@ -143,6 +153,11 @@ def test_zones_that_were_minutes_off_have_days_from_the_nearest_quarter_on() -> 
 def test_hours_of_a_zone_at_a_quarter_lie_between_those_of_utc() -> None:
     found = points(period("2026-06-01T10:00:00Z", "2026-06-01T12:00:00Z"), "hour", ZoneInfo("Asia/Kathmandu"))
     assert [format_time(point.start_ns)[11:16] for point in found] == ["10:00", "10:15", "11:15"]
+
+
+def test_an_hour_that_clocks_are_put_into_begins_there() -> None:
+    found = points(period("2026-10-03T14:30:00Z", "2026-10-03T17:00:00Z"), "hour", ZoneInfo("Australia/Lord_Howe"))
+    assert [f"{local(point.start_ns, 'Australia/Lord_Howe'):%H:%M}" for point in found] == ["01:00", "02:30", "03:00"]
 
 
 def test_a_month_in_utc_is_covered_by_its_days() -> None:

@@ -80,10 +80,22 @@ def _cuts(first: int, end: int, interval: Interval, zone: tzinfo) -> Iterable[in
     if interval == "15m":
         return range(first, end)
     if interval == "hour":
-        # Zones of former times were minutes off: an hour begins in the quarter that holds its beginning.
-        return (quarter for quarter in range(first, end) if _local(quarter, zone).minute < _QUARTER_S // 60)
+        return _hours(first, end, zone)
     day, last = _local(first, zone).date(), _local(end, zone).date()
     return (_midnight(day + timedelta(passed), zone) for passed in range((last - day).days + 1))
+
+
+def _hours(first: int, end: int, zone: tzinfo) -> Iterator[int]:
+    """The quarters in which an hour begins: on the hour, or where clocks are put forward over it by half of one.
+
+    Zones of former times were minutes off: there an hour begins in the quarter that holds its beginning.
+    """
+    hour_before = None
+    for quarter in range(first, end):
+        here = _local(quarter, zone)
+        if here.minute < _QUARTER_S // 60 or hour_before not in (None, here.hour):
+            yield quarter
+        hour_before = here.hour
 
 
 def _midnight(day: date, zone: tzinfo) -> int:

@@ -108,10 +108,11 @@ def text_of(text: str) -> str:
 
 def one_of(*words: str) -> Callable[[str], str]:
     """A parser that takes one of `words`. *raises* ValueError that lists them."""
+    remedy = f"must be one of {', '.join(words)}" if len(words) > 1 else f"must be {words[0]}"
 
     def parse(text: str) -> str:
         if text not in words:
-            raise ValueError(f"must be one of {', '.join(words)}")
+            raise ValueError(remedy)
         return text
 
     return parse
