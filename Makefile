@@ -39,7 +39,7 @@ examples: $(READY) ## Run the examples of the client offline, and show the trace
 	@$(RUN)python -m dev.examples $(ARGS)
 
 test: $(READY) ## Run all tests (ARGS="-k name" passes options)
-	@$(RUN)pytest $(ARGS)
+	@$(RUN)pytest $(EVERY_CORE) $(ARGS)
 
 lint: $(READY) ## Lint, and check formatting and types
 	@$(RUN)ruff check .
@@ -47,7 +47,9 @@ lint: $(READY) ## Lint, and check formatting and types
 	@$(RUN)mypy
 
 check: lint ## Lint, and run the quick tests
-	@$(RUN)pytest -q tests/unit tests/contract
+	@$(RUN)pytest -q $(EVERY_CORE) tests/unit tests/contract
+
+EVERY_CORE := -n auto --dist loadgroup
 
 format: $(READY) ## Format the code and mend what the linter can
 	@$(RUN)ruff check --fix .

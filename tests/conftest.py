@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import hypothesis
 import pytest
 
 from dev import engines
@@ -16,6 +17,10 @@ from dev.template import Template
 from tests.calling import SECRET, Call, User, new_user
 
 engines.pretend_credentials("")
+
+# What an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @dataclass(frozen=True)
