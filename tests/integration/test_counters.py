@@ -261,6 +261,54 @@ def test_a_counter_that_cannot_be_read_holds_up_no_other() -> None:
     assert len(read_conversations(store, user, 10, patience=patient())[0]) == 1
 
 
+def test_a_span_from_before_what_counters_keep_counts_for_its_conversation_alone() -> None:
+    db, user = StreamedDynamoDB(), new_user().name
+    store = store_on(db)
+    for days_ago in (401, 399):
+        capture(store, user, [(f"t{days_ago}", call("a", start_ns=START_NS - days_ago * DAY_NS))], patient())
+    capture(store, user, [("t", call("a", start_ns=START_NS - 401 * DAY_NS, conversation_id="c"))], patient())
+    assert [absorb(store, "shard", [change], patient()).counters for change in db.changes] == [0, 4, 1]
+
+
+def test_a_conversation_that_has_expired_begins_anew_but_knows_what_it_has_counted() -> None:
+    """TTL removes it when it comes by, which may be days later."""
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    capture(store, user, [("a", call("root", conversation_id="c"))], patient())
+    absorb(store, "shard", db.changes, patient())
+    clock.advance(s=30 * DAY_S)
+    assert read_conversations(store, user, 10, patience=patient()) == ([], None)
+    capture(store, user, [("b", call("root", conversation_id="c", start_ns=START_NS + 30 * DAY_NS))], patient())
+    for _ in range(2):
+        absorb(store, "shard", db.changes, patient())
+        ((_, counter),), _ = read_conversations(store, user, 10, patience=patient())
+        assert (counter.traces, counter.first_ns) == (1, START_NS + 30 * DAY_NS)
+
+
+def test_a_counter_forgets_the_shards_of_which_nothing_can_come_again() -> None:
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    for shard, hours in (("old", 47), ("young", 2), ("new", 0)):
+        capture(store, user, [(f"in {shard}", call("root"))], patient())
+        absorb(store, shard, db.changes[-1:], patient())
+        clock.advance(s=hours * 3600)
+    day = Bucket("measures", "day", START_NS // DAY_NS)
+    assert len(counters.read_kept(store, user, [day], patient())[day].positions) == 2
+
+
+def test_counters_are_read_one_by_one_or_with_what_lies_between() -> None:
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    live(store, clock, user, [("capture", seed) for seed in range(12)])
+    roll(store, user)
+    quarter = START_NS // QUARTER_NS // 96 * 96
+    buckets = [Bucket("measures", "15m", quarter + number) for number in range(2 * 96)]
+    together = read_counters(store, user, buckets, patient())
+    alone = [bucket for each in buckets for bucket in read_counters(store, user, [each], patient())]
+    assert list(together) == alone
+    assert len(alone) > 2
+
+
 def test_the_audit_finds_what_was_not_counted_and_puts_it_right() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)

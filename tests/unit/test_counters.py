@@ -8,12 +8,15 @@ from tests.builders import START_NS, call, facts, summary_of
 from tracestore.domain.counters import (
     CHARACTERS_IN_COUNTER,
     CONVERSATIONS_IN_COUNTER,
+    DEAREST_KEPT,
     ERRORS_IN_COUNTER,
     EXAMPLES_KEPT,
     GROUPS_IN_COUNTER,
     SIGNATURES_IN_COUNTER,
     VALUES_IN_COUNTER,
     Bucket,
+    ConversationCounter,
+    ConversationPart,
     Counter,
     ErrorCounter,
     FailedPart,
@@ -174,6 +177,26 @@ def test_one_of_the_dearest_goes_with_its_trace() -> None:
         counter.add(valued({}, trace_id=f"t{cost}", cost=cost), 1)
     counter.add(valued({}, trace_id="t5", cost=5), -1)
     assert counter.dearest == [(4, "t4"), (3, "t3")]
+
+
+def test_so_many_of_the_dearest_are_remembered_and_none_that_is_free() -> None:
+    counter = ValueCounter()
+    for cost in range(DEAREST_KEPT + 5):
+        counter.add(valued({}, trace_id=f"t{cost}", cost=cost), 1)
+    assert [cost for cost, _ in counter.dearest] == list(range(DEAREST_KEPT + 4, 4, -1))
+    counter.add(valued({}, trace_id="free"), 1)
+    assert (0, "free") not in counter.dearest
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_a_conversation_tells_its_first_start_its_last_end_and_its_newest_trace(order: tuple[int, ...]) -> None:
+    parts = [ConversationPart(f"t{n}", 10 * n, 100 - n, Measures(), 1000 - n) for n in range(3)]
+    counter = ConversationCounter()
+    for place in order:
+        counter.add(parts[place], 1)
+    counter.add(parts[2], -1)
+    assert (counter.traces, counter.first_ns, counter.last_ns) == (2, 0, 100)
+    assert (counter.last_trace, counter.expires_at_s) == ((20, "t2"), 1000)
 
 
 def test_an_example_goes_with_its_trace_and_the_latest_stay() -> None:
