@@ -106,20 +106,22 @@ def query_of(filters: Iterable[str]) -> dict[str, str]:
 def opened(path: Path, query: Mapping[str, str], *, resume: bool) -> Iterator[File]:
     """The file, at its end; once it is left without an exception the export is complete.
 
-    With `resume` an unfinished one goes on, with the filters that it was begun with. *raises* FileProblem.
+    With `resume` an unfinished one goes on, with the filters that it was begun with; without, one that came to nothing
+    is begun anew, as after a wrong key. *raises* FileProblem.
     """
     beside = path.with_name(f"{path.name}.cursor")
     kept: dict[str, Any] = {"bytes": 0, "cursor": None, "query": dict(query)}
-    if beside.exists():
-        if not resume:
-            raise FileProblem(f"{path} is an unfinished export: add --resume to go on with it, or remove {beside}.")
-        kept = json.loads(beside.read_text())
+    found = json.loads(beside.read_text()) if beside.exists() else None
+    if found and found["bytes"] and not resume:
+        raise FileProblem(f"{path} is an unfinished export: add --resume to go on with it, or remove {beside}.")
+    if found and resume:
+        kept = found
         if query and dict(query) != kept["query"]:
             raise FileProblem(f"{path} was begun with other filters: leave them out to go on with those.")
         if kept["bytes"] and kept["cursor"] is None:  # interrupted behind the last page
             beside.unlink()
             raise Complete(f"{path} is complete.")
-    elif path.exists() and path.stat().st_size:
+    elif not found and path.exists() and path.stat().st_size:
         raise Complete(f"{path} is complete.") if resume else FileProblem(f"{path} is there already: choose another.")
     with path.open("ab") as file:
         if file.tell() < kept["bytes"]:

@@ -99,6 +99,13 @@ def test_an_export_that_was_stopped_before_its_first_page_begins_again(path: Pat
     assert path.read_bytes() == everything()
 
 
+def test_an_export_that_came_to_nothing_is_in_nobodys_way(path: Path) -> None:
+    with pytest.raises(Crash), transfer.opened(path, {"order": "asc"}, resume=False):
+        raise Crash
+    to_file(path, resume=False)
+    assert path.read_bytes() == everything()
+
+
 def test_what_is_complete_stays_as_it_is(path: Path) -> None:
     to_file(path)
     with pytest.raises(Complete):
