@@ -13,7 +13,15 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from dev import tokens
 
@@ -128,7 +136,7 @@ def export(
             stream = transfer.Stream(sys.stdout.buffer, query)
             sink = stack.enter_context(transfer.opened(file, query, resume=resume)) if file else stream
             deployment = stack.enter_context(posting.Deployment(base, key))
-            bar = stack.enter_context(Progress(*columns, console=errors, transient=True))
+            bar = stack.enter_context(_bar(errors, *columns))
             task = bar.add_task("Exporting", total=None)
 
             def show(written: transfer.Written) -> None:
@@ -164,7 +172,7 @@ def import_(
 
     try:
         with (
-            Progress(*columns, console=errors, transient=True) as bar,
+            _bar(errors, *columns) as bar,
             posting.Deployment(base, key) as deployment,
             bar.open(file, "rb", description="Importing") as lines,
         ):
@@ -298,13 +306,18 @@ def _send_demo(base: str, key: str, traces: int | None) -> str | None:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
-        with Progress(*columns, console=console, transient=True) as bar:
+        with _bar(console, *columns) as bar:
             task = bar.add_task("Sending sample traces", total=None)
             sent = samples.send(base, key, traces, lambda done, total: bar.update(task, completed=done, total=total))
     except NotServed as problem:
         return str(problem)
     console.print(f"Sent {sent} sample traces.")
     return None
+
+
+def _bar(shown_on: Console, *columns: ProgressColumn) -> Progress:
+    """A progress bar that leaves nothing behind, and none in a file or a log, where it would leave empty lines."""
+    return Progress(*columns, console=shown_on, transient=True, disable=not shown_on.is_terminal)
 
 
 def _listen(port: int) -> socket.socket:
