@@ -2,11 +2,12 @@
 
 import random
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -191,6 +192,7 @@ def test_a_persons_delete_takes_away_all_that_a_trace_told() -> None:
     assert len(found) == 7
     assert all(not any(counter.figures().values()) for counter in found.values())
     assert read_conversations(store, user, 10, patience=patient()) == ([], None)
+    assert list(store.table.query(keys.by_conversations(keys.user(user)), index="by_time")) == []
 
 
 def test_counters_tell_calls_tokens_costs_and_waste() -> None:
@@ -246,6 +248,44 @@ def test_a_head_that_cannot_be_read_is_put_aside_and_the_rest_counts() -> None:
     assert read_quarantine(store, user) == [{"trace_id": "bad", "reason": "Unreadable"}]
     day = Bucket("measures", "day", START_NS // DAY_NS)
     assert sum(read_counters(store, user, [day], patient())[day].traces.values()) == 2
+
+
+def test_each_change_that_cannot_be_counted_is_put_aside() -> None:
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    for trace_id in "ab":
+        capture(store, user, [(trace_id, call("root"))], patient())
+    absorb(store, "shard", [replace_head(change, b"\x7fnonsense") for change in db.changes], patient())
+    assert sorted(aside["trace_id"] for aside in read_quarantine(store, user)) == ["a", "b"]
+
+
+@pytest.mark.parametrize(("code", "is_put_aside"), [("ValidationException", True), ("AccessDeniedException", False)])
+def test_what_no_change_is_to_blame_for_is_raised(code: str, is_put_aside: bool) -> None:
+    class Refusing(StreamedDynamoDB):
+        def put_item(self, *, Item: Any, **request: Any) -> Any:
+            if "counter" in Item:
+                raise ClientError({"Error": {"Code": code}}, "PutItem")
+            return super().put_item(Item=Item, **request)
+
+    db, user = Refusing(), new_user().name
+    store = store_on(db)
+    capture(store, user, [("t", call("root"))], patient())
+    with nullcontext() if is_put_aside else pytest.raises(ClientError, match=code):
+        assert {reason for _, reason in absorb(store, "shard", db.changes, patient()).quarantined} == {code}
+
+
+def test_a_counter_is_kept_until_so_long_after_the_end_of_its_time() -> None:
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    capture(store, user, [("t", call("root"))], patient())
+    absorb(store, "shard", db.changes, patient())
+    day = Bucket("measures", "day", START_NS // DAY_NS)
+    clock.ms = day.end_ns // 1_000_000 + 400 * DAY_S * 1000 - 1
+    assert not counters.has_expired(day, clock())
+    assert read_counters(store, user, [day], patient())[day].figures()["traces"]
+    clock.advance(ms=1)
+    assert counters.has_expired(day, clock())
+    assert not read_counters(store, user, [day], patient())[day].figures()["traces"]
 
 
 def test_a_counter_that_cannot_be_read_holds_up_no_other() -> None:
@@ -399,10 +439,10 @@ def test_a_repaired_counter_knows_when_its_traces_expire() -> None:
     capture(store, user, [("t", call("root"))], patient())
     assert repair(store, user, audited(store, clock, user).findings, patient()) == 4
     clock.advance(s=30 * DAY_S - 1)
-    found = audit(store, user, START_NS + DAY_NS, START_NS + DAY_NS, patience=patient())
     day = Bucket("measures", "day", START_NS // DAY_NS)
     kept = counters.read_kept(store, user, [day], patient())[day]
-    assert (found.counters, kept.whole_until_s) == (0, START_NS // 10**9 + 30 * DAY_S)
+    assert kept.whole_until_s == START_NS // 10**9 + 30 * DAY_S
+    assert [kept.is_whole(clock() + ms) for ms in (-1, 0)] == [True, False]
 
 
 def test_what_is_still_on_its_way_to_the_counters_does_not_last() -> None:

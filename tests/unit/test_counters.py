@@ -143,6 +143,8 @@ def test_a_counter_of_measures_keeps_so_many_groups_and_signatures() -> None:
             counters[many].add(part, 1)  # type: ignore[arg-type]
     assert len(counters["groups"].groups) == GROUPS_IN_COUNTER + 1
     assert len(counters["operations"].groups) == 2 * GROUPS_IN_COUNTER + 1
+    assert Group("completion", "other", "other", "success") in counters["groups"].groups
+    assert Group("other", "other", "other", "success") in counters["operations"].groups
     assert len(counters["signatures"].traces) == SIGNATURES_IN_COUNTER + 1
     assert counters["signatures"].traces[frozenset()] == 9
 
@@ -221,3 +223,20 @@ def test_a_trace_stands_in_the_counter_of_its_start_also_without_a_call_there() 
         if isinstance(part, MeasuredPart) and isinstance(target, Bucket) and target.interval == "hour"
     }
     assert signatures == {0: True, 1: False}
+
+
+def test_all_failures_of_a_kind_count() -> None:
+    counter, kind = ErrorCounter(), FailureKind("o", "p", "m", "E")
+    for sign, expected in ((1, 3), (1, 6), (-1, 3)):
+        counter.add([FailedPart(kind, 3, Example(1, "t", "", ""))], sign)
+        assert counter.figures() == {"errors": {kind: expected}}
+
+
+@pytest.mark.parametrize("many", MANY)
+def test_what_is_taken_away_before_it_comes_leaves_nothing_behind(many: str) -> None:
+    empty, parts = MANY[many]
+    counter = empty.cleared()
+    for sign in (-1, 1):
+        for part in parts:
+            counter.add(part, sign)
+    assert not any(counter.figures().values())
