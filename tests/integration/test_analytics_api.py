@@ -166,7 +166,7 @@ def test_providers_are_judged_and_tell_their_last_error(analytics: Analytics) ->
     fine = [called(f"c{number}", 23.5) for number in range(12)]
     acme, openai = analytics.after(*down, *fine, called("x", 1, model_name="large"))("providers")["providers"][::-1]
     assert (acme["model_provider"], acme["state"]) == ("acme", "down")
-    assert acme["reason"] == "12 of 12 calls failed in the last hour (100.0%)."
+    assert acme["reason"] == "12 of 12 calls failed in the last hour (100 %)."
     assert acme["models"][0]["last_error"] == {
         **{"trace_id": "f9", "span_name": "call.call", "error_type": "timeout", "error_message": "too late"},
         "time": time(23.5),

@@ -344,7 +344,7 @@ NAMES = [name for name, _ in WINDOWS]
 def test_the_share_of_failed_calls_makes_the_state(errors: int, state: str) -> None:
     judged = judge([(NAMES[0], of(100, errors))], of(100))
     assert judged.state == state
-    assert f"{errors} of 100 calls failed in the last hour ({errors}.0%)" in judged.reason
+    assert f"{errors} of 100 calls failed in the last hour ({errors} %)" in judged.reason
 
 
 def test_calls_that_take_twice_as_long_are_degraded() -> None:
@@ -390,4 +390,4 @@ def test_a_provider_is_judged_by_its_newest_calls_and_told_in_whole() -> None:
     pieces = [(piece.window, list(within(counters, "measures", piece.period).values())) for piece in pieces_of(DAY)]
     health = health_by(pieces, ALL, lambda group: group.provider)["openai"]
     assert (health.total.calls, health.total.traces, health.now.state) == (60, 60, "down")
-    assert health.now.reason == "20 of 20 calls failed in the last hour (100.0%)."
+    assert health.now.reason == "20 of 20 calls failed in the last hour (100 %)."

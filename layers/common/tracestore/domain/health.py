@@ -7,6 +7,7 @@ from .analytics import Figures, Key, Selection, figures_by
 from .counters import MeasureCounter
 from .histogram import percentile_us
 from .intervals import Period
+from .phrases import duration, percent
 from .stats import Group
 from .times import NS_PER_SECOND
 
@@ -26,7 +27,7 @@ WINDOWS: Final = (("the last hour", 1), ("the last 6 hours", 6), ("the last 24 h
 """What is judged: the first of these with enough calls."""
 
 _NS_PER_HOUR: Final = 3_600 * NS_PER_SECOND
-_US_PER_S: Final = 1_000_000
+_US_PER_MS: Final = 1_000
 
 
 class Judged(NamedTuple):
@@ -100,13 +101,14 @@ def judge(newest: Sequence[tuple[str, Figures]], whole: Figures) -> Judged:
 
 def _judge(name: str, figures: Figures, whole: Figures) -> Judged:
     share = figures.errors / figures.calls
-    failing = f"{figures.errors:,} of {figures.calls:,} calls failed in {name} ({share:.1%})"
+    failing = f"{figures.errors:,} of {figures.calls:,} calls failed in {name} ({percent(share)})"
     if share >= DOWN_FROM:
         return Judged("down", f"{failing}.")
     p95, usual = (percentile_us(of.measures.latencies, 95) for of in (figures, whole))
     if p95 is None or usual is None:
         return Judged("degraded" if share >= DEGRADED_FROM else "healthy", f"{failing}.")
-    slow = f"the p95 latency was {p95 / _US_PER_S:.3g} s, against {usual / _US_PER_S:.3g} s in the whole range"
+    here, there = (duration(p95_us / _US_PER_MS) for p95_us in (p95, usual))
+    slow = f"the p95 latency was {here}, against {there} in the whole range"
     if share >= DEGRADED_FROM or p95 >= SLOWER_FROM * usual:
         return Judged("degraded", f"{failing}; {slow}.")
     return Judged("healthy", f"{failing}; {slow}.")

@@ -16,6 +16,7 @@ from tracestore.domain.counters import Bucket
 from tracestore.domain.errors import Detail
 from tracestore.domain.histogram import bounds_us
 from tracestore.domain.intervals import Period
+from tracestore.domain.phrases import duration, percent
 from tracestore.domain.stats import QUARTER_NS, rows_of
 from tracestore.domain.times import NS_PER_DAY, NS_PER_SECOND, format_time
 from tracestore.storage import keys
@@ -93,10 +94,10 @@ def message_of(anomaly: Anomaly, zone: tzinfo) -> str:
     worst, calls = anomaly.worst, f"{anomaly.calls:,} calls"
     at = _clock(worst.hour, zone)
     said = {
-        "error_rate": f"{anomaly.errors:,} of {calls} failed at {at} ({_percent(worst.value)}), "
-        f"usually {_percent(worst.baseline)}",
-        "latency": f"the slowest 5 % of {calls} took {_duration(worst.value)} or more at {at}, "
-        f"usually {_duration(worst.baseline)}",
+        "error_rate": f"{anomaly.errors:,} of {calls} failed at {at} ({percent(worst.value)}), "
+        f"usually {percent(worst.baseline)}",
+        "latency": f"the slowest 5 % of {calls} took {duration(worst.value)} or more at {at}, "
+        f"usually {duration(worst.baseline)}",
         "cost": f"{calls} cost ${worst.value:,.2f} in the hour at {at}, usually ${worst.baseline:,.2f}",
     }[anomaly.kind]
     operation, provider, model = anomaly.series
@@ -187,11 +188,3 @@ def _shows(anomaly: Anomaly, head: Head) -> float:
 def _clock(hour: int, zone: tzinfo) -> str:
     local = datetime.fromtimestamp(hour * _HOUR_S, UTC).astimezone(zone)
     return f"{local:%H:%M on} {local.day} {local:%B}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}".removesuffix(".0") + " %"
-
-
-def _duration(milliseconds: float) -> str:
-    return f"{milliseconds / 1_000:,.1f} s" if milliseconds >= 1_000 else f"{milliseconds:.0f} ms"
