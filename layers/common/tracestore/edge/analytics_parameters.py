@@ -1,9 +1,9 @@
 """The parameters of analytics: from query strings to ranges of time, their points, and which calls count."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, TypeVar, cast
+from typing import Final, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tracestore.domain.analytics import Dimension, Selection
@@ -12,7 +12,7 @@ from tracestore.domain.errors import Detail
 from tracestore.domain.intervals import INTERVALS, POINTS_MOST, RANGE_MOST_DAYS, Period, aligned, finest, points
 from tracestore.domain.times import NS_PER_DAY, NS_PER_MS, parse_time
 
-from .list_parameters import malformed, one_of, text_of
+from .list_parameters import Reader, malformed, one_of, text_of
 
 FILTERS: Final = ("operation_type", "model_name", "model_provider")
 ANALYTICS_PARAMETERS: Final = ("start_date", "end_date", "interval", "timezone", *FILTERS)
@@ -21,8 +21,6 @@ ANALYTICS_PARAMETERS: Final = ("start_date", "end_date", "interval", "timezone",
 DIMENSIONS: Final[tuple[Dimension, ...]] = ("operation_type", "model_name", "model_provider", "status")
 
 _ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(?:/[A-Za-z0-9_+-]{1,32}){0,2}", re.ASCII)
-
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +41,18 @@ class Asked:
 
 def analytics_asked(parameters: Mapping[str, str], now_ms: int, *, by_operation: bool = False) -> Asked:
     """What a request asks for; without dates the last 24 hours. *raises* Invalid that names what is malformed."""
-    problems: list[Detail] = []
-
-    def read(name: str, parse: Callable[[str], Value]) -> Value | None:
-        try:
-            return parse(parameters[name]) if name in parameters else None
-        except ValueError as error:
-            problems.append(Detail(name, str(error)))
-            return None
-
+    read = Reader(parameters)
     start_ns, end_ns = read("start_date", parse_time), read("end_date", parse_time)
     asked_interval = cast("Interval | None", read("interval", one_of(*INTERVALS)))
     zone = read("timezone", zone_of) or ZoneInfo("UTC")
     group_by = cast("Dimension | None", read("group_by", one_of(*DIMENSIONS)))
     operation, model, provider = (read(name, text_of) for name in FILTERS)
     now_ns = now_ms * NS_PER_MS
-    if not problems:
+    if not read.problems:
         end_ns = now_ns if end_ns is None else end_ns
         start_ns = max(0, end_ns - NS_PER_DAY) if start_ns is None else start_ns
-        problems += _problems_of_range(start_ns, end_ns, now_ns)
-    if problems:
-        raise malformed(problems)
+        read.problems += _problems_of_range(start_ns, end_ns, now_ns)
+    read.end()
     assert start_ns is not None
     assert end_ns is not None
     period = aligned(start_ns, end_ns)

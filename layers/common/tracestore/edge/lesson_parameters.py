@@ -8,7 +8,7 @@ from tracestore.domain.errors import Detail
 from tracestore.ingest.lessons import STATUSES
 from tracestore.storage.lessons import LessonQuery
 
-from .list_parameters import malformed, one_of, text_of
+from .list_parameters import Reader, malformed, one_of, text_of
 
 LESSON_PARAMETERS: Final = ("limit", "offset", "cursor", "lesson_id", "status")
 
@@ -19,17 +19,10 @@ _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,7}")
 
 def lesson_query(parameters: Mapping[str, str]) -> LessonQuery:
     """Which lesson traces are asked for. *raises* Invalid that names every malformed parameter."""
-    problems: list[Detail] = []
-    found: dict[str, str] = {}
-    for name, parse in (("lesson_id", text_of), ("status", one_of(*STATUSES))):
-        try:
-            if name in parameters:
-                found[name] = parse(parameters[name])
-        except ValueError as error:
-            problems.append(Detail(name, str(error)))
-    if problems:
-        raise malformed(problems)
-    return LessonQuery(found.get("lesson_id"), STATUSES.get(found.get("status", "")))
+    read = Reader(parameters)
+    lesson_id, status = read("lesson_id", text_of), read("status", one_of(*STATUSES))
+    read.end()
+    return LessonQuery(lesson_id, STATUSES.get(status or ""))
 
 
 def offset_of(parameters: Mapping[str, str]) -> int:

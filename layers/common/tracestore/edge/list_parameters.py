@@ -44,17 +44,30 @@ _NOT_IN_QUERY: Final = ("limit", "cursor")
 Value = TypeVar("Value")
 
 
-def trace_query(parameters: Mapping[str, str]) -> TraceQuery:
-    """What a list asks for. *raises* Invalid that names every malformed parameter."""
-    problems: list[Detail] = []
+class Reader:
+    """Query parameters as they are read one by one: what is malformed is noted, so that one answer names all of it."""
 
-    def read(name: str, parse: Callable[[str], Value]) -> Value | None:
+    def __init__(self, parameters: Mapping[str, str]) -> None:
+        self._parameters = parameters
+        self.problems: list[Detail] = []
+
+    def __call__(self, name: str, parse: Callable[[str], Value]) -> Value | None:
+        """What `parse` makes of a parameter; None when it is absent, or malformed: `parse` raises ValueError then."""
         try:
-            return parse(parameters[name]) if name in parameters else None
+            return parse(self._parameters[name]) if name in self._parameters else None
         except ValueError as error:
-            problems.append(Detail(name, str(error)))
+            self.problems.append(Detail(name, str(error)))
             return None
 
+    def end(self) -> None:
+        """*raises* Invalid that names every malformed parameter."""
+        if self.problems:
+            raise malformed(self.problems)
+
+
+def trace_query(parameters: Mapping[str, str]) -> TraceQuery:
+    """What a list asks for. *raises* Invalid that names every malformed parameter."""
+    read = Reader(parameters)
     query = TraceQuery(
         filters=Filters(
             conversation_id=read("conversation_id", text_of),
@@ -70,8 +83,7 @@ def trace_query(parameters: Mapping[str, str]) -> TraceQuery:
         trace_ids=read("trace_id", _trace_ids) or (),
         newest_first=read("order", one_of("desc", "asc")) != "asc",
     )
-    if problems:
-        raise malformed(problems)
+    read.end()
     return query
 
 
