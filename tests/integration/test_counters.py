@@ -325,6 +325,23 @@ def test_a_conversation_that_has_expired_begins_anew_but_knows_what_it_has_count
         assert (counter.traces, counter.first_ns) == (1, START_NS + 30 * DAY_NS)
 
 
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_a_change_that_comes_after_its_conversation_expired_is_none_of_the_next_one(is_removed: bool) -> None:
+    """A trace is deleted just before it expires, and the stream lags until the conversation goes on."""
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock, retention_s=DAY_S)
+    capture(store, user, [("a", call("root", conversation_id="c"))], patient())
+    absorb(store, "shard", db.changes, patient())
+    delete_trace(store, user, "a", patient())
+    clock.advance(s=DAY_S)
+    capture(store, user, [("b", call("root", conversation_id="c"))], patient())
+    if is_removed:
+        del db._items[keys.conversation(keys.user(user), "c"), keys.CONVERSATION]
+    absorb(store, "shard", db.changes[1:], patient())
+    ((_, counter),), _ = read_conversations(store, user, 10, patience=patient())
+    assert (counter.traces, counter.measures["calls"]) == (1, 1)
+
+
 def test_a_counter_forgets_the_shards_of_which_nothing_can_come_again() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)

@@ -18,6 +18,7 @@ from tracestore.domain.counters import (
     Bucket,
     ConversationCounter,
     ConversationOf,
+    ConversationPart,
     Counter,
     Part,
     parts_of,
@@ -83,17 +84,23 @@ class Kept:
     """A counter as it is stored.
 
     `positions` tell, by shard, the last sequence number and in which hour it came. `whole_until_s` is when the first of
-    the traces that it ever counted expires: from then on it can no longer be compared with them.
+    the traces that it ever counted expires: from then on it can no longer be compared with them. It `begins` where
+    none is stored or that one has expired.
     """
 
     counter: Counter
     version: int | None = None
     positions: dict[str, tuple[int, int]] = field(default_factory=dict)
     whole_until_s: int | None = None
+    begins: bool = False
 
     def is_whole(self, now_ms: int) -> bool:
         """Whether none of the traces that it counted has expired."""
         return self.whole_until_s is None or self.whole_until_s * 1000 > now_ms
+
+    def is_without(self, part: Part, now_ms: int) -> bool:
+        """Whether it begins anew and what the part tells of ended with what was before: a change that comes late."""
+        return self.begins and isinstance(part, ConversationPart) and part.expires_at_s * 1000 <= now_ms
 
     def counts(self, expires_at_s: int) -> None:
         """Take note that it counts a trace that expires then."""
@@ -261,9 +268,9 @@ def _move(
             return False
         for move in moves:
             if move.change.sequence > position:
-                if move.old is not None:
+                if move.old is not None and not kept.is_without(move.old, store.now_ms()):
                     kept.counter.add(move.old, -1)
-                if move.new is not None:
+                if move.new is not None and not kept.is_without(move.new, store.now_ms()):
                     kept.counter.add(move.new, 1)
                     kept.counts(move.expires_at_s)
         kept.positions[shard] = (last, store.now_ms() // 3_600_000)
@@ -292,12 +299,12 @@ def _kept(target: Target, item: Item | None, now_ms: int) -> Kept:
     """The counter in an item. One that has expired begins anew, as if TTL had removed it already."""
     kind = COUNTERS[target.kind]
     if item is None:
-        return Kept(kind())
+        return Kept(kind(), begins=True)
     content = unpack(item["counter"]["B"])
     positions = {shard: (int(position), hour) for shard, position, hour in content["p"]}
     version = int(item["v"]["N"])
     if _expires_at_s(item) * 1000 <= now_ms:
-        return Kept(kind(), version, positions)
+        return Kept(kind(), version, positions, begins=True)
     return Kept(kind(content["c"]), version, positions, content.get("x"))
 
 
