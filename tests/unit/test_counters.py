@@ -16,6 +16,7 @@ from tracestore.domain.counters import (
     VALUES_IN_COUNTER,
     Bucket,
     ConversationCounter,
+    ConversationOf,
     ConversationPart,
     Counter,
     ErrorCounter,
@@ -29,6 +30,7 @@ from tracestore.domain.counters import (
 from tracestore.domain.stats import DIMENSION_CHARACTERS, NUMBERS, Example, FailureKind, Group, Measures
 from tracestore.storage.codec import pack
 
+DAY = Bucket("values", "day", START_NS // (86_400 * 10**9))
 IDEOGRAPHS = [chr(code) for code in range(0x4E00, 0x9FFF)]
 
 
@@ -166,7 +168,7 @@ def test_no_counter_comes_near_what_an_item_holds() -> None:
 def test_values_that_are_cut_to_the_same_name_count_a_trace_once() -> None:
     long = "n" * DIMENSION_CHARACTERS
     summary = summary_of(call("a", span_name=f"{long}1"), call("b", span_name=f"{long}2"))
-    part = parts_of("t", summary, 0)[Bucket("values", "day", START_NS // (86_400 * 10**9))]
+    part = parts_of("t", summary, 0)[DAY]
     assert isinstance(part, ValuedPart)
     counter = ValueCounter()
     counter.add(part, 1)
@@ -241,3 +243,25 @@ def test_what_is_taken_away_before_it_comes_leaves_nothing_behind(many: str) -> 
         for part in parts:
             counter.add(part, sign)
     assert not any(counter.figures().values())
+
+
+def test_a_conversation_was_active_until_its_last_span_ended() -> None:
+    spans = [facts("root", conversation_id="c"), call("late", "root", end_ns=START_NS + 9_000_000)]
+    part = parts_of("t", summary_of(*spans), 0)[ConversationOf("c")]
+    assert isinstance(part, ConversationPart)
+    assert (part.start_ns, part.end_ns) == (START_NS, START_NS + 9_000_000)
+
+
+def test_the_status_of_a_trace_is_among_its_values_and_its_messages_are_not() -> None:
+    part = parts_of("t", summary_of(call("root", status="error", message_id="m")), 0)[DAY]
+    assert isinstance(part, ValuedPart)
+    assert ("status", "error") in part.values
+    assert "message_id" not in dict(part.values)
+
+
+def test_a_failure_stands_in_the_counter_of_its_own_time() -> None:
+    hour_ns = 3600 * 10**9
+    summary = summary_of(facts("root"), call("late", "root", start_ns=START_NS + hour_ns, error_type="E"))
+    assert {target for target in parts_of("t", summary, 0) if target[:2] == ("errors", "hour")} == {
+        Bucket("errors", "hour", START_NS // hour_ns + 1)
+    }

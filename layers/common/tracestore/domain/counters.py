@@ -211,13 +211,6 @@ class MeasureCounter:
         groups = {group: packed_measures(measures) for group, measures in self.groups.items() if measures}
         return {"groups": groups, "traces": {groups: count for groups, count in self.traces.items() if count}}
 
-    def merge(self, other: "MeasureCounter") -> None:
-        """Add another counter, of another time, without any limit."""
-        for group, measures in other.groups.items():
-            self.groups.setdefault(group, Measures()).add(measures)
-        for signature, count in other.traces.items():
-            self.traces[signature] = self.traces.get(signature, 0) + count
-
     def _admitted(self, group: Group) -> Group:
         """The group, or the one it is counted under where there are too many."""
         for named in (group, group._replace(provider=OTHER, model=OTHER)):
@@ -261,12 +254,6 @@ class ErrorCounter:
     def figures(self) -> dict[str, Any]:
         """As `Counter.figures`: failures by kind."""
         return {"errors": {kind: count for kind, (count, _) in self.kinds.items() if count}}
-
-    def merge(self, other: "ErrorCounter") -> None:
-        """Add another counter, of another time, without any limit."""
-        for kind, (count, examples) in other.kinds.items():
-            mine = self.kinds.get(kind, (0, []))
-            self.kinds[kind] = mine[0] + count, sorted([*mine[1], *examples], reverse=True)[:EXAMPLES_KEPT]
 
     def _admitted(self, kind: FailureKind) -> FailureKind:
         known, told = self.kinds, "".join(kind)
@@ -314,17 +301,6 @@ class ValueCounter:
         """As `Counter.figures`: traces by value, and conversations."""
         values = {(name, value): count for name in self.values for value, count in self.values[name].items() if count}
         return {"values": values, "conversations": {name: had for name, had in self.conversations.items() if any(had)}}
-
-    def merge(self, other: "ValueCounter") -> None:
-        """Add another counter, of another time, without any limit."""
-        for name, counts in other.values.items():
-            mine = self.values.setdefault(name, {})
-            for value, count in counts.items():
-                mine[value] = mine.get(value, 0) + count
-        for conversation_id, numbers in other.conversations.items():
-            before = self.conversations.get(conversation_id, [0] * len(numbers))
-            self.conversations[conversation_id] = [had + told for had, told in zip(before, numbers, strict=True)]
-        self.dearest = sorted([*self.dearest, *other.dearest], reverse=True)
 
 
 class ConversationCounter:
