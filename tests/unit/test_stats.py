@@ -152,6 +152,13 @@ def test_a_failure_counts_where_it_began() -> None:
     }
 
 
+@pytest.mark.parametrize("failed", ["first", "second"])
+def test_a_failure_counts_where_it_began_whatever_went_well_beside_it(failed: str) -> None:
+    calls = [call(name, "root", error_type="E" if name == failed else None) for name in ("first", "second")]
+    stats = summary_of(facts("root", operation_type="agent", error_type="E"), *calls).stats
+    assert [failure.kind.operation for failure in failures_of(stats, "t")] == ["completion"]
+
+
 def test_the_example_of_a_failure_is_its_latest() -> None:
     stats = summary_of(
         *(
