@@ -195,11 +195,21 @@ def audit(
     time_shards: Annotated[int, typer.Option(min=1, help="The stack's parameter TimeShards.")] = 1,
 ) -> None:
     """Compare what analytics count with what is stored, to the token and the nano-dollar."""
-    from dev import audit as auditing
+    from botocore.exceptions import BotoCoreError, ClientError
 
-    store = auditing.store_of(table, dynamodb, retention_days, time_shards)
+    from dev import audit as auditing
+    from tracestore.domain.errors import Unavailable
+
     try:
+        try:
+            store = auditing.store_of(table, dynamodb, retention_days, time_shards)
+        except ValueError as reason:
+            raise typer.BadParameter(str(reason), param_hint="--dynamodb") from reason
         is_right = auditing.run(store, user, days, mend=repair, tell=console.print)
+    except (BotoCoreError, ClientError) as problem:
+        _fail(f"DynamoDB does not answer for the table {table}: {problem}")
+    except Unavailable:
+        _fail("DynamoDB is throttled or out of reach: try again, or check the address.")
     except ValueError as reason:
         raise typer.BadParameter(str(reason), param_hint="--days") from reason
     if not is_right:
