@@ -487,6 +487,16 @@ def test_an_audit_leaves_counters_alone_whose_traces_have_just_changed() -> None
     assert (found.findings, len(found.moving)) == ([], 4)
 
 
+def test_a_conversation_moves_with_a_trace_of_another_time() -> None:
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    for trace_id, days_ago in (("now", 0), ("then", 9)):
+        clock.advance(s=600)
+        capture(store, user, [(trace_id, call("a", start_ns=START_NS - days_ago * DAY_NS, conversation_id="c"))])
+    found = audit(store, user, START_NS // DAY_NS * DAY_NS, START_NS + 1, moving_ms=1000, patience=patient())
+    assert found.moving == {ConversationOf("c")}
+
+
 def test_an_audit_has_to_begin_within_the_retention() -> None:
     store = store_on(StreamedDynamoDB())
     with pytest.raises(ValueError, match="retention"):

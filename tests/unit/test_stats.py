@@ -112,6 +112,10 @@ def test_a_pending_call_is_none_yet() -> None:
     assert (row.measures["calls"], row.measures["input_tokens"], row.measures.latencies) == (0, 7, {})
 
 
+def test_a_span_that_adds_nothing_has_no_row() -> None:
+    assert list(rows_of(summary_of(facts("root", end_ns=None)).stats)) == []
+
+
 def test_a_call_counts_when_it_began() -> None:
     late = START_NS + 3 * QUARTER_NS
     stats = summary_of(facts("root", end_ns=late), call("a", "root", start_ns=late, end_ns=late + 5)).stats
