@@ -4,7 +4,7 @@ import secrets
 from typing import Any, Final
 
 from tracestore.domain.errors import Conflict, Detail, NotFound
-from tracestore.domain.spans import Facts
+from tracestore.domain.merge import Span
 from tracestore.domain.times import NS_PER_MS
 from tracestore.edge.app import App
 from tracestore.edge.bulk_deletes import delete_many, only_parameter
@@ -25,6 +25,7 @@ from tracestore.ingest.lessons import (
     parse_call,
     parse_change,
     parse_lesson,
+    refuse_another_end,
     root_span_id,
 )
 from tracestore.storage.cursor import sign, verify
@@ -50,7 +51,10 @@ def start(request: Request, caller: Identity) -> Response:
     sent = parse_lesson(parse_json(body), now_ns=now_ns, body_bytes=len(body))
     trace_id = sent.trace_id or secrets.token_hex(16)
     known = _known(caller, trace_id) if sent.trace_id else None
-    spans = [(trace_id, redactor().facts(facts)) for facts in lesson_facts(sent, trace_id, known, now_ns)]
+    if known and sent.is_over:
+        refuse_another_end(known, sent.status)
+    facts_known = known.facts if known else None
+    spans = [(trace_id, redactor().facts(facts)) for facts in lesson_facts(sent, trace_id, facts_known, now_ns)]
     for refused in capture(store(), caller.user_id, spans, patience(request.remaining_ms)):
         raise Conflict(refused.message, code=refused.code)
     return _one(caller, trace_id, 201)
@@ -185,7 +189,7 @@ def _removed(request: Request, caller: Identity, trace_id: str) -> Response:
     return json_answer({"deleted": {"traces": 1, "spans": spans}})
 
 
-def _known(caller: Identity, trace_id: str) -> Facts | None:
+def _known(caller: Identity, trace_id: str) -> Span | None:
     """What is stored of a lesson that may begin under this id. *raises* Conflict where another trace has it."""
     try:
         head, spans = read_trace(store(), caller.user_id, trace_id, payloads=False)
@@ -196,7 +200,7 @@ def _known(caller: Identity, trace_id: str) -> Facts | None:
     root = next((span for span in spans if span.span_id == head.summary.root_span_id), spans[0])
     if root.parent_span_id is None and root.span_id != own_id:
         raise Conflict("Another trace has this id; leave it out, and one is made.")
-    return next((span.facts for span in spans if span.span_id == own_id), None)
+    return next((span for span in spans if span.span_id == own_id), None)
 
 
 def _root_id(request: Request, caller: Identity, trace_id: str) -> str:

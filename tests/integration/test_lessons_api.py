@@ -135,6 +135,14 @@ def test_a_lesson_that_is_started_again_under_its_id_stays_as_it_is(api: Api, wi
     assert before["created_at"] == first["created_at"]
 
 
+@pytest.mark.parametrize(("final", "other"), [("completed", "failed"), ("failed", "completed")])
+def test_the_end_is_final_for_who_starts_a_lesson_again_as_well(api: Api, final: str, other: str) -> None:
+    body = {"request_data": {}, "id": "mine"}
+    data(api("POST", LESSONS, body=body | {"status": final}), 201)
+    assert failure(api("POST", LESSONS, body=body | {"status": other})) == (409, "lesson_ended")
+    assert data(api("POST", LESSONS, body=body), 201)["status"] == final
+
+
 def test_an_id_of_another_trace_is_refused(api: Api) -> None:
     api.send(span("t", "run"))
     reply = api("POST", LESSONS, body={"request_data": {}, "id": "t"})

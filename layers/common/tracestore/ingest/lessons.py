@@ -156,8 +156,7 @@ def changed(stored: Span, change: Lesson, now_ns: int) -> Facts:
     """
     facts = dict(change.facts)
     status = change.status
-    if status is not None and stored.status != "pending" and status != stored.status:
-        raise Conflict("The lesson has ended, and its status stays what it is.", code="lesson_ended")
+    refuse_another_end(stored, status)
     if change.providers:
         metadata = stored.facts.get("metadata")
         kept = metadata if isinstance(metadata, dict) else {} if metadata is None else {"metadata": metadata}
@@ -177,6 +176,12 @@ def changed(stored: Span, change: Lesson, now_ns: int) -> Facts:
     if not facts.keys().isdisjoint(PAYLOAD_FIELDS):
         refuse_too_large({**cast(dict[str, Json], stored.facts), **facts})
     return cast(Facts, facts)
+
+
+def refuse_another_end(stored: Span, status: str | None) -> None:
+    """*raises*: `Conflict` where a lesson has ended with another status than this one."""
+    if status is not None and stored.status in FINAL_STATUSES and status != stored.status:
+        raise Conflict("The lesson has ended, and its status stays what it is.", code="lesson_ended")
 
 
 def call_span_id(call: Call, place: str = "") -> str:
