@@ -91,7 +91,9 @@ def test_gzip_may_come_in_several_members() -> None:
 
 
 @pytest.mark.parametrize(
-    "packed", [b"plain", gzip.compress(b"x" * 99)[:-1], gzip.compress(b"x") + b"junk", b"\x1f\x8b"]
+    "packed",
+    [b"plain", gzip.compress(b"x" * 99)[:-1], gzip.compress(b"x") + b"junk", b"\x1f\x8b"],
+    ids=["plain", "cut", "with junk behind", "nothing but a beginning"],
 )
 def test_what_is_no_gzip_is_refused(packed: bytes) -> None:
     with pytest.raises(Invalid) as refused:
