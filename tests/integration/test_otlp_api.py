@@ -204,7 +204,11 @@ def test_a_body_that_cannot_be_read_is_a_400(api: Api, signal: Signal, encoding:
 
 @on_one_engine
 @in_both_encodings
-@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"{}" * 99)[:-9], gzip.compress(b"{}")[:-2] + b"!!"])
+@pytest.mark.parametrize(
+    "body",
+    [b"no gzip", gzip.compress(b"{}" * 99)[:-9], gzip.compress(b"{}")[:-2] + b"!!"],
+    ids=["plain", "cut", "with another checksum"],
+)
 def test_a_body_that_is_not_the_gzip_it_says_is_a_400(api: Api, encoding: Encoding, body: bytes) -> None:
     reply = api("POST", "/v1/traces", body=body, headers=headers(encoding, packed=True))
     assert reply.status == 400
