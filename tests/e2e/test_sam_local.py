@@ -16,7 +16,7 @@ from dev import sam_local, tokens
 from dev.dynamodb_local import free_port
 from dev.template import ROOT
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]  # one build and one server for all of them
+pytestmark = pytest.mark.docker
 
 START_TIMEOUT_S = 400
 STOP_TIMEOUT_S = 60
