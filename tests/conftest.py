@@ -10,6 +10,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from dev import engines
 from dev.functions import local_environment
@@ -21,6 +22,23 @@ engines.pretend_credentials("")
 # What an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+TOGETHER = ("test_sam_local.py", "test_otlp_hostile.py")
+"""Files whose tests share what takes long to start: one worker runs all of them."""
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Test by test to whichever worker is free, but for what belongs together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((file for file in TOGETHER if file in nodeid), nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """How tests are given to the workers."""
+    return Scheduling(config, log)
 
 
 @dataclass(frozen=True)

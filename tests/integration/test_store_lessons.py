@@ -30,7 +30,7 @@ from tracestore.storage.marks import Mark
 from tracestore.storage.store import Store
 from tracestore.storage.writer import capture
 
-few = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 many = settings(max_examples=60, deadline=None)
 
 QUERIES = [LessonQuery(lesson, status) for lesson in (None, "one") for status in (None, "pending", "success", "error")]
