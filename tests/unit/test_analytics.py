@@ -19,7 +19,6 @@ from tracestore.domain.analytics import (
     figures_by,
     heatmaps_of,
     of_dimension,
-    percentiles_us,
     series_of,
     total_of,
     values_of,
@@ -39,7 +38,7 @@ from tracestore.domain.counters import (
 from tracestore.domain.failures import Failed, failures_by_type, latest_failures
 from tracestore.domain.heads import Summary
 from tracestore.domain.health import CALLS_LEAST, WINDOWS, health_by, judge, pieces_of
-from tracestore.domain.histogram import percentile_us
+from tracestore.domain.histogram import percentile_us, percentiles_us
 from tracestore.domain.intervals import Period, cover, points
 from tracestore.domain.stats import NUMBERS, OTHER, QUARTER_NS
 

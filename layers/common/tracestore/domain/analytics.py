@@ -4,16 +4,13 @@ All of it is adding up: the same counters give the same figures, whatever interv
 where counters are kept, and no JSON.
 """
 
-import math
-from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 from operator import add
 from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from .counters import MeasureCounter, ValueCounter
-from .histogram import Histogram, added, bounds_us
+from .histogram import Histogram, added
 from .spans import INFERENCE_OPERATIONS
 from .stats import DIMENSION_CHARACTERS, NUMBERS, OTHER, FailureKind, Group, Measures, as_model_calls
 
@@ -98,18 +95,6 @@ class Selection:
     def counted(self, group: Group, measures: Measures) -> Measures:
         """What of an admitted group's measures counts: of what is no call only what was charged to it."""
         return measures if self.by_operation or self.operation is not None else as_model_calls(group, measures)
-
-
-def percentiles_us(histogram: Mapping[int, int], percents: Iterable[float]) -> list[float]:
-    """As `percentile_us`, for several at once: sorted once. There must be durations."""
-    indexes = sorted(histogram)
-    reached = list(accumulate(map(histogram.__getitem__, indexes)))
-    found = []
-    for percent in percents:
-        rank = max(1, math.ceil(reached[-1] * percent / 100))
-        low, high = bounds_us(indexes[bisect_left(reached, rank)])
-        found.append(2 * low * high / (low + high))
-    return found
 
 
 def of_dimension(dimension: Dimension | None) -> Callable[[Group], str]:

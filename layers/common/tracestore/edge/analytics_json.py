@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from tracestore.domain.analytics import Figures, Heatmap, Series, percentiles_us
+from tracestore.domain.analytics import Figures, Heatmap, Series
 from tracestore.domain.counters import ConversationCounter
 from tracestore.domain.failures import Failed, Remembered
 from tracestore.domain.heads import Summary
-from tracestore.domain.histogram import bounds_us
+from tracestore.domain.histogram import bounds_us, percentiles_us
 from tracestore.domain.intervals import Period
 from tracestore.domain.stats import NUMBERS, Example, Measures
 from tracestore.domain.times import format_time
