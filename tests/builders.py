@@ -10,7 +10,7 @@ from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.filters import Filters
 from tracestore.domain.heads import Summary, previews_of, root_of, summarize
 from tracestore.domain.merge import Span, merge
-from tracestore.domain.spans import Facts, Record, record_of
+from tracestore.domain.spans import SpanFields, Record, record_of
 from tracestore.storage import keys
 from tracestore.storage.codec import unpack
 from tracestore.storage.dynamo import client
@@ -50,29 +50,29 @@ class Clock:
         self.ms += ms + s * 1000
 
 
-def facts(span_id: str = "root", **reported: Any) -> Facts:
+def fields(span_id: str = "root", **reported: Any) -> SpanFields:
     """A span that started at `START_NS` and ended: a None leaves out what has a default."""
     told = {"span_id": span_id, "span_name": f"call.{span_id}", "start_ns": START_NS, "end_ns": START_NS + 1_000_000}
-    return cast(Facts, {name: value for name, value in {**told, **reported}.items() if value is not None})
+    return cast(SpanFields, {name: value for name, value in {**told, **reported}.items() if value is not None})
 
 
-def call(span_id: str, parent: str | None = None, **reported: Any) -> Facts:
+def call(span_id: str, parent: str | None = None, **reported: Any) -> SpanFields:
     """A model call: 10 tokens in and 2 out unless told otherwise."""
     usage = {"operation_type": "completion", "input_tokens": 10, "output_tokens": 2}
-    return facts(span_id, parent_span_id=parent, **{**usage, **reported})
+    return fields(span_id, parent_span_id=parent, **{**usage, **reported})
 
 
-def record(span: Facts, *, rank: int = 0, received_ms: int = 1) -> Record:
+def record(span: SpanFields, *, rank: int = 0, received_ms: int = 1) -> Record:
     """The record of a span."""
     return record_of(span, received_ms=received_ms, rank=rank)
 
 
-def spans_of(*reported: Facts) -> list[Span]:
+def spans_of(*reported: SpanFields) -> list[Span]:
     """The spans that these captures make."""
     return merge(map(record, reported))
 
 
-def summary_of(*reported: Facts) -> Summary:
+def summary_of(*reported: SpanFields) -> Summary:
     """The summary of the trace that these captures make."""
     spans = spans_of(*reported)
     return summarize(spans, previews_of(root_of(spans)))
@@ -119,10 +119,10 @@ def stored_items(store: Store, user: str, trace_id: str = "t") -> dict[str, Item
     return {item["sk"]["S"]: item for item in store.table.query(keys.trace(user, trace_id))}
 
 
-def stored_spans(store: Store, user: str, trace_id: str = "t") -> dict[str, Facts]:
+def stored_spans(store: Store, user: str, trace_id: str = "t") -> dict[str, SpanFields]:
     """The facts of each span of a trace, payload included."""
     _, spans = read_trace(store, user, trace_id, payloads=True)
-    return {span.span_id: span.facts for span in spans}
+    return {span.span_id: span.fields for span in spans}
 
 
 def stored_summary(store: Store, user: str, trace_id: str = "t") -> Summary:
@@ -180,6 +180,6 @@ def filters(**asked: Any) -> Filters:
     return Filters(**{name: value for name, value in asked.items() if name in own}, values=values)
 
 
-def batches_of(spans: Iterable[Facts], trace_id: str = "t") -> list[tuple[str, Facts]]:
+def batches_of(spans: Iterable[SpanFields], trace_id: str = "t") -> list[tuple[str, SpanFields]]:
     """One request's spans, all of one trace."""
     return [(trace_id, span) for span in spans]

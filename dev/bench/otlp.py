@@ -77,22 +77,22 @@ def _measure(bodies: list[bytes]) -> tuple[float, dict[str, float]]:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
     from tracestore.domain.spans import Record, record_of
-    from tracestore.ingest.conventions import spans_facts
+    from tracestore.ingest.conventions import spans_fields
     from tracestore.ingest.otlp import read_traces
     from tracestore.ingest.redaction import Redactor
     from tracestore.storage.segments import segment_items, segment_of
 
     redactor = Redactor()
     exports = [read_traces(body, "protobuf").records for body in bodies]
-    found = [spans_facts(records) for records in exports]
-    texts = [json.dumps([facts for _, facts in spans], ensure_ascii=False) for spans in found]
+    found = [spans_fields(records) for records in exports]
+    texts = [json.dumps([fields for _, fields in spans], ensure_ascii=False) for spans in found]
     spans = sum(map(len, exports))
 
     def pack() -> None:
         for of_body in found:
             by_trace: dict[str, list[Record]] = {}
-            for trace_id, facts in of_body:
-                by_trace.setdefault(trace_id, []).append(record_of(facts, received_ms=0))
+            for trace_id, fields in of_body:
+                by_trace.setdefault(trace_id, []).append(record_of(fields, received_ms=0))
             for trace_id, records in by_trace.items():
                 segment_items(trace_id, "0", segment_of(records), 0)
 
@@ -103,13 +103,13 @@ def _measure(bodies: list[bytes]) -> tuple[float, dict[str, float]]:
 
     floor_us = (
         spent_us(lambda: [ExportTraceServiceRequest.FromString(body) for body in bodies])
-        + spent_us(lambda: [json.dumps([facts for _, facts in of_body], ensure_ascii=False) for of_body in found])
+        + spent_us(lambda: [json.dumps([fields for _, fields in of_body], ensure_ascii=False) for of_body in found])
         + spent_us(lambda: [zstd.compress(text.encode(), 3) for text in texts])
     )
     return floor_us, {
         "read": spent_us(lambda: [read_traces(body, "protobuf") for body in bodies]),
-        "conventions": spent_us(lambda: [spans_facts(records) for records in exports]),
-        "redact": spent_us(lambda: [redactor.facts(facts) for of_body in found for _, facts in of_body]),
+        "conventions": spent_us(lambda: [spans_fields(records) for records in exports]),
+        "redact": spent_us(lambda: [redactor.redact(fields) for of_body in found for _, fields in of_body]),
         "pack": spent_us(pack),
     }
 

@@ -99,11 +99,11 @@ def _parts_s(bodies: list[bytes]) -> dict[str, float]:
         with timing("parse"):
             sent = parse_capture(parse_json(body), now_ns=now_ns, body_bytes=len(body))
         with timing("redact"):
-            spans = [(trace_id, redactor().facts(facts)) for _, trace_id, facts in sent.spans]
+            spans = [(trace_id, redactor().redact(fields)) for _, trace_id, fields in sent.spans]
         with timing("compress"):
             records: dict[str, list[Record]] = {}
-            for trace_id, facts in spans:
-                records.setdefault(trace_id, []).append(record_of(facts, received_ms=0))
+            for trace_id, fields in spans:
+                records.setdefault(trace_id, []).append(record_of(fields, received_ms=0))
             for trace_id, of_trace in records.items():
                 segment_items(trace_id, "0", segment_of(of_trace), 0)
     return parts

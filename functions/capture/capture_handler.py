@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 from tracestore.domain.errors import Conflict, Detail, Invalid, NotFound
 from tracestore.domain.merge import Span
-from tracestore.domain.spans import OVERHEARD, PAYLOAD_FIELDS, Facts, Json, span_uuid
+from tracestore.domain.spans import OVERHEARD, PAYLOAD_FIELDS, SpanFields, Json, span_uuid
 from tracestore.domain.times import NS_PER_DAY, NS_PER_MS
 from tracestore.edge.app import App
 from tracestore.edge.http import Request, Response, json_answer
@@ -24,9 +24,9 @@ from tracestore.edge.otlp_http import (
 )
 from tracestore.edge.trace_answers import span_response
 from tracestore.edge.wiring import patience, redactor, store
-from tracestore.ingest.conventions import spans_facts
+from tracestore.ingest.conventions import spans_fields
 from tracestore.ingest.json_body import parse_json
-from tracestore.ingest.log_facts import log_facts
+from tracestore.ingest.log_fields import log_fields
 from tracestore.ingest.native import (
     Capture,
     Patch,
@@ -54,9 +54,9 @@ def capture_spans(request: Request, caller: Identity) -> Response:
     body = request.body()
     sent = parse_capture(parse_json(body), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
     if sent.single:
-        ((_, trace_id, facts),) = sent.spans
+        ((_, trace_id, fields),) = sent.spans
         head, span = capture_one(
-            store(), caller.user_id, trace_id, redactor().facts(facts), patience(request.remaining_ms)
+            store(), caller.user_id, trace_id, redactor().redact(fields), patience(request.remaining_ms)
         )
         return span_response(caller.user_id, trace_id, head, span, 201)
     return _capture_many(request, caller, sent)
@@ -71,13 +71,13 @@ def change_span(request: Request, caller: Identity) -> Response:
         raise NotFound("There is no such span.")
     body = request.body()
     sent = parse_patch(parse_json(body), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
-    facts = redactor().facts(cast(Facts, sent.facts))
+    fields = redactor().redact(cast(SpanFields, sent.fields))
     head, span = patch(
         store(),
         caller.user_id,
         trace_id,
         span_id,
-        lambda stored: _changed(stored, Patch(cast(dict[str, Json], {**facts}), sent.duration_ns)),
+        lambda stored: _changed(stored, Patch(cast(dict[str, Json], {**fields}), sent.duration_ns)),
         patience(request.remaining_ms),
     )
     return span_response(caller.user_id, trace_id, head, span)
@@ -93,8 +93,8 @@ def export_spans(request: Request, caller: Identity) -> Response:
     export = read_traces(body, encoding, latest_start_ns=request.now_ms * NS_PER_MS + NS_PER_DAY)
     body_bytes = len(body)
     del body  # up to 64 MiB that nobody needs any more
-    told = small_enough(spans_facts(export.records), export, body_bytes)
-    spans = [(trace_id, redactor().facts(facts)) for trace_id, facts in told]
+    told = small_enough(spans_fields(export.records), export, body_bytes)
+    spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in told]
     refused = capture(store(), caller.user_id, spans, patience(request.remaining_ms))
     return _export_answer("traces", encoding, export, spans, refused)
 
@@ -105,8 +105,8 @@ def export_logs(request: Request, caller: Identity) -> Response:
     encoding = encoding_of(request)
     body = export_body(request, encoding)
     export = read_logs(body, encoding)
-    told = small_enough(log_facts(export.records, now_ns=request.now_ms * NS_PER_MS), export, len(body))
-    spans = [(trace_id, redactor().facts(facts)) for trace_id, facts in told]
+    told = small_enough(log_fields(export.records, now_ns=request.now_ms * NS_PER_MS), export, len(body))
+    spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in told]
     refused = capture(store(), caller.user_id, spans, patience(request.remaining_ms), rank=OVERHEARD)
     return _export_answer("logs", encoding, export, spans, refused)
 
@@ -129,13 +129,13 @@ def _export_answer(
 
 def _capture_many(request: Request, caller: Identity, sent: Capture) -> Response:
     """Store the good spans of a batch. *raises* Invalid when there is none."""
-    spans = [(trace_id, redactor().facts(facts)) for _, trace_id, facts in sent.spans]
+    spans = [(trace_id, redactor().redact(fields)) for _, trace_id, fields in sent.spans]
     refused = capture(store(), caller.user_id, spans, patience(request.remaining_ms))
     refusals = {(refusal.trace_id, refusal.span_id): refusal for refusal in refused}
     stored: list[dict[str, str]] = []
     rejected = list(sent.rejected)
-    for index, trace_id, facts in sent.spans:
-        span_id = facts["span_id"]
+    for index, trace_id, fields in sent.spans:
+        span_id = fields["span_id"]
         if refusal := refusals.get((trace_id, span_id)):
             rejected.append(Rejection(index, refusal.code, refusal.message))
         else:
@@ -153,19 +153,19 @@ def _all_rejected(rejected: list[Rejection]) -> Invalid:
     return Invalid("None of the spans could be stored; see details.", code="all_spans_rejected", details=details)
 
 
-def _changed(stored: Span, sent: Patch) -> Facts:
+def _changed(stored: Span, sent: Patch) -> SpanFields:
     """The facts that lay `sent` over the span as it is. *raises* Conflict when that would reopen it, Invalid."""
-    facts = sent.facts
-    if not facts.keys().isdisjoint(PAYLOAD_FIELDS):
-        refuse_too_large({**cast(dict[str, Json], stored.facts), **facts})
-    if facts.get("status") == "pending":
+    fields = sent.fields
+    if not fields.keys().isdisjoint(PAYLOAD_FIELDS):
+        refuse_too_large({**cast(dict[str, Json], stored.fields), **fields})
+    if fields.get("status") == "pending":
         if stored.status != "pending":
             raise Conflict("The span has ended, and an ended span does not become pending again.", code="span_ended")
-        del facts["status"]
-    start_ns, end_ns = facts.get("start_ns", stored.facts["start_ns"]), facts.get("end_ns")
+        del fields["status"]
+    start_ns, end_ns = fields.get("start_ns", stored.fields["start_ns"]), fields.get("end_ns")
     if end_ns is not None or sent.duration_ns is not None:
         end_ns = apply_duration(cast(int, start_ns), cast("int | None", end_ns), sent.duration_ns)
-        facts["end_ns"] = end_ns
-    elif "end_ns" in stored.facts:
-        apply_duration(cast(int, start_ns), stored.facts["end_ns"], None)
-    return cast(Facts, facts)
+        fields["end_ns"] = end_ns
+    elif "end_ns" in stored.fields:
+        apply_duration(cast(int, start_ns), stored.fields["end_ns"], None)
+    return cast(SpanFields, fields)

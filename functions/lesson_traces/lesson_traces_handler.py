@@ -17,10 +17,10 @@ from tracestore.edge.trace_answers import READ_BYTES, list_response
 from tracestore.edge.wiring import cursors, patience, redactor, store
 from tracestore.ingest.json_body import parse_json
 from tracestore.ingest.lessons import (
-    call_facts,
+    call_fields,
     call_span_id,
     changed,
-    lesson_facts,
+    lesson_fields,
     likely_start,
     parse_call,
     parse_change,
@@ -53,8 +53,8 @@ def start(request: Request, caller: Identity) -> Response:
     known = _known(caller, trace_id) if sent.trace_id else None
     if known and sent.is_over:
         refuse_another_end(known, sent.status)
-    facts_known = known.facts if known else None
-    spans = [(trace_id, redactor().facts(facts)) for facts in lesson_facts(sent, trace_id, facts_known, now_ns)]
+    fields_known = known.fields if known else None
+    spans = [(trace_id, redactor().redact(fields)) for fields in lesson_fields(sent, trace_id, fields_known, now_ns)]
     for refused in capture(store(), caller.user_id, spans, patience(request.remaining_ms)):
         raise Conflict(refused.message, code=refused.code)
     return _one(caller, trace_id, 201)
@@ -76,8 +76,8 @@ def add_call(request: Request, caller: Identity) -> Response:
     if not call.has_time:
         _, spans = read_trace(store(), caller.user_id, trace_id, payloads=False)
         start_ns = likely_start(call, span_id, spans, now_ns)
-    facts = call_facts(call, span_id, root_id, start_ns)
-    _, span = capture_one(store(), caller.user_id, trace_id, redactor().facts(facts), patience(request.remaining_ms))
+    fields = call_fields(call, span_id, root_id, start_ns)
+    _, span = capture_one(store(), caller.user_id, trace_id, redactor().redact(fields), patience(request.remaining_ms))
     return call_response(span)
 
 
@@ -94,7 +94,7 @@ def change(request: Request, caller: Identity) -> Response:
         caller.user_id,
         trace_id,
         _root_id(request, caller, trace_id),
-        lambda stored: redactor().facts(changed(stored, sent, now_ns)),
+        lambda stored: redactor().redact(changed(stored, sent, now_ns)),
         patience(request.remaining_ms),
     )
     return _one(caller, trace_id)

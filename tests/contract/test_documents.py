@@ -174,7 +174,7 @@ def test_the_documented_batch_is_answered_as_documented() -> None:
     (body,) = (one for one in examples() if "spans" in one)
     (answer,) = (one for one in examples() if "rejected" in one)
     sent = parsed(json.dumps(body))
-    assert [one["span_id"] for one in answer["data"]] == [facts["span_id"] for _, _, facts in sent.spans]
+    assert [one["span_id"] for one in answer["data"]] == [fields["span_id"] for _, _, fields in sent.spans]
     assert answer["rejected"] == [
         {"index": bad.index, "code": bad.code, "message": bad.message} for bad in sent.rejected
     ]

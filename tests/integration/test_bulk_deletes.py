@@ -21,7 +21,7 @@ from tests.builders import (
 from tests.calling import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.errors import Conflict, NotFound
-from tracestore.domain.spans import Facts
+from tracestore.domain.spans import SpanFields
 from tracestore.storage import bulk
 from tracestore.storage.deletes import delete_span
 from tracestore.storage.jobs import Job, read_job
@@ -69,11 +69,11 @@ def test_what_is_covered_is_hidden_from_every_read_before_it_is_removed(engine: 
     with pytest.raises(NotFound):
         delete_span(store, user, "t", "child", patient())
     with pytest.raises(NotFound):
-        patch(store, user, "t", "child", lambda _: Facts(span_id="child", tool_name="x"), patient())
+        patch(store, user, "t", "child", lambda _: SpanFields(span_id="child", tool_name="x"), patient())
 
 
 @pytest.mark.parametrize("span", [call("late", "root", message_id="m"), call("root", output_data="x" * 5000)])
-def test_a_capture_to_a_covered_trace_is_refused(engine: Endpoint, span: Facts) -> None:
+def test_a_capture_to_a_covered_trace_is_refused(engine: Endpoint, span: SpanFields) -> None:
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock)
     written(store, clock, user, "t")

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.builders import DAY_S, START_NS, Clock, Endpoint, call, facts, patient, store_on
+from tests.builders import DAY_S, START_NS, Clock, Endpoint, call, fields, patient, store_on
 from tests.calling import new_user
 from tests.memory_dynamodb import Scheduler
 from tests.mortal import Mortal
@@ -19,7 +19,7 @@ from tests.rolling import StreamedDynamoDB, deliver_badly, roll, shards_of
 from tracestore.domain.counters import GROUPS_IN_COUNTER, Bucket, ConversationOf, MeasureCounter, MeasuredPart
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span
-from tracestore.domain.spans import Facts
+from tracestore.domain.spans import SpanFields
 from tracestore.storage import counters, keys
 from tracestore.storage.audit import Audit, audit, lasting, repair
 from tracestore.storage.counters import absorb, read_conversations, read_counters, read_quarantine
@@ -40,7 +40,7 @@ steps = st.lists(
 seeds = st.integers(0, 2**32)
 
 
-def some_span(rng: random.Random) -> tuple[str, Facts]:
+def some_span(rng: random.Random) -> tuple[str, SpanFields]:
     """A span of one of few traces, at one of several hours, often the same span again with other facts."""
     provider, model = rng.choice(MODELS)
     start_ns = START_NS + rng.choice([0, 0, 1, 5, 30]) * QUARTER_NS + rng.randrange(3)
@@ -62,7 +62,7 @@ def some_span(rng: random.Random) -> tuple[str, Facts]:
         "parent_span_id": rng.choice([None, None, "a"]) if span_id != "a" else None,
         "service_name": rng.choice([None, "shop"]),
     }
-    return rng.choice(["t1", "t2", "t3"]), facts(span_id, **told)
+    return rng.choice(["t1", "t2", "t3"]), fields(span_id, **told)
 
 
 def live(store: Store, clock: Clock, user: str, history: list[tuple[str, int]]) -> bool:
@@ -77,7 +77,7 @@ def live(store: Store, clock: Clock, user: str, history: list[tuple[str, int]]) 
                     more = [some_span(rng) for _ in range(rng.choice([0, 0, 2]))]
                     capture(store, user, [(trace_id, span), *more], patient())
                 case "patch":
-                    changed = facts(
+                    changed = fields(
                         span["span_id"],
                         **{name: span.get(name) for name in ("input_tokens", "status", "end_ns", "start_ns")},
                     )
@@ -93,7 +93,7 @@ def live(store: Store, clock: Clock, user: str, history: list[tuple[str, int]]) 
     return has_expired
 
 
-def said(changed: Facts) -> Callable[[Span], Facts]:
+def said(changed: SpanFields) -> Callable[[Span], SpanFields]:
     """A PATCH that says this of whatever span."""
     return lambda _: changed
 
@@ -201,7 +201,7 @@ def test_counters_tell_calls_tokens_costs_and_waste() -> None:
     db, user = StreamedDynamoDB(), new_user().name
     store = store_on(db)
     spans = [
-        facts("root", operation_type="agent"),
+        fields("root", operation_type="agent"),
         call("failed", "root", status="error", model_name="m", cost_nano_usd=5, end_ns=START_NS + 2_000_000),
         call("done", "root", model_name="m", cost_nano_usd=7, end_ns=START_NS + 3_000_000),
     ]
@@ -229,7 +229,7 @@ def test_counters_tell_calls_tokens_costs_and_waste() -> None:
 def test_all_model_calls_of_a_failed_trace_are_waste() -> None:
     db, user = StreamedDynamoDB(), new_user().name
     store = store_on(db)
-    spans = [facts("root", operation_type="agent", status="error"), call("a", "root", cost_nano_usd=7)]
+    spans = [fields("root", operation_type="agent", status="error"), call("a", "root", cost_nano_usd=7)]
     capture(store, user, [("t", span) for span in spans], patient())
     absorb(store, "shard", db.changes, patient())
     day = Bucket("measures", "day", START_NS // DAY_NS)
@@ -560,7 +560,7 @@ def test_a_change_that_counts_for_nothing_writes_nothing() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     capture(store, user, [("t", call("root", conversation_id="c"))], patient())
-    patch(store, user, "t", "root", said(facts("root", output_data="done")), patient())
+    patch(store, user, "t", "root", said(fields("root", output_data="done")), patient())
     first, second = db.changes
     assert absorb(store, "shard", [first], patient()).counters == 5
     assert absorb(store, "shard", [second], patient()).counters == 0

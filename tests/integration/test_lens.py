@@ -18,7 +18,7 @@ from tests.builders import (
     Endpoint,
     batches_of,
     call,
-    facts,
+    fields,
     patient,
     store_on,
     stored_summary,
@@ -28,7 +28,7 @@ from tests.integration.test_store_faults import Flaky, until_acknowledged
 from tests.memory_dynamodb import MemoryDynamoDB, Scheduler
 from tests.mortal import Crash, Mortal
 from tracestore.domain.errors import NotFound
-from tracestore.domain.spans import Facts
+from tracestore.domain.spans import SpanFields
 from tracestore.storage import keys
 from tracestore.storage.deletes import delete_span, delete_trace
 from tracestore.storage.items import head_from, lens_item
@@ -42,7 +42,7 @@ few = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck
 many = settings(max_examples=150, deadline=None)
 some = settings(max_examples=80, deadline=None)
 
-Step = tuple[str, Facts]
+Step = tuple[str, SpanFields]
 Act = Callable[[Store], object]
 
 
@@ -167,12 +167,12 @@ def test_whatever_a_busy_engine_fails_at_the_lens_is_true(history: list[Step], s
 def test_calls_that_meet_the_end_of_their_lesson_are_all_there(engine: Endpoint) -> None:
     """On an engine, whose transactions refuse each other."""
     store, user = store_on(engine), new_user().name
-    capture(store, user, batches_of([facts("root", lesson_id="one", end_ns=None)]), patient())
+    capture(store, user, batches_of([fields("root", lesson_id="one", end_ns=None)]), patient())
 
     def add(number: int) -> None:
         at = store_on(engine)
         if number == 9:
-            patch(at, user, "t", "root", lambda _: Facts(span_id="root", status="success"), Patience(reserve_s=0))
+            patch(at, user, "t", "root", lambda _: SpanFields(span_id="root", status="success"), Patience(reserve_s=0))
         capture(at, user, batches_of([call(f"c{number}", "root")]), Patience(reserve_s=0))
 
     with ThreadPoolExecutor(6) as pool:
@@ -184,7 +184,7 @@ def test_calls_that_meet_the_end_of_their_lesson_are_all_there(engine: Endpoint)
 
 def test_of_a_deleted_trace_nothing_is_left_but_the_tombstone(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
-    capture(store, user, batches_of([facts("root", lesson_id="one"), call("c", "root")]), patient())
+    capture(store, user, batches_of([fields("root", lesson_id="one"), call("c", "root")]), patient())
     delete_trace(store, user, "t", patient())
     assert [item["sk"]["S"] for item in store.table.query(keys.trace(user, "t"))] == [keys.HEAD]
 
@@ -192,7 +192,7 @@ def test_of_a_deleted_trace_nothing_is_left_but_the_tombstone(engine: Endpoint) 
 def test_whoever_dies_while_deleting_a_trace_has_taken_its_lens_first() -> None:
     for writes in count(1):
         memory, user = MemoryDynamoDB(), new_user().name
-        capture(store_on(memory), user, batches_of([facts("root", lesson_id="one"), call("c", "root")]), patient())
+        capture(store_on(memory), user, batches_of([fields("root", lesson_id="one"), call("c", "root")]), patient())
         try:
             delete_trace(store_on(memory, db=Mortal(memory, writes)), user, "t", patient())
         except Crash:
@@ -209,8 +209,8 @@ def test_what_is_no_lesson_has_no_lens_and_is_written_without_transactions() -> 
 
     memory, user = MemoryDynamoDB(), new_user().name
     store = store_on(memory, db=Plain())
-    capture(store, user, batches_of([facts("root", end_ns=None), call("c", "root", lesson_id="one")]), patient())
-    capture(store, user, batches_of([facts("root")]), patient())
+    capture(store, user, batches_of([fields("root", end_ns=None), call("c", "root", lesson_id="one")]), patient())
+    capture(store, user, batches_of([fields("root")]), patient())
     delete_span(store, user, "t", "c", patient())
     delete_trace(store, user, "t", patient())
     assert lenses(store, user) == []
@@ -227,10 +227,10 @@ def test_calls_of_a_lesson_are_written_without_transactions() -> None:
 
     store = store_on(memory, db=Counting())
     noise = random.Random(1)
-    capture(store, user, batches_of([facts("root", lesson_id="one", end_ns=None)]), patient())
+    capture(store, user, batches_of([fields("root", lesson_id="one", end_ns=None)]), patient())
     for number in range(40):
         capture(store, user, batches_of([call(f"c{number}", "root", input_data=noise.randbytes(800).hex())]), patient())
-    capture(store, user, batches_of([facts("root", lesson_id="one")]), patient())
+    capture(store, user, batches_of([fields("root", lesson_id="one")]), patient())
     assert len(transactions) == 2
 
 
@@ -240,7 +240,7 @@ def test_a_trace_becomes_a_lesson_when_its_root_does(engine: Endpoint, field: st
     capture(store, user, batches_of([call("c", "root")]), patient())
     assert lenses(store, user) == []
     told = {"lesson_id": "one", "operation_type": "lesson"}
-    root = facts("root", start_ns=START_NS - 1, **{field: told[field]})
+    root = fields("root", start_ns=START_NS - 1, **{field: told[field]})
     capture(store, user, batches_of([root]), patient())
     (lens,) = lenses(store, user)
     assert [lens] == called_for(store, user)

@@ -97,7 +97,7 @@ def test_99_percent_of_what_is_known_is_shown(in_order: Api) -> None:
     missed: list[str] = []
     for case in CASES:
         for trace in expected(case)["traces"]:
-            for what, holds in _facts_of(in_order, expected(case), trace):
+            for what, holds in _fields_of(in_order, expected(case), trace):
                 held.append(holds)
                 if not holds:
                     missed.append(f"{'/'.join(case.parts[-2:])} {what}")
@@ -105,7 +105,7 @@ def test_99_percent_of_what_is_known_is_shown(in_order: Api) -> None:
     assert sum(held) >= 0.99 * len(held), missed
 
 
-def _facts_of(api: Api, known: Any, trace: Any) -> list[tuple[str, bool]]:
+def _fields_of(api: Api, known: Any, trace: Any) -> list[tuple[str, bool]]:
     """What is known of a trace and its spans, and whether it is shown so."""
     answer = api.trace(trace["trace_id"])
     summary, nodes = answer["summary"], {span["span_id"]: span for span in flat(answer["spans"])}

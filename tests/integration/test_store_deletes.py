@@ -23,7 +23,7 @@ from tests.builders import (
 from tests.calling import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.errors import NotFound
-from tracestore.domain.spans import Facts
+from tracestore.domain.spans import SpanFields
 from tracestore.storage.deletes import delete_span, delete_trace
 from tracestore.storage.patching import patch
 from tracestore.storage.reading import read_span, read_trace
@@ -45,7 +45,7 @@ def test_a_deleted_trace_is_gone_from_every_read(engine: Endpoint) -> None:
     for read in (
         lambda: read_trace(store, user, "t", payloads=True),
         lambda: read_span(store, user, "t", "s"),
-        lambda: patch(store, user, "t", "s", lambda _: Facts(span_id="s", tool_name="x"), patient()),
+        lambda: patch(store, user, "t", "s", lambda _: SpanFields(span_id="s", tool_name="x"), patient()),
         lambda: delete_span(store, user, "t", "s", patient()),
         lambda: delete_trace(store, user, "t", patient()),
     ):

@@ -31,7 +31,7 @@ from tests.calling import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
 from tests.mortal import Crash, Mortal
 from tracestore.domain.errors import NotFound, Unavailable
-from tracestore.domain.spans import Facts
+from tracestore.domain.spans import SpanFields
 from tracestore.storage.deletes import delete_span, delete_trace
 from tracestore.storage.patching import patch
 from tracestore.storage.store import Store
@@ -110,7 +110,7 @@ def until_acknowledged(act: Callable[[], Any]) -> Any:
             return act()
 
 
-def agent(size: int = 6) -> list[Facts]:
+def agent(size: int = 6) -> list[SpanFields]:
     """A trace of which some spans have messages, and payloads that do not fit beside their segment."""
     noise = random.Random(size)
     spans = [call("root", operation_type="agent", input_data="ask", output_data=noise.randbytes(900).hex())]
@@ -172,10 +172,12 @@ def test_deletes_and_patches_hold_whichever_calls_fail(memory: MemoryDynamoDB, s
     calm = store_on(memory, clock)
     spans = agent(5)
     capture(calm, user, batches_of(spans), patient())
-    until_acknowledged(lambda: patch(store, user, "t", "s1", lambda _: Facts(span_id="s1", tool_name="x"), patient()))
+    until_acknowledged(
+        lambda: patch(store, user, "t", "s1", lambda _: SpanFields(span_id="s1", tool_name="x"), patient())
+    )
     _deleted(lambda: delete_span(store, user, "t", "s0", patient()))
     kept = {span["span_id"]: span for span in spans if span["span_id"] != "s0"}
-    kept["s1"] = Facts(**{**kept["s1"], "tool_name": "x"})
+    kept["s1"] = SpanFields(**{**kept["s1"], "tool_name": "x"})
     assert stored_spans(calm, user) == kept
     assert not holds(calm, user, "call.s0")
     _deleted(lambda: delete_trace(store, user, "t", patient()))
@@ -196,7 +198,7 @@ def test_a_request_out_of_time_says_so_instead_of_waiting_for_ever(memory: Memor
         capture(store_on(memory, db=busy), new_user().name, batches_of(agent()), patience)
 
 
-BATCHES: dict[str, list[Facts]] = {
+BATCHES: dict[str, list[SpanFields]] = {
     "a small trace": [call("root", input_data="hi", message_id="m")],
     "a trace with payloads": agent(),
     "a payload in parts": [call("root", output_data=random.Random(1).randbytes(450_000).hex())],
@@ -308,17 +310,17 @@ def test_who_dies_while_patching_changes_all_or_nothing(memory: MemoryDynamoDB) 
     answer = random.Random(3).randbytes(300_000).hex()
 
     def change(to: Store, user: str) -> None:
-        patch(to, user, "t", "s0", lambda _: Facts(span_id="s0", output_data=answer, message_id="late"), patient())
+        patch(to, user, "t", "s0", lambda _: SpanFields(span_id="s0", output_data=answer, message_id="late"), patient())
 
     for user in deaths(memory, change, lambda user: _captured(store, user, spans)):
-        changed = Facts(**{**spans[1], "output_data": answer, "message_id": "late"})
+        changed = SpanFields(**{**spans[1], "output_data": answer, "message_id": "late"})
         assert stored_spans(store, user)["s0"] in (spans[1], changed)
         change(store, user)
         assert stored_spans(store, user)["s0"] == changed
         assert trace_ids(store, user, message_id="late") == ["t"]
 
 
-def _captured(store: Store, user: str, spans: list[Facts]) -> None:
+def _captured(store: Store, user: str, spans: list[SpanFields]) -> None:
     capture(store, user, batches_of(spans), patient())
 
 

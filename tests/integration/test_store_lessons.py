@@ -16,7 +16,7 @@ from tests.builders import (
     batches_of,
     call,
     db_on,
-    facts,
+    fields,
     patient,
     store_on,
     trace_ids,
@@ -58,7 +58,7 @@ deletion = st.sampled_from(
 
 def write(store: Store, user: str, trace_id: str, told: dict[str, Any]) -> None:
     """A trace whose root is as told."""
-    root = facts(
+    root = fields(
         "root",
         start_ns=START_NS + told.get("at", 0),
         end_ns=None if told.get("status") == "pending" else START_NS + 10,

@@ -15,7 +15,7 @@ from tests.builders import (
     Endpoint,
     batches_of,
     call,
-    facts,
+    fields,
     filters,
     patient,
     spans_of,
@@ -25,7 +25,7 @@ from tests.builders import (
 )
 from tests.calling import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
-from tracestore.domain.spans import Facts
+from tracestore.domain.spans import SpanFields
 from tracestore.storage.deletes import delete_trace
 from tracestore.storage.listing import SCANNED_AT_MOST, TraceQuery, list_traces
 from tracestore.storage.patching import patch
@@ -113,7 +113,7 @@ def test_a_trace_is_found_by_any_message_of_its_spans(engine: Endpoint) -> None:
         store, user, batches_of([call("a", "root", message_id="m1"), call("b", "root", message_id="m2")]), patient()
     )
     write(store, user, "other", 1, message_id="m2")
-    patch(store, user, "other", "root", lambda _: Facts(span_id="root", message_id="m3"), patient())
+    patch(store, user, "other", "root", lambda _: SpanFields(span_id="root", message_id="m3"), patient())
     assert trace_ids(store, user, message_id="m1") == ["t"]
     assert trace_ids(store, user, message_id="m2") == ["t"]  # the other one's has changed
     assert trace_ids(store, user, message_id="m3") == ["other"]
@@ -131,7 +131,7 @@ def test_a_trace_is_listed_under_its_roots_conversation_when_the_root_arrives(en
 
 def test_a_pending_trace_with_an_error_inside_is_found_both_ways(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
-    capture(store, user, batches_of([facts("root", end_ns=None), call("a", "root", status="error")]), patient())
+    capture(store, user, batches_of([fields("root", end_ns=None), call("a", "root", status="error")]), patient())
     write(store, user, "pending", 1, end_ns=None)
     assert trace_ids(store, user, status="pending") == ["pending", "t"]
     assert trace_ids(store, user, has_errors=True) == ["t"]

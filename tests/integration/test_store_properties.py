@@ -17,7 +17,7 @@ from tests.builders import (
     Endpoint,
     batches_of,
     call,
-    facts,
+    fields,
     orphans,
     patient,
     store_on,
@@ -30,7 +30,7 @@ from tests.calling import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.errors import NotFound
 from tracestore.domain.heads import Summary
-from tracestore.domain.spans import Facts
+from tracestore.domain.spans import SpanFields
 from tracestore.storage import keys
 from tracestore.storage.deletes import delete_span
 from tracestore.storage.items import item_bytes
@@ -48,7 +48,7 @@ payloads = st.sampled_from(
 )
 
 
-def reported(max_spans: int = 4) -> st.SearchStrategy[Facts]:
+def reported(max_spans: int = 4) -> st.SearchStrategy[SpanFields]:
     """Captures of few spans, whose fields are often in conflict."""
     ids = st.sampled_from([f"s{n}" for n in range(max_spans)])
     return st.fixed_dictionaries(
@@ -71,10 +71,10 @@ def reported(max_spans: int = 4) -> st.SearchStrategy[Facts]:
     )  # type: ignore[return-value]
 
 
-History = tuple[list[Facts], random.Random]
+History = tuple[list[SpanFields], random.Random]
 
 
-def one_by_one(store: Store, user: str, spans: list[Facts]) -> None:
+def one_by_one(store: Store, user: str, spans: list[SpanFields]) -> None:
     """Each span in a request of its own."""
     for span in spans:
         capture(store, user, [("t", span)], patient())
@@ -95,7 +95,7 @@ def test_it_does_so_on_every_engine(engine: Endpoint, history: History) -> None:
     _ends_in_the_same_trace(engine, *history)
 
 
-def _ends_in_the_same_trace(engine: Endpoint, spans: list[Facts], random: random.Random) -> None:
+def _ends_in_the_same_trace(engine: Endpoint, spans: list[SpanFields], random: random.Random) -> None:
     clock, straight, shuffled = Clock(), new_user().name, new_user().name
     store = store_on(engine, clock)
     one_by_one(store, straight, spans)
@@ -131,7 +131,7 @@ def test_deletes_of_spans_in_between_do_not_show_in_the_end(history: History) ->
 
 @given(st.lists(reported(2), min_size=2, max_size=5), st.lists(texts, min_size=1, max_size=3))
 @many
-def test_patches_keep_their_order_wherever_captures_fall_between(spans: list[Facts], names: list[str]) -> None:
+def test_patches_keep_their_order_wherever_captures_fall_between(spans: list[SpanFields], names: list[str]) -> None:
     store, before, between = store_on(MemoryDynamoDB(page_items=3)), new_user().name, new_user().name
     target = spans[0]["span_id"]
     one_by_one(store, before, spans)
@@ -195,7 +195,7 @@ def _is_folded(engine: Endpoint, batch: int) -> None:
     assert trace_ids(store, user, message_id="m7") == ["t"]
 
 
-def _captures() -> dict[str, list[Facts]]:
+def _captures() -> dict[str, list[SpanFields]]:
     noise = random.Random(7)
     return {
         "one": [call("root", input_data="hi", message_id="m")],
@@ -250,7 +250,7 @@ def test_a_payload_of_4_mb_comes_back_whole(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     noise = random.Random(4).randbytes(2_000_000).hex()
     capture(store, user, [("t", call(input_data=noise, span_id="root"))], patient())
-    assert read_span(store, user, "t", "root")[1].facts["input_data"] == noise
+    assert read_span(store, user, "t", "root")[1].fields["input_data"] == noise
     assert all(item_bytes(item) < 400_000 for item in stored_items(store, user).values())
 
 
@@ -308,16 +308,16 @@ def test_the_previews_follow_a_payload_that_comes_with_a_later_request(engine: E
 
 def test_capture_one_answers_with_the_span_as_all_requests_together_tell_it(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
-    capture_one(store, user, "t", facts("root", end_ns=None, input_data="in"), patient())
-    head, span = capture_one(store, user, "t", facts("root", output_data="out"), patient())
-    assert (span.facts["input_data"], span.facts["output_data"], span.status) == ("in", "out", "success")
+    capture_one(store, user, "t", fields("root", end_ns=None, input_data="in"), patient())
+    head, span = capture_one(store, user, "t", fields("root", output_data="out"), patient())
+    assert (span.fields["input_data"], span.fields["output_data"], span.status) == ("in", "out", "success")
     assert head == read_trace(store, user, "t", payloads=False)[0]
 
 
 def test_a_patch_outranks_a_capture_that_comes_later_even_when_it_changed_nothing(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     capture(store, user, [("t", call("root", output_data="right"))], patient())
-    patch(store, user, "t", "root", lambda _: Facts(span_id="root", output_data="right"), patient())
+    patch(store, user, "t", "root", lambda _: SpanFields(span_id="root", output_data="right"), patient())
     capture(store, user, [("t", call("root", output_data="wrong", end_ns=START_NS + 10**9))], patient())
     assert stored_spans(store, user)["root"]["output_data"] == "right"
 
@@ -327,7 +327,7 @@ def test_a_patch_tells_true_from_one(engine: Endpoint) -> None:
     capture(store, user, [("t", call("root"))], patient())
     for value in (1, True, 1.0):
         wanted = {"n": value}
-        patch(store, user, "t", "root", lambda _, wanted=wanted: Facts(span_id="root", metadata=wanted), patient())  # type: ignore[misc]
+        patch(store, user, "t", "root", lambda _, wanted=wanted: SpanFields(span_id="root", metadata=wanted), patient())  # type: ignore[misc]
         assert repr(stored_spans(store, user)["root"]["metadata"]) == repr(wanted)
 
 
@@ -383,7 +383,7 @@ def test_odd_ids_reach_their_own_trace(engine: Endpoint, user: str, trace_id: st
 
 def _rename(store: Store, user: str, span_id: str, names: list[str]) -> None:
     for name in names:
-        patch(store, user, "t", span_id, lambda _, name=name: Facts(span_id=span_id, span_name=name), patient())  # type: ignore[misc]
+        patch(store, user, "t", span_id, lambda _, name=name: SpanFields(span_id=span_id, span_name=name), patient())  # type: ignore[misc]
 
 
 def _delete(store: Store, user: str, span_id: str) -> None:

@@ -31,7 +31,7 @@ from tests.builders import (
 from tests.calling import new_user
 from tests.memory_dynamodb import MemoryDynamoDB, Scheduler
 from tracestore.domain.errors import NotFound
-from tracestore.domain.spans import Facts
+from tracestore.domain.spans import SpanFields
 from tracestore.storage.deletes import delete_span, delete_trace
 from tracestore.storage.patching import patch
 from tracestore.storage.store import Store
@@ -56,7 +56,7 @@ def race(memory: MemoryDynamoDB, seed: int, *writers: tuple[Store, Act]) -> None
     )
 
 
-def capturing(user: str, *batches: list[Facts]) -> tuple[Act, list[Rejection]]:
+def capturing(user: str, *batches: list[SpanFields]) -> tuple[Act, list[Rejection]]:
     """A writer that captures one batch after the other, and what it is refused."""
     refused: list[Rejection] = []
 
@@ -81,7 +81,7 @@ def deleting(user: str, *span_ids: str) -> Act:
     return act
 
 
-def turns(size: int, seed: int = 0) -> list[Facts]:
+def turns(size: int, seed: int = 0) -> list[SpanFields]:
     """The spans of an agent that repeats the conversation so far."""
     noise = random.Random(seed)
     said = [noise.randbytes(700).hex() for _ in range(size)]
@@ -127,7 +127,7 @@ def test_a_capture_that_meets_the_deletion_of_its_trace_leaves_nothing_behind(
     capture(store, user, batches_of(spans[:2]), patient())
     root = call("root", output_data=random.Random(seed).randbytes(3000).hex(), message_id="r")
     act, _ = capturing(user, [spans[2]], [root, spans[3]], [spans[1]])
-    changed = Facts(span_id="s0", output_data=spans[4]["input_data"], message_id="p")
+    changed = SpanFields(span_id="s0", output_data=spans[4]["input_data"], message_id="p")
 
     def patching(at: Store) -> None:
         with suppress(NotFound):
@@ -193,7 +193,7 @@ def test_of_patches_at_the_same_time_each_is_laid_over_the_other(memory: MemoryD
     capture(store, user, batches_of(spans[:1]), patient())
 
     def patching(**change: str) -> Act:
-        return lambda at: patch(at, user, "t", "s0", lambda _: Facts(span_id="s0", **change), patient())  # type: ignore[typeddict-item]
+        return lambda at: patch(at, user, "t", "s0", lambda _: SpanFields(span_id="s0", **change), patient())  # type: ignore[typeddict-item]
 
     act, _ = capturing(user, [spans[1]])
     race(memory, seed, (store, patching(tool_name="x" * 900)), (store, patching(model_name="y")), (store, act))

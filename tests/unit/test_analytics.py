@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.builders import START_NS, call, facts, summary_of
+from tests.builders import START_NS, call, fields, summary_of
 from tracestore.domain.analytics import (
     Dimension,
     Figures,
@@ -90,35 +90,35 @@ def failed(quarter: int = 0, error_type: str = "timeout", **told: Any) -> Summar
 
 
 def test_every_trace_counts_when_nothing_is_asked_for() -> None:
-    total = total_of(measures(ran(), summary_of(facts())), ALL)
+    total = total_of(measures(ran(), summary_of(fields())), ALL)
     assert (total.traces, total.calls) == (2, 1)
 
 
 def test_a_trace_counts_where_it_has_a_call_of_what_is_asked_for() -> None:
-    both = summary_of(facts(), call("a", "root", model_name="m"), call("b", "root", model_name="n"))
+    both = summary_of(fields(), call("a", "root", model_name="m"), call("b", "root", model_name="n"))
     total = total_of(measures(both, ran()), Selection(model="m"))
     assert (total.traces, total.calls) == (1, 1)
 
 
 def test_calls_are_those_of_models() -> None:
-    trace = summary_of(facts(operation_type="agent"), call("a", "root"), facts("b", operation_type="tool_call"))
+    trace = summary_of(fields(operation_type="agent"), call("a", "root"), fields("b", operation_type="tool_call"))
     assert total_of(measures(trace), ALL).calls == 1
 
 
 def test_an_operation_that_is_asked_for_counts_as_calls() -> None:
-    trace = summary_of(facts(operation_type="agent"), call("a", "root"), facts("b", operation_type="tool_call"))
+    trace = summary_of(fields(operation_type="agent"), call("a", "root"), fields("b", operation_type="tool_call"))
     assert total_of(measures(trace), Selection(operation="tool_call")).calls == 1
 
 
 def test_grouped_by_operation_all_of_them_are_calls() -> None:
-    trace = summary_of(facts(operation_type="agent"), call("a", "root"))
+    trace = summary_of(fields(operation_type="agent"), call("a", "root"))
     total, groups = series_of([measures(trace)], Selection(by_operation=True), "operation_type", 10)
     assert total.calls == 2
     assert [(group.name, group.total.calls) for group in groups] == [("agent", 1), ("completion", 1)]
 
 
 def test_what_was_charged_to_no_model_call_is_still_a_cost() -> None:
-    trace = summary_of(facts(operation_type="agent", cost_nano_usd=11))
+    trace = summary_of(fields(operation_type="agent", cost_nano_usd=11))
     total = total_of(measures(trace), ALL)
     assert (total.calls, total.cost_nano_usd) == (0, 11)
 
@@ -129,7 +129,7 @@ def test_failed_calls_are_errors() -> None:
 
 
 def test_wasted_is_what_failed_calls_and_calls_of_failed_traces_cost() -> None:
-    lost = summary_of(facts(status="error"), call("a", "root", cost_nano_usd=5))
+    lost = summary_of(fields(status="error"), call("a", "root", cost_nano_usd=5))
     total = total_of(measures(ran(), failed(cost_nano_usd=3), lost), ALL)
     assert (total.cost_nano_usd, total.measures["wasted_nano_usd"]) == (15, 8)
 
@@ -158,13 +158,13 @@ def test_groups_beyond_the_most_are_one() -> None:
 
 
 def test_a_trace_counts_once_among_the_rest() -> None:
-    both = summary_of(facts(), call("a", "root", model_name="m"), call("b", "root", model_name="n"))
+    both = summary_of(fields(), call("a", "root", model_name="m"), call("b", "root", model_name="n"))
     _, groups = series_of([measures(both, ran(), ran())], ALL, "model_name", 1)
     assert {group.name: group.total.traces for group in groups} == {"small": 2, OTHER: 1}
 
 
 def test_a_group_of_which_nothing_counts_is_not_shown() -> None:
-    tool = summary_of(facts(operation_type="tool_call"), call("a", "root", model_name="m"))
+    tool = summary_of(fields(operation_type="tool_call"), call("a", "root", model_name="m"))
     _, groups = series_of([measures(tool)], ALL, "model_name", 10)
     assert [group.name for group in groups] == ["m"]
 

@@ -13,8 +13,8 @@ from tracestore.domain.merge import merge
 from tracestore.domain.spans import OVERHEARD, Record, record_of
 from tracestore.domain.tree import tree_order
 from tracestore.ingest import convention_tables, message_shapes, providers
-from tracestore.ingest.conventions import span_facts, spans_facts
-from tracestore.ingest.log_facts import log_facts
+from tracestore.ingest.conventions import span_fields, spans_fields
+from tracestore.ingest.log_fields import log_fields
 from tracestore.ingest.otlp import Event, Origin, OtlpSpan, read_logs, read_traces, wire_format
 from tracestore.ingest.providers import provider_of
 
@@ -36,18 +36,18 @@ def read_case(case: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any], str 
         encoding = wire_format(request["content_type"])
         assert encoding
         if request["signal"] == "traces":
-            for trace_id, told in spans_facts(read_traces(body, encoding).records):
+            for trace_id, told in spans_fields(read_traces(body, encoding).records):
                 records[trace_id].append(record_of(told, received_ms=0))
         elif request["signal"] == "logs":
-            for trace_id, told in log_facts(read_logs(body, encoding).records):
+            for trace_id, told in log_fields(read_logs(body, encoding).records):
                 records[trace_id].append(record_of(told, received_ms=0, rank=OVERHEARD))
     for trace_id, those in records.items():
         parents: list[str] = []
         found: dict[str, tuple[dict[str, Any], str | None]] = {}
         for span, depth in tree_order(merge(those)):
-            facts: dict[str, Any] = {**span.facts, "status": span.status}
+            fields: dict[str, Any] = {**span.fields, "status": span.status}
             del parents[depth:]
-            found[span.span_id] = facts, parents[-1] if parents else None
+            found[span.span_id] = fields, parents[-1] if parents else None
             parents.append(span.span_id)
         for known in expected["spans"]:
             if known["trace_id"] == trace_id:
@@ -78,53 +78,53 @@ TOKENS = {
 }
 
 
-def checks(known: dict[str, Any], facts: dict[str, Any], parent: str | None) -> Iterator[tuple[str, bool]]:
+def checks(known: dict[str, Any], fields: dict[str, Any], parent: str | None) -> Iterator[tuple[str, bool]]:
     """What is known of a span, one fact after the other, and whether it was found so."""
-    yield "span_name", facts["span_name"] == known["name"]
+    yield "span_name", fields["span_name"] == known["name"]
     yield "parent", parent == (known["parent_span_id"] if known.get("parent_in_payload") else None)
     operations = known["operation_type_accept"]
-    yield "operation_type", facts["operation_type"] in [*operations, *(["workflow"] if "chain" in operations else [])]
-    yield "status", facts["status"] == known["status"]
+    yield "operation_type", fields["operation_type"] in [*operations, *(["workflow"] if "chain" in operations else [])]
+    yield "status", fields["status"] == known["status"]
     for field in ("model_name", "model_provider"):
         if known.get(field):
             accepted = [name.lower() for name in known.get(f"{field}_accept") or [known[field]]]
-            yield field, str(facts.get(field)).lower() in accepted
+            yield field, str(fields.get(field)).lower() in accepted
     for misleading in (known.get("model_provider_misleading") or {}).values():
-        yield "no framework as provider", facts.get("model_provider") != misleading
+        yield "no framework as provider", fields.get("model_provider") != misleading
     for name, field in TOKENS.items():
         if known.get(name) is not None:
-            yield field, facts.get(field) == known[name]
+            yield field, fields.get(field) == known[name]
     if known.get("total_tokens") is not None and not known.get("total_tokens_derived"):
-        yield "total_tokens", facts.get("total_tokens") == known["total_tokens"]
+        yield "total_tokens", fields.get("total_tokens") == known["total_tokens"]
     for field, markers in (
         ("input_data", ["input_contains"]),
         ("output_data", ["output_contains", "output_end_contains"]),
     ):
         for marker in markers:
             if known.get(marker):
-                yield field, known[marker] in text(facts[field])
+                yield field, known[marker] in text(fields[field])
     if known.get("tool_name"):
-        yield "tool_name", facts.get("tool_name") in (known.get("tool_name_accept") or [known["tool_name"]])
+        yield "tool_name", fields.get("tool_name") in (known.get("tool_name_accept") or [known["tool_name"]])
     for call in known.get("tool_calls") or []:
-        shown = text(facts["output_data"])
+        shown = text(fields["output_data"])
         yield "tool calls", call["name"] in shown and call.get("arguments_contain", "") in shown
     for field, name in (("conversation_id", "conversation_id"), ("end_user_id", "user_id")):
         if known.get(name):
-            yield field, facts.get(field) == known[name]
+            yield field, fields.get(field) == known[name]
     if known["status"] == "error":
         if known.get("error_type"):
             accepted = [name.split(".")[-1].strip("'>") for name in known["error_type_accept"]]
-            yield "error_type", any(name in facts.get("error_type", "") for name in accepted)
+            yield "error_type", any(name in fields.get("error_type", "") for name in accepted)
         if known.get("error_message_contains"):
-            yield "error_message", known["error_message_contains"] in facts.get("error_message", "")
+            yield "error_message", known["error_message_contains"] in fields.get("error_message", "")
 
 
 @pytest.mark.parametrize("case", CASES, ids=["/".join(case.parts[-2:]) for case in CASES])
 def test_a_recorded_export_tells_what_is_known_of_it(case: Path) -> None:
     missed = [
         f"{known['name']}: {field}"
-        for known, facts, parent in read_case(case)
-        for field, holds in checks(known, facts, parent)
+        for known, fields, parent in read_case(case)
+        for field, holds in checks(known, fields, parent)
         if not holds
     ]
     assert missed == []
@@ -132,10 +132,10 @@ def test_a_recorded_export_tells_what_is_known_of_it(case: Path) -> None:
 
 def test_model_calls_come_out_in_the_chat_form() -> None:
     for case in CASES:
-        for known, facts, _ in read_case(case):
+        for known, fields, _ in read_case(case):
             if known.get("llm_call") == "primary" and known["operation_type"] == "completion":
                 for field in ("input_data", "output_data"):
-                    data = facts.get(field)
+                    data = fields.get(field)
                     assert data is None or "messages" in data, (case, known["name"], field)
 
 
@@ -175,17 +175,17 @@ def span(attributes: dict[str, Any] | None = None, **fields: Any) -> OtlpSpan:
     return sound._replace(**fields)
 
 
-def facts_of(attributes: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
-    return dict(span_facts(span(attributes, **fields))[1])
+def fields_of(attributes: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    return dict(span_fields(span(attributes, **fields))[1])
 
 
 def metadata_of(attributes: dict[str, Any] | None = None, **fields: Any) -> Any:
-    return facts_of(attributes, **fields)["metadata"]
+    return fields_of(attributes, **fields)["metadata"]
 
 
 def test_the_served_model_wins_and_the_requested_one_is_kept() -> None:
-    facts = facts_of({"gen_ai.request.model": "gpt-4o", "gen_ai.response.model": "gpt-4o-2024-08-06"})
-    assert (facts["model_name"], facts["metadata"]["request_model"]) == ("gpt-4o-2024-08-06", "gpt-4o")
+    fields = fields_of({"gen_ai.request.model": "gpt-4o", "gen_ai.response.model": "gpt-4o-2024-08-06"})
+    assert (fields["model_name"], fields["metadata"]["request_model"]) == ("gpt-4o-2024-08-06", "gpt-4o")
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_provider_has_one_name_and_a_framework_none(sent: Any, name: str | Non
 
 
 def test_a_framework_in_the_providers_place_hides_no_provider() -> None:
-    assert facts_of({"gen_ai.provider.name": "langgraph", "gen_ai.system": "openai"})["model_provider"] == "openai"
+    assert fields_of({"gen_ai.provider.name": "langgraph", "gen_ai.system": "openai"})["model_provider"] == "openai"
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_a_framework_in_the_providers_place_hides_no_provider() -> None:
     ],
 )
 def test_a_span_says_what_it_does(attributes: dict[str, Any], operation: str) -> None:
-    assert facts_of(attributes)["operation_type"] == operation
+    assert fields_of(attributes)["operation_type"] == operation
 
 
 @pytest.mark.parametrize(
@@ -249,18 +249,18 @@ def test_a_span_says_what_it_does(attributes: dict[str, Any], operation: str) ->
     ],
 )
 def test_a_conversation_is_only_what_names_one(attributes: dict[str, Any], conversation: str | None) -> None:
-    assert facts_of(attributes).get("conversation_id") == conversation
+    assert fields_of(attributes).get("conversation_id") == conversation
 
 
 def test_long_ids_stay_apart() -> None:
-    first, second = (facts_of({"session.id": "x" * 300 + end})["conversation_id"] for end in "ab")
+    first, second = (fields_of({"session.id": "x" * 300 + end})["conversation_id"] for end in "ab")
     assert first != second
     assert len(first) == len(second) == 256
 
 
 def test_long_names_are_cut() -> None:
-    facts = facts_of({"gen_ai.response.model": "m" * 300}, name="n" * 600)
-    assert (len(facts["model_name"]), len(facts["span_name"])) == (256, 512)
+    fields = fields_of({"gen_ai.response.model": "m" * 300}, name="n" * 600)
+    assert (len(fields["model_name"]), len(fields["span_name"])) == (256, 512)
 
 
 @pytest.mark.parametrize(
@@ -275,8 +275,8 @@ def test_long_names_are_cut() -> None:
     ],
 )
 def test_usage_is_found_in_any_notation(attributes: dict[str, Any]) -> None:
-    facts = facts_of(attributes)
-    assert (facts["input_tokens"], facts["cached_input_tokens"]) == (150, 64)
+    fields = fields_of(attributes)
+    assert (fields["input_tokens"], fields["cached_input_tokens"]) == (150, 64)
 
 
 def usage(**kinds: int) -> dict[str, Any]:
@@ -288,7 +288,7 @@ def usage(**kinds: int) -> dict[str, Any]:
         "input": "gen_ai.usage.input_tokens",
         "output": "gen_ai.usage.output_tokens",
     }
-    return facts_of({names[kind]: count for kind, count in kinds.items()})
+    return fields_of({names[kind]: count for kind, count in kinds.items()})
 
 
 @pytest.mark.parametrize(
@@ -304,8 +304,8 @@ def usage(**kinds: int) -> dict[str, Any]:
     ],
 )
 def test_cached_and_reasoning_tokens_are_part_of_input_and_output(sent: dict[str, int], meant: tuple[int, int]) -> None:
-    facts = usage(**sent)
-    assert (facts["input_tokens"], facts["output_tokens"]) == meant
+    fields = usage(**sent)
+    assert (fields["input_tokens"], fields["output_tokens"]) == meant
 
 
 def test_counts_that_were_read_otherwise_are_kept_as_sent() -> None:
@@ -322,12 +322,12 @@ def test_a_total_that_fits_no_reading_is_flagged() -> None:
 
 @pytest.mark.parametrize("count", [-1, 1.5, True, "many", "NaN", 2**60, None, [1]])
 def test_what_is_no_count_is_no_fact(count: Any) -> None:
-    assert "input_tokens" not in facts_of({"gen_ai.usage.input_tokens": count})
+    assert "input_tokens" not in fields_of({"gen_ai.usage.input_tokens": count})
 
 
 def test_a_reported_cost_is_kept_in_nano_dollars() -> None:
     assert (
-        facts_of({"langfuse.observation.cost_details": '{"input": 0.1, "total": 0.00032}'})["cost_nano_usd"] == 320_000
+        fields_of({"langfuse.observation.cost_details": '{"input": 0.1, "total": 0.00032}'})["cost_nano_usd"] == 320_000
     )
 
 
@@ -365,26 +365,26 @@ def exception(**attributes: Any) -> Event:
 def test_an_error_has_the_type_that_tells_most(
     attributes: dict[str, Any], events: list[Event], error_type: str
 ) -> None:
-    assert facts_of(attributes, events=events, status="error")["error_type"] == error_type
+    assert fields_of(attributes, events=events, status="error")["error_type"] == error_type
 
 
 def test_an_error_message_may_stand_only_in_the_exception() -> None:
-    assert facts_of(events=[exception(message="boom")], status="error")["error_message"] == "boom"
+    assert fields_of(events=[exception(message="boom")], status="error")["error_message"] == "boom"
 
 
 def test_a_level_marks_an_error_that_the_status_does_not() -> None:
-    facts = facts_of({"langfuse.observation.level": "ERROR", "langfuse.observation.status_message": "boom"})
-    assert (facts["status"], facts["error_message"]) == ("error", "boom")
+    fields = fields_of({"langfuse.observation.level": "ERROR", "langfuse.observation.status_message": "boom"})
+    assert (fields["status"], fields["error_message"]) == ("error", "boom")
 
 
 def test_an_exception_that_was_dealt_with_is_no_error() -> None:
-    facts = facts_of(events=[exception(type="Retried")])
-    assert "error_type" not in facts
-    assert facts["metadata"]["events"][0]["attributes"] == {"exception": {"type": "Retried"}}
+    fields = fields_of(events=[exception(type="Retried")])
+    assert "error_type" not in fields
+    assert fields["metadata"]["events"][0]["attributes"] == {"exception": {"type": "Retried"}}
 
 
 def test_a_tool_has_a_name_arguments_and_a_result() -> None:
-    facts = facts_of(
+    fields = fields_of(
         {
             "gen_ai.operation.name": "execute_tool",
             "gen_ai.tool.name": "get_weather",
@@ -392,7 +392,7 @@ def test_a_tool_has_a_name_arguments_and_a_result() -> None:
             "gen_ai.tool.call.result": "sunny",
         }
     )
-    assert [facts[name] for name in ("tool_name", "input_data", "output_data")] == [
+    assert [fields[name] for name in ("tool_name", "input_data", "output_data")] == [
         "get_weather",
         {"city": "Zürich"},
         "sunny",
@@ -401,18 +401,18 @@ def test_a_tool_has_a_name_arguments_and_a_result() -> None:
 
 @pytest.mark.parametrize("name", ["execute_tool search", "search.__call__", "running tool: search", "search"])
 def test_a_tool_without_a_name_has_that_of_its_span(name: str) -> None:
-    assert facts_of({"openinference.span.kind": "TOOL"}, name=name)["tool_name"] == "search"
+    assert fields_of({"openinference.span.kind": "TOOL"}, name=name)["tool_name"] == "search"
 
 
 def test_a_tools_arguments_may_come_as_an_event() -> None:
     events = [Event("gen_ai.tool.message", 0, {"role": "tool", "content": '{"city": "Zürich"}'})]
-    assert facts_of({"gen_ai.tool.name": "get_weather"}, events=events)["input_data"] == {"city": "Zürich"}
+    assert fields_of({"gen_ai.tool.name": "get_weather"}, events=events)["input_data"] == {"city": "Zürich"}
 
 
 def test_messages_may_stand_in_an_event_instead_of_the_span() -> None:
     content: Any = {"gen_ai.input.messages": '[{"role": "user", "parts": [{"type": "text", "content": "hi"}]}]'}
-    facts = facts_of({"gen_ai.operation.name": "chat"}, events=[Event("details", 0, content)])
-    assert facts["input_data"] == {"messages": [{"role": "user", "parts": [{"type": "text", "text": "hi"}]}]}
+    fields = fields_of({"gen_ai.operation.name": "chat"}, events=[Event("details", 0, content)])
+    assert fields["input_data"] == {"messages": [{"role": "user", "parts": [{"type": "text", "text": "hi"}]}]}
 
 
 def test_events_may_stand_in_an_attribute() -> None:
@@ -420,20 +420,20 @@ def test_events_may_stand_in_an_attribute() -> None:
         {"event.name": "gen_ai.user.message", "content": "hi", "role": "user", "gen_ai.message.index": 0},
         {"event.name": "gen_ai.choice", "index": 0, "message": {"role": "assistant", "content": "ho"}},
     ]
-    facts = facts_of({"gen_ai.operation.name": "chat", "events": json.dumps(events)})
-    said = [facts[field]["messages"][0]["parts"][0]["text"] for field in ("input_data", "output_data")]
+    fields = fields_of({"gen_ai.operation.name": "chat", "events": json.dumps(events)})
+    said = [fields[field]["messages"][0]["parts"][0]["text"] for field in ("input_data", "output_data")]
     assert said == ["hi", "ho"]
 
 
 def test_numbered_attributes_are_a_list_in_the_order_of_their_numbers() -> None:
     attributes = {f"gen_ai.prompt.{n}.{name}": f"{name}{n}" for n in (10, 9) for name in ("role", "content")}
-    messages = facts_of(attributes)["input_data"]["messages"]
+    messages = fields_of(attributes)["input_data"]["messages"]
     assert [message["role"] for message in messages] == ["role9", "role10"]
 
 
 def test_roles_without_a_text_leave_the_place_to_the_next_source() -> None:
-    facts = facts_of({"llm.input_messages.0.message.role": "user", "input.value": '{"question": "why"}'})
-    assert facts["input_data"] == {"question": "why"}
+    fields = fields_of({"llm.input_messages.0.message.role": "user", "input.value": '{"question": "why"}'})
+    assert fields["input_data"] == {"question": "why"}
 
 
 def test_what_no_field_takes_stays_as_a_tree() -> None:
@@ -453,13 +453,13 @@ def test_what_is_said_twice_is_kept_once_and_what_differs_is_kept() -> None:
 
 
 def test_resource_and_scope_are_kept_and_name_the_service() -> None:
-    facts = facts_of(origin=Origin({"service.name": "shop", "host.name": "h"}, "lib", "1.2", {"a.b": 1}))
-    assert facts["service_name"] == "shop"
-    assert facts["metadata"] == {
+    fields = fields_of(origin=Origin({"service.name": "shop", "host.name": "h"}, "lib", "1.2", {"a.b": 1}))
+    assert fields["service_name"] == "shop"
+    assert fields["metadata"] == {
         "resource": {"service": {"name": "shop"}, "host": {"name": "h"}},
         "scope": {"name": "lib", "version": "1.2", "attributes": {"a": {"b": 1}}},
     }
 
 
 def test_a_lesson_is_known_by_its_attribute() -> None:
-    assert facts_of({"lesson.id": "L-7"})["lesson_id"] == "L-7"
+    assert fields_of({"lesson.id": "L-7"})["lesson_id"] == "L-7"

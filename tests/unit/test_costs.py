@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.builders import START_NS, call, facts, record
+from tests.builders import START_NS, call, fields, record
 from tracestore.domain.costs import REPEATING_OPERATIONS, Cost, cost_of
 from tracestore.domain.merge import merge
-from tracestore.domain.spans import INFERENCE_OPERATIONS, Facts
+from tracestore.domain.spans import INFERENCE_OPERATIONS, SpanFields
 from tracestore.domain.tree import tree_order
 from tracestore.domain.usage import charges_of, usage_of
 
@@ -16,16 +16,16 @@ from tracestore.domain.usage import charges_of, usage_of
 class Prices:
     """A price of 3 nano-dollars a token for the model m, and what was asked for."""
 
-    asked: list[Facts] = field(default_factory=list)
+    asked: list[SpanFields] = field(default_factory=list)
 
-    def __call__(self, asked: Facts) -> tuple[int, str] | None:
+    def __call__(self, asked: SpanFields) -> tuple[int, str] | None:
         self.asked.append(asked)
         if asked.get("model_name") != "m":
             return None
         return 3 * (asked.get("input_tokens", 0) + asked.get("output_tokens", 0)), "test/m"
 
 
-def total(*reported: Facts) -> int | None:
+def total(*reported: SpanFields) -> int | None:
     """The cost of the trace that these facts make."""
     spans = merge([record(one) for one in reported], price_of=Prices())
     nodes = tree_order(spans)
@@ -62,7 +62,7 @@ def test_what_calls_a_model_has_a_computed_cost(operation: str) -> None:
 
 
 def test_model_and_tokens_may_come_in_different_requests() -> None:
-    parts = [facts("s", operation_type="completion", model_name="m"), facts("s", input_tokens=10, output_tokens=2)]
+    parts = [fields("s", operation_type="completion", model_name="m"), fields("s", input_tokens=10, output_tokens=2)]
     for order in (parts, parts[::-1]):
         (span,) = merge([record(part) for part in order], price_of=Prices())
         assert span.cost == Cost(36, "computed", "test/m")
@@ -72,41 +72,41 @@ def test_a_price_is_asked_for_with_all_that_is_known_of_the_call() -> None:
     prices = Prices()
     (span,) = merge([record(call("s", model_name="m", request_model="m-1", model_provider="p"))], price_of=prices)
     (asked,) = prices.asked
-    assert asked == span.facts
+    assert asked == span.fields
     assert asked["start_ns"] == START_NS
 
 
 def test_a_trace_costs_the_sum_of_its_calls() -> None:
-    root = facts("root", operation_type="agent")
+    root = fields("root", operation_type="agent")
     assert total(root, call("a", "root", model_name="m"), call("b", "root", model_name="m")) == 72
 
 
 @pytest.mark.parametrize("wrapper", ["agent", "chain", "workflow"])
 def test_a_wrapper_that_repeats_tokens_adds_no_cost(wrapper: str) -> None:
-    root = facts("root", operation_type=wrapper, model_name="m", input_tokens=20, output_tokens=4)
+    root = fields("root", operation_type=wrapper, model_name="m", input_tokens=20, output_tokens=4)
     assert total(root, call("a", "root", model_name="m"), call("b", "root", model_name="m")) == 72
 
 
 def test_a_reported_sum_on_a_wrapper_is_not_added_to_the_calls() -> None:
-    root = facts("root", operation_type="agent", input_tokens=10, output_tokens=2, cost_nano_usd=36)
+    root = fields("root", operation_type="agent", input_tokens=10, output_tokens=2, cost_nano_usd=36)
     assert total(root, call("a", "root", model_name="m")) == 36
 
 
 def test_a_reported_sum_counts_where_no_call_below_has_a_cost() -> None:
-    root = facts("root", operation_type="agent", input_tokens=10, output_tokens=2, cost_nano_usd=36)
+    root = fields("root", operation_type="agent", input_tokens=10, output_tokens=2, cost_nano_usd=36)
     assert total(root, call("a", "root", model_name="unheard-of")) == 36
 
 
 def test_one_call_that_two_spans_tell_of_costs_once() -> None:
-    root = facts("root", operation_type="agent")
+    root = fields("root", operation_type="agent")
     framework = call("framework", "root", model_name="m")
     assert total(root, framework, call("library", "framework", model_name="m")) == 36
 
 
 def test_a_trace_of_unknown_costs_has_none() -> None:
-    assert total(facts("root", operation_type="agent"), call("a", "root", model_name="unheard-of")) is None
+    assert total(fields("root", operation_type="agent"), call("a", "root", model_name="unheard-of")) is None
 
 
 def test_known_costs_are_told_beside_unknown_ones() -> None:
-    root = facts("root", operation_type="agent")
+    root = fields("root", operation_type="agent")
     assert total(root, call("a", "root", model_name="m"), call("b", "root", model_name="unheard-of")) == 36

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tests.builders import START_NS, call, facts, summary_of
+from tests.builders import START_NS, call, fields, summary_of
 from tracestore.domain.counters import (
     CHARACTERS_IN_COUNTER,
     CONVERSATIONS_IN_COUNTER,
@@ -219,7 +219,7 @@ def test_an_example_goes_with_its_trace_and_the_latest_stay() -> None:
 def test_a_trace_stands_in_the_counter_of_its_start_also_without_a_call_there() -> None:
     """An agent that waits for an hour before its first call: without calls a pending root counts for nothing."""
     hour_ns = 3600 * 10**9
-    parts = parts_of("t", summary_of(facts("root", end_ns=None), call("a", "root", start_ns=START_NS + hour_ns)), 0)
+    parts = parts_of("t", summary_of(fields("root", end_ns=None), call("a", "root", start_ns=START_NS + hour_ns)), 0)
     signatures = {
         target.number - START_NS // hour_ns: part.signature is not None
         for target, part in parts.items()
@@ -246,7 +246,7 @@ def test_what_is_taken_away_before_it_comes_leaves_nothing_behind(many: str) -> 
 
 
 def test_a_conversation_was_active_until_its_last_span_ended() -> None:
-    spans = [facts("root", conversation_id="c"), call("late", "root", end_ns=START_NS + 9_000_000)]
+    spans = [fields("root", conversation_id="c"), call("late", "root", end_ns=START_NS + 9_000_000)]
     part = parts_of("t", summary_of(*spans), 0)[ConversationOf("c")]
     assert isinstance(part, ConversationPart)
     assert (part.start_ns, part.end_ns) == (START_NS, START_NS + 9_000_000)
@@ -261,7 +261,7 @@ def test_the_status_of_a_trace_is_among_its_values_and_its_messages_are_not() ->
 
 def test_a_failure_stands_in_the_counter_of_its_own_time() -> None:
     hour_ns = 3600 * 10**9
-    summary = summary_of(facts("root"), call("late", "root", start_ns=START_NS + hour_ns, error_type="E"))
+    summary = summary_of(fields("root"), call("late", "root", start_ns=START_NS + hour_ns, error_type="E"))
     assert {target for target in parts_of("t", summary, 0) if target[:2] == ("errors", "hour")} == {
         Bucket("errors", "hour", START_NS // hour_ns + 1)
     }

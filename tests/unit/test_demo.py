@@ -135,7 +135,7 @@ def departing(traces: list[list[Span]], now: datetime) -> list[Anomaly]:
     hours: dict[int, MeasureCounter] = defaultdict(MeasureCounter)
     for trace in traces:
         told = [parse_span(span, now_ns=int(now.timestamp()) * 10**9) for span in trace]
-        spans = merge(record_of(facts, received_ms=0) for _, facts in told)
+        spans = merge(record_of(fields, received_ms=0) for _, fields in told)
         for bucket, part in parts_of(told[0][0], summarize(spans, NO_PREVIEWS), 0).items():
             if isinstance(bucket, Bucket) and isinstance(part, MeasuredPart) and bucket.interval == "hour":
                 hours[bucket.number].add(part, 1)

@@ -4,19 +4,19 @@ from collections.abc import Iterable
 
 import pytest
 
-from tests.builders import START_NS, call, facts, filters, spans_of, summary_of
+from tests.builders import START_NS, call, fields, filters, spans_of, summary_of
 from tracestore.domain.filters import Filters
 from tracestore.domain.merge import Span
-from tracestore.domain.spans import Facts
+from tracestore.domain.spans import SpanFields
 
 TRACE = [
-    facts("root", conversation_id="c", end_ns=START_NS + 50, operation_type="agent", input_data="Straße nach Köln"),
+    fields("root", conversation_id="c", end_ns=START_NS + 50, operation_type="agent", input_data="Straße nach Köln"),
     call("a", "root", model_name="one", tool_name="x", cost_nano_usd=7),
     call("b", "root", model_name="two", error_type="Boom", message_id="m"),
 ]
 
 
-def matches(wanted: Filters, told: list[Facts]) -> bool:
+def matches(wanted: Filters, told: list[SpanFields]) -> bool:
     """Whether the trace that these captures make is listed."""
     return wanted.match(summary_of(*told), lambda: spans_of(*told))
 
@@ -61,7 +61,7 @@ def test_a_trace_does_not_pass_what_it_is_not(asked: dict[str, object]) -> None:
 
 
 def test_a_pending_trace_passes_no_least_duration() -> None:
-    assert not matches(filters(min_duration_ns=0), [facts("root", end_ns=None), call("a", "root")])
+    assert not matches(filters(min_duration_ns=0), [fields("root", end_ns=None), call("a", "root")])
 
 
 def test_a_trace_of_unknown_cost_passes_no_least_cost() -> None:

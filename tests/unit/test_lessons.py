@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.builders import START_NS, call, facts, record
+from tests.builders import START_NS, call, fields, record
 from tracestore.domain.errors import Conflict, Invalid
 from tracestore.domain.heads import previews_of, root_of, summarize
 from tracestore.domain.merge import merge
-from tracestore.domain.spans import Facts
+from tracestore.domain.spans import SpanFields
 from tracestore.domain.times import format_time, parse_time
 from tracestore.edge.lesson_json import lesson_json
 from tracestore.ingest.lessons import (
     call_span_id,
     changed,
-    lesson_facts,
+    lesson_fields,
     parse_call,
     parse_change,
     parse_lesson,
@@ -68,16 +68,16 @@ lessons = shape(
 )
 
 
-def shown(*reported: Facts, trace_id: str = "t") -> dict[str, Any]:
+def shown(*reported: SpanFields, trace_id: str = "t") -> dict[str, Any]:
     """The lesson trace that these captures make."""
     spans = merge(map(record, reported))
     summary = summarize(spans, previews_of(root_of(spans)))
     return lesson_json(trace_id, Head(1, "g", 10**9, keys.position(0, trace_id), 0, 0, summary), spans)
 
 
-def sent(body: dict[str, Any], known: Facts | None = None, now_ns: int = NOW_NS) -> list[Facts]:
+def sent(body: dict[str, Any], known: SpanFields | None = None, now_ns: int = NOW_NS) -> list[SpanFields]:
     """The spans that a body makes."""
-    return lesson_facts(parse_lesson(body, now_ns=now_ns), body.get("id") or "t", known, now_ns)
+    return lesson_fields(parse_lesson(body, now_ns=now_ns), body.get("id") or "t", known, now_ns)
 
 
 def refused(body: dict[str, Any]) -> list[str]:
@@ -205,7 +205,7 @@ def test_a_call_with_a_time_has_the_same_id_whenever_it_is_sent() -> None:
 
 
 def test_providers_are_derived_from_the_calls() -> None:
-    root = facts("root", operation_type="lesson")
+    root = fields("root", operation_type="lesson")
     tried = [
         call("a", "root", model_provider="openai", status="error", start_ns=START_NS),
         call("b", "root", model_provider="google", status="error", start_ns=START_NS + 1),
@@ -225,8 +225,8 @@ def test_only_model_calls_below_the_root_are_its_calls_each_once() -> None:
     """An agent step in between, a tool, an orphan, and a client's span within a framework's about the same call."""
     used = {"model_provider": "openai", "start_ns": START_NS + 1}
     lesson = shown(
-        facts("root", operation_type="lesson"),
-        facts("step", parent_span_id="root", operation_type="agent"),
+        fields("root", operation_type="lesson"),
+        fields("step", parent_span_id="root", operation_type="agent"),
         call("framework", "step", **used),
         call("client", "framework", **used),
         call("tool", "root", operation_type="tool_call"),
@@ -259,15 +259,15 @@ def test_only_model_calls_below_the_root_are_its_calls_each_once() -> None:
     ],
 )
 def test_prompt_and_content_are_read_from_any_span_and_whole(told: dict[str, Any], prompt: Any, content: Any) -> None:
-    (one,) = shown(facts("root", lesson_id="l"), call("c", "root", **told))["llm_calls"]
+    (one,) = shown(fields("root", lesson_id="l"), call("c", "root", **told))["llm_calls"]
     assert (one["request"]["prompt"], one["response"]["content"]) == (prompt, content)
 
 
 def test_a_lesson_that_says_nothing_of_its_request_reads_empty() -> None:
-    assert shown(facts("root", lesson_id="l"))["request_data"] == {}
+    assert shown(fields("root", lesson_id="l"))["request_data"] == {}
 
 
-def patched(stored: list[Facts], body: dict[str, Any], now_ns: int = NOW_NS) -> dict[str, Any]:
+def patched(stored: list[SpanFields], body: dict[str, Any], now_ns: int = NOW_NS) -> dict[str, Any]:
     """The facts that a PATCH lays over a lesson."""
     (root,) = (span for span in merge(map(record, stored)) if span.span_id == root_span_id("t"))
     return {**changed(root, parse_change(body, now_ns=now_ns), now_ns)}

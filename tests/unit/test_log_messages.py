@@ -8,7 +8,7 @@ import pytest
 from tests.builders import START_NS, call, record, spans_of
 from tracestore.domain.log_messages import Direction, conversation, log_message, united
 from tracestore.domain.merge import Span, merge
-from tracestore.domain.spans import OVERHEARD, Facts, Record, record_of
+from tracestore.domain.spans import OVERHEARD, SpanFields, Record, record_of
 
 
 def said(text: str, at: int = 0, *, role: str = "user", place: int = 0) -> list[Any]:
@@ -19,7 +19,9 @@ def said(text: str, at: int = 0, *, role: str = "user", place: int = 0) -> list[
 
 def heard(*messages: list[Any], start_ns: int = START_NS + 1) -> Record:
     """One request's messages of the span that `call("s")` tells of."""
-    return record_of(Facts(span_id="s", start_ns=start_ns, log_messages=list(messages)), received_ms=1, rank=OVERHEARD)
+    return record_of(
+        SpanFields(span_id="s", start_ns=start_ns, log_messages=list(messages)), received_ms=1, rank=OVERHEARD
+    )
 
 
 def texts(content: Any) -> list[str]:
@@ -46,34 +48,34 @@ def test_any_order_and_repetition_of_requests_is_the_same_conversation(seed: int
     noise = random.Random(seed)
     messages = [said(f"m{n}", n // 2, role=noise.choice(["user", "assistant", "tool"])) for n in range(8)]
     requests = [noise.sample(messages, noise.randint(1, 8)) for _ in range(6)] + [messages]
-    in_order = merged(record(call("s")), *(heard(*those) for those in requests)).facts
+    in_order = merged(record(call("s")), *(heard(*those) for those in requests)).fields
     noise.shuffle(requests)
-    shuffled = merged(*(heard(*those) for those in requests * 2), record(call("s"))).facts
+    shuffled = merged(*(heard(*those) for those in requests * 2), record(call("s"))).fields
     assert shuffled == in_order
 
 
 def test_equal_words_at_two_times_are_two_messages() -> None:
-    assert texts(merged(heard(said("yes", 1), said("yes", 2))).facts["input_data"]) == ["yes", "yes"]
+    assert texts(merged(heard(said("yes", 1), said("yes", 2))).fields["input_data"]) == ["yes", "yes"]
 
 
 def test_what_goes_in_and_what_comes_out_are_told_apart() -> None:
-    facts = merged(heard(said("ask"), said("answer", 1, role="assistant"))).facts
-    assert (texts(facts["input_data"]), texts(facts["output_data"])) == (["ask"], ["answer"])
+    fields = merged(heard(said("ask"), said("answer", 1, role="assistant"))).fields
+    assert (texts(fields["input_data"]), texts(fields["output_data"])) == (["ask"], ["answer"])
 
 
 def test_no_message_is_no_conversation() -> None:
     assert conversation([said("ask")], "output") is None
-    assert "output_data" not in merged(record(call("s")), heard(said("ask"))).facts
+    assert "output_data" not in merged(record(call("s")), heard(said("ask"))).fields
 
 
 def test_the_span_keeps_the_content_that_it_tells_itself() -> None:
     span = merged(record(call("s", input_data="own")), heard(said("ask"), said("answer", 1, role="assistant")))
-    assert span.facts["input_data"] == "own"
-    assert texts(span.facts["output_data"]) == ["answer"]
+    assert span.fields["input_data"] == "own"
+    assert texts(span.fields["output_data"]) == ["answer"]
 
 
 def test_messages_are_shown_as_input_and_output_alone() -> None:
-    assert "log_messages" not in merged(record(call("s")), heard(said("ask"))).facts
+    assert "log_messages" not in merged(record(call("s")), heard(said("ask"))).fields
 
 
 @pytest.mark.parametrize("status", ["success", "error", "pending"])
@@ -81,7 +83,7 @@ def test_a_message_changes_neither_status_nor_times(status: str) -> None:
     own = record(call("s", status=status, end_ns=None if status == "pending" else START_NS + 5))
     alone, joined = merged(own), merged(own, heard(said("late", 10**12), start_ns=START_NS - 10**12))
     assert (joined.status, joined.order) == (alone.status, alone.order)
-    assert joined.facts.get("end_ns") == alone.facts.get("end_ns")
+    assert joined.fields.get("end_ns") == alone.fields.get("end_ns")
 
 
 def test_a_span_of_messages_alone_is_pending_and_starts_with_them() -> None:
@@ -96,11 +98,11 @@ def test_content_is_traced_to_all_requests_that_told_of_it() -> None:
 
 
 def test_a_message_of_another_span_is_not_heard() -> None:
-    other = record_of(Facts(span_id="other", start_ns=1, log_messages=[said("no")]), received_ms=1, rank=OVERHEARD)
+    other = record_of(SpanFields(span_id="other", start_ns=1, log_messages=[said("no")]), received_ms=1, rank=OVERHEARD)
     spans = merge([record(call("s")), other])
-    assert {span.span_id: "input_data" in span.facts for span in spans} == {"s": False, "other": True}
+    assert {span.span_id: "input_data" in span.fields for span in spans} == {"s": False, "other": True}
 
 
 def test_spans_without_messages_are_as_they_were() -> None:
     (span,) = spans_of(call("s", input_data="own"))
-    assert span.facts == call("s", input_data="own")
+    assert span.fields == call("s", input_data="own")

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracestore.domain.merge import merge
-from tracestore.domain.spans import OVERHEARD, Facts, record_of
+from tracestore.domain.spans import OVERHEARD, SpanFields, record_of
 from tracestore.ingest.event_messages import log_messages
-from tracestore.ingest.log_facts import log_facts
+from tracestore.ingest.log_fields import log_fields
 from tracestore.ingest.messages import conversation
 from tracestore.ingest.otlp import OtlpLog
 
@@ -269,8 +269,8 @@ def log(event: str, body: Any, *, time_ns: int = 1, attributes: Any = None) -> O
 
 
 def chat_of(*records: OtlpLog) -> tuple[Any, Any]:
-    (span,) = merge(record_of(facts, received_ms=0, rank=OVERHEARD) for _, facts in log_facts(records))
-    return span.facts.get("input_data"), span.facts.get("output_data")
+    (span,) = merge(record_of(fields, received_ms=0, rank=OVERHEARD) for _, fields in log_fields(records))
+    return span.fields.get("input_data"), span.fields.get("output_data")
 
 
 def test_each_event_of_a_conversation_is_a_message() -> None:
@@ -320,7 +320,7 @@ def test_the_order_in_which_records_arrive_does_not_matter(order: list[int]) -> 
 
 
 def test_what_the_span_itself_tells_is_kept() -> None:
-    ((_, told),) = log_facts([log("gen_ai.user.message", {"content": "Grüezi"})])
-    own = Facts(span_id=told["span_id"], start_ns=5, input_data="from the span")
+    ((_, told),) = log_fields([log("gen_ai.user.message", {"content": "Grüezi"})])
+    own = SpanFields(span_id=told["span_id"], start_ns=5, input_data="from the span")
     (span,) = merge([record_of(told, received_ms=0, rank=OVERHEARD), record_of(own, received_ms=0)])
-    assert (span.facts["input_data"], span.facts["start_ns"]) == ("from the span", 5)
+    assert (span.fields["input_data"], span.fields["start_ns"]) == ("from the span", 5)

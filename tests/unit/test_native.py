@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracestore.domain.errors import Invalid
-from tracestore.domain.spans import Facts
+from tracestore.domain.spans import SpanFields
 from tracestore.domain.times import NS_PER_DAY, format_time, parse_time
 from tracestore.ingest.native import MAX_SPAN_BYTES, apply_duration, parse_capture, parse_patch, parse_span
 
@@ -20,18 +20,18 @@ def span(**fields: Any) -> dict[str, Any]:
     return {"trace_id": "t", "span_id": "s", "span_name": "llm.completion", "start_time": START, **fields}
 
 
-def facts_of(**fields: Any) -> Facts:
+def fields_of(**fields: Any) -> SpanFields:
     return parse_span(span(**fields), now_ns=START_NS)[1]
 
 
 def refusal_of(**fields: Any) -> Invalid:
     with pytest.raises(Invalid) as refused:
-        facts_of(**fields)
+        fields_of(**fields)
     return refused.value
 
 
 def test_a_span_with_every_field_becomes_facts() -> None:
-    trace_id, facts = parse_span(
+    trace_id, fields = parse_span(
         span(
             parent_trace_id="p",
             operation_type="completion",
@@ -62,7 +62,7 @@ def test_a_span_with_every_field_becomes_facts() -> None:
         now_ns=START_NS,
     )
     assert trace_id == "t"
-    assert facts == {
+    assert fields == {
         "span_id": "s",
         "parent_span_id": "p",
         "span_name": "llm.completion",
@@ -110,31 +110,31 @@ ONLY_IN_OTLP = {"request_model", "scope_name", "log_messages"}
 
 
 def test_every_fact_can_be_sent() -> None:
-    facts = (Facts.__required_keys__ | Facts.__optional_keys__) - ONLY_IN_OTLP
+    fields = (SpanFields.__required_keys__ | SpanFields.__optional_keys__) - ONLY_IN_OTLP
     assert {*span(), *SENDABLE} == {
-        *(facts - {"start_ns", "end_ns", "cost_nano_usd"}),
+        *(fields - {"start_ns", "end_ns", "cost_nano_usd"}),
         *("trace_id", "parent_trace_id", "start_time", "end_time", "duration_ms", "cost_usd"),
     }
 
 
 @pytest.mark.parametrize("name", [*SENDABLE, "nonsense"])
 def test_null_means_absent(name: str) -> None:
-    assert facts_of(**{name: None}) == facts_of()
+    assert fields_of(**{name: None}) == fields_of()
 
 
 @pytest.mark.parametrize("name", ["id", "user_id", "created_at", "updated_at", "expires_at", "cost_source"])
 def test_what_the_server_sets_is_ignored(name: str) -> None:
-    assert facts_of(**{name: "anything"}) == facts_of()
+    assert fields_of(**{name: "anything"}) == fields_of()
 
 
 @pytest.mark.parametrize("name", ["model_name", "tool_name", "error_message", "error_type", "lesson_id"])
 def test_an_empty_label_is_absent(name: str) -> None:
-    assert name not in facts_of(**{name: ""})
+    assert name not in fields_of(**{name: ""})
 
 
 @pytest.mark.parametrize("value", ["", 0, False, [], {}])
 def test_an_empty_payload_is_a_payload(value: Any) -> None:
-    assert facts_of(input_data=value)["input_data"] == value
+    assert fields_of(input_data=value)["input_data"] == value
 
 
 BAD: dict[str, list[Any]] = {
@@ -193,7 +193,7 @@ def test_an_id_may_hold_what_the_contract_says(id_: str) -> None:
 
 @pytest.mark.parametrize("name", ["parent_trace_id", "parent_span_id"])
 def test_both_names_of_the_parent_mean_the_same(name: str) -> None:
-    assert facts_of(**{name: "p"})["parent_span_id"] == "p"
+    assert fields_of(**{name: "p"})["parent_span_id"] == "p"
 
 
 def test_two_different_parents_are_refused() -> None:
@@ -205,21 +205,21 @@ def test_two_different_parents_are_refused() -> None:
     [(0, 0), (1, 10**9), (1e9, 10**18), (1e-9, 1), (0.1, 10**8), (0.1 + 0.2, 3 * 10**8), (5e-10, 0), (15e-10, 2)],
 )
 def test_money_is_counted_in_whole_nano_dollars(cost_usd: float, cost_nano_usd: int) -> None:
-    assert facts_of(cost_usd=cost_usd)["cost_nano_usd"] == cost_nano_usd
+    assert fields_of(cost_usd=cost_usd)["cost_nano_usd"] == cost_nano_usd
 
 
 @given(st.integers(0, 10**12))
 def test_nine_decimals_of_a_dollar_are_exact(cost_nano_usd: int) -> None:
-    assert facts_of(cost_usd=float(f"{cost_nano_usd}e-9"))["cost_nano_usd"] == cost_nano_usd
+    assert fields_of(cost_usd=float(f"{cost_nano_usd}e-9"))["cost_nano_usd"] == cost_nano_usd
 
 
 def test_a_duration_gives_the_end() -> None:
-    assert facts_of(duration_ms=1_500.25)["end_ns"] == START_NS + 1_500_250_000
+    assert fields_of(duration_ms=1_500.25)["end_ns"] == START_NS + 1_500_250_000
 
 
 def test_an_end_within_a_second_of_the_duration_wins() -> None:
     end_time = format_time(START_NS + 2 * SECOND_NS)
-    assert facts_of(end_time=end_time, duration_ms=1_000)["end_ns"] == START_NS + 2 * SECOND_NS
+    assert fields_of(end_time=end_time, duration_ms=1_000)["end_ns"] == START_NS + 2 * SECOND_NS
 
 
 def test_an_end_that_contradicts_the_duration_is_refused() -> None:
@@ -229,7 +229,7 @@ def test_an_end_that_contradicts_the_duration_is_refused() -> None:
 
 @pytest.mark.parametrize("field", [{"duration_ms": 0}, {"end_time": START}])
 def test_a_span_that_takes_no_time_has_ended(field: dict[str, Any]) -> None:
-    assert facts_of(**field)["end_ns"] == START_NS
+    assert fields_of(**field)["end_ns"] == START_NS
 
 
 def test_a_start_a_day_ahead_is_taken() -> None:
@@ -242,7 +242,7 @@ def test_a_start_more_than_a_day_ahead_is_refused() -> None:
 
 
 def test_pending_is_the_absence_of_an_end_and_no_fact() -> None:
-    assert "status" not in facts_of(status="pending")
+    assert "status" not in fields_of(status="pending")
 
 
 @pytest.mark.parametrize("field", [{"duration_ms": 0}, {"end_time": START}])
@@ -251,7 +251,7 @@ def test_a_pending_span_that_has_ended_is_refused(field: dict[str, Any]) -> None
 
 
 def test_success_with_an_error_message_is_kept_as_sent() -> None:
-    assert facts_of(status="success", error_message="recovered")["status"] == "success"
+    assert fields_of(status="success", error_message="recovered")["status"] == "success"
 
 
 @pytest.mark.parametrize("value", [None, 5, "span", True])
@@ -268,7 +268,7 @@ def payload_for(span_bytes: int) -> str:
 
 
 def test_a_span_of_four_megabytes_is_taken() -> None:
-    assert facts_of(input_data=payload_for(MAX_SPAN_BYTES))
+    assert fields_of(input_data=payload_for(MAX_SPAN_BYTES))
 
 
 def test_a_larger_span_is_refused_with_its_own_code() -> None:
@@ -285,7 +285,7 @@ def test_a_span_from_a_short_body_is_too_large_when_its_numbers_grow() -> None:
 def test_one_span_is_a_capture_of_one() -> None:
     capture = parse_capture(span(), now_ns=START_NS)
     assert capture.single
-    assert capture.spans == [(0, "t", facts_of())]
+    assert capture.spans == [(0, "t", fields_of())]
 
 
 def test_one_bad_span_is_refused_as_a_whole() -> None:
@@ -297,7 +297,7 @@ def test_a_batch_keeps_the_good_and_names_the_bad_by_index() -> None:
     too_large = span(input_data="x" * MAX_SPAN_BYTES)
     capture = parse_capture({"spans": [span(), 5, span(span_id="s2"), span(cost_usd=-1), too_large]}, now_ns=START_NS)
     assert not capture.single
-    assert [(index, trace_id, facts["span_id"]) for index, trace_id, facts in capture.spans] == [
+    assert [(index, trace_id, fields["span_id"]) for index, trace_id, fields in capture.spans] == [
         (0, "t", "s"),
         (2, "t", "s2"),
     ]
@@ -340,16 +340,16 @@ def test_a_patch_holds_only_what_was_sent() -> None:
     patch = parse_patch(
         {"output_data": {"text": "ho"}, "cost_usd": 0.5, "id": "x", "model_name": None}, now_ns=START_NS
     )
-    assert patch.facts == {"output_data": {"text": "ho"}, "cost_nano_usd": 500_000_000}
+    assert patch.fields == {"output_data": {"text": "ho"}, "cost_nano_usd": 500_000_000}
 
 
 def test_a_patch_keeps_a_duration_apart() -> None:
     patch = parse_patch({"duration_ms": 1.5}, now_ns=START_NS)
-    assert (patch.facts, patch.duration_ns) == ({}, 1_500_000)
+    assert (patch.fields, patch.duration_ns) == ({}, 1_500_000)
 
 
 def test_a_patch_back_to_pending_is_left_to_the_writer() -> None:
-    assert parse_patch({"status": "pending"}, now_ns=START_NS).facts == {"status": "pending"}
+    assert parse_patch({"status": "pending"}, now_ns=START_NS).fields == {"status": "pending"}
 
 
 @pytest.mark.parametrize("body", [{}, {"model_name": None}, {"id": "x"}, {"model_name": ""}])

@@ -18,7 +18,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from tracestore.domain.errors import Invalid, TooLarge, TracestoreError
 from tracestore.domain.spans import canonical_json
-from tracestore.ingest.conventions import spans_facts
+from tracestore.ingest.conventions import spans_fields
 from tracestore.ingest.event_messages import log_messages
 from tracestore.ingest.otlp import MAX_RECORDS, Export, OtlpSpan, read_logs, read_traces, wire_format
 
@@ -214,8 +214,8 @@ def test_both_encodings_of_an_export_give_equal_spans(export: Any, choose: rando
 @settings(deadline=None, max_examples=25)
 @given(exports, st.randoms(use_true_random=False))
 def test_what_any_span_means_can_be_written_as_json(export: Any, choose: random.Random) -> None:
-    for _, facts in spans_facts(read_traces(as_json(export, choose), "json").records):
-        json.loads(canonical_json(facts), parse_constant=pytest.fail)
+    for _, fields in spans_fields(read_traces(as_json(export, choose), "json").records):
+        json.loads(canonical_json(fields), parse_constant=pytest.fail)
 
 
 def test_ids_are_lower_case_whichever_way_they_came() -> None:
@@ -384,8 +384,8 @@ def read_all(body: bytes) -> None:
     """Reads a body in every way there is. Raises what only a `TracestoreError` may be."""
     for encoding in ("protobuf", "json"):
         with suppress(TracestoreError):
-            for _, facts in spans_facts(read_traces(body, encoding).records):
-                canonical_json(facts)
+            for _, fields in spans_fields(read_traces(body, encoding).records):
+                canonical_json(fields)
         with suppress(TracestoreError):
             log_messages(read_logs(body, encoding).records)
 

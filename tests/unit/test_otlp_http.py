@@ -9,7 +9,7 @@ from tests.calling import Reply
 from tests.otlp import ENCODINGS, Encoding, Signal, headers, partial_success, rpc_status
 from tracestore.domain import errors
 from tracestore.domain.errors import TooLarge, TracestoreError, Unsupported
-from tracestore.domain.spans import Facts
+from tracestore.domain.spans import SpanFields
 from tracestore.edge.errors import status_of
 from tracestore.edge.http import Request, Response
 from tracestore.edge.otlp_http import (
@@ -112,18 +112,22 @@ def test_a_large_body_of_long_texts_is_read(encoding: Encoding) -> None:
 
 def test_a_span_over_4_mb_is_counted_among_the_rejected() -> None:
     export: Export[Any] = Export()
-    large, small = Facts(span_id="l", input_data="x" * 5_000_000), Facts(span_id="s")
+    large, small = SpanFields(span_id="l", input_data="x" * 5_000_000), SpanFields(span_id="s")
     assert small_enough([("t", large), ("t", small)], export, 5_000_000) == [("t", small)]
     assert (export.rejected, export.reasons) == (1, ["A span is larger than 4 MB."])
 
 
 def test_control_characters_take_the_room_that_their_escapes_do() -> None:
     export: Export[Any] = Export()
-    assert small_enough([("t", Facts(span_id="s", input_data="\x01" * 800_000))], export, 800_000) == []
+    assert small_enough([("t", SpanFields(span_id="s", input_data="\x01" * 800_000))], export, 800_000) == []
 
 
 def test_a_refused_span_counts_as_the_records_that_told_of_it() -> None:
     said: list[Any] = [[1, 0, "input", {}], [1, 1, "input", {}], [2, 0, "output", {}]]
-    reported = [("t", Facts(span_id="a")), ("t", Facts(span_id="b", log_messages=said)), ("u", Facts(span_id="a"))]
+    reported = [
+        ("t", SpanFields(span_id="a")),
+        ("t", SpanFields(span_id="b", log_messages=said)),
+        ("u", SpanFields(span_id="a")),
+    ]
     assert rejected_records(reported, [("t", "a")]) == 1
     assert rejected_records(reported, [("t", "b")]) == 2

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.builders import facts, record
+from tests.builders import fields, record
 from tracestore.domain.heads import previews_of, root_of, summarize
 from tracestore.domain.merge import merge
 from tracestore.domain.spans import Record
@@ -27,7 +27,7 @@ def items_of(records: list[Record]) -> Iterator[Item]:
 
 
 def spans_with(*payloads: str) -> list[Record]:
-    return [record(facts(f"s{number}", input_data=payload)) for number, payload in enumerate(payloads)]
+    return [record(fields(f"s{number}", input_data=payload)) for number, payload in enumerate(payloads)]
 
 
 def random_text(size: int, seed: int) -> str:
@@ -59,5 +59,5 @@ def test_payloads_within_the_limit_are_whole() -> None:
     records = spans_with("one", random_text(100 * KB, 1))
     found = trace_from(items_of(records), NOW_MS, "g", payload_bytes=500 * KB)
     assert not found.is_cut
-    shown = [span.facts["input_data"] for span in merge(found.records())]
-    assert shown == [span.facts["input_data"] for span in merge(records)]
+    shown = [span.fields["input_data"] for span in merge(found.records())]
+    assert shown == [span.fields["input_data"] for span in merge(records)]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.builders import START_NS, call, facts, spans_of, summary_of
+from tests.builders import START_NS, call, fields, spans_of, summary_of
 from tracestore.domain.histogram import RELATIVE_ERROR, added, bounds_us, bucket_of, percentile_us
 from tracestore.domain.stats import (
     FAILURES_KEPT,
@@ -97,7 +97,7 @@ def test_counters_and_summaries_agree_on_tokens_cost_and_calls(tree: list[dict[s
     reported = []
     for number, told in enumerate(tree):
         parent = told.pop("parent", None)
-        reported.append(facts(f"s{number}", parent_span_id=None if parent is None else f"s{parent}", **told))
+        reported.append(fields(f"s{number}", parent_span_id=None if parent is None else f"s{parent}", **told))
     summary = summary_of(*reported)
     total, usage = sums(rows_of(summary.stats)), summary.usage
     kinds = ("input_tokens", "output_tokens", "total_tokens", "cached_input_tokens")
@@ -113,12 +113,12 @@ def test_a_pending_call_is_none_yet() -> None:
 
 
 def test_a_span_that_adds_nothing_has_no_row() -> None:
-    assert list(rows_of(summary_of(facts("root", end_ns=None)).stats)) == []
+    assert list(rows_of(summary_of(fields("root", end_ns=None)).stats)) == []
 
 
 def test_a_call_counts_when_it_began() -> None:
     late = START_NS + 3 * QUARTER_NS
-    stats = summary_of(facts("root", end_ns=late), call("a", "root", start_ns=late, end_ns=late + 5)).stats
+    stats = summary_of(fields("root", end_ns=late), call("a", "root", start_ns=late, end_ns=late + 5)).stats
     assert {row.group.operation: row.quarter - START_NS // QUARTER_NS for row in rows_of(stats)} == {
         "": 0,
         "completion": 3,
@@ -128,11 +128,11 @@ def test_a_call_counts_when_it_began() -> None:
 @pytest.mark.parametrize(
     ("spans", "wasted"),
     [
-        ((facts("root", operation_type="agent"), call("a", "root", cost_nano_usd=3)), 0),
-        ((facts("root", operation_type="agent"), call("a", "root", cost_nano_usd=3, status="error")), 3),
-        ((facts("root", operation_type="agent", status="error"), call("a", "root", cost_nano_usd=3)), 3),
-        ((facts("root", operation_type="agent", status="error", cost_nano_usd=4),), 4),
-        ((facts("root", operation_type="retrieval", status="error", cost_nano_usd=4),), 0),
+        ((fields("root", operation_type="agent"), call("a", "root", cost_nano_usd=3)), 0),
+        ((fields("root", operation_type="agent"), call("a", "root", cost_nano_usd=3, status="error")), 3),
+        ((fields("root", operation_type="agent", status="error"), call("a", "root", cost_nano_usd=3)), 3),
+        ((fields("root", operation_type="agent", status="error", cost_nano_usd=4),), 4),
+        ((fields("root", operation_type="retrieval", status="error", cost_nano_usd=4),), 0),
     ],
     ids=["all went well", "failed call", "call of a failed trace", "told by its wrapper", "no model call"],
 )
@@ -142,11 +142,11 @@ def test_what_is_wasted(spans: tuple[object, ...], wasted: int) -> None:
 
 def test_a_failure_counts_where_it_began() -> None:
     stats = summary_of(
-        facts("root", operation_type="agent", error_type="Chain"),
-        facts("chain", parent_span_id="root", operation_type="chain", error_type="Chain"),
+        fields("root", operation_type="agent", error_type="Chain"),
+        fields("chain", parent_span_id="root", operation_type="chain", error_type="Chain"),
         call("a", "chain", model_provider="openai", error_type="Timeout", error_message="too late"),
         call("b", "chain", error_type="Timeout", start_ns=START_NS + 5, error_message="too late again"),
-        facts("alone", parent_span_id="root", operation_type="tool_call", status="error"),
+        fields("alone", parent_span_id="root", operation_type="tool_call", status="error"),
     ).stats
     found = {failure.kind: (failure.failed, failure.example.message) for failure in failures_of(stats, "t")}
     assert found == {
@@ -159,7 +159,7 @@ def test_a_failure_counts_where_it_began() -> None:
 @pytest.mark.parametrize("failed", ["first", "second"])
 def test_a_failure_counts_where_it_began_whatever_went_well_beside_it(failed: str) -> None:
     calls = [call(name, "root", error_type="E" if name == failed else None) for name in ("first", "second")]
-    stats = summary_of(facts("root", operation_type="agent", error_type="E"), *calls).stats
+    stats = summary_of(fields("root", operation_type="agent", error_type="E"), *calls).stats
     assert [failure.kind.operation for failure in failures_of(stats, "t")] == ["completion"]
 
 
@@ -190,8 +190,8 @@ def test_spans_scattered_over_too_many_times_count_when_the_trace_began() -> Non
 
 def test_operations_beyond_the_groups_that_a_head_keeps_are_other_but_calls_stay_calls() -> None:
     """Operations are an open list: without an end to them a head would outgrow its item."""
-    many = [facts(f"s{number}", operation_type=f"a{number:04}") for number in range(GROUPS_KEPT + 20)]
-    groups = {row.group for row in rows_of(summary_of(*many, call("a"), facts("b", operation_type="tool")).stats)}
+    many = [fields(f"s{number}", operation_type=f"a{number:04}") for number in range(GROUPS_KEPT + 20)]
+    groups = {row.group for row in rows_of(summary_of(*many, call("a"), fields("b", operation_type="tool")).stats)}
     assert len(groups) == GROUPS_KEPT + 2
     assert {group.operation for group in groups if group.model == "other"} == {"other", "completion"}
 
@@ -244,7 +244,7 @@ def test_stats_stay_far_below_what_an_item_holds() -> None:
 
 def test_stats_are_the_same_after_json() -> None:
     """Else a head would differ from the one that was stored, and be stored again with every retry."""
-    stats = summary_of(*(span.facts for span in spans_of(call("a", error_type="E"), call("b", "a")))).stats
+    stats = summary_of(*(span.fields for span in spans_of(call("a", error_type="E"), call("b", "a")))).stats
     assert json.loads(json.dumps(stats)) == stats
 
 

@@ -6,21 +6,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.builders import START_NS, facts, spans_of
-from tracestore.domain.spans import Facts
+from tests.builders import START_NS, fields, spans_of
+from tracestore.domain.spans import SpanFields
 from tracestore.domain.tree import Node, tree_order
 
 ids = st.integers(0, 7).map(str)
 
 
-def shape(*told: Facts) -> list[tuple[str, int]]:
+def shape(*told: SpanFields) -> list[tuple[str, int]]:
     """The ids in the order of the tree, with their depths."""
     return [(span.span_id, depth) for span, depth in tree_order(spans_of(*told))]
 
 
-def child(span_id: str, parent: str | None, start: int = 0) -> Facts:
+def child(span_id: str, parent: str | None, start: int = 0) -> SpanFields:
     """A span under another."""
-    return facts(span_id, parent_span_id=parent, start_ns=START_NS + start)
+    return fields(span_id, parent_span_id=parent, start_ns=START_NS + start)
 
 
 @given(st.dictionaries(ids, st.tuples(st.one_of(st.none(), ids, st.just("absent")), st.integers(0, 3)), min_size=1))

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from .spans import Facts
+from .spans import SpanFields
 
 Price: TypeAlias = tuple[int, str]
 """Nano-dollars, and the name of the price they come from."""
 
-PriceOf: TypeAlias = Callable[[Facts], Price | None]
+PriceOf: TypeAlias = Callable[[SpanFields], Price | None]
 """What the model call that these facts tell of costs; None where the model or its tokens are not known."""
 
 REPEATING_OPERATIONS: Final = frozenset({"agent", "chain", "workflow", "lesson", "tool_call", "http"})
@@ -26,15 +26,15 @@ class Cost(NamedTuple):
 UNKNOWN: Final = Cost(None, "unknown")
 
 
-def cost_of(facts: Facts, price_of: PriceOf) -> Cost:
+def cost_of(fields: SpanFields, price_of: PriceOf) -> Cost:
     """What the span that these facts are about cost."""
-    if "cost_nano_usd" in facts:
-        return Cost(facts["cost_nano_usd"], "reported")
-    is_call = "model_name" in facts and facts.get("operation_type") not in REPEATING_OPERATIONS
-    priced = price_of(facts) if is_call else None
+    if "cost_nano_usd" in fields:
+        return Cost(fields["cost_nano_usd"], "reported")
+    is_call = "model_name" in fields and fields.get("operation_type") not in REPEATING_OPERATIONS
+    priced = price_of(fields) if is_call else None
     return UNKNOWN if priced is None else Cost(priced[0], "computed", priced[1])
 
 
-def no_prices(_facts: Facts) -> Price | None:
+def no_prices(_fields: SpanFields) -> Price | None:
     """No price is known: only reported costs count."""
     return None

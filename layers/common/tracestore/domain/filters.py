@@ -48,7 +48,7 @@ class Filters:
         if not unsure:
             return True
         found = list(spans())
-        return all(any(span.facts.get(name) == value for span in found) for name, value in unsure.items())
+        return all(any(span.fields.get(name) == value for span in found) for name, value in unsure.items())
 
     def _match_search(self, summary: Summary, spans: Callable[[], Iterable[Span]]) -> bool:
         if not self.search:
@@ -57,5 +57,5 @@ class Filters:
         texts = (summary.name, summary.previews.input, summary.previews.output, *summary.values.get("span_name", ()))
         if any(wanted in text.casefold() for text in texts if text):
             return True
-        names = (span.facts.get("span_name", "") for span in spans()) if "span_name" in summary.values_cut else ()
+        names = (span.fields.get("span_name", "") for span in spans()) if "span_name" in summary.values_cut else ()
         return any(wanted in name.casefold() for name in names)

@@ -76,12 +76,12 @@ def summarize(spans: Sequence[Span], previews: Previews) -> Summary:
     """The summary of a trace with these spans, one at least, by start."""
     root = root_of(spans)
     values, values_cut = _values(spans)
-    ends = [span.facts["end_ns"] for span in spans if "end_ns" in span.facts]
+    ends = [span.fields["end_ns"] for span in spans if "end_ns" in span.fields]
     nodes = tree_order(spans)
     charges = charges_of(nodes)
     return Summary(
         root_span_id=root.span_id,
-        name=root.facts.get("span_name", ""),
+        name=root.fields.get("span_name", ""),
         status=root.status,
         start_ns=spans[0].order[0],
         end_ns=max(ends) if ends and root.status != "pending" else None,
@@ -90,12 +90,12 @@ def summarize(spans: Sequence[Span], previews: Previews) -> Summary:
         usage=usage_of(nodes, charges),
         conversation_id=_first(root, spans, "conversation_id"),
         end_user_id=_first(root, spans, "end_user_id"),
-        lesson_id=root.facts.get("lesson_id"),
+        lesson_id=root.fields.get("lesson_id"),
         values=values,
         values_cut=values_cut,
         previews=previews,
         stats=stats_of(nodes, charges, root),
-        is_lesson=root.facts.get("operation_type") == "lesson" or "lesson_id" in root.facts,
+        is_lesson=root.fields.get("operation_type") == "lesson" or "lesson_id" in root.fields,
     )
 
 
@@ -110,19 +110,21 @@ def previews_of(root: Span, *, is_whole: bool = True) -> Previews:
     *absent*: where it is not whole no source is named, so that it is asked for again.
     """
     source = preview_source(root) if is_whole else NO_PREVIEWS.source
-    return Previews(input_preview(root.facts.get("input_data")), output_preview(root.facts.get("output_data")), source)
+    return Previews(
+        input_preview(root.fields.get("input_data")), output_preview(root.fields.get("output_data")), source
+    )
 
 
 def _first(root: Span, spans: Sequence[Span], name: str) -> str | None:
     """The root's value, else that of the earliest span that has one."""
-    found = (span.facts.get(name) for span in (root, *spans))
+    found = (span.fields.get(name) for span in (root, *spans))
     return next((str(value) for value in found if value), None)
 
 
 def _values(spans: Sequence[Span]) -> tuple[dict[str, list[str]], tuple[str, ...]]:
     values = {}
     for name in VALUE_FIELDS:
-        seen = sorted({str(span.facts[name]) for span in spans if name in span.facts})
+        seen = sorted({str(span.fields[name]) for span in spans if name in span.fields})
         if seen:
             values[name] = seen
     kept = {name: _first_few(seen) for name, seen in values.items()}

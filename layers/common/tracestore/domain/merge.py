@@ -12,7 +12,7 @@ from typing import cast
 
 from .costs import UNKNOWN, Cost, PriceOf, cost_of, no_prices
 from .log_messages import Direction, conversation, united
-from .spans import PAYLOAD_FIELDS, Facts, Record, digest_of
+from .spans import PAYLOAD_FIELDS, SpanFields, Record, digest_of
 
 FINAL_STATUSES = frozenset({"success", "error"})
 
@@ -21,11 +21,11 @@ FINAL_STATUSES = frozenset({"success", "error"})
 class Span:
     """A span as all its records together tell it.
 
-    `facts` holds payload fields only where the records were read with them. `payload_from` names, for each payload
+    `fields` holds payload fields only where the records were read with them. `payload_from` names, for each payload
     field there is, the digest of the record whose value counts.
     """
 
-    facts: Facts
+    fields: SpanFields
     status: str
     payload_from: dict[str, str]
     created_ms: int
@@ -34,25 +34,25 @@ class Span:
 
     @property
     def span_id(self) -> str:
-        return self.facts["span_id"]
+        return self.fields["span_id"]
 
     @property
     def parent_span_id(self) -> str | None:
         """The parent's span id; none for a root, and for a span that names itself."""
-        parent = self.facts.get("parent_span_id")
-        return None if parent == self.facts["span_id"] else parent
+        parent = self.fields.get("parent_span_id")
+        return None if parent == self.fields["span_id"] else parent
 
     @property
     def order(self) -> tuple[int, str]:
         """Spans sort by start, then by id."""
-        return (self.facts.get("start_ns", 0), self.facts["span_id"])
+        return (self.fields.get("start_ns", 0), self.fields["span_id"])
 
 
 def merge(records: Iterable[Record], deleted: Collection[str] = (), price_of: PriceOf = no_prices) -> list[Span]:
     """The spans that `records` tell of, by start; none of those in `deleted`."""
     by_span: dict[str, list[Record]] = {}
     for record in records:
-        span_id = record.facts["span_id"]
+        span_id = record.fields["span_id"]
         if span_id not in deleted:
             by_span.setdefault(span_id, []).append(record)
     return sorted((merge_span(of_span, price_of) for of_span in by_span.values()), key=lambda span: span.order)
@@ -61,21 +61,21 @@ def merge(records: Iterable[Record], deleted: Collection[str] = (), price_of: Pr
 def merge_span(records: list[Record], price_of: PriceOf = no_prices) -> Span:
     """The one span that `records` are about."""
     weakest_first = sorted(records, key=_strength)
-    facts: dict[str, object] = {}
+    fields: dict[str, object] = {}
     payload_from: dict[str, str] = {}
     for record in weakest_first:
-        facts |= record.facts
+        fields |= record.fields
         for field in record.payload_fields:
-            if field not in record.facts and payload_from.get(field) != record.digest:
-                facts.pop(field, None)  # read without it: a weaker record's value must not show in its place
+            if field not in record.fields and payload_from.get(field) != record.digest:
+                fields.pop(field, None)  # read without it: a weaker record's value must not show in its place
             payload_from[field] = record.digest
-    merged = cast(Facts, facts)
+    merged = cast(SpanFields, fields)
     _join_log_messages(records, merged, payload_from)
     first_received_ms: dict[tuple[int, str], int] = {}
     for record in sorted(records, key=lambda record: record.received_ms):
         first_received_ms.setdefault((record.rank, record.digest), record.received_ms)
     return Span(
-        facts=merged,
+        fields=merged,
         status=_status(weakest_first, merged),
         payload_from=payload_from,
         created_ms=min(first_received_ms.values()),
@@ -84,12 +84,12 @@ def merge_span(records: list[Record], price_of: PriceOf = no_prices) -> Span:
     )
 
 
-def _join_log_messages(records: list[Record], merged: Facts, payload_from: dict[str, str]) -> None:
+def _join_log_messages(records: list[Record], merged: SpanFields, payload_from: dict[str, str]) -> None:
     """Fill in the input and output from log messages where the span itself told of none."""
     telling = [record for record in records if "log_messages" in record.payload_fields]
     if not telling:
         return
-    messages = united(record.facts.get("log_messages", []) for record in telling)
+    messages = united(record.fields.get("log_messages", []) for record in telling)
     merged.pop("log_messages", None)
     source = digest_of("+".join(sorted({record.digest for record in telling})).encode())
     for field, direction in (("input_data", "input"), ("output_data", "output")):
@@ -99,33 +99,36 @@ def _join_log_messages(records: list[Record], merged: Facts, payload_from: dict[
                 merged[field] = told  # type: ignore[literal-required]
 
 
-def is_ended(facts: Facts) -> bool:
+def is_ended(fields: SpanFields) -> bool:
     """Whether a write says that its span is over."""
     return (
-        "end_ns" in facts or facts.get("status") in FINAL_STATUSES or "error_type" in facts or "error_message" in facts
+        "end_ns" in fields
+        or fields.get("status") in FINAL_STATUSES
+        or "error_type" in fields
+        or "error_message" in fields
     )
 
 
 def _strength(record: Record) -> tuple[int, bool, int, str]:
-    facts = record.facts
-    return (record.rank, is_ended(facts), facts.get("end_ns", -1), record.digest)
+    fields = record.fields
+    return (record.rank, is_ended(fields), fields.get("end_ns", -1), record.digest)
 
 
-def _status(weakest_first: list[Record], merged: Facts) -> str:
+def _status(weakest_first: list[Record], merged: SpanFields) -> str:
     """What the strongest record that names an outcome says; else what error fields and the end tell."""
     for record in reversed(weakest_first):
-        if (reported := record.facts.get("status")) in FINAL_STATUSES:
+        if (reported := record.fields.get("status")) in FINAL_STATUSES:
             return str(reported)
     if "error_type" in merged or "error_message" in merged:
         return "error"
-    return "success" if any(is_ended(record.facts) for record in weakest_first) else "pending"
+    return "success" if any(is_ended(record.fields) for record in weakest_first) else "pending"
 
 
-def without_payload(facts: Facts) -> Facts:
-    """The light part of `facts`."""
-    return cast(Facts, {name: value for name, value in facts.items() if name not in PAYLOAD_FIELDS})
+def without_payload(fields: SpanFields) -> SpanFields:
+    """The light part of `fields`."""
+    return cast(SpanFields, {name: value for name, value in fields.items() if name not in PAYLOAD_FIELDS})
 
 
-def payload_of(facts: Facts) -> dict[str, object]:
-    """The payload part of `facts`."""
-    return {name: facts[name] for name in PAYLOAD_FIELDS if name in facts}
+def payload_of(fields: SpanFields) -> dict[str, object]:
+    """The payload part of `fields`."""
+    return {name: fields[name] for name in PAYLOAD_FIELDS if name in fields}

@@ -16,7 +16,7 @@ from pydantic_core import to_json
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
-class Facts(TypedDict, total=False):
+class SpanFields(TypedDict, total=False):
     """What one write reported about one span. An absent key was not reported; no value is ever null."""
 
     span_id: Required[str]
@@ -73,21 +73,21 @@ class Record:
     `rank` is `CAPTURED`, below it `OVERHEARD` for what only log records tell, and above it grows with every PATCH.
     `digest` names the facts, payload included, so that two records with one digest say the same. `received_ms` is when
     it first arrived: shown, never merged by.
-    `payload_fields` names the payload facts there are, also where `facts` came without them.
+    `payload_fields` names the payload facts there are, also where `fields` came without them.
     """
 
-    facts: Facts
+    fields: SpanFields
     digest: str
     payload_fields: tuple[str, ...]
     received_ms: int = 0
     rank: int = CAPTURED
 
 
-def record_of(facts: Facts, *, received_ms: int, rank: int = CAPTURED) -> Record:
-    """The record of `facts`, which hold the payload. The same facts as sent, in any order, have the same digest."""
-    payload_fields = tuple(name for name in PAYLOAD_FIELDS if name in facts)
-    named = to_json(dict(sorted(facts.items())))  # a third of the time of `canonical_json`
-    return Record(facts, digest_of(named), payload_fields, received_ms, rank)
+def record_of(fields: SpanFields, *, received_ms: int, rank: int = CAPTURED) -> Record:
+    """The record of `fields`, which hold the payload. The same facts as sent, in any order, have the same digest."""
+    payload_fields = tuple(name for name in PAYLOAD_FIELDS if name in fields)
+    named = to_json(dict(sorted(fields.items())))  # a third of the time of `canonical_json`
+    return Record(fields, digest_of(named), payload_fields, received_ms, rank)
 
 
 def canonical_json(value: object) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from .costs import REPEATING_OPERATIONS
 from .histogram import Histogram, added, bucket_of
 from .merge import Span
-from .spans import INFERENCE_OPERATIONS, Facts
+from .spans import INFERENCE_OPERATIONS, SpanFields
 from .tree import Node
 from .usage import TOKEN_KINDS, Charge, amount, total_tokens
 
@@ -184,19 +184,19 @@ def _key(entry: tuple[tuple[int, Group], Measures]) -> tuple[int, Group]:
 
 def _measures(span: Span, charge: Charge, *, is_trace_failed: bool) -> Measures:
     """What one span adds."""
-    facts, measures = span.facts, Measures()
+    fields, measures = span.fields, Measures()
     numbers = measures.numbers
-    operation = facts.get("operation_type")
+    operation = fields.get("operation_type")
     is_inference = operation in INFERENCE_OPERATIONS
     if span.status != "pending" and (charge.is_call or not is_inference):
         numbers[_CALLS] = 1
         numbers[_ERRORS] = int(span.status == "error")
-        if "start_ns" in facts and "end_ns" in facts:
-            numbers[_LATENCY] = max(0, facts["end_ns"] - facts["start_ns"]) // 1000
+        if "start_ns" in fields and "end_ns" in fields:
+            numbers[_LATENCY] = max(0, fields["end_ns"] - fields["start_ns"]) // 1000
             measures.latencies[bucket_of(numbers[_LATENCY])] = 1
     if charge.counts_tokens:
-        numbers[_TOTAL] = total_tokens(facts) or 0
-        numbers[_KINDS : _KINDS + len(TOKEN_KINDS)] = [amount(facts, kind) for kind in TOKEN_KINDS]
+        numbers[_TOTAL] = total_tokens(fields) or 0
+        numbers[_KINDS : _KINDS + len(TOKEN_KINDS)] = [amount(fields, kind) for kind in TOKEN_KINDS]
     if charge.cost_nano_usd is not None:
         numbers[_COST] = charge.cost_nano_usd
         if (is_trace_failed and operation in _MODEL_SPEND) or (is_inference and span.status == "error"):
@@ -217,7 +217,7 @@ def _where_it_failed(nodes: Sequence[Node]) -> Iterator[Span]:
 def _failures(nodes: Sequence[Node], cut: "_Cut") -> dict[tuple[int, FailureKind], tuple[int, Example]]:
     """How many spans failed, by time and kind, and the latest of each."""
     failed = [
-        (cut.quarter(span), FailureKind(*cut.names(span, span.facts.get("error_type") or "unknown")), _example(span))
+        (cut.quarter(span), FailureKind(*cut.names(span, span.fields.get("error_type") or "unknown")), _example(span))
         for span in _where_it_failed(nodes)
     ]
     kept = set(sorted({kind for _, kind, _ in failed})[:KINDS_KEPT])
@@ -235,16 +235,16 @@ def _failures(nodes: Sequence[Node], cut: "_Cut") -> dict[tuple[int, FailureKind
 
 
 def _example(span: Span) -> Example:
-    facts = span.facts
-    message = facts.get("error_message", "")[:_MESSAGE_CHARACTERS]
-    return Example(span.order[0], "", facts.get("span_name", "")[:_NAME_CHARACTERS], message)
+    fields = span.fields
+    message = fields.get("error_message", "")[:_MESSAGE_CHARACTERS]
+    return Example(span.order[0], "", fields.get("span_name", "")[:_NAME_CHARACTERS], message)
 
 
 class _Cut:
     """The names and times of one trace, as many as its head keeps, whatever the order of writes was."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
-        named = sorted({_names(span.facts) for span, _ in nodes})
+        named = sorted({_names(span.fields) for span, _ in nodes})
         self._kept = set(named[:GROUPS_KEPT])
         self._operations = INFERENCE_OPERATIONS | {operation for operation, _, _ in self._kept}
         times = {span.order[0] // QUARTER_NS for span, _ in nodes}
@@ -255,7 +255,7 @@ class _Cut:
         return self.first if self._is_scattered else span.order[0] // QUARTER_NS
 
     def names(self, span: Span, last: str) -> tuple[str, str, str, str]:
-        operation, provider, model = names = _names(span.facts)
+        operation, provider, model = names = _names(span.fields)
         if names not in self._kept:
             operation, provider, model = operation if operation in self._operations else OTHER, OTHER, OTHER
         return operation, provider, model, last[:DIMENSION_CHARACTERS]
@@ -264,8 +264,8 @@ class _Cut:
         return len({(span.order[0] // QUARTER_NS, self.names(span, span.status)) for span, _ in nodes})
 
 
-def _names(facts: Facts) -> tuple[str, str, str]:
-    operation, provider, model = (facts.get(name, "") for name in ("operation_type", "model_provider", "model_name"))
+def _names(fields: SpanFields) -> tuple[str, str, str]:
+    operation, provider, model = (fields.get(name, "") for name in ("operation_type", "model_provider", "model_name"))
     return _cut(operation), _cut(provider), _cut(model)
 
 

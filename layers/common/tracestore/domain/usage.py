@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .merge import Span
-from .spans import INFERENCE_OPERATIONS, Facts
+from .spans import INFERENCE_OPERATIONS, SpanFields
 from .tree import Node
 
 TOKEN_KINDS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
@@ -45,7 +45,7 @@ class Charge(NamedTuple):
 def charges_of(nodes: Sequence[Node]) -> list[Charge]:
     """For each span of a trace, given in tree order, what of it counts."""
     twins = _twins(nodes)
-    tokens = _counted(nodes, [None if span.span_id in twins else _tokens(span.facts) for span, _ in nodes])
+    tokens = _counted(nodes, [None if span.span_id in twins else _tokens(span.fields) for span, _ in nodes])
     return list(map(Charge, _calls(nodes, tokens, twins), tokens, _counted_costs(nodes, tokens, twins)))
 
 
@@ -53,39 +53,39 @@ def usage_of(nodes: Sequence[Node], charges: Sequence[Charge]) -> Usage:
     """The usage of a trace: the sum of its charges."""
     token_spans = [node.span for node, charge in zip(nodes, charges, strict=True) if charge.counts_tokens]
     costs = [charge.cost_nano_usd for charge in charges if charge.cost_nano_usd is not None]
-    sums = {kind: sum(amount(span.facts, kind) for span in token_spans) for kind in TOKEN_KINDS}
+    sums = {kind: sum(amount(span.fields, kind) for span in token_spans) for kind in TOKEN_KINDS}
     return Usage(
         llm_call_count=sum(charge.is_call for charge in charges),
-        total_tokens=sum(total_tokens(span.facts) or 0 for span in token_spans),
+        total_tokens=sum(total_tokens(span.fields) or 0 for span in token_spans),
         cost_nano_usd=sum(costs) if costs else None,
         **sums,
     )
 
 
-def total_tokens(facts: Facts) -> int | None:
+def total_tokens(fields: SpanFields) -> int | None:
     """The total as sent, else the sum of input and output; None where neither is known."""
-    if "total_tokens" in facts:
-        return facts["total_tokens"]
-    if "input_tokens" in facts or "output_tokens" in facts:
-        return facts.get("input_tokens", 0) + facts.get("output_tokens", 0)
+    if "total_tokens" in fields:
+        return fields["total_tokens"]
+    if "input_tokens" in fields or "output_tokens" in fields:
+        return fields.get("input_tokens", 0) + fields.get("output_tokens", 0)
     return None
 
 
-def amount(facts: Facts, kind: str) -> int:
+def amount(fields: SpanFields, kind: str) -> int:
     """How many tokens of a kind a span tells of."""
-    return facts.get(kind, 0)  # type: ignore[return-value]
+    return fields.get(kind, 0)  # type: ignore[return-value]
 
 
-def _tokens(facts: Facts) -> tuple[int, int] | None:
-    total = total_tokens(facts)
-    return None if total is None else (total, facts.get("output_tokens", 0))
+def _tokens(fields: SpanFields) -> tuple[int, int] | None:
+    total = total_tokens(fields)
+    return None if total is None else (total, fields.get("output_tokens", 0))
 
 
 def _twins(nodes: Sequence[Node]) -> set[str]:
     """Model calls of which a sibling tells as well: of the two the one without a cost, else the shorter."""
     alike: dict[tuple[str | None, tuple[int, int]], list[Span]] = {}
     for span, _ in nodes:
-        used = _tokens(span.facts) if "scope_name" in span.facts else None
+        used = _tokens(span.fields) if "scope_name" in span.fields else None
         if used is not None and _is_inference(span):
             alike.setdefault((span.parent_span_id, used), []).append(span)
     return {twin for spans in alike.values() if len(spans) > 1 for twin in _paired(spans)}
@@ -99,7 +99,7 @@ def _paired(spans: Sequence[Span]) -> set[str]:
     twins = set()
     by_scope: dict[str, list[tuple[int, str, Span]]] = {}  # by end: those that may last while a later one does
     for span in sorted(spans, key=lambda span: (span.order[0], -_lasted_ns(span), span.span_id)):
-        own_scope = span.facts["scope_name"]
+        own_scope = span.fields["scope_name"]
         around = []
         for scope, running in by_scope.items():
             index = bisect_left(running, (_end_ns(span), ""))
@@ -117,7 +117,7 @@ def _paired(spans: Sequence[Span]) -> set[str]:
 
 
 def _end_ns(span: Span) -> int:
-    return span.facts.get("end_ns", span.order[0])
+    return span.fields.get("end_ns", span.order[0])
 
 
 def _lasted_ns(span: Span) -> int:
@@ -128,7 +128,7 @@ def _counted_costs(nodes: Sequence[Node], counted_tokens: list[bool], twins: set
     """For each span its cost where that counts: who repeats the tokens of others repeats their cost, if any is told."""
     found = [None if span.span_id in twins else span.cost.nano_usd for span, _ in nodes]
     repeats = [
-        total_tokens(node.span.facts) is not None and not counts
+        total_tokens(node.span.fields) is not None and not counts
         for node, counts in zip(nodes, counted_tokens, strict=True)
     ]
     counted = _counted(nodes, [None if cost is None else (cost,) for cost in found], repeats)
@@ -171,4 +171,4 @@ def _calls(nodes: Sequence[Node], counted: list[bool], twins: set[str]) -> list[
 
 
 def _is_inference(span: Span) -> bool:
-    return span.facts.get("operation_type") in INFERENCE_OPERATIONS
+    return span.fields.get("operation_type") in INFERENCE_OPERATIONS

@@ -133,14 +133,14 @@ def _with_payloads(store: Store, pk: str, stored: StoredTrace, head: Head, behin
     holding: dict[str, list[str]] = {}
     for digest, segment in stored.segments.items():
         for record in segment.records:
-            holding.setdefault(record.facts["span_id"], []).append(digest)
+            holding.setdefault(record.fields["span_id"], []).append(digest)
     ids = [span.span_id for span in merge(stored.records(), head.deleted) if span.order > behind]
     for start in range(0, len(ids), SPANS_READ_AT_ONCE):
         records: dict[str, list[Record]] = {span_id: [] for span_id in ids[start : start + SPANS_READ_AT_ONCE]}
         digests = {digest: None for span_id in records for digest in holding[span_id]}
         for segment in store.with_payloads(pk, stored, digests):
             for record in segment.records:
-                if (of_span := records.get(record.facts["span_id"])) is not None:
+                if (of_span := records.get(record.fields["span_id"])) is not None:
                     of_span.append(record)
         yield from (merge_span(of_span, store.price_of) for of_span in records.values())
 
@@ -148,6 +148,6 @@ def _with_payloads(store: Store, pk: str, stored: StoredTrace, head: Head, behin
 def _line(user_id: str, trace_id: str, head: Head, span: Span) -> bytes:
     """A span as its route shows it, and what else bears on its price and on what of it counts."""
     shown = span_json(user_id, trace_id, span, head.expires_at_s)
-    shown |= {name: span.facts.get(name) for name in ("scope_name", "request_model") if name in span.facts}
+    shown |= {name: span.fields.get(name) for name in ("scope_name", "request_model") if name in span.fields}
     _, text = fitting_span(shown)
     return text + b"\n"

@@ -24,23 +24,23 @@ def lesson_json(
     assert head.summary is not None
     nodes = tree_order(spans)
     root = next((node.span for node in nodes if node.span.span_id == head.summary.root_span_id), nodes[0].span)
-    facts, below = root.facts, calls_below(nodes, root.span_id)
-    metadata = facts.get("metadata")
+    fields, below = root.fields, calls_below(nodes, root.span_id)
+    metadata = fields.get("metadata")
     given = metadata if isinstance(metadata, dict) else {}
     used, fallbacks = (given.get(name) for name in PROVIDER_FIELDS)
     derived_used, derived_fallbacks = _providers(below)
     return {
         "id": trace_id,
-        "lesson_id": facts.get("lesson_id"),
-        "request_data": facts.get("input_data", {}) if payloads else None,
-        "response_data": facts.get("output_data") if payloads else None,
+        "lesson_id": fields.get("lesson_id"),
+        "request_data": fields.get("input_data", {}) if payloads else None,
+        "response_data": fields.get("output_data") if payloads else None,
         "status": _WORDS[root.status],
         "provider_used": derived_used if used is None else used,
         "fallback_providers": derived_fallbacks if fallbacks is None else fallbacks,
-        "total_duration_ms": span_duration_ms(facts),
-        "created_at": time_or_none(facts.get("start_ns")),
-        "completed_at": time_or_none(facts.get("end_ns")),
-        "error_message": facts.get("error_message"),
+        "total_duration_ms": span_duration_ms(fields),
+        "created_at": time_or_none(fields.get("start_ns")),
+        "completed_at": time_or_none(fields.get("end_ns")),
+        "error_message": fields.get("error_message"),
         "llm_calls": [call_json(span, payloads=payloads) for span in below] if calls else [],
         "updated_at": format_time(head.updated_ms * NS_PER_MS),
         "expires_at": format_time(head.expires_at_s * NS_PER_SECOND),
@@ -49,30 +49,30 @@ def lesson_json(
 
 def call_json(span: Span, *, payloads: bool = True) -> dict[str, Any]:
     """A model call. `success` is null while it is pending."""
-    facts = span.facts
-    metadata = facts.get("metadata")
+    fields = span.fields
+    metadata = fields.get("metadata")
     parameters = metadata if isinstance(metadata, dict) else {}
     return {
         "id": span.span_id,
-        "provider": facts.get("model_provider"),
+        "provider": fields.get("model_provider"),
         "request": {
-            "prompt": _prompt(facts.get("input_data")) if payloads else None,
-            "model": facts.get("model_name"),
+            "prompt": _prompt(fields.get("input_data")) if payloads else None,
+            "model": fields.get("model_name"),
             "temperature": parameters.get("temperature"),
             "max_tokens": parameters.get("max_tokens"),
         },
         "response": {
-            "content": _content(facts.get("output_data")) if payloads else None,
+            "content": _content(fields.get("output_data")) if payloads else None,
             "usage": {
-                "prompt_tokens": facts.get("input_tokens"),
-                "completion_tokens": facts.get("output_tokens"),
-                "total_tokens": total_tokens(facts),
+                "prompt_tokens": fields.get("input_tokens"),
+                "completion_tokens": fields.get("output_tokens"),
+                "total_tokens": total_tokens(fields),
             },
         },
-        "duration_ms": span_duration_ms(facts),
+        "duration_ms": span_duration_ms(fields),
         "success": None if span.status == "pending" else span.status == "success",
-        "error": facts.get("error_message", facts.get("error_type")),
-        "timestamp": time_or_none(facts.get("start_ns")),
+        "error": fields.get("error_message", fields.get("error_type")),
+        "timestamp": time_or_none(fields.get("start_ns")),
     }
 
 
@@ -85,7 +85,7 @@ def calls_below(nodes: Sequence[Node], root_id: str) -> list[Span]:
             root_depth = depth
         elif root_depth is not None and depth <= root_depth:
             break
-        elif root_depth is not None and charge.is_call and span.facts.get("operation_type") == "completion":
+        elif root_depth is not None and charge.is_call and span.fields.get("operation_type") == "completion":
             found.append(span)
     return sorted(found, key=lambda span: span.order)
 
@@ -100,7 +100,7 @@ def _providers(calls: Sequence[Span]) -> tuple[str | None, list[str]]:
 
 
 def _provider(call: Span) -> str | None:
-    return call.facts.get("model_provider")
+    return call.fields.get("model_provider")
 
 
 def _prompt(value: Json) -> Json:

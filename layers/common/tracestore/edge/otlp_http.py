@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 from tracestore.domain.errors import TooLarge, TracestoreError, Unsupported
-from tracestore.domain.spans import Facts, canonical_json
+from tracestore.domain.spans import SpanFields, canonical_json
 from tracestore.ingest.native import MAX_SPAN_BYTES
 from tracestore.ingest.otlp import Export, WireFormat, wire_format
 
@@ -45,7 +45,7 @@ _MAX_WIDE_BYTES: Final = 40 * 1024 * 1024
 _MAX_JSON_TEXT_BYTES: Final = 4 * 1024 * 1024
 _WIDE: Final = re.compile(rb"[\xf0-\xf4]")
 
-Reported: TypeAlias = list[tuple[str, Facts]]
+Reported: TypeAlias = list[tuple[str, SpanFields]]
 """The facts that an export tells of spans, each with its trace's id."""
 
 
@@ -80,11 +80,11 @@ def small_enough(reported: Reported, export: Export[Any], body_bytes: int) -> Re
     if body_bytes * _MOST_GROWTH <= MAX_SPAN_BYTES:
         return reported
     kept = []
-    for trace_id, facts in reported:
-        if len(canonical_json(facts)) <= MAX_SPAN_BYTES:
-            kept.append((trace_id, facts))
+    for trace_id, fields in reported:
+        if len(canonical_json(fields)) <= MAX_SPAN_BYTES:
+            kept.append((trace_id, fields))
         else:
-            export.rejected += records_of(facts)
+            export.rejected += records_of(fields)
             export.reasons.append("A span is larger than 4 MB.")
     return kept
 
@@ -93,17 +93,17 @@ _MOST_GROWTH: Final = 8
 """How many times as long as on the wire the JSON of a span can be: a control character takes six bytes."""
 
 
-def records_of(facts: Facts) -> int:
+def records_of(fields: SpanFields) -> int:
     """How many records of an export told these facts: one of a span, or the log records with its messages."""
-    messages: list[Any] = facts.get("log_messages", [])
+    messages: list[Any] = fields.get("log_messages", [])
     return sum(place == 0 for _, place, _, _ in messages) or 1
 
 
 def rejected_records(reported: Reported, refused: Iterable[tuple[str, str]]) -> int:
     """How many records told of the spans, by trace and span id, that were refused."""
     told = Counter[tuple[str, str]]()
-    for trace_id, facts in reported:
-        told[trace_id, facts["span_id"]] += records_of(facts)
+    for trace_id, fields in reported:
+        told[trace_id, fields["span_id"]] += records_of(fields)
     return sum(told[span] for span in refused)
 
 

@@ -158,7 +158,7 @@ def _turn(store: Store, user_id: str, listed: Listed) -> bytes:
         _, root = read_span(store, user_id, listed.trace_id, listed.head.summary.root_span_id)
     except NotFound:  # deleted since it was listed
         return b""
-    payload = {name: root.facts.get(name) for name in ("input_data", "output_data")}
+    payload = {name: root.fields.get(name) for name in ("input_data", "output_data")}
     whole = json_bytes(shown | payload)
     return whole if Room().takes(whole) else json_bytes(shown | {"payloads_omitted": True})
 

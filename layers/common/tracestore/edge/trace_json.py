@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from tracestore.domain.heads import Summary
 from tracestore.domain.merge import Span
-from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS, Facts, span_uuid
+from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS, SpanFields, span_uuid
 from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
 from tracestore.domain.tree import Node
 from tracestore.domain.usage import total_tokens
@@ -35,37 +35,37 @@ _OUTLINE_ERROR_CHARACTERS: Final = 300
 
 def span_json(user_id: str, trace_id: str, span: Span, expires_at_s: int, *, payloads: bool = True) -> dict[str, Any]:
     """A span with every field; what is not known is null. Without `payloads` their fields are left out."""
-    facts = span.facts
+    fields = span.fields
     shown: dict[str, Any] = {
         "id": span_uuid(user_id, trace_id, span.span_id),
         "user_id": user_id,
         "trace_id": trace_id,
         "span_id": span.span_id,
-        "parent_trace_id": facts.get("parent_span_id"),
-        "parent_span_id": facts.get("parent_span_id"),
-        "span_name": facts.get("span_name"),
-        "operation_type": facts.get("operation_type"),
+        "parent_trace_id": fields.get("parent_span_id"),
+        "parent_span_id": fields.get("parent_span_id"),
+        "span_name": fields.get("span_name"),
+        "operation_type": fields.get("operation_type"),
         "status": span.status,
-        "start_time": time_or_none(facts.get("start_ns")),
-        "end_time": time_or_none(facts.get("end_ns")),
-        "duration_ms": span_duration_ms(facts),
-        **{name: facts.get(name) for name in _MODEL_FIELDS},
-        "input_tokens": facts.get("input_tokens"),
-        "output_tokens": facts.get("output_tokens"),
-        "total_tokens": total_tokens(facts),
-        **{name: facts.get(name) for name in _TOKEN_FIELDS},
+        "start_time": time_or_none(fields.get("start_ns")),
+        "end_time": time_or_none(fields.get("end_ns")),
+        "duration_ms": span_duration_ms(fields),
+        **{name: fields.get(name) for name in _MODEL_FIELDS},
+        "input_tokens": fields.get("input_tokens"),
+        "output_tokens": fields.get("output_tokens"),
+        "total_tokens": total_tokens(fields),
+        **{name: fields.get(name) for name in _TOKEN_FIELDS},
         "cost_usd": usd(span.cost.nano_usd),
         "cost_source": span.cost.source,
         "cost_price": span.cost.price,
-        **{name: facts.get(name) for name in _ID_FIELDS},
-        "error_type": facts.get("error_type"),
-        "error_message": facts.get("error_message"),
+        **{name: fields.get(name) for name in _ID_FIELDS},
+        "error_type": fields.get("error_type"),
+        "error_message": fields.get("error_message"),
         "created_at": format_time(span.created_ms * NS_PER_MS),
         "updated_at": format_time(span.updated_ms * NS_PER_MS),
         "expires_at": format_time(expires_at_s * NS_PER_SECOND),
     }
     if payloads:
-        shown |= {name: facts.get(name) for name in SHOWN_PAYLOAD_FIELDS}
+        shown |= {name: fields.get(name) for name in SHOWN_PAYLOAD_FIELDS}
     return shown
 
 
@@ -108,17 +108,17 @@ def summary_json(trace_id: str, head: Head) -> dict[str, Any]:
 
 def outline_json(node: Node, summary: Summary) -> dict[str, Any]:
     """One span of an outline: where it stands, when it ran, what it was; absent fields left out."""
-    span, facts = node.span, node.span.facts
+    span, fields = node.span, node.span.fields
     shown: dict[str, Any] = {
         "span_id": span.span_id,
         "depth": node.depth,
         "status": span.status,
         "start_offset_ms": (span.order[0] - summary.start_ns) / NS_PER_MS,
-        "duration_ms": span_duration_ms(facts),
-        **{name: facts.get(name) for name in _OUTLINE_FIELDS},
-        "total_tokens": total_tokens(facts),
+        "duration_ms": span_duration_ms(fields),
+        **{name: fields.get(name) for name in _OUTLINE_FIELDS},
+        "total_tokens": total_tokens(fields),
         "cost_usd": usd(span.cost.nano_usd),
-        "error_message": (facts.get("error_message") or "")[:_OUTLINE_ERROR_CHARACTERS] or None,
+        "error_message": (fields.get("error_message") or "")[:_OUTLINE_ERROR_CHARACTERS] or None,
     }
     return {name: value for name, value in shown.items() if value is not None}
 
@@ -151,9 +151,9 @@ def time_or_none(time_ns: int | None) -> str | None:
     return None if time_ns is None else format_time(time_ns)
 
 
-def span_duration_ms(facts: Facts) -> float | None:
+def span_duration_ms(fields: SpanFields) -> float | None:
     """How long a span took, as far as that is known."""
-    return _duration_ms(facts["start_ns"], facts.get("end_ns")) if "start_ns" in facts else None
+    return _duration_ms(fields["start_ns"], fields.get("end_ns")) if "start_ns" in fields else None
 
 
 def _duration_ms(start_ns: int, end_ns: int | None) -> float | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from tracestore.domain.costs import Price
 from tracestore.domain.errors import Invalid
-from tracestore.domain.spans import Facts
+from tracestore.domain.spans import SpanFields
 from tracestore.ingest.redaction import Redactor
 from tracestore.storage import dynamo
 from tracestore.storage.api_keys import ApiKeys
@@ -43,16 +43,16 @@ def store() -> Store:
     return Store(table(), configured.retention_days * SECONDS_PER_DAY, configured.time_shards, price_of=price_of)
 
 
-def price_of(facts: Facts) -> Price | None:
+def price_of(fields: SpanFields) -> Price | None:
     """What the model call that these facts tell of costs, by the price list and the deployer's own prices."""
     from tracestore.ingest.pricing import cost_nano_usd  # with its list, only where there is something to price
 
     priced = cost_nano_usd(
-        model=facts.get("model_name"),
-        provider=facts.get("model_provider"),
-        usage=facts,
-        at_ns=facts.get("start_ns", 0),
-        requested_model=facts.get("request_model"),
+        model=fields.get("model_name"),
+        provider=fields.get("model_provider"),
+        usage=fields,
+        at_ns=fields.get("start_ns", 0),
+        requested_model=fields.get("request_model"),
         overlay=_overlay(),
     )
     return None if priced is None else (priced.cost_nano_usd, priced.price)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from tracestore.domain.spans import Json
 
-from .facts_read import (
+from .field_readers import (
     count,
     identifier,
     label,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 
 from tracestore.domain.log_messages import Direction
-from tracestore.domain.spans import Facts, Json
+from tracestore.domain.spans import SpanFields, Json
 from tracestore.domain.times import NS_PER_MS, format_time, parse_time
 
 from .convention_tables import (
@@ -33,7 +33,7 @@ from .convention_tables import (
     VAGUE_ERRORS,
 )
 from .event_messages import SPEAKERS, WHOLE, Said, listed_events, said
-from .facts_read import label
+from .field_readers import label
 from .messages import conversation
 from .otlp import Event, Origin, OtlpSpan
 from .reading import Index, Reading
@@ -50,12 +50,12 @@ _TOOL_NAME: Final = re.compile(TOOL_NAME)
 _CLASS: Final = re.compile(r"<class '(?P<name>[^']+)'>")
 
 
-def span_facts(span: OtlpSpan) -> tuple[str, Facts]:
+def span_fields(span: OtlpSpan) -> tuple[str, SpanFields]:
     """The trace's id and the facts of a span."""
-    return spans_facts([span])[0]
+    return spans_fields([span])[0]
 
 
-def spans_facts(spans: Iterable[OtlpSpan]) -> list[tuple[str, Facts]]:
+def spans_fields(spans: Iterable[OtlpSpan]) -> list[tuple[str, SpanFields]]:
     """The trace's id and the facts of each span. Those of one origin share the description of it."""
     origins: dict[int, dict[str, Json]] = {}
     found = []
@@ -63,14 +63,14 @@ def spans_facts(spans: Iterable[OtlpSpan]) -> list[tuple[str, Facts]]:
         origin = origins.get(id(span.origin))
         if origin is None:
             origin = origins[id(span.origin)] = _described(span.origin)
-        found.append((span.trace_id, _facts(span, origin)))
+        found.append((span.trace_id, _fields(span, origin)))
     return found
 
 
-def _facts(span: OtlpSpan, origin: dict[str, Json]) -> Facts:
+def _fields(span: OtlpSpan, origin: dict[str, Json]) -> SpanFields:
     reading = Reading(_with_content_events(span), _INDEX)
     operation = _operation(reading, span.name)
-    facts: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "span_id": span.span_id,
         "span_name": span.name[:MAX_NAME_CHARACTERS] or "unnamed",
         "operation_type": operation,
@@ -78,24 +78,24 @@ def _facts(span: OtlpSpan, origin: dict[str, Json]) -> Facts:
         "end_ns": span.end_ns,
     }
     if span.parent_span_id:
-        facts["parent_span_id"] = span.parent_span_id
+        fields["parent_span_id"] = span.parent_span_id
     if service := label(span.origin.resource.get("service.name")):
-        facts["service_name"] = service
+        fields["service_name"] = service
     if scope := label(span.origin.scope_name):
-        facts["scope_name"] = scope
+        fields["scope_name"] = scope
     metadata: dict[str, Json] = {}
-    _read_rows(reading, operation, facts, metadata)
-    if isinstance(requested := metadata.get("request_model"), str) and requested != facts.get("model_name"):
-        facts["request_model"] = requested  # beside the payload, for its price
-    if operation == "tool_call" and "tool_name" not in facts and (name := _TOOL_NAME.fullmatch(span.name)):
-        facts["tool_name"] = label(name["name"])
-    settle_usage(facts, metadata)
-    _read_outcome(reading, span, facts)
-    _read_content(reading, span.events, operation, facts)
+    _read_rows(reading, operation, fields, metadata)
+    if isinstance(requested := metadata.get("request_model"), str) and requested != fields.get("model_name"):
+        fields["request_model"] = requested  # beside the payload, for its price
+    if operation == "tool_call" and "tool_name" not in fields and (name := _TOOL_NAME.fullmatch(span.name)):
+        fields["tool_name"] = label(name["name"])
+    settle_usage(fields, metadata)
+    _read_outcome(reading, span, fields)
+    _read_content(reading, span.events, operation, fields)
     if "time_to_first_token_ms" not in metadata and (first_ms := _first_token_ms(reading, span)) is not None:
         metadata["time_to_first_token_ms"] = first_ms
-    facts["metadata"] = metadata | _rest(span, reading) | origin
-    return cast(Facts, facts)
+    fields["metadata"] = metadata | _rest(span, reading) | origin
+    return cast(SpanFields, fields)
 
 
 def _operation(reading: Reading, span_name: str) -> str:
@@ -120,7 +120,7 @@ def _operation(reading: Reading, span_name: str) -> str:
     return "other"
 
 
-def _read_rows(reading: Reading, operation: str, facts: dict[str, Any], metadata: dict[str, Json]) -> None:
+def _read_rows(reading: Reading, operation: str, fields: dict[str, Any], metadata: dict[str, Json]) -> None:
     """Each row's first good value; attributes that say the same again are ticked off with it."""
     for number, _, source in reading.places:
         if number < _FIRST_ROW:
@@ -129,19 +129,19 @@ def _read_rows(reading: Reading, operation: str, facts: dict[str, Any], metadata
         if row.operations and operation not in row.operations:
             continue
         value = row.read(reading.value(source))
-        if value is not None and (metadata if in_metadata else facts).setdefault(field, value) == value:
+        if value is not None and (metadata if in_metadata else fields).setdefault(field, value) == value:
             reading.tell(source)
 
 
-def _read_outcome(reading: Reading, span: OtlpSpan, facts: dict[str, Any]) -> None:
+def _read_outcome(reading: Reading, span: OtlpSpan, fields: dict[str, Any]) -> None:
     """Whether it failed, and of what. An exception in a span that did not fail was dealt with, and stays an event."""
     attributes = reading.attributes
     failed = span.status == "error" or any(attributes.get(name) in ERROR_LEVELS for name in LEVELS)
     if not failed and not (span.status == "unset" and attributes.get("error.type")):
         if span.status == "ok":
-            facts["status"] = "success"
+            fields["status"] = "success"
         return
-    facts["status"] = "error"
+    fields["status"] = "error"
     told: dict[str, Json] = {}
     for event in span.events:
         if event.name == "exception":
@@ -150,16 +150,16 @@ def _read_outcome(reading: Reading, span: OtlpSpan, facts: dict[str, Any]) -> No
     named = [_CLASS.sub(r"\g<name>", str(text)) for text in types]
     telling = [name for name in named if name not in VAGUE_ERRORS and not name.isdecimal()]
     if error_type := next(iter(telling or named), None):
-        facts["error_type"] = label(error_type)
+        fields["error_type"] = label(error_type)
     messages = (told.get("exception.message"), span.status_message, *map(attributes.get, ERROR_MESSAGES))
     if message := next((str(text) for text in messages if text and str(text).strip()), None):
-        facts["error_message"] = message.strip()[:MAX_MESSAGE_CHARACTERS]
+        fields["error_message"] = message.strip()[:MAX_MESSAGE_CHARACTERS]
     reading.tell_names(
         name for name in (*ERROR_TYPES, *ERROR_MESSAGES) if attributes.get(name) in (error_type, message)
     )
 
 
-def _read_content(reading: Reading, events: Sequence[Event], operation: str, facts: dict[str, Any]) -> None:
+def _read_content(reading: Reading, events: Sequence[Event], operation: str, fields: dict[str, Any]) -> None:
     system = next((value for name in SYSTEM if (value := reading.attributes.get(name))), None)
     if listed := listed_events(reading.attributes.get(EVENTS_LISTED)):
         events = [*events, *listed]
@@ -175,7 +175,7 @@ def _read_content(reading: Reading, events: Sequence[Event], operation: str, fac
         if data is None:
             data = _spoken(spoken, cast(Direction, direction), operation)
         if data is not None:
-            facts[field] = data
+            fields[field] = data
 
 
 def _content(reading: Reading, row: int, operation: str, role: str, system: Json) -> Json:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from tracestore.domain.errors import Conflict, Detail, Invalid
 from tracestore.domain.heads import root_of
 from tracestore.domain.merge import FINAL_STATUSES, Span
-from tracestore.domain.spans import PAYLOAD_FIELDS, Facts, Json, canonical_json
+from tracestore.domain.spans import PAYLOAD_FIELDS, SpanFields, Json, canonical_json
 
 from .native import (
     MAX_SPAN_BYTES,
@@ -58,11 +58,11 @@ class Call:
 class Lesson:
     """A lesson trace, or a change to one, as it was sent.
 
-    `facts` are the root's: times as far as they were given, providers apart. `status` is a span's.
+    `fields` are the root's: times as far as they were given, providers apart. `status` is a span's.
     """
 
     trace_id: str | None
-    facts: dict[str, Any]
+    fields: dict[str, Any]
     duration_ns: int | None
     status: str | None
     providers: dict[str, Json]
@@ -71,7 +71,7 @@ class Lesson:
     @property
     def is_over(self) -> bool:
         """Whether what was sent says that the lesson has ended, in whatever way."""
-        ends = self.duration_ns is not None or "end_ns" in self.facts or "error_message" in self.facts
+        ends = self.duration_ns is not None or "end_ns" in self.fields or "error_message" in self.fields
         return ends or self.status in FINAL_STATUSES
 
 
@@ -87,14 +87,14 @@ def parse_lesson(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) 
     told = _object(value, "A lesson trace")
     refuse_too_large({name: item for name, item in told.items() if name != "llm_calls"}, body_bytes)
     sent = validated(NewLesson, told)
-    facts = {name: fact for name, fact in vars(sent).items() if fact is not None}
-    sent_calls = facts.pop("llm_calls", [])
+    fields = {name: value for name, value in vars(sent).items() if value is not None}
+    sent_calls = fields.pop("llm_calls", [])
     told_calls = cast("list[Json]", told.get("llm_calls", []))
     calls = [
         _call(call, _object(call_told, "A call"), now_ns, body_bytes, f"llm_calls[{index}].")
         for index, (call, call_told) in enumerate(zip(sent_calls, told_calls, strict=True))
     ]
-    return _lesson(facts, now_ns, calls)
+    return _lesson(fields, now_ns, calls)
 
 
 def parse_change(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) -> Lesson:
@@ -107,7 +107,7 @@ def parse_change(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) 
     if not told:
         raise Invalid("The change is empty. Send at least one field that is not null.")
     return _lesson(
-        {name: fact for name, fact in vars(validated(LessonChange, told)).items() if fact is not None}, now_ns
+        {name: value for name, value in vars(validated(LessonChange, told)).items() if value is not None}, now_ns
     )
 
 
@@ -119,63 +119,63 @@ def parse_call(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) ->
     return _call(validated(SentCall, told), told, now_ns, body_bytes)
 
 
-def lesson_facts(lesson: Lesson, trace_id: str, known: Facts | None, now_ns: int) -> list[Facts]:
+def lesson_fields(lesson: Lesson, trace_id: str, known: SpanFields | None, now_ns: int) -> list[SpanFields]:
     """The spans of a lesson trace that begins: its root and then its calls.
 
     `known` is what is stored of the root: times that were not sent are taken from there, so that the same lesson again
     changes nothing. Calls that do not say when they were follow one another.
     """
-    facts = {"span_id": root_span_id(trace_id), "span_name": "lesson", "operation_type": OPERATION, **lesson.facts}
+    fields = {"span_id": root_span_id(trace_id), "span_name": "lesson", "operation_type": OPERATION, **lesson.fields}
     if lesson.providers:
-        facts["metadata"] = lesson.providers
+        fields["metadata"] = lesson.providers
     stored: Mapping[str, Any] = known or {}
-    facts["start_ns"] = start_ns = cast(
-        int, facts.get("start_ns", stored.get("start_ns", _likely_start(lesson, now_ns)))
+    fields["start_ns"] = start_ns = cast(
+        int, fields.get("start_ns", stored.get("start_ns", _likely_start(lesson, now_ns)))
     )
-    end_ns = apply_duration(start_ns, facts.get("end_ns"), lesson.duration_ns, _TIMES)
+    end_ns = apply_duration(start_ns, fields.get("end_ns"), lesson.duration_ns, _TIMES)
     if end_ns is None and lesson.is_over:
         end_ns = cast(int, stored.get("end_ns", max(now_ns, start_ns)))
     if end_ns is not None:
-        facts["end_ns"] = end_ns
+        fields["end_ns"] = end_ns
     if lesson.status in FINAL_STATUSES:
-        facts["status"] = lesson.status
-    spans = [cast(Facts, facts)]
+        fields["status"] = lesson.status
+    spans = [cast(SpanFields, fields)]
     at_ns = start_ns
     for index, call in enumerate(lesson.calls):
         call_id = call.sent.id or call_span_id(call, str(index))
-        span = call_facts(call, call_id, facts["span_id"], at_ns)
+        span = call_fields(call, call_id, fields["span_id"], at_ns)
         at_ns = max(at_ns + _STEP_NS, span.get("end_ns", span["start_ns"]))
         spans.append(span)
     return spans
 
 
-def changed(stored: Span, change: Lesson, now_ns: int) -> Facts:
+def changed(stored: Span, change: Lesson, now_ns: int) -> SpanFields:
     """The facts that lay a change over a lesson's root as it is. Raises `Conflict` when its end forbids it, `Invalid`.
 
     Who ends a lesson without saying when ends it now, once: the same change again finds that it has an end.
     """
-    facts = dict(change.facts)
+    fields = dict(change.fields)
     status = change.status
     refuse_another_end(stored, status)
     if change.providers:
-        metadata = stored.facts.get("metadata")
+        metadata = stored.fields.get("metadata")
         kept = metadata if isinstance(metadata, dict) else {} if metadata is None else {"metadata": metadata}
-        facts["metadata"] = {**kept, **change.providers}
-    if status is None and "error_message" in facts and stored.status == "pending":
+        fields["metadata"] = {**kept, **change.providers}
+    if status is None and "error_message" in fields and stored.status == "pending":
         status = "error"
     if status in FINAL_STATUSES:
-        facts["status"] = status
-    start_ns = facts.get("start_ns", stored.facts.get("start_ns", now_ns))
-    end_ns = apply_duration(start_ns, facts.get("end_ns"), change.duration_ns, _TIMES)
+        fields["status"] = status
+    start_ns = fields.get("start_ns", stored.fields.get("start_ns", now_ns))
+    end_ns = apply_duration(start_ns, fields.get("end_ns"), change.duration_ns, _TIMES)
     if end_ns is not None:
-        facts["end_ns"] = end_ns
-    elif "end_ns" in stored.facts:
-        apply_duration(start_ns, stored.facts["end_ns"], None, _TIMES)
+        fields["end_ns"] = end_ns
+    elif "end_ns" in stored.fields:
+        apply_duration(start_ns, stored.fields["end_ns"], None, _TIMES)
     elif status in FINAL_STATUSES:
-        facts["end_ns"] = max(now_ns, start_ns)
-    if not facts.keys().isdisjoint(PAYLOAD_FIELDS):
-        refuse_too_large({**cast(dict[str, Json], stored.facts), **facts})
-    return cast(Facts, facts)
+        fields["end_ns"] = max(now_ns, start_ns)
+    if not fields.keys().isdisjoint(PAYLOAD_FIELDS):
+        refuse_too_large({**cast(dict[str, Json], stored.fields), **fields})
+    return cast(SpanFields, fields)
 
 
 def refuse_another_end(stored: Span, status: str | None) -> None:
@@ -190,7 +190,7 @@ def call_span_id(call: Call, place: str = "") -> str:
     return hashlib.blake2b(f"call\n{named}".encode(), digest_size=8).hexdigest()
 
 
-def call_facts(call: Call, span_id: str, root_id: str, start_ns: int) -> Facts:
+def call_fields(call: Call, span_id: str, root_id: str, start_ns: int) -> SpanFields:
     """A call as a span below the lesson's root; `start_ns` is when it began unless it says so itself."""
     sent, request, response = call.sent, call.sent.request, call.sent.response
     usage = response.usage if response else None
@@ -214,7 +214,7 @@ def call_facts(call: Call, span_id: str, root_id: str, start_ns: int) -> Facts:
         "output_data": None if response is None else _output(response.content),
         "metadata": _parameters(request) if request else None,
     }
-    return cast(Facts, {name: fact for name, fact in told.items() if fact is not None})
+    return cast(SpanFields, {name: value for name, value in told.items() if value is not None})
 
 
 def likely_start(call: Call, span_id: str, spans: Sequence[Span], now_ns: int) -> int:
@@ -227,7 +227,7 @@ def likely_start(call: Call, span_id: str, spans: Sequence[Span], now_ns: int) -
     if known is not None:
         return known.order[0]
     lesson_start_ns = root_of(spans).order[0]
-    starts = [span.order[0] + _STEP_NS for span in spans if span.facts.get("operation_type") == "completion"]
+    starts = [span.order[0] + _STEP_NS for span in spans if span.fields.get("operation_type") == "completion"]
     return max(now_ns - int(call.sent.duration_ns or 0), lesson_start_ns, *starts)
 
 
@@ -263,17 +263,17 @@ def _call(sent: "SentCall", told: dict[str, Json], now_ns: int, body_bytes: int,
     return Call(sent, hashlib.blake2b(canonical_json(told), digest_size=16).hexdigest())
 
 
-def _lesson(facts: dict[str, Any], now_ns: int, calls: list[Call] | None = None) -> Lesson:
-    refuse_future_start(facts, now_ns, _TIMES.start)
-    providers: dict[str, Json] = {name: facts.pop(name) for name in PROVIDER_FIELDS if name in facts}
+def _lesson(fields: dict[str, Any], now_ns: int, calls: list[Call] | None = None) -> Lesson:
+    refuse_future_start(fields, now_ns, _TIMES.start)
+    providers: dict[str, Json] = {name: fields.pop(name) for name in PROVIDER_FIELDS if name in fields}
     if "fallback_providers" in providers:
         providers["fallback_providers"] = list(filter(None, cast("list[Json]", providers["fallback_providers"])))
     for span_name, name in (("input_data", "request_data"), ("output_data", "response_data")):
-        if name in facts:
-            facts[span_name] = facts.pop(name)
-    trace_id, duration_ns = facts.pop("id", None), facts.pop("duration_ns", None)
-    status = STATUSES[facts.pop("status")] if "status" in facts else None
-    lesson = Lesson(trace_id, facts, duration_ns, status, providers, calls or [])
+        if name in fields:
+            fields[span_name] = fields.pop(name)
+    trace_id, duration_ns = fields.pop("id", None), fields.pop("duration_ns", None)
+    status = STATUSES[fields.pop("status")] if "status" in fields else None
+    lesson = Lesson(trace_id, fields, duration_ns, status, providers, calls or [])
     if status == "pending" and lesson.is_over:
         raise invalid([_STARTED_WITH_END])
     return lesson
@@ -281,7 +281,7 @@ def _lesson(facts: dict[str, Any], now_ns: int, calls: list[Call] | None = None)
 
 def _likely_start(lesson: Lesson, now_ns: int) -> int:
     """When a lesson began that does not say so: as long before its end, or now, as it took."""
-    facts: Mapping[str, int] = lesson.facts
+    fields: Mapping[str, int] = lesson.fields
     if lesson.duration_ns is not None:
-        return max(0, facts.get("end_ns", now_ns) - lesson.duration_ns)
-    return min(now_ns, facts.get("end_ns", now_ns))
+        return max(0, fields.get("end_ns", now_ns) - lesson.duration_ns)
+    return min(now_ns, fields.get("end_ns", now_ns))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast
 from pydantic_core import ErrorDetails, ValidationError
 
 from tracestore.domain.errors import Detail, Invalid
-from tracestore.domain.spans import Facts, Json, canonical_json
+from tracestore.domain.spans import SpanFields, Json, canonical_json
 from tracestore.domain.times import NS_PER_DAY, NS_PER_SECOND
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Capture:
     """What one body holds: good spans as (index, trace_id, facts), and the others with the reason."""
 
     single: bool
-    spans: list[tuple[int, str, Facts]]
+    spans: list[tuple[int, str, SpanFields]]
     rejected: list[Rejection]
 
 
@@ -54,7 +54,7 @@ class Capture:
 class Patch:
     """The facts that change. A duration becomes an end where the stored start is known: see `apply_duration`."""
 
-    facts: dict[str, Json]
+    fields: dict[str, Json]
     duration_ns: int | None
 
 
@@ -81,35 +81,35 @@ def parse_capture(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES)
     return capture
 
 
-def parse_span(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) -> tuple[str, Facts]:
+def parse_span(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) -> tuple[str, SpanFields]:
     """The trace's id and the facts of one span. Raises `Invalid` (`invalid_request`, `span_too_large`)."""
     refuse_too_large(value, body_bytes)
-    facts = _reported("NewSpan", value)
-    refuse_future_start(facts, now_ns)
-    _join_parent_names(facts)
-    end_ns = apply_duration(facts["start_ns"], facts.get("end_ns"), facts.pop("duration_ns", None))
+    fields = _reported("NewSpan", value)
+    refuse_future_start(fields, now_ns)
+    _join_parent_names(fields)
+    end_ns = apply_duration(fields["start_ns"], fields.get("end_ns"), fields.pop("duration_ns", None))
     if end_ns is not None:
-        facts["end_ns"] = end_ns
+        fields["end_ns"] = end_ns
     # That a span is pending is told by the absence of an end, and nothing else.
-    if facts.get("status") == "pending":
+    if fields.get("status") == "pending":
         if end_ns is not None:
             raise invalid([_PENDING_WITH_END])
-        del facts["status"]
-    return facts.pop("trace_id"), cast(Facts, facts)
+        del fields["status"]
+    return fields.pop("trace_id"), cast(SpanFields, fields)
 
 
 def parse_patch(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) -> Patch:
     """What a PATCH changes, any field of a span but its ids. Raises `Invalid` (`invalid_request`, `span_too_large`)."""
     refuse_too_large(value, body_bytes)
-    facts = _reported("SpanChange", value)
-    if not facts:
+    fields = _reported("SpanChange", value)
+    if not fields:
         raise Invalid("The change is empty. Send at least one field that is not null.")
-    refuse_future_start(facts, now_ns)
-    _join_parent_names(facts)
-    duration_ns = facts.pop("duration_ns", None)
-    if facts.get("status") == "pending" and (duration_ns is not None or "end_ns" in facts):
+    refuse_future_start(fields, now_ns)
+    _join_parent_names(fields)
+    duration_ns = fields.pop("duration_ns", None)
+    if fields.get("status") == "pending" and (duration_ns is not None or "end_ns" in fields):
         raise invalid([_PENDING_WITH_END])
-    return Patch(facts, duration_ns)
+    return Patch(fields, duration_ns)
 
 
 class TimeNames(NamedTuple):
@@ -162,7 +162,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
 
 
 def _reported(kind: Literal["NewSpan", "SpanChange"], value: Json) -> dict[str, Any]:
-    """The facts of a span that are there, by their names in `Facts`, and what is left to make facts of."""
+    """The facts of a span that are there, by their names in `SpanFields`, and what is left to make facts of."""
     from .native_model import NewSpan, SpanChange
 
     model = NewSpan if kind == "NewSpan" else SpanChange
@@ -171,7 +171,7 @@ def _reported(kind: Literal["NewSpan", "SpanChange"], value: Json) -> dict[str, 
     ours = _SET_BY_SERVER | ({"cost_usd"} if value.get("cost_source") == "computed" else set())
     sent = {name: item for name, item in value.items() if item is not None and name not in ours}
     span = validated(model, sent)
-    return {name: fact for name, fact in vars(span).items() if fact is not None}
+    return {name: value for name, value in vars(span).items() if value is not None}
 
 
 def validated(model: type[Model], sent: Mapping[str, Json]) -> Model:
@@ -206,14 +206,14 @@ def refuse_too_large(value: Json, body_bytes: int = MAX_SPAN_BYTES) -> None:
         raise Invalid("The span is larger than 4 MB. Send less input or output with it.", code="span_too_large")
 
 
-def refuse_future_start(facts: Mapping[str, Any], now_ns: int, name: str = SPAN_TIMES.start) -> None:
+def refuse_future_start(fields: Mapping[str, Any], now_ns: int, name: str = SPAN_TIMES.start) -> None:
     """Raises `Invalid` for a start that is more than a day ahead."""
-    if facts.get("start_ns", 0) > now_ns + NS_PER_DAY:
+    if fields.get("start_ns", 0) > now_ns + NS_PER_DAY:
         raise invalid([Detail(name, "must be at most a day ahead")])
 
 
-def _join_parent_names(facts: dict[str, Any]) -> None:
+def _join_parent_names(fields: dict[str, Any]) -> None:
     """`parent_trace_id` names the parent span, historically: it becomes `parent_span_id`."""
-    parent = facts.pop("parent_trace_id", None)
-    if parent is not None and facts.setdefault("parent_span_id", parent) != parent:
+    parent = fields.pop("parent_trace_id", None)
+    if parent is not None and fields.setdefault("parent_span_id", parent) != parent:
         raise invalid([Detail("parent_span_id", "differs from parent_trace_id, which means the same: send one")])

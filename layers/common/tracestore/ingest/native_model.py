@@ -40,7 +40,7 @@ _Cost = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False), AfterValidato
 
 
 class SentSpan(BaseModel):
-    """The fields as they are sent, under the names and in the units of `Facts`."""
+    """The fields as they are sent, under the names and in the units of `SpanFields`."""
 
     model_config = ConfigDict(strict=True, extra="forbid", protected_namespaces=())
 

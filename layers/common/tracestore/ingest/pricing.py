@@ -72,7 +72,7 @@ _PER_THOUSAND: Final = 1_000  # a price per thousand is this many prices per mil
 
 
 class TokenCounts(TypedDict, total=False):
-    """The tokens of one call, as in `Facts`: input includes cached and cache-write, output includes reasoning."""
+    """The tokens of one call, as in `SpanFields`: input includes cached and cache-write, output includes reasoning."""
 
     input_tokens: int
     cached_input_tokens: int

@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 
 from pydantic_core import SchemaValidator, core_schema, to_json
 
-from tracestore.domain.spans import Facts, Json
+from tracestore.domain.spans import SpanFields, Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +149,13 @@ class Redactor:
     def __init__(self, extra_patterns: Sequence[str] = ()) -> None:
         self._extra = [_custom_mask(number, pattern) for number, pattern in enumerate(extra_patterns, 1)]
 
-    def facts(self, facts: Facts) -> Facts:
-        """`facts` without secrets in any field but the ids; the same object when there were none."""
-        if not self._extra and not _may_hold_secret(facts):
-            return facts
-        content: dict[str, Any] = {name: fact for name, fact in facts.items() if name not in _NOT_REDACTED}
+    def redact(self, fields: SpanFields) -> SpanFields:
+        """`fields` without secrets in any field but the ids; the same object when there were none."""
+        if not self._extra and not _may_hold_secret(fields):
+            return fields
+        content: dict[str, Any] = {name: value for name, value in fields.items() if name not in _NOT_REDACTED}
         redacted = self._value(content)
-        return facts if redacted == content else cast(Facts, {**facts, **redacted})
+        return fields if redacted == content else cast(SpanFields, {**fields, **redacted})
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -214,9 +214,9 @@ def _is_suspect(text: bytes) -> bool:
     return any(is_in(text) for is_in in _SUSPICIONS)
 
 
-def _may_hold_secret(facts: Facts) -> bool:
+def _may_hold_secret(fields: SpanFields) -> bool:
     try:
-        return _is_suspect(to_json(facts))
+        return _is_suspect(to_json(fields))
     except ValueError:  # a lone surrogate, say
         return True
 

@@ -116,7 +116,7 @@ def delete_span(store: Store, user_id: str, trace_id: str, span_id: str, patienc
             raise NotFound("There is no such span in this trace.")
         head_without = replace(head, deleted=head.deleted | {span_id}, updated_ms=store.now_ms())
         new = next_head(store, pk, head_without, stored)
-        if new.first and any(record.facts["span_id"] == span_id for record in new.first.records):
+        if new.first and any(record.fields["span_id"] == span_id for record in new.first.records):
             return replace(new, first=None)  # what replaces it has an item of its own
         return new
 

@@ -79,7 +79,7 @@ class StoredTrace:
 
 def alias_items(user_id: str, trace_id: str, head: Head, records: Iterable[Record]) -> list[Item]:
     """What leads from the messages that these records name to their trace."""
-    messages = sorted({record.facts["message_id"] for record in records if "message_id" in record.facts})
+    messages = sorted({record.fields["message_id"] for record in records if "message_id" in record.fields})
     return [
         {
             **key(keys.trace(user_id, trace_id), keys.message_alias(message_id)),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import count
 
 from tracestore.domain.merge import Span, merge_span
-from tracestore.domain.spans import CAPTURED, Facts, Record, canonical_json, record_of
+from tracestore.domain.spans import CAPTURED, SpanFields, Record, canonical_json, record_of
 
 from . import keys
 from .dynamo import ConditionFailed
@@ -25,7 +25,7 @@ def patch(
     user_id: str,
     trace_id: str,
     span_id: str,
-    change: Callable[[Span], Facts],
+    change: Callable[[Span], SpanFields],
     patience: Patience | None = None,
 ) -> tuple[Head, Span]:
     """Lay the facts that `change` makes of the span over it; returns the span then, and its trace's head.
@@ -41,10 +41,10 @@ def patch(
         head = visible_head(store, user_id, stored)
         records = span_records(store, pk, stored, span_id)
         span = merge_span(records)
-        facts = Facts(**{**change(span), "span_id": span_id})
-        if _is_said(facts, records):
+        fields = SpanFields(**{**change(span), "span_id": span_id})
+        if _is_said(fields, records):
             return head, span
-        segment = segment_of([record_of(facts, received_ms=store.now_ms(), rank=head.version + 1)])
+        segment = segment_of([record_of(fields, received_ms=store.now_ms(), rank=head.version + 1)])
         stored.segments[segment.digest] = segment
         new = next_head(store, pk, head, stored)
         light, *parts = segment_items(pk, head.generation, segment, expiry_of_items(head.expires_at_s))
@@ -60,11 +60,11 @@ def patch(
     raise AssertionError("unreachable: patience ends first")
 
 
-def _is_said(facts: Facts, records: list[Record]) -> bool:
+def _is_said(fields: SpanFields, records: list[Record]) -> bool:
     """Whether earlier PATCHes have the same last word. What was captured may yet give way to another capture.
 
     Compared as JSON: to Python 1, 1.0 and True are equal.
     """
     patches = [record for record in records if record.rank > CAPTURED]
-    said: dict[str, object] = {**merge_span(patches).facts} if patches else {"span_id": facts["span_id"]}
-    return canonical_json({**said, **facts}) == canonical_json(said)
+    said: dict[str, object] = {**merge_span(patches).fields} if patches else {"span_id": fields["span_id"]}
+    return canonical_json({**said, **fields}) == canonical_json(said)

@@ -72,10 +72,10 @@ def span_records(store: Store, pk: str, stored: StoredTrace, span_id: str) -> li
     holding = [
         digest
         for digest, segment in stored.segments.items()
-        if any(record.facts["span_id"] == span_id for record in segment.records)
+        if any(record.fields["span_id"] == span_id for record in segment.records)
     ]
     whole = store.with_payloads(pk, stored, holding)
-    records = [record for segment in whole for record in segment.records if record.facts["span_id"] == span_id]
+    records = [record for segment in whole for record in segment.records if record.fields["span_id"] == span_id]
     if not records or span_id in stored.head.deleted:
         raise NotFound("There is no such span in this trace.")
     return records

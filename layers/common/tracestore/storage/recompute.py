@@ -53,10 +53,10 @@ def _previews(store: Store, pk: str, head: Head, stored: StoredTrace, spans: lis
     holding = [
         digest
         for digest, segment in stored.segments.items()
-        if any(record.facts["span_id"] == root.span_id for record in segment.records)
+        if any(record.fields["span_id"] == root.span_id for record in segment.records)
     ]
     whole = store.with_payloads(pk, stored, holding)
-    records = [record for segment in whole for record in segment.records if record.facts["span_id"] == root.span_id]
+    records = [record for segment in whole for record in segment.records if record.fields["span_id"] == root.span_id]
     is_whole = all(segment.text is not None or not segment.has_payload for segment in whole)
     return previews_of(merge_span(records), is_whole=is_whole)
 

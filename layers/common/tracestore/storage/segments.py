@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from tracestore.domain.merge import payload_of, without_payload
-from tracestore.domain.spans import PAYLOAD_FIELDS, Facts, Record, digest_of
+from tracestore.domain.spans import PAYLOAD_FIELDS, SpanFields, Record, digest_of
 
 from . import keys
 from .codec import compress, decompress, encode, leans, pack
@@ -82,7 +82,7 @@ class Segment:
         assert self.payload is not None
         text = decompress(self.payload, base_text)
         records = tuple(
-            replace(record, facts=cast(Facts, {**record.facts, **fields}))
+            replace(record, fields=cast(SpanFields, {**record.fields, **fields}))
             for record, fields in zip(self.records, json.loads(text), strict=True)
         )
         return replace(self, records=records, text=text)
@@ -130,7 +130,7 @@ def segment_of(records: Iterable[Record]) -> Segment:
     names = "\n".join(f"{record.rank}:{record.digest}:{_flags(record)}" for record in ordered)
     text = None
     if any(record.payload_fields for record in ordered):
-        text = encode([payload_of(record.facts) for record in ordered])
+        text = encode([payload_of(record.fields) for record in ordered])
         names += "\n" + digest_of(text)  # the records' digests do not tell the order of keys, which others lean on
     return Segment(_digest_of(names), ordered, None if text is None else compress(text), text)
 
@@ -207,7 +207,7 @@ def document_of(segment: Segment) -> dict[str, Any]:
         "h": segment.digest,
         "t": segment.received_ms,
         "r": segment.records[0].rank,
-        "s": [[record.digest, _flags(record), without_payload(record.facts)] for record in segment.records],
+        "s": [[record.digest, _flags(record), without_payload(record.fields)] for record in segment.records],
     }
 
 
@@ -222,9 +222,9 @@ def segments_from(documents: list[dict[str, Any]], created_ms: int) -> list[Segm
             document["h"],
             tuple(
                 Record(
-                    facts, digest, tuple(_FIELDS[flag] for flag in flags), document["t"] or created_ms, document["r"]
+                    fields, digest, tuple(_FIELDS[flag] for flag in flags), document["t"] or created_ms, document["r"]
                 )
-                for digest, flags, facts in document["s"]
+                for digest, flags, fields in document["s"]
             ),
             base=document.get("b"),
         )

@@ -14,7 +14,7 @@ from typing import Final
 from tracestore.domain.errors import Conflict
 from tracestore.domain.heads import root_of
 from tracestore.domain.merge import Span, is_ended, merge
-from tracestore.domain.spans import CAPTURED, Facts, Record, record_of
+from tracestore.domain.spans import CAPTURED, SpanFields, Record, record_of
 
 from . import keys
 from .deletes import purge
@@ -51,7 +51,7 @@ class Rejection:
 def capture(
     store: Store,
     user_id: str,
-    spans: Iterable[tuple[str, Facts]],
+    spans: Iterable[tuple[str, SpanFields]],
     patience: Patience | None = None,
     *,
     rank: int = CAPTURED,
@@ -64,8 +64,8 @@ def capture(
     patience = patience or Patience()
     received_ms = store.now_ms()
     by_trace: dict[str, list[Record]] = {}
-    for trace_id, facts in spans:
-        by_trace.setdefault(trace_id, []).append(record_of(facts, received_ms=received_ms, rank=rank))
+    for trace_id, fields in spans:
+        by_trace.setdefault(trace_id, []).append(record_of(fields, received_ms=received_ms, rank=rank))
     writes = [
         _Capture(store, user_id, trace_id, segment, patience)
         for trace_id, records in by_trace.items()
@@ -79,21 +79,21 @@ def capture(
 
 
 def capture_one(
-    store: Store, user_id: str, trace_id: str, facts: Facts, patience: Patience | None = None
+    store: Store, user_id: str, trace_id: str, fields: SpanFields, patience: Patience | None = None
 ) -> tuple[Head, Span]:
     """Store one captured span; returns it as it is then, merged with what was known, and its trace's head.
 
     *repeat* and *raises* as `capture`; Conflict where a deletion forbids it.
     """
     patience = patience or Patience()
-    segment = segment_of([record_of(facts, received_ms=store.now_ms())])
+    segment = segment_of([record_of(fields, received_ms=store.now_ms())])
     write = _Capture(store, user_id, trace_id, segment, patience)
     put_beside(store, write.early_items(), patience)
     for rejection in write.settle():
         raise Conflict(rejection.message, code=rejection.code)
     if write.stored is None or write.stored.head is None:  # another writer's head covers it
-        return read_span(store, user_id, trace_id, facts["span_id"])
-    return write.stored.head, span_with_payload(store, write.pk, write.stored, facts["span_id"])
+        return read_span(store, user_id, trace_id, fields["span_id"])
+    return write.stored.head, span_with_payload(store, write.pk, write.stored, fields["span_id"])
 
 
 class _Capture:
@@ -122,7 +122,7 @@ class _Capture:
         if root.parent_span_id is not None:
             return None
         head = first_head(self.store, self.trace_id, self.segment)
-        limit = READ_UNIT_BYTES if is_ended(root.facts) else WRITE_UNIT_BYTES
+        limit = READ_UNIT_BYTES if is_ended(root.fields) else WRITE_UNIT_BYTES
         for aboard in (self.segment, replace(self.segment, payload=None)):
             loaded = replace(head, first=aboard)
             if item_bytes(self._item(loaded)) <= limit:
@@ -241,7 +241,7 @@ class _Capture:
         deleted = self._span_ids() & head.deleted if head else set()
         if not deleted:
             return self.segment, []
-        kept = [record for record in self.segment.records if record.facts["span_id"] not in deleted]
+        kept = [record for record in self.segment.records if record.fields["span_id"] not in deleted]
         message = "This span was deleted; give a new span an id of its own."
         return segment_of(kept), self._rejections(deleted, "span_deleted", message)
 
@@ -256,7 +256,7 @@ class _Capture:
         return [Rejection(self.trace_id, span_id, code, message) for span_id in sorted(span_ids)]
 
     def _span_ids(self) -> set[str]:
-        return {record.facts["span_id"] for record in self.segment.records}
+        return {record.fields["span_id"] for record in self.segment.records}
 
     def _aliases(self, head: Head) -> list[Item]:
         return alias_items(self.user_id, self.trace_id, head, self.segment.records)

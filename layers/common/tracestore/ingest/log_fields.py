@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from typing import cast
 
-from tracestore.domain.spans import Facts, Json
+from tracestore.domain.spans import SpanFields, Json
 from tracestore.domain.times import NS_PER_DAY
 
 from .event_messages import log_messages
 from .otlp import OtlpLog
 
 
-def log_facts(records: Iterable[OtlpLog], *, now_ns: int | None = None) -> list[tuple[str, Facts]]:
+def log_fields(records: Iterable[OtlpLog], *, now_ns: int | None = None) -> list[tuple[str, SpanFields]]:
     """The messages in log records as facts, each span once, with its trace's id. Other records give none.
 
     A start is among them, for as long as nothing else tells when the span began: the time of its first message, or
@@ -26,6 +26,6 @@ def log_facts(records: Iterable[OtlpLog], *, now_ns: int | None = None) -> list[
             time_ns = now_ns
         start_ns[span] = min(time_ns, start_ns.get(span, time_ns))
     return [
-        (trace_id, Facts(span_id=span_id, start_ns=start_ns[trace_id, span_id], log_messages=messages))
+        (trace_id, SpanFields(span_id=span_id, start_ns=start_ns[trace_id, span_id], log_messages=messages))
         for (trace_id, span_id), messages in by_span.items()
     ]
