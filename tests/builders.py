@@ -10,7 +10,7 @@ from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.filters import Filters
 from tracestore.domain.heads import Summary, previews_of, root_of, summarize
 from tracestore.domain.merge import Span, merge
-from tracestore.domain.spans import SpanFields, Record, record_of
+from tracestore.domain.spans import SpanFields, SpanUpdate, span_update
 from tracestore.storage import keys
 from tracestore.storage.codec import unpack
 from tracestore.storage.dynamo import client
@@ -62,14 +62,14 @@ def call(span_id: str, parent: str | None = None, **reported: Any) -> SpanFields
     return fields(span_id, parent_span_id=parent, **{**usage, **reported})
 
 
-def record(span: SpanFields, *, rank: int = 0, received_ms: int = 1) -> Record:
+def update(span: SpanFields, *, precedence: int = 0, received_ms: int = 1) -> SpanUpdate:
     """The record of a span."""
-    return record_of(span, received_ms=received_ms, rank=rank)
+    return span_update(span, received_ms=received_ms, precedence=precedence)
 
 
 def spans_of(*reported: SpanFields) -> list[Span]:
     """The spans that these captures make."""
-    return merge(map(record, reported))
+    return merge(map(update, reported))
 
 
 def summary_of(*reported: SpanFields) -> Summary:
@@ -135,7 +135,7 @@ def stored_summary(store: Store, user: str, trace_id: str = "t") -> Summary:
 def holds(store: Store, user: str, text: str, trace_id: str = "t") -> list[str]:
     """The sort keys of what still holds a text: segments as they are read, payload parts by themselves, and items."""
     stored = store.read_whole(keys.trace(user, trace_id))
-    found = [digest for digest, segment in stored.segments.items() if text in str(segment.records)]
+    found = [digest for digest, segment in stored.segments.items() if text in str(segment.updates)]
     parts: dict[str, bytes] = {}
     for sk, item in stored_items(store, user, trace_id).items():
         if any(text in str(unpack(item[name]["B"])) for name in ("light", "head") if name in item):

@@ -76,7 +76,7 @@ def _measure(bodies: list[bytes]) -> tuple[float, dict[str, float]]:
     """Microseconds a span, once over all bodies: of the floor, and of each step by the functions the handler uses."""
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-    from tracestore.domain.spans import Record, record_of
+    from tracestore.domain.spans import SpanUpdate, span_update
     from tracestore.ingest.conventions import spans_fields
     from tracestore.ingest.otlp import read_traces
     from tracestore.ingest.redaction import Redactor
@@ -90,9 +90,9 @@ def _measure(bodies: list[bytes]) -> tuple[float, dict[str, float]]:
 
     def pack() -> None:
         for of_body in found:
-            by_trace: dict[str, list[Record]] = {}
+            by_trace: dict[str, list[SpanUpdate]] = {}
             for trace_id, fields in of_body:
-                by_trace.setdefault(trace_id, []).append(record_of(fields, received_ms=0))
+                by_trace.setdefault(trace_id, []).append(span_update(fields, received_ms=0))
             for trace_id, records in by_trace.items():
                 segment_items(trace_id, "0", segment_of(records), 0)
 

@@ -81,7 +81,7 @@ def report(console: Console, new_bodies: Callable[[int], list[bytes]], batches: 
 
 def _parts_s(bodies: list[bytes]) -> dict[str, float]:
     """Seconds to parse, redact and compress these bodies, by the functions that the handler uses."""
-    from tracestore.domain.spans import Record, record_of
+    from tracestore.domain.spans import SpanUpdate, span_update
     from tracestore.edge.wiring import redactor
     from tracestore.ingest.json_body import parse_json
     from tracestore.ingest.native import parse_capture
@@ -101,9 +101,9 @@ def _parts_s(bodies: list[bytes]) -> dict[str, float]:
         with timing("redact"):
             spans = [(trace_id, redactor().redact(fields)) for _, trace_id, fields in sent.spans]
         with timing("compress"):
-            records: dict[str, list[Record]] = {}
+            records: dict[str, list[SpanUpdate]] = {}
             for trace_id, fields in spans:
-                records.setdefault(trace_id, []).append(record_of(fields, received_ms=0))
+                records.setdefault(trace_id, []).append(span_update(fields, received_ms=0))
             for trace_id, of_trace in records.items():
                 segment_items(trace_id, "0", segment_of(of_trace), 0)
     return parts

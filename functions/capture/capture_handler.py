@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 from tracestore.domain.errors import Conflict, Detail, Invalid, NotFound
 from tracestore.domain.merge import Span
-from tracestore.domain.spans import OVERHEARD, PAYLOAD_FIELDS, SpanFields, Json, span_uuid
+from tracestore.domain.spans import FROM_LOGS, PAYLOAD_FIELDS, Json, SpanFields, span_uuid
 from tracestore.domain.times import NS_PER_DAY, NS_PER_MS
 from tracestore.edge.app import App
 from tracestore.edge.http import Request, Response, json_answer
@@ -107,7 +107,7 @@ def export_logs(request: Request, caller: Identity) -> Response:
     export = read_logs(body, encoding)
     told = small_enough(log_fields(export.records, now_ns=request.now_ms * NS_PER_MS), export, len(body))
     spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in told]
-    refused = capture(store(), caller.user_id, spans, patience(request.remaining_ms), rank=OVERHEARD)
+    refused = capture(store(), caller.user_id, spans, patience(request.remaining_ms), precedence=FROM_LOGS)
     return _export_answer("logs", encoding, export, spans, refused)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.builders import call, record
+from tests.builders import call, update
 from tracestore.domain.spans import PAYLOAD_FIELDS, canonical_json
 from tracestore.storage.codec import Unreadable, compress, decompress, leans, pack, unpack
 from tracestore.storage.segments import document_of, open_payloads, segment_of
@@ -64,12 +64,12 @@ def test_a_format_of_another_version_is_told_from_damage(stored: bytes) -> None:
 
 def test_payloads_that_lean_in_a_circle_stay_closed() -> None:
     """Nothing writes them so; reading such items must still end."""
-    one, two = (segment_of([record(call(name, input_data="x" * 900))]) for name in "ab")
+    one, two = (segment_of([update(call(name, input_data="x" * 900))]) for name in "ab")
     assert one.text is not None
     assert two.text is not None
     circle = {
         segment.digest: type(segment)(
-            segment.digest, segment.records, compress(segment.text or b"", b"x" * 9), None, base
+            segment.digest, segment.updates, compress(segment.text or b"", b"x" * 9), None, base
         )
         for segment, base in ((one, two.digest), (two, one.digest))
     }
@@ -79,7 +79,7 @@ def test_payloads_that_lean_in_a_circle_stay_closed() -> None:
 
 def test_every_payload_field_has_a_flag_of_its_own() -> None:
     payload: dict[str, Any] = {field: ["x"] for field in PAYLOAD_FIELDS}
-    told = segment_of([record(call("a", None, **payload))])
+    told = segment_of([update(call("a", None, **payload))])
     ((_, flags, light),) = document_of(told)["s"]
     assert len(set(flags)) == len(PAYLOAD_FIELDS)
     assert not set(PAYLOAD_FIELDS) & light.keys()

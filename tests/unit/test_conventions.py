@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tracestore.domain.merge import merge
-from tracestore.domain.spans import OVERHEARD, Record, record_of
+from tracestore.domain.spans import FROM_LOGS, SpanUpdate, span_update
 from tracestore.domain.tree import tree_order
 from tracestore.ingest import convention_tables, message_shapes, providers
 from tracestore.ingest.conventions import span_fields, spans_fields
@@ -29,7 +29,7 @@ START_NS, SECOND = 1_795_312_800_000_000_000, 1_000_000_000
 def read_case(case: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any], str | None]]:
     """Each known span of a case, with the facts and the parent that are found for it."""
     expected = json.loads((case / "expected.json").read_text())
-    records: dict[str, list[Record]] = defaultdict(list)
+    records: dict[str, list[SpanUpdate]] = defaultdict(list)
     for request in expected["requests"]:
         body = (case / request["file"]).read_bytes()
         body = gzip.decompress(body) if request["content_encoding"] == "gzip" else body
@@ -37,10 +37,10 @@ def read_case(case: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any], str 
         assert encoding
         if request["signal"] == "traces":
             for trace_id, told in spans_fields(read_traces(body, encoding).records):
-                records[trace_id].append(record_of(told, received_ms=0))
+                records[trace_id].append(span_update(told, received_ms=0))
         elif request["signal"] == "logs":
             for trace_id, told in log_fields(read_logs(body, encoding).records):
-                records[trace_id].append(record_of(told, received_ms=0, rank=OVERHEARD))
+                records[trace_id].append(span_update(told, received_ms=0, precedence=FROM_LOGS))
     for trace_id, those in records.items():
         parents: list[str] = []
         found: dict[str, tuple[dict[str, Any], str | None]] = {}

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.builders import START_NS, call, fields, record
+from tests.builders import START_NS, call, fields, update
 from tracestore.domain.costs import REPEATING_OPERATIONS, Cost, cost_of
 from tracestore.domain.merge import merge
 from tracestore.domain.spans import INFERENCE_OPERATIONS, SpanFields
@@ -27,7 +27,7 @@ class Prices:
 
 def total(*reported: SpanFields) -> int | None:
     """The cost of the trace that these facts make."""
-    spans = merge([record(one) for one in reported], price_of=Prices())
+    spans = merge([update(one) for one in reported], price_of=Prices())
     nodes = tree_order(spans)
     return usage_of(nodes, charges_of(nodes)).cost_nano_usd
 
@@ -64,13 +64,13 @@ def test_what_calls_a_model_has_a_computed_cost(operation: str) -> None:
 def test_model_and_tokens_may_come_in_different_requests() -> None:
     parts = [fields("s", operation_type="completion", model_name="m"), fields("s", input_tokens=10, output_tokens=2)]
     for order in (parts, parts[::-1]):
-        (span,) = merge([record(part) for part in order], price_of=Prices())
+        (span,) = merge([update(part) for part in order], price_of=Prices())
         assert span.cost == Cost(36, "computed", "test/m")
 
 
 def test_a_price_is_asked_for_with_all_that_is_known_of_the_call() -> None:
     prices = Prices()
-    (span,) = merge([record(call("s", model_name="m", request_model="m-1", model_provider="p"))], price_of=prices)
+    (span,) = merge([update(call("s", model_name="m", request_model="m-1", model_provider="p"))], price_of=prices)
     (asked,) = prices.asked
     assert asked == span.fields
     assert asked["start_ns"] == START_NS

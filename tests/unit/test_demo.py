@@ -19,7 +19,7 @@ from tracestore.domain.anomalies import Anomaly, anomalies_of, histories_of
 from tracestore.domain.counters import Bucket, MeasureCounter, MeasuredPart, parts_of
 from tracestore.domain.heads import NO_PREVIEWS, summarize
 from tracestore.domain.merge import merge
-from tracestore.domain.spans import record_of
+from tracestore.domain.spans import span_update
 from tracestore.ingest.native import parse_span
 
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=UTC)
@@ -135,7 +135,7 @@ def departing(traces: list[list[Span]], now: datetime) -> list[Anomaly]:
     hours: dict[int, MeasureCounter] = defaultdict(MeasureCounter)
     for trace in traces:
         told = [parse_span(span, now_ns=int(now.timestamp()) * 10**9) for span in trace]
-        spans = merge(record_of(fields, received_ms=0) for _, fields in told)
+        spans = merge(span_update(fields, received_ms=0) for _, fields in told)
         for bucket, part in parts_of(told[0][0], summarize(spans, NO_PREVIEWS), 0).items():
             if isinstance(bucket, Bucket) and isinstance(part, MeasuredPart) and bucket.interval == "hour":
                 hours[bucket.number].add(part, 1)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.builders import START_NS, call, fields, record
+from tests.builders import START_NS, call, fields, update
 from tracestore.domain.errors import Conflict, Invalid
 from tracestore.domain.heads import previews_of, root_of, summarize
 from tracestore.domain.merge import merge
@@ -70,7 +70,7 @@ lessons = shape(
 
 def shown(*reported: SpanFields, trace_id: str = "t") -> dict[str, Any]:
     """The lesson trace that these captures make."""
-    spans = merge(map(record, reported))
+    spans = merge(map(update, reported))
     summary = summarize(spans, previews_of(root_of(spans)))
     return lesson_json(trace_id, Head(1, "g", 10**9, keys.position(0, trace_id), 0, 0, summary), spans)
 
@@ -269,7 +269,7 @@ def test_a_lesson_that_says_nothing_of_its_request_reads_empty() -> None:
 
 def patched(stored: list[SpanFields], body: dict[str, Any], now_ns: int = NOW_NS) -> dict[str, Any]:
     """The facts that a PATCH lays over a lesson."""
-    (root,) = (span for span in merge(map(record, stored)) if span.span_id == root_span_id("t"))
+    (root,) = (span for span in merge(map(update, stored)) if span.span_id == root_span_id("t"))
     return {**changed(root, parse_change(body, now_ns=now_ns), now_ns)}
 
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.builders import START_NS, fields, record, summary_of
+from tests.builders import START_NS, fields, summary_of, update
 from tracestore.domain.heads import previews_of, root_of, summarize
 from tracestore.domain.merge import Span, merge, merge_span, without_payload
-from tracestore.domain.spans import OVERHEARD, SpanFields, Record
+from tracestore.domain.spans import FROM_LOGS, SpanFields, SpanUpdate
 
 texts = st.sampled_from(["a", "b", "Zürich 🙂", ""])
 reported = st.fixed_dictionaries(
@@ -29,35 +29,41 @@ reported = st.fixed_dictionaries(
         "output_data": texts,
     },
 )
-records = st.builds(
-    lambda told, rank, received_ms: record(cast(SpanFields, told), rank=rank, received_ms=received_ms),
+updates = st.builds(
+    lambda told, precedence, received_ms: update(
+        cast(SpanFields, told), precedence=precedence, received_ms=received_ms
+    ),
     reported,
-    st.sampled_from([OVERHEARD, 0, 0, 0, 3, 7]),
+    st.sampled_from([FROM_LOGS, 0, 0, 0, 3, 7]),
     st.integers(1, 3),
 )
 
 
-@given(st.lists(records, min_size=1, max_size=12), st.randoms(use_true_random=False))
+@given(st.lists(updates, min_size=1, max_size=12), st.randoms(use_true_random=False))
 @settings(max_examples=150, deadline=None)
-def test_any_order_and_repetition_gives_the_same_spans_and_summary(told: list[Record], random: random.Random) -> None:
+def test_any_order_and_repetition_gives_the_same_spans_and_summary(
+    told: list[SpanUpdate], random: random.Random
+) -> None:
     again = random.sample(told, len(told)) + random.choices(told, k=random.randint(0, 5))
     random.shuffle(again)
     assert merge(again) == merge(told)
     assert _summary(merge(again)) == _summary(merge(told))
 
 
-@given(st.lists(records, min_size=1, max_size=12))
+@given(st.lists(updates, min_size=1, max_size=12))
 @settings(max_examples=100, deadline=None)
-def test_reading_without_payloads_changes_nothing_else(told: list[Record]) -> None:
-    light = [Record(without_payload(r.fields), r.digest, r.payload_fields, r.received_ms, r.rank) for r in told]
+def test_reading_without_payloads_changes_nothing_else(told: list[SpanUpdate]) -> None:
+    light = [
+        SpanUpdate(without_payload(r.fields), r.digest, r.payload_fields, r.received_ms, r.precedence) for r in told
+    ]
     for whole, bare in zip(merge(told), merge(light), strict=True):
         assert bare.fields == without_payload(whole.fields)
         assert (bare.status, bare.payload_from) == (whole.status, whole.payload_from)
 
 
-@given(st.lists(records, min_size=1, max_size=12), st.sets(st.sampled_from("abc")))
+@given(st.lists(updates, min_size=1, max_size=12), st.sets(st.sampled_from("abc")))
 @settings(max_examples=100, deadline=None)
-def test_what_was_deleted_is_as_if_it_had_never_come(told: list[Record], deleted: set[str]) -> None:
+def test_what_was_deleted_is_as_if_it_had_never_come(told: list[SpanUpdate], deleted: set[str]) -> None:
     assert merge(told, deleted) == merge([r for r in told if r.fields["span_id"] not in deleted])
 
 
@@ -80,9 +86,9 @@ def test_the_later_end_wins() -> None:
 def test_a_patch_outranks_captures_and_earlier_patches() -> None:
     span = merge_span(
         [
-            record(fields(end_ns=START_NS + 10**9, model_name="captured")),
-            record(SpanFields(span_id="root", model_name="second"), rank=5),
-            record(SpanFields(span_id="root", model_name="first"), rank=3),
+            update(fields(end_ns=START_NS + 10**9, model_name="captured")),
+            update(SpanFields(span_id="root", model_name="second"), precedence=5),
+            update(SpanFields(span_id="root", model_name="first"), precedence=3),
         ]
     )
     assert span.fields["model_name"] == "second"
@@ -107,31 +113,31 @@ def test_the_status_is_what_was_told_else_what_errors_and_the_end_tell(told: lis
 
 
 def test_a_span_is_as_old_as_its_first_record_and_as_new_as_its_last() -> None:
-    span = merge_span([record(fields(), received_ms=5), record(fields(model_name="m"), received_ms=9)])
+    span = merge_span([update(fields(), received_ms=5), update(fields(model_name="m"), received_ms=9)])
     assert (span.created_ms, span.updated_ms) == (5, 9)
 
 
 def test_a_record_that_comes_again_does_not_make_a_span_newer() -> None:
-    span = merge_span([record(fields(), received_ms=5), record(fields(), received_ms=9)])
+    span = merge_span([update(fields(), received_ms=5), update(fields(), received_ms=9)])
     assert (span.created_ms, span.updated_ms) == (5, 5)
 
 
 def test_a_payload_that_was_not_read_does_not_give_way_to_a_weaker_one() -> None:
-    strong = record(fields(input_data="strong"))
-    unread = Record(without_payload(strong.fields), strong.digest, strong.payload_fields, 1)
-    assert "input_data" not in merge_span([record(fields(end_ns=None, input_data="weak")), unread]).fields
+    strong = update(fields(input_data="strong"))
+    unread = SpanUpdate(without_payload(strong.fields), strong.digest, strong.payload_fields, 1)
+    assert "input_data" not in merge_span([update(fields(end_ns=None, input_data="weak")), unread]).fields
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_record_that_is_there_with_and_without_its_payload_has_it(order: int) -> None:
-    whole = record(fields(input_data="x"))
-    unread = Record(without_payload(whole.fields), whole.digest, whole.payload_fields, 1)
+    whole = update(fields(input_data="x"))
+    unread = SpanUpdate(without_payload(whole.fields), whole.digest, whole.payload_fields, 1)
     assert merge_span([whole, unread][::order]).fields["input_data"] == "x"
 
 
 def test_spans_come_by_start_and_then_by_id() -> None:
     told = [fields("b", start_ns=2), fields("c", start_ns=1), fields("a", start_ns=2)]
-    assert [span.span_id for span in merge(map(record, told))] == ["c", "a", "b"]
+    assert [span.span_id for span in merge(map(update, told))] == ["c", "a", "b"]
 
 
 def test_a_conversation_is_the_roots_else_that_of_the_earliest_span_that_has_one() -> None:
@@ -143,7 +149,7 @@ def test_a_conversation_is_the_roots_else_that_of_the_earliest_span_that_has_one
 
 
 def _merged(*told: SpanFields) -> Span:
-    return merge_span([record(each) for each in told])
+    return merge_span([update(each) for each in told])
 
 
 def _summary(spans: list[Span]) -> Any:

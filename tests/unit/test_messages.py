@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracestore.domain.merge import merge
-from tracestore.domain.spans import OVERHEARD, SpanFields, record_of
+from tracestore.domain.spans import FROM_LOGS, SpanFields, span_update
 from tracestore.ingest.event_messages import log_messages
 from tracestore.ingest.log_fields import log_fields
 from tracestore.ingest.messages import conversation
@@ -269,7 +269,7 @@ def log(event: str, body: Any, *, time_ns: int = 1, attributes: Any = None) -> O
 
 
 def chat_of(*records: OtlpLog) -> tuple[Any, Any]:
-    (span,) = merge(record_of(fields, received_ms=0, rank=OVERHEARD) for _, fields in log_fields(records))
+    (span,) = merge(span_update(fields, received_ms=0, precedence=FROM_LOGS) for _, fields in log_fields(records))
     return span.fields.get("input_data"), span.fields.get("output_data")
 
 
@@ -322,5 +322,5 @@ def test_the_order_in_which_records_arrive_does_not_matter(order: list[int]) -> 
 def test_what_the_span_itself_tells_is_kept() -> None:
     ((_, told),) = log_fields([log("gen_ai.user.message", {"content": "Grüezi"})])
     own = SpanFields(span_id=told["span_id"], start_ns=5, input_data="from the span")
-    (span,) = merge([record_of(told, received_ms=0, rank=OVERHEARD), record_of(own, received_ms=0)])
+    (span,) = merge([span_update(told, received_ms=0, precedence=FROM_LOGS), span_update(own, received_ms=0)])
     assert (span.fields["input_data"], span.fields["start_ns"]) == ("from the span", 5)

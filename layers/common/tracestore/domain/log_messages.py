@@ -38,5 +38,5 @@ def conversation(messages: Iterable[Json], direction: Direction) -> Json:
 def _order(message: list[Json]) -> tuple[int, int, int, str]:
     time_ns, index, _, told = message
     role = told.get("role") if isinstance(told, dict) else None
-    rank = _ROLE_ORDER.index(role) if role in _ROLE_ORDER else len(_ROLE_ORDER)
-    return (cast(int, time_ns), cast(int, index), rank, digest_of(canonical_json(message)))
+    role_order = _ROLE_ORDER.index(role) if role in _ROLE_ORDER else len(_ROLE_ORDER)
+    return (cast(int, time_ns), cast(int, index), role_order, digest_of(canonical_json(message)))

@@ -12,7 +12,7 @@ from typing import cast
 
 from .costs import UNKNOWN, Cost, PriceOf, cost_of, no_prices
 from .log_messages import Direction, conversation, united
-from .spans import PAYLOAD_FIELDS, SpanFields, Record, digest_of
+from .spans import PAYLOAD_FIELDS, SpanFields, SpanUpdate, digest_of
 
 FINAL_STATUSES = frozenset({"success", "error"})
 
@@ -48,32 +48,32 @@ class Span:
         return (self.fields.get("start_ns", 0), self.fields["span_id"])
 
 
-def merge(records: Iterable[Record], deleted: Collection[str] = (), price_of: PriceOf = no_prices) -> list[Span]:
-    """The spans that `records` tell of, by start; none of those in `deleted`."""
-    by_span: dict[str, list[Record]] = {}
-    for record in records:
-        span_id = record.fields["span_id"]
+def merge(updates: Iterable[SpanUpdate], deleted: Collection[str] = (), price_of: PriceOf = no_prices) -> list[Span]:
+    """The spans that `updates` tell of, by start; none of those in `deleted`."""
+    by_span: dict[str, list[SpanUpdate]] = {}
+    for update in updates:
+        span_id = update.fields["span_id"]
         if span_id not in deleted:
-            by_span.setdefault(span_id, []).append(record)
+            by_span.setdefault(span_id, []).append(update)
     return sorted((merge_span(of_span, price_of) for of_span in by_span.values()), key=lambda span: span.order)
 
 
-def merge_span(records: list[Record], price_of: PriceOf = no_prices) -> Span:
-    """The one span that `records` are about."""
-    weakest_first = sorted(records, key=_strength)
+def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices) -> Span:
+    """The one span that `updates` are about."""
+    weakest_first = sorted(updates, key=_strength)
     fields: dict[str, object] = {}
     payload_from: dict[str, str] = {}
-    for record in weakest_first:
-        fields |= record.fields
-        for field in record.payload_fields:
-            if field not in record.fields and payload_from.get(field) != record.digest:
+    for update in weakest_first:
+        fields |= update.fields
+        for field in update.payload_fields:
+            if field not in update.fields and payload_from.get(field) != update.digest:
                 fields.pop(field, None)  # read without it: a weaker record's value must not show in its place
-            payload_from[field] = record.digest
+            payload_from[field] = update.digest
     merged = cast(SpanFields, fields)
-    _join_log_messages(records, merged, payload_from)
+    _join_log_messages(updates, merged, payload_from)
     first_received_ms: dict[tuple[int, str], int] = {}
-    for record in sorted(records, key=lambda record: record.received_ms):
-        first_received_ms.setdefault((record.rank, record.digest), record.received_ms)
+    for update in sorted(updates, key=lambda update: update.received_ms):
+        first_received_ms.setdefault((update.precedence, update.digest), update.received_ms)
     return Span(
         fields=merged,
         status=_status(weakest_first, merged),
@@ -84,14 +84,14 @@ def merge_span(records: list[Record], price_of: PriceOf = no_prices) -> Span:
     )
 
 
-def _join_log_messages(records: list[Record], merged: SpanFields, payload_from: dict[str, str]) -> None:
+def _join_log_messages(updates: list[SpanUpdate], merged: SpanFields, payload_from: dict[str, str]) -> None:
     """Fill in the input and output from log messages where the span itself told of none."""
-    telling = [record for record in records if "log_messages" in record.payload_fields]
+    telling = [update for update in updates if "log_messages" in update.payload_fields]
     if not telling:
         return
-    messages = united(record.fields.get("log_messages", []) for record in telling)
+    messages = united(update.fields.get("log_messages", []) for update in telling)
     merged.pop("log_messages", None)
-    source = digest_of("+".join(sorted({record.digest for record in telling})).encode())
+    source = digest_of("+".join(sorted({update.digest for update in telling})).encode())
     for field, direction in (("input_data", "input"), ("output_data", "output")):
         if field not in payload_from:
             payload_from[field] = source
@@ -109,19 +109,19 @@ def is_ended(fields: SpanFields) -> bool:
     )
 
 
-def _strength(record: Record) -> tuple[int, bool, int, str]:
-    fields = record.fields
-    return (record.rank, is_ended(fields), fields.get("end_ns", -1), record.digest)
+def _strength(update: SpanUpdate) -> tuple[int, bool, int, str]:
+    fields = update.fields
+    return (update.precedence, is_ended(fields), fields.get("end_ns", -1), update.digest)
 
 
-def _status(weakest_first: list[Record], merged: SpanFields) -> str:
+def _status(weakest_first: list[SpanUpdate], merged: SpanFields) -> str:
     """What the strongest record that names an outcome says; else what error fields and the end tell."""
-    for record in reversed(weakest_first):
-        if (reported := record.fields.get("status")) in FINAL_STATUSES:
+    for update in reversed(weakest_first):
+        if (reported := update.fields.get("status")) in FINAL_STATUSES:
             return str(reported)
     if "error_type" in merged or "error_message" in merged:
         return "error"
-    return "success" if any(is_ended(record.fields) for record in weakest_first) else "pending"
+    return "success" if any(is_ended(update.fields) for update in weakest_first) else "pending"
 
 
 def without_payload(fields: SpanFields) -> SpanFields:

@@ -57,8 +57,8 @@ PAYLOAD_FIELDS: Final = (*SHOWN_PAYLOAD_FIELDS, "log_messages")
 """What is large and seldom needed: kept apart, so that writing and drawing a tree never read it."""
 
 CAPTURED: Final = 0
-OVERHEARD: Final = -1
-"""Ranks of records: see `Record`."""
+FROM_LOGS: Final = -1
+"""Ranks of records: see `SpanUpdate`."""
 
 INFERENCE_OPERATIONS: Final = frozenset({"completion", "embedding", "rerank"})
 """The operations that call a model: the only ones that tokens and cost are charged for by themselves."""
@@ -67,10 +67,10 @@ _ID_NAMESPACE: Final = UUID("a5d0c35e-2a5a-5f0c-9f6e-6d3f5b0c7e11")
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class SpanUpdate:
     """One write's word about one span.
 
-    `rank` is `CAPTURED`, below it `OVERHEARD` for what only log records tell, and above it grows with every PATCH.
+    `precedence` is `CAPTURED`, below it `FROM_LOGS` for what only log records tell, and above it grows with every PATCH.
     `digest` names the facts, payload included, so that two records with one digest say the same. `received_ms` is when
     it first arrived: shown, never merged by.
     `payload_fields` names the payload facts there are, also where `fields` came without them.
@@ -80,14 +80,14 @@ class Record:
     digest: str
     payload_fields: tuple[str, ...]
     received_ms: int = 0
-    rank: int = CAPTURED
+    precedence: int = CAPTURED
 
 
-def record_of(fields: SpanFields, *, received_ms: int, rank: int = CAPTURED) -> Record:
+def span_update(fields: SpanFields, *, received_ms: int, precedence: int = CAPTURED) -> SpanUpdate:
     """The record of `fields`, which hold the payload. The same facts as sent, in any order, have the same digest."""
     payload_fields = tuple(name for name in PAYLOAD_FIELDS if name in fields)
     named = to_json(dict(sorted(fields.items())))  # a third of the time of `canonical_json`
-    return Record(fields, digest_of(named), payload_fields, received_ms, rank)
+    return SpanUpdate(fields, digest_of(named), payload_fields, received_ms, precedence)
 
 
 def canonical_json(value: object) -> bytes:

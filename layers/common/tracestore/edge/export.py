@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span, merge, merge_span
-from tracestore.domain.spans import Record
+from tracestore.domain.spans import SpanUpdate
 from tracestore.storage import keys
 from tracestore.storage.items import Head, StoredTrace
 from tracestore.storage.listing import Listed, TraceQuery, list_traces
@@ -132,17 +132,17 @@ def _with_payloads(store: Store, pk: str, stored: StoredTrace, head: Head, behin
     """The spans behind that order, by start, of a trace that was read light: payloads fetched a few at a time."""
     holding: dict[str, list[str]] = {}
     for digest, segment in stored.segments.items():
-        for record in segment.records:
-            holding.setdefault(record.fields["span_id"], []).append(digest)
-    ids = [span.span_id for span in merge(stored.records(), head.deleted) if span.order > behind]
+        for update in segment.updates:
+            holding.setdefault(update.fields["span_id"], []).append(digest)
+    ids = [span.span_id for span in merge(stored.updates(), head.deleted) if span.order > behind]
     for start in range(0, len(ids), SPANS_READ_AT_ONCE):
-        records: dict[str, list[Record]] = {span_id: [] for span_id in ids[start : start + SPANS_READ_AT_ONCE]}
-        digests = {digest: None for span_id in records for digest in holding[span_id]}
+        updates: dict[str, list[SpanUpdate]] = {span_id: [] for span_id in ids[start : start + SPANS_READ_AT_ONCE]}
+        digests = {digest: None for span_id in updates for digest in holding[span_id]}
         for segment in store.with_payloads(pk, stored, digests):
-            for record in segment.records:
-                if (of_span := records.get(record.fields["span_id"])) is not None:
-                    of_span.append(record)
-        yield from (merge_span(of_span, store.price_of) for of_span in records.values())
+            for update in segment.updates:
+                if (of_span := updates.get(update.fields["span_id"])) is not None:
+                    of_span.append(update)
+        yield from (merge_span(of_span, store.price_of) for of_span in updates.values())
 
 
 def _line(user_id: str, trace_id: str, head: Head, span: Span) -> bytes:

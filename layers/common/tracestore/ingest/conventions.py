@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 
 from tracestore.domain.log_messages import Direction
-from tracestore.domain.spans import SpanFields, Json
+from tracestore.domain.spans import Json, SpanFields
 from tracestore.domain.times import NS_PER_MS, format_time, parse_time
 
 from .convention_tables import (

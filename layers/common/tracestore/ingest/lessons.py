@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from tracestore.domain.errors import Conflict, Detail, Invalid
 from tracestore.domain.heads import root_of
 from tracestore.domain.merge import FINAL_STATUSES, Span
-from tracestore.domain.spans import PAYLOAD_FIELDS, SpanFields, Json, canonical_json
+from tracestore.domain.spans import PAYLOAD_FIELDS, Json, SpanFields, canonical_json
 
 from .native import (
     MAX_SPAN_BYTES,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import cast
 
-from tracestore.domain.spans import SpanFields, Json
+from tracestore.domain.spans import Json, SpanFields
 from tracestore.domain.times import NS_PER_DAY
 
 from .event_messages import log_messages

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast
 from pydantic_core import ErrorDetails, ValidationError
 
 from tracestore.domain.errors import Detail, Invalid
-from tracestore.domain.spans import SpanFields, Json, canonical_json
+from tracestore.domain.spans import Json, SpanFields, canonical_json
 from tracestore.domain.times import NS_PER_DAY, NS_PER_SECOND
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 
 from pydantic_core import SchemaValidator, core_schema, to_json
 
-from tracestore.domain.spans import SpanFields, Json
+from tracestore.domain.spans import Json, SpanFields
 
 
 @dataclass(frozen=True, slots=True)

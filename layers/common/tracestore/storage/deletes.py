@@ -111,12 +111,12 @@ def delete_span(store: Store, user_id: str, trace_id: str, span_id: str, patienc
     def without_span(stored: StoredTrace, head: Head) -> Head:
         if span_id in head.deleted:
             scrub(store, user_id, trace_id, patience)  # whoever deleted it may have been interrupted
-        is_there = any(span.span_id == span_id for span in merge(stored.records(), head.deleted))
+        is_there = any(span.span_id == span_id for span in merge(stored.updates(), head.deleted))
         if not is_there or is_hidden(head, read_marks(store, user_id)):
             raise NotFound("There is no such span in this trace.")
         head_without = replace(head, deleted=head.deleted | {span_id}, updated_ms=store.now_ms())
         new = next_head(store, pk, head_without, stored)
-        if new.first and any(record.fields["span_id"] == span_id for record in new.first.records):
+        if new.first and any(update.fields["span_id"] == span_id for update in new.first.updates):
             return replace(new, first=None)  # what replaces it has an item of its own
         return new
 

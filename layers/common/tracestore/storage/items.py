@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 from tracestore.domain.heads import Previews, Summary
-from tracestore.domain.spans import Record
+from tracestore.domain.spans import SpanUpdate
 from tracestore.domain.usage import usage_of
 
 from . import keys
@@ -72,14 +72,14 @@ class StoredTrace:
     folds: dict[str, list[str]] = field(default_factory=dict)
     is_cut: bool = False
 
-    def records(self) -> Iterator[Record]:
+    def updates(self) -> Iterator[SpanUpdate]:
         for segment in self.segments.values():
-            yield from segment.records
+            yield from segment.updates
 
 
-def alias_items(user_id: str, trace_id: str, head: Head, records: Iterable[Record]) -> list[Item]:
+def alias_items(user_id: str, trace_id: str, head: Head, updates: Iterable[SpanUpdate]) -> list[Item]:
     """What leads from the messages that these records name to their trace."""
-    messages = sorted({record.fields["message_id"] for record in records if "message_id" in record.fields})
+    messages = sorted({update.fields["message_id"] for update in updates if "message_id" in update.fields})
     return [
         {
             **key(keys.trace(user_id, trace_id), keys.message_alias(message_id)),

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from itertools import count
 
 from tracestore.domain.merge import Span, merge_span
-from tracestore.domain.spans import CAPTURED, SpanFields, Record, canonical_json, record_of
+from tracestore.domain.spans import CAPTURED, SpanFields, SpanUpdate, canonical_json, span_update
 
 from . import keys
 from .dynamo import ConditionFailed
 from .items import Head, alias_items
-from .reading import span_records, span_with_payload, visible_head
+from .reading import span_updates, span_with_payload, visible_head
 from .recompute import next_head
 from .segments import segment_items, segment_of
 from .store import Store, expiry_of_items, keys_of, put_head
@@ -39,16 +39,16 @@ def patch(
     for attempt in count():
         stored = store.read_light(pk)
         head = visible_head(store, user_id, stored)
-        records = span_records(store, pk, stored, span_id)
-        span = merge_span(records)
+        updates = span_updates(store, pk, stored, span_id)
+        span = merge_span(updates)
         fields = SpanFields(**{**change(span), "span_id": span_id})
-        if _is_said(fields, records):
+        if _is_said(fields, updates):
             return head, span
-        segment = segment_of([record_of(fields, received_ms=store.now_ms(), rank=head.version + 1)])
+        segment = segment_of([span_update(fields, received_ms=store.now_ms(), precedence=head.version + 1)])
         stored.segments[segment.digest] = segment
         new = next_head(store, pk, head, stored)
         light, *parts = segment_items(pk, head.generation, segment, expiry_of_items(head.expires_at_s))
-        aliases = alias_items(user_id, trace_id, head, segment.records)
+        aliases = alias_items(user_id, trace_id, head, segment.updates)
         store.table.write(parts, patience=patience)
         try:
             put_head(store, user_id, trace_id, new, head, [light, *aliases])
@@ -60,11 +60,11 @@ def patch(
     raise AssertionError("unreachable: patience ends first")
 
 
-def _is_said(fields: SpanFields, records: list[Record]) -> bool:
+def _is_said(fields: SpanFields, updates: list[SpanUpdate]) -> bool:
     """Whether earlier PATCHes have the same last word. What was captured may yet give way to another capture.
 
     Compared as JSON: to Python 1, 1.0 and True are equal.
     """
-    patches = [record for record in records if record.rank > CAPTURED]
+    patches = [update for update in updates if update.precedence > CAPTURED]
     said: dict[str, object] = {**merge_span(patches).fields} if patches else {"span_id": fields["span_id"]}
     return canonical_json({**said, **fields}) == canonical_json(said)

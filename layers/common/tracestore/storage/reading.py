@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span, merge, merge_span
-from tracestore.domain.spans import Record
+from tracestore.domain.spans import SpanUpdate
 
 from . import keys
 from .items import Head, StoredTrace
@@ -37,7 +37,7 @@ def read_trace_within(
 
 def _visible(store: Store, user_id: str, stored: StoredTrace, marks: Sequence[Mark] | None) -> tuple[Head, list[Span]]:
     head = visible_head(store, user_id, stored, marks)
-    spans = merge(stored.records(), head.deleted, store.price_of)
+    spans = merge(stored.updates(), head.deleted, store.price_of)
     if not spans:  # deleted between two pages of this read
         raise NotFound("There is no such trace.")
     return head, spans
@@ -63,19 +63,19 @@ def visible_head(store: Store, user_id: str, stored: StoredTrace, marks: Sequenc
 
 def span_with_payload(store: Store, pk: str, stored: StoredTrace, span_id: str) -> Span:
     """One span of a trace that was read light, its payload fetched. *raises* NotFound."""
-    return merge_span(span_records(store, pk, stored, span_id), store.price_of)
+    return merge_span(span_updates(store, pk, stored, span_id), store.price_of)
 
 
-def span_records(store: Store, pk: str, stored: StoredTrace, span_id: str) -> list[Record]:
+def span_updates(store: Store, pk: str, stored: StoredTrace, span_id: str) -> list[SpanUpdate]:
     """The records of one span of a trace that was read light, their payload fetched. *raises* NotFound."""
     assert stored.head is not None
     holding = [
         digest
         for digest, segment in stored.segments.items()
-        if any(record.fields["span_id"] == span_id for record in segment.records)
+        if any(update.fields["span_id"] == span_id for update in segment.updates)
     ]
     whole = store.with_payloads(pk, stored, holding)
-    records = [record for segment in whole for record in segment.records if record.fields["span_id"] == span_id]
-    if not records or span_id in stored.head.deleted:
+    updates = [update for segment in whole for update in segment.updates if update.fields["span_id"] == span_id]
+    if not updates or span_id in stored.head.deleted:
         raise NotFound("There is no such span in this trace.")
-    return records
+    return updates

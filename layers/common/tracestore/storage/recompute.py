@@ -18,7 +18,7 @@ COVERED_KEPT: Final = 8
 
 def first_head(store: Store, trace_id: str, segment: Segment) -> Head:
     """The head of a trace that this segment begins, its payload at hand."""
-    spans = merge(segment.records, price_of=store.price_of)
+    spans = merge(segment.updates, price_of=store.price_of)
     return Head(
         version=1,
         generation=store.generation(),
@@ -33,7 +33,7 @@ def first_head(store: Store, trace_id: str, segment: Segment) -> Head:
 
 def next_head(store: Store, pk: str, head: Head, stored: StoredTrace) -> Head:
     """The head that follows `head` when `stored` is what there is of the trace."""
-    spans = merge(stored.records(), head.deleted, store.price_of)
+    spans = merge(stored.updates(), head.deleted, store.price_of)
     summary = summarize(spans, _previews(store, pk, head, stored, spans)) if spans else None
     return replace(
         head,
@@ -53,12 +53,12 @@ def _previews(store: Store, pk: str, head: Head, stored: StoredTrace, spans: lis
     holding = [
         digest
         for digest, segment in stored.segments.items()
-        if any(record.fields["span_id"] == root.span_id for record in segment.records)
+        if any(update.fields["span_id"] == root.span_id for update in segment.updates)
     ]
     whole = store.with_payloads(pk, stored, holding)
-    records = [record for segment in whole for record in segment.records if record.fields["span_id"] == root.span_id]
+    updates = [update for segment in whole for update in segment.updates if update.fields["span_id"] == root.span_id]
     is_whole = all(segment.text is not None or not segment.has_payload for segment in whole)
-    return previews_of(merge_span(records), is_whole=is_whole)
+    return previews_of(merge_span(updates), is_whole=is_whole)
 
 
 def _newest(segments: Iterable[Segment]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import count
 from typing import NamedTuple
 
-from tracestore.domain.spans import PAYLOAD_FIELDS, Record
+from tracestore.domain.spans import PAYLOAD_FIELDS, SpanUpdate
 
 from . import keys
 from .dynamo import ConditionFailed
@@ -48,7 +48,7 @@ def scrub_of(store: Store, pk: str, stored: StoredTrace, head: Head) -> Scrub:
         items_of = segment_items if digest in stored.loose else payload_items
         puts += items_of(pk, head.generation, alone, expires_at_s)
     for segment in (stored.segments[digest] for digest in sorted(tainted)):
-        kept = [_as_read(record) for record in segment.records if record.fields["span_id"] not in head.deleted]
+        kept = [_as_read(update) for update in segment.updates if update.fields["span_id"] not in head.deleted]
         if kept:
             puts += segment_items(pk, head.generation, segment_of(kept), expires_at_s)
         prefix = keys.payload_of(head.generation, segment.digest)
@@ -120,9 +120,9 @@ def remove(store: Store, found: Scrub, patience: Patience) -> None:
 
 
 def _is_tainted(segment: Segment, head: Head) -> bool:
-    return any(record.fields["span_id"] in head.deleted for record in segment.records)
+    return any(update.fields["span_id"] in head.deleted for update in segment.updates)
 
 
-def _as_read(record: Record) -> Record:
+def _as_read(update: SpanUpdate) -> SpanUpdate:
     """The record without the payload that it came without: another writer has replaced the segment already."""
-    return replace(record, payload_fields=tuple(name for name in PAYLOAD_FIELDS if name in record.fields))
+    return replace(update, payload_fields=tuple(name for name in PAYLOAD_FIELDS if name in update.fields))

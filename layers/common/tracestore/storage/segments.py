@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from tracestore.domain.merge import payload_of, without_payload
-from tracestore.domain.spans import PAYLOAD_FIELDS, SpanFields, Record, digest_of
+from tracestore.domain.spans import PAYLOAD_FIELDS, SpanFields, SpanUpdate, digest_of
 
 from . import keys
 from .codec import compress, decompress, encode, leans, pack
@@ -47,18 +47,18 @@ class Segment:
     """
 
     digest: str
-    records: tuple[Record, ...]
+    updates: tuple[SpanUpdate, ...]
     payload: bytes | None = None
     text: bytes | None = None
     base: str | None = None
 
     @property
     def received_ms(self) -> int:
-        return self.records[0].received_ms
+        return self.updates[0].received_ms
 
     @property
     def has_payload(self) -> bool:
-        return any(record.payload_fields for record in self.records)
+        return any(update.payload_fields for update in self.updates)
 
     @property
     def payload_rides(self) -> bool:
@@ -81,11 +81,11 @@ class Segment:
         """The same with its payload in the facts of its records, given the text that it leans on."""
         assert self.payload is not None
         text = decompress(self.payload, base_text)
-        records = tuple(
-            replace(record, fields=cast(SpanFields, {**record.fields, **fields}))
-            for record, fields in zip(self.records, json.loads(text), strict=True)
+        updates = tuple(
+            replace(update, fields=cast(SpanFields, {**update.fields, **fields}))
+            for update, fields in zip(self.updates, json.loads(text), strict=True)
         )
-        return replace(self, records=records, text=text)
+        return replace(self, updates=updates, text=text)
 
     def leaning_on(self, base: str, base_text: bytes) -> "Segment":
         """The same with its payload packed so that it can be read only with that of segment `base`."""
@@ -123,26 +123,26 @@ def open_payloads(segments: dict[str, Segment], most_bytes: int | None = None) -
     return True
 
 
-def segment_of(records: Iterable[Record]) -> Segment:
+def segment_of(updates: Iterable[SpanUpdate]) -> Segment:
     """The segment of these records. The same records, in any order, make the same digest."""
-    unique = {(record.rank, record.digest): record for record in records}
+    unique = {(update.precedence, update.digest): update for update in updates}
     ordered = tuple(unique[key] for key in sorted(unique))
-    names = "\n".join(f"{record.rank}:{record.digest}:{_flags(record)}" for record in ordered)
+    names = "\n".join(f"{update.precedence}:{update.digest}:{_flags(update)}" for update in ordered)
     text = None
-    if any(record.payload_fields for record in ordered):
-        text = encode([payload_of(record.fields) for record in ordered])
+    if any(update.payload_fields for update in ordered):
+        text = encode([payload_of(update.fields) for update in ordered])
         names += "\n" + digest_of(text)  # the records' digests do not tell the order of keys, which others lean on
     return Segment(_digest_of(names), ordered, None if text is None else compress(text), text)
 
 
-def segments_of(records: Iterable[Record]) -> list[Segment]:
+def segments_of(updates: Iterable[SpanUpdate]) -> list[Segment]:
     """One segment of these records, or several where its light part would not fit into an item."""
-    segment = segment_of(records)
+    segment = segment_of(updates)
     most_bytes = 4 * len(json.dumps(document_of(segment), ensure_ascii=False))
-    if most_bytes <= LIGHT_BYTES or len(segment.records) == 1 or len(pack([document_of(segment)])) <= LIGHT_BYTES:
+    if most_bytes <= LIGHT_BYTES or len(segment.updates) == 1 or len(pack([document_of(segment)])) <= LIGHT_BYTES:
         return [segment]
-    middle = len(segment.records) // 2
-    return [*segments_of(segment.records[:middle]), *segments_of(segment.records[middle:])]
+    middle = len(segment.updates) // 2
+    return [*segments_of(segment.updates[:middle]), *segments_of(segment.updates[middle:])]
 
 
 def segment_items(
@@ -206,13 +206,13 @@ def document_of(segment: Segment) -> dict[str, Any]:
     return base | {
         "h": segment.digest,
         "t": segment.received_ms,
-        "r": segment.records[0].rank,
-        "s": [[record.digest, _flags(record), without_payload(record.fields)] for record in segment.records],
+        "r": segment.updates[0].precedence,
+        "s": [[update.digest, _flags(update), without_payload(update.fields)] for update in segment.updates],
     }
 
 
-def _flags(record: Record) -> str:
-    return "".join(_FLAGS[name] for name in record.payload_fields)
+def _flags(update: SpanUpdate) -> str:
+    return "".join(_FLAGS[name] for name in update.payload_fields)
 
 
 def segments_from(documents: list[dict[str, Any]], created_ms: int) -> list[Segment]:
@@ -221,7 +221,7 @@ def segments_from(documents: list[dict[str, Any]], created_ms: int) -> list[Segm
         Segment(
             document["h"],
             tuple(
-                Record(
+                SpanUpdate(
                     fields, digest, tuple(_FIELDS[flag] for flag in flags), document["t"] or created_ms, document["r"]
                 )
                 for digest, flags, fields in document["s"]

@@ -14,7 +14,7 @@ from typing import Final
 from tracestore.domain.errors import Conflict
 from tracestore.domain.heads import root_of
 from tracestore.domain.merge import Span, is_ended, merge
-from tracestore.domain.spans import CAPTURED, SpanFields, Record, record_of
+from tracestore.domain.spans import CAPTURED, SpanFields, SpanUpdate, span_update
 
 from . import keys
 from .deletes import purge
@@ -54,7 +54,7 @@ def capture(
     spans: Iterable[tuple[str, SpanFields]],
     patience: Patience | None = None,
     *,
-    rank: int = CAPTURED,
+    precedence: int = CAPTURED,
 ) -> list[Rejection]:
     """Store captured spans, given with their trace ids; returns those that a deletion forbids.
 
@@ -63,13 +63,13 @@ def capture(
     """
     patience = patience or Patience()
     received_ms = store.now_ms()
-    by_trace: dict[str, list[Record]] = {}
+    by_trace: dict[str, list[SpanUpdate]] = {}
     for trace_id, fields in spans:
-        by_trace.setdefault(trace_id, []).append(record_of(fields, received_ms=received_ms, rank=rank))
+        by_trace.setdefault(trace_id, []).append(span_update(fields, received_ms=received_ms, precedence=precedence))
     writes = [
         _Capture(store, user_id, trace_id, segment, patience)
-        for trace_id, records in by_trace.items()
-        for segment in segments_of(records)
+        for trace_id, updates in by_trace.items()
+        for segment in segments_of(updates)
     ]
     put_beside(store, [item for write in writes for item in write.early_items()], patience)
     if len(writes) == 1:
@@ -86,7 +86,7 @@ def capture_one(
     *repeat* and *raises* as `capture`; Conflict where a deletion forbids it.
     """
     patience = patience or Patience()
-    segment = segment_of([record_of(fields, received_ms=store.now_ms())])
+    segment = segment_of([span_update(fields, received_ms=store.now_ms())])
     write = _Capture(store, user_id, trace_id, segment, patience)
     put_beside(store, write.early_items(), patience)
     for rejection in write.settle():
@@ -118,7 +118,7 @@ class _Capture:
         """The head to try first when the root is here, since then the trace is likely to be new."""
         if self.pk in self.store.recent:
             return None
-        root = root_of(merge(self.segment.records))
+        root = root_of(merge(self.segment.updates))
         if root.parent_span_id is not None:
             return None
         head = first_head(self.store, self.trace_id, self.segment)
@@ -159,7 +159,7 @@ class _Capture:
             if head is not None and (head.is_tombstone or is_hidden(head, read_marks(self.store, self.user_id))):
                 return self._refused(head)
             segment, rejected = self._without_deleted(head)
-            if not segment.records:
+            if not segment.updates:
                 # Without aliases: other spans of the trace may have the same messages.
                 self._take_back([(pk, sk) for pk, sk in self.written if keys.segment_named(sk)])
                 return rejected
@@ -241,7 +241,7 @@ class _Capture:
         deleted = self._span_ids() & head.deleted if head else set()
         if not deleted:
             return self.segment, []
-        kept = [record for record in self.segment.records if record.fields["span_id"] not in deleted]
+        kept = [update for update in self.segment.updates if update.fields["span_id"] not in deleted]
         message = "This span was deleted; give a new span an id of its own."
         return segment_of(kept), self._rejections(deleted, "span_deleted", message)
 
@@ -256,10 +256,10 @@ class _Capture:
         return [Rejection(self.trace_id, span_id, code, message) for span_id in sorted(span_ids)]
 
     def _span_ids(self) -> set[str]:
-        return {record.fields["span_id"] for record in self.segment.records}
+        return {update.fields["span_id"] for update in self.segment.updates}
 
     def _aliases(self, head: Head) -> list[Item]:
-        return alias_items(self.user_id, self.trace_id, head, self.segment.records)
+        return alias_items(self.user_id, self.trace_id, head, self.segment.updates)
 
     def _item(self, head: Head) -> Item:
         return head_item(self.user_id, self.trace_id, head, self.store.time_shards)
