@@ -147,7 +147,7 @@ def holds(store: Store, user: str, text: str, trace_id: str = "t") -> list[str]:
 
 def orphans(store: Store, user: str, trace_id: str = "t") -> list[str]:
     """The sort keys of items that no reader of the trace would ever look at."""
-    stored = store.read_light(keys.trace(user, trace_id))
+    stored = store.read_core(keys.trace(user, trace_id))
     assert stored.head is not None
     known = {f"{stored.head.generation}#{digest}" for digest in stored.segments}
     beside = (sk for sk in stored_items(store, user, trace_id) if sk[:2] in ("S#", "X#"))

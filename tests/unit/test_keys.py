@@ -94,9 +94,9 @@ def test_an_encoded_id_never_looks_like_a_hashed_one() -> None:
 def test_a_light_read_sees_all_but_payloads_and_comes_to_folds_last() -> None:
     head, alias = keys.HEAD, keys.message_alias("🙂")
     segment, fold = keys.segment("79c0b", "f" * 16), keys.fold("79c0b", "0" * 16)
-    assert keys.LIGHT_FROM <= head < alias < segment < fold <= keys.LIGHT_TO
+    assert keys.CORE_FROM <= head < alias < segment < fold <= keys.CORE_TO
     for payload in (keys.payload_part("79c0b", "0" * 16, 0), keys.leaning_payload("79c0b", "0" * 16, "f" * 16)):
-        assert payload > keys.LIGHT_TO
+        assert payload > keys.CORE_TO
         assert keys.is_payload(payload)
         assert not keys.is_segment(payload)
         assert keys.segment_named(payload) == ("79c0b", "0" * 16)

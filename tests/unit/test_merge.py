@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.builders import START_NS, fields, summary_of, update
 from tracestore.domain.heads import previews_of, root_of, summarize
-from tracestore.domain.merge import Span, merge, merge_span, without_payload
+from tracestore.domain.merge import Span, core_of, merge, merge_span
 from tracestore.domain.spans import FROM_LOGS, SpanFields, SpanUpdate
 
 texts = st.sampled_from(["a", "b", "Zürich 🙂", ""])
@@ -53,11 +53,9 @@ def test_any_order_and_repetition_gives_the_same_spans_and_summary(
 @given(st.lists(updates, min_size=1, max_size=12))
 @settings(max_examples=100, deadline=None)
 def test_reading_without_payloads_changes_nothing_else(told: list[SpanUpdate]) -> None:
-    light = [
-        SpanUpdate(without_payload(r.fields), r.digest, r.payload_fields, r.received_ms, r.precedence) for r in told
-    ]
-    for whole, bare in zip(merge(told), merge(light), strict=True):
-        assert bare.fields == without_payload(whole.fields)
+    core = [SpanUpdate(core_of(r.fields), r.digest, r.payload_fields, r.received_ms, r.precedence) for r in told]
+    for whole, bare in zip(merge(told), merge(core), strict=True):
+        assert bare.fields == core_of(whole.fields)
         assert (bare.status, bare.payload_from) == (whole.status, whole.payload_from)
 
 
@@ -124,14 +122,14 @@ def test_a_record_that_comes_again_does_not_make_a_span_newer() -> None:
 
 def test_a_payload_that_was_not_read_does_not_give_way_to_a_weaker_one() -> None:
     strong = update(fields(input_data="strong"))
-    unread = SpanUpdate(without_payload(strong.fields), strong.digest, strong.payload_fields, 1)
+    unread = SpanUpdate(core_of(strong.fields), strong.digest, strong.payload_fields, 1)
     assert "input_data" not in merge_span([update(fields(end_ns=None, input_data="weak")), unread]).fields
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_record_that_is_there_with_and_without_its_payload_has_it(order: int) -> None:
     whole = update(fields(input_data="x"))
-    unread = SpanUpdate(without_payload(whole.fields), whole.digest, whole.payload_fields, 1)
+    unread = SpanUpdate(core_of(whole.fields), whole.digest, whole.payload_fields, 1)
     assert merge_span([whole, unread][::order]).fields["input_data"] == "x"
 
 

@@ -124,7 +124,7 @@ def _status(weakest_first: list[SpanUpdate], merged: SpanFields) -> str:
     return "success" if any(is_ended(update.fields) for update in weakest_first) else "pending"
 
 
-def without_payload(fields: SpanFields) -> SpanFields:
+def core_of(fields: SpanFields) -> SpanFields:
     """The light part of `fields`."""
     return cast(SpanFields, {name: value for name, value in fields.items() if name not in PAYLOAD_FIELDS})
 

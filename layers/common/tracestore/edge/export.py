@@ -111,7 +111,7 @@ def _large(store: Store, user_id: str, at: _Place, is_late: Callable[[], bool]) 
     """As many lines of one trace as an answer holds, from a place within it."""
     trace_id = at.position.partition("#")[2]
     pk = keys.trace(user_id, trace_id)
-    stored = store.read_light(pk)
+    stored = store.read_core(pk)
     lines: list[bytes] = []
     try:
         head = visible_head(store, user_id, stored)

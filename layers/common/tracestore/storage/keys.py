@@ -18,7 +18,7 @@ LAST_NS: Final = 10**19 - 1
 
 HEAD: Final = "H"
 USER: Final = "P"
-LIGHT_FROM, LIGHT_TO = "H", "T"
+CORE_FROM, CORE_TO = "H", "T"
 """Head, lens, aliases, segments and folds of a trace, without any payload, lie between these two sort keys, in this
 order."""
 

@@ -146,7 +146,7 @@ def _is_listed(store: Store, query: TraceQuery, candidate: Candidate, head: Head
     assert head.summary is not None
     if candidate.position != head.position and "message_id" not in query.filters.values:
         return False
-    return query.filters.match(head.summary, lambda: merge(store.read_light(candidate.pk).updates(), head.deleted))
+    return query.filters.match(head.summary, lambda: merge(store.read_core(candidate.pk).updates(), head.deleted))
 
 
 def _candidates(

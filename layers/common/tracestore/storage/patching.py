@@ -37,7 +37,7 @@ def patch(
     patience = patience or Patience()
     pk = keys.trace(user_id, trace_id)
     for attempt in count():
-        stored = store.read_light(pk)
+        stored = store.read_core(pk)
         head = visible_head(store, user_id, stored)
         updates = span_updates(store, pk, stored, span_id)
         span = merge_span(updates)
@@ -47,11 +47,11 @@ def patch(
         segment = segment_of([span_update(fields, received_ms=store.now_ms(), precedence=head.version + 1)])
         stored.segments[segment.digest] = segment
         new = next_head(store, pk, head, stored)
-        light, *parts = segment_items(pk, head.generation, segment, expiry_of_items(head.expires_at_s))
+        core, *parts = segment_items(pk, head.generation, segment, expiry_of_items(head.expires_at_s))
         aliases = alias_items(user_id, trace_id, head, segment.updates)
         store.table.write(parts, patience=patience)
         try:
-            put_head(store, user_id, trace_id, new, head, [light, *aliases])
+            put_head(store, user_id, trace_id, new, head, [core, *aliases])
         except ConditionFailed:
             store.table.write(deletes=keys_of(parts), patience=patience)
             patience.pause(attempt)

@@ -20,7 +20,7 @@ def read_trace(
     Who reads many traces reads the user's `marks` once and hands them in.
     """
     pk = keys.trace(user_id, trace_id)
-    stored = store.read_whole(pk) if payloads else store.read_light(pk)
+    stored = store.read_whole(pk) if payloads else store.read_core(pk)
     return _visible(store, user_id, stored, marks)
 
 
@@ -46,7 +46,7 @@ def _visible(store: Store, user_id: str, stored: StoredTrace, marks: Sequence[Ma
 def read_span(store: Store, user_id: str, trace_id: str, span_id: str) -> tuple[Head, Span]:
     """One span with its payload, and the head of its trace. *raises* NotFound."""
     pk = keys.trace(user_id, trace_id)
-    stored = store.read_light(pk)
+    stored = store.read_core(pk)
     head = visible_head(store, user_id, stored)
     return head, span_with_payload(store, pk, stored, span_id)
 

@@ -79,7 +79,7 @@ def scrub_with(
     pk = keys.trace(user_id, trace_id)
     written: list[tuple[str, str]] = []
     for attempt in count():
-        stored = store.read_light(pk)
+        stored = store.read_core(pk)
         head = live_head(stored, store.now_ms())
         if head is None or head.is_tombstone:
             store.table.write(deletes=dict.fromkeys(written), patience=patience)

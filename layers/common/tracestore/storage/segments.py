@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
-from tracestore.domain.merge import payload_of, without_payload
+from tracestore.domain.merge import core_of, payload_of
 from tracestore.domain.spans import PAYLOAD_FIELDS, SpanFields, SpanUpdate, digest_of
 
 from . import keys
@@ -26,7 +26,7 @@ Item = dict[str, dict[str, Any]]
 PART_BYTES: Final = 380_000
 """Payload in one item; DynamoDB's limit is 400 KB with keys and names (409,600 bytes)."""
 
-LIGHT_BYTES: Final = 380_000
+CORE_BYTES: Final = 380_000
 """Light parts in one item, by the same limit."""
 
 RIDING_PAYLOAD_BYTES: Final = 700
@@ -139,7 +139,7 @@ def segments_of(updates: Iterable[SpanUpdate]) -> list[Segment]:
     """One segment of these records, or several where its light part would not fit into an item."""
     segment = segment_of(updates)
     most_bytes = 4 * len(json.dumps(document_of(segment), ensure_ascii=False))
-    if most_bytes <= LIGHT_BYTES or len(segment.updates) == 1 or len(pack([document_of(segment)])) <= LIGHT_BYTES:
+    if most_bytes <= CORE_BYTES or len(segment.updates) == 1 or len(pack([document_of(segment)])) <= CORE_BYTES:
         return [segment]
     middle = len(segment.updates) // 2
     return [*segments_of(segment.updates[:middle]), *segments_of(segment.updates[middle:])]
@@ -154,12 +154,12 @@ def segment_items(
     stores it anew before the head is looked at, changes nothing.
     """
     document = document_of(segment) | ({"t": 0} if is_first else {})
-    light: Item = {**key(trace_pk, keys.segment(generation, segment.digest)), **expiry(expires_at_s)}
-    light["light"] = {"B": pack([document])}
+    core: Item = {**key(trace_pk, keys.segment(generation, segment.digest)), **expiry(expires_at_s)}
+    core["light"] = {"B": pack([document])}
     if segment.payload_rides:
-        light["payload"] = {"B": segment.payload}
-        return [light]
-    return [light, *payload_items(trace_pk, generation, segment, expires_at_s)]
+        core["payload"] = {"B": segment.payload}
+        return [core]
+    return [core, *payload_items(trace_pk, generation, segment, expires_at_s)]
 
 
 def payload_items(trace_pk: str, generation: str, segment: Segment, expires_at_s: int) -> list[Item]:
@@ -187,13 +187,13 @@ def fold_items(trace_pk: str, generation: str, segments: Sequence[Segment], expi
     """The light parts of many segments, in one item or as few as they fit into."""
     if not segments:
         return []
-    light = pack([document_of(segment) for segment in segments])
-    if len(light) > LIGHT_BYTES and len(segments) > 1:
+    core = pack([document_of(segment) for segment in segments])
+    if len(core) > CORE_BYTES and len(segments) > 1:
         halves = segments[: len(segments) // 2], segments[len(segments) // 2 :]
         return [item for half in halves for item in fold_items(trace_pk, generation, half, expires_at_s)]
     names = "\n".join(sorted(segment.digest for segment in segments))
     digest = _digest_of(names)
-    return [{**key(trace_pk, keys.fold(generation, digest)), **expiry(expires_at_s), "light": {"B": light}}]
+    return [{**key(trace_pk, keys.fold(generation, digest)), **expiry(expires_at_s), "light": {"B": core}}]
 
 
 def _digest_of(names: str) -> str:
@@ -207,7 +207,7 @@ def document_of(segment: Segment) -> dict[str, Any]:
         "h": segment.digest,
         "t": segment.received_ms,
         "r": segment.updates[0].precedence,
-        "s": [[update.digest, _flags(update), without_payload(update.fields)] for update in segment.updates],
+        "s": [[update.digest, _flags(update), core_of(update.fields)] for update in segment.updates],
     }
 
 

@@ -39,13 +39,13 @@ class Store:
         """When a trace that is first written now is removed."""
         return self.now_ms() // 1000 + self.retention_s
 
-    def read_light(self, pk: str) -> StoredTrace:
+    def read_core(self, pk: str) -> StoredTrace:
         """All of a trace but the payloads that have items of their own."""
-        return trace_from(self.table.query(pk, keys.LIGHT_FROM, keys.LIGHT_TO), self.now_ms(), self.generation())
+        return trace_from(self.table.query(pk, keys.CORE_FROM, keys.CORE_TO), self.now_ms(), self.generation())
 
     def read_whole(self, pk: str, payload_bytes: int | None = None) -> StoredTrace:
         """All of a trace, payloads in the facts of its records; cut where they are more than `payload_bytes`."""
-        items = self.table.query(pk, keys.LIGHT_FROM)
+        items = self.table.query(pk, keys.CORE_FROM)
         return trace_from(items, self.now_ms(), self.generation(), payload_bytes)
 
     def with_payloads(self, pk: str, stored: StoredTrace, digests: Collection[str]) -> list[Segment]:

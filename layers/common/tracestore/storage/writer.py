@@ -154,7 +154,7 @@ class _Capture:
             except ConditionFailed:
                 pass  # the trace is there already
         for attempt in count():
-            stored = self.store.read_light(self.pk)
+            stored = self.store.read_core(self.pk)
             head = live_head(stored, self.store.now_ms())
             if head is not None and (head.is_tombstone or is_hidden(head, read_marks(self.store, self.user_id))):
                 return self._refused(head)
