@@ -44,7 +44,7 @@ KEYS = {
     keys.lens(1_797_904_800),
     keys.message_alias("message"),
     keys.segment("generation", "digest"),
-    keys.fold("generation", "digest"),
+    keys.compacted_segment("generation", "digest"),
     keys.payload_part("generation", "digest", 0),
     keys.leaning_payload("generation", "digest", "base"),
     keys.job("job"),

@@ -93,15 +93,15 @@ def test_an_encoded_id_never_looks_like_a_hashed_one() -> None:
 
 def test_a_light_read_sees_all_but_payloads_and_comes_to_folds_last() -> None:
     head, alias = keys.HEAD, keys.message_alias("🙂")
-    segment, fold = keys.segment("79c0b", "f" * 16), keys.fold("79c0b", "0" * 16)
-    assert keys.CORE_FROM <= head < alias < segment < fold <= keys.CORE_TO
+    segment, compact = keys.segment("79c0b", "f" * 16), keys.compacted_segment("79c0b", "0" * 16)
+    assert keys.CORE_FROM <= head < alias < segment < compact <= keys.CORE_TO
     for payload in (keys.payload_part("79c0b", "0" * 16, 0), keys.leaning_payload("79c0b", "0" * 16, "f" * 16)):
         assert payload > keys.CORE_TO
         assert keys.is_payload(payload)
         assert not keys.is_segment(payload)
         assert keys.segment_named(payload) == ("79c0b", "0" * 16)
     assert keys.segment_named(segment) == ("79c0b", "f" * 16)
-    assert [keys.segment_named(sk) for sk in (head, alias, fold, keys.message_alias("X#a#b"))] == [None] * 4
+    assert [keys.segment_named(sk) for sk in (head, alias, compact, keys.message_alias("X#a#b"))] == [None] * 4
 
 
 def test_payload_parts_are_in_order() -> None:

@@ -29,7 +29,7 @@ class Head:
 
     `version` grows by one with every put. `summary` is None while there are no spans. `position` is the trace's place
     in the indexes and never changes. `covered` names the newest segments that went into it, `deleted` the spans that
-    were deleted for good, `first` is a segment that rides along, `folding_ms` is when somebody last set out to fold.
+    were deleted for good, `first` is a segment that rides along, `compaction_started_ms` is when somebody last set out to fold.
     A tombstone is what remains of a deleted trace; it `is_purged` when nothing else is left. If a bulk deletion's job
     made it, it is `deleted_by` that job, which counts the `deleted_spans` once, however often it comes by.
     """
@@ -44,7 +44,7 @@ class Head:
     covered: tuple[str, ...] = ()
     deleted: frozenset[str] = frozenset()
     first: Segment | None = None
-    folding_ms: int = 0
+    compaction_started_ms: int = 0
     is_tombstone: bool = False
     is_purged: bool = False
     deleted_by: str = ""
@@ -62,14 +62,14 @@ class Head:
 class StoredTrace:
     """What one Query of a trace's partition found: payloads only where the Query read them.
 
-    `loose` are the segments with an item of their own, `folds` the sort keys of folds with the segments in each.
+    `loose` are the segments with an item of their own, `compacted` the sort keys of folds with the segments in each.
     `is_cut` when there was more payload than it was to read: then some segments have theirs and others do not.
     """
 
     head: Head | None = None
     segments: dict[str, Segment] = field(default_factory=dict)
     loose: set[str] = field(default_factory=set)
-    folds: dict[str, list[str]] = field(default_factory=dict)
+    compacted: dict[str, list[str]] = field(default_factory=dict)
     is_cut: bool = False
 
     def updates(self) -> Iterator[SpanUpdate]:
@@ -116,7 +116,7 @@ def head_item(user_id: str, trace_id: str, head: Head, time_shards: int) -> Item
         "k": "".join(head.covered),
         "x": sorted(head.deleted),
         "f": [document_of(head.first) | {"t": 0}] if head.first else [],
-        "l": head.folding_ms,
+        "l": head.compaction_started_ms,
         "d": [getattr(head, name) for name in _DELETION] if head.is_tombstone else [],
     }
     item: Item = {
@@ -162,7 +162,7 @@ def head_from(item: Item) -> Head:
         covered=tuple(re.findall("." * COVERED_DIGITS, content["k"])),
         deleted=frozenset(content["x"]),
         first=first,
-        folding_ms=content["l"],
+        compaction_started_ms=content["l"],
         **dict(zip(_DELETION, content["d"], strict=False)),
     )
 
@@ -198,7 +198,7 @@ def trace_from(
                 return found
             parts.setdefault(name.partition("#")[0], []).append(item)
         elif kind in ("S", "SF"):
-            _take_in(found, item, created_ms, is_fold=kind == "SF")
+            _take_in(found, item, created_ms, is_compacted=kind == "SF")
     for digest, items_of_payload in parts.items():
         if digest in found.segments and found.segments[digest].payload is None:
             found.segments[digest] = found.segments[digest].joined_with(items_of_payload)
@@ -206,14 +206,14 @@ def trace_from(
     return found
 
 
-def _take_in(found: StoredTrace, item: Item, created_ms: int, *, is_fold: bool) -> None:
+def _take_in(found: StoredTrace, item: Item, created_ms: int, *, is_compacted: bool) -> None:
     segments = segments_from(unpack(item["light"]["B"]), created_ms)
     if "payload" in item:
         segments = [replace(segment, payload=item["payload"]["B"]) for segment in segments]
     for segment in segments:
         found.segments.setdefault(segment.digest, segment)
-    if is_fold:
-        found.folds[item["sk"]["S"]] = [segment.digest for segment in segments]
+    if is_compacted:
+        found.compacted[item["sk"]["S"]] = [segment.digest for segment in segments]
     else:
         found.loose.update(segment.digest for segment in segments)
 

@@ -43,7 +43,7 @@ def segment(generation: str, digest: str) -> str:
     return f"S#{generation}#{digest}"
 
 
-def fold(generation: str, digest: str) -> str:
+def compacted_segment(generation: str, digest: str) -> str:
     """Sorts behind all segments, so that a paged read that meets a segment's absence meets the fold that took it in."""
     return f"SF#{generation}#{digest}"
 

@@ -14,7 +14,7 @@ from tracestore.domain.spans import PAYLOAD_FIELDS, SpanUpdate
 from . import keys
 from .dynamo import ConditionFailed
 from .items import Head, StoredTrace
-from .segments import Item, Segment, fold_items, payload_items, segment_items, segment_of
+from .segments import Item, Segment, compacted_items, payload_items, segment_items, segment_of
 from .store import Store, expiry_of_items, keys_of, live_head, put_beside, put_head
 from .table import Patience
 
@@ -54,10 +54,10 @@ def scrub_of(store: Store, pk: str, stored: StoredTrace, head: Head) -> Scrub:
         prefix = keys.payload_of(head.generation, segment.digest)
         deletes += keys_of(store.table.query(pk, prefix, prefix + "~", keys_only=True))
         deletes.append((pk, keys.segment(head.generation, segment.digest)))
-    for sk, digests in stored.folds.items():
+    for sk, digests in stored.compacted.items():
         if not (tainted | leaning).isdisjoint(digests):
             clean = [stored.segments[digest] for digest in digests if digest not in tainted]
-            puts += fold_items(pk, head.generation, clean, expires_at_s)
+            puts += compacted_items(pk, head.generation, clean, expires_at_s)
             deletes.append((pk, sk))
     once = {(pk, item["sk"]["S"]): item for item in puts}  # two segments may be the same without the span
     return Scrub(list(once.values()), [key for key in deletes if key not in once])

@@ -183,17 +183,17 @@ def payload_items(trace_pk: str, generation: str, segment: Segment, expires_at_s
     return items
 
 
-def fold_items(trace_pk: str, generation: str, segments: Sequence[Segment], expires_at_s: int) -> list[Item]:
+def compacted_items(trace_pk: str, generation: str, segments: Sequence[Segment], expires_at_s: int) -> list[Item]:
     """The light parts of many segments, in one item or as few as they fit into."""
     if not segments:
         return []
     core = pack([document_of(segment) for segment in segments])
     if len(core) > CORE_BYTES and len(segments) > 1:
         halves = segments[: len(segments) // 2], segments[len(segments) // 2 :]
-        return [item for half in halves for item in fold_items(trace_pk, generation, half, expires_at_s)]
+        return [item for half in halves for item in compacted_items(trace_pk, generation, half, expires_at_s)]
     names = "\n".join(sorted(segment.digest for segment in segments))
     digest = _digest_of(names)
-    return [{**key(trace_pk, keys.fold(generation, digest)), **expiry(expires_at_s), "light": {"B": core}}]
+    return [{**key(trace_pk, keys.compacted_segment(generation, digest)), **expiry(expires_at_s), "light": {"B": core}}]
 
 
 def _digest_of(names: str) -> str:

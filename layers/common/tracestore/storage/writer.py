@@ -17,9 +17,9 @@ from tracestore.domain.merge import Span, is_ended, merge
 from tracestore.domain.spans import CAPTURED, SpanFields, SpanUpdate, span_update
 
 from . import keys
+from .compaction import compact, is_due
 from .deletes import purge
 from .dynamo import ConditionFailed
-from .folding import fold, is_due
 from .items import Head, StoredTrace, alias_items, head_from, head_item, item_bytes
 from .marks import is_hidden, read_marks
 from .reading import read_span, span_with_payload
@@ -188,11 +188,11 @@ class _Capture:
         new = next_head(self.store, self.pk, head, stored)
         found = scrub_of(self.store, self.pk, stored, new)
         self._put_beside(found.puts)
-        is_folding = not found.deletes and is_due(new, stored, self.store.now_ms())
-        if is_folding:
-            new = replace(new, folding_ms=self.store.now_ms())
+        is_compacting = not found.deletes and is_due(new, stored, self.store.now_ms())
+        if is_compacting:
+            new = replace(new, compaction_started_ms=self.store.now_ms())
         # What is new counts only with a head that replaces the one which was read: else a deletion would not notice it.
-        if begins or not is_there or is_folding or found.deletes or new.summary != head.summary:
+        if begins or not is_there or is_compacting or found.deletes or new.summary != head.summary:
             try:
                 put_head(self.store, self.user_id, self.trace_id, new, old)
             except ConditionFailed:
@@ -200,8 +200,8 @@ class _Capture:
             stored.head = new
         self.stored = stored
         self.store.recent.keep(self.pk, new.generation, stored.segments[segment.digest])
-        if is_folding:
-            fold(self.store, self.user_id, self.trace_id, stored, self.patience)
+        if is_compacting:
+            compact(self.store, self.user_id, self.trace_id, stored, self.patience)
         remove(self.store, found, self.patience)
         return True
 

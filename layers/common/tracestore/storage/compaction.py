@@ -9,11 +9,11 @@ from typing import Final
 from . import keys
 from .items import Head, StoredTrace, head_from
 from .scrubbing import scrub
-from .segments import fold_items, payload_items
+from .segments import compacted_items, payload_items
 from .store import Store, expiry_of_items, keys_of, put_beside
 from .table import Patience
 
-FOLD_AT: Final = 32
+COMPACT_AT: Final = 32
 """Loose segments that make a fold: reading them costs about two read units, folding them one write unit each."""
 
 LEASE_MS: Final = 3_000
@@ -22,10 +22,10 @@ LEASE_MS: Final = 3_000
 
 def is_due(head: Head, stored: StoredTrace, now_ms: int) -> bool:
     """Whether the writer of this head should fold."""
-    return len(stored.loose) >= FOLD_AT and head.folding_ms + LEASE_MS < now_ms
+    return len(stored.loose) >= COMPACT_AT and head.compaction_started_ms + LEASE_MS < now_ms
 
 
-def fold(store: Store, user_id: str, trace_id: str, stored: StoredTrace, patience: Patience) -> None:
+def compact(store: Store, user_id: str, trace_id: str, stored: StoredTrace, patience: Patience) -> None:
     """Fold the loose segments. *repeat*: harmless; segments that are in two folds count once.
 
     The fold is there before a segment goes, and sorts behind all of them: a reader finds each segment at least once.
@@ -35,13 +35,13 @@ def fold(store: Store, user_id: str, trace_id: str, stored: StoredTrace, patienc
     generation, expires_at_s = stored.head.generation, expiry_of_items(stored.head.expires_at_s)
     segments = [stored.segments[digest] for digest in sorted(stored.loose)]
     riding = [segment for segment in segments if segment.payload_rides]
-    folded = [item for segment in riding for item in payload_items(pk, generation, segment, expires_at_s)]
-    folded += fold_items(pk, generation, segments, expires_at_s)
-    put_beside(store, folded, patience)
+    companions = [item for segment in riding for item in payload_items(pk, generation, segment, expires_at_s)]
+    companions += compacted_items(pk, generation, segments, expires_at_s)
+    put_beside(store, companions, patience)
     item = store.table.get(pk, keys.HEAD)
     head = head_from(item) if item else None
     if head is None or head.is_tombstone:  # deleted meanwhile: nothing may be left behind
-        store.table.write(deletes=keys_of(folded), patience=patience)
+        store.table.write(deletes=keys_of(companions), patience=patience)
         return
     store.table.write(deletes=[(pk, keys.segment(generation, digest)) for digest in stored.loose], patience=patience)
     if head.deleted != stored.head.deleted:  # what was folded may hold a span that was deleted meanwhile
