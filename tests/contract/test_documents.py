@@ -46,7 +46,7 @@ KEYS = {
     keys.segment("generation", "digest"),
     keys.compacted_segment("generation", "digest"),
     keys.payload_part("generation", "digest", 0),
-    keys.leaning_payload("generation", "digest", "base"),
+    keys.delta_payload("generation", "digest", "base"),
     keys.job("job"),
     *keys.counter(keys.user("user"), "measures", "15m", COUNTED_NS),
     *keys.counter(keys.user("user"), "measures", "hour", COUNTED_NS),

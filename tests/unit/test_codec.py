@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.builders import call, update
 from tracestore.domain.spans import PAYLOAD_FIELDS, canonical_json
-from tracestore.storage.codec import Unreadable, compress, decompress, leans, pack, unpack
+from tracestore.storage.codec import Unreadable, compress, decompress, is_delta_encoded, pack, unpack
 from tracestore.storage.segments import document_of, open_payloads, segment_of
 
 json_values: st.SearchStrategy[Any] = st.recursive(
@@ -47,7 +47,7 @@ def test_a_large_value_comes_back() -> None:
 @settings(max_examples=100, deadline=None)
 def test_what_leans_takes_the_same_base_to_read(base: bytes, more: bytes) -> None:
     packed = compress(base + more, base)
-    assert leans(packed)
+    assert is_delta_encoded(packed)
     assert decompress(packed, base) == base + more
 
 

@@ -95,7 +95,7 @@ def test_a_light_read_sees_all_but_payloads_and_comes_to_folds_last() -> None:
     head, alias = keys.HEAD, keys.message_alias("🙂")
     segment, compact = keys.segment("79c0b", "f" * 16), keys.compacted_segment("79c0b", "0" * 16)
     assert keys.CORE_FROM <= head < alias < segment < compact <= keys.CORE_TO
-    for payload in (keys.payload_part("79c0b", "0" * 16, 0), keys.leaning_payload("79c0b", "0" * 16, "f" * 16)):
+    for payload in (keys.payload_part("79c0b", "0" * 16, 0), keys.delta_payload("79c0b", "0" * 16, "f" * 16)):
         assert payload > keys.CORE_TO
         assert keys.is_payload(payload)
         assert not keys.is_segment(payload)

@@ -41,8 +41,8 @@ Stored bytes depend on it: a change is a new format with a byte of its own, and 
 
 _DICTIONARY: Final = zstd.ZstdDict(_FIELD_NAMES, is_raw=True)
 _of_thread: Final = threading.local()
-_ALONE: Final = b"\x01"
-_LEANING: Final = b"\x02"
+_PLAIN: Final = b"\x01"
+_DELTA: Final = b"\x02"
 _CHECKED: Final = {
     int(zstd.CompressionParameter.compression_level): _LEVEL,
     int(zstd.CompressionParameter.checksum_flag): 1,
@@ -74,8 +74,8 @@ def compress(text: bytes, base: bytes | None = None) -> bytes:
     """`text` packed; with a `base`, so that it takes the same one to read it, and a checksum tells another one."""
     if base is None:
         compressor = _compressor()
-        return _ALONE + compressor.compress(text, compressor.FLUSH_FRAME)
-    return _LEANING + zstd.compress(text, options=_CHECKED, zstd_dict=zstd.ZstdDict(base, is_raw=True))
+        return _PLAIN + compressor.compress(text, compressor.FLUSH_FRAME)
+    return _DELTA + zstd.compress(text, options=_CHECKED, zstd_dict=zstd.ZstdDict(base, is_raw=True))
 
 
 def _compressor() -> zstd.ZstdCompressor:
@@ -86,15 +86,15 @@ def _compressor() -> zstd.ZstdCompressor:
     return compressor
 
 
-def leans(packed: bytes) -> bool:
+def is_delta_encoded(packed: bytes) -> bool:
     """Whether it takes a base to read this."""
-    return packed[:1] == _LEANING
+    return packed[:1] == _DELTA
 
 
 def decompress(packed: bytes, base: bytes | None = None) -> bytes:
     """The text that `compress` was given. *raises* Unreadable."""
-    if packed[:1] == _ALONE:
+    if packed[:1] == _PLAIN:
         return zstd.decompress(packed[1:], zstd_dict=_DICTIONARY)
-    if leans(packed) and base is not None:
+    if is_delta_encoded(packed) and base is not None:
         return zstd.decompress(packed[1:], zstd_dict=zstd.ZstdDict(base, is_raw=True))
     raise Unreadable("A stored item has a format that this version cannot read; deploy the version that wrote it.")

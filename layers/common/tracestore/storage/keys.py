@@ -56,7 +56,7 @@ def payload_part(generation: str, digest: str, part: int) -> str:
     return f"{payload_of(generation, digest)}{part:04d}"
 
 
-def leaning_payload(generation: str, digest: str, base: str) -> str:
+def delta_payload(generation: str, digest: str, base: str) -> str:
     """Says what it takes to read it, so that two who pack one payload differently do not mix what they store."""
     return f"{payload_of(generation, digest)}{base}"
 

@@ -34,19 +34,19 @@ def scrub_of(store: Store, pk: str, stored: StoredTrace, head: Head) -> Scrub:
     tainted = {digest for digest, segment in stored.segments.items() if _is_tainted(segment, head)}
     if not tainted:
         return Scrub([], [])
-    leaning = {digest for digest, segment in stored.segments.items() if segment.base} - tainted
-    store.with_payloads(pk, stored, tainted | leaning)
+    delta = {digest for digest, segment in stored.segments.items() if segment.base} - tainted
+    store.with_payloads(pk, stored, tainted | delta)
     expires_at_s = expiry_of_items(head.expires_at_s)
     puts: list[Item] = []
     deletes: list[tuple[str, str]] = []
-    for digest in sorted(leaning):
+    for digest in sorted(delta):
         segment = stored.segments[digest]
         if segment.base is None or segment.text is None:
             continue  # another writer has removed what it leaned on, and made it stand alone before
-        deletes.append((pk, keys.leaning_payload(head.generation, digest, segment.base)))
-        stored.segments[digest] = alone = segment.standing_alone()
+        deletes.append((pk, keys.delta_payload(head.generation, digest, segment.base)))
+        stored.segments[digest] = rebased = segment.rebased()
         items_of = segment_items if digest in stored.loose else payload_items
-        puts += items_of(pk, head.generation, alone, expires_at_s)
+        puts += items_of(pk, head.generation, rebased, expires_at_s)
     for segment in (stored.segments[digest] for digest in sorted(tainted)):
         kept = [_as_read(update) for update in segment.updates if update.fields["span_id"] not in head.deleted]
         if kept:
@@ -55,7 +55,7 @@ def scrub_of(store: Store, pk: str, stored: StoredTrace, head: Head) -> Scrub:
         deletes += keys_of(store.table.query(pk, prefix, prefix + "~", keys_only=True))
         deletes.append((pk, keys.segment(head.generation, segment.digest)))
     for sk, digests in stored.compacted.items():
-        if not (tainted | leaning).isdisjoint(digests):
+        if not (tainted | delta).isdisjoint(digests):
             clean = [stored.segments[digest] for digest in digests if digest not in tainted]
             puts += compacted_items(pk, head.generation, clean, expires_at_s)
             deletes.append((pk, sk))

@@ -19,7 +19,7 @@ from tracestore.domain.merge import core_of, payload_of
 from tracestore.domain.spans import PAYLOAD_FIELDS, SpanFields, SpanUpdate, digest_of
 
 from . import keys
-from .codec import compress, decompress, encode, leans, pack
+from .codec import compress, decompress, encode, is_delta_encoded, pack
 
 Item = dict[str, dict[str, Any]]
 
@@ -87,12 +87,12 @@ class Segment:
         )
         return replace(self, updates=updates, text=text)
 
-    def leaning_on(self, base: str, base_text: bytes) -> "Segment":
+    def delta_encoded(self, base: str, base_text: bytes) -> "Segment":
         """The same with its payload packed so that it can be read only with that of segment `base`."""
         assert self.text is not None
         return replace(self, payload=compress(self.text, base_text), base=base)
 
-    def standing_alone(self) -> "Segment":
+    def rebased(self) -> "Segment":
         """The same with its payload packed so that it needs no other."""
         return self if self.base is None or self.text is None else replace(self, payload=compress(self.text), base=None)
 
@@ -110,7 +110,7 @@ def open_payloads(segments: dict[str, Segment], most_bytes: int | None = None) -
             if at in chain:
                 break  # nothing is ever stored so, and reading it would not end
             chain.append(at)
-            at = segments[at].base if leans(segments[at].payload or b"") else None
+            at = segments[at].base if is_delta_encoded(segments[at].payload or b"") else None
         base_text = segments[at].text if at is not None and at in segments else None
         if at is not None and base_text is None:
             continue
@@ -165,9 +165,9 @@ def segment_items(
 def payload_items(trace_pk: str, generation: str, segment: Segment, expires_at_s: int) -> list[Item]:
     """The payload of a segment in parts. The first tells how many there are, so that a missing one shows."""
     payload = segment.payload or b""
-    if leans(payload):
+    if is_delta_encoded(payload):
         assert segment.base is not None
-        sk = keys.leaning_payload(generation, segment.digest, segment.base)
+        sk = keys.delta_payload(generation, segment.digest, segment.base)
         return [{**key(trace_pk, sk), **expiry(expires_at_s), "payload": {"B": payload}}]
     parts = [payload[start : start + PART_BYTES] for start in range(0, len(payload), PART_BYTES)]
     items: list[Item] = [

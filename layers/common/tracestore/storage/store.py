@@ -8,8 +8,8 @@ from typing import Final
 from tracestore.domain.costs import PriceOf, no_prices
 
 from . import keys
+from .delta_bases import DeltaBaseCache
 from .items import Head, StoredTrace, head_item, lens_item, trace_from
-from .recent import RecentPayloads
 from .segments import Item, Segment, open_payloads
 from .table import Patience, Table
 
@@ -26,7 +26,7 @@ class Store:
     time_shards: int = 1
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     price_of: PriceOf = no_prices
-    recent: RecentPayloads = field(default_factory=RecentPayloads)
+    delta_bases: DeltaBaseCache = field(default_factory=DeltaBaseCache)
 
     def generation(self) -> str:
         """A name for the life of a trace that begins now: the hour, so that writers who race to begin it agree.

@@ -116,7 +116,7 @@ class _Capture:
 
     def _complete_head(self) -> Head | None:
         """The head to try first when the root is here, since then the trace is likely to be new."""
-        if self.pk in self.store.recent:
+        if self.pk in self.store.delta_bases:
             return None
         root = root_of(merge(self.segment.updates))
         if root.parent_span_id is not None:
@@ -180,7 +180,7 @@ class _Capture:
             head = stored.head = replace(first, version=old.version if old else 0)
         is_there = _is_whole(stored, head, segment.digest)
         if not is_there and not head.deleted:  # else what it leans on might be about to go
-            segment = self.store.recent.lean(self.pk, head.generation, segment, stored.segments)
+            segment = self.store.delta_bases.delta_encode(self.pk, head.generation, segment, stored.segments)
         self._store_segment(segment, head, is_there=is_there)
         if not is_there:
             stored.segments[segment.digest] = segment
@@ -199,7 +199,7 @@ class _Capture:
                 return False
             stored.head = new
         self.stored = stored
-        self.store.recent.keep(self.pk, new.generation, stored.segments[segment.digest])
+        self.store.delta_bases.remember(self.pk, new.generation, stored.segments[segment.digest])
         if is_compacting:
             compact(self.store, self.user_id, self.trace_id, stored, self.patience)
         remove(self.store, found, self.patience)

@@ -15,7 +15,7 @@ CHAIN: Final = 32
 """So many payloads have to be read for one, at the most. Then one stands alone, and a new chain begins."""
 
 
-class _Kept(NamedTuple):
+class _Base(NamedTuple):
     generation: str
     digest: str
     text: bytes
@@ -23,39 +23,39 @@ class _Kept(NamedTuple):
 
 
 @dataclass(slots=True)
-class RecentPayloads:
+class DeltaBaseCache:
     """For each of the traces that were written last, the newest segment and how long its chain is. Safe for threads."""
 
-    _kept: OrderedDict[str, _Kept] = field(default_factory=OrderedDict)
+    _bases: OrderedDict[str, _Base] = field(default_factory=OrderedDict)
     _bytes: int = 0
     _lock: Lock = field(default_factory=Lock)
 
     def __contains__(self, trace_pk: str) -> bool:
         """Whether this process has lately written to the trace."""
-        return trace_pk in self._kept
+        return trace_pk in self._bases
 
-    def lean(self, trace_pk: str, generation: str, segment: Segment, present: dict[str, Segment]) -> Segment:
+    def delta_encode(self, trace_pk: str, generation: str, segment: Segment, present: dict[str, Segment]) -> Segment:
         """`segment`, leaning on the trace's newest where that is among those `present`, and where it saves anything."""
         with self._lock:
-            kept = self._kept.get(trace_pk)
-        if kept is None or kept.generation != generation or kept.digest not in present or kept.chain >= CHAIN:
+            base = self._bases.get(trace_pk)
+        if base is None or base.generation != generation or base.digest not in present or base.chain >= CHAIN:
             return segment
         if segment.text is None or segment.payload is None or segment.payload_rides:
             return segment
         if len(segment.text) > TEXT_BYTES or len(segment.payload) > PART_BYTES:
             return segment  # several parts could not be replaced in one go when it has to stand alone
-        leaning = segment.leaning_on(kept.digest, kept.text)
-        return leaning if leaning.payload is not None and len(leaning.payload) < len(segment.payload) else segment
+        delta = segment.delta_encoded(base.digest, base.text)
+        return delta if delta.payload is not None and len(delta.payload) < len(segment.payload) else segment
 
-    def keep(self, trace_pk: str, generation: str, segment: Segment) -> None:
+    def remember(self, trace_pk: str, generation: str, segment: Segment) -> None:
         """Remember the trace's newest segment, in place of the one before."""
         if segment.text is None or not RIDING_PAYLOAD_BYTES < len(segment.text) <= TEXT_BYTES:
             return
         with self._lock:
-            before = self._kept.pop(trace_pk, None)
-            chain = before.chain + 1 if before and before.digest == segment.base else 1
-            self._kept[trace_pk] = _Kept(generation, segment.digest, segment.text, chain)
-            self._bytes += len(segment.text) - (len(before.text) if before else 0)
+            previous = self._bases.pop(trace_pk, None)
+            chain = previous.chain + 1 if previous and previous.digest == segment.base else 1
+            self._bases[trace_pk] = _Base(generation, segment.digest, segment.text, chain)
+            self._bytes += len(segment.text) - (len(previous.text) if previous else 0)
             while self._bytes > KEPT_BYTES:
-                _, oldest = self._kept.popitem(last=False)
+                _, oldest = self._bases.popitem(last=False)
                 self._bytes -= len(oldest.text)
