@@ -34,8 +34,8 @@ def compact(store: Store, user_id: str, trace_id: str, stored: StoredTrace, pati
     pk = keys.trace(user_id, trace_id)
     generation, expires_at_s = stored.head.generation, expiry_of_items(stored.head.expires_at_s)
     segments = [stored.segments[digest] for digest in sorted(stored.loose)]
-    riding = [segment for segment in segments if segment.payload_rides]
-    companions = [item for segment in riding for item in payload_items(pk, generation, segment, expires_at_s)]
+    inline = [segment for segment in segments if segment.is_payload_inline]
+    companions = [item for segment in inline for item in payload_items(pk, generation, segment, expires_at_s)]
     companions += compacted_items(pk, generation, segments, expires_at_s)
     put_beside(store, companions, patience)
     item = store.table.get(pk, keys.HEAD)

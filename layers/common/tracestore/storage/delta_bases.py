@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final, NamedTuple
 
-from .segments import PART_BYTES, RIDING_PAYLOAD_BYTES, Segment
+from .segments import INLINE_PAYLOAD_BYTES, PART_BYTES, Segment
 
 TEXT_BYTES: Final = 1_000_000
 """A longer payload is neither leant on nor kept: most of it would be out of zstd's sight."""
@@ -40,7 +40,7 @@ class DeltaBaseCache:
             base = self._bases.get(trace_pk)
         if base is None or base.generation != generation or base.digest not in present or base.chain >= CHAIN:
             return segment
-        if segment.text is None or segment.payload is None or segment.payload_rides:
+        if segment.text is None or segment.payload is None or segment.is_payload_inline:
             return segment
         if len(segment.text) > TEXT_BYTES or len(segment.payload) > PART_BYTES:
             return segment  # several parts could not be replaced in one go when it has to stand alone
@@ -49,7 +49,7 @@ class DeltaBaseCache:
 
     def remember(self, trace_pk: str, generation: str, segment: Segment) -> None:
         """Remember the trace's newest segment, in place of the one before."""
-        if segment.text is None or not RIDING_PAYLOAD_BYTES < len(segment.text) <= TEXT_BYTES:
+        if segment.text is None or not INLINE_PAYLOAD_BYTES < len(segment.text) <= TEXT_BYTES:
             return
         with self._lock:
             previous = self._bases.pop(trace_pk, None)

@@ -29,7 +29,7 @@ PART_BYTES: Final = 380_000
 CORE_BYTES: Final = 380_000
 """Light parts in one item, by the same limit."""
 
-RIDING_PAYLOAD_BYTES: Final = 700
+INLINE_PAYLOAD_BYTES: Final = 700
 """A payload up to this size rides in its segment's item, which then still costs one write unit (1 KB)."""
 
 DIGEST_DIGITS: Final = 16
@@ -61,9 +61,9 @@ class Segment:
         return any(update.payload_fields for update in self.updates)
 
     @property
-    def payload_rides(self) -> bool:
+    def is_payload_inline(self) -> bool:
         """Whether the payload is in the segment's own item."""
-        return self.payload is not None and len(self.payload) <= RIDING_PAYLOAD_BYTES
+        return self.payload is not None and len(self.payload) <= INLINE_PAYLOAD_BYTES
 
     def joined_with(self, parts: Iterable[Item]) -> "Segment":
         """The same with the payload that these items hold; unchanged while one of them is missing.
@@ -156,7 +156,7 @@ def segment_items(
     document = document_of(segment) | ({"t": 0} if is_first else {})
     core: Item = {**key(trace_pk, keys.segment(generation, segment.digest)), **expiry(expires_at_s)}
     core["light"] = {"B": pack([document])}
-    if segment.payload_rides:
+    if segment.is_payload_inline:
         core["payload"] = {"B": segment.payload}
         return [core]
     return [core, *payload_items(trace_pk, generation, segment, expires_at_s)]

@@ -123,8 +123,8 @@ class _Capture:
             return None
         head = first_head(self.store, self.trace_id, self.segment)
         limit = READ_UNIT_BYTES if is_ended(root.fields) else WRITE_UNIT_BYTES
-        for aboard in (self.segment, replace(self.segment, payload=None)):
-            loaded = replace(head, first=aboard)
+        for inline_segment in (self.segment, replace(self.segment, payload=None)):
+            loaded = replace(head, first=inline_segment)
             if item_bytes(self._item(loaded)) <= limit:
                 return loaded
         return head
