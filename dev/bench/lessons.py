@@ -122,7 +122,7 @@ def _load(deployment: Deployment, user: User, count: int) -> None:
 def _items(deployment: Deployment, user: User, count: int) -> Iterator[dict[str, dict[str, Any]]]:
     """Head and lens of each lesson trace, made by the store's own functions."""
     from tracestore.domain.spans import SpanFields, span_update
-    from tracestore.storage.items import head_item, lens_item
+    from tracestore.storage.items import head_item, lesson_index_item
     from tracestore.storage.recompute import first_head
     from tracestore.storage.segments import segment_of
 
@@ -142,9 +142,9 @@ def _items(deployment: Deployment, user: User, count: int) -> Iterator[dict[str,
         }
         segment = segment_of([span_update(cast(SpanFields, root), received_ms=start_ns // 10**6)])
         head = replace(first_head(store, trace_id, segment), first=segment)
-        lens = lens_item(user.user_id, trace_id, head)
-        assert lens is not None
-        yield from (head_item(user.user_id, trace_id, head, 1), lens)
+        lesson_index_item = lesson_index_item(user.user_id, trace_id, head)
+        assert lesson_index_item is not None
+        yield from (head_item(user.user_id, trace_id, head, 1), lesson_index_item)
 
 
 def _store(deployment: Deployment) -> Any:

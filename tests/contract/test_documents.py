@@ -41,7 +41,7 @@ KEYS = {
     keys.USER,
     keys.trace("user", "trace"),
     keys.HEAD,
-    keys.lens(1_797_904_800),
+    keys.lesson_index(1_797_904_800),
     keys.message_alias("message"),
     keys.segment("generation", "digest"),
     keys.compacted_segment("generation", "digest"),

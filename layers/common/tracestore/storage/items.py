@@ -91,20 +91,20 @@ def alias_items(user_id: str, trace_id: str, head: Head, updates: Iterable[SpanU
     ]
 
 
-def lens_item(user_id: str, trace_id: str, head: Head) -> Item | None:
+def lesson_index_item(user_id: str, trace_id: str, head: Head) -> Item | None:
     """What stands in the lists of lessons for a lesson trace with this head; None for any other."""
     if head.summary is None or not head.summary.is_lesson:
         return None
-    lens: Item = {
-        **key(keys.trace(user_id, trace_id), keys.lens(head.expires_at_s)),
+    item: Item = {
+        **key(keys.trace(user_id, trace_id), keys.lesson_index(head.expires_at_s)),
         **expiry(head.expires_at_s),
         "at": {"S": head.position},
         "by_time": {"S": keys.by_lessons(user_id)},
         "by_status": {"S": keys.by_lesson_status(user_id, head.summary.status)},
     }
     if head.summary.lesson_id:
-        lens["by_conversation"] = {"S": keys.by_lesson(user_id, head.summary.lesson_id)}
-    return lens
+        item["by_conversation"] = {"S": keys.by_lesson(user_id, head.summary.lesson_id)}
+    return item
 
 
 def head_item(user_id: str, trace_id: str, head: Head, time_shards: int) -> Item:

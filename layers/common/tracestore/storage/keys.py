@@ -80,7 +80,7 @@ def message_alias(message_id: str) -> str:
     return f"M#{encode_id(message_id)}"
 
 
-def lens(expires_at_s: int) -> str:
+def lesson_index(expires_at_s: int) -> str:
     """Tells when it expires: a filter sees it in every index, and nobody has to read what TTL is about to remove."""
     return f"L#{expires_at_s:010d}"
 

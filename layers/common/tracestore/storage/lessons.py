@@ -93,7 +93,7 @@ def place_of(
     if query.lesson_id is not None and query.status is not None:
         return _place_by_heads(store, user_id, query, offset, patience)
     index, partition = query.partition(user_id)
-    least = keys.lens(store.now_ms() // 1000 + 1)
+    least = keys.lesson_index(store.now_ms() // 1000 + 1)
     hidden = _hidden(store, user_id, query, patience)
     counted, behind, skipped_to, missing = 0, None, None, offset
     while missing > 0:

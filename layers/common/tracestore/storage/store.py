@@ -9,7 +9,7 @@ from tracestore.domain.costs import PriceOf, no_prices
 
 from . import keys
 from .delta_bases import DeltaBaseCache
-from .items import Head, StoredTrace, head_item, lens_item, trace_from
+from .items import Head, StoredTrace, head_item, lesson_index_item, trace_from
 from .segments import Item, Segment, open_payloads
 from .table import Patience, Table
 
@@ -91,10 +91,11 @@ def put_head(
     """
     item = head_item(user_id, trace_id, new, store.time_shards)
     replaces = old.version if old else None
-    lens = lens_item(user_id, trace_id, new)
-    old_lens = lens_item(user_id, trace_id, old) if old else None
-    puts = [*beside, lens] if lens and lens != old_lens else beside
-    deletes = keys_of([old_lens]) if old_lens and (lens is None or lens["sk"] != old_lens["sk"]) else ()
+    index_item = lesson_index_item(user_id, trace_id, new)
+    old_index_item = lesson_index_item(user_id, trace_id, old) if old else None
+    puts = [*beside, index_item] if index_item and index_item != old_index_item else beside
+    is_moved = old_index_item and (index_item is None or index_item["sk"] != old_index_item["sk"])
+    deletes = keys_of([old_index_item]) if old_index_item and is_moved else ()
     if puts or deletes:
         store.table.put_together(item, replaces, puts, deletes)
     else:

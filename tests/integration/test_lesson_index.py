@@ -31,7 +31,7 @@ from tracestore.domain.errors import NotFound
 from tracestore.domain.spans import SpanFields
 from tracestore.storage import keys
 from tracestore.storage.deletes import delete_span, delete_trace
-from tracestore.storage.items import head_from, lens_item
+from tracestore.storage.items import head_from, lesson_index_item
 from tracestore.storage.patching import patch
 from tracestore.storage.segments import Item
 from tracestore.storage.store import Store
@@ -82,7 +82,7 @@ def take(store: Store, user: str, step: Step) -> None:
 
 def lenses(store: Store, user: str) -> list[Item]:
     """What there is of lenses, those left out that nobody reads any more."""
-    least = keys.lens(store.now_ms() // 1000 + 1)
+    least = keys.lesson_index(store.now_ms() // 1000 + 1)
     found = store.table.query(keys.trace(user, "t"), "L#", "L~")
     return [item for item in found if item["sk"]["S"] >= least]
 
@@ -91,8 +91,8 @@ def called_for(store: Store, user: str) -> list[Item]:
     """The lens that the head calls for."""
     item = store.table.get(keys.trace(user, "t"), keys.HEAD)
     head = head_from(item) if item else None
-    lens = lens_item(user, "t", head) if head and not head.is_expired(store.now_ms()) else None
-    return [lens] if lens else []
+    lesson_index_item = lesson_index_item(user, "t", head) if head and not head.is_expired(store.now_ms()) else None
+    return [lesson_index_item] if lesson_index_item else []
 
 
 def assert_true(store: Store, user: str) -> None:
@@ -242,6 +242,6 @@ def test_a_trace_becomes_a_lesson_when_its_root_does(engine: Endpoint, field: st
     told = {"lesson_id": "one", "operation_type": "lesson"}
     root = fields("root", start_ns=START_NS - 1, **{field: told[field]})
     capture(store, user, batches_of([root]), patient())
-    (lens,) = lenses(store, user)
-    assert [lens] == called_for(store, user)
-    assert ("by_conversation" in lens) == (field == "lesson_id")
+    (lesson_index_item,) = lenses(store, user)
+    assert [lesson_index_item] == called_for(store, user)
+    assert ("by_conversation" in lesson_index_item) == (field == "lesson_id")
