@@ -25,8 +25,8 @@ from tracestore.domain.spans import SpanFields
 from tracestore.storage import bulk
 from tracestore.storage.deletes import delete_span
 from tracestore.storage.jobs import Job, read_job
-from tracestore.storage.marks import MARKS_KEPT, read_marks
 from tracestore.storage.patching import patch
+from tracestore.storage.pending_deletions import PENDING_DELETIONS_KEPT, read_pending_deletions
 from tracestore.storage.reading import read_span, read_trace
 from tracestore.storage.store import Store
 from tracestore.storage.table import Patience
@@ -103,7 +103,7 @@ def test_a_job_tells_what_it_removed_and_leaves_tombstones(engine: Endpoint) -> 
     job = finished(store, clock, user, bulk.start(store, user, patience=patient()))
     assert (job.state, job.traces, job.spans) == ("done", 3, 6)
     assert all(list(stored_items(store, user, trace_id)) == ["H"] for trace_id in "abc")
-    assert read_marks(store, user) == ()
+    assert read_pending_deletions(store, user) == ()
 
 
 def test_only_the_conversation_is_deleted(engine: Endpoint) -> None:
@@ -191,7 +191,7 @@ def test_a_second_look_finds_what_the_index_did_not_show_yet(engine: Endpoint) -
     lagging.hidden = "nothing"
     assert finished(store, clock, user, job).traces == 2
     assert list(stored_items(store, user, "late")) == ["H"]
-    assert read_marks(store, user) == ()
+    assert read_pending_deletions(store, user) == ()
 
 
 def test_a_finished_job_is_returned_as_it_is(engine: Endpoint) -> None:
@@ -222,12 +222,12 @@ def test_deletions_that_overlap_remove_each_trace_once(engine: Endpoint) -> None
     jobs = [bulk.start(store, user, conversation_id="c", patience=patient())]
     jobs.append(bulk.start(store, user, patience=patient()))
     assert sum(finished(store, clock, user, job).traces for job in jobs) == 2
-    assert read_marks(store, user) == ()
+    assert read_pending_deletions(store, user) == ()
 
 
 def test_so_many_deletions_may_wait_and_no_more() -> None:
     store, user = store_on(MemoryDynamoDB(), Clock()), new_user().name
-    for _ in range(MARKS_KEPT):
+    for _ in range(PENDING_DELETIONS_KEPT):
         bulk.start(store, user, patience=patient())
     with pytest.raises(Conflict) as refused:
         bulk.start(store, user, patience=patient())

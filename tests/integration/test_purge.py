@@ -16,7 +16,7 @@ from tracestore.storage import bulk, keys
 from tracestore.storage.deletes import delete_trace
 from tracestore.storage.items import head_from
 from tracestore.storage.jobs import Job, read_job
-from tracestore.storage.marks import read_marks
+from tracestore.storage.pending_deletions import read_pending_deletions
 from tracestore.storage.reading import read_trace
 from tracestore.storage.store import Store
 from tracestore.storage.table import Patience, Table
@@ -68,7 +68,7 @@ def test_a_step_that_dies_anywhere_comes_again_and_counts_no_trace_twice(dies_af
     assert trace_ids(store, user) == []
     assert told(stepped(store, clock, user, job)) == ("done", 3, 6)
     assert all(list(stored_items(store, user, trace_id)) == ["H"] for trace_id in "abc")
-    assert read_marks(store, user) == ()
+    assert read_pending_deletions(store, user) == ()
 
 
 @pytest.mark.parametrize("dies_after", range(5, 40))
@@ -94,7 +94,7 @@ def test_a_request_that_dies_before_it_hides_anything_leaves_nothing(dies_after:
     with suppress(Crash):
         bulk.start(store_on(memory, clock, db=Mortal(memory, dies_after)), user, patience=patient())
     jobs = list(store.table.query(keys.user(user), "J#", "J#~"))
-    assert len(jobs) == len(read_marks(store, user)) == (0 if trace_ids(store, user) else 1)
+    assert len(jobs) == len(read_pending_deletions(store, user)) == (0 if trace_ids(store, user) else 1)
 
 
 def test_steps_that_die_again_and_again_get_to_the_end() -> None:
@@ -198,7 +198,7 @@ def test_the_same_deletion_again_or_a_wider_one_takes_along_what_a_failed_one_hi
     failing = store_on(memory, clock, db=Failing(memory, "bad"))
     ended(failing, clock, user, job, lambda *_: None)
     assert told(stepped(store, clock, user, bulk.start(store, user, **again, patience=patient()))) == ("done", 1, 2)
-    assert read_marks(store, user) == ()
+    assert read_pending_deletions(store, user) == ()
     assert told(read_job(store, user, job.job_id)) == ("failed", 1, 2)
 
 
@@ -214,7 +214,7 @@ def test_a_trace_that_a_failed_deletion_has_half_removed_goes_with_the_next() ->
     assert len(stored_items(store, user)) > 1
     stepped(store, clock, user, bulk.start(store, user, patience=patient()))
     assert list(stored_items(store, user)) == ["H"]
-    assert read_marks(store, user) == ()
+    assert read_pending_deletions(store, user) == ()
 
 
 def test_a_narrower_deletion_leaves_the_mark_of_a_failed_one() -> None:
@@ -224,7 +224,7 @@ def test_a_narrower_deletion_leaves_the_mark_of_a_failed_one() -> None:
     failed = bulk.start(store, user, patience=patient())
     ended(store_on(memory, clock, db=Failing(memory, "bad")), clock, user, failed, lambda *_: None)
     stepped(store, clock, user, bulk.start(store, user, conversation_id="c", patience=patient()))
-    assert [mark.job_id for mark in read_marks(store, user)] == [failed.job_id]
+    assert [mark.job_id for mark in read_pending_deletions(store, user)] == [failed.job_id]
 
 
 def test_where_many_traces_cannot_be_removed_none_is_skipped_and_in_the_end_the_job_has_failed() -> None:
@@ -238,7 +238,7 @@ def test_where_many_traces_cannot_be_removed_none_is_skipped_and_in_the_end_the_
         with pytest.raises(KeyError):
             stepped(failing, clock, user, job)
     assert stepped(failing, clock, user, job).state == "failed"
-    assert len(read_marks(store, user)) == 1
+    assert len(read_pending_deletions(store, user)) == 1
 
 
 def test_what_a_request_cannot_remove_it_leaves_to_the_job_to_decide_on() -> None:
@@ -332,4 +332,4 @@ def test_nothing_from_before_the_mark_is_shown_again_and_nothing_from_after_it_i
     job = read_job(calm, user, jobs[0].job_id)
     assert (job.state, (job.traces, job.spans)) == ("done", counted(calm, user, job, *gone))
     assert job.traces == len(gone)
-    assert read_marks(calm, user) == ()
+    assert read_pending_deletions(calm, user) == ()

@@ -16,7 +16,7 @@ from tests.dying import PURGE, Mortal
 from tracestore.domain.errors import Unavailable
 from tracestore.edge import wiring
 from tracestore.storage import bulk
-from tracestore.storage.marks import read_marks
+from tracestore.storage.pending_deletions import read_pending_deletions
 from tracestore.storage.table import Table
 from tracestore.storage.writer import capture
 
@@ -69,7 +69,7 @@ def test_what_a_request_leaves_is_removed_behind_it_and_the_job_ends_in_a_receip
     assert (job["state"], job["deleted"]) == ("done", {"traces": 8, "spans": 16})
     assert job["created_at"] < job["finished_at"]
     assert api.summaries() == ["later"]
-    assert read_marks(wiring.store(), user.name) == ()
+    assert read_pending_deletions(wiring.store(), user.name) == ()
     assert all(list(stored_items(wiring.store(), user.name, f"t{number}")) == ["H"] for number in range(8))
 
 

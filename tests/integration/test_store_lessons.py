@@ -26,7 +26,7 @@ from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.merge import FINAL_STATUSES
 from tracestore.storage import bulk
 from tracestore.storage.lessons import LessonQuery, list_lessons, place_of
-from tracestore.storage.marks import Mark
+from tracestore.storage.pending_deletions import PendingDeletion
 from tracestore.storage.store import Store
 from tracestore.storage.writer import capture
 
@@ -100,7 +100,7 @@ def expected(told: dict[str, dict[str, Any]], query: LessonQuery) -> list[str]:
     return [trace_id for _, trace_id in sorted(found, reverse=True)]
 
 
-def is_covered(told: dict[str, Any], mark: dict[str, Any]) -> bool:
+def is_included(told: dict[str, Any], mark: dict[str, Any]) -> bool:
     is_lesson = told["operation_type"] == "lesson" or told["lesson_id"]
     return (
         (not mark.get("lessons") or bool(is_lesson))
@@ -141,7 +141,7 @@ def _is_whole(engine: Endpoint, lessons: list[dict[str, Any]], mark: dict[str, A
     if mark is not None:
         job = bulk.start(store, user, **mark, patience=patient())
         bulk.work(store, user, job.job_id, removed, patient())
-        told = {trace_id: one for trace_id, one in told.items() if not is_covered(one, mark)}
+        told = {trace_id: one for trace_id, one in told.items() if not is_included(one, mark)}
     write(store, user, "later", {"operation_type": "lesson", "lesson_id": "one", "status": "error", "at": 2})
     told["later"] = {"operation_type": "lesson", "lesson_id": "one", "status": "error", "at": 2}
     for query in QUERIES:
@@ -196,7 +196,7 @@ def test_a_bulk_deletion_of_lessons_leaves_other_traces_alone(engine: Endpoint) 
 
 
 def test_a_mark_of_a_version_that_knew_of_no_lessons_is_read() -> None:
-    assert not Mark(**{"job_id": "j", "made_ms": 1, "conversation_id": None, "before_ns": None}).lessons  # type: ignore[arg-type]
+    assert not PendingDeletion(**{"job_id": "j", "made_ms": 1, "conversation_id": None, "before_ns": None}).lessons  # type: ignore[arg-type]
 
 
 def test_a_lesson_of_another_is_not_in_its_list(engine: Endpoint) -> None:

@@ -41,9 +41,9 @@ def read_periods(
     store: Store, user_id: str, kind: Kind, periods: Iterable[Period], patience: Patience
 ) -> list[dict[Bucket, Any]]:
     """The counters of each of these aligned periods, as few as cover it; absent ones left out."""
-    covers = [list(cover(kind, period)) for period in periods]
-    found = read_counters(store, user_id, chain.from_iterable(covers), patience)
-    return [{bucket: found[bucket] for bucket in buckets if bucket in found} for buckets in covers]
+    includes = [list(cover(kind, period)) for period in periods]
+    found = read_counters(store, user_id, chain.from_iterable(includes), patience)
+    return [{bucket: found[bucket] for bucket in buckets if bucket in found} for buckets in includes]
 
 
 def live_examples(

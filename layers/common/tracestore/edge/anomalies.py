@@ -23,7 +23,7 @@ from tracestore.storage import keys
 from tracestore.storage.counters import read_counters
 from tracestore.storage.items import Head
 from tracestore.storage.listing import candidate_of, entries, read_heads
-from tracestore.storage.marks import time_partitions
+from tracestore.storage.pending_deletions import time_partitions
 from tracestore.storage.store import Store
 from tracestore.storage.table import Patience
 

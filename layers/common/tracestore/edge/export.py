@@ -14,7 +14,7 @@ from tracestore.domain.spans import SpanUpdate
 from tracestore.storage import keys
 from tracestore.storage.items import Head, StoredTrace
 from tracestore.storage.listing import Listed, TraceQuery, list_traces
-from tracestore.storage.marks import Mark, read_marks
+from tracestore.storage.pending_deletions import PendingDeletion, read_pending_deletions
 from tracestore.storage.reading import read_trace_within, visible_head
 from tracestore.storage.store import Store
 from tracestore.storage.table import Patience
@@ -69,7 +69,7 @@ def export_page(
     if at is not None and at.behind is not None:
         return _large(store, user_id, at, is_late)
     page = list_traces(store, user_id, query, limit, at and at.position, patience)
-    read = partial(_small, store, user_id, read_marks(store, user_id))
+    read = partial(_small, store, user_id, read_pending_deletions(store, user_id))
     lines: list[bytes] = []
     room = Room()
     last = None
@@ -92,10 +92,10 @@ def export_response(exported: Exported, next_cursor: str | None) -> Response:
     return Response(200, body, headers, body.count(b"\n"))
 
 
-def _small(store: Store, user_id: str, marks: Sequence[Mark], listed: Listed) -> bytes | None:
+def _small(store: Store, user_id: str, pending_deletions: Sequence[PendingDeletion], listed: Listed) -> bytes | None:
     """The lines of a trace; None when they are more than one answer holds. *absent*: without any."""
     try:
-        head, spans, is_whole = read_trace_within(store, user_id, listed.trace_id, READ_BYTES, marks)
+        head, spans, is_whole = read_trace_within(store, user_id, listed.trace_id, READ_BYTES, pending_deletions)
     except NotFound:  # deleted since it was listed
         return b""
     lines: list[bytes] = []

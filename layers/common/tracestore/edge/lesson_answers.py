@@ -8,7 +8,7 @@ from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span
 from tracestore.storage.items import Head
 from tracestore.storage.listing import Listed
-from tracestore.storage.marks import Mark, read_marks
+from tracestore.storage.pending_deletions import PendingDeletion, read_pending_deletions
 from tracestore.storage.reading import read_trace_within
 from tracestore.storage.store import Store
 
@@ -19,7 +19,7 @@ from .trace_answers import READ_BYTES, Encoded, Room, fitting, side_by_side
 
 def encode_lessons(store: Store, user_id: str, traces: Sequence[Listed]) -> Encoded:
     """Lesson traces with their calls."""
-    return fitting(side_by_side(partial(_listed, store, user_id, read_marks(store, user_id)), traces))
+    return fitting(side_by_side(partial(_listed, store, user_id, read_pending_deletions(store, user_id)), traces))
 
 
 def lesson_response(trace_id: str, head: Head, spans: Sequence[Span], is_whole: bool, status: int = 200) -> Response:
@@ -50,9 +50,9 @@ def _encoded(trace_id: str, head: Head, spans: Sequence[Span], is_whole: bool) -
     raise AssertionError("unreachable: a lesson without payloads and calls is small")
 
 
-def _listed(store: Store, user_id: str, marks: Sequence[Mark], listed: Listed) -> bytes:
+def _listed(store: Store, user_id: str, pending_deletions: Sequence[PendingDeletion], listed: Listed) -> bytes:
     try:
-        head, spans, is_whole = read_trace_within(store, user_id, listed.trace_id, READ_BYTES, marks)
+        head, spans, is_whole = read_trace_within(store, user_id, listed.trace_id, READ_BYTES, pending_deletions)
     except NotFound:  # deleted since it was listed
         return b""
     return _encoded(listed.trace_id, head, spans, is_whole)

@@ -16,7 +16,7 @@ from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS
 from tracestore.domain.tree import Node, tree_order
 from tracestore.storage.items import Head
 from tracestore.storage.listing import Listed
-from tracestore.storage.marks import Mark, read_marks
+from tracestore.storage.pending_deletions import PendingDeletion, read_pending_deletions
 from tracestore.storage.reading import read_span, read_trace_within
 from tracestore.storage.store import Store
 
@@ -63,8 +63,8 @@ def encode_turns(store: Store, user_id: str, traces: Sequence[Listed]) -> Encode
 
 def encode_forest(store: Store, user_id: str, traces: Sequence[Listed]) -> Encoded:
     """Traces as trees: their roots, with all below. What a trace comes without is said on its roots."""
-    marks = read_marks(store, user_id)
-    return fitting(side_by_side(partial(_trees, store, user_id, marks), traces))
+    pending_deletions = read_pending_deletions(store, user_id)
+    return fitting(side_by_side(partial(_trees, store, user_id, pending_deletions), traces))
 
 
 def encode_outline(nodes: Iterable[Node], summary: Summary) -> Encoded:
@@ -163,9 +163,9 @@ def _turn(store: Store, user_id: str, listed: Listed) -> bytes:
     return whole if Room().takes(whole) else json_bytes(shown | {"payloads_omitted": True})
 
 
-def _trees(store: Store, user_id: str, marks: Sequence[Mark], listed: Listed) -> bytes:
+def _trees(store: Store, user_id: str, pending_deletions: Sequence[PendingDeletion], listed: Listed) -> bytes:
     try:
-        head, spans, is_whole = read_trace_within(store, user_id, listed.trace_id, READ_BYTES, marks)
+        head, spans, is_whole = read_trace_within(store, user_id, listed.trace_id, READ_BYTES, pending_deletions)
     except NotFound:  # deleted since it was listed
         return b""
     return encode_tree(user_id, listed.trace_id, head, spans, is_whole=is_whole, tell_roots=True).roots[1:-1]

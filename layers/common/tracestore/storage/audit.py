@@ -27,7 +27,7 @@ from tracestore.domain.times import NS_PER_DAY
 from . import keys
 from .counters import Kept, Target, change_counter, has_expired, read_conversations, read_kept, read_quarantine
 from .items import Head, head_from
-from .marks import Partition, time_partitions
+from .pending_deletions import Partition, time_partitions
 from .store import Store
 from .table import READS_AT_ONCE, Patience
 

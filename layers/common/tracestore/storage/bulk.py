@@ -22,7 +22,14 @@ from .deletes import delete_trace_for
 from .dynamo import ConditionFailed
 from .items import Head, head_from
 from .jobs import Job, State, job_item, read_job
-from .marks import MARKS_KEPT, Mark, marks_from, marks_item, read_marks, version_of
+from .pending_deletions import (
+    PENDING_DELETIONS_KEPT,
+    PendingDeletion,
+    pending_deletions_from,
+    pending_deletions_item,
+    read_pending_deletions,
+    version_of,
+)
 from .segments import Item
 from .store import Store
 from .table import READS_AT_ONCE, Patience
@@ -58,11 +65,13 @@ def start(
     lesson_id: str | None = None,
     patience: Patience | None = None,
 ) -> Job:
-    """Hide what the deletion covers (see `Mark`), from now on, and leave a job that removes it, both or neither."""
+    """Hide what the deletion covers (see `PendingDeletion`), from now on, and leave a job that removes it, both or neither."""
     job = Job(str(uuid4()), "queued", store.now_ms(), version=1)
-    mark = Mark(job.job_id, job.made_ms, conversation_id, before_ns, lessons, lesson_id)
+    pending_deletion = PendingDeletion(job.job_id, job.made_ms, conversation_id, before_ns, lessons, lesson_id)
     beside = [job_item(user_id, job, wakes=True)]
-    _change_marks(store, user_id, lambda marks: [*marks, mark], patience or Patience(), beside)
+    _change_pending_deletions(
+        store, user_id, lambda pending_deletions: [*pending_deletions, pending_deletion], patience or Patience(), beside
+    )
     return job
 
 
@@ -109,7 +118,7 @@ def step(
         patience.sleep(min(early_ms, IN_FLIGHT_MS) / 1000)
         job = read_job(store, user_id, job_id)
     work = _Work(store, user_id, job, patience, workers, report)
-    if job.state == "failed" or (work.mark is None and job.state == "done"):
+    if job.state == "failed" or (work.pending_deletion is None and job.state == "done"):
         return job
     if job.attempts >= STEPS_IN_VAIN:
         work.save(replace(job, state="failed", ended_ms=store.now_ms()))
@@ -119,8 +128,8 @@ def step(
     if not work.remove():
         while not work.save(work.job, wakes=True):
             pass
-    elif work.mark and work.job.state == "done":
-        _unmark(store, user_id, work.mark, patience)
+    elif work.pending_deletion and work.job.state == "done":
+        _remove_pending_deletions(store, user_id, work.pending_deletion, patience)
     return work.job
 
 
@@ -137,7 +146,14 @@ class _Work:
         self.store = store
         self.user_id = user_id
         self.job = job
-        self.mark = next((mark for mark in read_marks(store, user_id) if mark.job_id == job.job_id), None)
+        self.pending_deletion = next(
+            (
+                pending_deletion
+                for pending_deletion in read_pending_deletions(store, user_id)
+                if pending_deletion.job_id == job.job_id
+            ),
+            None,
+        )
         self.patience = patience
         self.workers = workers
         self.report = report
@@ -216,7 +232,7 @@ class _Work:
         if not self._has_time():
             return _NoTime()
         try:
-            return delete_trace_for(self.store, self.user_id, trace_id, self.job.job_id, self._covers, self.patience)
+            return delete_trace_for(self.store, self.user_id, trace_id, self.job.job_id, self._includes, self.patience)
         except Unavailable:
             raise
         except Exception as error:  # a trace that cannot be read is no reason to keep all others
@@ -225,55 +241,68 @@ class _Work:
     def _has_time(self) -> bool:
         return self.patience.time_left_s() > STOP_AT_S
 
-    def _covers(self, head: Head) -> bool:
-        return self.mark is not None and self.mark.covers(head)
+    def _includes(self, head: Head) -> bool:
+        return self.pending_deletion is not None and self.pending_deletion.includes(head)
 
     def _in_sight(self) -> Iterator[str]:
         """The traces that are left to remove, as far as the indexes know of them."""
-        if self.mark is None:
+        if self.pending_deletion is None:
             return
-        high = keys.before_time(self.mark.before_ns) if self.mark.before_ns is not None else ""
-        for index, partition in self.mark.partitions(self.store, self.user_id):
+        high = keys.before_time(self.pending_deletion.before_ns) if self.pending_deletion.before_ns is not None else ""
+        for index, partition in self.pending_deletion.partitions(self.store, self.user_id):
             entries = self.store.table.query(partition, "", high, index=index)
             while pks := [entry["pk"]["S"] for entry in islice(entries, READS_AT_ONCE)]:
                 heads = self.store.table.get_many(((pk, keys.HEAD) for pk in pks), self.patience)
                 for (pk, _), item in heads.items():
                     trace_id = keys.trace_id_of(pk)
-                    if trace_id not in self.job.skipped and self._may_cover(item):
+                    if trace_id not in self.job.skipped and self._may_include(item):
                         yield trace_id
 
-    def _may_cover(self, item: Item) -> bool:
+    def _may_include(self, item: Item) -> bool:
         try:
             head = head_from(item)
         except Exception:  # `_remove` will meet it too, and tell
             return True
-        return self._covers(head) and not head.is_expired(self.store.now_ms())
+        return self._includes(head) and not head.is_expired(self.store.now_ms())
 
 
-def _unmark(store: Store, user_id: str, done: Mark, patience: Patience) -> None:
+def _remove_pending_deletions(store: Store, user_id: str, done: PendingDeletion, patience: Patience) -> None:
     """Remove the mark of a deletion that is done, and those that hide nothing else: of failed ones, for instance.
 
     What those have begun is finished first: a trace that is buried already is in no index, and nobody else finds it.
     """
-    scopes = [replace(done, job_id="", made_ms=0), Mark("", 0)]
+    scopes = [replace(done, job_id="", made_ms=0), PendingDeletion("", 0)]
 
-    def is_covered(mark: Mark) -> bool:
-        scope = replace(mark, job_id="", made_ms=0)
-        return mark.job_id == done.job_id or (mark.made_ms <= done.made_ms and scopes[0] in (scope, scopes[1]))
+    def is_included(pending_deletion: PendingDeletion) -> bool:
+        scope = replace(pending_deletion, job_id="", made_ms=0)
+        return pending_deletion.job_id == done.job_id or (
+            pending_deletion.made_ms <= done.made_ms and scopes[0] in (scope, scopes[1])
+        )
 
-    finished = {mark.job_id for mark in read_marks(store, user_id) if is_covered(mark)}
+    finished = {
+        pending_deletion.job_id
+        for pending_deletion in read_pending_deletions(store, user_id)
+        if is_included(pending_deletion)
+    }
     for job_id in finished - {done.job_id}:
         with suppress(NotFound):  # a job is kept for a while, the mark of a failed one for good
             job = read_job(store, user_id, job_id)
             for trace_id in (*job.plan, *job.skipped):
-                delete_trace_for(store, user_id, trace_id, job_id, done.covers, patience)
-    _change_marks(store, user_id, lambda marks: [mark for mark in marks if mark.job_id not in finished], patience)
+                delete_trace_for(store, user_id, trace_id, job_id, done.includes, patience)
+    _change_pending_deletions(
+        store,
+        user_id,
+        lambda pending_deletions: [
+            pending_deletion for pending_deletion in pending_deletions if pending_deletion.job_id not in finished
+        ],
+        patience,
+    )
 
 
-def _change_marks(
+def _change_pending_deletions(
     store: Store,
     user_id: str,
-    change: Callable[[Sequence[Mark]], Sequence[Mark]],
+    change: Callable[[Sequence[PendingDeletion]], Sequence[PendingDeletion]],
     patience: Patience,
     beside: Sequence[Item] = (),
 ) -> None:
@@ -281,12 +310,12 @@ def _change_marks(
     for attempt in count():
         item = store.table.get(keys.user(user_id), keys.USER)
         version = version_of(item)
-        marks = change(marks_from(item))
-        if len(marks) > MARKS_KEPT:
+        pending_deletions = change(pending_deletions_from(item))
+        if len(pending_deletions) > PENDING_DELETIONS_KEPT:
             raise Conflict(
                 "Too many deletions are waiting; try again when some of them are done.", code="too_many_jobs"
             )
-        changed = marks_item(user_id, marks, (version or 0) + 1)
+        changed = pending_deletions_item(user_id, pending_deletions, (version or 0) + 1)
         try:
             if beside:
                 store.table.put_together(changed, version, beside)

@@ -15,7 +15,7 @@ from tracestore.domain.merge import merge
 from . import keys
 from .dynamo import ConditionFailed
 from .items import Head, StoredTrace, head_from
-from .marks import is_hidden, read_marks
+from .pending_deletions import is_pending_deletion, read_pending_deletions
 from .recompute import next_head
 from .scrubbing import scrub, scrub_with
 from .store import Store, put_head
@@ -31,14 +31,14 @@ def delete_trace(store: Store, user_id: str, trace_id: str, patience: Patience |
 
 
 def delete_trace_for(
-    store: Store, user_id: str, trace_id: str, job_id: str, covers: Callable[[Head], bool], patience: Patience
+    store: Store, user_id: str, trace_id: str, job_id: str, includes: Callable[[Head], bool], patience: Patience
 ) -> int | None:
-    """Delete a trace for a job, if that still `covers` it; returns how many spans went with it.
+    """Delete a trace for a job, if that still `includes` it; returns how many spans went with it.
 
     *absent*: None for what another deletion removed and for what is not covered. *repeat*: finishes what was begun,
     and returns the same: the tombstone tells whose it is.
     """
-    tombstone, _ = _bury(store, user_id, trace_id, patience, covers, job_id)
+    tombstone, _ = _bury(store, user_id, trace_id, patience, includes, job_id)
     return tombstone.deleted_spans if tombstone and tombstone.deleted_by == job_id else None
 
 
@@ -47,7 +47,7 @@ def _bury(
     user_id: str,
     trace_id: str,
     patience: Patience,
-    covers: Callable[[Head], bool] = lambda _: True,
+    includes: Callable[[Head], bool] = lambda _: True,
     job_id: str = "",
 ) -> tuple[Head | None, bool]:
     """The trace's tombstone, with nothing left beside it, and whether it is new; None while there is none."""
@@ -59,7 +59,7 @@ def _bury(
             if not head.is_purged:
                 purge(store, user_id, trace_id, patience)
             return head, False
-        if head is None or head.summary is None or head.is_expired(store.now_ms()) or not covers(head):
+        if head is None or head.summary is None or head.is_expired(store.now_ms()) or not includes(head):
             return None, False
         tombstone = Head(
             version=head.version + 1,
@@ -112,7 +112,7 @@ def delete_span(store: Store, user_id: str, trace_id: str, span_id: str, patienc
         if span_id in head.deleted:
             scrub(store, user_id, trace_id, patience)  # whoever deleted it may have been interrupted
         is_there = any(span.span_id == span_id for span in merge(stored.updates(), head.deleted))
-        if not is_there or is_hidden(head, read_marks(store, user_id)):
+        if not is_there or is_pending_deletion(head, read_pending_deletions(store, user_id)):
             raise NotFound("There is no such span in this trace.")
         head_without = replace(head, deleted=head.deleted | {span_id}, updated_ms=store.now_ms())
         new = next_head(store, pk, head_without, stored)

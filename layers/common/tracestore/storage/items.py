@@ -50,7 +50,7 @@ class Head:
     deleted_by: str = ""
     deleted_spans: int = 0
 
-    def covers(self, segment: Segment) -> bool:
+    def includes(self, segment: Segment) -> bool:
         """Whether it names this segment as one that went into it."""
         return segment.digest[:COVERED_DIGITS] in self.covered
 

@@ -12,7 +12,7 @@ from tracestore.domain.heads import Summary
 from . import keys
 from .items import Head
 from .listing import Candidate, Page, candidate_of, entries, heads_in, page_of, read_heads
-from .marks import Mark, Partition, is_hidden, read_marks
+from .pending_deletions import Partition, PendingDeletion, is_pending_deletion, read_pending_deletions
 from .store import Store
 from .table import Patience
 
@@ -94,17 +94,17 @@ def place_of(
         return _place_by_heads(store, user_id, query, offset, patience)
     index, partition = query.partition(user_id)
     least = keys.lesson_index(store.now_ms() // 1000 + 1)
-    hidden = _hidden(store, user_id, query, patience)
+    pending = _hidden(store, user_id, query, patience)
     counted, behind, skipped_to, missing = 0, None, None, offset
     while missing > 0:
         more, behind = store.table.count(partition, least, index=index, behind=behind, at_most=missing)
         counted += more
         if behind is None:
-            return Place(max(0, counted - len(hidden)), is_beyond=True)
+            return Place(max(0, counted - len(pending)), is_beyond=True)
         skipped_to = behind["at"]["S"]
-        missing = offset - counted + sum(position >= skipped_to for position in hidden)
+        missing = offset - counted + sum(position >= skipped_to for position in pending)
     rest, _ = store.table.count(partition, least, index=index, behind=behind)
-    return Place(max(0, counted + rest - len(hidden)), skipped_to)
+    return Place(max(0, counted + rest - len(pending)), skipped_to)
 
 
 def _place_by_heads(store: Store, user_id: str, query: LessonQuery, offset: int, patience: Patience) -> Place:
@@ -121,22 +121,24 @@ def _place_by_heads(store: Store, user_id: str, query: LessonQuery, offset: int,
 
 def _hidden(store: Store, user_id: str, query: LessonQuery, patience: Patience) -> list[str]:
     """The positions of those in the index that a bulk deletion hides, and has yet to remove."""
-    marks = read_marks(store, user_id)
+    pending_deletions = read_pending_deletions(store, user_id)
     heads: dict[str, Head] = {}
-    for partition, high in {_sought(store, user_id, query, mark) for mark in marks}:
+    for partition, high in {_sought(store, user_id, query, pending_deletion) for pending_deletion in pending_deletions}:
         heads |= heads_in(store, [partition], high, patience)
     return [
         head.position
         for head in heads.values()
-        if is_hidden(head, marks) and head.summary is not None and query.asks_for(head.summary)
+        if is_pending_deletion(head, pending_deletions) and head.summary is not None and query.asks_for(head.summary)
     ]
 
 
-def _sought(store: Store, user_id: str, query: LessonQuery, mark: Mark) -> tuple[Partition, str]:
+def _sought(store: Store, user_id: str, query: LessonQuery, pending_deletion: PendingDeletion) -> tuple[Partition, str]:
     """Where to look for what a deletion hides of a list: where it stands by name, else in the list itself.
 
     A deletion of everything may have a million other traces to remove.
     """
-    if mark.conversation_id is not None or mark.lesson_id is not None:
-        return mark.partitions(store, user_id)[0], ""
-    return query.partition(user_id), "" if mark.before_ns is None else keys.before_time(mark.before_ns)
+    if pending_deletion.conversation_id is not None or pending_deletion.lesson_id is not None:
+        return pending_deletion.partitions(store, user_id)[0], ""
+    return query.partition(user_id), "" if pending_deletion.before_ns is None else keys.before_time(
+        pending_deletion.before_ns
+    )

@@ -16,7 +16,7 @@ from tracestore.domain.merge import merge
 
 from . import keys
 from .items import Head, head_from
-from .marks import Partition, is_hidden, marks_from, time_partitions
+from .pending_deletions import Partition, is_pending_deletion, pending_deletions_from, time_partitions
 from .segments import Item
 from .store import Store
 from .table import READS_AT_ONCE, Patience
@@ -109,12 +109,14 @@ def read_heads(store: Store, user_id: str, pks: Iterable[str], patience: Patienc
     """The heads of those of these traces that can be seen: not expired, deleted, or hidden by a bulk deletion."""
     wanted = [(keys.user(user_id), keys.USER), *((pk, keys.HEAD) for pk in pks)]
     items = store.table.get_many(wanted, patience)
-    marks = marks_from(items.pop(wanted[0], None))
+    pending_deletions = pending_deletions_from(items.pop(wanted[0], None))
     heads = {pk: head_from(item) for (pk, _), item in items.items()}
     return {
         pk: head
         for pk, head in heads.items()
-        if head.summary is not None and not head.is_expired(store.now_ms()) and not is_hidden(head, marks)
+        if head.summary is not None
+        and not head.is_expired(store.now_ms())
+        and not is_pending_deletion(head, pending_deletions)
     }
 
 

@@ -8,35 +8,46 @@ from tracestore.domain.spans import SpanUpdate
 
 from . import keys
 from .items import Head, StoredTrace
-from .marks import Mark, is_hidden, read_marks
+from .pending_deletions import PendingDeletion, is_pending_deletion, read_pending_deletions
 from .store import Store, live_head
 
 
 def read_trace(
-    store: Store, user_id: str, trace_id: str, *, payloads: bool, marks: Sequence[Mark] | None = None
+    store: Store,
+    user_id: str,
+    trace_id: str,
+    *,
+    payloads: bool,
+    pending_deletions: Sequence[PendingDeletion] | None = None,
 ) -> tuple[Head, list[Span]]:
     """A trace's head and its spans, by start. *raises* NotFound, also for what is expired or deleted.
 
-    Who reads many traces reads the user's `marks` once and hands them in.
+    Who reads many traces reads the user's `pending_deletions` once and hands them in.
     """
     pk = keys.trace(user_id, trace_id)
     stored = store.read_whole(pk) if payloads else store.read_core(pk)
-    return _visible(store, user_id, stored, marks)
+    return _visible(store, user_id, stored, pending_deletions)
 
 
 def read_trace_within(
-    store: Store, user_id: str, trace_id: str, payload_bytes: int, marks: Sequence[Mark] | None = None
+    store: Store,
+    user_id: str,
+    trace_id: str,
+    payload_bytes: int,
+    pending_deletions: Sequence[PendingDeletion] | None = None,
 ) -> tuple[Head, list[Span], bool]:
     """As `read_trace` with payloads, and whether they are whole: no more than so many bytes of them are read.
 
     A trace may hold hundreds of megabytes, which is more than a function has time and memory for.
     """
     stored = store.read_whole(keys.trace(user_id, trace_id), payload_bytes)
-    return *_visible(store, user_id, stored, marks), not stored.is_cut
+    return *_visible(store, user_id, stored, pending_deletions), not stored.is_cut
 
 
-def _visible(store: Store, user_id: str, stored: StoredTrace, marks: Sequence[Mark] | None) -> tuple[Head, list[Span]]:
-    head = visible_head(store, user_id, stored, marks)
+def _visible(
+    store: Store, user_id: str, stored: StoredTrace, pending_deletions: Sequence[PendingDeletion] | None
+) -> tuple[Head, list[Span]]:
+    head = visible_head(store, user_id, stored, pending_deletions)
     spans = merge(stored.updates(), head.deleted, store.price_of)
     if not spans:  # deleted between two pages of this read
         raise NotFound("There is no such trace.")
@@ -51,12 +62,16 @@ def read_span(store: Store, user_id: str, trace_id: str, span_id: str) -> tuple[
     return head, span_with_payload(store, pk, stored, span_id)
 
 
-def visible_head(store: Store, user_id: str, stored: StoredTrace, marks: Sequence[Mark] | None = None) -> Head:
+def visible_head(
+    store: Store, user_id: str, stored: StoredTrace, pending_deletions: Sequence[PendingDeletion] | None = None
+) -> Head:
     """The head of a trace that its user may see. *raises* NotFound."""
     head = live_head(stored, store.now_ms())
     if head is None or head.summary is None:
         raise NotFound("There is no such trace.")
-    if is_hidden(head, read_marks(store, user_id) if marks is None else marks):
+    if is_pending_deletion(
+        head, read_pending_deletions(store, user_id) if pending_deletions is None else pending_deletions
+    ):
         raise NotFound("There is no such trace.")
     return head
 

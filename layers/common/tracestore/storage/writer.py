@@ -21,7 +21,7 @@ from .compaction import compact, is_due
 from .deletes import purge
 from .dynamo import ConditionFailed
 from .items import Head, StoredTrace, alias_items, head_from, head_item, item_bytes
-from .marks import is_hidden, read_marks
+from .pending_deletions import is_pending_deletion, read_pending_deletions
 from .reading import read_span, span_with_payload
 from .recompute import first_head, next_head
 from .scrubbing import remove, scrub_of, strays
@@ -156,7 +156,9 @@ class _Capture:
         for attempt in count():
             stored = self.store.read_core(self.pk)
             head = live_head(stored, self.store.now_ms())
-            if head is not None and (head.is_tombstone or is_hidden(head, read_marks(self.store, self.user_id))):
+            if head is not None and (
+                head.is_tombstone or is_pending_deletion(head, read_pending_deletions(self.store, self.user_id))
+            ):
                 return self._refused(head)
             segment, rejected = self._without_deleted(head)
             if not segment.updates:
@@ -231,7 +233,7 @@ class _Capture:
         head = head_from(item) if item else None
         if head is None or head.is_tombstone or head.deleted:
             return False
-        return head.covers(segment)
+        return head.includes(segment)
 
     def _without_deleted(self, head: Head | None) -> tuple[Segment, list[Rejection]]:
         """The segment without the spans that were deleted for good, and the rejection of those.

@@ -14,7 +14,7 @@ from .items import Head
 from .segments import Item
 from .store import Store
 
-MARKS_KEPT: Final = 200
+PENDING_DELETIONS_KEPT: Final = 200
 """Deletions of one user that may wait at the same time."""
 
 FAR_FUTURE_S: Final = 4_102_444_800
@@ -26,7 +26,7 @@ Partition: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class PendingDeletion:
     """One bulk deletion of everything, or of what is given here: `lessons` are all lesson traces."""
 
     job_id: str
@@ -36,7 +36,7 @@ class Mark:
     lessons: bool = False
     lesson_id: str | None = None
 
-    def covers(self, head: Head) -> bool:
+    def includes(self, head: Head) -> bool:
         """Whether this deletion is about the trace with this head."""
         if head.created_ms >= self.made_ms or head.summary is None:
             return False
@@ -61,29 +61,29 @@ def time_partitions(store: Store, user_id: str) -> list[Partition]:
     return [("by_time", keys.by_time_shard(user_id, shard)) for shard in range(store.time_shards)]
 
 
-def is_hidden(head: Head, marks: Iterable[Mark]) -> bool:
+def is_pending_deletion(head: Head, pending_deletions: Iterable[PendingDeletion]) -> bool:
     """Whether one of these deletions covers the trace."""
-    return any(mark.covers(head) for mark in marks)
+    return any(pending_deletion.includes(head) for pending_deletion in pending_deletions)
 
 
-def read_marks(store: Store, user_id: str) -> tuple[Mark, ...]:
-    return marks_from(store.table.get(keys.user(user_id), keys.USER))
+def read_pending_deletions(store: Store, user_id: str) -> tuple[PendingDeletion, ...]:
+    return pending_deletions_from(store.table.get(keys.user(user_id), keys.USER))
 
 
-def marks_from(item: Item | None) -> tuple[Mark, ...]:
+def pending_deletions_from(item: Item | None) -> tuple[PendingDeletion, ...]:
     """The marks in a user's item; none without one."""
-    return tuple(Mark(**mark) for mark in unpack(item["marks"]["B"])) if item else ()
+    return tuple(PendingDeletion(**pending_deletion) for pending_deletion in unpack(item["marks"]["B"])) if item else ()
 
 
 def version_of(item: Item | None) -> int | None:
     return int(item["v"]["N"]) if item else None
 
 
-def marks_item(user_id: str, marks: Iterable[Mark], version: int) -> Item:
+def pending_deletions_item(user_id: str, pending_deletions: Iterable[PendingDeletion], version: int) -> Item:
     return {
         "pk": {"S": keys.user(user_id)},
         "sk": {"S": keys.USER},
         "v": {"N": str(version)},
         "expires_at": {"N": str(FAR_FUTURE_S)},
-        "marks": {"B": pack([asdict(mark) for mark in marks])},
+        "marks": {"B": pack([asdict(pending_deletion) for pending_deletion in pending_deletions])},
     }
