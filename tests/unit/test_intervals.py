@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracestore.domain.counters import QUARTERS, Interval
-from tracestore.domain.intervals import POINTS_CHOSEN, Period, aligned, cover, finest, points, whole_days
+from tracestore.domain.intervals import POINTS_CHOSEN, Period, aligned, finest, partition, points, whole_days
 from tracestore.domain.stats import QUARTER_NS
 from tracestore.domain.times import format_time, parse_time
 
@@ -84,18 +84,18 @@ def test_hours_begin_when_the_clocks_of_the_zone_strike_or_are_changed(asked: Pe
 
 @given(periods(), intervals, zones)
 def test_every_quarter_of_a_range_is_covered_once(asked: Period, interval: Interval, zone: str) -> None:
-    covered = [
+    merged_digests = [
         quarter
         for point in points(asked, interval, ZoneInfo(zone))
-        for bucket in cover("measures", point)
+        for bucket in partition("measures", point)
         for quarter in range(bucket.start_ns // QUARTER_NS, bucket.end_ns // QUARTER_NS)
     ]
-    assert covered == list(range(asked.start_ns // QUARTER_NS, asked.end_ns // QUARTER_NS))
+    assert merged_digests == list(range(asked.start_ns // QUARTER_NS, asked.end_ns // QUARTER_NS))
 
 
 @given(periods())
 def test_a_cover_has_no_more_than_the_hours_and_quarters_at_its_ends(asked: Period) -> None:
-    lengths = [QUARTERS[bucket.interval] for bucket in cover("measures", asked)]
+    lengths = [QUARTERS[bucket.interval] for bucket in partition("measures", asked)]
     assert lengths.count(1) <= 6
     assert lengths.count(4) <= 46
 
@@ -162,12 +162,12 @@ def test_an_hour_that_clocks_are_put_into_begins_there() -> None:
 
 def test_a_month_in_utc_is_covered_by_its_days() -> None:
     month = period("2026-06-01T00:00:00Z", "2026-07-01T00:00:00Z")
-    assert [bucket.interval for bucket in cover("errors", month)] == ["day"] * 30
+    assert [bucket.interval for bucket in partition("errors", month)] == ["day"] * 30
 
 
 def test_a_day_at_a_quarter_is_covered_by_hours_and_the_quarters_at_its_ends() -> None:
     day = period("2026-06-01T18:15:00Z", "2026-06-02T18:15:00Z")
-    assert [bucket.interval for bucket in cover("errors", day)] == [*["15m"] * 3, *["hour"] * 23, "15m"]
+    assert [bucket.interval for bucket in partition("errors", day)] == [*["15m"] * 3, *["hour"] * 23, "15m"]
 
 
 def test_a_range_is_widened_to_whole_quarters() -> None:

@@ -64,7 +64,7 @@ def points(period: Period, interval: Interval, zone: tzinfo) -> list[Period]:
     return [Period(cut * QUARTER_NS, after * QUARTER_NS) for cut, after in pairwise(cuts)]
 
 
-def cover(kind: Kind, period: Period) -> Iterator[Bucket]:
+def partition(kind: Kind, period: Period) -> Iterator[Bucket]:
     """The buckets, as few as there are, that count exactly an aligned range: days, else hours, else quarters."""
     quarter, end = period.start_ns // QUARTER_NS, period.end_ns // QUARTER_NS
     while quarter < end:

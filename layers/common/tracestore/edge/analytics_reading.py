@@ -14,7 +14,7 @@ from tracestore.domain.counters import Bucket, ConversationCounter, Kind
 from tracestore.domain.failures import Remembered
 from tracestore.domain.filters import Filters
 from tracestore.domain.heads import Summary
-from tracestore.domain.intervals import Period, cover
+from tracestore.domain.intervals import Period, partition
 from tracestore.domain.stats import OTHER, FailureKind, failures_of
 from tracestore.storage import keys
 from tracestore.storage.counters import read_counters
@@ -41,7 +41,7 @@ def read_periods(
     store: Store, user_id: str, kind: Kind, periods: Iterable[Period], patience: Patience
 ) -> list[dict[Bucket, Any]]:
     """The counters of each of these aligned periods, as few as cover it; absent ones left out."""
-    includes = [list(cover(kind, period)) for period in periods]
+    includes = [list(partition(kind, period)) for period in periods]
     found = read_counters(store, user_id, chain.from_iterable(includes), patience)
     return [{bucket: found[bucket] for bucket in buckets if bucket in found} for buckets in includes]
 

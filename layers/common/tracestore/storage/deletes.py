@@ -24,7 +24,7 @@ from .table import Patience
 
 def delete_trace(store: Store, user_id: str, trace_id: str, patience: Patience | None = None) -> int:
     """Delete a trace; returns how many spans it had. *raises* NotFound, also when it is deleted already."""
-    tombstone, is_new = _bury(store, user_id, trace_id, patience or Patience())
+    tombstone, is_new = _write_tombstone(store, user_id, trace_id, patience or Patience())
     if tombstone is None or not is_new:
         raise NotFound("There is no such trace.")
     return tombstone.deleted_spans
@@ -38,11 +38,11 @@ def delete_trace_for(
     *absent*: None for what another deletion removed and for what is not covered. *repeat*: finishes what was begun,
     and returns the same: the tombstone tells whose it is.
     """
-    tombstone, _ = _bury(store, user_id, trace_id, patience, includes, job_id)
+    tombstone, _ = _write_tombstone(store, user_id, trace_id, patience, includes, job_id)
     return tombstone.deleted_spans if tombstone and tombstone.deleted_by == job_id else None
 
 
-def _bury(
+def _write_tombstone(
     store: Store,
     user_id: str,
     trace_id: str,

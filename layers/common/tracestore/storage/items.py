@@ -19,7 +19,7 @@ _DELETION: Final = ("is_tombstone", "is_purged", "deleted_by", "deleted_spans")
 _NOTHING: Final[dict[str, Any]] = {"c": 0, "u": 0, "s": None, "k": "", "x": [], "f": [], "l": 0, "d": []}
 """What a head's content is where it does not say."""
 
-COVERED_DIGITS: Final = 10
+MERGED_DIGEST_DIGITS: Final = 10
 """Of a digest, as heads name those they cover: of 10¹¹ writers who lose a race one takes another's for his own."""
 
 
@@ -28,7 +28,7 @@ class Head:
     """The one item of a trace that stands in the indexes.
 
     `version` grows by one with every put. `summary` is None while there are no spans. `position` is the trace's place
-    in the indexes and never changes. `covered` names the newest segments that went into it, `deleted` the spans that
+    in the indexes and never changes. `merged_digests` names the newest segments that went into it, `deleted` the spans that
     were deleted for good, `first` is a segment that rides along, `compaction_started_ms` is when somebody last set out to fold.
     A tombstone is what remains of a deleted trace; it `is_purged` when nothing else is left. If a bulk deletion's job
     made it, it is `deleted_by` that job, which counts the `deleted_spans` once, however often it comes by.
@@ -41,7 +41,7 @@ class Head:
     created_ms: int
     updated_ms: int
     summary: Summary | None
-    covered: tuple[str, ...] = ()
+    merged_digests: tuple[str, ...] = ()
     deleted: frozenset[str] = frozenset()
     first: Segment | None = None
     compaction_started_ms: int = 0
@@ -52,7 +52,7 @@ class Head:
 
     def includes(self, segment: Segment) -> bool:
         """Whether it names this segment as one that went into it."""
-        return segment.digest[:COVERED_DIGITS] in self.covered
+        return segment.digest[:MERGED_DIGEST_DIGITS] in self.merged_digests
 
     def is_expired(self, now_ms: int) -> bool:
         return self.expires_at_s * 1000 <= now_ms
@@ -113,7 +113,7 @@ def head_item(user_id: str, trace_id: str, head: Head, time_shards: int) -> Item
         "c": head.created_ms,
         "u": head.updated_ms,
         "s": _document_of(head.summary) if head.summary else None,
-        "k": "".join(head.covered),
+        "k": "".join(head.merged_digests),
         "x": sorted(head.deleted),
         "f": [document_of(head.first) | {"t": 0}] if head.first else [],
         "l": head.compaction_started_ms,
@@ -159,7 +159,7 @@ def head_from(item: Item) -> Head:
         created_ms=content["c"],
         updated_ms=content["u"],
         summary=_summary(content["s"]),
-        covered=tuple(re.findall("." * COVERED_DIGITS, content["k"])),
+        merged_digests=tuple(re.findall("." * MERGED_DIGEST_DIGITS, content["k"])),
         deleted=frozenset(content["x"]),
         first=first,
         compaction_started_ms=content["l"],

@@ -8,11 +8,11 @@ from tracestore.domain.heads import Previews, preview_source, previews_of, root_
 from tracestore.domain.merge import Span, merge, merge_span
 
 from . import keys
-from .items import COVERED_DIGITS, Head, StoredTrace
+from .items import MERGED_DIGEST_DIGITS, Head, StoredTrace
 from .segments import Segment
 from .store import Store
 
-COVERED_KEPT: Final = 8
+MERGED_DIGESTS_KEPT: Final = 8
 """How many of the newest segments a head names: as many as writers are likely to race for one trace."""
 
 
@@ -27,7 +27,7 @@ def first_head(store: Store, trace_id: str, segment: Segment) -> Head:
         created_ms=segment.received_ms,
         updated_ms=segment.received_ms,
         summary=summarize(spans, previews_of(root_of(spans))),
-        covered=_newest([segment]),
+        merged_digests=_newest([segment]),
     )
 
 
@@ -40,7 +40,7 @@ def next_head(store: Store, pk: str, head: Head, stored: StoredTrace) -> Head:
         version=head.version + 1,
         updated_ms=max([head.updated_ms, *(span.updated_ms for span in spans)]),
         summary=summary,
-        covered=_newest(stored.segments.values()),
+        merged_digests=_newest(stored.segments.values()),
     )
 
 
@@ -63,4 +63,4 @@ def _previews(store: Store, pk: str, head: Head, stored: StoredTrace, spans: lis
 
 def _newest(segments: Iterable[Segment]) -> tuple[str, ...]:
     by_arrival = sorted(segments, key=lambda segment: (-segment.received_ms, segment.digest))
-    return tuple(segment.digest[:COVERED_DIGITS] for segment in by_arrival[:COVERED_KEPT])
+    return tuple(segment.digest[:MERGED_DIGEST_DIGITS] for segment in by_arrival[:MERGED_DIGESTS_KEPT])

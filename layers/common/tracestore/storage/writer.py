@@ -170,7 +170,7 @@ class _Capture:
             if self._put_with(segment, stored, head):
                 return rejected
             self.patience.pause(attempt)
-            if self._is_covered(segment):
+            if self._is_included(segment):
                 return rejected
         raise AssertionError("unreachable: patience ends first")
 
@@ -224,7 +224,7 @@ class _Capture:
         self.store.table.write(deletes=dict.fromkeys(written), patience=self.patience)
         self.written = [key for key in self.written if key not in set(written)]
 
-    def _is_covered(self, segment: Segment) -> bool:
+    def _is_included(self, segment: Segment) -> bool:
         """Whether the head of the faster writer was made with this segment in sight.
 
         Not where spans were deleted: what the segment leans on may be gone.
