@@ -7,8 +7,8 @@ the trace is read, as ever. Payloads stay where they are, or move to parts of th
 from typing import Final
 
 from . import keys
+from .erasure import erase
 from .items import Head, StoredTrace, head_from
-from .scrubbing import scrub
 from .segments import compacted_items, payload_items
 from .store import Store, expiry_of_items, keys_of, put_beside
 from .table import Patience
@@ -45,4 +45,4 @@ def compact(store: Store, user_id: str, trace_id: str, stored: StoredTrace, pati
         return
     store.table.write(deletes=[(pk, keys.segment(generation, digest)) for digest in stored.loose], patience=patience)
     if head.deleted != stored.head.deleted:  # what was folded may hold a span that was deleted meanwhile
-        scrub(store, user_id, trace_id, patience)
+        erase(store, user_id, trace_id, patience)

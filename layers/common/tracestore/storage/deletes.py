@@ -14,10 +14,10 @@ from tracestore.domain.merge import merge
 
 from . import keys
 from .dynamo import ConditionFailed
+from .erasure import erase, erase_with
 from .items import Head, StoredTrace, head_from
 from .pending_deletions import is_pending_deletion, read_pending_deletions
 from .recompute import next_head
-from .scrubbing import scrub, scrub_with
 from .store import Store, put_head
 from .table import Patience
 
@@ -110,7 +110,7 @@ def delete_span(store: Store, user_id: str, trace_id: str, span_id: str, patienc
 
     def without_span(stored: StoredTrace, head: Head) -> Head:
         if span_id in head.deleted:
-            scrub(store, user_id, trace_id, patience)  # whoever deleted it may have been interrupted
+            erase(store, user_id, trace_id, patience)  # whoever deleted it may have been interrupted
         is_there = any(span.span_id == span_id for span in merge(stored.updates(), head.deleted))
         if not is_there or is_pending_deletion(head, read_pending_deletions(store, user_id)):
             raise NotFound("There is no such span in this trace.")
@@ -120,5 +120,5 @@ def delete_span(store: Store, user_id: str, trace_id: str, span_id: str, patienc
             return replace(new, first=None)  # what replaces it has an item of its own
         return new
 
-    if not scrub_with(store, user_id, trace_id, without_span, patience):
+    if not erase_with(store, user_id, trace_id, without_span, patience):
         raise NotFound("There is no such span in this trace.")

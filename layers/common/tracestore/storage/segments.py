@@ -6,7 +6,7 @@ digest, `t` when it came, `r` its rank, `b` the segment that its payload leans o
 
 A payload may **lean** on that of an earlier segment: zstd starts with the other's text as if it had just read it, and
 what a long run repeats of its history costs next to nothing. Then it can be read only with what it leans on, so what
-others lean on is never removed before they stand alone (`scrubbing`).
+others lean on is never removed before they stand alone (`erasure`).
 """
 
 import hashlib

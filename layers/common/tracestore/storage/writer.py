@@ -20,11 +20,11 @@ from . import keys
 from .compaction import compact, is_due
 from .deletes import purge
 from .dynamo import ConditionFailed
+from .erasure import erasure_of, orphaned_items, remove
 from .items import Head, StoredTrace, alias_items, head_from, head_item, item_bytes
 from .pending_deletions import is_pending_deletion, read_pending_deletions
 from .reading import read_span, span_with_payload
 from .recompute import first_head, next_head
-from .scrubbing import remove, scrub_of, strays
 from .segments import Item, Segment, payload_items, segment_items, segment_of, segments_of
 from .store import Store, expiry_of_items, keys_of, live_head, put_beside, put_head
 from .table import Patience
@@ -163,10 +163,10 @@ class _Capture:
             segment, rejected = self._without_deleted(head)
             if not segment.updates:
                 # Without aliases: other spans of the trace may have the same messages.
-                self._take_back([(pk, sk) for pk, sk in self.written if keys.segment_named(sk)])
+                self._roll_back([(pk, sk) for pk, sk in self.written if keys.segment_named(sk)])
                 return rejected
             generation = head.generation if head else self.store.generation()
-            self._take_back(strays(stored, generation, self.written, but=segment.digest))
+            self._roll_back(orphaned_items(stored, generation, self.written, but=segment.digest))
             if self._put_with(segment, stored, head):
                 return rejected
             self.patience.pause(attempt)
@@ -188,7 +188,7 @@ class _Capture:
             stored.segments[segment.digest] = segment
             stored.loose.add(segment.digest)
         new = next_head(self.store, self.pk, head, stored)
-        found = scrub_of(self.store, self.pk, stored, new)
+        found = erasure_of(self.store, self.pk, stored, new)
         self._put_beside(found.puts)
         is_compacting = not found.deletes and is_due(new, stored, self.store.now_ms())
         if is_compacting:
@@ -219,7 +219,7 @@ class _Capture:
         self.written += keys_of(items)
         put_beside(self.store, items, self.patience)
 
-    def _take_back(self, written: Collection[tuple[str, str]]) -> None:
+    def _roll_back(self, written: Collection[tuple[str, str]]) -> None:
         """Remove what this write stored beside the head."""
         self.store.table.write(deletes=dict.fromkeys(written), patience=self.patience)
         self.written = [key for key in self.written if key not in set(written)]
@@ -248,7 +248,7 @@ class _Capture:
         return segment_of(kept), self._rejections(deleted, "span_deleted", message)
 
     def _refused(self, head: Head) -> list[Rejection]:
-        self._take_back(self.written)
+        self._roll_back(self.written)
         if head.is_tombstone and not head.is_purged:
             purge(self.store, self.user_id, self.trace_id, self.patience)  # whoever deleted it was interrupted
         message = "The trace of this span was deleted; give a new trace an id of its own."

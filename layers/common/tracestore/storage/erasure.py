@@ -19,23 +19,23 @@ from .store import Store, expiry_of_items, keys_of, live_head, put_beside, put_h
 from .table import Patience
 
 
-class Scrub(NamedTuple):
+class Erasure(NamedTuple):
     """Items to store before a head, and the keys of those to remove after it."""
 
     puts: list[Item]
     deletes: list[tuple[str, str]]
 
 
-def scrub_of(store: Store, pk: str, stored: StoredTrace, head: Head) -> Scrub:
+def erasure_of(store: Store, pk: str, stored: StoredTrace, head: Head) -> Erasure:
     """How the spans that `head` names as deleted leave what is stored; nothing where they already have.
 
     With them goes what other payloads may lean on, so that from then on all payloads of the trace stand alone.
     """
-    tainted = {digest for digest, segment in stored.segments.items() if _is_tainted(segment, head)}
-    if not tainted:
-        return Scrub([], [])
-    delta = {digest for digest, segment in stored.segments.items() if segment.base} - tainted
-    store.with_payloads(pk, stored, tainted | delta)
+    affected = {digest for digest, segment in stored.segments.items() if _is_affected(segment, head)}
+    if not affected:
+        return Erasure([], [])
+    delta = {digest for digest, segment in stored.segments.items() if segment.base} - affected
+    store.with_payloads(pk, stored, affected | delta)
     expires_at_s = expiry_of_items(head.expires_at_s)
     puts: list[Item] = []
     deletes: list[tuple[str, str]] = []
@@ -47,7 +47,7 @@ def scrub_of(store: Store, pk: str, stored: StoredTrace, head: Head) -> Scrub:
         stored.segments[digest] = rebased = segment.rebased()
         items_of = segment_items if digest in stored.loose else payload_items
         puts += items_of(pk, head.generation, rebased, expires_at_s)
-    for segment in (stored.segments[digest] for digest in sorted(tainted)):
+    for segment in (stored.segments[digest] for digest in sorted(affected)):
         kept = [_as_read(update) for update in segment.updates if update.fields["span_id"] not in head.deleted]
         if kept:
             puts += segment_items(pk, head.generation, segment_of(kept), expires_at_s)
@@ -55,20 +55,20 @@ def scrub_of(store: Store, pk: str, stored: StoredTrace, head: Head) -> Scrub:
         deletes += keys_of(store.table.query(pk, prefix, prefix + "~", keys_only=True))
         deletes.append((pk, keys.segment(head.generation, segment.digest)))
     for sk, digests in stored.compacted.items():
-        if not (tainted | delta).isdisjoint(digests):
-            clean = [stored.segments[digest] for digest in digests if digest not in tainted]
+        if not (affected | delta).isdisjoint(digests):
+            clean = [stored.segments[digest] for digest in digests if digest not in affected]
             puts += compacted_items(pk, head.generation, clean, expires_at_s)
             deletes.append((pk, sk))
     once = {(pk, item["sk"]["S"]): item for item in puts}  # two segments may be the same without the span
-    return Scrub(list(once.values()), [key for key in deletes if key not in once])
+    return Erasure(list(once.values()), [key for key in deletes if key not in once])
 
 
-def scrub(store: Store, user_id: str, trace_id: str, patience: Patience) -> None:
+def erase(store: Store, user_id: str, trace_id: str, patience: Patience) -> None:
     """Remove what is left of deleted spans from a trace. *repeat*: harmless."""
-    scrub_with(store, user_id, trace_id, lambda _, head: head, patience)
+    erase_with(store, user_id, trace_id, lambda _, head: head, patience)
 
 
-def scrub_with(
+def erase_with(
     store: Store, user_id: str, trace_id: str, next_of: Callable[[StoredTrace, Head], Head], patience: Patience
 ) -> bool:
     """Put the head that `next_of` makes of what is stored, and remove what is left of the spans it names as deleted.
@@ -84,9 +84,9 @@ def scrub_with(
         if head is None or head.is_tombstone:
             store.table.write(deletes=dict.fromkeys(written), patience=patience)
             return False
-        store.table.write(deletes=dict.fromkeys(strays(stored, head.generation, written)), patience=patience)
+        store.table.write(deletes=dict.fromkeys(orphaned_items(stored, head.generation, written)), patience=patience)
         new = next_of(stored, head)
-        found = scrub_of(store, pk, stored, new)
+        found = erasure_of(store, pk, stored, new)
         if new is head and not found.deletes:
             return True
         put_beside(store, found.puts, patience)
@@ -101,7 +101,7 @@ def scrub_with(
     raise AssertionError("unreachable: patience ends first")
 
 
-def strays(
+def orphaned_items(
     stored: StoredTrace, generation: str, written: Collection[tuple[str, str]], *, but: str = ""
 ) -> list[tuple[str, str]]:
     """The keys of what a writer wrote for segments that are not in the trace as he finds it, those of one digest apart.
@@ -112,14 +112,14 @@ def strays(
     return [(pk, sk) for pk, sk in written if keys.segment_named(sk) not in (None, *known)]
 
 
-def remove(store: Store, found: Scrub, patience: Patience) -> None:
+def remove(store: Store, found: Erasure, patience: Patience) -> None:
     """Remove what a scrub replaced: payload first, so that who is interrupted leaves the rest for the next to meet."""
     parts = [key for key in found.deletes if keys.is_payload(key[1])]
     store.table.write(deletes=parts, patience=patience)
     store.table.write(deletes=[key for key in found.deletes if not keys.is_payload(key[1])], patience=patience)
 
 
-def _is_tainted(segment: Segment, head: Head) -> bool:
+def _is_affected(segment: Segment, head: Head) -> bool:
     return any(update.fields["span_id"] in head.deleted for update in segment.updates)
 
 
