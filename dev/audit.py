@@ -12,7 +12,7 @@ from tracestore.domain.times import NS_PER_DAY, format_time
 from tracestore.storage.audit import MOVING_MS, Audit, Finding, audit, lasting, repair
 from tracestore.storage.dynamo import client
 from tracestore.storage.store import Store
-from tracestore.storage.table import Patience, Table
+from tracestore.storage.table import Deadline, Table
 
 DAY_S: Final = 86_400
 
@@ -36,12 +36,12 @@ def run(
 
     Returns whether all is right in the end. *raises* ValueError where that is longer than the retention.
     """
-    patience = Patience(time_left_s=lambda: float("inf"))
+    deadline = Deadline(time_left_s=lambda: float("inf"))
 
     def look() -> Audit:
         now_ns = time.time_ns()
         from_ns = (now_ns // NS_PER_DAY - days) * NS_PER_DAY
-        return audit(store, user, from_ns, now_ns, moving_ms=moving_ms, patience=patience)
+        return audit(store, user, from_ns, now_ns, moving_ms=moving_ms, deadline=deadline)
 
     found = look()
     for line in told(found):
@@ -52,7 +52,7 @@ def run(
     sleep(moving_ms / 1000)
     again = look()
     wrong = lasting(found, again)
-    repaired = repair(store, user, wrong, patience)
+    repaired = repair(store, user, wrong, deadline)
     tell(f"Repaired {repaired} of {len(again.findings)}.")
     return repaired == len(again.findings)
 

@@ -17,7 +17,7 @@ from tracestore.storage.dynamo import client
 from tracestore.storage.listing import TraceQuery, list_traces
 from tracestore.storage.reading import read_trace
 from tracestore.storage.store import Store
-from tracestore.storage.table import Patience, Table
+from tracestore.storage.table import Deadline, Table
 
 START_NS = 1_795_312_800_000_000_000
 DAY_S = 86_400
@@ -78,14 +78,14 @@ def summary_of(*reported: SpanFields) -> Summary:
     return summarize(spans, previews_of(root_of(spans)))
 
 
-def patient() -> Patience:
+def patient() -> Deadline:
     """Waits for nothing, and has as much time as it takes."""
-    return Patience(time_left_s=lambda: 1e9, sleep=lambda _: None)
+    return Deadline(time_left_s=lambda: 1e9, sleep=lambda _: None)
 
 
-def awaiting(clock: Clock) -> Patience:
+def awaiting(clock: Clock) -> Deadline:
     """Waits by moving the clock, and has as much time as it takes."""
-    return Patience(time_left_s=lambda: 1e9, sleep=lambda s: clock.advance(ms=math.ceil(s * 1000)))
+    return Deadline(time_left_s=lambda: 1e9, sleep=lambda s: clock.advance(ms=math.ceil(s * 1000)))
 
 
 def unexpected(trace_id: str, error: Exception) -> None:
@@ -155,7 +155,7 @@ def orphans(store: Store, user: str, trace_id: str = "t") -> list[str]:
 
 
 def trace_ids(
-    store: Store, user: str, limit: int = 100, *, patience: Patience | None = None, **query: Any
+    store: Store, user: str, limit: int = 100, *, deadline: Deadline | None = None, **query: Any
 ) -> list[str]:
     """The traces that a list shows, page by page to its end; filters by name."""
     names = {"from_ns", "to_ns", "trace_ids", "newest_first"}
@@ -166,7 +166,7 @@ def trace_ids(
     found: list[str] = []
     after = None
     while True:
-        page = list_traces(store, user, asked, limit, after, patience)
+        page = list_traces(store, user, asked, limit, after, deadline)
         found += [trace.trace_id for trace in page.traces]
         after = page.next_position
         if after is None:

@@ -31,7 +31,7 @@ from tracestore.storage.items import Head, head_item, summary_from
 from tracestore.storage.listing import TraceQuery, list_traces
 from tracestore.storage.segments import Item
 from tracestore.storage.store import Store
-from tracestore.storage.table import Patience
+from tracestore.storage.table import Deadline
 
 DAYS: Final = 30
 SPANS_A_TRACE: Final = 5
@@ -123,7 +123,7 @@ def _report_reading(
         store, user_pk = _store(), keys.user(user.user_id)
         items = [counter_item(store, user_pk, target, counter) for target, counter in counters.items()]
         heads = traces.heads(user.user_id, counters.values())
-        store.table.write([*items, *heads], patience=Patience(time_left_s=lambda: 1e9))
+        store.table.write([*items, *heads], deadline=Deadline(time_left_s=lambda: 1e9))
         console.print(f"{spans:,} spans: {len(items):,} counters, made in {time.monotonic() - began:.0f} s")
         users.append(user)
     rows = table(

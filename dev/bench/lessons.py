@@ -111,11 +111,11 @@ def _load(deployment: Deployment, user: User, count: int) -> None:
     """Put `count` lesson traces into the table."""
     items = _items(deployment, user, count)
     store = _store(deployment)
-    from tracestore.storage.table import Patience
+    from tracestore.storage.table import Deadline
 
     batches = iter(lambda: list(islice(items, _LOADED_AT_ONCE)), [])
     with ThreadPoolExecutor(_LOADERS) as pool:
-        for _ in pool.map(lambda batch: store.table.write(batch, patience=Patience()), batches):
+        for _ in pool.map(lambda batch: store.table.write(batch, deadline=Deadline()), batches):
             pass
 
 

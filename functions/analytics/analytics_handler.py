@@ -53,11 +53,11 @@ from tracestore.edge.http import Request, Response, json_answer, with_etag
 from tracestore.edge.identity import Identity
 from tracestore.edge.list_parameters import fingerprint, limit_of
 from tracestore.edge.trace_json import summary_json
-from tracestore.edge.wiring import cursors, patience, store
+from tracestore.edge.wiring import cursors, deadline, store
 from tracestore.storage import keys
 from tracestore.storage.counters import read_conversations
 from tracestore.storage.cursor import sign, verify
-from tracestore.storage.table import Patience
+from tracestore.storage.table import Deadline
 
 OPERATIONS_MOST: Final = 20
 EXAMPLES_MOST: Final = 5
@@ -84,10 +84,10 @@ def show_errors(request: Request, caller: Identity) -> Response:
     """Failures by type and point, with examples that can be looked at."""
     asked = _asked(request)
     points = asked.points
-    counters = read_periods(store(), caller.user_id, "errors", points, _patience(request))
+    counters = read_periods(store(), caller.user_id, "errors", points, _deadline(request))
     by_type = failures_by_type(counters, asked.selection, GROUPS_MOST)
     wanted = {error_type: failed.latest for error_type, failed in by_type.items()}
-    examples = live_examples(store(), caller.user_id, wanted, EXAMPLES_MOST, _patience(request))
+    examples = live_examples(store(), caller.user_id, wanted, EXAMPLES_MOST, _deadline(request))
     total = sum(failed.count for failed in by_type.values())
     shown = [failed_json(name, failed, total, points, examples[name]) for name, failed in by_type.items()]
     return _answer(request, {**_in_points(asked), "errors": shown})
@@ -104,10 +104,10 @@ def show_providers(request: Request, caller: Identity) -> Response:
     models = health_by(counters, asked.selection, lambda group: (group.provider, group.model))
     by_calls = ranked({name: health.total for name, health in models.items()})[: 2 * GROUPS_MOST]
 
-    (failed,) = read_periods(store(), caller.user_id, "errors", [asked.period], _patience(request))
+    (failed,) = read_periods(store(), caller.user_id, "errors", [asked.period], _deadline(request))
     latest = latest_failures(failed.values(), asked.selection, lambda kind: (kind.provider, kind.model))
     wanted = {name: latest[name] for name in by_calls if name in latest}
-    examples = live_examples(store(), caller.user_id, wanted, 1, _patience(request))
+    examples = live_examples(store(), caller.user_id, wanted, 1, _deadline(request))
     last_errors = {
         name: {"error_type": one.kind.error_type, **example_json(one.example)}
         for name, remembered in examples.items()
@@ -168,7 +168,7 @@ def show_costs(request: Request, caller: Identity) -> Response:
         asked.period,
         asked.selection,
         DEAREST_MOST,
-        _patience(request),
+        _deadline(request),
     )
     conversations = conversation_costs_json(dearest_conversations(values, GROUPS_MOST))
     return _answer(
@@ -190,7 +190,7 @@ def show_costs(request: Request, caller: Identity) -> Response:
 def show_anomalies(request: Request, caller: Identity) -> Response:
     """Hours that depart from what they usually are, the latest first."""
     asked = _asked(request)
-    found = read_anomalies(store(), caller.user_id, hours_of(asked.period), asked.selection, _patience(request))
+    found = read_anomalies(store(), caller.user_id, hours_of(asked.period), asked.selection, _deadline(request))
     shown = [anomaly_json(anomaly, examples, asked.zone) for anomaly, examples in found]
     return _answer(request, {**range_json(asked.period), "timezone": asked.zone.key, "anomalies": shown})
 
@@ -204,11 +204,11 @@ def show_conversations(request: Request, caller: Identity) -> Response:
     place = keys.before_time(asked.period.end_ns) if "end_date" in request.query else None
     if "cursor" in request.query:
         place = verify(cursors(), caller.user_id, bound_to, request.query["cursor"])
-    page, next_place = read_conversations(store(), caller.user_id, limit, place, _patience(request))
+    page, next_place = read_conversations(store(), caller.user_id, limit, place, _deadline(request))
     if "start_date" in request.query:
         within = [one for one in page if one[1].last_ns >= asked.period.start_ns]
         page, next_place = within, next_place if len(within) == len(page) else None
-    heads = conversation_heads(store(), caller.user_id, page, _patience(request))
+    heads = conversation_heads(store(), caller.user_id, page, _deadline(request))
     shown = [
         conversation_json(conversation_id, counter, head.summary)
         for (conversation_id, counter), head in zip(page, heads, strict=True)
@@ -234,14 +234,14 @@ def _asked(request: Request, *more: str) -> Asked:
 
 
 def _measures(request: Request, caller: Identity, periods: Sequence[Period]) -> list[list[MeasureCounter]]:
-    found = read_periods(store(), caller.user_id, "measures", periods, _patience(request))
+    found = read_periods(store(), caller.user_id, "measures", periods, _deadline(request))
     return [list(at.values()) for at in found]
 
 
 def _values(request: Request, caller: Identity, asked: Asked) -> list[ValueCounter]:
     """What is counted by whole days only, of the days that the range touches."""
     days = [whole_days(asked.period)]
-    (found,) = read_periods(store(), caller.user_id, "values", days, _patience(request))
+    (found,) = read_periods(store(), caller.user_id, "values", days, _deadline(request))
     return list(found.values())
 
 
@@ -249,8 +249,8 @@ def _in_points(asked: Asked) -> dict[str, str]:
     return {**range_json(asked.period), "interval": asked.interval, "timezone": asked.zone.key}
 
 
-def _patience(request: Request) -> Patience:
-    return patience(request.remaining_ms)
+def _deadline(request: Request) -> Deadline:
+    return deadline(request.remaining_ms)
 
 
 def _answer(request: Request, content: dict[str, Any]) -> Response:

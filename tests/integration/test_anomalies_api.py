@@ -47,7 +47,7 @@ def settled(api: Api) -> Api:
     hour = int(DAY.timestamp()) // 3_600 + HOUR
     hours = [hour - 24 * day + shift for day in range(1, 8) for shift in (-1, 0, 1)]
     items = [counter_item(store(), user_pk, Bucket("measures", "hour", at), usual()) for at in hours]
-    store().table.write(items, patience=patient())
+    store().table.write(items, deadline=patient())
     return api
 
 

@@ -101,7 +101,7 @@ def said(changed: SpanFields) -> Callable[[Span], SpanFields]:
 def audited(store: Store, clock: Clock, user: str, days: int = 2) -> Audit:
     """The audit of the days on which everything happens, whatever has changed lately."""
     clock.advance(s=1)
-    return audit(store, user, START_NS // DAY_NS * DAY_NS, START_NS + days * DAY_NS, moving_ms=0, patience=patient())
+    return audit(store, user, START_NS // DAY_NS * DAY_NS, START_NS + days * DAY_NS, moving_ms=0, deadline=patient())
 
 
 @given(steps, seeds)
@@ -193,7 +193,7 @@ def test_a_persons_delete_takes_away_all_that_a_trace_told() -> None:
     found = read_counters(store, user, buckets_of_start(), patient())
     assert len(found) == 7
     assert all(not any(counter.figures().values()) for counter in found.values())
-    assert read_conversations(store, user, 10, patience=patient()) == ([], None)
+    assert read_conversations(store, user, 10, deadline=patient()) == ([], None)
     assert list(store.table.query(keys.by_conversations(keys.user(user)), index="by_time")) == []
 
 
@@ -300,7 +300,7 @@ def test_a_counter_that_cannot_be_read_holds_up_no_other() -> None:
     db._items[counters._Place(keys.user(user), day).key]["counter"] = {"B": b"\x7fnonsense"}
     absorbed = absorb(store, "shard", db.changes[1:], patient())
     assert [reason for _, reason in absorbed.quarantined] == ["Unreadable"]
-    assert len(read_conversations(store, user, 10, patience=patient())[0]) == 1
+    assert len(read_conversations(store, user, 10, deadline=patient())[0]) == 1
 
 
 def test_a_span_from_before_what_counters_keep_counts_for_its_conversation_alone() -> None:
@@ -319,11 +319,11 @@ def test_a_conversation_that_has_expired_begins_anew_but_knows_what_it_has_count
     capture(store, user, [("a", call("root", conversation_id="c"))], patient())
     absorb(store, "shard", db.changes, patient())
     clock.advance(s=30 * DAY_S)
-    assert read_conversations(store, user, 10, patience=patient()) == ([], None)
+    assert read_conversations(store, user, 10, deadline=patient()) == ([], None)
     capture(store, user, [("b", call("root", conversation_id="c", start_ns=START_NS + 30 * DAY_NS))], patient())
     for _ in range(2):
         absorb(store, "shard", db.changes, patient())
-        ((_, counter),), _ = read_conversations(store, user, 10, patience=patient())
+        ((_, counter),), _ = read_conversations(store, user, 10, deadline=patient())
         assert (counter.traces, counter.first_ns) == (1, START_NS + 30 * DAY_NS)
 
 
@@ -340,7 +340,7 @@ def test_a_change_that_comes_after_its_conversation_expired_is_none_of_the_next_
     if is_removed:
         del db._items[keys.conversation(keys.user(user), "c"), keys.CONVERSATION]
     absorb(store, "shard", db.changes[1:], patient())
-    ((_, counter),), _ = read_conversations(store, user, 10, patience=patient())
+    ((_, counter),), _ = read_conversations(store, user, 10, deadline=patient())
     assert (counter.traces, counter.measures["calls"]) == (1, 1)
 
 
@@ -407,7 +407,7 @@ def test_an_audit_finds_traces_that_stand_far_from_their_spans(first_written: st
     absorb(store, "shard", db.changes, patient())
     for days_ago in (0, 5):
         day_ns = START_NS // DAY_NS * DAY_NS - days_ago * DAY_NS
-        found = audit(store, user, day_ns, day_ns + 1, moving_ms=-1, patience=patient())
+        found = audit(store, user, day_ns, day_ns + 1, moving_ms=-1, deadline=patient())
         assert (found.heads, found.findings) == (1, [])
 
 
@@ -423,9 +423,9 @@ def test_an_audit_leaves_counters_alone_of_which_a_trace_has_expired() -> None:
     )
     capture(store, user, [("t", call("root", start_ns=last_ns, conversation_id="c", end_ns=None))], patient())
     absorb(store, "shard", db.changes, patient())
-    whole = audit(store, user, last_ns, last_ns + 1, patience=patient(), moving_ms=-1)
+    whole = audit(store, user, last_ns, last_ns + 1, deadline=patient(), moving_ms=-1)
     clock.advance(s=26 * DAY_S)
-    found = audit(store, user, last_ns, last_ns + 1, patience=patient())
+    found = audit(store, user, last_ns, last_ns + 1, deadline=patient())
     assert (whole.counters, whole.findings) == (5, [])
     assert (found.heads, found.counters, found.findings) == (1, 1, [])
 
@@ -483,7 +483,7 @@ def test_an_audit_leaves_counters_alone_whose_traces_have_just_changed() -> None
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     capture(store, user, [("t", call("root"))], patient())
-    found = audit(store, user, START_NS // DAY_NS * DAY_NS, START_NS + 1, patience=patient())
+    found = audit(store, user, START_NS // DAY_NS * DAY_NS, START_NS + 1, deadline=patient())
     assert (found.findings, len(found.moving)) == ([], 4)
 
 
@@ -493,14 +493,14 @@ def test_a_conversation_moves_with_a_trace_of_another_time() -> None:
     for trace_id, days_ago in (("now", 0), ("then", 9)):
         clock.advance(s=600)
         capture(store, user, [(trace_id, call("a", start_ns=START_NS - days_ago * DAY_NS, conversation_id="c"))])
-    found = audit(store, user, START_NS // DAY_NS * DAY_NS, START_NS + 1, moving_ms=1000, patience=patient())
+    found = audit(store, user, START_NS // DAY_NS * DAY_NS, START_NS + 1, moving_ms=1000, deadline=patient())
     assert found.moving == {ConversationOf("c")}
 
 
 def test_an_audit_has_to_begin_within_the_retention() -> None:
     store = store_on(StreamedDynamoDB())
     with pytest.raises(ValueError, match="retention"):
-        audit(store, "u", START_NS - 31 * DAY_NS, START_NS, patience=patient())
+        audit(store, "u", START_NS - 31 * DAY_NS, START_NS, deadline=patient())
 
 
 def test_names_beyond_what_a_counter_keeps_are_counted_as_other_and_taken_away_again() -> None:

@@ -35,7 +35,7 @@ from tracestore.storage.items import head_from, lesson_index_item
 from tracestore.storage.patching import patch
 from tracestore.storage.segments import Item
 from tracestore.storage.store import Store
-from tracestore.storage.table import Patience, Table
+from tracestore.storage.table import Deadline, Table
 from tracestore.storage.writer import capture
 
 few = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -172,8 +172,8 @@ def test_calls_that_meet_the_end_of_their_lesson_are_all_there(engine: Endpoint)
     def add(number: int) -> None:
         at = store_on(engine)
         if number == 9:
-            patch(at, user, "t", "root", lambda _: SpanFields(span_id="root", status="success"), Patience(reserve_s=0))
-        capture(at, user, batches_of([call(f"c{number}", "root")]), Patience(reserve_s=0))
+            patch(at, user, "t", "root", lambda _: SpanFields(span_id="root", status="success"), Deadline(reserve_s=0))
+        capture(at, user, batches_of([call(f"c{number}", "root")]), Deadline(reserve_s=0))
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(add, range(18)))

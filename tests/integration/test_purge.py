@@ -19,7 +19,7 @@ from tracestore.storage.jobs import Job, read_job
 from tracestore.storage.pending_deletions import read_pending_deletions
 from tracestore.storage.reading import read_trace
 from tracestore.storage.store import Store
-from tracestore.storage.table import Patience, Table
+from tracestore.storage.table import Deadline, Table
 from tracestore.storage.writer import capture
 
 NOISE = random.Random(0).randbytes(3000).hex()
@@ -62,7 +62,7 @@ def test_a_step_that_dies_anywhere_comes_again_and_counts_no_trace_twice(dies_af
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a", "b", "c")
-    job = bulk.start(store, user, patience=patient())
+    job = bulk.start(store, user, deadline=patient())
     with suppress(Crash):
         stepped(store_on(memory, clock, db=Mortal(memory, dies_after)), clock, user, job)
     assert trace_ids(store, user) == []
@@ -79,7 +79,7 @@ def test_a_request_that_dies_anywhere_leaves_its_deletion_to_the_job(dies_after:
     waking = Waking(Mortal(memory, dies_after))
     mortal = store_on(memory, clock, db=waking)
     with suppress(Crash):
-        job = bulk.start(mortal, user, patience=patient())
+        job = bulk.start(mortal, user, deadline=patient())
         bulk.work(mortal, user, job.job_id, 1000, patient(), workers=1)
     ((_, job_id),) = waking.waiting
     assert told(stepped(store, clock, user, read_job(store, user, job_id))) == ("done", 2, 4)
@@ -92,7 +92,7 @@ def test_a_request_that_dies_before_it_hides_anything_leaves_nothing(dies_after:
     store = store_on(memory, clock)
     written(store, clock, user, "a")
     with suppress(Crash):
-        bulk.start(store_on(memory, clock, db=Mortal(memory, dies_after)), user, patience=patient())
+        bulk.start(store_on(memory, clock, db=Mortal(memory, dies_after)), user, deadline=patient())
     jobs = list(store.table.query(keys.user(user), "J#", "J#~"))
     assert len(jobs) == len(read_pending_deletions(store, user)) == (0 if trace_ids(store, user) else 1)
 
@@ -101,7 +101,7 @@ def test_steps_that_die_again_and_again_get_to_the_end() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, *[f"t{number}" for number in range(12)])
-    job = bulk.start(store, user, patience=patient())
+    job = bulk.start(store, user, deadline=patient())
     for _ in range(bulk.STEPS_IN_VAIN):
         with suppress(Crash):
             stepped(store_on(memory, clock, db=Mortal(memory, 25)), clock, user, job)
@@ -113,11 +113,11 @@ def test_a_step_that_runs_out_of_time_wakes_the_next_and_nothing_else_does() -> 
     waking = Waking(MemoryDynamoDB())
     store = store_on(waking._db, clock, db=waking)
     written(store, clock, user, "a", "b", "c")
-    job = bulk.start(store, user, patience=patient())
+    job = bulk.start(store, user, deadline=patient())
     clock.advance(ms=bulk.IN_FLIGHT_MS)
     assert waking.waiting == [(user, job.job_id)]
     looks = iter([100.0] * 4 + [3.0] * 100)
-    hurried = Patience(time_left_s=lambda: next(looks), sleep=lambda _: None)
+    hurried = Deadline(time_left_s=lambda: next(looks), sleep=lambda _: None)
     stopped = bulk.step(store, user, job.job_id, hurried, report=unexpected, workers=1)
     assert stopped is not None
     assert stopped.state == "running"
@@ -129,7 +129,7 @@ def test_a_step_that_runs_out_of_time_wakes_the_next_and_nothing_else_does() -> 
 def test_a_step_waits_until_the_indexes_have_surely_shown_everything() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
-    job = bulk.start(store, user, patience=patient())
+    job = bulk.start(store, user, deadline=patient())
     clock.advance(ms=3_000)
     stepped(store, clock, user, job)
     assert clock.ms == job.made_ms + bulk.IN_FLIGHT_MS
@@ -139,7 +139,7 @@ def test_a_step_of_a_job_that_has_ended_writes_nothing() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a")
-    job = stepped(store, clock, user, bulk.start(store, user, patience=patient()))
+    job = stepped(store, clock, user, bulk.start(store, user, deadline=patient()))
     assert stepped(store, clock, user, job) == job == read_job(store, user, job.job_id)
 
 
@@ -152,7 +152,7 @@ def test_a_trace_that_cannot_be_removed_is_skipped_and_stays_hidden() -> None:
     store = store_on(memory, clock)
     written(store, clock, user, "a", "bad", "c")
     failing = store_on(memory, clock, db=Failing(memory, "bad"))
-    job = bulk.start(store, user, patience=patient())
+    job = bulk.start(store, user, deadline=patient())
     skipped: list[str] = []
     job = ended(failing, clock, user, job, lambda trace_id, _: skipped.append(trace_id))
     assert (told(job), skipped) == (("failed", 2, 4), ["bad"])
@@ -169,11 +169,11 @@ def test_what_was_skipped_is_not_tried_again_by_the_next_step() -> None:
     capture(store, user, [(trace_id, call("root")) for trace_id in [*many, "bad"]], patient())
     clock.advance(ms=1)
     failing = store_on(memory, clock, db=Failing(memory, "bad"))
-    job = bulk.start(store, user, patience=patient())
+    job = bulk.start(store, user, deadline=patient())
     skipped: list[str] = []
-    hurried = Patience(lambda: 100.0 if not read_job(store, user, job.job_id).traces else 3.0, sleep=lambda _: None)
-    for patience in (hurried, patient()):
-        bulk.step(failing, user, job.job_id, patience, report=lambda trace_id, _: skipped.append(trace_id), workers=1)
+    hurried = Deadline(lambda: 100.0 if not read_job(store, user, job.job_id).traces else 3.0, sleep=lambda _: None)
+    for deadline in (hurried, patient()):
+        bulk.step(failing, user, job.job_id, deadline, report=lambda trace_id, _: skipped.append(trace_id), workers=1)
     assert (told(read_job(store, user, job.job_id)), skipped) == (("failed", 100, 100), ["bad"])
 
 
@@ -182,8 +182,8 @@ def test_a_step_that_removed_something_was_not_in_vain() -> None:
     store = store_on(memory, clock)
     capture(store, user, [(f"t{number}", call("root")) for number in range(bulk.PLANNED_AT_ONCE + 1)], patient())
     clock.advance(ms=1)
-    job = bulk.start(store, user, patience=patient())
-    hurried = Patience(lambda: 100.0 if not read_job(store, user, job.job_id).traces else 3.0, sleep=lambda _: None)
+    job = bulk.start(store, user, deadline=patient())
+    hurried = Deadline(lambda: 100.0 if not read_job(store, user, job.job_id).traces else 3.0, sleep=lambda _: None)
     for expected in (0, 1):
         bulk.step(store, user, job.job_id, hurried, report=unexpected, workers=1)
         assert read_job(store, user, job.job_id).attempts == expected
@@ -194,10 +194,10 @@ def test_the_same_deletion_again_or_a_wider_one_takes_along_what_a_failed_one_hi
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a", "bad", conversation_id="c")
-    job = bulk.start(store, user, conversation_id="c", patience=patient())
+    job = bulk.start(store, user, conversation_id="c", deadline=patient())
     failing = store_on(memory, clock, db=Failing(memory, "bad"))
     ended(failing, clock, user, job, lambda *_: None)
-    assert told(stepped(store, clock, user, bulk.start(store, user, **again, patience=patient()))) == ("done", 1, 2)
+    assert told(stepped(store, clock, user, bulk.start(store, user, **again, deadline=patient()))) == ("done", 1, 2)
     assert read_pending_deletions(store, user) == ()
     assert told(read_job(store, user, job.job_id)) == ("failed", 1, 2)
 
@@ -206,13 +206,13 @@ def test_a_trace_that_a_failed_deletion_has_half_removed_goes_with_the_next() ->
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "t")
-    job = bulk.start(store, user, patience=patient())
+    job = bulk.start(store, user, deadline=patient())
     for calls in [9] + [5] * (bulk.STEPS_IN_VAIN - 1):
         with suppress(Crash):  # buried, and nothing beside it removed
             stepped(store_on(memory, clock, db=Mortal(memory, calls)), clock, user, job)
     assert stepped(store, clock, user, job).state == "failed"
     assert len(stored_items(store, user)) > 1
-    stepped(store, clock, user, bulk.start(store, user, patience=patient()))
+    stepped(store, clock, user, bulk.start(store, user, deadline=patient()))
     assert list(stored_items(store, user)) == ["H"]
     assert read_pending_deletions(store, user) == ()
 
@@ -221,9 +221,9 @@ def test_a_narrower_deletion_leaves_the_mark_of_a_failed_one() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "bad")
-    failed = bulk.start(store, user, patience=patient())
+    failed = bulk.start(store, user, deadline=patient())
     ended(store_on(memory, clock, db=Failing(memory, "bad")), clock, user, failed, lambda *_: None)
-    stepped(store, clock, user, bulk.start(store, user, conversation_id="c", patience=patient()))
+    stepped(store, clock, user, bulk.start(store, user, conversation_id="c", deadline=patient()))
     assert [mark.job_id for mark in read_pending_deletions(store, user)] == [failed.job_id]
 
 
@@ -233,7 +233,7 @@ def test_where_many_traces_cannot_be_removed_none_is_skipped_and_in_the_end_the_
     many = [f"t{number}" for number in range(bulk.SKIPPED_AT_MOST + 1)]
     written(store, clock, user, "a", *many)
     failing = store_on(memory, clock, db=Failing(memory, *many))
-    job = bulk.start(store, user, patience=patient())
+    job = bulk.start(store, user, deadline=patient())
     for _ in range(bulk.STEPS_IN_VAIN):
         with pytest.raises(KeyError):
             stepped(failing, clock, user, job)
@@ -245,7 +245,7 @@ def test_what_a_request_cannot_remove_it_leaves_to_the_job_to_decide_on() -> Non
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a", "bad")
-    job = bulk.start(store, user, patience=patient())
+    job = bulk.start(store, user, deadline=patient())
     failing = store_on(memory, clock, db=Failing(memory, "bad"))
     assert bulk.work(failing, user, job.job_id, 1000, patient()).state == "running"
     assert told(stepped(store, clock, user, job)) == ("done", 2, 4)
@@ -255,7 +255,7 @@ def test_a_planned_trace_that_has_begun_anew_meanwhile_is_left_alone() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock, retention_s=86_400)
     written(store, clock, user, "t")
-    job = bulk.start(store, user, patience=patient())
+    job = bulk.start(store, user, deadline=patient())
     with suppress(Crash):  # with the plan written down, and nothing of it done
         stepped(store_on(memory, clock, db=Mortal(memory, 7)), clock, user, job)
     assert read_job(store, user, job.job_id).plan == ("t",)
@@ -297,7 +297,7 @@ def test_nothing_from_before_the_mark_is_shown_again_and_nothing_from_after_it_i
         return store_on(memory, clock, db=db)
 
     def delete(db: Any) -> None:
-        jobs.append(bulk.start(store_of(db), user, patience=patient()))
+        jobs.append(bulk.start(store_of(db), user, deadline=patient()))
         with suppress(Crash):
             mortal = store_of(Mortal(db, chance.randrange(80)))
             bulk.work(mortal, user, jobs[0].job_id, chance.choice([1, 2, 1000]), patient(), workers=1)

@@ -82,7 +82,7 @@ def test_the_deployed_handler_goes_on_with_a_job_that_the_stream_tells_of(
     for trace_id in "ab":
         capture(store, user.name, [(trace_id, call("root")), (trace_id, call("child", "root"))], patient())
     past.advance(ms=1)
-    job = bulk.start(store, user.name, patience=patient())
+    job = bulk.start(store, user.name, deadline=patient())
     functions = Functions(own_table)
     with streams.delivering(own_table, engine.endpoint, only_purging(lambda event: functions.invoke(PURGE, event))):
         receipt = until_done(Api(Call(own_table), user), job.job_id)

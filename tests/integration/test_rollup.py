@@ -68,7 +68,7 @@ def await_right(store: Store, user: str) -> auditing.Audit:
     deadline = time.monotonic() + WITHIN_S
     while True:
         now_ns = time.time_ns()
-        found = auditing.audit(store, user, now_ns - 3 * NS_PER_DAY, now_ns, moving_ms=0, patience=patient())
+        found = auditing.audit(store, user, now_ns - 3 * NS_PER_DAY, now_ns, moving_ms=0, deadline=patient())
         if (found.is_clean and found.counters) or time.monotonic() > deadline:
             return found
         time.sleep(0.3)

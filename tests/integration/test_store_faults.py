@@ -35,7 +35,7 @@ from tracestore.domain.spans import SpanFields
 from tracestore.storage.deletes import delete_span, delete_trace
 from tracestore.storage.patching import patch
 from tracestore.storage.store import Store
-from tracestore.storage.table import Patience
+from tracestore.storage.table import Deadline
 from tracestore.storage.writer import capture
 
 
@@ -150,7 +150,7 @@ def _lose_nothing(engine: Endpoint, seed: int, size: int) -> None:
     calm = store_on(engine, clock)
     assert stored_spans(calm, user) == {span["span_id"]: span for span in spans}
     assert stored_summary(calm, user) == summary_of(*spans)
-    assert until_acknowledged(lambda: trace_ids(store, user, message_id="m1", patience=patient())) == ["t"]
+    assert until_acknowledged(lambda: trace_ids(store, user, message_id="m1", deadline=patient())) == ["t"]
     assert flaky.faults > 5
 
 
@@ -193,9 +193,9 @@ def test_a_request_out_of_time_says_so_instead_of_waiting_for_ever(memory: Memor
     busy = Busy(db_on(memory), 0)
     busy._random = type("Always", (random.Random,), {"random": lambda _: 0.0, "choice": lambda _, __: "half"})()
     left = iter(range(20, -1000, -1))
-    patience = Patience(time_left_s=lambda: next(left), sleep=lambda _: None)
+    deadline = Deadline(time_left_s=lambda: next(left), sleep=lambda _: None)
     with pytest.raises(Unavailable):
-        capture(store_on(memory, db=busy), new_user().name, batches_of(agent()), patience)
+        capture(store_on(memory, db=busy), new_user().name, batches_of(agent()), deadline)
 
 
 BATCHES: dict[str, list[SpanFields]] = {

@@ -139,7 +139,7 @@ def _is_whole(engine: Endpoint, lessons: list[dict[str, Any]], mark: dict[str, A
     clock.advance(s=-1)
     told = {trace_id: one for trace_id, one in told.items() if not one["is_old"]}
     if mark is not None:
-        job = bulk.start(store, user, **mark, patience=patient())
+        job = bulk.start(store, user, **mark, deadline=patient())
         bulk.work(store, user, job.job_id, removed, patient())
         told = {trace_id: one for trace_id, one in told.items() if not is_included(one, mark)}
     write(store, user, "later", {"operation_type": "lesson", "lesson_id": "one", "status": "error", "at": 2})
@@ -188,7 +188,7 @@ def test_a_bulk_deletion_of_lessons_leaves_other_traces_alone(engine: Endpoint) 
     write(store, user, "two", {"operation_type": "lesson"})
     write(store, user, "chat", {"operation_type": "chain", "conversation_id": "c"})
     clock.advance(ms=1)
-    job = bulk.start(store, user, lessons=True, patience=patient())
+    job = bulk.start(store, user, lessons=True, deadline=patient())
     job = bulk.work(store, user, job.job_id, 100, patient())
     assert (job.state, job.traces, job.spans) == ("done", 2, 4)
     assert list(pages(store, user, LessonQuery(), 9)) == [[]]
@@ -205,5 +205,5 @@ def test_a_lesson_of_another_is_not_in_its_list(engine: Endpoint) -> None:
     for user in users:
         write(store, user, noise.choice("abc"), {"lesson_id": "one#L#two", "status": "error"})
     for user in users:
-        assert place_of(store, user, LessonQuery("one#L#two", None), patience=patient()).total == 1
-        assert place_of(store, user, LessonQuery("two", None), patience=patient()).total == 0
+        assert place_of(store, user, LessonQuery("one#L#two", None), deadline=patient()).total == 1
+        assert place_of(store, user, LessonQuery("two", None), deadline=patient()).total == 0

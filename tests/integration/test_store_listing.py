@@ -254,7 +254,7 @@ def _lists_what_the_model_lists(engine: Endpoint, told: list[list[Any]], asked: 
             and query.get("from_ns", 0) <= starts[f"t{number}"] < query.get("to_ns", 10)
         ]
         in_order = sorted(matching, key=lambda t: (starts[t], t), reverse=query.get("newest_first", True))
-        assert trace_ids(store, user, size, patience=patient(), **query) == in_order
+        assert trace_ids(store, user, size, deadline=patient(), **query) == in_order
 
 
 @given(traces, st.lists(queries, min_size=5, max_size=10), st.integers(1, 4))

@@ -260,7 +260,7 @@ def test_an_incomplete_set_of_payload_parts_reads_as_no_payload(engine: Endpoint
     parts = [sk for sk in stored_items(store, user) if sk.startswith("X#")]
     assert len(parts) > 1
     for lost in (parts[-1], parts[0]):
-        store.table.write(deletes=[(keys.trace(user, "t"), lost)], patience=patient())
+        store.table.write(deletes=[(keys.trace(user, "t"), lost)], deadline=patient())
         assert "input_data" not in stored_spans(store, user)["root"]
         assert stored_summary(store, user).span_count == 1
 

@@ -21,7 +21,7 @@ from tracestore.storage.counters import read_counters
 from tracestore.storage.items import Head
 from tracestore.storage.listing import Listed, TraceQuery, list_traces, read_heads
 from tracestore.storage.store import Store
-from tracestore.storage.table import Patience
+from tracestore.storage.table import Deadline
 
 EXAMPLE_ROUNDS: Final = 3
 """How often examples that are gone are replaced by the next that are remembered."""
@@ -38,16 +38,16 @@ READS_AT_ONCE: Final = 8
 
 
 def read_periods(
-    store: Store, user_id: str, kind: Kind, periods: Iterable[Period], patience: Patience
+    store: Store, user_id: str, kind: Kind, periods: Iterable[Period], deadline: Deadline
 ) -> list[dict[Bucket, Any]]:
     """The counters of each of these aligned periods, as few as cover it; absent ones left out."""
     includes = [list(partition(kind, period)) for period in periods]
-    found = read_counters(store, user_id, chain.from_iterable(includes), patience)
+    found = read_counters(store, user_id, chain.from_iterable(includes), deadline)
     return [{bucket: found[bucket] for bucket in buckets if bucket in found} for buckets in includes]
 
 
 def live_examples(
-    store: Store, user_id: str, wanted: Mapping[Key, Sequence[Remembered]], most: int, patience: Patience
+    store: Store, user_id: str, wanted: Mapping[Key, Sequence[Remembered]], most: int, deadline: Deadline
 ) -> dict[Key, list[Remembered]]:
     """For each key the first of these failed spans, up to `most`, that can be seen and still failed in this way.
 
@@ -62,7 +62,7 @@ def live_examples(
             break
         trace_ids = dict.fromkeys(one.example.trace_id for remembered in tried.values() for one in remembered)
         unknown = [trace_id for trace_id in trace_ids if trace_id not in told][: HEADS_MOST - len(told)]
-        heads = read_heads(store, user_id, (keys.trace(user_id, trace_id) for trace_id in unknown), patience)
+        heads = read_heads(store, user_id, (keys.trace(user_id, trace_id) for trace_id in unknown), deadline)
         for trace_id in unknown:
             told[trace_id] = _failures_told(trace_id, heads.get(keys.trace(user_id, trace_id)))
         for key, remembered in tried.items():
@@ -77,14 +77,14 @@ def dearest_traces(
     period: Period,
     selection: Selection,
     most: int,
-    patience: Patience,
+    deadline: Deadline,
 ) -> list[Listed]:
     """The dearest of these traces, given the dearest first, that began in the period and can be seen; by their cost."""
     waiting = iter(dict.fromkeys(trace_id for _, trace_id in remembered))
     found: list[Listed] = []
     for _ in range(HEADS_MOST // HEADS_AT_ONCE):
         trace_ids = list(islice(waiting, HEADS_AT_ONCE))
-        heads = read_heads(store, user_id, (keys.trace(user_id, trace_id) for trace_id in trace_ids), patience)
+        heads = read_heads(store, user_id, (keys.trace(user_id, trace_id) for trace_id in trace_ids), deadline)
         for trace_id in trace_ids:
             head = heads.get(keys.trace(user_id, trace_id))
             if head is not None and head.summary is not None and _is_dear(head.summary, period, selection):
@@ -95,11 +95,11 @@ def dearest_traces(
 
 
 def conversation_heads(
-    store: Store, user_id: str, conversations: Sequence[tuple[str, ConversationCounter]], patience: Patience
+    store: Store, user_id: str, conversations: Sequence[tuple[str, ConversationCounter]], deadline: Deadline
 ) -> list[Head | None]:
     """The head of the newest trace of each conversation that can be seen; None where none can."""
     pks = [keys.trace(user_id, counter.last_trace[1]) for _, counter in conversations]
-    heads = read_heads(store, user_id, pks, patience)
+    heads = read_heads(store, user_id, pks, deadline)
 
     def newest(place: int) -> Head | None:
         conversation_id = conversations[place][0]
@@ -107,7 +107,7 @@ def conversation_heads(
         if head is not None and head.summary is not None and head.summary.conversation_id == conversation_id:
             return head
         query = TraceQuery(Filters(conversation_id=conversation_id))
-        traces = list_traces(store, user_id, query, 1, patience=patience).traces
+        traces = list_traces(store, user_id, query, 1, deadline=deadline).traces
         return traces[0].head if traces else None
 
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:

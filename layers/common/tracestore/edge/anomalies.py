@@ -25,7 +25,7 @@ from tracestore.storage.items import Head
 from tracestore.storage.listing import candidate_of, entries, read_heads
 from tracestore.storage.pending_deletions import time_partitions
 from tracestore.storage.store import Store
-from tracestore.storage.table import Patience
+from tracestore.storage.table import Deadline
 
 from .analytics_json import name_json
 from .list_parameters import malformed
@@ -57,17 +57,17 @@ def hours_of(period: Period) -> range:
 
 
 def read_anomalies(
-    store: Store, user_id: str, hours: range, selection: Selection, patience: Patience
+    store: Store, user_id: str, hours: range, selection: Selection, deadline: Deadline
 ) -> list[tuple[Anomaly, list[str]]]:
     """The anomalies of these hours in what is selected, those that lasted longest first, each with example traces."""
     read = range(hours.start - HISTORY_HOURS, hours.stop)
-    counters = read_counters(store, user_id, (Bucket("measures", "hour", number) for number in read), patience)
+    counters = read_counters(store, user_id, (Bucket("measures", "hour", number) for number in read), deadline)
     histories = histories_of((bucket.number, counter) for bucket, counter in counters.items())
     selected = {series: history for series, history in histories.items() if _is_selected(series, selection)}
     found = anomalies_of(selected, hours)[:ANOMALIES_MOST]
-    candidates = _candidates(store, user_id, found, patience)
+    candidates = _candidates(store, user_id, found, deadline)
     pks = {keys.trace(user_id, trace_id): trace_id for ids in candidates for trace_id in ids}
-    heads = {pks[pk]: head for pk, head in read_heads(store, user_id, pks, patience).items()}
+    heads = {pks[pk]: head for pk, head in read_heads(store, user_id, pks, deadline).items()}
     return [(anomaly, _examples(anomaly, ids, heads)) for anomaly, ids in zip(found, candidates, strict=True)]
 
 
@@ -112,10 +112,10 @@ def _is_selected(series: Series, selection: Selection) -> bool:
     return all(wanted is None or wanted == name for wanted, name in zip(asked, series, strict=True))
 
 
-def _candidates(store: Store, user_id: str, found: Sequence[Anomaly], patience: Patience) -> list[list[str]]:
+def _candidates(store: Store, user_id: str, found: Sequence[Anomaly], deadline: Deadline) -> list[list[str]]:
     """For each anomaly the ids of traces that may show it."""
     wanted = {bucket for anomaly in found for bucket in _remembering(anomaly)}
-    counters = read_counters(store, user_id, wanted, patience)
+    counters = read_counters(store, user_id, wanted, deadline)
     candidates = []
     slow = 0
     for anomaly in found:

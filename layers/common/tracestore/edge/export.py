@@ -17,7 +17,7 @@ from tracestore.storage.listing import Listed, TraceQuery, list_traces
 from tracestore.storage.pending_deletions import PendingDeletion, read_pending_deletions
 from tracestore.storage.reading import read_trace_within, visible_head
 from tracestore.storage.store import Store
-from tracestore.storage.table import Patience
+from tracestore.storage.table import Deadline
 
 from .http import Response
 from .trace_answers import READ_BYTES, Room, fitting_span, side_by_side
@@ -58,7 +58,7 @@ def export_page(
     query: TraceQuery,
     limit: int,
     place: str | None,
-    patience: Patience,
+    deadline: Deadline,
     is_late: Callable[[], bool] = lambda: False,
 ) -> Exported:
     """The spans of the next traces of a list, at most `limit` of them, those of each by start.
@@ -68,7 +68,7 @@ def export_page(
     at = _Place.parse(place) if place is not None else None
     if at is not None and at.behind is not None:
         return _large(store, user_id, at, is_late)
-    page = list_traces(store, user_id, query, limit, at and at.position, patience)
+    page = list_traces(store, user_id, query, limit, at and at.position, deadline)
     read = partial(_small, store, user_id, read_pending_deletions(store, user_id))
     lines: list[bytes] = []
     room = Room()

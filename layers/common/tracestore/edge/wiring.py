@@ -12,7 +12,7 @@ from tracestore.storage import dynamo
 from tracestore.storage.api_keys import ApiKeys
 from tracestore.storage.cursor import cursor_secret
 from tracestore.storage.store import Store
-from tracestore.storage.table import Patience, Table
+from tracestore.storage.table import Deadline, Table
 
 from . import identity, telemetry
 from .jwt_verifier import JwtVerifier
@@ -81,9 +81,9 @@ def redactor() -> Redactor:
     return Redactor(settings().redaction_patterns)
 
 
-def patience(remaining_ms: Callable[[], int]) -> Patience:
+def deadline(remaining_ms: Callable[[], int]) -> Deadline:
     """How long a request may keep trying, given what its function has left."""
-    return Patience(lambda: remaining_ms() / 1000)
+    return Deadline(lambda: remaining_ms() / 1000)
 
 
 @cache

@@ -29,7 +29,7 @@ from .counters import Kept, Target, change_counter, has_expired, read_conversati
 from .items import Head, head_from
 from .pending_deletions import Partition, time_partitions
 from .store import Store
-from .table import READS_AT_ONCE, Patience
+from .table import READS_AT_ONCE, Deadline
 
 MOVING_MS: Final = 360_000
 """A head that changed within this time may not have reached the counters yet: they gather changes for up to 300 s."""
@@ -87,23 +87,23 @@ def audit(
     to_ns: int,
     *,
     moving_ms: int = MOVING_MS,
-    patience: Patience | None = None,
+    deadline: Deadline | None = None,
 ) -> Audit:
     """Compare the user's counters of the whole UTC days from `from_ns` to `to_ns` with the heads.
 
     Also the conversations that had a trace in that time or were active since. Counters of which a trace has expired are
     left out. The window has to lie within the retention: *raises* ValueError otherwise.
     """
-    patience = patience or Patience()
+    deadline = deadline or Deadline()
     now_ms = store.now_ms()
     if from_ns < now_ms * 1_000_000 - store.retention_s * 10**9:
         raise ValueError("Traces from so long ago have expired: an audit has to begin within the retention.")
     days = range(from_ns // NS_PER_DAY, -(-to_ns // NS_PER_DAY))
     found = Audit(quarantined=len(read_quarantine(store, user_id)))
     told: dict[Target, _Told] = {target: _Told() for target in _buckets(days) if not has_expired(target, now_ms)}
-    conversations = set(_active_since(store, user_id, days.start * NS_PER_DAY, patience))
+    conversations = set(_active_since(store, user_id, days.start * NS_PER_DAY, deadline))
     for partition in time_partitions(store, user_id):
-        for trace_id, head in _listed(store, partition, patience):
+        for trace_id, head in _listed(store, partition, deadline):
             parts = parts_of(trace_id, head.summary, head.expires_at_s)
             if told.keys().isdisjoint(parts):
                 continue
@@ -116,12 +116,12 @@ def audit(
     for conversation in sorted(conversations):
         told[conversation] = of_it = _Told()
         partition = "by_conversation", keys.by_conversation(user_id, conversation.conversation_id)
-        for trace_id, head in _listed(store, partition, patience):
+        for trace_id, head in _listed(store, partition, deadline):
             if part := parts_of(trace_id, head.summary, head.expires_at_s).get(conversation):
                 of_it.take(part, head)
                 if head.updated_ms > now_ms - moving_ms:
                     found.moving.add(conversation)
-    actual = read_kept(store, user_id, told, patience)
+    actual = read_kept(store, user_id, told, deadline)
     for target, of_it in told.items():
         kept = actual.get(target) or Kept(COUNTERS[target.kind]())
         if target in found.moving or not kept.is_whole(now_ms) or (target not in actual and not of_it.parts):
@@ -141,9 +141,9 @@ def lasting(earlier: Audit, later: Audit) -> list[Finding]:
     return [finding for finding in later.findings if finding.target in before and finding.is_as(before[finding.target])]
 
 
-def repair(store: Store, user_id: str, findings: list[Finding], patience: Patience | None = None) -> int:
+def repair(store: Store, user_id: str, findings: list[Finding], deadline: Deadline | None = None) -> int:
     """Put these counters right; returns how many. One that has moved since it was found is left for the next audit."""
-    patience = patience or Patience()
+    deadline = deadline or Deadline()
     repaired = 0
     for finding in findings:
         was = finding.actual.figures()
@@ -156,7 +156,7 @@ def repair(store: Store, user_id: str, findings: list[Finding], patience: Patien
                 kept.counts(finding.whole_until_s)  # noqa: B023
             return True
 
-        repaired += change_counter(store, user_id, finding.target, put_right, patience)
+        repaired += change_counter(store, user_id, finding.target, put_right, deadline)
     return repaired
 
 
@@ -170,11 +170,11 @@ def _buckets(days: range) -> Iterator[Bucket]:
                 yield Bucket("errors", interval, number)
 
 
-def _active_since(store: Store, user_id: str, from_ns: int, patience: Patience) -> Iterator[ConversationOf]:
+def _active_since(store: Store, user_id: str, from_ns: int, deadline: Deadline) -> Iterator[ConversationOf]:
     """The conversations whose counters say that they were active since then, also those that no trace is left of."""
     after: str | None = None
     while True:
-        page, after = read_conversations(store, user_id, READS_AT_ONCE, after, patience)
+        page, after = read_conversations(store, user_id, READS_AT_ONCE, after, deadline)
         for conversation_id, counter in page:
             if counter.last_ns < from_ns:
                 return
@@ -183,12 +183,12 @@ def _active_since(store: Store, user_id: str, from_ns: int, patience: Patience) 
             return
 
 
-def _listed(store: Store, partition: Partition, patience: Patience) -> Iterator[tuple[str, Head]]:
+def _listed(store: Store, partition: Partition, deadline: Deadline) -> Iterator[tuple[str, Head]]:
     """The live heads of all traces that stand there."""
     index, key = partition
     entries = iter(store.table.query(key, index=index))
     while pks := [item["pk"]["S"] for item in islice(entries, READS_AT_ONCE)]:
-        heads = store.table.get_many(((pk, keys.HEAD) for pk in pks), patience)
+        heads = store.table.get_many(((pk, keys.HEAD) for pk in pks), deadline)
         for (pk, _), item in heads.items():
             head = head_from(item)
             if head.summary is not None and not head.is_expired(store.now_ms()):

@@ -32,7 +32,7 @@ from .pending_deletions import (
 )
 from .segments import Item
 from .store import Store
-from .table import READS_AT_ONCE, Patience
+from .table import READS_AT_ONCE, Deadline
 
 PLANNED_AT_ONCE: Final = 100
 """A crash repeats no more than this, and one write of the job serves so many."""
@@ -63,14 +63,14 @@ def start(
     before_ns: int | None = None,
     lessons: bool = False,
     lesson_id: str | None = None,
-    patience: Patience | None = None,
+    deadline: Deadline | None = None,
 ) -> Job:
     """Hide what the deletion covers (see `PendingDeletion`), from now on, and leave a job that removes it, both or neither."""
     job = Job(str(uuid4()), "queued", store.now_ms(), version=1)
     pending_deletion = PendingDeletion(job.job_id, job.made_ms, conversation_id, before_ns, lessons, lesson_id)
     beside = [job_item(user_id, job, wakes=True)]
     _change_pending_deletions(
-        store, user_id, lambda pending_deletions: [*pending_deletions, pending_deletion], patience or Patience(), beside
+        store, user_id, lambda pending_deletions: [*pending_deletions, pending_deletion], deadline or Deadline(), beside
     )
     return job
 
@@ -80,7 +80,7 @@ def work(
     user_id: str,
     job_id: str,
     traces_at_most: int,
-    patience: Patience | None = None,
+    deadline: Deadline | None = None,
     *,
     workers: int = WORKERS,
 ) -> Job:
@@ -88,7 +88,7 @@ def work(
 
     It is `done` when nothing is in sight any longer; `step` has the last look. *repeat*: goes on.
     """
-    work = _Work(store, user_id, read_job(store, user_id, job_id), patience or Patience(), workers)
+    work = _Work(store, user_id, read_job(store, user_id, job_id), deadline or Deadline(), workers)
     work.remove(traces_at_most)
     return work.job
 
@@ -97,7 +97,7 @@ def step(
     store: Store,
     user_id: str,
     job_id: str,
-    patience: Patience | None = None,
+    deadline: Deadline | None = None,
     *,
     report: Report,
     workers: int = WORKERS,
@@ -108,16 +108,16 @@ def step(
     write of the job brings about; when nothing is, the mark goes. *repeat*: a job that has ended is returned as it is.
     *raises* what kept it from going on: the same again, later, takes up where it stopped.
     """
-    patience = patience or Patience()
+    deadline = deadline or Deadline()
     try:
         job = read_job(store, user_id, job_id)
     except NotFound:
         return None
     early_ms = job.made_ms + IN_FLIGHT_MS - store.now_ms()
     if early_ms > 0:
-        patience.sleep(min(early_ms, IN_FLIGHT_MS) / 1000)
+        deadline.sleep(min(early_ms, IN_FLIGHT_MS) / 1000)
         job = read_job(store, user_id, job_id)
-    work = _Work(store, user_id, job, patience, workers, report)
+    work = _Work(store, user_id, job, deadline, workers, report)
     if job.state == "failed" or (work.pending_deletion is None and job.state == "done"):
         return job
     if job.attempts >= STEPS_IN_VAIN:
@@ -129,7 +129,7 @@ def step(
         while not work.save(work.job, wakes=True):
             pass
     elif work.pending_deletion and work.job.state == "done":
-        _remove_pending_deletions(store, user_id, work.pending_deletion, patience)
+        _remove_pending_deletions(store, user_id, work.pending_deletion, deadline)
     return work.job
 
 
@@ -141,7 +141,7 @@ class _Work:
     """One worker at a job. `job` is as this worker has last seen it stored; without `report` nothing is skipped."""
 
     def __init__(
-        self, store: Store, user_id: str, job: Job, patience: Patience, workers: int, report: Report | None = None
+        self, store: Store, user_id: str, job: Job, deadline: Deadline, workers: int, report: Report | None = None
     ) -> None:
         self.store = store
         self.user_id = user_id
@@ -154,7 +154,7 @@ class _Work:
             ),
             None,
         )
-        self.patience = patience
+        self.deadline = deadline
         self.workers = workers
         self.report = report
 
@@ -232,14 +232,14 @@ class _Work:
         if not self._has_time():
             return _NoTime()
         try:
-            return delete_trace_for(self.store, self.user_id, trace_id, self.job.job_id, self._includes, self.patience)
+            return delete_trace_for(self.store, self.user_id, trace_id, self.job.job_id, self._includes, self.deadline)
         except Unavailable:
             raise
         except Exception as error:  # a trace that cannot be read is no reason to keep all others
             return error
 
     def _has_time(self) -> bool:
-        return self.patience.time_left_s() > STOP_AT_S
+        return self.deadline.time_left_s() > STOP_AT_S
 
     def _includes(self, head: Head) -> bool:
         return self.pending_deletion is not None and self.pending_deletion.includes(head)
@@ -252,7 +252,7 @@ class _Work:
         for index, partition in self.pending_deletion.partitions(self.store, self.user_id):
             entries = self.store.table.query(partition, "", high, index=index)
             while pks := [entry["pk"]["S"] for entry in islice(entries, READS_AT_ONCE)]:
-                heads = self.store.table.get_many(((pk, keys.HEAD) for pk in pks), self.patience)
+                heads = self.store.table.get_many(((pk, keys.HEAD) for pk in pks), self.deadline)
                 for (pk, _), item in heads.items():
                     trace_id = keys.trace_id_of(pk)
                     if trace_id not in self.job.skipped and self._may_include(item):
@@ -266,7 +266,7 @@ class _Work:
         return self._includes(head) and not head.is_expired(self.store.now_ms())
 
 
-def _remove_pending_deletions(store: Store, user_id: str, done: PendingDeletion, patience: Patience) -> None:
+def _remove_pending_deletions(store: Store, user_id: str, done: PendingDeletion, deadline: Deadline) -> None:
     """Remove the mark of a deletion that is done, and those that hide nothing else: of failed ones, for instance.
 
     What those have begun is finished first: a trace that is buried already is in no index, and nobody else finds it.
@@ -288,14 +288,14 @@ def _remove_pending_deletions(store: Store, user_id: str, done: PendingDeletion,
         with suppress(NotFound):  # a job is kept for a while, the mark of a failed one for good
             job = read_job(store, user_id, job_id)
             for trace_id in (*job.plan, *job.skipped):
-                delete_trace_for(store, user_id, trace_id, job_id, done.includes, patience)
+                delete_trace_for(store, user_id, trace_id, job_id, done.includes, deadline)
     _change_pending_deletions(
         store,
         user_id,
         lambda pending_deletions: [
             pending_deletion for pending_deletion in pending_deletions if pending_deletion.job_id not in finished
         ],
-        patience,
+        deadline,
     )
 
 
@@ -303,7 +303,7 @@ def _change_pending_deletions(
     store: Store,
     user_id: str,
     change: Callable[[Sequence[PendingDeletion]], Sequence[PendingDeletion]],
-    patience: Patience,
+    deadline: Deadline,
     beside: Sequence[Item] = (),
 ) -> None:
     """Put the user's marks as changed, and items beside them, all or nothing."""
@@ -322,6 +322,6 @@ def _change_pending_deletions(
             else:
                 store.table.put(changed, version)
         except ConditionFailed:
-            patience.pause(attempt)
+            deadline.pause(attempt)
         else:
             return

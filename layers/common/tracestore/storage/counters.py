@@ -30,7 +30,7 @@ from .dynamo import ConditionFailed
 from .items import summary_from
 from .segments import Item, expiry, key
 from .store import Store
-from .table import Patience
+from .table import Deadline
 
 KEPT_S: Final = 400 * 86_400
 """Counters outlive the traces: a year can be compared with the one before."""
@@ -115,7 +115,7 @@ class Absorbed(NamedTuple):
 
 
 def absorb(
-    store: Store, shard_id: str, changes: Iterable[Change], patience: Patience | None = None, *, at_once: int = AT_ONCE
+    store: Store, shard_id: str, changes: Iterable[Change], deadline: Deadline | None = None, *, at_once: int = AT_ONCE
 ) -> Absorbed:
     """Move all counters that these changes touch, given in the order of their shard; so many of them at once.
 
@@ -123,7 +123,7 @@ def absorb(
     counters are moved by then, and the same call again moves the others. A change that cannot be applied is put aside,
     for `tracestore audit`, and the rest goes on.
     """
-    patience = patience or Patience()
+    deadline = deadline or Deadline()
     shard = hashlib.blake2b(shard_id.encode(), digest_size=8).hexdigest()
     quarantined: list[tuple[Change, str]] = []
     moves: dict[_Place, list[_Move]] = {}
@@ -135,11 +135,11 @@ def absorb(
             continue
         for target, move in found:
             moves.setdefault(_Place(keys.user_of(change.trace_pk), target), []).append(move)
-    stored = store.table.get_many((place.key for place in moves), patience)
+    stored = store.table.get_many((place.key for place in moves), deadline)
 
     def settle(place: _Place) -> list[tuple[Change, str]]:
         try:
-            _move(store, shard, place, moves[place], stored.get(place.key), patience)
+            _move(store, shard, place, moves[place], stored.get(place.key), deadline)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ValidationException":  # such as an item that is too large
                 raise
@@ -154,23 +154,23 @@ def absorb(
         for refused in pool.map(settle, moves):
             quarantined += refused
     aside = {change.sequence: _quarantine_item(store, shard, change, reason) for change, reason in quarantined}
-    store.table.write(aside.values(), patience=patience)
+    store.table.write(aside.values(), deadline=deadline)
     return Absorbed(len(moves), [(change, reason) for change, reason in quarantined])
 
 
 def read_counters(
-    store: Store, user_id: str, buckets: Iterable[Bucket], patience: Patience | None = None
+    store: Store, user_id: str, buckets: Iterable[Bucket], deadline: Deadline | None = None
 ) -> dict[Bucket, Any]:
     """The counters of these buckets, each of its kind's class; absent ones left out."""
-    return read_targets(store, user_id, buckets, patience or Patience())
+    return read_targets(store, user_id, buckets, deadline or Deadline())
 
 
-def read_targets(store: Store, user_id: str, targets: Iterable[Target], patience: Patience) -> dict[Any, Any]:
+def read_targets(store: Store, user_id: str, targets: Iterable[Target], deadline: Deadline) -> dict[Any, Any]:
     """As `read_counters`, also of conversations."""
-    return {target: kept.counter for target, kept in read_kept(store, user_id, targets, patience).items()}
+    return {target: kept.counter for target, kept in read_kept(store, user_id, targets, deadline).items()}
 
 
-def read_kept(store: Store, user_id: str, targets: Iterable[Target], patience: Patience) -> dict[Target, Kept]:
+def read_kept(store: Store, user_id: str, targets: Iterable[Target], deadline: Deadline) -> dict[Target, Kept]:
     """As `read_targets`, with what is stored beside each counter."""
     wanted = {_Place(keys.user(user_id), target).key: target for target in targets}
     by_partition: dict[str, list[str]] = {}
@@ -182,17 +182,17 @@ def read_kept(store: Store, user_id: str, targets: Iterable[Target], patience: P
             for item in store.table.query(pk, min(sks), max(sks)):
                 found[pk, item["sk"]["S"]] = item
     few = [(pk, sk) for pk, sk in wanted if len(by_partition[pk]) < QUERIED_FROM]
-    found |= store.table.get_many(few, patience)
+    found |= store.table.get_many(few, deadline)
     now_ms = store.now_ms()
     return {target: _kept(target, found[at], now_ms) for at, target in wanted.items() if at in found}
 
 
 def change_counter(
-    store: Store, user_id: str, target: Target, change: Callable[[Kept], bool], patience: Patience
+    store: Store, user_id: str, target: Target, change: Callable[[Kept], bool], deadline: Deadline
 ) -> bool:
     """Change one counter, if `change`, which is given it as it is stored, says so. Returns whether it did."""
     place = _Place(keys.user(user_id), target)
-    return _change(store, place, change, patience, store.table.get(*place.key))
+    return _change(store, place, change, deadline, store.table.get(*place.key))
 
 
 def counter_item(store: Store, user_pk: str, target: Target, counter: Counter) -> Item:
@@ -201,7 +201,7 @@ def counter_item(store: Store, user_pk: str, target: Target, counter: Counter) -
 
 
 def read_conversations(
-    store: Store, user_id: str, limit: int, after: str | None = None, patience: Patience | None = None
+    store: Store, user_id: str, limit: int, after: str | None = None, deadline: Deadline | None = None
 ) -> tuple[list[tuple[str, ConversationCounter]], str | None]:
     """A page of the user's conversations, last active first, and the place to go on behind; None at the end.
 
@@ -220,7 +220,7 @@ def read_conversations(
             is_more = True
             break
         places.append((entry["pk"]["S"], entry["at"]["S"]))
-    items = store.table.get_many(((pk, keys.CONVERSATION) for pk, _ in places), patience or Patience())
+    items = store.table.get_many(((pk, keys.CONVERSATION) for pk, _ in places), deadline or Deadline())
     found = []
     for pk, _ in places:
         item = items.get((pk, keys.CONVERSATION))
@@ -257,7 +257,7 @@ def _expires_at_s(item: Item) -> int:
 
 
 def _move(
-    store: Store, shard: str, place: _Place, moves: Sequence[_Move], item: Item | None, patience: Patience
+    store: Store, shard: str, place: _Place, moves: Sequence[_Move], item: Item | None, deadline: Deadline
 ) -> None:
     """Move one counter, given as it was read, by what it has not absorbed yet."""
     last = moves[-1].change.sequence
@@ -276,10 +276,10 @@ def _move(
         kept.positions[shard] = (last, store.now_ms() // 3_600_000)
         return True
 
-    _change(store, place, change, patience, item)
+    _change(store, place, change, deadline, item)
 
 
-def _change(store: Store, place: _Place, change: Callable[[Kept], bool], patience: Patience, item: Item | None) -> bool:
+def _change(store: Store, place: _Place, change: Callable[[Kept], bool], deadline: Deadline, item: Item | None) -> bool:
     """Change a counter, given as it was read, and put it; read it and do so again when somebody else was faster."""
     for attempt in count():
         kept = _kept(place.target, item, store.now_ms())
@@ -288,7 +288,7 @@ def _change(store: Store, place: _Place, change: Callable[[Kept], bool], patienc
         try:
             store.table.put(_item(store, place, kept), kept.version)
         except ConditionFailed:
-            patience.pause(attempt)
+            deadline.pause(attempt)
             item = store.table.get(*place.key)
         else:
             return True

@@ -19,26 +19,26 @@ from .items import Head, StoredTrace, head_from
 from .pending_deletions import is_pending_deletion, read_pending_deletions
 from .recompute import next_head
 from .store import Store, put_head
-from .table import Patience
+from .table import Deadline
 
 
-def delete_trace(store: Store, user_id: str, trace_id: str, patience: Patience | None = None) -> int:
+def delete_trace(store: Store, user_id: str, trace_id: str, deadline: Deadline | None = None) -> int:
     """Delete a trace; returns how many spans it had. *raises* NotFound, also when it is deleted already."""
-    tombstone, is_new = _write_tombstone(store, user_id, trace_id, patience or Patience())
+    tombstone, is_new = _write_tombstone(store, user_id, trace_id, deadline or Deadline())
     if tombstone is None or not is_new:
         raise NotFound("There is no such trace.")
     return tombstone.deleted_spans
 
 
 def delete_trace_for(
-    store: Store, user_id: str, trace_id: str, job_id: str, includes: Callable[[Head], bool], patience: Patience
+    store: Store, user_id: str, trace_id: str, job_id: str, includes: Callable[[Head], bool], deadline: Deadline
 ) -> int | None:
     """Delete a trace for a job, if that still `includes` it; returns how many spans went with it.
 
     *absent*: None for what another deletion removed and for what is not covered. *repeat*: finishes what was begun,
     and returns the same: the tombstone tells whose it is.
     """
-    tombstone, _ = _write_tombstone(store, user_id, trace_id, patience, includes, job_id)
+    tombstone, _ = _write_tombstone(store, user_id, trace_id, deadline, includes, job_id)
     return tombstone.deleted_spans if tombstone and tombstone.deleted_by == job_id else None
 
 
@@ -46,7 +46,7 @@ def _write_tombstone(
     store: Store,
     user_id: str,
     trace_id: str,
-    patience: Patience,
+    deadline: Deadline,
     includes: Callable[[Head], bool] = lambda _: True,
     job_id: str = "",
 ) -> tuple[Head | None, bool]:
@@ -57,7 +57,7 @@ def _write_tombstone(
         head = head_from(first[0]) if first and first[0]["sk"]["S"] == keys.HEAD else None
         if head is not None and head.is_tombstone:
             if not head.is_purged:
-                purge(store, user_id, trace_id, patience)
+                purge(store, user_id, trace_id, deadline)
             return head, False
         if head is None or head.summary is None or head.is_expired(store.now_ms()) or not includes(head):
             return None, False
@@ -77,15 +77,15 @@ def _write_tombstone(
         try:
             put_head(store, user_id, trace_id, tombstone, head)
         except ConditionFailed:
-            patience.pause(attempt)
+            deadline.pause(attempt)
             continue
         if not tombstone.is_purged:
-            purge(store, user_id, trace_id, patience)
+            purge(store, user_id, trace_id, deadline)
         return tombstone, True
     raise AssertionError("unreachable: patience ends first")
 
 
-def purge(store: Store, user_id: str, trace_id: str, patience: Patience) -> None:
+def purge(store: Store, user_id: str, trace_id: str, deadline: Deadline) -> None:
     """Remove all that is stored beside a tombstone. *repeat*: harmless."""
     pk = keys.trace(user_id, trace_id)
     head: Head | None = None
@@ -97,20 +97,20 @@ def purge(store: Store, user_id: str, trace_id: str, patience: Patience) -> None
             beside.append((pk, item["sk"]["S"]))
     if head is None or not head.is_tombstone:
         return
-    store.table.write(deletes=beside, patience=patience)
+    store.table.write(deletes=beside, deadline=deadline)
     done = replace(head, version=head.version + 1, is_purged=True)
     with suppress(ConditionFailed):  # somebody else met the tombstone and was faster
         put_head(store, user_id, trace_id, done, head)
 
 
-def delete_span(store: Store, user_id: str, trace_id: str, span_id: str, patience: Patience | None = None) -> None:
+def delete_span(store: Store, user_id: str, trace_id: str, span_id: str, deadline: Deadline | None = None) -> None:
     """Delete one span; its children become roots, and it cannot be written again. *raises* NotFound."""
-    patience = patience or Patience()
+    deadline = deadline or Deadline()
     pk = keys.trace(user_id, trace_id)
 
     def without_span(stored: StoredTrace, head: Head) -> Head:
         if span_id in head.deleted:
-            erase(store, user_id, trace_id, patience)  # whoever deleted it may have been interrupted
+            erase(store, user_id, trace_id, deadline)  # whoever deleted it may have been interrupted
         is_there = any(span.span_id == span_id for span in merge(stored.updates(), head.deleted))
         if not is_there or is_pending_deletion(head, read_pending_deletions(store, user_id)):
             raise NotFound("There is no such span in this trace.")
@@ -120,5 +120,5 @@ def delete_span(store: Store, user_id: str, trace_id: str, span_id: str, patienc
             return replace(new, first=None)  # what replaces it has an item of its own
         return new
 
-    if not erase_with(store, user_id, trace_id, without_span, patience):
+    if not erase_with(store, user_id, trace_id, without_span, deadline):
         raise NotFound("There is no such span in this trace.")

@@ -16,7 +16,7 @@ from .dynamo import ConditionFailed
 from .items import Head, StoredTrace
 from .segments import Item, Segment, compacted_items, payload_items, segment_items, segment_of
 from .store import Store, expiry_of_items, keys_of, live_head, put_beside, put_head
-from .table import Patience
+from .table import Deadline
 
 
 class Erasure(NamedTuple):
@@ -63,13 +63,13 @@ def erasure_of(store: Store, pk: str, stored: StoredTrace, head: Head) -> Erasur
     return Erasure(list(once.values()), [key for key in deletes if key not in once])
 
 
-def erase(store: Store, user_id: str, trace_id: str, patience: Patience) -> None:
+def erase(store: Store, user_id: str, trace_id: str, deadline: Deadline) -> None:
     """Remove what is left of deleted spans from a trace. *repeat*: harmless."""
-    erase_with(store, user_id, trace_id, lambda _, head: head, patience)
+    erase_with(store, user_id, trace_id, lambda _, head: head, deadline)
 
 
 def erase_with(
-    store: Store, user_id: str, trace_id: str, next_of: Callable[[StoredTrace, Head], Head], patience: Patience
+    store: Store, user_id: str, trace_id: str, next_of: Callable[[StoredTrace, Head], Head], deadline: Deadline
 ) -> bool:
     """Put the head that `next_of` makes of what is stored, and remove what is left of the spans it names as deleted.
 
@@ -82,21 +82,21 @@ def erase_with(
         stored = store.read_core(pk)
         head = live_head(stored, store.now_ms())
         if head is None or head.is_tombstone:
-            store.table.write(deletes=dict.fromkeys(written), patience=patience)
+            store.table.write(deletes=dict.fromkeys(written), deadline=deadline)
             return False
-        store.table.write(deletes=dict.fromkeys(orphaned_items(stored, head.generation, written)), patience=patience)
+        store.table.write(deletes=dict.fromkeys(orphaned_items(stored, head.generation, written)), deadline=deadline)
         new = next_of(stored, head)
         found = erasure_of(store, pk, stored, new)
         if new is head and not found.deletes:
             return True
-        put_beside(store, found.puts, patience)
+        put_beside(store, found.puts, deadline)
         written += keys_of(found.puts)
         try:
             put_head(store, user_id, trace_id, replace(new, version=head.version + 1), head)
         except ConditionFailed:
-            patience.pause(attempt)
+            deadline.pause(attempt)
             continue
-        remove(store, found, patience)
+        remove(store, found, deadline)
         return True
     raise AssertionError("unreachable: patience ends first")
 
@@ -112,11 +112,11 @@ def orphaned_items(
     return [(pk, sk) for pk, sk in written if keys.segment_named(sk) not in (None, *known)]
 
 
-def remove(store: Store, found: Erasure, patience: Patience) -> None:
+def remove(store: Store, found: Erasure, deadline: Deadline) -> None:
     """Remove what a scrub replaced: payload first, so that who is interrupted leaves the rest for the next to meet."""
     parts = [key for key in found.deletes if keys.is_payload(key[1])]
-    store.table.write(deletes=parts, patience=patience)
-    store.table.write(deletes=[key for key in found.deletes if not keys.is_payload(key[1])], patience=patience)
+    store.table.write(deletes=parts, deadline=deadline)
+    store.table.write(deletes=[key for key in found.deletes if not keys.is_payload(key[1])], deadline=deadline)
 
 
 def _is_affected(segment: Segment, head: Head) -> bool:

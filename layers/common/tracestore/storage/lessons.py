@@ -14,7 +14,7 @@ from .items import Head
 from .listing import Candidate, Page, candidate_of, entries, heads_in, page_of, read_heads
 from .pending_deletions import Partition, PendingDeletion, is_pending_deletion, read_pending_deletions
 from .store import Store
-from .table import Patience
+from .table import Deadline
 
 HEADS_AT_ONCE: Final = 1_000
 
@@ -42,10 +42,10 @@ class LessonQuery(NamedTuple):
         return "by_time", keys.by_lessons(user_id)
 
 
-def read_lesson_head(store: Store, user_id: str, trace_id: str, patience: Patience | None = None) -> Head:
+def read_lesson_head(store: Store, user_id: str, trace_id: str, deadline: Deadline | None = None) -> Head:
     """The head of a lesson trace. *raises* NotFound, also for a trace that is none."""
     pk = keys.trace(user_id, trace_id)
-    head = read_heads(store, user_id, [pk], patience or Patience()).get(pk)
+    head = read_heads(store, user_id, [pk], deadline or Deadline()).get(pk)
     if head is None or head.summary is None or not head.summary.is_lesson:
         raise NotFound("There is no such lesson trace.")
     return head
@@ -68,33 +68,33 @@ def list_lessons(
     query: LessonQuery,
     limit: int,
     after: str | None = None,
-    patience: Patience | None = None,
+    deadline: Deadline | None = None,
 ) -> Page:
     """The next page of a list, at most `limit` lesson traces behind position `after`."""
-    patience = patience or Patience()
+    deadline = deadline or Deadline()
     found = map(candidate_of, entries(store, query.partition(user_id), "", after or "", True, limit))
     candidates = (candidate for candidate in found if candidate.position != after)
 
     def is_listed(candidate: Candidate, head: Head) -> bool:
         return candidate.position == head.position and head.summary is not None and query.asks_for(head.summary)
 
-    return page_of(store, user_id, candidates, limit, is_listed, patience)
+    return page_of(store, user_id, candidates, limit, is_listed, deadline)
 
 
 def place_of(
-    store: Store, user_id: str, query: LessonQuery, offset: int = 0, patience: Patience | None = None
+    store: Store, user_id: str, query: LessonQuery, offset: int = 0, deadline: Deadline | None = None
 ) -> Place:
     """Where to go on when `offset` lesson traces are skipped, and how many there are with them.
 
     Costs half a read unit for some twenty of them. With both a lesson and a status the heads of the lesson are read: no
     index knows of both.
     """
-    patience = patience or Patience()
+    deadline = deadline or Deadline()
     if query.lesson_id is not None and query.status is not None:
-        return _place_by_heads(store, user_id, query, offset, patience)
+        return _place_by_heads(store, user_id, query, offset, deadline)
     index, partition = query.partition(user_id)
     least = keys.lesson_index(store.now_ms() // 1000 + 1)
-    pending = _hidden(store, user_id, query, patience)
+    pending = _hidden(store, user_id, query, deadline)
     counted, behind, skipped_to, missing = 0, None, None, offset
     while missing > 0:
         more, behind = store.table.count(partition, least, index=index, behind=behind, at_most=missing)
@@ -107,11 +107,11 @@ def place_of(
     return Place(max(0, counted + rest - len(pending)), skipped_to)
 
 
-def _place_by_heads(store: Store, user_id: str, query: LessonQuery, offset: int, patience: Patience) -> Place:
+def _place_by_heads(store: Store, user_id: str, query: LessonQuery, offset: int, deadline: Deadline) -> Place:
     positions: list[str] = []
     after = None
     while True:
-        page = list_lessons(store, user_id, query, HEADS_AT_ONCE, after, patience)
+        page = list_lessons(store, user_id, query, HEADS_AT_ONCE, after, deadline)
         positions += [listed.head.position for listed in page.traces]
         after = page.next_position
         if after is None:
@@ -119,12 +119,12 @@ def _place_by_heads(store: Store, user_id: str, query: LessonQuery, offset: int,
             return Place(len(positions), positions[offset - 1] if 0 < offset <= len(positions) else None, is_beyond)
 
 
-def _hidden(store: Store, user_id: str, query: LessonQuery, patience: Patience) -> list[str]:
+def _hidden(store: Store, user_id: str, query: LessonQuery, deadline: Deadline) -> list[str]:
     """The positions of those in the index that a bulk deletion hides, and has yet to remove."""
     pending_deletions = read_pending_deletions(store, user_id)
     heads: dict[str, Head] = {}
     for partition, high in {_sought(store, user_id, query, pending_deletion) for pending_deletion in pending_deletions}:
-        heads |= heads_in(store, [partition], high, patience)
+        heads |= heads_in(store, [partition], high, deadline)
     return [
         head.position
         for head in heads.values()

@@ -19,7 +19,7 @@ from .items import Head, head_from
 from .pending_deletions import Partition, is_pending_deletion, pending_deletions_from, time_partitions
 from .segments import Item
 from .store import Store
-from .table import READS_AT_ONCE, Patience
+from .table import READS_AT_ONCE, Deadline
 
 SCANNED_AT_MOST: Final = 2_000
 """Traces that one page looks at. A filter that few traces pass gives a short page and a cursor to go on from."""
@@ -71,12 +71,12 @@ def list_traces(
     query: TraceQuery,
     limit: int,
     after: str | None = None,
-    patience: Patience | None = None,
+    deadline: Deadline | None = None,
 ) -> Page:
     """The next page of a list, at most `limit` traces behind position `after`."""
-    patience = patience or Patience()
-    candidates = _candidates(store, user_id, query, limit, after, patience)
-    return page_of(store, user_id, candidates, limit, partial(_is_listed, store, query), patience)
+    deadline = deadline or Deadline()
+    candidates = _candidates(store, user_id, query, limit, after, deadline)
+    return page_of(store, user_id, candidates, limit, partial(_is_listed, store, query), deadline)
 
 
 def page_of(
@@ -85,14 +85,14 @@ def page_of(
     candidates: Iterator[Candidate],
     limit: int,
     is_listed: IsListed,
-    patience: Patience,
+    deadline: Deadline,
 ) -> Page:
     """A page of those candidates whose heads say so. No more of them is read than it takes."""
     traces: list[Listed] = []
     scanned = 0
     last: str | None = None
     while batch := list(islice(candidates, min(max(limit - len(traces) + 1, scanned), READS_AT_ONCE - 1))):
-        for candidate, head in zip(batch, _heads(store, user_id, batch, patience), strict=True):
+        for candidate, head in zip(batch, _heads(store, user_id, batch, deadline), strict=True):
             if len(traces) == limit:  # one more than asked for: there is a next page
                 assert last is not None
                 return Page(traces, last, keys.position_time(last))
@@ -105,10 +105,10 @@ def page_of(
     return Page(traces, None, None)
 
 
-def read_heads(store: Store, user_id: str, pks: Iterable[str], patience: Patience) -> dict[str, Head]:
+def read_heads(store: Store, user_id: str, pks: Iterable[str], deadline: Deadline) -> dict[str, Head]:
     """The heads of those of these traces that can be seen: not expired, deleted, or hidden by a bulk deletion."""
     wanted = [(keys.user(user_id), keys.USER), *((pk, keys.HEAD) for pk in pks)]
-    items = store.table.get_many(wanted, patience)
+    items = store.table.get_many(wanted, deadline)
     pending_deletions = pending_deletions_from(items.pop(wanted[0], None))
     heads = {pk: head_from(item) for (pk, _), item in items.items()}
     return {
@@ -121,7 +121,7 @@ def read_heads(store: Store, user_id: str, pks: Iterable[str], patience: Patienc
 
 
 def heads_in(
-    store: Store, partitions: Iterable[Partition], high: str, patience: Patience
+    store: Store, partitions: Iterable[Partition], high: str, deadline: Deadline
 ) -> Iterator[tuple[str, Head]]:
     """The heads, with their partition keys, of all traces that stand in these partitions up to `high`, oldest first.
 
@@ -130,13 +130,13 @@ def heads_in(
     for index, partition in partitions:
         found = store.table.query(partition, "", high, index=index)
         while pks := [item["pk"]["S"] for item in islice(found, READS_AT_ONCE)]:
-            items = store.table.get_many(((pk, keys.HEAD) for pk in pks), patience)
+            items = store.table.get_many(((pk, keys.HEAD) for pk in pks), deadline)
             heads = ((pk, head_from(item)) for (pk, _), item in items.items())
             yield from ((pk, head) for pk, head in heads if not head.is_expired(store.now_ms()))
 
 
-def _heads(store: Store, user_id: str, batch: list[Candidate], patience: Patience) -> list[Head | None]:
-    found = read_heads(store, user_id, (candidate.pk for candidate in batch), patience)
+def _heads(store: Store, user_id: str, batch: list[Candidate], deadline: Deadline) -> list[Head | None]:
+    found = read_heads(store, user_id, (candidate.pk for candidate in batch), deadline)
     return [found.get(candidate.pk) for candidate in batch]
 
 
@@ -152,7 +152,7 @@ def _is_listed(store: Store, query: TraceQuery, candidate: Candidate, head: Head
 
 
 def _candidates(
-    store: Store, user_id: str, query: TraceQuery, limit: int, after: str | None, patience: Patience
+    store: Store, user_id: str, query: TraceQuery, limit: int, after: str | None, deadline: Deadline
 ) -> Iterator[Candidate]:
     """Positions and keys of traces that may match, in order, those up to and including `after` left out."""
     low = keys.before_time(query.from_ns) if query.from_ns is not None else ""
@@ -162,7 +162,7 @@ def _candidates(
     if low and high and low > high:
         return
     if query.trace_ids:
-        streams = [iter(_named(store, user_id, query, patience))]
+        streams = [iter(_named(store, user_id, query, deadline))]
     else:
         partitions = _partitions(store, user_id, query.filters)
         streams = [entries(store, at, low, high, query.newest_first, limit) for at in partitions]
@@ -192,9 +192,9 @@ def _partitions(store: Store, user_id: str, filters: Filters) -> list[Partition]
     return time_partitions(store, user_id)
 
 
-def _named(store: Store, user_id: str, query: TraceQuery, patience: Patience) -> list[Item]:
+def _named(store: Store, user_id: str, query: TraceQuery, deadline: Deadline) -> list[Item]:
     """What an index would hold of the traces that the query names."""
-    heads = read_heads(store, user_id, (keys.trace(user_id, trace_id) for trace_id in query.trace_ids), patience)
+    heads = read_heads(store, user_id, (keys.trace(user_id, trace_id) for trace_id in query.trace_ids), deadline)
     items: list[Item] = [{"pk": {"S": pk}, "at": {"S": head.position}} for pk, head in heads.items()]
     return sorted(items, key=lambda item: str(item["at"]["S"]), reverse=query.newest_first)
 

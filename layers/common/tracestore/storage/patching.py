@@ -17,7 +17,7 @@ from .reading import span_updates, span_with_payload, visible_head
 from .recompute import next_head
 from .segments import segment_items, segment_of
 from .store import Store, expiry_of_items, keys_of, put_head
-from .table import Patience
+from .table import Deadline
 
 
 def patch(
@@ -26,7 +26,7 @@ def patch(
     trace_id: str,
     span_id: str,
     change: Callable[[Span], SpanFields],
-    patience: Patience | None = None,
+    deadline: Deadline | None = None,
 ) -> tuple[Head, Span]:
     """Lay the facts that `change` makes of the span over it; returns the span then, and its trace's head.
 
@@ -34,7 +34,7 @@ def patch(
     *repeat*: what earlier PATCHes have said is not written. *raises* NotFound. Of two PATCHes at the same time the
     last to arrive wins.
     """
-    patience = patience or Patience()
+    deadline = deadline or Deadline()
     pk = keys.trace(user_id, trace_id)
     for attempt in count():
         stored = store.read_core(pk)
@@ -49,12 +49,12 @@ def patch(
         new = next_head(store, pk, head, stored)
         core, *parts = segment_items(pk, head.generation, segment, expiry_of_items(head.expires_at_s))
         aliases = alias_items(user_id, trace_id, head, segment.updates)
-        store.table.write(parts, patience=patience)
+        store.table.write(parts, deadline=deadline)
         try:
             put_head(store, user_id, trace_id, new, head, [core, *aliases])
         except ConditionFailed:
-            store.table.write(deletes=keys_of(parts), patience=patience)
-            patience.pause(attempt)
+            store.table.write(deletes=keys_of(parts), deadline=deadline)
+            deadline.pause(attempt)
             continue
         return new, span_with_payload(store, pk, stored, span_id)
     raise AssertionError("unreachable: patience ends first")

@@ -11,7 +11,7 @@ from . import keys
 from .delta_bases import DeltaBaseCache
 from .items import Head, StoredTrace, head_item, lesson_index_item, trace_from
 from .segments import Item, Segment, open_payloads
-from .table import Patience, Table
+from .table import Deadline, Table
 
 ITEM_GRACE_S: Final = 86_400
 """Other items of a trace outlive its head, whose clock may have been another machine's, by a day."""
@@ -75,10 +75,10 @@ def expiry_of_items(head_expires_at_s: int) -> int:
     return head_expires_at_s // 3600 * 3600 + ITEM_GRACE_S
 
 
-def put_beside(store: Store, items: Sequence[Item], patience: Patience) -> None:
+def put_beside(store: Store, items: Sequence[Item], deadline: Deadline) -> None:
     """Store items of traces: all that belongs to a segment before it, so that who sees a segment sees it whole."""
-    store.table.write([item for item in items if not keys.is_segment(item["sk"]["S"])], patience=patience)
-    store.table.write([item for item in items if keys.is_segment(item["sk"]["S"])], patience=patience)
+    store.table.write([item for item in items if not keys.is_segment(item["sk"]["S"])], deadline=deadline)
+    store.table.write([item for item in items if keys.is_segment(item["sk"]["S"])], deadline=deadline)
 
 
 def put_head(

@@ -28,7 +28,7 @@ _LONGEST_PAUSE_S: Final = 1.0
 
 
 @dataclass(slots=True)
-class Patience:
+class Deadline:
     """How long one request keeps trying. `time_left_s` tells what remains until its function is stopped."""
 
     time_left_s: Callable[[], float] = lambda: 25.0
@@ -142,7 +142,7 @@ class Table:
             )
         return answer.get("Item")
 
-    def get_many(self, wanted: Iterable[tuple[str, str]], patience: Patience) -> dict[tuple[str, str], Item]:
+    def get_many(self, wanted: Iterable[tuple[str, str]], deadline: Deadline) -> dict[tuple[str, str], Item]:
         """The items that exist of those with these keys, read consistently."""
         found = {}
         waiting = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in dict.fromkeys(wanted)]
@@ -156,7 +156,7 @@ class Table:
             left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
             waiting = [*left, *later]
             if left:  # 16 MB of answer, or throttled: either way more comes when asked again
-                patience.pause(attempt)
+                deadline.pause(attempt)
                 attempt += 1
         return found
 
@@ -189,7 +189,7 @@ class Table:
             "ExpressionAttributeValues": {":v": {"N": str(replaces)}},
         }
 
-    def write(self, puts: Iterable[Item] = (), deletes: Iterable[tuple[str, str]] = (), *, patience: Patience) -> None:
+    def write(self, puts: Iterable[Item] = (), deletes: Iterable[tuple[str, str]] = (), *, deadline: Deadline) -> None:
         """Store items and remove others, in no order, until all is done."""
         waiting: list[dict[str, Any]] = [{"PutRequest": {"Item": item}} for item in puts]
         waiting += [{"DeleteRequest": {"Key": {"pk": {"S": pk}, "sk": {"S": sk}}}} for pk, sk in deletes]
@@ -201,7 +201,7 @@ class Table:
             left = answer.get("UnprocessedItems", {}).get(self.name, [])
             waiting = [*left, *later]
             if left:
-                patience.pause(attempt)
+                deadline.pause(attempt)
                 attempt += 1
 
 

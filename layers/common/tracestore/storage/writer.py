@@ -27,7 +27,7 @@ from .reading import read_span, span_with_payload
 from .recompute import first_head, next_head
 from .segments import Item, Segment, payload_items, segment_items, segment_of, segments_of
 from .store import Store, expiry_of_items, keys_of, live_head, put_beside, put_head
-from .table import Patience
+from .table import Deadline
 
 READ_UNIT_BYTES: Final = 4_096
 """A list reads heads whole. Up to one read unit a segment rides in its head for nothing, if no more is to come."""
@@ -52,7 +52,7 @@ def capture(
     store: Store,
     user_id: str,
     spans: Iterable[tuple[str, SpanFields]],
-    patience: Patience | None = None,
+    deadline: Deadline | None = None,
     *,
     precedence: int = CAPTURED,
 ) -> list[Rejection]:
@@ -61,17 +61,17 @@ def capture(
     *repeat*: the same again changes nothing. *raises* Unavailable: some traces may be stored by then, nothing that was
     stored before is lost, and the same call again completes it.
     """
-    patience = patience or Patience()
+    deadline = deadline or Deadline()
     received_ms = store.now_ms()
     by_trace: dict[str, list[SpanUpdate]] = {}
     for trace_id, fields in spans:
         by_trace.setdefault(trace_id, []).append(span_update(fields, received_ms=received_ms, precedence=precedence))
     writes = [
-        _Capture(store, user_id, trace_id, segment, patience)
+        _Capture(store, user_id, trace_id, segment, deadline)
         for trace_id, updates in by_trace.items()
         for segment in segments_of(updates)
     ]
-    put_beside(store, [item for write in writes for item in write.early_items()], patience)
+    put_beside(store, [item for write in writes for item in write.early_items()], deadline)
     if len(writes) == 1:
         return writes[0].settle()
     with ThreadPoolExecutor(TRACES_AT_ONCE) as pool:
@@ -79,16 +79,16 @@ def capture(
 
 
 def capture_one(
-    store: Store, user_id: str, trace_id: str, fields: SpanFields, patience: Patience | None = None
+    store: Store, user_id: str, trace_id: str, fields: SpanFields, deadline: Deadline | None = None
 ) -> tuple[Head, Span]:
     """Store one captured span; returns it as it is then, merged with what was known, and its trace's head.
 
     *repeat* and *raises* as `capture`; Conflict where a deletion forbids it.
     """
-    patience = patience or Patience()
+    deadline = deadline or Deadline()
     segment = segment_of([span_update(fields, received_ms=store.now_ms())])
-    write = _Capture(store, user_id, trace_id, segment, patience)
-    put_beside(store, write.early_items(), patience)
+    write = _Capture(store, user_id, trace_id, segment, deadline)
+    put_beside(store, write.early_items(), deadline)
     for rejection in write.settle():
         raise Conflict(rejection.message, code=rejection.code)
     if write.stored is None or write.stored.head is None:  # another writer's head covers it
@@ -103,12 +103,12 @@ class _Capture:
     it, unless another writer had the last word.
     """
 
-    def __init__(self, store: Store, user_id: str, trace_id: str, segment: Segment, patience: Patience) -> None:
+    def __init__(self, store: Store, user_id: str, trace_id: str, segment: Segment, deadline: Deadline) -> None:
         self.store = store
         self.user_id = user_id
         self.trace_id = trace_id
         self.segment = segment
-        self.patience = patience
+        self.deadline = deadline
         self.pk = keys.trace(user_id, trace_id)
         self.written: list[tuple[str, str]] = []
         self.stored: StoredTrace | None = None
@@ -169,7 +169,7 @@ class _Capture:
             self._roll_back(orphaned_items(stored, generation, self.written, but=segment.digest))
             if self._put_with(segment, stored, head):
                 return rejected
-            self.patience.pause(attempt)
+            self.deadline.pause(attempt)
             if self._is_included(segment):
                 return rejected
         raise AssertionError("unreachable: patience ends first")
@@ -203,8 +203,8 @@ class _Capture:
         self.stored = stored
         self.store.delta_bases.remember(self.pk, new.generation, stored.segments[segment.digest])
         if is_compacting:
-            compact(self.store, self.user_id, self.trace_id, stored, self.patience)
-        remove(self.store, found, self.patience)
+            compact(self.store, self.user_id, self.trace_id, stored, self.deadline)
+        remove(self.store, found, self.deadline)
         return True
 
     def _store_segment(self, segment: Segment, head: Head, *, is_there: bool) -> None:
@@ -217,11 +217,11 @@ class _Capture:
 
     def _put_beside(self, items: list[Item]) -> None:
         self.written += keys_of(items)
-        put_beside(self.store, items, self.patience)
+        put_beside(self.store, items, self.deadline)
 
     def _roll_back(self, written: Collection[tuple[str, str]]) -> None:
         """Remove what this write stored beside the head."""
-        self.store.table.write(deletes=dict.fromkeys(written), patience=self.patience)
+        self.store.table.write(deletes=dict.fromkeys(written), deadline=self.deadline)
         self.written = [key for key in self.written if key not in set(written)]
 
     def _is_included(self, segment: Segment) -> bool:
@@ -250,7 +250,7 @@ class _Capture:
     def _refused(self, head: Head) -> list[Rejection]:
         self._roll_back(self.written)
         if head.is_tombstone and not head.is_purged:
-            purge(self.store, self.user_id, self.trace_id, self.patience)  # whoever deleted it was interrupted
+            purge(self.store, self.user_id, self.trace_id, self.deadline)  # whoever deleted it was interrupted
         message = "The trace of this span was deleted; give a new trace an id of its own."
         return self._rejections(self._span_ids(), "trace_deleted", message)
 
