@@ -68,9 +68,13 @@ def start(
     """Hide what the deletion covers (see `PendingDeletion`), from now on, and leave a job that removes it, both or neither."""
     job = Job(str(uuid4()), "queued", store.now_ms(), version=1)
     pending_deletion = PendingDeletion(job.job_id, job.made_ms, conversation_id, before_ns, lessons, lesson_id)
-    beside = [job_item(user_id, job, wakes=True)]
+    companions = [job_item(user_id, job, wakes=True)]
     _change_pending_deletions(
-        store, user_id, lambda pending_deletions: [*pending_deletions, pending_deletion], deadline or Deadline(), beside
+        store,
+        user_id,
+        lambda pending_deletions: [*pending_deletions, pending_deletion],
+        deadline or Deadline(),
+        companions,
     )
     return job
 
@@ -304,7 +308,7 @@ def _change_pending_deletions(
     user_id: str,
     change: Callable[[Sequence[PendingDeletion]], Sequence[PendingDeletion]],
     deadline: Deadline,
-    beside: Sequence[Item] = (),
+    companions: Sequence[Item] = (),
 ) -> None:
     """Put the user's marks as changed, and items beside them, all or nothing."""
     for attempt in count():
@@ -317,8 +321,8 @@ def _change_pending_deletions(
             )
         changed = pending_deletions_item(user_id, pending_deletions, (version or 0) + 1)
         try:
-            if beside:
-                store.table.put_together(changed, version, beside)
+            if companions:
+                store.table.put_together(changed, version, companions)
             else:
                 store.table.put(changed, version)
         except ConditionFailed:

@@ -10,7 +10,7 @@ from . import keys
 from .erasure import erase
 from .items import Head, StoredTrace, head_from
 from .segments import compacted_items, payload_items
-from .store import Store, expiry_of_items, keys_of, put_beside
+from .store import Store, expiry_of_items, keys_of, put_companions
 from .table import Deadline
 
 COMPACT_AT: Final = 32
@@ -37,7 +37,7 @@ def compact(store: Store, user_id: str, trace_id: str, stored: StoredTrace, dead
     inline = [segment for segment in segments if segment.is_payload_inline]
     companions = [item for segment in inline for item in payload_items(pk, generation, segment, expires_at_s)]
     companions += compacted_items(pk, generation, segments, expires_at_s)
-    put_beside(store, companions, deadline)
+    put_companions(store, companions, deadline)
     item = store.table.get(pk, keys.HEAD)
     head = head_from(item) if item else None
     if head is None or head.is_tombstone:  # deleted meanwhile: nothing may be left behind

@@ -89,15 +89,15 @@ def purge(store: Store, user_id: str, trace_id: str, deadline: Deadline) -> None
     """Remove all that is stored beside a tombstone. *repeat*: harmless."""
     pk = keys.trace(user_id, trace_id)
     head: Head | None = None
-    beside = []
+    companions = []
     for item in store.table.query(pk):
         if item["sk"]["S"] == keys.HEAD:
             head = head_from(item)
         else:
-            beside.append((pk, item["sk"]["S"]))
+            companions.append((pk, item["sk"]["S"]))
     if head is None or not head.is_tombstone:
         return
-    store.table.write(deletes=beside, deadline=deadline)
+    store.table.write(deletes=companions, deadline=deadline)
     done = replace(head, version=head.version + 1, is_purged=True)
     with suppress(ConditionFailed):  # somebody else met the tombstone and was faster
         put_head(store, user_id, trace_id, done, head)

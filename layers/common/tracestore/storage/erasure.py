@@ -15,7 +15,7 @@ from . import keys
 from .dynamo import ConditionFailed
 from .items import Head, StoredTrace
 from .segments import Item, Segment, compacted_items, payload_items, segment_items, segment_of
-from .store import Store, expiry_of_items, keys_of, live_head, put_beside, put_head
+from .store import Store, expiry_of_items, keys_of, live_head, put_companions, put_head
 from .table import Deadline
 
 
@@ -89,7 +89,7 @@ def erase_with(
         found = erasure_of(store, pk, stored, new)
         if new is head and not found.deletes:
             return True
-        put_beside(store, found.puts, deadline)
+        put_companions(store, found.puts, deadline)
         written += keys_of(found.puts)
         try:
             put_head(store, user_id, trace_id, replace(new, version=head.version + 1), head)

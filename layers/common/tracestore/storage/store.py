@@ -75,16 +75,16 @@ def expiry_of_items(head_expires_at_s: int) -> int:
     return head_expires_at_s // 3600 * 3600 + ITEM_GRACE_S
 
 
-def put_beside(store: Store, items: Sequence[Item], deadline: Deadline) -> None:
+def put_companions(store: Store, items: Sequence[Item], deadline: Deadline) -> None:
     """Store items of traces: all that belongs to a segment before it, so that who sees a segment sees it whole."""
     store.table.write([item for item in items if not keys.is_segment(item["sk"]["S"])], deadline=deadline)
     store.table.write([item for item in items if keys.is_segment(item["sk"]["S"])], deadline=deadline)
 
 
 def put_head(
-    store: Store, user_id: str, trace_id: str, new: Head, old: Head | None, beside: Sequence[Item] = ()
+    store: Store, user_id: str, trace_id: str, new: Head, old: Head | None, companions: Sequence[Item] = ()
 ) -> None:
-    """Put a head in place of `old`, the one that is stored, or where there is none; what is `beside` with it or not.
+    """Put a head in place of `old`, the one that is stored, or where there is none; what is `companions` with it or not.
 
     The trace's lens follows the head: where the new head calls for another one, both are written in one transaction, so
     that no crash and no race can part them. *raises* ConditionFailed when another head is stored.
@@ -93,7 +93,7 @@ def put_head(
     replaces = old.version if old else None
     index_item = lesson_index_item(user_id, trace_id, new)
     old_index_item = lesson_index_item(user_id, trace_id, old) if old else None
-    puts = [*beside, index_item] if index_item and index_item != old_index_item else beside
+    puts = [*companions, index_item] if index_item and index_item != old_index_item else companions
     is_moved = old_index_item and (index_item is None or index_item["sk"] != old_index_item["sk"])
     deletes = keys_of([old_index_item]) if old_index_item and is_moved else ()
     if puts or deletes:

@@ -26,7 +26,7 @@ from .pending_deletions import is_pending_deletion, read_pending_deletions
 from .reading import read_span, span_with_payload
 from .recompute import first_head, next_head
 from .segments import Item, Segment, payload_items, segment_items, segment_of, segments_of
-from .store import Store, expiry_of_items, keys_of, live_head, put_beside, put_head
+from .store import Store, expiry_of_items, keys_of, live_head, put_companions, put_head
 from .table import Deadline
 
 READ_UNIT_BYTES: Final = 4_096
@@ -71,7 +71,7 @@ def capture(
         for trace_id, updates in by_trace.items()
         for segment in segments_of(updates)
     ]
-    put_beside(store, [item for write in writes for item in write.early_items()], deadline)
+    put_companions(store, [item for write in writes for item in write.companion_items()], deadline)
     if len(writes) == 1:
         return writes[0].settle()
     with ThreadPoolExecutor(TRACES_AT_ONCE) as pool:
@@ -88,7 +88,7 @@ def capture_one(
     deadline = deadline or Deadline()
     segment = segment_of([span_update(fields, received_ms=store.now_ms())])
     write = _Capture(store, user_id, trace_id, segment, deadline)
-    put_beside(store, write.early_items(), deadline)
+    put_companions(store, write.companion_items(), deadline)
     for rejection in write.settle():
         raise Conflict(rejection.message, code=rejection.code)
     if write.stored is None or write.stored.head is None:  # another writer's head covers it
@@ -129,7 +129,7 @@ class _Capture:
                 return loaded
         return head
 
-    def early_items(self) -> list[Item]:
+    def companion_items(self) -> list[Item]:
         """What has to be stored before a head that may turn out to be the trace's first; nothing for any other."""
         if self.new_head is None:
             return []
@@ -189,7 +189,7 @@ class _Capture:
             stored.loose.add(segment.digest)
         new = next_head(self.store, self.pk, head, stored)
         found = erasure_of(self.store, self.pk, stored, new)
-        self._put_beside(found.puts)
+        self._put_companions(found.puts)
         is_compacting = not found.deletes and is_due(new, stored, self.store.now_ms())
         if is_compacting:
             new = replace(new, compaction_started_ms=self.store.now_ms())
@@ -213,11 +213,11 @@ class _Capture:
         aliases = self._aliases(head)
         if not is_there or (self.new_head is not None and aliases != self._aliases(self.new_head)):
             items += aliases
-        self._put_beside(items)
+        self._put_companions(items)
 
-    def _put_beside(self, items: list[Item]) -> None:
+    def _put_companions(self, items: list[Item]) -> None:
         self.written += keys_of(items)
-        put_beside(self.store, items, self.deadline)
+        put_companions(self.store, items, self.deadline)
 
     def _roll_back(self, written: Collection[tuple[str, str]]) -> None:
         """Remove what this write stored beside the head."""
