@@ -44,9 +44,9 @@ class Charge(NamedTuple):
 
 def charges_of(nodes: Sequence[Node]) -> list[Charge]:
     """For each span of a trace, given in tree order, what of it counts."""
-    twins = _twins(nodes)
-    tokens = _counted(nodes, [None if span.span_id in twins else _tokens(span.fields) for span, _ in nodes])
-    return list(map(Charge, _calls(nodes, tokens, twins), tokens, _counted_costs(nodes, tokens, twins)))
+    duplicates = _duplicates(nodes)
+    tokens = _counted(nodes, [None if span.span_id in duplicates else _tokens(span.fields) for span, _ in nodes])
+    return list(map(Charge, _calls(nodes, tokens, duplicates), tokens, _counted_costs(nodes, tokens, duplicates)))
 
 
 def usage_of(nodes: Sequence[Node], charges: Sequence[Charge]) -> Usage:
@@ -81,14 +81,14 @@ def _tokens(fields: SpanFields) -> tuple[int, int] | None:
     return None if total is None else (total, fields.get("output_tokens", 0))
 
 
-def _twins(nodes: Sequence[Node]) -> set[str]:
+def _duplicates(nodes: Sequence[Node]) -> set[str]:
     """Model calls of which a sibling tells as well: of the two the one without a cost, else the shorter."""
     alike: dict[tuple[str | None, tuple[int, int]], list[Span]] = {}
     for span, _ in nodes:
         used = _tokens(span.fields) if "scope_name" in span.fields else None
         if used is not None and _is_inference(span):
             alike.setdefault((span.parent_span_id, used), []).append(span)
-    return {twin for spans in alike.values() if len(spans) > 1 for twin in _paired(spans)}
+    return {duplicate for spans in alike.values() if len(spans) > 1 for duplicate in _paired(spans)}
 
 
 def _paired(spans: Sequence[Span]) -> set[str]:
@@ -96,7 +96,7 @@ def _paired(spans: Sequence[Span]) -> set[str]:
 
     One lasts while the other does, each in a scope of its own; each has one twin, the one that fits it most tightly.
     """
-    twins = set()
+    duplicates = set()
     by_scope: dict[str, list[tuple[int, str, Span]]] = {}  # by end: those that may last while a later one does
     for span in sorted(spans, key=lambda span: (span.order[0], -_lasted_ns(span), span.span_id)):
         own_scope = span.fields["scope_name"]
@@ -108,12 +108,14 @@ def _paired(spans: Sequence[Span]) -> set[str]:
         if around:
             tightest, scope = min(around, key=lambda found: found[0][:2])
             by_scope[scope].remove(tightest)
-            twin = tightest[2]
-            told_less = max(span, twin, key=lambda each: (each.cost.nano_usd is None, -_lasted_ns(each), each.span_id))
-            twins.add(told_less.span_id)
+            duplicate = tightest[2]
+            less_complete = max(
+                span, duplicate, key=lambda each: (each.cost.nano_usd is None, -_lasted_ns(each), each.span_id)
+            )
+            duplicates.add(less_complete.span_id)
         else:
             insort(by_scope.setdefault(own_scope, []), (_end_ns(span), span.span_id, span))
-    return twins
+    return duplicates
 
 
 def _end_ns(span: Span) -> int:
@@ -124,9 +126,9 @@ def _lasted_ns(span: Span) -> int:
     return _end_ns(span) - span.order[0]
 
 
-def _counted_costs(nodes: Sequence[Node], counted_tokens: list[bool], twins: set[str]) -> list[int | None]:
+def _counted_costs(nodes: Sequence[Node], counted_tokens: list[bool], duplicates: set[str]) -> list[int | None]:
     """For each span its cost where that counts: who repeats the tokens of others repeats their cost, if any is told."""
-    found = [None if span.span_id in twins else span.cost.nano_usd for span, _ in nodes]
+    found = [None if span.span_id in duplicates else span.cost.nano_usd for span, _ in nodes]
     repeats = [
         total_tokens(node.span.fields) is not None and not counts
         for node, counts in zip(nodes, counted_tokens, strict=True)
@@ -158,14 +160,14 @@ def _sum(amounts: tuple[int, ...], others: tuple[int, ...] | None) -> tuple[int,
     return amounts if others is None else tuple(map(operator.add, amounts, others))
 
 
-def _calls(nodes: Sequence[Node], counted: list[bool], twins: set[str]) -> list[bool]:
+def _calls(nodes: Sequence[Node], counted: list[bool], duplicates: set[str]) -> list[bool]:
     """For each span whether it is a model call: an inference span that does not only wrap another about the same."""
     calls = [False] * len(nodes)
     inference_below: dict[int, bool] = {}
     for index in range(len(nodes) - 1, -1, -1):
         span, depth = nodes[index]
         wraps = inference_below.pop(depth + 1, False)
-        calls[index] = _is_inference(span) and span.span_id not in twins and (counted[index] or not wraps)
+        calls[index] = _is_inference(span) and span.span_id not in duplicates and (counted[index] or not wraps)
         inference_below[depth] = inference_below.get(depth, False) or wraps or calls[index]
     return calls
 
