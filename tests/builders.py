@@ -78,7 +78,7 @@ def summary_of(*reported: SpanFields) -> Summary:
     return summarize(spans, previews_of(root_of(spans)))
 
 
-def patient() -> Deadline:
+def long_deadline() -> Deadline:
     """Waits for nothing, and has as much time as it takes."""
     return Deadline(time_left_s=lambda: 1e9, sleep=lambda _: None)
 

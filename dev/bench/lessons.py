@@ -142,9 +142,9 @@ def _items(deployment: Deployment, user: User, count: int) -> Iterator[dict[str,
         }
         segment = segment_of([span_update(cast(SpanFields, root), received_ms=start_ns // 10**6)])
         head = replace(first_head(store, trace_id, segment), first=segment)
-        lesson_index_item = lesson_index_item(user.user_id, trace_id, head)
-        assert lesson_index_item is not None
-        yield from (head_item(user.user_id, trace_id, head, 1), lesson_index_item)
+        index_item = lesson_index_item(user.user_id, trace_id, head)
+        assert index_item is not None
+        yield from (head_item(user.user_id, trace_id, head, 1), index_item)
 
 
 def _store(deployment: Deployment) -> Any:

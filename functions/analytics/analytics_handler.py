@@ -53,7 +53,7 @@ from tracestore.edge.http import Request, Response, json_answer, with_etag
 from tracestore.edge.identity import Identity
 from tracestore.edge.list_parameters import fingerprint, limit_of
 from tracestore.edge.trace_json import summary_json
-from tracestore.edge.wiring import cursors, deadline, store
+from tracestore.edge.wiring import cursors, deadline_for, store
 from tracestore.storage import keys
 from tracestore.storage.counters import read_conversations
 from tracestore.storage.cursor import sign, verify
@@ -250,7 +250,7 @@ def _in_points(asked: Asked) -> dict[str, str]:
 
 
 def _deadline(request: Request) -> Deadline:
-    return deadline(request.remaining_ms)
+    return deadline_for(request.remaining_ms)
 
 
 def _answer(request: Request, content: dict[str, Any]) -> Response:

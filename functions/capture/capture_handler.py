@@ -23,7 +23,7 @@ from tracestore.edge.otlp_http import (
     small_enough,
 )
 from tracestore.edge.trace_answers import span_response
-from tracestore.edge.wiring import deadline, redactor, store
+from tracestore.edge.wiring import deadline_for, redactor, store
 from tracestore.ingest.conventions import spans_fields
 from tracestore.ingest.json_body import parse_json
 from tracestore.ingest.log_fields import log_fields
@@ -56,7 +56,7 @@ def capture_spans(request: Request, caller: Identity) -> Response:
     if sent.single:
         ((_, trace_id, fields),) = sent.spans
         head, span = capture_one(
-            store(), caller.user_id, trace_id, redactor().redact(fields), deadline(request.remaining_ms)
+            store(), caller.user_id, trace_id, redactor().redact(fields), deadline_for(request.remaining_ms)
         )
         return span_response(caller.user_id, trace_id, head, span, 201)
     return _capture_many(request, caller, sent)
@@ -78,7 +78,7 @@ def change_span(request: Request, caller: Identity) -> Response:
         trace_id,
         span_id,
         lambda stored: _changed(stored, Patch(cast(dict[str, Json], {**fields}), sent.duration_ns)),
-        deadline(request.remaining_ms),
+        deadline_for(request.remaining_ms),
     )
     return span_response(caller.user_id, trace_id, head, span)
 
@@ -95,7 +95,7 @@ def export_spans(request: Request, caller: Identity) -> Response:
     del body  # up to 64 MiB that nobody needs any more
     told = small_enough(spans_fields(export.records), export, body_bytes)
     spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in told]
-    refused = capture(store(), caller.user_id, spans, deadline(request.remaining_ms))
+    refused = capture(store(), caller.user_id, spans, deadline_for(request.remaining_ms))
     return _export_answer("traces", encoding, export, spans, refused)
 
 
@@ -107,7 +107,7 @@ def export_logs(request: Request, caller: Identity) -> Response:
     export = read_logs(body, encoding)
     told = small_enough(log_fields(export.records, now_ns=request.now_ms * NS_PER_MS), export, len(body))
     spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in told]
-    refused = capture(store(), caller.user_id, spans, deadline(request.remaining_ms), precedence=FROM_LOGS)
+    refused = capture(store(), caller.user_id, spans, deadline_for(request.remaining_ms), precedence=FROM_LOGS)
     return _export_answer("logs", encoding, export, spans, refused)
 
 
@@ -130,7 +130,7 @@ def _export_answer(
 def _capture_many(request: Request, caller: Identity, sent: Capture) -> Response:
     """Store the good spans of a batch. *raises* Invalid when there is none."""
     spans = [(trace_id, redactor().redact(fields)) for _, trace_id, fields in sent.spans]
-    refused = capture(store(), caller.user_id, spans, deadline(request.remaining_ms))
+    refused = capture(store(), caller.user_id, spans, deadline_for(request.remaining_ms))
     refusals = {(refusal.trace_id, refusal.span_id): refusal for refusal in refused}
     stored: list[dict[str, str]] = []
     rejected = list(sent.rejected)

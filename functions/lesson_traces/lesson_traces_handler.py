@@ -14,7 +14,7 @@ from tracestore.edge.lesson_answers import call_response, encode_lessons, lesson
 from tracestore.edge.lesson_parameters import LESSON_PARAMETERS, lesson_query, offset_of
 from tracestore.edge.list_parameters import fingerprint, is_id, limit_of, malformed, one_of, text_of
 from tracestore.edge.trace_answers import READ_BYTES, list_response
-from tracestore.edge.wiring import cursors, deadline, redactor, store
+from tracestore.edge.wiring import cursors, deadline_for, redactor, store
 from tracestore.ingest.json_body import parse_json
 from tracestore.ingest.lessons import (
     call_fields,
@@ -55,7 +55,7 @@ def start(request: Request, caller: Identity) -> Response:
         refuse_another_end(known, sent.status)
     fields_known = known.fields if known else None
     spans = [(trace_id, redactor().redact(fields)) for fields in lesson_fields(sent, trace_id, fields_known, now_ns)]
-    for refused in capture(store(), caller.user_id, spans, deadline(request.remaining_ms)):
+    for refused in capture(store(), caller.user_id, spans, deadline_for(request.remaining_ms)):
         raise Conflict(refused.message, code=refused.code)
     return _one(caller, trace_id, 201)
 
@@ -77,7 +77,9 @@ def add_call(request: Request, caller: Identity) -> Response:
         _, spans = read_trace(store(), caller.user_id, trace_id, payloads=False)
         start_ns = likely_start(call, span_id, spans, now_ns)
     fields = call_fields(call, span_id, root_id, start_ns)
-    _, span = capture_one(store(), caller.user_id, trace_id, redactor().redact(fields), deadline(request.remaining_ms))
+    _, span = capture_one(
+        store(), caller.user_id, trace_id, redactor().redact(fields), deadline_for(request.remaining_ms)
+    )
     return call_response(span)
 
 
@@ -95,7 +97,7 @@ def change(request: Request, caller: Identity) -> Response:
         trace_id,
         _root_id(request, caller, trace_id),
         lambda stored: redactor().redact(changed(stored, sent, now_ns)),
-        deadline(request.remaining_ms),
+        deadline_for(request.remaining_ms),
     )
     return _one(caller, trace_id)
 
@@ -155,7 +157,7 @@ def _page(request: Request, caller: Identity) -> tuple[int, Page]:
     query, limit, deadline = (
         lesson_query(request.query),
         limit_of(request.query, LIMIT_DEFAULT),
-        deadline(request.remaining_ms),
+        deadline_for(request.remaining_ms),
     )
     offset = offset_of(request.query)
     if "cursor" in request.query:
@@ -183,7 +185,7 @@ def _one(caller: Identity, trace_id: str, status: int = 200) -> Response:
 
 
 def _removed(request: Request, caller: Identity, trace_id: str) -> Response:
-    deadline = deadline(request.remaining_ms)
+    deadline = deadline_for(request.remaining_ms)
     read_lesson_head(store(), caller.user_id, trace_id, deadline)
     spans = delete_trace(store(), caller.user_id, trace_id, deadline)
     return json_answer({"deleted": {"traces": 1, "spans": spans}})
@@ -205,7 +207,7 @@ def _known(caller: Identity, trace_id: str) -> Span | None:
 
 def _root_id(request: Request, caller: Identity, trace_id: str) -> str:
     """The span that a lesson trace is. *raises* NotFound."""
-    head = read_lesson_head(store(), caller.user_id, trace_id, deadline(request.remaining_ms))
+    head = read_lesson_head(store(), caller.user_id, trace_id, deadline_for(request.remaining_ms))
     assert head.summary is not None
     return head.summary.root_span_id
 

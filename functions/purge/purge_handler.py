@@ -9,7 +9,7 @@ from typing import Any
 
 from tracestore.edge.stream import Line, consuming, records_of
 from tracestore.edge.telemetry import logger
-from tracestore.edge.wiring import deadline, store
+from tracestore.edge.wiring import deadline_for, store
 from tracestore.storage import bulk
 from tracestore.storage.jobs import job_in
 from tracestore.storage.store import Store
@@ -22,7 +22,7 @@ def purge(event: Mapping[str, Any], context: Any, line: Line, *, store: Callable
             continue
         user_id, job_id = job_in(record.new)
         line |= {"user": user_id, "job": job_id}
-        deadline = deadline(context.get_remaining_time_in_millis)
+        deadline = deadline_for(context.get_remaining_time_in_millis)
         job = bulk.step(store(), user_id, job_id, deadline, report=_report)
         if job:
             line |= {"state": job.state, "traces": job.traces, "spans": job.spans, "skipped": len(job.skipped)}

@@ -33,7 +33,7 @@ from tracestore.edge.trace_answers import (
     tree_response,
 )
 from tracestore.edge.trace_json import summary_json
-from tracestore.edge.wiring import cursors, deadline, store
+from tracestore.edge.wiring import cursors, deadline_for, store
 from tracestore.storage.cursor import sign, verify
 from tracestore.storage.deletes import delete_span, delete_trace
 from tracestore.storage.keys import position_time
@@ -55,7 +55,9 @@ def show_list(request: Request, caller: Identity) -> Response:
     view = _choice(request, "view", "forest", "summary", "turns")
     if view == "turns" and query.filters.conversation_id is None:
         raise malformed([Detail("view", "turns needs a conversation_id")])
-    page = list_traces(store(), caller.user_id, query, limit, _place(request, caller), deadline(request.remaining_ms))
+    page = list_traces(
+        store(), caller.user_id, query, limit, _place(request, caller), deadline_for(request.remaining_ms)
+    )
     if view == "summary":
         encoded = encode_summaries(page.traces)
     else:
@@ -109,7 +111,7 @@ def export(request: Request, caller: Identity) -> Response:
     """Whole spans, one a line, of the traces that a list would show."""
     request.only(*LIST_PARAMETERS)
     query, limit = trace_query(request.query), limit_of(request.query)
-    place, deadline = _place(request, caller), deadline(request.remaining_ms)
+    place, deadline = _place(request, caller), deadline_for(request.remaining_ms)
     exported = export_page(
         store(), caller.user_id, query, limit, place, deadline, lambda: request.remaining_ms() < EXPORT_ENDS_MS
     )
@@ -120,7 +122,7 @@ def export(request: Request, caller: Identity) -> Response:
 def remove_trace(request: Request, caller: Identity) -> Response:
     """Delete a trace with all of its spans."""
     request.only()
-    spans = delete_trace(store(), caller.user_id, _id(request, "trace_id"), deadline(request.remaining_ms))
+    spans = delete_trace(store(), caller.user_id, _id(request, "trace_id"), deadline_for(request.remaining_ms))
     return json_answer({"deleted": {"traces": 1, "spans": spans}})
 
 
@@ -129,7 +131,7 @@ def remove_span(request: Request, caller: Identity) -> Response:
     """Delete one span; its children become roots."""
     request.only()
     trace_id, span_id = _id(request, "trace_id"), _id(request, "span_id")
-    delete_span(store(), caller.user_id, trace_id, span_id, deadline(request.remaining_ms))
+    delete_span(store(), caller.user_id, trace_id, span_id, deadline_for(request.remaining_ms))
     return json_answer({"deleted": {"traces": 0, "spans": 1}})
 
 

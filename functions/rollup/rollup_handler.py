@@ -5,7 +5,7 @@ from typing import Any
 
 from tracestore.edge.stream import Line, consuming, records_of, shard_id_of
 from tracestore.edge.telemetry import logger
-from tracestore.edge.wiring import deadline, store
+from tracestore.edge.wiring import deadline_for, store
 from tracestore.storage import keys
 from tracestore.storage.counters import Change, absorb
 
@@ -22,7 +22,7 @@ def count(event: Mapping[str, Any], context: Any, line: Line) -> dict[str, Any]:
         if record.sk == keys.HEAD and record.new is not None
     ]
     if changes:
-        absorbed = absorb(store(), shard_id_of(event), changes, deadline(context.get_remaining_time_in_millis))
+        absorbed = absorb(store(), shard_id_of(event), changes, deadline_for(context.get_remaining_time_in_millis))
         line |= {"counters": absorbed.counters, "quarantined": len(absorbed.quarantined)}
         for change, reason in absorbed.quarantined:
             logger.error("a change is not counted", extra={"trace": change.trace_pk, "reason": reason})

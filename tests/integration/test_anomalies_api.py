@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.api import TRACES, Api, failure, fields_of, path_of, span
-from tests.builders import patient
+from tests.builders import long_deadline
 from tests.rolling import roll
 from tracestore.domain.counters import Bucket, MeasureCounter
 from tracestore.domain.histogram import bucket_of
@@ -47,7 +47,7 @@ def settled(api: Api) -> Api:
     hour = int(DAY.timestamp()) // 3_600 + HOUR
     hours = [hour - 24 * day + shift for day in range(1, 8) for shift in (-1, 0, 1)]
     items = [counter_item(store(), user_pk, Bucket("measures", "hour", at), usual()) for at in hours]
-    store().table.write(items, deadline=patient())
+    store().table.write(items, deadline=long_deadline())
     return api
 
 

@@ -12,7 +12,7 @@ from tests.builders import (
     awaiting,
     call,
     db_on,
-    patient,
+    long_deadline,
     store_on,
     stored_items,
     trace_ids,
@@ -38,7 +38,7 @@ def written(store: Store, clock: Clock, user: str, *trace_ids: str, **reported: 
     for number, trace_id in enumerate(trace_ids):
         start_ns = START_NS + number * 60 * 10**9
         spans = [call("root", start_ns=start_ns, **reported), call("child", "root", start_ns=start_ns + 1)]
-        capture(store, user, [(trace_id, span) for span in spans], patient())
+        capture(store, user, [(trace_id, span) for span in spans], long_deadline())
     clock.advance(ms=1)
 
 
@@ -53,7 +53,7 @@ def test_what_is_covered_is_hidden_from_every_read_before_it_is_removed(engine: 
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock)
     written(store, clock, user, "t", conversation_id="c", message_id="m", status="error")
-    bulk.start(store, user, deadline=patient())
+    bulk.start(store, user, deadline=long_deadline())
     queries: list[dict[str, Any]] = [
         {},
         {"conversation_id": "c"},
@@ -67,9 +67,9 @@ def test_what_is_covered_is_hidden_from_every_read_before_it_is_removed(engine: 
     with pytest.raises(NotFound):
         read_span(store, user, "t", "child")
     with pytest.raises(NotFound):
-        delete_span(store, user, "t", "child", patient())
+        delete_span(store, user, "t", "child", long_deadline())
     with pytest.raises(NotFound):
-        patch(store, user, "t", "child", lambda _: SpanFields(span_id="child", tool_name="x"), patient())
+        patch(store, user, "t", "child", lambda _: SpanFields(span_id="child", tool_name="x"), long_deadline())
 
 
 @pytest.mark.parametrize("span", [call("late", "root", message_id="m"), call("root", output_data="x" * 5000)])
@@ -77,10 +77,10 @@ def test_a_capture_to_a_covered_trace_is_refused(engine: Endpoint, span: SpanFie
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock)
     written(store, clock, user, "t")
-    job = bulk.start(store, user, deadline=patient())
-    assert [refusal.code for refusal in capture(store, user, [("t", span)], patient())] == ["trace_deleted"]
+    job = bulk.start(store, user, deadline=long_deadline())
+    assert [refusal.code for refusal in capture(store, user, [("t", span)], long_deadline())] == ["trace_deleted"]
     finished(store, clock, user, job)
-    assert [refusal.code for refusal in capture(store, user, [("t", span)], patient())] == ["trace_deleted"]
+    assert [refusal.code for refusal in capture(store, user, [("t", span)], long_deadline())] == ["trace_deleted"]
     assert list(stored_items(store, user)) == ["H"]
 
 
@@ -88,19 +88,19 @@ def test_traces_begun_after_the_request_stay(engine: Endpoint) -> None:
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock)
     written(store, clock, user, "old")
-    job = bulk.start(store, user, deadline=patient())
+    job = bulk.start(store, user, deadline=long_deadline())
     written(store, clock, user, "new")
     assert trace_ids(store, user) == ["new"]
     assert finished(store, clock, user, job).traces == 1
     assert trace_ids(store, user) == ["new"]
-    assert capture(store, user, [("new", call("more", "root"))], patient()) == []
+    assert capture(store, user, [("new", call("more", "root"))], long_deadline()) == []
 
 
 def test_a_job_tells_what_it_removed_and_leaves_tombstones(engine: Endpoint) -> None:
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock)
     written(store, clock, user, "a", "b", "c")
-    job = finished(store, clock, user, bulk.start(store, user, deadline=patient()))
+    job = finished(store, clock, user, bulk.start(store, user, deadline=long_deadline()))
     assert (job.state, job.traces, job.spans) == ("done", 3, 6)
     assert all(list(stored_items(store, user, trace_id)) == ["H"] for trace_id in "abc")
     assert read_pending_deletions(store, user) == ()
@@ -112,7 +112,7 @@ def test_only_the_conversation_is_deleted(engine: Endpoint) -> None:
     written(store, clock, user, "a", "b", conversation_id="c#/%")
     written(store, clock, user, "other", conversation_id="c")
     written(store, clock, user, "none")
-    job = bulk.start(store, user, conversation_id="c#/%", deadline=patient())
+    job = bulk.start(store, user, conversation_id="c#/%", deadline=long_deadline())
     assert sorted(trace_ids(store, user)) == ["none", "other"]
     assert finished(store, clock, user, job).traces == 2
     assert sorted(trace_ids(store, user)) == ["none", "other"]
@@ -123,7 +123,7 @@ def test_only_what_started_before_the_time_is_deleted(engine: Endpoint, time_sha
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock, time_shards=time_shards)
     written(store, clock, user, "t0", "t1", "t2", "t3")
-    job = bulk.start(store, user, before_ns=START_NS + 2 * 60 * 10**9, deadline=patient())
+    job = bulk.start(store, user, before_ns=START_NS + 2 * 60 * 10**9, deadline=long_deadline())
     assert trace_ids(store, user) == ["t3", "t2"]
     assert finished(store, clock, user, job).traces == 2
     assert trace_ids(store, user) == ["t3", "t2"]
@@ -134,7 +134,7 @@ def test_nobody_elses_traces_are_deleted(engine: Endpoint) -> None:
     store = store_on(engine, clock)
     written(store, clock, user, "t")
     written(store, clock, other, "t")
-    job = finished(store, clock, user, bulk.start(store, user, deadline=patient()))
+    job = finished(store, clock, user, bulk.start(store, user, deadline=long_deadline()))
     assert trace_ids(store, other) == ["t"]
     with pytest.raises(NotFound):
         read_job(store, other, job.job_id)
@@ -144,9 +144,9 @@ def test_what_one_call_may_not_remove_is_left_to_the_next(engine: Endpoint) -> N
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock)
     written(store, clock, user, *[f"t{n}" for n in range(7)])
-    job = bulk.start(store, user, deadline=patient())
+    job = bulk.start(store, user, deadline=long_deadline())
     for expected in (("running", 3), ("running", 6), ("done", 7)):
-        job = bulk.work(store, user, job.job_id, 3, patient())
+        job = bulk.work(store, user, job.job_id, 3, long_deadline())
         assert (job.state, job.traces) == expected
         assert trace_ids(store, user) == []
 
@@ -155,7 +155,7 @@ def test_a_request_without_time_left_leaves_the_job_to_later(engine: Endpoint) -
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock)
     written(store, clock, user, "a", "b")
-    job = bulk.start(store, user, deadline=patient())
+    job = bulk.start(store, user, deadline=long_deadline())
     assert bulk.work(store, user, job.job_id, 1000, Deadline(time_left_s=lambda: 3.0)).state == "queued"
     assert trace_ids(store, user) == []
     assert finished(store, clock, user, job).state == "done"
@@ -184,8 +184,8 @@ def test_a_second_look_finds_what_the_index_did_not_show_yet(engine: Endpoint) -
     lagging = Lagging(db_on(engine), "#late")
     store = store_on(engine, clock, db=lagging)
     written(store, clock, user, "early", "late")
-    job = bulk.start(store, user, deadline=patient())
-    assert bulk.work(store, user, job.job_id, 1000, patient()).state == "done"
+    job = bulk.start(store, user, deadline=long_deadline())
+    assert bulk.work(store, user, job.job_id, 1000, long_deadline()).state == "done"
     with pytest.raises(NotFound):
         read_trace(store, user, "late", payloads=False)
     lagging.hidden = "nothing"
@@ -198,7 +198,7 @@ def test_a_finished_job_is_returned_as_it_is(engine: Endpoint) -> None:
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock)
     written(store, clock, user, "t")
-    job = finished(store, clock, user, bulk.start(store, user, deadline=patient()))
+    job = finished(store, clock, user, bulk.start(store, user, deadline=long_deadline()))
     written(store, clock, user, "new")
     assert finished(store, clock, user, job) == job
     assert trace_ids(store, user) == ["new"]
@@ -210,8 +210,8 @@ def test_expired_traces_do_not_keep_a_job_from_its_end(engine: Endpoint) -> None
     written(store, clock, user, "a", "b", "c")
     clock.advance(s=DAY_S)
     written(store, clock, user, "new")
-    job = bulk.start(store, user, deadline=patient())
-    assert bulk.work(store, user, job.job_id, 2, patient()).state == "done"
+    job = bulk.start(store, user, deadline=long_deadline())
+    assert bulk.work(store, user, job.job_id, 2, long_deadline()).state == "done"
     assert read_job(store, user, job.job_id).traces == 1
 
 
@@ -219,8 +219,8 @@ def test_deletions_that_overlap_remove_each_trace_once(engine: Endpoint) -> None
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock)
     written(store, clock, user, "a", "b", conversation_id="c")
-    jobs = [bulk.start(store, user, conversation_id="c", deadline=patient())]
-    jobs.append(bulk.start(store, user, deadline=patient()))
+    jobs = [bulk.start(store, user, conversation_id="c", deadline=long_deadline())]
+    jobs.append(bulk.start(store, user, deadline=long_deadline()))
     assert sum(finished(store, clock, user, job).traces for job in jobs) == 2
     assert read_pending_deletions(store, user) == ()
 
@@ -228,7 +228,7 @@ def test_deletions_that_overlap_remove_each_trace_once(engine: Endpoint) -> None
 def test_so_many_deletions_may_wait_and_no_more() -> None:
     store, user = store_on(MemoryDynamoDB(), Clock()), new_user().name
     for _ in range(PENDING_DELETIONS_KEPT):
-        bulk.start(store, user, deadline=patient())
+        bulk.start(store, user, deadline=long_deadline())
     with pytest.raises(Conflict) as refused:
-        bulk.start(store, user, deadline=patient())
+        bulk.start(store, user, deadline=long_deadline())
     assert refused.value.code == "too_many_jobs"

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.builders import DAY_S, START_NS, Clock, Endpoint, call, fields, patient, store_on
+from tests.builders import DAY_S, START_NS, Clock, Endpoint, call, fields, long_deadline, store_on
 from tests.calling import new_user
 from tests.memory_dynamodb import Scheduler
 from tests.mortal import Mortal
@@ -75,17 +75,17 @@ def live(store: Store, clock: Clock, user: str, history: list[tuple[str, int]]) 
             match step:
                 case "capture":
                     more = [some_span(rng) for _ in range(rng.choice([0, 0, 2]))]
-                    capture(store, user, [(trace_id, span), *more], patient())
+                    capture(store, user, [(trace_id, span), *more], long_deadline())
                 case "patch":
                     changed = fields(
                         span["span_id"],
                         **{name: span.get(name) for name in ("input_tokens", "status", "end_ns", "start_ns")},
                     )
-                    patch(store, user, trace_id, span["span_id"], said(changed), patient())
+                    patch(store, user, trace_id, span["span_id"], said(changed), long_deadline())
                 case "delete span":
-                    delete_span(store, user, trace_id, span["span_id"], patient())
+                    delete_span(store, user, trace_id, span["span_id"], long_deadline())
                 case "delete trace":
-                    delete_trace(store, user, trace_id, patient())
+                    delete_trace(store, user, trace_id, long_deadline())
                 case "expire":
                     has_expired = True
                     clock.advance(s=31 * DAY_S)
@@ -101,7 +101,9 @@ def said(changed: SpanFields) -> Callable[[Span], SpanFields]:
 def audited(store: Store, clock: Clock, user: str, days: int = 2) -> Audit:
     """The audit of the days on which everything happens, whatever has changed lately."""
     clock.advance(s=1)
-    return audit(store, user, START_NS // DAY_NS * DAY_NS, START_NS + days * DAY_NS, moving_ms=0, deadline=patient())
+    return audit(
+        store, user, START_NS // DAY_NS * DAY_NS, START_NS + days * DAY_NS, moving_ms=0, deadline=long_deadline()
+    )
 
 
 @given(steps, seeds)
@@ -149,7 +151,7 @@ def test_what_expires_keeps_counting(history: list[tuple[str, int]], seed: int) 
                     expected.add(part, sign)  # type: ignore[arg-type]
     days = [Bucket("measures", "day", START_NS // DAY_NS + day) for day in range(2)]
     found = MeasureCounter()
-    for counter in read_counters(store, user, days, patient()).values():
+    for counter in read_counters(store, user, days, long_deadline()).values():
         found.add(MeasuredPart(list(counter.groups.items())), 1)
         for groups, traces in counter.traces.items():
             found.traces[groups] = found.traces.get(groups, 0) + traces
@@ -171,7 +173,7 @@ def absorb_alone(db: StreamedDynamoDB, clock: Clock, shard: str, batch: list[cou
     """Absorb, one counter at a time: the scheduler knows a writer by its client."""
     store = store_on(db, clock, db=client)
     for change in batch:
-        absorb(store, shard, [change], patient(), at_once=1)
+        absorb(store, shard, [change], long_deadline(), at_once=1)
 
 
 def test_it_counts_on_every_engine(engine: Endpoint) -> None:
@@ -187,13 +189,13 @@ def test_it_counts_on_every_engine(engine: Endpoint) -> None:
 def test_a_persons_delete_takes_away_all_that_a_trace_told() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
-    capture(store, user, [("t", call("root", conversation_id="c", status="error", error_type="E"))], patient())
-    delete_trace(store, user, "t", patient())
-    absorb(store, "shard", db.changes, patient())
-    found = read_counters(store, user, buckets_of_start(), patient())
+    capture(store, user, [("t", call("root", conversation_id="c", status="error", error_type="E"))], long_deadline())
+    delete_trace(store, user, "t", long_deadline())
+    absorb(store, "shard", db.changes, long_deadline())
+    found = read_counters(store, user, buckets_of_start(), long_deadline())
     assert len(found) == 7
     assert all(not any(counter.figures().values()) for counter in found.values())
-    assert read_conversations(store, user, 10, deadline=patient()) == ([], None)
+    assert read_conversations(store, user, 10, deadline=long_deadline()) == ([], None)
     assert list(store.table.query(keys.by_conversations(keys.user(user)), index="by_time")) == []
 
 
@@ -205,10 +207,10 @@ def test_counters_tell_calls_tokens_costs_and_waste() -> None:
         call("failed", "root", status="error", model_name="m", cost_nano_usd=5, end_ns=START_NS + 2_000_000),
         call("done", "root", model_name="m", cost_nano_usd=7, end_ns=START_NS + 3_000_000),
     ]
-    capture(store, user, [("t", span) for span in spans], patient())
-    absorb(store, "shard", db.changes, patient())
+    capture(store, user, [("t", span) for span in spans], long_deadline())
+    absorb(store, "shard", db.changes, long_deadline())
     day = Bucket("measures", "day", START_NS // DAY_NS)
-    counter = read_counters(store, user, [day], patient())[day]
+    counter = read_counters(store, user, [day], long_deadline())[day]
     told = {
         (group.operation, group.status): (
             sums["calls"],
@@ -230,10 +232,10 @@ def test_all_model_calls_of_a_failed_trace_are_waste() -> None:
     db, user = StreamedDynamoDB(), new_user().name
     store = store_on(db)
     spans = [fields("root", operation_type="agent", status="error"), call("a", "root", cost_nano_usd=7)]
-    capture(store, user, [("t", span) for span in spans], patient())
-    absorb(store, "shard", db.changes, patient())
+    capture(store, user, [("t", span) for span in spans], long_deadline())
+    absorb(store, "shard", db.changes, long_deadline())
     day = Bucket("measures", "day", START_NS // DAY_NS)
-    groups = read_counters(store, user, [day], patient())[day].groups
+    groups = read_counters(store, user, [day], long_deadline())[day].groups
     assert sum(sums["wasted_nano_usd"] for sums in groups.values()) == 7
 
 
@@ -241,23 +243,23 @@ def test_a_head_that_cannot_be_read_is_put_aside_and_the_rest_counts() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for trace_id in ("good", "bad", "better"):
-        capture(store, user, [(trace_id, call("root"))], patient())
+        capture(store, user, [(trace_id, call("root"))], long_deadline())
     good, bad, better = db.changes
     assert bad.new is not None
     broken = replace_head(bad, b"\x7fnonsense")
-    absorbed = absorb(store, "shard", [good, broken, better], patient())
+    absorbed = absorb(store, "shard", [good, broken, better], long_deadline())
     assert [(change.sequence, reason) for change, reason in absorbed.quarantined] == [(1, "Unreadable")]
     assert read_quarantine(store, user) == [{"trace_id": "bad", "reason": "Unreadable"}]
     day = Bucket("measures", "day", START_NS // DAY_NS)
-    assert sum(read_counters(store, user, [day], patient())[day].traces.values()) == 2
+    assert sum(read_counters(store, user, [day], long_deadline())[day].traces.values()) == 2
 
 
 def test_each_change_that_cannot_be_counted_is_put_aside() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for trace_id in "ab":
-        capture(store, user, [(trace_id, call("root"))], patient())
-    absorb(store, "shard", [replace_head(change, b"\x7fnonsense") for change in db.changes], patient())
+        capture(store, user, [(trace_id, call("root"))], long_deadline())
+    absorb(store, "shard", [replace_head(change, b"\x7fnonsense") for change in db.changes], long_deadline())
     assert sorted(aside["trace_id"] for aside in read_quarantine(store, user)) == ["a", "b"]
 
 
@@ -271,59 +273,59 @@ def test_what_no_change_is_to_blame_for_is_raised(code: str, is_put_aside: bool)
 
     db, user = Refusing(), new_user().name
     store = store_on(db)
-    capture(store, user, [("t", call("root"))], patient())
+    capture(store, user, [("t", call("root"))], long_deadline())
     with nullcontext() if is_put_aside else pytest.raises(ClientError, match=code):
-        assert {reason for _, reason in absorb(store, "shard", db.changes, patient()).quarantined} == {code}
+        assert {reason for _, reason in absorb(store, "shard", db.changes, long_deadline()).quarantined} == {code}
 
 
 def test_a_counter_is_kept_until_so_long_after_the_end_of_its_time() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
-    capture(store, user, [("t", call("root"))], patient())
-    absorb(store, "shard", db.changes, patient())
+    capture(store, user, [("t", call("root"))], long_deadline())
+    absorb(store, "shard", db.changes, long_deadline())
     day = Bucket("measures", "day", START_NS // DAY_NS)
     clock.ms = day.end_ns // 1_000_000 + 400 * DAY_S * 1000 - 1
     assert not counters.has_expired(day, clock())
-    assert read_counters(store, user, [day], patient())[day].figures()["traces"]
+    assert read_counters(store, user, [day], long_deadline())[day].figures()["traces"]
     clock.advance(ms=1)
     assert counters.has_expired(day, clock())
-    assert not read_counters(store, user, [day], patient())[day].figures()["traces"]
+    assert not read_counters(store, user, [day], long_deadline())[day].figures()["traces"]
 
 
 def test_a_counter_that_cannot_be_read_holds_up_no_other() -> None:
     """As after a roll-back: whatever fails at one counter is put aside, since the stream would come to a halt."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
-    capture(store, user, [("a", call("root")), ("b", call("root", conversation_id="c"))], patient())
-    absorb(store, "shard", db.changes[:1], patient())
+    capture(store, user, [("a", call("root")), ("b", call("root", conversation_id="c"))], long_deadline())
+    absorb(store, "shard", db.changes[:1], long_deadline())
     day = Bucket("measures", "day", START_NS // DAY_NS)
     db._items[counters._Place(keys.user(user), day).key]["counter"] = {"B": b"\x7fnonsense"}
-    absorbed = absorb(store, "shard", db.changes[1:], patient())
+    absorbed = absorb(store, "shard", db.changes[1:], long_deadline())
     assert [reason for _, reason in absorbed.quarantined] == ["Unreadable"]
-    assert len(read_conversations(store, user, 10, deadline=patient())[0]) == 1
+    assert len(read_conversations(store, user, 10, deadline=long_deadline())[0]) == 1
 
 
 def test_a_span_from_before_what_counters_keep_counts_for_its_conversation_alone() -> None:
     db, user = StreamedDynamoDB(), new_user().name
     store = store_on(db)
     for days_ago in (401, 399):
-        capture(store, user, [(f"t{days_ago}", call("a", start_ns=START_NS - days_ago * DAY_NS))], patient())
-    capture(store, user, [("t", call("a", start_ns=START_NS - 401 * DAY_NS, conversation_id="c"))], patient())
-    assert [absorb(store, "shard", [change], patient()).counters for change in db.changes] == [0, 4, 1]
+        capture(store, user, [(f"t{days_ago}", call("a", start_ns=START_NS - days_ago * DAY_NS))], long_deadline())
+    capture(store, user, [("t", call("a", start_ns=START_NS - 401 * DAY_NS, conversation_id="c"))], long_deadline())
+    assert [absorb(store, "shard", [change], long_deadline()).counters for change in db.changes] == [0, 4, 1]
 
 
 def test_a_conversation_that_has_expired_begins_anew_but_knows_what_it_has_counted() -> None:
     """TTL removes it when it comes by, which may be days later."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
-    capture(store, user, [("a", call("root", conversation_id="c"))], patient())
-    absorb(store, "shard", db.changes, patient())
+    capture(store, user, [("a", call("root", conversation_id="c"))], long_deadline())
+    absorb(store, "shard", db.changes, long_deadline())
     clock.advance(s=30 * DAY_S)
-    assert read_conversations(store, user, 10, deadline=patient()) == ([], None)
-    capture(store, user, [("b", call("root", conversation_id="c", start_ns=START_NS + 30 * DAY_NS))], patient())
+    assert read_conversations(store, user, 10, deadline=long_deadline()) == ([], None)
+    capture(store, user, [("b", call("root", conversation_id="c", start_ns=START_NS + 30 * DAY_NS))], long_deadline())
     for _ in range(2):
-        absorb(store, "shard", db.changes, patient())
-        ((_, counter),), _ = read_conversations(store, user, 10, deadline=patient())
+        absorb(store, "shard", db.changes, long_deadline())
+        ((_, counter),), _ = read_conversations(store, user, 10, deadline=long_deadline())
         assert (counter.traces, counter.first_ns) == (1, START_NS + 30 * DAY_NS)
 
 
@@ -332,15 +334,15 @@ def test_a_change_that_comes_after_its_conversation_expired_is_none_of_the_next_
     """A trace is deleted just before it expires, and the stream lags until the conversation goes on."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock, retention_s=DAY_S)
-    capture(store, user, [("a", call("root", conversation_id="c"))], patient())
-    absorb(store, "shard", db.changes, patient())
-    delete_trace(store, user, "a", patient())
+    capture(store, user, [("a", call("root", conversation_id="c"))], long_deadline())
+    absorb(store, "shard", db.changes, long_deadline())
+    delete_trace(store, user, "a", long_deadline())
     clock.advance(s=DAY_S)
-    capture(store, user, [("b", call("root", conversation_id="c"))], patient())
+    capture(store, user, [("b", call("root", conversation_id="c"))], long_deadline())
     if is_removed:
         del db._items[keys.conversation(keys.user(user), "c"), keys.CONVERSATION]
-    absorb(store, "shard", db.changes[1:], patient())
-    ((_, counter),), _ = read_conversations(store, user, 10, deadline=patient())
+    absorb(store, "shard", db.changes[1:], long_deadline())
+    ((_, counter),), _ = read_conversations(store, user, 10, deadline=long_deadline())
     assert (counter.traces, counter.measures["calls"]) == (1, 1)
 
 
@@ -348,11 +350,11 @@ def test_a_counter_forgets_the_shards_of_which_nothing_can_come_again() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for shard, hours in (("old", 47), ("young", 2), ("new", 0)):
-        capture(store, user, [(f"in {shard}", call("root"))], patient())
-        absorb(store, shard, db.changes[-1:], patient())
+        capture(store, user, [(f"in {shard}", call("root"))], long_deadline())
+        absorb(store, shard, db.changes[-1:], long_deadline())
         clock.advance(s=hours * 3600)
     day = Bucket("measures", "day", START_NS // DAY_NS)
-    assert len(counters.read_kept(store, user, [day], patient())[day].positions) == 2
+    assert len(counters.read_kept(store, user, [day], long_deadline())[day].positions) == 2
 
 
 def test_counters_are_read_one_by_one_or_with_what_lies_between() -> None:
@@ -362,8 +364,8 @@ def test_counters_are_read_one_by_one_or_with_what_lies_between() -> None:
     roll(store, user)
     quarter = START_NS // QUARTER_NS // 96 * 96
     buckets = [Bucket("measures", "15m", quarter + number) for number in range(2 * 96)]
-    together = read_counters(store, user, buckets, patient())
-    alone = [bucket for each in buckets for bucket in read_counters(store, user, [each], patient())]
+    together = read_counters(store, user, buckets, long_deadline())
+    alone = [bucket for each in buckets for bucket in read_counters(store, user, [each], long_deadline())]
     assert list(together) == alone
     assert len(alone) > 2
 
@@ -372,12 +374,12 @@ def test_the_audit_finds_what_was_not_counted_and_puts_it_right() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for trace_id in ("a", "b"):
-        capture(store, user, [(trace_id, call("root", conversation_id="c", cost_nano_usd=3))], patient())
-    absorb(store, "shard", db.changes[:1], patient())
+        capture(store, user, [(trace_id, call("root", conversation_id="c", cost_nano_usd=3))], long_deadline())
+    absorb(store, "shard", db.changes[:1], long_deadline())
     found = audited(store, clock, user)
     kinds = {finding.target.kind for finding in found.findings}
     assert (kinds, len(found.findings)) == ({"measures", "values", "conversation"}, 5)
-    assert repair(store, user, found.findings, patient()) == 5
+    assert repair(store, user, found.findings, long_deadline()) == 5
     assert audited(store, clock, user).findings == []
 
 
@@ -385,11 +387,11 @@ def test_a_repair_leaves_what_has_moved_meanwhile() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for trace_id in ("a", "b"):
-        capture(store, user, [(trace_id, call("root"))], patient())
-    absorb(store, "shard", db.changes[:1], patient())
+        capture(store, user, [(trace_id, call("root"))], long_deadline())
+    absorb(store, "shard", db.changes[:1], long_deadline())
     found = audited(store, clock, user)
-    absorb(store, "shard", db.changes[1:], patient())
-    assert repair(store, user, found.findings, patient()) == 0
+    absorb(store, "shard", db.changes[1:], long_deadline())
+    assert repair(store, user, found.findings, long_deadline()) == 0
     assert audited(store, clock, user).findings == []
 
 
@@ -403,11 +405,11 @@ def test_an_audit_finds_traces_that_stand_far_from_their_spans(first_written: st
         call("late", "root", end_ns=START_NS + 9),
     ]
     for span in spans if first_written == "its first span" else reversed(spans):
-        capture(store, user, [("t", span)], patient())
-    absorb(store, "shard", db.changes, patient())
+        capture(store, user, [("t", span)], long_deadline())
+    absorb(store, "shard", db.changes, long_deadline())
     for days_ago in (0, 5):
         day_ns = START_NS // DAY_NS * DAY_NS - days_ago * DAY_NS
-        found = audit(store, user, day_ns, day_ns + 1, moving_ms=-1, deadline=patient())
+        found = audit(store, user, day_ns, day_ns + 1, moving_ms=-1, deadline=long_deadline())
         assert (found.heads, found.findings) == (1, [])
 
 
@@ -415,17 +417,20 @@ def test_an_audit_leaves_counters_alone_of_which_a_trace_has_expired() -> None:
     """It was long: it had expired when what it did last was still within the retention."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
-    capture(store, user, [("long", call("root", conversation_id="c", end_ns=None))], patient())
+    capture(store, user, [("long", call("root", conversation_id="c", end_ns=None))], long_deadline())
     clock.advance(s=5 * DAY_S)
     last_ns = START_NS + 5 * DAY_NS
     capture(
-        store, user, [("long", call("last", "root", start_ns=last_ns, conversation_id="c", end_ns=None))], patient()
+        store,
+        user,
+        [("long", call("last", "root", start_ns=last_ns, conversation_id="c", end_ns=None))],
+        long_deadline(),
     )
-    capture(store, user, [("t", call("root", start_ns=last_ns, conversation_id="c", end_ns=None))], patient())
-    absorb(store, "shard", db.changes, patient())
-    whole = audit(store, user, last_ns, last_ns + 1, deadline=patient(), moving_ms=-1)
+    capture(store, user, [("t", call("root", start_ns=last_ns, conversation_id="c", end_ns=None))], long_deadline())
+    absorb(store, "shard", db.changes, long_deadline())
+    whole = audit(store, user, last_ns, last_ns + 1, deadline=long_deadline(), moving_ms=-1)
     clock.advance(s=26 * DAY_S)
-    found = audit(store, user, last_ns, last_ns + 1, deadline=patient())
+    found = audit(store, user, last_ns, last_ns + 1, deadline=long_deadline())
     assert (whole.counters, whole.findings) == (5, [])
     assert (found.heads, found.counters, found.findings) == (1, 1, [])
 
@@ -434,8 +439,8 @@ def test_an_audit_has_no_say_in_what_is_no_longer_counted() -> None:
     """Traces may be kept for longer than counters."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock, retention_s=1000 * DAY_S)
-    capture(store, user, [("t", call("root"))], patient())
-    absorb(store, "shard", db.changes, patient())
+    capture(store, user, [("t", call("root"))], long_deadline())
+    absorb(store, "shard", db.changes, long_deadline())
     clock.advance(s=402 * DAY_S)
     assert audited(store, clock, user).counters == 0
 
@@ -443,23 +448,23 @@ def test_an_audit_has_no_say_in_what_is_no_longer_counted() -> None:
 def test_an_audit_finds_conversations_that_no_trace_is_left_of() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
-    capture(store, user, [("t", call("root", conversation_id="c"))], patient())
-    delete_trace(store, user, "t", patient())
-    absorb(store, "shard", db.changes[:1], patient())
+    capture(store, user, [("t", call("root", conversation_id="c"))], long_deadline())
+    delete_trace(store, user, "t", long_deadline())
+    absorb(store, "shard", db.changes[:1], long_deadline())
     found = audited(store, clock, user)
     assert "conversation" in {finding.target.kind for finding in found.findings}
-    repair(store, user, found.findings, patient())
+    repair(store, user, found.findings, long_deadline())
     assert audited(store, clock, user).findings == []
 
 
 def test_a_repaired_counter_knows_when_its_traces_expire() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
-    capture(store, user, [("t", call("root"))], patient())
-    assert repair(store, user, audited(store, clock, user).findings, patient()) == 4
+    capture(store, user, [("t", call("root"))], long_deadline())
+    assert repair(store, user, audited(store, clock, user).findings, long_deadline()) == 4
     clock.advance(s=30 * DAY_S - 1)
     day = Bucket("measures", "day", START_NS // DAY_NS)
-    kept = counters.read_kept(store, user, [day], patient())[day]
+    kept = counters.read_kept(store, user, [day], long_deadline())[day]
     assert kept.whole_until_s == START_NS // 10**9 + 30 * DAY_S
     assert [kept.is_whole(clock() + ms) for ms in (-1, 0)] == [True, False]
 
@@ -469,12 +474,12 @@ def test_what_is_still_on_its_way_to_the_counters_does_not_last() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for trace_id in ("lost", "deleted"):
-        capture(store, user, [(trace_id, call("root", conversation_id=trace_id))], patient())
-    delete_trace(store, user, "deleted", patient())
+        capture(store, user, [(trace_id, call("root", conversation_id=trace_id))], long_deadline())
+    delete_trace(store, user, "deleted", long_deadline())
     _, deleted, tombstone = db.changes
-    absorb(store, "shard", [deleted], patient())
+    absorb(store, "shard", [deleted], long_deadline())
     first = audited(store, clock, user)
-    absorb(store, "shard", [tombstone], patient())
+    absorb(store, "shard", [tombstone], long_deadline())
     found = lasting(first, audited(store, clock, user))
     assert {finding.target for finding in found} == {ConversationOf("lost")}
 
@@ -482,8 +487,8 @@ def test_what_is_still_on_its_way_to_the_counters_does_not_last() -> None:
 def test_an_audit_leaves_counters_alone_whose_traces_have_just_changed() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
-    capture(store, user, [("t", call("root"))], patient())
-    found = audit(store, user, START_NS // DAY_NS * DAY_NS, START_NS + 1, deadline=patient())
+    capture(store, user, [("t", call("root"))], long_deadline())
+    found = audit(store, user, START_NS // DAY_NS * DAY_NS, START_NS + 1, deadline=long_deadline())
     assert (found.findings, len(found.moving)) == ([], 4)
 
 
@@ -493,26 +498,26 @@ def test_a_conversation_moves_with_a_trace_of_another_time() -> None:
     for trace_id, days_ago in (("now", 0), ("then", 9)):
         clock.advance(s=600)
         capture(store, user, [(trace_id, call("a", start_ns=START_NS - days_ago * DAY_NS, conversation_id="c"))])
-    found = audit(store, user, START_NS // DAY_NS * DAY_NS, START_NS + 1, moving_ms=1000, deadline=patient())
+    found = audit(store, user, START_NS // DAY_NS * DAY_NS, START_NS + 1, moving_ms=1000, deadline=long_deadline())
     assert found.moving == {ConversationOf("c")}
 
 
 def test_an_audit_has_to_begin_within_the_retention() -> None:
     store = store_on(StreamedDynamoDB())
     with pytest.raises(ValueError, match="retention"):
-        audit(store, "u", START_NS - 31 * DAY_NS, START_NS, deadline=patient())
+        audit(store, "u", START_NS - 31 * DAY_NS, START_NS, deadline=long_deadline())
 
 
 def test_names_beyond_what_a_counter_keeps_are_counted_as_other_and_taken_away_again() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for number in range(GROUPS_IN_COUNTER + 6):
-        capture(store, user, [(f"t{number}", call("root", model_name=f"m{number}"))], patient())
+        capture(store, user, [(f"t{number}", call("root", model_name=f"m{number}"))], long_deadline())
     for number in (1, GROUPS_IN_COUNTER + 2, GROUPS_IN_COUNTER + 3):
-        delete_trace(store, user, f"t{number}", patient())
+        delete_trace(store, user, f"t{number}", long_deadline())
     deliver_badly(lambda: store, db.changes, random.Random(1))
     day = Bucket("measures", "day", START_NS // DAY_NS)
-    counter = read_counters(store, user, [day], patient())[day]
+    counter = read_counters(store, user, [day], long_deadline())[day]
     calls = {group.model: sums["calls"] for group, sums in counter.groups.items()}
     assert (len(calls), calls["other"]) == (GROUPS_IN_COUNTER + 1, 4)
     assert sum(calls.values()) == GROUPS_IN_COUNTER + 3
@@ -524,13 +529,13 @@ def test_conversations_are_listed_last_active_first_and_page_by_page() -> None:
     store = store_on(db, clock)
     for number in (0, 3, 1, 2, 4, 0):
         span = call("root", conversation_id=f"c{number}", start_ns=START_NS + clock.ms, end_ns=START_NS + clock.ms + 5)
-        capture(store, user, [(f"t{clock.ms}", span)], patient())
+        capture(store, user, [(f"t{clock.ms}", span)], long_deadline())
         clock.advance(s=1)
-    absorb(store, "shard", db.changes, patient())
+    absorb(store, "shard", db.changes, long_deadline())
     listed = []
     after = None
     while True:
-        page, after = read_conversations(store, user, 2, after, patient())
+        page, after = read_conversations(store, user, 2, after, long_deadline())
         listed += [(name, counter.traces) for name, counter in page]
         if after is None:
             break
@@ -559,8 +564,8 @@ def stored_counters(db: StreamedDynamoDB) -> dict[Any, Any]:
 def test_a_change_that_counts_for_nothing_writes_nothing() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
-    capture(store, user, [("t", call("root", conversation_id="c"))], patient())
-    patch(store, user, "t", "root", said(fields("root", output_data="done")), patient())
+    capture(store, user, [("t", call("root", conversation_id="c"))], long_deadline())
+    patch(store, user, "t", "root", said(fields("root", output_data="done")), long_deadline())
     first, second = db.changes
-    assert absorb(store, "shard", [first], patient()).counters == 5
-    assert absorb(store, "shard", [second], patient()).counters == 0
+    assert absorb(store, "shard", [first], long_deadline()).counters == 5
+    assert absorb(store, "shard", [second], long_deadline()).counters == 0

@@ -19,7 +19,7 @@ from tests.builders import (
     batches_of,
     call,
     fields,
-    patient,
+    long_deadline,
     store_on,
     stored_summary,
 )
@@ -69,19 +69,19 @@ def take(store: Store, user: str, step: Step) -> None:
     with suppress(NotFound):
         match kind:
             case "capture":
-                capture(store, user, [("t", span)], patient())
+                capture(store, user, [("t", span)], long_deadline())
             case "patch":
-                patch(store, user, "t", span["span_id"], lambda _: span, patient())
+                patch(store, user, "t", span["span_id"], lambda _: span, long_deadline())
             case "delete":
-                delete_span(store, user, "t", span["span_id"], patient())
+                delete_span(store, user, "t", span["span_id"], long_deadline())
             case "delete trace":
-                delete_trace(store, user, "t", patient())
+                delete_trace(store, user, "t", long_deadline())
             case "expire" if isinstance(store.now_ms, Clock):
                 store.now_ms.advance(s=DAY_S)
 
 
-def lenses(store: Store, user: str) -> list[Item]:
-    """What there is of lenses, those left out that nobody reads any more."""
+def index_items(store: Store, user: str) -> list[Item]:
+    """What there is of index_items, those left out that nobody reads any more."""
     least = keys.lesson_index(store.now_ms() // 1000 + 1)
     found = store.table.query(keys.trace(user, "t"), "L#", "L~")
     return [item for item in found if item["sk"]["S"] >= least]
@@ -91,12 +91,12 @@ def called_for(store: Store, user: str) -> list[Item]:
     """The lens that the head calls for."""
     item = store.table.get(keys.trace(user, "t"), keys.HEAD)
     head = head_from(item) if item else None
-    lesson_index_item = lesson_index_item(user, "t", head) if head and not head.is_expired(store.now_ms()) else None
-    return [lesson_index_item] if lesson_index_item else []
+    index_item = lesson_index_item(user, "t", head) if head and not head.is_expired(store.now_ms()) else None
+    return [index_item] if index_item else []
 
 
 def assert_true(store: Store, user: str) -> None:
-    assert lenses(store, user) == called_for(store, user)
+    assert index_items(store, user) == called_for(store, user)
 
 
 @given(steps())
@@ -167,7 +167,7 @@ def test_whatever_a_busy_engine_fails_at_the_lens_is_true(history: list[Step], s
 def test_calls_that_meet_the_end_of_their_lesson_are_all_there(engine: Endpoint) -> None:
     """On an engine, whose transactions refuse each other."""
     store, user = store_on(engine), new_user().name
-    capture(store, user, batches_of([fields("root", lesson_id="one", end_ns=None)]), patient())
+    capture(store, user, batches_of([fields("root", lesson_id="one", end_ns=None)]), long_deadline())
 
     def add(number: int) -> None:
         at = store_on(engine)
@@ -184,19 +184,21 @@ def test_calls_that_meet_the_end_of_their_lesson_are_all_there(engine: Endpoint)
 
 def test_of_a_deleted_trace_nothing_is_left_but_the_tombstone(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
-    capture(store, user, batches_of([fields("root", lesson_id="one"), call("c", "root")]), patient())
-    delete_trace(store, user, "t", patient())
+    capture(store, user, batches_of([fields("root", lesson_id="one"), call("c", "root")]), long_deadline())
+    delete_trace(store, user, "t", long_deadline())
     assert [item["sk"]["S"] for item in store.table.query(keys.trace(user, "t"))] == [keys.HEAD]
 
 
 def test_whoever_dies_while_deleting_a_trace_has_taken_its_lens_first() -> None:
     for writes in count(1):
         memory, user = MemoryDynamoDB(), new_user().name
-        capture(store_on(memory), user, batches_of([fields("root", lesson_id="one"), call("c", "root")]), patient())
+        capture(
+            store_on(memory), user, batches_of([fields("root", lesson_id="one"), call("c", "root")]), long_deadline()
+        )
         try:
-            delete_trace(store_on(memory, db=Mortal(memory, writes)), user, "t", patient())
+            delete_trace(store_on(memory, db=Mortal(memory, writes)), user, "t", long_deadline())
         except Crash:
-            assert lenses(store_on(memory), user) == []
+            assert index_items(store_on(memory), user) == []
         else:
             break
 
@@ -209,11 +211,11 @@ def test_what_is_no_lesson_has_no_lens_and_is_written_without_transactions() -> 
 
     memory, user = MemoryDynamoDB(), new_user().name
     store = store_on(memory, db=Plain())
-    capture(store, user, batches_of([fields("root", end_ns=None), call("c", "root", lesson_id="one")]), patient())
-    capture(store, user, batches_of([fields("root")]), patient())
-    delete_span(store, user, "t", "c", patient())
-    delete_trace(store, user, "t", patient())
-    assert lenses(store, user) == []
+    capture(store, user, batches_of([fields("root", end_ns=None), call("c", "root", lesson_id="one")]), long_deadline())
+    capture(store, user, batches_of([fields("root")]), long_deadline())
+    delete_span(store, user, "t", "c", long_deadline())
+    delete_trace(store, user, "t", long_deadline())
+    assert index_items(store, user) == []
 
 
 def test_calls_of_a_lesson_are_written_without_transactions() -> None:
@@ -227,21 +229,26 @@ def test_calls_of_a_lesson_are_written_without_transactions() -> None:
 
     store = store_on(memory, db=Counting())
     noise = random.Random(1)
-    capture(store, user, batches_of([fields("root", lesson_id="one", end_ns=None)]), patient())
+    capture(store, user, batches_of([fields("root", lesson_id="one", end_ns=None)]), long_deadline())
     for number in range(40):
-        capture(store, user, batches_of([call(f"c{number}", "root", input_data=noise.randbytes(800).hex())]), patient())
-    capture(store, user, batches_of([fields("root", lesson_id="one")]), patient())
+        capture(
+            store,
+            user,
+            batches_of([call(f"c{number}", "root", input_data=noise.randbytes(800).hex())]),
+            long_deadline(),
+        )
+    capture(store, user, batches_of([fields("root", lesson_id="one")]), long_deadline())
     assert len(transactions) == 2
 
 
 @pytest.mark.parametrize("field", ["lesson_id", "operation_type"])
 def test_a_trace_becomes_a_lesson_when_its_root_does(engine: Endpoint, field: str) -> None:
     store, user = store_on(engine), new_user().name
-    capture(store, user, batches_of([call("c", "root")]), patient())
-    assert lenses(store, user) == []
+    capture(store, user, batches_of([call("c", "root")]), long_deadline())
+    assert index_items(store, user) == []
     told = {"lesson_id": "one", "operation_type": "lesson"}
     root = fields("root", start_ns=START_NS - 1, **{field: told[field]})
-    capture(store, user, batches_of([root]), patient())
-    (lesson_index_item,) = lenses(store, user)
-    assert [lesson_index_item] == called_for(store, user)
-    assert ("by_conversation" in lesson_index_item) == (field == "lesson_id")
+    capture(store, user, batches_of([root]), long_deadline())
+    (index_item,) = index_items(store, user)
+    assert [index_item] == called_for(store, user)
+    assert ("by_conversation" in index_item) == (field == "lesson_id")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.builders import Clock, awaiting, call, patient, store_on, stored_items, trace_ids, unexpected
+from tests.builders import Clock, awaiting, call, long_deadline, store_on, stored_items, trace_ids, unexpected
 from tests.calling import new_user
 from tests.dying import Crash, Failing, Mortal, Waking
 from tests.memory_dynamodb import MemoryDynamoDB, Scheduler
@@ -29,7 +29,7 @@ def written(store: Store, clock: Clock, user: str, *trace_ids: str, **reported: 
     """Traces of two spans, with more than a head beside it."""
     for trace_id in trace_ids:
         for one in (call("root", output_data=NOISE, **reported), call("child", "root")):
-            capture(store, user, [(trace_id, one)], patient())
+            capture(store, user, [(trace_id, one)], long_deadline())
     clock.advance(ms=1)
 
 
@@ -62,7 +62,7 @@ def test_a_step_that_dies_anywhere_comes_again_and_counts_no_trace_twice(dies_af
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a", "b", "c")
-    job = bulk.start(store, user, deadline=patient())
+    job = bulk.start(store, user, deadline=long_deadline())
     with suppress(Crash):
         stepped(store_on(memory, clock, db=Mortal(memory, dies_after)), clock, user, job)
     assert trace_ids(store, user) == []
@@ -79,8 +79,8 @@ def test_a_request_that_dies_anywhere_leaves_its_deletion_to_the_job(dies_after:
     waking = Waking(Mortal(memory, dies_after))
     mortal = store_on(memory, clock, db=waking)
     with suppress(Crash):
-        job = bulk.start(mortal, user, deadline=patient())
-        bulk.work(mortal, user, job.job_id, 1000, patient(), workers=1)
+        job = bulk.start(mortal, user, deadline=long_deadline())
+        bulk.work(mortal, user, job.job_id, 1000, long_deadline(), workers=1)
     ((_, job_id),) = waking.waiting
     assert told(stepped(store, clock, user, read_job(store, user, job_id))) == ("done", 2, 4)
     assert all(list(stored_items(store, user, trace_id)) == ["H"] for trace_id in "ab")
@@ -92,7 +92,7 @@ def test_a_request_that_dies_before_it_hides_anything_leaves_nothing(dies_after:
     store = store_on(memory, clock)
     written(store, clock, user, "a")
     with suppress(Crash):
-        bulk.start(store_on(memory, clock, db=Mortal(memory, dies_after)), user, deadline=patient())
+        bulk.start(store_on(memory, clock, db=Mortal(memory, dies_after)), user, deadline=long_deadline())
     jobs = list(store.table.query(keys.user(user), "J#", "J#~"))
     assert len(jobs) == len(read_pending_deletions(store, user)) == (0 if trace_ids(store, user) else 1)
 
@@ -101,7 +101,7 @@ def test_steps_that_die_again_and_again_get_to_the_end() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, *[f"t{number}" for number in range(12)])
-    job = bulk.start(store, user, deadline=patient())
+    job = bulk.start(store, user, deadline=long_deadline())
     for _ in range(bulk.STEPS_IN_VAIN):
         with suppress(Crash):
             stepped(store_on(memory, clock, db=Mortal(memory, 25)), clock, user, job)
@@ -113,7 +113,7 @@ def test_a_step_that_runs_out_of_time_wakes_the_next_and_nothing_else_does() -> 
     waking = Waking(MemoryDynamoDB())
     store = store_on(waking._db, clock, db=waking)
     written(store, clock, user, "a", "b", "c")
-    job = bulk.start(store, user, deadline=patient())
+    job = bulk.start(store, user, deadline=long_deadline())
     clock.advance(ms=bulk.IN_FLIGHT_MS)
     assert waking.waiting == [(user, job.job_id)]
     looks = iter([100.0] * 4 + [3.0] * 100)
@@ -129,7 +129,7 @@ def test_a_step_that_runs_out_of_time_wakes_the_next_and_nothing_else_does() -> 
 def test_a_step_waits_until_the_indexes_have_surely_shown_everything() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
-    job = bulk.start(store, user, deadline=patient())
+    job = bulk.start(store, user, deadline=long_deadline())
     clock.advance(ms=3_000)
     stepped(store, clock, user, job)
     assert clock.ms == job.made_ms + bulk.IN_FLIGHT_MS
@@ -139,12 +139,12 @@ def test_a_step_of_a_job_that_has_ended_writes_nothing() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a")
-    job = stepped(store, clock, user, bulk.start(store, user, deadline=patient()))
+    job = stepped(store, clock, user, bulk.start(store, user, deadline=long_deadline()))
     assert stepped(store, clock, user, job) == job == read_job(store, user, job.job_id)
 
 
 def test_a_job_that_is_gone_is_no_failure() -> None:
-    assert bulk.step(store_on(MemoryDynamoDB()), "ada", "no-job", patient(), report=unexpected) is None
+    assert bulk.step(store_on(MemoryDynamoDB()), "ada", "no-job", long_deadline(), report=unexpected) is None
 
 
 def test_a_trace_that_cannot_be_removed_is_skipped_and_stays_hidden() -> None:
@@ -152,7 +152,7 @@ def test_a_trace_that_cannot_be_removed_is_skipped_and_stays_hidden() -> None:
     store = store_on(memory, clock)
     written(store, clock, user, "a", "bad", "c")
     failing = store_on(memory, clock, db=Failing(memory, "bad"))
-    job = bulk.start(store, user, deadline=patient())
+    job = bulk.start(store, user, deadline=long_deadline())
     skipped: list[str] = []
     job = ended(failing, clock, user, job, lambda trace_id, _: skipped.append(trace_id))
     assert (told(job), skipped) == (("failed", 2, 4), ["bad"])
@@ -166,13 +166,13 @@ def test_what_was_skipped_is_not_tried_again_by_the_next_step() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     many = [f"t{number:03}" for number in range(bulk.PLANNED_AT_ONCE)]
-    capture(store, user, [(trace_id, call("root")) for trace_id in [*many, "bad"]], patient())
+    capture(store, user, [(trace_id, call("root")) for trace_id in [*many, "bad"]], long_deadline())
     clock.advance(ms=1)
     failing = store_on(memory, clock, db=Failing(memory, "bad"))
-    job = bulk.start(store, user, deadline=patient())
+    job = bulk.start(store, user, deadline=long_deadline())
     skipped: list[str] = []
     hurried = Deadline(lambda: 100.0 if not read_job(store, user, job.job_id).traces else 3.0, sleep=lambda _: None)
-    for deadline in (hurried, patient()):
+    for deadline in (hurried, long_deadline()):
         bulk.step(failing, user, job.job_id, deadline, report=lambda trace_id, _: skipped.append(trace_id), workers=1)
     assert (told(read_job(store, user, job.job_id)), skipped) == (("failed", 100, 100), ["bad"])
 
@@ -180,9 +180,9 @@ def test_what_was_skipped_is_not_tried_again_by_the_next_step() -> None:
 def test_a_step_that_removed_something_was_not_in_vain() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
-    capture(store, user, [(f"t{number}", call("root")) for number in range(bulk.PLANNED_AT_ONCE + 1)], patient())
+    capture(store, user, [(f"t{number}", call("root")) for number in range(bulk.PLANNED_AT_ONCE + 1)], long_deadline())
     clock.advance(ms=1)
-    job = bulk.start(store, user, deadline=patient())
+    job = bulk.start(store, user, deadline=long_deadline())
     hurried = Deadline(lambda: 100.0 if not read_job(store, user, job.job_id).traces else 3.0, sleep=lambda _: None)
     for expected in (0, 1):
         bulk.step(store, user, job.job_id, hurried, report=unexpected, workers=1)
@@ -194,10 +194,14 @@ def test_the_same_deletion_again_or_a_wider_one_takes_along_what_a_failed_one_hi
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a", "bad", conversation_id="c")
-    job = bulk.start(store, user, conversation_id="c", deadline=patient())
+    job = bulk.start(store, user, conversation_id="c", deadline=long_deadline())
     failing = store_on(memory, clock, db=Failing(memory, "bad"))
     ended(failing, clock, user, job, lambda *_: None)
-    assert told(stepped(store, clock, user, bulk.start(store, user, **again, deadline=patient()))) == ("done", 1, 2)
+    assert told(stepped(store, clock, user, bulk.start(store, user, **again, deadline=long_deadline()))) == (
+        "done",
+        1,
+        2,
+    )
     assert read_pending_deletions(store, user) == ()
     assert told(read_job(store, user, job.job_id)) == ("failed", 1, 2)
 
@@ -206,13 +210,13 @@ def test_a_trace_that_a_failed_deletion_has_half_removed_goes_with_the_next() ->
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "t")
-    job = bulk.start(store, user, deadline=patient())
+    job = bulk.start(store, user, deadline=long_deadline())
     for calls in [9] + [5] * (bulk.STEPS_IN_VAIN - 1):
         with suppress(Crash):  # buried, and nothing beside it removed
             stepped(store_on(memory, clock, db=Mortal(memory, calls)), clock, user, job)
     assert stepped(store, clock, user, job).state == "failed"
     assert len(stored_items(store, user)) > 1
-    stepped(store, clock, user, bulk.start(store, user, deadline=patient()))
+    stepped(store, clock, user, bulk.start(store, user, deadline=long_deadline()))
     assert list(stored_items(store, user)) == ["H"]
     assert read_pending_deletions(store, user) == ()
 
@@ -221,9 +225,9 @@ def test_a_narrower_deletion_leaves_the_mark_of_a_failed_one() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "bad")
-    failed = bulk.start(store, user, deadline=patient())
+    failed = bulk.start(store, user, deadline=long_deadline())
     ended(store_on(memory, clock, db=Failing(memory, "bad")), clock, user, failed, lambda *_: None)
-    stepped(store, clock, user, bulk.start(store, user, conversation_id="c", deadline=patient()))
+    stepped(store, clock, user, bulk.start(store, user, conversation_id="c", deadline=long_deadline()))
     assert [mark.job_id for mark in read_pending_deletions(store, user)] == [failed.job_id]
 
 
@@ -233,7 +237,7 @@ def test_where_many_traces_cannot_be_removed_none_is_skipped_and_in_the_end_the_
     many = [f"t{number}" for number in range(bulk.SKIPPED_AT_MOST + 1)]
     written(store, clock, user, "a", *many)
     failing = store_on(memory, clock, db=Failing(memory, *many))
-    job = bulk.start(store, user, deadline=patient())
+    job = bulk.start(store, user, deadline=long_deadline())
     for _ in range(bulk.STEPS_IN_VAIN):
         with pytest.raises(KeyError):
             stepped(failing, clock, user, job)
@@ -245,9 +249,9 @@ def test_what_a_request_cannot_remove_it_leaves_to_the_job_to_decide_on() -> Non
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a", "bad")
-    job = bulk.start(store, user, deadline=patient())
+    job = bulk.start(store, user, deadline=long_deadline())
     failing = store_on(memory, clock, db=Failing(memory, "bad"))
-    assert bulk.work(failing, user, job.job_id, 1000, patient()).state == "running"
+    assert bulk.work(failing, user, job.job_id, 1000, long_deadline()).state == "running"
     assert told(stepped(store, clock, user, job)) == ("done", 2, 4)
 
 
@@ -255,7 +259,7 @@ def test_a_planned_trace_that_has_begun_anew_meanwhile_is_left_alone() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock, retention_s=86_400)
     written(store, clock, user, "t")
-    job = bulk.start(store, user, deadline=patient())
+    job = bulk.start(store, user, deadline=long_deadline())
     with suppress(Crash):  # with the plan written down, and nothing of it done
         stepped(store_on(memory, clock, db=Mortal(memory, 7)), clock, user, job)
     assert read_job(store, user, job.job_id).plan == ("t",)
@@ -267,11 +271,11 @@ def test_a_planned_trace_that_has_begun_anew_meanwhile_is_left_alone() -> None:
 
 def test_a_trace_that_is_all_in_its_head_goes_in_two_calls() -> None:
     memory, user = MemoryDynamoDB(), new_user().name
-    capture(store_on(memory), user, [("t", call("root"))], patient())
+    capture(store_on(memory), user, [("t", call("root"))], long_deadline())
     for calls, outcome in ((1, "still there"), (2, "gone")):
         store = store_on(memory, db=Mortal(memory, calls))
         with suppress(Crash):
-            assert delete_trace(store, user, "t", patient()) == 1
+            assert delete_trace(store, user, "t", long_deadline()) == 1
             assert outcome == "gone"
     assert head_from(stored_items(store_on(memory), user)["H"]).is_purged
 
@@ -297,10 +301,10 @@ def test_nothing_from_before_the_mark_is_shown_again_and_nothing_from_after_it_i
         return store_on(memory, clock, db=db)
 
     def delete(db: Any) -> None:
-        jobs.append(bulk.start(store_of(db), user, deadline=patient()))
+        jobs.append(bulk.start(store_of(db), user, deadline=long_deadline()))
         with suppress(Crash):
             mortal = store_of(Mortal(db, chance.randrange(80)))
-            bulk.work(mortal, user, jobs[0].job_id, chance.choice([1, 2, 1000]), patient(), workers=1)
+            bulk.work(mortal, user, jobs[0].job_id, chance.choice([1, 2, 1000]), long_deadline(), workers=1)
 
     def purge(db: Any) -> None:
         while not jobs:
@@ -316,7 +320,7 @@ def test_nothing_from_before_the_mark_is_shown_again_and_nothing_from_after_it_i
             if jobs and trace_id in new:
                 from_after.add(trace_id)
             for one in (call("root", output_data=NOISE), call("child", "root"), call("late", "root")):
-                capture(store, user, [(trace_id, one)], patient())
+                capture(store, user, [(trace_id, one)], long_deadline())
 
     def read(db: Any) -> None:
         for _ in range(12):

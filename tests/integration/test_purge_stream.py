@@ -9,7 +9,7 @@ from dev import streams
 from dev.functions import Context, Functions, load_handler
 from dev.template import Template
 from tests.api import TRACES, Api, span
-from tests.builders import Clock, call, patient, stored_items
+from tests.builders import Clock, call, long_deadline, stored_items
 from tests.calling import Call, User
 from tests.conftest import TableOnEngine
 from tests.dying import PURGE, Mortal
@@ -80,9 +80,9 @@ def test_the_deployed_handler_goes_on_with_a_job_that_the_stream_tells_of(
     store = replace(wiring.store(), now_ms=past)
     past.advance(ms=-1)
     for trace_id in "ab":
-        capture(store, user.name, [(trace_id, call("root")), (trace_id, call("child", "root"))], patient())
+        capture(store, user.name, [(trace_id, call("root")), (trace_id, call("child", "root"))], long_deadline())
     past.advance(ms=1)
-    job = bulk.start(store, user.name, deadline=patient())
+    job = bulk.start(store, user.name, deadline=long_deadline())
     functions = Functions(own_table)
     with streams.delivering(own_table, engine.endpoint, only_purging(lambda event: functions.invoke(PURGE, event))):
         receipt = until_done(Api(Call(own_table), user), job.job_id)

@@ -19,7 +19,7 @@ from tests.builders import (
     call,
     db_on,
     holds,
-    patient,
+    long_deadline,
     store_on,
     stored_items,
     stored_spans,
@@ -142,7 +142,7 @@ def _lose_nothing(engine: Endpoint, seed: int, size: int) -> None:
     order = noise.sample(spans, len(spans))
     while order:
         size = noise.randint(1, 3)
-        until_acknowledged(lambda: capture(store, user, batches_of(order[:size]), patient()))  # noqa: B023
+        until_acknowledged(lambda: capture(store, user, batches_of(order[:size]), long_deadline()))  # noqa: B023
         seen = stored_spans(store_on(engine, clock), user)
         assert all(seen[span["span_id"]] == span for span in order[:size])
         order = order[size:]
@@ -150,7 +150,7 @@ def _lose_nothing(engine: Endpoint, seed: int, size: int) -> None:
     calm = store_on(engine, clock)
     assert stored_spans(calm, user) == {span["span_id"]: span for span in spans}
     assert stored_summary(calm, user) == summary_of(*spans)
-    assert until_acknowledged(lambda: trace_ids(store, user, message_id="m1", deadline=patient())) == ["t"]
+    assert until_acknowledged(lambda: trace_ids(store, user, message_id="m1", deadline=long_deadline())) == ["t"]
     assert flaky.faults > 5
 
 
@@ -159,7 +159,7 @@ def test_many_traces_in_one_request_survive_faults_together(memory: MemoryDynamo
     clock, user = Clock(), new_user().name
     store = store_on(memory, clock, db=Flaky(db_on(memory), seed))
     batch = [(f"t{n}", call(f"s{m}", "s0" if m else None)) for n in range(3) for m in range(3)]
-    assert until_acknowledged(lambda: capture(store, user, batch, patient())) == []
+    assert until_acknowledged(lambda: capture(store, user, batch, long_deadline())) == []
     calm = store_on(memory, clock)
     assert sorted(trace_ids(calm, user)) == sorted({trace_id for trace_id, _ in batch})
     assert all(stored_summary(calm, user, f"t{n}").span_count == 3 for n in range(3))
@@ -171,17 +171,17 @@ def test_deletes_and_patches_hold_whichever_calls_fail(memory: MemoryDynamoDB, s
     store = store_on(memory, clock, db=Flaky(db_on(memory), seed))
     calm = store_on(memory, clock)
     spans = agent(5)
-    capture(calm, user, batches_of(spans), patient())
+    capture(calm, user, batches_of(spans), long_deadline())
     until_acknowledged(
-        lambda: patch(store, user, "t", "s1", lambda _: SpanFields(span_id="s1", tool_name="x"), patient())
+        lambda: patch(store, user, "t", "s1", lambda _: SpanFields(span_id="s1", tool_name="x"), long_deadline())
     )
-    _deleted(lambda: delete_span(store, user, "t", "s0", patient()))
+    _deleted(lambda: delete_span(store, user, "t", "s0", long_deadline()))
     kept = {span["span_id"]: span for span in spans if span["span_id"] != "s0"}
     kept["s1"] = SpanFields(**{**kept["s1"], "tool_name": "x"})
     assert stored_spans(calm, user) == kept
     assert not holds(calm, user, "call.s0")
-    _deleted(lambda: delete_trace(store, user, "t", patient()))
-    _deleted(lambda: delete_trace(store, user, "t", patient()))
+    _deleted(lambda: delete_trace(store, user, "t", long_deadline()))
+    _deleted(lambda: delete_trace(store, user, "t", long_deadline()))
     assert list(stored_items(calm, user)) == ["H"]
 
 
@@ -216,15 +216,15 @@ def test_who_dies_while_writing_a_trace_spoils_nothing(memory: MemoryDynamoDB, k
 
     def begin(user: str) -> None:
         if is_begun:
-            capture(store, user, [("t", call("first", "root"))], patient())
+            capture(store, user, [("t", call("first", "root"))], long_deadline())
 
     known = [call("first", "root"), other] if is_begun else [other]
-    for user in deaths(memory, lambda mortal, user: capture(mortal, user, batches_of(spans), patient()), begin):
-        capture(store, user, [("t", other)], patient())
+    for user in deaths(memory, lambda mortal, user: capture(mortal, user, batches_of(spans), long_deadline()), begin):
+        capture(store, user, [("t", other)], long_deadline())
         between = stored_spans(store, user)
         assert stored_summary(store, user) == summary_of(*between.values())
         assert {span["span_id"] for span in known} <= between.keys()
-        capture(store, user, batches_of(spans), patient())
+        capture(store, user, batches_of(spans), long_deadline())
         assert stored_spans(store, user) == {span["span_id"]: span for span in [*known, *spans]}
         assert stored_summary(store, user) == summary_of(*known, *spans)
         messages = {span["message_id"] for span in spans if "message_id" in span}
@@ -237,21 +237,21 @@ def test_who_meets_a_half_deleted_trace_finishes_it(memory: MemoryDynamoDB, fini
     store = store_on(memory, clock)
 
     def begin(user: str) -> None:
-        capture(store, user, batches_of(agent()), patient())
-        capture(store, user, [("t", call("later", "root"))], patient())
+        capture(store, user, batches_of(agent()), long_deadline())
+        capture(store, user, [("t", call("later", "root"))], long_deadline())
 
-    for user in deaths(memory, lambda mortal, user: delete_trace(mortal, user, "t", patient()), begin):
+    for user in deaths(memory, lambda mortal, user: delete_trace(mortal, user, "t", long_deadline()), begin):
         if not trace_ids(store, user):
             with pytest.raises(NotFound):
                 stored_spans(store, user)
         else:  # died before anything was deleted
-            delete_trace(store, user, "t", patient())
+            delete_trace(store, user, "t", long_deadline())
         if finisher == "late capture":
-            (rejection,) = capture(store, user, [("t", call("later", "root"))], patient())
+            (rejection,) = capture(store, user, [("t", call("later", "root"))], long_deadline())
             assert rejection.code == "trace_deleted"
         else:
             with pytest.raises(NotFound):
-                delete_trace(store, user, "t", patient())
+                delete_trace(store, user, "t", long_deadline())
         assert list(stored_items(store, user)) == ["H"]
 
 
@@ -264,18 +264,18 @@ def test_who_meets_a_half_deleted_span_finishes_it(memory: MemoryDynamoDB, doome
     kept = {span["span_id"]: span for span in [*spans, late] if span["span_id"] != doomed}
 
     def begin(user: str) -> None:
-        capture(store, user, batches_of(spans[:2]), patient())
-        capture(store, user, batches_of([*spans[1:], late]), patient())
+        capture(store, user, batches_of(spans[:2]), long_deadline())
+        capture(store, user, batches_of([*spans[1:], late]), long_deadline())
 
-    for user in deaths(memory, lambda mortal, user: delete_span(mortal, user, "t", doomed, patient()), begin):
+    for user in deaths(memory, lambda mortal, user: delete_span(mortal, user, "t", doomed, long_deadline()), begin):
         if doomed in stored_spans(store, user):
-            delete_span(store, user, "t", doomed, patient())
+            delete_span(store, user, "t", doomed, long_deadline())
         assert stored_spans(store, user) == kept
         if finisher == "late capture":
-            assert capture(store, user, [("t", late)], patient()) == []
+            assert capture(store, user, [("t", late)], long_deadline()) == []
         else:
             with pytest.raises(NotFound):
-                delete_span(store, user, "t", doomed, patient())
+                delete_span(store, user, "t", doomed, long_deadline())
         assert stored_spans(store, user) == kept
         assert stored_summary(store, user) == summary_of(*kept.values())
         assert not holds(store, user, f"call.{doomed}")
@@ -288,18 +288,18 @@ def test_who_dies_while_folding_spoils_nothing(memory: MemoryDynamoDB) -> None:
 
     def begin(user: str) -> None:
         for span in spans[:31]:
-            capture(store, user, [("t", span)], patient())
+            capture(store, user, [("t", span)], long_deadline())
 
     def run(mortal: Store, user: str) -> None:
         for span in spans[31:33]:
-            capture(mortal, user, [("t", span)], patient())
+            capture(mortal, user, [("t", span)], long_deadline())
 
     # Dying before and between the writes of the fold, and at a few of the 32 deletes behind it.
     for user in deaths(memory, run, begin, step=5):
         clock.advance(s=10)
         before = stored_spans(store, user)
         assert before.keys() >= {span["span_id"] for span in spans[:31]}
-        capture(store, user, batches_of(spans[31:]), patient())
+        capture(store, user, batches_of(spans[31:]), long_deadline())
         assert stored_spans(store, user) == {span["span_id"]: span for span in spans}
         assert stored_summary(store, user) == summary_of(*spans)
 
@@ -310,7 +310,14 @@ def test_who_dies_while_patching_changes_all_or_nothing(memory: MemoryDynamoDB) 
     answer = random.Random(3).randbytes(300_000).hex()
 
     def change(to: Store, user: str) -> None:
-        patch(to, user, "t", "s0", lambda _: SpanFields(span_id="s0", output_data=answer, message_id="late"), patient())
+        patch(
+            to,
+            user,
+            "t",
+            "s0",
+            lambda _: SpanFields(span_id="s0", output_data=answer, message_id="late"),
+            long_deadline(),
+        )
 
     for user in deaths(memory, change, lambda user: _captured(store, user, spans)):
         changed = SpanFields(**{**spans[1], "output_data": answer, "message_id": "late"})
@@ -321,7 +328,7 @@ def test_who_dies_while_patching_changes_all_or_nothing(memory: MemoryDynamoDB) 
 
 
 def _captured(store: Store, user: str, spans: list[SpanFields]) -> None:
-    capture(store, user, batches_of(spans), patient())
+    capture(store, user, batches_of(spans), long_deadline())
 
 
 def _deleted(delete: Callable[[], object]) -> None:

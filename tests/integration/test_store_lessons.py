@@ -17,7 +17,7 @@ from tests.builders import (
     call,
     db_on,
     fields,
-    patient,
+    long_deadline,
     store_on,
     trace_ids,
 )
@@ -65,14 +65,16 @@ def write(store: Store, user: str, trace_id: str, told: dict[str, Any]) -> None:
         status=told.get("status") if told.get("status") in FINAL_STATUSES else None,
         **{name: told.get(name) for name in ("operation_type", "lesson_id", "conversation_id")},
     )
-    capture(store, user, batches_of([root, call("child", "root", start_ns=root["start_ns"])], trace_id), patient())
+    capture(
+        store, user, batches_of([root, call("child", "root", start_ns=root["start_ns"])], trace_id), long_deadline()
+    )
 
 
 def pages(store: Store, user: str, query: LessonQuery, limit: int) -> Iterator[list[str]]:
     """The ids of a list, page by page."""
     after = None
     while True:
-        page = list_lessons(store, user, query, limit, after, patient())
+        page = list_lessons(store, user, query, limit, after, long_deadline())
         yield [listed.trace_id for listed in page.traces]
         after = page.next_position
         if after is None:
@@ -81,10 +83,10 @@ def pages(store: Store, user: str, query: LessonQuery, limit: int) -> Iterator[l
 
 def from_offset(store: Store, user: str, query: LessonQuery, offset: int) -> tuple[int, list[str]]:
     """The total, and the first two ids of the rest of a list."""
-    place = place_of(store, user, query, offset, patient())
+    place = place_of(store, user, query, offset, long_deadline())
     if place.is_beyond:
         return place.total, []
-    page = list_lessons(store, user, query, 2, place.position, patient())
+    page = list_lessons(store, user, query, 2, place.position, long_deadline())
     return place.total, [listed.trace_id for listed in page.traces]
 
 
@@ -139,8 +141,8 @@ def _is_whole(engine: Endpoint, lessons: list[dict[str, Any]], mark: dict[str, A
     clock.advance(s=-1)
     told = {trace_id: one for trace_id, one in told.items() if not one["is_old"]}
     if mark is not None:
-        job = bulk.start(store, user, **mark, deadline=patient())
-        bulk.work(store, user, job.job_id, removed, patient())
+        job = bulk.start(store, user, **mark, deadline=long_deadline())
+        bulk.work(store, user, job.job_id, removed, long_deadline())
         told = {trace_id: one for trace_id, one in told.items() if not is_included(one, mark)}
     write(store, user, "later", {"operation_type": "lesson", "lesson_id": "one", "status": "error", "at": 2})
     told["later"] = {"operation_type": "lesson", "lesson_id": "one", "status": "error", "at": 2}
@@ -176,7 +178,7 @@ def test_counting_and_skipping_read_index_keys_alone(engine: Endpoint) -> None:
     written = store_on(engine)
     for number in range(7):
         write(written, user, f"t{number}", {"lesson_id": "one", "status": "pending", "at": number})
-    place = place_of(store_on(engine, db=Asked()), user, LessonQuery(), 5, patient())
+    place = place_of(store_on(engine, db=Asked()), user, LessonQuery(), 5, long_deadline())
     assert (place.total, place.position and place.position.endswith("#t2")) == (7, True)
     assert [one for one in asked if one != ("query", "COUNT")] == [("get_item", None)]  # the user's delete marks
 
@@ -188,8 +190,8 @@ def test_a_bulk_deletion_of_lessons_leaves_other_traces_alone(engine: Endpoint) 
     write(store, user, "two", {"operation_type": "lesson"})
     write(store, user, "chat", {"operation_type": "chain", "conversation_id": "c"})
     clock.advance(ms=1)
-    job = bulk.start(store, user, lessons=True, deadline=patient())
-    job = bulk.work(store, user, job.job_id, 100, patient())
+    job = bulk.start(store, user, lessons=True, deadline=long_deadline())
+    job = bulk.work(store, user, job.job_id, 100, long_deadline())
     assert (job.state, job.traces, job.spans) == ("done", 2, 4)
     assert list(pages(store, user, LessonQuery(), 9)) == [[]]
     assert trace_ids(store, user) == ["chat"]
@@ -205,5 +207,5 @@ def test_a_lesson_of_another_is_not_in_its_list(engine: Endpoint) -> None:
     for user in users:
         write(store, user, noise.choice("abc"), {"lesson_id": "one#L#two", "status": "error"})
     for user in users:
-        assert place_of(store, user, LessonQuery("one#L#two", None), deadline=patient()).total == 1
-        assert place_of(store, user, LessonQuery("two", None), deadline=patient()).total == 0
+        assert place_of(store, user, LessonQuery("one#L#two", None), deadline=long_deadline()).total == 1
+        assert place_of(store, user, LessonQuery("two", None), deadline=long_deadline()).total == 0

@@ -39,7 +39,7 @@ from tracestore.domain.failures import Failed, failures_by_type, latest_failures
 from tracestore.domain.heads import Summary
 from tracestore.domain.health import CALLS_LEAST, WINDOWS, health_by, judge, pieces_of
 from tracestore.domain.histogram import percentile_us, percentiles_us
-from tracestore.domain.intervals import Period, cover, points
+from tracestore.domain.intervals import Period, partition, points
 from tracestore.domain.stats import NUMBERS, OTHER, QUARTER_NS
 
 DAY_NS = 96 * QUARTER_NS
@@ -58,7 +58,7 @@ def counted(summaries: Iterable[Summary]) -> dict[Bucket, Counter]:
 
 
 def within(counters: dict[Bucket, Counter], kind: Kind, period: Period) -> dict[Bucket, Any]:
-    return {bucket: counters[bucket] for bucket in cover(kind, period) if bucket in counters}
+    return {bucket: counters[bucket] for bucket in partition(kind, period) if bucket in counters}
 
 
 def measures(*summaries: Summary, period: Period = DAY) -> list[MeasureCounter]:

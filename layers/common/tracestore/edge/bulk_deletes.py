@@ -7,7 +7,7 @@ from tracestore.storage import bulk
 
 from .http import Request, Response, json_answer
 from .identity import Identity
-from .wiring import deadline, store
+from .wiring import deadline_for, store
 
 DELETED_IN_REQUEST: Final = 1_000
 """Traces that a bulk deletion removes before it answers; what is more is left to the purge function."""
@@ -25,7 +25,7 @@ def only_parameter(request: Request, *names: str) -> tuple[str, str]:
 
 def delete_many(request: Request, caller: Identity, scope: dict[str, Any]) -> Response:
     """Delete what `scope`, as `bulk.start` takes it, covers; what is left for later has a job."""
-    deadline = deadline(request.remaining_ms)
+    deadline = deadline_for(request.remaining_ms)
     job = bulk.start(store(), caller.user_id, **scope, deadline=deadline)
     job = bulk.work(store(), caller.user_id, job.job_id, DELETED_IN_REQUEST, deadline)
     deleted = {"deleted": {"traces": job.traces, "spans": job.spans}}

@@ -81,7 +81,7 @@ def redactor() -> Redactor:
     return Redactor(settings().redaction_patterns)
 
 
-def deadline(remaining_ms: Callable[[], int]) -> Deadline:
+def deadline_for(remaining_ms: Callable[[], int]) -> Deadline:
     """How long a request may keep trying, given what its function has left."""
     return Deadline(lambda: remaining_ms() / 1000)
 
