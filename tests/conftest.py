@@ -93,6 +93,6 @@ def user() -> User:
 
 def _forget_wiring() -> None:
     """What the handlers keep between calls belongs to the engine before."""
-    from tracestore.edge import wiring
+    from tracestore.http import wiring
 
     wiring.reset()

@@ -133,7 +133,7 @@ def capture_handler() -> Callable[[Body], int]:
     os.environ.update(local_environment(template, "http://127.0.0.1:9", SECRET))
     function = next(function for function in template.functions.values() if function.file.stem == "capture_handler")
     handler = load_handler(function)
-    from tracestore.edge import telemetry, wiring
+    from tracestore.http import telemetry, wiring
 
     telemetry.logger.setLevel(logging.CRITICAL)
     wiring.dynamodb().meta.events.register("before-send.dynamodb", _answered)

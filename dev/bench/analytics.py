@@ -221,7 +221,7 @@ def _moved(summary: Summary, start_ns: int) -> Summary:
 
 
 def _store() -> Store:
-    from tracestore.edge import wiring  # reads the environment, which the deployment has set
+    from tracestore.http import wiring  # reads the environment, which the deployment has set
 
     return wiring.store()
 

@@ -97,7 +97,7 @@ def deployed(say: Callable[[str], None] = lambda _: None) -> Iterator[Deployment
         os.environ.update(local_environment(template, engine.endpoint, secret) | {"POWERTOOLS_LOG_LEVEL": "ERROR"})
         functions = Functions(template)
         functions.load()
-        from tracestore.edge import wiring  # only now: parts of it read the environment on import
+        from tracestore.http import wiring  # only now: parts of it read the environment on import
 
         wiring.reset()
         yield Deployment(Api(template, functions), wiring.dynamodb(), client, template.table_name, secret)

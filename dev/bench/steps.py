@@ -82,7 +82,7 @@ def report(console: Console, new_bodies: Callable[[int], list[bytes]], batches: 
 def _parts_s(bodies: list[bytes]) -> dict[str, float]:
     """Seconds to parse, redact and compress these bodies, by the functions that the handler uses."""
     from tracestore.domain.spans import SpanUpdate, span_update
-    from tracestore.edge.wiring import redactor
+    from tracestore.http.wiring import redactor
     from tracestore.ingest.json_body import parse_json
     from tracestore.ingest.native import parse_capture
     from tracestore.storage.segments import segment_items, segment_of

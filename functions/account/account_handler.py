@@ -7,11 +7,12 @@ from typing import Any, Final
 from tracestore.domain.errors import Detail, Invalid, NotFound
 from tracestore.domain.spans import Json
 from tracestore.domain.times import NS_PER_MS, format_time, parse_time
-from tracestore.edge.app import ANY, App
-from tracestore.edge.http import MAX_NAME_CHARACTERS, Request, Response, json_answer
-from tracestore.edge.identity import SCOPES, Identity
-from tracestore.edge.settings import settings
-from tracestore.edge.wiring import api_keys, store
+from tracestore.http.app import ANY, App
+from tracestore.http.identity import SCOPES, Identity
+from tracestore.http.request import MAX_NAME_CHARACTERS, Request
+from tracestore.http.response import Response, json_answer
+from tracestore.http.settings import settings
+from tracestore.http.wiring import api_keys, store
 from tracestore.ingest.json_body import parse_json
 from tracestore.storage.api_keys import PREFIX_LENGTH, ApiKey, new_secret
 from tracestore.storage.jobs import read_job

@@ -7,6 +7,30 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from tracestore.api.analytics.analytics_json import (
+    GROUPS_MOST,
+    conversation_costs_json,
+    conversation_json,
+    example_json,
+    failed_json,
+    groups_shown,
+    heatmap_json,
+    measures_json,
+    name_json,
+    range_json,
+    series_json,
+    values_json,
+)
+from tracestore.api.analytics.anomalies import anomaly_json, hours_of, read_anomalies
+from tracestore.api.analytics.parameters import ANALYTICS_PARAMETERS, Asked, analytics_asked
+from tracestore.api.analytics.reading import (
+    conversation_heads,
+    dearest_traces,
+    has_values,
+    live_examples,
+    read_periods,
+)
+from tracestore.api.traces.trace_json import summary_json
 from tracestore.domain.analytics import (
     Dimension,
     Selection,
@@ -25,38 +49,15 @@ from tracestore.domain.failures import failures_by_type, latest_failures
 from tracestore.domain.health import health_by, pieces_of
 from tracestore.domain.intervals import Period, whole_days
 from tracestore.domain.stats import OTHER
-from tracestore.edge.analytics_json import (
-    GROUPS_MOST,
-    conversation_costs_json,
-    conversation_json,
-    example_json,
-    failed_json,
-    groups_shown,
-    heatmap_json,
-    measures_json,
-    name_json,
-    range_json,
-    series_json,
-    values_json,
-)
-from tracestore.edge.analytics_parameters import ANALYTICS_PARAMETERS, Asked, analytics_asked
-from tracestore.edge.analytics_reading import (
-    conversation_heads,
-    dearest_traces,
-    has_values,
-    live_examples,
-    read_periods,
-)
-from tracestore.edge.anomalies import anomaly_json, hours_of, read_anomalies
-from tracestore.edge.app import App
-from tracestore.edge.http import Request, Response, json_answer, with_etag
-from tracestore.edge.identity import Identity
-from tracestore.edge.list_parameters import fingerprint, limit_of
-from tracestore.edge.trace_json import summary_json
-from tracestore.edge.wiring import cursors, deadline_for, store
+from tracestore.http.app import App
+from tracestore.http.cursors import ListCursor
+from tracestore.http.identity import Identity
+from tracestore.http.parameters import limit_of
+from tracestore.http.request import Request
+from tracestore.http.response import Response, json_answer, with_etag
+from tracestore.http.wiring import deadline_for, store
 from tracestore.storage import keys
 from tracestore.storage.counters import read_conversations
-from tracestore.storage.cursor import sign, verify
 from tracestore.storage.table import Deadline
 
 OPERATIONS_MOST: Final = 20
@@ -200,10 +201,10 @@ def show_conversations(request: Request, caller: Identity) -> Response:
     """A page of conversations, last active first, each over its whole life."""
     asked = _asked(request, "limit", "cursor")
     limit = limit_of(request.query, CONVERSATIONS_DEFAULT)
-    bound_to = fingerprint(request.route, request.query)
-    place = keys.before_time(asked.period.end_ns) if "end_date" in request.query else None
-    if "cursor" in request.query:
-        place = verify(cursors(), caller.user_id, bound_to, request.query["cursor"])
+    cursor = ListCursor(request, caller)
+    place = cursor.position()
+    if place is None and "end_date" in request.query:
+        place = keys.before_time(asked.period.end_ns)
     page, next_place = read_conversations(store(), caller.user_id, limit, place, _deadline(request))
     if "start_date" in request.query:
         within = [one for one in page if one[1].last_ns >= asked.period.start_ns]
@@ -214,8 +215,7 @@ def show_conversations(request: Request, caller: Identity) -> Response:
         for (conversation_id, counter), head in zip(page, heads, strict=True)
         if head is not None and head.summary is not None and has_values(head.summary, asked.selection)
     ]
-    cursor = None if next_place is None else sign(cursors(), caller.user_id, bound_to, next_place)
-    return _answer(request, {"conversations": shown, "next_cursor": cursor})
+    return _answer(request, {"conversations": shown, "next_cursor": cursor.next(next_place)})
 
 
 @app.route("GET /api/analytics/facets", scope="read")

@@ -4,15 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final, cast
 
-from tracestore.domain.errors import Conflict, Detail, Invalid, NotFound
-from tracestore.domain.merge import Span
-from tracestore.domain.spans import FROM_LOGS, PAYLOAD_FIELDS, Json, SpanFields, span_uuid
-from tracestore.domain.times import NS_PER_DAY, NS_PER_MS
-from tracestore.edge.app import App
-from tracestore.edge.http import Request, Response, json_answer
-from tracestore.edge.identity import Identity
-from tracestore.edge.list_parameters import is_id
-from tracestore.edge.otlp_http import (
+from tracestore.api.otlp.exports import (
     Reported,
     Signal,
     encoding_of,
@@ -22,8 +14,17 @@ from tracestore.edge.otlp_http import (
     rejected_records,
     small_enough,
 )
-from tracestore.edge.trace_answers import span_response
-from tracestore.edge.wiring import deadline_for, redactor, store
+from tracestore.api.traces.responses import span_response
+from tracestore.domain.errors import Conflict, Detail, Invalid, NotFound
+from tracestore.domain.merge import Span
+from tracestore.domain.spans import FROM_LOGS, PAYLOAD_FIELDS, Json, SpanFields, span_uuid
+from tracestore.domain.times import NS_PER_DAY, NS_PER_MS
+from tracestore.http.app import App
+from tracestore.http.identity import Identity
+from tracestore.http.parameters import is_id
+from tracestore.http.request import Request
+from tracestore.http.response import Response, json_answer
+from tracestore.http.wiring import deadline_for, redactor, store
 from tracestore.ingest.conventions import spans_fields
 from tracestore.ingest.json_body import parse_json
 from tracestore.ingest.log_fields import log_fields

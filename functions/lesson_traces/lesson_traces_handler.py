@@ -3,18 +3,20 @@
 import secrets
 from typing import Any, Final
 
+from tracestore.api.bulk_deletes import delete_many, only_parameter
+from tracestore.api.lessons.parameters import LESSON_PARAMETERS, lesson_query, offset_of
+from tracestore.api.lessons.responses import call_response, encode_lessons, lesson_response
+from tracestore.api.traces.responses import READ_BYTES, list_response
 from tracestore.domain.errors import Conflict, Detail, NotFound
 from tracestore.domain.merge import Span
 from tracestore.domain.times import NS_PER_MS
-from tracestore.edge.app import App
-from tracestore.edge.bulk_deletes import delete_many, only_parameter
-from tracestore.edge.http import Request, Response, json_answer, with_etag
-from tracestore.edge.identity import Identity
-from tracestore.edge.lesson_answers import call_response, encode_lessons, lesson_response
-from tracestore.edge.lesson_parameters import LESSON_PARAMETERS, lesson_query, offset_of
-from tracestore.edge.list_parameters import fingerprint, is_id, limit_of, malformed, one_of, text_of
-from tracestore.edge.trace_answers import READ_BYTES, list_response
-from tracestore.edge.wiring import cursors, deadline_for, redactor, store
+from tracestore.http.app import App
+from tracestore.http.cursors import ListCursor
+from tracestore.http.identity import Identity
+from tracestore.http.parameters import is_id, limit_of, malformed, one_of, text_of
+from tracestore.http.request import Request
+from tracestore.http.response import Response, json_answer, with_etag
+from tracestore.http.wiring import deadline_for, redactor, store
 from tracestore.ingest.json_body import parse_json
 from tracestore.ingest.lessons import (
     call_fields,
@@ -28,7 +30,6 @@ from tracestore.ingest.lessons import (
     refuse_another_end,
     root_span_id,
 )
-from tracestore.storage.cursor import sign, verify
 from tracestore.storage.deletes import delete_trace
 from tracestore.storage.lessons import Place, list_lessons, place_of, read_lesson_head
 from tracestore.storage.listing import Page
@@ -110,9 +111,7 @@ def show_list(request: Request, caller: Identity) -> Response:
     encoded = encode_lessons(store(), caller.user_id, page.traces)
     is_cut = encoded.entries < len(page.traces)
     position = page.traces[encoded.entries - 1].head.position if is_cut else page.next_position
-    next_cursor = None
-    if position is not None:
-        next_cursor = sign(cursors(), caller.user_id, _list(request), f"{total} {position}")
+    next_cursor = _cursor(request, caller).next(None if position is None else f"{total} {position}")
     return with_etag(request, list_response(encoded, next_cursor, total=total))
 
 
@@ -160,9 +159,8 @@ def _page(request: Request, caller: Identity) -> tuple[int, Page]:
         deadline_for(request.remaining_ms),
     )
     offset = offset_of(request.query)
-    if "cursor" in request.query:
-        place = verify(cursors(), caller.user_id, _list(request), request.query["cursor"])
-        total, _, position = place.partition(" ")
+    if (cursor_position := _cursor(request, caller).position()) is not None:
+        total, _, position = cursor_position.partition(" ")
         found = Place(int(total), position)
     else:
         found = place_of(store(), caller.user_id, query, offset, deadline)
@@ -171,9 +169,9 @@ def _page(request: Request, caller: Identity) -> tuple[int, Page]:
     return found.total, list_lessons(store(), caller.user_id, query, limit, found.position, deadline)
 
 
-def _list(request: Request) -> str:
-    """What a cursor is bound to: neither where its list began nor the size of its pages."""
-    return fingerprint(request.route, {name: value for name, value in request.query.items() if name != "offset"})
+def _cursor(request: Request, caller: Identity) -> ListCursor:
+    """The cursors of a list: any page may follow the one that an offset began."""
+    return ListCursor(request, caller, not_bound=("offset",))
 
 
 def _one(caller: Identity, trace_id: str, status: int = 200) -> Response:

@@ -7,9 +7,9 @@ call anybody, and a step that dies comes again with its record.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tracestore.edge.stream import Line, consuming, records_of
-from tracestore.edge.telemetry import logger
-from tracestore.edge.wiring import deadline_for, store
+from tracestore.http.stream import Line, consuming, records_of
+from tracestore.http.telemetry import logger
+from tracestore.http.wiring import deadline_for, store
 from tracestore.storage import bulk
 from tracestore.storage.jobs import job_in
 from tracestore.storage.store import Store

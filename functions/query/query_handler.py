@@ -2,25 +2,10 @@
 
 from typing import Any, Final
 
-from tracestore.domain.errors import Detail, NotFound
-from tracestore.domain.times import NS_PER_MS, format_time, parse_time
-from tracestore.domain.tree import tree_order
-from tracestore.edge.app import App
-from tracestore.edge.bulk_deletes import delete_many, only_parameter
-from tracestore.edge.export import export_page, export_response
-from tracestore.edge.http import Request, Response, json_answer, with_etag
-from tracestore.edge.identity import Identity
-from tracestore.edge.list_parameters import (
-    LIST_PARAMETERS,
-    fingerprint,
-    is_id,
-    limit_of,
-    malformed,
-    one_of,
-    text_of,
-    trace_query,
-)
-from tracestore.edge.trace_answers import (
+from tracestore.api.bulk_deletes import delete_many, only_parameter
+from tracestore.api.traces.export import export_page, export_response
+from tracestore.api.traces.parameters import LIST_PARAMETERS, trace_query
+from tracestore.api.traces.responses import (
     READ_BYTES,
     encode_forest,
     encode_outline,
@@ -32,9 +17,17 @@ from tracestore.edge.trace_answers import (
     span_response,
     tree_response,
 )
-from tracestore.edge.trace_json import summary_json
-from tracestore.edge.wiring import cursors, deadline_for, store
-from tracestore.storage.cursor import sign, verify
+from tracestore.api.traces.trace_json import summary_json
+from tracestore.domain.errors import Detail, NotFound
+from tracestore.domain.times import NS_PER_MS, format_time, parse_time
+from tracestore.domain.tree import tree_order
+from tracestore.http.app import App
+from tracestore.http.cursors import ListCursor
+from tracestore.http.identity import Identity
+from tracestore.http.parameters import is_id, limit_of, malformed, one_of, text_of
+from tracestore.http.request import Request
+from tracestore.http.response import Response, json_answer, with_etag
+from tracestore.http.wiring import deadline_for, store
 from tracestore.storage.deletes import delete_span, delete_trace
 from tracestore.storage.keys import position_time
 from tracestore.storage.listing import list_traces
@@ -55,9 +48,8 @@ def show_list(request: Request, caller: Identity) -> Response:
     view = _choice(request, "view", "forest", "summary", "turns")
     if view == "turns" and query.filters.conversation_id is None:
         raise malformed([Detail("view", "turns needs a conversation_id")])
-    page = list_traces(
-        store(), caller.user_id, query, limit, _place(request, caller), deadline_for(request.remaining_ms)
-    )
+    cursor = ListCursor(request, caller)
+    page = list_traces(store(), caller.user_id, query, limit, cursor.position(), deadline_for(request.remaining_ms))
     if view == "summary":
         encoded = encode_summaries(page.traces)
     else:
@@ -68,7 +60,7 @@ def show_list(request: Request, caller: Identity) -> Response:
     rest = {}
     if view == "summary":
         rest["scanned_to"] = None if place is None else format_time(position_time(place))
-    return with_etag(request, list_response(encoded, _cursor(request, caller, place), **rest))
+    return with_etag(request, list_response(encoded, cursor.next(place), **rest))
 
 
 @app.route("GET /api/analytics/traces/{trace_id}", scope="read")
@@ -90,11 +82,12 @@ def show_trace(request: Request, caller: Identity) -> Response:
             raise malformed([Detail("cursor", "goes with view=outline")])
         tree = encode_tree(caller.user_id, trace_id, head, spans, payloads=with_payloads, is_whole=is_whole)
         return with_etag(request, tree_response(summary, tree))
-    start = int(_place(request, caller, trace_id) or 0)
+    cursor = ListCursor(request, caller, path_id=trace_id)
+    start = int(cursor.position() or 0)
     nodes = tree_order(spans)[start:]
     outline = encode_outline(nodes, head.summary)
     place = str(start + outline.entries) if outline.entries < len(nodes) else None
-    return with_etag(request, outline_response(summary, outline, _cursor(request, caller, place, trace_id)))
+    return with_etag(request, outline_response(summary, outline, cursor.next(place)))
 
 
 @app.route("GET /api/analytics/traces/{trace_id}/spans/{span_id}", scope="read")
@@ -111,11 +104,17 @@ def export(request: Request, caller: Identity) -> Response:
     """Whole spans, one a line, of the traces that a list would show."""
     request.only(*LIST_PARAMETERS)
     query, limit = trace_query(request.query), limit_of(request.query)
-    place, deadline = _place(request, caller), deadline_for(request.remaining_ms)
+    cursor, deadline = ListCursor(request, caller), deadline_for(request.remaining_ms)
     exported = export_page(
-        store(), caller.user_id, query, limit, place, deadline, lambda: request.remaining_ms() < EXPORT_ENDS_MS
+        store(),
+        caller.user_id,
+        query,
+        limit,
+        cursor.position(),
+        deadline,
+        lambda: request.remaining_ms() < EXPORT_ENDS_MS,
     )
-    return export_response(exported, _cursor(request, caller, exported.place))
+    return export_response(exported, cursor.next(exported.place))
 
 
 @app.route("DELETE /api/analytics/traces/{trace_id}", scope="delete")
@@ -171,15 +170,3 @@ def _choice(request: Request, name: str, *words: str) -> str:
         return one_of(*words)(request.query.get(name, words[0]))
     except ValueError as error:
         raise malformed([Detail(name, str(error))]) from None
-
-
-def _place(request: Request, caller: Identity, of: str = "") -> str | None:
-    """The place that the request's cursor stands for. *raises* Invalid when it is not one of this list's."""
-    cursor = request.query.get("cursor")
-    bound_to = fingerprint(request.route + of, request.query)
-    return None if cursor is None else verify(cursors(), caller.user_id, bound_to, cursor)
-
-
-def _cursor(request: Request, caller: Identity, place: str | None, of: str = "") -> str | None:
-    bound_to = fingerprint(request.route + of, request.query)
-    return None if place is None else sign(cursors(), caller.user_id, bound_to, place)

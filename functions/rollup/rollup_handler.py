@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tracestore.edge.stream import Line, consuming, records_of, shard_id_of
-from tracestore.edge.telemetry import logger
-from tracestore.edge.wiring import deadline_for, store
+from tracestore.http.stream import Line, consuming, records_of, shard_id_of
+from tracestore.http.telemetry import logger
+from tracestore.http.wiring import deadline_for, store
 from tracestore.storage import keys
 from tracestore.storage.counters import Change, absorb
 

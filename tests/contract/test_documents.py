@@ -11,16 +11,16 @@ import pytest
 
 from dev.snippets import snippets
 from dev.template import ROOT, Template
+from tracestore.api.analytics.analytics_json import measures_json
+from tracestore.api.analytics.parameters import ANALYTICS_PARAMETERS
+from tracestore.api.lessons.lesson_json import call_json, lesson_json
+from tracestore.api.lessons.parameters import LESSON_PARAMETERS
+from tracestore.api.traces.parameters import LIST_PARAMETERS
+from tracestore.api.traces.trace_json import span_json, summary_json
 from tracestore.domain.analytics import Figures
 from tracestore.domain.heads import Summary
 from tracestore.domain.merge import Span
 from tracestore.domain.usage import usage_of
-from tracestore.edge.analytics_json import measures_json
-from tracestore.edge.analytics_parameters import ANALYTICS_PARAMETERS
-from tracestore.edge.lesson_json import call_json, lesson_json
-from tracestore.edge.lesson_parameters import LESSON_PARAMETERS
-from tracestore.edge.list_parameters import LIST_PARAMETERS
-from tracestore.edge.trace_json import span_json, summary_json
 from tracestore.ingest.native import Capture, parse_capture
 from tracestore.storage import keys
 from tracestore.storage.items import Head

@@ -8,7 +8,7 @@ from pathlib import Path
 from dev.template import ROOT
 from tracestore.domain import errors
 from tracestore.domain.errors import TracestoreError
-from tracestore.edge.errors import CODES, STATUSES, status_of
+from tracestore.http.errors import CODES, STATUSES, status_of
 
 KINDS = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, TracestoreError)

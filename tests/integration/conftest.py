@@ -10,7 +10,7 @@ from dev.template import Template
 from tests.api import Api
 from tests.calling import Call, User, new_user
 from tests.conftest import TableOnEngine
-from tracestore.edge import wiring
+from tracestore.http import wiring
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests.api import Api, failure, fields_of, span
 from tests.calling import Reply
 from tests.conftest import TableOnEngine
 from tests.rolling import roll
-from tracestore.edge.wiring import store
+from tracestore.http.wiring import store
 
 DAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
 """Counters of long ago are gone, so this day is near."""

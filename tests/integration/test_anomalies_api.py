@@ -12,7 +12,7 @@ from tests.rolling import roll
 from tracestore.domain.counters import Bucket, MeasureCounter
 from tracestore.domain.histogram import bucket_of
 from tracestore.domain.stats import NUMBERS, Group, Measures
-from tracestore.edge.wiring import store
+from tracestore.http.wiring import store
 from tracestore.storage import keys
 from tracestore.storage.counters import counter_item
 

@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from functions.account import account_handler
 from tracestore.domain.errors import Conflict
-from tracestore.edge import wiring
+from tracestore.http import wiring
 from tracestore.storage.api_keys import ApiKey, ApiKeys, new_secret, sha256_of
 
 JWT_SECRET = "a secret that only this test knows"

@@ -11,7 +11,7 @@ import pytest
 from tests.api import START, Api, at, child, span
 from tests.otlp import export, headers, new_id
 from tests.otlp import span as otlp_span
-from tracestore.edge import wiring
+from tracestore.http import wiring
 
 MILLION = 1_000_000
 

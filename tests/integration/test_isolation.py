@@ -14,7 +14,7 @@ from tests.api import TRACES, Api, at, child, failure, path_of, span
 from tests.calling import Call, User, new_user
 from tests.conftest import TableOnEngine
 from tests.rolling import roll
-from tracestore.edge.wiring import store
+from tracestore.http.wiring import store
 from tracestore.storage import keys
 
 CANARY = "canary in the prompt"

@@ -32,7 +32,7 @@ from tests.otlp import (
     span,
     throttled,
 )
-from tracestore.edge import wiring
+from tracestore.http import wiring
 
 PATHS = ("/v1/traces", "/api/public/otel/v1/traces", "/otel/v1/traces")
 SIGNALS: tuple[Signal, ...] = ("traces", "logs")

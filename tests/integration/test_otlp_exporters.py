@@ -34,7 +34,7 @@ from tests import node
 from tests.api import Api, flat
 from tests.conftest import TableOnEngine
 from tests.otlp import Throttle, throttled
-from tracestore.edge import wiring
+from tracestore.http import wiring
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 

@@ -14,7 +14,7 @@ from tests.calling import Call, User
 from tests.conftest import TableOnEngine
 from tests.dying import PURGE, Mortal
 from tracestore.domain.errors import Unavailable
-from tracestore.edge import wiring
+from tracestore.http import wiring
 from tracestore.storage import bulk
 from tracestore.storage.pending_deletions import read_pending_deletions
 from tracestore.storage.table import Table

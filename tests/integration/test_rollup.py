@@ -18,8 +18,8 @@ from tests.builders import long_deadline
 from tests.conftest import TableOnEngine
 from tests.mortal import Crash, Mortal
 from tracestore.domain.times import NS_PER_DAY
-from tracestore.edge import wiring
-from tracestore.edge.stream import records_of, shard_id_of
+from tracestore.http import wiring
+from tracestore.http.stream import records_of, shard_id_of
 from tracestore.storage import audit as auditing
 from tracestore.storage.counters import Change, absorb
 from tracestore.storage.store import Store

@@ -11,7 +11,7 @@ from dev import tokens
 from dev.template import Template
 from tests.api import TRACES, Api, failure
 from tests.calling import SECRET, Call, new_user
-from tracestore.edge.app import PUBLIC_ROUTES
+from tracestore.http.app import PUBLIC_ROUTES
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")  # hardly any gets that far
 

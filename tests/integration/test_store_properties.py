@@ -4,6 +4,7 @@ import random
 import string
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,8 +19,8 @@ from tests.builders import (
     batches_of,
     call,
     fields,
-    orphans,
     long_deadline,
+    orphans,
     store_on,
     stored_items,
     stored_spans,
@@ -30,6 +31,7 @@ from tests.calling import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.errors import NotFound
 from tracestore.domain.heads import Summary
+from tracestore.domain.merge import Span
 from tracestore.domain.spans import SpanFields
 from tracestore.storage import keys
 from tracestore.storage.deletes import delete_span
@@ -327,14 +329,8 @@ def test_a_patch_tells_true_from_one(engine: Endpoint) -> None:
     capture(store, user, [("t", call("root"))], long_deadline())
     for value in (1, True, 1.0):
         wanted = {"n": value}
-        patch(
-            store,
-            user,
-            "t",
-            "root",
-            lambda _, wanted=wanted: SpanFields(span_id="root", metadata=wanted),
-            long_deadline(),
-        )  # type: ignore[misc]
+        change = partial(_with_metadata, wanted)
+        patch(store, user, "t", "root", change, long_deadline())
         assert repr(stored_spans(store, user)["root"]["metadata"]) == repr(wanted)
 
 
@@ -392,9 +388,15 @@ def test_odd_ids_reach_their_own_trace(engine: Endpoint, user: str, trace_id: st
 
 def _rename(store: Store, user: str, span_id: str, names: list[str]) -> None:
     for name in names:
-        patch(
-            store, user, "t", span_id, lambda _, name=name: SpanFields(span_id=span_id, span_name=name), long_deadline()
-        )  # type: ignore[misc]
+        patch(store, user, "t", span_id, partial(_named, span_id, name), long_deadline())
+
+
+def _named(span_id: str, name: str, _: Span) -> SpanFields:
+    return SpanFields(span_id=span_id, span_name=name)
+
+
+def _with_metadata(metadata: Any, _: Span) -> SpanFields:
+    return SpanFields(span_id="root", metadata=metadata)
 
 
 def _delete(store: Store, user: str, span_id: str) -> None:

@@ -3,13 +3,7 @@
 import pytest
 
 from tests.builders import START_NS
-from tracestore.domain.analytics import Figures, Heatmap, Series
-from tracestore.domain.counters import Bucket
-from tracestore.domain.failures import Failed, Remembered
-from tracestore.domain.histogram import RELATIVE_ERROR, bucket_of
-from tracestore.domain.intervals import Period
-from tracestore.domain.stats import NUMBERS, QUARTER_NS, Example, FailureKind, Measures
-from tracestore.edge.analytics_json import (
+from tracestore.api.analytics.analytics_json import (
     failed_json,
     groups_shown,
     heatmap_json,
@@ -17,8 +11,14 @@ from tracestore.edge.analytics_json import (
     series_json,
     values_json,
 )
-from tracestore.edge.http import json_bytes
-from tracestore.edge.trace_answers import ANSWER_BYTES
+from tracestore.api.traces.responses import ANSWER_BYTES
+from tracestore.domain.analytics import Figures, Heatmap, Series
+from tracestore.domain.counters import Bucket
+from tracestore.domain.failures import Failed, Remembered
+from tracestore.domain.histogram import RELATIVE_ERROR, bucket_of
+from tracestore.domain.intervals import Period
+from tracestore.domain.stats import NUMBERS, QUARTER_NS, Example, FailureKind, Measures
+from tracestore.http.response import json_bytes
 
 KIND = FailureKind("completion", "openai", "small", "timeout")
 POINTS = [Period(START_NS + place * QUARTER_NS, START_NS + (place + 1) * QUARTER_NS) for place in range(2)]

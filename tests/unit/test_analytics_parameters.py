@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tracestore.api.analytics.parameters import Asked, analytics_asked, zone_of
 from tracestore.domain.errors import Invalid
 from tracestore.domain.times import format_time, parse_time
-from tracestore.edge.analytics_parameters import Asked, analytics_asked, zone_of
 
 NOW = "2026-11-22T10:07:30Z"
 NOW_MS = parse_time(NOW) // 10**6

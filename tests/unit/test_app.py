@@ -10,10 +10,11 @@ from aws_lambda_powertools import Logger
 
 from tracestore.domain import errors
 from tracestore.domain.errors import Detail, Invalid, TracestoreError, Unauthenticated, Unavailable
-from tracestore.edge.app import ANY, PUBLIC_ROUTES, App
-from tracestore.edge.errors import CODES, STATUSES
-from tracestore.edge.http import Request, Response, json_answer
-from tracestore.edge.identity import Identity
+from tracestore.http.app import ANY, PUBLIC_ROUTES, App
+from tracestore.http.errors import CODES, STATUSES
+from tracestore.http.identity import Identity
+from tracestore.http.request import Request
+from tracestore.http.response import Response, json_answer
 
 READER = Identity("ada", "api_key", frozenset({"read"}))
 PERSON = Identity("ada", "jwt", frozenset({"ingest", "read", "delete"}))

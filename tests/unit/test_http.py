@@ -11,20 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracestore.domain.errors import Invalid, TooLarge
-from tracestore.edge.http import (
-    MAX_BINARY_BYTES,
-    MAX_DECODED_BYTES,
-    MAX_TEXT_BYTES,
-    Request,
-    Response,
-    accepts_gzip,
-    gateway_answer,
-    headers_of,
-    json_answer,
-    json_bytes,
-    request_of,
-    with_etag,
-)
+from tracestore.http.request import MAX_BINARY_BYTES, MAX_DECODED_BYTES, MAX_TEXT_BYTES, Request, headers_of, request_of
+from tracestore.http.response import Response, accepts_gzip, gateway_answer, json_answer, json_bytes, with_etag
 
 
 def request(**event: Any) -> Request:

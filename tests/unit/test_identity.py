@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracestore.domain.errors import Unauthenticated
-from tracestore.edge.identity import CACHED_S, SCOPES, Identity, KeyCache, identify
+from tracestore.http.identity import CACHED_S, SCOPES, Identity, KeyCache, identify
 from tracestore.storage.api_keys import ApiKey, sha256_of
 
 SECRET = "tsk_" + "k" * 43

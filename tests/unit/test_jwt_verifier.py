@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.issuer import KEYS, RSA_KEY, Issuer, forged, public_jwk, token
 from tracestore.domain.errors import Unauthenticated, Unavailable
-from tracestore.edge.jwt_verifier import KEYS_LIVE_S, PAUSE_S, JwtVerifier
-from tracestore.edge.settings import Settings
+from tracestore.http.jwt_verifier import KEYS_LIVE_S, PAUSE_S, JwtVerifier
+from tracestore.http.settings import Settings
 
 SECRET = "a secret that is long enough for HS256"
 

@@ -1,6 +1,7 @@
 """Nothing is imported upward, and each layer keeps what is its own to itself."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ BELOW = {
     "domain": {"domain"},
     "ingest": {"domain", "ingest"},
     "storage": {"domain", "storage"},
-    "edge": {"domain", "ingest", "storage", "edge"},
-    "functions": {"domain", "ingest", "storage", "edge"},
+    "http": {"domain", "ingest", "storage", "http"},
+    "api": {"domain", "ingest", "storage", "http", "api"},
+    "functions": {"domain", "ingest", "storage", "http", "api"},
 }
 FILES = [*PACKAGE.glob("*/**/*.py"), *(ROOT / "functions").glob("*/*.py")]
 
@@ -42,4 +44,33 @@ def test_a_module_imports_only_what_its_layer_may(file: Path) -> None:
     assert not {"dev", "tests", "functions"} & {name[0] for name in names}
     assert layer == "storage" or not {"boto3", "botocore"} & {name[0] for name in names}
     read = {node.attr for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Attribute)}
-    assert layer == "edge" or not {"environ", "getenv"} & read, "only the edge reads the environment"
+    assert layer == "http" or not {"environ", "getenv"} & read, "only http.settings reads the environment"
+
+
+ROUTE = re.compile(r"(?:GET|POST|PUT|PATCH|DELETE) /[\w{}/.-]+|(?<!\w)/(?:api|v1|traces)\b")
+
+
+@pytest.mark.parametrize("file", sorted((PACKAGE / "http").glob("*.py")), ids=lambda file: file.stem)
+def test_the_http_machinery_names_no_route(file: Path) -> None:
+    texts = [node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)]
+    routes = {match[0] for text in texts if isinstance(text, str) for match in ROUTE.finditer(text)}
+    assert routes <= {"GET /healthz", "GET /path/{name}"}
+
+
+RESOURCES_BELOW = {
+    "traces": {"traces"},
+    "lessons": {"traces", "lessons"},
+    "analytics": {"traces", "analytics"},
+    "otlp": {"otlp"},
+}
+
+
+@pytest.mark.parametrize(
+    "file", sorted((PACKAGE / "api").rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE))
+)
+def test_a_resource_builds_on_traces_alone(file: Path) -> None:
+    parts = file.relative_to(PACKAGE / "api").parts
+    resource = parts[0] if len(parts) > 1 else ""
+    names = [name.split(".") for name in imports(file)]
+    used = {name[2] for name in names if name[:2] == ["tracestore", "api"] and name[2] in RESOURCES_BELOW}
+    assert used <= RESOURCES_BELOW.get(resource, set())

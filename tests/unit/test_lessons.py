@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import START_NS, call, fields, update
+from tracestore.api.lessons.lesson_json import lesson_json
 from tracestore.domain.errors import Conflict, Invalid
 from tracestore.domain.heads import previews_of, root_of, summarize
 from tracestore.domain.merge import merge
 from tracestore.domain.spans import SpanFields
 from tracestore.domain.times import format_time, parse_time
-from tracestore.edge.lesson_json import lesson_json
 from tracestore.ingest.lessons import (
     call_span_id,
     changed,

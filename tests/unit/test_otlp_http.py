@@ -7,12 +7,7 @@ import pytest
 
 from tests.calling import Reply
 from tests.otlp import ENCODINGS, Encoding, Signal, headers, partial_success, rpc_status
-from tracestore.domain import errors
-from tracestore.domain.errors import TooLarge, TracestoreError, Unsupported
-from tracestore.domain.spans import SpanFields
-from tracestore.edge.errors import status_of
-from tracestore.edge.http import Request, Response
-from tracestore.edge.otlp_http import (
+from tracestore.api.otlp.exports import (
     encoding_of,
     export_answer,
     export_body,
@@ -20,6 +15,12 @@ from tracestore.edge.otlp_http import (
     rejected_records,
     small_enough,
 )
+from tracestore.domain import errors
+from tracestore.domain.errors import TooLarge, TracestoreError, Unsupported
+from tracestore.domain.spans import SpanFields
+from tracestore.http.errors import status_of
+from tracestore.http.request import Request
+from tracestore.http.response import Response
 from tracestore.ingest.otlp import Export
 
 MIB = 1024 * 1024

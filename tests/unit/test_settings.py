@@ -2,7 +2,7 @@
 
 import pytest
 
-from tracestore.edge.settings import Settings, settings_from
+from tracestore.http.settings import Settings, settings_from
 
 
 def test_only_the_table_must_be_named() -> None:

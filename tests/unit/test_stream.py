@@ -10,7 +10,7 @@ import pytest
 from aws_lambda_powertools import Logger
 
 from tracestore.domain.errors import Unavailable
-from tracestore.edge.stream import consuming, records_of, shard_id_of
+from tracestore.http.stream import consuming, records_of, shard_id_of
 
 KEYS = {"pk": {"S": "U#ada"}, "sk": {"S": "H"}}
 

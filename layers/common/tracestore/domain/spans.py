@@ -68,12 +68,12 @@ _ID_NAMESPACE: Final = UUID("a5d0c35e-2a5a-5f0c-9f6e-6d3f5b0c7e11")
 
 @dataclass(frozen=True, slots=True)
 class SpanUpdate:
-    """One write's word about one span.
+    """The fields that one request reported about one span.
 
-    `precedence` is `CAPTURED`, below it `FROM_LOGS` for what only log records tell, and above it grows with every PATCH.
-    `digest` names the facts, payload included, so that two records with one digest say the same. `received_ms` is when
-    it first arrived: shown, never merged by.
-    `payload_fields` names the payload facts there are, also where `fields` came without them.
+    `precedence` is `CAPTURED` for captured spans, the lower `FROM_LOGS` for fields that only log records contain, and
+    grows with every PATCH. `digest` identifies the fields, payload included: two updates with the same digest report
+    the same. `received_ms` is the time of the first arrival; responses contain it, the merge ignores it.
+    `payload_fields` names the payload fields of the update, also when `fields` was read without the payload.
     """
 
     fields: SpanFields

@@ -65,7 +65,7 @@ def start(
     lesson_id: str | None = None,
     deadline: Deadline | None = None,
 ) -> Job:
-    """Hide what the deletion covers (see `PendingDeletion`), from now on, and leave a job that removes it, both or neither."""
+    """Store a pending deletion and the job that removes what it includes, both or neither."""
     job = Job(str(uuid4()), "queued", store.now_ms(), version=1)
     pending_deletion = PendingDeletion(job.job_id, job.made_ms, conversation_id, before_ns, lessons, lesson_id)
     companions = [job_item(user_id, job, wakes=True)]

@@ -28,8 +28,9 @@ class Head:
     """The one item of a trace that stands in the indexes.
 
     `version` grows by one with every put. `summary` is None while there are no spans. `position` is the trace's place
-    in the indexes and never changes. `merged_digests` names the newest segments that went into it, `deleted` the spans that
-    were deleted for good, `first` is a segment that rides along, `compaction_started_ms` is when somebody last set out to fold.
+    in the indexes and never changes. `merged_digests` names the newest segments that it was derived from, `deleted` the
+    spans that were deleted for good. `first` is an inlined segment. `compaction_started_ms` is when a writer last began
+    a compaction.
     A tombstone is what remains of a deleted trace; it `is_purged` when nothing else is left. If a bulk deletion's job
     made it, it is `deleted_by` that job, which counts the `deleted_spans` once, however often it comes by.
     """

@@ -3,11 +3,11 @@
 from typing import Any, Final
 
 from tracestore.domain.errors import Invalid
+from tracestore.http.identity import Identity
+from tracestore.http.request import Request
+from tracestore.http.response import Response, json_answer
+from tracestore.http.wiring import deadline_for, store
 from tracestore.storage import bulk
-
-from .http import Request, Response, json_answer
-from .identity import Identity
-from .wiring import deadline_for, store
 
 DELETED_IN_REQUEST: Final = 1_000
 """Traces that a bulk deletion removes before it answers; what is more is left to the purge function."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, tzinfo
 from itertools import islice
 from typing import Any, Final
 
+from tracestore.api.analytics.analytics_json import name_json
 from tracestore.domain.analytics import Selection
 from tracestore.domain.anomalies import HISTORY_HOURS, Anomaly, Series, anomalies_of, histories_of
 from tracestore.domain.counters import Bucket
@@ -19,6 +20,7 @@ from tracestore.domain.intervals import Period
 from tracestore.domain.phrases import duration, percent
 from tracestore.domain.stats import QUARTER_NS, rows_of
 from tracestore.domain.times import NS_PER_DAY, NS_PER_SECOND, format_time
+from tracestore.http.parameters import malformed
 from tracestore.storage import keys
 from tracestore.storage.counters import read_counters
 from tracestore.storage.items import Head
@@ -26,9 +28,6 @@ from tracestore.storage.listing import candidate_of, entries, read_heads
 from tracestore.storage.pending_deletions import time_partitions
 from tracestore.storage.store import Store
 from tracestore.storage.table import Deadline
-
-from .analytics_json import name_json
-from .list_parameters import malformed
 
 RANGE_MOST_DAYS: Final = 31
 """A month, and the week before it: 912 counters of hours."""

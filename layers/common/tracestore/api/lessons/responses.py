@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from tracestore.api.lessons.lesson_json import call_json, lesson_json
+from tracestore.api.traces.responses import READ_BYTES, Encoded, Room, fitting, side_by_side
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span
+from tracestore.http.response import Response, json_answer, json_bytes
 from tracestore.storage.items import Head
 from tracestore.storage.listing import Listed
 from tracestore.storage.pending_deletions import PendingDeletion, read_pending_deletions
 from tracestore.storage.reading import read_trace_within
 from tracestore.storage.store import Store
-
-from .http import Response, json_answer, json_bytes
-from .lesson_json import call_json, lesson_json
-from .trace_answers import READ_BYTES, Encoded, Room, fitting, side_by_side
 
 
 def encode_lessons(store: Store, user_id: str, traces: Sequence[Listed]) -> Encoded:

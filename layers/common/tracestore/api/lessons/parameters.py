@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from tracestore.domain.errors import Detail
+from tracestore.http.parameters import Reader, malformed, one_of, text_of
 from tracestore.ingest.lessons import STATUSES
 from tracestore.storage.lessons import LessonQuery
-
-from .list_parameters import Reader, malformed, one_of, text_of
 
 LESSON_PARAMETERS: Final = ("limit", "offset", "cursor", "lesson_id", "status")
 

@@ -10,7 +10,7 @@ from tracestore.domain.spans import SpanFields
 from tracestore.ingest.redaction import Redactor
 from tracestore.storage import dynamo
 from tracestore.storage.api_keys import ApiKeys
-from tracestore.storage.cursor import cursor_secret
+from tracestore.storage.cursor import cursor_secret as read_cursor_secret
 from tracestore.storage.store import Store
 from tracestore.storage.table import Deadline, Table
 
@@ -70,9 +70,9 @@ def _overlay() -> "Overlay":
 
 
 @cache
-def cursors() -> bytes:
+def cursor_secret() -> bytes:
     """The secret that signs cursors."""
-    return cursor_secret(table())
+    return read_cursor_secret(table())
 
 
 @cache
@@ -117,7 +117,18 @@ def identify(headers: Mapping[str, str]) -> identity.Identity:
 
 def reset() -> None:
     """Forgets everything that was made, so that the next use reads the environment again."""
-    for made in (settings, dynamodb, table, store, _overlay, cursors, redactor, api_keys, key_cache, jwt_verifier):
+    for made in (
+        settings,
+        dynamodb,
+        table,
+        store,
+        _overlay,
+        cursor_secret,
+        redactor,
+        api_keys,
+        key_cache,
+        jwt_verifier,
+    ):
         made.cache_clear()
 
 

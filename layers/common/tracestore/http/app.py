@@ -14,8 +14,9 @@ from tracestore.domain.errors import Forbidden, NotFound, TracestoreError
 
 from . import telemetry, wiring
 from .errors import error_answer, internal_error
-from .http import Request, Response, gateway_answer, headers_of, request_of
 from .identity import SCOPES, Identity
+from .request import Request, headers_of, request_of
+from .response import Response, gateway_answer
 
 PUBLIC_ROUTES: Final = ("GET /healthz", "$default")
 """The only routes that answer without an identity."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from tracestore.api.traces.trace_json import span_duration_ms, time_or_none
 from tracestore.domain.merge import Span
 from tracestore.domain.previews import answered, asked
 from tracestore.domain.spans import Json
@@ -11,8 +12,6 @@ from tracestore.domain.tree import Node, tree_order
 from tracestore.domain.usage import charges_of, total_tokens
 from tracestore.ingest.lessons import PROVIDER_FIELDS, STATUSES
 from tracestore.storage.items import Head
-
-from .trace_json import span_duration_ms, time_or_none
 
 _WORDS = {status: word for word, status in STATUSES.items()}
 

@@ -11,8 +11,7 @@ from tracestore.domain.counters import Interval
 from tracestore.domain.errors import Detail
 from tracestore.domain.intervals import INTERVALS, POINTS_MOST, RANGE_MOST_DAYS, Period, aligned, finest, points
 from tracestore.domain.times import NS_PER_DAY, NS_PER_MS, parse_time
-
-from .list_parameters import Reader, malformed, one_of, text_of
+from tracestore.http.parameters import Reader, malformed, one_of, text_of
 
 FILTERS: Final = ("operation_type", "model_name", "model_provider")
 ANALYTICS_PARAMETERS: Final = ("start_date", "end_date", "interval", "timezone", *FILTERS)

@@ -11,11 +11,11 @@ from typing import Any, Final, Literal, TypeAlias
 
 from tracestore.domain.errors import TooLarge, TracestoreError, Unsupported
 from tracestore.domain.spans import SpanFields, canonical_json
+from tracestore.http.errors import headers_for, status_of
+from tracestore.http.request import Request
+from tracestore.http.response import Response, json_bytes
 from tracestore.ingest.native import MAX_SPAN_BYTES
 from tracestore.ingest.otlp import Export, WireFormat, wire_format
-
-from .errors import headers_for, status_of
-from .http import Request, Response, json_bytes
 
 Signal: TypeAlias = Literal["traces", "logs", "metrics"]
 

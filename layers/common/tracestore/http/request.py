@@ -1,16 +1,13 @@
-"""Requests as handlers see them, and answers as API Gateway wants them (HTTP API, payload format 2.0).
+"""Requests as handlers see them, read from API Gateway events (HTTP API, payload format 2.0).
 
-Knows no route, no identity and no error codes beyond its own: what arrives is decoded, within limits, or refused.
+A request is decoded within limits, or refused. This module knows no route, no identity, and no error codes beyond its own.
 """
 
 import base64
 import binascii
-import gzip
-import hashlib
-import json
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
@@ -19,23 +16,16 @@ from tracestore.domain.errors import Detail, Invalid, TooLarge
 
 MAX_TEXT_BYTES: Final = 6_000_000
 MAX_BINARY_BYTES: Final = 4_500_000
-"""A Lambda event is at most 6 MB, and API Gateway puts what is not text into it as base64."""
+"""A Lambda event is at most 6 MB. API Gateway encodes a body that is not text as base64 in it."""
 
 MAX_DECODED_BYTES: Final = 64 * 1024 * 1024
-"""What a compressed body may grow to."""
-
-MAX_CARRIED_BYTES: Final = 6_200_000
-"""Lambda hands back 6,291,556 bytes at most: the JSON of an answer, headers included."""
-
-GZIP_FROM_BYTES: Final = 1_024
-"""Below this, compressing saves no packet."""
+"""Largest size of a compressed body after decompression."""
 
 MAX_NAME_CHARACTERS: Final = 64
-"""Names of fields and parameters are the only words of a caller that an answer repeats, cut to this."""
+"""Names of fields and parameters are the only words of a caller that a response repeats, cut at this length."""
 
 _MAX_PARAMETERS: Final = 100
-_GZIP_LEVEL: Final = 5
-_GZIP_HEADER: Final = 16  # asks zlib for gzip, which is one or more members, each with a header and a checksum
+_GZIP_HEADER: Final = 16  # makes zlib read gzip: one or more members, each with a header and a checksum
 _MAX_GZIP_MEMBERS: Final = 100
 _SMALLER: Final = "Send the spans in smaller batches."
 
@@ -110,16 +100,6 @@ class Request:
         return sent
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    """One answer, which no cache may keep unless its headers say otherwise. `span_count` is for the log."""
-
-    status: int
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    span_count: int | None = None
-
-
 def headers_of(event: Mapping[str, Any]) -> dict[str, str]:
     """The event's headers, names in lower case as API Gateway has them; `sam local` leaves them as sent."""
     return {name.lower(): value for name, value in (event.get("headers") or {}).items()}
@@ -142,69 +122,6 @@ def request_of(
         now_ms=now_ms,
         remaining_ms=remaining_ms,
     )
-
-
-def json_answer(content: Mapping[str, Any], status: int = 200, *, span_count: int | None = None) -> Response:
-    """`content` as a JSON answer, with `"success": true` before it unless it says otherwise."""
-    return Response(
-        status,
-        json_bytes({"success": True, **content}),
-        {"content-type": "application/json"},
-        span_count,
-    )
-
-
-def json_bytes(content: object) -> bytes:
-    """Compact JSON. *raises*: `ValueError` for NaN and infinity, which JSON does not have."""
-    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-
-
-def with_etag(request: Request, response: Response) -> Response:
-    """The same answer with an `ETag`, or 304 without a body when the caller has it.
-
-    The tag is weak: the same content is sent with and without gzip.
-    *source*: RFC 9110, sections 8.8.3 and 13.1.2.
-    """
-    tag = f'W/"{hashlib.blake2b(response.body, digest_size=12).hexdigest()}"'
-    headers = {**response.headers, "etag": tag, "cache-control": "private, no-cache"}
-    known = {part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")}
-    if known & {"*", tag.removeprefix("W/")}:
-        headers.pop("content-type", None)
-        return Response(304, b"", headers, response.span_count)
-    return replace(response, headers=headers)
-
-
-def gateway_answer(response: Response, headers: Mapping[str, str]) -> dict[str, Any]:
-    """The answer in API Gateway's form, gzipped when the request's `headers` accept it and it is worth it."""
-    body = response.body
-    answered = {"cache-control": "no-store", "vary": "Accept-Encoding", **response.headers}
-    if len(body) >= GZIP_FROM_BYTES and accepts_gzip(headers.get("accept-encoding", "")):
-        body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
-        answered["content-encoding"] = "gzip"
-    is_text = "content-encoding" not in answered and len(body) + escapes_in(body) <= MAX_CARRIED_BYTES
-    try:
-        text = body.decode() if is_text else base64.b64encode(body).decode()
-    except UnicodeDecodeError:
-        text, is_text = base64.b64encode(body).decode(), False
-    return {"statusCode": response.status, "headers": answered, "body": text, "isBase64Encoded": not is_text}
-
-
-def escapes_in(text: bytes) -> int:
-    """How many bytes a text grows by as a string in JSON, which is what Lambda makes of an answer that is text."""
-    return text.count(b'"') + text.count(b"\\")
-
-
-def accepts_gzip(accept_encoding: str) -> bool:
-    """Whether an `Accept-Encoding` header allows gzip: by name or `*`, with a weight above 0. *absent*: no."""
-    weights = {}
-    for part in accept_encoding.lower().split(","):
-        coding, _, parameter = part.partition(";")
-        name, _, weight = parameter.partition("=")
-        weights[coding.strip()] = weight.strip() if name.strip() == "q" else "1"
-    try:
-        return float(weights.get("gzip", weights.get("*", "0"))) > 0
-    except ValueError:
-        return False
 
 
 def _unzipped(packed: bytes) -> bytes:

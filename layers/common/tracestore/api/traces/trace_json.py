@@ -9,9 +9,8 @@ from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS, SpanFields, span_uuid
 from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
 from tracestore.domain.tree import Node
 from tracestore.domain.usage import total_tokens
+from tracestore.http.response import json_bytes
 from tracestore.storage.items import Head
-
-from .http import json_bytes
 
 NANO: Final = 1_000_000_000
 

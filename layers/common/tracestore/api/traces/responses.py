@@ -9,19 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
+from tracestore.api.traces.trace_json import forest_bytes, outline_json, span_json, summary_json
 from tracestore.domain.errors import NotFound
 from tracestore.domain.heads import Summary
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS
 from tracestore.domain.tree import Node, tree_order
+from tracestore.http.response import Response, escapes_in, json_answer, json_bytes
 from tracestore.storage.items import Head
 from tracestore.storage.listing import Listed
 from tracestore.storage.pending_deletions import PendingDeletion, read_pending_deletions
 from tracestore.storage.reading import read_span, read_trace_within
 from tracestore.storage.store import Store
-
-from .http import Response, escapes_in, json_answer, json_bytes
-from .trace_json import forest_bytes, outline_json, span_json, summary_json
 
 ANSWER_BYTES: Final = 5_000_000
 """As much as a trace may hold with its payloads: Lambda answers with at most 6 MB."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from tracestore.api.traces.trace_json import NANO
 from tracestore.domain.analytics import Figures, Heatmap, Series
 from tracestore.domain.counters import ConversationCounter
 from tracestore.domain.failures import Failed, Remembered
@@ -12,8 +13,6 @@ from tracestore.domain.intervals import Period
 from tracestore.domain.stats import NUMBERS, Example, Measures
 from tracestore.domain.times import format_time
 from tracestore.domain.usage import TOKEN_KINDS
-
-from .trace_json import NANO
 
 US_PER_MS: Final = 1_000
 PERCENTILES: Final = (50, 90, 95, 99)

@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
+from tracestore.api.traces.responses import READ_BYTES, Room, fitting_span, side_by_side
+from tracestore.api.traces.trace_json import span_json
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span, merge, merge_span
 from tracestore.domain.spans import SpanUpdate
+from tracestore.http.response import Response
 from tracestore.storage import keys
 from tracestore.storage.items import Head, StoredTrace
 from tracestore.storage.listing import Listed, TraceQuery, list_traces
@@ -18,10 +21,6 @@ from tracestore.storage.pending_deletions import PendingDeletion, read_pending_d
 from tracestore.storage.reading import read_trace_within, visible_head
 from tracestore.storage.store import Store
 from tracestore.storage.table import Deadline
-
-from .http import Response
-from .trace_answers import READ_BYTES, Room, fitting_span, side_by_side
-from .trace_json import span_json
 
 SPANS_READ_AT_ONCE: Final = 8
 """Of a trace that is read span by span: each may hold 4 MB."""

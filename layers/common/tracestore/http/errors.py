@@ -15,7 +15,8 @@ from tracestore.domain.errors import (
     Unsupported,
 )
 
-from .http import MAX_NAME_CHARACTERS, Response, json_answer
+from .request import MAX_NAME_CHARACTERS
+from .response import Response, json_answer
 
 STATUSES: Final[Mapping[type[TracestoreError], int]] = {
     Invalid: 400,

@@ -1,0 +1,1 @@
+"""Analytics: query parameters, JSON, and the reading of counters and anomalies."""

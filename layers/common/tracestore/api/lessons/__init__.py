@@ -1,0 +1,1 @@
+"""Lesson traces: list parameters, JSON and responses."""

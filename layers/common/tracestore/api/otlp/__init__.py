@@ -1,0 +1,1 @@
+"""OTLP over HTTP: encodings, limits and responses."""

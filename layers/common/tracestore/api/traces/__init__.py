@@ -1,0 +1,1 @@
+"""Traces: list parameters, JSON, responses and the export."""

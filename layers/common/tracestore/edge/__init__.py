@@ -1,1 +1,0 @@
-"""Between API Gateway and the rest: settings, identity, HTTP shapes. The only package that reads the environment."""

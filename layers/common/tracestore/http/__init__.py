@@ -1,0 +1,1 @@
+"""HTTP machinery: app, requests, responses, errors, identity, settings. Knows no route; alone reads the environment."""
