@@ -1,6 +1,6 @@
 """Requests as handlers see them, read from API Gateway events (HTTP API, payload format 2.0).
 
-A request is decoded within limits, or refused. This module knows no route, no identity, and no error codes beyond its own.
+A request is decoded within limits, or refused. This module knows no route and no identity.
 """
 
 import base64

@@ -84,7 +84,7 @@ def put_companions(store: Store, items: Sequence[Item], deadline: Deadline) -> N
 def put_head(
     store: Store, user_id: str, trace_id: str, new: Head, old: Head | None, companions: Sequence[Item] = ()
 ) -> None:
-    """Put a head in place of `old`, the stored one (None: where none is stored), together with `companions` or not at all.
+    """Put a head in place of `old` (None: where no head is stored), together with `companions` or not at all.
 
     The trace's lens follows the head: where the new head calls for another one, both are written in one transaction, so
     that no crash and no race can part them. *raises* ConditionFailed when another head is stored.
