@@ -1,4 +1,4 @@
-"""A client of its own for each test, and stores that are not well."""
+"""Fixtures: a new client for each test, and stores with faults."""
 
 import contextlib
 import socket
@@ -15,22 +15,22 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import tracestore_client as client
-from tracestore_client import _by_name, _quiet, _state
+from tracestore_client import _by_name, _failures, _state
 
 Configure = Callable[..., TracerProvider]
 
 
 @pytest.fixture
 def configure() -> Iterator[Configure]:
-    """Configures the client with a provider of the test's own; afterwards nothing is left of it."""
-    made: list[TracerProvider] = []
+    """A function that configures the client with a new provider. The state of the client is reset after the test."""
+    providers: list[TracerProvider] = []
 
-    def configured(endpoint: str = "http://127.0.0.1:9", **told: Any) -> TracerProvider:
-        made.append(told.pop("tracer_provider", None) or TracerProvider(shutdown_on_exit=False))
-        assert client.configure(endpoint, "tsk_test", "tests", tracer_provider=made[-1], **told)
-        return made[-1]
+    def configured(endpoint: str = "http://127.0.0.1:9", **options: Any) -> TracerProvider:
+        providers.append(options.pop("tracer_provider", None) or TracerProvider(shutdown_on_exit=False))
+        assert client.configure(endpoint, "tsk_test", "tests", tracer_provider=providers[-1], **options)
+        return providers[-1]
 
-    _quiet.forget_told()
+    _failures.forget_logged_kinds()
     yield configured
     if _state.state.delivery:
         _state.state.delivery.stop(0)
@@ -40,7 +40,7 @@ def configure() -> Iterator[Configure]:
 
 @pytest.fixture
 def spans(configure: Configure) -> Iterator[InMemorySpanExporter]:
-    """What has ended in a test that only looks at spans; they are sent to nobody."""
+    """The ended spans of a test that needs no store."""
     provider = configure(limits=client.Limits(interval_s=60))
     exporter = InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -50,45 +50,45 @@ def spans(configure: Configure) -> Iterator[InMemorySpanExporter]:
 
 @dataclass
 class Store:
-    """A server that answers what it is told to, and how often it was asked."""
+    """A server with a configurable response. `requests` contains the headers of each request, in lower case."""
 
     base: str = ""
     status: int = 200
     headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/x-protobuf"})
     body: bytes = b""
-    asked: list[dict[str, str]] = field(default_factory=list)
+    requests: list[dict[str, str]] = field(default_factory=list)
     is_open: threading.Event = field(default_factory=threading.Event)
 
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    """A store that takes everything, unless it is told otherwise."""
-    told = Store()
-    told.is_open.set()
+    """A store that accepts everything, unless the test configures it otherwise."""
+    store = Store()
+    store.is_open.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
-            told.asked.append({name.lower(): value for name, value in self.headers.items()})
-            told.is_open.wait(30)
+            store.requests.append({name.lower(): value for name, value in self.headers.items()})
+            store.is_open.wait(30)
             with contextlib.suppress(OSError):
-                self.send_response(told.status)
-                for name, value in told.headers.items():
+                self.send_response(store.status)
+                for name, value in store.headers.items():
                     self.send_header(name, value)
-                self.send_header("content-length", str(len(told.body)))
+                self.send_header("content-length", str(len(store.body)))
                 self.end_headers()
-                self.wfile.write(told.body)
+                self.wfile.write(store.body)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
-    told.base = f"http://127.0.0.1:{server.server_port}"
-    yield told
-    told.is_open.set()
+    store.base = f"http://127.0.0.1:{server.server_port}"
+    yield store
+    store.is_open.set()
     server.shutdown()
     server.server_close()
     thread.join()
@@ -96,7 +96,7 @@ def store() -> Iterator[Store]:
 
 @pytest.fixture
 def garbage() -> Iterator[str]:
-    """A server that answers what is no HTTP."""
+    """The address of a server whose responses are not HTTP."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -116,13 +116,13 @@ def garbage() -> Iterator[str]:
 
 @pytest.fixture
 def hanging() -> Iterator[str]:
-    """A server that takes connections and never says a word, as one does that is slower than anybody waits."""
+    """The address of a server that accepts connections and never responds, like one slower than every timeout."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
 @pytest.fixture
 def refusing() -> str:
-    """Where nobody listens."""
+    """An address that refuses connections."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return f"http://127.0.0.1:{listening.getsockname()[1]}"

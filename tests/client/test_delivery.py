@@ -1,4 +1,4 @@
-"""Whatever the store does, the application's own time, memory and results stay what they were."""
+"""Delivery: the store's state never affects the application's time, memory and results."""
 
 import gc
 import logging
@@ -24,25 +24,25 @@ QUICK = client.Limits(interval_s=0.01, export_timeout_s=0.3, exit_timeout_s=0.2)
 
 def lesson(number: int = 0) -> None:
     """A lesson of one model call."""
-    with client.trace_lesson(f"lesson-{number}", {"topic": "rivers", "level": 3}) as made:
-        with made.llm_call("openai", "gpt-4o-mini", prompt="Write about rivers. " * 50, temperature=0.2) as call:
+    with client.trace_lesson(f"lesson-{number}", {"topic": "rivers", "level": 3}) as step:
+        with step.llm_call("openai", "gpt-4o-mini", prompt="Write about rivers. " * 50, temperature=0.2) as call:
             call.respond("Rivers flow. " * 100)
             call.usage(input_tokens=200, output_tokens=300)
-        made.response = {"title": "Rivers", "sections": ["Source", "Mouth"]}
+        step.response = {"title": "Rivers", "sections": ["Source", "Mouth"]}
 
 
 def typical_ms(calls: int = CALLS) -> float:
-    """What half of the lessons took less than: the rest may have met other work on the machine."""
-    took = []
+    """The median time of a lesson: other work on the machine may have delayed single ones."""
+    durations_s = []
     for number in range(calls):
         began = time.perf_counter()
         lesson(number)
-        took.append(time.perf_counter() - began)
-    return median(took) * 1000
+        durations_s.append(time.perf_counter() - began)
+    return median(durations_s) * 1000
 
 
 @pytest.mark.parametrize("trouble", ["refusing", "hanging", "garbage"])
-def test_a_call_takes_less_than_a_millisecond_more_whatever_the_store_does(
+def test_a_span_costs_less_than_a_millisecond_in_every_state_of_the_store(
     trouble: str, configure: Configure, request: pytest.FixtureRequest
 ) -> None:
     configure(request.getfixturevalue(trouble), limits=QUICK)
@@ -50,7 +50,9 @@ def test_a_call_takes_less_than_a_millisecond_more_whatever_the_store_does(
 
 
 @pytest.mark.parametrize("status", [400, 401, 413, 429, 500, 503])
-def test_what_the_store_refuses_is_counted_and_raises_nothing(status: int, configure: Configure, store: Store) -> None:
+def test_spans_that_the_store_refuses_are_counted_and_raise_nothing(
+    status: int, configure: Configure, store: Store
+) -> None:
     store.status = status
     configure(store.base, limits=QUICK)
     lesson()
@@ -59,7 +61,9 @@ def test_what_the_store_refuses_is_counted_and_raises_nothing(status: int, confi
 
 
 @pytest.mark.parametrize("trouble", ["refusing", "hanging", "garbage"])
-def test_what_cannot_be_sent_is_counted(trouble: str, configure: Configure, request: pytest.FixtureRequest) -> None:
+def test_spans_that_cannot_be_sent_are_counted(
+    trouble: str, configure: Configure, request: pytest.FixtureRequest
+) -> None:
     configure(request.getfixturevalue(trouble), limits=QUICK)
     lesson()
     assert client.flush(5)
@@ -76,7 +80,7 @@ def test_drops_are_logged_once(configure: Configure, store: Store, caplog: pytes
     assert "HTTP 401: check the API key" in caplog.text
 
 
-def test_a_log_handler_that_traces_stops_nothing(configure: Configure, hanging: str) -> None:
+def test_a_log_handler_that_traces_causes_no_deadlock(configure: Configure, hanging: str) -> None:
     class Tracing(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             lesson()
@@ -91,7 +95,7 @@ def test_a_log_handler_that_traces_stops_nothing(configure: Configure, hanging: 
     assert client.dropped() == 3
 
 
-def test_every_span_of_many_threads_is_accounted_for(configure: Configure, store: Store) -> None:
+def test_every_span_of_many_threads_is_counted(configure: Configure, store: Store) -> None:
     configure(store.base, limits=client.Limits(max_queue_spans=50, batch_spans=20))
     threads = [threading.Thread(target=typical_ms, args=(50,)) for _ in range(4)]
     for thread in threads:
@@ -102,20 +106,20 @@ def test_every_span_of_many_threads_is_accounted_for(configure: Configure, store
     assert client.stats().sent + client.dropped() == 4 * 50 * 2
 
 
-def test_the_application_s_own_exporter_may_still_log(configure: Configure, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_application_s_own_exporter_still_logs(configure: Configure, caplog: pytest.LogCaptureFixture) -> None:
     configure()
     logging.getLogger("opentelemetry.exporter.otlp.proto.http.trace_exporter").error("theirs")
     assert caplog.messages == ["theirs"]
 
 
-def test_the_queue_is_bounded_by_spans(configure: Configure, hanging: str) -> None:
+def test_the_queue_has_a_limit_of_spans(configure: Configure, hanging: str) -> None:
     configure(hanging, limits=client.Limits(max_queue_spans=10))
     for number in range(50):
         lesson(number)
     assert (client.stats().queued, client.dropped()) == (10, 90)
 
 
-def test_the_queue_is_bounded_by_bytes_of_spans_that_are_cut(configure: Configure, hanging: str) -> None:
+def test_the_queue_has_a_limit_of_bytes_and_its_spans_are_cut(configure: Configure, hanging: str) -> None:
     limits = client.Limits(max_queue_bytes=1_000_000, max_value_characters=50_000)
     configure(hanging, limits=limits)
     lesson()
@@ -133,17 +137,17 @@ def test_the_queue_is_bounded_by_bytes_of_spans_that_are_cut(configure: Configur
     assert client.dropped() > 50
 
 
-def test_what_others_record_is_cut_where_anyone_can_see_it(configure: Configure, hanging: str) -> None:
+def test_long_values_of_other_tracers_are_cut_with_a_note(configure: Configure, hanging: str) -> None:
     provider = configure(hanging, limits=client.Limits(max_value_characters=100))
-    kept: list[Any] = []
-    _watch(provider, kept)
+    queued: list[Any] = []
+    _record_queued_spans(provider, queued)
     with provider.get_tracer("theirs").start_as_current_span("theirs") as span:
         span.set_attribute("long", "x" * 10_000)
         span.set_attribute("short", "y")
-    assert kept[0].attributes == {"long": "x" * 100 + "… [cut: 10000 characters]", "short": "y"}
+    assert queued[0].attributes == {"long": "x" * 100 + "… [cut: 10000 characters]", "short": "y"}
 
 
-def test_a_span_that_stays_too_large_is_dropped_alone(configure: Configure, store: Store) -> None:
+def test_only_the_span_that_is_too_large_after_cutting_is_dropped(configure: Configure, store: Store) -> None:
     provider = configure(store.base, limits=client.Limits(max_span_bytes=10_000))
     with provider.get_tracer("theirs").start_as_current_span("theirs") as span:
         for number in range(100):
@@ -159,12 +163,12 @@ def test_a_batch_that_is_too_large_is_sent_in_halves(configure: Configure, store
     lesson()
     lesson()
     assert client.flush(5)
-    assert len(store.asked) == 7  # of 4, 2, 1, 1, 2, 1, 1 spans
+    assert len(store.requests) == 7  # of 4, 2, 1, 1, 2, 1, 1 spans
 
 
 def test_spans_that_the_store_rejects_are_counted(configure: Configure, store: Store) -> None:
-    told = ExportTraceServiceResponse(partial_success=ExportTracePartialSuccess(rejected_spans=1))
-    store.body = told.SerializeToString()
+    response = ExportTraceServiceResponse(partial_success=ExportTracePartialSuccess(rejected_spans=1))
+    store.body = response.SerializeToString()
     configure(store.base)
     lesson()
     assert client.flush(5)
@@ -179,9 +183,9 @@ def test_spans_that_the_store_rejects_are_counted(configure: Configure, store: S
         (200, {"content-type": "application/x-protobuf"}, b"\xff" * 50),
         (200, {"content-type": "application/x-protobuf", "content-encoding": "gzip"}, b"not gzip"),
     ],
-    ids=["a page", "a redirect", "no protobuf", "no gzip"],
+    ids=["a page", "a redirect", "not protobuf", "not gzip"],
 )
-def test_an_answer_that_is_no_store_s_counts_as_a_failure(
+def test_a_response_that_is_not_from_a_store_counts_as_a_failure(
     status: int, headers: dict[str, str], body: bytes, configure: Configure, store: Store
 ) -> None:
     store.status, store.headers, store.body = status, headers, body
@@ -191,7 +195,7 @@ def test_an_answer_that_is_no_store_s_counts_as_a_failure(
     assert (client.stats().sent, client.dropped()) == (0, 2)
 
 
-def test_no_more_is_read_of_an_answer_than_a_store_would_say(configure: Configure, store: Store) -> None:
+def test_only_the_beginning_of_a_large_response_is_read(configure: Configure, store: Store) -> None:
     store.body = b"x" * 50_000_000
     configure(store.base)
     lesson()
@@ -210,12 +214,12 @@ def test_only_its_own_credential_is_sent(configure: Configure, store: Store, mon
     configure(store.base)
     lesson()
     assert client.flush(5)
-    (headers,) = store.asked
+    (headers,) = store.requests
     assert headers["authorization"] == "Bearer tsk_test"
     assert "x-other-vendor" not in headers
 
 
-def test_the_end_waits_for_a_hanging_store_no_longer_than_told(configure: Configure, hanging: str) -> None:
+def test_a_shutdown_waits_for_a_hanging_store_no_longer_than_its_timeout(configure: Configure, hanging: str) -> None:
     configure(hanging)
     lesson()
     began = time.monotonic()
@@ -224,7 +228,7 @@ def test_the_end_waits_for_a_hanging_store_no_longer_than_told(configure: Config
     assert client.dropped() == 2
 
 
-def test_the_providers_own_shutdown_is_as_short(configure: Configure, hanging: str) -> None:
+def test_the_provider_s_own_shutdown_takes_no_longer_than_the_exit_timeout(configure: Configure, hanging: str) -> None:
     provider = configure(hanging, limits=QUICK)
     lesson()
     began = time.monotonic()
@@ -232,20 +236,20 @@ def test_the_providers_own_shutdown_is_as_short(configure: Configure, hanging: s
     assert time.monotonic() - began < 2
 
 
-def test_what_ends_after_the_end_is_counted(configure: Configure, store: Store) -> None:
+def test_spans_that_end_after_a_shutdown_are_counted(configure: Configure, store: Store) -> None:
     configure(store.base)
     assert client.shutdown(5)
     lesson()
     assert client.stats().reasons == {"tracing was shut down": 2}
 
 
-def test_a_flush_says_whether_it_was_in_time(configure: Configure, hanging: str) -> None:
+def test_a_flush_that_times_out_returns_false(configure: Configure, hanging: str) -> None:
     configure(hanging)
     lesson()
     assert not client.flush(0.01)
 
 
-def test_a_failed_export_does_not_keep_the_next_from_arriving(configure: Configure, store: Store) -> None:
+def test_the_export_after_a_failed_one_succeeds(configure: Configure, store: Store) -> None:
     configure(store.base, limits=QUICK)
     store.status = 500
     lesson()
@@ -256,17 +260,17 @@ def test_a_failed_export_does_not_keep_the_next_from_arriving(configure: Configu
     assert (client.stats().sent, client.dropped()) == (2, 2)
 
 
-def _watch(provider: TracerProvider, kept: list[Any]) -> None:
+def _record_queued_spans(provider: TracerProvider, queued: list[Any]) -> None:
     from tracestore_client._state import state
 
     assert state.delivery
     tap = state.taps[provider]
     offer = state.delivery.offer
-    waiting = state.delivery._waiting
+    queue = state.delivery._queue
 
-    def keep(span: Any) -> None:
+    def offer_and_record(span: Any) -> None:
         offer(span)
-        kept.extend(one for one, _ in waiting)
+        queued.extend(queued_span for queued_span, _ in queue)
 
     assert tap.delivery is state.delivery
-    state.delivery.offer = keep  # type: ignore[method-assign]
+    state.delivery.offer = offer_and_record  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""What a span tells after the code that it stands for has run, in every form that such code has."""
+"""The contents of a span after its code has run, for every kind of function."""
 
 import asyncio
 import inspect
@@ -19,7 +19,7 @@ Spans = InMemorySpanExporter
 
 
 class Broken(Exception):
-    """What a test lets fail."""
+    """The exception that the tests raise."""
 
 
 def only(spans: Spans) -> ReadableSpan:
@@ -27,7 +27,7 @@ def only(spans: Spans) -> ReadableSpan:
     return span
 
 
-def told(span: ReadableSpan) -> dict[str, Any]:
+def attributes_of(span: ReadableSpan) -> dict[str, Any]:
     return dict(span.attributes or {})
 
 
@@ -39,14 +39,14 @@ def trace_ids(spans: Spans) -> set[int]:
     return {span.context.trace_id for span in spans.get_finished_spans() if span.context}
 
 
-def is_below(child: ReadableSpan, parent: ReadableSpan) -> bool:
+def is_child(child: ReadableSpan, parent: ReadableSpan) -> bool:
     return child.parent is not None and parent.context is not None and child.parent.span_id == parent.context.span_id
 
 
-def test_a_lesson_tells_its_id_request_and_response(spans: Spans) -> None:
+def test_a_lesson_contains_its_id_request_and_response(spans: Spans) -> None:
     with client.trace_lesson("lesson-1", {"topic": "rivers"}, user_id="ada", conversation_id="c1") as lesson:
         lesson.response = {"title": "Rivers"}
-    assert told(only(spans)) == {
+    assert attributes_of(only(spans)) == {
         "gen_ai.operation.name": "lesson",
         "lesson.id": "lesson-1",
         "request_data": '{"topic": "rivers"}',
@@ -58,49 +58,50 @@ def test_a_lesson_tells_its_id_request_and_response(spans: Spans) -> None:
 
 
 @pytest.mark.parametrize("value", [2, 0.5, True, "2"])
-def test_a_plain_value_goes_out_as_what_it_is(value: object, spans: Spans) -> None:
+def test_a_number_or_boolean_keeps_its_type(value: object, spans: Spans) -> None:
     with client.trace_lesson("lesson-1", value) as lesson:
         lesson.response = value
-    attributes = told(only(spans))
+    attributes = attributes_of(only(spans))
     assert [repr(attributes[name]) for name in ("request_data", "response_data")] == [repr(value)] * 2
 
 
-def test_nothing_is_not_the_text_null(spans: Spans) -> None:
+def test_none_is_not_recorded_as_the_text_null(spans: Spans) -> None:
     with client.trace_lesson("lesson-1") as lesson, lesson.llm_call("openai", "gpt-4o") as call:
         lesson.response = None
         call.respond(None, model="gpt-4o-2024-08-06")
-    texts = [str(text) for span in spans.get_finished_spans() for text in told(span).values()]
+    texts = [str(text) for span in spans.get_finished_spans() for text in attributes_of(span).values()]
     assert [text for text in texts if "null" in text] == []
 
 
-def test_a_failed_lesson_raises_what_it_failed_of_and_says_so(spans: Spans) -> None:
+def test_a_failed_lesson_re_raises_its_exception_and_records_it(spans: Spans) -> None:
     failure = Broken("no provider")
     with pytest.raises(Broken) as caught, client.trace_lesson("lesson-1"):
         raise failure
     assert caught.value is failure
     span = only(spans)
     assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, "no provider")
-    assert told(span)["error.type"] == "Broken"
+    assert attributes_of(span)["error.type"] == "Broken"
     assert "raise failure" in str((span.events[0].attributes or {})["exception.stacktrace"])
 
 
-def test_a_failure_that_was_dealt_with_can_be_told(spans: Spans) -> None:
+def test_a_handled_failure_can_be_recorded(spans: Spans) -> None:
     with client.span("step") as step:
         step.fail("half of it is missing", "Partial")
-    assert (only(spans).status.status_code, told(only(spans))["error.type"]) == (StatusCode.ERROR, "Partial")
+    assert only(spans).status.status_code is StatusCode.ERROR
+    assert attributes_of(only(spans))["error.type"] == "Partial"
 
 
-def test_spans_of_others_are_inside_the_lesson(spans: Spans) -> None:
+def test_spans_of_other_tracers_are_inside_the_lesson(spans: Spans) -> None:
     with (
         client.trace_lesson("lesson-1"),
         otel.get_tracer("theirs", tracer_provider=_provider()).start_as_current_span("call"),
     ):
         pass
     names = by_name(spans)
-    assert is_below(names["call"], names["lesson"])
+    assert is_child(names["call"], names["lesson"])
 
 
-def test_a_lesson_in_another_trace_is_a_root_with_a_link(spans: Spans) -> None:
+def test_a_lesson_inside_another_trace_is_a_root_with_a_link(spans: Spans) -> None:
     with _provider().get_tracer("web").start_as_current_span("GET /lesson"), client.trace_lesson("lesson-1"):
         pass
     names = by_name(spans)
@@ -114,17 +115,17 @@ def test_the_same_lesson_inside_itself_stays_in_its_trace(spans: Spans) -> None:
     assert len(trace_ids(spans)) == 1
 
 
-def test_another_lesson_inside_has_a_trace_of_its_own(spans: Spans) -> None:
+def test_another_lesson_inside_a_lesson_starts_a_new_trace(spans: Spans) -> None:
     with client.trace_lesson("lesson-1"), client.trace_lesson("lesson-2"):
         pass
     assert len(trace_ids(spans)) == 2
 
 
-def test_a_call_tells_what_was_asked_and_answered(spans: Spans) -> None:
+def test_a_call_contains_its_request_response_and_usage(spans: Spans) -> None:
     with client.llm_call("openai", "gpt-4o-mini", prompt="Hello", temperature=0.2, max_tokens=9, top_p=1) as call:
         call.respond("Hi", model="gpt-4o-mini-2024", response_id="r1", finish_reason="stop")
         call.usage(input_tokens=1, output_tokens=2, cached_input_tokens=1, reasoning_tokens=0, cost_usd=0.5)
-    assert told(only(spans)) == {
+    assert attributes_of(only(spans)) == {
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "openai",
         "gen_ai.request.model": "gpt-4o-mini",
@@ -148,23 +149,23 @@ def test_a_call_that_fails_is_an_error_with_its_type(spans: Spans) -> None:
     with pytest.raises(Broken), client.trace_lesson("lesson-1") as lesson, lesson.llm_call("openai", "gpt-4o-mini"):
         raise Broken
     call = by_name(spans)["chat gpt-4o-mini"]
-    assert (call.status.status_code, told(call)["error.type"]) == (StatusCode.ERROR, "Broken")
+    assert (call.status.status_code, attributes_of(call)["error.type"]) == (StatusCode.ERROR, "Broken")
 
 
-def test_a_call_in_a_thread_without_context_is_in_its_lesson(spans: Spans) -> None:
+def test_a_call_in_a_thread_without_context_is_a_child_of_its_lesson(spans: Spans) -> None:
     with client.trace_lesson("lesson-1") as lesson:
         thread = threading.Thread(target=lambda: lesson.llm_call("openai", "m").__enter__().end())
         thread.start()
         thread.join()
     names = by_name(spans)
-    assert is_below(names["chat m"], names["lesson"])
+    assert is_child(names["chat m"], names["lesson"])
 
 
-def test_a_step_inside_a_span_of_the_same_trace_is_below_that(spans: Spans) -> None:
+def test_a_step_inside_a_span_of_the_same_trace_is_its_child(spans: Spans) -> None:
     with client.trace_lesson("lesson-1") as lesson, client.span("chapter"), lesson.llm_call("openai", "m"):
         pass
     names = by_name(spans)
-    assert is_below(names["chat m"], names["chapter"])
+    assert is_child(names["chat m"], names["chapter"])
 
 
 @pytest.mark.parametrize(
@@ -181,19 +182,19 @@ def test_a_step_inside_a_span_of_the_same_trace_is_below_that(spans: Spans) -> N
         ("retrieval", {"gen_ai.operation.name": "retrieval", "input.value": '{"x": 1}'}),
     ],
 )
-def test_a_step_is_what_it_says(operation: str, attributes: dict[str, Any], spans: Spans) -> None:
+def test_a_step_has_the_attributes_of_its_operation(operation: str, attributes: dict[str, Any], spans: Spans) -> None:
     with client.span("s", operation, input={"x": 1}):
         pass
-    assert told(only(spans)) == attributes
+    assert attributes_of(only(spans)) == attributes
 
 
-def test_a_decorated_function_tells_its_arguments_and_its_result(spans: Spans) -> None:
+def test_a_decorated_function_records_its_arguments_and_result(spans: Spans) -> None:
     @client.trace_lesson("request.lesson_id")
     def generate(request: dict[str, str], level: int = 3) -> str:
         return f"{request['topic']} {level}"
 
     assert generate({"lesson_id": "lesson-7", "topic": "rivers"}) == "rivers 3"
-    assert told(only(spans)) == {
+    assert attributes_of(only(spans)) == {
         "gen_ai.operation.name": "lesson",
         "lesson.id": "lesson-7",
         "request_data": '{"request": {"lesson_id": "lesson-7", "topic": "rivers"}, "level": 3}',
@@ -201,25 +202,25 @@ def test_a_decorated_function_tells_its_arguments_and_its_result(spans: Spans) -
     }
 
 
-def test_the_id_may_be_a_function_of_the_arguments(spans: Spans) -> None:
+def test_the_lesson_id_may_be_a_function_of_the_arguments(spans: Spans) -> None:
     @client.trace_lesson(lambda arguments: f"{arguments['course']}/{arguments['number']}")
     def generate(course: str, number: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     generate("geography", 7)
-    assert told(only(spans))["lesson.id"] == "geography/7"
+    assert attributes_of(only(spans))["lesson.id"] == "geography/7"
 
 
-def test_a_text_that_is_no_argument_is_the_id(spans: Spans) -> None:
+def test_a_text_that_names_no_argument_is_the_lesson_id(spans: Spans) -> None:
     @client.trace_lesson("lesson-9")
     def generate() -> None:
-        """Nothing."""
+        """Do nothing."""
 
     generate()
-    assert told(only(spans))["lesson.id"] == "lesson-9"
+    assert attributes_of(only(spans))["lesson.id"] == "lesson-9"
 
 
-def test_an_id_that_cannot_be_had_fails_nothing(spans: Spans) -> None:
+def test_an_error_in_the_lesson_id_function_does_not_reach_the_application(spans: Spans) -> None:
     @client.trace_lesson(lambda arguments: 1 / 0)
     def generate() -> str:
         return "made"
@@ -252,25 +253,25 @@ def test_a_generator_is_traced_to_its_last_item(spans: Spans) -> None:
         with client.span("inside"):
             yield "flow."
 
-    pieces = []
-    for piece in generate("lesson-1"):
-        assert otel.get_current_span() is otel.INVALID_SPAN  # the consumer is not in the lesson
-        pieces.append(piece)
-    assert pieces == ["Rivers ", "flow."]
-    assert told(by_name(spans)["lesson"])["response_data"] == "Rivers flow."
+    items = []
+    for item in generate("lesson-1"):
+        assert otel.get_current_span() is otel.INVALID_SPAN  # the consumer is outside the lesson
+        items.append(item)
+    assert items == ["Rivers ", "flow."]
+    assert attributes_of(by_name(spans)["lesson"])["response_data"] == "Rivers flow."
 
 
-def test_a_generator_takes_and_throws_as_before(spans: Spans) -> None:
+def test_a_traced_generator_accepts_sent_values_and_exceptions(spans: Spans) -> None:
     @client.span("talk")
     def talk() -> Iterator[Any]:
         try:
-            heard = yield "first"
-            yield heard
+            received = yield "first"
+            yield received
         except Broken:
             yield "caught"
 
     generator: Any = talk()
-    assert (next(generator), generator.send("said"), generator.throw(Broken())) == ("first", "said", "caught")
+    assert (next(generator), generator.send("second"), generator.throw(Broken())) == ("first", "second", "caught")
     generator.close()
     assert only(spans).status.status_code is StatusCode.OK
 
@@ -293,34 +294,34 @@ def test_an_async_generator_is_traced_to_its_last_item(spans: Spans) -> None:
         await asyncio.sleep(0)
         yield "flow."
 
-    async def listen() -> list[str]:
-        return [piece async for piece in talk()]
+    async def consume() -> list[str]:
+        return [item async for item in talk()]
 
-    assert asyncio.run(listen()) == ["Rivers ", "flow."]
-    assert told(only(spans))["output.value"] == "Rivers flow."
+    assert asyncio.run(consume()) == ["Rivers ", "flow."]
+    assert attributes_of(only(spans))["output.value"] == "Rivers flow."
 
 
-def test_a_method_tells_its_arguments_without_self(spans: Spans) -> None:
+def test_a_method_records_its_arguments_without_self(spans: Spans) -> None:
     class Teacher:
         @client.span("teach")
         def teach(self, *topics: str, **more: int) -> None:
-            """Nothing."""
+            """Do nothing."""
 
     Teacher().teach("rivers", level=3)
-    assert told(only(spans))["input.value"] == '{"topics": ["rivers"], "level": 3}'
+    assert attributes_of(only(spans))["input.value"] == '{"topics": ["rivers"], "level": 3}'
 
 
-def test_a_call_that_does_not_fit_is_refused_as_before(spans: Spans) -> None:
+def test_a_call_with_wrong_arguments_raises_the_usual_type_error(spans: Spans) -> None:
     @client.span("step")
     def step(needed: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     with pytest.raises(TypeError, match="needed"):
         step()  # type: ignore[call-arg]
 
 
 class Hostile:
-    """Whatever is asked of it fails."""
+    """An object of which every attribute access fails."""
 
     def __repr__(self) -> str:
         raise Broken
@@ -341,7 +342,7 @@ STRANGE: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("kind", STRANGE)
-def test_no_value_is_too_strange_to_be_passed(kind: str, spans: Spans) -> None:
+def test_any_value_can_be_recorded(kind: str, spans: Spans) -> None:
     value = STRANGE[kind]()
     with client.trace_lesson("lesson-1", value) as lesson:
         lesson.response = value
@@ -353,17 +354,19 @@ def test_no_value_is_too_strange_to_be_passed(kind: str, spans: Spans) -> None:
     assert len(spans.get_finished_spans()) == 2
 
 
-def test_an_exception_that_cannot_be_told_goes_on_untouched(spans: Spans) -> None:
-    class Untellable(Exception):
+def test_an_exception_whose_message_fails_is_re_raised_unchanged(spans: Spans) -> None:
+    class Unprintable(Exception):
         def __str__(self) -> str:
             raise Broken
 
-    with pytest.raises(Untellable), client.trace_lesson("lesson-1"):
-        raise Untellable
+    with pytest.raises(Unprintable), client.trace_lesson("lesson-1"):
+        raise Unprintable
     assert only(spans).status.status_code is StatusCode.ERROR
 
 
-def test_what_is_said_after_the_end_is_ignored_in_silence(spans: Spans, caplog: pytest.LogCaptureFixture) -> None:
+def test_values_set_after_the_end_are_ignored_without_a_log_line(
+    spans: Spans, caplog: pytest.LogCaptureFixture
+) -> None:
     with client.llm_call("openai", "m") as call:
         pass
     call.respond("late", model="m")
@@ -375,7 +378,7 @@ def test_what_is_said_after_the_end_is_ignored_in_silence(spans: Spans, caplog: 
     assert caplog.messages == []
 
 
-def test_without_configuration_everything_still_runs(configure: Configure) -> None:
+def test_steps_run_without_a_configuration(configure: Configure) -> None:
     with client.trace_lesson("lesson-1", {"a": 1}) as lesson:
         lesson.response = 1
         with lesson.llm_call("openai", "m", prompt="x") as call:

@@ -1,4 +1,4 @@
-"""Any value becomes JSON that can be read again, within its budget."""
+"""Conversion of any value to valid JSON within a limit."""
 
 import json
 from dataclasses import dataclass, field
@@ -46,12 +46,12 @@ class Opaque:
 
 
 @given(PLAIN)
-def test_plain_values_come_back_as_they_were(value: Any) -> None:
+def test_json_values_round_trip(value: Any) -> None:
     assert json.loads(as_json(value)) == json.loads(json.dumps(value).encode().decode("utf-8", "replace"))
 
 
 @given(PLAIN, st.integers(0, 60))
-def test_whatever_is_cut_is_still_json_and_short(value: Any, limit: int) -> None:
+def test_a_cut_value_is_valid_json_within_the_limit(value: Any, limit: int) -> None:
     text = as_json(value, limit)
     json.loads(text)
     assert len(text) <= limit + 2_000
@@ -75,27 +75,27 @@ def test_whatever_is_cut_is_still_json_and_short(value: Any, limit: int) -> None
         ({1: {2}, None: ()}, {"1": [2], "null": []}),
     ],
 )
-def test_values_that_are_no_json_become_what_says_most(value: Any, written: Any) -> None:
+def test_a_value_that_is_not_json_becomes_the_most_descriptive_json(value: Any, written: Any) -> None:
     assert json.loads(as_json(value)) == written
 
 
-def test_a_cut_says_how_much_there_was() -> None:
+def test_a_cut_text_contains_its_original_length() -> None:
     assert cut("x" * 100, 10) == "x" * 10 + "… [cut: 100 characters]"
 
 
-def test_a_long_list_says_how_much_is_missing() -> None:
+def test_a_cut_list_contains_the_number_of_missing_items() -> None:
     assert json.loads(as_json(["x" * 10] * 100, 50))[-1] == "… [cut: 96 more]"
 
 
-def test_a_cycle_ends() -> None:
+def test_a_cycle_is_cut() -> None:
     loop: list[Any] = []
     loop.append(loop)
     assert "too deep" in as_json(loop)
 
 
-def test_a_text_stays_a_text() -> None:
+def test_a_text_stays_unchanged() -> None:
     assert as_text("Rivers.") == "Rivers."
 
 
-def test_lone_surrogates_can_be_sent() -> None:
+def test_lone_surrogates_are_replaced() -> None:
     assert as_text("a\ud800b").encode() == b"a?b"

@@ -1,7 +1,8 @@
-"""Sends what an LLM application does to a tracestore, by OpenTelemetry, and is never in the application's way.
+"""OpenTelemetry client that sends the traces of an LLM application to a tracestore and never disturbs the application.
 
-`configure` once, and everything that is instrumented is sent. Lessons become traces by `trace_lesson`, or by name in
-`configure(lessons=…)`; `trace`, `span` and `llm_call` are for what no instrumentation sees.
+Call `configure` once, and every instrumented call is sent. `trace_lesson` traces lessons, and so does
+`configure(lessons=…)` for functions that it finds by name. `trace`, `span` and `llm_call` trace code that has no
+instrumentation.
 """
 
 from ._api import llm_call, span, trace, trace_lesson

@@ -1,6 +1,6 @@
-"""Runs a program with tracing configured from the environment: `python -m tracestore_client app.py`.
+"""Command that runs a program with tracing configured from the environment: `python -m tracestore_client app.py`.
 
-`-m module` runs a module instead, such as `-m gunicorn app:app`. The program sees its own arguments.
+`-m module` runs a module instead, for example `-m gunicorn app:app`. The program gets its own arguments in `sys.argv`.
 """
 
 import os
@@ -11,7 +11,7 @@ from . import configure
 
 
 def main() -> None:
-    """Run what the command line names."""
+    """Run the program or module on the command line."""
     arguments = sys.argv[1:]
     is_module = arguments[:1] == ["-m"]
     if len(arguments) < 1 + is_module:

@@ -1,10 +1,10 @@
-"""The functions that an application traces with. Each gives something to use with `with`, or as a decorator."""
+"""The functions that an application calls to trace. Each returns a context manager that is also a decorator."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from ._openings import Opening
-from ._steps import Lesson, LlmCall, Step, named_in
+from ._step_context import StepContext
+from ._steps import Lesson, LlmCall, Step, select_argument
 
 
 def trace_lesson(
@@ -14,23 +14,25 @@ def trace_lesson(
     name: str = "lesson",
     conversation_id: str | None = None,
     user_id: str | None = None,
-) -> Opening[Lesson]:
-    """A lesson trace; every span that starts inside is part of it, instrumented model calls included.
+) -> StepContext[Lesson]:
+    """Trace a lesson. Every span that starts inside is part of its trace, including instrumented model calls.
 
-    As a context manager it gives the `Lesson`, to set `response` on. As a decorator the function's arguments are the
-    request (unless one is given) and its result the response; `lesson_id` may then name the argument that holds the
-    id, or a path into it such as `request.lesson_id`, or be a function of the arguments as a dict.
-    An exception is recorded and goes on untouched. *repeat*: the same lesson inside itself is a span of it.
+    As a context manager, it returns the `Lesson`; set `response` on it. As a decorator, it records the function's
+    arguments as the request, unless `request` is given, and the result as the response. A decorator's `lesson_id` may
+    be the name of the argument that contains the id, a path into an argument such as `request.lesson_id`, or a
+    function that takes the arguments as a dict and returns the id.
+    *repeat*: inside the same lesson, this is a span of that lesson's trace and not a new trace.
+    *raises*: only exceptions of the traced code. They are recorded and re-raised unchanged.
     """
-    told = {"input": request, "conversation_id": conversation_id, "user_id": user_id}
+    fields = {"input": request, "conversation_id": conversation_id, "user_id": user_id}
 
-    def made(arguments: Mapping[str, Any] | None) -> Lesson:
-        found = lesson_id
+    def create(arguments: Mapping[str, Any] | None) -> Lesson:
+        resolved_id = lesson_id
         if arguments is not None and (callable(lesson_id) or isinstance(lesson_id, str)):
-            found = named_in(arguments, lesson_id, otherwise=lesson_id)
-        return Lesson(name, found, told)
+            resolved_id = select_argument(arguments, lesson_id, default=lesson_id)
+        return Lesson(name, resolved_id, fields)
 
-    return Opening(made)
+    return StepContext(create)
 
 
 def trace(
@@ -41,20 +43,22 @@ def trace(
     conversation_id: str | None = None,
     message_id: str | None = None,
     user_id: str | None = None,
-) -> Opening[Step]:
-    """A trace of its own, whatever is being traced around it, to which it is linked.
+) -> StepContext[Step]:
+    """Start a new trace, even inside another one. Its root is linked to the surrounding span.
 
-    `operation` says what its root is: `agent`, `workflow`, `chain`, or any other of `span`.
+    `operation` is the root's operation: `agent`, `workflow`, `chain`, or any other that `span` accepts.
     """
-    told = {"input": input, "conversation_id": conversation_id, "message_id": message_id, "user_id": user_id}
-    return Opening(lambda _: Step(name, operation, told, is_root=True))
+    fields = {"input": input, "conversation_id": conversation_id, "message_id": message_id, "user_id": user_id}
+    return StepContext(lambda _: Step(name, operation, fields, is_root=True))
 
 
-def span(name: str, operation: str = "chain", *, input: Any = None, **attributes: Any) -> Opening[Step]:
-    """A step inside the current one: an `agent`, a `tool`, a `retrieval`, an `embedding`, a `rerank`, a `guardrail`,
-    an `evaluation`, a `chain` or anything else. Models are called in `llm_call`.
+def span(name: str, operation: str = "chain", *, input: Any = None, **attributes: Any) -> StepContext[Step]:
+    """Trace a step inside the current one.
+
+    `operation` is an `agent`, a `tool`, a `retrieval`, an `embedding`, a `rerank`, a `guardrail`, an `evaluation`, a
+    `chain` or any other text. Use `llm_call` for calls of a model.
     """
-    return Opening(lambda _: Step(name, operation, {"input": input, **attributes}))
+    return StepContext(lambda _: Step(name, operation, {"input": input, **attributes}))
 
 
 def llm_call(
@@ -66,13 +70,13 @@ def llm_call(
     temperature: float | None = None,
     max_tokens: int | None = None,
     **parameters: Any,
-) -> Opening[LlmCall]:
-    """A call of a model that no instrumentation sees, inside the current step.
+) -> StepContext[LlmCall]:
+    """Trace a call of a model that has no instrumentation, inside the current step.
 
-    It was asked `messages`, in whatever form the provider takes them, or one `prompt`.
+    The call's input is `messages`, in the form that the provider accepts, or one `prompt`.
     """
     request = {
         **parameters,
         **{"prompt": prompt, "messages": messages, "temperature": temperature, "max_tokens": max_tokens},
     }
-    return Opening(lambda _: LlmCall(provider, model, request))
+    return StepContext(lambda _: LlmCall(provider, model, request))

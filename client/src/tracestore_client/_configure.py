@@ -1,4 +1,4 @@
-"""`configure`: the settings of this process put into effect, as often as is asked."""
+"""`configure`, which applies settings to this process and may be called any number of times."""
 
 import atexit
 import logging
@@ -14,13 +14,16 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
 
 from . import _by_name
 from ._delivery import Delivery
-from ._quiet import forget_told, never_raises, tell_once
-from ._sending import Sender, be_silent
+from ._failures import forget_logged_kinds, log_once, never_raises
+from ._sending import Sender, silence_exporter_logs
 from ._settings import Limits, Settings, Unusable, read
 from ._state import Tap, lock, shutdown, state
 
 MAX_ATTRIBUTES: Final = 4_096
-"""Of a span of ours. OpenTelemetry's default of 128 loses the end of a conversation with an attribute a message."""
+"""The attribute limit of a span of our own provider.
+
+With OpenTelemetry's default of 128, a conversation with one attribute per message loses its end.
+"""
 
 
 def configure(
@@ -34,14 +37,16 @@ def configure(
     tracer_provider: TracerProvider | None = None,
     limits: Limits | None = None,
 ) -> bool:
-    """Send every span of this process to the store at `endpoint`, in the background; whether that could be set up.
+    """Send every span of this process to the store at `endpoint`, in the background. Return whether tracing is on.
 
-    `lessons` names functions whose calls are lesson traces, `{"app.lessons:generate": {"lesson_id": "<argument>"}}`;
-    `instrument` the installed instrumentations to switch on, such as `openai`; `keep` decides which ended spans go to
-    the store. *absent*: `endpoint`, `api_key`, `lessons` and `instrument` come from TRACESTORE_ENDPOINT,
-    TRACESTORE_API_KEY, TRACESTORE_LESSONS (JSON) and TRACESTORE_INSTRUMENT, `service_name` from OTEL_SERVICE_NAME;
-    the provider is the application's, or a new one. *repeat*: the last call counts, whole. Never raises: what is
-    wrong is logged, and the application goes on untraced.
+    `lessons` names functions whose calls are traced as lessons:
+    `{"app.lessons:generate": {"lesson_id": "<argument>"}}`. `instrument` names installed instrumentations to enable,
+    such as `openai`. `keep` receives each ended span and returns whether to send it.
+    *absent*: `endpoint`, `api_key`, `lessons` and `instrument` come from TRACESTORE_ENDPOINT, TRACESTORE_API_KEY,
+    TRACESTORE_LESSONS (JSON) and TRACESTORE_INSTRUMENT, and `service_name` from OTEL_SERVICE_NAME. The provider is the
+    application's, or a new one if the application has none.
+    *repeat*: the last call replaces all settings of earlier ones.
+    *raises*: never; an error is logged, and the application runs untraced.
     """
     try:
         settings = read(
@@ -55,23 +60,23 @@ def configure(
             limits=limits,
         )
         with lock:
-            forget_told()
-            _set_up(settings, tracer_provider)
+            forget_logged_kinds()
+            _apply(settings, tracer_provider)
     except Unusable as reason:
-        tell_once(f"unusable {reason}", "Nothing is traced: %s.", reason, level=logging.ERROR)
+        log_once(f"unusable {reason}", "Tracing is off: %s.", reason, level=logging.ERROR)
         return False
     except Exception as failure:
-        tell_once("configure", "Nothing is traced: %s.", type(failure).__name__, level=logging.ERROR)
+        log_once("configure", "Tracing is off: %s.", type(failure).__name__, level=logging.ERROR)
         return False
     return True
 
 
-def _set_up(settings: Settings, given: TracerProvider | None) -> None:
-    be_silent()
-    provider = given or _provider(settings)
-    if state.provider is not None and state.provider is not provider and (old := state.taps.get(state.provider)):
-        old.delivery = None
-    before = state.delivery
+def _apply(settings: Settings, tracer_provider: TracerProvider | None) -> None:
+    silence_exporter_logs()
+    provider = tracer_provider or _provider(settings)
+    if state.provider is not None and state.provider is not provider and (old_tap := state.taps.get(state.provider)):
+        old_tap.delivery = None
+    old_delivery = state.delivery
     delivery = Delivery(lambda: Sender(settings), settings.limits, settings.service_name)
     tap = state.taps.get(provider)
     if tap is None:
@@ -80,8 +85,8 @@ def _set_up(settings: Settings, given: TracerProvider | None) -> None:
     tap.keep, tap.exit_timeout_s, tap.delivery = settings.keep, settings.limits.exit_timeout_s, delivery
     state.settings, state.delivery, state.provider = settings, delivery, provider
     state.tracer = provider.get_tracer("tracestore_client", _version())
-    if before is not None:
-        before.retire(settings.limits.export_timeout_s)
+    if old_delivery is not None:
+        old_delivery.retire(settings.limits.export_timeout_s)
     if not state.has_hooks:
         state.has_hooks = True
         atexit.register(_at_exit)
@@ -92,35 +97,39 @@ def _set_up(settings: Settings, given: TracerProvider | None) -> None:
 
 
 def _provider(settings: Settings) -> Any:
-    """The application's provider; a new one where it has none, or none that takes a processor."""
-    found = otel.get_tracer_provider()
-    if hasattr(found, "add_span_processor"):
-        return found
+    """The application's provider, or a new one if it has none or one that accepts no span processors."""
+    application_provider = otel.get_tracer_provider()
+    if hasattr(application_provider, "add_span_processor"):
+        return application_provider
     if state.provider is not None:
         return state.provider
-    named = {"service.name": settings.service_name} if settings.service_name else {}
+    resource = {"service.name": settings.service_name} if settings.service_name else {}
     is_limited = any(os.environ.get(name) for name in (OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT, OTEL_ATTRIBUTE_COUNT_LIMIT))
-    made = TracerProvider(
-        resource=Resource.create(named),
+    provider = TracerProvider(
+        resource=Resource.create(resource),
         span_limits=None if is_limited else SpanLimits(max_span_attributes=MAX_ATTRIBUTES),
-        shutdown_on_exit=False,  # ours comes at exit, and is as short as was asked for
+        shutdown_on_exit=False,  # our own exit hook shuts down, within the configured `exit_timeout_s`
     )
-    if isinstance(found, otel.ProxyTracerProvider):
-        otel.set_tracer_provider(made)
+    if isinstance(application_provider, otel.ProxyTracerProvider):
+        otel.set_tracer_provider(provider)
     else:
-        tell_once("provider", "The tracer provider takes no processors: only spans of tracestore_client are sent.")
-    return made
+        log_once(
+            "provider",
+            "The application's tracer provider accepts no span processors: only spans of tracestore_client and of "
+            "the instrumentations that it enables are sent.",
+        )
+    return provider
 
 
 def _instrument(names: Iterable[str]) -> None:
-    """Switch on the installed instrumentations of these names, once each."""
+    """Enable the installed instrumentations with these names. *repeat*: one that is already enabled is not changed."""
     installed: dict[str, Any] = {}
     if names := tuple(names):
-        for entry in entry_points(group="opentelemetry_instrumentor"):
-            installed.setdefault(entry.name, entry)
+        for entry_point in entry_points(group="opentelemetry_instrumentor"):
+            installed.setdefault(entry_point.name, entry_point)
     for name in names:
         if name not in installed:
-            tell_once(f"instrument {name}", "No instrumentation named %s is installed.", name, level=logging.ERROR)
+            log_once(f"instrument {name}", "No instrumentation named %s is installed.", name, level=logging.ERROR)
             continue
         try:
             instrumentor = installed[name].load()()
@@ -128,12 +137,12 @@ def _instrument(names: Iterable[str]) -> None:
                 instrumentor.instrument(tracer_provider=state.provider)
         except Exception as failure:
             reason = type(failure).__name__
-            tell_once(f"instrument {name}", "The instrumentation %s failed: %s.", name, reason, level=logging.ERROR)
+            log_once(f"instrument {name}", "The instrumentation %s failed with %s.", name, reason, level=logging.ERROR)
 
 
 @never_raises(None)
 def _at_exit() -> None:
-    _by_name.tell_of_missing()
+    _by_name.log_missing_modules()
     if state.settings:
         shutdown(state.settings.limits.exit_timeout_s)
 
@@ -147,5 +156,5 @@ def _after_fork() -> None:
 def _version() -> str:
     try:
         return version("tracestore-client")
-    except PackageNotFoundError:  # run from its source
+    except PackageNotFoundError:  # the package runs from its source and is not installed
         return ""

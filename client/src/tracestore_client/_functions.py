@@ -1,7 +1,7 @@
-"""Functions of every kind, made to run inside a step: plain, async, generators, and async generators.
+"""Wrappers that run a function of any kind inside a scope: plain, async, generator or async generator.
 
-A wrapped function takes the same arguments, gives the same results and raises the same exceptions as before. A
-generator's span lasts from its first item to its last, and is current only while the generator's own code runs.
+A wrapped function accepts the same arguments, returns the same results and raises the same exceptions as before. A
+generator's scope lasts from its first item to its last, and is current only while the generator's own code runs.
 """
 
 import functools
@@ -9,118 +9,121 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from typing import Any, Final, Protocol, TypeVar, cast
 
-from ._quiet import never_raises
+from ._failures import never_raises
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 MAX_ITEMS: Final = 10_000
-"""How much of what a generator yields is remembered for its output."""
+"""How many items of a generator are recorded as its output."""
 
 
-class Runs(Protocol):
-    """What a function runs inside of."""
-
-    def enter(self) -> None:
-        """Its code runs now."""
-
-    def leave(self) -> None:
-        """Its code pauses."""
-
-    def take_result(self, value: Any) -> None:
-        """What came out."""
-
-    def end(self, failure: BaseException | None = None) -> None:
-        """It is over."""
-
-
-class Untraced:
-    """What a function runs inside of that is not to be traced."""
+class Scope(Protocol):
+    """The scope that a function runs in, such as a step."""
 
     def enter(self) -> None:
-        """Nothing."""
+        """Make the scope current: the function's code runs now."""
 
     def leave(self) -> None:
-        """Nothing."""
+        """Make the scope no longer current: the function's code pauses."""
 
-    def take_result(self, value: Any) -> None:
-        """Nothing."""
+    def record_result(self, value: Any) -> None:
+        """Record the function's result."""
 
     def end(self, failure: BaseException | None = None) -> None:
-        """Nothing."""
+        """End the scope, with the exception that ended the function, if any."""
 
 
-def inside(function: F, begin: Callable[[Mapping[str, Any]], Runs]) -> F:
-    """`function`, each call of which runs inside what `begin` makes of its arguments."""
-    arguments = Arguments(function)
+class NullScope:
+    """A scope that records nothing, for calls that are not traced."""
+
+    def enter(self) -> None:
+        """Do nothing."""
+
+    def leave(self) -> None:
+        """Do nothing."""
+
+    def record_result(self, value: Any) -> None:
+        """Do nothing."""
+
+    def end(self, failure: BaseException | None = None) -> None:
+        """Do nothing."""
+
+
+def inside(function: F, begin: Callable[[Mapping[str, Any]], Scope]) -> F:
+    """A wrapper of `function` that runs each call inside the scope that `begin` creates from its arguments."""
+    call_arguments = CallArguments(function)
     wrapper: Any
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            return await _awaited(begin(arguments(args, kwargs)), function, args, kwargs)
+            return await _call_async(begin(call_arguments(args, kwargs)), function, args, kwargs)
 
     elif inspect.isasyncgenfunction(function):
 
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-            return _async_items(function(*args, **kwargs), lambda: begin(arguments(args, kwargs)))
+            return _iterate_async(function(*args, **kwargs), lambda: begin(call_arguments(args, kwargs)))
 
     elif inspect.isgeneratorfunction(function):
 
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            step = begin(arguments(args, kwargs))
-            step.leave()
-            # A call that does not fit fails here, before there is a generator.
+            scope = begin(call_arguments(args, kwargs))
+            scope.leave()
+            # A call with wrong arguments fails here, before a generator exists.
             try:
-                items = function(*args, **kwargs)
+                generator = function(*args, **kwargs)
             except BaseException as failure:
-                step.end(failure)
+                scope.end(failure)
                 raise
-            return (yield from _items(items, step))
+            return (yield from _iterate(generator, scope))
 
     else:
 
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            step = begin(arguments(args, kwargs))
+            scope = begin(call_arguments(args, kwargs))
             try:
                 result = function(*args, **kwargs)
             except BaseException as failure:
-                step.end(failure)
+                scope.end(failure)
                 raise
-            if inspect.iscoroutine(result):  # such as of a partial of an async function
-                step.leave()
-                return _finished(step, result)
+            if inspect.iscoroutine(result):  # for example from a partial of an async function
+                scope.leave()
+                return _await_inside(scope, result)
             if inspect.isgenerator(result):
-                step.leave()
-                return _items(result, step)
-            step.take_result(result)
-            step.end()
+                scope.leave()
+                return _iterate(result, scope)
+            scope.record_result(result)
+            scope.end()
             return result
 
     return cast(F, wrapper)
 
 
-class Arguments:
-    """The arguments of a call by their names, defaults included, without `self` and `cls`."""
+class CallArguments:
+    """A converter of a call's arguments to a dict by name, with defaults and without `self` and `cls`."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._signature: inspect.Signature | None = None
         try:
             self._signature = inspect.signature(function)
-        except (TypeError, ValueError):  # some functions in C have none
+        except (TypeError, ValueError):  # some functions in C have no signature
             return
         names = list(self._signature.parameters)
         is_method = "." in getattr(function, "__qualname__", "").rpartition("<locals>.")[2]
         self._bound_to = names[0] if names and is_method and names[0] in ("self", "cls") else None
 
     def __call__(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Never raises: a call that does not fit the function is the function's to refuse."""
-        return self._named(args, kwargs) or {}
+        """Return the arguments by name.
+
+        *raises*: never; when the arguments do not match the signature, the function itself raises later.
+        """
+        return self._by_name(args, kwargs) or {}
 
     @never_raises(None)
-    def _named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any] | None:
+    def _by_name(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any] | None:
         if self._signature is None:
             return {**({"args": args} if args else {}), **kwargs}
         try:
@@ -128,114 +131,114 @@ class Arguments:
         except TypeError:
             return {**({"args": args} if args else {}), **kwargs}
         bound.apply_defaults()
-        named: dict[str, Any] = {}
+        arguments: dict[str, Any] = {}
         for name, value in bound.arguments.items():
             kind = self._signature.parameters[name].kind
             if kind is inspect.Parameter.VAR_KEYWORD:
-                named.update(value)
+                arguments.update(value)
             elif name != self._bound_to and (value or kind is not inspect.Parameter.VAR_POSITIONAL):
-                named[name] = value
-        return named
+                arguments[name] = value
+        return arguments
 
 
-async def _awaited(step: Runs, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+async def _call_async(scope: Scope, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     try:
         result = await function(*args, **kwargs)
     except BaseException as failure:
-        step.end(failure)
+        scope.end(failure)
         raise
-    step.take_result(result)
-    step.end()
+    scope.record_result(result)
+    scope.end()
     return result
 
 
-async def _finished(step: Runs, coroutine: Any) -> Any:
-    step.enter()
+async def _await_inside(scope: Scope, coroutine: Any) -> Any:
+    scope.enter()
     try:
         result = await coroutine
     except BaseException as failure:
-        step.end(failure)
+        scope.end(failure)
         raise
-    step.take_result(result)
-    step.end()
+    scope.record_result(result)
+    scope.end()
     return result
 
 
-def _items(inner: Generator[Any, Any, Any], step: Runs) -> Generator[Any, Any, Any]:
-    """What `inner` yields, takes and returns, each piece of it run inside the step."""
-    yielded = _Yielded()
-    go_on: Callable[[Any], Any] = inner.send
-    given: Any = None
+def _iterate(generator: Generator[Any, Any, Any], scope: Scope) -> Generator[Any, Any, Any]:
+    """Run `generator` with the scope current only in its own code; items, sent values and the result pass through."""
+    yielded = _YieldedItems()
+    resume: Callable[[Any], Any] = generator.send
+    sent: Any = None
     try:
         while True:
-            step.enter()
+            scope.enter()
             try:
-                item = go_on(given)
+                item = resume(sent)
             except StopIteration as stop:
-                step.take_result(yielded.whole() if yielded.any else stop.value)
-                step.end()
+                scope.record_result(yielded.output() if yielded.any else stop.value)
+                scope.end()
                 return stop.value
             finally:
-                step.leave()
+                scope.leave()
             yielded.add(item)
             try:
-                given = yield item
-                go_on = inner.send
+                sent = yield item
+                resume = generator.send
             except GeneratorExit:
-                step.enter()
-                inner.close()
+                scope.enter()
+                generator.close()
                 raise
             except BaseException as thrown:
-                given, go_on = thrown, inner.throw
-    except GeneratorExit:  # nobody wants the rest: no failure
-        step.take_result(yielded.whole())
-        step.end()
+                sent, resume = thrown, generator.throw
+    except GeneratorExit:  # the consumer stopped early: not a failure
+        scope.record_result(yielded.output())
+        scope.end()
         raise
     except BaseException as failure:
-        step.take_result(yielded.whole())
-        step.end(failure)
+        scope.record_result(yielded.output())
+        scope.end(failure)
         raise
 
 
-async def _async_items(inner: AsyncGenerator[Any, Any], begin: Callable[[], Runs]) -> AsyncGenerator[Any, Any]:
-    step = begin()
-    step.leave()
-    yielded = _Yielded()
-    go_on: Callable[[Any], Any] = inner.asend
-    given: Any = None
+async def _iterate_async(generator: AsyncGenerator[Any, Any], begin: Callable[[], Scope]) -> AsyncGenerator[Any, Any]:
+    scope = begin()
+    scope.leave()
+    yielded = _YieldedItems()
+    resume: Callable[[Any], Any] = generator.asend
+    sent: Any = None
     try:
         while True:
-            step.enter()
+            scope.enter()
             try:
-                item = await go_on(given)
+                item = await resume(sent)
             except StopAsyncIteration:
-                step.take_result(yielded.whole())
-                step.end()
+                scope.record_result(yielded.output())
+                scope.end()
                 return
             finally:
-                step.leave()
+                scope.leave()
             yielded.add(item)
             try:
-                given = yield item
-                go_on = inner.asend
+                sent = yield item
+                resume = generator.asend
             except GeneratorExit:
-                step.enter()
-                await inner.aclose()
+                scope.enter()
+                await generator.aclose()
                 raise
             except BaseException as thrown:
-                given, go_on = thrown, inner.athrow
+                sent, resume = thrown, generator.athrow
     except GeneratorExit:
-        step.take_result(yielded.whole())
-        step.end()
+        scope.record_result(yielded.output())
+        scope.end()
         raise
     except BaseException as failure:
-        step.take_result(yielded.whole())
-        step.end(failure)
+        scope.record_result(yielded.output())
+        scope.end(failure)
         raise
 
 
-class _Yielded:
-    """What a generator has yielded: its text where it yields texts, else its items."""
+class _YieldedItems:
+    """The items that a generator has yielded, up to a limit."""
 
     def __init__(self) -> None:
         self._items: list[Any] = []
@@ -250,8 +253,9 @@ class _Yielded:
         if len(self._items) < MAX_ITEMS:
             self._items.append(item)
 
-    def whole(self) -> Any:
+    def output(self) -> Any:
+        """The items joined to one text if all are texts, otherwise as a list."""
         if self._items and all(isinstance(item, str) for item in self._items):
             return "".join(self._items)
-        more = self._count - len(self._items)
-        return [*self._items, f"… [cut: {more} more]"] if more else self._items
+        omitted_count = self._count - len(self._items)
+        return [*self._items, f"… [cut: {omitted_count} more]"] if omitted_count else self._items

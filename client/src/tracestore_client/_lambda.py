@@ -1,4 +1,4 @@
-"""Lambda stops a process between two calls, with what is still in its queue: here is the flush before that."""
+"""A flush before a Lambda handler returns: Lambda freezes the process between two calls, together with its queue."""
 
 import asyncio
 import functools
@@ -12,7 +12,7 @@ from ._state import flush, seconds_since_failure
 F = TypeVar("F", bound=Callable[..., Any])
 
 PAUSE_S: Final = 30.0
-"""How long handlers do not wait for a store that has just failed them."""
+"""How long handlers skip the flush after the store has failed."""
 
 
 @overload
@@ -20,9 +20,10 @@ def flush_after(handler: F) -> F: ...
 @overload
 def flush_after(*, timeout_s: float = ...) -> Callable[[F], F]: ...
 def flush_after(handler: Any = None, *, timeout_s: float = 2.0) -> Any:
-    """A decorator for Lambda handlers: what they traced is sent before they return, or raise.
+    """Decorate a Lambda handler so that its spans are sent before it returns or raises.
 
-    That takes what the request takes, and `timeout_s` at most; a store that has just failed is not waited for.
+    Each call takes longer by the time of the request to the store, and by at most `timeout_s`. For 30 seconds after
+    the store has failed, handlers do not wait for it.
     """
     if handler is None:
         return functools.partial(flush_after, timeout_s=timeout_s)
@@ -33,7 +34,7 @@ def flush_after(handler: Any = None, *, timeout_s: float = 2.0) -> Any:
             try:
                 return await handler(*args, **kwargs)
             finally:
-                await asyncio.to_thread(_flush, timeout_s)  # other calls may be going on in this loop
+                await asyncio.to_thread(_flush, timeout_s)  # other calls may be running in this event loop
 
         return cast(Any, flushing_async)
 
@@ -47,15 +48,15 @@ def flush_after(handler: Any = None, *, timeout_s: float = 2.0) -> Any:
     return flushing
 
 
-_gave_up_at_s: float | None = None
+_last_timeout_s: float | None = None  # when a flush last timed out, on the monotonic clock
 
 
 def _flush(timeout_s: float) -> None:
-    global _gave_up_at_s
+    global _last_timeout_s
     now_s = time.monotonic()
-    failed_s = seconds_since_failure(now_s)
-    if failed_s is not None and failed_s < PAUSE_S:
+    failure_age_s = seconds_since_failure(now_s)
+    if failure_age_s is not None and failure_age_s < PAUSE_S:
         return
-    if _gave_up_at_s is not None and now_s - _gave_up_at_s < PAUSE_S:
+    if _last_timeout_s is not None and now_s - _last_timeout_s < PAUSE_S:
         return
-    _gave_up_at_s = None if flush(timeout_s) else time.monotonic()
+    _last_timeout_s = None if flush(timeout_s) else time.monotonic()

@@ -1,13 +1,14 @@
-"""What a model was asked and what it said, as OpenTelemetry's messages of parts."""
+"""A model's input and output in OpenTelemetry's format: messages that consist of parts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 
 def messages(value: Any, role: str) -> Any:
-    """`value` as a list of messages: a text is what `role` said; a message's text becomes a part.
+    """Convert `value` to a list of messages.
 
-    What is none of these stays as it is: the store knows the providers' own shapes.
+    A text becomes one message of `role`. A message's text content becomes a part, and a message without a role gets
+    `role`. Other content and other list items stay unchanged, because the store reads the providers' own formats.
     """
     if isinstance(value, str):
         return [{"role": role, "parts": [_text(value)]}]
@@ -22,8 +23,8 @@ def _message(message: Mapping[str, Any], role: str) -> Mapping[str, Any]:
     content = message.get("content")
     if "parts" in message or not isinstance(content, str):
         return message if "role" in message else {"role": role, **message}
-    others = {name: value for name, value in message.items() if name not in ("role", "content")}
-    return {"role": message.get("role", role), "parts": [_text(content)], **others}
+    other_fields = {name: value for name, value in message.items() if name not in ("role", "content")}
+    return {"role": message.get("role", role), "parts": [_text(content)], **other_fields}
 
 
 def _text(content: str) -> Mapping[str, str]:

@@ -1,8 +1,8 @@
-"""One batch of spans to the store, by OpenTelemetry's own exporter, and what became of it.
+"""Sending of one batch of spans by OpenTelemetry's own exporter, and its outcome.
 
-The exporter tells success from failure and no more, logs every failed batch, takes any answer below 400 for a success
-and reads answers of any size. What is added: the reason of a failure, which answers are the store's, a bound on what
-is read of one, and silence.
+The exporter only reports success or failure, logs every failed batch, treats any status below 400 as success and reads
+responses of any size. This module adds the reason of a failure, a check that the response comes from a trace store, a
+limit on the bytes read of a response, and silence in the log.
 """
 
 import io
@@ -23,11 +23,14 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from ._settings import Settings
 
 TOO_LARGE: Final = 413
-MAX_ANSWER_BYTES: Final = 16_384
-OUR_HEADERS: Final = frozenset({"content-type", "content-encoding", "user-agent", "authorization"})
-"""What is sent. The exporter adds whatever OTEL_EXPORTER_OTLP_HEADERS names, which may be another service's key."""
+MAX_RESPONSE_BYTES: Final = 16_384
+ALLOWED_HEADERS: Final = frozenset({"content-type", "content-encoding", "user-agent", "authorization"})
+"""The only headers that are sent.
 
-_NOISY: Final = (
+The exporter also adds the headers in OTEL_EXPORTER_OTLP_HEADERS, which may contain another service's key.
+"""
+
+_EXPORTER_LOGGERS: Final = (
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
     "opentelemetry.exporter.otlp.common.http",
     "opentelemetry.exporter.otlp.proto.common._internal",
@@ -36,14 +39,14 @@ _NOISY: Final = (
 
 
 class Outcome(NamedTuple):
-    """How many spans the store did not take, and why; `reason` is None when it took all."""
+    """How many spans of a batch the store did not accept, and why. `reason` is None when it accepted all."""
 
     lost: int
     reason: str | None
 
 
 class Sender:
-    """Sends batches, one at a time. `close` ends the waiting between retries, not a request under way."""
+    """A sender of batches, one at a time."""
 
     def __init__(self, settings: Settings) -> None:
         self._session = _Session()
@@ -56,7 +59,10 @@ class Sender:
         )
 
     def send(self, spans: Sequence[ReadableSpan]) -> Outcome:
-        """What became of `spans`. What is too large for one request is sent in halves. Never raises."""
+        """Send `spans` and return the outcome. A batch that is too large for one request is sent in halves.
+
+        *raises*: never; a failure is an outcome.
+        """
         outcome = self._send(spans)
         if self._session.status != TOO_LARGE or len(spans) < 2:
             return outcome
@@ -65,92 +71,98 @@ class Sender:
         return Outcome(sum(half.lost for half in halves), halves[0].reason or halves[1].reason)
 
     def close(self) -> None:
-        """End it. Never raises."""
-        _in_silence.on = True
+        """Close the exporter. This ends its wait between retries, but not a request that is being sent.
+
+        *raises*: never.
+        """
+        _silence.is_on = True
         try:
             self._exporter.shutdown()  # type: ignore[no-untyped-call]
         except Exception:
             return
         finally:
-            _in_silence.on = False
+            _silence.is_on = False
 
     def _send(self, spans: Sequence[ReadableSpan]) -> Outcome:
-        self._session.forget()
-        token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))  # else an instrumented `requests` never ends
-        _in_silence.on = True
+        self._session.reset()
+        # Otherwise an instrumented `requests` traces this request, and sending that span never ends.
+        token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+        _silence.is_on = True
         try:
             result = self._exporter.export(spans)
         except Exception as failure:
             return Outcome(len(spans), type(failure).__name__)
         finally:
-            _in_silence.on = False
+            _silence.is_on = False
             detach(token)
         if result is SpanExportResult.SUCCESS:
-            return self._session.taken(len(spans))
-        return Outcome(len(spans), self._session.failure())
+            return self._session.outcome(len(spans))
+        return Outcome(len(spans), self._session.failure_reason())
 
 
 class _Session(requests.Session):
-    """Remembers how the last request ended, and reads no more of an answer than one of the store's is long."""
+    """A session that remembers the result of the last request and limits how much of a response is read."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.auth = _nothing_to_add  # else ~/.netrc may add a second credential
-        self.forget()
+        self.auth = _no_auth  # otherwise ~/.netrc may add a second credential
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         self.status: int | None = None
         self._error: str | None = None
-        self._kind = ""
+        self._content_type = ""
         self._body = b""
-        self._is_whole = True
+        self._is_complete = True
 
-    def request(self, method: str, url: str, **sent: Any) -> requests.Response:  # type: ignore[override]
-        self.forget()
-        sent["headers"] = {k: v for k, v in (sent.get("headers") or {}).items() if k.lower() in OUR_HEADERS}
-        for name in [name for name in self.headers if name.lower() not in OUR_HEADERS]:
+    def request(self, method: str, url: str, **options: Any) -> requests.Response:  # type: ignore[override]
+        self.reset()
+        options["headers"] = {k: v for k, v in (options.get("headers") or {}).items() if k.lower() in ALLOWED_HEADERS}
+        for name in [name for name in self.headers if name.lower() not in ALLOWED_HEADERS]:
             del self.headers[name]
-        deadline = time.monotonic() + _seconds(sent.get("timeout"))
+        deadline_s = time.monotonic() + _seconds(options.get("timeout"))
         try:
-            with super().request(method, url, **{**sent, "stream": True, "allow_redirects": False}) as answer:
-                body, self._is_whole = _beginning(answer, deadline)
+            with super().request(method, url, **{**options, "stream": True, "allow_redirects": False}) as response:
+                body, self._is_complete = _read_limited(response, deadline_s)
         except Exception as failure:
             self._error = type(failure).__name__
             raise
-        self.status, self._kind, self._body = answer.status_code, answer.headers.get("content-type", ""), body
-        # The exporter gets what was read, and cannot go on reading.
+        self.status, self._body = response.status_code, body
+        self._content_type = response.headers.get("content-type", "")
+        # The exporter gets a copy with the bytes that were read, so it cannot read more.
         copy = requests.Response()
-        copy.status_code, copy.reason, copy.headers, copy.url = answer.status_code, answer.reason, answer.headers, url
+        copy.status_code, copy.reason, copy.url = response.status_code, response.reason, response.url
+        copy.headers = response.headers
         copy.headers.pop("content-encoding", None)
         copy.raw = io.BytesIO(body)
         return copy
 
-    def taken(self, count: int) -> Outcome:
-        """What the store says of a batch that the exporter takes for delivered."""
+    def outcome(self, count: int) -> Outcome:
+        """The outcome of a batch of `count` spans that the exporter considers delivered."""
         if self.status is None or not 200 <= self.status < 300:
-            return Outcome(count, self.failure())
-        if not self._body and not self._kind:
+            return Outcome(count, self.failure_reason())
+        if not self._body and not self._content_type:
             return Outcome(0, None)
         try:
-            if "protobuf" not in self._kind or not self._is_whole:
+            if "protobuf" not in self._content_type or not self._is_complete:
                 raise ValueError
-            told = ExportTraceServiceResponse.FromString(self._body).partial_success
+            partial_success = ExportTraceServiceResponse.FromString(self._body).partial_success
         except Exception:
-            return Outcome(count, "something other than a trace store answered: check the endpoint")
-        rejected = min(max(told.rejected_spans, 0), count)
-        return Outcome(rejected, "the store rejected single spans" if rejected else None)
+            return Outcome(count, "the response is not from a trace store: check the endpoint")
+        rejected_count = min(max(partial_success.rejected_spans, 0), count)
+        return Outcome(rejected_count, "the store rejected some spans" if rejected_count else None)
 
-    def failure(self) -> str:
-        """Why the last request failed, without anything that the other side or the application wrote."""
+    def failure_reason(self) -> str:
+        """Why the last request failed. It never quotes text from the server or the application."""
         if self._error:
             return self._error
         if self.status is None:
-            return "it could not be encoded"
-        hint = {401: ": check the API key", 403: ": the key lacks the scope ingest", 404: ": check the endpoint"}
+            return "the batch could not be encoded"
+        hint = {401: ": check the API key", 403: ": the API key lacks the scope ingest", 404: ": check the endpoint"}
         return f"HTTP {self.status}{hint.get(self.status, '')}"
 
 
-def _nothing_to_add(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
@@ -158,34 +170,38 @@ def _seconds(timeout: object) -> float:
     return float(timeout) if isinstance(timeout, int | float) else 10.0
 
 
-def _beginning(answer: requests.Response, deadline: float) -> tuple[bytes, bool]:
-    """What comes until the deadline, up to the limit, and whether that is all of it."""
+def _read_limited(response: requests.Response, deadline_s: float) -> tuple[bytes, bool]:
+    """The bytes of a response until the deadline and up to the limit, and whether they are the whole response."""
     body = bytearray()
-    for piece in answer.iter_content(1):  # buffered below; in larger ones a trickle outlasts every timeout
-        body += piece
-        if len(body) >= MAX_ANSWER_BYTES or time.monotonic() > deadline:
+    # One byte at a time, from a buffered socket: with larger chunks, a very slow response outlasts every timeout.
+    for chunk in response.iter_content(1):
+        body += chunk
+        if len(body) >= MAX_RESPONSE_BYTES or time.monotonic() > deadline_s:
             return bytes(body), False
     return bytes(body), True
 
 
 class _Silence(threading.local):
-    on = False
+    is_on = False
 
 
-_in_silence: Final = _Silence()
+_silence: Final = _Silence()
 
 
-class _OnlyOthers(logging.Filter):
-    """Drops what is logged while this module sends: that is told once, elsewhere. Other exporters' stays."""
+class _SilenceFilter(logging.Filter):
+    """A filter that drops the log records of this module's requests, but not those of other exporters.
+
+    `_delivery` logs each reason for lost spans once.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not _in_silence.on
+        return not _silence.is_on
 
 
-_only_others: Final = _OnlyOthers()
+_silence_filter: Final = _SilenceFilter()
 
 
-def be_silent() -> None:
-    """Keep the exporter's own log lines about our batches out of the log. *repeat*: changes nothing."""
-    for name in _NOISY:
-        logging.getLogger(name).addFilter(_only_others)  # which adds an object once
+def silence_exporter_logs() -> None:
+    """Keep the exporter's log lines about our batches out of the log. *repeat*: changes nothing."""
+    for name in _EXPORTER_LOGGERS:
+        logging.getLogger(name).addFilter(_silence_filter)  # `addFilter` ignores an object that it already has

@@ -1,4 +1,4 @@
-"""What `configure` was told, by its arguments or else by the environment, checked and frozen."""
+"""The settings of `configure`, from its arguments or the environment, validated and frozen."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -13,12 +13,13 @@ PATH: Final = "/v1/traces"
 
 @dataclass(frozen=True)
 class Limits:
-    """How much tracing may take of the application's memory and time.
+    """Limits on the memory and time that tracing takes from the application.
 
-    `max_queue_spans`, `max_queue_bytes`: what waits to be sent; what comes when it is full is dropped.
-    `max_value_characters`: of one input, output or attribute. `max_span_bytes`: of one span; the store takes 4 MB.
-    `batch_spans`, `batch_bytes`: of one request; `interval_s`: how often one is sent, if there is anything.
-    `export_timeout_s`: for one request with its retries. `exit_timeout_s`: what the end of the process waits at most.
+    `max_queue_spans`, `max_queue_bytes`: size of the queue; when it is full, new spans are dropped.
+    `max_value_characters`: size of one input, output or attribute. `max_span_bytes`: size of one span; the store
+    accepts 4 MB. `batch_spans`, `batch_bytes`: size of one request. `interval_s`: time between requests, if spans are
+    queued. `export_timeout_s`: time for one request including its retries. `exit_timeout_s`: the longest time that
+    tracing delays the end of the process.
     """
 
     max_queue_spans: int = 4_096
@@ -36,8 +37,8 @@ class Limits:
 class LessonRule:
     """How calls of one function become lesson traces.
 
-    `lesson_id`: the argument that holds the id, or a path into it such as `request.lesson_id`; `name`: of the root
-    span; `exclude`: arguments that are not recorded.
+    `target`: the function, as `module:function`. `lesson_id`: the argument that contains the id, or a path into an
+    argument such as `request.lesson_id`. `name`: the name of the root span. `exclude`: arguments that are not recorded.
     """
 
     target: str
@@ -48,7 +49,7 @@ class LessonRule:
 
 @dataclass(frozen=True)
 class Settings:
-    """Where spans go and as whom, and which functions are lessons. `url` is that of the OTLP route."""
+    """The store's address and key, and the spans to send. `url` is the URL of the OTLP route."""
 
     url: str
     api_key: str
@@ -60,7 +61,7 @@ class Settings:
 
 
 class Unusable(ValueError):
-    """The configuration cannot be used. The message is a sentence with the remedy."""
+    """The configuration cannot be used. The message gives the reason and the remedy."""
 
 
 def read(
@@ -74,42 +75,47 @@ def read(
     keep: Callable[[ReadableSpan], bool] | None,
     limits: Limits | None,
 ) -> Settings:
-    """The settings; an argument wins over its variable. *raises*: `Unusable`."""
+    """Read the settings. An argument takes precedence over its environment variable.
+
+    *raises*: Unusable when a setting is missing or invalid.
+    """
     address = endpoint or environment.get("TRACESTORE_ENDPOINT", "")
     key = (api_key or environment.get("TRACESTORE_API_KEY", "")).strip()
     if not address:
-        raise Unusable("no endpoint: pass it to configure(), or set TRACESTORE_ENDPOINT")
+        raise Unusable("no endpoint is set; pass it to configure() or set TRACESTORE_ENDPOINT")
     if not key:
-        raise Unusable("no API key: pass it to configure(), or set TRACESTORE_API_KEY")
+        raise Unusable("no API key is set; pass it to configure() or set TRACESTORE_API_KEY")
     if not (key.isascii() and key.isprintable()):
-        raise Unusable("the API key has characters that no key has: paste it again")
+        raise Unusable("the API key contains characters that no key contains; paste it again")
     if instrument is None:
         instrument = environment.get("TRACESTORE_INSTRUMENT", "").replace(",", " ").split()
     return Settings(
         url=_url(address),
         api_key=key,
         service_name=service_name or environment.get("OTEL_SERVICE_NAME") or None,
-        lessons=tuple(rules(lessons if lessons is not None else _lessons_of(environment))),
+        lessons=tuple(rules(lessons if lessons is not None else _lessons_from(environment))),
         instrument=(instrument,) if isinstance(instrument, str) else tuple(instrument),
         keep=keep,
-        limits=_sound(limits or Limits()),
+        limits=_validated(limits or Limits()),
     )
 
 
 def rules(lessons: Mapping[str, Any]) -> Iterable[LessonRule]:
     """The rules in `{"module:function": {"lesson_id": "<argument>"}}`, or in the short form `"<argument>"`.
 
-    *raises*: `Unusable`.
+    *raises*: Unusable when a target or an option is invalid.
     """
     if not isinstance(lessons, Mapping):
         raise Unusable('lessons must be an object such as {"app.lessons:generate": {"lesson_id": "lesson_id"}}')
-    for target, told in lessons.items():
+    for target, value in lessons.items():
         module, _, function = str(target).partition(":")
         if not module or not function:
-            raise Unusable(f"the lesson {target!r} is not of the form module:function, such as app.lessons:generate")
-        options = {"lesson_id": told} if isinstance(told, str) else told or {}
+            raise Unusable(
+                f"the lesson {target!r} does not have the form module:function, such as app.lessons:generate"
+            )
+        options = {"lesson_id": value} if isinstance(value, str) else value or {}
         if not isinstance(options, Mapping) or not set(options) <= {"lesson_id", "name", "exclude"}:
-            raise Unusable(f"the lesson {target!r} takes lesson_id, name and exclude, nothing else")
+            raise Unusable(f"the lesson {target!r} accepts only the options lesson_id, name and exclude")
         exclude = options.get("exclude") or ()
         yield LessonRule(
             target=str(target),
@@ -119,30 +125,30 @@ def rules(lessons: Mapping[str, Any]) -> Iterable[LessonRule]:
         )
 
 
-def _lessons_of(environment: Mapping[str, str]) -> Mapping[str, Any]:
+def _lessons_from(environment: Mapping[str, str]) -> Mapping[str, Any]:
     text = environment.get("TRACESTORE_LESSONS")
     if not text:
         return {}
     try:
-        found: Mapping[str, Any] = json.loads(text)
+        lessons: Mapping[str, Any] = json.loads(text)
     except ValueError as failure:
-        raise Unusable("TRACESTORE_LESSONS is not JSON") from failure
-    return found
+        raise Unusable("TRACESTORE_LESSONS is not valid JSON") from failure
+    return lessons
 
 
 def _url(address: str) -> str:
     try:
         parts = urlsplit(address.strip())
-        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
-        is_good = False
-    if not is_good:
-        raise Unusable("the endpoint is no address such as https://traces.example.com")
+        is_valid = False
+    if not is_valid:
+        raise Unusable("the endpoint is not a URL such as https://traces.example.com")
     base = address.strip().rstrip("/")
     return base if base.endswith(PATH) else base + PATH
 
 
-def _sound(limits: Limits) -> Limits:
+def _validated(limits: Limits) -> Limits:
     if any(value <= 0 for value in vars(limits).values()):
-        raise Unusable("every limit must be above 0")
+        raise Unusable("every limit must be greater than 0")
     return limits

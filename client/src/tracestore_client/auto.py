@@ -1,4 +1,4 @@
-"""Importing this configures tracing from the environment, before anything else of the application is imported."""
+"""Importing this module configures tracing from the environment. Import it before the rest of the application."""
 
 from . import configure
 

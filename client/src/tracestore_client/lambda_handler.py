@@ -1,6 +1,6 @@
-"""A Lambda function's handler for one whose code is not to be touched: `tracestore_client.lambda_handler.handler`.
+"""Lambda handler for functions whose code must not change: `tracestore_client.lambda_handler.handler`.
 
-It configures tracing from the environment and calls the handler that TRACESTORE_HANDLER names, as Lambda would.
+It configures tracing from the environment and calls the handler named in TRACESTORE_HANDLER, as Lambda would.
 """
 
 import importlib
@@ -13,12 +13,13 @@ from . import configure, flush_after
 configure()
 
 
-def _named(name: str) -> Callable[[Any, Any], Any]:
-    module, _, function = name.rpartition(".")
-    if not module:
-        raise ImportError("Set TRACESTORE_HANDLER to the handler that Lambda called before, such as app.handler.")
-    found: Callable[[Any, Any], Any] = getattr(importlib.import_module(module.replace("/", ".")), function)
-    return found
+def _import_handler(name: str) -> Callable[[Any, Any], Any]:
+    module_name, _, function_name = name.rpartition(".")
+    if not module_name:
+        raise ImportError("Set TRACESTORE_HANDLER to the function's original handler, such as app.handler.")
+    module = importlib.import_module(module_name.replace("/", "."))
+    original_handler: Callable[[Any, Any], Any] = getattr(module, function_name)
+    return original_handler
 
 
-handler = flush_after(_named(os.environ.get("TRACESTORE_HANDLER", "")))
+handler = flush_after(_import_handler(os.environ.get("TRACESTORE_HANDLER", "")))

@@ -1,4 +1,4 @@
-"""What an ended span weighs in memory, and the same span with its over-long values cut."""
+"""The memory that an ended span takes, and copies of the span with its longest values cut."""
 
 import sys
 from collections.abc import Mapping
@@ -12,25 +12,25 @@ from ._values import cut
 
 SPAN_BYTES: Final = 2_000
 ENTRY_BYTES: Final = 100
-"""What the objects themselves take, roughly, without their texts."""
+"""The rough size of the objects themselves, without their texts."""
 
-MARK: Final = 2_000
-"""How much longer a text may be that was cut already, by what says so."""
+CUT_NOTE_CHARACTERS: Final = 2_000
+"""By how much a text that has already been cut may exceed the limit, because of the note that it was cut."""
 
-SHORT: Final = 256
+SHORTEST_LIMIT: Final = 256
 
 
-def weight(span: ReadableSpan) -> int:
-    """The bytes that `span` takes, about."""
-    total = SPAN_BYTES + _weight(span.attributes)
+def size_bytes(span: ReadableSpan) -> int:
+    """The approximate memory size of `span`."""
+    total = SPAN_BYTES + _attributes_bytes(span.attributes)
     for event in span.events:
-        total += SPAN_BYTES + _weight(event.attributes)
+        total += SPAN_BYTES + _attributes_bytes(event.attributes)
     return total + ENTRY_BYTES * len(span.links)
 
 
 def is_within(span: ReadableSpan, limits: Limits) -> bool:
-    """Whether `span` may be queued as it is."""
-    size = weight(span)
+    """Return whether `span` may be queued without cuts."""
+    size = size_bytes(span)
     if size <= limits.max_value_characters:
         return True
     values = [*(span.attributes or {}).values()]
@@ -39,21 +39,21 @@ def is_within(span: ReadableSpan, limits: Limits) -> bool:
     return size <= limits.max_span_bytes and all(_fits(value, limits.max_value_characters) for value in values)
 
 
-def lightened(span: ReadableSpan, limits: Limits) -> ReadableSpan:
-    """`span` with its texts cut as long as they may be, or shorter where all of it would be too much.
+def shortened(span: ReadableSpan, limits: Limits) -> ReadableSpan:
+    """A copy of `span` with its texts cut to the limit of one value, or shorter while the whole span is too large.
 
-    It may still be too much, of many short ones.
+    The copy may still be too large when the span has very many short values.
     """
-    at_most = limits.max_value_characters
-    lighter = _copy(span, at_most)
-    while weight(lighter) > limits.max_span_bytes and at_most > SHORT:
-        at_most //= 4
-        lighter = _copy(span, at_most)
-    return lighter
+    max_characters = limits.max_value_characters
+    copy = _copy(span, max_characters)
+    while size_bytes(copy) > limits.max_span_bytes and max_characters > SHORTEST_LIMIT:
+        max_characters //= 4
+        copy = _copy(span, max_characters)
+    return copy
 
 
-def described(span: ReadableSpan, resource: Resource) -> ReadableSpan:
-    """`span` as one of `resource`."""
+def with_resource(span: ReadableSpan, resource: Resource) -> ReadableSpan:
+    """A copy of `span` that belongs to `resource`."""
     return ReadableSpan(
         name=span.name,
         context=span.context,
@@ -70,14 +70,17 @@ def described(span: ReadableSpan, resource: Resource) -> ReadableSpan:
     )
 
 
-def _copy(span: ReadableSpan, at_most: int) -> ReadableSpan:
+def _copy(span: ReadableSpan, max_characters: int) -> ReadableSpan:
     return ReadableSpan(
-        name=cut(span.name, at_most),
+        name=cut(span.name, max_characters),
         context=span.context,
         parent=span.parent,
         resource=span.resource,
-        attributes=_cut(span.attributes, at_most),
-        events=[Event(event.name, _cut(event.attributes, at_most), event.timestamp) for event in span.events],
+        attributes=_cut_attributes(span.attributes, max_characters),
+        events=[
+            Event(event.name, _cut_attributes(event.attributes, max_characters), event.timestamp)
+            for event in span.events
+        ],
         links=span.links,
         kind=span.kind,
         status=span.status,
@@ -87,7 +90,7 @@ def _copy(span: ReadableSpan, at_most: int) -> ReadableSpan:
     )
 
 
-def _weight(attributes: Mapping[str, Any] | None) -> int:
+def _attributes_bytes(attributes: Mapping[str, Any] | None) -> int:
     total = 0
     for value in (attributes or {}).values():
         total += ENTRY_BYTES
@@ -98,8 +101,8 @@ def _weight(attributes: Mapping[str, Any] | None) -> int:
     return total
 
 
-def _fits(value: Any, at_most: int) -> bool:
-    return _length(value) <= at_most + MARK
+def _fits(value: Any, max_characters: int) -> bool:
+    return _length(value) <= max_characters + CUT_NOTE_CHARACTERS
 
 
 def _length(value: Any) -> int:
@@ -110,13 +113,13 @@ def _length(value: Any) -> int:
     return 0
 
 
-def _cut(attributes: Mapping[str, Any] | None, at_most: int) -> dict[str, Any]:
-    return {name: _shorter(value, at_most) for name, value in (attributes or {}).items()}
+def _cut_attributes(attributes: Mapping[str, Any] | None, max_characters: int) -> dict[str, Any]:
+    return {name: _cut_value(value, max_characters) for name, value in (attributes or {}).items()}
 
 
-def _shorter(value: Any, at_most: int) -> Any:
-    if _fits(value, at_most):
+def _cut_value(value: Any, max_characters: int) -> Any:
+    if _fits(value, max_characters):
         return value
     if isinstance(value, str):
-        return cut(value, at_most)
+        return cut(value, max_characters)
     return f"[cut: {len(value)} {'bytes' if isinstance(value, bytes) else 'items'}]"
