@@ -1,6 +1,6 @@
-"""A chat of two turns: one is answered, one fails. The model is called through OpenAI's client, which is instrumented.
+"""A chat with two turns: one succeeds and one fails. The model is called by OpenAI's client, which is instrumented.
 
-Needs TRACESTORE_ENDPOINT and TRACESTORE_API_KEY; `make examples ARGS=chat` runs it offline.
+It needs TRACESTORE_ENDPOINT and TRACESTORE_API_KEY. `make examples ARGS=chat` runs it offline.
 """
 
 from openai import OpenAI, OpenAIError
@@ -13,7 +13,7 @@ client = OpenAI(max_retries=0)
 
 
 def ask(question: str, model: str) -> str:
-    """What the model says. *raises*: OpenAIError."""
+    """Ask a model and return its answer. *raises*: OpenAIError when the request fails."""
     with tracestore.trace("chat", "chain", input=question, conversation_id="chat-42", user_id="ada") as turn:
         messages: list[ChatCompletionMessageParam] = [
             {"role": "system", "content": "Answer in one sentence."},
@@ -25,12 +25,12 @@ def ask(question: str, model: str) -> str:
 
 
 def main() -> None:
-    """Ask twice; the second time a model that does not exist."""
+    """Ask two questions, the second one with a model that does not exist."""
     print(ask("Is it raining in Lisbon?", "gpt-4o-mini"))
     try:
         ask("And in Porto?", "no-such-model")
     except OpenAIError as failure:
-        print(f"No answer: {type(failure).__name__}")
+        print(f"The request failed: {type(failure).__name__}")
 
 
 if __name__ == "__main__":

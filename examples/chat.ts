@@ -1,6 +1,6 @@
-// A chat of two turns in TypeScript, one answered and one failed, sent with plain fetch: no package is needed.
+// A chat with two turns in TypeScript: one succeeds and one fails. Spans are sent with plain fetch, without a package.
 //
-// Needs TRACESTORE_ENDPOINT and TRACESTORE_API_KEY, and Node 22.18 or later, which runs TypeScript as it is:
+// It needs TRACESTORE_ENDPOINT, TRACESTORE_API_KEY and Node 22.18 or later, which runs TypeScript without a build:
 // `node examples/chat.ts`. `make examples ARGS=chat.ts` runs it offline.
 
 const store = process.env.TRACESTORE_ENDPOINT;
@@ -14,7 +14,7 @@ type Reply = {
   usage: { prompt_tokens: number; completion_tokens: number; prompt_tokens_details?: { cached_tokens?: number } };
 };
 
-/** What the model says; a span tells of the call, also when it fails. */
+/** Asks the model and returns its answer. A span records the call, even when it fails. */
 async function ask(question: string, model: string): Promise<string> {
   const messages: Message[] = [
     { role: "system", content: "Answer in one sentence." },
@@ -34,13 +34,13 @@ async function ask(question: string, model: string): Promise<string> {
     metadata: { temperature: 0.2 },
   };
   try {
-    const answer = await fetch(`${models}/chat/completions`, {
+    const response = await fetch(`${models}/chat/completions`, {
       method: "POST",
       headers: { "content-type": "application/json", authorization: `Bearer ${process.env.OPENAI_API_KEY}` },
       body: JSON.stringify({ model, messages, temperature: 0.2 }),
     });
-    if (!answer.ok) throw new Error(`The model answered ${answer.status}.`);
-    const reply = (await answer.json()) as Reply;
+    if (!response.ok) throw new Error(`The model's API returned HTTP ${response.status}.`);
+    const reply = (await response.json()) as Reply;
     span.model_name = reply.model;
     span.output_data = { messages: [reply.choices[0].message] };
     span.input_tokens = reply.usage.prompt_tokens;
@@ -55,30 +55,30 @@ async function ask(question: string, model: string): Promise<string> {
     throw failure;
   } finally {
     span.end_time = new Date().toISOString();
-    waiting.push(send(span));
+    pendingSends.push(send(span));
   }
 }
 
-/** Sends one span. A store that does not answer costs two seconds at the end, and nothing else. */
+/** Sends one span. If the store does not respond, the only effect is a delay of two seconds at the program's end. */
 async function send(span: Record<string, unknown>): Promise<void> {
   try {
-    const answer = await fetch(`${store}/api/analytics/traces`, {
+    const response = await fetch(`${store}/api/analytics/traces`, {
       method: "POST",
       headers: { "content-type": "application/json", authorization: `Bearer ${storeKey}` },
       body: JSON.stringify(span),
       signal: AbortSignal.timeout(2_000),
     });
-    if (!answer.ok) console.warn(`A span was not stored: ${answer.status}`);
+    if (!response.ok) console.warn(`A span was not stored: HTTP ${response.status}`);
   } catch (failure) {
     console.warn(`A span was not stored: ${failure}`);
   }
 }
 
-const waiting: Promise<void>[] = [];
+const pendingSends: Promise<void>[] = [];
 console.log(await ask("Is it raining in Lisbon?", "gpt-4o-mini"));
 try {
   await ask("And in Porto?", "no-such-model");
 } catch (failure) {
-  console.log(`No answer: ${failure}`);
+  console.log(`The request failed: ${failure}`);
 }
-await Promise.all(waiting); // before the process ends, or a Lambda function returns
+await Promise.all(pendingSends); // before the process ends or a Lambda function returns

@@ -1,6 +1,7 @@
-"""The lesson generator with provider fallback, traced by hand: its calls are plain HTTP, which nothing instruments.
+"""A lesson generator with provider fallback, traced by hand: its plain HTTP calls have no instrumentation.
 
-It makes one lesson by the second provider, and one that both fail. `make examples ARGS=lesson` runs it offline.
+It generates one lesson with the second provider, and one with which both providers fail.
+`make examples ARGS=lesson` runs it offline.
 """
 
 import json
@@ -24,17 +25,17 @@ PROVIDERS = (
 
 
 def chat(base: str, key: str, body: dict[str, Any]) -> Any:
-    """What a provider that speaks OpenAI's protocol answers. *raises*: OSError."""
+    """The response of a provider with OpenAI's protocol. *raises*: OSError when the request fails."""
     headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
     request = urllib.request.Request(f"{base}/chat/completions", json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return json.load(response)
 
 
-def write(prompt: str, only_model: str | None) -> str:
-    """The text of the first provider that has one. *raises*: RuntimeError."""
-    for provider, usual_model, base, key in PROVIDERS:
-        model = only_model or usual_model
+def write(prompt: str, model_override: str | None) -> str:
+    """The text from the first provider that succeeds. *raises*: RuntimeError when all providers fail."""
+    for provider, default_model, base, key in PROVIDERS:
+        model = model_override or default_model
         try:
             with tracestore.llm_call(provider, model, prompt=prompt, temperature=0.3, max_tokens=800) as call:
                 body = {"model": model, "messages": [{"role": "user", "content": prompt}], "temperature": 0.3}
@@ -50,14 +51,15 @@ def write(prompt: str, only_model: str | None) -> str:
 
 
 def generate(lesson_id: str, topic: str, model: str | None = None) -> dict[str, str]:
-    """A lesson. *raises*: RuntimeError."""
+    """Generate a lesson. *raises*: RuntimeError when all providers fail."""
     with tracestore.trace_lesson(lesson_id, {"topic": topic}, user_id="ada") as lesson:
-        lesson.response = made = {"title": topic.capitalize(), "text": write(f"Write a lesson about {topic}.", model)}
-        return made
+        text = write(f"Write a lesson about {topic}.", model)
+        lesson.response = content = {"title": topic.capitalize(), "text": text}
+        return content
 
 
 def main() -> None:
-    """Make a lesson, and fail to make another."""
+    """Generate one lesson, and fail to generate another."""
     print(generate("lesson-rivers", "rivers")["text"])
     try:
         generate("lesson-deltas", "deltas", "no-such-model")

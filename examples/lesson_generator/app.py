@@ -1,10 +1,10 @@
-"""The application: it makes one lesson and shows it."""
+"""The application: it generates one lesson and prints it."""
 
 from lessons import generate
 
 
 def main() -> None:
-    """Make the lesson."""
+    """Generate the lesson and print it."""
     lesson = generate("lesson-rivers", "rivers")
     print(f"{lesson['title']}: {lesson['text']}")
 

@@ -1,14 +1,14 @@
-"""Makes lessons with whichever provider answers first. There is no tracing in here, nor anywhere in the application."""
+"""Lessons from the first provider that succeeds. The application contains no tracing code."""
 
 from openai import OpenAI
 
 
 class NoProvider(Exception):
-    """No provider had an answer."""
+    """All providers failed."""
 
 
 def by_openai(prompt: str) -> str:
-    """The text that OpenAI's model writes."""
+    """The text that OpenAI's model generates."""
     reply = OpenAI(max_retries=0).chat.completions.create(
         model="gpt-4o-mini", messages=[{"role": "user", "content": prompt}], temperature=0.3, max_tokens=800
     )
@@ -16,8 +16,8 @@ def by_openai(prompt: str) -> str:
 
 
 def by_anthropic(prompt: str) -> str:
-    """The text that Anthropic's model writes."""
-    from anthropic import Anthropic  # which takes seconds: only when it is needed
+    """The text that Anthropic's model generates."""
+    from anthropic import Anthropic  # takes seconds, so it is imported only when needed
     from anthropic.types import TextBlock
 
     reply = Anthropic(max_retries=0).messages.create(
@@ -30,7 +30,7 @@ PROVIDERS = (by_openai, by_anthropic)
 
 
 def generate(lesson_id: str, topic: str, level: int = 3) -> dict[str, str]:
-    """A lesson. *raises*: NoProvider."""
+    """Generate a lesson. *raises*: NoProvider when all providers fail."""
     for provider in PROVIDERS:
         try:
             text = provider(f"Write a lesson about {topic} for level {level}.")

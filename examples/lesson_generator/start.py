@@ -1,10 +1,12 @@
-"""Starts the application with tracing. This file is all that is added: `lessons.py` and `app.py` do not know of it.
+"""Start the application with tracing. Only this file is new: `lessons.py` and `app.py` contain no tracing code.
 
-OpenAI's client is instrumented; Anthropic's traces itself, and is told to record what was said as well.
+OpenAI's client is instrumented. Anthropic's client traces itself, and the variable below makes it record the messages.
 
-The same without this file, by the environment alone, and then `python -m tracestore_client app.py`:
-TRACESTORE_LESSONS='{"lessons:generate": {"lesson_id": "lesson_id"}}' TRACESTORE_INSTRUMENT=openai
-`make examples ARGS=lesson_generator` runs it offline, ARGS=lesson_generator_by_environment the other way.
+The environment alone can replace this file. Set
+TRACESTORE_LESSONS='{"lessons:generate": {"lesson_id": "lesson_id"}}' and TRACESTORE_INSTRUMENT=openai, and run
+`python -m tracestore_client app.py`.
+
+`make examples ARGS=lesson_generator` runs this file offline; ARGS=lesson_generator_by_environment runs the alternative.
 """
 
 import os

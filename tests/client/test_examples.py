@@ -1,4 +1,4 @@
-"""Every example runs as it stands, offline, and leaves the traces that it is there to show."""
+"""Every example runs unchanged and offline, and stores the traces that it demonstrates."""
 
 import os
 import subprocess
@@ -18,58 +18,58 @@ from tests.conftest import TableOnEngine
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 
 Tree = tuple[Any, ...]
-Ran = Callable[[str], list[dict[str, Any]]]
+StoredTraces = Callable[[str], list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def examples_ran(engine: TableOnEngine, template: Template, call: Call) -> Iterator[Callable[[str], Api]]:
-    """The API as the user whose an example was, when it has ended well. All of them run at once."""
+def finished_example(engine: TableOnEngine, template: Template, call: Call) -> Iterator[Callable[[str], Api]]:
+    """A function that waits for an example to succeed and returns the API as its user. The examples run at once."""
 
     def run(name: str) -> tuple[Api, subprocess.CompletedProcess[str]]:
         api = Api(call, new_user())
         return api, examples.run(name, base, api.with_key("ingest").headers["x-api-key"], models)
 
-    def ended(name: str) -> Api:
+    def finished(name: str) -> Api:
         try:
-            api, done = running[name].result()
+            api, process = running[name].result()
         except examples.NodeUnavailable as reason:
             if os.environ.get("CI", "").lower() in ("1", "true"):
                 pytest.fail(f"TypeScript must run under CI: {reason}")
             pytest.skip(f"TypeScript cannot run here: {reason}")
-        assert done.returncode == 0, done.stderr
-        assert done.stderr == ""
+        assert process.returncode == 0, process.stderr
+        assert process.stderr == ""
         return api
 
     functions = Functions(template)
-    functions.load()  # while there is only one thread
+    functions.load()  # before other threads start
     with (
         examples.fake_models() as models,
         server.serving(template, server.listening(0), functions) as base,
         ThreadPoolExecutor(2) as pool,
     ):
         running = {name: pool.submit(run, name) for name in examples.EXAMPLES}
-        yield ended
+        yield finished
 
 
 @pytest.fixture
-def ran(examples_ran: Callable[[str], Api]) -> Ran:
-    """The traces that an example has left, oldest first."""
+def stored_traces(finished_example: Callable[[str], Api]) -> StoredTraces:
+    """A function that returns the traces that an example has stored, oldest first."""
 
     def traces(name: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = examples_ran(name)("GET", TRACES, query="order=asc").json["traces"]
-        return found
+        listed: list[dict[str, Any]] = finished_example(name)("GET", TRACES, query="order=asc").json["traces"]
+        return listed
 
     return traces
 
 
 def tree(span: dict[str, Any], *fields: str) -> Tree:
-    """A span and those below it, as their operation, their status and those fields."""
-    told = (span["operation_type"], span["status"], *(span[field] for field in fields))
-    return (*told, [tree(child, *fields) for child in span["children"]])
+    """A span and its descendants, each as its operation, its status and `fields`."""
+    values = (span["operation_type"], span["status"], *(span[field] for field in fields))
+    return (*values, [tree(child, *fields) for child in span["children"]])
 
 
-def test_a_chat_that_is_answered_and_one_that_fails(ran: Ran) -> None:
-    answered, failed = ran("chat")
+def test_a_chat_stores_a_successful_and_a_failed_turn(stored_traces: StoredTraces) -> None:
+    answered, failed = stored_traces("chat")
     call: Tree = ("completion", "success", "openai", 412, 96, [])
     assert tree(answered, "model_provider", "input_tokens", "output_tokens") == (
         "chain",
@@ -86,8 +86,8 @@ def test_a_chat_that_is_answered_and_one_that_fails(ran: Ran) -> None:
     assert {span["conversation_id"] for span in (answered, failed)} == {"chat-42"}
 
 
-def test_an_agent_with_its_steps_in_order(ran: Ran) -> None:
-    (agent,) = ran("agent")
+def test_an_agent_stores_its_steps_in_order(stored_traces: StoredTraces) -> None:
+    (agent,) = stored_traces("agent")
     call: Tree = ("completion", "success", None, [])
     assert tree(agent, "tool_name") == (
         *("agent", "success", None),
@@ -104,10 +104,10 @@ def test_an_agent_with_its_steps_in_order(ran: Ran) -> None:
     assert agent["children"][2]["output_data"] == {"city": "Lisbon", "celsius": 18, "sky": "dry"}
 
 
-def test_a_lesson_by_hand_that_falls_back_and_one_that_fails(ran: Ran) -> None:
-    made, failed = ran("lesson")
+def test_a_lesson_traced_by_hand_stores_a_fallback_and_a_failure(stored_traces: StoredTraces) -> None:
+    completed, failed = stored_traces("lesson")
     fields = ("lesson_id", "model_provider", "input_tokens")
-    assert tree(made, *fields) == (
+    assert tree(completed, *fields) == (
         *("lesson", "success", "lesson-rivers", None, None),
         [("completion", "error", None, "openai", None, []), ("completion", "success", None, "deepseek", 412, [])],
     )
@@ -115,13 +115,14 @@ def test_a_lesson_by_hand_that_falls_back_and_one_that_fails(ran: Ran) -> None:
         *("lesson", "error", "lesson-deltas", None, None),
         [("completion", "error", None, "openai", None, []), ("completion", "error", None, "deepseek", None, [])],
     )
-    assert (made["input_data"], made["output_data"]["title"]) == ({"topic": "rivers"}, "Rivers")
+    assert (completed["input_data"], completed["output_data"]["title"]) == ({"topic": "rivers"}, "Rivers")
     assert failed["error_message"] == "No provider could write the lesson."
-    assert (made["children"][1]["metadata"]["temperature"], made["children"][1]["metadata"]["max_tokens"]) == (0.3, 800)
+    metadata = completed["children"][1]["metadata"]
+    assert (metadata["temperature"], metadata["max_tokens"]) == (0.3, 800)
 
 
-def test_a_lesson_generator_that_knows_nothing_of_it(ran: Ran) -> None:
-    (lesson,) = ran("lesson_generator")
+def test_a_lesson_generator_without_tracing_code_is_traced(stored_traces: StoredTraces) -> None:
+    (lesson,) = stored_traces("lesson_generator")
     assert tree(lesson, "lesson_id", "model_provider", "model_name", "input_tokens", "output_tokens") == (
         *("lesson", "success", "lesson-rivers", None, None, None, None),
         [
@@ -134,8 +135,8 @@ def test_a_lesson_generator_that_knows_nothing_of_it(ran: Ran) -> None:
     assert lesson["children"][1]["output_data"]["messages"][0]["parts"][0]["text"].startswith("Rivers begin")
 
 
-def test_the_same_by_the_environment_alone(ran: Ran) -> None:
-    (lesson,) = ran("lesson_generator_by_environment")
+def test_a_lesson_generator_is_traced_by_the_environment_alone(stored_traces: StoredTraces) -> None:
+    (lesson,) = stored_traces("lesson_generator_by_environment")
     call: Tree = ("completion", "success", None, "openai", 412, [])
     assert tree(lesson, "lesson_id", "model_provider", "input_tokens") == (
         *("lesson", "success", "lesson-rivers", None, None),
@@ -152,23 +153,23 @@ def test_the_same_by_the_environment_alone(ran: Ran) -> None:
         ("lesson_generator_by_environment", "completed", "openai", []),
     ],
 )
-def test_it_is_a_lesson_trace_as_well(
-    name: str, status: str, used: str | None, fallback: list[str], examples_ran: Callable[[str], Api]
+def test_each_generated_lesson_is_also_a_lesson_trace(
+    name: str, status: str, used: str | None, fallback: list[str], finished_example: Callable[[str], Api]
 ) -> None:
-    lesson = examples_ran(name)("GET", "/api/traces").json["traces"][0]
+    lesson = finished_example(name)("GET", "/api/traces").json["traces"][0]
     assert (lesson["status"], lesson["provider_used"], lesson["fallback_providers"]) == (status, used, fallback)
     assert [call["success"] for call in lesson["llm_calls"]] == [False] * len(fallback) + [True] * (used is not None)
 
 
-def test_a_chat_in_typescript_with_nothing_but_fetch(ran: Ran) -> None:
-    answered, failed = ran("chat.ts")
+def test_a_chat_in_typescript_stores_both_turns(stored_traces: StoredTraces) -> None:
+    answered, failed = stored_traces("chat.ts")
     fields = ("model_provider", "model_name", "input_tokens", "cached_input_tokens", "output_tokens")
     assert tree(answered, *fields) == ("completion", "success", "openai", "gpt-4o-mini-2024-07-18", 412, 256, 96, [])
     assert tree(failed, *fields)[:4] == ("completion", "error", "openai", "no-such-model")
-    assert failed["error_message"] == "Error: The model answered 404."
+    assert failed["error_message"] == "Error: The model's API returned HTTP 404."
 
 
-def test_nothing_in_the_plain_lesson_generator_names_tracing(ran: Ran) -> None:
+def test_the_lesson_generator_contains_no_tracing_code(stored_traces: StoredTraces) -> None:
     folder = ROOT / "examples" / "lesson_generator"
     code = [
         line

@@ -1,4 +1,4 @@
-// Sends a trace of one root and so many children with OpenTelemetry's exporter for JavaScript, and prints their ids.
+// Sends a trace of one root and CHILDREN children with OpenTelemetry's exporter for JavaScript, and prints their ids.
 // Usage: node exporter.mjs URL KEY CHILDREN
 import { ROOT_CONTEXT, SpanStatusCode, trace } from "@opentelemetry/api";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
@@ -16,7 +16,7 @@ const provider = new BasicTracerProvider({ spanProcessors: [processor] });
 const tracer = provider.getTracer("exporter.mjs");
 
 const root = tracer.startSpan("agent", { attributes: { "gen_ai.operation.name": "invoke_agent" } });
-const below = trace.setSpan(ROOT_CONTEXT, root);
+const context = trace.setSpan(ROOT_CONTEXT, root);
 const spanIds = [root.spanContext().spanId];
 for (let n = 0; n < Number(children); n++) {
   const attributes = {
@@ -25,7 +25,7 @@ for (let n = 0; n < Number(children); n++) {
     "gen_ai.usage.input_tokens": n,
     "gen_ai.input.messages": JSON.stringify([{ role: "user", parts: [{ type: "text", content: `Grüezi ${n}` }] }]),
   };
-  const span = tracer.startSpan("chat gpt-4o-mini", { attributes }, below);
+  const span = tracer.startSpan("chat gpt-4o-mini", { attributes }, context);
   span.setStatus({ code: SpanStatusCode.OK });
   span.end();
   spanIds.push(span.spanContext().spanId);
