@@ -16,7 +16,7 @@ from tracestore.ingest import convention_tables, message_shapes, providers
 from tracestore.ingest.conventions import span_fields, spans_fields
 from tracestore.ingest.log_fields import log_fields
 from tracestore.ingest.otlp import Event, Origin, OtlpSpan, read_logs, read_traces, wire_format
-from tracestore.ingest.providers import provider_of
+from tracestore.ingest.providers import normalize_provider
 
 CORPUS = Path(__file__).parents[1] / "data" / "otlp"
 CASES = sorted(path.parent for path in CORPUS.glob("*/*/expected.json"))
@@ -211,7 +211,7 @@ def test_the_served_model_wins_and_the_requested_one_is_kept() -> None:
     ],
 )
 def test_a_provider_has_one_name_and_a_framework_none(sent: Any, name: str | None) -> None:
-    assert provider_of(sent) == name
+    assert normalize_provider(sent) == name
 
 
 def test_a_framework_in_the_providers_place_hides_no_provider() -> None:

@@ -1,1 +1,1 @@
-"""From what clients send to span records. Pure: no AWS, no environment, no clock."""
+"""Reads the requests of clients into span fields. Pure: no AWS, no environment, no clock."""

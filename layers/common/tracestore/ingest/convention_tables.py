@@ -1,8 +1,8 @@
-"""Where each convention puts what a span tells. Data only: `conventions` reads it, and a new convention is a row here.
+"""Maps the attributes of each convention to fields. Data only: `conventions` reads it; a new convention is a row here.
 
-A source is an attribute's name, or `name>path` for a place in the JSON that its text holds (`name>` for all of it,
-where scalars are quoted too), or `name.*` for attributes numbered behind that name, or `name.{a,b}` for an object of
-those that are there. Sources stand in the order of precedence.
+A source is written as the name of an attribute; `name>path`: a path in the JSON that the attribute contains (`name>` is
+the whole JSON, of which even scalars are quoted); `name.*`: the attributes numbered after that name; `name.{a,b}`: an
+object of these members, as far as present. Sources are listed in order of precedence.
 *source*: OpenTelemetry GenAI in all generations, OpenInference, OpenLLMetry old and new, Vercel AI SDK, Langfuse,
 MLflow, LangSmith, Google ADK, Logfire.
 """
@@ -21,13 +21,13 @@ from .field_readers import (
     number,
     seconds,
     seconds_or_milliseconds,
-    words,
+    word_list,
 )
-from .providers import provider_of
+from .providers import normalize_provider
 
 
 class Row(NamedTuple):
-    """A field, what makes its value of an attribute's, and where to look; `operations` limits which spans have it."""
+    """A field, the function that reads it, and its sources. `operations` limits it to spans with these operations."""
 
     field: str
     read: Callable[[Json], Json]
@@ -60,7 +60,7 @@ ROWS: Final = (
     Row("metadata.request_model", label, "model>", MODEL_USERS),
     Row(
         "model_provider",
-        provider_of,
+        normalize_provider,
         """gen_ai.provider.name llm.provider gen_ai.system llm.system ai.model.provider
         mlflow.llm.provider> langsmith.metadata.ls_provider traceloop.association.properties.ls_provider
         metadata>ls_provider embedding.provider llm.vendor""",
@@ -179,7 +179,7 @@ ROWS: Final = (
         langfuse.observation.cost_details>total mlflow.llm.cost>total_cost
         langsmith.metadata.usage_metadata>total_cost llm.usage.total_cost""",
     ),
-    # What the rest of the system knows by name in `metadata`, or a person wants to see without searching.
+    # Metadata that other parts of the system read by name, or that a person wants to see without searching.
     Row("metadata.time_to_first_token_ms", milliseconds, "ai.response.msToFirstChunk"),
     Row("metadata.time_to_first_token_ms", seconds, "gen_ai.response.time_to_first_chunk llm.latency.first_token"),
     Row(
@@ -205,13 +205,13 @@ ROWS: Final = (
     Row("metadata.max_tokens", number, "max_tokens>", MODEL_USERS),
     Row(
         "metadata.finish_reasons",
-        words,
+        word_list,
         """gen_ai.response.finish_reasons gen_ai.response.finish_reason llm.finish_reason ai.response.finishReason
         llm.response.finish_reason""",
     ),
     Row(
         "metadata.tags",
-        words,
+        word_list,
         "langfuse.trace.tags tag.tags ai.telemetry.metadata.tags langsmith.span.tags gen_ai.tags",
     ),
 )
@@ -223,7 +223,7 @@ INPUT: Final = """gen_ai.tool.call.arguments tool_arguments ai.toolCall.args> gc
     ai.value request_data gen_ai.task.input traceloop.entity.input> retrieval.query reranker.query input.value
     gen_ai.retrieval.query.text embedding.embeddings.* inputs pydantic_ai.all_messages all_messages_events
     langfuse.trace.input tool.parameters gen_ai.tool.arguments gen_ai.content.prompt llm.prompts"""
-"""Where a span's input is. A tool's are its arguments."""
+"""Sources of a span's input. The input of a tool call is its arguments."""
 
 OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp.vertex.agent.tool_response
     gen_ai.output.messages llm.output_messages.* ai.response.{reasoning,text,toolCalls,object,files}
@@ -232,17 +232,17 @@ OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp
     gen_ai.task.output traceloop.entity.output> retrieval.documents.* reranker.output_documents.*
     gen_ai.retrieval.documents output.value final_result langfuse.trace.output gen_ai.tool.result
     gen_ai.content.completion ai.embeddings ai.embedding embeddings"""
-"""Where a span's output is. A tool's is its result."""
+"""Sources of a span's output. The output of a tool call is its result."""
 
 SYSTEM: Final = ("gen_ai.system_instructions",)
-"""Where instructions are reported apart from the messages that they lead."""
+"""Attributes with instructions that are reported separately from the messages after them."""
 
-EVENTS_LISTED: Final = "events"
-"""Where the events of a span stand in an attribute, as a list in JSON."""
+EVENTS_ATTRIBUTE: Final = "events"
+"""The attribute that some clients send instead of span events: a list of events in JSON."""
 
 OPERATION: Final = """gen_ai.operation.name openinference.span.kind langfuse.observation.type ai.operationId
     langsmith.span.kind mlflow.spanType> traceloop.span.kind llm.request.type"""
-"""Where a span says what it does, in one of the words of `OPERATION_WORDS`."""
+"""Sources of a span's operation, as a word of `OPERATION_WORDS`."""
 
 OPERATION_WORDS: Final = {
     word: operation
@@ -279,33 +279,33 @@ EVIDENCE: Final = (
     ),
     ("http", ("http.request.method", "http.method", "http.response.status_code", "http.status_code")),
 )
-"""What a span does that does not say so: the first of which it has an attribute."""
+"""The operation of a span that reports none: the first one of whose attributes the span has any."""
 
-AS_IT_CAME: Final = frozenset({"tool_call", "retrieval", "embedding", "rerank", "lesson"})
-"""Operations whose input and output are no conversation: arguments, documents, vectors, a lesson's request."""
+RAW_CONTENT_OPERATIONS: Final = frozenset({"tool_call", "retrieval", "embedding", "rerank", "lesson"})
+"""Operations whose input and output are not conversations: arguments, documents, vectors, a lesson's request."""
 
-NAMED_OPERATIONS: Final = (
+OPERATIONS_BY_NAME_PREFIX: Final = (
     ("call_llm", "completion"),
     ("execute_tool ", "tool_call"),
     ("agent_run ", "agent"),
     ("invoke_agent ", "agent"),
 )
-"""What a span does that says nothing at all, such as one that failed early: by how its name begins."""
+"""The operation of a span without such attributes, such as one that failed early, by the start of its name."""
 
 TOOL_NAME: Final = r"(?:execute_tool |running tool:? |tool[.:/])?(?P<name>.+?)(?:\.__call__|\.tool)?"
-"""A tool's name in the name of its span, for a convention that has it nowhere else."""
+"""The name of a tool inside the name of its span, for conventions that send it nowhere else."""
 
 ERROR_TYPES: Final = ("error.type", "gen_ai.error.type", "exception.type")
 ERROR_MESSAGES: Final = ("error.message", "langfuse.observation.status_message", "exception.message")
 LEVELS: Final = ("langfuse.observation.level", "langfuse.level")
 ERROR_LEVELS: Final = ("ERROR", "error", "Error")
-"""Where a span says how bad it is, and at which level it failed."""
+"""The values of the `LEVELS` attributes that mean the span failed."""
 
-VAGUE_ERRORS: Final = frozenset({"Exception", "Error", "BaseException", "_OTHER", "error", "unknown"})
-"""Types that say no more than that there was an error; so do bare HTTP codes."""
+GENERIC_ERRORS: Final = frozenset({"Exception", "Error", "BaseException", "_OTHER", "error", "unknown"})
+"""Error types that state only that an error occurred, as bare HTTP status codes do."""
 
 FIRST_TOKEN_EVENTS: Final = frozenset(
     {"First Token Stream Event", "llm.content.completion.chunk", "mlflow.chunk.item.0", "gen_ai.response.first_token"}
 )
 FIRST_TOKEN_TIMES: Final = ("langfuse.observation.completion_start_time",)
-"""When the first token came, as ISO 8601."""
+"""Attributes with the time of the first token, as ISO 8601."""

@@ -1,7 +1,7 @@
-"""What a span of any client means: its attributes and events as the facts that this service stores.
+"""Reads the attributes and events of a span, from any client, into the fields that this service stores.
 
-All that a convention decides is in `convention_tables`; here is how the tables are read, and what holds for every span.
-No rule asks which client sent one. What becomes no fact stays in `metadata`.
+Everything specific to a convention is in `convention_tables`. This module reads the tables and applies the rules that
+hold for every span. No rule depends on which client sent the span. Attributes that no field uses stay in `metadata`.
 """
 
 import re
@@ -13,32 +13,32 @@ from tracestore.domain.spans import Json, SpanFields
 from tracestore.domain.times import NS_PER_MS, format_time, parse_time
 
 from .convention_tables import (
-    AS_IT_CAME,
     ERROR_LEVELS,
     ERROR_MESSAGES,
     ERROR_TYPES,
-    EVENTS_LISTED,
+    EVENTS_ATTRIBUTE,
     EVIDENCE,
     FIRST_TOKEN_EVENTS,
     FIRST_TOKEN_TIMES,
+    GENERIC_ERRORS,
     INPUT,
     LEVELS,
-    NAMED_OPERATIONS,
     OPERATION,
     OPERATION_WORDS,
+    OPERATIONS_BY_NAME_PREFIX,
     OUTPUT,
+    RAW_CONTENT_OPERATIONS,
     ROWS,
     SYSTEM,
     TOOL_NAME,
-    VAGUE_ERRORS,
 )
-from .event_messages import SPEAKERS, WHOLE, Said, listed_events, said
+from .event_messages import CONVERSATION_ATTRIBUTES, MESSAGE_EVENTS, EventMessage, event_messages, parse_listed_events
 from .field_readers import label
 from .messages import conversation
 from .otlp import Event, Origin, OtlpSpan
 from .reading import Index, Reading
-from .usage_kinds import settle_usage
-from .values import nested, opened, unquoted
+from .usage_kinds import normalize_usage
+from .values import nested, parse_any, parse_container
 
 MAX_NAME_CHARACTERS: Final = 512
 MAX_MESSAGE_CHARACTERS: Final = 65_536
@@ -51,20 +51,20 @@ _CLASS: Final = re.compile(r"<class '(?P<name>[^']+)'>")
 
 
 def span_fields(span: OtlpSpan) -> tuple[str, SpanFields]:
-    """The trace's id and the facts of a span."""
+    """The trace id and the fields of a span."""
     return spans_fields([span])[0]
 
 
 def spans_fields(spans: Iterable[OtlpSpan]) -> list[tuple[str, SpanFields]]:
-    """The trace's id and the facts of each span. Those of one origin share the description of it."""
+    """The trace id and the fields of each span. Spans of one origin share its metadata objects."""
     origins: dict[int, dict[str, Json]] = {}
-    found = []
+    reported = []
     for span in spans:
         origin = origins.get(id(span.origin))
         if origin is None:
-            origin = origins[id(span.origin)] = _described(span.origin)
-        found.append((span.trace_id, _fields(span, origin)))
-    return found
+            origin = origins[id(span.origin)] = _origin_metadata(span.origin)
+        reported.append((span.trace_id, _fields(span, origin)))
+    return reported
 
 
 def _fields(span: OtlpSpan, origin: dict[str, Json]) -> SpanFields:
@@ -86,55 +86,55 @@ def _fields(span: OtlpSpan, origin: dict[str, Json]) -> SpanFields:
     metadata: dict[str, Json] = {}
     _read_rows(reading, operation, fields, metadata)
     if isinstance(requested := metadata.get("request_model"), str) and requested != fields.get("model_name"):
-        fields["request_model"] = requested  # beside the payload, for its price
+        fields["request_model"] = requested  # outside of the payload: pricing reads it
     if operation == "tool_call" and "tool_name" not in fields and (name := _TOOL_NAME.fullmatch(span.name)):
         fields["tool_name"] = label(name["name"])
-    settle_usage(fields, metadata)
+    normalize_usage(fields, metadata)
     _read_outcome(reading, span, fields)
     _read_content(reading, span.events, operation, fields)
     if "time_to_first_token_ms" not in metadata and (first_ms := _first_token_ms(reading, span)) is not None:
         metadata["time_to_first_token_ms"] = first_ms
-    fields["metadata"] = metadata | _rest(span, reading) | origin
+    fields["metadata"] = metadata | _unused_metadata(span, reading) | origin
     return cast(SpanFields, fields)
 
 
 def _operation(reading: Reading, span_name: str) -> str:
-    """What the span does, in the contract's words: as it says, else as its attributes or its name tell."""
-    said_so = None
-    for row, _, source in reading.places:
+    """The operation in the contract's words: as the span reports it, else derived from its attributes or its name."""
+    reported = None
+    for row, _, source in reading.matches:
         if row != _OPERATION_ROW:
             break
         word = reading.value(source)
         if isinstance(word, str) and (known := OPERATION_WORDS.get(word.lower())):
-            reading.tell(source)
+            reading.mark_used(source)
             if known != "other":
                 return known
-            said_so = known
+            reported = known
     attributes = reading.attributes
-    for operation, names in () if said_so else EVIDENCE:
+    for operation, names in () if reported else EVIDENCE:
         if any(name in attributes for name in names):
             return operation
-    for beginning, operation in NAMED_OPERATIONS:
-        if span_name.startswith(beginning):
+    for prefix, operation in OPERATIONS_BY_NAME_PREFIX:
+        if span_name.startswith(prefix):
             return operation
     return "other"
 
 
 def _read_rows(reading: Reading, operation: str, fields: dict[str, Any], metadata: dict[str, Json]) -> None:
-    """Each row's first good value; attributes that say the same again are ticked off with it."""
-    for number, _, source in reading.places:
-        if number < _FIRST_ROW:
+    """Store the first usable value of each row. Attributes that repeat the stored value are marked as used, too."""
+    for index, _, source in reading.matches:
+        if index < _FIRST_ROW:
             continue
-        field, in_metadata, row = _FIELDS[number - _FIRST_ROW]
+        field, in_metadata, row = _FIELDS[index - _FIRST_ROW]
         if row.operations and operation not in row.operations:
             continue
         value = row.read(reading.value(source))
         if value is not None and (metadata if in_metadata else fields).setdefault(field, value) == value:
-            reading.tell(source)
+            reading.mark_used(source)
 
 
 def _read_outcome(reading: Reading, span: OtlpSpan, fields: dict[str, Any]) -> None:
-    """Whether it failed, and of what. An exception in a span that did not fail was dealt with, and stays an event."""
+    """Store the status and the error. An exception in a span that did not fail was handled; it stays an event."""
     attributes = reading.attributes
     failed = span.status == "error" or any(attributes.get(name) in ERROR_LEVELS for name in LEVELS)
     if not failed and not (span.status == "unset" and attributes.get("error.type")):
@@ -142,66 +142,71 @@ def _read_outcome(reading: Reading, span: OtlpSpan, fields: dict[str, Any]) -> N
             fields["status"] = "success"
         return
     fields["status"] = "error"
-    told: dict[str, Json] = {}
+    exception: dict[str, Json] = {}
     for event in span.events:
         if event.name == "exception":
-            told = event.attributes  # The last one is what it failed of.
-    types = [text for name in ERROR_TYPES for text in (attributes.get(name), told.get(name)) if text]
-    named = [_CLASS.sub(r"\g<name>", str(text)) for text in types]
-    telling = [name for name in named if name not in VAGUE_ERRORS and not name.isdecimal()]
-    if error_type := next(iter(telling or named), None):
+            exception = event.attributes  # The last exception is the one that the span failed with.
+    types = [text for name in ERROR_TYPES for text in (attributes.get(name), exception.get(name)) if text]
+    names = [_CLASS.sub(r"\g<name>", str(text)) for text in types]
+    specific = [name for name in names if name not in GENERIC_ERRORS and not name.isdecimal()]
+    if error_type := next(iter(specific or names), None):
         fields["error_type"] = label(error_type)
-    messages = (told.get("exception.message"), span.status_message, *map(attributes.get, ERROR_MESSAGES))
+    messages = (exception.get("exception.message"), span.status_message, *map(attributes.get, ERROR_MESSAGES))
     if message := next((str(text) for text in messages if text and str(text).strip()), None):
         fields["error_message"] = message.strip()[:MAX_MESSAGE_CHARACTERS]
-    reading.tell_names(
+    reading.mark_names_used(
         name for name in (*ERROR_TYPES, *ERROR_MESSAGES) if attributes.get(name) in (error_type, message)
     )
 
 
 def _read_content(reading: Reading, events: Sequence[Event], operation: str, fields: dict[str, Any]) -> None:
     system = next((value for name in SYSTEM if (value := reading.attributes.get(name))), None)
-    if listed := listed_events(reading.attributes.get(EVENTS_LISTED)):
+    if listed := parse_listed_events(reading.attributes.get(EVENTS_ATTRIBUTE)):
         events = [*events, *listed]
-        reading.tell_names([EVENTS_LISTED])
-    spoken = [message for event in events if event.name in SPEAKERS for message in said(event.name, event.attributes)]
+        reading.mark_names_used([EVENTS_ATTRIBUTE])
+    messages = [
+        message
+        for event in events
+        if event.name in MESSAGE_EVENTS
+        for message in event_messages(event.name, event.attributes)
+    ]
     input_data = _content(reading, _INPUT_ROW, operation, "user", system)
     if input_data is None and system:
         input_data = conversation(system, "system", text_is_message=True)
     if system and isinstance(input_data, dict) and "messages" in input_data:
-        reading.tell_names(SYSTEM)
+        reading.mark_names_used(SYSTEM)
     output_data = _content(reading, _OUTPUT_ROW, operation, "assistant", None)
     for field, data, direction in (("input_data", input_data, "input"), ("output_data", output_data, "output")):
         if data is None:
-            data = _spoken(spoken, cast(Direction, direction), operation)
+            data = _event_content(messages, cast(Direction, direction), operation)
         if data is not None:
             fields[field] = data
 
 
 def _content(reading: Reading, row: int, operation: str, role: str, system: Json) -> Json:
-    """The first content there is in a row; sources that hold the very same are ticked off with it."""
+    """The first content among the sources of a row. Sources with exactly the same value are marked as used, too."""
     content: Json = None
     raw: Json = None
-    for number, _, source in reading.places:
-        if number != row:
+    for index, _, source in reading.matches:
+        if index != row:
             continue
         if content is not None:
             if raw is not None and source.path is None and reading.attributes.get(source.name) == raw:
-                reading.tell(source)
+                reading.mark_used(source)
             continue
         value = reading.value(source)
         if _is_empty(value):
             continue
         if source.members and isinstance(value, dict):
             value = {"role": role, **value}
-        if operation in AS_IT_CAME:
-            found = opened(value)
+        if operation in RAW_CONTENT_OPERATIONS:
+            parsed = parse_container(value)
         else:
-            found = conversation(value, role, text_is_message=operation == "completion", system=system)
-        if not _is_silent(found):
-            content = found
+            parsed = conversation(value, role, text_is_message=operation == "completion", system=system)
+        if not _is_without_content(parsed):
+            content = parsed
             raw = reading.attributes.get(source.name)
-            reading.tell(source)
+            reading.mark_used(source)
     return content
 
 
@@ -209,39 +214,39 @@ def _is_empty(value: Json) -> bool:
     return value is None or value == "" or value == [] or value == {}
 
 
-def _is_silent(content: Json) -> bool:
-    """Whether these are messages of which none says anything: roles alone, where the text was not to be recorded."""
+def _is_without_content(content: Json) -> bool:
+    """Whether no message has any part: a client that must not record texts sends the roles alone."""
     messages = content.get("messages") if isinstance(content, dict) else None
     return isinstance(messages, list) and all(isinstance(item, dict) and item.get("parts") == [] for item in messages)
 
 
-def _spoken(spoken: list[Said], direction: Direction, operation: str) -> Json:
-    """What the span's events say. A tool's arguments and result are events of the same names as messages."""
-    those = [item for item in spoken if item.direction == direction]
-    if not those:
+def _event_content(messages: list[EventMessage], direction: Direction, operation: str) -> Json:
+    """The input or output from a span's events. Events for a tool's arguments and result have the names of messages."""
+    matching = [message for message in messages if message.direction == direction]
+    if not matching:
         return None
-    if operation in AS_IT_CAME and len(those) == 1 and not _is_empty(those[0].content):
-        return those[0].content
-    return {"messages": [item.message for item in those]}
+    if operation in RAW_CONTENT_OPERATIONS and len(matching) == 1 and not _is_empty(matching[0].content):
+        return matching[0].content
+    return {"messages": [message.message for message in matching]}
 
 
 def _with_content_events(span: OtlpSpan) -> dict[str, Json]:
-    """The span's attributes over those of its events that hold whole conversations instead of the span."""
+    """The span's attributes, completed by those of events that contain whole conversations instead of the span."""
     attributes = span.attributes
     for event in span.events:
-        if _holds_content(event):
+        if _contains_conversation(event):
             attributes = event.attributes | attributes
     return attributes
 
 
-def _holds_content(event: Event) -> bool:
-    return not WHOLE.keys().isdisjoint(event.attributes)
+def _contains_conversation(event: Event) -> bool:
+    return not CONVERSATION_ATTRIBUTES.keys().isdisjoint(event.attributes)
 
 
 def _first_token_ms(reading: Reading, span: OtlpSpan) -> float | None:
     times = [event.time_ns for event in span.events if event.name in FIRST_TOKEN_EVENTS]
     for name in FIRST_TOKEN_TIMES:
-        text = unquoted(reading.attributes.get(name))
+        text = parse_any(reading.attributes.get(name))
         if isinstance(text, str):
             try:
                 times.append(parse_time(text))
@@ -251,14 +256,16 @@ def _first_token_ms(reading: Reading, span: OtlpSpan) -> float | None:
     return round(min(waits_ns) / NS_PER_MS, 3) if waits_ns else None
 
 
-def _rest(span: OtlpSpan, reading: Reading) -> dict[str, Json]:
-    """What became no fact."""
+def _unused_metadata(span: OtlpSpan, reading: Reading) -> dict[str, Json]:
+    """Everything of a span that no field contains."""
     rest: dict[str, Json] = {}
     if span.kind not in ("unspecified", "internal"):
         rest["kind"] = span.kind
-    if attributes := reading.untold():
+    if attributes := reading.unused():
         rest["attributes"] = attributes
-    if events := [_event(event) for event in span.events if event.name not in SPEAKERS and not _holds_content(event)]:
+    if events := [
+        _event(event) for event in span.events if event.name not in MESSAGE_EVENTS and not _contains_conversation(event)
+    ]:
         rest["events"] = events
     if span.links:
         rest["links"] = [
@@ -269,18 +276,18 @@ def _rest(span: OtlpSpan, reading: Reading) -> dict[str, Json]:
 
 
 def _event(event: Event) -> Json:
-    told: dict[str, Json] = {"name": event.name}
+    fields: dict[str, Json] = {"name": event.name}
     if event.time_ns:
-        told["time"] = format_time(event.time_ns)
+        fields["time"] = format_time(event.time_ns)
     if event.attributes:
-        told["attributes"] = nested(event.attributes)
-    return told
+        fields["attributes"] = nested(event.attributes)
+    return fields
 
 
-def _described(origin: Origin) -> dict[str, Json]:
+def _origin_metadata(origin: Origin) -> dict[str, Json]:
     scope: dict[str, Json] = {"name": origin.scope_name, "version": origin.scope_version}
     if origin.scope_attributes:
         scope["attributes"] = nested(origin.scope_attributes)
     scope = {name: value for name, value in scope.items() if value}
-    described = {"resource": cast(Json, nested(origin.resource)), "scope": scope}
-    return {name: value for name, value in described.items() if value}
+    metadata = {"resource": cast(Json, nested(origin.resource)), "scope": scope}
+    return {name: value for name, value in metadata.items() if value}

@@ -1,7 +1,7 @@
-"""What an attribute's value is worth as a fact: each function gives None for what cannot be one.
+"""Reads the value of a field from the value of an attribute. *absent*: each returns None for an unusable value.
 
-Values of the wrong type are read where they can only mean one thing (a count as text, an id as a number), and cut where
-they are too long: an export must not lose a span for the length of a name.
+A value of the wrong type is converted where it can only mean one thing (a count as text, an id as a number). A text
+that is too long is cut: an export must not lose a span because a name is too long.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from typing import Final
 
 from tracestore.domain.spans import Json
 
-from .values import opened
+from .values import parse_container
 
 MAX_LABEL_CHARACTERS: Final = 256
 MAX_COUNT: Final = 2**53
@@ -22,12 +22,12 @@ _HASH_DIGITS: Final = 12
 
 
 def label(value: Json) -> str | None:
-    """A name, cut at 256 characters."""
+    """A name, cut to 256 characters."""
     return value[:MAX_LABEL_CHARACTERS] or None if isinstance(value, str) else None
 
 
 def identifier(value: Json) -> str | None:
-    """An id of at most 256 characters. The end of a longer one becomes its hash: cut, two ids might be one."""
+    """An id of at most 256 characters. A hash replaces the end of a longer one: cut alone, two ids might become one."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value) if abs(value) <= MAX_COUNT else None
     if not isinstance(value, str) or not value:
@@ -82,14 +82,14 @@ def seconds(value: Json) -> float | None:
 
 
 def seconds_or_milliseconds(value: Json) -> float | None:
-    """A duration of which clients send whole milliseconds or fractions of seconds, as milliseconds."""
+    """A duration as milliseconds, from a client that sends integer milliseconds or fractional seconds."""
     return milliseconds(value) if isinstance(value, int) else seconds(value)
 
 
-def words(value: Json) -> Json:
-    """A list of words, also one alone, or one in JSON."""
-    value = opened(value)
-    found = [
+def word_list(value: Json) -> Json:
+    """A list of words, from a list, a list in JSON, or a single word."""
+    value = parse_container(value)
+    words = [
         word[:MAX_LABEL_CHARACTERS] for word in (value if isinstance(value, list) else [value]) if isinstance(word, str)
     ]
-    return list(found[:_MAX_WORDS]) or None
+    return list(words[:_MAX_WORDS]) or None

@@ -1,4 +1,4 @@
-"""Log records that tell what was said during a span, as facts about that span."""
+"""Reads log records that contain a span's messages into fields of that span."""
 
 from collections.abc import Iterable
 from typing import cast
@@ -11,17 +11,18 @@ from .otlp import OtlpLog
 
 
 def log_fields(records: Iterable[OtlpLog], *, now_ns: int | None = None) -> list[tuple[str, SpanFields]]:
-    """The messages in log records as facts, each span once, with its trace's id. Other records give none.
+    """The messages in log records as fields of their spans, each span once, with its trace id.
 
-    A start is among them, for as long as nothing else tells when the span began: the time of its first message, or
-    `now_ns`, where given, for one without a time and one of more than a day ahead, when no span can start.
+    Records without messages are skipped. The fields include a start time, which applies until the span itself reports
+    one: the time of the first message. `now_ns`, if given, replaces the time of a message that has none, or one more
+    than a day in the future, where no span may start.
     """
     by_span: dict[tuple[str, str], list[Json]] = {}
     start_ns: dict[tuple[str, str], int] = {}
-    for trace_id, span_id, told in log_messages(records):
+    for trace_id, span_id, message in log_messages(records):
         span = (trace_id, span_id)
-        by_span.setdefault(span, []).append(told)
-        time_ns = cast(int, told[0])
+        by_span.setdefault(span, []).append(message)
+        time_ns = cast(int, message[0])
         if now_ns is not None and not 0 < time_ns <= now_ns + NS_PER_DAY:
             time_ns = now_ns
         start_ns[span] = min(time_ns, start_ns.get(span, time_ns))

@@ -1,8 +1,8 @@
-"""Which words providers and frameworks have for the same things, in the messages that they report.
+"""The names that providers and frameworks use for the same things in the messages that they report.
 
-Data only: `messages` reads it. A new shape is a word in a table.
+Data only: `messages` reads it. A new message shape is an entry in a table.
 *source*: OpenTelemetry GenAI message schemas, OpenInference, OpenAI (chat and responses), Anthropic, Bedrock Converse,
-Gemini, Vercel AI SDK, and what LangChain and LlamaIndex serialise.
+Gemini, Vercel AI SDK, and the serialized classes of LangChain and LlamaIndex.
 """
 
 from typing import Final
@@ -21,7 +21,7 @@ ROLES: Final = _named(
         "tool": "tool function ToolMessage ToolMessageChunk FunctionMessage tool_result",
     }
 )
-"""A message's role, by the word that stands for it. Any other word stays as it is."""
+"""Roles by the words that clients use for them. Any other word stays as it is."""
 
 ROLE_FIELDS: Final = ("role", "type")
 
@@ -37,15 +37,15 @@ PART_TYPES: Final = _named(
         "file-url image-data blob uri file_data inline_data inlineData fileData",
     }
 )
-"""What a part of a message is, by its `type`, or by the only key of an object without one: `{"toolUse": {…}}`."""
+"""Kinds of message parts by `type`, or by the only key of an object without a `type`: `{"toolUse": {…}}`."""
 
 TYPELESS: Final = ("toolUse", "toolResult", "functionCall", "function_call", "functionResponse", "function_response")
 TYPELESS_MEDIA: Final = ("inlineData", "inline_data", "fileData", "file_data", "image", "document", "video", "audio")
 TYPELESS_REASONING: Final = ("reasoningContent", "thinking", "reasoning")
-"""Keys that say what a part without a `type` is. Beside them may stand what does not: an id, a signature."""
+"""Keys that identify a part without a `type`. The part may have other keys, such as an id or a signature."""
 
 WRAPPERS: Final = ("message", "message_content", "tool_call", "prompt", "completion")
-"""Keys that a numbered attribute has between its number and what it tells: `llm.input_messages.0.message.role`."""
+"""Keys between the number and the field in a numbered attribute, as in `llm.input_messages.0.message.role`."""
 
 PART_FIELDS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "text": {"text": ("text", "content", "refusal", "value")},
@@ -69,7 +69,7 @@ PART_FIELDS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "name": ("name", "filename", "file_name"),
     },
 }
-"""The contract's keys of a part, each with the names it is found under, the first that is there."""
+"""The contract's fields of a part, each with the names that clients use; the first name present counts."""
 
 MESSAGE_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "role": ROLE_FIELDS,
@@ -79,16 +79,16 @@ MESSAGE_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "object": ("object",),
     "files": ("files",),
 }
-"""What a message consists of, each with the names it is found under, the first that says something."""
+"""The fields of a message, each with the names that clients use; the first name with a value counts."""
 
 SYSTEM_FIELDS: Final = ("system", "instructions", "system_instruction", "systemInstruction", "system_prompt")
-"""Where a request keeps instructions that stand apart from its messages."""
+"""Keys of a request with instructions that are separate from its messages."""
 
 LIST_FIELDS: Final = ("messages", "contents", "choices", "candidates", "generations", "output", "input")
-"""Where a request or an answer keeps its list of messages."""
+"""Keys of a request or a response with its list of messages."""
 
-HOLDER_FIELDS: Final = ("message", "inputs", "outputs", "output", "update", "response", "content")
-"""Where something that is no message itself keeps one, or the object with the list of them."""
+CONTAINER_FIELDS: Final = ("message", "inputs", "outputs", "output", "update", "response", "content")
+"""Keys of an object that contains a message, or the object with the list of messages."""
 
 ITEM_ROLES: Final = {
     "function_call": "assistant",
@@ -98,4 +98,4 @@ ITEM_ROLES: Final = {
     "function_call_output": "tool",
     "custom_tool_call_output": "tool",
 }
-"""Items of OpenAI's responses that are parts but stand among messages, with the role they speak in."""
+"""Items of OpenAI's responses that are parts listed among messages, with the role of the message they become."""

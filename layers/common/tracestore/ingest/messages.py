@@ -1,8 +1,7 @@
-"""Conversations in the contract's one chat form, `messages` of `parts`, from whatever shape they were reported in.
+"""Converts conversations of any known shape to the contract's chat form: `messages`, each with `parts`.
 
-Little is lost on the way: what a part or a message has beside the keys of the chat form stays with it, unless it is
-empty or a second id; what stood beside the messages stays beside them; and a value in which no conversation is
-recognised stays as it came.
+Little is lost in the conversion: other keys of a part or a message stay with it, unless they are empty or a second id;
+other keys next to the list of messages stay next to it; and a value without a recognized conversation stays as it came.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import Final, TypeAlias
 from tracestore.domain.spans import Json
 
 from .message_shapes import (
-    HOLDER_FIELDS,
+    CONTAINER_FIELDS,
     ITEM_ROLES,
     LIST_FIELDS,
     MESSAGE_FIELDS,
@@ -24,52 +23,52 @@ from .message_shapes import (
     TYPELESS_REASONING,
     WRAPPERS,
 )
-from .values import opened
+from .values import parse_container
 
 Object: TypeAlias = dict[str, Json]
 
-_MAX_HOLDERS: Final = 4
-"""How deep a list of messages is looked for: `{"outputs": {"update": {"messages": …}}}` is three."""
+_MAX_NESTING: Final = 4
+"""Levels of objects that are searched for messages: `{"outputs": {"update": {"messages": …}}}` has three."""
 
 _PROMPT_FIELDS: Final = ("prompt", "input")
 _REQUEST_FIELDS: Final = frozenset((*SYSTEM_FIELDS, "model"))
 
 
-def _finder(table: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, int]]:
-    """For each name of a table what it tells of, and its precedence."""
-    return {name: (key, rank) for key, names in table.items() for rank, name in enumerate(names)}
+def _by_name(table: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, int]]:
+    """The field and the precedence of each name in a table."""
+    return {name: (key, precedence) for key, names in table.items() for precedence, name in enumerate(names)}
 
 
-_IN_MESSAGE: Final = _finder(MESSAGE_FIELDS)
-_IN_PART: Final = {kind: _finder(fields) for kind, fields in PART_FIELDS.items()}
-_APART: Final = ("object", "files")
-_SAYING: Final = frozenset(name for key in ("content", "tool_calls", "object") for name in MESSAGE_FIELDS[key])
-_HOLDING: Final = frozenset((*LIST_FIELDS, *_PROMPT_FIELDS, *HOLDER_FIELDS))
-_WRAPPING: Final = frozenset(("message", "content", "data", "kwargs"))
-_INSIDE: Final = ("function", *TYPELESS, *TYPELESS_MEDIA, "reasoningContent", "reasoningText", "source")
-_INSIDE_NAMES: Final = frozenset(_INSIDE)
+_MESSAGE_NAMES: Final = _by_name(MESSAGE_FIELDS)
+_PART_NAMES: Final = {kind: _by_name(fields) for kind, fields in PART_FIELDS.items()}
+_EXTRA_PARTS: Final = ("object", "files")
+_CONTENT_NAMES: Final = frozenset(name for key in ("content", "tool_calls", "object") for name in MESSAGE_FIELDS[key])
+_CONTAINER_NAMES: Final = frozenset((*LIST_FIELDS, *_PROMPT_FIELDS, *CONTAINER_FIELDS))
+_WRAPPER_NAMES: Final = frozenset(("message", "content", "data", "kwargs"))
+_NESTED_FIELDS: Final = ("function", *TYPELESS, *TYPELESS_MEDIA, "reasoningContent", "reasoningText", "source")
+_NESTED_NAMES: Final = frozenset(_NESTED_FIELDS)
 
 
 def conversation(value: Json, role: str, *, text_is_message: bool = False, system: Json = None) -> Json:
-    """`value` in the chat form where it holds messages, else as it came.
+    """`value` in the chat form if it contains messages, else as it came.
 
-    `role` is whose a message without one is; `text_is_message` says that a bare text is what that role said;
-    `system` are instructions that were reported apart.
+    `role` applies to messages without a role. With `text_is_message`, a plain text becomes a message of that role.
+    `system` contains instructions that were reported separately.
     """
-    content = opened(value)
-    found = _found(content, role, _MAX_HOLDERS)
-    if found is None and text_is_message and isinstance(content, str | int | float) and content != "":
-        found = [_spoken(role, content)], {}
-    if found is None:
+    content = parse_container(value)
+    result = _find_messages(content, role, _MAX_NESTING)
+    if result is None and text_is_message and isinstance(content, str | int | float) and content != "":
+        result = [_new_message(role, content)], {}
+    if result is None:
         return content if isinstance(content, dict | list) else value
-    messages, rest = found
+    messages, others = result
     if system and not any(message.get("role") == "system" for message in messages):
-        messages = [_spoken("system", opened(system)), *messages]
-    return {"messages": messages, **rest}  # type: ignore[dict-item]
+        messages = [_new_message("system", parse_container(system)), *messages]
+    return {"messages": messages, **others}  # type: ignore[dict-item]
 
 
 def chat_message(item: Object, role: str) -> Object:
-    """One message in the chat form; `role` is whose it is when it does not say."""
+    """One message in the chat form; `role` applies if the message has none."""
     return _message(_unwrapped(item), role)
 
 
@@ -77,53 +76,56 @@ def _message(item: Object, role: str) -> Object:
     kind = item.get("type")
     if isinstance(kind, str) and kind in ITEM_ROLES:
         return {"role": ITEM_ROLES[kind], "parts": [_part(item)]}
-    told, others = _sorted_out(item, _IN_MESSAGE)
+    fields, others = _split_fields(item, _MESSAGE_NAMES)
     role = _role(item) or role
     parts: list[Json] = []
-    if "reasoning" in told:
-        parts += [{**part, "type": "reasoning"} for part in _parts(told["reasoning"]) if isinstance(part, dict)]
-    if "content" in told:
-        said = _parts(told["content"])
-        parts += _result(said, told["content"], others) if role == "tool" else said
-    if "tool_calls" in told:
-        calls = opened(told["tool_calls"])
+    if "reasoning" in fields:
+        parts += [{**part, "type": "reasoning"} for part in _parts(fields["reasoning"]) if isinstance(part, dict)]
+    if "content" in fields:
+        content_parts = _parts(fields["content"])
+        parts += _result(content_parts, fields["content"], others) if role == "tool" else content_parts
+    if "tool_calls" in fields:
+        calls = parse_container(fields["tool_calls"])
         parts += [_part(call, "tool_call") for call in (calls if isinstance(calls, list) else [calls])]
-    for key in _APART:
-        if key in told:
-            parts.append({"type": "other", "name": key, "data": opened(told[key])})
+    for key in _EXTRA_PARTS:
+        if key in fields:
+            parts.append({"type": "other", "name": key, "data": parse_container(fields[key])})
     if isinstance(kind, str) and (kind in ROLES or kind == "message"):
         others.pop("type", None)
     if role == "user" and parts and all(isinstance(part, dict) and part["type"] == "tool_result" for part in parts):
-        role = "tool"  # some conventions let the user say what a tool answered
+        role = "tool"  # some conventions send tool results in a message of the user
     return {"role": role, "parts": parts, **others}
 
 
-def _sorted_out(item: Object, finder: Mapping[str, tuple[str, int]]) -> tuple[Object, Object]:
-    """What `item` tells of what is looked for, under our names, and what else it says; all without the empty.
+def _split_fields(item: Object, known_names: Mapping[str, tuple[str, int]]) -> tuple[Object, Object]:
+    """The known fields of `item` under the contract's names, and its other fields. Empty values are dropped.
 
-    Of several names for one thing counts the first in its table; the others stay as they are.
+    If several names mean the same field, the one with the first precedence counts; the others keep their names.
     """
-    told: Object = {}
+    fields: Object = {}
     others: Object = {}
-    found_as: dict[str, str] = {}
+    used_names: dict[str, str] = {}
     for name, value in item.items():
         if not value and value != 0:
             continue
-        if name not in finder:
+        if name not in known_names:
             others[name] = value
             continue
-        key, rank = finder[name]
-        if key in found_as:
-            if rank > finder[found_as[key]][1]:
+        key, precedence = known_names[name]
+        if key in used_names:
+            if precedence > known_names[used_names[key]][1]:
                 others[name] = value
                 continue
-            others[found_as[key]] = told[key]
-        told[key], found_as[key] = value, name
-    return told, others
+            others[used_names[key]] = fields[key]
+        fields[key], used_names[key] = value, name
+    return fields, others
 
 
-def _found(value: Json, role: str, depth: int) -> tuple[list[Object], Object] | None:
-    """The messages in `value`, and what stands beside them. None where there are no messages, or both do not fit."""
+def _find_messages(value: Json, role: str, depth: int) -> tuple[list[Object], Object] | None:
+    """The messages in `value`, and the other fields around them.
+
+    *absent*: None without messages, and where fields of two levels have the same name.
+    """
     if isinstance(value, list):
         messages = _from_list(value, role)
         return (messages, {}) if messages else None
@@ -131,7 +133,7 @@ def _found(value: Json, role: str, depth: int) -> tuple[list[Object], Object] | 
         return None
     if _is_message(item := _unwrapped(value)):
         return [_message(item, role)], {}
-    if _HOLDING.isdisjoint(value):
+    if _CONTAINER_NAMES.isdisjoint(value):
         return None
     for name in LIST_FIELDS:
         items = value.get(name)
@@ -140,29 +142,29 @@ def _found(value: Json, role: str, depth: int) -> tuple[list[Object], Object] | 
     for name in _PROMPT_FIELDS:
         text = value.get(name)
         if isinstance(text, str) and text and not _REQUEST_FIELDS.isdisjoint(value):
-            return _with_system(value, name, [_spoken(role, text)])
-    for name in HOLDER_FIELDS:
+            return _with_system(value, name, [_new_message(role, text)])
+    for name in CONTAINER_FIELDS:
         inner = value.get(name)
-        if isinstance(inner, dict | list) and (found := _found(inner, role, depth - 1)):
-            rest = _others(value, (name,))
-            return None if not rest.keys().isdisjoint(found[1]) else (found[0], {**found[1], **rest})
+        if isinstance(inner, dict | list) and (result := _find_messages(inner, role, depth - 1)):
+            others = _others(value, (name,))
+            return None if not others.keys().isdisjoint(result[1]) else (result[0], {**result[1], **others})
     return None
 
 
 def _with_system(request: Object, used: str, messages: list[Object]) -> tuple[list[Object], Object] | None:
-    """The messages of a request behind its instructions, and what else it holds."""
-    rest = _others(request, (used,))
-    config = rest.get("config")
-    for holder in (rest, config if isinstance(config, dict) else {}):
+    """The messages of a request after its instructions, and the other fields of the request."""
+    others = _others(request, (used,))
+    config = others.get("config")
+    for container in (others, config if isinstance(config, dict) else {}):
         for name in SYSTEM_FIELDS:
-            if holder.get(name) and not any(message.get("role") == "system" for message in messages):
-                messages = [_spoken("system", holder[name]), *messages]
-                rest.pop(name, None)
-    return None if "messages" in rest else (messages, rest)
+            if container.get(name) and not any(message.get("role") == "system" for message in messages):
+                messages = [_new_message("system", container[name]), *messages]
+                others.pop(name, None)
+    return None if "messages" in others else (messages, others)
 
 
 def _from_list(items: Sequence[Json], role: str) -> list[Object] | None:
-    while len(items) == 1 and isinstance(items[0], list):  # LangChain has batches, of one.
+    while len(items) == 1 and isinstance(items[0], list):  # LangChain sends batches with one entry.
         items = items[0]
     objects = [_unwrapped(item) for item in items if isinstance(item, dict)]
     if not objects or len(objects) < len(items):
@@ -173,8 +175,8 @@ def _from_list(items: Sequence[Json], role: str) -> list[Object] | None:
 
 
 def _unwrapped(item: Object) -> Object:
-    """The message itself, with what its wrapper says about it: a choice, a numbered attribute, a serialised class."""
-    if _WRAPPING.isdisjoint(item):
+    """The message inside a choice, a numbered attribute or a serialized class, with the wrapper's other fields."""
+    if _WRAPPER_NAMES.isdisjoint(item):
         return item
     for name in ("message", "content", "data"):
         inner = item.get(name)
@@ -190,13 +192,13 @@ def _is_message(item: Object) -> bool:
     kind = item.get("type")
     if isinstance(kind, str) and kind in ITEM_ROLES:
         return True
-    # A role alone is a message whose text was not to be recorded.
-    says = not _SAYING.isdisjoint(item) or item.keys() == {"role"}
-    return says and (_role(item) is not None or kind == "message")
+    # A role alone is a message from a client that must not record its text.
+    has_content = not _CONTENT_NAMES.isdisjoint(item) or item.keys() == {"role"}
+    return has_content and (_role(item) is not None or kind == "message")
 
 
 def _role(item: Object) -> str | None:
-    """Whose a message is, where it says so."""
+    """The role of a message. *absent*: None."""
     word = item.get("role")
     if isinstance(word, str) and word:
         return ROLES.get(word, word)
@@ -204,14 +206,14 @@ def _role(item: Object) -> str | None:
     return ROLES.get(word) if isinstance(word, str) else None
 
 
-def _spoken(role: str, content: Json) -> Object:
+def _new_message(role: str, content: Json) -> Object:
     return {"role": role, "parts": _parts(content)}
 
 
 def _parts(content: Json) -> list[Json]:
     if isinstance(content, str):
-        # Some clients put the list of parts in as text. What a person wrote rarely reads as one.
-        blocks = opened(content) if content.startswith("[{") else None
+        # Some clients send the list of parts as JSON text. A text written by a person rarely parses as such a list.
+        blocks = parse_container(content) if content.startswith("[{") else None
         if isinstance(blocks, list) and all(isinstance(block, dict) and _kind(block) for block in blocks):
             return [_part(block) for block in blocks]
         return [{"type": "text", "text": content}]
@@ -223,25 +225,25 @@ def _parts(content: Json) -> list[Json]:
 
 
 def _result(parts: list[Json], content: Json, others: Object) -> list[Json]:
-    """What a tool's message says, as the result of the call that it names."""
+    """The parts of a tool's message, as one result if the message names its call."""
     if any(isinstance(part, dict) and part.get("type") in ("tool_result", "tool_call") for part in parts):
         return parts
-    named = next((name for name in PART_FIELDS["tool_result"]["id"] if isinstance(others.get(name), str)), None)
-    if named is None:
+    id_field = next((name for name in PART_FIELDS["tool_result"]["id"] if isinstance(others.get(name), str)), None)
+    if id_field is None:
         return parts
-    result: Object = {"type": "tool_result", "id": others.pop(named)}
+    result: Object = {"type": "tool_result", "id": others.pop(id_field)}
     if "name" in others:
         result["name"] = others.pop("name")
     return [{**result, "result": content}]
 
 
 def _kind(item: Object) -> str | None:
-    """What an object is as a part of a message; None where it is none that is known."""
-    item = _bare(item)
+    """The kind of message part that an object is. *absent*: None for an unknown kind."""
+    item = _unwrapped_part(item)
     kind = item.get("type")
     if isinstance(kind, str) and kind in PART_TYPES:
         return "reasoning" if item.get("thought") is True and "text" in item else PART_TYPES[kind]
-    if not _INSIDE_NAMES.isdisjoint(item):
+    if not _NESTED_NAMES.isdisjoint(item):
         for name in TYPELESS:
             if name in item:
                 return PART_TYPES[name]
@@ -256,8 +258,8 @@ def _kind(item: Object) -> str | None:
     return "tool_call" if "toolName" in item and "toolCallId" in item else None
 
 
-def _bare(item: Object) -> Object:
-    """What stands inside the wrapper of a numbered attribute."""
+def _unwrapped_part(item: Object) -> Object:
+    """The part inside the wrapper of a numbered attribute; any other object as it is."""
     if len(item) == 1:
         ((name, inner),) = item.items()
         if name in WRAPPERS and isinstance(inner, dict):
@@ -266,15 +268,15 @@ def _bare(item: Object) -> Object:
 
 
 def _part(item: Json, kind: str | None = None) -> Json:
-    """One part in the chat form. `kind` is told where the place says what it is."""
+    """One part in the chat form. `kind` is given where the field around the part determines it."""
     if isinstance(item, str):
         return {"type": "text", "text": item}
     if isinstance(item, dict):
-        if len(item) == 2 and item.get("type") == "text":  # As most parts are: this spares them half the time.
+        if len(item) == 2 and item.get("type") == "text":  # Most parts are like this: the shortcut halves their time.
             text = item.get("text", item.get("content"))
             if isinstance(text, str):
                 return {"type": "text", "text": text}
-        item = _bare(item)
+        item = _unwrapped_part(item)
         kind = kind or _kind(item)
         if kind:
             return _known_part(item, kind)
@@ -282,30 +284,30 @@ def _part(item: Json, kind: str | None = None) -> Json:
 
 
 def _known_part(item: Object, kind: str) -> Object:
-    if not _INSIDE_NAMES.isdisjoint(item):
-        for name in _INSIDE:
+    if not _NESTED_NAMES.isdisjoint(item):
+        for name in _NESTED_FIELDS:
             inner = item.get(name)
             if isinstance(inner, dict):
                 item = {**_others(item, (name,)), **inner}
-    told, others = _sorted_out(item, _IN_PART[kind])
-    if "arguments" in told:
-        told["arguments"] = opened(told["arguments"])
-    if not isinstance(text := told.get("text", ""), str):
-        told |= _joined(text)
-    if isinstance(link := told.get("data"), dict) and len(link) == 1:
-        (told["data"],) = link.values()
+    fields, others = _split_fields(item, _PART_NAMES[kind])
+    if "arguments" in fields:
+        fields["arguments"] = parse_container(fields["arguments"])
+    if not isinstance(text := fields.get("text", ""), str):
+        fields |= _joined(text)
+    if isinstance(link := fields.get("data"), dict) and len(link) == 1:
+        (fields["data"],) = link.values()
     for name in ("type", "thought"):
         others.pop(name, None)
-    return {**others, "type": kind, **told}
+    return {**others, "type": kind, **fields}
 
 
 def _joined(text: Json) -> Object:
-    """A text that came in pieces, such as the paragraphs of a summary; what is none stays as it came."""
-    pieces = text if isinstance(text, list) else [text]
-    texts = [piece["text"] for piece in pieces if isinstance(piece, dict) and isinstance(piece.get("text"), str)]
-    return {"text": "\n".join(map(str, texts))} if texts and len(texts) == len(pieces) else {"text": "", "data": text}
+    """The text of a list of blocks, such as the paragraphs of a summary. Any other value stays in `data` as it came."""
+    blocks = text if isinstance(text, list) else [text]
+    texts = [block["text"] for block in blocks if isinstance(block, dict) and isinstance(block.get("text"), str)]
+    return {"text": "\n".join(map(str, texts))} if texts and len(texts) == len(blocks) else {"text": "", "data": text}
 
 
 def _others(item: Object, used: Collection[str]) -> Object:
-    """What else `item` says: all but the `used` and the empty."""
+    """The fields of `item` except the `used` and the empty ones."""
     return {name: value for name, value in item.items() if name not in used and (value or value == 0)}

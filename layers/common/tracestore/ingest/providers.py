@@ -1,7 +1,7 @@
-"""One vocabulary for who serves a model, whatever a client calls them.
+"""One name for each provider that serves models, whatever a client calls it.
 
 *source*: the well-known values of `gen_ai.provider.name` (OpenTelemetry), of `llm.provider` and `llm.system`
-(OpenInference), and the provider ids of the Vercel AI SDK and LiteLLM. What is not listed keeps its own name.
+(OpenInference), and the provider ids of the Vercel AI SDK and LiteLLM. A name that is not listed stays as it is.
 """
 
 import re
@@ -40,10 +40,10 @@ PROVIDERS: Final[dict[str, str]] = {
     "voyage": "voyage voyageai voyage_ai",
     "jina": "jina jina_ai jinaai",
 }
-"""Our name for a provider, and the names that mean it. Case, and `.`, `-`, `_` or a blank, make no difference."""
+"""The stored name of a provider, and its aliases. Matching ignores case and treats `.`, `-`, `_` and a blank alike."""
 
 _API_WORDS: Final = "chat|messages|responses|completion|completions|embedding|embeddings|language_models|image|speech"
-"""What a client may add behind the provider to say which of its APIs was called: `openai.responses`."""
+"""Suffixes by which clients name the API that was called, as in `openai.responses`."""
 
 _FRAMEWORKS: Final = frozenset(
     {
@@ -53,24 +53,24 @@ _FRAMEWORKS: Final = frozenset(
     }
 )
 _FRAMEWORK_WORD: Final = re.compile(r"agent|chain|graph|kernel|llama_?index|framework|workflow|_sdk")
-"""What stands in the provider's place and is none: the framework that made the call, and words for not knowing."""
+"""Values of a provider attribute that are no provider: the framework that made the call, and words for "unknown"."""
 
 _SEPARATORS: Final = re.compile(r"[\s./:-]+")
 _API_SUFFIX: Final = re.compile(rf"_(?:{_API_WORDS})$")
 _MAX_CHARACTERS: Final = 256
 
-_OURS: Final = {alias: name for name, aliases in PROVIDERS.items() for alias in aliases.split()}
+_CANONICAL: Final = {alias: name for name, aliases in PROVIDERS.items() for alias in aliases.split()}
 
 
-def provider_of(name: object) -> str | None:
-    """Our name for the provider that a client calls `name`; None where that is a framework's, or says nothing."""
-    return _provider_of(name) if isinstance(name, str) else None
+def normalize_provider(name: object) -> str | None:
+    """The stored name of the provider that a client calls `name`. *absent*: None for a framework or an empty name."""
+    return _normalize(name) if isinstance(name, str) else None
 
 
 @lru_cache(maxsize=1_024)
-def _provider_of(name: str) -> str | None:
+def _normalize(name: str) -> str | None:
     word = _SEPARATORS.sub("_", name.strip().lower()).strip("_")
-    known = _OURS.get(word) or _OURS.get(_API_SUFFIX.sub("", word))
+    known = _CANONICAL.get(word) or _CANONICAL.get(_API_SUFFIX.sub("", word))
     if known or not word or word in _FRAMEWORKS or _FRAMEWORK_WORD.search(word):
         return known
     return name.strip().lower()[:_MAX_CHARACTERS]

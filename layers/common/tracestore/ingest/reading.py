@@ -1,4 +1,4 @@
-"""The attributes of one span while they are read: found by the sources of the tables, and ticked off when told."""
+"""The attributes of one span during reading: the table rows that they match, and which of them have been used."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -6,16 +6,17 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from tracestore.domain.spans import Json
 
-from .values import MAX_LEVELS, Branch, at, nested, unquoted
+from .values import MAX_LEVELS, Branch, nested, parse_any, value_at
 
 _MAX_INDEX_DIGITS: Final = 6
 _NAMES_REMEMBERED: Final = 8_192
 
 
 class Source(NamedTuple):
-    """A place that a table names: the attribute `name`, and where in the JSON that it holds (None: the value itself).
+    """Where a table row finds a value: the attribute `name`, and the `path` inside the JSON that it contains.
 
-    `numbered` says that `name` is what stands before a number, `members` that it is what stands before each of these.
+    A `path` of None means the attribute's value as it is. With `numbered`, `name` is the prefix before a number; with
+    `members`, it is the prefix before each of these names.
     """
 
     name: str
@@ -24,17 +25,17 @@ class Source(NamedTuple):
     members: tuple[str, ...] = ()
 
 
-class Place(NamedTuple):
-    """A source with the row of the table that names it, and its precedence in that row."""
+class Match(NamedTuple):
+    """A source that a span has, with the table row that lists it and its precedence in that row."""
 
     row: int
-    rank: int
+    precedence: int
     source: Source
 
 
 _Step: TypeAlias = "str | int"
 _Numbered: TypeAlias = tuple[str, tuple[_Step, ...], _Step]
-"""`llm.prompts.0.parts.1.text` as what stands before the number, the steps from there, and the last of them."""
+"""`llm.prompts.0.parts.1.text` as the prefix before the number, the steps after the prefix, and the last step."""
 
 
 def source_of(text: str) -> Source:
@@ -44,28 +45,28 @@ def source_of(text: str) -> Source:
     if text.endswith("}"):
         name, _, members = text[:-1].partition("{")
         return Source(name, members=tuple(members.split(",")))
-    name, opens, path = text.partition(">")
-    return Source(name, tuple(path.split(".")) if path else () if opens else None)
+    name, separator, path = text.partition(">")
+    return Source(name, tuple(path.split(".")) if path else () if separator else None)
 
 
 class Index:
-    """For each attribute's name the places that name it: reading costs what a span has, not what the tables have."""
+    """The sources of all table rows by attribute name: a span costs time by its own attributes, not by the tables."""
 
     def __init__(self, rows: Iterable[Sequence[str]]) -> None:
-        self._places: dict[str, list[Place]] = {}
+        self._matches: dict[str, list[Match]] = {}
         for row, texts in enumerate(rows):
-            for rank, source in enumerate(map(source_of, texts)):
+            for precedence, source in enumerate(map(source_of, texts)):
                 for name in [source.name + member for member in source.members] or [source.name]:
-                    self._places.setdefault(name, []).append(Place(row, rank, source))
-        self._prefixes = tuple(name for name, places in self._places.items() if places[0].source.numbered)
+                    self._matches.setdefault(name, []).append(Match(row, precedence, source))
+        self._prefixes = tuple(name for name, matches in self._matches.items() if matches[0].source.numbered)
         self.numbered = lru_cache(maxsize=_NAMES_REMEMBERED)(self._numbered)
 
-    def places(self, name: str) -> Sequence[Place]:
-        """The places that name an attribute, or what stands before the number in one."""
-        return self._places.get(name, ())
+    def matches(self, name: str) -> Sequence[Match]:
+        """The table entries for an attribute name, or for the prefix of a numbered one."""
+        return self._matches.get(name, ())
 
     def _numbered(self, name: str) -> _Numbered | None:
-        """The pieces of a numbered attribute that some place names; None for any other."""
+        """The parts of a numbered attribute name that a table lists. *absent*: None for any other name."""
         if name.startswith(self._prefixes):
             prefix = next(prefix for prefix in self._prefixes if name.startswith(prefix))
             *steps, last = map(_step, name[len(prefix) :].split(".", MAX_LEVELS))
@@ -75,29 +76,29 @@ class Index:
 
 
 class Reading:
-    """The attributes of a span, and which of them some fact has told.
+    """The attributes of a span, and which of them a field already contains.
 
-    `places` are where the tables find something, by row, and in each row by precedence.
+    `matches` are the sources that the span has, sorted by row and, within a row, by precedence.
     """
 
     def __init__(self, attributes: Mapping[str, Json], index: Index) -> None:
         self.attributes = attributes
-        self._told: set[str] = set()
-        self._opened: dict[str, Json] = {}
+        self._used: set[str] = set()
+        self._parsed: dict[str, Json] = {}
         self._numbered: dict[str, list[tuple[tuple[_Step, ...], _Step, str]]] = {}
-        found: list[Place] = []
+        matches: list[Match] = []
         for name in attributes:
             if numbered := index.numbered(name):
                 prefix, steps, last = numbered
                 self._numbered.setdefault(prefix, []).append((steps, last, name))
             else:
-                found += index.places(name)
+                matches += index.matches(name)
         for prefix in self._numbered:
-            found += index.places(prefix)
-        self.places = sorted(found)
+            matches += index.matches(prefix)
+        self.matches = sorted(matches)
 
     def value(self, source: Source) -> Json:
-        """What stands at a source; None for nothing."""
+        """The value at a source. *absent*: None."""
         name, path, numbered, members = source
         if numbered:
             return self._list(name)
@@ -106,29 +107,29 @@ class Reading:
             return {member: value for member, value in present.items() if value} or None
         if path is None:
             return self.attributes.get(name)
-        if name not in self._opened:
-            self._opened[name] = unquoted(self.attributes.get(name))
-        return at(self._opened[name], path)
+        if name not in self._parsed:
+            self._parsed[name] = parse_any(self.attributes.get(name))
+        return value_at(self._parsed[name], path)
 
-    def tell(self, source: Source) -> None:
-        """Ticks a source off: what stands there need not be told again. A place inside of one says not all of it."""
+    def mark_used(self, source: Source) -> None:
+        """Mark the attributes of a source as used. A path inside an attribute leaves it unused: the rest may differ."""
         if source.numbered:
-            self._told.update(name for _, _, name in self._numbered.get(source.name, ()))
+            self._used.update(name for _, _, name in self._numbered.get(source.name, ()))
         elif source.members:
-            self._told.update(source.name + member for member in source.members)
+            self._used.update(source.name + member for member in source.members)
         elif not source.path:
-            self._told.add(source.name)
+            self._used.add(source.name)
 
-    def tell_names(self, names: Iterable[str]) -> None:
-        """Ticks attributes off by their names."""
-        self._told.update(names)
+    def mark_names_used(self, names: Iterable[str]) -> None:
+        """Mark attributes as used by their names."""
+        self._used.update(names)
 
-    def untold(self) -> dict[str, Json]:
-        """What no fact has told, as a tree."""
-        return nested({name: value for name, value in self.attributes.items() if name not in self._told})
+    def unused(self) -> dict[str, Json]:
+        """The attributes that no field contains, as a tree."""
+        return nested({name: value for name, value in self.attributes.items() if name not in self._used})
 
     def _list(self, prefix: str) -> Json:
-        """Attributes such as `llm.input_messages.0.message.role` as the list that they spell out."""
+        """The list that numbered attributes such as `llm.input_messages.0.message.role` describe."""
         tree = Branch()
         for steps, last, name in self._numbered.get(prefix, ()):
             tree.put(steps, last, self.attributes[name])
@@ -140,7 +141,7 @@ def _step(text: str) -> _Step:
 
 
 def _with_lists(value: Any) -> Any:
-    """A tree in which every branch of numbers is a list."""
+    """The tree with each branch that has only numbers as keys turned into a list."""
     if type(value) is not Branch:
         return value
     if all(type(step) is int for step in value):

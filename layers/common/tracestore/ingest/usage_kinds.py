@@ -1,42 +1,43 @@
-"""Tokens with one meaning, whichever way a client counts.
+"""Gives token counts one meaning, whichever way a client counts.
 
-Here `input_tokens` includes what was read from and written to a cache, and `output_tokens` includes reasoning. Most
-conventions say so, too. Some clients report what a provider answered that counts these kinds apart; they are told by
-arithmetic: by a kind that is larger than what it should be part of, or by a total that fits no other reading.
+In a span, `input_tokens` includes the tokens read from and written to a cache, and `output_tokens` includes reasoning.
+Most conventions define them the same way. Some clients pass on the counts of a provider that reports these kinds
+separately. Arithmetic detects them: a part is larger than the count that should include it, or the total fits no other
+interpretation.
 """
 
 from typing import Any, Final
 
-_READINGS: Final = ((False, False), (True, False), (False, True), (True, True))
-"""Whether cached input, and whether reasoning, stands beside and not within; what conventions say comes first."""
+_INTERPRETATIONS: Final = ((False, False), (True, False), (False, True), (True, True))
+"""Whether cached input and whether reasoning is counted separately. The conventions' own definition comes first."""
 
 _KINDS: Final = ("input_tokens", "output_tokens")
 
 
-def settle_usage(fields: dict[str, Any], metadata: dict[str, Any]) -> None:
-    """Makes the token counts in `fields` mean what they should.
+def normalize_usage(fields: dict[str, Any], metadata: dict[str, Any]) -> None:
+    """Change the token counts in `fields` so that input and output include their parts.
 
-    What had to change is told as it was sent in `metadata.usage_as_sent`; that a total fits no reading, so that
-    the counts may mean something else, by `metadata.usage_ambiguous`.
+    `metadata.usage_as_sent` then contains the counts as they were sent. `metadata.usage_ambiguous` marks a total that
+    fits no interpretation: the counts may mean something else.
     """
     cached = fields.get("cached_input_tokens", 0) + fields.get("cache_write_tokens", 0)
     reasoning = fields.get("reasoning_tokens", 0)
     if not cached and not reasoning:
         return
     sent: dict[str, int] = {kind: fields[kind] for kind in _KINDS if kind in fields}
-    readings = [
+    interpretations = [
         (input_tokens, output_tokens)
-        for cached_apart, reasoning_apart in _READINGS
+        for cached_apart, reasoning_apart in _INTERPRETATIONS
         if (input_tokens := sent.get("input_tokens", 0) + cached_apart * cached) >= cached
         and (output_tokens := sent.get("output_tokens", 0) + reasoning_apart * reasoning) >= reasoning
     ]
     total = fields.get("total_tokens")
-    fitting = [reading for reading in readings if total in (None, sum(reading))]
-    if not fitting:
+    consistent = [counts for counts in interpretations if total in (None, sum(counts))]
+    if not consistent:
         metadata["usage_ambiguous"] = True
-    settled = (fitting or readings)[0]
-    # What was not sent at all is not made up.
-    changed = {kind: count for kind, count in zip(_KINDS, settled, strict=True) if sent.get(kind, count) != count}
+    normalized = (consistent or interpretations)[0]
+    # A count that was not sent is not invented.
+    changed = {kind: count for kind, count in zip(_KINDS, normalized, strict=True) if sent.get(kind, count) != count}
     if changed:
         fields |= changed
         metadata["usage_as_sent"] = sent

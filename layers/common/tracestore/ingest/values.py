@@ -1,6 +1,6 @@
-"""Attribute values as they are meant: JSON that travels as text is opened, dotted names become a tree.
+"""Reads attribute values as their sender meant them: JSON inside strings is parsed, dotted names become a tree.
 
-Whatever cannot be opened stays as it came, so that nothing here fails on what a client sends.
+A value that cannot be parsed stays as it came, so that nothing a client sends can fail here.
 """
 
 import ast
@@ -19,40 +19,42 @@ from tracestore.domain.spans import Json
 from .json_body import parse_json
 
 MAX_REPR_CHARACTERS: Final = 8_192
-"""Python's own notation is read by Python's parser, 30 times slower than JSON: only where usage or arguments fit."""
+"""Longest Python literal that is parsed: Python's parser is 30 times slower than JSON's, and this length is enough for
+token usage and tool arguments."""
 
 MAX_LEVELS: Final = 12
-"""Dots beyond this stay in the name: a name of dots alone must not nest deeper than JSON can be written."""
+"""Deepest level that dots in a name create; further dots stay in the name. Otherwise a name made of dots alone would
+nest deeper than JSON can be serialized."""
 
 _SLOW: Final = SchemaValidator(core_schema.str_schema(pattern=r"\\u[dD][89a-fA-F]|[0-9][eE]\+?[0-9]{3}|[0-9]{309}"))
-"""Surrogates, and numbers that may exceed a float: the quick parser refuses those, and makes these infinite."""
+"""Surrogates, which the fast parser refuses, and numbers that may exceed a float, which it turns into infinity."""
 
 _LITERAL: Final = re.compile(r"\s*[{\[(]\s*[{\[('\"\d)\]}]")
 
 
-def opened(value: Json) -> Json:
-    """`value`, or what its text holds when that is a JSON object or array, or Python's notation of one."""
+def parse_container(value: Json) -> Json:
+    """The object or array that a string contains as JSON or as a Python literal; any other `value` as it is."""
     if not isinstance(value, str):
         return value
     start = value[:1] if not value[:1].isspace() else value.lstrip()[:1]
     if start not in ("{", "[", "("):
         return value
-    found = _json(value)
-    return found if found is not None else _python(value)
+    parsed = _parse_json(value)
+    return parsed if parsed is not None else _parse_python(value)
 
 
-def unquoted(value: Json) -> Json:
-    """`value`, or what its text holds when that is any JSON: also a scalar, which some conventions quote as well."""
+def parse_any(value: Json) -> Json:
+    """The JSON that a string contains, including a scalar, which some conventions quote; else `value` as it is."""
     if not isinstance(value, str) or not value:
         return value
-    found = _json(value)
-    return found if found is not None or value == "null" else opened(value)
+    parsed = _parse_json(value)
+    return parsed if parsed is not None or value == "null" else parse_container(value)
 
 
-def at(value: Json, path: Iterable[str]) -> Json:
-    """What stands at `path` in `value`; None when there is nothing. Texts on the way are opened."""
+def value_at(value: Json, path: Iterable[str]) -> Json:
+    """The value at `path` in `value`; strings along the path are parsed. *absent*: None."""
     for name in path:
-        value = opened(value)
+        value = parse_container(value)
         if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
             value = value[int(name)]
         elif isinstance(value, dict):
@@ -63,14 +65,14 @@ def at(value: Json, path: Iterable[str]) -> Json:
 
 
 def finite(number: float) -> float | str:
-    """`number`, or the name of what JSON has no number for, as protobuf's JSON has it: NaN, Infinity, -Infinity."""
+    """`number`, or the name that ProtoJSON uses for a number that JSON cannot express: NaN, Infinity, -Infinity."""
     if math.isfinite(number):
         return number
     return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
 
 
 def nested(attributes: Mapping[str, Json]) -> dict[str, Json]:
-    """Attributes as a tree by the dots of their names. Where a name is both a value and a branch, both are kept."""
+    """The attributes as a tree, split at the dots of their names. A name that is both value and branch keeps both."""
     tree = Branch()
     for name in sorted(attributes):
         branches, leaf = _levels(name)
@@ -79,12 +81,12 @@ def nested(attributes: Mapping[str, Json]) -> dict[str, Json]:
 
 
 class Branch(dict[Any, Any]):
-    """A node of a tree that is made of names, told apart from a value that is an object itself."""
+    """A node of a tree built from names. The type distinguishes it from a value that is itself an object."""
 
     __slots__ = ()
 
     def put(self, branches: Sequence[str | int], leaf: str | int, value: Json) -> None:
-        """Puts `value` where the path leads; where a value stands in its way, what is left of the path is one name."""
+        """Store `value` at the path. Where another value blocks the path, the rest of the path becomes one name."""
         node = self
         for depth, branch in enumerate(branches):
             child = node.get(branch)
@@ -103,7 +105,7 @@ def _levels(name: str) -> tuple[tuple[str, ...], str]:
     return tuple(branches), leaf
 
 
-def _json(text: str) -> Json:
+def _parse_json(text: str) -> Json:
     try:
         if _SLOW.isinstance_python(text):
             return parse_json(text.encode(errors="replace"))
@@ -112,12 +114,12 @@ def _json(text: str) -> Json:
         return None
 
 
-def _python(text: str) -> Json:
-    """The value of a Python literal such as `{'audio': 0}`, else `text`."""
+def _parse_python(text: str) -> Json:
+    """The value of a Python literal such as `{'audio': 0}`. *absent*: `text` itself."""
     if len(text) > MAX_REPR_CHARACTERS or not _LITERAL.match(text):
         return text
     try:
-        with warnings.catch_warnings():  # A stray backslash is no reason to write to the log.
+        with warnings.catch_warnings():  # Otherwise an invalid escape in a client's text would write to the log.
             warnings.simplefilter("ignore")
             return _as_json(ast.literal_eval(text.strip()))
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
@@ -125,7 +127,7 @@ def _python(text: str) -> Json:
 
 
 def _as_json(value: object) -> Json:
-    """A literal's value in JSON's types. Raises `TypeError` for one that has no likeness there."""
+    """The value of a literal in JSON's types. *raises*: TypeError for a type that JSON does not have."""
     if value is None or isinstance(value, bool | int | str):
         return value.encode(errors="replace").decode() if isinstance(value, str) else value
     if isinstance(value, float):
