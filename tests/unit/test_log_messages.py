@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.builders import START_NS, call, spans_of, update
-from tracestore.domain.log_messages import Direction, conversation, log_message, united
+from tracestore.domain.log_messages import Direction, conversation, log_message, merge_messages
 from tracestore.domain.merge import Span, merge
 from tracestore.domain.spans import FROM_LOGS, SpanFields, SpanUpdate, span_update
 
@@ -40,7 +40,8 @@ def test_messages_are_in_the_order_of_their_times_then_places_then_roles() -> No
         said("rules", 1, role="system"),
         said("second of a record", 1, place=1),
     ]
-    assert texts(conversation(united([messages]), "input")) == ["rules", "question", "second of a record", "last"]
+    in_order = texts(conversation(merge_messages([messages]), "input"))
+    assert in_order == ["rules", "question", "second of a record", "last"]
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from .costs import UNKNOWN, Cost, PriceOf, cost_of, no_prices
-from .log_messages import Direction, conversation, united
+from .log_messages import Direction, conversation, merge_messages
 from .spans import PAYLOAD_FIELDS, SpanFields, SpanUpdate, digest_of
 
 FINAL_STATUSES = frozenset({"success", "error"})
@@ -89,7 +89,7 @@ def _join_log_messages(updates: list[SpanUpdate], merged: SpanFields, payload_fr
     telling = [update for update in updates if "log_messages" in update.payload_fields]
     if not telling:
         return
-    messages = united(update.fields.get("log_messages", []) for update in telling)
+    messages = merge_messages(update.fields.get("log_messages", []) for update in telling)
     merged.pop("log_messages", None)
     source = digest_of("+".join(sorted({update.digest for update in telling})).encode())
     for field, direction in (("input_data", "input"), ("output_data", "output")):

@@ -1,4 +1,4 @@
-"""What was asked and what was answered, as a person reads it: whole, or its first words for a line in a list."""
+"""The text of a span's input and output as a person reads it: in full, or its beginning for one line of a list."""
 
 import json
 from typing import Final
@@ -6,31 +6,34 @@ from typing import Final
 from .spans import Json
 
 PREVIEW_CHARACTERS: Final = 300
-_LOOKED_AT: Final = 4_000
-"""Characters of a text that are looked at: enough for 300 after white space is folded, however large the text."""
+_SCANNED_CHARACTERS: Final = 4_000
+"""Characters read for a preview: enough for 300 after white space is collapsed, and bounded however large the text."""
 
 
-def asked(value: Json) -> str:
-    """What was asked: the last thing a user said, else the value as text. Empty for nothing."""
+def input_text(value: Json) -> str:
+    """The text of an input: the last message of the user, else the last message, else the value as text.
+
+    *absent*: an empty string.
+    """
     messages = _messages(value)
-    by_user = [message for message in messages if message.get("role") == "user"]
-    return _message_text((by_user or messages)[-1]) if messages else _text(value)
+    from_user = [message for message in messages if message.get("role") == "user"]
+    return _message_text((from_user or messages)[-1]) if messages else _text(value)
 
 
-def answered(value: Json) -> str:
-    """What was answered: the text of the last message, else the value as text. Empty for nothing."""
+def output_text(value: Json) -> str:
+    """The text of an output: its last message, else the value as text. *absent*: an empty string."""
     messages = _messages(value)
     return _message_text(messages[-1]) if messages else _text(value)
 
 
 def input_preview(value: Json) -> str | None:
-    """The first words of what was asked. None for nothing."""
-    return _cut(asked(value))
+    """The beginning of an input's text. *absent*: None."""
+    return _cut(input_text(value))
 
 
 def output_preview(value: Json) -> str | None:
-    """The first words of what was answered. None for nothing."""
-    return _cut(answered(value))
+    """The beginning of an output's text. *absent*: None."""
+    return _cut(output_text(value))
 
 
 def _messages(value: Json) -> list[dict[str, Json]]:
@@ -50,7 +53,7 @@ def _message_text(message: dict[str, Json]) -> str:
 
 
 def _text(value: Json) -> str:
-    """The value as a person would read it: a lone string in an object is shown by itself."""
+    """The value as readable text: an object with a single field is replaced by the value of that field."""
     while isinstance(value, dict) and len(value) == 1:
         (value,) = value.values()
     if value is None or isinstance(value, str):
@@ -59,7 +62,7 @@ def _text(value: Json) -> str:
 
 
 def _cut(text: str) -> str | None:
-    folded = " ".join(text[:_LOOKED_AT].split())
-    if len(folded) > PREVIEW_CHARACTERS:
-        return folded[: PREVIEW_CHARACTERS - 1] + "…"
-    return folded or None
+    line = " ".join(text[:_SCANNED_CHARACTERS].split())
+    if len(line) > PREVIEW_CHARACTERS:
+        return line[: PREVIEW_CHARACTERS - 1] + "…"
+    return line or None

@@ -5,7 +5,7 @@ from typing import Any
 
 from tracestore.api.traces.trace_json import span_duration_ms, time_or_none
 from tracestore.domain.merge import Span
-from tracestore.domain.previews import answered, asked
+from tracestore.domain.previews import input_text, output_text
 from tracestore.domain.spans import Json
 from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
 from tracestore.domain.tree import Node, tree_order
@@ -105,7 +105,7 @@ def _provider(call: Span) -> str | None:
 def _prompt(value: Json) -> Json:
     if isinstance(value, dict) and "prompt" in value:
         return value["prompt"]
-    return None if value is None else asked(value)
+    return None if value is None else input_text(value)
 
 
 def _content(value: Json) -> Json:
@@ -113,4 +113,4 @@ def _content(value: Json) -> Json:
         return value
     if isinstance(value, dict) and value.keys() == {"content"}:
         return value["content"]
-    return answered(value)
+    return output_text(value)
