@@ -1,6 +1,6 @@
-"""OTLP exports in one neutral form, whichever of its two encodings they came in.
+"""Reads OTLP exports into one neutral form from either of the two encodings.
 
-What is read here is what the protocol says, and nothing about models or prompts: `conventions` gives it a meaning.
+This module reads only what the protocol defines. `conventions` interprets the attributes, such as models and prompts.
 *source*: OpenTelemetry Protocol 1.x, `opentelemetry/proto/trace/v1` and `logs/v1`; OTLP/HTTP for the JSON encoding.
 """
 
@@ -12,28 +12,29 @@ from tracestore.domain.errors import Invalid, TooLarge
 from tracestore.domain.spans import Json
 
 Attributes: TypeAlias = dict[str, Json]
-"""By name. Nothing is null at this level: an attribute without a value is left out. Bytes are Base64, and a double
-that is no number is its name: NaN, Infinity, -Infinity."""
+"""Values by attribute name. *absent*: an attribute without a value is left out, so that no value is None at this level.
+Bytes are Base64. A double that is not finite is its name: NaN, Infinity, -Infinity."""
 
 WireFormat: TypeAlias = Literal["protobuf", "json"]
 
 MAX_RECORDS: Final = 50_000
-"""Of one request. Exporters send 512 at a time and collectors 8,192; 64 MiB of empty messages would be 30 million."""
+"""Most records in a request. Exporters send 512 at a time and collectors 8,192; 64 MiB of empty messages would be 30
+million."""
 
 MAX_RECORD_BYTES: Final = 4 * 1024 * 1024
-"""The contract's limit for a span. Decoded, 4 MiB may take 25 times as much, if they are all empty messages."""
+"""The contract's limit for a span. 4 MiB of empty messages take 25 times as much memory when decoded."""
 
 MAX_EVENTS: Final = 10_000
-"""Of one span, with its links. Software development kits keep 128 of each."""
+"""Most events and links together of a span. SDKs keep 128 of each by default."""
 
-MAX_PIECES: Final = 1_000_000
-"""Attributes, events and links of all records together: two bytes each on the wire, but 150 in memory."""
+MAX_ELEMENTS: Final = 1_000_000
+"""Most attributes, events and links in a request: each may take two bytes on the wire, but takes 150 in memory."""
 
-_REASONS_KEPT: Final = 5
+_MAX_REASONS: Final = 5
 
 
 class Origin(NamedTuple):
-    """Who reported: the resource, and the instrumentation scope. All of its records share one object."""
+    """The source of records: the resource and the instrumentation scope. All records of a source share one object."""
 
     resource: Attributes
     scope_name: str
@@ -50,7 +51,7 @@ class Event(NamedTuple):
 
 
 class Link(NamedTuple):
-    """Another span, perhaps of another trace, that a span has to do with."""
+    """A reference to a related span, possibly in another trace."""
 
     trace_id: str
     span_id: str
@@ -60,7 +61,7 @@ class Link(NamedTuple):
 class OtlpSpan(NamedTuple):
     """A span as it was exported.
 
-    Ids are lower-case hexadecimal; `kind` is a word such as `client`, `status` is `unset`, `ok` or `error`.
+    Ids are lower-case hexadecimal, `kind` is a word such as `client`, and `status` is `unset`, `ok` or `error`.
     """
 
     trace_id: str
@@ -78,13 +79,13 @@ class OtlpSpan(NamedTuple):
     origin: Origin
 
     @property
-    def pieces(self) -> int:
-        """How many attributes, events and links it has."""
+    def element_count(self) -> int:
+        """The number of attributes, events and links."""
         return len(self.attributes) + len(self.events) + len(self.links)
 
 
 class OtlpLog(NamedTuple):
-    """A log record as it was exported. *absent*: ids are empty where it belongs to no span, `time_ns` is 0."""
+    """A log record as it was exported. *absent*: empty ids for a record outside of any span; 0 for a missing time."""
 
     trace_id: str
     span_id: str
@@ -94,8 +95,8 @@ class OtlpLog(NamedTuple):
     attributes: Attributes
 
     @property
-    def pieces(self) -> int:
-        """How many attributes it has."""
+    def element_count(self) -> int:
+        """The number of attributes."""
         return len(self.attributes)
 
 
@@ -104,7 +105,7 @@ R = TypeVar("R", OtlpSpan, OtlpLog)
 
 @dataclass(slots=True)
 class Export(Generic[R]):
-    """What an export holds: the good records, how many were bad, and what was wrong with the first few of those."""
+    """The valid records of an export, the number of rejected ones, and the reasons for the first few rejections."""
 
     records: list[R] = field(default_factory=list)
     rejected: int = 0
@@ -112,15 +113,15 @@ class Export(Generic[R]):
 
 
 class BadRecord(Exception):
-    """One record cannot be kept; `str` of it says why."""
+    """A record is rejected; its text is the reason."""
 
 
 Reader: TypeAlias = Callable[[], R]
-"""Reads one record. Raises `BadRecord`."""
+"""Reads one record. *raises*: BadRecord."""
 
 
 def wire_format(content_type: str | None) -> WireFormat | None:
-    """The encoding that a `Content-Type` names; None for any other."""
+    """The encoding that a `Content-Type` header names. *absent*: None for any other type."""
     return _FORMATS.get((content_type or "").partition(";")[0].strip().lower())
 
 
@@ -134,8 +135,8 @@ _FORMATS: Final[dict[str, WireFormat]] = {
 def read_traces(body: bytes, encoding: WireFormat, *, latest_start_ns: int | None = None) -> Export[OtlpSpan]:
     """The spans of an ExportTraceServiceRequest.
 
-    A span that is bad is left out and counted, and so is one that starts after `latest_start_ns`.
-    Raises `Invalid` for a body that cannot be read, `TooLarge` for one of more than `MAX_RECORDS`.
+    A span that is not valid, or that starts after `latest_start_ns`, is left out and counted as rejected.
+    *raises*: Invalid for a body that is not an export; TooLarge for more than `MAX_RECORDS` or `MAX_ELEMENTS`.
     """
     if encoding == "json":
         from .otlp_json import spans
@@ -149,7 +150,7 @@ def read_traces(body: bytes, encoding: WireFormat, *, latest_start_ns: int | Non
 
 
 def read_logs(body: bytes, encoding: WireFormat) -> Export[OtlpLog]:
-    """The records of an ExportLogsServiceRequest. Raises as `read_traces` does."""
+    """The records of an ExportLogsServiceRequest. *raises*: as `read_traces`."""
     if encoding == "json":
         from .otlp_json import logs
     else:
@@ -159,48 +160,53 @@ def read_logs(body: bytes, encoding: WireFormat) -> Export[OtlpLog]:
 
 def _export(readers: Iterator[Reader[R]], finish: Callable[[Reader[R]], R]) -> Export[R]:
     export: Export[R] = Export()
-    pieces = 0
+    element_count = 0
     for index, read in enumerate(readers):
         try:
             record = finish(read)
             export.records.append(record)
-            pieces += record.pieces
+            element_count += record.element_count
         except BadRecord as bad:
             export.rejected += 1
-            if len(export.reasons) < _REASONS_KEPT:
+            if len(export.reasons) < _MAX_REASONS:
                 export.reasons.append(str(bad))
-        if index >= MAX_RECORDS or pieces > MAX_PIECES:
-            raise too_many()
+        if index >= MAX_RECORDS or element_count > MAX_ELEMENTS:
+            raise too_many_records()
     return export
 
 
-def too_many() -> TooLarge:
-    """The failure for a request of more records, or more in them, than any exporter sends."""
+def too_many_records() -> TooLarge:
+    """The error for a request with more records or elements than any exporter sends."""
     return TooLarge(
-        f"The request holds more than {MAX_RECORDS:,} records or a million attributes. Send smaller batches."
+        f"The request contains more than {MAX_RECORDS:,} records or a million attributes. Send smaller batches."
     )
 
 
-def unreadable() -> Invalid:
-    """The failure for a body that is not what its content type says."""
-    return Invalid("The body is not an OTLP export in the encoding that Content-Type names.", code="malformed_otlp")
+def malformed_export() -> Invalid:
+    """The error for a body that is not an export in the encoding of its content type."""
+    return Invalid(
+        "The body is not an OTLP export in the encoding that Content-Type names. Check both.", code="malformed_otlp"
+    )
 
 
 def too_large() -> BadRecord:
-    """The failure for a record beyond `MAX_RECORD_BYTES`."""
+    """The error for a record of more than `MAX_RECORD_BYTES`."""
     return BadRecord("A record is larger than 4 MiB.")
 
 
 def refuse_many_events(count: int) -> None:
-    """Raises `BadRecord` for a span of more than `MAX_EVENTS` events and links."""
+    """Refuse a span with more than `MAX_EVENTS` events and links. *raises*: BadRecord."""
     if count > MAX_EVENTS:
         raise BadRecord(f"A span has more than {MAX_EVENTS:,} events and links.")
 
 
 def hex_id(text: str, digits: int) -> str:
-    """An id in lower case, and "" for the one of zeros, which names nothing. Raises `BadRecord`."""
+    """An id in lower case. *absent*: "" for an id of zeros, which is not valid in OTLP.
+
+    *raises*: BadRecord for an id of another length.
+    """
     if len(text) != digits:
-        raise BadRecord(f"An id of {digits // 2} bytes has another length.")
+        raise BadRecord(f"An id is not {digits // 2} bytes long.")
     return text.lower() if text.strip("0") else ""
 
 
@@ -212,5 +218,5 @@ def _checked(span: OtlpSpan, latest_start_ns: int | None) -> OtlpSpan:
     if span.end_ns < span.start_ns:
         raise BadRecord("A span ends before it starts.")
     if latest_start_ns is not None and span.start_ns > latest_start_ns:
-        raise BadRecord("A span starts more than a day ahead.")
+        raise BadRecord("A span starts more than one day in the future.")
     return span

@@ -1,7 +1,7 @@
 """Reads OTLP in JSON.
 
-What protobuf would refuse in one record is refused in that record alone; unknown fields are ignored, and a field of the
-wrong type counts as absent.
+An error inside a record rejects that record alone. Unknown fields are ignored, and a field of the wrong type counts as
+absent.
 *source*: OTLP/HTTP, "JSON Protobuf Encoding"; ProtoJSON for integers and doubles as text, enumerations as names.
 """
 
@@ -26,14 +26,14 @@ from .otlp import (
     OtlpSpan,
     Reader,
     hex_id,
+    malformed_export,
     refuse_many_events,
-    unreadable,
 )
 from .values import finite
 
-MAX_PIECES: Final = 2_000_000
-"""Of JSON in one body: containers and texts. Each takes about 100 bytes decoded, wherefore a few megabytes of empty
-ones could fill the memory. Only a body of many megabytes comes near."""
+MAX_VALUES: Final = 2_000_000
+"""Most JSON containers and strings in a body. Each takes about 100 bytes when decoded, so that a few megabytes of empty
+ones could fill the memory. Only a regular body of many megabytes comes near the limit."""
 
 _HEX: Final = re.compile(r"[0-9a-fA-F]*")
 _INTEGER: Final = re.compile(r"[+-]?\d{1,20}")
@@ -45,23 +45,23 @@ _STATUSES: Final = ("unset", "ok", "error")
 
 
 def spans(body: bytes) -> Iterator[Reader[OtlpSpan]]:
-    """A reader for each span. Raises `Invalid` for what is no export, `TooLarge` for more than `MAX_PIECES`."""
+    """A reader for each span. *raises*: Invalid for a body that is not an export; TooLarge beyond `MAX_VALUES`."""
     for origin, record in _records(body, "resourceSpans", "scopeSpans", "spans"):
         yield partial(_span, record, origin)
 
 
 def logs(body: bytes) -> Iterator[Reader[OtlpLog]]:
-    """A reader for each log record. Raises as `spans` does."""
+    """A reader for each log record. *raises*: as `spans`."""
     for _, record in _records(body, "resourceLogs", "scopeLogs", "logRecords"):
         yield partial(_log, record)
 
 
 def _records(body: bytes, groups: str, scope_groups: str, records: str) -> Iterator[tuple[Origin, Json]]:
-    if len(body) > MAX_PIECES and body.count(b"[") + body.count(b"{") + body.count(b'"') // 2 > MAX_PIECES:
-        raise TooLarge("The request holds more than two million JSON values. Send smaller batches.")
+    if len(body) > MAX_VALUES and body.count(b"[") + body.count(b"{") + body.count(b'"') // 2 > MAX_VALUES:
+        raise TooLarge("The request contains more than two million JSON values. Send smaller batches.")
     export = parse_json(body)
     if not isinstance(export, dict):
-        raise unreadable()
+        raise malformed_export()
     for group in _groups(export, groups):
         resource = attributes(_object(group, "resource"))
         for scope_group in _groups(group, scope_groups):
@@ -71,13 +71,16 @@ def _records(body: bytes, groups: str, scope_groups: str, records: str) -> Itera
                 yield origin, record
 
 
-def _groups(holder: dict[str, Json], name: str) -> list[dict[str, Json]]:
-    """The groups under `name`. Raises `Invalid` for what are none: their spans must not be lost without a word."""
-    value = holder.get(name)
+def _groups(parent: dict[str, Json], name: str) -> list[dict[str, Json]]:
+    """The groups under `name`.
+
+    *raises*: Invalid for anything but a list of objects: otherwise its spans would be lost without an error.
+    """
+    value = parent.get(name)
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(group, dict) for group in value):
-        raise unreadable()
+        raise malformed_export()
     return cast("list[dict[str, Json]]", value)
 
 
@@ -122,18 +125,18 @@ def _log(record: Json) -> OtlpLog:
     )
 
 
-def attributes(holder: dict[str, Json]) -> Attributes:
-    """The attributes of a span, an event, a resource …; of two with one name the last."""
-    found: Attributes = {}
-    for pair in _objects(holder, "attributes"):
+def attributes(parent: dict[str, Json]) -> Attributes:
+    """The attributes of a span, an event, a resource and so on. If a name is repeated, the last value counts."""
+    values: Attributes = {}
+    for pair in _objects(parent, "attributes"):
         value = any_value(pair.get("value"))
         if value is not None:
-            found[_text(pair, "key")] = value
-    return found
+            values[_text(pair, "key")] = value
+    return values
 
 
 def any_value(value: Json) -> Json:
-    """The value that an `AnyValue` holds; None where it holds none, or one that cannot be read."""
+    """The value of an `AnyValue`. *absent*: None for an empty one, and for a value of the wrong type."""
     if not isinstance(value, dict):
         return None
     if isinstance(text := value.get("stringValue"), str):
@@ -157,10 +160,10 @@ def any_value(value: Json) -> Json:
     return None
 
 
-def _integer(value: Json, within: range) -> int | None:
+def _integer(value: Json, bounds: range) -> int | None:
     if (isinstance(value, str) and _INTEGER.fullmatch(value)) or (isinstance(value, float) and value.is_integer()):
         value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value in within else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value in bounds else None
 
 
 def _double(value: Json) -> float | str | None:
@@ -173,7 +176,7 @@ def _double(value: Json) -> float | str | None:
 
 
 def _bytes(value: Json) -> str | None:
-    """Base64 in its standard alphabet and padded, whichever way it came."""
+    """The bytes as padded Base64 in the standard alphabet; the URL-safe alphabet is accepted, too."""
     if not isinstance(value, str):
         return None
     try:
@@ -186,13 +189,13 @@ def _bytes(value: Json) -> str | None:
 _STANDARD_ALPHABET: Final = str.maketrans("-_", "+/")
 
 
-def _time(holder: dict[str, Json], name: str) -> int:
-    """Nanoseconds since 1970; 0 where there are none."""
-    return _integer(holder.get(name), _UINT64) or 0
+def _time(parent: dict[str, Json], name: str) -> int:
+    """A time in nanoseconds since 1970. *absent*: 0."""
+    return _integer(parent.get(name), _UINT64) or 0
 
 
-def _word(holder: dict[str, Json], name: str, words: tuple[str, ...], prefix: str) -> str:
-    value = holder.get(name)
+def _word(parent: dict[str, Json], name: str, words: tuple[str, ...], prefix: str) -> str:
+    value = parent.get(name)
     if isinstance(value, str) and value.startswith(prefix):
         value = value.removeprefix(prefix).lower()
         return value if value in words else words[0]
@@ -200,8 +203,8 @@ def _word(holder: dict[str, Json], name: str, words: tuple[str, ...], prefix: st
     return words[number or 0]
 
 
-def _id(holder: dict[str, Json], name: str, digits: int) -> str:
-    value = holder.get(name)
+def _id(parent: dict[str, Json], name: str, digits: int) -> str:
+    value = parent.get(name)
     if value is None or value == "":
         return ""
     if not isinstance(value, str) or not _HEX.fullmatch(value):
@@ -209,20 +212,20 @@ def _id(holder: dict[str, Json], name: str, digits: int) -> str:
     return hex_id(value, digits)
 
 
-def _text(holder: dict[str, Json], name: str) -> str:
-    value = holder.get(name)
+def _text(parent: dict[str, Json], name: str) -> str:
+    value = parent.get(name)
     return value if isinstance(value, str) else ""
 
 
-def _object(holder: dict[str, Json], name: str) -> dict[str, Json]:
-    value = holder.get(name)
+def _object(parent: dict[str, Json], name: str) -> dict[str, Json]:
+    value = parent.get(name)
     return value if isinstance(value, dict) else {}
 
 
-def _objects(holder: dict[str, Json], name: str) -> list[dict[str, Json]]:
-    return [item for item in _list(holder, name) if isinstance(item, dict)]
+def _objects(parent: dict[str, Json], name: str) -> list[dict[str, Json]]:
+    return [item for item in _list(parent, name) if isinstance(item, dict)]
 
 
-def _list(holder: dict[str, Json], name: str) -> list[Json]:
-    value = holder.get(name)
+def _list(parent: dict[str, Json], name: str) -> list[Json]:
+    value = parent.get(name)
     return value if isinstance(value, list) else []

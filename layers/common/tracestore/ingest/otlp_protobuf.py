@@ -1,8 +1,8 @@
 """Reads OTLP in protobuf.
 
-The envelope (request, resource group, scope group) is walked here, field by field, and each record is decoded by
-itself with the official classes: a bad one is rejected alone, and what a hostile body decodes to is bounded by one
-record. Decoding the whole request at once would take gigabytes for 64 MiB of empty messages.
+This module walks the envelope (request, resource group, scope group) field by field, and decodes each record separately
+with the official classes. An invalid record is therefore rejected alone, and the memory that a hostile body takes is
+limited to that of one record. Decoding a whole request of 64 MiB of empty messages would take gigabytes.
 *source*: protobuf encoding, "Message Structure".
 """
 
@@ -31,10 +31,10 @@ from .otlp import (
     OtlpSpan,
     Reader,
     hex_id,
+    malformed_export,
     refuse_many_events,
     too_large,
-    too_many,
-    unreadable,
+    too_many_records,
 )
 from .values import finite
 
@@ -49,7 +49,7 @@ _SCOPE: Final = 1  # of a scope group
 _RECORDS: Final = 2  # of a scope group: Span, LogRecord
 
 _MAX_FIELDS: Final = 2 * MAX_RECORDS
-"""Of the envelope: each record is one, and so is each group."""
+"""Most fields of the envelope: each record is one, and so is each group."""
 
 _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 _MAX_VARINT_BYTES: Final = 10
@@ -59,13 +59,13 @@ _STATUSES: Final = ("unset", "ok", "error")
 
 
 def spans(body: bytes) -> Iterator[Reader[OtlpSpan]]:
-    """A reader for each span. Raises `Invalid` where the envelope cannot be read, `TooLarge` where it has no end."""
+    """A reader for each span. *raises*: Invalid for a malformed envelope; TooLarge beyond `_MAX_FIELDS` fields."""
     for origin, record in _records(body):
         yield partial(_span, body, record, origin)
 
 
 def logs(body: bytes) -> Iterator[Reader[OtlpLog]]:
-    """A reader for each log record. Raises as `spans` does."""
+    """A reader for each log record. *raises*: as `spans`."""
     for _, record in _records(body):
         yield partial(_log, body, record)
 
@@ -77,30 +77,30 @@ def _records(body: bytes) -> Iterator[tuple[Origin, _Slice]]:
             continue
         resource: Attributes = {}
         scope_groups = []
-        for number, part in _fields(body, group, budget):
+        for number, field in _fields(body, group, budget):
             if number == _RESOURCE:
-                resource = attributes(_decoded(Resource, body, part).attributes)
+                resource = attributes(_decoded(Resource, body, field).attributes)
             elif number == _SCOPE_GROUPS:
-                scope_groups.append(part)
+                scope_groups.append(field)
         for scope_group in scope_groups:
             scope = InstrumentationScope()
             records = []
-            for number, part in _fields(body, scope_group, budget):
+            for number, field in _fields(body, scope_group, budget):
                 if number == _SCOPE:
-                    scope = _decoded(InstrumentationScope, body, part)
+                    scope = _decoded(InstrumentationScope, body, field)
                 elif number == _RECORDS:
-                    records.append(part)
+                    records.append(field)
             origin = Origin(resource, scope.name, scope.version, attributes(scope.attributes))
             for record in records:
                 yield origin, record
 
 
 def _fields(body: bytes, message: _Slice, budget: Iterator[int]) -> Iterator[tuple[int, _Slice]]:
-    """The length-delimited fields of a message as (number, slice of the body); others are skipped."""
+    """The length-delimited fields of a message as (field number, slice of the body). Other fields are skipped."""
     position, end = message
     while position < end:
         if next(budget, None) is None:
-            raise too_many()
+            raise too_many_records()
         tag = body[position]
         position += 1
         if tag > 0x7F:
@@ -118,13 +118,13 @@ def _fields(body: bytes, message: _Slice, budget: Iterator[int]) -> Iterator[tup
         elif wire_type == _FIXED32:
             position += 4
         else:
-            raise unreadable()
+            raise malformed_export()
         if position > end or not number:
-            raise unreadable()
+            raise malformed_export()
 
 
 def _varint(body: bytes, position: int, end: int) -> tuple[int, int]:
-    """The number at `position`, and where what follows it starts."""
+    """The number at `position`, and the position after it."""
     if position < end and body[position] < 0x80:
         return body[position], position + 1
     value = 0
@@ -132,29 +132,29 @@ def _varint(body: bytes, position: int, end: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << 7 * shift
         if byte < 0x80:
             return value, position + shift + 1
-    raise unreadable()
+    raise malformed_export()
 
 
-def _decoded(kind: type[M], body: bytes, part: _Slice) -> M:
-    if part[1] - part[0] > MAX_RECORD_BYTES:
-        raise unreadable()
+def _decoded(kind: type[M], body: bytes, encoded: _Slice) -> M:
+    if encoded[1] - encoded[0] > MAX_RECORD_BYTES:
+        raise malformed_export()
     try:
-        return kind.FromString(body[part[0] : part[1]])
+        return kind.FromString(body[encoded[0] : encoded[1]])
     except DecodeError as error:
-        raise unreadable() from error
+        raise malformed_export() from error
 
 
-def _decoded_record(kind: type[M], body: bytes, part: _Slice) -> M:
-    if part[1] - part[0] > MAX_RECORD_BYTES:
+def _decoded_record(kind: type[M], body: bytes, encoded: _Slice) -> M:
+    if encoded[1] - encoded[0] > MAX_RECORD_BYTES:
         raise too_large()
     try:
-        return kind.FromString(body[part[0] : part[1]])
+        return kind.FromString(body[encoded[0] : encoded[1]])
     except DecodeError as error:  # Truncated, nested deeper than 100 messages, or text that is not UTF-8.
-        raise BadRecord("A record is not readable as protobuf.") from error
+        raise BadRecord("A record is not valid protobuf.") from error
 
 
-def _span(body: bytes, part: _Slice, origin: Origin) -> OtlpSpan:
-    span = _decoded_record(Span, body, part)
+def _span(body: bytes, encoded: _Slice, origin: Origin) -> OtlpSpan:
+    span = _decoded_record(Span, body, encoded)
     refuse_many_events(len(span.events) + len(span.links))
     status = span.status
     return OtlpSpan(
@@ -174,8 +174,8 @@ def _span(body: bytes, part: _Slice, origin: Origin) -> OtlpSpan:
     )
 
 
-def _log(body: bytes, part: _Slice) -> OtlpLog:
-    record = _decoded_record(LogRecord, body, part)
+def _log(body: bytes, encoded: _Slice) -> OtlpLog:
+    record = _decoded_record(LogRecord, body, encoded)
     return OtlpLog(
         _id(record.trace_id, 16),
         _id(record.span_id, 8),
@@ -187,24 +187,24 @@ def _log(body: bytes, part: _Slice) -> OtlpLog:
 
 
 def _id(raw: bytes, length: int) -> str:
-    """An id as hexadecimal; "" where there is none, or one of zeros. Raises `BadRecord`."""
+    """An id in hexadecimal. *absent*: "" without an id, or for one of zeros. *raises*: BadRecord."""
     return hex_id(raw.hex(), 2 * length) if raw else ""
 
 
 def attributes(pairs: object) -> Attributes:
-    """The attributes that a list of `KeyValue` holds; of two with one name the last."""
-    found: Attributes = {}
+    """The attributes in a list of `KeyValue`. If a name is repeated, the last value counts."""
+    values: Attributes = {}
     for pair in pairs:  # type: ignore[attr-defined]
-        value = pair.value
-        found_value = value.string_value or any_value(value)
-        if found_value is not None:
-            found[pair.key] = found_value
-    return found
+        message = pair.value
+        value = message.string_value or any_value(message)
+        if value is not None:
+            values[pair.key] = value
+    return values
 
 
 def any_value(value: AnyValue) -> Json:
-    """The value that an `AnyValue` holds; None where it holds none."""
-    if text := value.string_value:  # Nearly all are texts, and asking which field is set costs more than this.
+    """The value of an `AnyValue`. *absent*: None for an empty one."""
+    if text := value.string_value:  # Nearly all values are texts, and `WhichOneof` costs more than this.
         return text
     kind = value.WhichOneof("value")
     if kind == "int_value":
