@@ -1,8 +1,8 @@
-"""Writes the price table that the functions compute costs from, out of the `genai-prices` package.
+"""Writes the price table, from which the functions compute costs, out of the `genai-prices` package.
 
-The package costs a cold start 250 ms of import, so it stays here: the table keeps of it what a span's tokens can be
-priced by (ids, match patterns, numbers), in its order, which is part of the matching. One model a line, so that a
-newer package shows in a diff as the prices that changed. `make prices` runs this.
+Importing the package takes 250 ms of a cold start, so the functions do not use it. The table contains the parts of it
+that price the tokens of a span (ids, match patterns, numbers), in the package's order, which decides between matches.
+Each model is one line, so that the diff of a newer package shows the prices that changed. `make prices` runs this.
 """
 
 import json
@@ -28,23 +28,25 @@ KINDS: Final = {
     "output_reasoning_mtok": "reasoning",
     "requests_kcount": "request",
 }
-"""The package's prices that a span's token counts, or the call itself, decide. The others (audio, images, pages,
-searches, writes to the one-hour cache) price what a span does not tell of, and count nothing then."""
+"""The package's prices that the table contains: those of the token counts in `SpanFields`, and that of the call itself.
+`SpanFields` has no counts for the others: audio, images, pages, searches, writes to the one-hour cache. Some clients do
+report one-hour writes (Claude Code as `cache_creation_1h_tokens`). `cache_write_tokens` includes them without
+distinction, so that they are priced like other cache writes, which is too low."""
 
 REGEX_PREFIX: Final = re.compile(r"\^((?:[a-z0-9/_-]|\\[.\-\[\]])+)(?![*+?{])")
-"""What a text must start with for an anchored pattern to match."""
+"""Matches the fixed start of an anchored pattern: only a text with this start can match the pattern."""
 
 
 def main() -> None:
-    """Write the table."""
+    """Write the table to its file."""
     TABLE_PATH.write_text(table_text(), encoding="utf-8")
     print(f"{TABLE_PATH.name}: {sum(len(provider.models) for provider in known_providers)} models")
 
 
 def table_text(providers: Iterable[types.Provider] = known_providers) -> str:
-    """The whole table, the same for the same version of the package.
+    """The text of the table. *repeat*: the same for the same version of the package.
 
-    A line of JSON each: the version, then every provider (an object) followed by its models (arrays).
+    *shape*: lines of JSON: the version, then each provider (an object) followed by its models (arrays).
     """
     lines: list[Written] = [f"genai-prices {version('genai-prices')}"]
     for provider in providers:
@@ -64,17 +66,18 @@ def _provider(provider: types.Provider) -> Written:
 
 
 def _model(model: types.ModelInfo) -> Written:
-    """A model as `[id, clause, prices…]`; of several prices the last that is in force counts, else the first."""
+    """A model as `[id, clause, prices…]`. Of several prices, the last one in force counts, else the first."""
     if isinstance(model.prices, types.ModelPrice):
         return [model.id, _clause(model.match), _prices(model, model.prices)]
-    dated = [_constraint(each.constraint) | _prices(model, each.prices) for each in model.prices]
+    dated = [_constraint(period.constraint) | _prices(model, period.prices) for period in model.prices]
     return [model.id, _clause(model.match), *dated]
 
 
 def _prices(model: types.ModelInfo, prices: types.ModelPrice) -> dict[str, Written]:
-    """Dollars a million tokens by kind, and dollars a thousand requests.
+    """Dollars per million tokens by kind, and dollars per thousand requests.
 
-    Empty where the package lists no price by tokens: it then answers zero, which is only true of a `:free` variant.
+    *absent*: empty if the package lists no price by tokens. The package itself then computes zero, which is correct
+    only for a `:free` variant.
     """
     listed = {name: price for name, price in vars(prices).items() if price is not None}
     if not listed and model.id.endswith(":free"):
@@ -83,7 +86,7 @@ def _prices(model: types.ModelInfo, prices: types.ModelPrice) -> dict[str, Writt
 
 
 def _price(price: Decimal | types.TieredPrices) -> Written:
-    """A price, or `[price, [start, price]…]` where more than `start` input tokens change it for all tokens."""
+    """A price, or `[price, [start, price]…]` if more than `start` input tokens change the price of all tokens."""
     if isinstance(price, types.TieredPrices):
         tiers: list[Written] = [[tier.start, tier.price] for tier in price.tiers]
         return [price.base, *tiers]
@@ -98,14 +101,14 @@ def _constraint(constraint: types.StartDateConstraint | types.TimeOfDateConstrai
     return {"daily": [_minutes(constraint.start_time), _minutes(constraint.end_time)]}
 
 
-def _minutes(of_day: time) -> str:
-    if of_day.utcoffset() or of_day.second or of_day.microsecond:
-        raise ValueError("The table holds times of day as whole minutes in UTC: teach it what the package now has.")
-    return of_day.strftime("%H:%M")
+def _minutes(time_of_day: time) -> str:
+    if time_of_day.utcoffset() or time_of_day.second or time_of_day.microsecond:
+        raise ValueError("The table supports times of day in whole UTC minutes only: extend it for the new package.")
+    return time_of_day.strftime("%H:%M")
 
 
 def _clause(clause: Any) -> Written:
-    """A match rule: `=text`, `^start`, `$end`, `*part` or `~regex`; a list holds when any does, `all` when all do."""
+    """A match rule: `=text`, `^start`, `$end`, `*part` or `~regex`; a list matches if any does, `all` if all do."""
     match clause:
         case types.ClauseEquals(equals=text):
             return f"={text.lower()}"
@@ -118,14 +121,14 @@ def _clause(clause: Any) -> Written:
         case types.ClauseRegex(regex=pattern):
             return _regex(pattern)
         case types.ClauseOr(or_=clauses):
-            return [_clause(each) for each in clauses]
+            return [_clause(item) for item in clauses]
         case types.ClauseAnd(and_=clauses):
-            return {"all": [_clause(each) for each in clauses]}
-    raise ValueError(f"The table has no word for {type(clause).__name__}: teach it what the package now has.")
+            return {"all": [_clause(item) for item in clauses]}
+    raise ValueError(f"The table does not support {type(clause).__name__}: extend it for the new package.")
 
 
 def _regex(pattern: str) -> Written:
-    """The pattern; behind the cheap test for its fixed start, because compiling it costs more than most calls."""
+    """The pattern, after a cheap test for its fixed start: compiling the pattern costs more than most calls."""
     fixed = REGEX_PREFIX.match(pattern)
     if fixed is None or "|" in pattern:
         return f"~{pattern}"
@@ -133,12 +136,12 @@ def _regex(pattern: str) -> Written:
 
 
 def _json(value: Written) -> str:
-    """JSON with decimals written out in full, which `json` can only do for floats."""
+    """JSON in which decimals are written in full; `json` supports only floats."""
     if isinstance(value, Decimal):
         whole = value.to_integral_value()
         return str(int(whole)) if value == whole else format(value.normalize(), "f")
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(name)}: {_json(each)}" for name, each in value.items()) + "}"
+        return "{" + ", ".join(f"{json.dumps(name)}: {_json(item)}" for name, item in value.items()) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + ", ".join(map(_json, value)) + "]"
     return json.dumps(value)
