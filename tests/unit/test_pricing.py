@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from tracestore.domain.errors import Invalid
 from tracestore.ingest.price_table import TABLE_PATH, table_version
 from tracestore.ingest.pricing import (
+    EMULATED_PROVIDERS,
     NO_OVERLAY,
-    OWN_MACHINES,
-    SPOKEN_BY_OTHERS,
+    SELF_HOSTED,
     Overlay,
     Priced,
     TokenCounts,
     cost_nano_usd,
-    overlay_of,
+    parse_overlay,
 )
 
 if sys.version_info >= (3, 15):
@@ -115,7 +115,7 @@ def names_in(clause: object) -> Iterator[str]:
 
 def is_looked_for_elsewhere(model: str, provider: str) -> bool:
     """Whether we look further than the package where this provider does not sell the model."""
-    return provider in SPOKEN_BY_OTHERS or model.startswith(("models/", "projects/", "publishers/"))
+    return provider in EMULATED_PROVIDERS or model.startswith(("models/", "projects/", "publishers/"))
 
 
 def turning_points(model: types.ModelInfo) -> Iterator[datetime]:
@@ -274,7 +274,7 @@ def test_a_free_variant_costs_nothing_and_says_so() -> None:
     assert priced.cost_nano_usd == 0
 
 
-@pytest.mark.parametrize("provider", sorted(OWN_MACHINES))
+@pytest.mark.parametrize("provider", sorted(SELF_HOSTED))
 def test_a_copy_on_ones_own_machine_is_not_charged_the_makers_price(provider: str) -> None:
     assert cost("deepseek-chat", provider) is None
 
@@ -322,12 +322,12 @@ def test_the_requested_model_counts_where_the_served_one_is_unknown(served: str 
 
 @pytest.mark.parametrize(("tokens", "nano_usd"), [(1, 0), (2, 1), (3, 2), (5, 2), (7, 4)])
 def test_half_a_nano_dollar_goes_to_the_even_one(tokens: int, nano_usd: int) -> None:
-    priced = cost("m", usage={"input_tokens": tokens}, overlay=overlay_of('{"m": {"input": 0.0005}}'))
+    priced = cost("m", usage={"input_tokens": tokens}, overlay=parse_overlay('{"m": {"input": 0.0005}}'))
     assert priced == Priced(nano_usd, "m @ overlay")
 
 
 def test_an_overlay_prices_a_model_that_no_list_has() -> None:
-    overlay = overlay_of('{"acme/llama-ft": {"input": 0.15, "cached_input": 0.05, "output": 0.6, "reasoning": 1}}')
+    overlay = parse_overlay('{"acme/llama-ft": {"input": 0.15, "cached_input": 0.05, "output": 0.6, "reasoning": 1}}')
     usage: TokenCounts = {
         "input_tokens": 1_000,
         "cached_input_tokens": 100,
@@ -339,45 +339,45 @@ def test_an_overlay_prices_a_model_that_no_list_has() -> None:
 
 
 def test_an_overlay_may_price_what_runs_on_ones_own_machine() -> None:
-    assert price_of("llama3.2", "ollama", overlay=overlay_of('{"llama3.2": {"input": 0}}')) == "llama3.2 @ overlay"
+    assert price_of("llama3.2", "ollama", overlay=parse_overlay('{"llama3.2": {"input": 0}}')) == "llama3.2 @ overlay"
 
 
 @pytest.mark.parametrize("key", ["openai/gpt-4o", "gpt-4o", "GPT-4o", "gpt-4o-2024-08-06", "OpenAI/gpt-4o-2024-08-06"])
 def test_an_overlay_corrects_a_listed_model_under_any_of_its_names(key: str) -> None:
-    overlay = overlay_of(f'{{"{key}": {{"input": 1, "output": 1}}}}')
+    overlay = parse_overlay(f'{{"{key}": {{"input": 1, "output": 1}}}}')
     assert cost("gpt-4o-2024-08-06", "openai", overlay=overlay) == Priced(2 * 10**9, f"{key.lower()} @ overlay")
 
 
 @pytest.mark.parametrize("key", ["azure.ai.openai/gpt-4o", "azure/gpt-4o"])
 def test_an_overlay_names_a_provider_by_our_word_or_the_lists(key: str) -> None:
-    overlay = overlay_of(f'{{"{key}": {{"input": 1}}, "gpt-4o": {{"input": 2}}}}')
+    overlay = parse_overlay(f'{{"{key}": {{"input": 1}}, "gpt-4o": {{"input": 2}}}}')
     assert price_of("gpt-4o", "azure.ai.openai", overlay=overlay) == f"{key} @ overlay"
 
 
 def test_an_overlay_for_one_provider_leaves_the_others_alone() -> None:
-    overlay = overlay_of('{"azure.ai.openai/gpt-4o": {"input": 1}}')
+    overlay = parse_overlay('{"azure.ai.openai/gpt-4o": {"input": 1}}')
     assert price_of("gpt-4o", "openai", overlay=overlay) == f"openai/gpt-4o @ {table_version()}"
 
 
 def test_an_overlay_for_a_requested_name_counts_before_the_list() -> None:
-    overlay = overlay_of('{"our-deployment": {"input": 1}}')
+    overlay = parse_overlay('{"our-deployment": {"input": 1}}')
     price = price_of("gpt-4o-2024-08-06", "azure.ai.openai", requested="our-deployment", overlay=overlay)
     assert price == "our-deployment @ overlay"
 
 
 def test_an_entry_of_an_overlay_replaces_the_list_price_whole() -> None:
-    priced = cost("gpt-4o", overlay=overlay_of('{"gpt-4o": {"input": 1}}'))
+    priced = cost("gpt-4o", overlay=parse_overlay('{"gpt-4o": {"input": 1}}'))
     assert priced is not None
     assert priced.cost_nano_usd == 10**9
 
 
 @pytest.mark.parametrize("text", ["", " \n", "{}"])
 def test_an_empty_overlay_changes_nothing(text: str) -> None:
-    assert cost(overlay=overlay_of(text)) == cost()
+    assert cost(overlay=parse_overlay(text)) == cost()
 
 
 def test_an_overlay_keeps_every_decimal() -> None:
-    overlay = overlay_of('{"m": {"input": 0.000000000000000001}}')
+    overlay = parse_overlay('{"m": {"input": 0.000000000000000001}}')
     priced = cost("m", usage={"input_tokens": 10**15}, overlay=overlay)
     assert priced is not None
     assert priced.cost_nano_usd == int(Decimal("1e-18") * 10**15 * 1000)
@@ -385,8 +385,8 @@ def test_an_overlay_keeps_every_decimal() -> None:
 
 @pytest.mark.parametrize("text", ["{", "[]", "1", '{"m": {"input": 1e99999999999999999999}}', "[" * 100_000])
 def test_an_overlay_that_is_no_json_object_is_refused(text: str) -> None:
-    with pytest.raises(Invalid, match=r"prices (are not JSON|must be a JSON object)"):
-        overlay_of(text)
+    with pytest.raises(Invalid, match=r"prices (are not valid JSON|must be a JSON object)"):
+        parse_overlay(text)
 
 
 @pytest.mark.parametrize(
@@ -409,5 +409,5 @@ def test_an_overlay_that_is_no_json_object_is_refused(text: str) -> None:
 )
 def test_a_wrong_price_of_an_overlay_is_named(text: str, field: str) -> None:
     with pytest.raises(Invalid) as refused:
-        overlay_of(text)
+        parse_overlay(text)
     assert [detail.field for detail in refused.value.details] == [field]

@@ -60,10 +60,10 @@ def price_of(fields: SpanFields) -> Price | None:
 
 @cache
 def _overlay() -> "Overlay":
-    from tracestore.ingest.pricing import NO_OVERLAY, overlay_of
+    from tracestore.ingest.pricing import NO_OVERLAY, parse_overlay
 
     try:
-        return overlay_of(settings().prices)
+        return parse_overlay(settings().prices)
     except Invalid as error:  # spans are not to be lost for it
         telemetry.logger.error("PRICES cannot be used, and is left out: %s", error.message)
         return NO_OVERLAY

@@ -1,7 +1,8 @@
-"""Finds a model's list price in the generated table `prices.jsonl`, by the provider and the name that a span gives.
+"""Finds the list price of a model in the generated table `prices.jsonl`, by provider and model name.
 
-Matching follows the `genai-prices` package, which the table is generated from (`make prices`), to the letter: order
-decides, and names match ignoring case. The table is read on first use, and a provider's models when it is first asked.
+Matching follows the `genai-prices` package exactly, from which the table is generated (`make prices`): the first match
+in the table's order counts, and case is ignored. The table is read on first use, the models of a provider on its first
+lookup.
 """
 
 import json
@@ -17,24 +18,24 @@ from typing import Any, Final, TypeAlias
 TABLE_PATH: Final = Path(__file__).with_name("prices.jsonl")
 
 PRICE_UNITS_PER_DOLLAR: Final = 10**18
-"""Prices are integers of this part of a dollar per million tokens: the table's finest has 18 decimals."""
+"""Prices are integers in this fraction of a dollar, per million tokens: the table's prices have up to 18 decimals."""
 
 _DATED: Final = re.compile(r"-(20[0-9]{2})([0-9]{2})([0-9]{2})(?=[-:]|$)")
-_SECONDS_A_DAY: Final = 86_400
-_NS_A_SECOND: Final = 10**9
+_SECONDS_PER_DAY: Final = 86_400
+_NS_PER_SECOND: Final = 10**9
 
 _Clause: TypeAlias = Any  # str | list[_Clause] | dict[str, list[_Clause]], straight from the table
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """The price of one kind of token. With more than a tier's start of input tokens, all tokens cost the tier's."""
+    """The price of one kind of token. Above the start of a tier, in input tokens, all tokens cost the tier's price."""
 
     base: int
     tiers: tuple[tuple[int, int], ...] = ()
 
-    def of(self, input_tokens: int) -> int:
-        """The price at this many input tokens."""
+    def price(self, input_tokens: int) -> int:
+        """The price for a call with this number of input tokens."""
         for start, price in reversed(self.tiers):
             if input_tokens > start:
                 return price
@@ -42,48 +43,48 @@ class Rate:
 
 
 Rates: TypeAlias = Mapping[str, Rate]
-"""Prices by kind: input, cached_input, cache_write, output, reasoning, and request (a thousand of them)."""
+"""Prices by kind: input, cached_input, cache_write, output, reasoning, and request (per thousand requests)."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Period:
-    """Prices, and when they are in force: from a time on, or daily from one second of the day (UTC) until another."""
+    """Prices and when they are in force: from a time on, or every day between two seconds of the day (UTC)."""
 
     rates: Rates
     from_s: int | None = None
     daily_s: tuple[int, int] | None = None
 
-    def holds(self, at_s: int) -> bool:
+    def is_in_force(self, time_s: int) -> bool:
         if self.from_s is not None:
-            return at_s >= self.from_s
+            return time_s >= self.from_s
         if self.daily_s is not None:
             start, end = self.daily_s
-            second = at_s % _SECONDS_A_DAY
+            second = time_s % _SECONDS_PER_DAY
             return start <= second < end if start <= end else second >= start or second < end
         return True
 
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """A model of the table. `listed_by` is whose price it is, where one provider offers another's models."""
+    """A model of the table. `listed_by` is the provider whose price applies: one may offer another's models."""
 
     provider: str
     listed_by: str
     model: str
     periods: tuple[_Period, ...]
 
-    def rates_at(self, at_ns: int) -> Rates:
-        """The prices of that moment: of several in force the last listed. Empty: not sold by tokens."""
-        at_s = at_ns // _NS_A_SECOND
+    def rates_at(self, time_ns: int) -> Rates:
+        """The prices at a time: the last listed period that is in force. *absent*: empty if not sold by tokens."""
+        time_s = time_ns // _NS_PER_SECOND
         for period in reversed(self.periods):
-            if period.holds(at_s):
+            if period.is_in_force(time_s):
                 return period.rates
         return self.periods[0].rates
 
 
 @dataclass(frozen=True, slots=True)
 class _Provider:
-    """A provider of the table: whom its rules name, and the lines of its models."""
+    """A provider of the table: the rules that match its name and its models' names, and the lines of its models."""
 
     id: str
     named: _Clause
@@ -94,42 +95,42 @@ class _Provider:
 
 @dataclass(frozen=True, slots=True)
 class _Models:
-    """A provider's models in order; by index, those that a name equals and those that its form may fit."""
+    """The models of a provider in order, and the indexes of the exact names and of the patterns that match them."""
 
     listed: list[list[Any]]
     exact: dict[str, int]
-    forms: list[tuple[int, _Clause]]
+    patterns: list[tuple[int, _Clause]]
 
 
 def table_version() -> str:
-    """What the table was generated from."""
+    """The package and version from which the table was generated."""
     return _table()[0]
 
 
 def provider_id(name: str) -> str | None:
-    """The table's id of the provider that is called `name`."""
+    """The table's id of the provider called `name`. *absent*: None."""
     name = name.lower().strip()
     _, providers = _table()
     if name in providers:
         return name
-    return next((each.id for each in providers.values() if _matches(each.named, name)), None)
+    return next((provider.id for provider in providers.values() if _matches(provider.named, name)), None)
 
 
-def find_at(provider: str, model: str) -> ListedModel | None:
-    """The model that the provider, by its id in the table, sells under this name."""
+def find_model(provider: str, model: str) -> ListedModel | None:
+    """The model of this name at a provider, given by its id in the table. *absent*: None."""
     name = model.lower()
-    found = _find_at(provider, name)
-    if found is None and (dashed := _DATED.sub(_with_dashes, name)) != name:
-        return _find_at(provider, dashed)
-    return found
+    listed = _find_model(provider, name)
+    if listed is None and (dashed := _DATED.sub(_with_dashes, name)) != name:
+        return _find_model(provider, dashed)
+    return listed
 
 
-def find_by_name(model: str) -> ListedModel | None:
-    """The model by its name alone, at the first provider whose models are called like it."""
+def find_model_by_name(model: str) -> ListedModel | None:
+    """The model of this name at the first provider whose rule for model names matches. *absent*: None."""
     name = model.lower()
-    claimants = (each.id for each in _table()[1].values() if _matches(each.models_named, name))
-    provider = next(claimants, None)
-    return None if provider is None else find_at(provider, model)
+    matching_ids = (provider.id for provider in _table()[1].values() if _matches(provider.models_named, name))
+    matching_id = next(matching_ids, None)
+    return None if matching_id is None else find_model(matching_id, model)
 
 
 def price_units(dollars: Decimal) -> int:
@@ -159,23 +160,23 @@ def _table() -> tuple[str, dict[str, _Provider]]:
 
 @cache
 def _models(provider: str) -> _Models:
-    # Decimals stay text until their model is found: most never are.
+    # Decimals stay text until their model is looked up: most models never are.
     listed = json.loads(f"[{','.join(_table()[1][provider].lines)}]", parse_float=str)
     models = _Models(listed, {}, [])
     for index, (_, clause, *_) in enumerate(listed):
-        for each in clause if isinstance(clause, list) else [clause]:
-            if isinstance(each, str) and each.startswith("="):
-                models.exact.setdefault(each[1:], index)
+        for pattern in clause if isinstance(clause, list) else [clause]:
+            if isinstance(pattern, str) and pattern.startswith("="):
+                models.exact.setdefault(pattern[1:], index)
             else:
-                models.forms.append((index, each))
+                models.patterns.append((index, pattern))
     return models
 
 
-def _find_at(provider: str, name: str) -> ListedModel | None:
+def _find_model(provider: str, name: str) -> ListedModel | None:
     for lister in (provider, *_table()[1][provider].falls_back_to):
         models = _models(lister)
-        fitting = (index for index, form in models.forms if _matches(form, name))
-        first = min(models.exact.get(name, len(models.listed)), next(fitting, len(models.listed)))
+        matching = (index for index, pattern in models.patterns if _matches(pattern, name))
+        first = min(models.exact.get(name, len(models.listed)), next(matching, len(models.listed)))
         if first < len(models.listed):
             model, _, *periods = models.listed[first]
             return ListedModel(provider, lister, model, tuple(map(_period, periods)))
@@ -183,11 +184,11 @@ def _find_at(provider: str, name: str) -> ListedModel | None:
 
 
 def _matches(clause: _Clause, text: str) -> bool:
-    """Whether a lower-case text fits: `=text`, `^start`, `$end`, `*part`, `~regex`; any of a list; `all` of them."""
+    """Whether a lower-case text matches: `=text`, `^start`, `$end`, `*part`, `~regex`; any of a list; `all` of them."""
     if isinstance(clause, list):
-        return any(_matches(each, text) for each in clause)
+        return any(_matches(item, text) for item in clause)
     if isinstance(clause, dict):
-        return all(_matches(each, text) for each in clause["all"])
+        return all(_matches(item, text) for item in clause["all"])
     kind, operand = clause[0], clause[1:]
     if kind == "=":
         return bool(text == operand)
@@ -201,7 +202,7 @@ def _matches(clause: _Clause, text: str) -> bool:
 
 
 def _with_dashes(compact: re.Match[str]) -> str:
-    """`-20251211`, as gateways write a model's date, as `-2025-12-11`, as its maker does."""
+    """A model's date with dashes: gateways write `-20251211` where the model's maker writes `-2025-12-11`."""
     try:
         return f"-{date(*map(int, compact.groups())).isoformat()}"
     except ValueError:
@@ -223,7 +224,9 @@ def _rate(price: Any) -> Rate:
     if not isinstance(price, list):
         return Rate(price_units(Decimal(price)))
     base, *tiers = price
-    return Rate(price_units(Decimal(base)), tuple((start, price_units(Decimal(above))) for start, above in tiers))
+    return Rate(
+        price_units(Decimal(base)), tuple((start, price_units(Decimal(tier_price))) for start, tier_price in tiers)
+    )
 
 
 def _second_of_day(clock: str) -> int:
