@@ -1,10 +1,10 @@
-"""Masks secrets in what is about to be stored: tokens that have a known shape, and values that a name gives away.
+"""Masks secrets in spans before they are stored: tokens of a known shape, and values whose name identifies a secret.
 
-What was masked is told by a marker such as `[redacted:openai_key]`. Redacting twice changes nothing.
+A marker such as `[redacted:openai_key]` replaces a secret. *repeat*: redacting again changes nothing.
 
-Nearly every span is clean, so the one question asked of all of them has to be cheap. It goes to Rust's regular
-expressions, by way of pydantic, over the span's JSON as a whole: in linear time and 20 times as fast as `re`. That is
-why the patterns keep to what both engines read: no look-around, no back-references.
+Nearly all spans contain no secret, so the check that every span passes must be cheap. Rust's regular expressions,
+available through pydantic, search the JSON of a whole span in linear time and 20 times as fast as `re`. The patterns
+therefore use only syntax that both engines support: no look-around, no back-references.
 """
 
 import base64
@@ -21,11 +21,11 @@ from tracestore.domain.spans import Json, SpanFields
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a kind of secret looks like. Masked is its group, if it has one, and only where `holds` says so."""
+    """The shape of a kind of secret. If `accepts` returns true, the pattern's group, if it has one, is masked."""
 
     name: str
     pattern: str
-    holds: Callable[[str], bool] = bool
+    accepts: Callable[[str], bool] = bool
 
 
 def _is_credentials(text: str) -> bool:
@@ -38,7 +38,7 @@ def _is_credentials(text: str) -> bool:
 
 
 def _looks_random(text: str) -> bool:
-    """Whether `text` is like a token and unlike a word: long, of letters and digits, with few repeats."""
+    """Whether `text` resembles a token and no word: long, of letters and digits, with few repetitions."""
     return _RANDOM.fullmatch(text) is not None and len(set(text)) >= 10
 
 
@@ -78,7 +78,7 @@ RULES: Final = (
         "url_password", r"""[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/?#:@"'<>]{0,64}:([^\s/?#"'<>${*][^\s/?#"'<>]{0,255})@"""
     ),
 )
-"""Every secret with a shape of its own, wherever it stands in a text."""
+"""Secrets that have a distinctive shape, anywhere in a text."""
 
 SECRET_NAMES: Final = (
     *("access_key", "account_key", "api_key", "encryption_key", "master_key", "private_key", "secret_key"),
@@ -86,12 +86,12 @@ SECRET_NAMES: Final = (
     *("passcode", "passphrase", "passwd", "password", "secret"),
     *("access_token", "api_token", "auth_token", "bearer_token", "id_token", "refresh_token", "session_token", "token"),
 )
-"""Names that give their value away, also at the end of longer ones and in any spelling: `X-Api-Key`, `dbPassword`.
-A `token` alone may be a word that a model wrote: it goes only when its value looks random."""
+"""Names whose value is a secret, in any spelling and also at the end of longer names: `X-Api-Key`, `dbPassword`.
+The value of `token` alone may be a word that a model generated: it is masked only if it looks random."""
 
 
 def _spellings(names: Sequence[str]) -> str:
-    """A pattern for any of `names`. With its first letter spelt out `re` is three times as fast."""
+    """A pattern for any of `names`. With the first letter written in both cases, `re` is three times as fast."""
     return "|".join(
         f"{initial}(?i:{name[1:].replace('_', '[_. -]?')})" for name in names for initial in (name[0], name[0].upper())
     )
@@ -104,53 +104,57 @@ _LABEL: Final = (
     f"(?:{_spellings([name for name in SECRET_NAMES if name != 'token'])}){_SIGN}"
     rf"""|[Tt](?i:oken){_SIGN}[ =>\[\\"'`]{{0,48}}{_RANDOM_CHARACTER}{{20}}"""
 )
-"""How a labelled value begins. A model's words come as `"token": "hello"`, so there the value is looked at as well."""
+"""The start of a labelled value. For `token`, the pattern checks the value as well: a generated word may appear as
+`"token": "hello"`."""
 
 _LABELLED: Final = rf"""{_NAME}
-    (?:\\{{0,15}}["'`])?\]?                                     # where the name ends, in JSON and in code
+    (?:\\{{0,15}}["'`])?\]?                                     # the end of the name, in JSON and in code
     (?P<sign>[ ]{{0,8}}(?:=>|:=|[=:](?!=))[ ]{{0,8}})
     (?:\[[ ]{{0,8}})?
     (?:
         (?P<quote>(?P<escape>\\{{0,15}})["'`])
         (?P<quoted>(?!-----BEGIN)(?:
-            .*?(?<!\\)(?:\\(?P=escape)\\(?P=escape))*(?=(?P=quote))  # to the quote that opened: as often escaped
-            |.*                                                 # or it was cut off
+            .*?(?<!\\)(?:\\(?P=escape)\\(?P=escape))*(?=(?P=quote))  # to the same quote, escaped as often
+            |.*                                                 # or the text was cut off
         ))
     |
         (?i:(?:bearer|basic|token|apikey)[ ]{{1,4}})?
         (?P<bare>(?!-----BEGIN|[$%*])[^\s"'`&,;<>(){{}}\[\]\\|=]++(?:={{1,2}}(?!\w))?+)
-        (?![(\[{{])                                             # else it is a call
+        (?![(\[{{])                                             # otherwise it is a call
     )"""
-"""A name of `SECRET_NAMES` with its value: JSON in a string, however often escaped, `KEY=value`, `X-Api-Key: value`."""
+"""A name of `SECRET_NAMES` with its value: JSON in a string, escaped any number of times, `KEY=value` or
+`X-Api-Key: value`."""
 
 _NO_SECRET: Final = re.compile(
     r"[\W_]*|none|null|nil|undefined|true|false|yes|no|include|omit|same-origin", re.IGNORECASE
 )
-"""What stands for a value that is absent or already masked, a flag, or the `credentials` of a browser's `fetch`."""
+"""Values that are no secrets: placeholders for an absent or masked value, flags, and `credentials` of a browser's
+`fetch`."""
 
 _WORD_AND_NUMBER: Final = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z]).{6,}")
 _SCHEMA_TYPES: Final = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 _SCHEMA_WORDS: Final = frozenset({"$ref", "allOf", "anyOf", "oneOf", "enum"})
 _NOT_REDACTED: Final = ("span_id", "parent_span_id")
-"""Ids join spans to their parents and to their keys in the table: they stay as they were sent."""
+"""Ids connect spans to their parents and to their keys in the table, so they stay as they were sent."""
 
 _MARKER: Final = re.compile(r"(\[redacted:[a-z_]{1,40}\])")
 
-# A token starts where a word does. Escapes of JSON end in letters and digits that belong to no word.
+# A token starts at the start of a word. JSON escapes end in letters and digits that are not part of a word.
 _START: Final = r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4}))"
 
 
 class Redactor:
-    """Redacts the facts of spans by `RULES`, `SECRET_NAMES` and the deployer's own regular expressions.
+    """Redacts the fields of spans by `RULES`, `SECRET_NAMES` and the deployer's own regular expressions.
 
-    Raises `ValueError` that says by number which of those cannot be used. With them every span is walked.
+    With regular expressions of the deployer, every value of every span is checked, which is slower.
+    *raises*: ValueError with the number of a regular expression that cannot be used.
     """
 
     def __init__(self, extra_patterns: Sequence[str] = ()) -> None:
         self._extra = [_custom_mask(number, pattern) for number, pattern in enumerate(extra_patterns, 1)]
 
     def redact(self, fields: SpanFields) -> SpanFields:
-        """`fields` without secrets in any field but the ids; the same object when there were none."""
+        """`fields` with the secrets masked in all fields except the ids; the same object if there are none."""
         if not self._extra and not _may_hold_secret(fields):
             return fields
         content: dict[str, Any] = {name: value for name, value in fields.items() if name not in _NOT_REDACTED}
@@ -168,7 +172,7 @@ class Redactor:
 
     def _text(self, text: str) -> str:
         masks = [*(_masks() if _is_suspect(text.encode(errors="replace")) else ()), *self._extra]
-        # One mask may bare what another looks for. Nothing looks at what is masked already, so this ends.
+        # A mask may uncover a match for another mask. Markers are never masked again, so that the loop ends.
         before = None
         while masks and text != before:
             before = text
@@ -179,7 +183,7 @@ class Redactor:
 
 @dataclass(frozen=True, slots=True)
 class _Mask:
-    """One rule at work. `occurs` is the quick question, and may say yes in vain."""
+    """A compiled rule. `occurs` is a quick check with false positives."""
 
     occurs: Callable[[bytes], object]
     pattern: re.Pattern[str]
@@ -188,36 +192,36 @@ class _Mask:
     def apply(self, text: str) -> str:
         if not self.occurs(text.encode(errors="replace")):
             return text
-        pieces = _MARKER.split(text)
-        pieces[::2] = [self.pattern.sub(self.replace, piece) for piece in pieces[::2]]
-        return "".join(pieces)
+        segments = _MARKER.split(text)
+        segments[::2] = [self.pattern.sub(self.replace, segment) for segment in segments[::2]]
+        return "".join(segments)
 
 
 def _finder(pattern: str) -> Callable[[bytes], bool]:
-    """Whether `pattern` occurs in a text of UTF-8, asked of Rust's engine."""
+    """A function that searches UTF-8 text for `pattern` with Rust's engine."""
     return SchemaValidator(core_schema.str_schema(pattern=pattern)).isinstance_python
 
 
 @cache
 def _masks() -> tuple[_Mask, ...]:
-    """Compiled when something first looks suspicious: it takes 15 ms, which a cold start can do without."""
+    """All masks, compiled for the first suspicious text: compiling takes 15 ms, which most cold starts can avoid."""
     labelled = _Mask(_finder(_LABEL), re.compile(_LABELLED, re.ASCII | re.MULTILINE | re.VERBOSE), _mask_labelled)
     return (labelled, *map(_rule_mask, RULES))
 
 
 _SUSPICIONS: Final = tuple(map(_finder, (_LABEL, *(rule.pattern for rule in RULES))))
-"""One by one: joined into one they have too many states to be remembered, and text that is all different (Base64,
-another script) takes 100 times as long, half a minute for 4 MB."""
+"""Separate patterns: one joined pattern has too many states for the engine's cache, so that text without repetitions
+(Base64, other scripts) takes 100 times as long: half a minute for 4 MB."""
 
 
 def _is_suspect(text: bytes) -> bool:
-    return any(is_in(text) for is_in in _SUSPICIONS)
+    return any(occurs_in(text) for occurs_in in _SUSPICIONS)
 
 
 def _may_hold_secret(fields: SpanFields) -> bool:
     try:
         return _is_suspect(to_json(fields))
-    except ValueError:  # a lone surrogate, say
+    except ValueError:  # for example a lone surrogate
         return True
 
 
@@ -225,7 +229,7 @@ def _rule_mask(rule: Rule) -> _Mask:
     pattern = re.compile(f"{_START}(?:{rule.pattern})", re.ASCII)
 
     def replace(match: re.Match[str]) -> str:
-        return _marked(match, pattern.groups, rule.name) if rule.holds(match[pattern.groups]) else match[0]
+        return _marked(match, pattern.groups, rule.name) if rule.accepts(match[pattern.groups]) else match[0]
 
     return _Mask(_finder(rule.pattern), pattern, replace)
 
@@ -234,11 +238,11 @@ def _custom_mask(number: int, text: str) -> _Mask:
     try:
         pattern = re.compile(text)
     except re.error as error:
-        problem = f"is not a regular expression: {error.msg}"
+        problem = f"is not a valid regular expression: {error.msg}"
     else:
         if not pattern.search(""):
             return _Mask(lambda _: True, pattern, lambda match: _marked(match, 0, "custom") if match[0] else "")
-        problem = "matches the empty text: ask for at least one character"
+        problem = "matches an empty string: require at least one character"
     raise ValueError(f"Redaction pattern {number} {problem}.")
 
 
@@ -246,25 +250,26 @@ def _mask_labelled(match: re.Match[str]) -> str:
     name, value, group = _secret_name(match["name"]), match["quoted"], "quoted"
     if value is None:
         value, group = match["bare"], "bare"
-        # `api_key=settings.api_key` is code, "password: it must be long" is prose: a word is a value after a tight `=`.
+        # `api_key=settings.api_key` is code, "password: it must be long" is a sentence: a word is a value only directly
+        # after `=`.
         if _NAME_AT_END.search(value) or (match["sign"] != "=" and not _stands_out(match)):
             return match[0]
     return _marked(match, group, name) if name and _is_secret(name, value) else match[0]
 
 
 def _stands_out(match: re.Match[str]) -> bool:
-    """Whether a bare value looks random, or is alone on its line and no plain word."""
+    """Whether a value without quotes looks random, or ends its line and is no plain word."""
     ends_line = match.string[match.end() : match.end() + 1] in ("", "\n", "\r", "\\", '"', "'")
     return _looks_random(match["bare"]) or (ends_line and _WORD_AND_NUMBER.fullmatch(match["bare"]) is not None)
 
 
 def _marked(match: re.Match[str], group: int | str, name: str) -> str:
-    start, end = (position - match.start() for position in match.span(group))
+    start, end = (index - match.start() for index in match.span(group))
     return f"{match[0][:start]}[redacted:{name}]{match[0][end:]}"
 
 
 def _marker_by_name(name: str, value: Json) -> str | None:
-    """What takes the place of `value` because `name` gives it away; None when it may stay."""
+    """The marker that replaces `value` because `name` identifies a secret. *absent*: None if the value may stay."""
     secret_name = _secret_name(name[-64:])
     if secret_name is None or not _holds_secret(secret_name, value):
         return None
@@ -297,6 +302,6 @@ def _is_secret(name: str, value: str) -> bool:
 
 
 def _is_schema(value: dict[str, Json]) -> bool:
-    """Whether this describes a parameter of a tool, such as its `password`, and is none."""
+    """Whether the value is a JSON schema that describes a parameter such as `password`, not its value."""
     kind = value.get("type")
     return not _SCHEMA_WORDS.isdisjoint(value) or (isinstance(kind, str) and kind.lower() in _SCHEMA_TYPES)
