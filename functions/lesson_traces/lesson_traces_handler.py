@@ -19,11 +19,11 @@ from tracestore.http.response import Response, json_answer, with_etag
 from tracestore.http.wiring import deadline_for, redactor, store
 from tracestore.ingest.json_body import parse_json
 from tracestore.ingest.lessons import (
+    apply_change,
     call_fields,
     call_span_id,
-    changed,
+    estimated_start,
     lesson_fields,
-    likely_start,
     parse_call,
     parse_change,
     parse_lesson,
@@ -76,7 +76,7 @@ def add_call(request: Request, caller: Identity) -> Response:
     start_ns = now_ns
     if not call.has_time:
         _, spans = read_trace(store(), caller.user_id, trace_id, payloads=False)
-        start_ns = likely_start(call, span_id, spans, now_ns)
+        start_ns = estimated_start(call, span_id, spans, now_ns)
     fields = call_fields(call, span_id, root_id, start_ns)
     _, span = capture_one(
         store(), caller.user_id, trace_id, redactor().redact(fields), deadline_for(request.remaining_ms)
@@ -97,7 +97,7 @@ def change(request: Request, caller: Identity) -> Response:
         caller.user_id,
         trace_id,
         _root_id(request, caller, trace_id),
-        lambda stored: redactor().redact(changed(stored, sent, now_ns)),
+        lambda stored: redactor().redact(apply_change(stored, sent, now_ns)),
         deadline_for(request.remaining_ms),
     )
     return _one(caller, trace_id)

@@ -14,8 +14,8 @@ from tracestore.domain.merge import merge
 from tracestore.domain.spans import SpanFields
 from tracestore.domain.times import format_time, parse_time
 from tracestore.ingest.lessons import (
+    apply_change,
     call_span_id,
-    changed,
     lesson_fields,
     parse_call,
     parse_change,
@@ -270,7 +270,7 @@ def test_a_lesson_that_says_nothing_of_its_request_reads_empty() -> None:
 def patched(stored: list[SpanFields], body: dict[str, Any], now_ns: int = NOW_NS) -> dict[str, Any]:
     """The facts that a PATCH lays over a lesson."""
     (root,) = (span for span in merge(map(update, stored)) if span.span_id == root_span_id("t"))
-    return {**changed(root, parse_change(body, now_ns=now_ns), now_ns)}
+    return {**apply_change(root, parse_change(body, now_ns=now_ns), now_ns)}
 
 
 STARTED = sent({"request_data": {"a": 1}, "provider_used": "x", "created_at": format_time(START_NS)})

@@ -1,4 +1,4 @@
-"""Reads a request's body as strict JSON, within bounds that the code behind it can rely on."""
+"""Reads the body of a request as strict JSON, within limits that all later code can rely on."""
 
 import json
 import math
@@ -14,16 +14,17 @@ MAX_DEPTH: Final = 100
 _MAYBE_HALF_PAIR: Final = re.compile(
     r"\\(?:\\u[dD]|u[dD](?:[89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..\\u[dD])[c-fC-F]))"
 )
-"""The escape of a surrogate without its other half; and one after another backslash, which may be no escape."""
+"""Matches the escape of a surrogate without its other half, and one after another backslash, which may be no escape."""
 
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def parse_json(body: bytes) -> Json:
-    """The value of a JSON text in UTF-8: at most `MAX_DEPTH` deep, every number finite, every string encodable.
+    """The value of a JSON text in UTF-8: at most `MAX_DEPTH` levels deep, with finite numbers and encodable strings.
 
-    Of two equal keys the last wins. Half of a surrogate pair, which no UTF-8 can hold, becomes U+FFFD.
-    Raises `Invalid` (`malformed_json`, `json_too_deep`).
+    If an object repeats a key, the last value counts. Half of a surrogate pair, which UTF-8 cannot encode, becomes
+    U+FFFD.
+    *raises*: Invalid (`malformed_json`, `json_too_deep`).
     """
     try:
         text = body.decode()
@@ -33,7 +34,7 @@ def parse_json(body: bytes) -> Json:
     except UnicodeDecodeError as error:
         raise _malformed("The body is not UTF-8. Send JSON encoded as UTF-8.") from error
     except json.JSONDecodeError as error:
-        raise _malformed(f"The body is not JSON from line {error.lineno}, column {error.colno} on.") from error
+        raise _malformed(f"The body is not valid JSON: check line {error.lineno}, column {error.colno}.") from error
     except ValueError as error:
         raise _malformed("A number is NaN, infinite or thousands of digits long. Send null or a string.") from error
     if _is_too_deep(value):
@@ -42,13 +43,13 @@ def parse_json(body: bytes) -> Json:
 
 
 def _refuse(_constant: str) -> NoReturn:
-    raise ValueError("JSON has no NaN and no Infinity")
+    raise ValueError("NaN and Infinity are not JSON")
 
 
 def _finite(digits: str) -> float:
     number = float(digits)
     if math.isinf(number):
-        raise ValueError("beyond the range of a float")
+        raise ValueError("out of the range of a float")
     return number
 
 
@@ -56,7 +57,10 @@ _DECODER: Final = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 
 
 def _is_too_deep(value: Any) -> bool:
-    """Goes level by level: recursion would cost three times as much, and end at Python's stack."""
+    """Whether the value exceeds `MAX_DEPTH`.
+
+    The search goes level by level: recursion would take three times as long and is limited by Python's stack.
+    """
     level: list[Iterable[Any]] = [[value]]
     for _ in range(MAX_DEPTH + 1):
         level = [
@@ -75,8 +79,8 @@ _CONTAINERS: Final = frozenset((dict, list))
 
 def _without_lone_surrogates(value: Json) -> Json:
     text = json.dumps(value, ensure_ascii=False)
-    mended = _LONE_SURROGATE.sub("\ufffd", text)
-    return value if mended == text else cast(Json, json.loads(mended))
+    repaired = _LONE_SURROGATE.sub("\ufffd", text)
+    return value if repaired == text else cast(Json, json.loads(repaired))
 
 
 def _malformed(message: str) -> Invalid:
@@ -84,4 +88,4 @@ def _malformed(message: str) -> Invalid:
 
 
 def _too_deep() -> Invalid:
-    return Invalid(f"The body nests deeper than {MAX_DEPTH} levels. Send a flatter value.", code="json_too_deep")
+    return Invalid(f"The body is nested deeper than {MAX_DEPTH} levels. Send a flatter value.", code="json_too_deep")

@@ -1,6 +1,6 @@
-"""The fields of a lesson trace and of its model calls as clients send them, for pydantic to check.
+"""The fields of a lesson trace and of its model calls as clients send them, which pydantic checks.
 
-Imported late, as `native_model` is, whose types these are.
+Imported only when needed, like `native_model`, whose types these models use.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -10,13 +10,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from .native_model import Count, Duration, ErrorMessage, Id, Label, Time
 
 MAX_CALLS: Final = 999
-"""With their lesson as many as the spans of one request."""
+"""One less than the spans of a request: the lesson itself is a span, too."""
 
 MAX_FALLBACKS: Final = 100
 
 
 def _number(value: Any) -> Any:
-    """A number as it was sent: 1 and 1.0 come back as what they were."""
+    """The number as it was sent, so that a reader gets 1 as 1 and 1.0 as 1.0."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a number")
     return value
@@ -38,7 +38,7 @@ class SentUsage(_Sent):
 
 
 class SentRequest(_Sent):
-    """What a model was asked."""
+    """The request of a call."""
 
     prompt: Any = None
     model: Label | None = None
@@ -47,7 +47,7 @@ class SentRequest(_Sent):
 
 
 class SentResponse(_Sent):
-    """What it answered."""
+    """The response of a call."""
 
     content: Any = None
     usage: SentUsage | None = None
@@ -80,7 +80,7 @@ class _SentLesson(_Sent):
 
 
 class NewLesson(_SentLesson):
-    """A lesson trace as it begins; perhaps it has ended already."""
+    """A new lesson trace, which may have ended already."""
 
     id: Id | None = None
     request_data: Any
@@ -88,4 +88,4 @@ class NewLesson(_SentLesson):
 
 
 class LessonChange(_SentLesson):
-    """What a PATCH says of a lesson trace: its id is in the path, its calls have a route of their own."""
+    """A change to a lesson trace in a PATCH request; its id is in the path, and its calls have their own route."""

@@ -1,6 +1,6 @@
-"""Reads lesson traces and their model calls, as the contract's section "Lesson traces" has them, into facts of spans.
+"""Reads lesson traces and their model calls, the contract's section "Lesson traces", into the fields of spans.
 
-A lesson is the root span of its trace, and every call a span below it. Null means absent everywhere.
+A lesson is the root span of its trace, and each call is a span below it. Null means absent everywhere.
 """
 
 import hashlib
@@ -28,29 +28,29 @@ if TYPE_CHECKING:
 
 OPERATION: Final = "lesson"
 STATUSES: Final = {"started": "pending", "completed": "success", "failed": "error"}
-"""The words for a lesson's status, and what they are for a span."""
+"""The status of a span for each status of a lesson."""
 
 PROVIDER_FIELDS: Final = ("provider_used", "fallback_providers")
-"""Kept in the root's metadata under these names: no field of a span takes them."""
+"""Stored in the root's metadata under these names, because spans have no fields for them."""
 
 _TIMES: Final = TimeNames("created_at", "completed_at", "total_duration_ms")
 _SET_BY_SERVER: Final = frozenset({"user_id", "updated_at", "expires_at", "payloads_omitted", "calls_omitted"})
 _STEP_NS: Final = 1_000_000
 _STARTED_WITH_END: Final = Detail(
-    "status", "cannot be started with a completed_at, total_duration_ms or error_message: leave one out"
+    "status", "cannot be started together with completed_at, total_duration_ms or error_message: remove one of them"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A model call as it was sent. `digest` names all that was said of it."""
+    """A model call as it was sent. `digest` identifies its content."""
 
     sent: "SentCall"
     digest: str
 
     @property
     def has_time(self) -> bool:
-        """Whether it says when it was: then the same again is the same call."""
+        """Whether the call has a timestamp. Only then is a repetition of the same content the same call."""
         return self.sent.start_ns is not None
 
 
@@ -58,7 +58,7 @@ class Call:
 class Lesson:
     """A lesson trace, or a change to one, as it was sent.
 
-    `fields` are the root's: times as far as they were given, providers apart. `status` is a span's.
+    `fields` belong to the root span: with the times that were sent, without the providers. `status` is that of a span.
     """
 
     trace_id: str | None
@@ -70,67 +70,67 @@ class Lesson:
 
     @property
     def is_over(self) -> bool:
-        """Whether what was sent says that the lesson has ended, in whatever way."""
-        ends = self.duration_ns is not None or "end_ns" in self.fields or "error_message" in self.fields
-        return ends or self.status in FINAL_STATUSES
+        """Whether the body reports that the lesson has ended, by any of its fields."""
+        has_end = self.duration_ns is not None or "end_ns" in self.fields or "error_message" in self.fields
+        return has_end or self.status in FINAL_STATUSES
 
 
 def root_span_id(trace_id: str) -> str:
-    """The span id of a lesson that begins under this trace id: the same for the same lesson sent again."""
+    """The id of a lesson's root span. *repeat*: the same for the same trace id."""
     return hashlib.blake2b(f"lesson\n{trace_id}".encode(), digest_size=8).hexdigest()
 
 
 def parse_lesson(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) -> Lesson:
-    """A lesson trace that begins, with the calls it comes with. Raises `Invalid`."""
+    """A new lesson trace with the calls in its body. *raises*: Invalid."""
     from .lesson_model import NewLesson
 
-    told = _object(value, "A lesson trace")
-    refuse_too_large({name: item for name, item in told.items() if name != "llm_calls"}, body_bytes)
-    sent = validated(NewLesson, told)
+    body = _object(value, "A lesson trace")
+    refuse_too_large({name: item for name, item in body.items() if name != "llm_calls"}, body_bytes)
+    sent = validated(NewLesson, body)
     fields = {name: value for name, value in vars(sent).items() if value is not None}
     sent_calls = fields.pop("llm_calls", [])
-    told_calls = cast("list[Json]", told.get("llm_calls", []))
+    call_bodies = cast("list[Json]", body.get("llm_calls", []))
     calls = [
-        _call(call, _object(call_told, "A call"), now_ns, body_bytes, f"llm_calls[{index}].")
-        for index, (call, call_told) in enumerate(zip(sent_calls, told_calls, strict=True))
+        _call(call, _object(call_body, "A call"), now_ns, body_bytes, f"llm_calls[{index}].")
+        for index, (call, call_body) in enumerate(zip(sent_calls, call_bodies, strict=True))
     ]
     return _lesson(fields, now_ns, calls)
 
 
 def parse_change(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) -> Lesson:
-    """What a PATCH says of a lesson trace. Raises `Invalid`."""
+    """The change to a lesson trace in a PATCH request. *raises*: Invalid."""
     from .lesson_model import LessonChange
 
-    told = _object(value, "A change")
-    refuse_too_large(cast(Json, told), body_bytes)
-    told.pop("id", None)  # it is in the path
-    if not told:
+    body = _object(value, "A change")
+    refuse_too_large(cast(Json, body), body_bytes)
+    body.pop("id", None)  # The id is in the path.
+    if not body:
         raise Invalid("The change is empty. Send at least one field that is not null.")
     return _lesson(
-        {name: value for name, value in vars(validated(LessonChange, told)).items() if value is not None}, now_ns
+        {name: value for name, value in vars(validated(LessonChange, body)).items() if value is not None}, now_ns
     )
 
 
 def parse_call(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) -> Call:
-    """A model call. Raises `Invalid`."""
+    """A model call. *raises*: Invalid."""
     from .lesson_model import SentCall
 
-    told = _object(value, "A call")
-    return _call(validated(SentCall, told), told, now_ns, body_bytes)
+    body = _object(value, "A call")
+    return _call(validated(SentCall, body), body, now_ns, body_bytes)
 
 
-def lesson_fields(lesson: Lesson, trace_id: str, known: SpanFields | None, now_ns: int) -> list[SpanFields]:
-    """The spans of a lesson trace that begins: its root and then its calls.
+def lesson_fields(lesson: Lesson, trace_id: str, stored_root: SpanFields | None, now_ns: int) -> list[SpanFields]:
+    """The spans of a new lesson trace: the root, then its calls.
 
-    `known` is what is stored of the root: times that were not sent are taken from there, so that the same lesson again
-    changes nothing. Calls that do not say when they were follow one another.
+    `stored_root` are the root's stored fields, if any: they supply the times that were not sent. Calls without a
+    timestamp follow one another. *repeat*: the same lesson again gives the same spans.
     """
     fields = {"span_id": root_span_id(trace_id), "span_name": "lesson", "operation_type": OPERATION, **lesson.fields}
     if lesson.providers:
         fields["metadata"] = lesson.providers
-    stored: Mapping[str, Any] = known or {}
+    stored: Mapping[str, Any] = stored_root or {}
     fields["start_ns"] = start_ns = cast(
-        int, fields.get("start_ns", stored.get("start_ns", _likely_start(lesson, now_ns)))
+        int, fields.get("start_ns", stored.get("start_ns", _estimated_start(lesson, now_ns)))
     )
     end_ns = apply_duration(start_ns, fields.get("end_ns"), lesson.duration_ns, _TIMES)
     if end_ns is None and lesson.is_over:
@@ -140,27 +140,28 @@ def lesson_fields(lesson: Lesson, trace_id: str, known: SpanFields | None, now_n
     if lesson.status in FINAL_STATUSES:
         fields["status"] = lesson.status
     spans = [cast(SpanFields, fields)]
-    at_ns = start_ns
+    next_start_ns = start_ns
     for index, call in enumerate(lesson.calls):
         call_id = call.sent.id or call_span_id(call, str(index))
-        span = call_fields(call, call_id, fields["span_id"], at_ns)
-        at_ns = max(at_ns + _STEP_NS, span.get("end_ns", span["start_ns"]))
+        span = call_fields(call, call_id, fields["span_id"], next_start_ns)
+        next_start_ns = max(next_start_ns + _STEP_NS, span.get("end_ns", span["start_ns"]))
         spans.append(span)
     return spans
 
 
-def changed(stored: Span, change: Lesson, now_ns: int) -> SpanFields:
-    """The facts that lay a change over a lesson's root as it is. Raises `Conflict` when its end forbids it, `Invalid`.
+def apply_change(stored: Span, change: Lesson, now_ns: int) -> SpanFields:
+    """The fields that apply a change to the stored root of a lesson.
 
-    Who ends a lesson without saying when ends it now, once: the same change again finds that it has an end.
+    A lesson that ends without an end time ends now. *repeat*: the same change again keeps the first end.
+    *raises*: Conflict when the lesson has already ended with another status; Invalid.
     """
     fields = dict(change.fields)
     status = change.status
     refuse_another_end(stored, status)
     if change.providers:
         metadata = stored.fields.get("metadata")
-        kept = metadata if isinstance(metadata, dict) else {} if metadata is None else {"metadata": metadata}
-        fields["metadata"] = {**kept, **change.providers}
+        existing = metadata if isinstance(metadata, dict) else {} if metadata is None else {"metadata": metadata}
+        fields["metadata"] = {**existing, **change.providers}
     if status is None and "error_message" in fields and stored.status == "pending":
         status = "error"
     if status in FINAL_STATUSES:
@@ -179,24 +180,27 @@ def changed(stored: Span, change: Lesson, now_ns: int) -> SpanFields:
 
 
 def refuse_another_end(stored: Span, status: str | None) -> None:
-    """*raises*: `Conflict` where a lesson has ended with another status than this one."""
+    """Refuse to change the status of a lesson that has ended. *raises*: Conflict (`lesson_ended`)."""
     if status is not None and stored.status in FINAL_STATUSES and status != stored.status:
-        raise Conflict("The lesson has ended, and its status stays what it is.", code="lesson_ended")
+        raise Conflict("The lesson trace has already ended. Its status cannot be changed.", code="lesson_ended")
 
 
-def call_span_id(call: Call, place: str = "") -> str:
-    """An id for a call that has none: the same for the same call. `place` tells alike ones apart that have no time."""
-    named = call.digest if call.has_time else f"{call.digest}\n{place}"
-    return hashlib.blake2b(f"call\n{named}".encode(), digest_size=8).hexdigest()
+def call_span_id(call: Call, index: str = "") -> str:
+    """An id for a call that was sent without one. `index` distinguishes equal calls that have no timestamp.
+
+    *repeat*: the same for the same call.
+    """
+    content = call.digest if call.has_time else f"{call.digest}\n{index}"
+    return hashlib.blake2b(f"call\n{content}".encode(), digest_size=8).hexdigest()
 
 
 def call_fields(call: Call, span_id: str, root_id: str, start_ns: int) -> SpanFields:
-    """A call as a span below the lesson's root; `start_ns` is when it began unless it says so itself."""
+    """The span of a call, below the lesson's root. `start_ns` applies if the call has no timestamp."""
     sent, request, response = call.sent, call.sent.request, call.sent.response
     usage = response.usage if response else None
     if sent.start_ns is not None:
         start_ns = cast(int, sent.start_ns)
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "span_id": span_id,
         "parent_span_id": root_id,
         "span_name": "llm.completion",
@@ -214,25 +218,25 @@ def call_fields(call: Call, span_id: str, root_id: str, start_ns: int) -> SpanFi
         "output_data": None if response is None else _output(response.content),
         "metadata": _parameters(request) if request else None,
     }
-    return cast(SpanFields, {name: value for name, value in told.items() if value is not None})
+    return cast(SpanFields, {name: value for name, value in fields.items() if value is not None})
 
 
-def likely_start(call: Call, span_id: str, spans: Sequence[Span], now_ns: int) -> int:
-    """When a call began that does not say so and is added to these spans: as long before now as it took.
+def estimated_start(call: Call, span_id: str, spans: Sequence[Span], now_ns: int) -> int:
+    """The start of a call without a timestamp that is added to a lesson's `spans`: now minus its duration.
 
-    But behind all calls that came before, so that calls which are reported in one go keep their order; and when it
-    began as it is stored, so that the same call again changes nothing.
+    The start is after all earlier calls, so that calls reported in one go keep their order.
+    *repeat*: a call that is already stored keeps its start.
     """
-    known = next((span for span in spans if span.span_id == span_id), None)
-    if known is not None:
-        return known.order[0]
+    stored = next((span for span in spans if span.span_id == span_id), None)
+    if stored is not None:
+        return stored.order[0]
     lesson_start_ns = root_of(spans).order[0]
     starts = [span.order[0] + _STEP_NS for span in spans if span.fields.get("operation_type") == "completion"]
     return max(now_ns - int(call.sent.duration_ns or 0), lesson_start_ns, *starts)
 
 
 def _outcome(call: Call) -> str | None:
-    """How a call ended; None while nothing says that it has."""
+    """The status of a call. *absent*: None while no field reports its end."""
     sent = call.sent
     if sent.success is not None:
         return "success" if sent.success else "error"
@@ -242,25 +246,25 @@ def _outcome(call: Call) -> str | None:
 
 
 def _output(content: Json) -> Json:
-    """A text is an output by itself. What else a model answers is wrapped, so that it comes back as it was."""
+    """The content as an output: a text as it is, any other value in an object: a reader gets it back unchanged."""
     return content if content is None or isinstance(content, str) else {"content": content}
 
 
 def _parameters(request: "SentRequest") -> dict[str, Json] | None:
-    told = {"temperature": request.temperature, "max_tokens": request.max_tokens}
-    return {name: value for name, value in told.items() if value is not None} or None
+    parameters = {"temperature": request.temperature, "max_tokens": request.max_tokens}
+    return {name: value for name, value in parameters.items() if value is not None} or None
 
 
-def _object(value: Json, what: str) -> dict[str, Json]:
+def _object(value: Json, subject: str) -> dict[str, Json]:
     if not isinstance(value, dict):
-        raise Invalid(f"{what} must be a JSON object.")
+        raise Invalid(f"{subject} must be a JSON object.")
     return {name: item for name, item in value.items() if item is not None and name not in _SET_BY_SERVER}
 
 
-def _call(sent: "SentCall", told: dict[str, Json], now_ns: int, body_bytes: int, path: str = "") -> Call:
-    refuse_too_large(cast(Json, told), body_bytes)
+def _call(sent: "SentCall", body: dict[str, Json], now_ns: int, body_bytes: int, path: str = "") -> Call:
+    refuse_too_large(cast(Json, body), body_bytes)
     refuse_future_start({"start_ns": sent.start_ns or 0}, now_ns, f"{path}timestamp")
-    return Call(sent, hashlib.blake2b(canonical_json(told), digest_size=16).hexdigest())
+    return Call(sent, hashlib.blake2b(canonical_json(body), digest_size=16).hexdigest())
 
 
 def _lesson(fields: dict[str, Any], now_ns: int, calls: list[Call] | None = None) -> Lesson:
@@ -268,9 +272,9 @@ def _lesson(fields: dict[str, Any], now_ns: int, calls: list[Call] | None = None
     providers: dict[str, Json] = {name: fields.pop(name) for name in PROVIDER_FIELDS if name in fields}
     if "fallback_providers" in providers:
         providers["fallback_providers"] = list(filter(None, cast("list[Json]", providers["fallback_providers"])))
-    for span_name, name in (("input_data", "request_data"), ("output_data", "response_data")):
+    for field_name, name in (("input_data", "request_data"), ("output_data", "response_data")):
         if name in fields:
-            fields[span_name] = fields.pop(name)
+            fields[field_name] = fields.pop(name)
     trace_id, duration_ns = fields.pop("id", None), fields.pop("duration_ns", None)
     status = STATUSES[fields.pop("status")] if "status" in fields else None
     lesson = Lesson(trace_id, fields, duration_ns, status, providers, calls or [])
@@ -279,8 +283,8 @@ def _lesson(fields: dict[str, Any], now_ns: int, calls: list[Call] | None = None
     return lesson
 
 
-def _likely_start(lesson: Lesson, now_ns: int) -> int:
-    """When a lesson began that does not say so: as long before its end, or now, as it took."""
+def _estimated_start(lesson: Lesson, now_ns: int) -> int:
+    """The start of a lesson that was sent without one: its end, or now, minus its duration."""
     fields: Mapping[str, int] = lesson.fields
     if lesson.duration_ns is not None:
         return max(0, fields.get("end_ns", now_ns) - lesson.duration_ns)

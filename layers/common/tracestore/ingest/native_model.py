@@ -1,7 +1,7 @@
-"""The fields of a span as clients send them: their types, limits and units, for pydantic to check.
+"""The fields of a span as clients send them: types, limits and units, which pydantic checks.
 
-Imported late: building these models takes longer than all else that the capture function starts with, and who sends
-OTLP does without them.
+Imported only when needed: building these models takes longer than the rest of the capture function's start, and OTLP
+requests never import them.
 """
 
 from decimal import Decimal
@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from tracestore.domain.times import NS_PER_MS, parse_time
 
 MAX_DURATION_MS: Final = 100 * 365 * 86_400_000
-"""A century: whatever starts today still ends at a time that can be shown."""
+"""A century: the end of a span that starts today can still be formatted as a time."""
 
 
 def _duration_ns(duration_ms: float) -> int:
@@ -40,7 +40,7 @@ _Cost = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False), AfterValidato
 
 
 class SentSpan(BaseModel):
-    """The fields as they are sent, under the names and in the units of `SpanFields`."""
+    """The fields that every request may contain, validated into the names and units of `SpanFields`."""
 
     model_config = ConfigDict(strict=True, extra="forbid", protected_namespaces=())
 
@@ -74,7 +74,7 @@ class SentSpan(BaseModel):
 
 
 class NewSpan(SentSpan):
-    """A span in a capture: what it must have."""
+    """A span in a capture, with its required fields."""
 
     trace_id: Id
     span_id: Id
@@ -85,7 +85,7 @@ class NewSpan(SentSpan):
 
 
 class SpanChange(SentSpan):
-    """A span in a PATCH: its ids are in the path."""
+    """A change to a span in a PATCH request; the ids are in the path."""
 
     span_name: _SpanName | None = None
     start_ns: Time | None = Field(None, alias="start_time")
