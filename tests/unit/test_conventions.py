@@ -1,4 +1,4 @@
-"""Spans of every convention come out as the same facts: recorded exports of real clients, and each rule by itself."""
+"""Spans of every convention give the same fields: recorded exports of real clients, and each rule separately."""
 
 import gzip
 import json
@@ -23,50 +23,49 @@ CASES = sorted(path.parent for path in CORPUS.glob("*/*/expected.json"))
 START_NS, SECOND = 1_795_312_800_000_000_000, 1_000_000_000
 
 
-# What recorded exports are known to tell.
+# Recorded exports, with the values that they are known to contain.
 
 
 def read_case(case: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any], str | None]]:
-    """Each known span of a case, with the facts and the parent that are found for it."""
+    """Each known span of a case, with its fields and its parent as they are read."""
     expected = json.loads((case / "expected.json").read_text())
-    records: dict[str, list[SpanUpdate]] = defaultdict(list)
+    updates_by_trace: dict[str, list[SpanUpdate]] = defaultdict(list)
     for request in expected["requests"]:
         body = (case / request["file"]).read_bytes()
         body = gzip.decompress(body) if request["content_encoding"] == "gzip" else body
         encoding = wire_format(request["content_type"])
         assert encoding
         if request["signal"] == "traces":
-            for trace_id, told in spans_fields(read_traces(body, encoding).records):
-                records[trace_id].append(span_update(told, received_ms=0))
+            for trace_id, fields in spans_fields(read_traces(body, encoding).records):
+                updates_by_trace[trace_id].append(span_update(fields, received_ms=0))
         elif request["signal"] == "logs":
-            for trace_id, told in log_fields(read_logs(body, encoding).records):
-                records[trace_id].append(span_update(told, received_ms=0, precedence=FROM_LOGS))
-    for trace_id, those in records.items():
+            for trace_id, fields in log_fields(read_logs(body, encoding).records):
+                updates_by_trace[trace_id].append(span_update(fields, received_ms=0, precedence=FROM_LOGS))
+    for trace_id, updates in updates_by_trace.items():
         parents: list[str] = []
-        found: dict[str, tuple[dict[str, Any], str | None]] = {}
-        for span, depth in tree_order(merge(those)):
-            fields: dict[str, Any] = {**span.fields, "status": span.status}
+        spans: dict[str, tuple[dict[str, Any], str | None]] = {}
+        for span, depth in tree_order(merge(updates)):
             del parents[depth:]
-            found[span.span_id] = fields, parents[-1] if parents else None
+            spans[span.span_id] = {**span.fields, "status": span.status}, parents[-1] if parents else None
             parents.append(span.span_id)
         for known in expected["spans"]:
             if known["trace_id"] == trace_id:
-                yield known, *found[known["span_id"]]
+                yield known, *spans[known["span_id"]]
 
 
 def text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False) + json.dumps(_opened(value), ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False) + json.dumps(_parsed(value), ensure_ascii=False)
 
 
-def _opened(value: Any) -> Any:
+def _parsed(value: Any) -> Any:
     if isinstance(value, str) and value[:1] in '{["':
         try:
-            return _opened(json.loads(value))
+            return _parsed(json.loads(value))
         except ValueError:
             return value
     if isinstance(value, dict):
-        return {name: _opened(item) for name, item in value.items()}
-    return [_opened(item) for item in value] if isinstance(value, list) else value
+        return {name: _parsed(item) for name, item in value.items()}
+    return [_parsed(item) for item in value] if isinstance(value, list) else value
 
 
 TOKENS = {
@@ -79,7 +78,7 @@ TOKENS = {
 
 
 def checks(known: dict[str, Any], fields: dict[str, Any], parent: str | None) -> Iterator[tuple[str, bool]]:
-    """What is known of a span, one fact after the other, and whether it was found so."""
+    """The known values of a span by field, and whether the fields that were read match them."""
     yield "span_name", fields["span_name"] == known["name"]
     yield "parent", parent == (known["parent_span_id"] if known.get("parent_in_payload") else None)
     operations = known["operation_type_accept"]
@@ -106,8 +105,8 @@ def checks(known: dict[str, Any], fields: dict[str, Any], parent: str | None) ->
     if known.get("tool_name"):
         yield "tool_name", fields.get("tool_name") in (known.get("tool_name_accept") or [known["tool_name"]])
     for call in known.get("tool_calls") or []:
-        shown = text(fields["output_data"])
-        yield "tool calls", call["name"] in shown and call.get("arguments_contain", "") in shown
+        output = text(fields["output_data"])
+        yield "tool calls", call["name"] in output and call.get("arguments_contain", "") in output
     for field, name in (("conversation_id", "conversation_id"), ("end_user_id", "user_id")):
         if known.get(name):
             yield field, fields.get(field) == known[name]
@@ -120,17 +119,17 @@ def checks(known: dict[str, Any], fields: dict[str, Any], parent: str | None) ->
 
 
 @pytest.mark.parametrize("case", CASES, ids=["/".join(case.parts[-2:]) for case in CASES])
-def test_a_recorded_export_tells_what_is_known_of_it(case: Path) -> None:
+def test_a_recorded_export_gives_its_known_values(case: Path) -> None:
     missed = [
         f"{known['name']}: {field}"
         for known, fields, parent in read_case(case)
-        for field, holds in checks(known, fields, parent)
-        if not holds
+        for field, matches in checks(known, fields, parent)
+        if not matches
     ]
     assert missed == []
 
 
-def test_model_calls_come_out_in_the_chat_form() -> None:
+def test_model_calls_have_input_and_output_in_the_chat_form() -> None:
     for case in CASES:
         for known, fields, _ in read_case(case):
             if known.get("llm_call") == "primary" and known["operation_type"] == "completion":
@@ -139,7 +138,7 @@ def test_model_calls_come_out_in_the_chat_form() -> None:
                     assert data is None or "messages" in data, (case, known["name"], field)
 
 
-def test_no_table_knows_a_client_or_a_case_by_its_name() -> None:
+def test_no_table_names_a_client_or_a_case() -> None:
     names = {part for case in CASES for part in case.parts[-2:]} - {"mlflow", "error", "chat", "embedding", "stream"}
     names -= {"chain", "rag", "responses", "conversation", "predict"}
     for module in (convention_tables, message_shapes, providers):
@@ -147,13 +146,13 @@ def test_no_table_knows_a_client_or_a_case_by_its_name() -> None:
         assert [name for name in sorted(names) if f'"{name}"' in source or f" {name} " in source] == []
 
 
-def test_every_source_has_a_place_of_its_own_in_its_row() -> None:
+def test_no_row_lists_a_source_twice() -> None:
     rows = [row.sources for row in convention_tables.ROWS]
     for sources in [*rows, convention_tables.INPUT, convention_tables.OUTPUT, convention_tables.OPERATION]:
         assert len(sources.split()) == len(set(sources.split()))
 
 
-# Each rule by itself.
+# Each rule separately.
 
 
 def span(attributes: dict[str, Any] | None = None, **fields: Any) -> OtlpSpan:
@@ -183,7 +182,7 @@ def metadata_of(attributes: dict[str, Any] | None = None, **fields: Any) -> Any:
     return fields_of(attributes, **fields)["metadata"]
 
 
-def test_the_served_model_wins_and_the_requested_one_is_kept() -> None:
+def test_the_served_model_has_precedence_and_the_requested_one_is_stored() -> None:
     fields = fields_of({"gen_ai.request.model": "gpt-4o", "gen_ai.response.model": "gpt-4o-2024-08-06"})
     assert (fields["model_name"], fields["metadata"]["request_model"]) == ("gpt-4o-2024-08-06", "gpt-4o")
 
@@ -210,11 +209,11 @@ def test_the_served_model_wins_and_the_requested_one_is_kept() -> None:
         (7, None),
     ],
 )
-def test_a_provider_has_one_name_and_a_framework_none(sent: Any, name: str | None) -> None:
+def test_a_provider_has_one_name_and_a_framework_is_no_provider(sent: Any, name: str | None) -> None:
     assert normalize_provider(sent) == name
 
 
-def test_a_framework_in_the_providers_place_hides_no_provider() -> None:
+def test_a_framework_named_as_provider_does_not_hide_the_provider() -> None:
     assert fields_of({"gen_ai.provider.name": "langgraph", "gen_ai.system": "openai"})["model_provider"] == "openai"
 
 
@@ -233,7 +232,7 @@ def test_a_framework_in_the_providers_place_hides_no_provider() -> None:
         ({}, "other"),
     ],
 )
-def test_a_span_says_what_it_does(attributes: dict[str, Any], operation: str) -> None:
+def test_the_operation_is_read_from_the_attributes_of_a_span(attributes: dict[str, Any], operation: str) -> None:
     assert fields_of(attributes)["operation_type"] == operation
 
 
@@ -248,11 +247,13 @@ def test_a_span_says_what_it_does(attributes: dict[str, Any], operation: str) ->
         ({"session.id": True}, None),
     ],
 )
-def test_a_conversation_is_only_what_names_one(attributes: dict[str, Any], conversation: str | None) -> None:
+def test_a_conversation_id_is_read_only_from_attributes_that_identify_one(
+    attributes: dict[str, Any], conversation: str | None
+) -> None:
     assert fields_of(attributes).get("conversation_id") == conversation
 
 
-def test_long_ids_stay_apart() -> None:
+def test_long_ids_stay_different_when_they_are_cut() -> None:
     first, second = (fields_of({"session.id": "x" * 300 + end})["conversation_id"] for end in "ab")
     assert first != second
     assert len(first) == len(second) == 256
@@ -274,7 +275,7 @@ def test_long_names_are_cut() -> None:
         {"ai.usage.promptTokens": "150", "ai.usage.cachedInputTokens": "64"},
     ],
 )
-def test_usage_is_found_in_any_notation(attributes: dict[str, Any]) -> None:
+def test_token_usage_is_read_in_every_notation(attributes: dict[str, Any]) -> None:
     fields = fields_of(attributes)
     assert (fields["input_tokens"], fields["cached_input_tokens"]) == (150, 64)
 
@@ -292,7 +293,7 @@ def usage(**kinds: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("sent", "meant"),
+    ("sent", "normalized"),
     [
         ({"input": 150, "output": 46, "cached": 64, "reasoning": 32, "total": 196}, (150, 46)),
         ({"input": 150, "output": 46, "cached": 64}, (150, 46)),
@@ -303,29 +304,31 @@ def usage(**kinds: int) -> dict[str, Any]:
         ({"input": 150, "output": 46, "cached": 64, "total": 999}, (150, 46)),
     ],
 )
-def test_cached_and_reasoning_tokens_are_part_of_input_and_output(sent: dict[str, int], meant: tuple[int, int]) -> None:
+def test_input_includes_cached_tokens_and_output_includes_reasoning(
+    sent: dict[str, int], normalized: tuple[int, int]
+) -> None:
     fields = usage(**sent)
-    assert (fields["input_tokens"], fields["output_tokens"]) == meant
+    assert (fields["input_tokens"], fields["output_tokens"]) == normalized
 
 
-def test_counts_that_were_read_otherwise_are_kept_as_sent() -> None:
+def test_normalized_counts_are_also_stored_as_they_were_sent() -> None:
     assert usage(input=10, output=46, cached=64)["metadata"]["usage_as_sent"] == {
         "input_tokens": 10,
         "output_tokens": 46,
     }
 
 
-def test_a_total_that_fits_no_reading_is_flagged() -> None:
+def test_a_total_that_fits_no_interpretation_is_flagged() -> None:
     flagged = [usage(input=150, output=46, cached=64, total=total)["metadata"] for total in (196, 999)]
     assert ["usage_ambiguous" in metadata for metadata in flagged] == [False, True]
 
 
 @pytest.mark.parametrize("count", [-1, 1.5, True, "many", "NaN", 2**60, None, [1]])
-def test_what_is_no_count_is_no_fact(count: Any) -> None:
+def test_a_value_that_is_no_count_is_ignored(count: Any) -> None:
     assert "input_tokens" not in fields_of({"gen_ai.usage.input_tokens": count})
 
 
-def test_a_reported_cost_is_kept_in_nano_dollars() -> None:
+def test_a_reported_cost_is_stored_in_nano_dollars() -> None:
     assert (
         fields_of({"langfuse.observation.cost_details": '{"input": 0.1, "total": 0.00032}'})["cost_nano_usd"] == 320_000
     )
@@ -341,7 +344,7 @@ def test_a_reported_cost_is_kept_in_nano_dollars() -> None:
         ({}, {"events": [Event("First Token Stream Event", START_NS + SECOND // 4, {})]}, 250.0),
     ],
 )  # fmt: skip
-def test_the_time_to_the_first_token_is_known_where_it_is_sent(
+def test_the_time_to_the_first_token_is_read_in_every_form(
     attributes: dict[str, Any], fields: dict[str, Any], wait_ms: float
 ) -> None:
     assert metadata_of(attributes, **fields)["time_to_first_token_ms"] == wait_ms
@@ -362,28 +365,28 @@ def exception(**attributes: Any) -> Event:
         ({}, [exception(type="Retried"), exception(type="GaveUp")], "GaveUp"),
     ],
 )
-def test_an_error_has_the_type_that_tells_most(
+def test_the_most_specific_error_type_is_stored(
     attributes: dict[str, Any], events: list[Event], error_type: str
 ) -> None:
     assert fields_of(attributes, events=events, status="error")["error_type"] == error_type
 
 
-def test_an_error_message_may_stand_only_in_the_exception() -> None:
+def test_an_error_message_may_come_from_the_exception_event_alone() -> None:
     assert fields_of(events=[exception(message="boom")], status="error")["error_message"] == "boom"
 
 
-def test_a_level_marks_an_error_that_the_status_does_not() -> None:
+def test_an_error_level_makes_a_span_an_error_without_an_error_status() -> None:
     fields = fields_of({"langfuse.observation.level": "ERROR", "langfuse.observation.status_message": "boom"})
     assert (fields["status"], fields["error_message"]) == ("error", "boom")
 
 
-def test_an_exception_that_was_dealt_with_is_no_error() -> None:
+def test_an_exception_in_a_span_that_did_not_fail_is_no_error() -> None:
     fields = fields_of(events=[exception(type="Retried")])
     assert "error_type" not in fields
     assert fields["metadata"]["events"][0]["attributes"] == {"exception": {"type": "Retried"}}
 
 
-def test_a_tool_has_a_name_arguments_and_a_result() -> None:
+def test_a_tool_call_has_a_name_arguments_and_a_result() -> None:
     fields = fields_of(
         {
             "gen_ai.operation.name": "execute_tool",
@@ -400,43 +403,43 @@ def test_a_tool_has_a_name_arguments_and_a_result() -> None:
 
 
 @pytest.mark.parametrize("name", ["execute_tool search", "search.__call__", "running tool: search", "search"])
-def test_a_tool_without_a_name_has_that_of_its_span(name: str) -> None:
+def test_a_tool_without_a_name_gets_the_name_from_its_span(name: str) -> None:
     assert fields_of({"openinference.span.kind": "TOOL"}, name=name)["tool_name"] == "search"
 
 
-def test_a_tools_arguments_may_come_as_an_event() -> None:
+def test_the_arguments_of_a_tool_call_may_come_as_an_event() -> None:
     events = [Event("gen_ai.tool.message", 0, {"role": "tool", "content": '{"city": "Zürich"}'})]
     assert fields_of({"gen_ai.tool.name": "get_weather"}, events=events)["input_data"] == {"city": "Zürich"}
 
 
-def test_messages_may_stand_in_an_event_instead_of_the_span() -> None:
+def test_messages_may_come_in_an_event_instead_of_the_span() -> None:
     content: Any = {"gen_ai.input.messages": '[{"role": "user", "parts": [{"type": "text", "content": "hi"}]}]'}
     fields = fields_of({"gen_ai.operation.name": "chat"}, events=[Event("details", 0, content)])
     assert fields["input_data"] == {"messages": [{"role": "user", "parts": [{"type": "text", "text": "hi"}]}]}
 
 
-def test_events_may_stand_in_an_attribute() -> None:
+def test_events_may_come_as_a_list_in_an_attribute() -> None:
     events = [
         {"event.name": "gen_ai.user.message", "content": "hi", "role": "user", "gen_ai.message.index": 0},
         {"event.name": "gen_ai.choice", "index": 0, "message": {"role": "assistant", "content": "ho"}},
     ]
     fields = fields_of({"gen_ai.operation.name": "chat", "events": json.dumps(events)})
-    said = [fields[field]["messages"][0]["parts"][0]["text"] for field in ("input_data", "output_data")]
-    assert said == ["hi", "ho"]
+    message_texts = [fields[field]["messages"][0]["parts"][0]["text"] for field in ("input_data", "output_data")]
+    assert message_texts == ["hi", "ho"]
 
 
-def test_numbered_attributes_are_a_list_in_the_order_of_their_numbers() -> None:
+def test_numbered_attributes_become_a_list_in_numeric_order() -> None:
     attributes = {f"gen_ai.prompt.{n}.{name}": f"{name}{n}" for n in (10, 9) for name in ("role", "content")}
     messages = fields_of(attributes)["input_data"]["messages"]
     assert [message["role"] for message in messages] == ["role9", "role10"]
 
 
-def test_roles_without_a_text_leave_the_place_to_the_next_source() -> None:
+def test_messages_without_text_leave_the_input_to_the_next_source() -> None:
     fields = fields_of({"llm.input_messages.0.message.role": "user", "input.value": '{"question": "why"}'})
     assert fields["input_data"] == {"question": "why"}
 
 
-def test_what_no_field_takes_stays_as_a_tree() -> None:
+def test_unused_attributes_are_stored_as_a_tree() -> None:
     metadata = metadata_of({"app.tenant": "acme", "app.flags.beta": True, "gen_ai.response.model": "m"})
     assert metadata["attributes"] == {"app": {"tenant": "acme", "flags": {"beta": True}}}
 
@@ -445,14 +448,14 @@ def test_a_name_that_is_both_value_and_branch_keeps_both() -> None:
     assert metadata_of({"a": 1, "a.b": 2, "a.b.c": 3})["attributes"] == {"a": 1, "a.b": 2, "a.b.c": 3}
 
 
-def test_what_is_said_twice_is_kept_once_and_what_differs_is_kept() -> None:
+def test_a_repeated_value_is_stored_once_and_a_different_value_is_kept() -> None:
     same = metadata_of({"gen_ai.usage.input_tokens": 5, "ai.usage.inputTokens": 5})
     other = metadata_of({"gen_ai.usage.input_tokens": 5, "ai.usage.inputTokens": 6})
     assert "attributes" not in same
     assert other["attributes"] == {"ai": {"usage": {"inputTokens": 6}}}
 
 
-def test_resource_and_scope_are_kept_and_name_the_service() -> None:
+def test_resource_and_scope_are_stored_and_give_the_service_name() -> None:
     fields = fields_of(origin=Origin({"service.name": "shop", "host.name": "h"}, "lib", "1.2", {"a.b": 1}))
     assert fields["service_name"] == "shop"
     assert fields["metadata"] == {
@@ -461,5 +464,5 @@ def test_resource_and_scope_are_kept_and_name_the_service() -> None:
     }
 
 
-def test_a_lesson_is_known_by_its_attribute() -> None:
+def test_the_lesson_id_is_read_from_its_attribute() -> None:
     assert fields_of({"lesson.id": "L-7"})["lesson_id"] == "L-7"

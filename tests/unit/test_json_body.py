@@ -1,4 +1,4 @@
-"""A body is strict JSON within bounds, or refused with a sentence that repeats none of it."""
+"""A body is strict JSON within limits, or refused with an error that repeats none of its content."""
 
 import json
 from contextlib import suppress
@@ -39,20 +39,20 @@ def nested(depth: int, opening: str = "[", closing: str = "]") -> bytes:
         b"[" + b"9" * 5_000 + b"]",
     ],
 )
-def test_what_is_not_strict_json_is_malformed(body: bytes) -> None:
+def test_anything_but_strict_json_is_malformed(body: bytes) -> None:
     with pytest.raises(Invalid) as refused:
         parse_json(body)
     assert refused.value.code == "malformed_json"
 
 
-def test_a_refusal_says_where_and_repeats_nothing() -> None:
+def test_a_refusal_reports_the_position_and_repeats_no_content() -> None:
     with pytest.raises(Invalid, match="line 2, column 6") as refused:
         parse_json(b'{"a": 1,\n"b": secret}')
     assert "secret" not in refused.value.message
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":[', "]}")])
-def test_the_deepest_body_that_is_allowed_is_read(opening: str, closing: str) -> None:
+def test_the_deepest_permitted_body_is_read(opening: str, closing: str) -> None:
     levels = opening.count("[") + opening.count("{")
     assert parse_json(nested(MAX_DEPTH // levels, opening, closing))
 
@@ -64,7 +64,7 @@ def test_a_deeper_body_is_refused_and_does_not_crash(depth: int) -> None:
     assert refused.value.code == "json_too_deep"
 
 
-def test_many_brackets_side_by_side_are_not_deep() -> None:
+def test_many_brackets_on_one_level_are_not_deep() -> None:
     assert parse_json(b"[" + b"[{}]," * 1_000 + b"[]]") == [[{}]] * 1_000 + [[]]
 
 
@@ -89,7 +89,7 @@ def test_half_a_surrogate_pair_becomes_the_replacement_character(body: bytes, va
     assert parse_json(body) == value
 
 
-def test_the_last_of_two_equal_keys_wins() -> None:
+def test_the_last_value_of_a_repeated_key_counts() -> None:
     assert parse_json(b'{"a": 1, "a": 2}') == {"a": 2}
 
 
@@ -106,12 +106,12 @@ def test_every_json_value_is_read_as_it_was_written(value: Any, ascii_only: bool
 
 
 @given(st.lists(st.sampled_from(["\\", "\\u", "d83d", "DE00", "x"]), max_size=8).map("".join))
-def test_no_escape_leaves_a_string_that_utf8_cannot_hold(escapes: str) -> None:
+def test_no_escape_leaves_a_string_that_utf8_cannot_encode(escapes: str) -> None:
     with suppress(Invalid):
         str(parse_json(f'"{escapes}"'.encode())).encode()
 
 
 @given(st.binary(max_size=40))
-def test_no_body_fails_in_another_way(body: bytes) -> None:
+def test_no_body_raises_another_error(body: bytes) -> None:
     with suppress(Invalid):
         parse_json(body)

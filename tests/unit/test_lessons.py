@@ -1,4 +1,4 @@
-"""Lesson traces in their own words become spans, and come back as they were sent."""
+"""Lesson traces in their own format become spans, and are returned as they were sent."""
 
 from typing import Any
 
@@ -41,12 +41,12 @@ def shape(required: dict[str, Any], optional: dict[str, Any]) -> st.SearchStrate
 
 usage = shape({}, {"prompt_tokens": counts, "completion_tokens": counts, "total_tokens": counts})
 temperature = st.integers(0, 2) | st.floats(0, 2)
-asked = shape({}, {"prompt": values, "model": words, "temperature": temperature, "max_tokens": counts})
+requests = shape({}, {"prompt": values, "model": words, "temperature": temperature, "max_tokens": counts})
 calls = shape(
     {"timestamp": times},
     {
         "provider": words,
-        "request": asked,
+        "request": requests,
         "response": shape({}, {"content": values | st.just({"text": "t"}), "usage": usage}),
         "duration_ms": milliseconds,
         "success": st.booleans(),
@@ -63,34 +63,34 @@ lessons = shape(
         "fallback_providers": st.lists(words, max_size=2),
         "total_duration_ms": milliseconds,
         "error_message": texts,
-        "llm_calls": st.lists(calls, max_size=3, unique_by=lambda one: one["timestamp"]),
+        "llm_calls": st.lists(calls, max_size=3, unique_by=lambda call: call["timestamp"]),
     },
 )
 
 
-def shown(*reported: SpanFields, trace_id: str = "t") -> dict[str, Any]:
-    """The lesson trace that these captures make."""
+def lesson_of(*reported: SpanFields, trace_id: str = "t") -> dict[str, Any]:
+    """The JSON of the lesson trace with these spans."""
     spans = merge(map(update, reported))
     summary = summarize(spans, previews_of(root_of(spans)))
     return lesson_json(trace_id, Head(1, "g", 10**9, keys.position(0, trace_id), 0, 0, summary), spans)
 
 
-def sent(body: dict[str, Any], known: SpanFields | None = None, now_ns: int = NOW_NS) -> list[SpanFields]:
-    """The spans that a body makes."""
-    return lesson_fields(parse_lesson(body, now_ns=now_ns), body.get("id") or "t", known, now_ns)
+def spans_from(body: dict[str, Any], stored_root: SpanFields | None = None, now_ns: int = NOW_NS) -> list[SpanFields]:
+    """The spans of a body."""
+    return lesson_fields(parse_lesson(body, now_ns=now_ns), body.get("id") or "t", stored_root, now_ns)
 
 
 def refused(body: dict[str, Any]) -> list[str]:
     """The fields that a refusal names."""
     with pytest.raises(Invalid) as refusal:
-        sent(body)
+        spans_from(body)
     return [detail.field for detail in refusal.value.details]
 
 
 @given(lessons)
 @settings(max_examples=200, deadline=None)
-def test_what_was_sent_of_a_lesson_comes_back(body: dict[str, Any]) -> None:
-    lesson = shown(*sent(body), trace_id=body.get("id", "t"))
+def test_a_lesson_is_returned_as_it_was_sent(body: dict[str, Any]) -> None:
+    lesson = lesson_of(*spans_from(body), trace_id=body.get("id", "t"))
     for name, value in body.items():
         if value is not None and name not in ("llm_calls", "created_at", "completed_at"):
             assert lesson[name] == value, name
@@ -98,31 +98,31 @@ def test_what_was_sent_of_a_lesson_comes_back(body: dict[str, Any]) -> None:
     is_over = "error_message" in body or "total_duration_ms" in body
     assert lesson["status"] == ("failed" if "error_message" in body else "completed" if is_over else "started")
     assert (lesson["completed_at"] is not None) == is_over
-    told = sorted(body.get("llm_calls", []), key=lambda one: parse_time(one["timestamp"]))
-    for got, call_sent in zip(lesson["llm_calls"], told, strict=True):
-        assert_comes_back(got, call_sent)
+    sent_calls = sorted(body.get("llm_calls", []), key=lambda call: parse_time(call["timestamp"]))
+    for returned, sent in zip(lesson["llm_calls"], sent_calls, strict=True):
+        assert_returned(returned, sent)
 
 
-def assert_comes_back(got: dict[str, Any], told: dict[str, Any]) -> None:
-    for name, value in told.items():
+def assert_returned(returned: dict[str, Any], sent: dict[str, Any]) -> None:
+    for name, value in sent.items():
         if isinstance(value, dict) and name in ("request", "response", "usage"):
-            assert_comes_back(got[name], value)
+            assert_returned(returned[name], value)
         elif value is not None:
-            assert got[name] == value, name
-            assert type(got[name]) is type(value), name
+            assert returned[name] == value, name
+            assert type(returned[name]) is type(value), name
 
 
-def test_the_same_lesson_again_makes_the_same_spans_whatever_the_clock_says() -> None:
+def test_the_same_lesson_again_gives_the_same_spans_at_a_later_time() -> None:
     body = {"id": "l", "request_data": {}, "status": "completed", "llm_calls": [{"provider": "a"}, {"provider": "a"}]}
-    first = sent(body)
-    assert sent(body, known=first[0], now_ns=NOW_NS + 10**9) == first
+    first = spans_from(body)
+    assert spans_from(body, stored_root=first[0], now_ns=NOW_NS + 10**9) == first
     assert len({span["span_id"] for span in first}) == 3
 
 
 def test_calls_without_a_time_follow_one_another() -> None:
     calls = [{"provider": "a", "duration_ms": 5}, {"provider": "b"}, {"provider": "c", "success": True}]
-    lesson = shown(*sent({"request_data": {}, "llm_calls": calls}))
-    assert [one["provider"] for one in lesson["llm_calls"]] == ["a", "b", "c"]
+    lesson = lesson_of(*spans_from({"request_data": {}, "llm_calls": calls}))
+    assert [call["provider"] for call in lesson["llm_calls"]] == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -160,30 +160,32 @@ def test_calls_without_a_time_follow_one_another() -> None:
         ({"request_data": {}, "llm_calls": [{}] * 1_000}, "llm_calls"),
     ],
 )
-def test_a_refusal_names_the_field_wherever_it_stands(body: dict[str, Any], field: str) -> None:
+def test_a_refusal_names_the_field_with_its_path(body: dict[str, Any], field: str) -> None:
     assert refused(body) == [field]
 
 
-def test_what_is_set_by_the_server_is_ignored() -> None:
-    lesson = shown(*sent({"request_data": {"a": 1}, "created_at": format_time(START_NS), "error_message": "e"}))
-    assert shown(*sent(lesson)) == lesson
+def test_fields_that_the_server_sets_are_ignored() -> None:
+    lesson = lesson_of(
+        *spans_from({"request_data": {"a": 1}, "created_at": format_time(START_NS), "error_message": "e"})
+    )
+    assert lesson_of(*spans_from(lesson)) == lesson
 
 
 @pytest.mark.parametrize("body", [{"request_data": "x" * 4_200_000}, {"request_data": 1, "llm_calls": [{"error": 1}]}])
-def test_a_lesson_that_is_refused_is_not_repeated_in_the_refusal(body: dict[str, Any]) -> None:
+def test_a_refusal_does_not_repeat_the_lesson(body: dict[str, Any]) -> None:
     with pytest.raises(Invalid) as refusal:
         parse_lesson(body, now_ns=NOW_NS)
     assert "xx" not in refusal.value.message
 
 
-def test_one_call_beyond_4_mb_is_too_large() -> None:
+def test_a_call_of_more_than_4_mb_is_too_large() -> None:
     with pytest.raises(Invalid) as refusal:
         parse_call({"request": {"prompt": "x" * 4_200_000}}, now_ns=NOW_NS)
     assert refusal.value.code == "span_too_large"
 
 
 @pytest.mark.parametrize(
-    ("told", "success"),
+    ("sent", "success"),
     [
         ({}, None),
         ({"success": True}, True),
@@ -193,14 +195,15 @@ def test_one_call_beyond_4_mb_is_too_large() -> None:
         ({"duration_ms": 1}, True),
     ],
 )
-def test_a_call_succeeded_unless_it_says_otherwise_or_has_not_ended(told: dict[str, Any], success: bool | None) -> None:
-    assert shown(*sent({"request_data": {}, "llm_calls": [told]}))["llm_calls"][0]["success"] is success
+def test_a_call_that_has_ended_succeeded_unless_it_reports_an_error(sent: dict[str, Any], success: bool | None) -> None:
+    lesson = lesson_of(*spans_from({"request_data": {}, "llm_calls": [sent]}))
+    assert lesson["llm_calls"][0]["success"] is success
 
 
-def test_a_call_with_a_time_has_the_same_id_whenever_it_is_sent() -> None:
-    told: dict[str, Any] = {"provider": "openai", "timestamp": format_time(START_NS)}
-    ids = {call_span_id(parse_call(told, now_ns=now_ns), place) for now_ns in (NOW_NS, NOW_NS + 1) for place in "ab"}
-    others = {call_span_id(parse_call(told | {"error": error}, now_ns=NOW_NS)) for error in "xy"}
+def test_a_call_with_a_timestamp_gets_the_same_id_at_any_time() -> None:
+    sent: dict[str, Any] = {"provider": "openai", "timestamp": format_time(START_NS)}
+    ids = {call_span_id(parse_call(sent, now_ns=now_ns), index) for now_ns in (NOW_NS, NOW_NS + 1) for index in "ab"}
+    others = {call_span_id(parse_call(sent | {"error": error}, now_ns=NOW_NS)) for error in "xy"}
     assert (len(ids), len(others | ids)) == (1, 3)
 
 
@@ -213,31 +216,31 @@ def test_providers_are_derived_from_the_calls() -> None:
         call("d", "root", model_provider="anthropic", start_ns=START_NS + 3),
         call("e", "root", model_provider="mistral", status="error", start_ns=START_NS + 4),
     ]
-    lesson = shown(root, *tried)
+    lesson = lesson_of(root, *tried)
     assert (lesson["provider_used"], lesson["fallback_providers"]) == ("anthropic", ["openai", "google"])
-    failed = shown(root, *tried[:3])
+    failed = lesson_of(root, *tried[:3])
     assert (failed["provider_used"], failed["fallback_providers"]) == (None, ["openai", "google"])
-    given_ones = shown({**root, "metadata": {"provider_used": "x", "fallback_providers": []}}, *tried)
-    assert (given_ones["provider_used"], given_ones["fallback_providers"]) == ("x", [])
+    explicit = lesson_of({**root, "metadata": {"provider_used": "x", "fallback_providers": []}}, *tried)
+    assert (explicit["provider_used"], explicit["fallback_providers"]) == ("x", [])
 
 
-def test_only_model_calls_below_the_root_are_its_calls_each_once() -> None:
-    """An agent step in between, a tool, an orphan, and a client's span within a framework's about the same call."""
-    used = {"model_provider": "openai", "start_ns": START_NS + 1}
-    lesson = shown(
+def test_a_lesson_lists_each_model_call_below_its_root_once() -> None:
+    """With an agent step, a tool, an orphan, and the span of a client inside that of a framework for the same call."""
+    model = {"model_provider": "openai", "start_ns": START_NS + 1}
+    lesson = lesson_of(
         fields("root", operation_type="lesson"),
         fields("step", parent_span_id="root", operation_type="agent"),
-        call("framework", "step", **used),
-        call("client", "framework", **used),
+        call("framework", "step", **model),
+        call("client", "framework", **model),
         call("tool", "root", operation_type="tool_call"),
         call("vector", "root", operation_type="embedding"),
         call("orphan", "nobody", start_ns=START_NS + 2),
     )
-    assert [one["id"] for one in lesson["llm_calls"]] == ["client"]
+    assert [call["id"] for call in lesson["llm_calls"]] == ["client"]
 
 
 @pytest.mark.parametrize(
-    ("told", "prompt", "content"),
+    ("fields_of_call", "prompt", "content"),
     [
         ({}, None, None),
         ({"input_data": {"prompt": ["p"], "more": 1}, "output_data": {"content": [1]}}, ["p"], [1]),
@@ -258,27 +261,29 @@ def test_only_model_calls_below_the_root_are_its_calls_each_once() -> None:
         ),
     ],
 )
-def test_prompt_and_content_are_read_from_any_span_and_whole(told: dict[str, Any], prompt: Any, content: Any) -> None:
-    (one,) = shown(fields("root", lesson_id="l"), call("c", "root", **told))["llm_calls"]
-    assert (one["request"]["prompt"], one["response"]["content"]) == (prompt, content)
+def test_prompt_and_content_are_read_in_full_from_any_span(
+    fields_of_call: dict[str, Any], prompt: Any, content: Any
+) -> None:
+    (returned,) = lesson_of(fields("root", lesson_id="l"), call("c", "root", **fields_of_call))["llm_calls"]
+    assert (returned["request"]["prompt"], returned["response"]["content"]) == (prompt, content)
 
 
-def test_a_lesson_that_says_nothing_of_its_request_reads_empty() -> None:
-    assert shown(fields("root", lesson_id="l"))["request_data"] == {}
+def test_a_lesson_without_request_data_returns_an_empty_object() -> None:
+    assert lesson_of(fields("root", lesson_id="l"))["request_data"] == {}
 
 
 def patched(stored: list[SpanFields], body: dict[str, Any], now_ns: int = NOW_NS) -> dict[str, Any]:
-    """The facts that a PATCH lays over a lesson."""
+    """The fields by which a PATCH request changes a lesson."""
     (root,) = (span for span in merge(map(update, stored)) if span.span_id == root_span_id("t"))
     return {**apply_change(root, parse_change(body, now_ns=now_ns), now_ns)}
 
 
-STARTED = sent({"request_data": {"a": 1}, "provider_used": "x", "created_at": format_time(START_NS)})
-ENDED = sent({"request_data": {"a": 1}, "status": "completed", "created_at": format_time(START_NS)})
+STARTED = spans_from({"request_data": {"a": 1}, "provider_used": "x", "created_at": format_time(START_NS)})
+ENDED = spans_from({"request_data": {"a": 1}, "status": "completed", "created_at": format_time(START_NS)})
 
 
 @pytest.mark.parametrize("status", ["completed", "failed"])
-def test_who_ends_a_lesson_without_saying_when_ends_it_now(status: str) -> None:
+def test_a_lesson_that_ends_without_an_end_time_ends_now(status: str) -> None:
     assert patched(STARTED, {"status": status})["end_ns"] == NOW_NS
 
 
@@ -286,19 +291,19 @@ def test_an_error_alone_ends_a_lesson() -> None:
     assert patched(STARTED, {"error_message": "e"}) == {"error_message": "e", "status": "error", "end_ns": NOW_NS}
 
 
-def test_an_amendment_leaves_the_end_where_it_is() -> None:
+def test_a_later_change_keeps_the_end() -> None:
     assert patched(ENDED, {"response_data": 1}) == {"output_data": 1}
     assert "end_ns" not in patched(ENDED, {"status": "completed"}, NOW_NS + 1)
 
 
 @pytest.mark.parametrize("status", ["started", "failed"])
-def test_a_status_that_is_final_stays(status: str) -> None:
+def test_a_final_status_cannot_be_changed(status: str) -> None:
     with pytest.raises(Conflict) as refusal:
         patched(ENDED, {"status": status})
     assert refusal.value.code == "lesson_ended"
 
 
-def test_providers_are_added_to_the_metadata_that_is_there() -> None:
+def test_providers_are_added_to_the_stored_metadata() -> None:
     assert patched(STARTED, {"fallback_providers": ["y", ""]})["metadata"] == {
         "provider_used": "x",
         "fallback_providers": ["y"],
@@ -314,13 +319,13 @@ def test_providers_are_added_to_the_metadata_that_is_there() -> None:
         ({"created_at": format_time(NOW_NS + 1)}, "completed_at"),
     ],
 )
-def test_a_change_that_cannot_be_is_refused_by_name(body: dict[str, Any], field: str) -> None:
+def test_an_invalid_change_is_refused_by_field(body: dict[str, Any], field: str) -> None:
     with pytest.raises(Invalid) as refusal:
         patched(ENDED, body)
     assert [detail.field for detail in refusal.value.details] == [field]
 
 
 @pytest.mark.parametrize("body", [{}, {"id": "t", "status": None, "updated_at": "x"}])
-def test_a_change_of_nothing_is_refused(body: dict[str, Any]) -> None:
+def test_an_empty_change_is_refused(body: dict[str, Any]) -> None:
     with pytest.raises(Invalid):
         parse_change(body, now_ns=NOW_NS)

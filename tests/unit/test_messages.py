@@ -1,4 +1,4 @@
-"""Conversations come out in one chat form, whichever shape they were reported in."""
+"""Conversations of every known shape are converted to one chat form."""
 
 import json
 from typing import Any
@@ -19,8 +19,8 @@ RESULT = {"type": "tool_result", "id": "call_1", "result": "sunny"}
 TEXT = {"type": "text", "text": "Grüezi"}
 
 
-def says(role: str, *parts: Any, **beside: Any) -> dict[str, Any]:
-    return {"role": role, "parts": list(parts), **beside}
+def message_of(role: str, *parts: Any, **others: Any) -> dict[str, Any]:
+    return {"role": role, "parts": list(parts), **others}
 
 
 CALLS = {
@@ -84,7 +84,7 @@ CALLS = {
 
 @pytest.mark.parametrize("message", CALLS.values(), ids=CALLS)
 def test_a_tool_call_has_one_form(message: Any) -> None:
-    assert conversation([message], "assistant") == {"messages": [says("assistant", CALL)]}
+    assert conversation([message], "assistant") == {"messages": [message_of("assistant", CALL)]}
 
 
 RESULTS = {
@@ -102,7 +102,7 @@ RESULTS = {
 
 @pytest.mark.parametrize("message", RESULTS.values(), ids=RESULTS)
 def test_a_tool_result_has_one_form(message: Any) -> None:
-    assert conversation([message], "user") == {"messages": [says("tool", RESULT)]}
+    assert conversation([message], "user") == {"messages": [message_of("tool", RESULT)]}
 
 
 TEXTS = {
@@ -117,7 +117,7 @@ TEXTS = {
 
 @pytest.mark.parametrize("content", TEXTS.values(), ids=TEXTS)
 def test_a_text_has_one_form(content: Any) -> None:
-    assert conversation([{"role": "human", "content": content}], "user") == {"messages": [says("user", TEXT)]}
+    assert conversation([{"role": "human", "content": content}], "user") == {"messages": [message_of("user", TEXT)]}
 
 
 @pytest.mark.parametrize(
@@ -153,14 +153,14 @@ def test_media_has_one_form(part: Any, expected: dict[str, Any]) -> None:
     assert chat["messages"][0]["parts"] == [{"type": "media", **expected}]
 
 
-def test_an_unknown_part_stays_as_it_came() -> None:
+def test_an_unknown_part_is_stored_unchanged() -> None:
     part: Any = {"type": "hologram", "depth": 3}
     chat: Any = conversation([{"role": "user", "content": [part]}], "user")
     assert chat["messages"][0]["parts"] == [{"type": "other", "data": part}]
 
 
 @pytest.mark.parametrize(
-    ("answer", "beside"),
+    ("response", "others"),
     [
         ({"choices": [{"index": 0, "message": {"role": "assistant", "content": "Grüezi"}}], "id": "x"}, {"id": "x"}),
         ({"output": [{"type": "message", "content": [{"type": "output_text", "text": "Grüezi"}]}]}, {}),
@@ -174,10 +174,10 @@ def test_an_unknown_part_stays_as_it_came() -> None:
         ([[{"type": "ai", "content": "Grüezi"}]], {}),
     ],
 )
-def test_an_answer_is_found_in_its_envelope(answer: Any, beside: dict[str, Any]) -> None:
-    chat: Any = conversation(json.dumps(answer), "assistant")
+def test_a_message_is_found_inside_every_known_response(response: Any, others: dict[str, Any]) -> None:
+    chat: Any = conversation(json.dumps(response), "assistant")
     (message,) = chat.pop("messages")
-    assert (message["role"], message["parts"], chat) == ("assistant", [TEXT], beside)
+    assert (message["role"], message["parts"], chat) == ("assistant", [TEXT], others)
 
 
 @pytest.mark.parametrize(
@@ -191,26 +191,30 @@ def test_an_answer_is_found_in_its_envelope(answer: Any, beside: dict[str, Any])
         {"messages": [{"role": "system", "content": "Be terse."}, {"role": "user", "content": "Grüezi"}]},
     ],
 )
-def test_instructions_come_before_the_messages(request_: Any) -> None:
+def test_instructions_of_a_request_come_before_its_messages(request_: Any) -> None:
     chat: Any = conversation(request_, "user")
-    assert chat["messages"] == [says("system", {"type": "text", "text": "Be terse."}), says("user", TEXT)]
+    assert chat["messages"] == [message_of("system", {"type": "text", "text": "Be terse."}), message_of("user", TEXT)]
 
 
-def test_instructions_reported_apart_come_first() -> None:
+def test_instructions_that_are_reported_separately_come_first() -> None:
     chat: Any = conversation(
         [{"role": "user", "content": "Grüezi"}], "user", system='[{"type":"text","content":"Be."}]'
     )
-    assert chat["messages"][0] == says("system", {"type": "text", "text": "Be."})
+    assert chat["messages"][0] == message_of("system", {"type": "text", "text": "Be."})
 
 
-def test_what_stands_beside_the_messages_stays_beside_them() -> None:
+def test_other_fields_of_a_request_stay_next_to_its_messages() -> None:
     request: Any = {"model": "m", "tools": [{"name": "t"}], "messages": [{"role": "user", "content": "Grüezi"}]}
-    assert conversation(request, "user") == {"messages": [says("user", TEXT)], "model": "m", "tools": [{"name": "t"}]}
+    assert conversation(request, "user") == {
+        "messages": [message_of("user", TEXT)],
+        "model": "m",
+        "tools": [{"name": "t"}],
+    }
 
 
-def test_what_a_message_has_besides_stays_with_it() -> None:
+def test_other_fields_of_a_message_stay_with_it() -> None:
     chat: Any = conversation([{"role": "assistant", "content": "Grüezi", "finish_reason": "stop"}], "assistant")
-    assert chat["messages"] == [says("assistant", TEXT, finish_reason="stop")]
+    assert chat["messages"] == [message_of("assistant", TEXT, finish_reason="stop")]
 
 
 @pytest.mark.parametrize(
@@ -228,12 +232,12 @@ def test_what_a_message_has_besides_stays_with_it() -> None:
         [],
     ],
 )
-def test_what_is_no_conversation_stays_as_it_came(value: Any) -> None:
+def test_a_value_without_a_conversation_is_unchanged(value: Any) -> None:
     assert conversation(value, "user") == value
 
 
-def test_a_bare_text_is_a_message_where_a_model_was_called() -> None:
-    assert conversation("Grüezi", "user", text_is_message=True) == {"messages": [says("user", TEXT)]}
+def test_the_plain_text_of_a_model_call_becomes_a_message() -> None:
+    assert conversation("Grüezi", "user", text_is_message=True) == {"messages": [message_of("user", TEXT)]}
 
 
 _FIELDS = [
@@ -255,13 +259,13 @@ json_values = st.recursive(
 
 
 @given(json_values)
-def test_any_value_gives_messages_of_parts_or_itself(value: Any) -> None:
+def test_any_value_gives_messages_with_parts_or_stays_unchanged(value: Any) -> None:
     chat: Any = conversation(value, "user")
     if chat != value:
         assert all({"role", "parts"} <= message.keys() for message in chat["messages"])
 
 
-# Messages that come as log records.
+# Messages from log records.
 
 
 def log(event: str, body: Any, *, time_ns: int = 1, attributes: Any = None) -> OtlpLog:
@@ -273,41 +277,43 @@ def chat_of(*records: OtlpLog) -> tuple[Any, Any]:
     return span.fields.get("input_data"), span.fields.get("output_data")
 
 
-def test_each_event_of_a_conversation_is_a_message() -> None:
+def test_each_message_event_gives_one_message() -> None:
     function = {"name": "get_weather", "arguments": '{"city": "Zürich"}'}
     calls = [{"id": "call_1", "type": "function", "function": function}]
-    heard, answered = chat_of(
+    input_data, output_data = chat_of(
         log("gen_ai.user.message", {"content": "Grüezi"}, time_ns=1),
         log("gen_ai.assistant.message", {"tool_calls": calls}, time_ns=2),
         log("gen_ai.tool.message", {"id": "call_1", "content": "sunny"}, time_ns=3),
         log("gen_ai.choice", {"index": 0, "message": {"role": "assistant", "content": "Grüezi"}}, time_ns=4),
     )
-    assert heard == {"messages": [says("user", TEXT), says("assistant", CALL), says("tool", RESULT)]}
-    assert [(message["role"], message["parts"]) for message in answered["messages"]] == [("assistant", [TEXT])]
+    assert input_data == {
+        "messages": [message_of("user", TEXT), message_of("assistant", CALL), message_of("tool", RESULT)]
+    }
+    assert [(message["role"], message["parts"]) for message in output_data["messages"]] == [("assistant", [TEXT])]
 
 
-def test_one_event_may_hold_everything() -> None:
+def test_one_event_may_contain_a_whole_conversation() -> None:
     details = {
         "gen_ai.system_instructions": [{"type": "text", "content": "Be."}],
         "gen_ai.input.messages": [{"role": "user", "parts": [{"type": "text", "content": "Grüezi"}]}],
         "gen_ai.output.messages": '[{"role": "assistant", "parts": [{"type": "text", "content": "Grüezi"}]}]',
     }
-    heard, answered = chat_of(log("gen_ai.client.inference.operation.details", None, attributes=details))
-    assert [message["role"] for message in heard["messages"]] == ["system", "user"]
-    assert answered == {"messages": [says("assistant", TEXT)]}
+    input_data, output_data = chat_of(log("gen_ai.client.inference.operation.details", None, attributes=details))
+    assert [message["role"] for message in input_data["messages"]] == ["system", "user"]
+    assert output_data == {"messages": [message_of("assistant", TEXT)]}
 
 
 def test_an_event_may_be_named_by_an_attribute() -> None:
-    heard, _ = chat_of(log("", {"content": "Grüezi"}, attributes={"event.name": "gen_ai.user.message"}))
-    assert heard == {"messages": [says("user", TEXT)]}
+    input_data, _ = chat_of(log("", {"content": "Grüezi"}, attributes={"event.name": "gen_ai.user.message"}))
+    assert input_data == {"messages": [message_of("user", TEXT)]}
 
 
 @pytest.mark.parametrize("record", [log("other", {"content": "x"}), log("", "a line of a log"), log("", None)])
-def test_other_records_tell_no_messages(record: OtlpLog) -> None:
+def test_other_records_contain_no_messages(record: OtlpLog) -> None:
     assert log_messages([record]) == []
 
 
-def test_a_record_of_no_span_tells_no_messages() -> None:
+def test_a_record_without_a_span_gives_no_messages() -> None:
     assert log_messages([log("gen_ai.user.message", {"content": "Grüezi"})._replace(span_id="")]) == []
 
 
@@ -315,12 +321,12 @@ def test_a_record_of_no_span_tells_no_messages() -> None:
 def test_the_order_in_which_records_arrive_does_not_matter(order: list[int]) -> None:
     events = ["gen_ai.system.message", "gen_ai.user.message", "gen_ai.assistant.message", "gen_ai.tool.message"]
     records = [log(event, {"content": event}, time_ns=7) for event in events]
-    heard, _ = chat_of(*(records[index] for index in order), *records)
-    assert [message["role"] for message in heard["messages"]] == ["system", "user", "assistant", "tool"]
+    input_data, _ = chat_of(*(records[index] for index in order), *records)
+    assert [message["role"] for message in input_data["messages"]] == ["system", "user", "assistant", "tool"]
 
 
-def test_what_the_span_itself_tells_is_kept() -> None:
-    ((_, told),) = log_fields([log("gen_ai.user.message", {"content": "Grüezi"})])
-    own = SpanFields(span_id=told["span_id"], start_ns=5, input_data="from the span")
-    (span,) = merge([span_update(told, received_ms=0, precedence=FROM_LOGS), span_update(own, received_ms=0)])
+def test_input_and_start_that_the_span_reports_have_precedence() -> None:
+    ((_, fields),) = log_fields([log("gen_ai.user.message", {"content": "Grüezi"})])
+    reported = SpanFields(span_id=fields["span_id"], start_ns=5, input_data="from the span")
+    (span,) = merge([span_update(fields, received_ms=0, precedence=FROM_LOGS), span_update(reported, received_ms=0)])
     assert (span.fields["input_data"], span.fields["start_ns"]) == ("from the span", 5)

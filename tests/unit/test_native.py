@@ -1,4 +1,4 @@
-"""A span in our own JSON becomes facts, or is refused by field without repeating a value."""
+"""A span in the service's own JSON becomes fields, or is refused by field name without repeating a value."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def refusal_of(**fields: Any) -> Invalid:
     return refused.value
 
 
-def test_a_span_with_every_field_becomes_facts() -> None:
+def test_every_field_of_a_span_is_read() -> None:
     trace_id, fields = parse_span(
         span(
             parent_trace_id="p",
@@ -109,7 +109,7 @@ SENDABLE: dict[str, Any] = {
 ONLY_IN_OTLP = {"request_model", "scope_name", "log_messages"}
 
 
-def test_every_fact_can_be_sent() -> None:
+def test_every_stored_field_can_be_sent() -> None:
     fields = (SpanFields.__required_keys__ | SpanFields.__optional_keys__) - ONLY_IN_OTLP
     assert {*span(), *SENDABLE} == {
         *(fields - {"start_ns", "end_ns", "cost_nano_usd"}),
@@ -123,7 +123,7 @@ def test_null_means_absent(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["id", "user_id", "created_at", "updated_at", "expires_at", "cost_source"])
-def test_what_the_server_sets_is_ignored(name: str) -> None:
+def test_fields_that_the_server_sets_are_ignored(name: str) -> None:
     assert fields_of(**{name: "anything"}) == fields_of()
 
 
@@ -158,7 +158,7 @@ BAD: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
-def test_a_bad_value_is_refused_by_the_name_of_its_field(name: str, value: Any) -> None:
+def test_an_invalid_value_is_refused_with_the_name_of_its_field(name: str, value: Any) -> None:
     refusal = refusal_of(**{name: value})
     assert [detail.field for detail in refusal.details] == [name]
     assert refusal.message.startswith(f"{name} ")
@@ -167,27 +167,27 @@ def test_a_bad_value_is_refused_by_the_name_of_its_field(name: str, value: Any) 
 @pytest.mark.parametrize("name", SENDABLE)
 @pytest.mark.parametrize("wrap", [str, lambda text: [text], lambda text: {text: text}])
 def test_no_refusal_repeats_a_value(name: str, wrap: Any) -> None:
-    written = "WHAT-SOMEBODY-WROTE " * 5_000
-    refusal = refusal_of(**{"output_tokens": written, name: wrap(written), "input_tokens": written})
-    assert "WHAT" not in f"{refusal.message} {refusal.details} {refusal.__cause__}"
+    text = "A-PRIVATE-TEXT " * 5_000
+    refusal = refusal_of(**{"output_tokens": text, name: wrap(text), "input_tokens": text})
+    assert "PRIVATE" not in f"{refusal.message} {refusal.details} {refusal.__cause__}"
 
 
-def test_every_bad_field_is_named() -> None:
+def test_a_refusal_names_every_invalid_field() -> None:
     assert {detail.field for detail in refusal_of(span_name="", cost_usd=-1, foo=1).details} == {
         *("span_name", "cost_usd", "foo")
     }
 
 
-def test_a_long_name_of_an_unknown_field_is_cut() -> None:
+def test_a_refusal_cuts_the_long_name_of_an_unknown_field() -> None:
     assert refusal_of(**{"x" * 1_000: 1}).details[0].field == "x" * 64
 
 
-def test_a_thousand_unknown_fields_make_a_short_refusal() -> None:
+def test_a_thousand_unknown_fields_give_a_short_refusal() -> None:
     assert len(refusal_of(**{f"f{number}": 1 for number in range(1_000)}).message) < 1_000
 
 
 @pytest.mark.parametrize("id_", ["a", "0", "A-b_c.d:e", "x" * 128])
-def test_an_id_may_hold_what_the_contract_says(id_: str) -> None:
+def test_an_id_may_contain_every_character_of_the_contract(id_: str) -> None:
     assert parse_span(span(trace_id=id_), now_ns=START_NS)[0] == id_
 
 
@@ -204,12 +204,12 @@ def test_two_different_parents_are_refused() -> None:
     ("cost_usd", "cost_nano_usd"),
     [(0, 0), (1, 10**9), (1e9, 10**18), (1e-9, 1), (0.1, 10**8), (0.1 + 0.2, 3 * 10**8), (5e-10, 0), (15e-10, 2)],
 )
-def test_money_is_counted_in_whole_nano_dollars(cost_usd: float, cost_nano_usd: int) -> None:
+def test_costs_are_rounded_to_whole_nano_dollars(cost_usd: float, cost_nano_usd: int) -> None:
     assert fields_of(cost_usd=cost_usd)["cost_nano_usd"] == cost_nano_usd
 
 
 @given(st.integers(0, 10**12))
-def test_nine_decimals_of_a_dollar_are_exact(cost_nano_usd: int) -> None:
+def test_costs_with_nine_decimals_are_exact(cost_nano_usd: int) -> None:
     assert fields_of(cost_usd=float(f"{cost_nano_usd}e-9"))["cost_nano_usd"] == cost_nano_usd
 
 
@@ -217,7 +217,7 @@ def test_a_duration_gives_the_end() -> None:
     assert fields_of(duration_ms=1_500.25)["end_ns"] == START_NS + 1_500_250_000
 
 
-def test_an_end_within_a_second_of_the_duration_wins() -> None:
+def test_an_end_within_a_second_of_the_duration_has_precedence() -> None:
     end_time = format_time(START_NS + 2 * SECOND_NS)
     assert fields_of(end_time=end_time, duration_ms=1_000)["end_ns"] == START_NS + 2 * SECOND_NS
 
@@ -228,20 +228,20 @@ def test_an_end_that_contradicts_the_duration_is_refused() -> None:
 
 
 @pytest.mark.parametrize("field", [{"duration_ms": 0}, {"end_time": START}])
-def test_a_span_that_takes_no_time_has_ended(field: dict[str, Any]) -> None:
+def test_a_span_of_no_duration_has_ended(field: dict[str, Any]) -> None:
     assert fields_of(**field)["end_ns"] == START_NS
 
 
-def test_a_start_a_day_ahead_is_taken() -> None:
+def test_a_start_one_day_in_the_future_is_accepted() -> None:
     assert parse_span(span(), now_ns=START_NS - NS_PER_DAY)[1]["start_ns"] == START_NS
 
 
-def test_a_start_more_than_a_day_ahead_is_refused() -> None:
+def test_a_start_more_than_one_day_in_the_future_is_refused() -> None:
     with pytest.raises(Invalid, match="start_time"):
         parse_span(span(), now_ns=START_NS - NS_PER_DAY - 1)
 
 
-def test_pending_is_the_absence_of_an_end_and_no_fact() -> None:
+def test_the_pending_status_is_not_stored() -> None:
     assert "status" not in fields_of(status="pending")
 
 
@@ -250,7 +250,7 @@ def test_a_pending_span_that_has_ended_is_refused(field: dict[str, Any]) -> None
     assert refusal_of(status="pending", **field).details[0].field == "status"
 
 
-def test_success_with_an_error_message_is_kept_as_sent() -> None:
+def test_success_with_an_error_message_is_stored_as_sent() -> None:
     assert fields_of(status="success", error_message="recovered")["status"] == "success"
 
 
@@ -267,7 +267,7 @@ def payload_for(span_bytes: int) -> str:
     return "é" * ((span_bytes - empty) // 2)
 
 
-def test_a_span_of_four_megabytes_is_taken() -> None:
+def test_a_span_of_four_megabytes_is_accepted() -> None:
     assert fields_of(input_data=payload_for(MAX_SPAN_BYTES))
 
 
@@ -275,7 +275,7 @@ def test_a_larger_span_is_refused_with_its_own_code() -> None:
     assert refusal_of(input_data=payload_for(MAX_SPAN_BYTES + 2)).code == "span_too_large"
 
 
-def test_a_span_from_a_short_body_is_too_large_when_its_numbers_grow() -> None:
+def test_a_short_body_whose_numbers_exceed_the_limit_as_json_is_refused() -> None:
     numbers = [1e15] * 250_000
     with pytest.raises(Invalid) as refused:
         parse_span(span(input_data=numbers), now_ns=START_NS, body_bytes=5 * len(numbers))
@@ -288,12 +288,12 @@ def test_one_span_is_a_capture_of_one() -> None:
     assert capture.spans == [(0, "t", fields_of())]
 
 
-def test_one_bad_span_is_refused_as_a_whole() -> None:
+def test_a_single_invalid_span_is_refused() -> None:
     with pytest.raises(Invalid, match="span_name"):
         parse_capture(span(span_name=""), now_ns=START_NS)
 
 
-def test_a_batch_keeps_the_good_and_names_the_bad_by_index() -> None:
+def test_a_batch_keeps_the_valid_spans_and_reports_the_others_by_index() -> None:
     too_large = span(input_data="x" * MAX_SPAN_BYTES)
     capture = parse_capture({"spans": [span(), 5, span(span_id="s2"), span(cost_usd=-1), too_large]}, now_ns=START_NS)
     assert not capture.single
@@ -309,11 +309,11 @@ def test_a_batch_keeps_the_good_and_names_the_bad_by_index() -> None:
     assert "cost_usd" in capture.rejected[1].message
 
 
-def test_a_batch_of_only_bad_spans_is_still_a_capture() -> None:
+def test_a_batch_of_invalid_spans_alone_is_still_a_capture() -> None:
     assert len(parse_capture({"spans": [{}, {}]}, now_ns=START_NS).rejected) == 2
 
 
-def test_a_thousand_spans_are_one_batch() -> None:
+def test_a_batch_may_contain_a_thousand_spans() -> None:
     assert len(parse_capture({"spans": [span()] * 1_000}, now_ns=START_NS).spans) == 1_000
 
 
@@ -324,7 +324,7 @@ def test_a_batch_that_is_empty_too_long_or_no_list_is_refused(spans: Any) -> Non
     assert refused.value.details[0].field == "spans"
 
 
-def test_an_unknown_field_beside_spans_is_named() -> None:
+def test_a_refusal_names_the_field_that_was_sent_next_to_spans() -> None:
     with pytest.raises(Invalid) as refused:
         parse_capture({"spans": [span()], "batch": 1}, now_ns=START_NS)
     assert [detail.field for detail in refused.value.details] == ["batch"]
@@ -336,19 +336,19 @@ def test_a_body_that_is_no_object_is_refused(body: Any) -> None:
         parse_capture(body, now_ns=START_NS)
 
 
-def test_a_patch_holds_only_what_was_sent() -> None:
+def test_a_patch_contains_only_the_fields_that_were_sent() -> None:
     patch = parse_patch(
         {"output_data": {"text": "ho"}, "cost_usd": 0.5, "id": "x", "model_name": None}, now_ns=START_NS
     )
     assert patch.fields == {"output_data": {"text": "ho"}, "cost_nano_usd": 500_000_000}
 
 
-def test_a_patch_keeps_a_duration_apart() -> None:
+def test_a_patch_has_its_duration_separate_from_the_fields() -> None:
     patch = parse_patch({"duration_ms": 1.5}, now_ns=START_NS)
     assert (patch.fields, patch.duration_ns) == ({}, 1_500_000)
 
 
-def test_a_patch_back_to_pending_is_left_to_the_writer() -> None:
+def test_a_patch_to_pending_is_left_to_the_caller() -> None:
     assert parse_patch({"status": "pending"}, now_ns=START_NS).fields == {"status": "pending"}
 
 
@@ -359,7 +359,7 @@ def test_an_empty_patch_is_refused(body: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["nonsense", "trace_id", "span_id"])
-def test_a_patch_with_another_field_is_refused_by_its_name(name: str) -> None:
+def test_a_patch_with_an_unknown_field_is_refused_with_its_name(name: str) -> None:
     with pytest.raises(Invalid) as refused:
         parse_patch({name: "x", "status": "error"}, now_ns=START_NS)
     assert refused.value.details[0].field == name
@@ -369,7 +369,7 @@ def test_a_patch_with_another_field_is_refused_by_its_name(name: str) -> None:
     ("end_ns", "duration_ns", "expected_ns"),
     [(None, None, None), (None, 5, 105), (110, None, 110), (110, 5, 110), (100 + SECOND_NS, 0, 100 + SECOND_NS)],
 )
-def test_the_end_is_as_sent_or_follows_from_the_duration(
+def test_the_end_is_as_sent_or_the_start_plus_the_duration(
     end_ns: int | None, duration_ns: int | None, expected_ns: int | None
 ) -> None:
     assert apply_duration(100, end_ns, duration_ns) == expected_ns

@@ -1,4 +1,4 @@
-"""An export reads the same in both encodings, and whatever is wrong with it costs no more than it must."""
+"""An export gives the same records in both encodings, and an error in it affects as few records as possible."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ TRACE, SPAN = "5b8aa5a2d2c872e8321cf37308d69df2", "051581bf3cb55c13"
 
 
 def span_json(**fields: Any) -> dict[str, Any]:
-    """A span in OTLP/JSON, sound but for what `fields` change."""
+    """A valid span in OTLP/JSON, except for `fields`."""
     return {
         "traceId": TRACE,
         "spanId": SPAN,
@@ -53,7 +53,7 @@ def attribute(value: Any) -> Any:
     return read_one(attributes=[{"key": "it", "value": value}]).attributes.get("it")
 
 
-# Values as they are meant, from which both encodings are written.
+# Values from which both encodings are written.
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 scalars = (
     texts
@@ -116,7 +116,7 @@ def protobuf_pairs(pairs: Any) -> list[KeyValue]:
 
 
 def json_value(value: Any, choose: random.Random) -> dict[str, Any]:
-    """One of the ways in which OTLP/JSON may write a value."""
+    """A value in one of the forms that OTLP/JSON permits."""
     if isinstance(value, str):
         return {"stringValue": value}
     if isinstance(value, bool):
@@ -184,8 +184,8 @@ def as_json(export: Any, choose: random.Random) -> bytes:
                 "endTimeUnixNano": time_of(span["end_time_unix_nano"]),
                 "attributes": json_pairs(span["attributes"], choose),
                 "events": [
-                    {"name": event, "timeUnixNano": time_of(at), "attributes": json_pairs(attributes, choose)}
-                    for event, at, attributes in span["events"]
+                    {"name": event, "timeUnixNano": time_of(time_ns), "attributes": json_pairs(attributes, choose)}
+                    for event, time_ns, attributes in span["events"]
                 ],
                 "status": {
                     "code": word(span["status"][0], "STATUS_CODE_", "UNSET OK ERROR"),
@@ -213,17 +213,17 @@ def test_both_encodings_of_an_export_give_equal_spans(export: Any, choose: rando
 
 @settings(deadline=None, max_examples=25)
 @given(exports, st.randoms(use_true_random=False))
-def test_what_any_span_means_can_be_written_as_json(export: Any, choose: random.Random) -> None:
+def test_the_fields_of_any_span_can_be_serialized_as_json(export: Any, choose: random.Random) -> None:
     for _, fields in spans_fields(read_traces(as_json(export, choose), "json").records):
         json.loads(canonical_json(fields), parse_constant=pytest.fail)
 
 
-def test_ids_are_lower_case_whichever_way_they_came() -> None:
+def test_ids_are_converted_to_lower_case() -> None:
     assert read_one(traceId=TRACE.upper(), parentSpanId="ABCDEF0123456789")[:3] == (TRACE, SPAN, "abcdef0123456789")
 
 
 @pytest.mark.parametrize("parent", [None, "", "0" * 16])
-def test_a_parent_of_zeros_is_none(parent: str | None) -> None:
+def test_a_parent_id_of_zeros_is_absent(parent: str | None) -> None:
     assert read_one(parentSpanId=parent).parent_span_id is None
 
 
@@ -246,33 +246,33 @@ def test_a_parent_of_zeros_is_none(parent: str | None) -> None:
         {"endTimeUnixNano": str(START_NS - 1)},
     ],
 )
-def test_a_bad_span_is_rejected_alone(change: dict[str, Any]) -> None:
+def test_an_invalid_span_is_rejected_alone(change: dict[str, Any]) -> None:
     export = read_traces(export_json(span_json(**change), span_json(name="good")), "json")
     assert ([span.name for span in export.records], export.rejected, len(export.reasons)) == (["good"], 1, 1)
 
 
-def test_what_is_no_object_is_rejected_alone() -> None:
+def test_a_record_that_is_no_object_is_rejected_alone() -> None:
     assert read_traces(export_json("span", span_json()), "json").rejected == 1
 
 
-def test_a_span_of_the_far_future_is_rejected() -> None:
+def test_a_span_after_the_latest_start_is_rejected() -> None:
     body = export_json(span_json())
     assert [read_traces(body, "json", latest_start_ns=START_NS + shift).rejected for shift in (-1, 0)] == [1, 0]
 
 
 def test_a_span_that_is_not_utf_8_is_rejected_alone() -> None:
-    good: Any = [([], ("", "", []), [sound_span(name="good"), sound_span(name="bad!")])]
+    good: Any = [([], ("", "", []), [valid_span(name="good"), valid_span(name="bad!")])]
     export = read_traces(as_protobuf(good).replace(b"bad!", b"bad\xff"), "protobuf")
     assert ([span.name for span in export.records], export.rejected) == (["good"], 1)
 
 
 def test_a_span_of_more_than_4_mib_is_rejected_alone() -> None:
-    spans = [sound_span(attributes=[("prompt", "x" * 5_000_000)]), sound_span()]
+    spans = [valid_span(attributes=[("prompt", "x" * 5_000_000)]), valid_span()]
     export = read_traces(as_protobuf([([], ("", "", []), spans)]), "protobuf")
     assert (len(export.records), export.rejected) == (1, 1)
 
 
-def sound_span(**fields: Any) -> dict[str, Any]:
+def valid_span(**fields: Any) -> dict[str, Any]:
     return {
         "trace_id": bytes.fromhex(TRACE),
         "span_id": bytes.fromhex(SPAN),
@@ -289,7 +289,7 @@ def sound_span(**fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("body", "encoding"), [(b"", "protobuf"), (b"{}", "json"), (b'{"resourceSpans":[]}', "json")])
-def test_an_empty_request_holds_nothing(body: bytes, encoding: Any) -> None:
+def test_an_empty_request_has_no_records(body: bytes, encoding: Any) -> None:
     assert read_traces(body, encoding) == Export()
 
 
@@ -331,11 +331,11 @@ def test_protobuf_that_is_no_export_is_refused(body: bytes) -> None:
         (None, None),
     ],
 )
-def test_a_value_is_read_as_protojson_has_it(value: Any, read: Any) -> None:
+def test_values_are_read_by_the_rules_of_protojson(value: Any, read: Any) -> None:
     assert attribute(value) == read
 
 
-def test_half_a_surrogate_pair_costs_no_span() -> None:
+def test_half_a_surrogate_pair_does_not_reject_a_span() -> None:
     assert attribute({"stringValue": "cut \ud83d"}) == "cut \ufffd"
 
 
@@ -349,11 +349,11 @@ def test_half_a_surrogate_pair_costs_no_span() -> None:
         (None, None),
     ],
 )
-def test_a_content_type_names_the_encoding(content_type: str | None, encoding: str | None) -> None:
+def test_the_content_type_determines_the_encoding(content_type: str | None, encoding: str | None) -> None:
     assert wire_format(content_type) == encoding
 
 
-def test_log_records_read_the_same_in_both_encodings() -> None:
+def test_both_encodings_give_equal_log_records() -> None:
     request = ExportLogsServiceRequest()
     record = (
         request.resource_logs.add()
@@ -377,11 +377,11 @@ def test_log_records_read_the_same_in_both_encodings() -> None:
     assert read_logs(body, "json") == read_logs(request.SerializeToString(), "protobuf")
 
 
-# What a hostile body may not do.
+# Hostile bodies.
 
 
 def read_all(body: bytes) -> None:
-    """Reads a body in every way there is. Raises what only a `TracestoreError` may be."""
+    """Read a body in both encodings as spans and as log records. *raises*: any error except a TracestoreError."""
     for encoding in ("protobuf", "json"):
         with suppress(TracestoreError):
             for _, fields in spans_fields(read_traces(body, encoding).records):
@@ -398,29 +398,29 @@ def bodies() -> list[bytes]:
 def mutated(body: bytes, choose: random.Random) -> bytes:
     changed = bytearray(body)
     for _ in range(choose.choice([1, 1, 2, 8])):
-        at = choose.randrange(len(changed))
+        index = choose.randrange(len(changed))
         kind = choose.randrange(5)
         if kind == 0:
-            changed[at] ^= 1 << choose.randrange(8)
+            changed[index] ^= 1 << choose.randrange(8)
         elif kind == 1:
-            del changed[at:]
+            del changed[index:]
         elif kind == 2:
-            changed[at:at] = b"\xff\xff\xff\xff\x7f"  # a length of gigabytes
+            changed[index:index] = b"\xff\xff\xff\xff\x7f"  # a length of gigabytes
         elif kind == 3:
-            changed[at : at + 9] = choose.randbytes(9)
+            changed[index : index + 9] = choose.randbytes(9)
         else:
-            changed[at:at] = changed[choose.randrange(len(changed)) :][:200]
+            changed[index:index] = changed[choose.randrange(len(changed)) :][:200]
         if not changed:
             break
     return bytes(changed)
 
 
-def test_mutated_bodies_raise_nothing_but_our_errors() -> None:
+def test_mutated_bodies_raise_only_domain_errors() -> None:
     originals, choose = bodies(), random.Random(7)
-    until = time.monotonic() + 20  # About 2,000 on a slow machine.
+    deadline = time.monotonic() + 20  # Enough for about 2,000 on a slow machine.
     for _ in range(2_000):
         read_all(mutated(choose.choice(originals), choose))
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             break
 
 
@@ -434,7 +434,7 @@ def nested_protobuf(depth: int) -> bytes:
 
 
 def in_span(content: bytes) -> bytes:
-    written = ExportTraceServiceRequest.FromString(as_protobuf([([], ("", "", []), [sound_span()])]))
+    written = ExportTraceServiceRequest.FromString(as_protobuf([([], ("", "", []), [valid_span()])]))
     span = written.resource_spans[0].scope_spans[0].spans[0].SerializeToString() + content
     scope_group = b"\x12" + varint(len(span)) + span
     group = b"\x12" + varint(len(scope_group)) + scope_group
@@ -478,7 +478,7 @@ def test_deep_nesting_is_read_or_refused(depth: int) -> None:
 @pytest.mark.parametrize(
     "name", ["gen_ai.input.messages", "mlflow.spanOutputs", "gen_ai.usage.input_token_details", "session.id"]
 )
-def test_any_text_in_an_attribute_is_survived(name: str, text: str) -> None:
+def test_hostile_texts_in_an_attribute_raise_no_error(name: str, text: str) -> None:
     read_all(export_json(span_json(attributes=[{"key": name, "value": {"stringValue": text}}])))
 
 
@@ -494,7 +494,7 @@ def test_any_text_in_an_attribute_is_survived(name: str, text: str) -> None:
         "llm.input_messages.0",
     ],
 )
-def test_any_name_of_an_attribute_is_survived(name: str) -> None:
+def test_hostile_attribute_names_raise_no_error(name: str) -> None:
     read_all(export_json(span_json(attributes=[{"key": name, "value": {"stringValue": "v"}}])))
 
 
@@ -508,7 +508,7 @@ def test_any_name_of_an_attribute_is_survived(name: str) -> None:
         (b"[" + b"[]," * 9_000_000 + b"[]]", "json"),
     ],
 )
-def test_what_is_small_on_the_wire_stays_small_in_memory(body: bytes, encoding: Any) -> None:
+def test_a_body_that_is_small_on_the_wire_stays_small_in_memory(body: bytes, encoding: Any) -> None:
     tracemalloc.start()
     try:
         with suppress(TooLarge, Invalid):
@@ -519,11 +519,11 @@ def test_what_is_small_on_the_wire_stays_small_in_memory(body: bytes, encoding: 
     assert peak < 150_000_000
 
 
-def test_more_records_than_any_exporter_sends_are_refused() -> None:
+def test_a_request_with_too_many_records_is_refused() -> None:
     with pytest.raises(TooLarge):
         read_traces(export_json(*[{}] * (MAX_RECORDS + 1)), "json")
 
 
-def test_more_events_than_any_exporter_sends_are_refused() -> None:
+def test_a_request_with_too_many_events_is_refused() -> None:
     with pytest.raises(TooLarge):
         read_traces(in_span(b"\x5a\x00" * 9_999) * 101, "protobuf")

@@ -1,4 +1,4 @@
-"""The first words of what was asked and answered."""
+"""Previews: the beginning of an input and an output."""
 
 import json
 from typing import Any
@@ -27,20 +27,25 @@ def test_any_value_gives_a_short_line_or_none(value: Any) -> None:
 
 
 def message(role: str, text: str) -> dict[str, Any]:
-    """A message in the shape that conversations are stored in."""
+    """A message in the shape in which conversations are stored."""
     return {"role": role, "parts": [{"type": "text", "text": text}]}
 
 
-def test_what_was_asked_is_the_last_that_a_user_said() -> None:
-    said: Any = [message("system", "be kind"), message("user", "first"), message("user", "last"), message("tool", "x")]
-    assert input_preview({"messages": said}) == "last"
+def test_the_input_preview_is_the_last_message_of_the_user() -> None:
+    messages: Any = [
+        message("system", "be kind"),
+        message("user", "first"),
+        message("user", "last"),
+        message("tool", "x"),
+    ]
+    assert input_preview({"messages": messages}) == "last"
 
 
-def test_without_a_user_it_is_the_last_message() -> None:
+def test_without_a_message_of_a_user_the_input_preview_is_the_last_message() -> None:
     assert input_preview({"messages": [message("system", "be kind"), message("assistant", "well")]}) == "well"
 
 
-def test_what_was_answered_is_the_last_message() -> None:
+def test_the_output_preview_is_the_last_message() -> None:
     assert output_preview({"messages": [message("user", "no"), message("assistant", "yes")]}) == "yes"
 
 
@@ -65,11 +70,11 @@ def test_what_was_answered_is_the_last_message() -> None:
         ({"messages": []}, "[]"),
     ],
 )
-def test_a_value_is_shown_as_a_person_would_read_it(value: Any, text: str | None) -> None:
+def test_a_preview_is_readable_text(value: Any, text: str | None) -> None:
     assert input_preview(value) == output_preview(value) == text
 
 
-def test_a_long_text_is_cut_and_says_so() -> None:
+def test_a_long_text_is_cut_and_ends_with_an_ellipsis() -> None:
     assert input_preview("x" * 301) == "x" * 299 + "…"
     assert input_preview("x" * 300) == "x" * 300
 
@@ -78,7 +83,7 @@ def test_white_space_does_not_use_up_a_preview() -> None:
     assert input_preview(" " * 1000 + "x" * 10) == "x" * 10
 
 
-def test_the_deepest_json_that_is_taken_in_has_a_preview() -> None:
+def test_the_deepest_json_that_is_accepted_has_a_preview() -> None:
     value: Any = "x"
     for level in range(99):
         value = {"a": value} if level % 2 else [value, 1]

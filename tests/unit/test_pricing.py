@@ -1,4 +1,4 @@
-"""What a call costs: as the `genai-prices` package says, which the table is made from, and as a deployer says."""
+"""The cost of a call: by the table, which must agree with the `genai-prices` package, and by the deployer's prices."""
 
 import re
 import sys
@@ -53,7 +53,7 @@ def cost(
     requested: str | None = None,
     overlay: Overlay = NO_OVERLAY,
 ) -> Priced | None:
-    """The cost of a call; a million tokens in and as many out, unless told otherwise."""
+    """The cost of a call with a million input and a million output tokens, unless `usage` is given."""
     return cost_nano_usd(
         model=model,
         provider=provider,
@@ -65,13 +65,16 @@ def cost(
 
 
 def price_of(model: str | None, provider: str | None = None, **others: object) -> str | None:
-    """The price that a call is charged by."""
+    """The name of the price that a call is charged by."""
     priced = cost(model, provider, **others)  # type: ignore[arg-type]
     return None if priced is None else priced.price
 
 
-def package_says(model: str, provider: str, usage: TokenCounts = USAGES[0], at: datetime = ONE_DAY) -> int | None:
-    """The package's price in nano-dollars; None where it knows no model, no price by tokens, or refuses the counts."""
+def package_cost(model: str, provider: str, usage: TokenCounts = USAGES[0], at: datetime = ONE_DAY) -> int | None:
+    """The cost by the package in nano-dollars.
+
+    *absent*: None for an unknown model, a model without a price by tokens, and counts that the package refuses.
+    """
     counts = Usage(
         input_tokens=usage.get("input_tokens", 0),
         cache_read_tokens=usage.get("cached_input_tokens", 0),
@@ -90,7 +93,7 @@ def package_says(model: str, provider: str, usage: TokenCounts = USAGES[0], at: 
 
 
 def names_of(model: types.ModelInfo) -> Iterator[str]:
-    """Names that the model's rule may fit, in the forms that it is written in."""
+    """Names that the model's match rule is likely to match."""
     yield from names_in(model.match)
     yield model.id
 
@@ -107,19 +110,19 @@ def names_in(clause: object) -> Iterator[str]:
             digits = re.sub(r"\\d\{(\d)\}", lambda times: "1" * int(times[1]), pattern)
             yield re.sub(r"\\d", "1", digits).replace("\\", "").strip("^$")
         case types.ClauseOr(or_=clauses):
-            for each in clauses:
-                yield from names_in(each)
+            for item in clauses:
+                yield from names_in(item)
         case types.ClauseAnd(and_=clauses):
-            yield "-".join(name for each in clauses for name in names_in(each))
+            yield "-".join(name for item in clauses for name in names_in(item))
 
 
-def is_looked_for_elsewhere(model: str, provider: str) -> bool:
-    """Whether we look further than the package where this provider does not sell the model."""
+def is_looked_up_elsewhere(model: str, provider: str) -> bool:
+    """Whether the lookup continues where the package stops because the provider does not sell the model."""
     return provider in EMULATED_PROVIDERS or model.startswith(("models/", "projects/", "publishers/"))
 
 
-def turning_points(model: types.ModelInfo) -> Iterator[datetime]:
-    """A day, and the seconds about each at which the model's price changes."""
+def price_changes(model: types.ModelInfo) -> Iterator[datetime]:
+    """A day, and the seconds before and after each change of the model's price."""
     yield ONE_DAY
     for dated in [] if isinstance(model.prices, types.ModelPrice) else model.prices:
         if isinstance(dated.constraint, types.StartDateConstraint):
@@ -132,20 +135,20 @@ def turning_points(model: types.ModelInfo) -> Iterator[datetime]:
 
 
 def usages_at_tiers(model: types.ModelInfo) -> Iterator[TokenCounts]:
-    """The usual usages, and those about each number of input tokens at which the model's price changes."""
+    """The usual token counts, and those at each tier of the model's price."""
     yield from USAGES
-    dated = [model.prices] if isinstance(model.prices, types.ModelPrice) else [each.prices for each in model.prices]
+    dated = [model.prices] if isinstance(model.prices, types.ModelPrice) else [period.prices for period in model.prices]
     tiered = [price for prices in dated for price in vars(prices).values() if isinstance(price, types.TieredPrices)]
     for start in {tier.start for price in tiered for tier in price.tiers}:
         yield {"input_tokens": start, "cached_input_tokens": 1_000, "output_tokens": 333}
         yield {"input_tokens": start + 1, "cached_input_tokens": 1_000, "output_tokens": 333}
 
 
-def test_the_table_is_what_the_package_says_today() -> None:
+def test_the_table_agrees_with_the_installed_package() -> None:
     assert TABLE_PATH.read_text(encoding="utf-8") == table_text(), "Run `make prices`."
 
 
-def test_the_table_holds_no_prose() -> None:
+def test_the_table_contains_no_descriptions_or_links() -> None:
     assert not re.search(r"https?:|description|comment", TABLE_PATH.read_text(encoding="utf-8"))
 
 
@@ -155,28 +158,30 @@ def test_the_functions_do_not_ship_the_package() -> None:
 
 
 @by_provider
-def test_every_name_costs_what_the_package_says(provider: types.Provider) -> None:
+def test_every_name_has_the_cost_that_the_package_computes(provider: types.Provider) -> None:
     for name in {name for model in provider.models for name in names_of(model)}:
-        said = package_says(name, provider.id)
-        if said is not None or not is_looked_for_elsewhere(name, provider.id):
+        expected = package_cost(name, provider.id)
+        if expected is not None or not is_looked_up_elsewhere(name, provider.id):
             priced = cost(name, provider.id, USAGES[0])
-            assert (priced and priced.cost_nano_usd) == said, name
+            assert (priced and priced.cost_nano_usd) == expected, name
 
 
 @by_provider
-def test_every_model_costs_what_the_package_says_at_every_turn(provider: types.Provider) -> None:
+def test_every_model_has_the_cost_of_the_package_at_every_price_change(provider: types.Provider) -> None:
     for model in provider.models:
         name = next(names_of(model))
-        for at in turning_points(model):
+        for at in price_changes(model):
             for usage in usages_at_tiers(model):
                 priced = cost(name, provider.id, usage, at)
-                assert (priced and priced.cost_nano_usd) == package_says(name, provider.id, usage, at), (name, at)
+                assert (priced and priced.cost_nano_usd) == package_cost(name, provider.id, usage, at), (name, at)
 
 
 counts = st.integers(0, 10**7)
-known_names = st.sampled_from(sorted({name for each in providers for model in each.models for name in names_of(model)}))
+known_names = st.sampled_from(
+    sorted({name for provider in providers for model in provider.models for name in names_of(model)})
+)
 names = st.builds(
-    lambda before, name, after: before + name + after,
+    lambda prefix, name, suffix: prefix + name + suffix,
     st.sampled_from(["", "us.", "eu.anthropic.", "openai/", "X"]),
     known_names | known_names.map(str.upper) | st.text("abcdegloprtx-0123456789./:", min_size=1),
     st.sampled_from(["", "-latest", "-20260230", "-20260228", "-20260228:0", ":free", "-v1:0", "@20250514"]),
@@ -184,36 +189,38 @@ names = st.builds(
 
 
 @given(
-    provider=st.sampled_from([each.id for each in providers]),
+    provider=st.sampled_from([provider.id for provider in providers]),
     name=names,
     usage=st.builds(
-        lambda fresh, cached, written, said, thought: TokenCounts(
-            input_tokens=fresh + cached + written,
+        lambda uncached, cached, written, answer, reasoning: TokenCounts(
+            input_tokens=uncached + cached + written,
             cached_input_tokens=cached,
             cache_write_tokens=written,
-            output_tokens=said + thought,
-            reasoning_tokens=thought,
+            output_tokens=answer + reasoning,
+            reasoning_tokens=reasoning,
         ),
         *[counts] * 5,
     ),
     at=st.datetimes(datetime(2023, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC)),
 )
 @settings(max_examples=300, deadline=None)
-def test_any_call_costs_what_the_package_says(provider: str, name: str, usage: TokenCounts, at: datetime) -> None:
-    said = package_says(name, provider, usage, at)
-    if said is not None or not is_looked_for_elsewhere(name, provider):
+def test_any_call_has_the_cost_that_the_package_computes(
+    provider: str, name: str, usage: TokenCounts, at: datetime
+) -> None:
+    expected = package_cost(name, provider, usage, at)
+    if expected is not None or not is_looked_up_elsewhere(name, provider):
         priced = cost(name, provider, usage, at)
-        assert (priced and priced.cost_nano_usd) == said
+        assert (priced and priced.cost_nano_usd) == expected
 
 
 @given(name=known_names)
 @settings(max_examples=200, deadline=None)
-def test_without_a_provider_a_name_costs_what_the_package_says_of_it(name: str) -> None:
-    said = package_says(name, "litellm")  # the package's word for: the provider is in the name, or else not known
+def test_a_name_without_a_provider_has_the_cost_that_the_package_computes(name: str) -> None:
+    expected = package_cost(name, "litellm")  # This provider id means that the provider is in the name, or unknown.
     priced = cost(name, None, USAGES[0])
-    if said is not None and not re.search(r":[0-9.]+[bm]", name):
+    if expected is not None and not re.search(r":[0-9.]+[bm]", name):
         assert priced is not None
-        assert priced.cost_nano_usd == said
+        assert priced.cost_nano_usd == expected
 
 
 @pytest.mark.parametrize(
@@ -252,7 +259,7 @@ def test_without_a_provider_a_name_costs_what_the_package_says_of_it(name: str) 
         ("", "GPT-4o-mini", "openai/gpt-4o-mini"),
     ],
 )
-def test_a_provider_is_known_by_our_word_for_it(provider: str | None, model: str, price: str) -> None:
+def test_stored_provider_names_match_those_of_the_table(provider: str | None, model: str, price: str) -> None:
     assert price_of(model, provider) == f"{price} @ {table_version()}"
 
 
@@ -268,20 +275,20 @@ def test_a_model_that_is_not_sold_by_tokens_has_no_cost(provider: str) -> None:
     assert cost(model, provider) is None
 
 
-def test_a_free_variant_costs_nothing_and_says_so() -> None:
+def test_a_free_variant_has_a_cost_of_zero() -> None:
     priced = cost("deepseek/deepseek-r1:free", "openrouter")
     assert priced is not None
     assert priced.cost_nano_usd == 0
 
 
 @pytest.mark.parametrize("provider", sorted(SELF_HOSTED))
-def test_a_copy_on_ones_own_machine_is_not_charged_the_makers_price(provider: str) -> None:
+def test_a_self_hosted_model_has_no_cost(provider: str) -> None:
     assert cost("deepseek-chat", provider) is None
 
 
 @pytest.mark.parametrize("model", ["deepseek-r1:7b", "deepseek-r1:1.5b-q4_K_M", "ollama/deepseek-chat"])
 @pytest.mark.parametrize("provider", ["openai", None])
-def test_a_copy_on_ones_own_machine_is_known_by_its_name(model: str, provider: str | None) -> None:
+def test_a_self_hosted_model_is_recognized_by_its_name(model: str, provider: str | None) -> None:
     assert cost(model, provider) is None
 
 
@@ -290,11 +297,11 @@ def test_a_call_without_token_counts_has_no_cost(usage: TokenCounts) -> None:
     assert cost(usage=usage) is None
 
 
-def test_a_part_greater_than_its_whole_has_no_cost() -> None:
+def test_a_part_larger_than_its_total_has_no_cost() -> None:
     assert cost(usage={"input_tokens": 10, "cached_input_tokens": 11, "output_tokens": 1}) is None
 
 
-def test_a_call_that_used_no_tokens_cost_nothing() -> None:
+def test_a_call_with_zero_tokens_has_a_cost_of_zero() -> None:
     priced = cost(usage={"input_tokens": 0, "output_tokens": 0})
     assert priced is not None
     assert priced.cost_nano_usd == 0
@@ -306,27 +313,27 @@ def test_cached_tokens_are_charged_once_at_their_own_price() -> None:
     assert priced.cost_nano_usd == 600 * 150 + 400 * 75 + 10 * 600
 
 
-def test_reasoning_costs_what_output_does_where_it_has_no_price() -> None:
+def test_reasoning_without_its_own_price_costs_the_price_of_output() -> None:
     thinking: TokenCounts = {"input_tokens": 1, "output_tokens": 100, "reasoning_tokens": 90}
     assert cost("o3-mini", "openai", thinking) == cost("o3-mini", "openai", {"input_tokens": 1, "output_tokens": 100})
 
 
-def test_the_model_that_served_counts_before_the_requested_one() -> None:
+def test_the_served_model_has_precedence_over_the_requested_one() -> None:
     assert price_of("gpt-4o", requested="gpt-4o-mini") == f"openai/gpt-4o @ {table_version()}"
 
 
 @pytest.mark.parametrize("served", [None, "", "an-unknown-deployment"])
-def test_the_requested_model_counts_where_the_served_one_is_unknown(served: str | None) -> None:
+def test_the_requested_model_is_priced_if_the_served_one_is_unknown(served: str | None) -> None:
     assert price_of(served, requested="gpt-4o-mini") == f"openai/gpt-4o-mini @ {table_version()}"
 
 
 @pytest.mark.parametrize(("tokens", "nano_usd"), [(1, 0), (2, 1), (3, 2), (5, 2), (7, 4)])
-def test_half_a_nano_dollar_goes_to_the_even_one(tokens: int, nano_usd: int) -> None:
+def test_half_a_nano_dollar_is_rounded_to_even(tokens: int, nano_usd: int) -> None:
     priced = cost("m", usage={"input_tokens": tokens}, overlay=parse_overlay('{"m": {"input": 0.0005}}'))
     assert priced == Priced(nano_usd, "m @ overlay")
 
 
-def test_an_overlay_prices_a_model_that_no_list_has() -> None:
+def test_an_overlay_may_price_an_unlisted_model() -> None:
     overlay = parse_overlay('{"acme/llama-ft": {"input": 0.15, "cached_input": 0.05, "output": 0.6, "reasoning": 1}}')
     usage: TokenCounts = {
         "input_tokens": 1_000,
@@ -338,34 +345,34 @@ def test_an_overlay_prices_a_model_that_no_list_has() -> None:
     assert priced == Priced(900 * 150 + 100 * 50 + 30 * 600 + 20 * 1_000, "acme/llama-ft @ overlay")
 
 
-def test_an_overlay_may_price_what_runs_on_ones_own_machine() -> None:
+def test_an_overlay_may_price_a_self_hosted_model() -> None:
     assert price_of("llama3.2", "ollama", overlay=parse_overlay('{"llama3.2": {"input": 0}}')) == "llama3.2 @ overlay"
 
 
 @pytest.mark.parametrize("key", ["openai/gpt-4o", "gpt-4o", "GPT-4o", "gpt-4o-2024-08-06", "OpenAI/gpt-4o-2024-08-06"])
-def test_an_overlay_corrects_a_listed_model_under_any_of_its_names(key: str) -> None:
+def test_an_overlay_may_price_a_listed_model_under_any_of_its_names(key: str) -> None:
     overlay = parse_overlay(f'{{"{key}": {{"input": 1, "output": 1}}}}')
     assert cost("gpt-4o-2024-08-06", "openai", overlay=overlay) == Priced(2 * 10**9, f"{key.lower()} @ overlay")
 
 
 @pytest.mark.parametrize("key", ["azure.ai.openai/gpt-4o", "azure/gpt-4o"])
-def test_an_overlay_names_a_provider_by_our_word_or_the_lists(key: str) -> None:
+def test_an_overlay_may_name_a_provider_as_stored_or_as_listed(key: str) -> None:
     overlay = parse_overlay(f'{{"{key}": {{"input": 1}}, "gpt-4o": {{"input": 2}}}}')
     assert price_of("gpt-4o", "azure.ai.openai", overlay=overlay) == f"{key} @ overlay"
 
 
-def test_an_overlay_for_one_provider_leaves_the_others_alone() -> None:
+def test_an_overlay_for_one_provider_does_not_affect_others() -> None:
     overlay = parse_overlay('{"azure.ai.openai/gpt-4o": {"input": 1}}')
     assert price_of("gpt-4o", "openai", overlay=overlay) == f"openai/gpt-4o @ {table_version()}"
 
 
-def test_an_overlay_for_a_requested_name_counts_before_the_list() -> None:
+def test_an_overlay_for_the_requested_name_has_precedence_over_the_list() -> None:
     overlay = parse_overlay('{"our-deployment": {"input": 1}}')
     price = price_of("gpt-4o-2024-08-06", "azure.ai.openai", requested="our-deployment", overlay=overlay)
     assert price == "our-deployment @ overlay"
 
 
-def test_an_entry_of_an_overlay_replaces_the_list_price_whole() -> None:
+def test_an_overlay_entry_replaces_the_whole_list_price() -> None:
     priced = cost("gpt-4o", overlay=parse_overlay('{"gpt-4o": {"input": 1}}'))
     assert priced is not None
     assert priced.cost_nano_usd == 10**9
@@ -407,7 +414,7 @@ def test_an_overlay_that_is_no_json_object_is_refused(text: str) -> None:
         ('{"a/m": {"input": 1, "reasoning": 1}}', "prices.a/m.reasoning"),
     ],
 )
-def test_a_wrong_price_of_an_overlay_is_named(text: str, field: str) -> None:
+def test_a_refusal_names_each_invalid_price_of_an_overlay(text: str, field: str) -> None:
     with pytest.raises(Invalid) as refused:
         parse_overlay(text)
     assert [detail.field for detail in refused.value.details] == [field]

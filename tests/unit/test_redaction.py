@@ -1,4 +1,4 @@
-"""Secrets are masked wherever they stand, and nothing else is."""
+"""Secrets are masked wherever they occur, and nothing else is masked."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tracestore.domain.spans import SpanFields, canonical_json
 from tracestore.ingest.redaction import SECRET_NAMES, Redactor
 
-# Put together here, so that no scanner takes this file for a leak.
+# Assembled at run time, so that secret scanners do not report this file.
 MIXED = "a1B2c3D4e5"
 JWT = ".".join(("eyJ" + MIXED * 2, "eyJ" + MIXED * 4, MIXED * 4))
 PEM = "\n".join(("-----BEGIN RSA " + "PRIVATE KEY-----", MIXED * 6, MIXED * 6, "-----END RSA " + "PRIVATE KEY-----"))
@@ -188,24 +188,24 @@ def test_a_secret_of_known_shape_becomes_a_marker_that_names_it(name: str, secre
 
 
 @pytest.mark.parametrize(("text", "secret"), LABELLED)
-def test_a_labelled_secret_is_gone_from_a_text(text: str, secret: str) -> None:
+def test_a_labelled_secret_is_removed_from_a_text(text: str, secret: str) -> None:
     redacted = redact(text)
     assert secret not in redacted
     assert "[redacted:" in redacted
 
 
 @pytest.mark.parametrize("text", STAYS)
-def test_prose_code_and_counts_stay(text: str) -> None:
+def test_sentences_code_and_counts_are_unchanged(text: str) -> None:
     assert redact(text) == text
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_the_value_of_a_secret_name_is_masked_however_the_name_is_written(name: str) -> None:
+def test_the_value_of_a_secret_name_is_masked_in_any_spelling(name: str) -> None:
     assert redact({"headers": [{name: "abc"}]})["headers"][0][name].startswith("[redacted:")
 
 
 @pytest.mark.parametrize(("name", "value"), NAMED_BUT_STAYS)
-def test_a_name_that_gives_nothing_away_keeps_its_value(name: str, value: Any) -> None:
+def test_a_name_that_identifies_no_secret_keeps_its_value(name: str, value: Any) -> None:
     assert redact({name: value}) == {name: value}
 
 
@@ -218,7 +218,7 @@ def test_a_bare_token_is_masked_when_its_value_looks_random() -> None:
     assert redact({"token": MIXED * 3}) == {"token": "[redacted:token]"}
 
 
-def test_what_surrounds_a_masked_value_stays() -> None:
+def test_the_text_around_a_masked_value_is_unchanged() -> None:
     text = 'before {"user": "bob", "api_key": "abc", "n": 1} after'
     assert redact(text) == 'before {"user": "bob", "api_key": "[redacted:api_key]", "n": 1} after'
 
@@ -236,17 +236,17 @@ def test_a_secret_used_as_a_key_is_masked() -> None:
 @pytest.mark.parametrize(
     "field", ["span_name", "error_message", "error_type", "conversation_id", "tool_name", "model_name", "end_user_id"]
 )
-def test_no_text_field_keeps_a_secret(field: str) -> None:
+def test_secrets_are_masked_in_every_text_field(field: str) -> None:
     fields: Any = {"span_id": "s", field: "failed with " + EVERY_SECRET[0]}
     assert Redactor().redact(fields)[field] == "failed with [redacted:openai_key]"  # type: ignore[literal-required]
 
 
-def test_ids_of_spans_stay_as_they_were_sent() -> None:
+def test_span_ids_are_stored_as_they_were_sent() -> None:
     fields: SpanFields = {"span_id": EVERY_SECRET[0], "parent_span_id": EVERY_SECRET[0]}
     assert Redactor().redact(fields) is fields
 
 
-def test_clean_facts_come_back_as_the_same_object() -> None:
+def test_fields_without_secrets_are_returned_as_the_same_object() -> None:
     fields: SpanFields = {"span_id": "s", "input_data": {"text": "password: it must be long", "token": "hello"}}
     assert Redactor().redact(fields) is fields
 
@@ -255,17 +255,17 @@ def test_a_lone_surrogate_hides_no_secret() -> None:
     assert redact("\ud800 " + EVERY_SECRET[0]) == "\ud800 [redacted:openai_key]"
 
 
-def test_a_pattern_of_the_deployer_is_masked_whole() -> None:
+def test_the_whole_match_of_a_deployers_pattern_is_masked() -> None:
     assert redact({"who": ["EMP-1234 (emp-9)"]}, r"(?i)(emp)-\d+") == {"who": ["[redacted:custom] ([redacted:custom])"]}
 
 
-def test_a_pattern_of_the_deployer_leaves_markers_alone() -> None:
+def test_a_deployers_pattern_does_not_change_markers() -> None:
     once = redact("redacted " + EVERY_SECRET[0], "[a-z]+")
     assert redact(once, "[a-z]+") == once
 
 
 @pytest.mark.parametrize("pattern", ["(", "a*", "", "x|", "(?=a)|$"])
-def test_a_pattern_that_cannot_be_used_is_refused_by_its_number(pattern: str) -> None:
+def test_an_invalid_pattern_is_refused_with_its_number(pattern: str) -> None:
     with pytest.raises(ValueError, match="Redaction pattern 2"):
         Redactor(["fine", pattern])
 
@@ -296,7 +296,7 @@ def test_redacting_twice_changes_nothing(value: Any) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(values)
-def test_the_look_at_the_whole_span_misses_nothing_that_a_walk_finds(value: Any) -> None:
+def test_the_search_of_the_whole_span_misses_no_secret_of_a_single_value(value: Any) -> None:
     a_pattern_that_never_matches = "(?!)"
     assert redact(value) == redact(value, a_pattern_that_never_matches)
 
@@ -319,9 +319,7 @@ def test_the_look_at_the_whole_span_misses_nothing_that_a_walk_finds(value: Any)
     ),
     field=st.sampled_from(["input_data", "output_data", "metadata"]),
 )
-def test_a_planted_secret_is_gone_from_every_place(
-    secret: str, around: tuple[str, str], wraps: list[Any], field: str
-) -> None:
+def test_a_secret_is_removed_at_any_nesting(secret: str, around: tuple[str, str], wraps: list[Any], field: str) -> None:
     value: Any = f"{around[0]} {secret} {around[1]}"
     for wrap in wraps:
         value = wrap(value)
@@ -331,7 +329,7 @@ def test_a_planted_secret_is_gone_from_every_place(
 
 @settings(max_examples=100, deadline=None)
 @given(st.sampled_from([name for name in SECRET_NAMES if name != "token"]), st.integers(1, 3), st.text(max_size=12))
-def test_the_value_of_a_secret_name_is_gone_from_json_in_strings(name: str, levels: int, text: str) -> None:
+def test_the_value_of_a_secret_name_is_removed_from_json_in_strings(name: str, levels: int, text: str) -> None:
     value: Any = {name: text + "hunter2" + text, "kept": "yes"}
     for _ in range(levels):
         value = {"text": json.dumps(value)}
@@ -360,7 +358,7 @@ def test_the_value_of_a_secret_name_is_gone_from_json_in_strings(name: str, leve
         *("-----BEGIN PRIVATE KEY-----", "AKIA", "sk-" + "a" * 40 + " ", "authorization: bearer ", "password='\\"),
     ],
 )
-def test_a_hostile_megabyte_is_done_in_seconds(unit: str) -> None:
+def test_a_hostile_megabyte_is_redacted_in_seconds(unit: str) -> None:
     fields: SpanFields = {"span_id": "s", "input_data": unit * (1_000_000 // len(unit))}
     redactor = Redactor()
     redactor.redact({"span_id": "s", "metadata": "password=x"})
@@ -369,7 +367,7 @@ def test_a_hostile_megabyte_is_done_in_seconds(unit: str) -> None:
     assert time.process_time() - started < 3  # measured: 0.6 at most
 
 
-def test_a_megabyte_in_which_nothing_repeats_is_done_in_a_second() -> None:
+def test_a_megabyte_without_repetitions_is_redacted_in_a_second() -> None:
     letters = random.Random(1).choices(string.ascii_letters + string.digits + " ", k=1_000_000)
     fields: SpanFields = {"span_id": "s", "input_data": "".join(letters)}
     redactor = Redactor()
