@@ -1,8 +1,8 @@
-"""Sends hostile exports to the real capture handler and prints, as JSON, what became of them and the memory it took.
+"""Sends hostile exports to the real capture handler; prints the statuses, the peak memory and the CPU time as JSON.
 
-Usage: python -m tests.mutating mutations HOW_MANY SEED, or python -m tests.mutating bombs. A process of its own,
-because a peak of memory belongs to a process. Behind the DynamoDB client is no store: reads find nothing, and writes
-succeed.
+Usage: python -m tests.mutating mutations COUNT SEED, or python -m tests.mutating bombs. It runs in a process of its
+own, because the peak of memory is measured per process. The DynamoDB client has no store: reads return nothing, and
+writes succeed.
 """
 
 import base64
@@ -30,63 +30,67 @@ CORPUS: Final = Path(__file__).parent / "data" / "otlp"
 LARGEST: Final = 20_000
 SECRET: Final = "a shared secret that is only good in tests"
 MIB: Final = 1024 * 1024
-ANSWERS: Final = {"Query": b'{"Items": [], "Count": 0}', "BatchGetItem": b'{"Responses": {}}'}
+DYNAMODB_RESPONSES: Final = {"Query": b'{"Items": [], "Count": 0}', "BatchGetItem": b'{"Responses": {}}'}
 
 Body = tuple[str, str, str, bytes]
 """Route, content type, content encoding, and the bytes."""
 
 
 def originals() -> list[Body]:
-    """The recorded exports that are not large, each as it came and the other way gzipped."""
-    found = []
-    for told in sorted(CORPUS.glob("*/*/request-*.headers.json")):
-        request = json.loads(told.read_text())
-        body = told.with_name(told.name.replace(".headers.json", ".bin")).read_bytes()
+    """The recorded exports up to `LARGEST`, each as recorded, and with its compression added or removed."""
+    bodies = []
+    for headers_file in sorted(CORPUS.glob("*/*/request-*.headers.json")):
+        request = json.loads(headers_file.read_text())
+        body = headers_file.with_name(headers_file.name.replace(".headers.json", ".bin")).read_bytes()
         content_type, packed = request["headers"]["content-type"], request["headers"].get("content-encoding", "")
         if len(body) <= LARGEST and request["path"].endswith(("/v1/traces", "/v1/logs")):
-            found.append((f"POST {request['path']}", content_type, packed, body))
+            bodies.append((f"POST {request['path']}", content_type, packed, body))
             plain = gzip.decompress(body) if packed else body
             other = ("", plain) if packed else ("gzip", gzip.compress(plain))
-            found.append((f"POST {request['path']}", content_type, *other))
-    return found
+            bodies.append((f"POST {request['path']}", content_type, *other))
+    return bodies
 
 
 def mutated(original: Body, choose: random.Random) -> Body:
-    """The request with a few things wrong with it, mostly inside of what is packed."""
+    """The request with a few random errors; in a compressed body, mostly in the decompressed content."""
     route, content_type, encoding, body = original
     if encoding and choose.random() < 0.7:
-        return route, content_type, encoding, gzip.compress(_spoiled(gzip.decompress(body), choose), 1)
+        return route, content_type, encoding, gzip.compress(_corrupted(gzip.decompress(body), choose), 1)
     if choose.random() < 0.05:
         content_type = choose.choice([*CONTENT_TYPES.values(), "text/plain"])
     if choose.random() < 0.05:
         encoding = choose.choice(["gzip", "", "deflate"])
-    return route, content_type, encoding, _spoiled(body, choose)
+    return route, content_type, encoding, _corrupted(body, choose)
 
 
-def _spoiled(body: bytes, choose: random.Random) -> bytes:
+def _corrupted(body: bytes, choose: random.Random) -> bytes:
     changed = bytearray(body)
     for _ in range(choose.choice([1, 1, 2, 5])):
-        at = choose.randrange(len(changed) + 1)
+        index = choose.randrange(len(changed) + 1)
         kind = choose.randrange(7)
-        if kind == 0 and at < len(changed):
-            changed[at] ^= 1 << choose.randrange(8)
+        if kind == 0 and index < len(changed):
+            changed[index] ^= 1 << choose.randrange(8)
         elif kind == 1:
-            del changed[at:]
+            del changed[index:]
         elif kind == 2:
-            changed[at:at] = b"\xff\xff\xff\xff\x7f"  # a length of gigabytes
+            changed[index:index] = b"\xff\xff\xff\xff\x7f"  # a length of gigabytes
         elif kind == 3:
-            changed[at : at + 9] = choose.randbytes(9)
+            changed[index : index + 9] = choose.randbytes(9)
         elif kind == 4:
-            changed[at:at] = changed[choose.randrange(len(changed) + 1) :][:300]
+            changed[index:index] = changed[choose.randrange(len(changed) + 1) :][:300]
         elif kind == 5:
-            changed[at:at] = choose.choice([b"[", b'{"a":', b"\x2a\x80\x01", b"[{'a': "]) * choose.choice([90, 3_000])
+            changed[index:index] = choose.choice([b"[", b'{"a":', b"\x2a\x80\x01", b"[{'a': "]) * choose.choice(
+                [90, 3_000]
+            )
         else:
-            changed[at : at + 1] = choose.choice([b"\0", b'"', b"\\ud800", b"1e999", b"-", b"\xc3", b"null", b"\n"])
+            changed[index : index + 1] = choose.choice(
+                [b"\0", b'"', b"\\ud800", b"1e999", b"-", b"\xc3", b"null", b"\n"]
+            )
     return bytes(changed)
 
 
 def bombs() -> Iterator[Body]:
-    """Requests of a few hundred kilobytes that are tens of megabytes, and some of them gigabytes when decoded."""
+    """Requests of a few hundred kilobytes that decompress to tens of megabytes; decoded, some would take gigabytes."""
     start, end = export(span("ab" * 16, told={"input.value": "<>"})).split(b"<>")
     values = b'"}}, {"key": "k", "value": {"arrayValue": {"values": ['
     for before, filling, after, size in (
@@ -109,8 +113,8 @@ def bombs() -> Iterator[Body]:
     ):
         attribute = _field(9, _field(1, b"input.value") + _field(2, content))
         times = b"".join(bytes([number << 3 | 1]) + START_NS.to_bytes(8, "little") for number in (7, 8))
-        one = _field(2, _field(1, b"\1" * 16) + _field(2, b"\2" * 8) + times + attribute)
-        yield _packed("protobuf", gzip.compress(_field(1, _field(2, one * 14)), 1))
+        encoded_span = _field(2, _field(1, b"\1" * 16) + _field(2, b"\2" * 8) + times + attribute)
+        yield _packed("protobuf", gzip.compress(_field(1, _field(2, encoded_span * 14)), 1))
 
 
 def _packed(encoding: str, body: bytes) -> Body:
@@ -127,7 +131,7 @@ def _field(number: int, content: bytes) -> bytes:
 
 
 def capture_handler() -> Callable[[Body], int]:
-    """Calls the real handler with a request; returns the status."""
+    """A function that calls the real handler with a request and returns the status."""
     engines.pretend_credentials("")
     template = Template()
     os.environ.update(local_environment(template, "http://127.0.0.1:9", SECRET))
@@ -155,14 +159,14 @@ def capture_handler() -> Callable[[Body], int]:
 
 
 def _answered(request: Any, event_name: str, **_: Any) -> AWSResponse:
-    body = ANSWERS.get(event_name.rpartition(".")[2], b"{}")
+    body = DYNAMODB_RESPONSES.get(event_name.rpartition(".")[2], b"{}")
     return answered(request, 200, body)
 
 
 def most_memory_mb() -> float:
-    """The most memory that this process has held.
+    """The peak memory of this process.
 
-    On Linux `getrusage` starts with what the parent held, which here has run a thousand tests.
+    On Linux, `getrusage` includes the memory of the parent process, which here has run a thousand tests.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -171,14 +175,14 @@ def most_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_000_000  # macOS counts bytes
 
 
-def main(what: str, *numbers: str) -> None:
-    """See the module."""
+def main(command: str, *numbers: str) -> None:
+    """Run a command of the module's usage."""
     call = capture_handler()
     bodies = bombs()
-    if what == "mutations":
-        how_many, seed = map(int, numbers)
+    if command == "mutations":
+        count, seed = map(int, numbers)
         choose, recorded = random.Random(seed), originals()
-        bodies = (mutated(choose.choice(recorded), choose) for _ in range(how_many))
+        bodies = (mutated(choose.choice(recorded), choose) for _ in range(count))
     statuses: Counter[int] = Counter()
     for body in bodies:
         statuses[call(body)] += 1

@@ -1,4 +1,4 @@
-"""Requests that cannot be served: each gets a 4xx in the one shape, and no word of it comes back or reaches the log."""
+"""Invalid requests: each gets a 4xx in the standard shape, and nothing of it is repeated in the response or the log."""
 
 import gzip
 import io
@@ -12,24 +12,26 @@ import pytest
 from dev.template import Template
 from tests.api import TRACES, Api, failure, fields_of, path_of, span
 
-pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")  # hardly any gets that far
+pytestmark = pytest.mark.parametrize(
+    "engine", ["moto"], indirect=True, scope="session"
+)  # hardly any request reaches the engine
 
 CANARY = "sesame"
 LONG = "n" * 64 + CANARY
-"""A name whose 65th character on nobody may be shown."""
+"""A name that responses may repeat only up to its 64th character."""
 
-OURS = [route for route in Template().routes if route.path.startswith("/api/") and "/public/" not in route.path]
-"""The routes that tell failures in this API's own shape: not OTLP's, and not what is public."""
+API_ROUTES = [route for route in Template().routes if route.path.startswith("/api/") and "/public/" not in route.path]
+"""The routes that return errors in this API's own shape: neither OTLP routes nor public ones."""
 
 DEEP = b"[" * 98 + b"]" * 98
-"""As deep as a payload may be inside of a batch; one level more is too deep."""
+"""The deepest payload that is accepted inside a batch."""
 
 
 @pytest.fixture
 def log(api: Api) -> Iterator[io.StringIO]:
-    """All that is logged."""
+    """The log of the test."""
     logger = logging.getLogger("tracestore")
-    api("GET", "/healthz")  # loads the functions, and with them the logger's own handler
+    api("GET", "/healthz")  # loads the functions, which create the logger's handler
     handler = logging.StreamHandler(io.StringIO())
     handler.setFormatter(logger.handlers[0].formatter)
     logger.addHandler(handler)
@@ -38,16 +40,16 @@ def log(api: Api) -> Iterator[io.StringIO]:
 
 
 def json_with(**fields: bytes) -> bytes:
-    """A span of which these fields are as they stand, JSON or not."""
-    told = {name: json.dumps(value).encode() for name, value in span().items()} | fields
-    return b"{%s}" % b",".join(b'"%s":%s' % (name.encode(), value) for name, value in told.items())
+    """A span in which these fields are inserted literally, as JSON or not."""
+    encoded = {name: json.dumps(value).encode() for name, value in span().items()} | fields
+    return b"{%s}" % b",".join(b'"%s":%s' % (name.encode(), value) for name, value in encoded.items())
 
 
 BODIES: dict[str, tuple[bytes, int, str]] = {
     "nothing": (b"", 400, "malformed_json"),
     "no JSON": (b"sesame", 400, "malformed_json"),
     "half of it": (b'{"span_name":"sesame', 400, "malformed_json"),
-    "more behind it": (json_with() + b"sesame", 400, "malformed_json"),
+    "more after it": (json_with() + b"sesame", 400, "malformed_json"),
     "single quotes": (b"{'span_name':'sesame'}", 400, "malformed_json"),
     "a byte order mark": (b"\xef\xbb\xbf" + json_with(), 400, "malformed_json"),
     "NaN": (json_with(cost_usd=b"NaN"), 400, "malformed_json"),
@@ -69,8 +71,8 @@ BODIES: dict[str, tuple[bytes, int, str]] = {
     "no spans": (b'{"spans":[]}', 400, "invalid_request"),
     "spans that are null": (b'{"spans":null}', 400, "invalid_request"),
     "spans that are an object": (b'{"spans":{"sesame":1}}', 400, "invalid_request"),
-    "something beside spans": (b'{"spans":[{}],"%s":1}' % LONG.encode(), 400, "invalid_request"),
-    "nothing but bad spans": (
+    "a field next to spans": (b'{"spans":[{}],"%s":1}' % LONG.encode(), 400, "invalid_request"),
+    "invalid spans alone": (
         b'{"spans":["sesame",{"%s":"sesame"},null,[]]}' % LONG.encode(),
         400,
         "all_spans_rejected",
@@ -106,11 +108,11 @@ FIELDS: dict[str, list[Any]] = {
     "cost_nano_usd": [5],
     "start_ns": [5],
 }
-"""What no value of each field can be."""
+"""Invalid values of each field."""
 
 
 @pytest.mark.parametrize("kind", BODIES)
-def test_a_bad_body_is_refused_and_not_repeated(api: Api, log: io.StringIO, kind: str) -> None:
+def test_an_invalid_body_is_refused_and_not_repeated(api: Api, log: io.StringIO, kind: str) -> None:
     body, status, code = BODIES[kind]
     reply = api.post(body)
     assert failure(reply) == (status, code)
@@ -119,26 +121,28 @@ def test_a_bad_body_is_refused_and_not_repeated(api: Api, log: io.StringIO, kind
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_a_bad_value_is_refused_with_its_fields_name_and_not_repeated(api: Api, log: io.StringIO, name: str) -> None:
+def test_an_invalid_value_is_refused_with_its_fields_name_and_not_repeated(
+    api: Api, log: io.StringIO, name: str
+) -> None:
     for value in FIELDS[name]:
         reply = api.post({**span(), name: value})
         assert failure(reply) == (400, "invalid_request"), value
         assert name[:64] in fields_of(reply)
         batch = api.post({"spans": [{**span(), name: value}, span("kept")]})
-        assert (batch.status, [one["index"] for one in batch.json["rejected"]]) == (201, [0])
+        assert (batch.status, [rejection["index"] for rejection in batch.json["rejected"]]) == (201, [0])
         assert CANARY not in (reply.body + batch.body).decode() + log.getvalue()
     assert api.summaries() == ["kept"]
 
 
 @pytest.mark.parametrize("name", ["trace_id", "span_id", "span_name", "start_time"])
 @pytest.mark.parametrize("value", [{}, {"x": None}], ids=["absent", "null"])
-def test_what_is_required_is_missed_by_name(api: Api, name: str, value: dict[str, None]) -> None:
-    sent = {**span(), name: None} if value else {key: told for key, told in span().items() if key != name}
+def test_a_missing_field_is_reported_by_name(api: Api, name: str, value: dict[str, None]) -> None:
+    sent = {**span(), name: None} if value else {key: item for key, item in span().items() if key != name}
     reply = api.post(sent)
     assert (failure(reply), fields_of(reply)) == ((400, "invalid_request"), [name])
 
 
-def test_every_bad_field_is_named_at_once(api: Api) -> None:
+def test_one_response_names_every_invalid_field(api: Api) -> None:
     reply = api.post({**span(), "input_tokens": -1, "colour": CANARY, "status": CANARY})
     assert sorted(fields_of(reply)) == ["colour", "input_tokens", "status"]
 
@@ -158,7 +162,7 @@ def test_every_bad_field_is_named_at_once(api: Api) -> None:
         (json_with().decode().encode("utf-16"), {"content-type": "application/octet-stream"}, "malformed_json"),
     ],
 )
-def test_a_badly_encoded_body_is_refused_and_not_repeated(
+def test_a_wrongly_encoded_body_is_refused_and_not_repeated(
     api: Api, log: io.StringIO, body: bytes, headers: dict[str, str], code: str
 ) -> None:
     reply = api.post(body, headers=headers)
@@ -166,23 +170,21 @@ def test_a_badly_encoded_body_is_refused_and_not_repeated(
     assert CANARY not in reply.body.decode() + log.getvalue()
 
 
-def test_a_binary_body_is_at_most_4500_kb(api: Api) -> None:
+def test_a_binary_body_of_more_than_4500_kb_is_refused(api: Api) -> None:
     reply = api.post(b" " * 4_500_001, headers={"content-type": "application/octet-stream"})
     assert failure(reply) == (413, "body_too_large")
 
 
-def test_a_compressed_body_may_not_swell_without_end(api: Api) -> None:
+def test_a_body_that_decompresses_beyond_the_limit_is_refused(api: Api) -> None:
     bomb = gzip.compress(b" " * (64 * 1024 * 1024 + 1), 1)
     assert failure(api.post(bomb, headers={"content-encoding": "gzip"})) == (413, "body_too_large")
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 @pytest.mark.parametrize("body", [b"sesame", b"", b'{"sesame', b"[" * 100_000, b"NaN"])
-def test_every_route_that_takes_a_body_refuses_what_is_no_json(
-    api: Api, log: io.StringIO, method: str, body: bytes
-) -> None:
+def test_every_route_with_a_body_refuses_invalid_json(api: Api, log: io.StringIO, method: str, body: bytes) -> None:
     api.send(span())
-    paths = [route.path.format(trace_id="t", span_id="root", id="t") for route in OURS if route.method == method]
+    paths = [route.path.format(trace_id="t", span_id="root", id="t") for route in API_ROUTES if route.method == method]
     assert paths
     for path in paths:
         reply = api(method, path, body=body)
@@ -190,8 +192,8 @@ def test_every_route_that_takes_a_body_refuses_what_is_no_json(
         assert CANARY not in reply.body.decode() + log.getvalue()
 
 
-@pytest.mark.parametrize("route", [route.key for route in OURS])
-def test_every_route_refuses_parameters_that_it_does_not_know(api: Api, log: io.StringIO, route: str) -> None:
+@pytest.mark.parametrize("route", [route.key for route in API_ROUTES])
+def test_every_route_refuses_unknown_parameters(api: Api, log: io.StringIO, route: str) -> None:
     method, _, path = route.partition(" ")
     path = path.format(trace_id="t", span_id="root", id="t", job_id="0" * 36, key_id="0" * 16)
     for query in (
@@ -216,7 +218,7 @@ def test_every_route_refuses_parameters_that_it_does_not_know(api: Api, log: io.
         *(("GET", "/api/analytics/traces/../traces/sesame"), ("GET", "/%2e%2e/sesame"), ("GET", "/sesame" * 500)),
     ],
 )
-def test_a_wrong_method_or_an_unknown_route_is_told_so(api: Api, log: io.StringIO, method: str, path: str) -> None:
+def test_a_wrong_method_or_an_unknown_route_is_not_found(api: Api, log: io.StringIO, method: str, path: str) -> None:
     reply = api(method, path, query="search=sesame", body=b"sesame")
     assert failure(reply) == (404, "route_not_found")
     assert CANARY not in reply.body.decode() + log.getvalue()
@@ -230,7 +232,9 @@ def test_a_wrong_method_or_an_unknown_route_is_told_so(api: Api, log: io.StringI
         *((method, "/t/spans/{id}") for method in ("GET", "DELETE", "PATCH")),
     ],
 )
-def test_a_bad_id_in_a_path_is_not_found_and_not_repeated(api: Api, log: io.StringIO, method: str, path: str) -> None:
+def test_an_invalid_id_in_a_path_is_not_found_and_not_repeated(
+    api: Api, log: io.StringIO, method: str, path: str
+) -> None:
     api.send(span())
     for bad in (
         "sesame%23",
@@ -246,7 +250,7 @@ def test_a_bad_id_in_a_path_is_not_found_and_not_repeated(api: Api, log: io.Stri
         assert CANARY not in reply.body.decode() + log.getvalue()
 
 
-def test_a_bad_change_is_refused_and_not_repeated(api: Api, log: io.StringIO) -> None:
+def test_an_invalid_change_is_refused_and_not_repeated(api: Api, log: io.StringIO) -> None:
     api.send(span())
     for name, values in FIELDS.items():
         for value in values:
@@ -256,9 +260,9 @@ def test_a_bad_change_is_refused_and_not_repeated(api: Api, log: io.StringIO) ->
     assert set(api.span().values()) & {CANARY} == set()
 
 
-def test_a_good_request_leaves_no_word_of_it_in_the_log(api: Api, log: io.StringIO) -> None:
-    told = dict.fromkeys(("span_name", "conversation_id", "model_name", "error_message", "input_data"), CANARY)
-    api.send(span(**told))
+def test_the_log_contains_nothing_of_a_valid_request(api: Api, log: io.StringIO) -> None:
+    fields = dict.fromkeys(("span_name", "conversation_id", "model_name", "error_message", "input_data"), CANARY)
+    api.send(span(**fields))
     api.patched(output_data=CANARY, end_user_id=CANARY)
     api.page(search=CANARY, conversation_id=CANARY)
     api.page(view="turns", conversation_id=CANARY)

@@ -1,4 +1,4 @@
-"""Costs by HTTP: reported, computed by model, tokens and date, or unknown; and each call once in its trace."""
+"""Costs in the API: reported, computed from model, tokens and date, or unknown; a trace counts each call once."""
 
 import json
 import sys
@@ -17,26 +17,26 @@ MILLION = 1_000_000
 
 
 def called(**fields: Any) -> dict[str, Any]:
-    """An ended call of a model that is in the list of prices: a million tokens in and as many out."""
+    """An ended call of a listed model, with a million input and a million output tokens."""
     usual = {"operation_type": "completion", "end_time": at(1), "model_name": "gpt-4o", "model_provider": "openai"}
     return span(**{**usual, "input_tokens": MILLION, "output_tokens": MILLION, **fields})
 
 
-def cost(shown: dict[str, Any]) -> tuple[float | None, str, str | None]:
-    """What a span costs, where that comes from, and by which price."""
-    return shown["cost_usd"], shown["cost_source"], shown["cost_price"]
+def cost(stored: dict[str, Any]) -> tuple[float | None, str, str | None]:
+    """The cost of a span, its source, and the price used."""
+    return stored["cost_usd"], stored["cost_source"], stored["cost_price"]
 
 
 def total(api: Api) -> float | None:
-    """What the trace costs, which its list must tell as well."""
-    found: float | None = api.trace()["summary"]["cost_usd"]
-    assert api.page(view="summary")["traces"][0]["cost_usd"] == found
-    return found
+    """The cost of the trace, which its list entry must contain as well."""
+    cost_usd: float | None = api.trace()["summary"]["cost_usd"]
+    assert api.page(view="summary")["traces"][0]["cost_usd"] == cost_usd
+    return cost_usd
 
 
 @pytest.fixture
 def own_prices(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A deployer who states two prices."""
+    """A deployment with two prices of its own."""
     prices = {"acme/acme-1": {"input": 1, "output": 2}, "openai/gpt-4o": {"input": 7, "output": 0}}
     monkeypatch.setenv("PRICES", json.dumps(prices))
     wiring.reset()
@@ -45,7 +45,7 @@ def own_prices(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     wiring.reset()
 
 
-def test_a_reported_cost_wins_over_a_computed_one(api: Api) -> None:
+def test_a_reported_cost_has_precedence_over_a_computed_one(api: Api) -> None:
     assert cost(api.send(called(cost_usd=0.123456789))) == (0.123456789, "reported", None)
     assert total(api) == 0.123456789
 
@@ -70,7 +70,7 @@ def test_a_cost_is_computed_from_model_and_tokens_and_names_its_price(api: Api) 
     ],
 )
 @pytest.mark.skipif(sys.version_info >= (3, 15), reason="The package has no version for this Python.")
-def test_a_computed_cost_is_that_of_the_package_on_the_spans_day(api: Api, model: str, day: datetime) -> None:
+def test_a_computed_cost_agrees_with_the_package_on_the_spans_date(api: Api, model: str, day: datetime) -> None:
     from genai_prices import Usage, calc_price
 
     usage = Usage(input_tokens=1_234_567, cache_read_tokens=400_000, output_tokens=98_765)
@@ -81,7 +81,7 @@ def test_a_computed_cost_is_that_of_the_package_on_the_spans_day(api: Api, model
     assert stored["cost_usd"] == pytest.approx(float(price.total_price), abs=1e-9)
 
 
-def test_a_price_that_changed_is_that_of_the_spans_day(api: Api) -> None:
+def test_a_price_that_changed_is_taken_from_the_spans_date(api: Api) -> None:
     before, after = (
         api.send(
             called(trace_id=f"t{day}", model_name="o3", start_time=f"{day}T00:00:00Z", end_time=f"{day}T00:00:01Z")
@@ -91,13 +91,22 @@ def test_a_price_that_changed_is_that_of_the_spans_day(api: Api) -> None:
     assert (before["cost_usd"], after["cost_usd"]) == (50, 10)
 
 
-def test_the_model_that_served_is_priced_and_else_the_requested_one(api: Api) -> None:
+def test_the_served_model_is_priced_or_else_the_requested_one(api: Api) -> None:
     costs = []
     for served in ("gpt-4o-mini", "unheard-of-1"):
         trace_id = new_id()
-        told = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "gen_ai.response.model": served}
+        attributes = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.request.model": "gpt-4o",
+            "gen_ai.response.model": served,
+        }
         counts = {"gen_ai.usage.input_tokens": MILLION, "gen_ai.usage.output_tokens": 0}
-        api("POST", "/v1/traces", body=export(otlp_span(trace_id, told={**told, **counts})), headers=headers("json"))
+        api(
+            "POST",
+            "/v1/traces",
+            body=export(otlp_span(trace_id, told={**attributes, **counts})),
+            headers=headers("json"),
+        )
         costs.append(api.span("00000000000000aa", trace_id)["cost_usd"])
     assert costs == [0.15, 2.5]
 
@@ -105,12 +114,12 @@ def test_the_model_that_served_is_priced_and_else_the_requested_one(api: Api) ->
 @pytest.mark.parametrize(
     "fields", [{"model_name": "unheard-of"}, {"model_name": None}, {"input_tokens": None, "output_tokens": None}]
 )
-def test_what_no_price_is_known_for_is_unknown_and_never_zero(api: Api, fields: dict[str, Any]) -> None:
+def test_a_cost_without_a_price_is_unknown_and_never_zero(api: Api, fields: dict[str, Any]) -> None:
     assert cost(api.send(called(**fields))) == (None, "unknown", None)
     assert total(api) is None
 
 
-def test_a_free_call_was_reported_as_free(api: Api) -> None:
+def test_a_reported_cost_of_zero_is_a_cost(api: Api) -> None:
     assert cost(api.send(called(cost_usd=0))) == (0, "reported", None)
     assert total(api) == 0
 
@@ -125,7 +134,7 @@ def test_the_deployer_may_correct_a_price(api: Api, own_prices: None) -> None:
     assert total(api) == 7
 
 
-def test_a_wrapper_and_the_calls_within_it_are_counted_once(api: Api) -> None:
+def test_a_wrapper_and_the_calls_inside_it_are_counted_once(api: Api) -> None:
     usage: dict[str, Any] = {"input_tokens": 2 * MILLION, "output_tokens": 2 * MILLION, "model_name": "gpt-4o"}
     api.send(
         span(operation_type="agent", end_time=at(9), **usage),
@@ -142,31 +151,31 @@ def test_a_reported_sum_on_a_wrapper_is_counted_once(api: Api) -> None:
     assert total(api) == 12.5
 
 
-def test_a_call_that_a_framework_and_a_library_tell_of_costs_once(api: Api) -> None:
+def test_a_call_that_a_framework_and_a_library_report_is_counted_once(api: Api) -> None:
     api.send(called(), called(span_id="inner", parent_span_id="root"))
     assert total(api) == 12.5
 
 
-def test_a_tool_call_with_a_model_costs_nothing_by_itself(api: Api) -> None:
+def test_a_tool_call_with_a_model_has_no_computed_cost(api: Api) -> None:
     api.send(child("tool", "root", operation_type="tool_call", model_name="gpt-4o", input_tokens=MILLION))
     assert api.span("tool")["cost_source"] == "unknown"
 
 
-def test_a_model_that_arrives_by_patch_gives_the_call_its_cost(api: Api) -> None:
+def test_a_model_that_a_patch_adds_gives_the_call_a_cost(api: Api) -> None:
     api.send(called(model_name=None))
     assert total(api) is None
     assert cost(api.patched(model_name="gpt-4o"))[:2] == (12.5, "computed")
     assert total(api) == 12.5
 
 
-def test_tokens_that_arrive_with_a_later_post_give_the_call_its_cost(api: Api) -> None:
+def test_tokens_that_a_later_post_adds_give_the_call_a_cost(api: Api) -> None:
     api.send(called(input_tokens=None, output_tokens=None))
     api.send(called(input_tokens=MILLION, output_tokens=0))
     assert cost(api.span())[:2] == (2.5, "computed")
     assert total(api) == 2.5
 
 
-def test_a_cost_that_is_reported_by_patch_replaces_the_computed_one(api: Api) -> None:
+def test_a_cost_that_a_patch_reports_replaces_the_computed_one(api: Api) -> None:
     api.send(called())
     assert cost(api.patched(cost_usd=1)) == (1, "reported", None)
     assert total(api) == 1

@@ -1,4 +1,4 @@
-"""Whatever a body holds, the capture function answers, within its memory and its time."""
+"""The capture function responds to any body within its limits of memory and time."""
 
 import json
 import subprocess
@@ -13,8 +13,8 @@ MEMORY_MB = 512
 CPU_S = 60
 
 
-def handled(*arguments: str) -> Any:
-    """What `tests.mutating` tells of a run."""
+def run_mutating(*arguments: str) -> Any:
+    """The result that `tests.mutating` prints."""
     command = [sys.executable, "-m", "tests.mutating", *arguments]
     path = f"{ROOT / 'layers' / 'common'}:{ROOT}"
     run = subprocess.run(
@@ -26,24 +26,24 @@ def handled(*arguments: str) -> Any:
 
 @pytest.fixture(scope="module")
 def mutations() -> Any:
-    return handled("mutations", "10000", "1")
+    return run_mutating("mutations", "10000", "1")
 
 
 @pytest.fixture(scope="module")
 def bombs() -> Any:
-    return handled("bombs")
+    return run_mutating("bombs")
 
 
-def test_ten_thousand_mutated_bodies_give_no_server_error(mutations: Any) -> None:
+def test_ten_thousand_mutated_bodies_cause_no_server_error(mutations: Any) -> None:
     assert sum(mutations["statuses"].values()) == 10_000
     assert set(mutations["statuses"]) <= {"200", "400", "413", "415"}
 
 
-def test_many_mutated_bodies_still_hold_something_good(mutations: Any) -> None:
+def test_many_mutated_bodies_still_contain_valid_spans(mutations: Any) -> None:
     assert mutations["statuses"]["200"] > 1_000
 
 
-def test_mutated_bodies_stay_within_the_memory(mutations: Any) -> None:
+def test_mutated_bodies_stay_within_the_memory_limit(mutations: Any) -> None:
     assert mutations["peak_mb"] < MEMORY_MB
 
 
@@ -51,11 +51,11 @@ def test_ten_thousand_mutated_bodies_take_less_than_a_minute(mutations: Any) -> 
     assert mutations["cpu_s"] < CPU_S
 
 
-def test_bombs_give_no_server_error(bombs: Any) -> None:
+def test_bombs_cause_no_server_error(bombs: Any) -> None:
     assert set(bombs["statuses"]) == {"200", "413"}
 
 
-def test_bombs_stay_within_the_memory(bombs: Any) -> None:
+def test_bombs_stay_within_the_memory_limit(bombs: Any) -> None:
     assert bombs["peak_mb"] < MEMORY_MB
 
 

@@ -1,4 +1,4 @@
-"""Secrets in what is sent are stored nowhere and shown nowhere."""
+"""Secrets in requests are neither stored nor returned."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from tests.conftest import TableOnEngine
 from tracestore.storage import keys
 from tracestore.storage.codec import unpack
 
-# Put together here, so that no scanner takes this file for a leak.
+# Assembled at run time, so that secret scanners do not report this file.
 TAIL = "A1b2C3d4E5f6G7h8J9k0"
 SECRET = "sk-proj-" + TAIL
 SECRETS = {
@@ -32,8 +32,8 @@ PAYLOAD: dict[str, Any] = {
 }
 
 
-def everything(api: Api) -> str:
-    """All that any route shows of the trace `t`."""
+def all_responses(api: Api) -> str:
+    """The responses of all routes that return the trace `t`."""
     replies = [
         *(api("GET", path_of("t"), query=query) for query in ("", "view=outline", "payloads=false")),
         *(api("GET", TRACES, query=query) for query in ("", "view=summary")),
@@ -44,51 +44,51 @@ def everything(api: Api) -> str:
 
 
 def in_the_table(api: Api, engine: TableOnEngine) -> str:
-    """All that is stored of the trace `t`, unpacked."""
+    """All stored items of the trace `t`, unpacked."""
     assert api.user
-    asked = {
+    condition = {
         "KeyConditionExpression": "pk = :pk",
         "ExpressionAttributeValues": {":pk": {"S": keys.trace(api.user.name, "t")}},
     }
-    items = engine.client.query(TableName=engine.table_name, ConsistentRead=True, **asked)["Items"]
+    items = engine.client.query(TableName=engine.table_name, ConsistentRead=True, **condition)["Items"]
     assert items
     values = [value for item in items for value in item.values()]
     return str([unpack(value["B"]) if "B" in value else value for value in values])
 
 
 @pytest.mark.parametrize("kind", SECRETS)
-def test_a_secret_gives_way_to_a_marker_that_says_what_it_was(api: Api, kind: str) -> None:
+def test_a_marker_with_the_kind_of_secret_replaces_a_secret(api: Api, kind: str) -> None:
     stored = api.send(span(input_data=f"before {SECRETS[kind]} after"))
     assert stored["input_data"] == f"before [redacted:{kind}] after"
 
 
-def test_no_field_keeps_a_secret_however_it_came_in(api: Api, engine: TableOnEngine) -> None:
-    told = {**dict.fromkeys(TEXT_FIELDS, f"x {SECRET}"), **PAYLOAD}
-    answers = [
-        api.post(span(**told)),
-        api.post({"spans": [span(span_id="b", **told)]}),
-        api("PATCH", path_of("t", "root"), body={**told, "end_time": at(1)}),
+def test_no_field_keeps_a_secret_on_any_route(api: Api, engine: TableOnEngine) -> None:
+    fields = {**dict.fromkeys(TEXT_FIELDS, f"x {SECRET}"), **PAYLOAD}
+    replies = [
+        api.post(span(**fields)),
+        api.post({"spans": [span(span_id="b", **fields)]}),
+        api("PATCH", path_of("t", "root"), body={**fields, "end_time": at(1)}),
     ]
-    assert [answer.status for answer in answers] == [201, 201, 200]
-    seen = "".join(answer.body.decode() for answer in answers) + everything(api) + in_the_table(api, engine)
-    assert TAIL not in seen
-    assert "[redacted:openai_key]" in seen
+    assert [reply.status for reply in replies] == [201, 201, 200]
+    output = "".join(reply.body.decode() for reply in replies) + all_responses(api) + in_the_table(api, engine)
+    assert TAIL not in output
+    assert "[redacted:openai_key]" in output
 
 
-def test_what_is_no_secret_stays(api: Api) -> None:
-    told: dict[str, Any] = {
+def test_values_that_are_not_secrets_are_unchanged(api: Api) -> None:
+    fields: dict[str, Any] = {
         "input_data": "How many tokens has a password of 12 characters? sk-learn is a library.",
         "metadata": {"max_tokens": 5, "token": "Hello", "prompt_tokens": 7, "api_key": None, "password": ""},
     }
-    stored = api.send(span(**told, input_tokens=12))
-    assert {name: stored[name] for name in told} == told
+    stored = api.send(span(**fields, input_tokens=12))
+    assert {name: stored[name] for name in fields} == fields
     assert stored["input_tokens"] == 12
 
 
-def test_ids_stay_as_they_were_sent(api: Api) -> None:
-    odd = "tsk_" + TAIL
-    api.send(span(odd, odd))
-    assert api.span(odd, odd)["trace_id"] == odd
+def test_ids_are_stored_as_they_were_sent(api: Api) -> None:
+    secret_id = "tsk_" + TAIL
+    api.send(span(secret_id, secret_id))
+    assert api.span(secret_id, secret_id)["trace_id"] == secret_id
 
 
 def test_the_same_secret_sent_again_changes_nothing(api: Api) -> None:
@@ -97,7 +97,7 @@ def test_the_same_secret_sent_again_changes_nothing(api: Api) -> None:
     assert api.send({**first, "cost_source": None}) == first
 
 
-def test_a_rejected_span_does_not_tell_its_secret(api: Api) -> None:
+def test_the_rejection_of_a_span_does_not_contain_its_secret(api: Api) -> None:
     reply = api.post({"spans": [span(), span("u", status=SECRET, unknown=SECRET, input_data=SECRET)]})
-    assert [one["index"] for one in reply.json["rejected"]] == [1]
+    assert [rejection["index"] for rejection in reply.json["rejected"]] == [1]
     assert TAIL not in reply.body.decode()

@@ -209,7 +209,7 @@ def test_the_served_model_has_precedence_and_the_requested_one_is_stored() -> No
         (7, None),
     ],
 )
-def test_a_provider_has_one_name_and_a_framework_is_no_provider(sent: Any, name: str | None) -> None:
+def test_a_provider_has_one_name_and_a_framework_is_not_a_provider(sent: Any, name: str | None) -> None:
     assert normalize_provider(sent) == name
 
 
@@ -324,7 +324,7 @@ def test_a_total_that_fits_no_interpretation_is_flagged() -> None:
 
 
 @pytest.mark.parametrize("count", [-1, 1.5, True, "many", "NaN", 2**60, None, [1]])
-def test_a_value_that_is_no_count_is_ignored(count: Any) -> None:
+def test_a_value_that_is_not_a_count_is_ignored(count: Any) -> None:
     assert "input_tokens" not in fields_of({"gen_ai.usage.input_tokens": count})
 
 
@@ -380,7 +380,7 @@ def test_an_error_level_makes_a_span_an_error_without_an_error_status() -> None:
     assert (fields["status"], fields["error_message"]) == ("error", "boom")
 
 
-def test_an_exception_in_a_span_that_did_not_fail_is_no_error() -> None:
+def test_an_exception_in_a_span_that_did_not_fail_is_not_an_error() -> None:
     fields = fields_of(events=[exception(type="Retried")])
     assert "error_type" not in fields
     assert fields["metadata"]["events"][0]["attributes"] == {"exception": {"type": "Retried"}}

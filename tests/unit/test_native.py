@@ -255,7 +255,7 @@ def test_success_with_an_error_message_is_stored_as_sent() -> None:
 
 
 @pytest.mark.parametrize("value", [None, 5, "span", True])
-def test_a_span_that_is_no_object_is_refused(value: Any) -> None:
+def test_a_span_that_is_not_an_object_is_refused(value: Any) -> None:
     with pytest.raises(Invalid, match="JSON object"):
         parse_span(value, now_ns=START_NS)
 
@@ -331,7 +331,7 @@ def test_a_refusal_names_the_field_that_was_sent_next_to_spans() -> None:
 
 
 @pytest.mark.parametrize("body", [None, 5, "x", [], [{}]])
-def test_a_body_that_is_no_object_is_refused(body: Any) -> None:
+def test_a_body_that_is_not_an_object_is_refused(body: Any) -> None:
     with pytest.raises(Invalid, match="JSON object"):
         parse_capture(body, now_ns=START_NS)
 

@@ -251,7 +251,7 @@ def test_an_invalid_span_is_rejected_alone(change: dict[str, Any]) -> None:
     assert ([span.name for span in export.records], export.rejected, len(export.reasons)) == (["good"], 1, 1)
 
 
-def test_a_record_that_is_no_object_is_rejected_alone() -> None:
+def test_a_record_that_is_not_an_object_is_rejected_alone() -> None:
     assert read_traces(export_json("span", span_json()), "json").rejected == 1
 
 
@@ -296,13 +296,13 @@ def test_an_empty_request_has_no_records(body: bytes, encoding: Any) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"nonsense", b"[]", b"null", b'{"resourceSpans":{}}', b'{"resourceSpans":[1]}', b'{"a":NaN}', b"\xff"]
 )
-def test_json_that_is_no_export_is_refused(body: bytes) -> None:
+def test_json_that_is_not_an_export_is_refused(body: bytes) -> None:
     with pytest.raises(Invalid):
         read_traces(body, "json")
 
 
 @pytest.mark.parametrize("body", [b"\x0a", b"\x0a\xff", b"{}", b"\x0a\x02\x12\x05", b"\x03", b"\x00\x01", b"\xff" * 20])
-def test_protobuf_that_is_no_export_is_refused(body: bytes) -> None:
+def test_protobuf_that_is_not_an_export_is_refused(body: bytes) -> None:
     with pytest.raises(Invalid):
         read_traces(body, "protobuf")
 

@@ -49,7 +49,7 @@ def cost(
     model: str | None = "gpt-4o-mini",
     provider: str | None = None,
     usage: TokenCounts | None = None,
-    at: datetime = ONE_DAY,
+    time: datetime = ONE_DAY,
     requested: str | None = None,
     overlay: Overlay = NO_OVERLAY,
 ) -> Priced | None:
@@ -58,7 +58,7 @@ def cost(
         model=model,
         provider=provider,
         usage={"input_tokens": 10**6, "output_tokens": 10**6} if usage is None else usage,
-        at_ns=int(at.timestamp()) * 10**9,
+        at_ns=int(time.timestamp()) * 10**9,
         requested_model=requested,
         overlay=overlay,
     )
@@ -70,7 +70,7 @@ def price_of(model: str | None, provider: str | None = None, **others: object) -
     return None if priced is None else priced.price
 
 
-def package_cost(model: str, provider: str, usage: TokenCounts = USAGES[0], at: datetime = ONE_DAY) -> int | None:
+def package_cost(model: str, provider: str, usage: TokenCounts = USAGES[0], time: datetime = ONE_DAY) -> int | None:
     """The cost by the package in nano-dollars.
 
     *absent*: None for an unknown model, a model without a price by tokens, and counts that the package refuses.
@@ -83,7 +83,7 @@ def package_cost(model: str, provider: str, usage: TokenCounts = USAGES[0], at: 
         output_reasoning_tokens=usage.get("reasoning_tokens", 0),
     )
     try:
-        calculated = PACKAGE.calc(counts, model, provider, None, at)
+        calculated = PACKAGE.calc(counts, model, provider, None, time)
     except (LookupError, ValueError):
         return None
     is_free = calculated.model.id.endswith(":free")
@@ -170,10 +170,10 @@ def test_every_name_has_the_cost_that_the_package_computes(provider: types.Provi
 def test_every_model_has_the_cost_of_the_package_at_every_price_change(provider: types.Provider) -> None:
     for model in provider.models:
         name = next(names_of(model))
-        for at in price_changes(model):
+        for time in price_changes(model):
             for usage in usages_at_tiers(model):
-                priced = cost(name, provider.id, usage, at)
-                assert (priced and priced.cost_nano_usd) == package_cost(name, provider.id, usage, at), (name, at)
+                priced = cost(name, provider.id, usage, time)
+                assert (priced and priced.cost_nano_usd) == package_cost(name, provider.id, usage, time), (name, time)
 
 
 counts = st.integers(0, 10**7)
@@ -201,15 +201,15 @@ names = st.builds(
         ),
         *[counts] * 5,
     ),
-    at=st.datetimes(datetime(2023, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC)),
+    time=st.datetimes(datetime(2023, 1, 1), datetime(2028, 1, 1), timezones=st.just(UTC)),
 )
 @settings(max_examples=300, deadline=None)
 def test_any_call_has_the_cost_that_the_package_computes(
-    provider: str, name: str, usage: TokenCounts, at: datetime
+    provider: str, name: str, usage: TokenCounts, time: datetime
 ) -> None:
-    expected = package_cost(name, provider, usage, at)
+    expected = package_cost(name, provider, usage, time)
     if expected is not None or not is_looked_up_elsewhere(name, provider):
-        priced = cost(name, provider, usage, at)
+        priced = cost(name, provider, usage, time)
         assert (priced and priced.cost_nano_usd) == expected
 
 
@@ -391,7 +391,7 @@ def test_an_overlay_keeps_every_decimal() -> None:
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "1", '{"m": {"input": 1e99999999999999999999}}', "[" * 100_000])
-def test_an_overlay_that_is_no_json_object_is_refused(text: str) -> None:
+def test_an_overlay_that_is_not_a_json_object_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match=r"prices (are not valid JSON|must be a JSON object)"):
         parse_overlay(text)
 

@@ -53,7 +53,7 @@ _FRAMEWORKS: Final = frozenset(
     }
 )
 _FRAMEWORK_WORD: Final = re.compile(r"agent|chain|graph|kernel|llama_?index|framework|workflow|_sdk")
-"""Values of a provider attribute that are no provider: the framework that made the call, and words for "unknown"."""
+"""Provider attributes may name no provider but the framework that made the call, or contain a word for "unknown"."""
 
 _SEPARATORS: Final = re.compile(r"[\s./:-]+")
 _API_SUFFIX: Final = re.compile(rf"_(?:{_API_WORDS})$")

@@ -38,7 +38,7 @@ def _is_credentials(text: str) -> bool:
 
 
 def _looks_random(text: str) -> bool:
-    """Whether `text` resembles a token and no word: long, of letters and digits, with few repetitions."""
+    """Whether `text` looks like a token rather than a word: long, of letters and digits, with few repetitions."""
     return _RANDOM.fullmatch(text) is not None and len(set(text)) >= 10
 
 
@@ -128,7 +128,7 @@ _LABELLED: Final = rf"""{_NAME}
 _NO_SECRET: Final = re.compile(
     r"[\W_]*|none|null|nil|undefined|true|false|yes|no|include|omit|same-origin", re.IGNORECASE
 )
-"""Values that are no secrets: placeholders for an absent or masked value, flags, and `credentials` of a browser's
+"""Values that are not secrets: placeholders for an absent or masked value, flags, and `credentials` of a browser's
 `fetch`."""
 
 _WORD_AND_NUMBER: Final = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z]).{6,}")
@@ -258,7 +258,7 @@ def _mask_labelled(match: re.Match[str]) -> str:
 
 
 def _stands_out(match: re.Match[str]) -> bool:
-    """Whether a value without quotes looks random, or ends its line and is no plain word."""
+    """Whether a value without quotes looks random, or ends its line and contains letters and digits."""
     ends_line = match.string[match.end() : match.end() + 1] in ("", "\n", "\r", "\\", '"', "'")
     return _looks_random(match["bare"]) or (ends_line and _WORD_AND_NUMBER.fullmatch(match["bare"]) is not None)
 
