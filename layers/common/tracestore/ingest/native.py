@@ -212,7 +212,7 @@ def refuse_too_large(value: Json, body_bytes: int = MAX_SPAN_BYTES) -> None:
     """Refuse a span of more than `MAX_SPAN_BYTES`. *raises*: Invalid (`span_too_large`)."""
     # Canonical JSON is never four times as long as the body (1e15 comes near), and costs more than the validation.
     if body_bytes > MAX_SPAN_BYTES // 4 and len(canonical_json(value)) > MAX_SPAN_BYTES:
-        raise Invalid("The span is larger than 4 MB. Send less input or output data.", code="span_too_large")
+        raise Invalid("The span is larger than 4 MiB. Send less input or output data.", code="span_too_large")
 
 
 def refuse_future_start(fields: Mapping[str, Any], now_ns: int, name: str = SPAN_TIMES.start) -> None:

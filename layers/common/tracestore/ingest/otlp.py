@@ -113,7 +113,7 @@ class Export(Generic[R]):
 
 
 class BadRecord(Exception):
-    """A record is rejected; its text is the reason."""
+    """The rejection of one record; the text of the exception is the reason."""
 
 
 Reader: TypeAlias = Callable[[], R]
@@ -191,13 +191,13 @@ def malformed_export() -> Invalid:
 
 def too_large() -> BadRecord:
     """The error for a record of more than `MAX_RECORD_BYTES`."""
-    return BadRecord("A record is larger than 4 MiB.")
+    return BadRecord("A record is larger than 4 MiB. Send shorter attributes.")
 
 
 def refuse_many_events(count: int) -> None:
     """Refuse a span with more than `MAX_EVENTS` events and links. *raises*: BadRecord."""
     if count > MAX_EVENTS:
-        raise BadRecord(f"A span has more than {MAX_EVENTS:,} events and links.")
+        raise BadRecord(f"A span has more than {MAX_EVENTS:,} events and links. Send fewer.")
 
 
 def hex_id(text: str, digits: int) -> str:
@@ -212,11 +212,11 @@ def hex_id(text: str, digits: int) -> str:
 
 def _checked(span: OtlpSpan, latest_start_ns: int | None) -> OtlpSpan:
     if not span.trace_id or not span.span_id:
-        raise BadRecord("A trace_id or span_id is missing or all zeros.")
+        raise BadRecord("A span has no trace_id or no span_id, or one of zeros.")
     if not span.start_ns or not span.end_ns:
-        raise BadRecord("A start or end time is missing.")
+        raise BadRecord("A span has no start_time_unix_nano or no end_time_unix_nano.")
     if span.end_ns < span.start_ns:
-        raise BadRecord("A span ends before it starts.")
+        raise BadRecord("A span has an end_time_unix_nano before its start_time_unix_nano.")
     if latest_start_ns is not None and span.start_ns > latest_start_ns:
-        raise BadRecord("A span starts more than one day in the future.")
+        raise BadRecord("A span starts more than one day in the future. Check the clock of the sender.")
     return span

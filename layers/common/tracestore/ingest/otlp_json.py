@@ -86,7 +86,7 @@ def _groups(parent: dict[str, Json], name: str) -> list[dict[str, Json]]:
 
 def _span(record: Json, origin: Origin) -> OtlpSpan:
     if not isinstance(record, dict):
-        raise BadRecord("A record is not an object.")
+        raise BadRecord("A record is not a JSON object.")
     refuse_many_events(len(_list(record, "events")) + len(_list(record, "links")))
     status = _object(record, "status")
     return OtlpSpan(
@@ -114,7 +114,7 @@ def _span(record: Json, origin: Origin) -> OtlpSpan:
 
 def _log(record: Json) -> OtlpLog:
     if not isinstance(record, dict):
-        raise BadRecord("A record is not an object.")
+        raise BadRecord("A record is not a JSON object.")
     return OtlpLog(
         _id(record, "traceId", 32),
         _id(record, "spanId", 16),

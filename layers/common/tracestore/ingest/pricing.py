@@ -139,7 +139,9 @@ def parse_overlay(text: str) -> Overlay:
     try:
         document = json.loads(text, parse_float=Decimal, parse_int=Decimal)
     except (ValueError, ArithmeticError, RecursionError) as error:
-        raise Invalid("The prices are not valid JSON.") from error
+        raise Invalid(
+            'The prices are not valid JSON. Expected {"provider/model": {"input": 0.15, "output": 0.6}}.'
+        ) from error
     if not isinstance(document, dict):
         raise Invalid('The prices must be a JSON object: {"provider/model": {"input": 0.15, "output": 0.6}}.')
     if details := tuple(detail for name, entry in document.items() for detail in _errors(name, entry)):
