@@ -1,27 +1,27 @@
-"""Spans in: one, many, or a change to one that is stored already."""
+"""Routes that store spans: JSON captures, changes to a stored span, and OTLP exports."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final, cast
 
 from tracestore.api.otlp.exports import (
-    Reported,
+    ReportedSpans,
     Signal,
     encoding_of,
     export_answer,
     export_body,
     otlp_error_answer,
     rejected_records,
-    small_enough,
+    within_span_limit,
 )
 from tracestore.api.traces.responses import span_response
-from tracestore.domain.errors import Conflict, Detail, Invalid, NotFound
+from tracestore.domain.errors import Conflict, Detail, Invalid
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import FROM_LOGS, PAYLOAD_FIELDS, Json, SpanFields, span_uuid
 from tracestore.domain.times import NS_PER_DAY, NS_PER_MS
 from tracestore.http.app import App
 from tracestore.http.identity import Identity
-from tracestore.http.parameters import is_id
+from tracestore.http.parameters import path_id
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_answer
 from tracestore.http.wiring import deadline_for, redactor, store
@@ -39,10 +39,13 @@ from tracestore.ingest.native import (
 )
 from tracestore.ingest.otlp import Export, WireFormat, read_logs, read_traces
 from tracestore.storage.patching import patch
-from tracestore.storage.writer import Rejection as Refusal
+from tracestore.storage.writer import Rejection as StoreRejection
 from tracestore.storage.writer import capture, capture_one
 
 DETAILS_MOST: Final = 20
+"""Rejected spans that an error names. All of them are named when at least one span was stored."""
+
+NO_SUCH_SPAN: Final = "There is no such span."
 
 app = App()
 handler = app.handle
@@ -50,7 +53,7 @@ handler = app.handle
 
 @app.route("POST /api/analytics/traces", scope="ingest")
 def capture_spans(request: Request, caller: Identity) -> Response:
-    """Store one span, or many: the good ones are kept, and each bad one is named."""
+    """Store one span or a batch. Valid spans of a batch are stored, and the response names each rejected one."""
     request.only()
     body = request.body()
     sent = parse_capture(parse_json(body), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
@@ -65,11 +68,9 @@ def capture_spans(request: Request, caller: Identity) -> Response:
 
 @app.route("PATCH /api/analytics/traces/{trace_id}/spans/{span_id}", scope="ingest")
 def change_span(request: Request, caller: Identity) -> Response:
-    """Change a span: end it, add its output, correct it. A field is replaced whole; null changes nothing."""
+    """Change a stored span. Each field sent replaces the stored one; null changes nothing."""
     request.only()
-    trace_id, span_id = request.path["trace_id"], request.path["span_id"]
-    if not is_id(trace_id) or not is_id(span_id):
-        raise NotFound("There is no such span.")
+    trace_id, span_id = path_id(request, "trace_id", NO_SUCH_SPAN), path_id(request, "span_id", NO_SUCH_SPAN)
     body = request.body()
     sent = parse_patch(parse_json(body), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
     fields = redactor().redact(cast(SpanFields, sent.fields))
@@ -88,80 +89,95 @@ def change_span(request: Request, caller: Identity) -> Response:
 @app.route("POST /api/public/otel/v1/traces", scope="ingest", errors=otlp_error_answer)
 @app.route("POST /otel/v1/traces", scope="ingest", errors=otlp_error_answer)
 def export_spans(request: Request, caller: Identity) -> Response:
-    """Store the spans of an OTLP export; the Langfuse and LangSmith clients have paths of their own."""
+    """Store the spans of an OTLP export. Two more paths serve the Langfuse and LangSmith clients."""
     encoding = encoding_of(request)
     body = export_body(request, encoding)
     export = read_traces(body, encoding, latest_start_ns=request.now_ms * NS_PER_MS + NS_PER_DAY)
     body_bytes = len(body)
-    del body  # up to 64 MiB that nobody needs any more
-    told = small_enough(spans_fields(export.records), export, body_bytes)
-    spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in told]
-    refused = capture(store(), caller.user_id, spans, deadline_for(request.remaining_ms))
-    return _export_answer("traces", encoding, export, spans, refused)
+    del body  # up to 64 MiB that are not needed any more
+    reported = within_span_limit(spans_fields(export.records), export, body_bytes)
+    spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in reported]
+    rejections = capture(store(), caller.user_id, spans, deadline_for(request.remaining_ms))
+    return _export_answer("traces", encoding, export, spans, rejections)
 
 
 @app.route("POST /v1/logs", scope="ingest", errors=otlp_error_answer)
 def export_logs(request: Request, caller: Identity) -> Response:
-    """Join the messages among the log records of an OTLP export to their spans; all other records are dropped."""
+    """Add the messages in an OTLP export of log records to their spans. Other log records are dropped."""
     encoding = encoding_of(request)
     body = export_body(request, encoding)
     export = read_logs(body, encoding)
-    told = small_enough(log_fields(export.records, now_ns=request.now_ms * NS_PER_MS), export, len(body))
-    spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in told]
-    refused = capture(store(), caller.user_id, spans, deadline_for(request.remaining_ms), precedence=FROM_LOGS)
-    return _export_answer("logs", encoding, export, spans, refused)
+    reported = within_span_limit(log_fields(export.records, now_ns=request.now_ms * NS_PER_MS), export, len(body))
+    spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in reported]
+    rejections = capture(store(), caller.user_id, spans, deadline_for(request.remaining_ms), precedence=FROM_LOGS)
+    return _export_answer("logs", encoding, export, spans, rejections)
 
 
 @app.route("POST /v1/metrics", scope="ingest", errors=otlp_error_answer)
 def export_metrics(request: Request, _caller: Identity) -> Response:
-    """Accept and drop metrics, so that an exporter of all signals does not fail."""
+    """Accept and drop metrics, so that exporters of all signals do not fail."""
     return export_answer("metrics", encoding_of(request), 0, ())
 
 
 def _export_answer(
-    signal: Signal, encoding: WireFormat, export: Export[Any], spans: Reported, refused: Sequence[Refusal]
+    signal: Signal,
+    encoding: WireFormat,
+    export: Export[Any],
+    spans: ReportedSpans,
+    rejections: Sequence[StoreRejection],
 ) -> Response:
-    """What an export is answered, once all of its good records are stored."""
-    reasons = [*export.reasons, *(refusal.message for refusal in refused)]
-    rejected = rejected_records(spans, ((refusal.trace_id, refusal.span_id) for refusal in refused))
-    answer = export_answer(signal, encoding, export.rejected + rejected, reasons)
-    return replace(answer, span_count=len(spans) - len(refused))
+    """The response to an export whose valid records are stored."""
+    reasons = [*export.reasons, *(rejection.message for rejection in rejections)]
+    rejected = rejected_records(spans, ((rejection.trace_id, rejection.span_id) for rejection in rejections))
+    response = export_answer(signal, encoding, export.rejected + rejected, reasons)
+    return replace(response, span_count=len(spans) - len(rejections))
 
 
 def _capture_many(request: Request, caller: Identity, sent: Capture) -> Response:
-    """Store the good spans of a batch. *raises* Invalid when there is none."""
+    """Store the valid spans of a batch. *raises*: Invalid when none could be stored."""
     spans = [(trace_id, redactor().redact(fields)) for _, trace_id, fields in sent.spans]
-    refused = capture(store(), caller.user_id, spans, deadline_for(request.remaining_ms))
-    refusals = {(refusal.trace_id, refusal.span_id): refusal for refusal in refused}
+    store_rejections = {
+        (rejection.trace_id, rejection.span_id): rejection
+        for rejection in capture(store(), caller.user_id, spans, deadline_for(request.remaining_ms))
+    }
     stored: list[dict[str, str]] = []
     rejected = list(sent.rejected)
     for index, trace_id, fields in sent.spans:
         span_id = fields["span_id"]
-        if refusal := refusals.get((trace_id, span_id)):
-            rejected.append(Rejection(index, refusal.code, refusal.message))
+        if rejection := store_rejections.get((trace_id, span_id)):
+            rejected.append(Rejection(index, rejection.code, rejection.message))
         else:
             stored.append(
                 {"id": span_uuid(caller.user_id, trace_id, span_id), "trace_id": trace_id, "span_id": span_id}
             )
-    rejected.sort(key=lambda rejection: rejection.index)
+    rejected.sort(key=lambda bad_span: bad_span.index)
     if not stored:
         raise _all_rejected(rejected)
-    return json_answer({"data": stored, "rejected": [asdict(bad) for bad in rejected]}, 201, span_count=len(stored))
+    return json_answer(
+        {"data": stored, "rejected": [asdict(bad_span) for bad_span in rejected]}, 201, span_count=len(stored)
+    )
 
 
 def _all_rejected(rejected: list[Rejection]) -> Invalid:
-    details = tuple(Detail(f"spans[{bad.index}]", bad.message) for bad in rejected[:DETAILS_MOST])
-    return Invalid("None of the spans could be stored; see details.", code="all_spans_rejected", details=details)
+    details = tuple(Detail(f"spans[{bad_span.index}]", bad_span.message) for bad_span in rejected[:DETAILS_MOST])
+    return Invalid("No span could be stored. See details for each span.", code="all_spans_rejected", details=details)
 
 
 def _changed(stored: Span, sent: Patch) -> SpanFields:
-    """The facts that lay `sent` over the span as it is. *raises* Conflict when that would reopen it, Invalid."""
+    """The fields that change the stored span as `sent` asks.
+
+    *raises*: Conflict when an ended span would become pending again; Invalid when the span would be larger than 4 MiB,
+    or its times would contradict each other.
+    """
     fields = sent.fields
     if not fields.keys().isdisjoint(PAYLOAD_FIELDS):
         refuse_too_large({**cast(dict[str, Json], stored.fields), **fields})
     if fields.get("status") == "pending":
         if stored.status != "pending":
-            raise Conflict("The span has ended, and an ended span does not become pending again.", code="span_ended")
+            raise Conflict(
+                "The span has ended, and an ended span cannot become pending again. Leave status out.",
+                code="span_ended",
+            )
         del fields["status"]
     start_ns, end_ns = fields.get("start_ns", stored.fields["start_ns"]), fields.get("end_ns")
     if end_ns is not None or sent.duration_ns is not None:

@@ -1,7 +1,7 @@
-"""Bulk deletions worked off: each record of a job that is to go on is one step of it.
+"""Runs bulk deletions in the background: each stream record of a job that is not finished triggers one step of it.
 
-A step ends by writing the job, and that record brings about the next one. So nothing polls, nobody has to be allowed to
-call anybody, and a step that dies comes again with its record.
+A step ends by writing the job, and the stream record of that write triggers the next step. There is no polling, and no
+function needs permission to call another. A step that crashes is repeated with its record.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from tracestore.storage.store import Store
 
 
 def purge(event: Mapping[str, Any], context: Any, line: Line, *, store: Callable[[], Store] = store) -> dict[str, Any]:
-    """Goes on with the jobs that the records tell of; the log line tells how far the last of them is."""
+    """Run one step of each job in the records. The log line reports the progress of the last of them."""
     for record in records_of(event):
         if record.new is None:
             continue

@@ -47,6 +47,15 @@ def test_a_module_imports_only_what_its_layer_may(file: Path) -> None:
     assert layer == "http" or not {"environ", "getenv"} & read, "only http.settings reads the environment"
 
 
+@pytest.mark.parametrize(
+    "file", [file for file in FILES if layer_of(file) == "functions"], ids=lambda file: str(file.relative_to(ROOT))
+)
+def test_a_handler_has_no_try(file: Path) -> None:
+    """Errors are translated where they occur, and `http.app` alone turns them into responses."""
+    tries = [node.lineno for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Try | ast.TryStar)]
+    assert tries == []
+
+
 ROUTE = re.compile(r"(?:GET|POST|PUT|PATCH|DELETE) /[\w{}/.-]+|(?<!\w)/(?:api|v1|traces)\b")
 
 
@@ -58,6 +67,7 @@ def test_the_http_machinery_names_no_route(file: Path) -> None:
 
 
 RESOURCES_BELOW = {
+    "account": {"account"},
     "traces": {"traces"},
     "lessons": {"traces", "lessons"},
     "analytics": {"traces", "analytics"},

@@ -13,7 +13,7 @@ from tracestore.api.otlp.exports import (
     export_body,
     otlp_error_answer,
     rejected_records,
-    small_enough,
+    within_span_limit,
 )
 from tracestore.domain import errors
 from tracestore.domain.errors import TooLarge, TracestoreError, Unsupported
@@ -114,13 +114,13 @@ def test_a_large_body_of_long_texts_is_read(encoding: Encoding) -> None:
 def test_a_span_over_4_mb_is_counted_among_the_rejected() -> None:
     export: Export[Any] = Export()
     large, small = SpanFields(span_id="l", input_data="x" * 5_000_000), SpanFields(span_id="s")
-    assert small_enough([("t", large), ("t", small)], export, 5_000_000) == [("t", small)]
+    assert within_span_limit([("t", large), ("t", small)], export, 5_000_000) == [("t", small)]
     assert (export.rejected, export.reasons) == (1, ["A span is larger than 4 MB."])
 
 
 def test_control_characters_take_the_room_that_their_escapes_do() -> None:
     export: Export[Any] = Export()
-    assert small_enough([("t", SpanFields(span_id="s", input_data="\x01" * 800_000))], export, 800_000) == []
+    assert within_span_limit([("t", SpanFields(span_id="s", input_data="\x01" * 800_000))], export, 800_000) == []
 
 
 def test_a_refused_span_counts_as_the_records_that_told_of_it() -> None:

@@ -1,6 +1,6 @@
-"""What a bulk deletion is asked for by, and how it is answered."""
+"""Bulk deletions: the scope that a request names, and the response."""
 
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from tracestore.domain.errors import Invalid
 from tracestore.http.identity import Identity
@@ -10,23 +10,40 @@ from tracestore.http.wiring import deadline_for, store
 from tracestore.storage import bulk
 
 DELETED_IN_REQUEST: Final = 1_000
-"""Traces that a bulk deletion removes before it answers; what is more is left to the purge function."""
+"""Traces that a bulk deletion removes before it responds. The purge function removes the rest."""
 
 
-def only_parameter(request: Request, *names: str) -> tuple[str, str]:
-    """The one parameter that says what to delete, and its value. *raises* Invalid unless there is exactly one."""
+class DeletionScope(NamedTuple):
+    """The traces that a bulk deletion includes: all of the user's, restricted by each field that is set."""
+
+    conversation_id: str | None = None
+    before_ns: int | None = None
+    lessons: bool = False
+    lesson_id: str | None = None
+
+
+def require_one(request: Request, *names: str) -> str:
+    """The name of the only parameter. *raises*: Invalid unless the query is exactly one of `names`."""
     request.only(*names)
     if len(request.query) != 1:
-        known = ", ".join(names[:-1])
-        raise Invalid(f"Say what to delete: exactly one of {known}, and {names[-1]}=true.")
-    ((name, value),) = request.query.items()
-    return name, value
+        others = ", ".join(names[:-1])
+        raise Invalid(f"Name what to delete by exactly one parameter: {others}, or {names[-1]}=true.")
+    (name,) = request.query
+    return name
 
 
-def delete_many(request: Request, caller: Identity, scope: dict[str, Any]) -> Response:
-    """Delete what `scope`, as `bulk.start` takes it, covers; what is left for later has a job."""
+def delete_many(request: Request, caller: Identity, scope: DeletionScope) -> Response:
+    """Delete the traces in `scope`. The response names the job when some traces are left for the purge function."""
     deadline = deadline_for(request.remaining_ms)
-    job = bulk.start(store(), caller.user_id, **scope, deadline=deadline)
+    job = bulk.start(
+        store(),
+        caller.user_id,
+        conversation_id=scope.conversation_id,
+        before_ns=scope.before_ns,
+        lessons=scope.lessons,
+        lesson_id=scope.lesson_id,
+        deadline=deadline,
+    )
     job = bulk.work(store(), caller.user_id, job.job_id, DELETED_IN_REQUEST, deadline)
     deleted = {"deleted": {"traces": job.traces, "spans": job.spans}}
     return json_answer(deleted) if job.state == "done" else json_answer({**deleted, "job_id": job.job_id}, 202)

@@ -1,10 +1,12 @@
-"""Query parameters, parsed one by one with every problem collected, so that one response names all of them."""
+"""Parsing of query and path parameters. All problems are collected, so that one response names every one of them."""
 
 import re
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
-from tracestore.domain.errors import Detail, Invalid
+from tracestore.domain.errors import Detail, Invalid, NotFound
+
+from .request import Request
 
 LIMIT_DEFAULT: Final = 100
 LIMIT_MOST: Final = 1_000
@@ -14,17 +16,21 @@ _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", re.ASCII)
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 Value = TypeVar("Value")
+Word = TypeVar("Word", bound=str)
 
 
 class Reader:
-    """Query parameters as they are read one by one: what is malformed is noted, so that one answer names all of it."""
+    """Parses query parameters one at a time and collects the malformed ones."""
 
     def __init__(self, parameters: Mapping[str, str]) -> None:
         self._parameters = parameters
         self.problems: list[Detail] = []
 
     def __call__(self, name: str, parse: Callable[[str], Value]) -> Value | None:
-        """What `parse` makes of a parameter; None when it is absent, or malformed: `parse` raises ValueError then."""
+        """Parse one parameter. `parse` raises ValueError, with the remedy, for a malformed value.
+
+        *absent*: None; also for a malformed value, which `end` reports.
+        """
         try:
             return parse(self._parameters[name]) if name in self._parameters else None
         except ValueError as error:
@@ -32,44 +38,60 @@ class Reader:
             return None
 
     def end(self) -> None:
-        """*raises* Invalid that names every malformed parameter."""
+        """Finish reading. *raises*: Invalid that names every malformed parameter."""
         if self.problems:
             raise malformed(self.problems)
 
 
 def limit_of(parameters: Mapping[str, str], default: int = LIMIT_DEFAULT) -> int:
-    """How many traces a page is to have. *raises* Invalid."""
+    """The number of entries of a page. *raises*: Invalid when it is not from 1 to 1,000."""
     text = parameters.get("limit", str(default))
     if _WHOLE_NUMBER.fullmatch(text) is None or not 1 <= int(text) <= LIMIT_MOST:
         raise malformed([Detail("limit", f"must be a whole number from 1 to {LIMIT_MOST:,}")])
     return int(text)
 
 
+def choice_of(parameters: Mapping[str, str], name: str, *words: Word) -> Word:
+    """A parameter that is one of `words`. *absent*: the first word. *raises*: Invalid for any other."""
+    read = Reader(parameters)
+    word = read(name, one_of(*words))
+    read.end()
+    return words[0] if word is None else word
+
+
+def path_id(request: Request, name: str, refusal: str = "There is no such trace or span.") -> str:
+    """An id in the path. *raises*: NotFound with `refusal` for a text that cannot be an id."""
+    if not is_id(request.path[name]):
+        raise NotFound(refusal)
+    return request.path[name]
+
+
 def is_id(text: str) -> bool:
-    """Whether `text` can be a trace's or a span's id."""
+    """Whether `text` can be the id of a trace or a span."""
     return _ID.fullmatch(text) is not None
 
 
 def malformed(problems: list[Detail]) -> Invalid:
-    """The refusal of query parameters, by name."""
-    told = "; ".join(f"{problem.field} {problem.message}" for problem in problems)
-    return Invalid(f"Malformed query parameters: {told}.", code="invalid_parameter", details=tuple(problems))
+    """The error for malformed query parameters, which its message names."""
+    sentence = "; ".join(f"{problem.field} {problem.message}" for problem in problems)
+    return Invalid(f"Malformed query parameters: {sentence}.", code="invalid_parameter", details=tuple(problems))
 
 
 def text_of(text: str) -> str:
-    """A text of a sensible length. *raises* ValueError that says so."""
+    """A text of 1 to 512 characters. *raises*: ValueError for any other length."""
     if not 1 <= len(text) <= TEXT_MOST:
         raise ValueError(f"must have 1 to {TEXT_MOST} characters")
     return text
 
 
-def one_of(*words: str) -> Callable[[str], str]:
-    """A parser that takes one of `words`. *raises* ValueError that lists them."""
+def one_of(*words: Word) -> Callable[[str], Word]:
+    """A parser that accepts one of `words`; it raises ValueError that lists them for any other text."""
     remedy = f"must be one of {', '.join(words)}" if len(words) > 1 else f"must be {words[0]}"
+    accepted = {str(word): word for word in words}
 
-    def parse(text: str) -> str:
-        if text not in words:
+    def parse(text: str) -> Word:
+        if text not in accepted:
             raise ValueError(remedy)
-        return text
+        return accepted[text]
 
     return parse

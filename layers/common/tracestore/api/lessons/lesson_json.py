@@ -1,4 +1,4 @@
-"""Lesson traces and their model calls as the API shows them, whoever sent the spans."""
+"""Lesson traces and their model calls as JSON, whichever client and format the spans came from."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,41 +13,41 @@ from tracestore.domain.usage import charges_of, total_tokens
 from tracestore.ingest.lessons import PROVIDER_FIELDS, STATUSES
 from tracestore.storage.items import Head
 
-_WORDS = {status: word for word, status in STATUSES.items()}
+_LESSON_STATUSES = {span_status: lesson_status for lesson_status, span_status in STATUSES.items()}
 
 
 def lesson_json(
     trace_id: str, head: Head, spans: Sequence[Span], *, payloads: bool = True, calls: bool = True
 ) -> dict[str, Any]:
-    """A lesson trace with its calls. What is not known is null; without `payloads` prompts and replies are as well."""
+    """A lesson trace with its calls. *absent*: null; without `payloads`, prompts and replies are null as well."""
     assert head.summary is not None
     nodes = tree_order(spans)
     root = next((node.span for node in nodes if node.span.span_id == head.summary.root_span_id), nodes[0].span)
-    fields, below = root.fields, calls_below(nodes, root.span_id)
+    fields, lesson_calls = root.fields, calls_below(nodes, root.span_id)
     metadata = fields.get("metadata")
-    given = metadata if isinstance(metadata, dict) else {}
-    used, fallbacks = (given.get(name) for name in PROVIDER_FIELDS)
-    derived_used, derived_fallbacks = _providers(below)
+    sent_providers = metadata if isinstance(metadata, dict) else {}
+    used, fallbacks = (sent_providers.get(name) for name in PROVIDER_FIELDS)
+    derived_used, derived_fallbacks = _providers(lesson_calls)
     return {
         "id": trace_id,
         "lesson_id": fields.get("lesson_id"),
         "request_data": fields.get("input_data", {}) if payloads else None,
         "response_data": fields.get("output_data") if payloads else None,
-        "status": _WORDS[root.status],
+        "status": _LESSON_STATUSES[root.status],
         "provider_used": derived_used if used is None else used,
         "fallback_providers": derived_fallbacks if fallbacks is None else fallbacks,
         "total_duration_ms": span_duration_ms(fields),
         "created_at": time_or_none(fields.get("start_ns")),
         "completed_at": time_or_none(fields.get("end_ns")),
         "error_message": fields.get("error_message"),
-        "llm_calls": [call_json(span, payloads=payloads) for span in below] if calls else [],
+        "llm_calls": [call_json(span, payloads=payloads) for span in lesson_calls] if calls else [],
         "updated_at": format_time(head.updated_ms * NS_PER_MS),
         "expires_at": format_time(head.expires_at_s * NS_PER_SECOND),
     }
 
 
 def call_json(span: Span, *, payloads: bool = True) -> dict[str, Any]:
-    """A model call. `success` is null while it is pending."""
+    """A model call. *absent*: null; `success` is null while the call is pending."""
     fields = span.fields
     metadata = fields.get("metadata")
     parameters = metadata if isinstance(metadata, dict) else {}
@@ -76,8 +76,8 @@ def call_json(span: Span, *, payloads: bool = True) -> dict[str, Any]:
 
 
 def calls_below(nodes: Sequence[Node], root_id: str) -> list[Span]:
-    """The completions below a root, by start; of several spans about one call the one that counts."""
-    found = []
+    """The completions below a root, by start. Of several spans about one call, only the one that is counted."""
+    calls = []
     root_depth: int | None = None
     for (span, depth), charge in zip(nodes, charges_of(nodes), strict=True):
         if span.span_id == root_id:
@@ -85,12 +85,12 @@ def calls_below(nodes: Sequence[Node], root_id: str) -> list[Span]:
         elif root_depth is not None and depth <= root_depth:
             break
         elif root_depth is not None and charge.is_call and span.fields.get("operation_type") == "completion":
-            found.append(span)
-    return sorted(found, key=lambda span: span.order)
+            calls.append(span)
+    return sorted(calls, key=lambda span: span.order)
 
 
 def _providers(calls: Sequence[Span]) -> tuple[str | None, list[str]]:
-    """Whose call succeeded last, and the others that were tried before it, each once."""
+    """The provider whose call succeeded last, and the other providers of earlier calls, each once."""
     succeeded = [index for index, call in enumerate(calls) if call.status == "success" and _provider(call)]
     tried = calls[: succeeded[-1]] if succeeded else calls
     used = _provider(calls[succeeded[-1]]) if succeeded else None

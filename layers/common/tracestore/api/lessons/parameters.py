@@ -1,9 +1,10 @@
-"""The parameters of lists of lesson traces."""
+"""The parameters of lists and bulk deletions of lesson traces."""
 
 import re
 from collections.abc import Mapping
 from typing import Final
 
+from tracestore.api.bulk_deletes import DeletionScope
 from tracestore.domain.errors import Detail
 from tracestore.http.parameters import Reader, malformed, one_of, text_of
 from tracestore.ingest.lessons import STATUSES
@@ -11,13 +12,14 @@ from tracestore.storage.lessons import LessonQuery
 
 LESSON_PARAMETERS: Final = ("limit", "offset", "cursor", "lesson_id", "status")
 
+LIMIT_DEFAULT: Final = 50
 OFFSET_MOST: Final = 1_000_000
 
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,7}")
 
 
 def lesson_query(parameters: Mapping[str, str]) -> LessonQuery:
-    """Which lesson traces are asked for. *raises* Invalid that names every malformed parameter."""
+    """The query of a list of lesson traces. *raises*: Invalid that names every malformed parameter."""
     read = Reader(parameters)
     lesson_id, status = read("lesson_id", text_of), read("status", one_of(*STATUSES))
     read.end()
@@ -25,12 +27,21 @@ def lesson_query(parameters: Mapping[str, str]) -> LessonQuery:
 
 
 def offset_of(parameters: Mapping[str, str]) -> int:
-    """How many lesson traces to skip. *raises* Invalid, also beside a cursor."""
+    """The number of lesson traces to skip. *raises*: Invalid, also when there is a cursor as well."""
     if "offset" not in parameters:
         return 0
     if "cursor" in parameters:
-        raise malformed([Detail("offset", "does not go with cursor: send one of them")])
+        raise malformed([Detail("offset", "cannot be combined with cursor: send one of them")])
     text = parameters["offset"]
     if _WHOLE_NUMBER.fullmatch(text) is None or int(text) > OFFSET_MOST:
         raise malformed([Detail("offset", f"must be a whole number from 0 to {OFFSET_MOST:,}")])
     return int(text)
+
+
+def lesson_deletion_scope(parameters: Mapping[str, str]) -> DeletionScope:
+    """The lesson traces that a bulk deletion includes, by `lesson_id` or `deleteAll`. *raises*: Invalid."""
+    read = Reader(parameters)
+    scope = DeletionScope(lessons=True, lesson_id=read("lesson_id", text_of))
+    read("deleteAll", one_of("true"))
+    read.end()
+    return scope

@@ -1,11 +1,11 @@
-"""Answers that hold lesson traces, kept below what Lambda can return, as `trace_answers` keeps those with traces."""
+"""Responses that contain lesson traces, kept below the size that Lambda can return, as in `traces.responses`."""
 
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from tracestore.api.lessons.lesson_json import call_json, lesson_json
-from tracestore.api.traces.responses import READ_BYTES, Encoded, Room, fitting, side_by_side
+from tracestore.api.traces.responses import READ_BYTES, Encoded, Room, fitting, read_in_parallel
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span
 from tracestore.http.response import Response, json_answer, json_bytes
@@ -18,25 +18,25 @@ from tracestore.storage.store import Store
 
 def encode_lessons(store: Store, user_id: str, traces: Sequence[Listed]) -> Encoded:
     """Lesson traces with their calls."""
-    return fitting(side_by_side(partial(_listed, store, user_id, read_pending_deletions(store, user_id)), traces))
+    return fitting(read_in_parallel(partial(_listed, store, user_id, read_pending_deletions(store, user_id)), traces))
 
 
 def lesson_response(trace_id: str, head: Head, spans: Sequence[Span], is_whole: bool, status: int = 200) -> Response:
-    """The answer with one lesson trace. `is_whole` when all payloads of its `spans` were read."""
+    """The response that contains one lesson trace. `is_whole` if all payloads of its `spans` were read."""
     body = b'{"success":true,"data":%s}' % _encoded(trace_id, head, spans, is_whole)
     return Response(status, body, {"content-type": "application/json"}, len(spans))
 
 
 def call_response(span: Span) -> Response:
-    """The answer with the call that was added; without its payload where that is more than an answer holds."""
-    shown = call_json(span)
-    if not Room().takes(json_bytes(shown)):
-        shown = call_json(span, payloads=False) | {"payloads_omitted": True}
-    return json_answer({"data": shown}, 201, span_count=1)
+    """The response that contains an added call. Its payload is left out if it does not fit."""
+    call = call_json(span)
+    if not Room().takes(json_bytes(call)):
+        call = call_json(span, payloads=False) | {"payloads_omitted": True}
+    return json_answer({"data": call}, 201, span_count=1)
 
 
 def _encoded(trace_id: str, head: Head, spans: Sequence[Span], is_whole: bool) -> bytes:
-    """A lesson trace, as whole as an answer can hold. What was left out is said."""
+    """A lesson trace, with as much of it as fits into a response. It is marked with what was left out."""
     omitted: dict[str, Any] = {}
     for payloads, calls in ((True, True), (False, True), (False, False)):
         if payloads and not is_whole:
@@ -46,7 +46,7 @@ def _encoded(trace_id: str, head: Head, spans: Sequence[Span], is_whole: bool) -
         encoded = json_bytes(lesson_json(trace_id, head, spans, payloads=payloads, calls=calls) | omitted)
         if Room().takes(encoded):
             return encoded
-    raise AssertionError("unreachable: a lesson without payloads and calls is small")
+    raise AssertionError("unreachable: a lesson without payloads and calls fits")
 
 
 def _listed(store: Store, user_id: str, pending_deletions: Sequence[PendingDeletion], listed: Listed) -> bytes:

@@ -1,7 +1,8 @@
-"""OTLP over HTTP: in which encoding an export comes, what of it is too large, and what it is answered.
+"""OTLP over HTTP: the encodings of exports, their size limits, and the responses.
 
-*source*: OTLP specification 1.x, "OTLP/HTTP Request" and "OTLP/HTTP Response". Bad records are told in a partial
-success while the good ones are kept; a failure carries a `google.rpc.Status`.
+Valid records are stored, and a partial success reports the rejected ones. A failure carries a `google.rpc.Status`.
+
+*source*: OTLP specification 1.x, "OTLP/HTTP Request" and "OTLP/HTTP Response".
 """
 
 import re
@@ -30,27 +31,27 @@ _RPC_CODES: Final[Mapping[int, int]] = {400: 3, 401: 16, 403: 7, 404: 5, 409: 10
 """`google.rpc.Code` for an HTTP status; 13 (internal) for any other."""
 
 _LARGE_BYTES: Final = 8 * 1024 * 1024
-"""More than can be sent unpacked: only what was compressed is as large, and may have been made to fill the memory."""
+"""Only a compressed body can be larger, and it may have been made to exhaust the function's memory."""
 
-_MAX_PIECES: Final = 3_000_000
+_MAX_VALUES: Final = 3_000_000
 """Values in a large body. One takes up to 90 bytes of memory, and the function has 1,024 MB."""
 
-_PIECES: Final = (b",", b"{", b"[", b"\n")
-"""What a value in JSON begins or ends with, also where JSON is text in an attribute; and what begins each value of an
-array in protobuf, a byte that else is a new line."""
+_VALUE_DELIMITERS: Final = (b",", b"{", b"[", b"\n")
+"""Bytes that delimit values. The first three do so in JSON, also in JSON that is the text of an attribute. The newline
+is the byte that begins each value of an array in protobuf."""
 
 _MAX_WIDE_BYTES: Final = 40 * 1024 * 1024
-"""Of JSON with an emoji in it: decoded, such a text takes four bytes for each of its characters."""
+"""Limit for JSON that contains an emoji: decoded, such a text takes four bytes for each of its characters."""
 
 _MAX_JSON_TEXT_BYTES: Final = 4 * 1024 * 1024
 _WIDE: Final = re.compile(rb"[\xf0-\xf4]")
 
-Reported: TypeAlias = list[tuple[str, SpanFields]]
-"""The facts that an export tells of spans, each with its trace's id."""
+ReportedSpans: TypeAlias = list[tuple[str, SpanFields]]
+"""The fields of spans that an export reports, each with the id of its trace."""
 
 
 def encoding_of(request: Request) -> WireFormat:
-    """The encoding of an export. *raises* Unsupported."""
+    """The encoding of an export. *raises*: Unsupported when it is neither protobuf nor JSON."""
     encoding = wire_format(request.headers.get("content-type"))
     if encoding is None:
         raise Unsupported("Send OTLP with Content-Type application/x-protobuf or application/json.")
@@ -58,65 +59,66 @@ def encoding_of(request: Request) -> WireFormat:
 
 
 def export_body(request: Request, encoding: WireFormat) -> bytes:
-    """The body of an export, which can be decoded within the function's memory. *raises* as `Request.body`."""
+    """The body of an export that can be decoded within the function's memory.
+
+    *raises*: TooLarge when it cannot, and as `Request.body`.
+    """
     body = request.body()
     if len(body) > _LARGE_BYTES and (
-        sum(map(body.count, _PIECES)) > _MAX_PIECES or (encoding == "json" and _has_wide_text(body))
+        sum(map(body.count, _VALUE_DELIMITERS)) > _MAX_VALUES or (encoding == "json" and _has_wide_text(body))
     ):
-        raise TooLarge("The request is too large for what it holds when decompressed. Send smaller batches.")
+        raise TooLarge("The decompressed request would take too much memory to decode. Send smaller batches.")
     return body
 
 
 def _has_wide_text(body: bytes) -> bool:
-    """Whether decoding could take several times as much as the body does, or one of its texts exceeds a span."""
+    """Whether decoding could take several times the size of the body, or one of its texts exceeds a span's limit."""
     strides = range(0, len(body) - _MAX_JSON_TEXT_BYTES, _MAX_JSON_TEXT_BYTES)
     return (len(body) > _MAX_WIDE_BYTES and _WIDE.search(body) is not None) or any(
         body.find(b'"', start, start + _MAX_JSON_TEXT_BYTES) < 0 for start in strides
     )
 
 
-def small_enough(reported: Reported, export: Export[Any], body_bytes: int) -> Reported:
-    """What one span may hold of what an export reported; the rest is counted among its rejected records."""
+def within_span_limit(reported: ReportedSpans, export: Export[Any], body_bytes: int) -> ReportedSpans:
+    """The spans that are not larger than 4 MB. The records of the others are added to the export's rejected ones."""
     if body_bytes * _MOST_GROWTH <= MAX_SPAN_BYTES:
         return reported
-    kept = []
+    accepted = []
     for trace_id, fields in reported:
         if len(canonical_json(fields)) <= MAX_SPAN_BYTES:
-            kept.append((trace_id, fields))
+            accepted.append((trace_id, fields))
         else:
-            export.rejected += records_of(fields)
+            export.rejected += record_count(fields)
             export.reasons.append("A span is larger than 4 MB.")
-    return kept
+    return accepted
 
 
 _MOST_GROWTH: Final = 8
-"""How many times as long as on the wire the JSON of a span can be: a control character takes six bytes."""
+"""The JSON of a span is at most this many times as long as its encoded form: a control character takes six bytes."""
 
 
-def records_of(fields: SpanFields) -> int:
-    """How many records of an export told these facts: one of a span, or the log records with its messages."""
+def record_count(fields: SpanFields) -> int:
+    """The number of records in an export that reported these fields: one span, or the log records of its messages."""
     messages: list[Any] = fields.get("log_messages", [])
-    return sum(place == 0 for _, place, _, _ in messages) or 1
+    return sum(index == 0 for _, index, _, _ in messages) or 1
 
 
-def rejected_records(reported: Reported, refused: Iterable[tuple[str, str]]) -> int:
-    """How many records told of the spans, by trace and span id, that were refused."""
-    told = Counter[tuple[str, str]]()
+def rejected_records(reported: ReportedSpans, rejected_spans: Iterable[tuple[str, str]]) -> int:
+    """The number of records that reported the rejected spans, which are given by trace id and span id."""
+    records = Counter[tuple[str, str]]()
     for trace_id, fields in reported:
-        told[trace_id, fields["span_id"]] += records_of(fields)
-    return sum(told[span] for span in refused)
+        records[trace_id, fields["span_id"]] += record_count(fields)
+    return sum(records[span] for span in rejected_spans)
 
 
 def export_answer(signal: Signal, encoding: WireFormat, rejected: int, reasons: Iterable[str]) -> Response:
-    """The answer to an export that was read: what was rejected, if anything, and why."""
+    """The response to an export that was read: the number of rejected records and each reason once."""
     if not rejected:
         return _answer(200, encoding, b"{}" if encoding == "json" else b"")
     message = " ".join(dict.fromkeys(reasons))
     if encoding == "json":
-        partial = {
-            _REJECTED[signal]: str(rejected),
-            "errorMessage": message,
-        }  # 64-bit integers are strings in OTLP/JSON
+        # 64-bit integers are strings in OTLP/JSON.
+        partial = {_REJECTED[signal]: str(rejected), "errorMessage": message}
         return _answer(200, encoding, json_bytes({"partialSuccess": partial}))
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
@@ -131,7 +133,7 @@ def export_answer(signal: Signal, encoding: WireFormat, rejected: int, reasons: 
 
 
 def otlp_error_answer(error: TracestoreError, headers: Mapping[str, str]) -> Response:
-    """A failure as OTLP clients read it, in the request's encoding; JSON for one that sent neither."""
+    """A failure in the form that OTLP clients read, in the encoding of the request; JSON when that is unknown."""
     status = status_of(error)
     code = _RPC_CODES.get(status, 13)
     encoding = wire_format(headers.get("content-type")) or "json"

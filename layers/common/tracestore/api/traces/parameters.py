@@ -1,16 +1,19 @@
-"""The parameters of trace lists: from query strings to what the store is asked for."""
+"""The parameters of trace lists, of one trace, and of bulk deletions: from query strings to typed queries."""
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import Final
+from typing import Final, Literal, NamedTuple, TypeAlias
 
+from tracestore.api.bulk_deletes import DeletionScope, require_one
 from tracestore.api.traces.trace_json import NANO
+from tracestore.domain.errors import Detail
 from tracestore.domain.filters import Filters
 from tracestore.domain.heads import VALUE_FIELDS
 from tracestore.domain.times import NS_PER_MS, parse_time
-from tracestore.http.parameters import Reader, is_id, one_of, text_of
+from tracestore.http.parameters import Reader, choice_of, is_id, malformed, one_of, text_of
+from tracestore.http.request import Request
 from tracestore.storage.listing import TraceQuery
 
 TRACE_IDS_MOST: Final = 100
@@ -34,8 +37,18 @@ LIST_PARAMETERS: Final = (
 _NUMBER: Final = re.compile(r"(?:[0-9]{1,15}\.?|[0-9]{0,15}\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,2})?")
 
 
+ListView: TypeAlias = Literal["forest", "summary", "turns"]
+
+
+class TraceView(NamedTuple):
+    """How one trace is returned. An outline never has payloads."""
+
+    name: Literal["tree", "outline"]
+    payloads: bool
+
+
 def trace_query(parameters: Mapping[str, str]) -> TraceQuery:
-    """What a list asks for. *raises* Invalid that names every malformed parameter."""
+    """The query of a trace list. *raises*: Invalid that names every malformed parameter."""
     read = Reader(parameters)
     query = TraceQuery(
         filters=Filters(
@@ -56,8 +69,50 @@ def trace_query(parameters: Mapping[str, str]) -> TraceQuery:
     return query
 
 
+def list_view(parameters: Mapping[str, str]) -> ListView:
+    """The view of a list; `forest` by default. *raises*: Invalid, also for turns without a conversation_id."""
+    view: ListView = choice_of(parameters, "view", "forest", "summary", "turns")
+    if view == "turns" and "conversation_id" not in parameters:
+        raise malformed([Detail("view", "turns needs a conversation_id")])
+    return view
+
+
+def trace_view(parameters: Mapping[str, str]) -> TraceView:
+    """The view of one trace; a tree with payloads by default. *raises*: Invalid, also for a tree with a cursor."""
+    view: Literal["tree", "outline"] = choice_of(parameters, "view", "tree", "outline")
+    payloads = choice_of(parameters, "payloads", "true", "false")
+    if view == "tree" and "cursor" in parameters:
+        raise malformed([Detail("cursor", "needs view=outline")])
+    return TraceView(view, payloads == "true" and view == "tree")
+
+
+def deletion_scope(request: Request) -> DeletionScope:
+    """The traces that a bulk deletion includes. *raises*: Invalid unless there is exactly one valid parameter."""
+    require_one(request, "conversation_id", "before", "deleteAll")
+    read = Reader(request.query)
+    scope = DeletionScope(
+        conversation_id=read("conversation_id", text_of),
+        before_ns=read("before", _past_time(request.now_ms * NS_PER_MS)),
+    )
+    read("deleteAll", one_of("true"))
+    read.end()
+    return scope
+
+
+def _past_time(now_ns: int) -> Callable[[str], int]:
+    """A parser of times that are not later than `now_ns`."""
+
+    def parse(text: str) -> int:
+        time_ns = parse_time(text)
+        if time_ns > now_ns:
+            raise ValueError("must not lie in the future")
+        return time_ns
+
+    return parse
+
+
 def _scaled(text: str, scale: int) -> int:
-    """A decimal number in a smaller unit, rounded up: what is asked for is a least value."""
+    """A decimal number in a smaller unit, rounded up, because it is a lower bound."""
     if _NUMBER.fullmatch(text) is None:
         raise ValueError("must be a number of 0 or more, such as 0.05")
     return math.ceil(Fraction(text) * scale)

@@ -1,4 +1,4 @@
-"""Spans and traces as the API shows them. The one place that names the JSON fields of answers."""
+"""Spans and traces as JSON. The only module that names the JSON fields of traces."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -33,9 +33,9 @@ _OUTLINE_ERROR_CHARACTERS: Final = 300
 
 
 def span_json(user_id: str, trace_id: str, span: Span, expires_at_s: int, *, payloads: bool = True) -> dict[str, Any]:
-    """A span with every field; what is not known is null. Without `payloads` their fields are left out."""
+    """A span with all of its fields. *absent*: null; without `payloads`, payload fields are left out."""
     fields = span.fields
-    shown: dict[str, Any] = {
+    content: dict[str, Any] = {
         "id": span_uuid(user_id, trace_id, span.span_id),
         "user_id": user_id,
         "trace_id": trace_id,
@@ -64,12 +64,12 @@ def span_json(user_id: str, trace_id: str, span: Span, expires_at_s: int, *, pay
         "expires_at": format_time(expires_at_s * NS_PER_SECOND),
     }
     if payloads:
-        shown |= {name: fields.get(name) for name in SHOWN_PAYLOAD_FIELDS}
-    return shown
+        content |= {name: fields.get(name) for name in SHOWN_PAYLOAD_FIELDS}
+    return content
 
 
 def summary_json(trace_id: str, head: Head) -> dict[str, Any]:
-    """A trace in a line."""
+    """The summary of a trace."""
     summary = head.summary
     assert summary is not None
     usage, values = summary.usage, summary.values
@@ -106,9 +106,9 @@ def summary_json(trace_id: str, head: Head) -> dict[str, Any]:
 
 
 def outline_json(node: Node, summary: Summary) -> dict[str, Any]:
-    """One span of an outline: where it stands, when it ran, what it was; absent fields left out."""
+    """One span of an outline: its depth, times and main fields. *absent*: left out."""
     span, fields = node.span, node.span.fields
-    shown: dict[str, Any] = {
+    content: dict[str, Any] = {
         "span_id": span.span_id,
         "depth": node.depth,
         "status": span.status,
@@ -119,21 +119,21 @@ def outline_json(node: Node, summary: Summary) -> dict[str, Any]:
         "cost_usd": usd(span.cost.nano_usd),
         "error_message": (fields.get("error_message") or "")[:_OUTLINE_ERROR_CHARACTERS] or None,
     }
-    return {name: value for name, value in shown.items() if value is not None}
+    return {name: value for name, value in content.items() if value is not None}
 
 
 def forest_bytes(
-    nodes: Sequence[Node], show: Callable[[Node], dict[str, Any]], fits: Callable[[bytes], bool]
+    nodes: Sequence[Node], node_json: Callable[[Node], dict[str, Any]], fits: Callable[[bytes], bool]
 ) -> bytes | None:
-    """Spans in tree order as a JSON array of roots, each with `children` in it; None when it does not fit.
+    """Spans in tree order as a JSON array of roots with nested `children`; None when it does not fit.
 
-    Works for any depth: what encodes JSON by recursion stops at a few hundred levels.
+    Works for any depth: a recursive JSON encoder stops at a few hundred levels.
     """
     parts = []
     depth_before = -1
     for node in nodes:
         closing = b"]}" * (depth_before - node.depth + 1) + b"," if node.depth <= depth_before else b""
-        parts.append(closing + json_bytes(show(node))[:-1] + b',"children":[')
+        parts.append(closing + json_bytes(node_json(node))[:-1] + b',"children":[')
         if not fits(parts[-1]):
             return None
         depth_before = node.depth
@@ -141,17 +141,17 @@ def forest_bytes(
 
 
 def usd(nano_usd: int | None) -> float | None:
-    """Dollars, exact to nine decimals."""
+    """An amount in dollars, exact to nine decimals. *absent*: None."""
     return None if nano_usd is None else nano_usd / NANO
 
 
 def time_or_none(time_ns: int | None) -> str | None:
-    """A time as it is shown; null where there is none."""
+    """A time as ISO 8601. *absent*: None."""
     return None if time_ns is None else format_time(time_ns)
 
 
 def span_duration_ms(fields: SpanFields) -> float | None:
-    """How long a span took, as far as that is known."""
+    """The duration of a span. *absent*: None while start or end is unknown."""
     return _duration_ms(fields["start_ns"], fields.get("end_ns")) if "start_ns" in fields else None
 
 

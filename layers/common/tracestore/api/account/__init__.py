@@ -1,0 +1,1 @@
+"""API keys and jobs: request bodies and JSON."""

@@ -1,0 +1,48 @@
+"""Reads of single lesson traces. A trace that is not a lesson trace counts as absent."""
+
+from typing import Final
+
+from tracestore.api.lessons.responses import lesson_response
+from tracestore.api.traces.responses import READ_BYTES
+from tracestore.domain.errors import Conflict, NotFound
+from tracestore.domain.merge import Span
+from tracestore.http.response import Response
+from tracestore.ingest.lessons import root_span_id
+from tracestore.storage.lessons import read_lesson_head
+from tracestore.storage.reading import read_trace, read_trace_within
+from tracestore.storage.store import Store
+from tracestore.storage.table import Deadline
+
+NO_SUCH_LESSON: Final = "There is no such lesson trace."
+
+
+def read_lesson(store: Store, user_id: str, trace_id: str, status: int = 200) -> Response:
+    """Respond with a lesson trace as it is stored. *raises*: NotFound."""
+    head, spans, is_whole = read_trace_within(store, user_id, trace_id, READ_BYTES)
+    if head.summary is None or not head.summary.is_lesson:
+        raise NotFound(NO_SUCH_LESSON)
+    return lesson_response(trace_id, head, spans, is_whole, status)
+
+
+def read_root_id(store: Store, user_id: str, trace_id: str, deadline: Deadline) -> str:
+    """The id of the root span of a lesson trace. *raises*: NotFound."""
+    head = read_lesson_head(store, user_id, trace_id, deadline)
+    assert head.summary is not None
+    return head.summary.root_span_id
+
+
+def read_started_root(store: Store, user_id: str, trace_id: str) -> Span | None:
+    """The root span, without payload, that an earlier request stored for a lesson with this id.
+
+    *absent*: None. *raises*: Conflict when another trace has the id.
+    """
+    try:
+        head, spans = read_trace(store, user_id, trace_id, payloads=False)
+    except NotFound:
+        return None
+    assert head.summary is not None
+    lesson_root_id = root_span_id(trace_id)
+    root = next((span for span in spans if span.span_id == head.summary.root_span_id), spans[0])
+    if root.parent_span_id is None and root.span_id != lesson_root_id:
+        raise Conflict("Another trace has this id. Leave the id out, and the server generates one.")
+    return next((span for span in spans if span.span_id == lesson_root_id), None)
