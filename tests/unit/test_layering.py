@@ -66,6 +66,13 @@ def test_the_http_machinery_names_no_route(file: Path) -> None:
     assert routes <= {"GET /healthz", "GET /path/{name}"}
 
 
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_only_the_cursor_module_signs_and_verifies_cursors(file: Path) -> None:
+    module = "tracestore.storage.cursor"
+    signing = {module, f"{module}.sign", f"{module}.verify"} & imports(file)
+    assert not signing or file == PACKAGE / "http/cursors.py"
+
+
 RESOURCES_BELOW = {
     "account": {"account"},
     "traces": {"traces"},

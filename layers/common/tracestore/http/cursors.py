@@ -1,6 +1,10 @@
-"""Cursors of lists: each is bound to its user, its route and the parameters that all pages of the list share."""
+"""Cursors of lists. A cursor is bound to its user, its route and the parameters that all pages of the list share.
+
+Only this module signs and verifies cursors.
+"""
 
 import json
+from collections.abc import Callable
 from typing import Final
 
 from tracestore.storage.cursor import sign, verify
@@ -10,33 +14,40 @@ from .request import Request
 from .wiring import cursor_secret
 
 _NOT_BOUND: Final = ("limit", "cursor")
-"""A page may have another size than the page before."""
+"""Pages of one list may differ in size."""
 
 
 class ListCursor:
-    """The cursors of the list that a request asks for.
+    """The cursors of the list that a request selects.
 
-    `path_id` is the id in the route's path, where the list is of one resource. `not_bound` names further parameters
-    that may differ between the pages of one list.
+    `path_id` is the id in the route's path, for a list of one resource. `not_bound` names further parameters that may
+    differ between the pages of one list. `secret` returns the key that signs cursors.
     """
 
     def __init__(
-        self, request: Request, caller: Identity, *, path_id: str = "", not_bound: tuple[str, ...] = ()
+        self,
+        request: Request,
+        caller: Identity,
+        *,
+        path_id: str = "",
+        not_bound: tuple[str, ...] = (),
+        secret: Callable[[], bytes] = cursor_secret,
     ) -> None:
         names = sorted(set(request.query) - {*_NOT_BOUND, *not_bound})
         self._list = request.route + path_id + json.dumps({name: request.query[name] for name in names})
         self._user_id = caller.user_id
         self._cursor = request.query.get("cursor")
+        self._secret = secret
 
     def position(self) -> str | None:
-        """The position that the request's cursor stands for.
+        """The position that the request's cursor contains.
 
         *absent*: None without a cursor. *raises*: Invalid when the cursor belongs to another list or user.
         """
         if self._cursor is None:
             return None
-        return verify(cursor_secret(), self._user_id, self._list, self._cursor)
+        return verify(self._secret(), self._user_id, self._list, self._cursor)
 
     def next(self, position: str | None) -> str | None:
-        """The cursor of the page after `position`; None for None."""
-        return None if position is None else sign(cursor_secret(), self._user_id, self._list, position)
+        """The cursor of the page after `position`. *absent*: None, at the end of the list."""
+        return None if position is None else sign(self._secret(), self._user_id, self._list, position)
