@@ -20,6 +20,8 @@ NOW_S = 1_700_000_000
 
 
 class Context:
+    aws_request_id = "lambda-1"
+
     @staticmethod
     def get_remaining_time_in_millis() -> int:
         return 30_000

@@ -22,7 +22,9 @@ ROUTE = "GET /things/{id}"
 
 
 class Context:
-    """What Lambda tells a function about its invocation."""
+    """The context that Lambda passes to a function."""
+
+    aws_request_id = "lambda-1"
 
     @staticmethod
     def get_remaining_time_in_millis() -> int:
@@ -227,6 +229,30 @@ def test_one_line_is_logged_for_a_request() -> None:
         "user": "ada",
         "span_count": 3,
     }
+
+
+def test_the_log_line_can_be_joined_to_the_access_log_and_to_lambdas_own_lines() -> None:
+    bench = Bench()
+    bench.serve(fine)
+    bench.call(requestContext={"requestId": "gateway-1"})
+    (line,) = bench.lines
+    assert (line["request_id"], line["lambda_request_id"]) == ("gateway-1", "lambda-1")
+
+
+def test_an_unexpected_failure_is_logged_with_the_request_ids() -> None:
+    bench = Bench()
+    bench.serve(failing(KeyError("surprise")))
+    bench.call(requestContext={"requestId": "gateway-1"})
+    (failed,) = (line for line in bench.lines if "exception" in line)
+    assert (failed["request_id"], failed["lambda_request_id"]) == ("gateway-1", "lambda-1")
+
+
+@pytest.mark.parametrize("event", [{}, {"requestContext": None}, {"requestContext": {}}])
+def test_an_event_without_a_request_id_is_served(event: dict[str, Any]) -> None:
+    bench = Bench()
+    bench.serve(fine)
+    assert bench.call(**event)["statusCode"] == 200
+    assert "request_id" not in bench.lines[0]
 
 
 def test_the_log_holds_nothing_that_the_caller_wrote() -> None:

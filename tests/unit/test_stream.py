@@ -15,6 +15,12 @@ from tracestore.http.stream import consuming, records_of, shard_id_of
 KEYS = {"pk": {"S": "U#ada"}, "sk": {"S": "H"}}
 
 
+class Context:
+    """The context that Lambda passes to a function."""
+
+    aws_request_id = "lambda-1"
+
+
 def event(*changes: Mapping[str, Any], name: str = "MODIFY", **fields: Any) -> dict[str, Any]:
     records = [
         {"eventName": name, "dynamodb": {"Keys": KEYS, "SequenceNumber": str(number), **change}}
@@ -69,7 +75,7 @@ def invoked(consumer: Callable[..., dict[str, Any]]) -> dict[str, Any]:
     written = StringIO()
     handler = consuming(consumer, logger=Logger(service=f"test-{id(written)}", stream=written))
     try:
-        handler(event({}, {}, shardId="s"), None)
+        handler(event({}, {}, shardId="s"), Context())
     finally:
         (text,) = written.getvalue().splitlines()
     line: dict[str, Any] = json.loads(text)
@@ -82,8 +88,9 @@ def test_an_invocation_leaves_one_line_with_the_consumers_figures() -> None:
         return {}
 
     line = invoked(consume)
-    assert {name: line[name] for name in ("message", "records", "shard", "jobs")} == {
+    assert {name: line[name] for name in ("message", "lambda_request_id", "records", "shard", "jobs")} == {
         "message": "stream",
+        "lambda_request_id": "lambda-1",
         "records": 2,
         "shard": "s",
         "jobs": 3,
@@ -101,7 +108,7 @@ def test_a_failure_is_named_in_the_line_and_raised(error: Exception, name: str) 
 
     handler = consuming(fail, logger=Logger(service=f"test-{id(written)}", stream=written))
     with pytest.raises(type(error)):
-        handler(event({}), None)
+        handler(event({}), Context())
     (line,) = written.getvalue().splitlines()
     assert json.loads(line)["failed"] == name
     assert "secret" not in line
@@ -109,4 +116,4 @@ def test_a_failure_is_named_in_the_line_and_raised(error: Exception, name: str) 
 
 def test_what_the_consumer_returns_is_what_lambda_is_told() -> None:
     handler = consuming(lambda *_: {"state": {"a": 1}}, logger=Logger(service="test-stream", stream=StringIO()))
-    assert handler(event({}), None) == {"state": {"a": 1}}
+    assert handler(event({}), Context()) == {"state": {"a": 1}}

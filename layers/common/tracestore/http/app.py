@@ -15,7 +15,7 @@ from tracestore.domain.errors import Forbidden, NotFound, TracestoreError
 from . import telemetry, wiring
 from .errors import error_answer, internal_error
 from .identity import SCOPES, Identity
-from .request import Request, headers_of, request_of
+from .request import Request, headers_of, request_id_of, request_of
 from .response import Response, gateway_answer
 
 PUBLIC_ROUTES: Final = ("GET /healthz", "$default")
@@ -108,11 +108,19 @@ class App:
         return frozenset(self._guarded) | frozenset(self._public)
 
     def handle(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-        """The answer to one API Gateway event, whatever happens; one line in the log."""
+        """The response to one API Gateway event, also when anything fails. Writes one line to the log.
+
+        `request_id` in the line is API Gateway's id, which the access log contains as `requestId`. `lambda_request_id`
+        is the one that Lambda writes into its own lines.
+        """
         started = time.perf_counter()
         headers = headers_of(event)
         route = str(event.get("routeKey"))
-        line: dict[str, Any] = {"route": route}
+        line: dict[str, Any] = {
+            "route": route,
+            "request_id": request_id_of(event),
+            "lambda_request_id": context.aws_request_id,
+        }
         errors = self._guarded[route].errors if route in self._guarded else error_answer
         try:
             response = self._answer(route, event, headers, context, line)

@@ -105,6 +105,12 @@ def headers_of(event: Mapping[str, Any]) -> dict[str, str]:
     return {name.lower(): value for name, value in (event.get("headers") or {}).items()}
 
 
+def request_id_of(event: Mapping[str, Any]) -> str | None:
+    """The id that API Gateway gave to the request. *absent*: None."""
+    request_id: str | None = (event.get("requestContext") or {}).get("requestId")
+    return request_id
+
+
 def request_of(
     event: Mapping[str, Any], headers: Mapping[str, str], *, now_ms: int, remaining_ms: Callable[[], int]
 ) -> Request:

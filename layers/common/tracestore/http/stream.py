@@ -61,7 +61,7 @@ def consuming(
 
     def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         started = time.perf_counter()
-        line: Line = {"records": len(event.get("Records") or ())}
+        line: Line = {"lambda_request_id": context.aws_request_id, "records": len(event.get("Records") or ())}
         if "shardId" in event:
             line["shard"] = event["shardId"]
         try:
