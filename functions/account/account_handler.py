@@ -8,7 +8,7 @@ from tracestore.domain.errors import NotFound
 from tracestore.http.app import ANY, App
 from tracestore.http.identity import Identity
 from tracestore.http.request import Request
-from tracestore.http.response import Response, json_answer
+from tracestore.http.response import Response, json_response
 from tracestore.http.settings import settings
 from tracestore.http.wiring import api_keys, store
 from tracestore.ingest.json_body import parse_json
@@ -25,7 +25,7 @@ handler = app.handle
 def show_caller(request: Request, caller: Identity) -> Response:
     """Show the caller's user, scopes and retention."""
     request.only()
-    return json_answer(
+    return json_response(
         {
             "data": {
                 "user_id": caller.user_id,
@@ -44,7 +44,7 @@ def create_key(request: Request, caller: Identity) -> Response:
     secret = new_secret()
     key = parse_key(parse_json(request.body()), caller.user_id, secret, request.now_ms)
     api_keys().create(key, secret, request.now_ms / 1000)
-    return json_answer({"data": {**key_json(key), "secret": secret}}, 201)
+    return json_response({"data": {**key_json(key), "secret": secret}}, 201)
 
 
 @app.route("GET /api/keys", scope=ANY, credential="jwt")
@@ -52,7 +52,7 @@ def list_keys(request: Request, caller: Identity) -> Response:
     """List the caller's API keys, oldest first, without secrets."""
     request.only()
     keys = api_keys().list_by_user(caller.user_id, request.now_ms / 1000)
-    return json_answer({"keys": [key_json(key) for key in keys]})
+    return json_response({"keys": [key_json(key) for key in keys]})
 
 
 @app.route("DELETE /api/keys/{key_id}", scope=ANY, credential="jwt")
@@ -62,7 +62,7 @@ def revoke_key(request: Request, caller: Identity) -> Response:
     key_id = request.path["key_id"]
     if not is_key_id(key_id) or not api_keys().revoke(caller.user_id, key_id, request.now_ms / 1000):
         raise NotFound("There is no such API key among yours.")
-    return json_answer({})
+    return json_response({})
 
 
 @app.route("GET /api/jobs/{job_id}", scope="read")
@@ -72,20 +72,20 @@ def show_job(request: Request, caller: Identity) -> Response:
     job_id = request.path["job_id"]
     if not is_job_id(job_id):
         raise NotFound("There is no such job.")
-    return json_answer({"data": job_json(read_job(store(), caller.user_id, job_id))})
+    return json_response({"data": job_json(read_job(store(), caller.user_id, job_id))})
 
 
 @app.route("GET /api/public/projects", scope=ANY)
 def show_project(_request: Request, caller: Identity) -> Response:
     """List the one project of the caller, which the Langfuse SDK requests to check its credentials."""
     project = {"id": caller.user_id, "name": PROJECT_NAME, "metadata": {}}
-    return json_answer({"data": [{**project, "organization": {"id": caller.user_id, "name": PROJECT_NAME}}]})
+    return json_response({"data": [{**project, "organization": {"id": caller.user_id, "name": PROJECT_NAME}}]})
 
 
 @app.public("GET /healthz")
 def show_health(_request: Request) -> Response:
     """Report that the function runs. The store is not checked."""
-    return json_answer({"status": "ok"})
+    return json_response({"status": "ok"})
 
 
 @app.public("$default")

@@ -54,7 +54,7 @@ from tracestore.http.cursors import ListCursor
 from tracestore.http.identity import Identity
 from tracestore.http.parameters import limit_of
 from tracestore.http.request import Request
-from tracestore.http.response import Response, json_answer, with_etag
+from tracestore.http.response import Response, json_response, with_etag
 from tracestore.http.wiring import deadline_for, store
 from tracestore.storage import keys
 from tracestore.storage.counters import read_conversations
@@ -254,4 +254,4 @@ def _deadline(request: Request) -> Deadline:
 
 
 def _answer(request: Request, content: dict[str, Any]) -> Response:
-    return with_etag(request, json_answer(content))
+    return with_etag(request, json_response(content))

@@ -8,9 +8,9 @@ from tracestore.api.otlp.exports import (
     ReportedSpans,
     Signal,
     encoding_of,
-    export_answer,
     export_body,
-    otlp_error_answer,
+    otlp_error_response,
+    otlp_response,
     rejected_records,
     within_span_limit,
 )
@@ -23,7 +23,7 @@ from tracestore.http.app import App
 from tracestore.http.identity import Identity
 from tracestore.http.parameters import path_id
 from tracestore.http.request import Request
-from tracestore.http.response import Response, json_answer
+from tracestore.http.response import Response, json_response
 from tracestore.http.wiring import deadline_for, redactor, store
 from tracestore.ingest.conventions import spans_fields
 from tracestore.ingest.json_body import parse_json
@@ -85,9 +85,9 @@ def change_span(request: Request, caller: Identity) -> Response:
     return span_response(caller.user_id, trace_id, head, span)
 
 
-@app.route("POST /v1/traces", scope="ingest", errors=otlp_error_answer)
-@app.route("POST /api/public/otel/v1/traces", scope="ingest", errors=otlp_error_answer)
-@app.route("POST /otel/v1/traces", scope="ingest", errors=otlp_error_answer)
+@app.route("POST /v1/traces", scope="ingest", errors=otlp_error_response)
+@app.route("POST /api/public/otel/v1/traces", scope="ingest", errors=otlp_error_response)
+@app.route("POST /otel/v1/traces", scope="ingest", errors=otlp_error_response)
 def export_spans(request: Request, caller: Identity) -> Response:
     """Store the spans of an OTLP export. Two more paths serve the Langfuse and LangSmith clients."""
     encoding = encoding_of(request)
@@ -98,10 +98,10 @@ def export_spans(request: Request, caller: Identity) -> Response:
     reported = within_span_limit(spans_fields(export.records), export, body_bytes)
     spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in reported]
     rejections = capture(store(), caller.user_id, spans, deadline_for(request.remaining_ms))
-    return _export_answer("traces", encoding, export, spans, rejections)
+    return _otlp_response("traces", encoding, export, spans, rejections)
 
 
-@app.route("POST /v1/logs", scope="ingest", errors=otlp_error_answer)
+@app.route("POST /v1/logs", scope="ingest", errors=otlp_error_response)
 def export_logs(request: Request, caller: Identity) -> Response:
     """Add the messages in an OTLP export of log records to their spans. Other log records are dropped."""
     encoding = encoding_of(request)
@@ -110,16 +110,16 @@ def export_logs(request: Request, caller: Identity) -> Response:
     reported = within_span_limit(log_fields(export.records, now_ns=request.now_ms * NS_PER_MS), export, len(body))
     spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in reported]
     rejections = capture(store(), caller.user_id, spans, deadline_for(request.remaining_ms), precedence=FROM_LOGS)
-    return _export_answer("logs", encoding, export, spans, rejections)
+    return _otlp_response("logs", encoding, export, spans, rejections)
 
 
-@app.route("POST /v1/metrics", scope="ingest", errors=otlp_error_answer)
+@app.route("POST /v1/metrics", scope="ingest", errors=otlp_error_response)
 def export_metrics(request: Request, _caller: Identity) -> Response:
     """Accept and drop metrics, so that exporters of all signals do not fail."""
-    return export_answer("metrics", encoding_of(request), 0, ())
+    return otlp_response("metrics", encoding_of(request), 0, ())
 
 
-def _export_answer(
+def _otlp_response(
     signal: Signal,
     encoding: WireFormat,
     export: Export[Any],
@@ -129,7 +129,7 @@ def _export_answer(
     """The response to an export whose valid records are stored."""
     reasons = [*export.reasons, *(rejection.message for rejection in rejections)]
     rejected = rejected_records(spans, ((rejection.trace_id, rejection.span_id) for rejection in rejections))
-    response = export_answer(signal, encoding, export.rejected + rejected, reasons)
+    response = otlp_response(signal, encoding, export.rejected + rejected, reasons)
     return replace(response, span_count=len(spans) - len(rejections))
 
 
@@ -153,7 +153,7 @@ def _capture_many(request: Request, caller: Identity, sent: Capture) -> Response
     rejected.sort(key=lambda bad_span: bad_span.index)
     if not stored:
         raise _all_rejected(rejected)
-    return json_answer(
+    return json_response(
         {"data": stored, "rejected": [asdict(bad_span) for bad_span in rejected]}, 201, span_count=len(stored)
     )
 

@@ -10,7 +10,7 @@ from tracestore.api.lessons.parameters import (
     lesson_query,
     offset_of,
 )
-from tracestore.api.lessons.reading import NO_SUCH_LESSON, read_lesson, read_root_id, read_started_root
+from tracestore.api.lessons.reading import NO_SUCH_LESSON, read_lesson_response, read_root_id, read_started_root
 from tracestore.api.lessons.responses import call_response, encode_lessons
 from tracestore.api.traces.responses import list_response
 from tracestore.domain.errors import Conflict, NotFound
@@ -20,7 +20,7 @@ from tracestore.http.cursors import ListCursor
 from tracestore.http.identity import Identity
 from tracestore.http.parameters import is_id, limit_of, path_id
 from tracestore.http.request import Request
-from tracestore.http.response import Response, json_answer, with_etag
+from tracestore.http.response import Response, json_response, with_etag
 from tracestore.http.wiring import deadline_for, redactor, store
 from tracestore.ingest.json_body import parse_json
 from tracestore.ingest.lessons import (
@@ -60,7 +60,7 @@ def start(request: Request, caller: Identity) -> Response:
     spans = [(trace_id, redactor().redact(fields)) for fields in lesson_fields(sent, trace_id, root_fields, now_ns)]
     for rejection in capture(store(), caller.user_id, spans, deadline_for(request.remaining_ms)):
         raise Conflict(rejection.message, code=rejection.code)
-    return read_lesson(store(), caller.user_id, trace_id, 201)
+    return read_lesson_response(store(), caller.user_id, trace_id, 201)
 
 
 @app.route("POST /api/traces/{id}/llm-calls", scope="ingest")
@@ -102,7 +102,7 @@ def change(request: Request, caller: Identity) -> Response:
         lambda stored: redactor().redact(apply_change(stored, sent, now_ns)),
         deadline_for(request.remaining_ms),
     )
-    return read_lesson(store(), caller.user_id, trace_id)
+    return read_lesson_response(store(), caller.user_id, trace_id)
 
 
 @app.route("GET /api/traces", scope="read")
@@ -121,7 +121,7 @@ def show_list(request: Request, caller: Identity) -> Response:
 def show(request: Request, caller: Identity) -> Response:
     """Get one lesson trace with its calls."""
     request.only()
-    return with_etag(request, read_lesson(store(), caller.user_id, _trace_id(request)))
+    return with_etag(request, read_lesson_response(store(), caller.user_id, _trace_id(request)))
 
 
 @app.route("DELETE /api/traces/{id}", scope="delete")
@@ -174,7 +174,7 @@ def _removed(request: Request, caller: Identity, trace_id: str) -> Response:
     deadline = deadline_for(request.remaining_ms)
     read_lesson_head(store(), caller.user_id, trace_id, deadline)
     spans = delete_trace(store(), caller.user_id, trace_id, deadline)
-    return json_answer({"deleted": {"traces": 1, "spans": spans}})
+    return json_response({"deleted": {"traces": 1, "spans": spans}})
 
 
 def _trace_id(request: Request) -> str:

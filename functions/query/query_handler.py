@@ -25,7 +25,7 @@ from tracestore.http.cursors import ListCursor
 from tracestore.http.identity import Identity
 from tracestore.http.parameters import limit_of, path_id
 from tracestore.http.request import Request
-from tracestore.http.response import Response, json_answer, with_etag
+from tracestore.http.response import Response, json_response, with_etag
 from tracestore.http.wiring import deadline_for, store
 from tracestore.storage.deletes import delete_span, delete_trace
 from tracestore.storage.keys import position_time
@@ -116,7 +116,7 @@ def remove_trace(request: Request, caller: Identity) -> Response:
     request.only()
     trace_id = path_id(request, "trace_id")
     spans = delete_trace(store(), caller.user_id, trace_id, deadline_for(request.remaining_ms))
-    return json_answer({"deleted": {"traces": 1, "spans": spans}})
+    return json_response({"deleted": {"traces": 1, "spans": spans}})
 
 
 @app.route("DELETE /api/analytics/traces/{trace_id}/spans/{span_id}", scope="delete")
@@ -125,7 +125,7 @@ def remove_span(request: Request, caller: Identity) -> Response:
     request.only()
     trace_id, span_id = path_id(request, "trace_id"), path_id(request, "span_id")
     delete_span(store(), caller.user_id, trace_id, span_id, deadline_for(request.remaining_ms))
-    return json_answer({"deleted": {"traces": 0, "spans": 1}})
+    return json_response({"deleted": {"traces": 0, "spans": 1}})
 
 
 @app.route("DELETE /api/analytics/traces", scope="delete")

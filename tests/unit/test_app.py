@@ -1,4 +1,4 @@
-"""The wrapper around handlers: deny by default, one error shape, one line in the log."""
+"""The wrapper around handlers: deny by default, one error shape, one log line."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -14,10 +14,10 @@ from tracestore.http.app import ANY, PUBLIC_ROUTES, App
 from tracestore.http.errors import CODES, STATUSES
 from tracestore.http.identity import Identity
 from tracestore.http.request import Request
-from tracestore.http.response import Response, json_answer
+from tracestore.http.response import Response, json_response
 
 READER = Identity("ada", "api_key", frozenset({"read"}))
-PERSON = Identity("ada", "jwt", frozenset({"ingest", "read", "delete"}))
+USER = Identity("ada", "jwt", frozenset({"ingest", "read", "delete"}))
 ROUTE = "GET /things/{id}"
 
 
@@ -32,7 +32,7 @@ class Context:
 
 
 class Bench:
-    """An app whose callers are who the test says, with its log at hand."""
+    """An app with a given caller, and its log."""
 
     def __init__(self, caller: Identity | None = READER) -> None:
         self.caller = caller
@@ -44,8 +44,8 @@ class Bench:
             raise Unauthenticated("Send a credential.")
         return self.caller
 
-    def serve(self, answer: Callable[[Request, Identity], Response], **guards: Any) -> None:
-        self.app.route(ROUTE, **{"scope": "read", **guards})(answer)
+    def serve(self, handler: Callable[[Request, Identity], Response], **guards: Any) -> None:
+        self.app.route(ROUTE, **{"scope": "read", **guards})(handler)
 
     def call(self, route: str = ROUTE, **event: Any) -> dict[str, Any]:
         return self.app.handle({"routeKey": route, **event}, Context())
@@ -56,7 +56,7 @@ class Bench:
 
 
 def fine(_request: Request, _caller: Identity) -> Response:
-    return json_answer({"fine": True}, span_count=3)
+    return json_response({"fine": True}, span_count=3)
 
 
 def failing(error: Exception) -> Callable[[Request, Identity], Response]:
@@ -66,27 +66,27 @@ def failing(error: Exception) -> Callable[[Request, Identity], Response]:
     return fail
 
 
-def failure(answer: dict[str, Any]) -> tuple[int, str]:
-    content = json.loads(answer["body"])
+def failure(response: dict[str, Any]) -> tuple[int, str]:
+    content = json.loads(response["body"])
     assert content["success"] is False
-    return answer["statusCode"], content["error"]["code"]
+    return response["statusCode"], content["error"]["code"]
 
 
-def test_a_handler_answers_a_caller_with_the_scope() -> None:
+def test_a_handler_serves_a_caller_with_the_scope() -> None:
     bench = Bench()
     bench.serve(fine)
     assert json.loads(bench.call()["body"]) == {"success": True, "fine": True}
 
 
-def test_nobody_gets_past_the_door_without_an_identity() -> None:
+def test_a_caller_without_an_identity_does_not_reach_the_handler() -> None:
     bench = Bench(caller=None)
     bench.serve(failing(AssertionError("reached")))
-    answer = bench.call()
-    assert failure(answer) == (401, "unauthenticated")
-    assert answer["headers"]["www-authenticate"] == "Bearer"
+    response = bench.call()
+    assert failure(response) == (401, "unauthenticated")
+    assert response["headers"]["www-authenticate"] == "Bearer"
 
 
-def test_nothing_is_read_of_a_request_before_its_caller_is_known() -> None:
+def test_only_headers_are_read_before_the_caller_is_identified() -> None:
     bench = Bench(caller=None)
     bench.serve(fine)
     assert failure(bench.call(pathParameters=7, rawQueryString=7, body=7)) == (401, "unauthenticated")
@@ -95,25 +95,25 @@ def test_nothing_is_read_of_a_request_before_its_caller_is_known() -> None:
 def test_a_missing_scope_is_named() -> None:
     bench = Bench()
     bench.serve(fine, scope="delete")
-    answer = bench.call()
-    assert failure(answer) == (403, "missing_scope")
-    assert "delete" in answer["body"]
+    response = bench.call()
+    assert failure(response) == (403, "missing_scope")
+    assert "delete" in response["body"]
 
 
-def test_any_scope_will_do_where_the_route_says_so() -> None:
+def test_a_route_may_accept_any_scope() -> None:
     bench = Bench(Identity("ada", "api_key", frozenset()))
     bench.serve(fine, scope=ANY)
     assert bench.call()["statusCode"] == 200
 
 
-def test_an_api_key_does_not_do_for_a_route_of_people() -> None:
+def test_an_api_key_is_refused_by_a_route_that_needs_a_jwt() -> None:
     bench = Bench()
     bench.serve(fine, scope=ANY, credential="jwt")
     assert failure(bench.call()) == (403, "jwt_required")
 
 
-def test_a_jwt_does_for_a_route_of_people() -> None:
-    bench = Bench(PERSON)
+def test_a_jwt_is_accepted_by_a_route_that_needs_one() -> None:
+    bench = Bench(USER)
     bench.serve(fine, scope=ANY, credential="jwt")
     assert bench.call()["statusCode"] == 200
 
@@ -123,29 +123,29 @@ def test_a_route_without_a_handler_is_not_found(event: dict[str, Any]) -> None:
     assert failure(Bench().app.handle(event, Context())) == (404, "route_not_found")
 
 
-def test_a_public_route_answers_anybody() -> None:
+def test_a_public_route_needs_no_credential() -> None:
     bench = Bench(caller=None)
-    bench.app.public("GET /healthz")(lambda _request: json_answer({}))
+    bench.app.public("GET /healthz")(lambda _request: json_response({}))
     assert bench.call("GET /healthz")["statusCode"] == 200
 
 
-def test_a_route_is_public_only_if_the_list_says_so() -> None:
+def test_a_route_is_public_only_if_it_is_in_the_list() -> None:
     with pytest.raises(ValueError, match="PUBLIC_ROUTES"):
         Bench().app.public(ROUTE)
 
 
 @pytest.mark.parametrize("route", PUBLIC_ROUTES)
-def test_a_public_route_is_not_guarded_by_mistake(route: str) -> None:
+def test_a_public_route_cannot_be_registered_with_a_scope(route: str) -> None:
     with pytest.raises(ValueError, match="PUBLIC_ROUTES"):
         Bench().app.route(route, scope=ANY)
 
 
-def test_a_route_without_a_scope_cannot_be_made() -> None:
+def test_a_route_without_a_scope_cannot_be_registered() -> None:
     with pytest.raises(TypeError):
         Bench().app.route(ROUTE)  # type: ignore[call-arg]
 
 
-def test_a_scope_that_does_not_exist_is_a_mistake() -> None:
+def test_an_unknown_scope_cannot_be_registered() -> None:
     with pytest.raises(ValueError, match="scopes"):
         Bench().app.route(ROUTE, scope="write")
 
@@ -157,20 +157,24 @@ def test_a_route_has_one_handler() -> None:
         bench.serve(fine)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in STATUSES if kind is not TracestoreError])
-def test_every_kind_of_failure_has_its_status(kind: type[TracestoreError]) -> None:
+@pytest.mark.parametrize("error_class", [error_class for error_class in STATUSES if error_class is not TracestoreError])
+def test_every_error_class_has_its_status(error_class: type[TracestoreError]) -> None:
     bench = Bench()
-    bench.serve(failing(kind("Sorry.")))
-    assert failure(bench.call()) == (STATUSES[kind], kind.code)
+    bench.serve(failing(error_class("Sorry.")))
+    assert failure(bench.call()) == (STATUSES[error_class], error_class.code)
 
 
-def test_no_kind_of_failure_was_forgotten() -> None:
-    kinds = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TracestoreError)}
-    assert kinds == set(STATUSES)
-    assert {kind.code for kind in kinds} <= set(CODES)
+def test_every_error_class_is_listed() -> None:
+    classes = {
+        error_class
+        for error_class in vars(errors).values()
+        if isinstance(error_class, type) and issubclass(error_class, TracestoreError)
+    }
+    assert classes == set(STATUSES)
+    assert {error_class.code for error_class in classes} <= set(CODES)
 
 
-def test_a_failure_tells_each_field_with_its_name_cut() -> None:
+def test_an_error_names_each_field_with_its_name_cut() -> None:
     bench = Bench()
     bench.serve(failing(Invalid("Two fields are wrong.", details=(Detail("f" * 100, "is unknown"),))))
     assert json.loads(bench.call()["body"]) == {
@@ -183,41 +187,41 @@ def test_a_failure_tells_each_field_with_its_name_cut() -> None:
     }
 
 
-def test_an_answer_has_room_for_a_hundred_details() -> None:
+def test_an_error_has_at_most_a_hundred_details() -> None:
     bench = Bench()
     bench.serve(failing(Invalid("All wrong.", details=(Detail("f", "is unknown"),) * 1_000)))
     assert len(json.loads(bench.call()["body"])["error"]["details"]) == 100
 
 
-def test_a_busy_store_says_when_to_come_back() -> None:
+def test_an_unavailable_store_has_retry_after() -> None:
     bench = Bench()
     bench.serve(failing(Unavailable("Busy.", retry_after_s=7)))
     assert bench.call()["headers"]["retry-after"] == "7"
 
 
-def test_what_nobody_foresaw_is_told_to_nobody() -> None:
+def test_an_unexpected_failure_reveals_nothing_to_the_caller() -> None:
     bench = Bench()
     bench.serve(failing(KeyError("a prompt")))
-    answer = bench.call()
-    assert failure(answer) == (500, "internal_error")
-    assert "prompt" not in answer["body"]
+    response = bench.call()
+    assert failure(response) == (500, "internal_error")
+    assert "prompt" not in response["body"]
 
 
-def test_what_nobody_foresaw_is_logged_once_with_its_cause() -> None:
+def test_an_unexpected_failure_is_logged_once_with_its_cause() -> None:
     bench = Bench()
     bench.serve(failing(KeyError("surprise")))
     bench.call()
     assert [line["exception_name"] for line in bench.lines if "exception" in line] == ["KeyError"]
 
 
-def test_a_route_may_tell_failures_in_its_own_way() -> None:
+def test_a_route_may_have_its_own_error_format() -> None:
     bench = Bench(caller=None)
     bench.serve(fine, errors=lambda error, headers: Response(418, f"{error.code} {headers['accept']}".encode()))
-    answer = bench.call(headers={"Accept": "tea"})
-    assert (answer["statusCode"], answer["body"]) == (418, "unauthenticated tea")
+    response = bench.call(headers={"Accept": "tea"})
+    assert (response["statusCode"], response["body"]) == (418, "unauthenticated tea")
 
 
-def test_one_line_is_logged_for_a_request() -> None:
+def test_one_line_is_logged_per_request() -> None:
     bench = Bench()
     bench.serve(fine)
     bench.call()
@@ -255,7 +259,7 @@ def test_an_event_without_a_request_id_is_served(event: dict[str, Any]) -> None:
     assert "request_id" not in bench.lines[0]
 
 
-def test_the_log_holds_nothing_that_the_caller_wrote() -> None:
+def test_the_log_contains_no_text_of_the_caller() -> None:
     bench = Bench()
     bench.serve(failing(Invalid("No.")))
     bench.call(
@@ -268,7 +272,7 @@ def test_the_log_holds_nothing_that_the_caller_wrote() -> None:
     assert "sesame" not in bench.written.getvalue()
 
 
-def test_a_handler_knows_the_time_and_what_is_left_of_it() -> None:
+def test_a_handler_receives_the_time_and_the_remaining_time() -> None:
     bench = Bench()
-    bench.serve(lambda request, _caller: json_answer({"now": request.now_ms, "left": request.remaining_ms()}))
+    bench.serve(lambda request, _caller: json_response({"now": request.now_ms, "left": request.remaining_ms()}))
     assert json.loads(bench.call()["body"]) == {"success": True, "now": 1500, "left": 12_345}

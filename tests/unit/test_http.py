@@ -1,4 +1,4 @@
-"""Requests decoded within limits, and answers in API Gateway's form."""
+"""Requests decoded within limits, and responses in API Gateway's form."""
 
 import base64
 import gzip
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tracestore.domain.errors import Invalid, TooLarge
 from tracestore.http.request import MAX_BINARY_BYTES, MAX_DECODED_BYTES, MAX_TEXT_BYTES, Request, headers_of, request_of
-from tracestore.http.response import Response, accepts_gzip, gateway_answer, json_answer, json_bytes, with_etag
+from tracestore.http.response import Response, accepts_gzip, gateway_response, json_bytes, json_response, with_etag
 
 
 def request(**event: Any) -> Request:
@@ -21,16 +21,16 @@ def request(**event: Any) -> Request:
 
 
 def sent(body: bytes, **headers: str) -> Request:
-    """A request with a body that API Gateway took for binary."""
+    """A request with a body that API Gateway treats as binary."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return request(body=base64.b64encode(body).decode(), isBase64Encoded=True, headers=named)
 
 
-def test_header_names_come_in_any_case() -> None:
+def test_header_names_may_have_any_case() -> None:
     assert request(headers={"Content-ENCODING": "gzip"}).headers == {"content-encoding": "gzip"}
 
 
-def test_an_event_may_lack_all_that_is_optional() -> None:
+def test_an_event_may_lack_all_optional_members() -> None:
     empty = request(headers=None, pathParameters=None, rawQueryString=None, body=None)
     assert (empty.headers, empty.path, empty.query, empty.body()) == ({}, {}, {}, b"")
 
@@ -39,7 +39,7 @@ def test_path_parameters_are_decoded() -> None:
     assert request(pathParameters={"trace_id": "a%3Ab"}).path == {"trace_id": "a:b"}
 
 
-def test_a_blank_parameter_is_there() -> None:
+def test_a_parameter_may_be_blank() -> None:
     assert request(rawQueryString="a=&b=%C3%A9+1&c").query == {"a": "", "b": "é 1", "c": ""}
 
 
@@ -49,7 +49,7 @@ def test_a_parameter_given_twice_is_named() -> None:
 
 
 @pytest.mark.parametrize("query", ["a=%FF", "%ED%A0%80=1", "&".join(f"p{number}=1" for number in range(101))])
-def test_a_query_that_cannot_be_read_is_refused(query: str) -> None:
+def test_an_unreadable_query_is_refused(query: str) -> None:
     with pytest.raises(Invalid):
         _ = request(rawQueryString=query).query
 
@@ -61,29 +61,29 @@ def test_unknown_parameters_are_named_and_cut() -> None:
     assert "secret" not in refused.value.message
 
 
-def test_known_parameters_pass() -> None:
+def test_known_parameters_are_accepted() -> None:
     request(rawQueryString="limit=1").only("limit", "cursor")
 
 
-def test_a_text_body_is_its_bytes() -> None:
+def test_a_text_body_is_encoded_as_utf_8() -> None:
     assert request(body='{"a":"é"}').body() == '{"a":"é"}'.encode()
 
 
 @given(st.binary())
-def test_a_binary_body_survives_base64_and_gzip(body: bytes) -> None:
+def test_a_binary_body_is_decoded_from_base64_and_gzip(body: bytes) -> None:
     assert sent(body).body() == sent(gzip.compress(body), content_encoding="GZIP").body() == body
 
 
-def test_gzip_may_come_in_several_members() -> None:
+def test_gzip_may_have_several_members() -> None:
     assert sent(gzip.compress(b"one ") + gzip.compress(b"two"), content_encoding="gzip").body() == b"one two"
 
 
 @pytest.mark.parametrize(
     "packed",
     [b"plain", gzip.compress(b"x" * 99)[:-1], gzip.compress(b"x") + b"junk", b"\x1f\x8b"],
-    ids=["plain", "cut", "with junk behind", "nothing but a beginning"],
+    ids=["plain", "cut", "with junk after it", "only the beginning"],
 )
-def test_what_is_no_gzip_is_refused(packed: bytes) -> None:
+def test_invalid_gzip_is_refused(packed: bytes) -> None:
     with pytest.raises(Invalid) as refused:
         sent(packed, content_encoding="gzip").body()
     assert refused.value.code == "invalid_encoding"
@@ -95,12 +95,12 @@ def test_other_encodings_are_refused(encoding: str) -> None:
         sent(b"x", content_encoding=encoding).body()
 
 
-def test_what_is_no_base64_is_refused() -> None:
+def test_invalid_base64_is_refused() -> None:
     with pytest.raises(Invalid):
         request(body="%%%", isBase64Encoded=True).body()
 
 
-def test_a_bomb_does_not_fill_the_memory() -> None:
+def test_a_compression_bomb_does_not_exhaust_the_memory() -> None:
     bomb = sent(gzip.compress(b"\0" * MAX_DECODED_BYTES) * 50, content_encoding="gzip")
     tracemalloc.start()
     try:
@@ -111,7 +111,7 @@ def test_a_bomb_does_not_fill_the_memory() -> None:
         tracemalloc.stop()
 
 
-def test_a_body_may_grow_to_64_mib() -> None:
+def test_a_decompressed_body_may_have_64_mib() -> None:
     assert len(sent(gzip.compress(bytes(MAX_DECODED_BYTES), 1), content_encoding="gzip").body()) == MAX_DECODED_BYTES
 
 
@@ -120,45 +120,45 @@ def test_a_body_may_grow_to_64_mib() -> None:
     [request(body="é" * (MAX_TEXT_BYTES // 2 + 1)), sent(bytes(MAX_BINARY_BYTES + 1))],
     ids=["text", "binary"],
 )
-def test_a_body_beyond_the_gateways_limits_is_refused_with_the_remedy(large: Request) -> None:
+def test_a_body_over_the_limits_of_the_gateway_is_refused_with_the_remedy(large: Request) -> None:
     with pytest.raises(TooLarge, match="smaller batches"):
         large.body()
 
 
-def test_an_answer_is_compact_utf_8() -> None:
-    assert json_answer({"name": "é"}).body == '{"success":true,"name":"é"}'.encode()
+def test_a_response_is_compact_utf_8() -> None:
+    assert json_response({"name": "é"}).body == '{"success":true,"name":"é"}'.encode()
 
 
-def test_an_answer_never_holds_nan() -> None:
+def test_a_response_cannot_contain_nan() -> None:
     with pytest.raises(ValueError, match="JSON"):
-        json_answer({"cost": float("nan")})
+        json_response({"cost": float("nan")})
 
 
-def test_an_answer_is_kept_by_nobody() -> None:
-    assert gateway_answer(json_answer({}), {})["headers"]["cache-control"] == "no-store"
+def test_a_response_is_not_cached_by_default() -> None:
+    assert gateway_response(json_response({}), {})["headers"]["cache-control"] == "no-store"
 
 
-def test_a_large_answer_is_gzipped_for_whom_accepts_it() -> None:
-    answer = gateway_answer(json_answer({"text": "é" * 2_000}), {"accept-encoding": "br, gzip"})
-    assert (answer["isBase64Encoded"], answer["headers"]["content-encoding"]) == (True, "gzip")
-    assert json.loads(gzip.decompress(base64.b64decode(answer["body"])))["text"] == "é" * 2_000
+def test_a_large_response_is_gzipped_when_the_caller_accepts_it() -> None:
+    response = gateway_response(json_response({"text": "é" * 2_000}), {"accept-encoding": "br, gzip"})
+    assert (response["isBase64Encoded"], response["headers"]["content-encoding"]) == (True, "gzip")
+    assert json.loads(gzip.decompress(base64.b64decode(response["body"])))["text"] == "é" * 2_000
 
 
 @pytest.mark.parametrize(("size", "accept"), [(10, "gzip"), (2_000, "br"), (2_000, "gzip;q=0")])
-def test_other_answers_are_not_gzipped(size: int, accept: str) -> None:
-    answer = gateway_answer(json_answer({"text": "x" * size}), {"accept-encoding": accept})
-    assert (answer["isBase64Encoded"], json.loads(answer["body"])["text"]) == (False, "x" * size)
+def test_other_responses_are_not_gzipped(size: int, accept: str) -> None:
+    response = gateway_response(json_response({"text": "x" * size}), {"accept-encoding": accept})
+    assert (response["isBase64Encoded"], json.loads(response["body"])["text"]) == (False, "x" * size)
 
 
-def test_text_that_escaping_would_swell_beyond_lambdas_limit_leaves_as_base64() -> None:
+def test_text_that_exceeds_the_limit_of_lambda_when_escaped_is_sent_as_base64() -> None:
     body = json_bytes('"' * 2_000_000)
-    answer = gateway_answer(Response(200, body), {})
-    assert base64.b64decode(answer["body"]) == body
-    assert len(json.dumps(answer)) < 6_000_000
+    response = gateway_response(Response(200, body), {})
+    assert base64.b64decode(response["body"]) == body
+    assert len(json.dumps(response)) < 6_000_000
 
 
-def test_caches_are_told_that_the_encoding_varies() -> None:
-    assert gateway_answer(json_answer({}), {})["headers"]["vary"] == "Accept-Encoding"
+def test_the_vary_header_names_the_encoding() -> None:
+    assert gateway_response(json_response({}), {})["headers"]["vary"] == "Accept-Encoding"
 
 
 @pytest.mark.parametrize(
@@ -179,31 +179,31 @@ def test_caches_are_told_that_the_encoding_varies() -> None:
         (",;=", False),
     ],
 )
-def test_accept_encoding_is_read_as_it_is_meant(accept: str, accepted: bool) -> None:
+def test_accept_encoding_is_read_with_its_weights(accept: str, accepted: bool) -> None:
     assert accepts_gzip(accept) is accepted
 
 
 def tag_of(content: dict[str, Any]) -> str:
-    return with_etag(request(), json_answer(content)).headers["etag"]
+    return with_etag(request(), json_response(content)).headers["etag"]
 
 
-def test_a_tag_names_the_content() -> None:
+def test_an_etag_depends_on_the_content() -> None:
     assert tag_of({"a": 1}) == tag_of({"a": 1}) != tag_of({"a": 2})
 
 
 @pytest.mark.parametrize("form", ["{}", '"other", {}', "*", "{strong}"])
-def test_a_caller_who_has_the_content_gets_304(form: str) -> None:
+def test_a_caller_with_the_same_content_gets_304(form: str) -> None:
     tag = tag_of({"a": 1})
-    known = form.format(tag, strong=tag.removeprefix("W/"))
-    answer = with_etag(request(headers={"If-None-Match": known}), json_answer({"a": 1}))
-    assert (answer.status, answer.body, answer.headers["etag"]) == (304, b"", tag)
+    cached = form.format(tag, strong=tag.removeprefix("W/"))
+    response = with_etag(request(headers={"If-None-Match": cached}), json_response({"a": 1}))
+    assert (response.status, response.body, response.headers["etag"]) == (304, b"", tag)
 
 
-@pytest.mark.parametrize("known", ["", '"other"', "W/", "junk, ,"])
-def test_a_caller_who_has_something_else_gets_the_content(known: str) -> None:
-    assert with_etag(request(headers={"if-none-match": known}), json_answer({"a": 1})).status == 200
+@pytest.mark.parametrize("cached", ["", '"other"', "W/", "junk, ,"])
+def test_a_caller_with_other_content_gets_the_new_content(cached: str) -> None:
+    assert with_etag(request(headers={"if-none-match": cached}), json_response({"a": 1})).status == 200
 
 
-def test_countless_gzip_members_are_refused_at_once() -> None:
+def test_too_many_gzip_members_are_refused() -> None:
     with pytest.raises(TooLarge):
         sent(gzip.compress(b"") * 10_000, content_encoding="gzip").body()

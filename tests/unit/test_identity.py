@@ -1,4 +1,4 @@
-"""Credentials on a request: which are taken, which are refused, and how long an API key is remembered."""
+"""Credentials of a request: accepted and refused ones, and the cache of API keys."""
 
 import base64
 
@@ -16,7 +16,7 @@ JWT = "head.claims.signature"
 
 
 def api_key(**changes: object) -> ApiKey:
-    given = {
+    defaults = {
         "key_id": "1",
         "user_id": "ada",
         "name": "laptop",
@@ -24,7 +24,7 @@ def api_key(**changes: object) -> ApiKey:
         "scopes": frozenset({"ingest"}),
         "created_ms": 0,
     }
-    return ApiKey(**{**given, **changes})  # type: ignore[arg-type]
+    return ApiKey(**{**defaults, **changes})  # type: ignore[arg-type]
 
 
 def owner_of(token: str) -> str:
@@ -33,8 +33,8 @@ def owner_of(token: str) -> str:
     return "grace"
 
 
-def who_sent(**headers: str) -> Identity:
-    """The caller with these headers, in a store that holds one key."""
+def caller_of(**headers: str) -> Identity:
+    """The caller with these headers, in a store with the keys of two users."""
     stored = {SECRET: api_key(), OTHER_SECRET: api_key(user_id="eve")}
     return identify(
         {name.replace("_", "-"): value for name, value in headers.items()}, owner_of=owner_of, find_key=stored.get
@@ -45,8 +45,8 @@ def basic(text: str) -> str:
     return "Basic " + base64.b64encode(text.encode()).decode()
 
 
-def test_a_jwt_may_do_everything() -> None:
-    assert who_sent(authorization=f"Bearer {JWT}") == Identity("grace", "jwt", frozenset(SCOPES))
+def test_a_jwt_has_every_scope() -> None:
+    assert caller_of(authorization=f"Bearer {JWT}") == Identity("grace", "jwt", frozenset(SCOPES))
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,8 @@ def test_a_jwt_may_do_everything() -> None:
         {"authorization": basic(f"pk:{SECRET}"), "x_api_key": SECRET},
     ],
 )
-def test_an_api_key_is_taken_wherever_clients_put_it(headers: dict[str, str]) -> None:
-    assert who_sent(**headers) == Identity("ada", "api_key", frozenset({"ingest"}))
+def test_an_api_key_is_accepted_in_every_header_that_clients_use(headers: dict[str, str]) -> None:
+    assert caller_of(**headers) == Identity("ada", "api_key", frozenset({"ingest"}))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_an_api_key_is_taken_wherever_clients_put_it(headers: dict[str, str]) ->
 )
 def test_two_different_credentials_are_refused(headers: dict[str, str]) -> None:
     with pytest.raises(Unauthenticated, match="two different"):
-        who_sent(**headers)
+        caller_of(**headers)
 
 
 @pytest.mark.parametrize(
@@ -111,20 +111,20 @@ def test_two_different_credentials_are_refused(headers: dict[str, str]) -> None:
         {"authorization": f"Bearer {JWT}", "x_api_key": ""},
     ],
 )
-def test_what_is_not_exactly_one_good_credential_is_refused(headers: dict[str, str]) -> None:
+def test_anything_except_exactly_one_valid_credential_is_refused(headers: dict[str, str]) -> None:
     with pytest.raises(Unauthenticated):
-        who_sent(**headers)
+        caller_of(**headers)
 
 
 @given(st.dictionaries(st.sampled_from(["authorization", "x-api-key"]), st.text()))
-def test_no_header_makes_anything_but_a_refusal(headers: dict[str, str]) -> None:
+def test_arbitrary_headers_are_refused(headers: dict[str, str]) -> None:
     stored: dict[str, ApiKey] = {}
     with pytest.raises(Unauthenticated):
         identify(headers, owner_of=owner_of, find_key=stored.get)
 
 
 class Store:
-    """Keys by hash, and how often somebody looked."""
+    """Keys by hash, and the number of lookups."""
 
     def __init__(self, *keys: tuple[str, ApiKey]) -> None:
         self.keys = {sha256_of(secret): key for secret, key in keys}
@@ -139,7 +139,7 @@ class Store:
         return KeyCache(self.find, clock=lambda: self.now)
 
 
-def test_a_key_is_looked_up_once_a_minute() -> None:
+def test_a_key_is_looked_up_once_per_minute() -> None:
     store = Store((SECRET, api_key()))
     cache = store.cache()
     for _ in range(CACHED_S * 2):
@@ -148,7 +148,7 @@ def test_a_key_is_looked_up_once_a_minute() -> None:
     assert store.lookups == 2
 
 
-def test_a_revoked_key_stops_within_a_minute() -> None:
+def test_a_revoked_key_is_refused_within_a_minute() -> None:
     store = Store((SECRET, api_key()))
     cache = store.cache()
     cache.find(SECRET)
@@ -157,7 +157,7 @@ def test_a_revoked_key_stops_within_a_minute() -> None:
     assert cache.find(SECRET) is None
 
 
-def test_a_remembered_key_ends_when_it_expires() -> None:
+def test_a_cached_key_is_refused_when_it_expires() -> None:
     store = Store((SECRET, api_key(expires_at_s=1_010)))
     cache = store.cache()
     cache.find(SECRET)
@@ -165,7 +165,7 @@ def test_a_remembered_key_ends_when_it_expires() -> None:
     assert cache.find(SECRET) is None
 
 
-def test_a_key_that_was_not_found_is_not_remembered_as_absent() -> None:
+def test_an_unknown_key_is_not_cached_as_absent() -> None:
     store = Store()
     cache = store.cache()
     cache.find(SECRET)
@@ -173,7 +173,7 @@ def test_a_key_that_was_not_found_is_not_remembered_as_absent() -> None:
     assert cache.find(SECRET) == api_key()
 
 
-def test_a_clock_that_goes_back_does_not_keep_a_key_alive() -> None:
+def test_a_clock_that_goes_back_does_not_extend_a_cached_key() -> None:
     store = Store((SECRET, api_key()))
     cache = store.cache()
     cache.find(SECRET)
@@ -182,7 +182,7 @@ def test_a_clock_that_goes_back_does_not_keep_a_key_alive() -> None:
     assert cache.find(SECRET) is None
 
 
-def test_keys_remembered_are_bounded() -> None:
+def test_the_number_of_cached_keys_is_limited() -> None:
     secrets = [f"tsk_{number:043d}" for number in range(1_100)]
     store = Store(*((secret, api_key()) for secret in secrets))
     cache = store.cache()

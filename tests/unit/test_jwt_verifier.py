@@ -1,4 +1,4 @@
-"""JWTs with real signatures, checked with keys that come over HTTP."""
+"""JWTs with real signatures, verified with keys that are fetched over HTTP."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ SECRET = "a secret that is long enough for HS256"
 
 
 class Clock:
-    """Time that passes when a test says so."""
+    """A clock that a test advances."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -47,10 +47,10 @@ def clock() -> Clock:
 
 
 def settings(issuer: Issuer | None = None, **changes: Any) -> Settings:
-    given: dict[str, Any] = {"table_name": "t"}
+    fields: dict[str, Any] = {"table_name": "t"}
     if issuer:
-        given |= {"jwt_issuer": issuer.url, "jwt_audience": "app", "jwks_url": issuer.url}
-    return Settings(**{**given, **changes})
+        fields |= {"jwt_issuer": issuer.url, "jwt_audience": "app", "jwks_url": issuer.url}
+    return Settings(**{**fields, **changes})
 
 
 @pytest.fixture
@@ -65,28 +65,28 @@ def refusal(verifier: JwtVerifier, sent: str) -> str:
 
 
 @pytest.mark.parametrize("algorithm", KEYS)
-def test_a_token_signed_with_a_key_of_the_issuer_names_its_user(
+def test_a_token_signed_with_a_key_of_the_issuer_identifies_its_user(
     verifier: JwtVerifier, issuer: Issuer, algorithm: str
 ) -> None:
     assert verifier.owner_of(token(issuer, algorithm)) == "ada"
 
 
-def test_a_token_signed_with_the_shared_secret_names_its_user() -> None:
+def test_a_token_signed_with_the_shared_secret_identifies_its_user() -> None:
     verifier = JwtVerifier(settings(), read_secret=lambda: SECRET)
     assert verifier.owner_of(token(None, "HS256", SECRET)) == "ada"
 
 
-def test_secret_and_issuer_serve_side_by_side(issuer: Issuer) -> None:
+def test_a_shared_secret_and_an_issuer_can_be_used_together(issuer: Issuer) -> None:
     verifier = JwtVerifier(settings(issuer), read_secret=lambda: SECRET)
     assert verifier.owner_of(token(issuer, "HS256", SECRET)) == verifier.owner_of(token(issuer, "ES256"))
 
 
-def test_a_token_without_a_kid_is_checked_with_the_only_key(verifier: JwtVerifier, issuer: Issuer) -> None:
+def test_a_token_without_a_kid_is_verified_with_the_only_key(verifier: JwtVerifier, issuer: Issuer) -> None:
     issuer.keys = [public_jwk("ES256")]
     assert verifier.owner_of(token(issuer, "ES256", headers={"kid": None})) == "ada"
 
 
-def test_without_configuration_the_refusal_says_what_to_configure(issuer: Issuer) -> None:
+def test_without_configuration_the_error_names_the_parameters_to_configure(issuer: Issuer) -> None:
     assert "JwtIssuer" in refusal(JwtVerifier(settings()), token(issuer))
 
 
@@ -115,7 +115,7 @@ def test_an_unsigned_token_is_refused(verifier: JwtVerifier, issuer: Issuer) -> 
     refusal(verifier, jwt.encode({"sub": "ada"}, "", "none"))
 
 
-def test_a_public_key_is_never_a_secret(issuer: Issuer) -> None:
+def test_a_public_key_is_never_used_as_a_secret(issuer: Issuer) -> None:
     verifier = JwtVerifier(settings(issuer), read_secret=lambda: SECRET)
     pem = RSA_KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     claims = {"sub": "ada", "iss": issuer.url, "aud": "app", "exp": time.time() + 600}
@@ -128,20 +128,20 @@ def test_a_symmetric_key_in_the_key_set_is_ignored(verifier: JwtVerifier, issuer
     refusal(verifier, token(issuer, "HS256", SECRET))
 
 
-def test_a_key_for_encryption_signs_nothing(verifier: JwtVerifier, issuer: Issuer) -> None:
+def test_an_encryption_key_is_not_used_for_signatures(verifier: JwtVerifier, issuer: Issuer) -> None:
     issuer.keys = [public_jwk("RS256", kid="RS256", use="enc")]
     refusal(verifier, token(issuer))
 
 
-def test_one_bad_key_does_not_shut_out_the_others(verifier: JwtVerifier, issuer: Issuer) -> None:
+def test_one_malformed_key_does_not_disable_the_others(verifier: JwtVerifier, issuer: Issuer) -> None:
     odd = ["not a key", {"kty": ["RSA"]}, {"kty": "RSA", "kid": [1]}, {"kty": "EC", "crv": "P-256", "x": "", "y": ""}]
     issuer.keys = [*odd, *issuer.keys]  # type: ignore[list-item]
     assert verifier.owner_of(token(issuer)) == "ada"
 
 
 def test_another_key_with_a_known_kid_is_refused(verifier: JwtVerifier, issuer: Issuer) -> None:
-    stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    refusal(verifier, token(issuer, key=stranger))
+    unknown_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    refusal(verifier, token(issuer, key=unknown_key))
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_token_with_a_wrong_claim_is_refused(verifier: JwtVerifier, issuer: Is
 
 
 @pytest.mark.parametrize("owner", [None, "", 7, True, ["ada"], {"id": "ada"}])
-def test_a_claim_that_names_no_owner_is_never_replaced_by_another(issuer: Issuer, owner: object) -> None:
+def test_an_invalid_owner_claim_is_not_replaced_by_another_claim(issuer: Issuer, owner: object) -> None:
     verifier = JwtVerifier(settings(issuer, jwt_owner_claim="team"))
     assert "JwtOwnerClaim" in refusal(verifier, token(issuer, team=owner))
 
@@ -200,12 +200,12 @@ def test_clocks_may_differ_by_a_minute(verifier: JwtVerifier, issuer: Issuer) ->
     "junk",
     ["", ".", "..", "a.b", "a.b.c", "a.b.c.d", "e30.e30.e30", "bm8.bm8.bm8", "ÿ.ÿ.ÿ", "a" * 20_000, "\ud800.a.b"],
 )
-def test_junk_is_refused_without_asking_the_issuer(verifier: JwtVerifier, issuer: Issuer, junk: str) -> None:
+def test_junk_is_refused_without_a_request_to_the_issuer(verifier: JwtVerifier, issuer: Issuer, junk: str) -> None:
     refusal(verifier, junk)
     assert issuer.hits == 0
 
 
-def test_a_refusal_repeats_nothing_of_the_token(verifier: JwtVerifier, issuer: Issuer) -> None:
+def test_an_error_repeats_nothing_of_the_token(verifier: JwtVerifier, issuer: Issuer) -> None:
     assert "sesame" not in refusal(verifier, token(issuer, iss="sesame", headers={"kid": "sesame"}))
 
 
@@ -215,34 +215,36 @@ def test_keys_are_fetched_once_for_many_tokens(verifier: JwtVerifier, issuer: Is
     assert issuer.hits == 1
 
 
-def test_a_new_key_is_found_when_a_token_names_it(verifier: JwtVerifier, issuer: Issuer, clock: Clock) -> None:
+def test_a_new_key_is_fetched_when_a_token_names_it(verifier: JwtVerifier, issuer: Issuer, clock: Clock) -> None:
     verifier.owner_of(token(issuer))
     issuer.keys = [public_jwk("ES256", kid="new")]
     clock.now += PAUSE_S
     assert verifier.owner_of(token(issuer, "ES256", headers={"kid": "new"})) == "ada"
 
 
-def test_a_withdrawn_key_stops_when_the_kept_keys_grow_old(verifier: JwtVerifier, issuer: Issuer, clock: Clock) -> None:
+def test_a_withdrawn_key_is_refused_when_cached_keys_expire(
+    verifier: JwtVerifier, issuer: Issuer, clock: Clock
+) -> None:
     verifier.owner_of(token(issuer))
     issuer.keys = [public_jwk("ES256", kid="new")]
     clock.now += KEYS_LIVE_S
     refusal(verifier, token(issuer))
 
 
-def test_unknown_kids_cannot_hammer_the_issuer(verifier: JwtVerifier, issuer: Issuer, clock: Clock) -> None:
+def test_unknown_kids_cause_few_requests_to_the_issuer(verifier: JwtVerifier, issuer: Issuer, clock: Clock) -> None:
     for number in range(50):
         refusal(verifier, token(issuer, headers={"kid": f"junk {number}"}))
         clock.now += PAUSE_S / 50
     assert issuer.hits <= 2
 
 
-def test_an_issuer_out_of_reach_is_not_the_callers_fault(verifier: JwtVerifier, issuer: Issuer) -> None:
+def test_an_unreachable_issuer_is_unavailable_and_not_a_refusal(verifier: JwtVerifier, issuer: Issuer) -> None:
     issuer.status = 500
     with pytest.raises(Unavailable):
         verifier.owner_of(token(issuer))
 
 
-def test_an_issuer_out_of_reach_is_not_asked_for_every_token(verifier: JwtVerifier, issuer: Issuer) -> None:
+def test_an_unreachable_issuer_is_not_requested_for_every_token(verifier: JwtVerifier, issuer: Issuer) -> None:
     issuer.status = 500
     for _ in range(5):
         with pytest.raises(Unavailable):
@@ -250,7 +252,7 @@ def test_an_issuer_out_of_reach_is_not_asked_for_every_token(verifier: JwtVerifi
     assert issuer.hits == 1
 
 
-def test_kept_keys_serve_while_the_issuer_is_out_of_reach(verifier: JwtVerifier, issuer: Issuer, clock: Clock) -> None:
+def test_cached_keys_serve_while_the_issuer_is_unreachable(verifier: JwtVerifier, issuer: Issuer, clock: Clock) -> None:
     verifier.owner_of(token(issuer))
     issuer.status = 500
     clock.now += KEYS_LIVE_S
@@ -258,7 +260,7 @@ def test_kept_keys_serve_while_the_issuer_is_out_of_reach(verifier: JwtVerifier,
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"keys": 7}', b"\xff", b"[" * 100_000])
-def test_what_is_no_key_set_counts_as_out_of_reach(verifier: JwtVerifier, issuer: Issuer, body: bytes) -> None:
+def test_an_invalid_key_set_counts_as_unreachable(verifier: JwtVerifier, issuer: Issuer, body: bytes) -> None:
     issuer.body = body
     with pytest.raises(Unavailable):
         verifier.owner_of(token(issuer))

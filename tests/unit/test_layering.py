@@ -1,4 +1,4 @@
-"""Nothing is imported upward, and each layer keeps what is its own to itself."""
+"""No module imports upward, and some libraries and functions are reserved for one layer."""
 
 import ast
 import re
@@ -20,21 +20,21 @@ FILES = [*PACKAGE.glob("*/**/*.py"), *(ROOT / "functions").glob("*/*.py")]
 
 
 def layer_of(file: Path) -> str:
-    """The layer that a file belongs to."""
+    """The layer of a file."""
     return file.relative_to(PACKAGE).parts[0] if file.is_relative_to(PACKAGE) else "functions"
 
 
 def imports(file: Path) -> set[str]:
-    """The full names of the modules that a file imports, at whatever place."""
-    found = set()
+    """The full names of the modules that a file imports, anywhere in it."""
+    names = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            found |= {name.name for name in node.names}
+            names |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom):
             package = list(file.relative_to(PACKAGE.parent).parts[: -node.level]) if node.level else []
             base = ".".join([*package, *([node.module] if node.module else [])])
-            found |= {f"{base}.{name.name}" for name in node.names}
-    return found
+            names |= {f"{base}.{name.name}" for name in node.names}
+    return names
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))

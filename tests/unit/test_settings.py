@@ -1,11 +1,11 @@
-"""The environment, read into settings or refused by name."""
+"""The environment variables: read into settings, or refused by name."""
 
 import pytest
 
 from tracestore.http.settings import Settings, settings_from
 
 
-def test_only_the_table_must_be_named() -> None:
+def test_only_the_table_name_is_required() -> None:
     assert settings_from({"TABLE_NAME": "t"}) == Settings(table_name="t")
 
 
@@ -14,18 +14,18 @@ def test_an_empty_variable_counts_as_absent() -> None:
     assert settings_from({"TABLE_NAME": "t", **empty}) == Settings(table_name="t")
 
 
-def test_the_keys_are_where_the_issuer_has_them_by_custom() -> None:
-    found = settings_from({"TABLE_NAME": "t", "JWT_ISSUER": "https://id.example/pool/"})
-    assert found.jwks_url == "https://id.example/pool/.well-known/jwks.json"
+def test_the_keys_default_to_the_well_known_address_of_the_issuer() -> None:
+    configured = settings_from({"TABLE_NAME": "t", "JWT_ISSUER": "https://id.example/pool/"})
+    assert configured.jwks_url == "https://id.example/pool/.well-known/jwks.json"
 
 
-def test_an_issuer_that_is_no_address_has_no_keys() -> None:
+def test_an_issuer_that_is_not_an_address_has_no_keys() -> None:
     assert settings_from({"TABLE_NAME": "t", "JWT_ISSUER": "tracestore-local"}).jwks_url is None
 
 
 def test_patterns_are_a_json_list() -> None:
-    found = settings_from({"TABLE_NAME": "t", "REDACTION_PATTERNS": '["acme-[0-9]+", "x"]'})
-    assert found.redaction_patterns == ("acme-[0-9]+", "x")
+    configured = settings_from({"TABLE_NAME": "t", "REDACTION_PATTERNS": '["acme-[0-9]+", "x"]'})
+    assert configured.redaction_patterns == ("acme-[0-9]+", "x")
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,6 @@ def test_patterns_are_a_json_list() -> None:
         ("REDACTION_PATTERNS", '["("]'),
     ],
 )
-def test_a_variable_that_cannot_be_used_is_named(name: str, value: str) -> None:
+def test_an_invalid_variable_is_named(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=name):
         settings_from({"TABLE_NAME": "t", name: value})

@@ -1,4 +1,4 @@
-"""Stream events read, and the wrapper around what consumes them: one line each, failures raised."""
+"""Stream events, and the wrapper around their consumers: one log line per invocation, failures raised."""
 
 import base64
 import json
@@ -33,7 +33,7 @@ def encoded(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def test_a_record_has_its_keys_name_and_place() -> None:
+def test_a_record_has_its_name_sequence_and_keys() -> None:
     (record,) = records_of(event({"SequenceNumber": "0" * 10 + "9" * 30}, name="INSERT"))
     assert record[:4] == ("INSERT", 10**30 - 1, "U#ada", "H")
 
@@ -56,7 +56,7 @@ def test_an_image_is_the_item_as_it_was_stored(sent: dict[str, Any], stored: dic
 
 
 @pytest.mark.parametrize(("image", "field"), [("OldImage", "new"), ("NewImage", "old")])
-def test_an_image_that_is_not_there_is_none(image: str, field: str) -> None:
+def test_an_absent_image_is_none(image: str, field: str) -> None:
     (record,) = records_of(event({image: KEYS}))
     assert getattr(record, field) is None
 
@@ -66,12 +66,12 @@ def test_a_window_may_end_without_records(ending: dict[str, Any]) -> None:
     assert records_of({**ending, "isFinalInvokeForWindow": True}) == []
 
 
-def test_a_windows_event_names_its_shard() -> None:
+def test_an_event_of_a_window_names_its_shard() -> None:
     assert shard_id_of({"Records": [], "shardId": "shardId-1"}) == "shardId-1"
 
 
 def invoked(consumer: Callable[..., dict[str, Any]]) -> dict[str, Any]:
-    """The line that an invocation leaves in the log."""
+    """The log line of an invocation."""
     written = StringIO()
     handler = consuming(consumer, logger=Logger(service=f"test-{id(written)}", stream=written))
     try:
@@ -82,7 +82,7 @@ def invoked(consumer: Callable[..., dict[str, Any]]) -> dict[str, Any]:
     return line
 
 
-def test_an_invocation_leaves_one_line_with_the_consumers_figures() -> None:
+def test_an_invocation_logs_one_line_with_the_fields_of_the_consumer() -> None:
     def consume(_event: Any, _context: Any, line: dict[str, Any]) -> dict[str, Any]:
         line["jobs"] = 3
         return {}
@@ -114,6 +114,6 @@ def test_a_failure_is_named_in_the_line_and_raised(error: Exception, name: str) 
     assert "secret" not in line
 
 
-def test_what_the_consumer_returns_is_what_lambda_is_told() -> None:
+def test_the_result_of_the_consumer_is_returned_to_lambda() -> None:
     handler = consuming(lambda *_: {"state": {"a": 1}}, logger=Logger(service="test-stream", stream=StringIO()))
     assert handler(event({}), Context()) == {"state": {"a": 1}}

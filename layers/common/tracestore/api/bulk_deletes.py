@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from tracestore.domain.errors import Invalid
 from tracestore.http.identity import Identity
 from tracestore.http.request import Request
-from tracestore.http.response import Response, json_answer
+from tracestore.http.response import Response, json_response
 from tracestore.http.wiring import deadline_for, store
 from tracestore.storage import bulk
 
@@ -27,7 +27,7 @@ def require_one(request: Request, *names: str) -> str:
     request.only(*names)
     if len(request.query) != 1:
         others = ", ".join(names[:-1])
-        raise Invalid(f"Name what to delete by exactly one parameter: {others}, or {names[-1]}=true.")
+        raise Invalid(f"Send exactly one parameter that selects the traces to delete: {others}, or {names[-1]}=true.")
     (name,) = request.query
     return name
 
@@ -46,4 +46,4 @@ def delete_many(request: Request, caller: Identity, scope: DeletionScope) -> Res
     )
     job = bulk.work(store(), caller.user_id, job.job_id, DELETED_IN_REQUEST, deadline)
     deleted = {"deleted": {"traces": job.traces, "spans": job.spans}}
-    return json_answer(deleted) if job.state == "done" else json_answer({**deleted, "job_id": job.job_id}, 202)
+    return json_response(deleted) if job.state == "done" else json_response({**deleted, "job_id": job.job_id}, 202)

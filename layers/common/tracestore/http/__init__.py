@@ -1,1 +1,4 @@
-"""HTTP machinery: app, requests, responses, errors, identity, settings. Knows no route; alone reads the environment."""
+"""HTTP machinery: app, requests, responses, errors, identity, settings.
+
+Names no route. No other package reads the environment.
+"""

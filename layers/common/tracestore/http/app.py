@@ -1,6 +1,6 @@
-"""The wrapper around every handler: finds the route, establishes who calls, and turns failures into answers.
+"""The wrapper around every handler: finds the route, identifies the caller, and turns errors into responses.
 
-Deny by default: a route names the scope that it needs, or stands in the one list of public routes.
+Deny by default: a route names the scope that it needs, or it is in the only list of public routes.
 """
 
 import time
@@ -13,47 +13,47 @@ from aws_lambda_powertools import Logger
 from tracestore.domain.errors import Forbidden, NotFound, TracestoreError
 
 from . import telemetry, wiring
-from .errors import error_answer, internal_error
+from .errors import error_response, internal_error
 from .identity import SCOPES, Identity
 from .request import Request, headers_of, request_id_of, request_of
-from .response import Response, gateway_answer
+from .response import Response, gateway_response
 
 PUBLIC_ROUTES: Final = ("GET /healthz", "$default")
-"""The only routes that answer without an identity."""
+"""The only routes that need no credential."""
 
 ANY: Final = "any"
-"""In place of a scope: every identity may."""
+"""In place of a scope: every identified caller is admitted."""
 
 Handler: TypeAlias = Callable[[Request, Identity], Response]
 PublicHandler: TypeAlias = Callable[[Request], Response]
 
-ErrorAnswer: TypeAlias = Callable[[TracestoreError, Mapping[str, str]], Response]
-"""How a route tells a failure, given the request's headers: OTLP has a form of its own."""
+ErrorResponse: TypeAlias = Callable[[TracestoreError, Mapping[str, str]], Response]
+"""Turns an error into a route's response, given the headers of the request: OTLP has a format of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Guarded:
-    """A handler behind what its callers must show."""
+    """A handler, and the scope and credential that its callers need."""
 
     handler: Handler
     scope: str
     credential: Literal["any", "jwt"]
-    errors: ErrorAnswer
+    errors: ErrorResponse
 
     def admit(self, caller: Identity) -> None:
-        """Lets `caller` pass. *raises*: `Forbidden` that names what is missing."""
+        """Check that `caller` may use the route. *raises*: Forbidden that names the missing scope or credential."""
         if self.credential == "jwt" and caller.credential != "jwt":
             raise Forbidden(
-                "This route is for people: sign in, and send a JWT instead of an API key.", code="jwt_required"
+                "This route needs a signed-in user. Sign in, and send a JWT instead of an API key.", code="jwt_required"
             )
         if self.scope != ANY and self.scope not in caller.scopes:
-            raise Forbidden(f"This API key lacks the scope {self.scope}. Use one that has it.")
+            raise Forbidden(f"This API key lacks the scope {self.scope}. Use a key that has it.")
 
 
 class App:
     """The routes of one function; `handle` is its Lambda handler.
 
-    `identify` establishes who sent the headers; `clock` is in seconds.
+    `identify` returns the caller that sent the headers. `clock` returns seconds.
     """
 
     def __init__(
@@ -75,14 +75,14 @@ class App:
         *,
         scope: str,
         credential: Literal["any", "jwt"] = "any",
-        errors: ErrorAnswer = error_answer,
+        errors: ErrorResponse = error_response,
     ) -> Callable[[Handler], Handler]:
-        """Registers the handler of `route` ("GET /path/{name}", as in the template) for callers who have `scope`."""
+        """Register the handler of `route` ("GET /path/{name}", as in the template) for callers that have `scope`."""
         self._claim(route)
         if scope not in (*SCOPES, ANY):
-            raise ValueError(f"{route} needs one of the scopes {SCOPES}, or ANY.")
+            raise ValueError(f"{route} must name one of the scopes {SCOPES}, or ANY.")
         if route in PUBLIC_ROUTES:
-            raise ValueError(f"{route} is one of PUBLIC_ROUTES.")
+            raise ValueError(f"{route} is in PUBLIC_ROUTES. Register it with public().")
 
         def register(handler: Handler) -> Handler:
             self._guarded[route] = _Guarded(handler, scope, credential, errors)
@@ -91,10 +91,10 @@ class App:
         return register
 
     def public(self, route: str) -> Callable[[PublicHandler], PublicHandler]:
-        """Registers the handler of a route that answers anybody."""
+        """Register the handler of a route that needs no credential."""
         self._claim(route)
         if route not in PUBLIC_ROUTES:
-            raise ValueError(f"{route} is not one of PUBLIC_ROUTES.")
+            raise ValueError(f"{route} is not in PUBLIC_ROUTES.")
 
         def register(handler: PublicHandler) -> PublicHandler:
             self._public[route] = handler
@@ -104,14 +104,14 @@ class App:
 
     @property
     def routes(self) -> frozenset[str]:
-        """The keys of all routes that have a handler."""
+        """The route keys of all registered handlers."""
         return frozenset(self._guarded) | frozenset(self._public)
 
     def handle(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-        """The response to one API Gateway event, also when anything fails. Writes one line to the log.
+        """Serve one API Gateway event and write one log line. Every failure becomes a response.
 
         `request_id` in the line is API Gateway's id, which the access log contains as `requestId`. `lambda_request_id`
-        is the one that Lambda writes into its own lines.
+        is the id in Lambda's own log lines.
         """
         started = time.perf_counter()
         headers = headers_of(event)
@@ -121,9 +121,9 @@ class App:
             "request_id": request_id_of(event),
             "lambda_request_id": context.aws_request_id,
         }
-        errors = self._guarded[route].errors if route in self._guarded else error_answer
+        errors = self._guarded[route].errors if route in self._guarded else error_response
         try:
-            response = self._answer(route, event, headers, context, line)
+            response = self._respond(route, event, headers, context, line)
         except TracestoreError as error:
             line["code"] = error.code
             response = errors(error, headers)
@@ -134,12 +134,12 @@ class App:
         if response.span_count is not None:
             line["span_count"] = response.span_count
         self._logger.info("request", extra=line)
-        return gateway_answer(response, headers)
+        return gateway_response(response, headers)
 
-    def _answer(
+    def _respond(
         self, route: str, event: Mapping[str, Any], headers: Mapping[str, str], context: Any, line: dict[str, Any]
     ) -> Response:
-        """What the route's handler answers. Nothing but headers is read before the caller is admitted."""
+        """The response of the route's handler. Only headers are read before the caller is admitted."""
 
         def request() -> Request:
             remaining_ms = context.get_remaining_time_in_millis
@@ -157,4 +157,4 @@ class App:
 
     def _claim(self, route: str) -> None:
         if route in self._guarded or route in self._public:
-            raise ValueError(f"{route} has a handler already.")
+            raise ValueError(f"{route} already has a handler.")

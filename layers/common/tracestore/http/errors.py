@@ -1,6 +1,7 @@
-"""The one place where failures become status codes, and the one shape in which they are told."""
+"""The only place where errors become status codes, and the one shape of error responses."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from tracestore.domain.errors import (
@@ -16,7 +17,7 @@ from tracestore.domain.errors import (
 )
 
 from .request import MAX_NAME_CHARACTERS
-from .response import Response, json_answer
+from .response import Response, json_response
 
 STATUSES: Final[Mapping[type[TracestoreError], int]] = {
     Invalid: 400,
@@ -58,19 +59,19 @@ CODES: Final = (
     "unauthenticated",
     "unsupported_media_type",
 )
-"""Every code that an answer can carry. `docs/api.md` explains each."""
+"""Every code that a response can contain. `docs/api.md` explains each."""
 
 MAX_DETAILS: Final = 100
-"""A body can hold more wrong fields than an answer has room for."""
+"""A request can have more malformed fields than a response has room for."""
 
 
 def status_of(error: TracestoreError) -> int:
-    """The status code for this kind of failure."""
+    """The status code for the class of this error."""
     return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
 
 
-def error_answer(error: TracestoreError, _headers: Mapping[str, str]) -> Response:
-    """A failure as this API tells it, whatever the request's headers."""
+def error_response(error: TracestoreError, _headers: Mapping[str, str]) -> Response:
+    """The error response of this API. It does not depend on the headers of the request."""
     content: dict[str, Any] = {
         "code": error.code,
         "message": error.message,
@@ -79,12 +80,12 @@ def error_answer(error: TracestoreError, _headers: Mapping[str, str]) -> Respons
             for detail in error.details[:MAX_DETAILS]
         ],
     }
-    answer = json_answer({"success": False, "error": content}, status_of(error))
-    return Response(answer.status, answer.body, {**answer.headers, **headers_for(error)})
+    response = json_response({"success": False, "error": content}, status_of(error))
+    return replace(response, headers={**response.headers, **headers_for(error)})
 
 
 def headers_for(error: TracestoreError) -> dict[str, str]:
-    """What HTTP asks to be said in a header: how to authenticate, when to come back."""
+    """The headers that HTTP requires of an error: how to authenticate, when to retry."""
     if isinstance(error, Unauthenticated):
         return {"www-authenticate": "Bearer"}
     if isinstance(error, Unavailable):
@@ -93,5 +94,7 @@ def headers_for(error: TracestoreError) -> dict[str, str]:
 
 
 def internal_error() -> TracestoreError:
-    """What a caller learns of a failure that nobody foresaw: nothing but that it happened."""
-    return TracestoreError("Something failed here that should not. Try again; if it stays, tell whoever runs this.")
+    """The error for an unexpected failure. It reveals nothing about the cause, which only the log contains."""
+    return TracestoreError(
+        "The server failed unexpectedly. Try again. If it fails again, report it to the operator of this deployment."
+    )

@@ -1,6 +1,6 @@
-"""Who is calling: exactly one credential, found good, or no identity at all.
+"""Identifies the caller by exactly one valid credential.
 
-Knows headers, not requests, and neither AWS nor JWT libraries: those come in as `owner_of` and `find_key`.
+Depends on headers alone: it reaches AWS and the JWT library through the functions `owner_of` and `find_key`.
 """
 
 import base64
@@ -16,17 +16,17 @@ from tracestore.domain.errors import Unauthenticated
 from tracestore.storage.api_keys import ApiKey, is_secret, sha256_of
 
 SCOPES: Final = ("ingest", "read", "delete")
-"""All there are, in the order in which they are shown."""
+"""All scopes, in the order of responses."""
 
 CACHED_S: Final = 60
-"""How long a revoked key may go on working."""
+"""How long a revoked key may continue to work."""
 
 _CACHED_KEYS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A caller whose credential was found good. `user_id` owns what it writes and bounds what it sees."""
+    """A caller with a valid credential. `user_id` owns all that the caller writes and limits what it can read."""
 
     user_id: str
     credential: Literal["jwt", "api_key"]
@@ -34,34 +34,34 @@ class Identity:
 
 
 class KeyCache:
-    """API keys by the hash of their secret, each looked up at most once in 60 seconds; what was not found is not kept.
+    """API keys by the hash of their secret, each looked up at most once in 60 seconds. Unknown keys are not cached.
 
-    `find` is given the hash and the time in seconds.
+    `find` receives the hash and the time in seconds.
     """
 
     def __init__(self, find: Callable[[str, float], ApiKey | None], clock: Callable[[], float] = time.time) -> None:
         self._find = find
         self._clock = clock
         self._lock = Lock()
-        self._known: OrderedDict[str, tuple[float, ApiKey]] = OrderedDict()
+        self._cached: OrderedDict[str, tuple[float, ApiKey]] = OrderedDict()
 
     def find(self, secret: str) -> ApiKey | None:
-        """The key with this secret. *absent*: unknown, revoked or expired."""
+        """The key with this secret. *absent*: None for an unknown, revoked or expired key."""
         sha256, now = sha256_of(secret), self._clock()
         with self._lock:
-            found_at, key = self._known.get(sha256, (float("-inf"), None))
-        if key is None or not 0 <= now - found_at < CACHED_S:
+            looked_up_s, key = self._cached.get(sha256, (float("-inf"), None))
+        if key is None or not 0 <= now - looked_up_s < CACHED_S:
             key = self._find(sha256, now)
-            self._keep(sha256, now, key)
+            self._remember(sha256, now, key)
         return key if key and not key.is_expired(now) else None
 
-    def _keep(self, sha256: str, now: float, key: ApiKey | None) -> None:
+    def _remember(self, sha256: str, now: float, key: ApiKey | None) -> None:
         with self._lock:
-            self._known.pop(sha256, None)
+            self._cached.pop(sha256, None)
             if key:
-                self._known[sha256] = (now, key)
-            while len(self._known) > _CACHED_KEYS:
-                self._known.popitem(last=False)
+                self._cached[sha256] = (now, key)
+            while len(self._cached) > _CACHED_KEYS:
+                self._cached.popitem(last=False)
 
 
 def identify(
@@ -70,53 +70,59 @@ def identify(
     owner_of: Callable[[str], str],
     find_key: Callable[[str], ApiKey | None],
 ) -> Identity:
-    """The caller who sent these headers, whatever their names' case.
+    """The caller that sent these headers. Names of headers may have any case.
 
-    *raises*: `Unauthenticated` without a credential, with two different ones, or with one that is not good.
+    *raises*: Unauthenticated without a credential, with two different ones, or with one that is not valid.
     """
     credentials = set(_credentials(headers))
     if not credentials:
-        raise Unauthenticated("This needs a credential: an Authorization header with a bearer token, or an x-api-key.")
+        raise Unauthenticated(
+            "This route needs a credential. Send an Authorization header with a bearer token, or an x-api-key header."
+        )
     if len(credentials) > 1:
-        raise Unauthenticated("There are two different credentials on this request. Send one.")
+        raise Unauthenticated("The request has two different credentials. Send one.")
     credential = credentials.pop()
     if not credential.startswith("tsk_"):
         return Identity(owner_of(credential), "jwt", frozenset(SCOPES))
     key = find_key(credential) if is_secret(credential) else None
     if key is None:
-        raise Unauthenticated("This API key does not exist, was revoked, or has expired. Make a new one.")
+        raise Unauthenticated("This API key does not exist, was revoked, or has expired. Create a new one.")
     return Identity(key.user_id, "api_key", key.scopes)
 
 
 def _credentials(headers: Mapping[str, str]) -> list[str]:
-    """Every credential on the request: API keys as they are, and what may be a JWT."""
-    found = []
+    """Every credential in the headers: API keys, and bearer tokens that may be JWTs."""
+    credentials = []
     for name, value in headers.items():
         if name.lower() == "authorization":
-            found.append(_from_authorization(value))
+            credentials.append(_from_authorization(value))
         elif name.lower() == "x-api-key":
-            found.append(_api_key(value.strip()))
-    return found
+            credentials.append(_api_key(value.strip()))
+    return credentials
 
 
 def _from_authorization(value: str) -> str:
-    scheme, _, sent = value.strip().partition(" ")
-    if scheme.lower() == "bearer" and sent.strip():
-        return sent.strip()
+    scheme, _, credential = value.strip().partition(" ")
+    if scheme.lower() == "bearer" and credential.strip():
+        return credential.strip()
     if scheme.lower() == "basic":
-        return _api_key(_basic_password(sent.strip()))
-    raise Unauthenticated("An Authorization header is Bearer with a token or an API key, or Basic with an API key.")
+        return _api_key(_basic_password(credential.strip()))
+    raise Unauthenticated(
+        "The Authorization header must be Bearer with a token or an API key, or Basic with an API key as the password."
+    )
 
 
-def _basic_password(sent: str) -> str:
+def _basic_password(credential: str) -> str:
     try:
-        _, colon, password = base64.b64decode(sent, validate=True).decode().partition(":")
+        _, colon, password = base64.b64decode(credential, validate=True).decode().partition(":")
     except (ValueError, binascii.Error) as error:
-        raise Unauthenticated("The Basic credential is not base64 of a name, a colon, and an API key.") from error
+        raise Unauthenticated(
+            "The Basic credential must be the base64 form of a name, a colon and an API key."
+        ) from error
     return password if colon else ""
 
 
 def _api_key(text: str) -> str:
     if not text.startswith("tsk_"):
-        raise Unauthenticated("An API key starts with tsk_; a JWT goes into an Authorization header, as Bearer.")
+        raise Unauthenticated("An API key starts with tsk_. Send a JWT in the Authorization header, as Bearer.")
     return text

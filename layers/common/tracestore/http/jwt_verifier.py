@@ -1,7 +1,7 @@
-"""Whose a JWT is, once its signature and its claims are found good.
+"""Verifies a JWT and returns its owner.
 
-PyJWT checks signatures and times. This module decides which key may check which algorithm, so that the token has no say
-in it, and where those keys come from. PyJWT and its cryptography cost 90 ms to import, hence only when a JWT arrives.
+PyJWT checks signatures and times. This module selects the keys, and the one algorithm that each key may verify: the
+token has no influence on it. PyJWT and its cryptography take 90 ms to import, so they are imported with the first JWT.
 """
 
 import json
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LEEWAY_S: Final = 60
 KEYS_LIVE_S: Final = 600
 PAUSE_S: Final = 10
-"""An issuer that rotates its keys is noticed this soon, and asked no more often than this."""
+"""Keys are fetched at most this often, so a new key of the issuer is accepted after this time at the latest."""
 
 FETCH_TIMEOUT_S: Final = 3
 MAX_OWNER_CHARACTERS: Final = 256
@@ -36,13 +36,13 @@ _MAX_JWKS_BYTES: Final = 1_000_000
 _MAX_TOKEN_CHARACTERS: Final = 16_384
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _ALGORITHMS: Final = {"RSA": "RS256", "EC P-256": "ES256", "OKP Ed25519": "EdDSA"}
-"""The one algorithm for each kind of public key. What is not here, `oct` above all, is no key of an issuer."""
+"""The one algorithm for each type of public key. Keys of other types are ignored, `oct` (symmetric) above all."""
 
 
 class JwtVerifier:
-    """The JWTs of one deployment, with the issuer's keys kept for ten minutes.
+    """Verifies the JWTs of one deployment. The issuer's keys are cached for ten minutes.
 
-    `read_secret` is asked for the HS256 secret, and None where the deployment has none.
+    `read_secret` returns the HS256 secret. It is None where the deployment has no such secret.
     """
 
     def __init__(
@@ -65,14 +65,15 @@ class JwtVerifier:
             self._secret = Refreshed(lambda: _strong(read_secret()), clock, life_s=KEYS_LIVE_S, pause_s=PAUSE_S)
 
     def owner_of(self, token: str) -> str:
-        """The user whose token this is.
+        """The user that the token names.
 
-        *raises*: `Unauthenticated` with what to do about it, `Unavailable` while the issuer's keys are out of reach.
+        *raises*: Unauthenticated, with the remedy, for a token that is not valid; Unavailable while the issuer's keys
+        are unreachable.
         """
         if not self._keys and not self._secret:
             raise Unauthenticated(
-                "This deployment accepts no JWTs, only API keys: its identity provider is not configured "
-                "(JwtIssuer and JwtAudience, or JwtSecretParameter)."
+                "This deployment accepts only API keys, because no identity provider is configured. Send an API key. "
+                "The deployer can configure JwtIssuer and JwtAudience, or JwtSecretParameter."
             )
         if len(token) > _MAX_TOKEN_CHARACTERS or not _COMPACT.fullmatch(token):
             raise Unauthenticated("The bearer token is neither a JWT nor an API key.")
@@ -94,26 +95,30 @@ class JwtVerifier:
         except jwt.ExpiredSignatureError as error:
             raise Unauthenticated("The token has expired. Sign in again.") from error
         except jwt.ImmatureSignatureError as error:
-            raise Unauthenticated("The token is not valid yet. Check the clock of whoever issued it.") from error
+            raise Unauthenticated("The token is not valid yet. Check the clock of its issuer.") from error
         except (jwt.InvalidIssuerError, jwt.MissingRequiredClaimError) as error:
-            raise Unauthenticated("The token needs an expiry and this deployment's issuer.") from error
+            raise Unauthenticated(
+                "The token must have an expiry (exp) and the issuer (iss) of this deployment."
+            ) from error
         except jwt.PyJWTError as error:
             raise Unauthenticated("The token was not signed by this deployment's identity provider.") from error
         if self._audience and not _is_for(self._audience, claims):
-            raise Unauthenticated("The token was issued for another audience than this deployment's.")
+            raise Unauthenticated(
+                "The token was issued for another audience. Request one for the audience of this deployment."
+            )
         return claims
 
     def _key_for(self, header: Mapping[str, Any]) -> tuple["bytes | PyJWK", str]:
-        """The key that the token's header asks for, and the one algorithm that goes with that key."""
+        """The key that the token's header names, and the one algorithm that this key may verify."""
         algorithm = header.get("alg")
         if algorithm == "HS256" and self._secret:
             return self._secret.get(), "HS256"
         if not self._keys or algorithm not in _ALGORITHMS.values():
-            raise Unauthenticated("The token is signed in a way that this deployment does not accept.")
+            raise Unauthenticated("The token is signed with an algorithm that this deployment does not accept.")
         if not self._issuer or not self._audience:
             raise Unauthenticated(
-                "This deployment accepts no tokens of its identity provider until both its issuer and its audience are "
-                "configured (JwtIssuer, JwtAudience): without them a token for any other application would do."
+                "This deployment accepts no tokens of its identity provider until JwtIssuer and JwtAudience are both "
+                "configured. Otherwise a token for any other application would be accepted."
             )
         kid = header.get("kid")
         key = self._keys.get().get(kid) or self._keys.newer().get(kid)
@@ -124,7 +129,9 @@ class JwtVerifier:
     def _owner(self, claims: Mapping[str, Any]) -> str:
         owner = claims.get(self._owner_claim)
         if not isinstance(owner, str) or not owner.strip() or len(owner) > MAX_OWNER_CHARACTERS or not _is_text(owner):
-            raise Unauthenticated("The token names no user in the claim that this deployment reads (JwtOwnerClaim).")
+            raise Unauthenticated(
+                "The token does not name a user in the claim that this deployment reads (JwtOwnerClaim)."
+            )
         return owner
 
 
@@ -140,19 +147,19 @@ def _is_for(audience: str, claims: Mapping[str, Any]) -> bool:
 
 
 def _key_set(jwks: bytes) -> "KeySet":
-    """The usable keys by their `kid`. A sole key is also there for tokens that name none.
+    """The usable keys by their `kid`. If there is only one key, it is also used for tokens without a `kid`.
 
-    *raises*: `Unavailable` when this is no key set.
+    *raises*: Unavailable when the text is not a key set.
     """
     from jwt import PyJWK, PyJWTError
 
     try:
         members = json.loads(jwks)["keys"]
-        described = [member for member in members if isinstance(member, dict)]
+        key_members = [member for member in members if isinstance(member, dict)]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Unavailable("The identity provider's keys cannot be read.") from error
     keys: dict[str | None, PyJWK] = {}
-    for member in described:
+    for member in key_members:
         algorithm = _ALGORITHMS.get(f"{member.get('kty')} {member.get('crv', '')}".strip())
         kid = member.get("kid")
         if algorithm is None or member.get("alg", algorithm) != algorithm or member.get("use", "sig") != "sig":
@@ -162,44 +169,41 @@ def _key_set(jwks: bytes) -> "KeySet":
         try:
             keys[kid] = PyJWK(member, algorithm)
         except PyJWTError:
-            continue  # one bad key must not shut out those who sign with the others
+            continue  # one malformed key must not disable the others
     if len(keys) == 1:
         keys[None] = next(iter(keys.values()))
     return keys
 
 
 class _StayHere(HTTPRedirectHandler):
-    """Follows no redirect, which could lead away from https."""
+    """Follows no redirect, because it could lead to an address without https."""
 
     def redirect_request(self, *_: object) -> None:
         return None
 
 
 def _fetch(url: str) -> bytes:
-    """What is at `url`.
-
-    *raises*: `Unavailable` when it does not answer.
-    """
-    # Some providers turn urllib's own agent away. Settings let nothing but http(s) get here.
+    """The content at `url`. *raises*: Unavailable when there is no response."""
+    # Some providers refuse urllib's own User-Agent. Settings ensure that the address is http(s).
     request = Request(url, headers={"User-Agent": "tracestore", "Accept": "application/json"})
     try:
         with build_opener(_StayHere).open(request, timeout=FETCH_TIMEOUT_S) as response:
             content: bytes = response.read(_MAX_JWKS_BYTES)
     except (OSError, HTTPException) as error:
-        raise Unavailable("The identity provider does not answer.") from error
+        raise Unavailable("The identity provider does not respond.") from error
     return content
 
 
 def _strong(secret: str) -> bytes:
     if len(secret.encode()) < MIN_SECRET_BYTES:
         raise ValueError(
-            f"The secret for HS256 must have {MIN_SECRET_BYTES} bytes or more: a shorter one can be guessed."
+            f"The secret for HS256 must have at least {MIN_SECRET_BYTES} bytes. A shorter one can be guessed."
         )
     return secret.encode()
 
 
 def _is_text(text: str) -> bool:
-    """Whether `text` can be written as UTF-8; JSON can hold half of a surrogate pair."""
+    """Whether `text` can be encoded as UTF-8. JSON can contain half of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""A value that is fetched from elsewhere, kept for a while, and fetched again: keys and secrets of others."""
+"""A cached value that is fetched again after a time: the keys of an issuer, or a secret in another service."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -10,10 +10,10 @@ Value = TypeVar("Value")
 
 
 class Refreshed(Generic[Value]):
-    """What `fetch` gives, at most `life_s` old while its source answers, and the last known value while it does not.
+    """The result of `fetch`, at most `life_s` old while its source responds; the last result while it does not.
 
-    The source is asked at most once in `pause_s`, whether it answers or not, so that junk from callers cannot be turned
-    into requests to it.
+    There is at most one fetch in `pause_s`, whether it succeeds or not. Otherwise each invalid token would cause a
+    request to the source.
     """
 
     def __init__(
@@ -24,45 +24,39 @@ class Refreshed(Generic[Value]):
         self._life_s = life_s
         self._pause_s = pause_s
         self._lock = Lock()
-        self._known: list[Value] = []  # none or one: None may be a value
-        self._fetched_at = self._asked_at = float("-inf")
+        self._latest: list[Value] = []  # empty or one value, which may be None
+        self._fetched_s = self._attempted_s = float("-inf")
 
     def get(self) -> Value:
-        """The value.
-
-        *raises*: `Unavailable` when it never came.
-        """
+        """The value. *raises*: Unavailable when no fetch has succeeded yet."""
         with self._lock:
-            if self._clock() - self._fetched_at >= self._life_s:
-                self._ask()
+            if self._clock() - self._fetched_s >= self._life_s:
+                self._refresh()
             return self._value()
 
     def newer(self) -> Value:
-        """The value, asked for again now if the pause is over.
-
-        *raises*: as `get`.
-        """
+        """The value, fetched again first unless the pause still lasts. *raises*: as `get`."""
         with self._lock:
-            self._ask()
+            self._refresh()
             return self._value()
 
-    def _ask(self) -> None:
+    def _refresh(self) -> None:
         now = self._clock()
-        if now - self._asked_at < self._pause_s:
+        if now - self._attempted_s < self._pause_s:
             return
         try:
-            self._known = [self._fetch()]
-            self._fetched_at = now
+            self._latest = [self._fetch()]
+            self._fetched_s = now
         except Unavailable:
-            pass  # what is known goes on serving
-        self._asked_at = now
+            pass  # the last value remains in use
+        self._attempted_s = now
 
     def _value(self) -> Value:
-        if not self._known:
+        if not self._latest:
             raise Unavailable(
-                "Whether this token is good cannot be found out now: what its signature is checked with is out of "
-                "reach. Send the same request again after the time in Retry-After.",
+                "The token cannot be verified now: the issuer's keys are unreachable. Send the same request again "
+                "after the time in Retry-After.",
                 code="issuer_unavailable",
                 retry_after_s=max(1, round(self._pause_s)),
             )
-        return self._known[0]
+        return self._latest[0]

@@ -1,6 +1,6 @@
-"""Requests as handlers see them, read from API Gateway events (HTTP API, payload format 2.0).
+"""Requests, read from API Gateway events (HTTP API, payload format 2.0).
 
-A request is decoded within limits, or refused. This module knows no route and no identity.
+A request is decoded within limits, or refused. This module depends on neither routes nor identities.
 """
 
 import base64
@@ -16,23 +16,23 @@ from tracestore.domain.errors import Detail, Invalid, TooLarge
 
 MAX_TEXT_BYTES: Final = 6_000_000
 MAX_BINARY_BYTES: Final = 4_500_000
-"""A Lambda event is at most 6 MB. API Gateway encodes a body that is not text as base64 in it."""
+"""Limits of a body: a Lambda event is at most 6 MB, and a body that is not text is base64 in it."""
 
 MAX_DECODED_BYTES: Final = 64 * 1024 * 1024
 """Largest size of a compressed body after decompression."""
 
 MAX_NAME_CHARACTERS: Final = 64
-"""Names of fields and parameters are the only words of a caller that a response repeats, cut at this length."""
+"""Error responses repeat names of fields and parameters, cut at this length, and no other text of a request."""
 
 _MAX_PARAMETERS: Final = 100
-_GZIP_HEADER: Final = 16  # makes zlib read gzip: one or more members, each with a header and a checksum
+_GZIP_HEADER: Final = 16  # makes zlib read the gzip format: one or more members, each with a header and a checksum
 _MAX_GZIP_MEMBERS: Final = 100
 _SMALLER: Final = "Send the spans in smaller batches."
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request. Header names are in lower case. Query and body are decoded, and refused, when they are asked for."""
+    """One request. Header names are in lower case. The query and the body are decoded, or refused, on first use."""
 
     route: str
     path: Mapping[str, str]
@@ -45,63 +45,60 @@ class Request:
 
     @cached_property
     def query(self) -> Mapping[str, str]:
-        """The query's parameters, blank ones included.
+        """The query parameters, including those without a value.
 
-        *raises*: `Invalid` when it is not UTF-8, holds more than 100 parameters, or the same one twice.
+        *raises*: Invalid for a query that is not UTF-8, has more than 100 parameters, or has one of them twice.
         """
         try:
             pairs = parse_qsl(self.raw_query, keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS)
         except ValueError as error:
             raise Invalid(f"The query must be UTF-8 with at most {_MAX_PARAMETERS} parameters.") from error
-        found: dict[str, str] = {}
+        parameters: dict[str, str] = {}
         for name, value in pairs:
-            if name in found:
+            if name in parameters:
                 raise _invalid_parameter(name, "is given twice")
-            found[name] = value
-        return found
+            parameters[name] = value
+        return parameters
 
     def only(self, *names: str) -> None:
-        """Ensures that the query has no other parameters than these.
-
-        *raises*: `Invalid` that names the others.
-        """
+        """Check that the query has no other parameters than these. *raises*: Invalid that names the others."""
         unknown = [name[:MAX_NAME_CHARACTERS] for name in self.query if name not in names]
         if unknown:
-            known = f"This route knows {', '.join(names)}." if names else "This route takes none."
+            accepted = f"This route accepts {', '.join(names)}." if names else "This route accepts none."
             details = tuple(Detail(name, "is not a parameter of this route") for name in unknown)
-            raise Invalid(f"Unknown query parameters: {', '.join(unknown)}. {known}", details=details)
+            raise Invalid(f"Unknown query parameters: {', '.join(unknown)}. {accepted}", details=details)
 
     def body(self) -> bytes:
-        """The body, freed of base64 and gzip. *absent*: empty.
+        """The body, with base64 and gzip decoded. *absent*: empty.
 
-        *raises*: `TooLarge` beyond 6 MB of text, 4.5 MB of bytes, or 64 MiB when decompressed; `Invalid` when it is not
-        encoded as its headers say.
+        *raises*: TooLarge for more than 6 MB of text, 4.5 MB of bytes, or 64 MiB when decompressed; Invalid when it is
+        not encoded as its headers declare.
         """
-        sent = self._sent()
+        sent = self._sent_bytes()
         encoding = self.headers.get("content-encoding", "").strip().lower()
         if encoding in ("gzip", "x-gzip"):
             return _unzipped(sent)
         if encoding not in ("", "identity"):
-            raise Invalid("A body may be sent with Content-Encoding gzip, or with none.", code="invalid_encoding")
+            raise Invalid("Content-Encoding must be gzip, or absent.", code="invalid_encoding")
         return sent
 
-    def _sent(self) -> bytes:
+    def _sent_bytes(self) -> bytes:
         if not self.is_base64:
             text = self.raw_body.encode("utf-8", "surrogatepass")
             if len(text) > MAX_TEXT_BYTES:
-                raise TooLarge(f"A body is at most 6 MB. {_SMALLER}")
+                raise TooLarge(f"A body may have at most 6 MB. {_SMALLER}")
             return text
         try:
             sent = base64.b64decode(self.raw_body, validate=True)
         except (ValueError, binascii.Error) as error:
             raise Invalid("The body is not valid base64.", code="invalid_encoding") from error
         if len(sent) > MAX_BINARY_BYTES:
-            raise TooLarge(f"A binary or compressed body is at most 4.5 MB. {_SMALLER}")
+            raise TooLarge(f"A binary or compressed body may have at most 4.5 MB. {_SMALLER}")
         return sent
 
 
 def headers_of(event: Mapping[str, Any]) -> dict[str, str]:
-    """The event's headers, names in lower case as API Gateway has them; `sam local` leaves them as sent."""
+    """The headers of an event, with names in lower case. API Gateway sends them so; `sam local` keeps them as sent."""
     return {name.lower(): value for name, value in (event.get("headers") or {}).items()}
 
 
@@ -116,7 +113,7 @@ def request_of(
 ) -> Request:
     """The request in an API Gateway event.
 
-    Path parameters are decoded here whether or not the gateway has done so: no id may hold a `%`.
+    Path parameters are decoded here even if the gateway has already done so. That is safe: no id may contain a `%`.
     """
     return Request(
         route=event["routeKey"],
@@ -130,30 +127,30 @@ def request_of(
     )
 
 
-def _unzipped(packed: bytes) -> bytes:
-    unpacked = b""
-    if not packed:
-        return unpacked
+def _unzipped(compressed: bytes) -> bytes:
+    content = b""
+    if not compressed:
+        return content
     for _ in range(_MAX_GZIP_MEMBERS):
-        unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | _GZIP_HEADER)
+        member = zlib.decompressobj(wbits=zlib.MAX_WBITS | _GZIP_HEADER)
         try:
-            unpacked += unpacking.decompress(packed, MAX_DECODED_BYTES + 1 - len(unpacked))
+            content += member.decompress(compressed, MAX_DECODED_BYTES + 1 - len(content))
         except zlib.error as error:
             raise _not_gzip() from error
-        if len(unpacked) > MAX_DECODED_BYTES:
-            raise TooLarge(f"A body is at most 64 MiB when decompressed. {_SMALLER}")
-        packed = unpacking.unused_data.lstrip(b"\0")
-        if not unpacking.eof:
+        if len(content) > MAX_DECODED_BYTES:
+            raise TooLarge(f"A body may have at most 64 MiB when decompressed. {_SMALLER}")
+        compressed = member.unused_data.lstrip(b"\0")
+        if not member.eof:
             raise _not_gzip()
-        if not packed:
-            return unpacked
-    raise TooLarge(f"A body is at most {_MAX_GZIP_MEMBERS} gzip members, one behind the other. {_SMALLER}")
+        if not compressed:
+            return content
+    raise TooLarge(f"A body may have at most {_MAX_GZIP_MEMBERS} gzip members. {_SMALLER}")
 
 
 def _not_gzip() -> Invalid:
-    return Invalid("The body is not valid gzip, as its Content-Encoding says.", code="invalid_encoding")
+    return Invalid("The body is not valid gzip, although its Content-Encoding is gzip.", code="invalid_encoding")
 
 
 def _invalid_parameter(name: str, problem: str) -> Invalid:
-    shown = name[:MAX_NAME_CHARACTERS]
-    return Invalid(f"The query parameter {shown} {problem}.", details=(Detail(shown, problem),))
+    cut_name = name[:MAX_NAME_CHARACTERS]
+    return Invalid(f"The query parameter {cut_name} {problem}.", details=(Detail(cut_name, problem),))

@@ -1,4 +1,4 @@
-"""Responses, and the form in which API Gateway takes them (HTTP API, payload format 2.0)."""
+"""Responses, and their form for API Gateway (HTTP API, payload format 2.0)."""
 
 import base64
 import gzip
@@ -11,17 +11,17 @@ from typing import Any, Final
 from .request import Request
 
 MAX_CARRIED_BYTES: Final = 6_200_000
-"""Lambda returns at most 6,291,556 bytes: the JSON of a response, headers included."""
+"""Lambda returns at most 6,291,556 bytes: the JSON of a response, including its headers."""
 
 GZIP_FROM_BYTES: Final = 1_024
-"""Below this size, compression saves no packet."""
+"""A smaller body would not take fewer packets when compressed."""
 
 _GZIP_LEVEL: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer, which no cache may keep unless its headers say otherwise. `span_count` is for the log."""
+    """One response. Caches must not store it unless its headers allow that. `span_count` is for the log."""
 
     status: int
     body: bytes = b""
@@ -29,8 +29,8 @@ class Response:
     span_count: int | None = None
 
 
-def json_answer(content: Mapping[str, Any], status: int = 200, *, span_count: int | None = None) -> Response:
-    """`content` as a JSON answer, with `"success": true` before it unless it says otherwise."""
+def json_response(content: Mapping[str, Any], status: int = 200, *, span_count: int | None = None) -> Response:
+    """A JSON response: `"success": true`, then `content`, which may override it."""
     return Response(
         status,
         json_bytes({"success": True, **content}),
@@ -40,47 +40,47 @@ def json_answer(content: Mapping[str, Any], status: int = 200, *, span_count: in
 
 
 def json_bytes(content: object) -> bytes:
-    """Compact JSON. *raises*: `ValueError` for NaN and infinity, which JSON does not have."""
+    """Compact JSON. *raises*: ValueError for NaN and infinity, which JSON does not have."""
     return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def with_etag(request: Request, response: Response) -> Response:
-    """The same answer with an `ETag`, or 304 without a body when the caller has it.
+    """The same response with an `ETag`, or 304 without a body when the caller already has that content.
 
-    The tag is weak: the same content is sent with and without gzip.
+    The tag is weak, because the same content is sent with and without gzip.
     *source*: RFC 9110, sections 8.8.3 and 13.1.2.
     """
     tag = f'W/"{hashlib.blake2b(response.body, digest_size=12).hexdigest()}"'
     headers = {**response.headers, "etag": tag, "cache-control": "private, no-cache"}
-    known = {part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")}
-    if known & {"*", tag.removeprefix("W/")}:
+    cached_tags = {part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")}
+    if cached_tags & {"*", tag.removeprefix("W/")}:
         headers.pop("content-type", None)
         return Response(304, b"", headers, response.span_count)
     return replace(response, headers=headers)
 
 
-def gateway_answer(response: Response, headers: Mapping[str, str]) -> dict[str, Any]:
-    """The answer in API Gateway's form, gzipped when the request's `headers` accept it and it is worth it."""
+def gateway_response(response: Response, headers: Mapping[str, str]) -> dict[str, Any]:
+    """The response in API Gateway's form. Large ones are gzipped when the request's `headers` accept that."""
     body = response.body
-    answered = {"cache-control": "no-store", "vary": "Accept-Encoding", **response.headers}
+    sent_headers = {"cache-control": "no-store", "vary": "Accept-Encoding", **response.headers}
     if len(body) >= GZIP_FROM_BYTES and accepts_gzip(headers.get("accept-encoding", "")):
         body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
-        answered["content-encoding"] = "gzip"
-    is_text = "content-encoding" not in answered and len(body) + escapes_in(body) <= MAX_CARRIED_BYTES
+        sent_headers["content-encoding"] = "gzip"
+    is_text = "content-encoding" not in sent_headers and len(body) + escapes_in(body) <= MAX_CARRIED_BYTES
     try:
         text = body.decode() if is_text else base64.b64encode(body).decode()
     except UnicodeDecodeError:
         text, is_text = base64.b64encode(body).decode(), False
-    return {"statusCode": response.status, "headers": answered, "body": text, "isBase64Encoded": not is_text}
+    return {"statusCode": response.status, "headers": sent_headers, "body": text, "isBase64Encoded": not is_text}
 
 
 def escapes_in(text: bytes) -> int:
-    """How many bytes a text grows by as a string in JSON, which is what Lambda makes of an answer that is text."""
+    """The bytes that JSON escaping adds to a text. Lambda returns a textual body as a JSON string."""
     return text.count(b'"') + text.count(b"\\")
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Whether an `Accept-Encoding` header allows gzip: by name or `*`, with a weight above 0. *absent*: no."""
+    """Whether an `Accept-Encoding` header allows gzip: by name or `*`, with a weight above 0. *absent*: false."""
     weights = {}
     for part in accept_encoding.lower().split(","):
         coding, _, parameter = part.partition(";")

@@ -1,6 +1,6 @@
-"""What the deployer configured: the environment, read once, checked, and frozen.
+"""The deployment's configuration: environment variables, read once, validated and frozen.
 
-Nothing else reads the environment. An empty variable counts as absent, because a template parameter cannot be unset.
+No other module reads the environment. An empty variable counts as absent, because a template parameter cannot be unset.
 """
 
 import json
@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The configuration of one deployment. None where nothing is configured.
+    """The configuration of one deployment. *absent*: None.
 
-    `dynamodb_endpoint` and `jwt_secret` are for a developer's machine; deployed, the secret is in the SSM parameter
-    that `jwt_secret_parameter` names.
+    `dynamodb_endpoint` and `jwt_secret` are for a developer's machine. In a deployment, the secret is in the SSM
+    parameter that `jwt_secret_parameter` names.
     """
 
     table_name: str
@@ -36,56 +36,50 @@ class Settings:
 
 @cache
 def settings() -> Settings:
-    """The settings of this process, read on first use.
-
-    *raises*: `ValueError` that names the variable and what it should hold.
-    """
+    """The settings of this process, read on first use. *raises*: as `settings_from`."""
     return settings_from(os.environ)
 
 
 def settings_from(environment: Mapping[str, str]) -> Settings:
-    """The settings that these variables hold.
-
-    *raises*: `ValueError` that names the variable and what it should hold.
-    """
-    given = {name: value.strip() for name, value in environment.items() if value.strip()}
-    if "TABLE_NAME" not in given:
-        raise ValueError("TABLE_NAME must hold the name of the DynamoDB table.")
-    issuer = given.get("JWT_ISSUER")
+    """The settings in these variables. *raises*: ValueError that names the variable and its valid values."""
+    variables = {name: value.strip() for name, value in environment.items() if value.strip()}
+    if "TABLE_NAME" not in variables:
+        raise ValueError("TABLE_NAME must be the name of the DynamoDB table.")
+    issuer = variables.get("JWT_ISSUER")
     return Settings(
-        table_name=given["TABLE_NAME"],
-        retention_days=_whole_number(given, "RETENTION_DAYS", default=30, most=3650),
-        time_shards=_whole_number(given, "TIME_SHARDS", default=1, most=64),
+        table_name=variables["TABLE_NAME"],
+        retention_days=_whole_number(variables, "RETENTION_DAYS", default=30, most=3650),
+        time_shards=_whole_number(variables, "TIME_SHARDS", default=1, most=64),
         jwt_issuer=issuer,
-        jwt_audience=given.get("JWT_AUDIENCE"),
-        jwt_owner_claim=given.get("JWT_OWNER_CLAIM", "sub"),
-        jwks_url=_jwks_url(given.get("JWKS_URL"), issuer),
-        jwt_secret_parameter=given.get("JWT_SECRET_PARAMETER"),
-        jwt_secret=given.get("JWT_SECRET"),
-        dynamodb_endpoint=given.get("DYNAMODB_ENDPOINT"),
-        redaction_patterns=_patterns(given.get("REDACTION_PATTERNS", "[]")),
-        prices=given.get("PRICES", "{}"),
+        jwt_audience=variables.get("JWT_AUDIENCE"),
+        jwt_owner_claim=variables.get("JWT_OWNER_CLAIM", "sub"),
+        jwks_url=_jwks_url(variables.get("JWKS_URL"), issuer),
+        jwt_secret_parameter=variables.get("JWT_SECRET_PARAMETER"),
+        jwt_secret=variables.get("JWT_SECRET"),
+        dynamodb_endpoint=variables.get("DYNAMODB_ENDPOINT"),
+        redaction_patterns=_patterns(variables.get("REDACTION_PATTERNS", "[]")),
+        prices=variables.get("PRICES", "{}"),
     )
 
 
-def _whole_number(given: Mapping[str, str], name: str, *, default: int, most: int) -> int:
-    text = given.get(name, str(default))
+def _whole_number(variables: Mapping[str, str], name: str, *, default: int, most: int) -> int:
+    text = variables.get(name, str(default))
     if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
         raise ValueError(f"{name} must be a whole number from 1 to {most}.")
     return int(text)
 
 
-def _jwks_url(given: str | None, issuer: str | None) -> str | None:
-    """Where the issuer's public keys are. Over plain HTTP they could be anybody's, so only from this machine."""
-    if given is None and issuer is not None and "://" in issuer:
-        given = issuer.rstrip("/") + "/.well-known/jwks.json"
-    if given is None:
+def _jwks_url(configured: str | None, issuer: str | None) -> str | None:
+    """The address of the issuer's public keys. Plain HTTP can be intercepted, so only this host may use it."""
+    if configured is None and issuer is not None and "://" in issuer:
+        configured = issuer.rstrip("/") + "/.well-known/jwks.json"
+    if configured is None:
         return None
-    address = urlsplit(given)
+    address = urlsplit(configured)
     is_local = address.hostname in {"127.0.0.1", "::1", "localhost"}
     if not address.hostname or address.scheme not in ({"http", "https"} if is_local else {"https"}):
-        raise ValueError("JWKS_URL (or JWT_ISSUER, when that is empty) must be an https:// address.")
-    return given
+        raise ValueError("JWKS_URL, or JWT_ISSUER if JWKS_URL is empty, must be an https:// address.")
+    return configured
 
 
 def _patterns(text: str) -> tuple[str, ...]:
@@ -97,7 +91,8 @@ def _patterns(text: str) -> tuple[str, ...]:
             raise ValueError
     except (ValueError, re.error) as error:
         message = (
-            'REDACTION_PATTERNS must be a JSON list of regular expressions that need a character: ["acme-[0-9]+"].'
+            "REDACTION_PATTERNS must be a JSON list of regular expressions that do not match an empty text, such as "
+            '["acme-[0-9]+"].'
         )
         raise ValueError(message) from error
     return tuple(patterns)

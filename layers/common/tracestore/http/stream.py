@@ -1,7 +1,7 @@
-"""What Lambda hands over from the table's stream, read; and the wrapper around functions that consume it.
+"""Parses events of the table's stream, and wraps the functions that consume them.
 
-Knows how an event is shaped, not what any item means. A failure is raised: Lambda then logs it, counts it and hands
-the same batch over again.
+Depends on the shape of events, not on the meaning of items. Failures are raised: Lambda then logs and counts the
+failure, and sends the same batch again.
 """
 
 import base64
@@ -17,16 +17,16 @@ from tracestore.storage.segments import Item
 from . import telemetry
 
 Line: TypeAlias = dict[str, Any]
-"""What the invocation's log line tells; consumers add their own figures."""
+"""The fields of an invocation's log line. Consumers add their own."""
 
 Consumer: TypeAlias = Callable[[Mapping[str, Any], Any, Line], dict[str, Any]]
-"""Takes event, context and log line; returns what Lambda is to be told."""
+"""Receives event, context and log line; returns the response for Lambda."""
 
 
 class StreamRecord(NamedTuple):
     """One change of one item.
 
-    `sequence` grows along a shard. *absent*: `old` is None when the item is new, `new` when it was removed.
+    `sequence` increases along a shard. *absent*: `old` is None for a new item, `new` for a removed one.
     """
 
     event_name: str
@@ -38,7 +38,7 @@ class StreamRecord(NamedTuple):
 
 
 def records_of(event: Mapping[str, Any]) -> list[StreamRecord]:
-    """The changes in a stream event, in order; none in the last invocation of a window that brings no more.
+    """The changes in a stream event, in order. The last invocation of a window may have none.
 
     *source*: Lambda developer guide, "Using AWS Lambda with Amazon DynamoDB".
     """
@@ -46,17 +46,16 @@ def records_of(event: Mapping[str, Any]) -> list[StreamRecord]:
 
 
 def shard_id_of(event: Mapping[str, Any]) -> str:
-    """The shard that the records are of. Only a mapping with a tumbling window tells. *raises* KeyError without."""
+    """The shard of the records. *raises*: KeyError for an event source mapping without a tumbling window."""
     return str(event["shardId"])
 
 
 def consuming(
     consumer: Consumer, *, logger: Logger = telemetry.logger
 ) -> Callable[[Mapping[str, Any], Any], dict[str, Any]]:
-    """`consumer` as a Lambda handler that writes one line for each invocation, also for one that fails.
+    """`consumer` as a Lambda handler that writes one log line per invocation, also when it fails.
 
-    *raises* what the consumer raises. Its traceback is left to Lambda, which writes it in any case: here it would be
-    there twice.
+    *raises*: as the consumer. The traceback is not logged here, because Lambda always logs it.
     """
 
     def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -65,14 +64,14 @@ def consuming(
         if "shardId" in event:
             line["shard"] = event["shardId"]
         try:
-            answer = consumer(event, context, line)
+            result = consumer(event, context, line)
         except Exception as error:
             line["failed"] = error.code if isinstance(error, TracestoreError) else type(error).__name__
             raise
         finally:
             line["duration_ms"] = round((time.perf_counter() - started) * 1000, 1)
             logger.info("stream", extra=line)
-        return answer
+        return result
 
     return handle
 
@@ -90,7 +89,7 @@ def _record(event_name: str, change: Mapping[str, Any]) -> StreamRecord:
 
 
 def _item(image: Mapping[str, Any] | None) -> Item | None:
-    """An image with its binary values as bytes, as boto3 would have them."""
+    """An image with its binary values as bytes, as boto3 returns them."""
     return {name: _value(value) for name, value in image.items()} if image else None
 
 

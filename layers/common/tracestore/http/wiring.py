@@ -1,4 +1,4 @@
-"""The long-lived objects of a process, made from the settings on first use and kept: clients, stores, the verifier."""
+"""The long-lived objects of a process, created from the settings on first use: clients, stores, the verifier."""
 
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -44,8 +44,8 @@ def store() -> Store:
 
 
 def price_of(fields: SpanFields) -> Price | None:
-    """What the model call that these facts tell of costs, by the price list and the deployer's own prices."""
-    from tracestore.ingest.pricing import cost_nano_usd  # with its list, only where there is something to price
+    """The cost of the model call with these fields, by the price list and the deployer's own prices. *absent*: None."""
+    from tracestore.ingest.pricing import cost_nano_usd  # loads the price list, so only when there is a call to price
 
     priced = cost_nano_usd(
         model=fields.get("model_name"),
@@ -64,8 +64,8 @@ def _overlay() -> "Overlay":
 
     try:
         return parse_overlay(settings().prices)
-    except Invalid as error:  # spans are not to be lost for it
-        telemetry.logger.error("PRICES cannot be used, and is left out: %s", error.message)
+    except Invalid as error:  # spans must not be lost because of it
+        telemetry.logger.error("PRICES is invalid and is ignored: %s", error.message)
         return NO_OVERLAY
 
 
@@ -77,12 +77,12 @@ def cursor_secret() -> bytes:
 
 @cache
 def redactor() -> Redactor:
-    """What masks secrets before anything is stored."""
+    """The redactor, which masks secrets before anything is stored."""
     return Redactor(settings().redaction_patterns)
 
 
 def deadline_for(remaining_ms: Callable[[], int]) -> Deadline:
-    """How long a request may keep trying, given what its function has left."""
+    """The deadline for the retries of a request, given the remaining time of its function."""
     return Deadline(lambda: remaining_ms() / 1000)
 
 
@@ -94,7 +94,7 @@ def api_keys() -> ApiKeys:
 
 @cache
 def key_cache() -> identity.KeyCache:
-    """The API keys that were lately used."""
+    """The cache of recently used API keys."""
     return identity.KeyCache(api_keys().find)
 
 
@@ -107,7 +107,7 @@ def jwt_verifier() -> JwtVerifier:
 
 
 def identify(headers: Mapping[str, str]) -> identity.Identity:
-    """Who sent these headers. *raises*: `Unauthenticated`."""
+    """The caller that sent these headers. *raises*: Unauthenticated, Unavailable."""
     return identity.identify(
         headers,
         owner_of=lambda token: jwt_verifier().owner_of(token),
@@ -116,8 +116,8 @@ def identify(headers: Mapping[str, str]) -> identity.Identity:
 
 
 def reset() -> None:
-    """Forgets everything that was made, so that the next use reads the environment again."""
-    for made in (
+    """Discard all objects, so that the next use reads the environment again."""
+    for cached in (
         settings,
         dynamodb,
         table,
@@ -129,7 +129,7 @@ def reset() -> None:
         key_cache,
         jwt_verifier,
     ):
-        made.cache_clear()
+        cached.cache_clear()
 
 
 def _jwt_secret() -> str:

@@ -16,8 +16,8 @@ from tracestore.storage.table import Deadline
 NO_SUCH_LESSON: Final = "There is no such lesson trace."
 
 
-def read_lesson(store: Store, user_id: str, trace_id: str, status: int = 200) -> Response:
-    """Respond with a lesson trace as it is stored. *raises*: NotFound."""
+def read_lesson_response(store: Store, user_id: str, trace_id: str, status: int = 200) -> Response:
+    """Read a lesson trace and return the response that contains it. *raises*: NotFound."""
     head, spans, is_whole = read_trace_within(store, user_id, trace_id, READ_BYTES)
     if head.summary is None or not head.summary.is_lesson:
         raise NotFound(NO_SUCH_LESSON)

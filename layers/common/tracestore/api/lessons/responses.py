@@ -8,7 +8,7 @@ from tracestore.api.lessons.lesson_json import call_json, lesson_json
 from tracestore.api.traces.responses import READ_BYTES, Encoded, Room, fitting, read_in_parallel
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span
-from tracestore.http.response import Response, json_answer, json_bytes
+from tracestore.http.response import Response, json_bytes, json_response
 from tracestore.storage.items import Head
 from tracestore.storage.listing import Listed
 from tracestore.storage.pending_deletions import PendingDeletion, read_pending_deletions
@@ -32,11 +32,11 @@ def call_response(span: Span) -> Response:
     call = call_json(span)
     if not Room().takes(json_bytes(call)):
         call = call_json(span, payloads=False) | {"payloads_omitted": True}
-    return json_answer({"data": call}, 201, span_count=1)
+    return json_response({"data": call}, 201, span_count=1)
 
 
 def _encoded(trace_id: str, head: Head, spans: Sequence[Span], is_whole: bool) -> bytes:
-    """A lesson trace, with as much of it as fits into a response. It is marked with what was left out."""
+    """A lesson trace, with as much of it as fits into a response. It is marked if parts are omitted."""
     omitted: dict[str, Any] = {}
     for payloads, calls in ((True, True), (False, True), (False, False)):
         if payloads and not is_whole:

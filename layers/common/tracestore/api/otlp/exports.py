@@ -111,15 +111,15 @@ def rejected_records(reported: ReportedSpans, rejected_spans: Iterable[tuple[str
     return sum(records[span] for span in rejected_spans)
 
 
-def export_answer(signal: Signal, encoding: WireFormat, rejected: int, reasons: Iterable[str]) -> Response:
+def otlp_response(signal: Signal, encoding: WireFormat, rejected: int, reasons: Iterable[str]) -> Response:
     """The response to an export that was read: the number of rejected records and each reason once."""
     if not rejected:
-        return _answer(200, encoding, b"{}" if encoding == "json" else b"")
+        return _response(200, encoding, b"{}" if encoding == "json" else b"")
     message = " ".join(dict.fromkeys(reasons))
     if encoding == "json":
         # 64-bit integers are strings in OTLP/JSON.
         partial = {_REJECTED[signal]: str(rejected), "errorMessage": message}
-        return _answer(200, encoding, json_bytes({"partialSuccess": partial}))
+        return _response(200, encoding, json_bytes({"partialSuccess": partial}))
     from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
@@ -129,10 +129,10 @@ def export_answer(signal: Signal, encoding: WireFormat, rejected: int, reasons: 
     else:
         response.partial_success.rejected_spans = rejected
     response.partial_success.error_message = message
-    return _answer(200, encoding, response.SerializeToString())
+    return _response(200, encoding, response.SerializeToString())
 
 
-def otlp_error_answer(error: TracestoreError, headers: Mapping[str, str]) -> Response:
+def otlp_error_response(error: TracestoreError, headers: Mapping[str, str]) -> Response:
     """A failure in the form that OTLP clients read, in the encoding of the request; JSON when that is unknown."""
     status = status_of(error)
     code = _RPC_CODES.get(status, 13)
@@ -143,8 +143,8 @@ def otlp_error_answer(error: TracestoreError, headers: Mapping[str, str]) -> Res
         from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
         body = Status(code=code, message=error.message).SerializeToString()
-    return _answer(status, encoding, body, headers_for(error))
+    return _response(status, encoding, body, headers_for(error))
 
 
-def _answer(status: int, encoding: WireFormat, body: bytes, headers: Mapping[str, str] | None = None) -> Response:
+def _response(status: int, encoding: WireFormat, body: bytes, headers: Mapping[str, str] | None = None) -> Response:
     return Response(status, body, {"content-type": _CONTENT_TYPES[encoding], **(headers or {})})

@@ -15,7 +15,7 @@ from tracestore.domain.heads import Summary
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS
 from tracestore.domain.tree import Node, tree_order
-from tracestore.http.response import Response, escapes_in, json_answer, json_bytes
+from tracestore.http.response import Response, escapes_in, json_bytes, json_response
 from tracestore.storage.items import Head
 from tracestore.storage.listing import Listed
 from tracestore.storage.pending_deletions import PendingDeletion, read_pending_deletions
@@ -44,7 +44,7 @@ class Encoded(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """The JSON array of a trace's roots, and the marks for what was left out to keep it small."""
+    """The JSON array of a trace's roots, and the marks for the omitted parts."""
 
     roots: bytes
     omitted: dict[str, bool]
@@ -61,7 +61,7 @@ def encode_turns(store: Store, user_id: str, traces: Sequence[Listed]) -> Encode
 
 
 def encode_forest(store: Store, user_id: str, traces: Sequence[Listed]) -> Encoded:
-    """Traces as trees: their roots, with all descendants. Each root is marked with what was left out of its trace."""
+    """Traces as trees: their roots, with all descendants. Each root is marked if parts of its trace are omitted."""
     pending_deletions = read_pending_deletions(store, user_id)
     return fitting(read_in_parallel(partial(_trees, store, user_id, pending_deletions), traces))
 
@@ -83,8 +83,8 @@ def encode_tree(
 ) -> Tree:
     """A trace as a tree, with as much of it as fits into a response.
 
-    It has no payloads unless those of all `spans` were read (`is_whole`). With `mark_roots`, each root is marked with
-    what was left out.
+    It has no payloads unless those of all `spans` were read (`is_whole`). With `mark_roots`, each root is marked
+    if parts are omitted.
     """
     nodes = tree_order(spans)
     attempts: list[tuple[list[Node], bool, dict[str, bool]]] = []
@@ -114,7 +114,7 @@ def span_response(user_id: str, trace_id: str, head: Head, span: Span, status: i
     out, and the span is marked so.
     """
     content, _ = fitting_span(span_json(user_id, trace_id, span, head.expires_at_s))
-    return json_answer({"data": content}, status, span_count=1)
+    return json_response({"data": content}, status, span_count=1)
 
 
 def fitting_span(content: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
