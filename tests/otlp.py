@@ -1,4 +1,4 @@
-"""Exports with sound defaults, in both encodings, and the answers to them taken apart."""
+"""Builders of exports in both encodings, and parsers of the responses to them."""
 
 import base64
 import copy
@@ -33,12 +33,12 @@ START_NS: Final = 1_735_812_000_000_000_000
 
 
 def new_id(size: int = 16) -> str:
-    """The id of a trace, or with a size of 8 of a span."""
+    """A new trace id; with size 8, a new span id."""
     return secrets.token_hex(size)
 
 
 def attributes(values: dict[str, Any]) -> list[dict[str, Any]]:
-    """Attributes as OTLP/JSON has them: texts and integers."""
+    """Attributes in OTLP/JSON, with texts and integers as values."""
     return [
         {"key": name, "value": {"stringValue": value} if isinstance(value, str) else {"intValue": value}}
         for name, value in values.items()
@@ -46,7 +46,7 @@ def attributes(values: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def span(trace_id: str, span_id: str = "00000000000000aa", *, told: dict[str, Any] | None = None, **fields: Any) -> Any:
-    """A span of a second in OTLP/JSON with the attributes `told`: a None in `fields` leaves out what has a default."""
+    """A span of one second in OTLP/JSON, with `told` as attributes. None in `fields` leaves a default out."""
     whole = {
         "traceId": trace_id,
         "spanId": span_id,
@@ -62,7 +62,7 @@ def span(trace_id: str, span_id: str = "00000000000000aa", *, told: dict[str, An
 def message(
     trace_id: str, text: str, span_id: str = "00000000000000aa", *, role: str = "user", after_ms: int = 1, **fields: Any
 ) -> Any:
-    """A log record in OTLP/JSON: what somebody said, or for the role `choice` what the model replied."""
+    """A log record in OTLP/JSON with a message of `role`; the role `choice` is a reply of the model."""
     name = "gen_ai.choice" if role == "choice" else f"gen_ai.{role}.message"
     content = {"message": {"content": text}} if role == "choice" else {"content": text}
     return {
@@ -76,7 +76,7 @@ def message(
 
 
 def export(*records: Any, signal: Signal = "traces", encoding: Encoding = "json") -> bytes:
-    """A request with these records, which are in OTLP/JSON."""
+    """The body of an export of these records, which are in OTLP/JSON."""
     if signal == "traces":
         whole: Any = {"resourceSpans": [{"scopeSpans": [{"spans": list(records)}]}]}
     else:
@@ -88,58 +88,58 @@ def export(*records: Any, signal: Signal = "traces", encoding: Encoding = "json"
 
 
 def headers(encoding: Encoding, *, packed: bool = False) -> dict[str, str]:
-    """What says how a body is encoded."""
+    """The headers that declare the encoding of a body."""
     return {"content-type": CONTENT_TYPES[encoding], **({"content-encoding": "gzip"} if packed else {})}
 
 
 def bomb(beginning: bytes, filling: bytes, ending: bytes, size: int) -> bytes:
-    """A body of so many bytes, nearly all of them `filling` over and over, in gzip."""
+    """A gzipped body of `size` bytes, which is `filling` repeated between `beginning` and `ending`."""
     block = filling * (1_048_576 // len(filling) or 1)
     members = [beginning, *[block] * (size // len(block)), ending]  # one stream, as RFC 1952 has it
     return b"".join(gzip.compress(member, 1) for member in members)
 
 
 def partial_success(reply: Reply, signal: Signal = "traces") -> tuple[int, str]:
-    """How many records were rejected, and why; the reply has to be a 200 in its encoding."""
+    """The number of rejected records and the reason. Asserts that the reply is a 200 in a known encoding."""
     assert reply.status == 200, reply.body
     if reply.headers["content-type"] == CONTENT_TYPES["json"]:
         content = reply.json
         assert set(content) <= {"partialSuccess"}
-        told = content.get("partialSuccess", {})
+        partial = content.get("partialSuccess", {})
         name = "rejectedSpans" if signal == "traces" else "rejectedLogRecords"
-        return int(told.get(name, 0)), told.get("errorMessage", "")
+        return int(partial.get(name, 0)), partial.get("errorMessage", "")
     assert reply.headers["content-type"] == CONTENT_TYPES["protobuf"]
     if signal == "traces":
-        of_traces = ExportTraceServiceResponse.FromString(reply.body).partial_success
-        return of_traces.rejected_spans, of_traces.error_message
-    of_logs = ExportLogsServiceResponse.FromString(reply.body).partial_success
-    return of_logs.rejected_log_records, of_logs.error_message
+        traces_success = ExportTraceServiceResponse.FromString(reply.body).partial_success
+        return traces_success.rejected_spans, traces_success.error_message
+    logs_success = ExportLogsServiceResponse.FromString(reply.body).partial_success
+    return logs_success.rejected_log_records, logs_success.error_message
 
 
 def rpc_status(reply: Reply) -> tuple[int, str]:
-    """Code and message of a `google.rpc.Status`, in the encoding that the reply names."""
+    """Code and message of the `google.rpc.Status` in a reply, in the encoding that its headers declare."""
     if reply.headers["content-type"] == CONTENT_TYPES["json"]:
         assert set(reply.json) == {"code", "message"}
         return reply.json["code"], reply.json["message"]
     assert reply.headers["content-type"] == CONTENT_TYPES["protobuf"]
-    told = Status.FromString(reply.body)
-    return told.code, told.message
+    status = Status.FromString(reply.body)
+    return status.code, status.message
 
 
 def send(api: Api, *records: Any, signal: Signal = "traces", encoding: Encoding = "json") -> tuple[int, str]:
-    """What an export comes to: the number of rejected records, and why."""
+    """Send an export. Returns the number of rejected records and the reason."""
     body = export(*records, signal=signal, encoding=encoding)
     return partial_success(api("POST", f"/v1/{signal}", body=body, headers=headers(encoding)), signal)
 
 
 class Throttle:
-    """DynamoDB turns away, while `is_on`, what a boto3 client asks of it, and nothing reaches the engine."""
+    """Throttles the requests of a boto3 client while `is_on`. They do not reach the engine."""
 
     def __init__(self) -> None:
         self.is_on = True
 
     def __call__(self, request: Any, **_: Any) -> AWSResponse | None:
-        """What botocore calls before it sends."""
+        """Called by botocore before it sends a request."""
         if not self.is_on:
             return None
         body = b'{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "slow down"}'
@@ -147,24 +147,24 @@ class Throttle:
 
 
 def answered(request: Any, status: int, body: bytes) -> AWSResponse:
-    """An answer of DynamoDB to a request that botocore is about to send."""
+    """A response of DynamoDB to a request that botocore is about to send."""
     return AWSResponse(request.url, status, HTTPHeaders.from_dict({"content-type": JSON_OF_DYNAMODB}), _Raw(body))
 
 
 class _Raw:
-    """As much of an HTTP response as botocore reads."""
+    """The part of an HTTP response that botocore reads."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
 
     def stream(self) -> Iterator[bytes]:
-        """The body at once."""
+        """The whole body in one part."""
         yield self._body
 
 
 @contextmanager
 def throttled(client: Any) -> Iterator[Throttle]:
-    """The client's requests are throttled until the end, or until that is taken off."""
+    """Throttle the client's requests until the end of the block, or until the throttle is turned off."""
     throttle = Throttle()
     client.meta.events.register("before-send.dynamodb", throttle)
     try:
@@ -174,7 +174,7 @@ def throttled(client: Any) -> Iterator[Throttle]:
 
 
 def _with_bytes(value: Any) -> Any:
-    """Hexadecimal ids as the Base64 that protobuf's own JSON has."""
+    """Hexadecimal ids as base64, which the JSON format of protobuf expects."""
     if isinstance(value, list):
         return [_with_bytes(item) for item in value]
     if isinstance(value, dict):

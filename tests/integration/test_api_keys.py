@@ -29,7 +29,7 @@ class Context:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Any]:
-    """A client of an AWS that holds one table, which the function is configured for."""
+    """A client of a mocked AWS with one table, which the function is configured to use."""
     environment = {
         **dict.fromkeys(("DYNAMODB_ENDPOINT", "JWKS_URL", "JWT_AUDIENCE", "JWT_ISSUER", "JWT_OWNER_CLAIM"), ""),
         "TABLE_NAME": "traces",
@@ -56,14 +56,14 @@ def aws() -> Iterator[Any]:
 
 @pytest.fixture(autouse=True)
 def table(aws: Any) -> Iterator[Any]:
-    """The same client; what a test leaves in the table is gone before the next."""
+    """The same client. Items that a test leaves in the table are removed before the next test."""
     yield aws
     for item in aws.scan(TableName="traces")["Items"]:
         aws.delete_item(TableName="traces", Key={"pk": item["pk"], "sk": item["sk"]})
 
 
 def call(route: str, body: object = None, *, user: str | None = "ada", key: str | None = None, **event: Any) -> Any:
-    """Status and content of the function's answer to a user with a JWT, to a key, or to nobody."""
+    """Status and content of the response to a user with a JWT, to an API key, or to a caller without a credential."""
     headers = {}
     if key:
         headers["X-Api-Key"] = key
@@ -71,11 +71,11 @@ def call(route: str, body: object = None, *, user: str | None = "ada", key: str 
         token = jwt.encode({"sub": user, "exp": time.time() + 600}, JWT_SECRET, "HS256")
         headers["Authorization"] = f"Bearer {token}"
     sent = body if isinstance(body, str) else json.dumps(body)
-    answer = account_handler.handler({"routeKey": route, "headers": headers, "body": sent, **event}, Context())
-    return answer["statusCode"], json.loads(answer["body"])
+    response = account_handler.handler({"routeKey": route, "headers": headers, "body": sent, **event}, Context())
+    return response["statusCode"], json.loads(response["body"])
 
 
-def made(user: str = "ada", **changes: Any) -> dict[str, Any]:
+def created_key(user: str = "ada", **changes: Any) -> dict[str, Any]:
     status, content = call("POST /api/keys", {"name": "laptop", "scopes": ["read", "ingest"], **changes}, user=user)
     assert status == 201, content
     created: dict[str, Any] = content["data"]
@@ -87,12 +87,12 @@ def revoke(key_id: str, user: str = "ada") -> int:
     return int(status)
 
 
-def listed(user: str = "ada") -> list[dict[str, Any]]:
+def listed_keys(user: str = "ada") -> list[dict[str, Any]]:
     keys: list[dict[str, Any]] = call("GET /api/keys", user=user)[1]["keys"]
     return keys
 
 
-def test_a_person_learns_who_they_are() -> None:
+def test_a_user_can_read_their_identity() -> None:
     assert call("GET /api/me") == (
         200,
         {
@@ -107,48 +107,48 @@ def test_a_person_learns_who_they_are() -> None:
     )
 
 
-def test_a_new_key_works_at_once_with_its_scopes() -> None:
-    data = call("GET /api/me", key=made()["secret"])[1]["data"]
+def test_a_new_key_works_immediately_with_its_scopes() -> None:
+    data = call("GET /api/me", key=created_key()["secret"])[1]["data"]
     assert (data["user_id"], data["credential"], data["scopes"]) == ("ada", "api_key", ["ingest", "read"])
 
 
-def test_a_key_is_shown_whole_once() -> None:
-    created = made(expires_at="2099-01-01T01:00:00.5+01:00")
+def test_only_the_response_to_the_creation_contains_the_secret() -> None:
+    created = created_key(expires_at="2099-01-01T01:00:00.5+01:00")
     assert created.pop("secret").startswith(created["prefix"])
-    assert listed() == [created]
+    assert listed_keys() == [created]
     assert (created["name"], created["expires_at"]) == ("laptop", "2099-01-01T00:00:00.000Z")
 
 
 def test_the_secret_is_not_in_the_table(table: Any) -> None:
-    secret = made()["secret"]
+    secret = created_key()["secret"]
     stored = json.dumps(table.scan(TableName="traces")["Items"])
     assert sha256_of(secret) in stored
     assert secret[12:] not in stored
 
 
-def test_a_revoked_key_is_gone(table: Any) -> None:
-    created = made()
+def test_a_revoked_key_is_removed_and_refused(table: Any) -> None:
+    created = created_key()
     assert (revoke(created["key_id"]), revoke(created["key_id"])) == (200, 404)
-    assert listed() == []
+    assert listed_keys() == []
     assert table.scan(TableName="traces")["Items"] == []
     assert call("GET /api/me", key=created["secret"])[0] == 401
 
 
-def test_keys_of_others_are_out_of_sight_and_reach() -> None:
-    created = made("ada")
-    assert listed("eve") == []
+def test_a_user_can_neither_list_nor_revoke_the_keys_of_others() -> None:
+    created = created_key("ada")
+    assert listed_keys("eve") == []
     assert revoke(created["key_id"], "eve") == 404
     assert call("GET /api/me", key=created["secret"])[0] == 200
 
 
 @pytest.mark.parametrize("key_id", ["", "x", "../..", "a" * 3000, "0" * 16, "%23", "\ud800"])
-def test_a_key_that_never_was_is_not_found(key_id: str) -> None:
+def test_a_key_id_that_does_not_exist_is_not_found(key_id: str) -> None:
     assert revoke(key_id) == 404
 
 
 @pytest.mark.parametrize("route", ["POST /api/keys", "GET /api/keys", "DELETE /api/keys/{key_id}"])
-def test_keys_are_managed_by_people_only(route: str) -> None:
-    status, content = call(route, key=made()["secret"], pathParameters={"key_id": "x"})
+def test_keys_are_managed_by_signed_in_users_only(route: str) -> None:
+    status, content = call(route, key=created_key()["secret"], pathParameters={"key_id": "x"})
     assert (status, content["error"]["code"]) == (403, "jwt_required")
 
 
@@ -172,21 +172,21 @@ def test_keys_are_managed_by_people_only(route: str) -> None:
         ({"name": "n", "scopes": ["read"], "expires": "sesame"}, "expires"),
     ],
 )
-def test_a_field_that_cannot_be_used_is_named_and_its_value_is_not(body: object, field: str) -> None:
+def test_an_invalid_field_is_named_and_its_value_is_not_repeated(body: object, field: str) -> None:
     status, content = call("POST /api/keys", body)
     assert (status, [detail["field"] for detail in content["error"]["details"]]) == (400, [field])
     assert "sesame" not in json.dumps(content)
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", "null", '"x"', "7", '{"name": NaN}'])
-def test_a_body_that_is_no_object_is_refused(body: str) -> None:
+def test_a_body_that_is_not_an_object_is_refused(body: str) -> None:
     assert call("POST /api/keys", body)[0] == 400
 
 
-def test_what_the_server_sets_is_ignored_when_sent() -> None:
-    created = made(key_id="mine", user_id="eve", prefix="x", created_at="x", secret="x")
+def test_fields_that_the_server_sets_are_ignored_when_sent() -> None:
+    created = created_key(key_id="mine", user_id="eve", prefix="x", created_at="x", secret="x")
     assert created["key_id"] != "mine"
-    assert [key["key_id"] for key in listed("ada")] == [created["key_id"]]
+    assert [key["key_id"] for key in listed_keys("ada")] == [created["key_id"]]
 
 
 @pytest.mark.parametrize("route", ["GET /api/me", "POST /api/keys", "GET /api/keys", "DELETE /api/keys/{key_id}"])
@@ -195,20 +195,20 @@ def test_unknown_query_parameters_are_refused(route: str) -> None:
 
 
 @pytest.mark.parametrize("route", ["GET /api/me", "POST /api/keys", "GET /api/keys", "DELETE /api/keys/{key_id}"])
-def test_nobody_gets_in_without_a_credential(route: str) -> None:
+def test_a_request_without_a_credential_is_refused(route: str) -> None:
     assert call(route, user=None)[0] == 401
 
 
-def test_health_is_told_to_anybody() -> None:
+def test_the_health_check_needs_no_credential() -> None:
     assert call("GET /healthz", user=None) == (200, {"success": True, "status": "ok"})
 
 
-def test_an_unknown_route_is_told_so_in_our_shape() -> None:
+def test_an_unknown_route_is_refused_in_the_error_shape_of_the_api() -> None:
     status, content = call("$default", user=None)
     assert (status, content["error"]["code"]) == (404, "route_not_found")
 
 
-def test_an_expired_key_is_absent_before_it_is_removed() -> None:
+def test_an_expired_key_is_absent_before_dynamodb_removes_it() -> None:
     keys, secret = wiring.api_keys(), new_secret()
     key = ApiKey("0" * 16, "ada", "n", secret[:8], frozenset({"read"}), NOW_S * 1000, expires_at_s=NOW_S + 10)
     keys.create(key, secret, NOW_S)
@@ -218,15 +218,15 @@ def test_an_expired_key_is_absent_before_it_is_removed() -> None:
     assert keys.revoke("ada", key.key_id, NOW_S + 10) is False
 
 
-def test_one_key_too_many_is_a_conflict() -> None:
+def test_a_key_beyond_the_limit_is_a_conflict() -> None:
     keys = ApiKeys(wiring.table(), limit=1)
     keys.create(ApiKey("0" * 16, "ada", "n", "tsk_", frozenset({"read"}), 0), new_secret(), NOW_S)
     with pytest.raises(Conflict):
         keys.create(ApiKey("1" * 16, "ada", "n", "tsk_", frozenset({"read"}), 0), new_secret(), NOW_S)
 
 
-def test_the_user_may_have_any_name() -> None:
+def test_a_user_may_have_any_name() -> None:
     for user in ("a#b%/..", "é" * 128, "🦉" * 100):
-        created = made(user)
-        assert [key["key_id"] for key in listed(user)] == [created["key_id"]]
+        created = created_key(user)
+        assert [key["key_id"] for key in listed_keys(user)] == [created["key_id"]]
         assert call("GET /api/me", key=created["secret"])[1]["data"]["user_id"] == user

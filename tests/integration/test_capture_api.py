@@ -1,4 +1,4 @@
-"""Spans in, by HTTP: what is stored of one post or many, and what later posts make of it."""
+"""Capture of spans by HTTP: the stored result of one request, of a batch, and of later requests for the same span."""
 
 import gzip
 import json
@@ -27,7 +27,7 @@ FIELDS = {
     ),
     *("status", "error_message", "error_type", "created_at", "updated_at", "expires_at"),
 }
-"""The contract's table of a span."""
+"""The fields of a span in the contract."""
 
 EVERYTHING: dict[str, Any] = {
     "parent_span_id": "above",
@@ -59,41 +59,41 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
-def test_a_span_has_every_field_of_the_contract_and_no_other(api: Api) -> None:
+def test_a_span_has_exactly_the_fields_of_the_contract(api: Api) -> None:
     assert set(api.send(span())) == FIELDS
 
 
-def test_every_field_comes_back_as_it_was_sent(api: Api) -> None:
+def test_every_field_is_returned_as_it_was_sent(api: Api) -> None:
     api.send(span(**EVERYTHING))
     assert {name: value for name, value in api.span().items() if name in EVERYTHING} == EVERYTHING
 
 
-def test_the_answer_to_one_span_is_what_a_get_shows(api: Api) -> None:
+def test_the_response_to_one_span_equals_a_later_get(api: Api) -> None:
     assert api.send(span(**EVERYTHING)) == api.span()
 
 
-def test_the_answer_to_many_spans_names_each(api: Api) -> None:
-    named = api.send(span("t", "a"), span("u", "a"))
-    assert [set(one) for one in named] == [{"id", "trace_id", "span_id"}] * 2
-    assert [(one["trace_id"], one["span_id"]) for one in named] == [("t", "a"), ("u", "a")]
-    assert [one["id"] for one in named] == [api.span("a", "t")["id"], api.span("a", "u")["id"]]
+def test_the_response_to_a_batch_names_each_span(api: Api) -> None:
+    entries = api.send(span("t", "a"), span("u", "a"))
+    assert [set(entry) for entry in entries] == [{"id", "trace_id", "span_id"}] * 2
+    assert [(entry["trace_id"], entry["span_id"]) for entry in entries] == [("t", "a"), ("u", "a")]
+    assert [entry["id"] for entry in entries] == [api.span("a", "t")["id"], api.span("a", "u")["id"]]
 
 
 def test_a_span_that_was_read_can_be_sent_again(api: Api) -> None:
     api.send(span(**EVERYTHING))
-    read = api.span()
-    told = {name: value for name, value in read.items() if name != "cost_source"}
-    assert api.send(told) == read
+    stored = api.span()
+    sendable = {name: value for name, value in stored.items() if name != "cost_source"}
+    assert api.send(sendable) == stored
 
 
-def test_what_the_server_sets_is_ignored_when_sent(api: Api) -> None:
+def test_fields_that_the_server_sets_are_ignored_when_sent(api: Api) -> None:
     sent = span(id="mine", user_id="somebody", created_at=at(-1), updated_at="no time", expires_at=5, cost_source=[])
     stored = api.send(sent)
     assert stored["user_id"] == (api.user and api.user.name)
     assert stored["expires_at"] > stored["created_at"] > at()
 
 
-def test_times_are_kept_to_the_nanosecond_and_shown_in_utc(api: Api) -> None:
+def test_times_are_stored_to_the_nanosecond_and_returned_in_utc(api: Api) -> None:
     stored = api.send(span(start_time="2025-01-02T11:00:00.123456789+01:00", end_time="2025-01-02 10:00:01z"))
     assert (stored["start_time"], stored["end_time"]) == ("2025-01-02T10:00:00.123456789Z", "2025-01-02T10:00:01.000Z")
     assert stored["duration_ms"] == 876.543211
@@ -130,12 +130,12 @@ def test_end_and_duration_derive_from_each_other(
         ({"status": "error"}, "error"),
     ],
 )
-def test_a_status_is_as_told_or_as_the_rest_suggests(api: Api, sent: dict[str, Any], status: str) -> None:
+def test_a_status_is_as_sent_or_derived_from_other_fields(api: Api, sent: dict[str, Any], status: str) -> None:
     assert api.send(span(**sent))["status"] == status
 
 
 @pytest.mark.parametrize("name", ["parent_trace_id", "parent_span_id"])
-def test_a_parent_goes_by_two_names(api: Api, name: str) -> None:
+def test_a_parent_may_be_sent_under_two_names(api: Api, name: str) -> None:
     stored = api.send(span(**{name: "above"}))
     assert (stored["parent_trace_id"], stored["parent_span_id"]) == ("above", "above")
 
@@ -148,7 +148,7 @@ def test_two_names_for_two_parents_contradict_each_other(api: Api) -> None:
     ("sent", "total"),
     [({"input_tokens": 3, "output_tokens": 4}, 7), ({"input_tokens": 3}, 3), ({"total_tokens": 9}, 9), ({}, None)],
 )
-def test_the_total_of_tokens_derives_from_the_two(api: Api, sent: dict[str, Any], total: int | None) -> None:
+def test_total_tokens_default_to_input_plus_output(api: Api, sent: dict[str, Any], total: int | None) -> None:
     assert api.send(span(**sent))["total_tokens"] == total
 
 
@@ -174,14 +174,14 @@ def test_the_same_span_again_changes_nothing_of_its_trace(api: Api) -> None:
     assert api.trace() == before
 
 
-def test_a_span_sent_again_beside_a_new_one_was_not_updated(api: Api) -> None:
+def test_a_span_that_is_repeated_with_a_new_one_is_not_updated(api: Api) -> None:
     before = api.send(span())
     time.sleep(0.01)
     api.send(span(), span(span_id="new"))
     assert api.span() == before
 
 
-def test_a_change_moves_updated_at_alone(api: Api) -> None:
+def test_a_change_sets_updated_at_and_no_other_server_field(api: Api) -> None:
     first = api.send(span())
     time.sleep(0.01)
     second = api.send(span(end_time=at(1)))
@@ -189,27 +189,27 @@ def test_a_change_moves_updated_at_alone(api: Api) -> None:
     assert (second["id"], second["created_at"]) == (first["id"], first["created_at"])
 
 
-def test_other_fields_are_merged_and_null_erases_nothing(api: Api) -> None:
+def test_fields_are_merged_and_null_erases_nothing(api: Api) -> None:
     api.send(span(model_name="gpt-4o", input_data={"a": 1}, input_tokens=3))
     erasing = dict.fromkeys(["model_name", "input_data", "input_tokens", "metadata"])
     merged = api.send(span() | erasing | {"output_data": "hello", "output_tokens": 4})
-    got = tuple(merged[name] for name in ("model_name", "input_data", "output_data", "total_tokens"))
-    assert got == ("gpt-4o", {"a": 1}, "hello", 7)
+    values = tuple(merged[name] for name in ("model_name", "input_data", "output_data", "total_tokens"))
+    assert values == ("gpt-4o", {"a": 1}, "hello", 7)
 
 
 @pytest.mark.parametrize("ended_first", [True, False])
-def test_the_ended_wins_over_the_pending_whatever_the_order(api: Api, ended_first: bool) -> None:
+def test_an_ended_span_wins_over_a_pending_one_in_any_order(api: Api, ended_first: bool) -> None:
     pending = span(span_name="guess", model_name="old", tool_name="kept")
     ended = span(span_name="final", model_name="new", end_time=at(1))
     for sent in (ended, pending) if ended_first else (pending, ended):
         api.send(sent)
     merged = api.span()
-    got = tuple(merged[name] for name in ("span_name", "model_name", "tool_name", "status", "end_time"))
-    assert got == ("final", "new", "kept", "success", at(1))
+    values = tuple(merged[name] for name in ("span_name", "model_name", "tool_name", "status", "end_time"))
+    assert values == ("final", "new", "kept", "success", at(1))
 
 
 @pytest.mark.parametrize("late_first", [True, False])
-def test_the_later_end_wins_whatever_the_order(api: Api, late_first: bool) -> None:
+def test_the_later_end_wins_in_any_order(api: Api, late_first: bool) -> None:
     late, early = span(end_time=at(2), output_data="late"), span(end_time=at(1), output_data="early")
     for sent in (late, early) if late_first else (early, late):
         api.send(sent)
@@ -223,18 +223,18 @@ def test_a_span_twice_in_one_batch_is_one_span(api: Api) -> None:
     assert (trace["spans"][0]["model_name"], trace["spans"][0]["status"]) == ("m", "success")
 
 
-def test_a_bad_span_is_rejected_by_its_index_and_the_others_are_kept(api: Api) -> None:
+def test_an_invalid_span_is_rejected_by_its_index_and_the_others_are_stored(api: Api) -> None:
     bad = [span("t", "b", input_tokens=-1), {"a": 1}, "no object", None, span("t", "c", start_time="yesterday")]
     reply = api.post({"spans": [bad[0], span("t", "a"), *bad[1:]]})
     assert reply.status == 201
-    assert [one["span_id"] for one in reply.json["data"]] == ["a"]
-    assert [one["index"] for one in reply.json["rejected"]] == [0, 2, 3, 4, 5]
-    assert {one["code"] for one in reply.json["rejected"]} == {"invalid_request"}
-    assert [set(one) for one in reply.json["rejected"]] == [{"index", "code", "message"}] * 5
+    assert [entry["span_id"] for entry in reply.json["data"]] == ["a"]
+    assert [entry["index"] for entry in reply.json["rejected"]] == [0, 2, 3, 4, 5]
+    assert {entry["code"] for entry in reply.json["rejected"]} == {"invalid_request"}
+    assert [set(entry) for entry in reply.json["rejected"]] == [{"index", "code", "message"}] * 5
     assert api.trace()["summary"]["span_count"] == 1
 
 
-def test_a_batch_of_nothing_but_bad_spans_is_refused(api: Api) -> None:
+def test_a_batch_of_invalid_spans_only_is_refused(api: Api) -> None:
     reply = api.post({"spans": [{}, span(status="done")]})
     assert failure(reply) == (400, "all_spans_rejected")
     assert fields_of(reply) == ["spans[0]", "spans[1]"]
@@ -256,8 +256,8 @@ def test_half_of_a_surrogate_pair_becomes_the_replacement_character(api: Api) ->
 def test_any_json_value_is_a_payload(api: Api) -> None:
     values = [False, 0, 0.0, "", [], {}, "text", 2**70, 1e-300, [None]]
     api.send(*(span(span_id=f"s{number}", input_data=value) for number, value in enumerate(values)))
-    shown = [node["input_data"] for node in api.trace()["spans"]]
-    assert json.dumps(shown) == json.dumps(values)
+    payloads = [node["input_data"] for node in api.trace()["spans"]]
+    assert json.dumps(payloads) == json.dumps(values)
 
 
 @pytest.mark.parametrize("trace_id", ["a" * 128, "0", "A.b_c:d-e", "f" * 32])
@@ -272,7 +272,7 @@ def test_the_id_of_a_span_depends_on_its_user(api: Api, other: Api) -> None:
     assert api.send(span())["id"] != other.send(span())["id"]
 
 
-def test_what_was_answered_201_is_in_the_next_get_and_list(api: Api) -> None:
+def test_a_span_acknowledged_with_201_is_in_the_next_get_and_list(api: Api) -> None:
     for number in range(5):
         api.send(span(f"t{number}"))
         assert api.trace(f"t{number}")["summary"]["span_count"] == 1

@@ -1,4 +1,4 @@
-"""Deletions by HTTP: one span, one trace, many; and what arrives afterwards."""
+"""Deletions by HTTP: of a span, of a trace, of many traces; and spans that arrive after them."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from tests.calling import Call
 
 
 def deleted(api: Api, path: str, **query: str) -> dict[str, int]:
-    """What a deletion that is done at once removed."""
+    """The counts of a deletion that is complete when it responds."""
     reply = api("DELETE", path, query=query)
     assert reply.status == 200, reply.body
     assert set(reply.json) == {"success", "deleted"}
@@ -20,7 +20,7 @@ def deleted(api: Api, path: str, **query: str) -> dict[str, int]:
     return counts
 
 
-def test_a_deleted_trace_is_gone_everywhere(api: Api) -> None:
+def test_a_deleted_trace_is_absent_from_every_route(api: Api) -> None:
     api.send(span(conversation_id="c"), child("b", "root"), span("kept", conversation_id="c"))
     assert deleted(api, path_of("t")) == {"traces": 1, "spans": 2}
     for path in (path_of("t"), path_of("t", "root")):
@@ -29,13 +29,13 @@ def test_a_deleted_trace_is_gone_everywhere(api: Api) -> None:
     assert [root["trace_id"] for root in api.page()["traces"]] == ["kept"]
 
 
-def test_a_trace_is_deleted_once(api: Api) -> None:
+def test_a_second_deletion_of_a_trace_is_not_found(api: Api) -> None:
     api.send(span())
     deleted(api, path_of("t"))
     assert failure(api("DELETE", path_of("t"))) == (404, "not_found")
 
 
-def test_a_span_that_arrives_late_is_a_conflict(api: Api) -> None:
+def test_a_late_span_of_a_deleted_trace_is_a_conflict(api: Api) -> None:
     api.send(span())
     deleted(api, path_of("t"))
     for late in (span(), span(span_id="another"), child("below", "root")):
@@ -43,13 +43,13 @@ def test_a_span_that_arrives_late_is_a_conflict(api: Api) -> None:
     assert api("GET", path_of("t")).status == 404
 
 
-def test_a_span_that_arrives_late_in_a_batch_is_rejected_alone(api: Api) -> None:
+def test_a_late_span_in_a_batch_is_rejected_alone(api: Api) -> None:
     api.send(span())
     deleted(api, path_of("t"))
     reply = api.post({"spans": [span(), span("new"), child("below", "root")]})
     assert reply.status == 201
-    assert [one["trace_id"] for one in reply.json["data"]] == ["new"]
-    assert [(one["index"], one["code"]) for one in reply.json["rejected"]] == [
+    assert [entry["trace_id"] for entry in reply.json["data"]] == ["new"]
+    assert [(entry["index"], entry["code"]) for entry in reply.json["rejected"]] == [
         (0, "trace_deleted"),
         (2, "trace_deleted"),
     ]
@@ -69,11 +69,11 @@ def test_a_deleted_span_stays_deleted(api: Api) -> None:
     assert failure(api("DELETE", path_of("t", "b"))) == (404, "not_found")
     assert failure(api.post(child("b", "root"))) == (409, "span_deleted")
     reply = api.post({"spans": [child("b", "root"), child("c", "root")]})
-    assert [(one["index"], one["code"]) for one in reply.json["rejected"]] == [(0, "span_deleted")]
+    assert [(entry["index"], entry["code"]) for entry in reply.json["rejected"]] == [(0, "span_deleted")]
     assert [node["span_id"] for node in flat(api.trace()["spans"])] == ["root", "c"]
 
 
-def test_a_trace_without_its_last_span_is_gone_and_may_go_on(api: Api) -> None:
+def test_a_trace_without_spans_is_absent_and_can_begin_again(api: Api) -> None:
     api.send(span())
     deleted(api, path_of("t", "root"))
     assert api("GET", path_of("t")).status == 404
@@ -83,7 +83,7 @@ def test_a_trace_without_its_last_span_is_gone_and_may_go_on(api: Api) -> None:
 
 
 @pytest.mark.parametrize("path", [path_of("t"), path_of("t", "root"), path_of("#"), path_of("t", "..")])
-def test_what_is_not_there_cannot_be_deleted(api: Api, path: str) -> None:
+def test_the_deletion_of_an_absent_trace_or_span_is_not_found(api: Api, path: str) -> None:
     assert failure(api("DELETE", path)) == (404, "not_found")
 
 
@@ -94,13 +94,13 @@ def test_a_conversation_is_deleted(api: Api) -> None:
     assert failure(api.post(span("a", "late"))) == (409, "trace_deleted")
 
 
-def test_what_started_before_a_time_is_deleted(api: Api) -> None:
+def test_traces_that_started_before_a_time_are_deleted(api: Api) -> None:
     api.send(span("early"), span("at", start_time=at(10)), span("late", start_time=at(11)))
     assert deleted(api, TRACES, before=at(10)) == {"traces": 1, "spans": 1}
     assert api.summaries(order="asc") == ["at", "late"]
 
 
-def test_everything_is_deleted_and_what_begins_later_stays(api: Api, other: Api) -> None:
+def test_all_traces_are_deleted_except_later_ones(api: Api, other: Api) -> None:
     other.send(span("theirs"))
     api.send(*(span(f"t{number}") for number in range(30)))
     assert deleted(api, TRACES, deleteAll="true") == {"traces": 30, "spans": 30}
@@ -117,13 +117,13 @@ def test_everything_is_deleted_and_what_begins_later_stays(api: Api, other: Api)
         *("deleteAll=true&deleteAll=true", "deleteall=true", "trace_id=t", "limit=1", "deleteAll=true&user_id=u"),
     ],
 )
-def test_a_bulk_deletion_says_exactly_one_thing_or_deletes_nothing(api: Api, query: str) -> None:
+def test_a_bulk_deletion_without_exactly_one_valid_parameter_deletes_nothing(api: Api, query: str) -> None:
     api.send(span(conversation_id="c"))
     assert failure(api("DELETE", TRACES, query=query))[0] == 400
     assert api.summaries() == ["t"]
 
 
-def test_nothing_is_deleted_ahead_of_time(api: Api) -> None:
+def test_a_time_in_the_future_is_refused(api: Api) -> None:
     api.send(span())
     soon = (datetime.now(UTC) + timedelta(minutes=1)).isoformat()
     reply = api("DELETE", TRACES, query={"before": soon})
@@ -132,32 +132,32 @@ def test_nothing_is_deleted_ahead_of_time(api: Api) -> None:
 
 
 @pytest.fixture
-def hurried(api: Api) -> Api:
-    """The same user, whose deletions run out of time before they begin."""
+def slow(api: Api) -> Api:
+    """The same user, with deletions that run out of time before they remove anything."""
     template = Template()
     template.functions["QueryFunction"] = replace(template.functions["QueryFunction"], timeout_s=4)
     return Api(Call(template), api.user)
 
 
-def test_a_deletion_that_takes_long_is_invisible_at_once_and_has_a_job(api: Api, hurried: Api) -> None:
+def test_a_long_deletion_hides_its_traces_immediately_and_has_a_job(api: Api, slow: Api) -> None:
     api.send(span("a"), span("b"), child("c", "root", "b"))
-    reply = hurried("DELETE", TRACES, query={"deleteAll": "true"})
+    reply = slow("DELETE", TRACES, query={"deleteAll": "true"})
     assert (reply.status, reply.json["deleted"]) == (202, {"traces": 0, "spans": 0})
     assert api.summaries() == []
     assert failure(api("GET", path_of("a"))) == (404, "not_found")
     assert failure(api.post(span("b", "late"))) == (409, "trace_deleted")
     job: dict[str, Any] = api("GET", f"/api/jobs/{reply.json['job_id']}").json["data"]
     assert job.pop("created_at").endswith("Z")
-    waiting = {"state": "queued", "deleted": {"traces": 0, "spans": 0}, "finished_at": None}
-    assert job == {"job_id": reply.json["job_id"], **waiting}
+    progress = {"state": "queued", "deleted": {"traces": 0, "spans": 0}, "finished_at": None}
+    assert job == {"job_id": reply.json["job_id"], **progress}
 
 
-def test_what_a_slow_deletion_left_may_go_with_another(api: Api, hurried: Api) -> None:
+def test_traces_that_a_slow_deletion_left_can_be_removed_by_another(api: Api, slow: Api) -> None:
     api.send(span("a"), span("b"))
-    assert hurried("DELETE", TRACES, query={"deleteAll": "true"}).status == 202
+    assert slow("DELETE", TRACES, query={"deleteAll": "true"}).status == 202
     assert deleted(api, TRACES, deleteAll="true") == {"traces": 2, "spans": 2}
 
 
 @pytest.mark.parametrize("job_id", ["nope", "0" * 36, "%23", "..%2F..", "%F0%9F%98%80", "x" * 3_000])
-def test_a_job_that_is_not_there_is_not_found(api: Api, job_id: str) -> None:
+def test_an_absent_job_is_not_found(api: Api, job_id: str) -> None:
     assert failure(api("GET", f"/api/jobs/{job_id}")) == (404, "not_found")

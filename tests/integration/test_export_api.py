@@ -1,4 +1,4 @@
-"""Traces as lines: whole, in list order, cut at what Lambda can return, and continued by cursor."""
+"""Export of traces as lines: complete, in list order, cut at the size that Lambda can return, continued by cursor."""
 
 import json
 from collections.abc import Iterator
@@ -41,9 +41,9 @@ def ids(lines: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return [(line["trace_id"], line["span_id"]) for line in lines]
 
 
-def test_a_line_is_the_span_as_its_route_shows_it(api: Api) -> None:
+def test_a_line_equals_the_span_of_its_route(api: Api) -> None:
     api.send(
-        span("t", end_time=at(2), output_data={"said": "👋"}), child("a", "root", input_data={"text": "q\n\u2028"})
+        span("t", end_time=at(2), output_data={"text": "👋"}), child("a", "root", input_data={"text": "q\n\u2028"})
     )
     lines = exported(api)
     assert ids(lines) == [("t", "a"), ("t", "root")]
@@ -56,7 +56,7 @@ def test_traces_come_newest_first_and_their_spans_by_start(api: Api) -> None:
     assert ids(exported(api, order="asc")) == [("old", "root"), ("old", "b"), ("new", "root")]
 
 
-def test_nothing_is_no_lines(api: Api) -> None:
+def test_an_export_of_no_traces_has_no_lines(api: Api) -> None:
     reply = api("GET", EXPORT)
     assert (reply.status, reply.body, reply.headers["content-type"]) == (200, b"", "application/x-ndjson")
     assert "x-next-cursor" not in reply.headers
@@ -68,7 +68,7 @@ def test_a_limit_counts_traces(api: Api) -> None:
     assert sizes == [4, 4, 2]
 
 
-def test_filters_are_those_of_the_list(api: Api) -> None:
+def test_filters_work_as_in_the_list(api: Api) -> None:
     api.send(
         span("a", conversation_id="c", model_name="m"),
         child("x", "root", "a"),
@@ -81,7 +81,7 @@ def test_filters_are_those_of_the_list(api: Api) -> None:
     assert ids(exported(api, trace_id="a,c", order="asc")) == [("a", "root"), ("a", "x"), ("c", "root")]
 
 
-def test_an_answer_is_gzipped_when_its_caller_accepts_it(api: Api) -> None:
+def test_a_response_is_gzipped_when_its_caller_accepts_it(api: Api) -> None:
     api.send(*(span(f"t{n}") for n in range(5)))
     reply = api("GET", EXPORT, headers={"accept-encoding": "gzip"})
     assert reply.headers["content-encoding"] == "gzip"
@@ -96,48 +96,47 @@ def test_deleted_traces_and_spans_are_not_exported(api: Api) -> None:
 
 
 @once
-def test_answers_are_cut_at_whole_traces(api: Api) -> None:
+def test_responses_end_after_a_whole_trace(api: Api) -> None:
     for number in range(4):
         for part in "ab":
             assert api.post(span(f"t{number}", part, start_time=at(number), input_data=part * MB)).status == 201
-    found = [ids(page) for page in pages(api, order="asc")]
-    assert [[name for name, _ in page] for page in found] == [["t0", "t0", "t1", "t1"], ["t2", "t2", "t3", "t3"]]
+    ids_by_page = [ids(page) for page in pages(api, order="asc")]
+    assert [[name for name, _ in page] for page in ids_by_page] == [["t0", "t0", "t1", "t1"], ["t2", "t2", "t3", "t3"]]
 
 
 @once
-def test_a_trace_beyond_one_answer_is_exported_whole_in_several(api: Api) -> None:
+def test_a_trace_larger_than_one_response_is_exported_in_several(api: Api) -> None:
     api.send(span("before", start_time=at(-60)), span("after", start_time=at(60)))
     for number in range(6):
-        told = span(span_id=f"s{number}", start_time=at(number), input_data=str(number) * 3 * MB)
-        assert api.post(told).status == 201
-    found = list(pages(api, order="asc"))
-    assert ids([line for page in found for line in page]) == [
+        large = span(span_id=f"s{number}", start_time=at(number), input_data=str(number) * 3 * MB)
+        assert api.post(large).status == 201
+    lines = exported(api, order="asc")
+    assert ids(lines) == [
         ("before", "root"),
         *(("t", f"s{number}") for number in range(6)),
         ("after", "root"),
     ]
-    lines = [line for page in found for line in page]
     assert not any("payloads_omitted" in line for line in lines)
     assert [len(line["input_data"]) for line in lines[1:-1]] == [3 * MB] * 6
 
 
 @once
-def test_a_large_trace_is_the_same_in_lines_as_in_spans(api: Api) -> None:
+def test_a_large_trace_has_each_span_once_in_order(api: Api) -> None:
     for batch in range(3):
         spans = [
             span(span_id=f"{batch}-{n}", start_time=at(n % 7), span_name="👋" * 500, input_data=n) for n in range(900)
         ]
         assert api.post(json.dumps({"spans": spans}, ensure_ascii=False).encode()).status == 201
-    found = list(pages(api))
-    assert len(found) >= 2
-    lines = [line for page in found for line in page]
+    line_pages = list(pages(api))
+    assert len(line_pages) >= 2
+    lines = [line for page in line_pages for line in page]
     assert sorted(line["span_id"] for line in lines) == sorted(f"{b}-{n}" for b in range(3) for n in range(900))
     assert lines == sorted(lines, key=lambda line: (line["start_time"], line["span_id"]))
     assert all(line["input_data"] == int(line["span_id"].partition("-")[2]) for line in lines)
 
 
 @once
-def test_a_large_trace_that_is_deleted_between_two_answers_ends(api: Api) -> None:
+def test_a_large_trace_that_is_deleted_between_two_responses_ends(api: Api) -> None:
     api.send(span("older", start_time=at(-60)))
     for number in range(3):
         assert api.post(span(span_id=f"s{number}", input_data="x" * 3 * MB)).status == 201
@@ -151,7 +150,7 @@ def test_a_large_trace_that_is_deleted_between_two_answers_ends(api: Api) -> Non
 
 
 @once
-def test_a_span_that_no_answer_holds_says_what_it_lacks(api: Api) -> None:
+def test_a_span_larger_than_any_response_is_marked_as_incomplete(api: Api) -> None:
     for name in ("input_data", "output_data"):
         assert api.post(span(**{name: "x" * 3 * MB}, metadata={"kept": True})).status == 201
     (line,) = exported(api)
@@ -170,29 +169,29 @@ def test_a_span_that_no_answer_holds_says_what_it_lacks(api: Api) -> None:
     ],
 )
 @once
-def test_a_bad_request_is_refused_in_json(api: Api, query: dict[str, Any], code: str) -> None:
+def test_an_invalid_request_is_refused_in_json(api: Api, query: dict[str, Any], code: str) -> None:
     assert failure(api("GET", EXPORT, query=query)) == (400, code)
 
 
 @once
-def test_a_cursor_of_a_list_is_not_one_of_an_export(api: Api) -> None:
+def test_a_cursor_of_a_list_is_refused_by_the_export(api: Api) -> None:
     api.send(span("a"), span("b"))
     cursor = api.page(limit=1)["next_cursor"]
     assert failure(api("GET", EXPORT, query={"cursor": cursor})) == (400, "invalid_cursor")
 
 
 @once
-def test_what_is_written_meanwhile_neither_shifts_nor_repeats(api: Api) -> None:
+def test_writes_during_an_export_neither_skip_nor_repeat_traces(api: Api) -> None:
     api.send(*(span(f"t{n}", start_time=at(n)) for n in range(6)))
-    walk = pages(api, limit=2)
-    found = next(walk)
+    remaining = pages(api, limit=2)
+    lines = next(remaining)
     api.send(span("new", start_time=at(100)), child("late", "root", "t5", start_time=at(7)))
-    found += [line for page in walk for line in page]
-    assert ids(found) == [(f"t{n}", "root") for n in (5, 4, 3, 2, 1, 0)]
+    lines += [line for page in remaining for line in page]
+    assert ids(lines) == [(f"t{n}", "root") for n in (5, 4, 3, 2, 1, 0)]
 
 
 @once
-def test_an_export_holds_every_span_that_the_forest_shows(api: Api) -> None:
+def test_an_export_contains_every_span_of_the_forest(api: Api) -> None:
     api.send(*(child(f"s{n}", f"s{n // 2}" if n else "nobody", f"t{n % 3}", start_time=at(n)) for n in range(40)))
-    shown = [(node["trace_id"], node["span_id"]) for node in flat(api.page()["traces"])]
-    assert sorted(ids(exported(api, limit=1))) == sorted(shown)
+    forest = [(node["trace_id"], node["span_id"]) for node in flat(api.page()["traces"])]
+    assert sorted(ids(exported(api, limit=1))) == sorted(forest)

@@ -1,4 +1,4 @@
-"""Nobody reaches what is somebody else's, with any request to any route."""
+"""No request to any route reaches the data of another user."""
 
 import base64
 import json
@@ -20,12 +20,12 @@ from tracestore.storage import keys
 CANARY = "canary in the prompt"
 OTLP_TRACE, OTLP_SPAN = "0123456789abcdef" * 2, "0123456789abcdef"
 LESSONS = "/api/traces"
-TOLD = {"conversation_id": f"{CANARY} c", "message_id": f"{CANARY} m", "input_data": CANARY, "model_name": CANARY}
+FIELDS = {"conversation_id": f"{CANARY} c", "message_id": f"{CANARY} m", "input_data": CANARY, "model_name": CANARY}
 
 
 @dataclass(frozen=True)
 class Victim:
-    """Somebody who has one of everything."""
+    """A user who has data of every kind."""
 
     api: Api
     name: str
@@ -38,16 +38,16 @@ class Victim:
 
     @property
     def secrets(self) -> list[str]:
-        """What nobody else may be shown."""
+        """Texts that no other user may see."""
         return [CANARY, self.name, self.key_id, self.job_id]
 
-    def seen(self) -> list[Any]:
-        """All that is theirs, as they see it."""
+    def visible(self) -> list[Any]:
+        """All data of the user, as the API returns it."""
         paths = ("/api/keys", f"/api/jobs/{self.job_id}", "/api/me", TRACES, path_of("t"), path_of("u"), LESSONS)
         return [self.api("GET", path).json for path in (*paths, "/api/analytics/conversations")]
 
     def stored(self) -> list[Any]:
-        """All that is theirs, as it is in the table."""
+        """All data of the user, as the table stores it."""
         user = self.name
         pks = [
             keys.user(user),
@@ -59,7 +59,7 @@ class Victim:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One request of a stranger, and the statuses that are an answer to it."""
+    """One request of another user, and its acceptable statuses."""
 
     path: str
     expected: tuple[int, ...] = (404,)
@@ -69,23 +69,22 @@ class Attempt:
 
 
 def stored(engine: TableOnEngine, pk: str) -> list[dict[str, Any]]:
-    asked = {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": pk}}}
-    found: list[dict[str, Any]] = engine.client.query(TableName=engine.table_name, ConsistentRead=True, **asked)[
-        "Items"
-    ]
-    return found
+    condition = {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": pk}}}
+    page = engine.client.query(TableName=engine.table_name, ConsistentRead=True, **condition)
+    items: list[dict[str, Any]] = page["Items"]
+    return items
 
 
 @pytest.fixture
 def victim(api: Api, engine: TableOnEngine) -> Victim:
-    """The user whom strangers are after."""
+    """The user whose data other users try to reach."""
     assert api.user
     name = api.user.name
     api.send(span("deleted", conversation_id="deleted"))
     assert api("DELETE", TRACES, query="conversation_id=deleted").status == 200
     (job,) = (item for item in stored(engine, keys.user(name)) if item["sk"]["S"] != keys.USER)
-    api.send(span("t", **TOLD, end_time=at(1)), child("a", "root", "t", **TOLD), span("u", **TOLD))
-    api.send(span(OTLP_TRACE, OTLP_SPAN, **TOLD))
+    api.send(span("t", **FIELDS, end_time=at(1)), child("a", "root", "t", **FIELDS), span("u", **FIELDS))
+    api.send(span(OTLP_TRACE, OTLP_SPAN, **FIELDS))
     roll(store(), name)
     key = api("POST", "/api/keys", body={"name": CANARY, "scopes": ["read"]}).json["data"]
     cursor = api.page(view="summary", limit=1)["next_cursor"]
@@ -98,7 +97,7 @@ def victim(api: Api, engine: TableOnEngine) -> Victim:
 
 
 def hostile(victim: Victim, real: str) -> Iterator[str]:
-    """The real id, and texts that look like keys, paths, encodings of them, or too much."""
+    """The real id, and texts that resemble keys, paths or their encodings, or are too long."""
     trace = keys.trace(victim.name, "t")
     yield from (real, f"{real}#", f"#{real}", f"{real}%00", f"{real}\x00", f" {real}", f"{real}\n", f"{real}/../{real}")
     yield from (
@@ -114,21 +113,21 @@ def hostile(victim: Victim, real: str) -> Iterator[str]:
 
 
 def segments(victim: Victim, real: str) -> Iterator[str]:
-    """The same as they can stand in a path, encoded once and twice."""
+    """The same texts as segments of a path, encoded once and twice."""
     for text in hostile(victim, real):
         yield quote(text, safe="")
         yield quote(quote(text, safe=""), safe="")
 
 
 def lists(victim: Victim) -> Iterator[Attempt]:
-    told = {"search" if name == "input_data" else name: value for name, value in TOLD.items()}
+    fields = {"search" if name == "input_data" else name: value for name, value in FIELDS.items()}
     wide = {"order": "asc", "status": "pending", "has_errors": "false", "trace_id": "t,u", "limit": "1000"}
-    for name, value in {**told, **wide}.items():
+    for name, value in {**fields, **wide}.items():
         yield from (Attempt(TRACES, (200,), {"view": view, name: value}) for view in ("forest", "summary"))
-    yield Attempt(TRACES, (200,), {"view": "turns", "conversation_id": TOLD["conversation_id"]})
+    yield Attempt(TRACES, (200,), {"view": "turns", "conversation_id": FIELDS["conversation_id"]})
     for text in hostile(victim, "t"):
         yield from (Attempt(TRACES, (200, 400), {name: text}) for name in ("trace_id", "cursor", "view"))
-    for text in [*hostile(victim, TOLD["conversation_id"])][:16]:
+    for text in [*hostile(victim, FIELDS["conversation_id"])][:16]:
         for name in ("conversation_id", "message_id"):
             yield Attempt(TRACES, (200,), {"view": "summary", name: text})
     yield from (Attempt(TRACES, (400,), {name: victim.name}) for name in ("user_id", "owner", "sub", "pk"))
@@ -139,7 +138,7 @@ def lists(victim: Victim) -> Iterator[Attempt]:
 def downloads(victim: Victim) -> Iterator[Attempt]:
     path = "/api/analytics/export"
     yield from (Attempt(path, (200,), query) for query in ("", "trace_id=t,u", "order=asc&limit=1000"))
-    yield from (Attempt(path, (200,), {name: TOLD[name]}) for name in ("conversation_id", "message_id", "model_name"))
+    yield from (Attempt(path, (200,), {name: FIELDS[name]}) for name in ("conversation_id", "message_id", "model_name"))
     for text in hostile(victim, "t"):
         yield from (Attempt(path, (200, 400), {name: text}) for name in ("trace_id", "cursor"))
     yield from (Attempt(path, (400,), {name: victim.name}) for name in ("user_id", "owner", "view"))
@@ -171,8 +170,8 @@ def captures(victim: Victim) -> Iterator[Attempt]:
 def bulk_deletions(victim: Victim) -> Iterator[Attempt]:
     yield Attempt(TRACES, (400,), {"deleteAll": "true", "user_id": victim.name})
     for text in [
-        TOLD["conversation_id"],
-        f"{TOLD['conversation_id']}#",
+        FIELDS["conversation_id"],
+        f"{FIELDS['conversation_id']}#",
         keys.by_conversation(victim.name, "c"),
         "%",
         "👋",
@@ -183,7 +182,7 @@ def bulk_deletions(victim: Victim) -> Iterator[Attempt]:
 
 
 def lessons(victim: Victim) -> Iterator[Attempt]:
-    """One's own lesson may have the id of somebody else's."""
+    """A lesson of one's own may have the same id as another user's lesson."""
     mine = {"request_data": "mine", "id": "l", "llm_calls": [{"id": "call", "provider": "mine"}]}
     yield Attempt(LESSONS, (201,), body={**mine, "user_id": victim.name})
     yield Attempt(LESSONS, (400,), {"user_id": victim.name}, body=mine)
@@ -212,21 +211,21 @@ def lesson_deletions(victim: Victim) -> Iterator[Attempt]:
 
 
 def new_keys(victim: Victim) -> Iterator[Attempt]:
-    wanted = {"name": "mine", "scopes": ["read"], "user_id": victim.name, "key_id": victim.key_id}
-    yield Attempt("/api/keys", (201, 403), body=wanted)
-    yield Attempt("/api/keys", (400, 403), {"user_id": victim.name}, wanted)
+    key = {"name": "mine", "scopes": ["read"], "user_id": victim.name, "key_id": victim.key_id}
+    yield Attempt("/api/keys", (201, 403), body=key)
+    yield Attempt("/api/keys", (400, 403), {"user_id": victim.name}, key)
 
 
 def exports(victim: Victim, path: str) -> Iterator[Attempt]:
-    told = {"traceId": OTLP_TRACE, "spanId": OTLP_SPAN, "name": "mine", "startTimeUnixNano": str(10**18)}
+    otlp_span = {"traceId": OTLP_TRACE, "spanId": OTLP_SPAN, "name": "mine", "startTimeUnixNano": str(10**18)}
     claims = [{"key": key, "value": {"stringValue": victim.name}} for key in ("user.id", "user_id", "langfuse.user.id")]
-    scope = [{"spans": [{**told, "attributes": claims}]}]
+    scope = [{"spans": [{**otlp_span, "attributes": claims}]}]
     yield Attempt(path, (200,), body={"resourceSpans": [{"resource": {"attributes": claims}, "scopeSpans": scope}]})
 
 
 def logs(_: Victim) -> Iterator[Attempt]:
-    said = {"eventName": "gen_ai.user.message", "body": {"stringValue": "mine"}, "timeUnixNano": str(10**18)}
-    record = {"traceId": OTLP_TRACE, "spanId": OTLP_SPAN, **said}
+    message = {"eventName": "gen_ai.user.message", "body": {"stringValue": "mine"}, "timeUnixNano": str(10**18)}
+    record = {"traceId": OTLP_TRACE, "spanId": OTLP_SPAN, **message}
     yield Attempt("/v1/logs", (200,), body={"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]})
 
 
@@ -283,7 +282,7 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "GET /healthz": lambda _: [Attempt("/healthz", (200,))],
     "$default": lambda v: (Attempt(f"/api/users/{segment}/traces") for segment in segments(v, v.name)),
 }
-"""What a stranger tries on each route. A route that is not here fails the test below."""
+"""The attempts of another user on each route. A route that is not listed here fails the test below."""
 
 
 @pytest.mark.parametrize(
@@ -292,26 +291,26 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     indirect=["engine"],
     scope="session",
 )
-def test_no_route_shows_or_changes_what_is_somebody_elses(victim: Victim, call: Call, credential: str) -> None:
-    seen, stored = victim.seen(), victim.stored()
+def test_no_route_returns_or_changes_the_data_of_another_user(victim: Victim, call: Call, credential: str) -> None:
+    visible, stored = victim.visible(), victim.stored()
     for route in Template().routes:
         stranger = Api(call, new_user())
         if credential == "api_key":
             stranger = stranger.with_key("ingest", "read", "delete")
         for attempt in ATTEMPTS[route.key](victim):
-            sent = {"query": attempt.query, "body": attempt.body, "headers": attempt.headers}
-            reply = stranger(route.method or "GET", attempt.path, **sent)
+            request = {"query": attempt.query, "body": attempt.body, "headers": attempt.headers}
+            reply = stranger(route.method or "GET", attempt.path, **request)
             assert reply.status in attempt.expected, (attempt, reply)
-            shown = reply.body.decode() + str(reply.headers)
-            mine = json.dumps(attempt.body) if reply.status == 201 else ""
-            assert not [secret for secret in victim.secrets if secret in shown and secret not in mine], attempt
+            returned = reply.body.decode() + str(reply.headers)
+            own_text = json.dumps(attempt.body) if reply.status == 201 else ""
+            assert not [secret for secret in victim.secrets if secret in returned and secret not in own_text], attempt
         assert victim.stored() == stored, route
-    assert victim.seen() == seen
+    assert victim.visible() == visible
 
 
-def test_users_with_names_alike_are_kept_apart(call: Call) -> None:
+def test_users_with_similar_names_are_isolated(call: Call) -> None:
     base = new_user().name
-    alike = [
+    similar = [
         base,
         f"{base}#T#t",
         f"{base}#",
@@ -322,7 +321,7 @@ def test_users_with_names_alike_are_kept_apart(call: Call) -> None:
         f"../{base}",
         f"{base}👋",
     ]
-    alike += [
+    similar += [
         f"{base}\n",
         f"{base}\x00",
         f"{base}{'x' * 220}",
@@ -330,32 +329,32 @@ def test_users_with_names_alike_are_kept_apart(call: Call) -> None:
         "e\u0301" + base,
         "\u00e9" + base,
     ]
-    everyone = [Api(call, User(name)) for name in alike]
-    for number, one in enumerate(everyone):
-        one.send(span("t", tool_name=f"tool {number}", conversation_id="c"))
-        assert one("DELETE", TRACES, query="conversation_id=nothing").status == 200
-    for number, one in enumerate(everyone):
-        assert one.span()["tool_name"] == f"tool {number}"
-        assert one.span()["user_id"] == alike[number]
-        assert len(one.summaries(conversation_id="c")) == 1
-        assert one("GET", "/api/keys").json == {"success": True, "keys": []}
-    assert everyone[0]("DELETE", TRACES, query="deleteAll=true").json["deleted"] == {"traces": 1, "spans": 1}
-    assert [len(one.summaries()) for one in everyone] == [0] + [1] * (len(alike) - 1)
+    users = [Api(call, User(name)) for name in similar]
+    for number, user in enumerate(users):
+        user.send(span("t", tool_name=f"tool {number}", conversation_id="c"))
+        assert user("DELETE", TRACES, query="conversation_id=nothing").status == 200
+    for number, user in enumerate(users):
+        assert user.span()["tool_name"] == f"tool {number}"
+        assert user.span()["user_id"] == similar[number]
+        assert len(user.summaries(conversation_id="c")) == 1
+        assert user("GET", "/api/keys").json == {"success": True, "keys": []}
+    assert users[0]("DELETE", TRACES, query="deleteAll=true").json["deleted"] == {"traces": 1, "spans": 1}
+    assert [len(user.summaries()) for user in users] == [0] + [1] * (len(similar) - 1)
 
 
-def test_conversations_whose_keys_would_be_alike_are_kept_apart(call: Call) -> None:
+def test_conversations_with_similar_keys_are_isolated(call: Call) -> None:
     base = new_user().name
-    one, two = Api(call, User(base)), Api(call, User(f"{base}#C#c"))
-    one.send(span("one", conversation_id="c#C#d"))
-    two.send(span("two", conversation_id="d"))
-    assert one.summaries(conversation_id="c#C#d") == ["one"]
-    assert two.summaries(conversation_id="d") == ["two"]
+    first, second = Api(call, User(base)), Api(call, User(f"{base}#C#c"))
+    first.send(span("first", conversation_id="c#C#d"))
+    second.send(span("second", conversation_id="d"))
+    assert first.summaries(conversation_id="c#C#d") == ["first"]
+    assert second.summaries(conversation_id="d") == ["second"]
 
 
 @pytest.mark.parametrize(
     "name", ["x-user-id", "x-forwarded-user", "x-amzn-oidc-identity", "x-tracestore-user", "cookie"]
 )
-def test_no_header_but_the_credential_says_who_calls(api: Api, other: Api, name: str) -> None:
+def test_only_the_credential_identifies_the_caller(api: Api, other: Api, name: str) -> None:
     assert other.user
     reply = api("GET", "/api/me", headers={name: other.user.name})
     assert api.user
@@ -364,21 +363,21 @@ def test_no_header_but_the_credential_says_who_calls(api: Api, other: Api, name:
 
 @pytest.fixture
 def cursor(api: Api) -> str:
-    """A cursor of somebody's list of summaries, one a page, newest first."""
+    """A cursor of the user's list of summaries, one per page, newest first."""
     api.send(span("a", conversation_id="c"), span("b", conversation_id="c"), span("c"))
-    found: str = api.page(view="summary", limit=1)["next_cursor"]
-    return found
+    next_cursor: str = api.page(view="summary", limit=1)["next_cursor"]
+    return next_cursor
 
 
 def refused(api: Api, cursor: str, **query: Any) -> bool:
     return failure(api("GET", TRACES, query={"view": "summary", **query, "cursor": cursor})) == (400, "invalid_cursor")
 
 
-def test_a_cursor_is_good_for_its_own_list(api: Api, cursor: str) -> None:
+def test_a_cursor_works_for_its_own_list(api: Api, cursor: str) -> None:
     assert len(api.page(view="summary", limit=1, cursor=cursor)["traces"]) == 1
 
 
-def test_a_cursor_of_somebody_else_is_refused(other: Api, cursor: str) -> None:
+def test_a_cursor_of_another_user_is_refused(other: Api, cursor: str) -> None:
     assert refused(other, cursor)
 
 
@@ -398,10 +397,10 @@ def test_a_forged_cursor_is_refused(api: Api, cursor: str) -> None:
     raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     forged = [raw[:index] + bytes([raw[index] ^ 1]) + raw[index + 1 :] for index in range(len(raw))]
     forged += [raw[:16], raw[16:], raw + b"0", bytes(16) + raw[16:], b"", raw[:16] + raw[16:].replace(b"#", b"$")]
-    for made_up in forged:
-        assert refused(api, base64.urlsafe_b64encode(made_up).rstrip(b"=").decode()), made_up
+    for text in forged:
+        assert refused(api, base64.urlsafe_b64encode(text).rstrip(b"=").decode()), text
 
 
-@pytest.mark.parametrize("made_up", ["", "0", "null", "é", "=", "====", "a b", "%00", "a" * 5_000, "eyJhIjoxfQ"])
-def test_what_is_no_cursor_is_refused(api: Api, made_up: str) -> None:
-    assert refused(api, made_up)
+@pytest.mark.parametrize("text", ["", "0", "null", "é", "=", "====", "a b", "%00", "a" * 5_000, "eyJhIjoxfQ"])
+def test_a_text_that_is_not_a_cursor_is_refused(api: Api, text: str) -> None:
+    assert refused(api, text)

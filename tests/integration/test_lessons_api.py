@@ -1,4 +1,4 @@
-"""Lesson traces through the HTTP API: from their start to their deletion, and as a view on any trace."""
+"""Lesson traces by HTTP: from their start to their deletion, and as a view of any trace."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ LESSONS = "/api/traces"
 SECRET = "sk-proj-" + "Ab3" * 12
 
 
-def call_sent(provider: str = "openai", **told: Any) -> dict[str, Any]:
+def call_sent(provider: str = "openai", **changes: Any) -> dict[str, Any]:
     """A model call that succeeded a second into the lesson."""
     return {
         "provider": provider,
@@ -23,34 +23,34 @@ def call_sent(provider: str = "openai", **told: Any) -> dict[str, Any]:
         "success": True,
         "error": None,
         "timestamp": at(1),
-        **told,
+        **changes,
     }
 
 
-def started(api: Api, **told: Any) -> dict[str, Any]:
-    """A lesson trace that began."""
-    return data(api("POST", LESSONS, body={"request_data": {"topic": "leaves"}, **told}), 201)
+def started(api: Api, **fields: Any) -> dict[str, Any]:
+    """A lesson trace that has just started."""
+    return data(api("POST", LESSONS, body={"request_data": {"topic": "leaves"}, **fields}), 201)
 
 
-def called(api: Api, lesson_id: str, **told: Any) -> dict[str, Any]:
-    """A call that was added."""
-    return data(api("POST", f"{LESSONS}/{lesson_id}/llm-calls", body=call_sent(**told)), 201)
+def called(api: Api, lesson_id: str, **changes: Any) -> dict[str, Any]:
+    """A call that was added to a lesson trace."""
+    return data(api("POST", f"{LESSONS}/{lesson_id}/llm-calls", body=call_sent(**changes)), 201)
 
 
-def finish(api: Api, trace_id: str, /, **told: Any) -> Reply:
-    return api("PATCH", f"{LESSONS}/{trace_id}", body=told)
+def finish(api: Api, trace_id: str, /, **changes: Any) -> Reply:
+    return api("PATCH", f"{LESSONS}/{trace_id}", body=changes)
 
 
-def shown(api: Api, lesson_id: str) -> dict[str, Any]:
-    """A lesson trace, which has to be there."""
+def lesson_of(api: Api, lesson_id: str) -> dict[str, Any]:
+    """A lesson trace, which must exist."""
     return data(api("GET", f"{LESSONS}/{lesson_id}"))
 
 
 def data(reply: Reply, status: int = 200) -> dict[str, Any]:
     assert reply.status == status, reply.body
     assert reply.json["success"] is True
-    found: dict[str, Any] = reply.json["data"]
-    return found
+    content: dict[str, Any] = reply.json["data"]
+    return content
 
 
 def listed(api: Api, **query: Any) -> tuple[list[str], int]:
@@ -72,7 +72,7 @@ def pages(api: Api, **query: Any) -> Iterator[list[str]]:
         cursor = {"cursor": reply.json["next_cursor"]}
 
 
-def test_a_lesson_from_start_to_end(api: Api) -> None:
+def test_a_lesson_can_be_started_added_to_and_finished(api: Api) -> None:
     lesson = started(api, lesson_id="leaves-7")
     assert (lesson["status"], lesson["completed_at"], lesson["llm_calls"]) == ("started", None, [])
     assert len(lesson["id"]) == 32
@@ -81,7 +81,7 @@ def test_a_lesson_from_start_to_end(api: Api) -> None:
     good = called(api, lesson["id"], provider="anthropic", timestamp=at(2))
     assert {name: good[name] for name in call_sent()} == call_sent("anthropic", timestamp=at(2))
     over = data(finish(api, lesson["id"], status="completed", response_data={"title": "Leaves"}))
-    assert over == shown(api, lesson["id"])
+    assert over == lesson_of(api, lesson["id"])
     assert (over["status"], over["response_data"], over["request_data"]) == (
         "completed",
         {"title": "Leaves"},
@@ -93,7 +93,7 @@ def test_a_lesson_from_start_to_end(api: Api) -> None:
     assert over["completed_at"] >= over["created_at"] == lesson["created_at"]
 
 
-def test_a_lesson_that_is_sent_whole_comes_back_whole(api: Api) -> None:
+def test_a_lesson_that_is_sent_in_one_request_is_returned_unchanged(api: Api) -> None:
     sent = {
         "id": "lesson:7",
         "lesson_id": "leaves-7",
@@ -110,12 +110,12 @@ def test_a_lesson_that_is_sent_whole_comes_back_whole(api: Api) -> None:
     }
     lesson = data(api("POST", LESSONS, body=sent), 201)
     assert {name: lesson[name] for name in sent} == sent
-    assert shown(api, "lesson:7") == lesson
+    assert lesson_of(api, "lesson:7") == lesson
     again = data(api("POST", LESSONS, body={**lesson, "user_id": "somebody"}), 201)
     assert again == lesson
 
 
-def test_it_is_in_the_trace_explorer_with_its_costs(api: Api) -> None:
+def test_a_lesson_is_in_the_trace_list_with_its_costs(api: Api) -> None:
     lesson = started(api, lesson_id="leaves-7", created_at=at(), llm_calls=[call_sent()])
     summary = api.trace(lesson["id"])["summary"]
     assert (summary["lesson_id"], summary["status"], summary["llm_call_count"]) == ("leaves-7", "pending", 1)
@@ -125,18 +125,18 @@ def test_it_is_in_the_trace_explorer_with_its_costs(api: Api) -> None:
 
 
 @pytest.mark.parametrize("with_time", [True, False])
-def test_a_lesson_that_is_started_again_under_its_id_stays_as_it_is(api: Api, with_time: bool) -> None:
+def test_a_repeated_start_under_the_same_id_changes_nothing(api: Api, with_time: bool) -> None:
     body = {"request_data": {"a": 1}, "id": "mine", "status": "completed", "llm_calls": [call_sent(timestamp=None)]}
     body |= {"created_at": at()} if with_time else {}
     first = data(api("POST", LESSONS, body=body), 201)
     finish(api, "mine", response_data="more")
-    before = shown(api, "mine")
+    before = lesson_of(api, "mine")
     assert data(api("POST", LESSONS, body=body), 201) == before
     assert before["created_at"] == first["created_at"]
 
 
 @pytest.mark.parametrize(("final", "other"), [("completed", "failed"), ("failed", "completed")])
-def test_the_end_is_final_for_who_starts_a_lesson_again_as_well(api: Api, final: str, other: str) -> None:
+def test_a_repeated_start_cannot_change_the_final_status(api: Api, final: str, other: str) -> None:
     body = {"request_data": {}, "id": "mine"}
     data(api("POST", LESSONS, body=body | {"status": final}), 201)
     assert failure(api("POST", LESSONS, body=body | {"status": other})) == (409, "lesson_ended")
@@ -150,40 +150,40 @@ def test_an_id_of_another_trace_is_refused(api: Api) -> None:
     assert api.trace("t")["summary"]["span_count"] == 1
 
 
-def test_a_call_sent_twice_is_one_call_and_calls_may_come_in_any_order(api: Api) -> None:
+def test_a_repeated_call_is_one_call_and_calls_may_arrive_in_any_order(api: Api) -> None:
     lesson = started(api, created_at=at())
     for second in (3, 1, 2, 1, 3):
         called(api, lesson["id"], timestamp=at(second))
-    assert [one["timestamp"] for one in shown(api, lesson["id"])["llm_calls"]] == [at(1), at(2), at(3)]
+    assert [call["timestamp"] for call in lesson_of(api, lesson["id"])["llm_calls"]] == [at(1), at(2), at(3)]
 
 
-def test_calls_without_time_and_id_are_calls_of_their_own(api: Api) -> None:
+def test_calls_without_time_and_id_are_separate_calls(api: Api) -> None:
     lesson = started(api)
     ids = {called(api, lesson["id"], timestamp=None)["id"] for _ in range(2)}
-    assert {one["id"] for one in shown(api, lesson["id"])["llm_calls"]} == ids
+    assert {call["id"] for call in lesson_of(api, lesson["id"])["llm_calls"]} == ids
     assert len(ids) == 2
 
 
-def test_calls_without_a_time_that_are_reported_in_one_go_keep_their_order(api: Api) -> None:
+def test_calls_without_a_time_keep_the_order_of_their_requests(api: Api) -> None:
     lesson = started(api)
     for provider, success in (("openai", False), ("google", False), ("anthropic", True)):
         called(api, lesson["id"], provider=provider, success=success, timestamp=None, duration_ms=len(provider) * 1000)
-    told = shown(api, lesson["id"])
-    assert [one["provider"] for one in told["llm_calls"]] == ["openai", "google", "anthropic"]
-    assert (told["provider_used"], told["fallback_providers"]) == ("anthropic", ["openai", "google"])
-    assert all(one["timestamp"] >= lesson["created_at"] for one in told["llm_calls"])
+    stored = lesson_of(api, lesson["id"])
+    assert [call["provider"] for call in stored["llm_calls"]] == ["openai", "google", "anthropic"]
+    assert (stored["provider_used"], stored["fallback_providers"]) == ("anthropic", ["openai", "google"])
+    assert all(call["timestamp"] >= lesson["created_at"] for call in stored["llm_calls"])
 
 
-def test_a_call_with_an_id_and_no_time_is_one_call_when_sent_again(api: Api) -> None:
+def test_a_repeated_call_with_an_id_and_no_time_is_one_call(api: Api) -> None:
     lesson = started(api)
     first = called(api, lesson["id"], id="c", timestamp=None)
     assert called(api, lesson["id"], id="c", timestamp=None) == first
 
 
-def test_a_call_may_come_after_the_end_and_the_lesson_stays_ended(api: Api) -> None:
+def test_a_call_may_arrive_after_the_end_and_the_lesson_stays_ended(api: Api) -> None:
     lesson = started(api, created_at=at(), status="completed", completed_at=at(5))
     called(api, lesson["id"], timestamp=at(4), provider="late")
-    after = shown(api, lesson["id"])
+    after = lesson_of(api, lesson["id"])
     assert (after["status"], after["completed_at"], after["provider_used"]) == ("completed", at(5), "late")
 
 
@@ -194,13 +194,13 @@ def test_a_call_under_the_lessons_own_id_is_refused(api: Api) -> None:
     assert failure(reply) == (409, "conflict")
 
 
-def test_a_failed_lesson_shows_where_it_failed(api: Api) -> None:
+def test_a_failed_lesson_shows_the_failed_call(api: Api) -> None:
     lesson = started(api, created_at=at())
     called(api, lesson["id"], timestamp=at(1))
     called(api, lesson["id"], timestamp=at(2), success=False, error="timed out after 60 s", response=None)
     over = data(finish(api, lesson["id"], status="failed", error_message="section 2 was not written"))
     assert (over["status"], over["error_message"]) == ("failed", "section 2 was not written")
-    assert [(one["success"], one["error"]) for one in over["llm_calls"]] == [
+    assert [(call["success"], call["error"]) for call in over["llm_calls"]] == [
         (True, None),
         (False, "timed out after 60 s"),
     ]
@@ -208,14 +208,14 @@ def test_a_failed_lesson_shows_where_it_failed(api: Api) -> None:
 
 
 @pytest.mark.parametrize("body", [{"status": "completed", "response_data": {"a": 1}, "provider_used": "x"}])
-def test_the_same_change_again_changes_nothing(api: Api, body: dict[str, Any]) -> None:
+def test_a_repeated_change_changes_nothing(api: Api, body: dict[str, Any]) -> None:
     lesson = started(api)
     first = data(finish(api, lesson["id"], **body))
     assert data(finish(api, lesson["id"], **body)) == first
 
 
 @pytest.mark.parametrize(("final", "other"), [("completed", "failed"), ("failed", "completed"), ("failed", "started")])
-def test_the_end_is_final(api: Api, final: str, other: str) -> None:
+def test_the_final_status_cannot_be_changed(api: Api, final: str, other: str) -> None:
     lesson = started(api)
     data(finish(api, lesson["id"], status=final))
     assert failure(finish(api, lesson["id"], status=other)) == (409, "lesson_ended")
@@ -223,7 +223,7 @@ def test_the_end_is_final(api: Api, final: str, other: str) -> None:
     assert listed(api, lesson_id="named later", status=final) == ([lesson["id"]], 1)
 
 
-def test_a_provider_that_is_given_later_joins_the_metadata(api: Api) -> None:
+def test_a_provider_that_is_sent_later_is_added_to_the_metadata(api: Api) -> None:
     lesson = started(api, fallback_providers=["openai"])
     over = data(finish(api, lesson["id"], provider_used="anthropic"))
     assert (over["provider_used"], over["fallback_providers"]) == ("anthropic", ["openai"])
@@ -235,9 +235,9 @@ def test_a_native_trace_is_a_lesson_by_its_roots_lesson_id(api: Api) -> None:
         child("step", "run", "native", operation_type="agent"),
         child("call", "step", "native", operation_type="completion", model_provider="openai", output_data="out"),
     )
-    lesson = shown(api, "native")
+    lesson = lesson_of(api, "native")
     assert (lesson["status"], lesson["request_data"], lesson["total_duration_ms"]) == ("completed", {"topic": 1}, 2000)
-    assert [one["response"]["content"] for one in lesson["llm_calls"]] == ["out"]
+    assert [call["response"]["content"] for call in lesson["llm_calls"]] == ["out"]
     assert listed(api, lesson_id="l") == (["native"], 1)
     assert called(api, "native")["provider"] == "openai"
     assert {node["span_id"]: len(node["children"]) for node in api.trace("native")["spans"]} == {"run": 2}
@@ -256,7 +256,7 @@ def test_a_trace_sent_by_otlp_is_a_lesson_by_its_roots_attribute(api: Api) -> No
     assert listed(api, lesson_id="l") == (["ab" * 16], 1)
 
 
-def test_a_trace_that_is_no_lesson_is_not_here(api: Api) -> None:
+def test_a_trace_that_is_not_a_lesson_trace_is_not_found(api: Api) -> None:
     api.send(span("chat", "run", operation_type="agent"), child("c", "run", "chat", lesson_id="of the call only"))
     called_reply = api("POST", f"{LESSONS}/chat/llm-calls", body=call_sent())
     replies = [api("GET", f"{LESSONS}/chat"), finish(api, "chat", status="failed"), called_reply]
@@ -266,7 +266,7 @@ def test_a_trace_that_is_no_lesson_is_not_here(api: Api) -> None:
     assert len(api.trace("chat")["spans"]) == 1
 
 
-def test_a_list_by_cursor_offset_lesson_and_status(api: Api) -> None:
+def test_a_list_can_be_read_by_cursor_offset_lesson_and_status(api: Api) -> None:
     for number in range(5):
         status = ("started", "completed", "failed")[number % 3]
         started(
@@ -282,7 +282,7 @@ def test_a_list_by_cursor_offset_lesson_and_status(api: Api) -> None:
     assert listed(api, lesson_id="nobody") == ([], 0)
 
 
-def test_pages_by_cursor_tell_the_total_of_the_first(api: Api) -> None:
+def test_pages_by_cursor_return_the_total_of_the_first_page(api: Api) -> None:
     for number in range(3):
         started(api, id=f"l{number}", created_at=at(number))
     first = api("GET", LESSONS, query={"limit": 1, "offset": 1}).json
@@ -291,7 +291,7 @@ def test_pages_by_cursor_tell_the_total_of_the_first(api: Api) -> None:
     assert [lesson["id"] for lesson in second["traces"]] == ["l0"]
 
 
-def test_a_list_that_has_not_changed_is_not_sent_again(api: Api) -> None:
+def test_an_unchanged_list_is_304(api: Api) -> None:
     started(api, id="l")
     tag = api("GET", LESSONS).headers["etag"]
     assert api("GET", LESSONS, headers={"if-none-match": tag}).status == 304
@@ -309,25 +309,25 @@ def test_a_malformed_parameter_is_refused_by_name(api: Api, query: str) -> None:
     assert fields_of(reply) == [query.split("&")[-1].split("=")[0]]
 
 
-def test_a_cursor_is_good_for_its_own_list(api: Api) -> None:
+def test_a_cursor_works_for_its_own_list_only(api: Api) -> None:
     for number in range(2):
         started(api, id=f"l{number}", lesson_id="x")
     cursor = api("GET", LESSONS, query={"limit": 1, "lesson_id": "x"}).json["next_cursor"]
     assert failure(api("GET", LESSONS, query={"limit": 1, "cursor": cursor})) == (400, "invalid_cursor")
 
 
-def test_a_list_is_cut_at_whole_lessons(api: Api) -> None:
+def test_a_page_ends_after_a_whole_lesson(api: Api) -> None:
     for number in range(3):
         started(api, id=f"l{number}", created_at=at(number), response_data="x" * 2_500_000)
     assert list(pages(api)) == [["l2"], ["l1"], ["l0"]]
 
 
-def test_a_lesson_larger_than_an_answer_leaves_payloads_out_and_says_so(api: Api) -> None:
+def test_a_lesson_larger_than_a_response_has_no_payloads_and_is_marked(api: Api) -> None:
     started(api, id="l", created_at=at(), response_data="x" * 3_000_000)
     called(api, "l", response={"content": "y" * 3_000_000})
-    lesson = shown(api, "l")
+    lesson = lesson_of(api, "l")
     assert (lesson["payloads_omitted"], lesson["response_data"]) == (True, None)
-    assert [one["provider"] for one in lesson["llm_calls"]] == ["openai"]
+    assert [call["provider"] for call in lesson["llm_calls"]] == ["openai"]
 
 
 @pytest.mark.parametrize("path", ["{}/l", "{}?id=l"])
@@ -349,7 +349,7 @@ def test_deleting_the_trace_deletes_the_lesson(api: Api) -> None:
 
 
 @pytest.mark.parametrize(("query", "left"), [("lesson_id=one", ["other"]), ("deleteAll=true", [])])
-def test_bulk_deletions_touch_lessons_only(api: Api, other: Api, query: str, left: list[str]) -> None:
+def test_bulk_deletions_delete_lesson_traces_only(api: Api, other: Api, query: str, left: list[str]) -> None:
     other("POST", LESSONS, body={"id": "theirs", "request_data": {}, "lesson_id": "one"})
     api.send(span("chat", "run", operation_type="agent"), child("c", "run", "chat", lesson_id="one"))
     started(api, id="first", lesson_id="one")
@@ -362,13 +362,13 @@ def test_bulk_deletions_touch_lessons_only(api: Api, other: Api, query: str, lef
 
 
 @pytest.mark.parametrize("query", ["", "id=l&deleteAll=true", "deleteAll=yes", "before=2020-01-01T00:00:00Z"])
-def test_what_to_delete_must_be_said_in_one_way(api: Api, query: str) -> None:
+def test_a_bulk_deletion_needs_exactly_one_parameter(api: Api, query: str) -> None:
     started(api, id="l")
     assert api("DELETE", LESSONS, query=query).status == 400
     assert listed(api) == (["l"], 1)
 
 
-def test_secrets_are_masked_wherever_they_stand(api: Api) -> None:
+def test_secrets_are_masked_in_every_field(api: Api) -> None:
     secret_call = call_sent(
         request={"prompt": SECRET, "model": "m"}, response={"content": {"deep": [SECRET]}}, error=SECRET, success=False
     )
@@ -399,13 +399,13 @@ def test_unknown_fields_are_named(api: Api, method: str, path: str, body: dict[s
 
 
 @pytest.mark.parametrize("body", [[], "text", None, {"request_data": "x" * 4_300_000}])
-def test_a_body_that_is_no_lesson_is_refused(api: Api, body: Any) -> None:
+def test_a_body_that_is_not_a_lesson_is_refused(api: Api, body: Any) -> None:
     assert api("POST", LESSONS, body=body).status == 400
     assert listed(api) == ([], 0)
 
 
 @pytest.mark.parametrize("lesson_id", ["nobody", "%20", "x" * 200, quote("a/b", safe="")])
-def test_a_lesson_that_is_not_there_is_a_404_on_every_route(api: Api, lesson_id: str) -> None:
+def test_an_absent_lesson_is_a_404_on_every_route(api: Api, lesson_id: str) -> None:
     path = f"{LESSONS}/{lesson_id}"
     replies = [api("GET", path), api("PATCH", path, body={"status": "failed"}), api("DELETE", path)]
     replies.append(api("POST", f"{path}/llm-calls", body=call_sent()))
@@ -413,7 +413,7 @@ def test_a_lesson_that_is_not_there_is_a_404_on_every_route(api: Api, lesson_id:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "bad_call",
     [
         {"provider": [SECRET]},
         {"request": SECRET},
@@ -423,11 +423,11 @@ def test_a_lesson_that_is_not_there_is_a_404_on_every_route(api: Api, lesson_id:
         {"id": f"{SECRET} "},
     ],
 )
-def test_no_refusal_repeats_what_was_sent(api: Api, told: dict[str, Any]) -> None:
+def test_no_error_repeats_a_value_that_was_sent(api: Api, bad_call: dict[str, Any]) -> None:
     started(api, id="l")
     replies = [
-        api("POST", f"{LESSONS}/l/llm-calls", body=told),
-        api("POST", LESSONS, body={"request_data": 1, "llm_calls": [told]}),
+        api("POST", f"{LESSONS}/l/llm-calls", body=bad_call),
+        api("POST", LESSONS, body={"request_data": 1, "llm_calls": [bad_call]}),
     ]
     assert {failure(reply) for reply in replies} == {(400, "invalid_request")}
     assert not any(SECRET in reply.body.decode() for reply in replies)

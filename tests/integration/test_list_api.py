@@ -1,4 +1,4 @@
-"""Lists of traces by HTTP: their views, their filters, and pages while others write."""
+"""Lists of traces by HTTP: views, filters, and pages during concurrent writes."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ MATCHING: dict[str, Any] = {
     **{"service_name": "chat", "cost_usd": 0.5, "start_time": at(100), "end_time": at(110), "status": "error"},
     **{"span_name": "Wanted", "input_data": "Die Straße nach Süden"},
 }
-"""A trace that every filter below finds, beside another that none does."""
+"""The fields of a trace that matches every filter below."""
 
 FILTERS: dict[str, str] = {
     **{name: MATCHING[name] for name in ("conversation_id", "message_id", "operation_type", "model_name")},
@@ -24,20 +24,20 @@ FILTERS: dict[str, str] = {
 
 
 @pytest.fixture(scope="module")
-def two(call: Call) -> Api:
-    """Somebody with a trace that filters find and one that they do not. Nobody writes for them after that."""
+def filtered(call: Call) -> Api:
+    """A user with one trace that matches the filters and one that does not. Nothing else is written for this user."""
     api = Api(call, new_user())
     api.send(span("wanted", **MATCHING), span("unwanted", span_name="Unwonted", end_time=at(1), cost_usd=0.25))
     return api
 
 
 @pytest.mark.parametrize("name", FILTERS)
-def test_a_filter_finds_the_trace_that_passes_and_no_other(two: Api, name: str) -> None:
-    assert two.summaries(**{name: FILTERS[name]}) == ["wanted"]
+def test_a_filter_returns_only_the_matching_trace(filtered: Api, name: str) -> None:
+    assert filtered.summaries(**{name: FILTERS[name]}) == ["wanted"]
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "matches"),
     [
         ({"has_errors": "false"}, ["unwanted"]),
         ({"status": "success"}, ["unwanted"]),
@@ -61,11 +61,11 @@ def test_a_filter_finds_the_trace_that_passes_and_no_other(two: Api, name: str) 
         ({"order": "desc"}, ["wanted", "unwanted"]),
     ],
 )
-def test_filters_hold_at_their_edges_and_combine(two: Api, query: dict[str, str], found: list[str]) -> None:
-    assert two.summaries(**query) == found
+def test_filters_are_exact_at_limits_and_combine(filtered: Api, query: dict[str, str], matches: list[str]) -> None:
+    assert filtered.summaries(**query) == matches
 
 
-def test_a_filter_on_a_field_holds_for_any_span_of_the_trace(api: Api) -> None:
+def test_a_filter_on_a_field_matches_any_span_of_the_trace(api: Api) -> None:
     api.send(span(), child("a", "root", model_name="m", tool_name="t"), span("other", model_name="m"))
     assert api.summaries(model_name="m", tool_name="t") == ["t"]
 
@@ -88,28 +88,28 @@ def test_a_filter_on_a_field_holds_for_any_span_of_the_trace(api: Api) -> None:
         *(("conversation_id", ""), ("model_name", ""), ("min_duration_ms", "fast"), ("end_date", "0000-00-00T00:00Z")),
     ],
 )
-def test_a_malformed_parameter_is_named(two: Api, name: str, value: str) -> None:
-    reply = two("GET", TRACES, query={name: value})
+def test_a_malformed_parameter_is_named(filtered: Api, name: str, value: str) -> None:
+    reply = filtered("GET", TRACES, query={name: value})
     assert failure(reply) == (400, "invalid_parameter")
     assert fields_of(reply) == [name]
 
 
 @pytest.mark.parametrize("query", ["user_id=u", "offset=1", "LIMIT=1", "limit=1&limit=1", "=", "a[]=1", "view=turns"])
-def test_an_unknown_repeated_or_lonely_parameter_is_refused(api: Api, query: str) -> None:
+def test_an_unknown_repeated_or_incomplete_parameter_is_refused(api: Api, query: str) -> None:
     assert failure(api("GET", TRACES, query=query))[0] == 400
 
 
-def test_every_wrong_parameter_is_named_at_once(api: Api) -> None:
+def test_one_error_names_every_malformed_parameter(api: Api) -> None:
     reply = api("GET", TRACES, query={"status": "ok", "start_date": "x", "min_cost_usd": "y"})
     assert sorted(fields_of(reply)) == ["min_cost_usd", "start_date", "status"]
 
 
-def test_an_empty_list_is_a_list(api: Api) -> None:
+def test_a_list_without_traces_is_empty(api: Api) -> None:
     assert api.page() == {"success": True, "traces": [], "next_cursor": None}
     assert api.page(view="summary") == {"success": True, "traces": [], "next_cursor": None, "scanned_to": None}
 
 
-def test_the_forest_is_the_roots_of_each_trace_newest_trace_first(api: Api) -> None:
+def test_a_forest_has_the_roots_of_each_trace_newest_trace_first(api: Api) -> None:
     api.send(
         span("old"),
         child("a", "root", "old"),
@@ -120,7 +120,7 @@ def test_the_forest_is_the_roots_of_each_trace_newest_trace_first(api: Api) -> N
     assert roots == [("new", "b", 0), ("new", "root", 0), ("old", "root", 1)]
 
 
-def test_turns_are_the_whole_inputs_and_outputs_of_a_conversation(api: Api) -> None:
+def test_turns_have_the_whole_inputs_and_outputs_of_a_conversation(api: Api) -> None:
     long = {"messages": [{"role": "user", "content": "why? " * 200}]}
     api.send(
         span("one", conversation_id="c", input_data=long, output_data=["because"], metadata="left out"),
@@ -145,22 +145,22 @@ def test_a_limit_counts_traces_not_spans(api: Api) -> None:
 
 @pytest.mark.parametrize("query", [{"view": "summary"}, {"view": "forest"}, {"view": "turns", "conversation_id": "c"}])
 @pytest.mark.parametrize("order", ["desc", "asc"])
-def test_pages_show_each_old_trace_once_while_others_write(api: Api, query: dict[str, str], order: str) -> None:
+def test_pages_return_each_old_trace_once_during_concurrent_writes(api: Api, query: dict[str, str], order: str) -> None:
     old = [f"t{number:02}" for number in range(12)]
     api.send(*(span(name, start_time=at(int(name[1:]) // 2), conversation_id="c") for name in old))
-    found: list[str] = []
+    ids: list[str] = []
     cursor: dict[str, str] = {}
     for number in range(100):
         page = api.page(**query, order=order, limit=5, **cursor)
-        found += [trace["trace_id"] for trace in page["traces"]]
+        ids += [trace["trace_id"] for trace in page["traces"]]
         if page["next_cursor"] is None:
             break
         cursor = {"cursor": page["next_cursor"]}
-        # New traces before, among and behind the old ones, and changes to the old ones, their start among them.
+        # New traces before, between and after the old ones, and changes to the old ones, including their start.
         api.send(*(span(f"n{number}-{s}", start_time=at(s), conversation_id="c") for s in (-9, 2, 99)))
         api.send(*(child(f"s{number}", "root", name, start_time=at(-5 * number)) for name in old))
-    assert sorted(name for name in found if name in old) == old
-    assert len(found) == len(set(found))
+    assert sorted(name for name in ids if name in old) == old
+    assert len(ids) == len(set(ids))
 
 
 def test_a_page_may_be_short_without_being_the_last(api: Api) -> None:
@@ -173,18 +173,18 @@ def test_a_page_may_be_short_without_being_the_last(api: Api) -> None:
     assert second["next_cursor"] is None
 
 
-def test_a_cursor_goes_on_with_another_limit(api: Api) -> None:
+def test_a_cursor_works_with_another_limit(api: Api) -> None:
     api.send(*(span(f"t{number}") for number in range(5)))
     first = api.page(limit=1, view="summary", order="asc")
     rest = api.page(limit=100, view="summary", order="asc", cursor=first["next_cursor"])
     assert [trace["trace_id"] for trace in rest["traces"]] == ["t1", "t2", "t3", "t4"]
 
 
-def test_a_summary_page_tells_how_far_it_has_looked(api: Api) -> None:
+def test_a_summary_page_reports_the_position_that_it_reached(api: Api) -> None:
     api.send(span("a", start_time=at(1)), span("b", start_time=at(2)))
     assert api.page(view="summary", limit=1)["scanned_to"] == at(2)
 
 
-def test_an_empty_page_is_no_page_too_many(api: Api) -> None:
+def test_a_full_last_page_has_no_cursor(api: Api) -> None:
     api.send(span("a"), span("b"))
     assert api.page(limit=2)["next_cursor"] is None

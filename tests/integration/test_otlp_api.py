@@ -1,4 +1,4 @@
-"""OTLP over HTTP as exporters meet it: encodings, partial success, failures, and log records that join spans."""
+"""OTLP over HTTP as exporters use it: encodings, partial success, failures, and throttling."""
 
 import base64
 import gzip
@@ -40,20 +40,20 @@ MIB = 1024 * 1024
 
 in_both_encodings = pytest.mark.parametrize("encoding", ENCODINGS)
 on_one_engine = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
-"""For what is decided before a store is asked."""
+"""For responses that do not depend on the store."""
 
 
-# What is stored.
+# Storing.
 
 
 @in_both_encodings
 @pytest.mark.parametrize("path", PATHS)
-def test_spans_are_stored_whichever_path_and_encoding_they_come_by(api: Api, path: str, encoding: Encoding) -> None:
+def test_spans_are_stored_from_every_path_and_encoding(api: Api, path: str, encoding: Encoding) -> None:
     trace_id = new_id()
-    told = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": 7}
+    attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": 7}
     records = [
         span(trace_id, name="root"),
-        span(trace_id, "00000000000000bb", parentSpanId="00000000000000aa", told=told),
+        span(trace_id, "00000000000000bb", parentSpanId="00000000000000aa", told=attributes),
     ]
     reply = api("POST", path, body=export(*records, encoding=encoding), headers=headers(encoding))
     assert partial_success(reply) == (0, "")
@@ -63,7 +63,7 @@ def test_spans_are_stored_whichever_path_and_encoding_they_come_by(api: Api, pat
     assert (child["operation_type"], child["model_name"], child["status"]) == ("completion", "gpt-4o", "success")
 
 
-def test_both_encodings_of_one_export_are_one_trace_stored_once(api: Api) -> None:
+def test_the_same_export_in_both_encodings_is_stored_once(api: Api) -> None:
     trace_id = new_id()
     send(api, span(trace_id), encoding="protobuf")
     before = api.trace(trace_id)
@@ -73,26 +73,26 @@ def test_both_encodings_of_one_export_are_one_trace_stored_once(api: Api) -> Non
 
 
 @in_both_encodings
-def test_a_gzipped_export_is_unpacked(api: Api, encoding: Encoding) -> None:
+def test_a_gzipped_export_is_decompressed(api: Api, encoding: Encoding) -> None:
     trace_id = new_id()
     body = gzip.compress(export(span(trace_id), encoding=encoding))
     assert partial_success(api("POST", "/v1/traces", body=body, headers=headers(encoding, packed=True))) == (0, "")
     assert api.trace(trace_id)["summary"]["span_count"] == 1
 
 
-def test_what_one_user_exports_no_other_sees(api: Api, other: Api) -> None:
+def test_an_exported_trace_is_not_visible_to_other_users(api: Api, other: Api) -> None:
     trace_id = new_id()
     send(api, span(trace_id))
     assert other("GET", f"{TRACES}/{trace_id}").status == 404
 
 
-# Requests that hold nothing.
+# Empty requests.
 
 
 @on_one_engine
 @pytest.mark.parametrize("signal", SIGNALS)
 @pytest.mark.parametrize(("encoding", "body"), [("json", b"{}"), ("protobuf", b"")])
-def test_an_empty_request_is_answered_by_an_empty_message(
+def test_the_response_to_an_empty_request_is_an_empty_message(
     api: Api, signal: Signal, encoding: Encoding, body: bytes
 ) -> None:
     reply = api("POST", f"/v1/{signal}", body=body, headers=headers(encoding))
@@ -114,7 +114,7 @@ def test_a_content_type_may_have_parameters_and_any_case(api: Api, content_type:
     assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
 
 
-# Bad spans among good ones.
+# Invalid spans among valid ones.
 
 BAD: dict[str, dict[str, Any]] = {
     "a trace id that is too short": {"traceId": "5b8aa5a2"},
@@ -134,7 +134,7 @@ BAD: dict[str, dict[str, Any]] = {
 @on_one_engine
 @in_both_encodings
 @pytest.mark.parametrize("change", BAD.values(), ids=BAD)
-def test_a_bad_span_is_rejected_alone(api: Api, encoding: Encoding, change: dict[str, Any]) -> None:
+def test_an_invalid_span_is_rejected_alone(api: Api, encoding: Encoding, change: dict[str, Any]) -> None:
     trace_id = new_id()
     bad = span(**{"trace_id": trace_id, "span_id": "00000000000000bb", **change})
     rejected, reason = send(api, span(trace_id), bad, encoding=encoding)
@@ -146,28 +146,28 @@ def test_a_bad_span_is_rejected_alone(api: Api, encoding: Encoding, change: dict
 
 @on_one_engine
 @in_both_encodings
-def test_each_bad_span_counts(api: Api, encoding: Encoding) -> None:
+def test_each_invalid_span_is_counted(api: Api, encoding: Encoding) -> None:
     trace_id = new_id()
     changes: list[dict[str, Any]] = [{"spanId": "00"}, {"spanId": "01"}, {"endTimeUnixNano": None}]
     rejected, reason = send(api, span(trace_id), *(span(trace_id, **change) for change in changes), encoding=encoding)
     assert rejected == 3
-    assert reason.count(".") == 2, "each reason is told once"
+    assert reason.count(".") == 2, "each reason is reported once"
 
 
 @on_one_engine
 @in_both_encodings
-def test_a_request_of_bad_spans_only_is_a_partial_success_too(api: Api, encoding: Encoding) -> None:
+def test_a_request_of_invalid_spans_only_is_a_partial_success(api: Api, encoding: Encoding) -> None:
     assert send(api, span("00" * 16), encoding=encoding)[0] == 1
 
 
 @in_both_encodings
 def test_a_span_of_a_deleted_trace_is_rejected_alone(api: Api, encoding: Encoding) -> None:
-    gone, kept = new_id(), new_id()
-    send(api, span(gone))
-    assert api("DELETE", f"{TRACES}/{gone}").status == 200
-    rejected, reason = send(api, span(gone, "00000000000000bb"), span(kept), encoding=encoding)
+    deleted, live = new_id(), new_id()
+    send(api, span(deleted))
+    assert api("DELETE", f"{TRACES}/{deleted}").status == 200
+    rejected, reason = send(api, span(deleted, "00000000000000bb"), span(live), encoding=encoding)
     assert (rejected, "deleted" in reason) == (1, True)
-    assert api.trace(kept)["summary"]["span_count"] == 1
+    assert api.trace(live)["summary"]["span_count"] == 1
 
 
 @on_one_engine
@@ -209,7 +209,7 @@ def test_a_body_that_cannot_be_read_is_a_400(api: Api, signal: Signal, encoding:
     [b"no gzip", gzip.compress(b"{}" * 99)[:-9], gzip.compress(b"{}")[:-2] + b"!!"],
     ids=["plain", "cut", "with another checksum"],
 )
-def test_a_body_that_is_not_the_gzip_it_says_is_a_400(api: Api, encoding: Encoding, body: bytes) -> None:
+def test_a_body_that_is_not_the_declared_gzip_is_a_400(api: Api, encoding: Encoding, body: bytes) -> None:
     reply = api("POST", "/v1/traces", body=body, headers=headers(encoding, packed=True))
     assert reply.status == 400
     assert "gzip" in rpc_status(reply)[1]
@@ -217,7 +217,7 @@ def test_a_body_that_is_not_the_gzip_it_says_is_a_400(api: Api, encoding: Encodi
 
 @on_one_engine
 @in_both_encodings
-def test_more_than_64_mib_decompressed_are_a_413(api: Api, encoding: Encoding) -> None:
+def test_more_than_64_mib_decompressed_is_a_413(api: Api, encoding: Encoding) -> None:
     body = bomb(b"", b" ", b"", 65 * MIB)
     assert len(body) < MIB
     reply = api("POST", "/v1/traces", body=body, headers=headers(encoding, packed=True))
@@ -226,7 +226,7 @@ def test_more_than_64_mib_decompressed_are_a_413(api: Api, encoding: Encoding) -
 
 @on_one_engine
 @in_both_encodings
-def test_more_than_a_function_can_take_is_a_413(api: Api, encoding: Encoding) -> None:
+def test_more_than_a_function_accepts_is_a_413(api: Api, encoding: Encoding) -> None:
     reply = api("POST", "/v1/traces", body=b" " * 6_000_001, headers=headers(encoding))
     assert reply.status == 413
     assert "smaller" in rpc_status(reply)[1]
@@ -244,7 +244,7 @@ def test_another_content_type_is_a_415(api: Api, path: str, content_type: str) -
 @on_one_engine
 @in_both_encodings
 @pytest.mark.parametrize("path", [*PATHS, "/v1/logs", "/v1/metrics"])
-def test_nobody_gets_a_401_in_the_encoding_of_the_request(call: Call, path: str, encoding: Encoding) -> None:
+def test_a_request_without_a_credential_is_a_401_in_its_own_encoding(call: Call, path: str, encoding: Encoding) -> None:
     reply = call("POST", path, body=export(span(new_id()), encoding=encoding), headers=headers(encoding))
     assert (reply.status, rpc_status(reply)[0]) == (401, 16)
     assert reply.headers["content-type"] == CONTENT_TYPES[encoding]
@@ -253,7 +253,7 @@ def test_nobody_gets_a_401_in_the_encoding_of_the_request(call: Call, path: str,
 @on_one_engine
 @in_both_encodings
 @pytest.mark.parametrize("path", [*PATHS, "/v1/logs", "/v1/metrics"])
-def test_a_key_that_may_not_ingest_gets_a_403(api: Api, path: str, encoding: Encoding) -> None:
+def test_a_key_without_the_ingest_scope_is_a_403(api: Api, path: str, encoding: Encoding) -> None:
     reader = api.with_key("read", "delete")
     reply = reader("POST", path, body=export(span(new_id()), encoding=encoding), headers=headers(encoding))
     assert (reply.status, rpc_status(reply)[0]) == (403, 7)
@@ -263,7 +263,7 @@ def test_a_key_that_may_not_ingest_gets_a_403(api: Api, path: str, encoding: Enc
 @on_one_engine
 @pytest.mark.parametrize("sent_as", ["Bearer", "Basic", "x-api-key"])
 @pytest.mark.parametrize("path", PATHS)
-def test_a_key_is_known_however_a_client_sends_it(api: Api, path: str, sent_as: str) -> None:
+def test_a_key_is_accepted_in_each_form_that_clients_send(api: Api, path: str, sent_as: str) -> None:
     key = api.with_key("ingest").headers["x-api-key"]
     basic = base64.b64encode(f"pk-lf-anything:{key}".encode()).decode()
     ways = {"Bearer": {"authorization": f"Bearer {key}"}, "Basic": {"authorization": f"Basic {basic}"}}
@@ -273,13 +273,13 @@ def test_a_key_is_known_however_a_client_sends_it(api: Api, path: str, sent_as: 
     assert api.trace(trace_id)["summary"]["span_count"] == 1
 
 
-# A store that is throttled.
+# A throttled store.
 
 
 @on_one_engine
 @in_both_encodings
 @pytest.mark.parametrize("signal", SIGNALS)
-def test_a_throttled_store_is_a_503_that_says_when_to_come_back(api: Api, signal: Signal, encoding: Encoding) -> None:
+def test_a_throttled_store_is_a_503_with_retry_after(api: Api, signal: Signal, encoding: Encoding) -> None:
     trace_id = new_id()
     record = span(trace_id) if signal == "traces" else message(trace_id, "Hi")
     body = export(record, signal=signal, encoding=encoding)
@@ -291,14 +291,14 @@ def test_a_throttled_store_is_a_503_that_says_when_to_come_back(api: Api, signal
 
 
 @on_one_engine
-def test_a_key_that_cannot_be_looked_up_is_a_503_and_no_401(api: Api) -> None:
+def test_a_key_that_cannot_be_looked_up_is_a_503_and_not_a_401(api: Api) -> None:
     keyed = api.with_key("ingest")
     with throttled(wiring.dynamodb()):
         reply = keyed("POST", "/v1/traces", body=export(span(new_id())), headers=headers("json"))
     assert (reply.status, "retry-after" in reply.headers) == (503, True)
 
 
-def test_an_export_that_was_turned_away_is_stored_once_when_it_comes_again(api: Api) -> None:
+def test_an_export_that_was_throttled_is_stored_once_when_retried(api: Api) -> None:
     ids = [new_id() for _ in range(3)]
     body = export(*(span(trace_id) for trace_id in ids), encoding="protobuf")
     with throttled(wiring.dynamodb()):
@@ -309,11 +309,11 @@ def test_an_export_that_was_turned_away_is_stored_once_when_it_comes_again(api: 
     assert [api.trace(trace_id)["summary"]["span_count"] for trace_id in ids] == [1, 1, 1]
 
 
-# Beside OTLP.
+# Routes of Langfuse clients.
 
 
 @on_one_engine
-def test_langfuses_check_of_its_credentials_finds_one_project(api: Api) -> None:
+def test_the_credential_check_of_langfuse_finds_one_project(api: Api) -> None:
     key = api.with_key("ingest").headers["x-api-key"]
     basic = base64.b64encode(f"pk:{key}".encode()).decode()
     reply = api.call("GET", "/api/public/projects", headers={"authorization": f"Basic {basic}"})
@@ -323,13 +323,13 @@ def test_langfuses_check_of_its_credentials_finds_one_project(api: Api) -> None:
 
 
 @on_one_engine
-def test_langfuses_project_is_for_callers_only(call: Call) -> None:
+def test_the_project_of_langfuse_needs_a_credential(call: Call) -> None:
     assert failure(call("GET", "/api/public/projects")) == (401, "unauthenticated")
 
 
 @on_one_engine
 @pytest.mark.parametrize("route", ["POST /api/public/scores", "POST /api/public/ingestion", "GET /api/public/traces"])
-def test_langfuses_other_routes_are_a_clear_404(api: Api, route: str) -> None:
+def test_other_routes_of_langfuse_are_a_404(api: Api, route: str) -> None:
     method, _, path = route.partition(" ")
     assert failure(api(method, path, body={})) == (404, "route_not_found")
 
@@ -350,7 +350,7 @@ def connected(template: Template) -> Iterator[http.client.HTTPConnection]:
 @in_both_encodings
 @on_one_engine
 @pytest.mark.parametrize("packed", [True, False])
-def test_a_body_in_chunks_is_an_export_like_any_other(
+def test_a_chunked_body_is_accepted(
     engine: TableOnEngine, template: Template, api: Api, encoding: Encoding, packed: bool
 ) -> None:
     trace_id = new_id()
@@ -359,9 +359,9 @@ def test_a_body_in_chunks_is_an_export_like_any_other(
     assert api.user
     sent = {**headers(encoding, packed=packed), "authorization": f"Bearer {api.user.token}"}
     with connected(template) as connection:
-        chunks = (body[at : at + 40] for at in range(0, len(body), 40))
+        chunks = (body[start : start + 40] for start in range(0, len(body), 40))
         connection.request("POST", "/v1/traces", chunks, sent, encode_chunked=True)
-        answer = connection.getresponse()
-        assert (answer.status, answer.headers["content-type"]) == (200, CONTENT_TYPES[encoding])
-        assert answer.read() == (b"{}" if encoding == "json" else b"")
+        response = connection.getresponse()
+        assert (response.status, response.headers["content-type"]) == (200, CONTENT_TYPES[encoding])
+        assert response.read() == (b"{}" if encoding == "json" else b"")
     assert api.trace(trace_id)["summary"]["span_count"] == 1

@@ -1,4 +1,4 @@
-"""OpenTelemetry's own exporters, as they are, against the local server: every span arrives, and once."""
+"""OpenTelemetry's own exporters, unmodified, against the local server: every span arrives exactly once."""
 
 import json
 import os
@@ -43,7 +43,7 @@ CHILDREN = 25
 
 @dataclass
 class Service:
-    """The local server for one user; `statuses` are those of the exports that it answered, two of which may be 503."""
+    """The local server for one user. `statuses` are those of its responses to exports, two of which may be 503."""
 
     base: str
     api: Api
@@ -68,23 +68,23 @@ def serving(template: Template, api: Api) -> Iterator[Service]:
 
 @pytest.fixture
 def service(engine: TableOnEngine, template: Template, api: Api) -> Iterator[Service]:
-    """A server whose store is well."""
+    """A server with a store that works."""
     with serving(template, api) as running:
         yield running
 
 
 @pytest.fixture
-def troubled(engine: TableOnEngine, template: Template, api: Api) -> Iterator[Service]:
-    """A server whose store is throttled until two exports have been turned away."""
+def throttled_service(engine: TableOnEngine, template: Template, api: Api) -> Iterator[Service]:
+    """A server with a store that is throttled until two exports have failed."""
     with serving(template, api) as running:
-        known = api.call("POST", "/v1/metrics", body=b"{}", headers={"x-api-key": running.key})
-        assert known.status == 200  # from here on the key is known without asking the store
+        first = api.call("POST", "/v1/metrics", body=b"{}", headers={"x-api-key": running.key})
+        assert first.status == 200  # from here on the key is cached
         with throttled(wiring.dynamodb()) as running.throttle:
             yield running
 
 
 def send_from_python(service: Service, children: int = CHILDREN) -> tuple[str, list[str]]:
-    """A trace of one root and so many children; returns its id and those of its spans."""
+    """Send a trace of one root and `children` children. Returns its id and the ids of its spans."""
     exporter = OTLPSpanExporter(
         endpoint=f"{service.base}/v1/traces",
         headers={"authorization": f"Bearer {service.key}"},
@@ -97,12 +97,12 @@ def send_from_python(service: Service, children: int = CHILDREN) -> tuple[str, l
     root = tracer.start_span("agent", attributes={"gen_ai.operation.name": "invoke_agent"})
     spans = [root]
     for n in range(children):
-        told: dict[str, str | int] = {
+        attributes: dict[str, str | int] = {
             "gen_ai.operation.name": "chat",
             "gen_ai.request.model": "gpt-4o-mini",
             "gen_ai.usage.input_tokens": n,
         }
-        spans.append(tracer.start_span("chat gpt-4o-mini", set_span_in_context(root), attributes=told))
+        spans.append(tracer.start_span("chat gpt-4o-mini", set_span_in_context(root), attributes=attributes))
         spans[-1].end()
     root.end()
     provider.shutdown()
@@ -111,7 +111,7 @@ def send_from_python(service: Service, children: int = CHILDREN) -> tuple[str, l
 
 
 def send_from_javascript(service: Service, children: int = CHILDREN) -> tuple[str, list[str]]:
-    """The same by the exporter for JavaScript."""
+    """The same with the exporter for JavaScript."""
     try:
         command = node.client("exporter.mjs")
     except node.NodeUnavailable as reason:
@@ -119,9 +119,9 @@ def send_from_javascript(service: Service, children: int = CHILDREN) -> tuple[st
             pytest.fail(f"The JavaScript exporter must run under CI: {reason}")
         pytest.skip(f"The JavaScript exporter cannot run here: {reason}")
     arguments = [f"{service.base}/v1/traces", service.key, str(children)]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
-    sent = json.loads(done.stdout)
+    process = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=60)
+    assert process.returncode == 0, process.stderr
+    sent = json.loads(process.stdout)
     return sent["trace_id"], sent["span_ids"]
 
 
@@ -130,7 +130,7 @@ Send = Callable[[Service], tuple[str, list[str]]]
 
 
 def arrived(api: Api, trace_id: str) -> list[str]:
-    """The ids of the spans that a trace has, as its tree and its summary count them."""
+    """The ids of the spans of a trace. Its tree and its summary have the same number of spans."""
     trace = api.trace(trace_id)
     ids = [span["span_id"] for span in flat(trace["spans"])]
     assert trace["summary"]["span_count"] == len(ids)
@@ -147,22 +147,22 @@ def test_every_span_arrives_once(service: Service, send: Send) -> None:
 
 
 @clients
-def test_every_span_arrives_once_though_the_store_was_throttled_twice(troubled: Service, send: Send) -> None:
-    trace_id, sent = send(troubled)
-    assert sorted(arrived(troubled.api, trace_id)) == sorted(sent)
-    assert troubled.api.trace(trace_id)["summary"]["input_tokens"] == sum(range(CHILDREN))
-    assert troubled.statuses.count(503) == 2
-    assert troubled.api.summaries() == [trace_id]
+def test_every_span_arrives_once_after_the_store_was_throttled_twice(throttled_service: Service, send: Send) -> None:
+    trace_id, sent = send(throttled_service)
+    assert sorted(arrived(throttled_service.api, trace_id)) == sorted(sent)
+    assert throttled_service.api.trace(trace_id)["summary"]["input_tokens"] == sum(range(CHILDREN))
+    assert throttled_service.statuses.count(503) == 2
+    assert throttled_service.api.summaries() == [trace_id]
 
 
-def test_javascripts_json_keeps_what_is_not_ascii(service: Service) -> None:
+def test_the_json_of_javascript_preserves_text_beyond_ascii(service: Service) -> None:
     trace_id, sent = send_from_javascript(service, 1)
     assert service.api.span(sent[1], trace_id)["input_data"] == {
         "messages": [{"role": "user", "parts": [{"type": "text", "text": "Grüezi 0"}]}]
     }
 
 
-def test_messages_that_the_log_exporter_sends_join_the_span(service: Service) -> None:
+def test_messages_of_the_log_exporter_are_added_to_their_span(service: Service) -> None:
     trace_id, (root, *_) = send_from_python(service, 0)
     exporter = OTLPLogExporter(
         endpoint=f"{service.base}/v1/logs", headers={"x-api-key": service.key}, compression=Compression.Gzip
@@ -170,18 +170,20 @@ def test_messages_that_the_log_exporter_sends_join_the_span(service: Service) ->
     provider = LoggerProvider(shutdown_on_exit=False)
     provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
     logger = provider.get_logger("tests")
-    spoken: list[tuple[str, dict[str, Any]]] = [
+    records: list[tuple[str, dict[str, Any]]] = [
         ("gen_ai.user.message", {"content": "Grüezi"}),
         ("gen_ai.choice", {"index": 0, "message": {"role": "assistant", "content": "Hoi"}}),
-        ("app.started", {"content": "nobody's"}),
+        ("app.started", {"content": "not a message"}),
     ]
-    where = SpanContext(int(trace_id, 16), int(root, 16), is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED))
-    context = set_span_in_context(NonRecordingSpan(where))
-    for at, (name, body) in enumerate(spoken):
-        timestamp = 1_735_812_000_000_000_000 + at
+    span_context = SpanContext(
+        int(trace_id, 16), int(root, 16), is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED)
+    )
+    context = set_span_in_context(NonRecordingSpan(span_context))
+    for index, (name, body) in enumerate(records):
+        timestamp = 1_735_812_000_000_000_000 + index
         logger.emit(LogRecord(timestamp=timestamp, context=context, event_name=name, body=body))
     provider.shutdown()
     stored = service.api.span(root, trace_id)
-    said = [stored[field]["messages"][0]["parts"][0]["text"] for field in ("input_data", "output_data")]
-    assert said == ["Grüezi", "Hoi"]
+    texts = [stored[field]["messages"][0]["parts"][0]["text"] for field in ("input_data", "output_data")]
+    assert texts == ["Grüezi", "Hoi"]
     assert (stored["span_name"], stored["status"]) == ("agent", "success")

@@ -18,6 +18,6 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def test_a_secret_comes_decrypted() -> None:
+def test_a_secret_is_returned_decrypted() -> None:
     boto3.client("ssm").put_parameter(Name="/app/jwt", Value="a secret", Type="SecureString")
     assert secret_parameter("/app/jwt") == "a secret"

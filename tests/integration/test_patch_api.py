@@ -1,4 +1,4 @@
-"""Changes to a span that is stored, by HTTP."""
+"""Changes to a stored span by HTTP."""
 
 import time
 from typing import Any
@@ -8,13 +8,13 @@ import pytest
 from tests.api import Api, at, failure, fields_of, path_of, span
 
 
-def test_a_span_is_ended_by_its_duration(api: Api) -> None:
+def test_a_duration_ends_a_span(api: Api) -> None:
     api.send(span())
     ended = api.patched(duration_ms=1500.5)
     assert (ended["end_time"], ended["status"]) == ("2025-01-02T10:00:01.500500Z", "success")
 
 
-def test_a_span_is_ended_by_its_end(api: Api) -> None:
+def test_an_end_time_ends_a_span(api: Api) -> None:
     api.send(span())
     ended = api.patched(end_time=at(2), output_data={"text": "done"}, output_tokens=7)
     assert (ended["duration_ms"], ended["status"], ended["output_tokens"]) == (2000, "success", 7)
@@ -25,12 +25,12 @@ def test_a_span_is_ended_by_its_end(api: Api) -> None:
     ("change", "status"),
     [({"status": "error"}, "error"), ({"error_message": "No."}, "error"), ({"status": "success"}, "success")],
 )
-def test_a_span_is_ended_by_its_outcome(api: Api, change: dict[str, Any], status: str) -> None:
+def test_a_status_or_an_error_ends_a_span(api: Api, change: dict[str, Any], status: str) -> None:
     api.send(span())
     assert api.patched(**change)["status"] == status
 
 
-def test_a_field_is_replaced_whole(api: Api) -> None:
+def test_a_field_that_is_sent_replaces_the_stored_one(api: Api) -> None:
     api.send(span(metadata={"a": 1, "b": {"c": 2}}, input_data="kept"))
     changed = api.patched(metadata={"b": {}})
     assert (changed["metadata"], changed["input_data"]) == ({"b": {}}, "kept")
@@ -42,7 +42,7 @@ def test_null_changes_nothing(api: Api) -> None:
     assert (changed["model_name"], changed["metadata"], changed["tool_name"]) == ("m", {"a": 1}, "t")
 
 
-def test_a_change_outranks_what_is_captured_before_and_after(api: Api) -> None:
+def test_a_change_takes_precedence_over_captures_before_and_after(api: Api) -> None:
     api.send(span(model_name="captured", end_time=at(1)))
     api.patched(model_name="corrected")
     api.send(span(model_name="late", end_time=at(9)))
@@ -56,21 +56,21 @@ def test_the_last_change_wins(api: Api) -> None:
     assert api.span()["span_name"] == "a"
 
 
-def test_an_outcome_can_be_corrected(api: Api) -> None:
+def test_a_status_can_be_corrected(api: Api) -> None:
     api.send(span(status="success", end_time=at(1)))
     assert api.patched(status="error", error_type="Late")["status"] == "error"
     assert api.patched(status="success")["status"] == "success"
 
 
 @pytest.mark.parametrize("ended", [{"end_time": at(1)}, {"status": "error"}, {"error_message": "x"}])
-def test_an_ended_span_does_not_become_pending(api: Api, ended: dict[str, str]) -> None:
+def test_an_ended_span_cannot_become_pending_again(api: Api, ended: dict[str, str]) -> None:
     api.send(span(**ended))
     before = api.span()
     assert failure(api.patch(status="pending", tool_name="t")) == (409, "span_ended")
     assert api.span() == before
 
 
-def test_a_pending_span_may_be_said_to_be_pending(api: Api) -> None:
+def test_a_pending_status_changes_nothing_of_a_pending_span(api: Api) -> None:
     before = api.send(span())
     assert api.patched(status="pending") == before
 
@@ -90,7 +90,7 @@ def test_a_pending_span_may_be_said_to_be_pending(api: Api) -> None:
         ({"input_tokens": 2**53 + 1}, "input_tokens"),
     ],
 )
-def test_a_change_that_cannot_be_is_refused_and_changes_nothing(api: Api, change: dict[str, Any], field: str) -> None:
+def test_an_invalid_change_is_refused_and_changes_nothing(api: Api, change: dict[str, Any], field: str) -> None:
     before = api.send(span(end_time=at(1)))
     reply = api("PATCH", path_of("t", "root"), body=change)
     assert failure(reply) == (400, "invalid_request")
@@ -99,12 +99,12 @@ def test_a_change_that_cannot_be_is_refused_and_changes_nothing(api: Api, change
 
 
 @pytest.mark.parametrize("body", [{}, {"tool_name": None}, {"user_id": "me", "id": "mine"}, [], "text", None])
-def test_a_change_has_to_say_something(api: Api, body: Any) -> None:
+def test_an_empty_change_is_refused(api: Api, body: Any) -> None:
     api.send(span())
     assert failure(api("PATCH", path_of("t", "root"), body=body))[0] == 400
 
 
-def test_the_same_change_again_changes_nothing(api: Api) -> None:
+def test_a_repeated_change_changes_nothing(api: Api) -> None:
     api.send(span())
     change: dict[str, Any] = {"end_time": at(1), "metadata": {"b": 1, "a": 2}, "status": "success"}
     changed = api.patched(**change)
@@ -114,7 +114,7 @@ def test_the_same_change_again_changes_nothing(api: Api) -> None:
     assert api.trace() == trace
 
 
-def test_a_change_moves_updated_at_and_nothing_else_of_the_server(api: Api) -> None:
+def test_a_change_sets_updated_at_and_no_other_server_field(api: Api) -> None:
     first = api.send(span())
     time.sleep(0.01)
     changed = api.patched(metadata={"a": 1})
@@ -125,7 +125,7 @@ def test_a_change_moves_updated_at_and_nothing_else_of_the_server(api: Api) -> N
     assert api.trace()["summary"]["updated_at"] == changed["updated_at"]
 
 
-def test_what_the_server_sets_is_ignored_in_a_change(api: Api) -> None:
+def test_fields_that_the_server_sets_are_ignored_in_a_change(api: Api) -> None:
     first = api.send(span())
     changed = api.patched(id="mine", user_id="me", created_at=at(), expires_at=at(), tool_name="t")
     assert {name: value for name, value in changed.items() if name not in ("tool_name", "updated_at")} == {
@@ -133,7 +133,7 @@ def test_what_the_server_sets_is_ignored_in_a_change(api: Api) -> None:
     }
 
 
-def test_a_change_is_seen_in_the_trace_and_the_lists(api: Api) -> None:
+def test_a_change_is_visible_in_the_trace_and_the_lists(api: Api) -> None:
     api.send(span())
     api.patched(span_name="renamed", status="error", conversation_id="c", output_data="the end")
     summary = api.trace()["summary"]
@@ -150,11 +150,11 @@ def test_a_parent_can_be_corrected(api: Api) -> None:
     api.send(span(span_id="a"), span(span_id="b", parent_span_id="gone"))
     api.patched("b", parent_trace_id="a")
     (root,) = api.trace()["spans"]
-    assert [below["span_id"] for below in root["children"]] == ["b"]
+    assert [node["span_id"] for node in root["children"]] == ["b"]
 
 
 @pytest.mark.parametrize(("trace_id", "span_id"), [("t", "nope"), ("nope", "root"), ("t", "#"), ("..", "root")])
-def test_only_a_span_that_is_there_can_be_changed(api: Api, trace_id: str, span_id: str) -> None:
+def test_the_change_of_an_absent_span_is_not_found(api: Api, trace_id: str, span_id: str) -> None:
     api.send(span())
     assert failure(api.patch(span_id, trace_id, status="error")) == (404, "not_found")
 

@@ -1,4 +1,4 @@
-"""Jobs of bulk deletions: whoever dies at whatever call, however many work at one, each trace goes and counts once."""
+"""Jobs of bulk deletions: each trace is removed and counted once, wherever a step crashes and however many run."""
 
 import random
 from contextlib import suppress
@@ -26,39 +26,39 @@ NOISE = random.Random(0).randbytes(3000).hex()
 
 
 def written(store: Store, clock: Clock, user: str, *trace_ids: str, **reported: Any) -> None:
-    """Traces of two spans, with more than a head beside it."""
+    """Store traces of two spans, which have companion items in addition to their head."""
     for trace_id in trace_ids:
-        for one in (call("root", output_data=NOISE, **reported), call("child", "root")):
-            capture(store, user, [(trace_id, one)], long_deadline())
+        for fields in (call("root", output_data=NOISE, **reported), call("child", "root")):
+            capture(store, user, [(trace_id, fields)], long_deadline())
     clock.advance(ms=1)
 
 
 def stepped(store: Store, clock: Clock, user: str, job: Job, report: bulk.Report = unexpected) -> Job:
     """The job after one more step."""
-    found = bulk.step(store, user, job.job_id, awaiting(clock), report=report, workers=1)
-    assert found is not None
-    return found
+    after_step = bulk.step(store, user, job.job_id, awaiting(clock), report=report, workers=1)
+    assert after_step is not None
+    return after_step
 
 
 def ended(store: Store, clock: Clock, user: str, job: Job, report: bulk.Report = unexpected) -> Job:
-    """The job after as many steps as it wakes, which are not many."""
+    """The job after all the steps that it wakes, at most 30."""
     waking = Waking(store.table.client)
-    heard = replace(store, table=Table(waking, store.table.name))
+    waking_store = replace(store, table=Table(waking, store.table.name))
     waking.waiting.append((user, job.job_id))
     for _ in range(30):
         if not waking.waiting:
             return read_job(store, user, job.job_id)
         waking.waiting.pop()
-        stepped(heard, clock, user, job, report)
-    raise AssertionError("the job wakes itself for ever")
+        stepped(waking_store, clock, user, job, report)
+    raise AssertionError("the job wakes itself forever")
 
 
-def told(job: Job) -> tuple[str, int, int]:
+def progress(job: Job) -> tuple[str, int, int]:
     return job.state, job.traces, job.spans
 
 
 @pytest.mark.parametrize("dies_after", range(60))
-def test_a_step_that_dies_anywhere_comes_again_and_counts_no_trace_twice(dies_after: int) -> None:
+def test_a_step_that_crashes_anywhere_is_repeated_and_counts_no_trace_twice(dies_after: int) -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a", "b", "c")
@@ -66,13 +66,13 @@ def test_a_step_that_dies_anywhere_comes_again_and_counts_no_trace_twice(dies_af
     with suppress(Crash):
         stepped(store_on(memory, clock, db=Mortal(memory, dies_after)), clock, user, job)
     assert trace_ids(store, user) == []
-    assert told(stepped(store, clock, user, job)) == ("done", 3, 6)
+    assert progress(stepped(store, clock, user, job)) == ("done", 3, 6)
     assert all(list(stored_items(store, user, trace_id)) == ["H"] for trace_id in "abc")
     assert read_pending_deletions(store, user) == ()
 
 
 @pytest.mark.parametrize("dies_after", range(5, 40))
-def test_a_request_that_dies_anywhere_leaves_its_deletion_to_the_job(dies_after: int) -> None:
+def test_a_request_that_crashes_anywhere_leaves_its_deletion_to_the_job(dies_after: int) -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a", "b")
@@ -82,12 +82,12 @@ def test_a_request_that_dies_anywhere_leaves_its_deletion_to_the_job(dies_after:
         job = bulk.start(mortal, user, deadline=long_deadline())
         bulk.work(mortal, user, job.job_id, 1000, long_deadline(), workers=1)
     ((_, job_id),) = waking.waiting
-    assert told(stepped(store, clock, user, read_job(store, user, job_id))) == ("done", 2, 4)
+    assert progress(stepped(store, clock, user, read_job(store, user, job_id))) == ("done", 2, 4)
     assert all(list(stored_items(store, user, trace_id)) == ["H"] for trace_id in "ab")
 
 
 @pytest.mark.parametrize("dies_after", range(5))
-def test_a_request_that_dies_before_it_hides_anything_leaves_nothing(dies_after: int) -> None:
+def test_a_request_that_crashes_before_it_hides_anything_leaves_nothing(dies_after: int) -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a")
@@ -97,7 +97,7 @@ def test_a_request_that_dies_before_it_hides_anything_leaves_nothing(dies_after:
     assert len(jobs) == len(read_pending_deletions(store, user)) == (0 if trace_ids(store, user) else 1)
 
 
-def test_steps_that_die_again_and_again_get_to_the_end() -> None:
+def test_steps_that_crash_repeatedly_complete_the_job() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, *[f"t{number}" for number in range(12)])
@@ -105,10 +105,10 @@ def test_steps_that_die_again_and_again_get_to_the_end() -> None:
     for _ in range(bulk.STEPS_IN_VAIN):
         with suppress(Crash):
             stepped(store_on(memory, clock, db=Mortal(memory, 25)), clock, user, job)
-    assert told(read_job(store, user, job.job_id)) == ("done", 12, 24)
+    assert progress(read_job(store, user, job.job_id)) == ("done", 12, 24)
 
 
-def test_a_step_that_runs_out_of_time_wakes_the_next_and_nothing_else_does() -> None:
+def test_only_a_step_that_runs_out_of_time_wakes_the_next() -> None:
     clock, user = Clock(), new_user().name
     waking = Waking(MemoryDynamoDB())
     store = store_on(waking._db, clock, db=waking)
@@ -122,11 +122,11 @@ def test_a_step_that_runs_out_of_time_wakes_the_next_and_nothing_else_does() -> 
     assert stopped is not None
     assert stopped.state == "running"
     assert waking.waiting == [(user, job.job_id)] * 2
-    assert told(stepped(store, clock, user, job)) == ("done", 3, 6)
+    assert progress(stepped(store, clock, user, job)) == ("done", 3, 6)
     assert waking.waiting == [(user, job.job_id)] * 2
 
 
-def test_a_step_waits_until_the_indexes_have_surely_shown_everything() -> None:
+def test_a_step_waits_until_the_indexes_are_complete() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     job = bulk.start(store, user, deadline=long_deadline())
@@ -143,7 +143,7 @@ def test_a_step_of_a_job_that_has_ended_writes_nothing() -> None:
     assert stepped(store, clock, user, job) == job == read_job(store, user, job.job_id)
 
 
-def test_a_job_that_is_gone_is_no_failure() -> None:
+def test_a_step_of_an_absent_job_does_nothing() -> None:
     assert bulk.step(store_on(MemoryDynamoDB()), "ada", "no-job", long_deadline(), report=unexpected) is None
 
 
@@ -155,14 +155,14 @@ def test_a_trace_that_cannot_be_removed_is_skipped_and_stays_hidden() -> None:
     job = bulk.start(store, user, deadline=long_deadline())
     skipped: list[str] = []
     job = ended(failing, clock, user, job, lambda trace_id, _: skipped.append(trace_id))
-    assert (told(job), skipped) == (("failed", 2, 4), ["bad"])
+    assert (progress(job), skipped) == (("failed", 2, 4), ["bad"])
     assert job.ended_ms == clock.ms
     assert trace_ids(store, user) == []
     with pytest.raises(NotFound):
         read_trace(store, user, "bad", payloads=False)
 
 
-def test_what_was_skipped_is_not_tried_again_by_the_next_step() -> None:
+def test_a_skipped_trace_is_not_tried_again_by_the_next_step() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     many = [f"t{number:03}" for number in range(bulk.PLANNED_AT_ONCE)]
@@ -174,10 +174,10 @@ def test_what_was_skipped_is_not_tried_again_by_the_next_step() -> None:
     hurried = Deadline(lambda: 100.0 if not read_job(store, user, job.job_id).traces else 3.0, sleep=lambda _: None)
     for deadline in (hurried, long_deadline()):
         bulk.step(failing, user, job.job_id, deadline, report=lambda trace_id, _: skipped.append(trace_id), workers=1)
-    assert (told(read_job(store, user, job.job_id)), skipped) == (("failed", 100, 100), ["bad"])
+    assert (progress(read_job(store, user, job.job_id)), skipped) == (("failed", 100, 100), ["bad"])
 
 
-def test_a_step_that_removed_something_was_not_in_vain() -> None:
+def test_a_step_that_removes_something_resets_the_attempts() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     capture(store, user, [(f"t{number}", call("root")) for number in range(bulk.PLANNED_AT_ONCE + 1)], long_deadline())
@@ -190,29 +190,29 @@ def test_a_step_that_removed_something_was_not_in_vain() -> None:
 
 
 @pytest.mark.parametrize("again", [{"conversation_id": "c"}, {}])
-def test_the_same_deletion_again_or_a_wider_one_takes_along_what_a_failed_one_hid(again: dict[str, Any]) -> None:
+def test_a_repeated_or_wider_deletion_removes_the_traces_that_a_failed_one_hid(again: dict[str, Any]) -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a", "bad", conversation_id="c")
     job = bulk.start(store, user, conversation_id="c", deadline=long_deadline())
     failing = store_on(memory, clock, db=Failing(memory, "bad"))
     ended(failing, clock, user, job, lambda *_: None)
-    assert told(stepped(store, clock, user, bulk.start(store, user, **again, deadline=long_deadline()))) == (
+    assert progress(stepped(store, clock, user, bulk.start(store, user, **again, deadline=long_deadline()))) == (
         "done",
         1,
         2,
     )
     assert read_pending_deletions(store, user) == ()
-    assert told(read_job(store, user, job.job_id)) == ("failed", 1, 2)
+    assert progress(read_job(store, user, job.job_id)) == ("failed", 1, 2)
 
 
-def test_a_trace_that_a_failed_deletion_has_half_removed_goes_with_the_next() -> None:
+def test_a_trace_that_a_failed_deletion_removed_partly_is_removed_by_the_next() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "t")
     job = bulk.start(store, user, deadline=long_deadline())
     for calls in [9] + [5] * (bulk.STEPS_IN_VAIN - 1):
-        with suppress(Crash):  # buried, and nothing beside it removed
+        with suppress(Crash):  # the tombstone is written, and no companion item is removed
             stepped(store_on(memory, clock, db=Mortal(memory, calls)), clock, user, job)
     assert stepped(store, clock, user, job).state == "failed"
     assert len(stored_items(store, user)) > 1
@@ -221,17 +221,17 @@ def test_a_trace_that_a_failed_deletion_has_half_removed_goes_with_the_next() ->
     assert read_pending_deletions(store, user) == ()
 
 
-def test_a_narrower_deletion_leaves_the_mark_of_a_failed_one() -> None:
+def test_a_narrower_deletion_leaves_the_pending_deletion_of_a_failed_one() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "bad")
     failed = bulk.start(store, user, deadline=long_deadline())
     ended(store_on(memory, clock, db=Failing(memory, "bad")), clock, user, failed, lambda *_: None)
     stepped(store, clock, user, bulk.start(store, user, conversation_id="c", deadline=long_deadline()))
-    assert [mark.job_id for mark in read_pending_deletions(store, user)] == [failed.job_id]
+    assert [pending.job_id for pending in read_pending_deletions(store, user)] == [failed.job_id]
 
 
-def test_where_many_traces_cannot_be_removed_none_is_skipped_and_in_the_end_the_job_has_failed() -> None:
+def test_no_trace_is_skipped_and_the_job_fails_when_many_cannot_be_removed() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     many = [f"t{number}" for number in range(bulk.SKIPPED_AT_MOST + 1)]
@@ -245,31 +245,31 @@ def test_where_many_traces_cannot_be_removed_none_is_skipped_and_in_the_end_the_
     assert len(read_pending_deletions(store, user)) == 1
 
 
-def test_what_a_request_cannot_remove_it_leaves_to_the_job_to_decide_on() -> None:
+def test_a_request_leaves_a_trace_that_it_cannot_remove_to_the_job() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a", "bad")
     job = bulk.start(store, user, deadline=long_deadline())
     failing = store_on(memory, clock, db=Failing(memory, "bad"))
     assert bulk.work(failing, user, job.job_id, 1000, long_deadline()).state == "running"
-    assert told(stepped(store, clock, user, job)) == ("done", 2, 4)
+    assert progress(stepped(store, clock, user, job)) == ("done", 2, 4)
 
 
-def test_a_planned_trace_that_has_begun_anew_meanwhile_is_left_alone() -> None:
+def test_a_trace_in_the_intent_log_that_has_begun_again_is_not_removed() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock, retention_s=86_400)
     written(store, clock, user, "t")
     job = bulk.start(store, user, deadline=long_deadline())
-    with suppress(Crash):  # with the plan written down, and nothing of it done
+    with suppress(Crash):  # the intent log is written, and nothing in it is done
         stepped(store_on(memory, clock, db=Mortal(memory, 7)), clock, user, job)
     assert read_job(store, user, job.job_id).plan == ("t",)
     clock.advance(s=86_400)
     written(store, clock, user, "t")
-    assert told(stepped(store, clock, user, job)) == ("done", 0, 0)
+    assert progress(stepped(store, clock, user, job)) == ("done", 0, 0)
     assert trace_ids(store, user) == ["t"]
 
 
-def test_a_trace_that_is_all_in_its_head_goes_in_two_calls() -> None:
+def test_a_trace_without_companion_items_is_removed_in_two_calls() -> None:
     memory, user = MemoryDynamoDB(), new_user().name
     capture(store_on(memory), user, [("t", call("root"))], long_deadline())
     for calls, outcome in ((1, "still there"), (2, "gone")):
@@ -281,21 +281,21 @@ def test_a_trace_that_is_all_in_its_head_goes_in_two_calls() -> None:
 
 
 def counted(store: Store, user: str, job: Job, *trace_ids: str) -> tuple[int, int]:
-    """How many traces, and spans of them, the tombstones say went with a job."""
+    """The numbers of traces and spans that a job removed, by the tombstones."""
     items = [store.table.get(keys.trace(user, trace_id), keys.HEAD) for trace_id in trace_ids]
     heads = [head for item in items if item and (head := head_from(item)).deleted_by == job.job_id]
     return len(heads), sum(head.deleted_spans for head in heads)
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_nothing_from_before_the_mark_is_shown_again_and_nothing_from_after_it_is_lost(seed: int) -> None:
-    """Captures and reads race with a deletion, its request and two workers that die again and again."""
+def test_old_traces_stay_hidden_and_new_traces_are_not_lost_under_concurrency(seed: int) -> None:
+    """Captures and reads run concurrently with a deletion, its request and two workers that crash repeatedly."""
     memory, clock, user = MemoryDynamoDB(page_items=3), Clock(), new_user().name
-    calm, chance = store_on(memory, clock), random.Random(seed)
+    reliable, chance = store_on(memory, clock), random.Random(seed)
     old, new = ["a", "b", "c"], ["x", "y", "z"]
-    written(calm, clock, user, *old)
+    written(reliable, clock, user, *old)
     jobs: list[Job] = []
-    from_after: set[str] = set()
+    later: set[str] = set()
 
     def store_of(db: Any) -> Store:
         return store_on(memory, clock, db=db)
@@ -318,22 +318,22 @@ def test_nothing_from_before_the_mark_is_shown_again_and_nothing_from_after_it_i
         store = store_of(db)
         for trace_id in chance.sample([*old, *new], 5):
             if jobs and trace_id in new:
-                from_after.add(trace_id)
-            for one in (call("root", output_data=NOISE), call("child", "root"), call("late", "root")):
-                capture(store, user, [(trace_id, one)], long_deadline())
+                later.add(trace_id)
+            for fields in (call("root", output_data=NOISE), call("child", "root"), call("late", "root")):
+                capture(store, user, [(trace_id, fields)], long_deadline())
 
     def read(db: Any) -> None:
         for _ in range(12):
             is_deleted = bool(jobs)
-            shown = trace_ids(store_of(db), user)
-            assert not is_deleted or not set(shown) & set(old)
+            visible = trace_ids(store_of(db), user)
+            assert not is_deleted or not set(visible) & set(old)
 
     Scheduler(memory, seed).run([delete, purge, purge, write, read])
-    assert trace_ids(calm, user, trace_ids=[*old, *from_after]) == sorted(from_after, reverse=True)
-    assert all(read_trace(calm, user, trace_id, payloads=True)[0].summary.span_count == 3 for trace_id in from_after)  # type: ignore[union-attr]
-    gone = [trace_id for trace_id in [*old, *new] if list(stored_items(calm, user, trace_id)) == ["H"]]
-    assert set(old) <= set(gone)
-    job = read_job(calm, user, jobs[0].job_id)
-    assert (job.state, (job.traces, job.spans)) == ("done", counted(calm, user, job, *gone))
-    assert job.traces == len(gone)
-    assert read_pending_deletions(calm, user) == ()
+    assert trace_ids(reliable, user, trace_ids=[*old, *later]) == sorted(later, reverse=True)
+    assert all(read_trace(reliable, user, trace_id, payloads=True)[0].summary.span_count == 3 for trace_id in later)  # type: ignore[union-attr]
+    removed = [trace_id for trace_id in [*old, *new] if list(stored_items(reliable, user, trace_id)) == ["H"]]
+    assert set(old) <= set(removed)
+    job = read_job(reliable, user, jobs[0].job_id)
+    assert (job.state, (job.traces, job.spans)) == ("done", counted(reliable, user, job, *removed))
+    assert job.traces == len(removed)
+    assert read_pending_deletions(reliable, user) == ()

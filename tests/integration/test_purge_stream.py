@@ -1,4 +1,4 @@
-"""The purge function on the table's stream, read as in `make dev`: what a request leaves is gone in the end."""
+"""The purge function on the table's stream, read as in `make dev`: it removes the traces that a request leaves."""
 
 import time
 from collections.abc import Callable
@@ -22,12 +22,12 @@ from tracestore.storage.writer import capture
 
 
 def only_purging(invoke: Callable[[dict[str, Any]], Any]) -> Callable[[str, dict[str, Any]], Any]:
-    """What is handed to other functions on the stream is left alone."""
+    """Deliver events to the purge function only. Other functions on the stream do nothing."""
     return lambda name, event: invoke(event) if name == PURGE else {"state": event.get("state", {})}
 
 
 def until_done(api: Api, job_id: str) -> Any:
-    """What is told of a job once it has ended."""
+    """The job as the API returns it after it has ended."""
     deadline_s = time.monotonic() + 20
     while True:
         job = api("GET", f"/api/jobs/{job_id}").json["data"]
@@ -36,20 +36,20 @@ def until_done(api: Api, job_id: str) -> Any:
         time.sleep(0.05)
 
 
-def test_what_a_request_leaves_is_removed_behind_it_and_the_job_ends_in_a_receipt(
+def test_the_traces_that_a_request_leaves_are_removed_and_the_job_has_a_receipt(
     engine: TableOnEngine, own_table: Template, user: User
 ) -> None:
-    """The request has no time to remove anything, and the first step dies.
+    """The request has no time to remove anything, and the first step crashes.
 
-    The purge function's clock runs ahead, so that nobody has to wait.
+    The clock of the purge function is ahead, so that the test does not have to wait.
     """
     query = own_table.functions["QueryFunction"]
     own_table.functions["QueryFunction"] = replace(query, timeout_s=int(bulk.STOP_AT_S))
     api = Api(Call(own_table), user)
     api.send(*[span(f"t{number}", span_id) for number in range(8) for span_id in ("root", "child")])
-    answer = api("DELETE", TRACES, query={"deleteAll": "true"})
-    assert answer.status == 202
-    assert answer.json["deleted"] == {"traces": 0, "spans": 0}
+    response = api("DELETE", TRACES, query={"deleteAll": "true"})
+    assert response.status == 202
+    assert response.json["deleted"] == {"traces": 0, "spans": 0}
     assert api.summaries() == []
     api.send(span("later"))
     early = replace(wiring.store(), now_ms=lambda: time.time_ns() // 1_000_000 + bulk.IN_FLIGHT_MS)
@@ -65,7 +65,7 @@ def test_what_a_request_leaves_is_removed_behind_it_and_the_job_ends_in_a_receip
         return purge(event, Context(PURGE, 1024, 300), {}, store=lambda: next(stores))
 
     with streams.delivering(own_table, engine.endpoint, only_purging(invoke)):
-        job = until_done(api, answer.json["job_id"])
+        job = until_done(api, response.json["job_id"])
     assert (job["state"], job["deleted"]) == ("done", {"traces": 8, "spans": 16})
     assert job["created_at"] < job["finished_at"]
     assert api.summaries() == ["later"]
@@ -73,7 +73,7 @@ def test_what_a_request_leaves_is_removed_behind_it_and_the_job_ends_in_a_receip
     assert all(list(stored_items(wiring.store(), user.name, f"t{number}")) == ["H"] for number in range(8))
 
 
-def test_the_deployed_handler_goes_on_with_a_job_that_the_stream_tells_of(
+def test_the_deployed_handler_continues_a_job_of_the_stream(
     engine: TableOnEngine, own_table: Template, user: User
 ) -> None:
     past = Clock(time.time_ns() // 1_000_000 - bulk.IN_FLIGHT_MS)

@@ -1,4 +1,4 @@
-"""What each route asks of its caller: somebody, and the scope for it."""
+"""The credential and the scope that each route requires."""
 
 import base64
 import time
@@ -13,7 +13,7 @@ from tests.api import TRACES, Api, failure
 from tests.calling import SECRET, Call, new_user
 from tracestore.http.app import PUBLIC_ROUTES
 
-pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")  # hardly any gets that far
+pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")  # few requests reach the store
 
 NEEDS = {
     "POST /api/analytics/traces": "ingest",
@@ -54,7 +54,7 @@ NEEDS = {
     "GET /healthz": "nothing",
     "$default": "nothing",
 }
-"""What each route needs: a scope, any credential, a person's, or nothing. A route that is not here fails every test."""
+"""The requirement of each route: a scope, any credential, a JWT, or nothing. A missing route fails every test."""
 
 SCOPES = ("ingest", "read", "delete")
 ROUTES = [route.key for route in Template().routes]
@@ -62,7 +62,7 @@ GUARDED = [route for route in ROUTES if route not in PUBLIC_ROUTES]
 
 
 def status(api: Api, route: str, **headers: str) -> int:
-    """The status of the answer to a request to the route. A refusal is in the one error shape, but for OTLP's."""
+    """The status of the response of a route. Errors have the one error shape, except on the OTLP routes."""
     method, _, path = route.partition(" ")
     names = path.replace("{", "").replace("}", "") or "/nowhere"
     reply = api(method if path else "GET", names, headers=headers)
@@ -71,10 +71,10 @@ def status(api: Api, route: str, **headers: str) -> int:
 
 @pytest.fixture(scope="module")
 def keyed(call: Call) -> dict[tuple[str, ...], Api]:
-    """Somebody with an API key for each choice of scopes."""
-    person = Api(call, new_user())
+    """A user with an API key for each combination of scopes."""
+    user = Api(call, new_user())
     choices = [choice for size in (1, 2, 3) for choice in combinations(SCOPES, size)]
-    return {choice: person.with_key(*choice) for choice in choices}
+    return {choice: user.with_key(*choice) for choice in choices}
 
 
 @pytest.mark.usefixtures("engine")
@@ -93,17 +93,17 @@ def test_a_key_without_the_scope_is_refused_and_one_with_it_is_not(
 
 
 @pytest.mark.parametrize("route", GUARDED)
-def test_a_person_may_do_everything(api: Api, route: str) -> None:
+def test_a_signed_in_user_may_use_every_route(api: Api, route: str) -> None:
     assert status(api, route) not in (401, 403)
 
 
 @pytest.mark.parametrize("route", GUARDED)
-def test_nobody_gets_in_without_a_credential(call: Call, route: str) -> None:
+def test_a_request_without_a_credential_is_refused(call: Call, route: str) -> None:
     assert status(Api(call, None), route) == 401
 
 
 @pytest.mark.parametrize("route", PUBLIC_ROUTES)
-def test_a_public_route_asks_for_nothing_and_minds_nothing(call: Call, route: str) -> None:
+def test_a_public_route_ignores_credentials(call: Call, route: str) -> None:
     expected = status(Api(call, None), route)
     assert expected in (200, 404)
     assert status(Api(call, None), route, authorization="Bearer junk") == expected
@@ -139,12 +139,12 @@ def bad_credentials() -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize("kind", bad_credentials())
-def test_nobody_gets_in_with_a_bad_credential(call: Call, kind: str) -> None:
+def test_a_bad_credential_is_refused(call: Call, kind: str) -> None:
     stranger = Api(call, None, bad_credentials()[kind])
     assert {status(stranger, route) for route in GUARDED} == {401}
 
 
-def test_a_key_is_taken_wherever_clients_put_it(call: Call, api: Api) -> None:
+def test_a_key_is_accepted_in_every_header_that_clients_use(call: Call, api: Api) -> None:
     secret = api.with_key("read").headers["x-api-key"]
     basic = base64.b64encode(f"pk-lf-anything:{secret}".encode()).decode()
     for headers in ({"x-api-key": secret}, {"authorization": f"Bearer {secret}"}, {"Authorization": f"Basic {basic}"}):
@@ -152,6 +152,6 @@ def test_a_key_is_taken_wherever_clients_put_it(call: Call, api: Api) -> None:
 
 
 def test_a_revoked_key_is_refused(api: Api, call: Call) -> None:
-    made = api("POST", "/api/keys", body={"name": "k", "scopes": ["read"]}).json["data"]
-    assert api("DELETE", f"/api/keys/{made['key_id']}").status == 200
-    assert status(Api(call, None, {"x-api-key": made["secret"]}), "GET /api/me") == 401
+    created = api("POST", "/api/keys", body={"name": "k", "scopes": ["read"]}).json["data"]
+    assert api("DELETE", f"/api/keys/{created['key_id']}").status == 200
+    assert status(Api(call, None, {"x-api-key": created["secret"]}), "GET /api/me") == 401

@@ -1,4 +1,4 @@
-"""One trace by HTTP: as a tree, as an outline, span by span; and what caches are told."""
+"""One trace by HTTP: as a tree, as an outline, as single spans; and its caching headers."""
 
 import gzip
 from typing import Any
@@ -22,7 +22,7 @@ SUMMARY = {
     *("operations", "services", "conversation_id", "end_user_id", "lesson_id", "input_preview", "output_preview"),
     "updated_at",
 }
-"""The contract's line for `view=summary`."""
+"""The fields of a summary in the contract."""
 
 
 def outlined(api: Api, trace_id: str = "t") -> list[tuple[str, int]]:
@@ -32,7 +32,7 @@ def outlined(api: Api, trace_id: str = "t") -> list[tuple[str, int]]:
 @pytest.mark.parametrize("tree", TREES)
 def test_every_span_is_in_the_tree_once(api: Api, tree: str) -> None:
     api.send(*TREES[tree])
-    sent = sorted(one["span_id"] for one in TREES[tree])
+    sent = sorted(fields["span_id"] for fields in TREES[tree])
     assert sorted(node["span_id"] for node in flat(api.trace()["spans"])) == sent
     assert sorted(span_id for span_id, _ in outlined(api)) == sent
     assert sorted(node["span_id"] for node in flat(api.page()["traces"])) == sent
@@ -50,13 +50,13 @@ def test_the_same_span_id_in_two_traces_is_two_spans(api: Api) -> None:
     assert (api.span("root", "t")["model_name"], api.span("root", "u")["model_name"]) == ("one", "two")
 
 
-def test_siblings_are_in_order_of_their_start(api: Api) -> None:
+def test_siblings_are_sorted_by_start(api: Api) -> None:
     late, early = child("a", "root", start_time=at(2)), child("z", "root", start_time=at(1))
     api.send(late, span(), early)
     assert outlined(api) == [("root", 0), ("z", 1), ("a", 1)]
 
 
-def test_a_tree_a_thousand_deep_is_shown_whole(api: Api) -> None:
+def test_a_tree_a_thousand_levels_deep_is_complete(api: Api) -> None:
     chain = [span(span_id="0"), *(child(str(depth), str(depth - 1)) for depth in range(1, 1_000))]
     assert api.post({"spans": chain}).status == 201
     for path, query in ((path_of("t"), ""), (TRACES, "trace_id=t")):
@@ -68,7 +68,7 @@ def test_a_tree_a_thousand_deep_is_shown_whole(api: Api) -> None:
     assert outlined(api) == [(str(depth), depth) for depth in range(1_000)]
 
 
-def test_a_trace_is_named_timed_and_shown_by_its_root(api: Api) -> None:
+def test_a_trace_takes_its_name_status_and_previews_from_its_root(api: Api) -> None:
     api.send(
         child("b", "root", start_time=at(1), end_time=at(9), status="error", error_type="X", model_name="m"),
         span(span_name="agent.run", end_time=at(5), input_data="why?", output_data="because", end_user_id="eve"),
@@ -86,8 +86,8 @@ def test_tokens_and_cost_of_model_calls_add_up(api: Api) -> None:
     usage: dict[str, Any] = {"operation_type": "completion", "input_tokens": 10, "output_tokens": 2, "cost_usd": 0.1}
     api.send(span(operation_type="agent"), child("a", "root", **usage), child("b", "root", **usage))
     summary = api.trace()["summary"]
-    got = [summary[name] for name in ("llm_call_count", "input_tokens", "output_tokens", "total_tokens", "cost_usd")]
-    assert got == [2, 20, 4, 24, 0.2]
+    totals = [summary[name] for name in ("llm_call_count", "input_tokens", "output_tokens", "total_tokens", "cost_usd")]
+    assert totals == [2, 20, 4, 24, 0.2]
 
 
 def test_a_summary_has_every_field_of_the_contract(api: Api) -> None:
@@ -96,7 +96,7 @@ def test_a_summary_has_every_field_of_the_contract(api: Api) -> None:
     assert set(api.page(view="summary")["traces"][0]) >= SUMMARY
 
 
-def test_an_outline_is_flat_light_and_without_what_is_absent(api: Api) -> None:
+def test_an_outline_is_flat_and_has_neither_payloads_nor_absent_fields(api: Api) -> None:
     api.send(span(input_data="long", end_time=at(2)), child("a", "root", start_time=at(1), model_name="m"))
     assert api.trace(view="outline")["outline"] == [
         {
@@ -124,7 +124,7 @@ def test_payloads_can_be_left_out(api: Api) -> None:
 
 
 @pytest.mark.parametrize("query", ["view=forest", "view=", "payloads=no", "limit=1", "cursor=x", "payloads=true&x=1"])
-def test_a_trace_refuses_parameters_that_it_does_not_know(api: Api, query: str) -> None:
+def test_unknown_or_malformed_parameters_are_refused(api: Api, query: str) -> None:
     api.send(span())
     assert failure(api("GET", path_of("t"), query=query))[0] == 400
 
@@ -132,7 +132,7 @@ def test_a_trace_refuses_parameters_that_it_does_not_know(api: Api, query: str) 
 @pytest.mark.parametrize(
     "path", [path_of("nope"), path_of("nope", "root"), path_of("t", "nope"), path_of("t", "R"), path_of("T")]
 )
-def test_what_is_not_there_is_not_found(api: Api, path: str) -> None:
+def test_an_absent_trace_or_span_is_not_found(api: Api, path: str) -> None:
     api.send(span())
     assert failure(api("GET", path)) == (404, "not_found")
 
@@ -149,27 +149,27 @@ def test_what_is_not_there_is_not_found(api: Api, path: str) -> None:
         (TRACES, "view=turns&conversation_id=c"),
     ],
 )
-def test_who_has_the_latest_gets_304_until_something_changes(api: Api, path: str, query: str) -> None:
+def test_a_caller_with_the_latest_content_gets_304_until_it_changes(api: Api, path: str, query: str) -> None:
     api.send(span(conversation_id="c"))
     first = api("GET", path, query=query)
-    known = {"if-none-match": first.headers["etag"]}
-    again = api("GET", path, query=query, headers=known)
+    cached = {"if-none-match": first.headers["etag"]}
+    again = api("GET", path, query=query, headers=cached)
     assert (again.status, again.body, again.headers["etag"]) == (304, b"", first.headers["etag"])
     api.patched(status="error")
-    changed = api("GET", path, query=query, headers=known)
+    changed = api("GET", path, query=query, headers=cached)
     assert changed.status == 200
     assert changed.headers["etag"] != first.headers["etag"]
 
 
 def test_a_deleted_trace_is_not_304(api: Api) -> None:
     api.send(span())
-    known = {"if-none-match": api("GET", path_of("t")).headers["etag"]}
+    cached = {"if-none-match": api("GET", path_of("t")).headers["etag"]}
     api("DELETE", path_of("t"))
-    assert api("GET", path_of("t"), headers=known).status == 404
+    assert api("GET", path_of("t"), headers=cached).status == 404
 
 
 @pytest.mark.parametrize("path", [path_of("t"), path_of("t", "root"), TRACES])
-def test_traces_are_kept_by_their_reader_alone_and_checked_each_time(api: Api, path: str) -> None:
+def test_traces_may_be_cached_privately_and_are_revalidated_each_time(api: Api, path: str) -> None:
     api.send(span())
     reply = api("GET", path)
     assert reply.headers["content-type"] == "application/json"
@@ -178,14 +178,14 @@ def test_traces_are_kept_by_their_reader_alone_and_checked_each_time(api: Api, p
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
-def test_answers_to_writes_are_kept_by_nobody(api: Api, method: str) -> None:
+def test_responses_to_writes_are_not_cached(api: Api, method: str) -> None:
     api.send(span())
     path = TRACES if method == "POST" else path_of("t", "root")
     reply = api(method, path, body=None if method == "DELETE" else {**span(), "tool_name": "t"})
     assert reply.headers["cache-control"] == "no-store"
 
 
-def test_a_large_answer_is_gzipped_for_whom_asks_and_is_the_same(api: Api) -> None:
+def test_a_large_response_is_gzipped_on_request_with_the_same_content(api: Api) -> None:
     api.send(span(input_data="long " * 1_000))
     plain = api("GET", path_of("t"))
     packed = api("GET", path_of("t"), headers={"accept-encoding": "gzip"})
