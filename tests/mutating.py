@@ -91,7 +91,7 @@ def _corrupted(body: bytes, choose: random.Random) -> bytes:
 
 def bombs() -> Iterator[Body]:
     """Requests of a few hundred kilobytes that decompress to tens of megabytes; decoded, some would take gigabytes."""
-    start, end = export(span("ab" * 16, told={"input.value": "<>"})).split(b"<>")
+    start, end = export(span("ab" * 16, values={"input.value": "<>"})).split(b"<>")
     values = b'"}}, {"key": "k", "value": {"arrayValue": {"values": ['
     for before, filling, after, size in (
         (start, "😀".encode(), end, 60 * MIB),

@@ -45,15 +45,17 @@ def attributes(values: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def span(trace_id: str, span_id: str = "00000000000000aa", *, told: dict[str, Any] | None = None, **fields: Any) -> Any:
-    """A span of one second in OTLP/JSON, with `told` as attributes. None in `fields` leaves a default out."""
+def span(
+    trace_id: str, span_id: str = "00000000000000aa", *, values: dict[str, Any] | None = None, **fields: Any
+) -> Any:
+    """A span of one second in OTLP/JSON, with `values` as attributes. None in `fields` leaves a default out."""
     whole = {
         "traceId": trace_id,
         "spanId": span_id,
         "name": "chat",
         "startTimeUnixNano": str(START_NS),
         "endTimeUnixNano": str(START_NS + 1_000_000_000),
-        "attributes": attributes(told or {}),
+        "attributes": attributes(values or {}),
         **fields,
     }
     return {name: value for name, value in whole.items() if value is not None}

@@ -104,7 +104,7 @@ def test_the_served_model_is_priced_or_else_the_requested_one(api: Api) -> None:
         api(
             "POST",
             "/v1/traces",
-            body=export(otlp_span(trace_id, told={**attributes, **counts})),
+            body=export(otlp_span(trace_id, values={**attributes, **counts})),
             headers=headers("json"),
         )
         costs.append(api.span("00000000000000aa", trace_id)["cost_usd"])

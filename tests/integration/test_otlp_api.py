@@ -53,7 +53,7 @@ def test_spans_are_stored_from_every_path_and_encoding(api: Api, path: str, enco
     attributes = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "gen_ai.usage.input_tokens": 7}
     records = [
         span(trace_id, name="root"),
-        span(trace_id, "00000000000000bb", parentSpanId="00000000000000aa", told=attributes),
+        span(trace_id, "00000000000000bb", parentSpanId="00000000000000aa", values=attributes),
     ]
     reply = api("POST", path, body=export(*records, encoding=encoding), headers=headers(encoding))
     assert partial_success(reply) == (0, "")
@@ -175,7 +175,7 @@ def test_a_span_of_a_deleted_trace_is_rejected_alone(api: Api, encoding: Encodin
 def test_a_span_over_4_mb_is_rejected_alone(api: Api, encoding: Encoding) -> None:
     trace_id = new_id()
     noise = random.Random(4).randbytes(2_200_000).hex()
-    large = span(trace_id, "00000000000000bb", told={"input.value": noise})
+    large = span(trace_id, "00000000000000bb", values={"input.value": noise})
     body = gzip.compress(export(span(trace_id), large, encoding=encoding), 1)
     rejected, reason = partial_success(api("POST", "/v1/traces", body=body, headers=headers(encoding, packed=True)))
     assert (rejected, "4 M" in reason) == (1, True)

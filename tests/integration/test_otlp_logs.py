@@ -55,7 +55,7 @@ def test_repeated_messages_appear_once_in_the_order_of_their_times(api: Api) -> 
 def test_input_that_the_span_reports_has_precedence_over_messages(api: Api, logs_first: bool) -> None:
     trace_id = new_id()
     reported = span(
-        trace_id, told={"gen_ai.operation.name": "chat", "gen_ai.input.messages": '[{"role":"user","content":"own"}]'}
+        trace_id, values={"gen_ai.operation.name": "chat", "gen_ai.input.messages": '[{"role":"user","content":"own"}]'}
     )
     records = [message(trace_id, "question"), message(trace_id, "reply", role="choice", after_ms=2)]
     for sends_logs in [True, False] if logs_first else [False, True]:
@@ -156,5 +156,5 @@ def test_a_change_to_the_value_of_a_message_keeps_its_precedence(api: Api) -> No
     send_logs(api, message(trace_id, "question"))
     input_data = api.span("00000000000000aa", trace_id)["input_data"]
     api.patched("00000000000000aa", trace_id, input_data=input_data)
-    send(api, span(trace_id, told={"gen_ai.operation.name": "chat", "gen_ai.prompt": "something else"}))
+    send(api, span(trace_id, values={"gen_ai.operation.name": "chat", "gen_ai.prompt": "something else"}))
     assert texts(api.span("00000000000000aa", trace_id)["input_data"]) == ["question"]
