@@ -20,7 +20,7 @@ help: ## Show what can be made
 
 setup: $(READY) ## Create .venv with everything in it (PYTHON=... chooses the Python)
 
-$(READY): requirements-dev.txt pyproject.toml client/pyproject.toml layers/common/requirements.in
+$(READY): requirements-dev.txt pyproject.toml client/pyproject.toml layers/common/requirements.in cli/requirements.in
 	@$(FIND_PYTHON); \
 	[ -n "$$python" ] || { echo "This needs Python 3.11 or later, with its venv module." >&2; exit 1; }; \
 	echo "Setting up $(VENV) with $$("$$python" --version)"; \
@@ -79,5 +79,5 @@ prices: $(READY) ## Write the price table anew, from the installed genai-prices
 	@$(RUN)python -m dev.prices
 
 clean: ## Remove everything made here, the local data and the cache included
-	@rm -rf $(VENV) .aws-sam .tracestore .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info client/src/*.egg-info
-	@find client dev examples functions layers tests -name __pycache__ -prune -exec rm -rf {} +
+	@rm -rf $(VENV) .aws-sam .tracestore .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info cli/*.egg-info client/src/*.egg-info
+	@find cli client dev examples functions layers tests -name __pycache__ -prune -exec rm -rf {} +

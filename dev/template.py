@@ -5,6 +5,7 @@ It knows nothing of how requests are served or where the table is.
 """
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+PYTHON_PATH = os.pathsep.join(map(str, (ROOT, ROOT / "cli", ROOT / "layers" / "common")))
+"""PYTHONPATH of processes that run this checkout, whatever is installed."""
+
 ACCOUNT_ID = "000000000000"
 PSEUDO_PARAMETERS = {
     "AWS::AccountId": ACCOUNT_ID,

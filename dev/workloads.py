@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final, TypeAlias
 
-from dev.prose import Prose
+from dev.text_generator import TextGenerator
 
 Span: TypeAlias = dict[str, Any]
 Request: TypeAlias = list[Span]
@@ -33,10 +33,10 @@ def single_chats(count: int, seed: int = 0) -> Iterator[Request]:
     for number in range(count):
         trace, start = _TraceMaker(rng), BEGINNING + timedelta(seconds=7 * number)
         messages = [
-            _message("system", trace.prose.text(rng.randint(300, 480))),
-            _message("user", trace.prose.text(rng.randint(120, 640))),
+            _message("system", trace.generator.text(rng.randint(300, 480))),
+            _message("user", trace.generator.text(rng.randint(120, 640))),
         ]
-        yield [trace.completion(start, messages, [_message("assistant", trace.prose.text(rng.randint(400, 1000)))])]
+        yield [trace.completion(start, messages, [_message("assistant", trace.generator.text(rng.randint(400, 1000)))])]
 
 
 def agents(count: int, turns: int, seed: int = 0) -> Iterator[Request]:
@@ -66,8 +66,8 @@ def one_span_requests(count: int, payload_bytes: int = 10_000, seed: int = 0) ->
     for number in range(count):
         start = BEGINNING + timedelta(seconds=2 * number)
         overhead = len(json.dumps({"query": ""})) + len(json.dumps({"text": ""}))
-        query = trace.prose.text(200)
-        text = trace.prose.text(payload_bytes - overhead - len(query.encode()))
+        query = trace.generator.text(200)
+        text = trace.generator.text(payload_bytes - overhead - len(query.encode()))
         span = trace.tool(start, rng.choice(_TOOLS), {"query": query}, {"text": text})
         if number == count - 1:
             span |= {"span_id": trace.root_id, "span_name": "agent.run", "operation_type": "agent"}
@@ -92,7 +92,7 @@ class _TraceMaker:
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
-        self.prose = Prose(rng)
+        self.generator = TextGenerator(rng)
         self.root_id = _hex(rng, 16)
         self.model = rng.choice(_MODELS)
         self.shared: Span = {
@@ -148,17 +148,17 @@ class _TraceMaker:
 def _agent(rng: Random, turns: int, start: datetime) -> tuple[Span, list[list[Span]]]:
     """The root span, and each turn's completion and tool call; every completion repeats the conversation so far."""
     trace = _TraceMaker(rng)
-    task = trace.prose.text(rng.randint(250, 550))
-    history = [_message("system", trace.prose.text(rng.randint(560, 920))), _message("user", task)]
+    task = trace.generator.text(rng.randint(250, 550))
+    history = [_message("system", trace.generator.text(rng.randint(560, 920))), _message("user", task)]
     by_turn: list[list[Span]] = []
     moment = start
     thought = ""
     for _ in range(turns):
         moment += timedelta(seconds=rng.randint(2, 9))
         tool_name, call_id = rng.choice(_TOOLS), f"call_{_hex(rng, 12)}"
-        arguments = {"query": trace.prose.words(rng.randint(3, 8)), "limit": rng.randint(1, 20)}
-        result = {"count": rng.randint(2, 90), "rows": [trace.prose.row() for _ in range(rng.randint(2, 4))]}
-        thought = trace.prose.text(rng.randint(160, 560))
+        arguments = {"query": trace.generator.words(rng.randint(3, 8)), "limit": rng.randint(1, 20)}
+        result = {"count": rng.randint(2, 90), "rows": [trace.generator.row() for _ in range(rng.randint(2, 4))]}
+        thought = trace.generator.text(rng.randint(160, 560))
         call = {"type": "tool_call", "id": call_id, "name": tool_name, "arguments": arguments}
         reply: Span = {"role": "assistant", "parts": [{"type": "text", "text": thought}, call]}
         by_turn.append(

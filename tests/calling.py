@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from dev import tokens
 from dev.functions import Functions
 from dev.gateway import Request
 from dev.server import Api
 from dev.template import Template
+from tracestore_cli import tokens
 
 SECRET = "a shared secret that is only good in tests"
 

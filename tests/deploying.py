@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from dev.posting import Deployment
 from tests.calling import Call, User
+from tracestore_cli.posting import Deployment
 
 Fault = Callable[[httpx.Request], httpx.Response | None]
 

@@ -21,10 +21,11 @@ from typing import Any, Final
 
 from botocore.awsrequest import AWSResponse
 
-from dev import engines, tokens
+from dev import engines
 from dev.functions import Context, load_handler, local_environment
 from dev.template import Template
 from tests.otlp import CONTENT_TYPES, START_NS, answered, bomb, export, span
+from tracestore_cli import tokens
 
 CORPUS: Final = Path(__file__).parent / "data" / "otlp"
 LARGEST: Final = 20_000

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dev import engines, tokens
+from dev import engines
 from dev.functions import Functions, local_environment
 from dev.gateway import Request
 from dev.server import Api
 from dev.template import Template
+from tracestore_cli import tokens
 
 _ATTEMPTS: Final = 20
 _BUSY: Final = 503

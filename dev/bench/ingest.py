@@ -24,11 +24,12 @@ import typer
 from backports import zstd
 from rich.table import Table
 
-from dev import tokens, workloads
+from dev import workloads
 from dev.bench import otlp, report, steps
 from dev.dynamodb_local import EngineUnavailable, free_port, installed
 from dev.engines import EngineName
-from dev.template import ROOT
+from dev.template import PYTHON_PATH, ROOT
+from tracestore_cli import tokens
 
 BATCHES: Final = (1, 50, 500)
 _CLIENTS: Final = (1, 4)
@@ -177,11 +178,11 @@ def _server(engine: str) -> Iterator[tuple[int, str]]:
     """The port of a `tracestore dev` in a process of its own, and a token for it; its data is thrown away."""
     port = free_port()
     with tempfile.TemporaryDirectory() as data_dir:
-        command = [sys.executable, "-m", "dev.cli", "dev", "--no-demo", "--port", str(port)]
+        command = [sys.executable, "-m", "tracestore_cli", "dev", "--no-demo", "--port", str(port)]
         process = subprocess.Popen(
             [*command, "--engine", engine, "--data-dir", data_dir],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "layers" / "common")])},
+            env={**os.environ, "PYTHONPATH": PYTHON_PATH},
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )

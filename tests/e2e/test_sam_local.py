@@ -12,9 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from dev import sam_local, tokens
+from dev import sam_local
 from dev.dynamodb_local import free_port
-from dev.template import ROOT
+from dev.template import PYTHON_PATH, ROOT
+from tracestore_cli import tokens
 
 pytestmark = pytest.mark.docker
 
@@ -28,10 +29,24 @@ class SamLocal:
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self._output = folder / "output.txt"
-        command = [sys.executable, "-m", "dev.cli", "sam-local", "--port", str(self.port), "--data-dir", str(folder)]
+        command = [
+            sys.executable,
+            "-m",
+            "tracestore_cli",
+            "sam-local",
+            "--port",
+            str(self.port),
+            "--data-dir",
+            str(folder),
+        ]
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+                [*command, "--data-dir", str(folder)],
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": PYTHON_PATH},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
         token = tokens.token("somebody", tokens.local_secret(folder))
         self.client = httpx.Client(

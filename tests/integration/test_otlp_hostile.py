@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dev.template import ROOT
+from dev.template import PYTHON_PATH, ROOT
 
 MEMORY_MB = 512
 CPU_S = 60
@@ -16,9 +16,8 @@ CPU_S = 60
 def run_mutating(*arguments: str) -> Any:
     """The result that `tests.mutating` prints."""
     command = [sys.executable, "-m", "tests.mutating", *arguments]
-    path = f"{ROOT / 'layers' / 'common'}:{ROOT}"
     run = subprocess.run(
-        command, cwd=ROOT, env={"PYTHONPATH": path}, capture_output=True, text=True, check=False, timeout=300
+        command, cwd=ROOT, env={"PYTHONPATH": PYTHON_PATH}, capture_output=True, text=True, check=False, timeout=300
     )
     assert run.returncode == 0, run.stderr[-3000:]
     return json.loads(run.stdout.splitlines()[-1])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dev import audit, streams
+from dev import streams
 from dev.functions import Functions
 from dev.template import Template
 from tests.api import TRACES, Api, child, span
@@ -24,6 +24,7 @@ from tracestore.storage import audit as auditing
 from tracestore.storage.counters import Change, absorb
 from tracestore.storage.store import Store
 from tracestore.storage.table import Table
+from tracestore_cli import audit
 
 WITHIN_S = 60
 
@@ -121,10 +122,10 @@ def test_the_command_tells_what_is_wrong_and_repairs_it(engine: TableOnEngine, a
     assert api.user is not None
     store = audit.store_of(engine.table_name, engine.endpoint, 30, 1)
     lines: list[str] = []
-    assert not audit.run(store, api.user.name, 1, mend=False, tell=lines.append, moving_ms=0)
-    assert lines[-1] == "4 counters against 1 traces: 4 wrong."
-    assert "should be" in lines[0]
-    assert audit.run(store, api.user.name, 1, mend=True, tell=lines.append, moving_ms=0)
-    assert lines[-1] == "Repaired 4 of 4."
-    assert audit.run(store, api.user.name, 1, mend=False, tell=lines.append, moving_ms=0)
-    assert lines[-1] == "4 counters against 1 traces: none wrong."
+    assert not audit.run(store, api.user.name, 1, should_repair=False, report=lines.append, moving_ms=0)
+    assert lines[-1] == "Compared 4 counters with 1 traces: 4 wrong."
+    assert "instead of" in lines[0]
+    assert audit.run(store, api.user.name, 1, should_repair=True, report=lines.append, moving_ms=0)
+    assert lines[-1] == "Repaired 4 of 4 counters."
+    assert audit.run(store, api.user.name, 1, should_repair=False, report=lines.append, moving_ms=0)
+    assert lines[-1] == "Compared 4 counters with 1 traces: none wrong."

@@ -7,11 +7,11 @@ from itertools import combinations
 import jwt
 import pytest
 
-from dev import tokens
 from dev.template import Template
 from tests.api import TRACES, Api, failure
 from tests.calling import SECRET, Call, new_user
 from tracestore.http.app import PUBLIC_ROUTES
+from tracestore_cli import tokens
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")  # few requests reach the store
 

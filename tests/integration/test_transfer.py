@@ -7,15 +7,15 @@ from typing import Any
 import httpx
 import pytest
 
-from dev import loading, transfer
-from dev.demo import day
-from dev.posting import NotServed
 from tests.api import Api, at, child, span
 from tests.calling import Call, User, new_user
 from tests.deploying import Fault, broken_every, busy, deployment_of
 from tests.integration.test_otlp_corpus import replay, requests_of
 from tests.unit.test_conventions import CASES
 from tests.unit.test_demo import NOW
+from tracestore_cli import loading, transfer
+from tracestore_cli.demo import day
+from tracestore_cli.posting import NotServed
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 

@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner, Result
 
-from dev.cli import app
+from tracestore_cli.main import app
 
 AWS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
 

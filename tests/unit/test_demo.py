@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from dev import demo
-from dev.posting import NotServed
-from dev.workloads import Span
 from tracestore.domain.anomalies import Anomaly, anomalies_of, histories_of
 from tracestore.domain.counters import Bucket, MeasureCounter, MeasuredPart, parts_of
 from tracestore.domain.heads import NO_PREVIEWS, summarize
 from tracestore.domain.merge import merge
 from tracestore.domain.spans import span_update
 from tracestore.ingest.native import parse_span
+from tracestore_cli import demo
+from tracestore_cli.posting import NotServed
+from tracestore_cli.samples import Span
 
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=UTC)
 FIELDS = {

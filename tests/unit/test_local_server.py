@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from dev import gateway, tokens
+from dev import gateway
 from dev.functions import load_handler
 from dev.gateway import Request, Router
 from dev.streams import event_record, matches
 from dev.template import Cors, Function, Route
+from tracestore_cli import tokens
 
 SPAN = Route("GET /traces/{trace_id}/spans/{span_id}", "Query")
 TRACE = Route("GET /traces/{trace_id}", "Query")

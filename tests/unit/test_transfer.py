@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from dev import transfer
-from dev.posting import Deployment, NotServed
-from dev.transfer import Complete, FileProblem, Written
+from tracestore_cli import transfer
+from tracestore_cli.posting import Deployment, NotServed
+from tracestore_cli.transfer import Complete, FileProblem, Written
 
 TRACES = 25
 PAGE = 4
@@ -115,7 +115,7 @@ def test_what_is_complete_stays_as_it_is(path: Path) -> None:
 
 def test_no_file_is_overwritten(path: Path) -> None:
     path.write_text("mine")
-    with pytest.raises(FileProblem, match="is there already"):
+    with pytest.raises(FileProblem, match="exists already"):
         to_file(path, resume=False)
     assert path.read_text() == "mine"
 
@@ -131,7 +131,7 @@ def test_a_file_that_lost_its_end_is_not_gone_on_with(path: Path) -> None:
     with pytest.raises(Crash):
         to_file(path, stop=after(9))
     path.write_bytes(b"{}\n")
-    with pytest.raises(FileProblem, match="begin anew"):
+    with pytest.raises(FileProblem, match="start again"):
         to_file(path)
 
 

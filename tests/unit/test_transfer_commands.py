@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from dev.cli import app
 from tests.unit.test_demo import Reply, server, stored
+from tracestore_cli.main import app
 
 NOBODY = "http://127.0.0.1:9"
 

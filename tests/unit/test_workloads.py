@@ -8,7 +8,7 @@ import pytest
 from backports import zstd
 
 from dev import workloads
-from dev.prose import Prose
+from dev.text_generator import TextGenerator
 from dev.workloads import Span
 
 
@@ -76,4 +76,4 @@ def test_payloads_compress_like_prompts() -> None:
 
 
 def test_text_is_as_long_as_asked() -> None:
-    assert len(Prose(Random(1)).text(1_000).encode()) == pytest.approx(1_000, abs=3)
+    assert len(TextGenerator(Random(1)).text(1_000).encode()) == pytest.approx(1_000, abs=3)

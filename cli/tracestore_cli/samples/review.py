@@ -4,8 +4,8 @@ from datetime import datetime
 from random import Random
 from typing import Final
 
-from dev.stories import Trace
-from dev.stories.scribe import Scribe, call, said
+from tracestore_cli.samples import Trace
+from tracestore_cli.samples.trace_writer import TraceWriter, call, message
 
 _SYSTEM: Final = (
     "You review pull requests. Report only what would hurt in production: wrong results, lost data, races, leaks, "
@@ -61,25 +61,25 @@ def review(rng: Random, start: datetime) -> list[Trace]:
     """A diff, the code around it, the findings, and a comment on the pull request."""
     title, path, diff, findings = rng.choice(_REVIEWS)
     number = rng.randint(1_800, 2_400)
-    scribe = _scribe(rng, start, number)
-    with scribe.step("review.pull_request", "workflow", input_data={"pull_request": number, "title": title}) as root:
-        _fetch(scribe, number, diff)
-        scribe.embedding(f"{title}\n{path}")
+    writer = _writer(rng, start, number)
+    with writer.step("review.pull_request", "workflow", input_data={"pull_request": number, "title": title}) as root:
+        _fetch(writer, number, diff)
+        writer.embedding(f"{title}\n{path}")
         around = [{"path": path, "lines": "1-40", "score": 0.91}, {"path": f"tests/test_{number}.py", "score": 0.77}]
-        scribe.retrieval(f"{title} {path}", around, index="code-main")
-        messages = [said("system", _SYSTEM), said("user", f"{title}\n\n```diff\n{diff}```")]
-        scribe.completion("claude-sonnet-4-5", messages, said("assistant", findings), metadata={"thinking": True})
-        scribe.tool(
+        writer.retrieval(f"{title} {path}", around, index="code-main")
+        messages = [message("system", _SYSTEM), message("user", f"{title}\n\n```diff\n{diff}```")]
+        writer.completion("claude-sonnet-4-5", messages, message("assistant", findings), metadata={"thinking": True})
+        writer.tool(
             "post_comment", {"pull_request": number, "body": findings}, {"comment_id": rng.getrandbits(30)}, 320
         )
         root["output_data"] = {"findings": findings}
-    return [scribe.spans]
+    return [writer.spans]
 
 
 def huge_review(rng: Random, start: datetime) -> list[Trace]:
     """A generated client of 300 KB goes to the model in one prompt."""
     number = rng.randint(1_800, 2_400)
-    scribe = _scribe(rng, start, number)
+    writer = _writer(rng, start, number)
     diff = _generated_diff(rng, 300_000)
     findings = (
         "Of the 300 KB almost everything is generated and consistent. One thing matters: `timeout_ms` became optional "
@@ -87,45 +87,45 @@ def huge_review(rng: Random, start: datetime) -> list[Trace]:
         "all."
     )
     title = "Regenerate the payments client"
-    with scribe.step("review.pull_request", "workflow", input_data={"pull_request": number, "title": title}) as root:
-        _fetch(scribe, number, diff[:400] + "…")
-        messages = [said("system", _SYSTEM), said("user", f"{title}\n\n```diff\n{diff}```")]
-        scribe.completion("gemini-2.5-pro", messages, said("assistant", findings), ms=41_000)
+    with writer.step("review.pull_request", "workflow", input_data={"pull_request": number, "title": title}) as root:
+        _fetch(writer, number, diff[:400] + "…")
+        messages = [message("system", _SYSTEM), message("user", f"{title}\n\n```diff\n{diff}```")]
+        writer.completion("gemini-2.5-pro", messages, message("assistant", findings), ms=41_000)
         root["output_data"] = {"findings": findings}
-    return [scribe.spans]
+    return [writer.spans]
 
 
 def context_too_long(rng: Random, start: datetime) -> list[Trace]:
     """A diff that no longer fits the model: the provider refuses it at once."""
     number = rng.randint(1_800, 2_400)
-    scribe = _scribe(rng, start, number)
+    writer = _writer(rng, start, number)
     refusal = {
         "error_type": "BadRequestError",
         "error_message": "400: the prompt is 143,210 tokens long, this model takes at most 128,000",
     }
     title = "Vendor the icon set"
-    with scribe.step("review.pull_request", "workflow", input_data={"pull_request": number, "title": title}) as root:
-        _fetch(scribe, number, "@@ -0,0 +1,18211 @@ …")
-        messages = [said("system", _SYSTEM), said("user", f"{title}\n\n(diff of 18,211 lines)")]
-        scribe.completion("gpt-4o", messages, None, ms=210, metadata={"http_status": 400}, **refusal)
+    with writer.step("review.pull_request", "workflow", input_data={"pull_request": number, "title": title}) as root:
+        _fetch(writer, number, "@@ -0,0 +1,18211 @@ …")
+        messages = [message("system", _SYSTEM), message("user", f"{title}\n\n(diff of 18,211 lines)")]
+        writer.completion("gpt-4o", messages, None, ms=210, metadata={"http_status": 400}, **refusal)
         root.update(refusal)
-    return [scribe.spans]
+    return [writer.spans]
 
 
 def orphan(rng: Random, start: datetime) -> list[Trace]:
     """Two spans whose parent never arrives: the worker was killed before it could export it."""
     title, _, diff, _ = _REVIEWS[0]
-    scribe = _scribe(rng, start, 2_187)
-    with scribe.step("review.pull_request", "workflow"):
-        messages = [said("system", _SYSTEM), said("user", f"{title}\n\n```diff\n{diff}```")]
-        wish = said("assistant", "I need the caller.", call("call_7", "read_file", {"path": "billing/worker.py"}))
-        scribe.completion("claude-sonnet-4-5", messages, wish)
-        scribe.tool("read_file", {"path": "billing/worker.py"}, {"lines": 212, "truncated": False}, 40)
-    return [scribe.spans[1:]]
+    writer = _writer(rng, start, 2_187)
+    with writer.step("review.pull_request", "workflow"):
+        messages = [message("system", _SYSTEM), message("user", f"{title}\n\n```diff\n{diff}```")]
+        request = message("assistant", "I need the caller.", call("call_7", "read_file", {"path": "billing/worker.py"}))
+        writer.completion("claude-sonnet-4-5", messages, request)
+        writer.tool("read_file", {"path": "billing/worker.py"}, {"lines": 212, "truncated": False}, 40)
+    return [writer.spans[1:]]
 
 
-def _scribe(rng: Random, start: datetime, number: int) -> Scribe:
-    return Scribe(
+def _writer(rng: Random, start: datetime, number: int) -> TraceWriter:
+    return TraceWriter(
         rng,
         start,
         service="review-assistant",
@@ -134,8 +134,8 @@ def _scribe(rng: Random, start: datetime, number: int) -> Scribe:
     )
 
 
-def _fetch(scribe: Scribe, number: int, diff: str) -> None:
-    scribe.leaf(
+def _fetch(writer: TraceWriter, number: int, diff: str) -> None:
+    writer.leaf(
         "GET /repos/northwind/shop/pulls/{number}",
         "http",
         240,

@@ -1,4 +1,4 @@
-"""JWTs that the local server accepts: HS256 with a secret that is made on first use and kept in the data directory."""
+"""JWTs that the local server accepts: HS256 with a secret that is generated once and stored in the data directory."""
 
 import os
 import re
@@ -15,9 +15,9 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def local_secret(data_dir: Path) -> str:
-    """The secret of the local server whose data is in `data_dir`.
+    """The secret of the local server whose data is in `data_dir`. Only the file's owner may read it.
 
-    repeat: the same one for as long as the directory stays. Only its owner may read the file.
+    *absent*: it is generated. *repeat*: the same secret for as long as the directory exists.
     """
     path = data_dir / SECRET_FILE
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -30,15 +30,15 @@ def local_secret(data_dir: Path) -> str:
 
 
 def token(user: str, secret: str, expires_in_s: int = 86400) -> str:
-    """A JWT that says its bearer is `user`."""
+    """A JWT that identifies `user`."""
     now = int(time.time())
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": user, "iat": now, "exp": now + expires_in_s}
     return jwt.encode(claims, secret, algorithm="HS256")
 
 
 def duration_s(text: str) -> int:
-    """The seconds in `90s`, `15m`, `12h` or `1d`. raises: ValueError on anything else."""
+    """The seconds in `90s`, `15m`, `12h` or `1d`. *raises*: ValueError for any other text."""
     match = re.fullmatch(r"([1-9]\d{0,8})([smhd])", text)
     if match is None:
-        raise ValueError("a whole number and s, m, h or d, such as 12h")
+        raise ValueError("must be a whole number and s, m, h or d, such as 12h")
     return int(match[1]) * _UNITS_S[match[2]]

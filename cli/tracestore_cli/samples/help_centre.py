@@ -1,12 +1,12 @@
-"""The support assistant answers from the shop's help centre: by retrieval, and when the first provider refuses."""
+"""The support assistant answers from the shop's help centre: by retrieval, and with a second provider."""
 
 from datetime import datetime
 from random import Random
 from typing import Final
 
-from dev.stories import Trace
-from dev.stories.scribe import said
-from dev.stories.support import SYSTEM, chat
+from tracestore_cli.samples import Trace
+from tracestore_cli.samples.support import SYSTEM, chat
+from tracestore_cli.samples.trace_writer import message
 
 _HELP: Final = (
     (
@@ -63,34 +63,37 @@ _HELP: Final = (
 def by_retrieval(rng: Random, start: datetime) -> list[Trace]:
     """Retrieval before the answer: embed, search, rerank, and a reply that cites its article."""
     question, title, article, answer = rng.choice(_HELP)
-    scribe = chat(rng, start)
+    writer = chat(rng, start)
     others = [{"title": each[1], "score": round(rng.uniform(0.4, 0.6), 3), "text": each[2]} for each in _HELP]
-    found = [{"title": title, "score": 0.873, "text": article}, *(each for each in others if each["title"] != title)]
-    with scribe.step("rag.help_centre", "chain", input_data={"question": question}) as root:
-        scribe.embedding(question)
-        scribe.retrieval(question, found, index="help-centre-v7")
-        scribe.leaf(
+    documents = [
+        {"title": title, "score": 0.873, "text": article},
+        *(each for each in others if each["title"] != title),
+    ]
+    with writer.step("rag.help_centre", "chain", input_data={"question": question}) as root:
+        writer.embedding(question)
+        writer.retrieval(question, documents, index="help-centre-v7")
+        writer.leaf(
             "rerank",
             "rerank",
             110,
             model_name="rerank-v3.5",
             model_provider="cohere",
-            input_data={"query": question, "documents": [each["title"] for each in found]},
+            input_data={"query": question, "documents": [each["title"] for each in documents]},
             output_data={"ranking": [{"index": 0, "relevance": 0.981}, {"index": 1, "relevance": 0.204}]},
         )
-        messages = [said("system", f"{SYSTEM}\n\nArticle: {title}\n{article}"), said("user", question)]
-        scribe.completion("gpt-4o-mini", messages, said("assistant", answer))
-        root["output_data"] = {"messages": [said("assistant", answer)], "citations": [title]}
-    return [scribe.spans]
+        messages = [message("system", f"{SYSTEM}\n\nArticle: {title}\n{article}"), message("user", question)]
+        writer.completion("gpt-4o-mini", messages, message("assistant", answer))
+        root["output_data"] = {"messages": [message("assistant", answer)], "citations": [title]}
+    return [writer.spans]
 
 
 def provider_fallback(rng: Random, start: datetime) -> list[Trace]:
-    """The first provider refuses, the second answers: the customer notices nothing."""
+    """The first provider refuses and the second one answers, so that the trace succeeds."""
     question, title, article, answer = rng.choice(_HELP)
-    scribe = chat(rng, start)
-    messages = [said("system", f"{SYSTEM}\n\nArticle: {title}\n{article}"), said("user", question)]
-    with scribe.step("llm.with_fallback", "chain", input_data={"messages": messages[1:]}) as root:
-        scribe.completion(
+    writer = chat(rng, start)
+    messages = [message("system", f"{SYSTEM}\n\nArticle: {title}\n{article}"), message("user", question)]
+    with writer.step("llm.with_fallback", "chain", input_data={"messages": messages[1:]}) as root:
+        writer.completion(
             "gpt-4o-mini",
             messages,
             None,
@@ -99,6 +102,6 @@ def provider_fallback(rng: Random, start: datetime) -> list[Trace]:
             error_type="RateLimitError",
             error_message="429: rate limit reached for gpt-4o-mini: 200,000 tokens per minute. Try again in 3.4 s.",
         )
-        scribe.completion("claude-haiku-4-5", messages, said("assistant", answer), metadata={"attempt": 2})
-        root["output_data"] = {"messages": [said("assistant", answer)]}
-    return [scribe.spans]
+        writer.completion("claude-haiku-4-5", messages, message("assistant", answer), metadata={"attempt": 2})
+        root["output_data"] = {"messages": [message("assistant", answer)]}
+    return [writer.spans]

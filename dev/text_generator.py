@@ -126,7 +126,7 @@ _CUMULATIVE: Final = list(accumulate(1 / (rank + 4) for rank in range(len(_WORDS
 """Zipf's law, flattened at the head as it is in real text."""
 
 
-class Prose:
+class TextGenerator:
     """Writes text about one topic, as the messages of one conversation are: its words and phrases come back.
 
     Words, stock phrases, names, numbers, references, paragraphs and lists, in sentences.

@@ -1,4 +1,4 @@
-"""Writes down one trace while its story goes on: a clock that steps forward, and spans that nest as the steps do."""
+"""Generates one trace step by step: a clock that moves forward, and spans that nest like the steps."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final
 
-from dev.workloads import Span
+from tracestore_cli.samples import Span
 
 _PROVIDERS: Final = {
     "gpt-4o": ("openai", 2.50, 10.00),
@@ -21,29 +21,30 @@ _PROVIDERS: Final = {
     "rerank-v3.5": ("cohere", None, None),
     "llama3.1:8b": ("ollama", None, None),
 }
-"""Provider of each model, and its dollars per million tokens in and out as far as the application knows them."""
-
+"""Provider of each model, and its dollars per million tokens in and out. None: the application has no price."""
 
 _LONG_MS: Final = 4_000
-"""From here on a duration is a deadline that passed, or stands for a large piece of work."""
+"""Longer durations are expired timeouts or large tasks, which vary little."""
 
 
-def said(role: str, text: str, *calls: Span) -> Span:
-    """A message in the contract's chat form, with the tool calls that it makes."""
+def message(role: str, text: str, *calls: Span) -> Span:
+    """A message in the contract's chat form, with its tool calls."""
     parts: list[Span] = [{"type": "text", "text": text}] if text else []
     return {"role": role, "parts": [*parts, *calls]}
 
 
 def call(call_id: str, name: str, arguments: Any) -> Span:
+    """A tool call, as a part of a message."""
     return {"type": "tool_call", "id": call_id, "name": name, "arguments": arguments}
 
 
 def result(call_id: str, name: str, value: Any) -> Span:
+    """The message with the result of a tool call."""
     return {"role": "tool", "parts": [{"type": "tool_result", "id": call_id, "name": name, "result": value}]}
 
 
-class Scribe:
-    """One trace in the making. `spans` holds them in the order they began."""
+class TraceWriter:
+    """The spans of one trace, in order of their start, in `spans`."""
 
     def __init__(self, rng: Random, start: datetime, *, service: str, reports_cost: bool = True, **shared: Any) -> None:
         self.rng = rng
@@ -54,14 +55,16 @@ class Scribe:
         self._shared = {"trace_id": self.hex(32), "service_name": service, **shared}
 
     def hex(self, digits: int) -> str:
+        """A random id of so many hexadecimal digits."""
         return f"{self.rng.getrandbits(4 * digits):0{digits}x}"
 
     def wait(self, from_ms: int, to_ms: int | None = None) -> None:
+        """Move the clock."""
         self.now += timedelta(milliseconds=self.rng.randint(from_ms, to_ms or from_ms))
 
     @contextmanager
     def step(self, name: str, operation: str, **fields: Any) -> Iterator[Span]:
-        """A span around everything in the block; it ends a moment after the last of it."""
+        """A span around all spans of the block. It ends shortly after the last of them."""
         span = self._begin(name, operation, fields)
         self._open.append(span)
         self.wait(2, 25)
@@ -71,9 +74,9 @@ class Scribe:
         span["end_time"] = _time(self.now)
 
     def leaf(self, name: str, operation: str, ms: int, *, meanwhile: bool = False, **fields: Any) -> Span:
-        """A span of about `ms`, now and then of several times that, as calls are; a long wait takes as long as it says.
+        """A span of about `ms`, sometimes several times as long, as real calls are. From 4 s on it varies little.
 
-        With `meanwhile` the next one starts beside it, not after it.
+        With `meanwhile` the next span starts at the same time, not after it.
         """
         span = self._begin(name, operation, fields)
         before = self.now
@@ -88,9 +91,9 @@ class Scribe:
     def completion(
         self, model: str, messages: list[Span], reply: Span | None, *, ms: int | None = None, **fields: Any
     ) -> Span:
-        """A model call. Without `reply` it failed, and `fields` say how; the time it takes grows with the reply."""
+        """A model call whose duration grows with the reply. Without `reply` it failed, with the error in `fields`."""
         tokens_in, tokens_out = _tokens(messages), _tokens(reply) if reply else 0
-        answer = {**_usage(model, tokens_in, tokens_out, self.reports_cost), "output_data": {"messages": [reply]}}
+        output = {**_usage(model, tokens_in, tokens_out, self.reports_cost), "output_data": {"messages": [reply]}}
         return self.leaf(
             "llm.completion",
             "completion",
@@ -98,15 +101,17 @@ class Scribe:
             model_name=model,
             model_provider=_PROVIDERS[model][0],
             input_data={"messages": messages},
-            **(answer if reply else {}),
+            **(output if reply else {}),
             **{"metadata": {"temperature": self.rng.choice((0, 0.2, 0.7)), "max_tokens": 2048}, **fields},
         )
 
     def tool(self, name: str, arguments: Any, outcome: Any, ms: int = 180, **fields: Any) -> Span:
+        """A tool call. *absent*: without an outcome it has no output."""
         done = {} if outcome is None else {"output_data": outcome}
         return self.leaf(f"tool.{name}", "tool_call", ms, tool_name=name, input_data=arguments, **done, **fields)
 
     def embedding(self, text: str, ms: int = 90) -> Span:
+        """The embedding of a text."""
         model = "text-embedding-3-small"
         return self.leaf(
             "embeddings.create",
@@ -120,6 +125,7 @@ class Scribe:
         )
 
     def retrieval(self, query: str, documents: list[Span], index: str, ms: int = 70) -> Span:
+        """A search in an index."""
         return self.leaf(
             "vector_store.search",
             "retrieval",
@@ -141,7 +147,7 @@ def _time(moment: datetime) -> str:
 
 
 def _tokens(content: Any) -> int:
-    """About what a tokenizer would count: four bytes of text a token."""
+    """An estimate of the tokens: one per four bytes of text."""
     return max(1, len(json.dumps(content, ensure_ascii=False).encode()) // 4)
 
 

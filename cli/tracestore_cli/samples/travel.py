@@ -4,8 +4,8 @@ from datetime import datetime
 from random import Random
 from typing import Any, Final
 
-from dev.stories import Trace
-from dev.stories.scribe import Scribe, call, result, said
+from tracestore_cli.samples import Span, Trace
+from tracestore_cli.samples.trace_writer import TraceWriter, call, message, result
 
 _SYSTEM: Final = (
     "You plan trips by train. Ask the specialists for connections, hotels and days out, keep within the budget, and "
@@ -45,7 +45,7 @@ def long_trip(rng: Random, start: datetime) -> list[Trace]:
 
 
 def trip_pending(rng: Random, start: datetime) -> list[Trace]:
-    """A plan in the making: its calls have ended, the agents around them have not."""
+    """An unfinished plan: its calls have ended, the agents around them have not."""
     [spans] = _plan(rng, start, towns=1, steps=2)
     for span in spans:
         if span["operation_type"] in ("agent", "workflow"):
@@ -56,41 +56,43 @@ def trip_pending(rng: Random, start: datetime) -> list[Trace]:
 
 def _plan(rng: Random, start: datetime, towns: int, steps: int) -> list[Trace]:
     *route, wish = rng.choice(_TRIPS)
-    scribe = Scribe(
+    writer = TraceWriter(
         rng,
         start,
         service="trip-planner",
         conversation_id=f"trip-{rng.getrandbits(32):08x}",
         end_user_id=f"traveller-{rng.randint(1, 25)}",
     )
-    with scribe.step("agent.trip_planner", "agent", input_data={"messages": [said("user", wish)]}) as root:
-        messages = [said("system", _SYSTEM), said("user", wish)]
-        outline = said("assistant", f"I'll look at {', then '.join(route[:towns])} and compare trains before hotels.")
-        scribe.completion("claude-sonnet-4-5", list(messages), outline)
+    with writer.step("agent.trip_planner", "agent", input_data={"messages": [message("user", wish)]}) as root:
+        messages = [message("system", _SYSTEM), message("user", wish)]
+        outline = message(
+            "assistant", f"I'll look at {', then '.join(route[:towns])} and compare trains before hotels."
+        )
+        writer.completion("claude-sonnet-4-5", list(messages), outline)
         messages.append(outline)
         for town in route[:towns]:
-            messages.append(said("assistant", _town(scribe, town, steps)))
+            messages.append(message("assistant", _town(writer, town, steps)))
         total = rng.randint(540, 880)
         answer = (
             f"Here is your plan, {total} € for both, trains and rooms included.\n\n"
             + "\n".join(f"Day {day}: {text}" for day, text in enumerate(_DAYS[: towns + 1], 1))
             + "\n\nI've held the seats until tomorrow at noon. Shall I book?"
         )
-        scribe.completion("claude-sonnet-4-5", list(messages), said("assistant", answer), ms=5_200)
-        root["output_data"] = {"messages": [said("assistant", answer)]}
-    return [scribe.spans]
+        writer.completion("claude-sonnet-4-5", list(messages), message("assistant", answer), ms=5_200)
+        root["output_data"] = {"messages": [message("assistant", answer)]}
+    return [writer.spans]
 
 
-def _town(scribe: Scribe, town: str, steps: int) -> str:
-    """Three specialists look after one town: connections and rooms with tools, days out from the guide."""
-    with scribe.step(f"agent.{town.lower()}", "agent", input_data={"town": town, "nights": 2}) as agent:
+def _town(writer: TraceWriter, town: str, steps: int) -> str:
+    """Three specialists for one town: connections and rooms with tools, days out from the guide."""
+    with writer.step(f"agent.{town.lower()}", "agent", input_data={"town": town, "nights": 2}) as agent:
         trains = [
-            {"train": f"IC {scribe.rng.randint(100, 799)}", "departs": "08:14", "arrives": "11:02", "price_eur": 34.9},
-            {"train": f"RE {scribe.rng.randint(100, 799)}", "departs": "09:40", "arrives": "13:31", "price_eur": 19.0},
+            {"train": f"IC {writer.rng.randint(100, 799)}", "departs": "08:14", "arrives": "11:02", "price_eur": 34.9},
+            {"train": f"RE {writer.rng.randint(100, 799)}", "departs": "09:40", "arrives": "13:31", "price_eur": 19.0},
         ]
-        with scribe.step("agent.trains", "agent", input_data={"to": town}) as trains_agent:
+        with writer.step("agent.trains", "agent", input_data={"to": town}) as trains_agent:
             _loop(
-                scribe,
+                writer,
                 "gpt-4o-mini",
                 f"Find trains to {town} before noon.",
                 "search_trains",
@@ -100,42 +102,48 @@ def _town(scribe: Scribe, town: str, steps: int) -> str:
             )
             trains_agent["output_data"] = trains[0]
         hotels = [{"hotel": "Casa do Rio", "price_eur": 96, "rating": 8.9}, {"hotel": "Hotel Nova", "price_eur": 71}]
-        with scribe.step("agent.hotels", "agent", input_data={"town": town}) as hotels_agent:
+        with writer.step("agent.hotels", "agent", input_data={"town": town}) as hotels_agent:
             trouble = {"error_type": "TimeoutError", "error_message": "the hotel search did not answer within 5 s"}
-            if scribe.rng.random() < 0.5:
-                scribe.tool("search_hotels", {"town": town, "max_eur": 110}, None, 5_000, **trouble)
-            asked = {"town": town, "max_eur": 110}
+            if writer.rng.random() < 0.5:
+                writer.tool("search_hotels", {"town": town, "max_eur": 110}, None, 5_000, **trouble)
+            arguments = {"town": town, "max_eur": 110}
             _loop(
-                scribe, "gemini-2.5-flash", f"Find a quiet room in {town}.", "search_hotels", asked, hotels, steps - 1
+                writer,
+                "gemini-2.5-flash",
+                f"Find a quiet room in {town}.",
+                "search_hotels",
+                arguments,
+                hotels,
+                steps - 1,
             )
             hotels_agent["output_data"] = hotels[0]
         query = f"{town}: what to see in two days"
-        scribe.embedding(query)
+        writer.embedding(query)
         guide = [
             {"title": f"{town} on foot", "score": 0.86, "text": _DAYS[0]},
             {"title": "By the water", "score": 0.71},
         ]
-        scribe.retrieval(query, guide, index="city-guides")
+        writer.retrieval(query, guide, index="city-guides")
         for source in ("weather", "events"):
             outcome = {"town": town, "summary": "dry, 17 to 22 °C" if source == "weather" else "opera on Friday, 19:30"}
-            scribe.tool(f"get_{source}", {"town": town}, outcome, 210, meanwhile=True)
-        scribe.wait(260)
+            writer.tool(f"get_{source}", {"town": town}, outcome, 210, meanwhile=True)
+        writer.wait(260)
         summary = f"{town}: take {trains[0]['train']} at 08:14, stay at {hotels[0]['hotel']}. {_DAYS[0]}"
-        scribe.completion("gpt-4o-mini", [said("user", f"Sum up {town}.")], said("assistant", summary))
+        writer.completion("gpt-4o-mini", [message("user", f"Sum up {town}.")], message("assistant", summary))
         agent["output_data"] = {"summary": summary}
     return summary
 
 
-def _loop(scribe: Scribe, model: str, task: str, tool: str, asked: dict[str, Any], found: Any, steps: int) -> None:
-    """The usual agent's loop: ask the model, call the tool, tell the model, until it is content."""
-    messages = [said("system", _SYSTEM), said("user", task)]
+def _loop(writer: TraceWriter, model: str, task: str, tool: str, query: Span, results: Any, steps: int) -> None:
+    """An agent's loop: the model asks for a tool call and gets its result, until it answers."""
+    messages = [message("system", _SYSTEM), message("user", task)]
     for number in range(steps - 1):
-        call_id = f"call_{scribe.hex(8)}"
-        arguments = {**asked, "page": number + 1}
-        wish = said("assistant", "", call(call_id, tool, arguments))
-        scribe.completion(model, list(messages), wish)
-        scribe.tool(tool, arguments, {"results": found}, 640)
-        messages += [wish, result(call_id, tool, {"results": found})]
-    scribe.completion(
-        model, list(messages), said("assistant", "The first result fits best: early, quiet and in budget.")
+        call_id = f"call_{writer.hex(8)}"
+        arguments = {**query, "page": number + 1}
+        request = message("assistant", "", call(call_id, tool, arguments))
+        writer.completion(model, list(messages), request)
+        writer.tool(tool, arguments, {"results": results}, 640)
+        messages += [request, result(call_id, tool, {"results": results})]
+    writer.completion(
+        model, list(messages), message("assistant", "The first result fits best: early, quiet and in budget.")
     )

@@ -1,4 +1,4 @@
-"""Requests to any deployment: batches that fit, repeated while it is busy, and what went wrong in clear words."""
+"""Requests to a deployment: batches within its limits, retries while it is busy, and failures as sentences."""
 
 import gzip
 import json
@@ -11,24 +11,24 @@ import httpx
 
 BATCH_SPANS: Final = 200
 BATCH_BYTES: Final = 2_000_000
-"""Well below the 6 MB that a request may have."""
+"""Well below the limit of a request, 6 MB."""
 
 _ATTEMPTS: Final = 8
 _TIMEOUT_S: Final = 60
 _BUSY: Final = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
 _GZIP_FROM_BYTES: Final = 10_000
 _GZIP_LEVEL: Final = 3
-"""Faster than any line to a deployment; and what is compressed may hold a span of 4 MB, whatever it is made of."""
+"""Faster than any network connection. A compressed request may contain any span of 4 MB."""
 
 Part = TypeVar("Part")
 
 
 class NotServed(Exception):
-    """The deployment did not do what was asked of it; the message says why and what to do."""
+    """The deployment did not accept a request. The message contains the reason and the remedy."""
 
 
 class Deployment:
-    """A deployment, as the bearer of an API key or a token. *raises* NotServed wherever it does not answer."""
+    """A client of a deployment, with an API key or a token. *raises*: NotServed when a request gets no response."""
 
     def __init__(
         self,
@@ -51,11 +51,11 @@ class Deployment:
         self._client.close()
 
     def get(self, path: str, query: Mapping[str, str]) -> httpx.Response:
-        """The answer to a request that reads, whatever it says, but for a deployment that stays busy."""
+        """The response to a GET, of any status. It is retried while the deployment is busy."""
         return self._answer("GET", path, params=dict(query))
 
     def post(self, path: str, content: object) -> httpx.Response:
-        """The answer to a body of JSON. What is sent so can be sent again without harm."""
+        """The response to a POST of JSON, of any status. It is retried, so it must be repeatable."""
         headers = {"Content-Type": "application/json"}
         body = _json(content)
         if len(body) >= _GZIP_FROM_BYTES:
@@ -66,53 +66,53 @@ class Deployment:
     def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                answer = self._client.request(method, path, **request)
+                response = self._client.request(method, path, **request)
             except (httpx.TransportError, httpx.InvalidURL) as error:
-                passes = isinstance(error, httpx.TimeoutException | httpx.RemoteProtocolError) or self._has_answered
-                if attempt == _ATTEMPTS or not passes:
-                    why = f"{self._client.base_url} does not answer ({type(error).__name__})"
-                    raise NotServed(f"{why}: is it running, and is the address right?") from error
+                is_temporary = isinstance(error, httpx.TimeoutException | httpx.RemoteProtocolError)
+                if attempt == _ATTEMPTS or not (is_temporary or self._has_answered):
+                    problem = f"{self._client.base_url} does not answer ({type(error).__name__})"
+                    raise NotServed(f"{problem}: is it running, and is the address right?") from error
                 self._sleep(min(2.0**attempt / 4, 10))
                 continue
             self._has_answered = True
-            if answer.status_code not in _BUSY:
+            if response.status_code not in _BUSY:
                 break
             if attempt < _ATTEMPTS:
-                self._sleep(_pause_s(answer, attempt))
-        return answer
+                self._sleep(_pause_s(response, attempt))
+        return response
 
 
-def refusal(answer: httpx.Response, scope: str) -> NotServed:
-    """What to say of an answer that is a refusal, to a request that needs this scope."""
+def refusal(response: httpx.Response, scope: str) -> NotServed:
+    """The exception for a response that refuses a request. The request needs this scope."""
     remedy = {
-        401: "the key or token was refused; `tracestore token` makes one for the local server",
-        403: f"the key lacks the scope `{scope}`; make one that has it",
-        404: "there is no trace API at this address; give the address without a path",
-    }.get(answer.status_code, "try again later")
-    url = answer.request.url.copy_with(query=None)
-    return NotServed(f"{url} answered {answer.status_code}: {said(answer) or remedy}")
+        401: "the key or token was refused; for the local server, `tracestore token` prints a valid one",
+        403: f"the key lacks the scope `{scope}`; create a key that has it",
+        404: "there is no trace API at this address; pass the address without a path",
+    }.get(response.status_code, "try again later")
+    url = response.request.url.copy_with(query=None)
+    return NotServed(f"{url} answered {response.status_code}: {message_of(response) or remedy}")
 
 
-def said(answer: httpx.Response) -> str:
-    """What an answer says of its failure; empty when it does not. Of a batch that is all bad, why its first span is."""
-    error = json_of(answer).get("error")
+def message_of(response: httpx.Response) -> str:
+    """The message of a failure; of a batch without any valid span, that of its first span. *absent*: empty."""
+    error = json_of(response).get("error")
     if not isinstance(error, dict):
         return ""
-    (about, *_) = error.get("details") or [error]
-    return str((about if error.get("code") == "all_spans_rejected" else error).get("message", ""))
+    (first, *_) = error.get("details") or [error]
+    return str((first if error.get("code") == "all_spans_rejected" else error).get("message", ""))
 
 
-def json_of(answer: httpx.Response) -> dict[str, Any]:
-    """The JSON object that an answer is; empty for any other answer."""
+def json_of(response: httpx.Response) -> dict[str, Any]:
+    """The JSON object in a response. *absent*: empty when the response is anything else."""
     try:
-        content = answer.json()
+        content = response.json()
     except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
 
 
 def batches(parts: Iterable[Part], size_of: Callable[[Part], tuple[int, int]]) -> Iterator[list[Part]]:
-    """The parts in order, as many together as a request may carry. `size_of` tells a part's spans and bytes."""
+    """The parts in order, in batches that a request may contain. `size_of` returns the spans and bytes of a part."""
     batch: list[Part] = []
     spans = size = 0
     for part in parts:
@@ -128,15 +128,15 @@ def batches(parts: Iterable[Part], size_of: Callable[[Part], tuple[int, int]]) -
 
 
 def _json(content: object) -> bytes:
-    """JSON; in ASCII only where a text is no Unicode."""
+    """JSON in UTF-8; in ASCII if a text contains lone surrogates, which UTF-8 cannot encode."""
     try:
         return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
         return json.dumps(content).encode()
 
 
-def _pause_s(answer: httpx.Response, attempt: int) -> float:
+def _pause_s(response: httpx.Response, attempt: int) -> float:
     try:
-        return min(float(answer.headers["Retry-After"]), 30.0)
+        return min(float(response.headers["Retry-After"]), 30.0)
     except (KeyError, ValueError):
         return min(2.0**attempt / 4, 10.0)

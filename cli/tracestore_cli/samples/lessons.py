@@ -4,8 +4,8 @@ from datetime import datetime
 from random import Random
 from typing import Final
 
-from dev.stories import Trace
-from dev.stories.scribe import Scribe, said
+from tracestore_cli.samples import Trace
+from tracestore_cli.samples.trace_writer import TraceWriter, message
 
 _SYSTEM: Final = (
     "You write lessons for teachers. Use plain words that fit the grade, one idea a paragraph, an example from the "
@@ -75,7 +75,7 @@ def lesson_timeout(rng: Random, start: datetime) -> list[Trace]:
 
 
 def lesson_pending(rng: Random, start: datetime) -> list[Trace]:
-    """A lesson that is being written right now: its root and its latest call have no end yet."""
+    """An unfinished lesson: its root and its latest call have no end yet."""
     [spans] = _write(rng, start, timeout_at=None)
     root, outline, section = spans[:3]
     for span in (root, section):
@@ -87,7 +87,7 @@ def lesson_pending(rng: Random, start: datetime) -> list[Trace]:
 def _write(rng: Random, start: datetime, timeout_at: int | None) -> list[Trace]:
     title, grade, sections, text = rng.choice(_LESSONS)
     lesson_id = f"lesson-{title.lower().replace(' ', '-')}-{grade}"
-    scribe = Scribe(
+    writer = TraceWriter(
         rng,
         start,
         service="lesson-writer",
@@ -98,27 +98,27 @@ def _write(rng: Random, start: datetime, timeout_at: int | None) -> list[Trace]:
     )
     wish = f"Write a lesson on “{title}” for grade {grade}."
     request = {"prompt": wish, "topic": title, "grade": grade}
-    with scribe.step("lesson.generate", "lesson", input_data=request, metadata={"template": "three-sections"}) as root:
+    with writer.step("lesson.generate", "lesson", input_data=request, metadata={"template": "three-sections"}) as root:
         model = rng.choice(("claude-sonnet-4-5", "gpt-4o", "gemini-2.5-flash"))
         plan = "\n".join(f"{number}. {section}" for number, section in enumerate(sections, 1))
-        messages = [said("system", _SYSTEM), said("user", f"{wish} Outline first.")]
-        scribe.completion(model, messages, said("assistant", plan))
-        messages += [said("assistant", plan)]
+        messages = [message("system", _SYSTEM), message("user", f"{wish} Outline first.")]
+        writer.completion(model, messages, message("assistant", plan))
+        messages += [message("assistant", plan)]
         written: list[str] = []
         for number, section in enumerate(sections):
-            messages = [*messages, said("user", f"Now write section {number + 1}, “{section}”.")]
+            messages = [*messages, message("user", f"Now write section {number + 1}, “{section}”.")]
             if number == timeout_at:
-                scribe.completion(model, messages, None, ms=60_000, **_TIMEOUT)
+                writer.completion(model, messages, None, ms=60_000, **_TIMEOUT)
                 root.update(_TIMEOUT)
                 break
-            reply = said("assistant", f"## {section}\n\n{text}")
-            scribe.completion(model, messages, reply, ms=rng.randint(2_600, 6_200))
+            reply = message("assistant", f"## {section}\n\n{text}")
+            writer.completion(model, messages, reply, ms=rng.randint(2_600, 6_200))
             messages = [*messages, reply]
             written.append(section)
         else:
             verdict = {"safe": True, "categories": []}
-            scribe.leaf("guardrail.child_safety", "guardrail", 90, input_data={"chars": 2_140}, output_data=verdict)
+            writer.leaf("guardrail.child_safety", "guardrail", 90, input_data={"chars": 2_140}, output_data=verdict)
             score = {"readability_grade": grade + rng.choice((-1, 0, 0, 1)), "facts_checked": 6, "score": 0.92}
-            scribe.leaf("evaluation.readability", "evaluation", 340, output_data=score)
+            writer.leaf("evaluation.readability", "evaluation", 340, output_data=score)
             root["output_data"] = {"title": title, "sections": written, "content": f"# {title}\n\n{plan}\n\n{text}"}
-    return [scribe.spans]
+    return [writer.spans]

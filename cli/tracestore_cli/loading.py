@@ -1,7 +1,7 @@
-"""Files of traces into any deployment: what an export wrote, or OTLP as the collector's file exporter writes it.
+"""Loads files of traces into a deployment: exports, and OTLP JSON as the collector's file exporter writes it.
 
-Line by line, in batches that fit. Sending what is stored already changes nothing, so a file may be loaded again. What
-the deployment refuses is told with its line, and the rest goes on.
+Lines are sent in order, in batches within the limits. Spans that are stored already do not change, so a file may be
+loaded again. A line that the deployment refuses is reported by its number, and loading continues after it.
 """
 
 import json
@@ -11,11 +11,11 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import httpx
 
-from dev.posting import BATCH_BYTES, Deployment, batches, json_of, refusal, said
+from tracestore_cli.posting import BATCH_BYTES, Deployment, batches, json_of, message_of, refusal
 
 Kind: TypeAlias = Literal["spans", "resourceSpans", "resourceLogs"]
 Reject: TypeAlias = Callable[[int, str], None]
-"""Told of a line, by its number from 1, that was not stored, or not all of it, and why."""
+"""Called with the number (from 1) of a line that was not stored, or only in part, and with the reason."""
 
 _PATHS: Final[Mapping[Kind, str]] = {
     "spans": "/api/analytics/traces",
@@ -27,11 +27,11 @@ _SET_BY_SERVER: Final = frozenset(
     {"id", "user_id", "created_at", "updated_at", "expires_at", "cost_source", "cost_price", "payloads_omitted"}
 )
 _ABOUT_CONTENT: Final = (httpx.codes.BAD_REQUEST, httpx.codes.CONFLICT, httpx.codes.REQUEST_ENTITY_TOO_LARGE)
-"""Refusals of what was sent. Any other is about the deployment or the key, and no other line would fare better."""
+"""Refusals of the content. Other refusals concern the deployment or the key: they would be the same for any line."""
 
 
 class Part(NamedTuple):
-    """What goes into a request in one piece: entries of the array that `kind` names, from one line."""
+    """An indivisible part of a request: entries of the array that `kind` names, from one line."""
 
     kind: Kind
     line: int
@@ -40,28 +40,28 @@ class Part(NamedTuple):
 
     @property
     def spans(self) -> int:
-        """As many as the native route takes a limited number of; OTLP has a far larger limit of its own."""
+        """The spans that count against the native route's limit; the limit of OTLP is far larger."""
         return 1 if self.kind == "spans" else 0
 
 
 def load(deployment: Deployment, lines: Iterable[bytes], reject: Reject) -> int:
-    """How many lines are stored, with all that they hold. *raises* NotServed."""
-    bad: set[int] = set()
-    seen: set[int] = set()
+    """Send the lines, and return the number of those that are stored completely. *raises*: NotServed."""
+    rejected: set[int] = set()
+    sent: set[int] = set()
 
-    def told(line: int, reason: str) -> None:
-        bad.add(line)
+    def note(line: int, reason: str) -> None:
+        rejected.add(line)
         reject(line, reason)
 
-    for kind, parts in groupby(parts_of(lines, told), key=lambda part: part.kind):
+    for kind, parts in groupby(parts_of(lines, note), key=lambda part: part.kind):
         for batch in batches(parts, lambda part: (part.spans, part.size)):
-            _store(deployment, kind, batch, told)
-            seen.update(part.line for part in batch)
-    return len(seen - bad)
+            _store(deployment, kind, batch, note)
+            sent.update(part.line for part in batch)
+    return len(sent - rejected)
 
 
 def parts_of(lines: Iterable[bytes], reject: Reject) -> Iterator[Part]:
-    """The parts of a file in its order. A line of OTLP that is too large for a request comes apart by spans."""
+    """The parts of a file in order. A line of OTLP that is too large for a request is split into its spans."""
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -79,15 +79,15 @@ def parts_of(lines: Iterable[bytes], reject: Reject) -> Iterator[Part]:
             yield Part(kind, number, content[kind], len(line))
         else:
             try:
-                entries = list(_apart(kind, content[kind]))
+                entries = list(_split(kind, content[kind]))
             except (AttributeError, TypeError):
-                reject(number, "is not as OTLP has it")
+                reject(number, "is not a valid OTLP export")
                 continue
             yield from (Part(kind, number, [entry], len(json.dumps(entry))) for entry in entries)
 
 
 def kind_of(content: object) -> Kind | None:
-    """What a line is, by what it holds; None for anything else."""
+    """The kind of a line, by its fields. *absent*: None for any other content."""
     if not isinstance(content, dict):
         return None
     if "trace_id" in content and "span_id" in content:
@@ -97,7 +97,7 @@ def kind_of(content: object) -> Kind | None:
 
 
 def sendable(span: Mapping[str, Any]) -> dict[str, Any]:
-    """An exported span without what its new deployment says of it: what was computed there is computed anew."""
+    """An exported span without the fields that a deployment sets or computes: the new one computes them again."""
     derived = set(_SET_BY_SERVER)
     if span.get("cost_source") not in (None, "reported"):
         derived.add("cost_usd")
@@ -108,8 +108,8 @@ def sendable(span: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in span.items() if value is not None and name not in derived}
 
 
-def _apart(kind: Kind, entries: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The same entries with one record in each. *source*: OTLP, `ResourceSpans` and `ResourceLogs`."""
+def _split(kind: Kind, entries: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The same entries with one span or log record in each. *source*: OTLP, `ResourceSpans` and `ResourceLogs`."""
     by_scope, records = ("scopeSpans", "spans") if kind == "resourceSpans" else ("scopeLogs", "logRecords")
     for entry in entries:
         for scope in entry.get(by_scope) or ():
@@ -118,20 +118,20 @@ def _apart(kind: Kind, entries: Iterable[Mapping[str, Any]]) -> Iterator[dict[st
 
 
 def _store(deployment: Deployment, kind: Kind, parts: Sequence[Part], reject: Reject) -> None:
-    """Send these parts, and by halves what is refused as a whole, until it is known which of them it is for."""
-    answer = deployment.post(_PATHS[kind], {kind: [entry for part in parts for entry in part.entries]})
-    if answer.is_success:
-        content = json_of(answer)
+    """Send the parts. A refused batch is halved and sent again, until each refused part is alone in its request."""
+    response = deployment.post(_PATHS[kind], {kind: [entry for part in parts for entry in part.entries]})
+    if response.is_success:
+        content = json_of(response)
         partial = content.get("partialSuccess", {})
         for rejected in content.get("rejected", ()):
             reject(parts[rejected["index"]].line, rejected["message"])
         if not partial:
             return
         reason = str(partial.get("errorMessage", ""))
-    elif answer.status_code in _ABOUT_CONTENT:
-        reason = said(answer) or json_of(answer).get("message") or f"was refused with {answer.status_code}"
+    elif response.status_code in _ABOUT_CONTENT:
+        reason = message_of(response) or json_of(response).get("message") or f"was refused with {response.status_code}"
     else:
-        raise refusal(answer, "ingest")
+        raise refusal(response, "ingest")
     if len(parts) == 1:
         reject(parts[0].line, reason)
     else:

@@ -4,9 +4,8 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final
 
-from dev.stories import Story, Trace
-from dev.stories.scribe import Scribe, call, result, said
-from dev.workloads import Span
+from tracestore_cli.samples import Sample, Span, Trace
+from tracestore_cli.samples.trace_writer import TraceWriter, call, message, result
 
 SYSTEM: Final = (
     "You are the support assistant of Northwind Outdoor, a shop for hiking and camping gear. Be brief and warm, answer "
@@ -87,95 +86,95 @@ _CHAT: Final = (
 
 
 def order_question(rng: Random, start: datetime) -> list[Trace]:
-    """The everyday case: a question, one look-up, an answer."""
+    """The common case: a question, one look-up and an answer."""
     question, state = rng.choice(_ORDER_QUESTIONS)
     order, answer = _order(rng, state)
-    scribe = chat(rng, start)
-    _answer_with_order(scribe, question.format(order=order["order_id"]), order, answer)
-    return [scribe.spans]
+    writer = chat(rng, start)
+    _answer_with_order(writer, question.format(order=order["order_id"]), order, answer)
+    return [writer.spans]
 
 
-def abroad(number: int) -> Story:
-    """The story of one customer who writes in German, Japanese, Arabic or emoji."""
+def abroad(number: int) -> Sample:
+    """A sample with a customer that writes in German, Japanese, Arabic or emoji."""
 
-    def story(rng: Random, start: datetime) -> list[Trace]:
+    def sample(rng: Random, start: datetime) -> list[Trace]:
         question, answer = _ABROAD[number % len(_ABROAD)]
         order, _ = _order(rng, "delivered")
-        scribe = chat(rng, start)
+        writer = chat(rng, start)
         _answer_with_order(
-            scribe, question.format(order=order["order_id"]), order, answer.format(order=order["order_id"])
+            writer, question.format(order=order["order_id"]), order, answer.format(order=order["order_id"])
         )
-        return [scribe.spans]
+        return [writer.spans]
 
-    return story
+    return sample
 
 
 def refund_that_fails(rng: Random, start: datetime) -> list[Trace]:
-    """A tool breaks, and the assistant makes the best of it: the trace succeeds with an error inside."""
+    """A tool fails and the assistant still answers: the trace succeeds and contains an error."""
     order, _ = _order(rng, "delivered")
-    scribe = chat(rng, start)
+    writer = chat(rng, start)
     question = f"Order {order['order_id']} arrived broken. I want my {order['amount']} € back."
     sorry = (
         "I'm sorry the parcel arrived broken. I tried to refund you right away, but our payment system isn't "
         "answering. I've opened case CS-20418; a colleague will finish it today and confirm by email."
     )
-    asked = {"order_id": order["order_id"], "amount_eur": order["amount"]}
-    with scribe.step("agent.support", "agent", input_data={"messages": [said("user", question)]}) as root:
-        messages = [said("system", SYSTEM), said("user", question)]
-        wish = said("assistant", "", call("call_r1", "refund_payment", asked))
-        scribe.completion("gpt-4o-mini", messages, wish)
+    arguments = {"order_id": order["order_id"], "amount_eur": order["amount"]}
+    with writer.step("agent.support", "agent", input_data={"messages": [message("user", question)]}) as root:
+        messages = [message("system", SYSTEM), message("user", question)]
+        request = message("assistant", "", call("call_r1", "refund_payment", arguments))
+        writer.completion("gpt-4o-mini", messages, request)
         trouble = "payment service answered 502 Bad Gateway after 3 attempts"
-        scribe.tool("refund_payment", asked, None, 6_200, error_type="ToolError", error_message=trouble)
-        messages += [wish, result("call_r1", "refund_payment", {"error": trouble})]
-        scribe.completion("gpt-4o-mini", messages, said("assistant", sorry))
-        root["output_data"] = {"messages": [said("assistant", sorry)]}
-    return [scribe.spans]
+        writer.tool("refund_payment", arguments, None, 6_200, error_type="ToolError", error_message=trouble)
+        messages += [request, result("call_r1", "refund_payment", {"error": trouble})]
+        writer.completion("gpt-4o-mini", messages, message("assistant", sorry))
+        root["output_data"] = {"messages": [message("assistant", sorry)]}
+    return [writer.spans]
 
 
 def conversation(rng: Random, start: datetime) -> list[Trace]:
-    """Four traces of one conversation, minutes apart, each call repeating what was said."""
+    """Four traces of one conversation, minutes apart. Each call repeats the conversation so far."""
     shared: dict[str, Any] = {"conversation_id": f"chat-{rng.getrandbits(40):010x}", "end_user_id": "cust-4711"}
-    messages = [said("system", SYSTEM)]
+    messages = [message("system", SYSTEM)]
     traces: list[Trace] = []
     for number, (question, answer) in enumerate(_CHAT):
-        scribe = Scribe(rng, start, service="support-bot", message_id=f"msg-{number + 1}", **shared)
-        messages.append(said("user", question))
-        with scribe.step("chat.turn", "chain", input_data={"messages": [said("user", question)]}) as root:
-            scribe.completion("claude-sonnet-4-5", list(messages), said("assistant", answer))
-            root["output_data"] = {"messages": [said("assistant", answer)]}
-        messages.append(said("assistant", answer))
-        traces.append(scribe.spans)
+        writer = TraceWriter(rng, start, service="support-bot", message_id=f"msg-{number + 1}", **shared)
+        messages.append(message("user", question))
+        with writer.step("chat.turn", "chain", input_data={"messages": [message("user", question)]}) as root:
+            writer.completion("claude-sonnet-4-5", list(messages), message("assistant", answer))
+            root["output_data"] = {"messages": [message("assistant", answer)]}
+        messages.append(message("assistant", answer))
+        traces.append(writer.spans)
         start += timedelta(seconds=rng.randint(50, 170))
     return traces
 
 
 def rate_limited(rng: Random, start: datetime) -> list[Trace]:
-    """The provider refuses twice, and nobody catches it: the whole trace fails."""
+    """The provider refuses twice and the application does not catch the error: the whole trace fails."""
     order, _ = _order(rng, "delayed")
     question = f"Where is {order['order_id']}??"
-    scribe = chat(rng, start)
+    writer = chat(rng, start)
     refusal = {
         "error_type": "RateLimitError",
         "error_message": "429: rate limit reached for gpt-4o-mini: 200,000 tokens per minute. Try again in 1.2 s.",
     }
-    with scribe.step("agent.support", "agent", input_data={"messages": [said("user", question)]}) as root:
+    with writer.step("agent.support", "agent", input_data={"messages": [message("user", question)]}) as root:
         for attempt in (1, 2):
-            scribe.completion(
+            writer.completion(
                 "gpt-4o-mini",
-                [said("system", SYSTEM), said("user", question)],
+                [message("system", SYSTEM), message("user", question)],
                 None,
                 ms=160,
                 metadata={"attempt": attempt, "http_status": 429},
                 **refusal,
             )
-            scribe.wait(1_200, 1_900)
+            writer.wait(1_200, 1_900)
         root.update(refusal)
-    return [scribe.spans]
+    return [writer.spans]
 
 
-def chat(rng: Random, start: datetime) -> Scribe:
+def chat(rng: Random, start: datetime) -> TraceWriter:
     """A trace of the assistant, in a conversation of its own."""
-    return Scribe(
+    return TraceWriter(
         rng,
         start,
         service="support-bot",
@@ -196,13 +195,13 @@ def _order(rng: Random, state: str) -> tuple[Span, str]:
     return order, _ORDER_ANSWERS[state].format(item=item, carrier=order["carrier"])
 
 
-def _answer_with_order(scribe: Scribe, question: str, order: Span, answer: str) -> None:
-    asked = {"order_id": order["order_id"]}
-    with scribe.step("agent.support", "agent", input_data={"messages": [said("user", question)]}) as root:
-        messages = [said("system", SYSTEM), said("user", question)]
-        wish = said("assistant", "", call("call_1", "get_order", asked))
-        scribe.completion("gpt-4o-mini", list(messages), wish)
-        scribe.tool("get_order", asked, order)
-        messages += [wish, result("call_1", "get_order", order)]
-        scribe.completion("gpt-4o-mini", messages, said("assistant", answer))
-        root["output_data"] = {"messages": [said("assistant", answer)]}
+def _answer_with_order(writer: TraceWriter, question: str, order: Span, answer: str) -> None:
+    arguments = {"order_id": order["order_id"]}
+    with writer.step("agent.support", "agent", input_data={"messages": [message("user", question)]}) as root:
+        messages = [message("system", SYSTEM), message("user", question)]
+        request = message("assistant", "", call("call_1", "get_order", arguments))
+        writer.completion("gpt-4o-mini", list(messages), request)
+        writer.tool("get_order", arguments, order)
+        messages += [request, result("call_1", "get_order", order)]
+        writer.completion("gpt-4o-mini", messages, message("assistant", answer))
+        root["output_data"] = {"messages": [message("assistant", answer)]}

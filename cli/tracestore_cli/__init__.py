@@ -1,0 +1,1 @@
+"""The `tracestore` command for operators: tokens, sample traces, export, import and audit of any deployment."""

@@ -1,0 +1,92 @@
+"""Compares the counters of a deployment with its stored traces, for `tracestore audit`.
+
+It reads DynamoDB directly, with the caller's AWS credentials: no route of the API returns the expected counters.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from tracestore.domain.counters import ConversationOf
+from tracestore.domain.times import NS_PER_DAY, format_time
+from tracestore.storage.audit import MOVING_MS, Audit, Finding, audit, lasting, repair
+from tracestore.storage.dynamo import client
+from tracestore.storage.store import Store
+from tracestore.storage.table import Deadline, Table
+
+DAY_S: Final = 86_400
+
+
+def store_of(table: str, endpoint: str | None, retention_days: int, time_shards: int) -> Store:
+    """The store of a deployment with this table and these parameters."""
+    return Store(Table(client(endpoint), table), retention_days * DAY_S, time_shards)
+
+
+def run(
+    store: Store,
+    user: str,
+    days: int,
+    *,
+    should_repair: bool,
+    report: Callable[[str], None],
+    moving_ms: int = MOVING_MS,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Audit today and the `days` UTC days before it, report the result, and repair if `should_repair`.
+
+    A repair audits twice and corrects the counters that were wrong in the same way both times. Returns whether all
+    counters are correct in the end. *raises*: ValueError when the period is longer than the retention.
+    """
+    deadline = Deadline(time_left_s=lambda: float("inf"))
+
+    def look() -> Audit:
+        now_ns = time.time_ns()
+        from_ns = (now_ns // NS_PER_DAY - days) * NS_PER_DAY
+        return audit(store, user, from_ns, now_ns, moving_ms=moving_ms, deadline=deadline)
+
+    first = look()
+    for line in report_lines(first):
+        report(line)
+    if first.is_clean or not should_repair:
+        return first.is_clean
+    report(f"Comparing again in {moving_ms // 60_000} minutes: recent changes may not be counted yet.")
+    sleep(moving_ms / 1000)
+    second = look()
+    wrong = lasting(first, second)
+    repaired = repair(store, user, wrong, deadline)
+    report(f"Repaired {repaired} of {len(second.findings)} counters.")
+    return repaired == len(second.findings)
+
+
+def report_lines(result: Audit) -> list[str]:
+    """The result of an audit, in lines for people."""
+    lines = [difference(finding) for finding in result.findings]
+    lines.append(
+        f"Compared {result.counters} counters with {result.heads} traces: {len(result.findings) or 'none'} wrong."
+    )
+    if result.moving:
+        lines.append(f"{len(result.moving)} counters include traces that just changed: audit again in some minutes.")
+    if result.quarantined:
+        lines.append(f"{result.quarantined} dead letters: changes of the last 30 days that the rollup could not count.")
+    return lines
+
+
+def difference(finding: Finding) -> str:
+    """One wrong counter in a line: its key, and its stored and expected values."""
+    target = finding.target
+    if isinstance(target, ConversationOf):
+        subject = f"conversation {target.conversation_id}"
+    else:
+        subject = f"{target.kind} of the {target.interval} from {format_time(target.start_ns)}"
+    expected, actual = finding.expected.figures(), finding.actual.figures()
+    differences = [
+        f"{name} is {_shortened(actual[name])} instead of {_shortened(expected[name])}"
+        for name in expected
+        if expected[name] != actual[name]
+    ]
+    return f"{subject}: {'; '.join(differences)}"
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 300 else f"{text[:300]}…"

@@ -1,0 +1,205 @@
+"""The `tracestore` command: its options and its output. The other modules of this package do the work."""
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+from tracestore_cli import checkout, tokens
+from tracestore_cli.terminal import console, errors, fail, progress_bar
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Operate a deployment of tracestore.",
+)
+
+DataDir = Annotated[Path, typer.Option(help="Directory with the local data and the secret that signs tokens.")]
+Base = Annotated[str, typer.Option(help="Address of the deployment, such as http://127.0.0.1:8000.")]
+IngestKey = Annotated[str, typer.Option(envvar="TRACESTORE_KEY", help="An API key with the scope ingest, or a JWT.")]
+ReadKey = Annotated[str, typer.Option(envvar="TRACESTORE_KEY", help="An API key with the scope read, or a JWT.")]
+
+
+@app.command()
+def token(
+    user: Annotated[str, typer.Option(help="The user that the token identifies.")],
+    expires: Annotated[str, typer.Option(help="Lifetime of the token: 90s, 15m, 12h or 1d.")] = "1d",
+    data_dir: DataDir = Path(".tracestore"),
+) -> None:
+    """Print a JWT that the local server accepts."""
+    if not user:
+        raise typer.BadParameter("must not be empty", param_hint="--user")
+    try:
+        expires_in_s = tokens.duration_s(expires)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--expires") from error
+    typer.echo(tokens.token(user, tokens.local_secret(data_dir), expires_in_s))
+
+
+@app.command()
+def demo(
+    base: Base,
+    key: IngestKey,
+    traces: Annotated[
+        int | None, typer.Option(min=1, help="Number of traces, all of the last day. Default: a week of traces.")
+    ] = None,
+) -> None:
+    """Send sample traces to a deployment."""
+    if problem := send_samples(base, key, traces):
+        fail(problem)
+
+
+@app.command()
+def export(
+    base: Base,
+    key: ReadKey,
+    file: Annotated[Path | None, typer.Argument(help="File to write. Default: standard output.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A filter of the trace list, such as status=error.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted export.")] = False,
+) -> None:
+    """Write traces to a file, one complete span per line."""
+    from tracestore_cli import posting, transfer
+
+    try:
+        query = transfer.query_of(where or ())
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--where") from error
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    try:
+        with contextlib.ExitStack() as stack:
+            stream = transfer.Stream(sys.stdout.buffer, query)
+            sink = stack.enter_context(transfer.opened(file, query, resume=resume)) if file else stream
+            deployment = stack.enter_context(posting.Deployment(base, key))
+            bar = stack.enter_context(progress_bar(errors, *columns))
+            task = bar.add_task("Exporting", total=None)
+
+            def show(written: transfer.Written) -> None:
+                share = written.share
+                bar.update(task, description=written.totals, total=share and 1.0, completed=share or 0.0)
+
+            written = transfer.export(deployment, sink, show)
+    except transfer.Complete as complete:
+        errors.print(str(complete))
+        return
+    except (transfer.FileProblem, posting.NotServed, OSError) as problem:
+        fail(str(problem))
+    errors.print(f"Exported {written.totals}.")
+    if written.incomplete:
+        fail(f"{written.incomplete:,} spans are larger than a response may be: parts of their payloads are missing.")
+
+
+@app.command("import")
+def import_(
+    base: Base,
+    key: IngestKey,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="An export, or lines of OTLP JSON.")],
+) -> None:
+    """Load the traces in a file. Loading a file again changes nothing."""
+    from tracestore_cli import loading, posting
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    rejected: set[int] = set()
+
+    def reject(line: int, reason: str) -> None:
+        rejected.add(line)
+        bar.console.print(f"line {line}: {reason}")
+
+    try:
+        with (
+            progress_bar(errors, *columns) as bar,
+            posting.Deployment(base, key) as deployment,
+            bar.open(file, "rb", description="Importing") as lines,
+        ):
+            stored = loading.load(deployment, lines, reject)
+    except (posting.NotServed, OSError) as problem:
+        fail(str(problem))
+    errors.print(f"Imported {stored:,} lines.")
+    if rejected:
+        fail(f"{len(rejected):,} lines were not stored, or only in part.")
+
+
+@app.command()
+def audit(
+    user: Annotated[str, typer.Option(help="The user whose counters are compared.")],
+    table: Annotated[str, typer.Option(help="The deployment's table. Your AWS credentials need access to it.")],
+    days: Annotated[int, typer.Option(min=0, help="Number of UTC days before today.")] = 1,
+    repair: Annotated[bool, typer.Option("--repair", help="Correct the counters that are wrong.")] = False,
+    dynamodb: Annotated[
+        str | None, typer.Option(metavar="URL", help="Endpoint of another DynamoDB than AWS's.")
+    ] = None,
+    retention_days: Annotated[int, typer.Option(min=1, help="The stack's parameter RetentionDays.")] = 30,
+    time_shards: Annotated[int, typer.Option(min=1, help="The stack's parameter TimeShards.")] = 1,
+) -> None:
+    """Compare the counters of analytics with the stored traces, to the token and the nano-dollar."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from tracestore.domain.errors import Unavailable
+    from tracestore_cli import audit as auditing
+
+    try:
+        try:
+            store = auditing.store_of(table, dynamodb, retention_days, time_shards)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--dynamodb") from error
+        is_right = auditing.run(store, user, days, should_repair=repair, report=console.print)
+    except (BotoCoreError, ClientError) as problem:
+        fail(f"DynamoDB refuses requests for the table {table}: {problem}")
+    except Unavailable:
+        fail("DynamoDB is throttled or out of reach: try again, or check the address.")
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--days") from error
+    if not is_right:
+        fail(
+            "Some traces were still changing: repair again in some minutes."
+            if repair
+            else "To correct the counters, run the command with --repair."
+        )
+
+
+def send_samples(base: str, key: str, traces: int | None) -> str | None:
+    """Send sample traces with a progress bar.
+
+    *absent*: without `traces` a week of them. Returns the problem in a line, or None once all are stored.
+    """
+    from tracestore_cli import demo
+    from tracestore_cli.posting import NotServed
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    try:
+        with progress_bar(console, *columns) as bar:
+            task = bar.add_task("Sending sample traces", total=None)
+            count = demo.send(base, key, traces, lambda done, total: bar.update(task, completed=done, total=total))
+    except NotServed as problem:
+        return str(problem)
+    console.print(f"Sent {count} sample traces.")
+    return None
+
+
+def _run_from_checkout(context: typer.Context) -> None:
+    try:
+        commands = checkout.load_commands()
+    except checkout.NoCheckout as problem:
+        fail(str(problem))
+    commands(args=[context.command.name, *context.args], prog_name=context.find_root().command_path)
+
+
+def _add_developer_commands() -> None:
+    """Commands that pass on all of their arguments, `--help` too. Outside a checkout the help does not list them."""
+    settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    is_hidden = checkout.root() is None
+    for name, line in checkout.DEVELOPER_COMMANDS.items():
+        app.command(name, help=line, context_settings=settings, hidden=is_hidden)(_run_from_checkout)
+
+
+def main() -> None:
+    """Run the console command."""
+    app()
+
+
+_add_developer_commands()

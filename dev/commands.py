@@ -1,0 +1,186 @@
+"""The commands that run only in a checkout: the local server, `sam local` and the benchmarks."""
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tracestore_cli import tokens
+from tracestore_cli.checkout import DEVELOPER_COMMANDS
+from tracestore_cli.main import DataDir, send_samples
+from tracestore_cli.terminal import console, errors, fail
+
+DEMO_USER = "demo"
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+bench = typer.Typer(no_args_is_help=True, help=DEVELOPER_COMMANDS["bench"])
+app.add_typer(bench, name="bench")
+
+_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@app.command(help=DEVELOPER_COMMANDS["dev"])
+def dev(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1; 0 for any free port.")] = 8000,
+    demo: Annotated[bool, typer.Option(help="Load sample traces when the store is empty.")] = True,
+    engine: Annotated[str, typer.Option(help="auto, moto or dynamodb-local.")] = "auto",
+    dynamodb: Annotated[str | None, typer.Option(metavar="URL", help="Use a DynamoDB that is running already.")] = None,
+    data_dir: DataDir = Path(".tracestore"),
+) -> None:
+    """Serve the API on a local engine until the process is interrupted."""
+    from dev.engines import EngineName, EngineUnavailable
+
+    if engine not in list(EngineName):
+        raise typer.BadParameter("must be auto, moto or dynamodb-local", param_hint="--engine")
+    try:
+        sock = _listen(port)
+        with _interruptible():
+            _serve(sock, demo, engine, dynamodb, data_dir)
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+    except EngineUnavailable as reason:
+        fail(f"DynamoDB Local cannot run here: {reason}. Try --engine moto.")
+
+
+@app.command("sam-local", help=DEVELOPER_COMMANDS["sam-local"])
+def sam_local(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of 127.0.0.1.")] = 3000,
+    data_dir: DataDir = Path(".tracestore"),
+) -> None:
+    """Serve the deployed form of the API in Docker until the process is interrupted."""
+    from dev import sam_local as sam
+
+    secret = tokens.local_secret(data_dir)
+    key = tokens.token(DEMO_USER, secret)
+    try:
+        _listen(port).close()  # before the build, which takes a while
+        with _interruptible():
+            base = f"http://127.0.0.1:{port}"
+            sam.serve(port, secret, lambda engine: _introduce(base, key, engine, data_dir), console.print)
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+    except sam.CannotServe as reason:
+        fail(str(reason))
+
+
+@bench.command("capacity", context_settings=_PASS_ON)
+def bench_capacity(context: typer.Context) -> None:
+    """Read and write units per span, compared with a naive design in the same run."""
+    from dev.bench import capacity
+
+    _delegate(capacity.main, context)
+
+
+@bench.command("ingest", context_settings=_PASS_ON)
+def bench_ingest(context: typer.Context) -> None:
+    """Spans per second through the local server, and processor time per step."""
+    from dev.bench import ingest
+
+    _delegate(ingest.main, context)
+
+
+@bench.command("analytics", context_settings=_PASS_ON)
+def bench_analytics(context: typer.Context) -> None:
+    """The cost of writing and reading counters, for few and for many spans."""
+    from dev.bench import analytics
+
+    _delegate(analytics.main, context)
+
+
+def _serve(sock: socket.socket, with_demo: bool, engine_name: str, endpoint: str | None, data_dir: Path) -> None:
+    """Start all parts of `tracestore dev` in order, and wait to be interrupted. They stop in the reverse order."""
+    from dev import engines, server, streams
+    from dev.functions import Functions, local_environment
+    from dev.template import Template
+
+    secret = tokens.local_secret(data_dir)
+    key = tokens.token(DEMO_USER, secret)
+    template = Template()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(sock)
+        if endpoint:
+            engine = engines.Engine("DynamoDB", endpoint, is_persistent=True)
+        else:
+            engine = stack.enter_context(engines.started(engine_name, data_dir=data_dir, report=console.print))
+        engines.pretend_credentials(engine.endpoint)
+        engines.create_table(engine.endpoint, template)
+        # Before the handlers are loaded: some variables are read on import.
+        log_level = os.environ.get("POWERTOOLS_LOG_LEVEL", "WARNING")
+        os.environ.update(local_environment(template, engine.endpoint, secret) | {"POWERTOOLS_LOG_LEVEL": log_level})
+        functions = Functions(template)
+        functions.load()
+        stack.enter_context(streams.delivering(template, engine.endpoint, functions.invoke))
+        requests = _RequestLog()
+        base = stack.enter_context(server.serving(template, sock, functions, requests.show))
+        if with_demo and _is_empty(base, key) and (problem := send_samples(base, key, None)):
+            errors.print(problem)
+        _introduce(base, key, engine, data_dir)
+        requests.is_enabled = True
+        threading.Event().wait()
+
+
+def _introduce(base: str, key: str, engine: Any, data_dir: Path) -> None:
+    storage = f"stored in {data_dir}" if engine.is_persistent else "in memory"
+    console.print(f"\ntracestore is at {base}, on {engine.name} at {engine.endpoint} ({storage}). Ctrl-C stops it.\n")
+    console.print(f"A token for the user {DEMO_USER}, valid for a day (more: tracestore token --user NAME):\n\n{key}\n")
+    console.print(f"Try:\n\ncurl -H 'Authorization: Bearer {key}' '{base}/api/analytics/traces?view=summary&limit=5'\n")
+
+
+class _RequestLog:
+    """Prints a line per request once it is enabled. Lines of the sample traces would break their progress bar."""
+
+    def __init__(self) -> None:
+        self.is_enabled = False
+
+    def show(self, request: Any, response: Any, duration_ms: float) -> None:
+        if self.is_enabled:
+            console.print(
+                f"{time.strftime('%H:%M:%S')} {response.status} {request.method} {request.path} {duration_ms:.0f} ms"
+            )
+
+
+def _is_empty(base: str, key: str) -> bool:
+    import httpx
+
+    query = {"view": "summary", "limit": "1"}
+    response = httpx.get(
+        f"{base}/api/analytics/traces", params=query, headers={"authorization": f"Bearer {key}"}, timeout=30
+    )
+    return response.is_success and not response.json()["traces"]
+
+
+def _listen(port: int) -> socket.socket:
+    from dev.server import listening
+
+    try:
+        return listening(port)
+    except OSError as reason:
+        fail(f"Port {port} cannot be used ({reason.strerror}). Choose another with --port.")
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C and SIGTERM raise KeyboardInterrupt once. Further signals do not interrupt the shutdown."""
+
+    def interrupt(*_: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    yield
+
+
+def _delegate(function: Callable[..., Any], context: typer.Context) -> None:
+    """Run another typer function as this command, with the remaining arguments."""
+    inner = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    inner.command()(function)
+    inner(args=context.args, prog_name=context.command_path)
