@@ -1,6 +1,6 @@
-"""A DynamoDB to run against: moto's server in this process, AWS's DynamoDB Local, or an endpoint that is already there.
+"""The DynamoDB of a local run: moto's server in this process, AWS's DynamoDB Local, or a given endpoint.
 
-Whatever the engine, the table on it is the one in template.yaml.
+On each of them, the table is the one in template.yaml.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ PRETEND = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_
 
 
 class EngineName(StrEnum):
-    """What `--engine` takes."""
+    """The values of `--engine`."""
 
     AUTO = "auto"
     MOTO = "moto"
@@ -35,39 +35,39 @@ class EngineName(StrEnum):
 
 @dataclass(frozen=True)
 class Engine:
-    """A running engine. `keeps` tells whether what is stored outlives it."""
+    """A running engine. `is_persistent`: its data is on disk and remains when it stops."""
 
     name: str
     endpoint: str
-    keeps: bool
+    is_persistent: bool
 
 
 @contextlib.contextmanager
 def started(
-    name: EngineName | str, *, data_dir: Path | None = None, say: Callable[[str], None] = lambda _: None
+    name: EngineName | str, *, data_dir: Path | None = None, report: Callable[[str], None] = lambda _: None
 ) -> Iterator[Engine]:
-    """A running engine, stopped on the way out. `auto` falls back to moto and says so in one line.
+    """Start an engine, and stop it at the end of the block. `auto` falls back to moto and reports that in one line.
 
-    absent: without `data_dir` everything is in memory.
-    raises: EngineUnavailable when DynamoDB Local is asked for by name and cannot run here.
+    *absent*: without `data_dir` all data is in memory. *raises*: EngineUnavailable when DynamoDB Local is named and
+    cannot run here.
     """
     with contextlib.ExitStack() as stack:
         if name != EngineName.MOTO:
             files = data_dir / "dynamodb" if data_dir else None
             try:
-                endpoint = stack.enter_context(dynamodb_local.running(files, say))
+                endpoint = stack.enter_context(dynamodb_local.running(files, report))
             except EngineUnavailable as reason:
                 if name != EngineName.AUTO:
                     raise
-                say(f"Using moto, in memory and slower with every item, because {reason}")
+                report(f"Using moto, in memory and slower with every item, because {reason}")
             else:
-                yield Engine("DynamoDB Local", endpoint, keeps=data_dir is not None)
+                yield Engine("DynamoDB Local", endpoint, is_persistent=data_dir is not None)
                 return
-        yield Engine("moto", stack.enter_context(_moto()), keeps=False)
+        yield Engine("moto", stack.enter_context(_moto()), is_persistent=False)
 
 
 def pretend_credentials(endpoint: str) -> None:
-    """Set made-up AWS credentials in the environment, unless `endpoint` is AWS itself, which wants the real ones."""
+    """Set fake AWS credentials in the environment, unless `endpoint` is AWS, which needs the real ones."""
     if not (urlsplit(endpoint).hostname or "").endswith(".amazonaws.com"):
         os.environ.pop("AWS_PROFILE", None)
         os.environ.update(PRETEND)
@@ -76,9 +76,9 @@ def pretend_credentials(endpoint: str) -> None:
 
 
 def create_table(endpoint: str, template: Template) -> Any:
-    """A boto3 client of `endpoint`, on which the template's table exists.
+    """Create the template's table on `endpoint`, and return a boto3 client of it.
 
-    repeat: a table that is there is left as it is.
+    *repeat*: an existing table is not changed.
     """
     client = boto3.client("dynamodb", endpoint_url=endpoint)
     try:
@@ -86,7 +86,7 @@ def create_table(endpoint: str, template: Template) -> Any:
     except client.exceptions.ResourceInUseException:
         return client
     client.get_waiter("table_exists").wait(TableName=template.table_name, WaiterConfig={"Delay": 1})
-    with contextlib.suppress(ClientError):  # an old DynamoDB Local does not know it; readers look at expires_at anyway
+    with contextlib.suppress(ClientError):  # missing in an old DynamoDB Local; readers check expires_at anyway
         client.update_time_to_live(TableName=template.table_name, TimeToLiveSpecification=template.ttl)
     return client
 
@@ -98,12 +98,12 @@ def _moto() -> Iterator[str]:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for every call to the store is no help
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else it logs a line for every call
     moto = DomainDispatcherApplication(create_backend_app)
     lock = threading.Lock()
 
     def one_at_a_time(environ: dict[str, Any], start_response: Any) -> Any:
-        """Moto's state may not change while another thread goes through it, as one that reads the stream does."""
+        """Moto's state must not change while another thread iterates over it, such as a reader of the stream."""
         with lock:
             return moto(environ, start_response)
 

@@ -1,4 +1,4 @@
-"""The template's functions in this process: their handlers loaded from their files and called as Lambda calls them."""
+"""The template's functions in this process: loads their handlers from the files and calls them as Lambda does."""
 
 import importlib.util
 import sys
@@ -18,7 +18,7 @@ _loading = threading.Lock()
 
 @dataclass(frozen=True)
 class Context:
-    """What Lambda passes beside an event, as far as a handler may look."""
+    """The second argument of a handler: the part of Lambda's context that handlers may use."""
 
     function_name: str
     memory_limit_in_mb: int
@@ -31,28 +31,28 @@ class Context:
 
     @property
     def invoked_function_arn(self) -> str:
-        """The function's made-up address."""
+        """The function's ARN, with a fake account."""
         return f"arn:aws:lambda:{PSEUDO_PARAMETERS['AWS::Region']}:{ACCOUNT_ID}:function:{self.function_name}"
 
     def get_remaining_time_in_millis(self) -> int:
-        """What is left of the function's timeout; never below 0."""
+        """The rest of the function's timeout, at least 0."""
         return max(0, int((self.timeout_s - (time.monotonic() - self.started_s)) * 1000))
 
 
 class Functions:
-    """Calls functions by their logical names. Handlers are loaded on first use; safe to call from many threads."""
+    """Calls functions by their logical names. Handlers are loaded on first use. Safe for many threads."""
 
     def __init__(self, template: Template) -> None:
         self._functions = template.functions
         self._handlers: dict[str, Handler] = {}
 
     def load(self) -> None:
-        """Load all handlers now. raises: what their imports raise, FileNotFoundError for a file that is missing."""
+        """Load all handlers now. *raises*: the errors of their imports, FileNotFoundError for a missing file."""
         for function in self._functions.values():
             self._handlers[function.name] = load_handler(function)
 
     def invoke(self, name: str, event: dict[str, Any]) -> Any:
-        """What the function returns. raises: what it raises."""
+        """Call the function and return its result. *raises*: the exceptions of the function."""
         function = self._functions[name]
         if name not in self._handlers:
             self._handlers[name] = load_handler(function)
@@ -60,11 +60,11 @@ class Functions:
 
 
 def load_handler(function: Function) -> Handler:
-    """The handler from the function's file. repeat: the module is executed once, also for many threads.
+    """The handler from the function's file, whose module has the file's name as in Lambda: the names must differ.
 
-    It goes by its file's name among the loaded modules, as in Lambda, which is why these names must differ.
+    *repeat*: the module is executed once, also with many threads.
     """
-    with _loading:  # else a second thread would find a module that is half there
+    with _loading:  # else a second thread could see a partly executed module
         return _load(function)
 
 
@@ -87,7 +87,7 @@ def _load(function: Function) -> Handler:
 
 
 def local_environment(template: Template, endpoint: str, jwt_secret: str) -> dict[str, str]:
-    """The functions' environment on this machine: the template's, with a local store and a local way to sign in."""
+    """The functions' environment on this machine: the template's, with a local store and local tokens."""
     return {
         **template.environment,
         "DYNAMODB_ENDPOINT": endpoint,

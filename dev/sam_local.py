@@ -1,7 +1,7 @@
-"""The template as it would be deployed, in Docker: what `sam build` makes, served by `sam local start-api`.
+"""The template in its deployed form, in Docker: built by `sam build`, served by `sam local start-api`.
 
-Its DynamoDB is a container that the functions' network knows as `dynamodb`: the official image or, where that cannot
-be had, moto on the functions' own image with this environment's packages. Both are in memory, gone when it stops.
+Its DynamoDB is a container with the name `dynamodb` on the functions' network: the official image or, if that cannot be
+pulled, moto on the functions' own image with the packages of this environment. Both lose their data when they stop.
 """
 
 import contextlib
@@ -29,91 +29,90 @@ DYNAMODB_IMAGE = "amazon/dynamodb-local"
 STORE = "dynamodb"
 STORE_PORT = 8000
 BUILT = ROOT / ".aws-sam" / "local"
-"""Apart from what `sam deploy` uploads, which is built for another processor as often as not."""
+"""Separate from the build that `sam deploy` uploads, which may be for another processor."""
 
-_START_TIMEOUT_S = 120  # sam's first answer waits for an image with the layer
+_START_TIMEOUT_S = 120  # before its first response, sam builds an image with the layer
 _PARAMETERS = ("--parameter-overrides", f"Architecture={ARCHITECTURE}")
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 class CannotServe(Exception):
-    """Something is missing or does not start. The message is one line with the remedy."""
+    """A requirement is missing or does not start. The message is one line with the remedy."""
 
 
-def serve(port: int, jwt_secret: str, ready: Callable[[engines.Engine], None], say: Say = lambda _: None) -> None:
-    """Build, serve on `port` of 127.0.0.1, call `ready` when requests are answered, and go on until sam ends.
+def serve(port: int, jwt_secret: str, ready: Callable[[engines.Engine], None], report: Report = lambda _: None) -> None:
+    """Build, serve on `port` of 127.0.0.1, call `ready` when the API responds, and return when sam ends.
 
-    However it ends, its containers and its network are gone afterwards; so are those of an earlier run on this port
-    that was killed.
-    raises: CannotServe.
+    Its containers and its network are always removed, also those of an earlier run on this port that was killed.
+    *raises*: CannotServe.
     """
     _require_docker()
-    _require(RUNTIME_IMAGE, say)
-    _build(say)
+    _require(RUNTIME_IMAGE, report)
+    _build(report)
     template = Template()
     engines.pretend_credentials("")
-    with _network(f"tracestore-{port}") as network, _store(network, say) as engine:
+    with _network(f"tracestore-{port}") as network, _store(network, report) as engine:
         engines.create_table(engine.endpoint, template)
         environment = local_environment(template, f"http://{STORE}:{STORE_PORT}", jwt_secret)
         with _sam(port, network, dict.fromkeys(template.functions, environment)) as sam:
             if not answers(f"http://127.0.0.1:{port}/healthz", lambda: sam.poll() is None, _START_TIMEOUT_S):
-                raise CannotServe("sam local does not answer; what it says is above.")
+                raise CannotServe("sam local does not respond; its output is above.")
             ready(engine)
             if sam.wait():
-                raise CannotServe("sam local has failed; what it says is above.")
+                raise CannotServe("sam local has failed; its output is above.")
 
 
 def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """What the docker command says; as if it had failed when there is none."""
+    """The result of a docker command. *absent*: without docker, a failure with status 127."""
     if shutil.which("docker") is None:
-        return subprocess.CompletedProcess(arguments, 127, stdout="", stderr="There is no docker command.")
+        return subprocess.CompletedProcess(arguments, 127, stdout="", stderr="The docker command is not installed.")
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
 
 
 def _require_docker() -> None:
-    answer = docker("version", "--format", "{{.Server.Version}}")
-    if answer.returncode:
-        raise CannotServe(f"This needs Docker, running: {_last_line(answer.stderr)}")
+    version = docker("version", "--format", "{{.Server.Version}}")
+    if version.returncode:
+        raise CannotServe(f"Docker must be installed and running: {_last_line(version.stderr)}")
 
 
-def _require(image: str, say: Say) -> None:
-    """Ensures that Docker has `image`. raises: CannotServe when it is neither there nor to be pulled."""
+def _require(image: str, report: Report) -> None:
+    """Ensure that Docker has `image`. *raises*: CannotServe when it cannot be pulled."""
     if docker("image", "inspect", image).returncode == 0:
         return
-    say(f"Pulling {image} (once)")
-    answer = docker("pull", "--quiet", image)
-    if answer.returncode:
-        raise CannotServe(f"Docker cannot pull {image}: {_last_line(answer.stderr)}")
+    report(f"Pulling {image} (once)")
+    pulled = docker("pull", "--quiet", image)
+    if pulled.returncode:
+        raise CannotServe(f"Docker cannot pull {image}: {_last_line(pulled.stderr)}")
 
 
-def _build(say: Say) -> None:
+def _build(report: Report) -> None:
     container: tuple[str, ...] = ()
     if sys.version_info[:2] != (3, 13):
         try:
-            _require(BUILD_IMAGE, say)
+            _require(BUILD_IMAGE, report)
         except CannotServe as reason:
-            raise CannotServe(f"Building needs Python 3.13: install it, then make clean. {reason}") from reason
+            raise CannotServe(f"The build needs Python 3.13: install it, then run `make clean`. {reason}") from reason
         container = ("--use-container", "--skip-pull-image")
-    say("Building with sam")
+    report("Building with sam")
     command = [_sam_command(), "build", "--build-dir", str(BUILT), *_PARAMETERS, *container]
-    # sam looks for the runtime's Python on the path, where a virtual environment that is not activated is not.
+    # sam looks for the runtime's Python on the path, which lacks this environment when it is not activated.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     built = subprocess.run(
         command, cwd=ROOT, env=_environment(PATH=path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
     if built.returncode:
         sys.stderr.buffer.write(built.stdout)
-        raise CannotServe("sam build has failed; what it says is above.")
+        raise CannotServe("sam build has failed; its output is above.")
 
 
 @contextlib.contextmanager
 def _network(name: str) -> Iterator[str]:
-    """A Docker network, removed on the way out with every container on it."""
+    """Create a Docker network, and remove it with its containers at the end of the block."""
     _remove_network(name)
-    made = docker("network", "create", name)
-    if made.returncode:
-        raise CannotServe(f"Docker makes no network: {_last_line(made.stderr)}")
+    created = docker("network", "create", name)
+    if created.returncode:
+        raise CannotServe(f"Docker cannot create a network: {_last_line(created.stderr)}")
     try:
         yield name
     finally:
@@ -128,16 +127,16 @@ def _remove_network(name: str) -> None:
 
 
 @contextlib.contextmanager
-def _store(network: str, say: Say) -> Iterator[engines.Engine]:
-    """A DynamoDB that answers, on a port of this machine and to the network as `dynamodb`. The network removes it."""
+def _store(network: str, report: Report) -> Iterator[engines.Engine]:
+    """Start a DynamoDB on a port of this machine, and on the network as `dynamodb`. `_network` removes it."""
     port = free_port()
     run = ["run", "--detach", "--network", network, "--network-alias", STORE, "--name", f"{network}-{STORE}"]
     run += ["--publish", f"127.0.0.1:{port}:{STORE_PORT}"]
     try:
-        _require(DYNAMODB_IMAGE, say)
+        _require(DYNAMODB_IMAGE, report)
     except CannotServe:
         name = "moto"
-        say(f"Using moto, because {DYNAMODB_IMAGE} cannot be pulled")
+        report(f"Using moto, because {DYNAMODB_IMAGE} cannot be pulled")
         packages = Path(boto3.__file__).parent.parent
         run += ["--volume", f"{packages}:/packages:ro", "--env", "PYTHONPATH=/packages"]
         run += ["--entrypoint", "python3.13", RUNTIME_IMAGE, "-m", "moto.server", "--host", "0.0.0.0"]
@@ -147,11 +146,11 @@ def _store(network: str, say: Say) -> Iterator[engines.Engine]:
         run += [DYNAMODB_IMAGE, "-jar", "DynamoDBLocal.jar", "-sharedDb", "-inMemory"]
     started = docker(*run)
     if started.returncode:
-        raise CannotServe(f"The store does not start: {_last_line(started.stderr)}")
+        raise CannotServe(f"The container of {name} does not start: {_last_line(started.stderr)}")
     container, endpoint = started.stdout.strip(), f"http://127.0.0.1:{port}"
     if not answers(endpoint, lambda: _runs(container), _START_TIMEOUT_S):
-        raise CannotServe(f"The store, {name}, does not answer: {_last_line(docker('logs', container).stderr)}")
-    yield engines.Engine(name, endpoint, keeps=False)
+        raise CannotServe(f"{name} does not respond: {_last_line(docker('logs', container).stderr)}")
+    yield engines.Engine(name, endpoint, is_persistent=False)
 
 
 def _runs(container: str) -> bool:
@@ -160,15 +159,15 @@ def _runs(container: str) -> bool:
 
 @contextlib.contextmanager
 def _sam(port: int, network: str, environment: dict[str, dict[str, str]]) -> Iterator[subprocess.Popen[bytes]]:
-    """`sam local start-api`, which starts a container for each function that is called. The network removes those."""
+    """Run `sam local start-api`, which starts a container per function on its first call. `_network` removes them."""
     with tempfile.TemporaryDirectory() as scratch:
         variables = Path(scratch) / "environment.json"
         variables.write_text(json.dumps(environment))
         command = [_sam_command(), "local", "start-api", "--template", str(BUILT / "template.yaml"), *_PARAMETERS]
         command += ["--port", str(port), "--docker-network", network, "--env-vars", str(variables)]
         command += ["--skip-pull-image", "--warm-containers", "LAZY", "--no-watch"]
-        # A session of its own, so that Ctrl-C goes to us alone. We kill it, since it would end with the tracebacks of
-        # what it stops, and its containers go with the network.
+        # In a new session: Ctrl-C reaches only this process. sam is killed, since it prints tracebacks when it stops;
+        # its containers are removed with the network.
         process = subprocess.Popen(
             command, cwd=ROOT, env=_environment(), stdin=subprocess.DEVNULL, start_new_session=True
         )
@@ -188,4 +187,4 @@ def _environment(**more: str) -> dict[str, str]:
 
 
 def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it does not say why"])[-1]
+    return (text.strip().splitlines() or ["no error message"])[-1]

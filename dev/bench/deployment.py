@@ -86,13 +86,13 @@ class User:
 
 
 @contextmanager
-def deployed(say: Callable[[str], None] = lambda _: None) -> Iterator[Deployment]:
+def deployed(report: Callable[[str], None] = lambda _: None) -> Iterator[Deployment]:
     """A deployment of template.yaml over a DynamoDB Local of its own, in memory, gone afterwards.
 
     raises: EngineUnavailable where DynamoDB Local cannot run. It changes this process's environment.
     """
     template, secret = Template(), secrets.token_urlsafe(48)
-    with engines.started(engines.EngineName.DYNAMODB_LOCAL, say=say) as engine:
+    with engines.started(engines.EngineName.DYNAMODB_LOCAL, report=report) as engine:
         engines.pretend_credentials(engine.endpoint)
         client = engines.create_table(engine.endpoint, template)
         os.environ.update(local_environment(template, engine.endpoint, secret) | {"POWERTOOLS_LOG_LEVEL": "ERROR"})

@@ -5,10 +5,10 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-from setuptools import find_packages
 
 from dev.commands import app as developer_app
 from dev.template import ROOT
@@ -44,9 +44,10 @@ def test_the_developers_commands_are_those_that_the_help_lists() -> None:
 def test_only_the_store_and_the_command_are_installed() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]["find"]
     packages = {
-        package.partition(".")[0]
+        path.parent.name
         for where in settings["where"]
-        for package in find_packages(str(ROOT / where), include=settings["include"])
+        for path in (ROOT / where).glob("*/__init__.py")
+        if any(fnmatch(path.parent.name, pattern) for pattern in settings["include"])
     }
     assert packages == {"tracestore", "tracestore_cli"}
 
