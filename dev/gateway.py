@@ -1,6 +1,6 @@
-"""What an HTTP API of API Gateway does between HTTP and a function: matching, events (format 2.0), answers, CORS.
+"""The work of an HTTP API of API Gateway between HTTP and a function: routes, events (format 2.0), responses and CORS.
 
-Pure: it calls nothing and opens nothing. source: API Gateway developer guide, "Working with HTTP APIs".
+Pure functions, without any input or output. *source*: API Gateway developer guide, "Working with HTTP APIs".
 """
 
 import base64
@@ -16,13 +16,13 @@ from urllib.parse import parse_qsl, unquote
 from dev.template import ACCOUNT_ID, Cors, Route
 
 MAX_BODY_BYTES = 10 * 1024 * 1024  # the gateway's own limit
-MAX_ANSWER_BYTES = 6 * 1024 * 1024 + 56  # what Lambda hands back from a synchronous call
+MAX_RESPONSE_BYTES = 6 * 1024 * 1024 + 56  # the limit of Lambda for the result of a synchronous call
 Headers = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request as it came. `path` is as sent, still percent-encoded."""
+    """One HTTP request. `path` is as sent, still percent-encoded."""
 
     method: str
     path: str
@@ -32,7 +32,7 @@ class Request:
     client: str = "127.0.0.1"
 
     def header(self, name: str) -> str:
-        """The header's values joined by commas; empty when it was not sent."""
+        """The header's values, joined by commas. *absent*: empty."""
         return ",".join(value for key, value in self.headers if key.lower() == name)
 
 
@@ -45,14 +45,14 @@ class Answer:
     body: bytes = b""
 
 
-def own_answer(status: int, message: str) -> Answer:
-    """An answer that the gateway gives by itself, in its own shape."""
+def gateway_response(status: int, message: str) -> Answer:
+    """A response that the gateway itself generates, in its own shape."""
     return Answer(status, [("content-type", "application/json")], json.dumps({"message": message}).encode())
 
 
-TOO_LARGE = own_answer(413, "Request Entity Too Large")
-FAILED = own_answer(500, "Internal Server Error")
-NOT_FOUND = own_answer(404, "Not Found")
+TOO_LARGE = gateway_response(413, "Request Entity Too Large")
+FAILED = gateway_response(500, "Internal Server Error")
+NOT_FOUND = gateway_response(404, "Not Found")
 
 
 class Router:
@@ -65,9 +65,9 @@ class Router:
         self._default = next((r for r in routes if r.key == "$default"), None)
 
     def match(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-        """The route for a path as sent, and its path parameters, decoded.
+        """The route for a path as sent, and its decoded path parameters. No parameter matches an empty segment.
 
-        absent: None when nothing matches and there is no `$default`. A parameter never matches an empty segment.
+        *absent*: None when no route matches and there is no `$default`.
         """
         segments = path.split("/")
         for pattern, route in self._routes:
@@ -79,7 +79,7 @@ class Router:
 
 
 def event_of(request: Request, route: Route, parameters: Mapping[str, str]) -> dict[str, Any]:
-    """The event that a function gets for `request`."""
+    """The event that a function receives for `request`."""
     now = time.time()
     event: dict[str, Any] = {
         "version": "2.0",
@@ -124,13 +124,16 @@ def event_of(request: Request, route: Route, parameters: Mapping[str, str]) -> d
 
 
 def answer_of(result: Any) -> Answer:
-    """The HTTP response for what a function returned; 500 when the gateway could not use it."""
+    """The HTTP response for the result of a function; 500 for a result that the gateway cannot use."""
     if not isinstance(result, dict) or "statusCode" not in result:
-        # Format 2.0 takes anything else for the JSON body of a 200.
+        # In format 2.0, any other result is the JSON body of a 200.
         return Answer(200, [("content-type", "application/json")], json.dumps(result).encode())
     body = result.get("body") or ""
-    # Lambda counts the JSON of the result. A character takes six bytes of it at most: few answers have to be counted.
-    if len(body) > MAX_ANSWER_BYTES // 6 and len(json.dumps(result, ensure_ascii=False).encode()) > MAX_ANSWER_BYTES:
+    # Lambda measures the JSON of the result, with at most six bytes a character: few responses need to be measured.
+    if (
+        len(body) > MAX_RESPONSE_BYTES // 6
+        and len(json.dumps(result, ensure_ascii=False).encode()) > MAX_RESPONSE_BYTES
+    ):
         return FAILED
     try:
         content = base64.b64decode(body, validate=True) if result.get("isBase64Encoded") else body.encode()
@@ -144,13 +147,13 @@ def answer_of(result: Any) -> Answer:
 
 
 def is_preflight(request: Request, cors: Cors) -> bool:
-    """Whether the gateway answers `request` by itself as a CORS preflight: only an API with origins does."""
-    asks = request.method == "OPTIONS" and request.header("origin") and request.header("access-control-request-method")
-    return bool(asks and cors.origins)
+    """Whether `request` is a CORS preflight. The gateway answers it if the API has origins."""
+    has_method = request.method == "OPTIONS" and request.header("access-control-request-method")
+    return bool(cors.origins and has_method and request.header("origin"))
 
 
 def preflight_answer(request: Request, cors: Cors) -> Answer:
-    """The answer to a preflight; without any permission when the origin is not one of the API's."""
+    """The response to a preflight. *absent*: no permission for an origin that the API does not list."""
     allowed = _allowed_origin(request, cors)
     if not allowed:
         return Answer(204, [])
@@ -166,13 +169,13 @@ def preflight_answer(request: Request, cors: Cors) -> Answer:
 
 
 def with_cors(answer: Answer, request: Request, cors: Cors) -> Answer:
-    """`answer` with the gateway's CORS headers in place of the function's, when the API has origins."""
+    """`response` with the gateway's CORS headers instead of the function's, if the API has origins."""
     if not cors.origins or not request.header("origin"):
         return answer
-    own = [(name, value) for name, value in answer.headers if not name.startswith("access-control-")]
+    headers = [(name, value) for name, value in answer.headers if not name.startswith("access-control-")]
     allowed = _allowed_origin(request, cors)
     exposed = [("access-control-expose-headers", ",".join(cors.expose))] if allowed and cors.expose else []
-    return Answer(answer.status, own + allowed + exposed, answer.body)
+    return Answer(answer.status, headers + allowed + exposed, answer.body)
 
 
 def _allowed_origin(request: Request, cors: Cors) -> Headers:
@@ -187,18 +190,18 @@ def _is_parameter(segment: str) -> bool:
 
 
 def _parameters(pattern: Sequence[str], segments: Sequence[str]) -> dict[str, str] | None:
-    found: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for i, expected in enumerate(pattern):
         if _is_parameter(expected) and expected.endswith("+}"):
             rest = "/".join(segments[i:])
-            return {**found, expected[1:-2]: unquote(rest)} if rest else None
+            return {**parameters, expected[1:-2]: unquote(rest)} if rest else None
         if i >= len(segments):
             return None
         if _is_parameter(expected) and segments[i]:
-            found[expected[1:-1]] = unquote(segments[i])
+            parameters[expected[1:-1]] = unquote(segments[i])
         elif expected != unquote(segments[i]):
             return None
-    return found if len(pattern) == len(segments) else None
+    return parameters if len(pattern) == len(segments) else None
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -213,5 +216,5 @@ def _is_binary(request: Request) -> bool:
         return True
     kind = request.header("content-type").split(";")[0].strip().lower()
     main, _, sub = kind.partition("/")
-    known = sub.endswith(("json", "xml")) or sub in ("javascript", "x-www-form-urlencoded")
-    return not (main == "text" or (main == "application" and known))
+    is_text = sub.endswith(("json", "xml")) or sub in ("javascript", "x-www-form-urlencoded")
+    return not (main == "text" or (main == "application" and is_text))

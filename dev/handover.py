@@ -1,7 +1,7 @@
-"""What becomes of one shard's records on their way to a function: batches, windows with their state, and retries.
+"""Delivers the records of one shard to a function: batches, windows with their state, and retries.
 
-As Lambda's event source mapping does it, for one batch of a shard at a time. Knows nothing of where records come from.
-A failing batch is handed over until it succeeds: limits on retries, splitting and destinations are not played.
+It works like Lambda's event source mapping with one batch per shard at a time, and does not read the stream itself. A
+failing batch is repeated until it succeeds: limits on retries, splitting and destinations are not simulated.
 """
 
 import json
@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from dev.template import Subscription
 
-GATHER_AT_MOST_S = 1.0  # a page that waits for its figures as long as a deployment may would seem dead
-IDLE_S = 120.0  # how long after its end a window may still get records that come late
+MAX_BATCHING_S = 1.0  # with the window of a deployment, analytics on a page would seem to be stuck
+IDLE_S = 120.0  # how long after its end a window accepts late records
 MAX_STATE_BYTES = 1_000_000
 MAX_BATCH_BYTES = 6_000_000
 Invoke = Callable[[str, dict[str, Any]], Any]
@@ -24,7 +24,7 @@ Record = dict[str, Any]
 
 @dataclass
 class _Window:
-    """An open window: its place in time, and what the function has returned for it so far."""
+    """An open window: its start and end, and the state that the function has returned for it so far."""
 
     start_s: int
     end_s: int
@@ -32,7 +32,7 @@ class _Window:
     is_full: bool = False
 
 
-class _Due(NamedTuple):
+class _Invocation(NamedTuple):
     """One invocation. A final one has no records: it ends the open window."""
 
     records: list[Record]
@@ -40,9 +40,9 @@ class _Due(NamedTuple):
 
 
 class Handover:
-    """One function's way through one shard.
+    """Delivers the records of one shard to one function.
 
-    `take` what was read, in order, and call `hand_over` every now and then. It is `done` once nothing waits and no
+    Pass records in order to `take`, and call `hand_over` regularly. It is `done` once all records are delivered and no
     window is open.
     """
 
@@ -54,7 +54,7 @@ class Handover:
         invoke: Invoke,
         *,
         now_s: Callable[[], float] = time.time,
-        gather_at_most_s: float = GATHER_AT_MOST_S,
+        max_batching_s: float = MAX_BATCHING_S,
         idle_s: float = IDLE_S,
     ) -> None:
         self._subscription = subscription
@@ -62,115 +62,115 @@ class Handover:
         self._stream_arn = stream_arn
         self._invoke = invoke
         self._now_s = now_s
-        self._gather_s = min(subscription.batching_window_s, gather_at_most_s)
+        self._batching_s = min(subscription.batching_window_s, max_batching_s)
         self._idle_s = idle_s
-        self._waiting: list[Record] = []
-        self._waiting_since_s = 0.0
+        self._pending: list[Record] = []
+        self._pending_since_s = 0.0
         self._window: _Window | None = None
-        self._failed: _Due | None = None  # comes again as it is, whatever waits by then
+        self._failed: _Invocation | None = None  # repeated unchanged, whatever is pending by then
 
     @property
     def done(self) -> bool:
-        """Whether everything that was taken has been handed over."""
-        return not self._waiting and self._window is None
+        """Whether all records that were taken have been delivered."""
+        return not self._pending and self._window is None
 
     @property
     def is_full(self) -> bool:
-        """Whether more than the next batch is waiting, so that reading on is of no use."""
-        return len(self._waiting) > self._subscription.batch_size
+        """Whether more than the next batch is pending, so that the reader should pause."""
+        return len(self._pending) > self._subscription.batch_size
 
     def take(self, records: Sequence[Record]) -> None:
-        """Let records wait, behind those that wait already."""
-        if records and not self._waiting:
-            self._waiting_since_s = self._now_s()
-        self._waiting += records
+        """Append records to those that are pending."""
+        if records and not self._pending:
+            self._pending_since_s = self._now_s()
+        self._pending += records
 
     def hand_over(self, *, is_closed: bool = False) -> bool:
-        """Call the function for as long as something is due; False when it failed: try again in a while.
+        """Call the function until no invocation is due. False when it failed: call again after a pause.
 
-        `is_closed`: the shard has ended. Then nothing is gathered any longer, and its window ends with it.
+        `is_closed`: the shard has ended. Its pending records are delivered at once, and its window ends.
         """
-        while (due := self._failed or self._due(is_closed)) is not None:
-            self._failed = due
+        while (invocation := self._failed or self._next(is_closed)) is not None:
+            self._failed = invocation
             try:
-                answer = self._invoke(self._subscription.function, self._event(due))
-                handled = self._handled(due, answer)
+                response = self._invoke(self._subscription.function, self._event(invocation))
+                handled = self._handled(invocation, response)
                 if self._window:
-                    self._keep_state(self._window, answer)
-            except Exception:  # what Lambda does: report it and hand the batch over again
+                    self._store_state(self._window, response)
+            except Exception:  # as Lambda does: report the error and repeat the batch
                 traceback.print_exc()
                 return False
-            self._waiting = self._waiting[handled:]
-            self._waiting_since_s = self._now_s()
-            if handled < len(due.records):
-                self._failed = _Due(due.records[handled:], is_final=False)
+            self._pending = self._pending[handled:]
+            self._pending_since_s = self._now_s()
+            if handled < len(invocation.records):
+                self._failed = _Invocation(invocation.records[handled:], is_final=False)
                 return False
             self._failed = None
-            if due.is_final:
+            if invocation.is_final:
                 self._window = None
         return True
 
-    def _due(self, is_closed: bool) -> _Due | None:
-        """The next invocation; None while there is nothing to hand over, or more to wait for."""
+    def _next(self, is_closed: bool) -> _Invocation | None:
+        """The next invocation. *absent*: None when no records are pending, or while a batch is still collected."""
         if self._window and self._is_over(self._window, is_closed):
-            return _Due([], is_final=True)
+            return _Invocation([], is_final=True)
         batch = self._batch()
-        is_gathered = len(batch) < len(self._waiting) or len(batch) == self._subscription.batch_size
-        is_late = is_closed or self._now_s() - self._waiting_since_s >= self._gather_s
-        return _Due(batch, is_final=False) if batch and (is_gathered or is_late) else None
+        is_complete = len(batch) < len(self._pending) or len(batch) == self._subscription.batch_size
+        is_late = is_closed or self._now_s() - self._pending_since_s >= self._batching_s
+        return _Invocation(batch, is_final=False) if batch and (is_complete or is_late) else None
 
     def _is_over(self, window: _Window, is_closed: bool) -> bool:
         if window.is_full:
             return True
-        if self._waiting:
-            return _created_s(self._waiting[0]) >= window.end_s
+        if self._pending:
+            return _created_s(self._pending[0]) >= window.end_s
         return is_closed or self._now_s() >= window.end_s + self._idle_s
 
     def _batch(self) -> list[Record]:
-        """As many of those that wait as one invocation takes, at least one; of one window, which is open from now."""
-        span_s = self._subscription.tumbling_window_s
-        if span_s and self._waiting and not self._window:
-            start_s = _created_s(self._waiting[0]) // span_s * span_s
-            self._window = _Window(start_s, start_s + span_s, {})
+        """The pending records that fit into one invocation, at least one of them, all of one window, which it opens."""
+        length_s = self._subscription.tumbling_window_s
+        if length_s and self._pending and not self._window:
+            start_s = _created_s(self._pending[0]) // length_s * length_s
+            self._window = _Window(start_s, start_s + length_s, {})
         size = 0
-        for count, record in enumerate(self._waiting[: self._subscription.batch_size]):
+        for count, record in enumerate(self._pending[: self._subscription.batch_size]):
             size += record["dynamodb"].get("SizeBytes", 0)
             if (count and size > MAX_BATCH_BYTES) or (self._window and _created_s(record) >= self._window.end_s):
-                return self._waiting[:count]
-        return self._waiting[: self._subscription.batch_size]
+                return self._pending[:count]
+        return self._pending[: self._subscription.batch_size]
 
-    def _event(self, due: _Due) -> dict[str, Any]:
+    def _event(self, invocation: _Invocation) -> dict[str, Any]:
         """*source*: Lambda developer guide, "Implementing stateful DynamoDB stream processing in Lambda"."""
         if self._window is None:
-            return {"Records": due.records}
+            return {"Records": invocation.records}
         return {
-            "Records": due.records,
+            "Records": invocation.records,
             "window": {"start": _iso(self._window.start_s), "end": _iso(self._window.end_s)},
             "state": self._window.state,
             "shardId": self._shard_id,
             "eventSourceARN": self._stream_arn,
-            "isFinalInvokeForWindow": due.is_final,
-            "isWindowTerminatedEarly": due.is_final and self._window.is_full,
+            "isFinalInvokeForWindow": invocation.is_final,
+            "isWindowTerminatedEarly": invocation.is_final and self._window.is_full,
         }
 
-    def _handled(self, due: _Due, answer: Any) -> int:
-        """How many records the function is done with: those before the first that it names as failed.
+    def _handled(self, invocation: _Invocation, response: Any) -> int:
+        """The number of handled records: those before the first one that the function reports as failed.
 
-        *raises* ValueError when it names one and there are none, which is how a final invocation fails.
+        *raises*: ValueError when it reports a failure of an invocation without records: a final one has failed.
         """
-        failed = answer.get("batchItemFailures") if isinstance(answer, dict) else None
+        failed = response.get("batchItemFailures") if isinstance(response, dict) else None
         if not failed or not self._subscription.reports_item_failures:
-            return len(due.records)
-        places = {record["dynamodb"]["SequenceNumber"]: place for place, record in enumerate(due.records)}
-        if not places:
+            return len(invocation.records)
+        indexes = {record["dynamodb"]["SequenceNumber"]: index for index, record in enumerate(invocation.records)}
+        if not indexes:
             raise ValueError(f"{self._subscription.function} failed to end its window")
-        return min(places.get(item.get("itemIdentifier"), 0) for item in failed)
+        return min(indexes.get(item.get("itemIdentifier"), 0) for item in failed)
 
-    def _keep_state(self, window: _Window, answer: Any) -> None:
-        """*raises* ValueError on an answer without a state, which is a failure even if everything was handled."""
-        state = answer.get("state") if isinstance(answer, dict) else None
+    def _store_state(self, window: _Window, response: Any) -> None:
+        """*raises*: ValueError for a response without a state: a failure even when all records were handled."""
+        state = response.get("state") if isinstance(response, dict) else None
         if not isinstance(state, dict):
-            raise ValueError(f"{self._subscription.function} has a tumbling window and must answer with a state")
+            raise ValueError(f"{self._subscription.function} has a tumbling window and must return a state")
         text = json.dumps(state)
         window.state = json.loads(text)
         window.is_full = len(text.encode()) > MAX_STATE_BYTES

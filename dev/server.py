@@ -1,6 +1,6 @@
-"""The API over HTTP on this machine: the gateway's rules around the real handlers, many requests at once.
+"""The API over HTTP on this machine: the gateway's rules around the real handlers, with concurrent requests.
 
-Routes, handlers and CORS come from template.yaml; the environment must be set before the first request.
+Routes, handlers and CORS come from template.yaml. The environment must be set before the first request.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ from dev.functions import Functions
 from dev.gateway import Answer, Request, Router
 from dev.template import Template
 
-CONCURRENCY = 16  # handlers that run at the same time, each as one Lambda environment would
+CONCURRENCY = 16  # concurrent handlers, one for each environment of Lambda
 STOP_TIMEOUT_S = 10
 Log = Callable[[Request, Answer, float], None]
 
 
 class Api:
-    """Answers requests as the deployed API would. Safe to call from many threads."""
+    """Responds to requests as the deployed API does. Safe for many threads."""
 
     def __init__(self, template: Template, functions: Functions) -> None:
         self._router = Router(template.routes)
@@ -37,7 +37,7 @@ class Api:
         self._functions = functions
 
     def answer(self, request: Request) -> Answer:
-        """The response to `request`; 500 in the gateway's shape, and a traceback here, when a handler raises."""
+        """The response to `request`. If a handler raises: a 500 in the gateway's shape, and a traceback on stderr."""
         if gateway.is_preflight(request, self._cors):
             return gateway.preflight_answer(request, self._cors)
         return gateway.with_cors(self._routed(request), request, self._cors)
@@ -53,7 +53,7 @@ class Api:
             return gateway.answer_of(
                 self._functions.invoke(route.function, gateway.event_of(request, route, parameters))
             )
-        except Exception:  # what Lambda does: report it, and let the gateway answer
+        except Exception:  # as Lambda does: report the error, and let the gateway respond
             traceback.print_exc()
             return gateway.FAILED
 
@@ -82,7 +82,7 @@ def application(api: Api, log: Log | None = None) -> Starlette:
 
 
 def listening(port: int, host: str = "127.0.0.1") -> socket.socket:
-    """A socket that listens on `port`; 0 takes any. raises: OSError when the port is taken."""
+    """A socket that listens on `port`; 0 for any free port. *raises*: OSError when the port is in use."""
     sock = socket.socket()
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -98,7 +98,7 @@ def listening(port: int, host: str = "127.0.0.1") -> socket.socket:
 def serving(
     template: Template, sock: socket.socket, functions: Functions | None = None, log: Log | None = None
 ) -> Iterator[str]:
-    """The address of the API, served from a thread; requests under way are answered before it ends."""
+    """Serve the API from a thread, and yield its address. At the end of the block, running requests are completed."""
     app = application(Api(template, functions or Functions(template)), log)
     config = uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=STOP_TIMEOUT_S)
     server = uvicorn.Server(config)
@@ -118,7 +118,7 @@ def serving(
 async def _request_of(http: HttpRequest) -> Request:
     body = bytearray()
     async for chunk in http.stream():
-        if len(body) <= gateway.MAX_BODY_BYTES:  # beyond, what is read only lets the client finish
+        if len(body) <= gateway.MAX_BODY_BYTES:  # the rest is read only to let the client finish
             body += chunk
     scope = http.scope
     raw_path: bytes = scope.get("raw_path") or scope["path"].encode()

@@ -1,7 +1,8 @@
 """Reads the table's stream for the functions that subscribe to it, as Lambda's event source mapping does.
 
-Each function has its own way through the stream, each shard a thread: what fails in one holds up no other. Shards are
-read from their oldest record, parents before children. After a restart records come again: positions are not kept.
+Each function has a reader of its own, and each shard a thread: a failure in one does not delay the others. Shards are
+read from their oldest record, parents before children. After a restart all records are delivered again: sequence
+numbers are not stored.
 """
 
 import base64
@@ -20,14 +21,14 @@ from dev.template import PSEUDO_PARAMETERS, Subscription, Template
 
 POLL_S = 0.25
 RETRY_S = 1.0
-SHARDS_S = 5.0  # how often new shards are looked for; DynamoDB Local closes one only now and then
+SHARDS_S = 5.0  # how often new shards are listed; DynamoDB Local rarely closes one
 STOP_S = 5.0
 _ABSENT = object()
 
 
 @contextlib.contextmanager
 def delivering(template: Template, endpoint: str, invoke: Invoke) -> Iterator[None]:
-    """Deliver in the background until the context ends. Does nothing when no function subscribes."""
+    """Deliver in the background until the block ends. *absent*: without a subscription nothing is read."""
     stop = threading.Event()
     readers = [_Reader(template, endpoint, subscription, invoke, stop) for subscription in template.subscriptions]
     for reader in readers:
@@ -42,22 +43,23 @@ def delivering(template: Template, endpoint: str, invoke: Invoke) -> Iterator[No
 
 
 def matches(record: Any, pattern: Mapping[str, Any]) -> bool:
-    """Whether a stream record fits an event filter pattern.
+    """Whether a stream record matches an event filter pattern.
 
-    absent: a field that the record lacks fits only `{"exists": false}`.
-    raises: ValueError on an operator that is not known here.
-    source: Lambda developer guide, "Filter rule syntax".
+    *absent*: a missing field matches only `{"exists": false}`. *raises*: ValueError for an operator that is not
+    implemented here. *source*: Lambda developer guide, "Filter rule syntax".
     """
     for key, rule in pattern.items():
         value = record.get(key, _ABSENT) if isinstance(record, Mapping) else _ABSENT
-        fits = matches(value, rule) if isinstance(rule, Mapping) else any(_fits(value, one) for one in rule)
-        if not fits:
+        is_match = (
+            matches(value, rule) if isinstance(rule, Mapping) else any(_matches_one(value, item) for item in rule)
+        )
+        if not is_match:
             return False
     return True
 
 
 def event_record(record: Mapping[str, Any], stream_arn: str) -> dict[str, Any]:
-    """A record of the Streams API as Lambda hands it over: JSON, with binary values in base64."""
+    """A record of the Streams API as Lambda delivers it: JSON, with binary values in base64."""
     change = dict(record["dynamodb"])
     if "ApproximateCreationDateTime" in change:
         change["ApproximateCreationDateTime"] = change["ApproximateCreationDateTime"].timestamp()
@@ -73,7 +75,7 @@ def event_record(record: Mapping[str, Any], stream_arn: str) -> dict[str, Any]:
 
 
 class _Reader:
-    """One subscription's way through all shards of the stream."""
+    """Reads all shards of the stream for one subscription."""
 
     def __init__(
         self, template: Template, endpoint: str, subscription: Subscription, invoke: Invoke, stop: threading.Event
@@ -85,11 +87,11 @@ class _Reader:
         self._streams = boto3.client("dynamodbstreams", endpoint_url=endpoint)
         table = boto3.client("dynamodb", endpoint_url=endpoint).describe_table(TableName=template.table_name)["Table"]
         self._arn: str = table["LatestStreamArn"]
-        self._begun: set[str] = set()
-        self._ended: set[str] = set()
+        self._started_shards: set[str] = set()
+        self._finished_shards: set[str] = set()
 
     def start(self) -> None:
-        """Read in the background until told to stop."""
+        """Read in the background until the stop event is set."""
         self._begin(self._run)
 
     def _begin(self, work: Callable[..., None], *arguments: str) -> None:
@@ -103,16 +105,16 @@ class _Reader:
         while not self._stop.is_set():
             with self._reporting():
                 for shard in self._new_shards():
-                    self._begun.add(shard)
+                    self._started_shards.add(shard)
                     self._begin(self._follow, shard, oldest)
                 oldest = "TRIM_HORIZON"
             self._stop.wait(SHARDS_S)
 
     def _follow(self, shard: str, oldest: str) -> None:
-        """Read a shard and hand it over, to its end."""
+        """Read a shard to its end, and deliver its records."""
         handover = Handover(self._subscription, shard, self._arn, self._invoke)
         position = {"ShardIteratorType": oldest}
-        iterator: str | None = ""  # unknown; None: read to its end
+        iterator: str | None = ""  # empty: to be requested; None: the shard is read to its end
         while not self._stop.is_set():
             pause_s = RETRY_S
             with self._reporting():
@@ -120,48 +122,48 @@ class _Reader:
                     start = self._streams.get_shard_iterator(StreamArn=self._arn, ShardId=shard, **position)
                     iterator = start["ShardIterator"]
                 if iterator and not handover.is_full:
-                    found, iterator = iterator, ""  # for the case that it has expired meanwhile
-                    page = self._streams.get_records(ShardIterator=found, Limit=1000)
+                    current, iterator = iterator, ""  # requested again if it has expired
+                    page = self._streams.get_records(ShardIterator=current, Limit=1000)
                     iterator = page.get("NextShardIterator")
                     if page["Records"]:
                         last = page["Records"][-1]["dynamodb"]["SequenceNumber"]
                         position = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": last}
-                    handover.take(self._wanted(page["Records"]))
+                    handover.take(self._filtered(page["Records"]))
                 if handover.hand_over(is_closed=iterator is None):
                     pause_s = POLL_S
                 if iterator is None and handover.done:
-                    self._ended.add(shard)
+                    self._finished_shards.add(shard)
                     return
             self._stop.wait(pause_s)
 
-    def _wanted(self, page: list[Any]) -> list[Record]:
+    def _filtered(self, page: list[Any]) -> list[Record]:
         patterns = self._subscription.patterns
         records = [event_record(record, self._arn) for record in page]
-        return [record for record in records if not patterns or any(matches(record, one) for one in patterns)]
+        return [record for record in records if not patterns or any(matches(record, pattern) for pattern in patterns)]
 
     def _new_shards(self) -> list[str]:
-        """The shards to begin with now: those whose parents are read to their end, or gone."""
+        """The unread shards whose parents are read to their end, or no longer listed."""
         shards = self._shards()
-        unread = {shard["ShardId"] for shard in shards} - self._ended
+        unread = {shard["ShardId"] for shard in shards} - self._finished_shards
         return [
             shard["ShardId"]
             for shard in shards
-            if shard["ShardId"] not in self._begun and shard.get("ParentShardId") not in unread
+            if shard["ShardId"] not in self._started_shards and shard.get("ParentShardId") not in unread
         ]
 
     def _shards(self) -> list[Any]:
-        found: list[Any] = []
+        shards: list[Any] = []
         after: dict[str, str] = {}
         while True:
             page = self._streams.describe_stream(StreamArn=self._arn, **after)["StreamDescription"]
-            found += page["Shards"]
+            shards += page["Shards"]
             if "LastEvaluatedShardId" not in page:
-                return found
+                return shards
             after = {"ExclusiveStartShardId": page["LastEvaluatedShardId"]}
 
     @contextlib.contextmanager
     def _reporting(self) -> Iterator[None]:
-        """Goes on after what the engine refuses; silent once stopped, since the engine may be gone before us."""
+        """Print the engine's errors and continue. Silent once stopped: the engine may stop first."""
         try:
             yield
         except (BotoCoreError, ClientError):
@@ -169,7 +171,7 @@ class _Reader:
                 traceback.print_exc()
 
 
-def _fits(value: Any, rule: Any) -> bool:
+def _matches_one(value: Any, rule: Any) -> bool:
     if not isinstance(rule, Mapping):
         return bool(value is not _ABSENT and value == rule)
     ((operator, argument),) = rule.items()
@@ -180,7 +182,7 @@ def _fits(value: Any, rule: Any) -> bool:
             return isinstance(value, str) and value.startswith(argument)
         case "anything-but":
             return value is not _ABSENT and value not in (argument if isinstance(argument, list) else [argument])
-    raise ValueError(f"the filter operator {operator} is not known here; teach dev/streams.py")
+    raise ValueError(f"the filter operator {operator} is not implemented: add it to dev/streams.py")
 
 
 def _jsonable(value: Any) -> Any:

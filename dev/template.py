@@ -1,7 +1,7 @@
-"""What template.yaml says about routes, functions, environment, CORS, stream subscriptions and the table.
+"""Reads template.yaml: routes, functions, environment, CORS, stream subscriptions and the table.
 
-It resolves what the template uses (Ref, Sub, GetAtt, If, Join, Equals, Not) with the parameters' defaults.
-It knows nothing of how requests are served or where the table is.
+It resolves the intrinsic functions of the template (Ref, Sub, GetAtt, If, Join, Equals, Not) with the parameters'
+defaults. It neither serves requests nor accesses the table.
 """
 
 import json
@@ -27,12 +27,12 @@ PSEUDO_PARAMETERS = {
     "AWS::StackName": "local",
     "AWS::URLSuffix": "localhost",
 }
-_ABSENT = object()  # what AWS::NoValue resolves to
+_ABSENT = object()  # the value of AWS::NoValue
 
 
 @dataclass(frozen=True)
 class Route:
-    """One route of the API. `key` is what the gateway puts into an event's `routeKey`."""
+    """One route of the API. `key` is the `routeKey` of its events."""
 
     key: str
     function: str
@@ -50,7 +50,10 @@ class Route:
 
 @dataclass(frozen=True)
 class Subscription:
-    """A function's claim on the table's stream. `patterns` empty: every record. `tumbling_window_s` 0: no windows."""
+    """A function's subscription to the table's stream.
+
+    *absent*: without `patterns` it receives every record; with a `tumbling_window_s` of 0 it has no windows.
+    """
 
     function: str
     batch_size: int = 100
@@ -75,7 +78,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Cors:
-    """What the gateway answers to browsers of other origins. No origins: nothing is allowed."""
+    """The gateway's CORS configuration. *absent*: without origins nothing is allowed."""
 
     origins: tuple[str, ...]
     methods: tuple[str, ...]
@@ -105,9 +108,9 @@ _Loader.add_multi_constructor("!", _tagged)
 
 
 class Template:
-    """The template as it would be deployed with `parameters` over the defaults.
+    """The template as deployed with `parameters`, and else with the defaults.
 
-    A parameter without a default reads as the empty string: locally, the server fills in who may call.
+    *absent*: a parameter without a default is the empty string; the local server sets those of authentication.
     """
 
     def __init__(
@@ -130,41 +133,41 @@ class Template:
 
     @cached_property
     def routes(self) -> tuple[Route, ...]:
-        """Every HTTP route, with the function that answers it."""
-        found = []
+        """Every HTTP route, with its function."""
+        routes = []
         for name, properties in self._functions_as_written():
             for event in properties.get("Events", {}).values():
                 if event["Type"] == "HttpApi":
-                    where = event.get("Properties", {})
-                    key = f"{where['Method'].upper()} {where['Path']}" if "Path" in where else "$default"
-                    found.append(Route(key, name))
-        return tuple(found)
+                    stated = event.get("Properties", {})
+                    key = f"{stated['Method'].upper()} {stated['Path']}" if "Path" in stated else "$default"
+                    routes.append(Route(key, name))
+        return tuple(routes)
 
     @cached_property
     def subscriptions(self) -> tuple[Subscription, ...]:
-        """Every function that the table's stream is handed to."""
-        found = []
+        """The subscriptions of functions to the table's stream."""
+        subscriptions = []
         for name, properties in self._functions_as_written():
             for event in properties.get("Events", {}).values():
                 if event["Type"] == "DynamoDB":
-                    where = self.resolve(event["Properties"])
-                    filters = where.get("FilterCriteria", {}).get("Filters", [])
-                    found.append(
+                    stated = self.resolve(event["Properties"])
+                    filters = stated.get("FilterCriteria", {}).get("Filters", [])
+                    subscriptions.append(
                         Subscription(
                             function=name,
-                            batch_size=int(where.get("BatchSize", 100)),
-                            batching_window_s=float(where.get("MaximumBatchingWindowInSeconds", 0)),
-                            tumbling_window_s=int(where.get("TumblingWindowInSeconds", 0)),
-                            from_latest=where.get("StartingPosition") == "LATEST",
-                            patterns=tuple(json.loads(one["Pattern"]) for one in filters),
-                            reports_item_failures="ReportBatchItemFailures" in where.get("FunctionResponseTypes", []),
+                            batch_size=int(stated.get("BatchSize", 100)),
+                            batching_window_s=float(stated.get("MaximumBatchingWindowInSeconds", 0)),
+                            tumbling_window_s=int(stated.get("TumblingWindowInSeconds", 0)),
+                            from_latest=stated.get("StartingPosition") == "LATEST",
+                            patterns=tuple(json.loads(entry["Pattern"]) for entry in filters),
+                            reports_item_failures="ReportBatchItemFailures" in stated.get("FunctionResponseTypes", []),
                         )
                     )
-        return tuple(found)
+        return tuple(subscriptions)
 
     @cached_property
     def cors(self) -> Cors:
-        """The CORS answers of the one HTTP API."""
+        """The CORS configuration of the HTTP API."""
         (api,) = (r for r in self.body["Resources"].values() if r["Type"] == "AWS::Serverless::HttpApi")
         stated = self.resolve(api.get("Properties", {}).get("CorsConfiguration", {}))
         return Cors(
@@ -177,9 +180,9 @@ class Template:
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """The environment of all functions together, as they share one process here.
+        """The environment of all functions together: locally, they share one process.
 
-        Raises: ValueError when two functions want different values for one name.
+        *raises*: ValueError when two functions have different values for one name.
         """
         merged: dict[str, str] = {}
         for function in self.functions.values():
@@ -192,9 +195,9 @@ class Template:
     def table(self) -> dict[str, Any]:
         """The arguments of CreateTable."""
         stated = self.resolve(self._table_as_written())
-        kept = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+        names = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
         stream = {"StreamEnabled": True, **stated["StreamSpecification"]}
-        return {"TableName": self.table_name, **{k: stated[k] for k in kept}, "StreamSpecification": stream}
+        return {"TableName": self.table_name, **{k: stated[k] for k in names}, "StreamSpecification": stream}
 
     @cached_property
     def ttl(self) -> dict[str, Any]:
@@ -203,7 +206,7 @@ class Template:
         return stated
 
     def resolve(self, value: Any) -> Any:
-        """`value` without intrinsic functions. Raises: ValueError on one that this template has not needed so far."""
+        """`value` without intrinsic functions. *raises*: ValueError for a function that is not implemented here."""
         if isinstance(value, list):
             return [r for r in map(self.resolve, value) if r is not _ABSENT]
         if not isinstance(value, dict):
@@ -231,7 +234,7 @@ class Template:
                 return self.resolve(argument[0]) == self.resolve(argument[1])
             case "Fn::Not":
                 return not self.resolve(argument[0])
-        raise ValueError(f"{name} is not resolved here; teach dev/template.py")
+        raise ValueError(f"{name} is not implemented: add it to dev/template.py")
 
     def _holds(self, condition: str) -> bool:
         return bool(self.resolve(self.body["Conditions"][condition]))

@@ -1,6 +1,6 @@
-"""Seeded text that compresses the way prompts do: about 2.0 to 2.6 times a span by zstd.
+"""Seeded text that compresses like prompts: zstd makes a span about 2.0 to 2.6 times smaller.
 
-Words come by Zipf's law with a topic's words in front; repeated filler would flatter a store that compresses.
+Words follow Zipf's law, with the words of a topic more frequent. Repeated filler text would compress too well.
 """
 
 import re
@@ -49,7 +49,7 @@ typical unique unknown urgent useful valid weak wrong yesterday tomorrow morning
 although unless whenever therefore instead meanwhile otherwise somewhere everything nothing someone anybody themselves
 """,
 )
-"""In falling order of use: function words, then the words of the trades that these applications serve."""
+"""By decreasing frequency: function words, then words of the fields that these applications serve."""
 
 _PHRASES: Final = (
     "in order to",
@@ -127,9 +127,9 @@ _CUMULATIVE: Final = list(accumulate(1 / (rank + 4) for rank in range(len(_WORDS
 
 
 class TextGenerator:
-    """Writes text about one topic, as the messages of one conversation are: its words and phrases come back.
+    """Generates text about one topic, like the messages of one conversation: its words and phrases recur.
 
-    Words, stock phrases, names, numbers, references, paragraphs and lists, in sentences.
+    The sentences contain words, stock phrases, names, numbers, references, paragraphs and lists.
     """
 
     def __init__(self, rng: Random) -> None:
@@ -138,7 +138,7 @@ class TextGenerator:
         self.phrases = rng.sample(_PHRASES, 8)
 
     def text(self, length: int) -> str:
-        """`length` bytes, cut where they end."""
+        """A text of `length` bytes, cut at that length."""
         sentences: list[str] = []
         size = 0
         while size < length:
@@ -148,6 +148,7 @@ class TextGenerator:
         return text.encode()[:length].decode(errors="ignore")
 
     def sentence(self) -> str:
+        """A sentence of 5 to 16 words."""
         rng = self.rng
         words = [self.word() for _ in range(rng.randint(5, 16))]
         if rng.random() < 0.5:
@@ -160,15 +161,17 @@ class TextGenerator:
         return words[0][0].upper() + words[0][1:] + " " + " ".join(words[1:]) + end
 
     def word(self) -> str:
+        """A word, often one of the topic."""
         if self.rng.random() < 0.38:
             return self.rng.choice(self.topic)
         return _WORDS[bisect(_CUMULATIVE, self.rng.random() * _CUMULATIVE[-1])]
 
     def words(self, count: int) -> str:
+        """So many words."""
         return " ".join(self.word() for _ in range(count))
 
     def particular(self) -> str:
-        """What prose has besides words, and what compresses worst: a name, a number, a date, a reference."""
+        """A name, a number, a date or a reference: the parts of a text that compress worst."""
         rng = self.rng
         match rng.randrange(6):
             case 0:
@@ -185,7 +188,7 @@ class TextGenerator:
                 return f"`{self.word()}_{self.word()}`"
 
     def row(self) -> dict[str, Any]:
-        """One record of a tool's JSON result."""
+        """One row of a tool's JSON result."""
         rng = self.rng
         return {
             "order_id": f"ORD-{rng.randint(100_000, 999_999)}",

@@ -1,22 +1,22 @@
-"""Seeded spans for benchmarks: the same call gives the same bytes on every machine.
+"""Seeded spans for benchmarks: the same call returns the same bytes on every machine.
 
-A workload is an iterable of requests, and a request is the list of native spans (contract, "LLM traces") that one POST
-carries. This module knows nothing of how spans are stored.
+A workload is an iterable of requests. A request is the list of native spans (contract, "LLM traces") of one POST. This
+module does not depend on how spans are stored.
 """
 
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from dev.text_generator import TextGenerator
+from tracestore_cli.samples import Span
 
-Span: TypeAlias = dict[str, Any]
 Request: TypeAlias = list[Span]
 
 BEGINNING: Final = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
-"""When the first trace of a workload starts. Fixed, so that two runs send the same bytes."""
+"""The start of the first trace of a workload. It is fixed, so that two runs send the same bytes."""
 
 _TOOLS: Final = ("search_orders", "get_customer", "run_query", "fetch_document", "check_stock", "create_ticket")
 _MODELS: Final = (
@@ -40,7 +40,7 @@ def single_chats(count: int, seed: int = 0) -> Iterator[Request]:
 
 
 def agents(count: int, turns: int, seed: int = 0) -> Iterator[Request]:
-    """`count` traces of 2·`turns` + 1 spans, each whole in one request: the root, then each turn's calls."""
+    """`count` traces of 2·`turns` + 1 spans, each in one request: the root, then the calls of each turn."""
     for number in range(count):
         rng = Random(f"agents {turns} {seed} {number}")
         root, by_turn = _agent(rng, turns, BEGINNING + timedelta(minutes=3 * number))
@@ -48,9 +48,9 @@ def agents(count: int, turns: int, seed: int = 0) -> Iterator[Request]:
 
 
 def drip(turns: int = 20, count: int = 1, seed: int = 0) -> Iterator[Request]:
-    """`count` agents one after another, each sent as `turns` requests of one turn, as an exporter sends a long run.
+    """`count` agents in sequence, each as `turns` requests of one turn, as an exporter sends a long run.
 
-    The root ends last, so it comes last, with the last turn.
+    The root ends last, so it is in the last request.
     """
     for number in range(count):
         rng = Random(f"agents {turns} {seed} {number}")
@@ -60,7 +60,7 @@ def drip(turns: int = 20, count: int = 1, seed: int = 0) -> Iterator[Request]:
 
 
 def one_span_requests(count: int, payload_bytes: int = 10_000, seed: int = 0) -> Iterator[Request]:
-    """One trace of `count` spans, one a request, the root last: tool calls, each with a payload of `payload_bytes`."""
+    """One trace of `count` spans in as many requests, the root last: tool calls with payloads of `payload_bytes`."""
     rng = Random(f"one_span_requests {seed}")
     trace = _TraceMaker(rng)
     for number in range(count):
@@ -88,7 +88,7 @@ def _time(moment: datetime) -> str:
 
 
 class _TraceMaker:
-    """Makes the spans of one trace, with what they share: ids, conversation, user, service and model."""
+    """Generates the spans of one trace, with their common fields: ids, conversation, user, service and model."""
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
@@ -116,7 +116,7 @@ class _TraceMaker:
 
     def completion(self, start: datetime, messages: list[Span], reply: list[Span], *, is_root: bool = True) -> Span:
         name, provider, price_in, price_out = self.model
-        tokens_in, tokens_out = (len(json.dumps(said, ensure_ascii=False)) // 4 for said in (messages, reply))
+        tokens_in, tokens_out = (len(json.dumps(part, ensure_ascii=False)) // 4 for part in (messages, reply))
         return {
             **self.span("llm.completion", "completion", start, self.rng.randint(600, 9_000), is_root=is_root),
             "model_name": name,
@@ -146,7 +146,7 @@ class _TraceMaker:
 
 
 def _agent(rng: Random, turns: int, start: datetime) -> tuple[Span, list[list[Span]]]:
-    """The root span, and each turn's completion and tool call; every completion repeats the conversation so far."""
+    """The root span, and each turn's completion and tool call. Every completion repeats the conversation so far."""
     trace = _TraceMaker(rng)
     task = trace.generator.text(rng.randint(250, 550))
     history = [_message("system", trace.generator.text(rng.randint(560, 920))), _message("user", task)]

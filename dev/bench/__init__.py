@@ -1,1 +1,1 @@
-"""What the store costs and how fast it is, measured on the developer's machine beside a reference in the same run."""
+"""Benchmarks of the cost and the speed of the store on this machine, compared with a reference in the same run."""

@@ -1,7 +1,7 @@
-"""What the store consumes of DynamoDB a span, beside the naive store in the same run.
+"""DynamoDB capacity that the store consumes per span, compared with the naive store in the same run.
 
-Everything goes through the real handlers, so that the figures are those of the HTTP contract, not of a layer below it.
-The workloads are seeded: two runs of one version print the same figures, except where threads race.
+All requests go through the real handlers, so the numbers are those of the HTTP contract, not of a layer below it. The
+workloads are seeded: two runs of one version print the same numbers, except those of concurrent writers.
 """
 
 import time
@@ -26,7 +26,7 @@ _FOREST: Final = 20
 
 
 class Workload(NamedTuple):
-    """Spans to write, and the write units a span that they may cost."""
+    """Spans to write, and the target of write units per span."""
 
     name: str
     requests: list[Request]
@@ -39,9 +39,11 @@ class Workload(NamedTuple):
 
 def main(
     scale: Annotated[float, typer.Option(min=0.02, help="Size of the workloads: 1 takes one to two minutes.")] = 1.0,
-    with_reference: Annotated[bool, typer.Option("--reference/--no-reference", help="Measure the naive store.")] = True,
+    with_reference: Annotated[
+        bool, typer.Option("--reference/--no-reference", help="Measure the naive store too.")
+    ] = True,
 ) -> None:
-    """Read and write units a span, on AWS's DynamoDB Local, beside a plain design's."""
+    """Read and write units per span on AWS's DynamoDB Local, compared with a naive design."""
     console = report.console()
     began = time.monotonic()
     try:
@@ -51,10 +53,10 @@ def main(
             _report_reading(console, meter, *users)
             report_lessons(console, deployment, meter, max(500, round(10_000 * min(scale, 1))))
     except EngineUnavailable as reason:
-        console.print(f"DynamoDB Local cannot run here, and only it reports capacity: {reason}.")
+        console.print(f"DynamoDB Local cannot run here, and no other engine reports capacity: {reason}.")
         raise typer.Exit(1) from reason
     console.print(
-        f"{time.monotonic() - began:.0f} s. Units as DynamoDB Local reports them; a refused write reports none."
+        f"Took {time.monotonic() - began:.0f} s. Units as DynamoDB Local reports them, which omits refused writes."
     )
 
 
@@ -66,16 +68,16 @@ def _workloads(scale: float) -> list[Workload]:
         Workload("single chats", list(workloads.single_chats(some(300, _LISTED))), 4.55),
         Workload("5-span agents", list(workloads.agents(some(100, _FOREST), turns=2)), 1.20),
         Workload("41-span agents", list(workloads.agents(some(15, 2), turns=20)), 0.42),
-        Workload("41 spans, a turn a request", list(workloads.drip(turns=20, count=some(6, 1))), 1.30),
+        Workload("41 spans, one turn per request", list(workloads.drip(turns=20, count=some(6, 1))), 1.30),
     ]
 
 
 def _report_writing(
     console: Console, deployment: Deployment, meter: Meter, measured: list[Workload], with_reference: bool
 ) -> tuple[User, User, User]:
-    """The users who wrote the first three workloads, for those who read them later."""
+    """Measure writing. Returns the users that wrote the first three workloads, for the measurements of reading."""
     rows = table(
-        "Writing, a span", "spans", "write units", "target", "naive", "ratio", "read units", "calls", "items", "bytes"
+        "Writing, per span", "spans", "write units", "target", "naive", "ratio", "read units", "calls", "items", "bytes"
     )
     users = []
     for workload in measured:
@@ -107,7 +109,7 @@ def _report_reads_by_writing(console: Console, deployment: Deployment, meter: Me
     rows = table(
         "One trace in one-span requests of 10 KB",
         "threads",
-        "read units a span",
+        "read units per span",
         "target",
         "write units",
         "calls",
@@ -133,7 +135,7 @@ def _report_reads_by_writing(console: Console, deployment: Deployment, meter: Me
 
 def _report_reading(console: Console, meter: Meter, chats: User, small: User, large: User) -> None:
     trace_id = large.get(query="view=summary&limit=1")["traces"][0]["trace_id"]
-    rows = table("Reading", "read units", "calls", "KB answered")
+    rows = table("Reading", "read units", "calls", "KB returned")
     for name, user, path, query in (
         (f"list of {_LISTED} summaries", chats, "", f"view=summary&limit={_LISTED}"),
         (f"forest of {_FOREST} 5-span traces", small, "", f"limit={_FOREST}"),
@@ -141,10 +143,10 @@ def _report_reading(console: Console, meter: Meter, chats: User, small: User, la
         ("its outline", large, f"/{trace_id}", "view=outline"),
     ):
         meter.take()
-        answer = user.get(path, query)
+        response = user.get(path, query)
         consumed = meter.take()
         calls = ", ".join(f"{count} {operation}" for operation, count in sorted(consumed.calls.items()))
-        rows.add_row(name, f"{consumed.read_units:g}", calls, f"{len(str(answer)) / 1024:,.0f}")
+        rows.add_row(name, f"{consumed.read_units:g}", calls, f"{len(str(response)) / 1024:,.0f}")
     console.print(rows)
 
 
@@ -156,7 +158,7 @@ def _write(meter: Meter, user: User, requests: Iterable[Request], threads: int =
 
 
 def _assert_stored(user: User, spans: int) -> None:
-    """Figures for spans that were lost would be worth nothing."""
+    """Fail if spans are missing: the measurements would not be valid."""
     stored, cursor = 0, ""
     while cursor is not None:
         page = user.get(query="view=summary&limit=1000" + (f"&cursor={cursor}" if cursor else ""))

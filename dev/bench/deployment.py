@@ -1,4 +1,4 @@
-"""The API in this process over DynamoDB Local, called as API Gateway calls it, for those who measure it."""
+"""The API in this process on DynamoDB Local, called as API Gateway calls it, for benchmarks."""
 
 import json
 import os
@@ -22,7 +22,7 @@ _BUSY: Final = 503
 
 @dataclass(frozen=True)
 class Deployment:
-    """A running API. `api_client` is the DynamoDB client that its handlers use, `client` one of our own."""
+    """A running API. `api_client` is the DynamoDB client of its handlers, `client` that of the benchmark."""
 
     api: Api
     api_client: Any
@@ -31,12 +31,12 @@ class Deployment:
     secret: str
 
     def user(self, name: str) -> "User":
-        """Somebody who can call the API, and whose traces are kept apart from all others'."""
+        """A new user of the API, without traces."""
         user_id = f"{name}-{secrets.token_hex(4)}"
         return User(self.api, tokens.token(user_id, self.secret), user_id)
 
     def stored(self) -> tuple[int, int]:
-        """How many items the table holds, and their bytes as DynamoDB counts them: names and values, no indexes."""
+        """The number of items in the table and their bytes as DynamoDB counts them: names and values, no indexes."""
         items = size = 0
         for page in self.client.get_paginator("scan").paginate(TableName=self.table_name):
             items += len(page["Items"])
@@ -50,27 +50,27 @@ class Deployment:
 
 @dataclass(frozen=True)
 class User:
-    """One caller of the API. Safe to use from many threads."""
+    """One caller of the API. Safe for many threads."""
 
     api: Api
     token: str
     user_id: str
 
     def post(self, spans: list[dict[str, Any]]) -> None:
-        """Sends spans as one request, again while the API says that it is busy. Fails unless all are stored."""
+        """Send spans as one request, and retry while the API is busy. Fails unless all spans are stored."""
         self.post_body(json.dumps({"spans": spans}, ensure_ascii=False).encode())
 
     def post_body(self, body: bytes) -> None:
-        """The same with the request's body at hand."""
+        """Send a request with this body, likewise."""
         answer = self._call("POST", "", body)
         assert not answer["rejected"], answer["rejected"]
 
     def get(self, path: str = "", query: str = "") -> Any:
-        """The answer to a GET below /api/analytics/traces."""
+        """The response to a GET below /api/analytics/traces."""
         return self._call("GET", path, b"", query)
 
     def ask(self, path: str, query: str = "") -> Any:
-        """The answer to a GET below /api/analytics."""
+        """The response to a GET below /api/analytics."""
         return self._call("GET", "", b"", query, path)
 
     def _call(self, method: str, path: str, body: bytes, query: str = "", below: str = "traces") -> Any:
@@ -87,9 +87,9 @@ class User:
 
 @contextmanager
 def deployed(report: Callable[[str], None] = lambda _: None) -> Iterator[Deployment]:
-    """A deployment of template.yaml over a DynamoDB Local of its own, in memory, gone afterwards.
+    """A deployment of template.yaml on a new DynamoDB Local in memory. It changes the environment of this process.
 
-    raises: EngineUnavailable where DynamoDB Local cannot run. It changes this process's environment.
+    *raises*: EngineUnavailable where DynamoDB Local cannot run.
     """
     template, secret = Template(), secrets.token_urlsafe(48)
     with engines.started(engines.EngineName.DYNAMODB_LOCAL, report=report) as engine:
@@ -98,14 +98,14 @@ def deployed(report: Callable[[str], None] = lambda _: None) -> Iterator[Deploym
         os.environ.update(local_environment(template, engine.endpoint, secret) | {"POWERTOOLS_LOG_LEVEL": "ERROR"})
         functions = Functions(template)
         functions.load()
-        from tracestore.http import wiring  # only now: parts of it read the environment on import
+        from tracestore.http import wiring  # not earlier: parts of it read the environment on import
 
         wiring.reset()
         yield Deployment(Api(template, functions), wiring.dynamodb(), client, template.table_name, secret)
 
 
 def _value_bytes(kind: str, value: Any) -> int:
-    """source: DynamoDB developer guide, "Item sizes and formats"."""
+    """The size of an attribute's value. *source*: DynamoDB developer guide, "Item sizes and formats"."""
     match kind:
         case "S":
             return len(value.encode())

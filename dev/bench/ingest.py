@@ -1,7 +1,7 @@
-"""How many spans a second go through the local server over HTTP, beside what JSON and zstd cost by themselves.
+"""Spans per second through the local server over HTTP, compared with the cost of JSON and zstd alone.
 
-The server runs in a process of its own, as `tracestore dev` starts it; the clients speak to it over loopback only.
-Every figure is checked: what was acknowledged last is read back.
+The server runs in a separate process, as `tracestore dev` starts it; the clients use the loopback interface. Every
+measurement is checked: the last acknowledged trace is read back.
 """
 
 import http.client
@@ -39,14 +39,14 @@ _ROUTE: Final = "/api/analytics/traces"
 
 
 class Rate(NamedTuple):
-    """What a cell of the table measured."""
+    """One measurement."""
 
     spans_a_second: float
     request_ms: float
 
 
 class TraceText:
-    """The JSON of some traces, told again and again under new ids: generating them would slow the clients down."""
+    """The JSON of some traces, repeated with new ids: generating traces would slow the clients down."""
 
     def __init__(self, traces: int = 100) -> None:
         self._traces = [
@@ -56,14 +56,14 @@ class TraceText:
         self._numbers = count()
 
     def next(self) -> tuple[str, list[str]]:
-        """A trace id that is new, and the spans of its trace as JSON texts, the root last."""
+        """A new trace id, and the spans of its trace as JSON texts, the root last."""
         number = next(self._numbers)
         old, spans = self._traces[number % len(self._traces)]
         new = f"{time.time_ns():016x}{number:016x}"
         return new, [span.replace(old, new) for span in spans]
 
     def bodies(self, batch: int) -> tuple[str, list[bytes]]:
-        """The bodies of requests with `batch` spans each, which make whole traces together; and the last trace's id."""
+        """The id of the last trace, and bodies of requests with `batch` spans each that together form whole traces."""
         traces = [self.next() for _ in range(max(1, batch // _TRACE_SPANS))]
         spans = [span for _, texts in traces for span in texts]
         size = min(batch, len(spans))
@@ -71,19 +71,17 @@ class TraceText:
 
 
 def body_of(spans: list[str]) -> bytes:
-    """A request's body with these spans."""
+    """The body of a request with these spans."""
     return f'{{"spans":[{",".join(spans)}]}}'.encode()
 
 
 def main(
     engine: Annotated[str, typer.Option(help="all, moto or dynamodb-local.")] = "all",
-    seconds: Annotated[float, typer.Option(min=0.2, max=60, help="How long each figure is measured.")] = 2.0,
-    steps_only: Annotated[bool, typer.Option("--steps-only", help="Leave out what goes over HTTP.")] = False,
-    with_otlp: Annotated[
-        bool, typer.Option("--otlp", help="Measure the OTLP path and the start, nothing else.")
-    ] = False,
+    seconds: Annotated[float, typer.Option(min=0.2, max=60, help="Duration of each measurement.")] = 2.0,
+    steps_only: Annotated[bool, typer.Option("--steps-only", help="Skip the measurements over HTTP.")] = False,
+    with_otlp: Annotated[bool, typer.Option("--otlp", help="Measure only the OTLP path and the start.")] = False,
 ) -> None:
-    """Spans a second through the local server, and the processor's time a span, step by step."""
+    """Spans per second through the local server, and processor time per span for each step."""
     if with_otlp:
         otlp.report(report.console())
         return
@@ -91,8 +89,8 @@ def main(
     console = report.console()
     floor_us = _floor_us()
     console.print(
-        f"Reference: reading a span's JSON, writing it and compressing it takes {floor_us:.0f} µs, "
-        f"{1e6 / floor_us:,.0f} spans a second on one processor. Traces of 5 spans of 2.2 KB.\n"
+        f"Reference: parsing, writing and compressing the JSON of a span takes {floor_us:.0f} µs: "
+        f"{1e6 / floor_us:,.0f} spans per second on one processor. Traces have 5 spans of 2.2 KB.\n"
     )
     for name in [] if steps_only else names:
         try:
@@ -101,23 +99,23 @@ def main(
             with _server(name) as (port, key):
                 console.print(_rates(name, port, key, seconds, floor_us))
         except EngineUnavailable as reason:
-            console.print(f"Not run on DynamoDB Local: {reason}.")
+            console.print(f"DynamoDB Local cannot run here: {reason}.")
     if EngineName.DYNAMODB_LOCAL in names:
         text = TraceText()
         try:
             steps.report(console, lambda batch: text.bodies(batch)[1], BATCHES, floor_us)
         except EngineUnavailable as reason:
-            console.print(f"The processor's time by step needs DynamoDB Local: {reason}.")
+            console.print(f"The processor time per step needs DynamoDB Local: {reason}.")
 
 
 def _rates(name: str, port: int, key: str, seconds: float, floor_us: float) -> Table:
-    figures = [
-        ("1 client" if clients == 1 else f"{clients} clients", "ms a request", "of reference") for clients in _CLIENTS
+    columns = [
+        ("1 client" if clients == 1 else f"{clients} clients", "ms per request", "of reference") for clients in _CLIENTS
     ]
-    rows = report.table(f"Spans a second on {name}", *(column for columns in figures for column in columns))
+    rows = report.table(f"Spans per second on {name}", *(column for group in columns for column in group))
     text = TraceText()
     for batch in BATCHES:
-        row = [f"{batch} a request"]
+        row = [f"{batch} per request"]
         for clients in _CLIENTS:
             rate = _measure(text, port, key, batch, clients, seconds)
             share = rate.spans_a_second * floor_us / 1e6
@@ -127,18 +125,18 @@ def _rates(name: str, port: int, key: str, seconds: float, floor_us: float) -> T
 
 
 def _measure(text: TraceText, port: int, key: str, batch: int, clients: int, seconds: float) -> Rate:
-    """The rate of `clients` clients at once, after a small request each to warm up."""
+    """The rate of `clients` concurrent clients, after a small request of each to warm up."""
     with ThreadPoolExecutor(clients) as pool:
         list(pool.map(lambda _: _client(text, port, key, _TRACE_SPANS, 0), range(clients)))
         began = time.perf_counter()
-        told = list(pool.map(lambda _: _client(text, port, key, batch, seconds), range(clients)))
+        sent = list(pool.map(lambda _: _client(text, port, key, batch, seconds), range(clients)))
         took_s = time.perf_counter() - began
-    times_ms = [each for spans, times in told for each in times]
-    return Rate(sum(spans for spans, _ in told) / took_s, median(times_ms))
+    times_ms = [time_ms for _, times in sent for time_ms in times]
+    return Rate(sum(spans for spans, _ in sent) / took_s, median(times_ms))
 
 
 def _client(text: TraceText, port: int, key: str, batch: int, seconds: float) -> tuple[int, list[float]]:
-    """Sends traces one request after another for `seconds`, at least one; the spans stored, and each request's ms."""
+    """Send traces in sequence for `seconds`, at least one. Returns the spans stored, and the ms of each request."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     deadline, spans, times_ms = time.perf_counter() + seconds, 0, []
     try:
@@ -162,20 +160,20 @@ def _call(connection: http.client.HTTPConnection, key: str, method: str, path: s
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     while True:
         connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        content = answer.read()
-        if answer.status != http.HTTPStatus.SERVICE_UNAVAILABLE:
+        response = connection.getresponse()
+        content = response.read()
+        if response.status != http.HTTPStatus.SERVICE_UNAVAILABLE:
             break
         time.sleep(0.05)
-    assert answer.status in (200, 201), (answer.status, content[:300])
-    told = json.loads(content)
-    assert not told.get("rejected"), told["rejected"][:3]
-    return told
+    assert response.status in (200, 201), (response.status, content[:300])
+    result = json.loads(content)
+    assert not result.get("rejected"), result["rejected"][:3]
+    return result
 
 
 @contextmanager
 def _server(engine: str) -> Iterator[tuple[int, str]]:
-    """The port of a `tracestore dev` in a process of its own, and a token for it; its data is thrown away."""
+    """Run `tracestore dev` in a separate process with temporary data. Yields its port and a token for it."""
     port = free_port()
     with tempfile.TemporaryDirectory() as data_dir:
         command = [sys.executable, "-m", "tracestore_cli", "dev", "--no-demo", "--port", str(port)]
@@ -211,11 +209,11 @@ def _await_start(process: subprocess.Popen[bytes], port: int) -> None:
         finally:
             connection.close()
         time.sleep(0.1)
-    raise RuntimeError("the local server does not start; `tracestore dev` says why")
+    raise RuntimeError("the local server does not start; run `tracestore dev` to see the reason")
 
 
 def _floor_us() -> float:
-    """Microseconds a span for the least that any store with compression does: read JSON, write JSON, compress."""
+    """Microseconds per span for the minimum that a compressing store does: parse JSON, write JSON, compress."""
     bodies = [body for _ in range(20) for body in TraceText().bodies(50)[1]]
     began = time.thread_time()
     for body in bodies:

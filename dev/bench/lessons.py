@@ -1,7 +1,7 @@
-"""What lesson traces cost: to write one step by step, and to list ten thousand of them from anywhere in the list.
+"""The cost of lesson traces: to write one step by step, and to list ten thousand of them from anywhere in the list.
 
-The steps and the lists go through the real handlers. The ten thousand are put into the table as the store would have
-left them, head and lens, since writing them one by one would take longer than all else that is measured.
+The steps and the lists go through the real handlers. The ten thousand are put into the table directly, as the head and
+the lesson index item that the store writes: sending them one by one would take longer than all other measurements.
 """
 
 import json
@@ -28,7 +28,7 @@ _PROMPT: Final = "Write a lesson on photosynthesis for grade 7, in three section
 
 
 def report_lessons(console: Console, deployment: Deployment, meter: Meter, count: int) -> None:
-    """Print the units of each step of a lesson, and of pages from a list of `count`."""
+    """Print the capacity units of each step of a lesson, and of pages of a list of `count` lessons."""
     _report_steps(console, meter, deployment.user("teacher"))
     user = deployment.user("school")
     _load(deployment, user, count)
@@ -44,13 +44,13 @@ def _report_steps(console: Console, meter: Meter, user: User) -> None:
         **{f"call {number}": ("POST", "/llm-calls", _call("anthropic", number)) for number in (3, 4, 5)},
         "finish": ("PATCH", "", {"status": "completed", "response_data": {"text": _PROMPT * 4}}),
     }
-    targets = {"start": 28.0, "finish": 16.0}  # transactions, which this engine counts four times
+    targets = {"start": 28.0, "finish": 16.0}  # transactions, which DynamoDB Local counts four times
     ids = [f"lesson-{number}" for number in range(_WRITTEN)]
     for name, (method, path, body) in steps.items():
         meter.take()
         for trace_id in ids:
-            named = {"id": trace_id, **body} if name == "start" else body
-            _ask(user, method, "" if name == "start" else f"/{trace_id}{path}", body=named)
+            content = {"id": trace_id, **body} if name == "start" else body
+            _ask(user, method, "" if name == "start" else f"/{trace_id}{path}", body=content)
         consumed = meter.take()
         target = targets.get(name, 4.0)
         rows.add_row(
@@ -61,7 +61,7 @@ def _report_steps(console: Console, meter: Meter, user: User) -> None:
             f"{consumed.call_count / _WRITTEN:.1f}",
         )
     console.print(rows)
-    console.print("Start and finish are transactions: DynamoDB Local counts those four times, AWS charges twice.")
+    console.print("Start and finish are transactions: DynamoDB Local counts their units four times, AWS twice.")
 
 
 def _report_lists(console: Console, meter: Meter, user: User, count: int) -> None:
@@ -80,29 +80,29 @@ def _report_lists(console: Console, meter: Meter, user: User, count: int) -> Non
 
 def _row(rows: Any, meter: Meter, user: User, name: str, query: str) -> Any:
     meter.take()
-    answer = _ask(user, "GET", query=f"limit={_LISTED}&{query}".rstrip("&"))
+    page = _ask(user, "GET", query=f"limit={_LISTED}&{query}".rstrip("&"))
     consumed = meter.take()
-    assert answer["traces"], name
+    assert page["traces"], name
     calls = ", ".join(f"{times} {operation}" for operation, times in sorted(consumed.calls.items()))
-    rows.add_row(name, f"{consumed.read_units:g}", str(len(answer["traces"])), calls, f"{answer['total']:,}")
-    return answer
+    rows.add_row(name, f"{consumed.read_units:g}", str(len(page["traces"])), calls, f"{page['total']:,}")
+    return page
 
 
-def _call(provider: str, number: int, **told: Any) -> dict[str, Any]:
+def _call(provider: str, number: int, **fields: Any) -> dict[str, Any]:
     return {
         "provider": provider,
         "request": {"prompt": _PROMPT * 3, "model": "gpt-4o-mini", "temperature": 0.2, "max_tokens": 800},
         "response": {"content": _PROMPT * 6, "usage": {"prompt_tokens": 60, "completion_tokens": 120}},
         "duration_ms": 900,
         "timestamp": f"2026-11-22T01:00:0{number}Z",
-        **told,
+        **fields,
     }
 
 
 def _ask(user: User, method: str, path: str = "", query: str = "", body: Any = None) -> Any:
     headers = [("authorization", f"Bearer {user.token}"), ("content-type", "application/json")]
-    sent = b"" if body is None else json.dumps(body).encode()
-    answer = user.api.answer(Request(method, f"/api/traces{path}", query, headers, sent))
+    content = b"" if body is None else json.dumps(body).encode()
+    answer = user.api.answer(Request(method, f"/api/traces{path}", query, headers, content))
     assert answer.status in (200, 201), (answer.status, answer.body[:500])
     return json.loads(answer.body)
 
@@ -120,7 +120,7 @@ def _load(deployment: Deployment, user: User, count: int) -> None:
 
 
 def _items(deployment: Deployment, user: User, count: int) -> Iterator[dict[str, dict[str, Any]]]:
-    """Head and lens of each lesson trace, made by the store's own functions."""
+    """The head and the lesson index item of each lesson trace, from the store's own functions."""
     from tracestore.domain.spans import SpanFields, span_update
     from tracestore.storage.items import head_item, lesson_index_item
     from tracestore.storage.recompute import first_head
@@ -130,7 +130,7 @@ def _items(deployment: Deployment, user: User, count: int) -> Iterator[dict[str,
     for number in range(count):
         trace_id, start_ns = f"{number:032x}", _START_NS + number * 10**9
         status = _STATUSES[number % len(_STATUSES)]
-        told = {} if status == "pending" else {"status": status, "end_ns": start_ns + 10**9}
+        outcome = {} if status == "pending" else {"status": status, "end_ns": start_ns + 10**9}
         root = {
             "span_id": "root",
             "span_name": "lesson",
@@ -138,7 +138,7 @@ def _items(deployment: Deployment, user: User, count: int) -> Iterator[dict[str,
             "lesson_id": f"lesson-{number % 100}",
             "start_ns": start_ns,
             "input_data": {"topic": "Photosynthesis", "grade": 7},
-            **told,
+            **outcome,
         }
         segment = segment_of([span_update(cast(SpanFields, root), received_ms=start_ns // 10**6)])
         head = replace(first_head(store, trace_id, segment), first=segment)

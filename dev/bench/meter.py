@@ -1,6 +1,6 @@
-"""Counts what a DynamoDB client consumes, from the engine's own figures and without the client's owner knowing.
+"""Counts the capacity that a DynamoDB client consumes, as the engine reports it, without a change to the client's user.
 
-Two hooks on botocore's events: one asks for the consumed capacity on every call, the other adds up the answers.
+It uses two hooks on botocore's events: one requests the consumed capacity in every call, the other adds it up.
 """
 
 from collections import Counter
@@ -17,9 +17,9 @@ _ANSWER = "after-call.dynamodb.*"
 
 @dataclass(slots=True)
 class Consumed:
-    """Units and calls of a stretch of work. `refused` are writes whose condition failed.
+    """The capacity units and calls of some work. `refused` counts writes whose condition failed.
 
-    DynamoDB charges a refused write as well, yet names no figure for it, so it is not in `write_units`.
+    DynamoDB charges a refused write too, but does not report its units: they are not in `write_units`.
     """
 
     read_units: float = 0.0
@@ -40,19 +40,19 @@ class Meter:
         self._consumed = Consumed()
 
     def take(self) -> Consumed:
-        """What was consumed since the last `take`, which starts anew."""
+        """The capacity consumed since the last `take`. The next one counts from here."""
         with self._lock:
             taken, self._consumed = self._consumed, Consumed()
         return taken
 
-    def ask(self, params: dict[str, Any], model: Any, **_: Any) -> dict[str, Any]:
+    def request_capacity(self, params: dict[str, Any], model: Any, **_: Any) -> dict[str, Any]:
         if "ReturnConsumedCapacity" in model.input_shape.members:
             return {**params, "ReturnConsumedCapacity": "TOTAL"}
         return params
 
-    def answer(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
-        told = parsed.get("ConsumedCapacity", [])
-        units = sum(each["CapacityUnits"] for each in (told if isinstance(told, list) else [told]))
+    def add_response(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
+        consumed = parsed.get("ConsumedCapacity", [])
+        units = sum(each["CapacityUnits"] for each in (consumed if isinstance(consumed, list) else [consumed]))
         error = parsed.get("Error", {}).get("Code", "")
         with self._lock:
             self._consumed.calls[model.name] += 1
@@ -65,11 +65,11 @@ class Meter:
 
 @contextmanager
 def metered(*clients: Any) -> Iterator[Meter]:
-    """A meter on `clients` (boto3 or botocore, of DynamoDB) for as long as the block runs."""
+    """A meter on `clients` (boto3 or botocore, of DynamoDB) until the end of the block."""
     meter = Meter()
     for client in clients:
-        client.meta.events.register(_ASK, meter.ask, unique_id=f"ask {id(meter)}")
-        client.meta.events.register(_ANSWER, meter.answer, unique_id=f"answer {id(meter)}")
+        client.meta.events.register(_ASK, meter.request_capacity, unique_id=f"ask {id(meter)}")
+        client.meta.events.register(_ANSWER, meter.add_response, unique_id=f"answer {id(meter)}")
     try:
         yield meter
     finally:

@@ -1,7 +1,7 @@
-"""What the OTLP path costs a span beside the least that it could cost, and what the capture function costs to start.
+"""The cost of the OTLP path per span, compared with the minimum, and the start time of the capture function.
 
-The bodies are recorded exports of real clients, joined to requests of about fifty spans: in protobuf, two messages one
-behind the other are one message with the parts of both.
+The bodies are recorded exports of real clients, joined to requests of about fifty spans: in protobuf, two concatenated
+messages are one message with the fields of both.
 """
 
 import gzip
@@ -31,14 +31,14 @@ _CAPTURE: Final = f"import sys; sys.path[:0] = ['functions/capture', 'layers/com
 
 
 def report(console: Console) -> None:
-    """Prints the processor's µs a span of each step, the floor, their ratio, and the ratio of import times."""
+    """Print the processor µs per span of each step, the floor and the ratio, and the ratio of import times."""
     bodies = _bodies()
     steps = dict.fromkeys(("read", "conventions", "redact", "pack"), 0.0)
     rounds = [_measure(bodies) for _ in range(_ROUNDS)]
     floor_us = min(floor for floor, _ in rounds)
     for step in steps:
-        steps[step] = min(found[step] for _, found in rounds)
-    rows = table("OTLP, processor's µs a span", "µs", "of the floor")
+        steps[step] = min(step_times[step] for _, step_times in rounds)
+    rows = table("OTLP, processor µs per span", "µs", "of the floor")
     rows.add_row("floor: decode, one JSON dump, zstd", f"{floor_us:.0f}", "1.0×", end_section=True)
     for step, step_us in steps.items():
         rows.add_row(step, f"{step_us:.0f}", f"{step_us / floor_us:.1f}×")
@@ -50,7 +50,7 @@ def report(console: Console) -> None:
     rows.add_row("boto3 and a client", f"{boto3_ms:.0f}", "1.0×")
     rows.add_row("the capture function, with them", f"{capture_ms:.0f}", f"{judged(capture_ms / boto3_ms, 1.5)}×")
     console.print(rows)
-    console.print("The aims are at most 4 times the floor, and at most 1.5 times boto3.")
+    console.print("The targets are at most 4 times the floor, and at most 1.5 times boto3.")
 
 
 def _bodies() -> list[bytes]:
@@ -59,9 +59,9 @@ def _bodies() -> list[bytes]:
 
     joined, spans, bodies = b"", 0, []
     for headers in sorted(CORPUS.glob("*/*/*.headers.json")):
-        told = json.loads(headers.read_text())
-        sent = {name.lower(): value for name, value in told["headers"].items()}
-        if not told["path"].endswith("/v1/traces") or "protobuf" not in sent.get("content-type", ""):
+        request = json.loads(headers.read_text())
+        sent = {name.lower(): value for name, value in request["headers"].items()}
+        if not request["path"].endswith("/v1/traces") or "protobuf" not in sent.get("content-type", ""):
             continue
         body = Path(str(headers).replace(".headers.json", ".bin")).read_bytes()
         body = gzip.decompress(body) if sent.get("content-encoding") == "gzip" else body
@@ -73,7 +73,7 @@ def _bodies() -> list[bytes]:
 
 
 def _measure(bodies: list[bytes]) -> tuple[float, dict[str, float]]:
-    """Microseconds a span, once over all bodies: of the floor, and of each step by the functions the handler uses."""
+    """Microseconds per span in one pass over all bodies: of the floor, and of each step in the handler's functions."""
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
     from tracestore.domain.spans import SpanUpdate, span_update
@@ -84,17 +84,17 @@ def _measure(bodies: list[bytes]) -> tuple[float, dict[str, float]]:
 
     redactor = Redactor()
     exports = [read_traces(body, "protobuf").records for body in bodies]
-    found = [spans_fields(records) for records in exports]
-    texts = [json.dumps([fields for _, fields in spans], ensure_ascii=False) for spans in found]
+    converted = [spans_fields(records) for records in exports]
+    texts = [json.dumps([fields for _, fields in spans], ensure_ascii=False) for spans in converted]
     spans = sum(map(len, exports))
 
     def pack() -> None:
-        for of_body in found:
+        for spans_of_body in converted:
             by_trace: dict[str, list[SpanUpdate]] = {}
-            for trace_id, fields in of_body:
+            for trace_id, fields in spans_of_body:
                 by_trace.setdefault(trace_id, []).append(span_update(fields, received_ms=0))
-            for trace_id, records in by_trace.items():
-                segment_items(trace_id, "0", segment_of(records), 0)
+            for trace_id, updates in by_trace.items():
+                segment_items(trace_id, "0", segment_of(updates), 0)
 
     def spent_us(work: Callable[[], object]) -> float:
         began = time.thread_time()
@@ -103,26 +103,26 @@ def _measure(bodies: list[bytes]) -> tuple[float, dict[str, float]]:
 
     floor_us = (
         spent_us(lambda: [ExportTraceServiceRequest.FromString(body) for body in bodies])
-        + spent_us(lambda: [json.dumps([fields for _, fields in of_body], ensure_ascii=False) for of_body in found])
+        + spent_us(lambda: [json.dumps([fields for _, fields in body], ensure_ascii=False) for body in converted])
         + spent_us(lambda: [zstd.compress(text.encode(), 3) for text in texts])
     )
     return floor_us, {
         "read": spent_us(lambda: [read_traces(body, "protobuf") for body in bodies]),
         "conventions": spent_us(lambda: [spans_fields(records) for records in exports]),
-        "redact": spent_us(lambda: [redactor.redact(fields) for of_body in found for _, fields in of_body]),
+        "redact": spent_us(lambda: [redactor.redact(fields) for body in converted for _, fields in body]),
         "pack": spent_us(pack),
     }
 
 
 def _import_ms() -> tuple[float, float]:
-    """Milliseconds, in processes of their own in turn, so that what slows the machine slows both."""
+    """Milliseconds, in alternating new processes, so that other load on the machine slows both equally."""
     environment = {**local_environment(Template(), "http://127.0.0.1:1", "x" * 32), "PATH": "/usr/bin:/bin"}
     spent: dict[str, list[float]] = {_BOTO3: [], _CAPTURE: []}
     for _ in range(_STARTS):
         for code, times in spent.items():
             timed = f"import time; began = time.perf_counter(); {code}; print(time.perf_counter() - began)"
-            ran = subprocess.run(
+            process = subprocess.run(
                 [sys.executable, "-c", timed], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
             )
-            times.append(float(ran.stdout) * 1000)
+            times.append(float(process.stdout) * 1000)
     return median(spent[_BOTO3]), median(spent[_CAPTURE])

@@ -1,6 +1,6 @@
-"""The naive trace store that the measurements stand beside: one item a span, and every index holds the whole item.
+"""The naive trace store, the reference of the measurements: one item per span, and whole items in every index.
 
-It is what one writes first, and what the capacity figures of the store are compared with in the same run.
+It is the obvious first design. The capacity units of the store are compared with its own in the same run.
 """
 
 import json
@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from dev.bench.meter import Consumed, metered
-from dev.workloads import Request, Span
+from dev.workloads import Request
+from tracestore_cli.samples import Span
 
 _TABLE: Final = "bench_reference"
 _KEYS: Final = {"pk": "sk", "by_time": "at", "by_conversation": "at", "by_status": "at"}
@@ -17,7 +18,7 @@ _KEYS: Final = {"pk": "sk", "by_time": "at", "by_conversation": "at", "by_status
 
 
 def measure(client: Any, requests: Iterable[Request], user_id: str = "reference") -> Consumed:
-    """What writing the spans of `requests` consumes, one PutItem a span, in a table made for it and dropped after."""
+    """The capacity consumed to write the spans of `requests`, with one PutItem per span, in a temporary table."""
     with _table(client), metered(client) as meter:
         for request in requests:
             for span in request:
@@ -26,7 +27,7 @@ def measure(client: Any, requests: Iterable[Request], user_id: str = "reference"
 
 
 def _item(user_id: str, span: Span) -> dict[str, Any]:
-    """A span as one item: a field is an attribute, and JSON is text."""
+    """A span as one item: each field is an attribute, and JSON is a string."""
     status = "error" if span.get("error_message") else "success" if span.get("end_time") else "pending"
     attributes = {
         "pk": f"USER#{user_id}",

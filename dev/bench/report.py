@@ -1,4 +1,4 @@
-"""How the benchmarks print: plain tables that stay whole in a pipe, and targets beside figures."""
+"""Output of the benchmarks: plain tables that a pipe does not cut, and measured values with their targets."""
 
 from rich import box
 from rich.console import Console
@@ -8,20 +8,20 @@ _LEAST_WIDTH = 118
 
 
 def console() -> Console:
-    """Where benchmarks print; never narrower than their tables, since a cut figure is none."""
+    """The console of the benchmarks, at least as wide as their tables, so that no number is cut."""
     out = Console(highlight=False)
     return out if out.width >= _LEAST_WIDTH else Console(highlight=False, width=_LEAST_WIDTH)
 
 
 def table(title: str, *columns: str) -> Table:
-    """A table whose first column, under `title`, names its rows; the others hold figures."""
-    made = Table(box=box.SIMPLE, pad_edge=False)
-    made.add_column(title, no_wrap=True)
+    """A table of numbers. Its first column, with the heading `title`, contains the names of the rows."""
+    rows = Table(box=box.SIMPLE, pad_edge=False)
+    rows.add_column(title, no_wrap=True)
     for column in columns:
-        made.add_column(column, justify="right", no_wrap=True)
-    return made
+        rows.add_column(column, justify="right", no_wrap=True)
+    return rows
 
 
 def judged(value: float, target: float) -> str:
-    """The figure, green when it keeps to its target and red when it does not."""
+    """The value, in green if it meets its target and else in red."""
     return f"[{'green' if value <= target else 'red'}]{value:.2f}[/]"

@@ -1,7 +1,7 @@
-"""Where the processor's time of an ingested span goes, without the engine and without HTTP.
+"""Processor time of an ingested span by step, without the engine and without HTTP.
 
-The parts are measured by calling the real functions on the same bodies, the whole by calling the real handler; signing
-and sending is what botocore uses between two of its events. The clock is the processor's, so waiting costs nothing.
+The steps are measured by calling the real functions on the same bodies, the total by calling the real handler. Signing
+and sending is the time of botocore between two of its events. The clock counts processor time, so waiting is free.
 """
 
 import time
@@ -17,11 +17,11 @@ from dev.bench.report import table
 
 _SPANS: Final = 1_000
 _REQUESTS: Final = 200
-"""A figure is measured on so many spans or requests, whichever comes first."""
+"""The limits of one measurement: it ends at so many spans or requests."""
 
 
 class Sending:
-    """The processor's time that DynamoDB clients use from the moment they get a call until it is answered and read."""
+    """The processor time of DynamoDB clients from a call to its parsed response."""
 
     def __init__(self) -> None:
         self.spent_s = 0.0
@@ -37,7 +37,7 @@ class Sending:
 
     @contextmanager
     def timing(self, client: Any) -> Iterator[None]:
-        """Times `client` for as long as the block runs."""
+        """Measure `client` until the end of the block."""
         hooks = (("provide-client-params.dynamodb.*", self.begin), ("after-call.dynamodb.*", self.end))
         for event, hook in hooks:
             client.meta.events.register(event, hook)
@@ -49,9 +49,9 @@ class Sending:
 
 
 def report(console: Console, new_bodies: Callable[[int], list[bytes]], batches: Sequence[int], floor_us: float) -> None:
-    """Prints microseconds a span for each step, at each size of batch.
+    """Print microseconds per span for each step, at each size of batch.
 
-    `new_bodies` gives the requests, of as many spans each as asked, that make up traces which nobody has stored yet.
+    `new_bodies` returns the bodies of requests for new traces, with the given number of spans in each request.
     """
     columns: dict[int, dict[str, float]] = {}
     with deployed(console.print) as deployment:
@@ -60,7 +60,7 @@ def report(console: Console, new_bodies: Callable[[int], list[bytes]], batches: 
             bodies: list[bytes] = []
             while len(bodies) <= min(_REQUESTS, max(2, _SPANS // batch)):
                 bodies += new_bodies(batch)
-            user.post_body(bodies.pop())  # first use loads what is loaded late
+            user.post_body(bodies.pop())  # the first request imports modules
             spans = len(bodies) * batch
             with sending.timing(deployment.api_client):
                 sending.spent_s, began = 0.0, time.process_time()
@@ -68,19 +68,19 @@ def report(console: Console, new_bodies: Callable[[int], list[bytes]], batches: 
                     user.post_body(body)
                 whole_s = time.process_time() - began
             steps = {**_parts_s(bodies), "sign and send": sending.spent_s}
-            steps["merge, head, answer"] = whole_s - sum(steps.values())
+            steps["merge, head, response"] = whole_s - sum(steps.values())
             steps["all"] = whole_s
             columns[batch] = {step: spent_s * 1e6 / spans for step, spent_s in steps.items()}
-    rows = table("Processor's µs a span in the function", *(f"{batch} a request" for batch in batches))
+    rows = table("Processor µs per span in the function", *(f"{batch} per request" for batch in batches))
     for step in columns[batches[0]]:
         rows.add_row(step, *(f"{columns[batch][step]:,.0f}" for batch in batches), end_section=step.startswith("merge"))
     rows.add_row("of reference", *(f"{columns[batch]['all'] / floor_us:.1f}×" for batch in batches))
     console.print(rows)
-    console.print("The aim is at most 150 µs a span in batches of 50.")
+    console.print("The target is at most 150 µs per span in batches of 50.")
 
 
 def _parts_s(bodies: list[bytes]) -> dict[str, float]:
-    """Seconds to parse, redact and compress these bodies, by the functions that the handler uses."""
+    """Seconds to parse, redact and compress these bodies with the functions of the handler."""
     from tracestore.domain.spans import SpanUpdate, span_update
     from tracestore.http.wiring import redactor
     from tracestore.ingest.json_body import parse_json
@@ -101,9 +101,9 @@ def _parts_s(bodies: list[bytes]) -> dict[str, float]:
         with timing("redact"):
             spans = [(trace_id, redactor().redact(fields)) for _, trace_id, fields in sent.spans]
         with timing("compress"):
-            records: dict[str, list[SpanUpdate]] = {}
+            updates: dict[str, list[SpanUpdate]] = {}
             for trace_id, fields in spans:
-                records.setdefault(trace_id, []).append(span_update(fields, received_ms=0))
-            for trace_id, of_trace in records.items():
-                segment_items(trace_id, "0", segment_of(of_trace), 0)
+                updates.setdefault(trace_id, []).append(span_update(fields, received_ms=0))
+            for trace_id, trace_updates in updates.items():
+                segment_items(trace_id, "0", segment_of(trace_updates), 0)
     return parts

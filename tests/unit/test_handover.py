@@ -34,14 +34,14 @@ class Shard:
     now_s: float = 0
     events: list[dict[str, Any]] = field(default_factory=list)
 
-    def subscribed(self, gather_at_most_s: float = 100, **settings: Any) -> "Shard":
+    def subscribed(self, max_batching_s: float = 100, **settings: Any) -> "Shard":
         self.handover = Handover(
             Subscription("Function", **settings),
             "shardId-1",
             "arn",
             self._invoke,
             now_s=lambda: self.now_s,
-            gather_at_most_s=gather_at_most_s,
+            max_batching_s=max_batching_s,
             idle_s=120,
         )
         return self
@@ -81,7 +81,7 @@ def test_records_gather_until_the_batching_window_has_passed() -> None:
 
 
 def test_gathering_takes_no_longer_than_the_cap() -> None:
-    shard = Shard().subscribed(batching_window_s=300, gather_at_most_s=1)
+    shard = Shard().subscribed(batching_window_s=300, max_batching_s=1)
     shard.take(record(1))
     shard.now_s = 1
     assert shard.handed_over() == [["1"]]

@@ -9,7 +9,7 @@ from backports import zstd
 
 from dev import workloads
 from dev.text_generator import TextGenerator
-from dev.workloads import Span
+from tracestore_cli.samples import Span
 
 
 def payload(span: Span) -> bytes:
