@@ -1,7 +1,7 @@
-# Everything a developer does here. `make help` lists it; each target installs what it needs, and nothing twice.
+# The tasks of a developer. `make help` lists them. Each target installs its own requirements, and only once.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev examples test lint check format build sam-local bench lock prices clean
+.PHONY: help setup dev examples unit check test test-all lint format build sam-local bench lock prices clean
 SHELL := /bin/sh
 
 VENV := .venv
@@ -9,23 +9,23 @@ RUN := $(VENV)/bin/
 READY := $(VENV)/.ready
 export SAM_CLI_TELEMETRY := 0
 
-# The first Python that really runs: a pyenv shim may be there and fail, and Debian's may lack venv.
-# 3.13 is what the functions run on; from 3.11 on, everything but building the deployment works.
+# The first Python that runs: a shim of pyenv may exist and fail, and that of Debian may lack venv.
+# The functions run on 3.13. From 3.11 on, everything except building the deployment works.
 FIND_PYTHON := for python in $(PYTHON) python3.13 "$$(pyenv root 2>/dev/null)"/versions/3.13*/bin/python3.13 \
 	python3.14 python3.12 python3.11 python3 python; do \
 	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; python=; done
 
-help: ## Show what can be made
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-setup: $(READY) ## Create .venv with everything in it (PYTHON=... chooses the Python)
+setup: $(READY) ## Create .venv with all requirements (PYTHON=... chooses the Python)
 
 $(READY): requirements-dev.txt pyproject.toml client/pyproject.toml layers/common/requirements.in cli/requirements.in
 	@$(FIND_PYTHON); \
 	[ -n "$$python" ] || { echo "This needs Python 3.11 or later, with its venv module." >&2; exit 1; }; \
 	echo "Setting up $(VENV) with $$("$$python" --version)"; \
 	"$$python" -m venv --clear $(VENV)
-	@# uv first, by its hashes, since it installs the rest in a fraction of pip's time.
+	@# uv first, with its hashes: it installs the other requirements much faster than pip.
 	@sed -n '/^uv==/,/^[^ ]/{/^uv==/p;/--hash/p;}' requirements-dev.txt > $(VENV)/uv.txt
 	@$(RUN)python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.txt
 	@VIRTUAL_ENV=$(VENV) $(RUN)uv pip install --quiet --require-hashes -r requirements-dev.txt
@@ -35,33 +35,40 @@ $(READY): requirements-dev.txt pyproject.toml client/pyproject.toml layers/commo
 dev: $(READY) ## Serve the API on http://127.0.0.1:8000, with sample traces (ARGS="--port 9000" passes options)
 	@$(RUN)tracestore dev $(ARGS)
 
-examples: $(READY) ## Run the examples of the client offline, and show the traces they leave (ARGS="chat" runs one)
+examples: $(READY) ## Run the examples of the client offline, and print their traces (ARGS="chat" runs one)
 	@$(RUN)python -m dev.examples $(ARGS)
 
-test: $(READY) ## Run all tests (ARGS="-k name" passes options)
+unit: $(READY) ## Run the tests of the domain and of ingestion: 15 s (ARGS="-k name" passes options)
+	@$(RUN)pytest -q tests/unit/domain tests/unit/ingest $(ARGS)
+
+check: lint ## Lint, check types, and run the unit and contract tests: 1 min
+	@$(RUN)pytest -q tests/unit tests/contract $(ARGS)
+
+test: $(READY) ## Run all tests that need no Docker, on all cores: 6 min on two
+	@$(RUN)pytest $(EVERY_CORE) -m "not docker" $(ARGS)
+
+test-all: $(READY) ## Run all tests, on all cores: 25 min on two
 	@$(RUN)pytest $(EVERY_CORE) $(ARGS)
+
+# Not in unit and check: every process would import and collect all tests again, half a minute for a quarter saved.
+EVERY_CORE := -n auto
 
 lint: $(READY) ## Lint, and check formatting and types
 	@$(RUN)ruff check .
 	@$(RUN)ruff format --check .
 	@$(RUN)mypy
 
-check: lint ## Lint, and run the quick tests
-	@$(RUN)pytest -q $(EVERY_CORE) tests/unit tests/contract
-
-EVERY_CORE := -n auto
-
-format: $(READY) ## Format the code and mend what the linter can
+format: $(READY) ## Format the code, and fix what the linter can fix
 	@$(RUN)ruff check --fix .
 	@$(RUN)ruff format .
 
-build: $(READY) ## Check the template and build what `sam deploy` uploads (needs Python 3.13)
-	@[ -x $(RUN)python3.13 ] || { echo "Building needs Python 3.13: install it, then: make clean build" >&2; exit 1; }
-	@find functions layers -name __pycache__ -prune -exec rm -rf {} + # else the layer's hash changes with every test run
+build: $(READY) ## Check the template, and build the files that `sam deploy` uploads (needs Python 3.13)
+	@[ -x $(RUN)python3.13 ] || { echo "The build needs Python 3.13: install it, then run: make clean build" >&2; exit 1; }
+	@find functions layers -name __pycache__ -prune -exec rm -rf {} + # else every test run changes the layer's hash
 	@$(RUN)sam validate --lint --region us-east-1
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)sam build $(ARGS)
 
-sam-local: $(READY) ## Build, and serve it as deployed in Docker on http://127.0.0.1:3000 (ARGS passes options)
+sam-local: $(READY) ## Build, and serve the deployed form in Docker on http://127.0.0.1:3000 (ARGS passes options)
 	@$(RUN)tracestore sam-local $(ARGS)
 
 bench: $(READY) ## Measure capacity units and speed
@@ -69,15 +76,15 @@ bench: $(READY) ## Measure capacity units and speed
 	@$(RUN)tracestore bench ingest
 	@$(RUN)tracestore bench analytics
 
-lock: $(READY) ## Resolve the requirements anew (ARGS="--upgrade" for newer versions)
+lock: $(READY) ## Resolve the requirements again (ARGS="--upgrade" for newer versions)
 	@$(RUN)uv pip compile $(LOCK) requirements-dev.in -o requirements-dev.txt $(ARGS)
 	@$(RUN)uv pip compile $(LOCK) -c requirements-dev.txt layers/common/requirements.in -o layers/common/requirements.txt
 
 LOCK := --quiet --universal --generate-hashes --no-header --python-version 3.11
 
-prices: $(READY) ## Write the price table anew, from the installed genai-prices
+prices: $(READY) ## Generate the price table from the installed genai-prices
 	@$(RUN)python -m dev.prices
 
-clean: ## Remove everything made here, the local data and the cache included
+clean: ## Remove all generated files, the local data and the cache too
 	@rm -rf $(VENV) .aws-sam .tracestore .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info cli/*.egg-info client/src/*.egg-info
 	@find cli client dev examples functions layers tests -name __pycache__ -prune -exec rm -rf {} +

@@ -5,7 +5,6 @@ On each of them, the table is the one in template.yaml.
 
 import contextlib
 import os
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -63,7 +62,9 @@ def started(
             else:
                 yield Engine("DynamoDB Local", endpoint, is_persistent=data_dir is not None)
                 return
-        yield Engine("moto", stack.enter_context(_moto()), is_persistent=False)
+        from dev import moto_server  # importing moto takes long
+
+        yield Engine("moto", stack.enter_context(moto_server.running()), is_persistent=False)
 
 
 def pretend_credentials(endpoint: str) -> None:
@@ -89,30 +90,3 @@ def create_table(endpoint: str, template: Template) -> Any:
     with contextlib.suppress(ClientError):  # missing in an old DynamoDB Local; readers check expires_at anyway
         client.update_time_to_live(TableName=template.table_name, TimeToLiveSpecification=template.ttl)
     return client
-
-
-@contextlib.contextmanager
-def _moto() -> Iterator[str]:
-    import logging
-
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-    from werkzeug.serving import make_server
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else it logs a line for every call
-    moto = DomainDispatcherApplication(create_backend_app)
-    lock = threading.Lock()
-
-    def one_at_a_time(environ: dict[str, Any], start_response: Any) -> Any:
-        """Moto's state must not change while another thread iterates over it, such as a reader of the stream."""
-        with lock:
-            return moto(environ, start_response)
-
-    server = make_server("127.0.0.1", 0, one_at_a_time, threaded=True, request_handler=MotoRequestHandler)
-    thread = threading.Thread(target=server.serve_forever, name="moto", daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -37,9 +37,8 @@ def root(package: Path | None = None, working_directory: Path | None = None) -> 
     return next((path for path in candidates if all((path / part).exists() for part in _PARTS)), None)
 
 
-def load_commands() -> typer.Typer:
-    """The developer's commands. *raises*: NoCheckout."""
-    directory = root()
+def load_commands(directory: Path | None) -> typer.Typer:
+    """The developer's commands from the checkout in `directory`. *raises*: NoCheckout when it is None."""
     if directory is None:
         raise NoCheckout(
             "tracestore dev, sam-local and bench run only in a checkout of the repository: clone it, change into its "

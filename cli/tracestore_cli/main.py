@@ -183,7 +183,7 @@ def send_samples(base: str, key: str, traces: int | None) -> str | None:
 
 def _run_from_checkout(context: typer.Context) -> None:
     try:
-        commands = checkout.load_commands()
+        commands = checkout.load_commands(checkout.root())
     except checkout.NoCheckout as problem:
         fail(str(problem))
     commands(args=[context.command.name, *context.args], prog_name=context.find_root().command_path)

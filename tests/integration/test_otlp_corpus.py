@@ -11,7 +11,7 @@ import pytest
 
 from tests.api import Api, flat
 from tests.calling import Call, new_user
-from tests.unit.test_conventions import CASES, checks
+from tests.unit.ingest.test_conventions import CASES, checks
 
 NOT_COMPARED = ("id", "user_id", "created_at", "updated_at", "expires_at", "children")
 """Fields that differ between two users or two times, and the tree, which is compared separately."""

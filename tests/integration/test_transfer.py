@@ -11,7 +11,7 @@ from tests.api import Api, at, child, span
 from tests.calling import Call, User, new_user
 from tests.deploying import Fault, broken_every, busy, deployment_of
 from tests.integration.test_otlp_corpus import replay, requests_of
-from tests.unit.test_conventions import CASES
+from tests.unit.ingest.test_conventions import CASES
 from tests.unit.test_demo import NOW
 from tracestore_cli import loading, transfer
 from tracestore_cli.demo import day

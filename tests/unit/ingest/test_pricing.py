@@ -153,7 +153,7 @@ def test_the_table_contains_no_descriptions_or_links() -> None:
 
 
 def test_the_functions_do_not_ship_the_package() -> None:
-    shipped = Path(__file__).parents[2] / "layers/common/requirements.txt"
+    shipped = Path(__file__).parents[3] / "layers/common/requirements.txt"
     assert "genai" not in shipped.read_text(encoding="utf-8")
 
 

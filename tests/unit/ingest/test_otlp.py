@@ -22,7 +22,7 @@ from tracestore.ingest.conventions import spans_fields
 from tracestore.ingest.event_messages import log_messages
 from tracestore.ingest.otlp import MAX_RECORDS, Export, OtlpSpan, read_logs, read_traces, wire_format
 
-CORPUS = Path(__file__).parents[1] / "data" / "otlp"
+CORPUS = Path(__file__).parents[2] / "data" / "otlp"
 START_NS = 1_795_312_800_000_000_000
 TRACE, SPAN = "5b8aa5a2d2c872e8321cf37308d69df2", "051581bf3cb55c13"
 

@@ -18,7 +18,7 @@ from tracestore.ingest.log_fields import log_fields
 from tracestore.ingest.otlp import Event, Origin, OtlpSpan, read_logs, read_traces, wire_format
 from tracestore.ingest.providers import normalize_provider
 
-CORPUS = Path(__file__).parents[1] / "data" / "otlp"
+CORPUS = Path(__file__).parents[2] / "data" / "otlp"
 CASES = sorted(path.parent for path in CORPUS.glob("*/*/expected.json"))
 START_NS, SECOND = 1_795_312_800_000_000_000, 1_000_000_000
 
