@@ -1,6 +1,6 @@
-"""The engines that tests run against, and calls through the real handlers.
+"""The engines of the tests, and calls through the real handlers.
 
-One table per engine, made from the template, is shared by all tests: a fresh user for each test keeps them apart.
+All tests share one table per engine, created from the template. Each test has a user of its own.
 """
 
 import os
@@ -19,17 +19,17 @@ from tests.calling import SECRET, Call, User, new_user
 
 engines.pretend_credentials("")
 
-# What an example takes says more of the machine than of the code.
+# The time of one example depends on the machine more than on the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 
 TOGETHER = ("test_sam_local.py", "test_otlp_hostile.py")
-"""Files whose tests share what takes long to start: one worker runs all of them."""
+"""Files whose tests share a fixture that takes long to start: one worker runs all tests of such a file."""
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Test by test to whichever worker is free, but for what belongs together."""
+    """Gives each test to the next free worker, except for the files in `TOGETHER`."""
 
     def _split_scope(self, nodeid: str) -> str:
         return next((file for file in TOGETHER if file in nodeid), nodeid)
@@ -37,7 +37,7 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
-    """How tests are given to the workers."""
+    """The scheduler of tests to workers."""
     return Scheduling(config, log)
 
 
@@ -59,9 +59,9 @@ def template() -> Template:
 
 @pytest.fixture(scope="session", params=["moto", "dynamodb-local"])
 def engine(request: pytest.FixtureRequest, template: Template) -> Iterator[TableOnEngine]:
-    """Each engine in turn, in memory, with the handlers' environment pointing at it.
+    """Each engine in turn, in memory. The handlers' environment refers to it.
 
-    Where DynamoDB Local cannot run its tests are skipped, and under CI they fail.
+    *absent*: where DynamoDB Local cannot run, its tests are skipped; under CI they fail.
     """
     try:
         with engines.started(request.param) as running, pytest.MonkeyPatch.context() as patch:
@@ -69,14 +69,33 @@ def engine(request: pytest.FixtureRequest, template: Template) -> Iterator[Table
             for name, value in local_environment(template, running.endpoint, SECRET).items():
                 patch.setenv(name, value)
             _forget_wiring()
-            yield TableOnEngine(request.param, running.endpoint, template.table_name, client)
+            table = TableOnEngine(request.param, running.endpoint, template.table_name, client)
+            _running[request.param] = table
+            yield table
             client.close()
     except engines.EngineUnavailable as reason:
         if os.environ.get("CI", "").lower() in ("1", "true"):
             pytest.fail(f"DynamoDB Local must run under CI: {reason}")
         pytest.skip(f"DynamoDB Local cannot run here: {reason}")
     finally:
+        _running.pop(request.param, None)
         _forget_wiring()
+
+
+_running: dict[str, TableOnEngine] = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def emptied_moto(template: Template) -> Iterator[None]:
+    """Empties moto's table after each module.
+
+    moto copies the whole table in every transaction, and sorts all of its items in every query of an index: with the
+    items of all modules, most of the time of the tests was spent on that. DynamoDB Local keeps the items of all tests.
+    """
+    yield
+    if table := _running.get("moto"):
+        table.client.delete_table(TableName=table.table_name)
+        engines.create_table(table.endpoint, template).close()
 
 
 @pytest.fixture(scope="session")
@@ -87,12 +106,12 @@ def call(engine: TableOnEngine, template: Template) -> Call:
 
 @pytest.fixture
 def user() -> User:
-    """Somebody whom no other test knows."""
+    """A new user."""
     return new_user()
 
 
 def _forget_wiring() -> None:
-    """What the handlers keep between calls belongs to the engine before."""
+    """Drop the state that the handlers keep between calls: it belongs to the previous engine."""
     from tracestore.http import wiring
 
     wiring.reset()
