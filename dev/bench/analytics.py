@@ -140,9 +140,9 @@ def _report_reading(
         ranged = [] if path in ("conversations",) else [f"{name}={format_time(at)}" for name, at in window.items()]
         query = "&".join([*ranged, *filter(None, [asked])])
         few, many = _asked_in_turn(meter, users, path, query, repeats)
-        figures = (few.units, many.units, few.took_ms, many.took_ms)
-        sums = [had + new for had, new in zip(sums, figures, strict=True)]
-        rows.add_row(route, *_shown(*figures))
+        aggregate = (few.units, many.units, few.took_ms, many.took_ms)
+        sums = [had + new for had, new in zip(sums, aggregate, strict=True)]
+        rows.add_row(route, *_shown(*aggregate))
     rows.add_row("all of them", *_shown(*sums))
     console.print(rows)
 

@@ -158,8 +158,8 @@ def show_costs(request: Request, caller: Identity) -> Response:
     def dearest(selection: Selection, *names: Dimension) -> list[dict[str, Any]]:
         found = dearest_by(counters, selection, of_dimensions(names), GROUPS_MOST, (OTHER,) * len(names))
         return [
-            {**dict(zip(names, map(name_json, group), strict=True)), **measures_json(figures)}
-            for group, figures in found
+            {**dict(zip(names, map(name_json, group), strict=True)), **measures_json(aggregates)}
+            for group, aggregates in found
         ]
 
     traces = dearest_traces(

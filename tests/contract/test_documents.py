@@ -17,7 +17,7 @@ from tracestore.api.lessons.lesson_json import call_json, lesson_json
 from tracestore.api.lessons.parameters import LESSON_PARAMETERS
 from tracestore.api.traces.parameters import LIST_PARAMETERS
 from tracestore.api.traces.trace_json import span_json, summary_json
-from tracestore.domain.analytics import Figures
+from tracestore.domain.analytics import Aggregate
 from tracestore.domain.heads import Summary
 from tracestore.domain.merge import Span
 from tracestore.domain.usage import usage_of
@@ -166,7 +166,7 @@ def test_every_parameter_of_analytics_is_documented_and_no_other() -> None:
 def test_the_documented_measures_are_those_of_everything() -> None:
     (measures,) = (one for one in examples() if "latency_ms" in one)
     assert {name: keys_of(value) for name, value in measures.items()} == {
-        name: keys_of(value) for name, value in measures_json(Figures()).items()
+        name: keys_of(value) for name, value in measures_json(Aggregate()).items()
     }
 
 

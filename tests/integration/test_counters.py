@@ -155,7 +155,7 @@ def test_what_expires_keeps_counting(history: list[tuple[str, int]], seed: int) 
         found.add(MeasuredPart(list(counter.groups.items())), 1)
         for groups, traces in counter.traces.items():
             found.traces[groups] = found.traces.get(groups, 0) + traces
-    assert found.figures() == expected.figures()
+    assert found.totals() == expected.totals()
 
 
 @pytest.mark.parametrize("seed", range(15))
@@ -194,7 +194,7 @@ def test_a_persons_delete_takes_away_all_that_a_trace_told() -> None:
     absorb(store, "shard", db.changes, long_deadline())
     found = read_counters(store, user, buckets_of_start(), long_deadline())
     assert len(found) == 7
-    assert all(not any(counter.figures().values()) for counter in found.values())
+    assert all(not any(counter.totals().values()) for counter in found.values())
     assert read_conversations(store, user, 10, deadline=long_deadline()) == ([], None)
     assert list(store.table.query(keys.by_conversations(keys.user(user)), index="by_time")) == []
 
@@ -286,10 +286,10 @@ def test_a_counter_is_kept_until_so_long_after_the_end_of_its_time() -> None:
     day = Bucket("measures", "day", START_NS // DAY_NS)
     clock.ms = day.end_ns // 1_000_000 + 400 * DAY_S * 1000 - 1
     assert not counters.has_expired(day, clock())
-    assert read_counters(store, user, [day], long_deadline())[day].figures()["traces"]
+    assert read_counters(store, user, [day], long_deadline())[day].totals()["traces"]
     clock.advance(ms=1)
     assert counters.has_expired(day, clock())
-    assert not read_counters(store, user, [day], long_deadline())[day].figures()["traces"]
+    assert not read_counters(store, user, [day], long_deadline())[day].totals()["traces"]
 
 
 def test_a_counter_that_cannot_be_read_holds_up_no_other() -> None:

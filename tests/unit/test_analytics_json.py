@@ -12,7 +12,7 @@ from tracestore.api.analytics.analytics_json import (
     values_json,
 )
 from tracestore.api.traces.responses import ANSWER_BYTES
-from tracestore.domain.analytics import Figures, Heatmap, Series
+from tracestore.domain.analytics import Aggregate, Heatmap, Series
 from tracestore.domain.counters import Bucket
 from tracestore.domain.failures import Failed, Remembered
 from tracestore.domain.histogram import RELATIVE_ERROR, bucket_of
@@ -24,53 +24,53 @@ KIND = FailureKind("completion", "openai", "small", "timeout")
 POINTS = [Period(START_NS + place * QUARTER_NS, START_NS + (place + 1) * QUARTER_NS) for place in range(2)]
 
 
-def figures(*latencies_us: int, traces: int = 0, **numbers: int) -> Figures:
+def aggregate(*latencies_us: int, traces: int = 0, **numbers: int) -> Aggregate:
     told = {"calls": len(latencies_us), "latency_us": sum(latencies_us), **numbers}
     measures = Measures([told.get(name, 0) for name in NUMBERS])
     for latency_us in latencies_us:
         index = bucket_of(latency_us)
         measures.latencies[index] = measures.latencies.get(index, 0) + 1
-    return Figures(traces, measures)
+    return Aggregate(traces, measures)
 
 
 def test_measures_have_the_promised_fields() -> None:
-    assert list(measures_json(Figures())) == [
+    assert list(measures_json(Aggregate())) == [
         *("traces", "calls", "errors", "error_rate", "input_tokens", "output_tokens", "total_tokens"),
         *("cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "cost_usd", "wasted_cost_usd", "latency_ms"),
     ]
 
 
 def test_without_calls_nothing_failed_and_no_latency_is_known() -> None:
-    shown = measures_json(Figures())
+    shown = measures_json(Aggregate())
     assert shown["error_rate"] == 0
     assert shown["latency_ms"] == {"avg": None, "p50": None, "p90": None, "p95": None, "p99": None}
 
 
 def test_each_number_is_under_its_name() -> None:
     names = [name for name in NUMBERS if name.endswith("tokens")]
-    shown = measures_json(figures(**{name: place for place, name in enumerate(names, 1)}))
+    shown = measures_json(aggregate(**{name: place for place, name in enumerate(names, 1)}))
     assert [shown[name] for name in names] == list(range(1, len(names) + 1))
 
 
 @pytest.mark.parametrize("nano_usd", [1, 10**9 + 1, 123_456_789_012_345_678 // 100 * 100 // 10**3])
 def test_dollars_are_exact_to_the_nano_dollar(nano_usd: int) -> None:
-    shown = measures_json(figures(cost_nano_usd=nano_usd, wasted_nano_usd=nano_usd))
+    shown = measures_json(aggregate(cost_nano_usd=nano_usd, wasted_nano_usd=nano_usd))
     assert round(shown["cost_usd"] * 10**9) == round(shown["wasted_cost_usd"] * 10**9) == nano_usd
 
 
 def test_the_rate_of_errors_is_the_share_of_calls() -> None:
-    assert measures_json(figures(1, 1, 1, errors=1))["error_rate"] == 0.333333
+    assert measures_json(aggregate(1, 1, 1, errors=1))["error_rate"] == 0.333333
 
 
 def test_the_average_is_exact_and_percentiles_are_within_their_bound() -> None:
-    latency = measures_json(figures(*[1_000] * 90, *[50_000] * 10))["latency_ms"]
+    latency = measures_json(aggregate(*[1_000] * 90, *[50_000] * 10))["latency_ms"]
     assert latency["avg"] == 5.9
     assert latency["p50"] == pytest.approx(1, rel=RELATIVE_ERROR)
     assert latency["p95"] == latency["p99"] == pytest.approx(50, rel=RELATIVE_ERROR)
 
 
 def test_a_group_without_a_name_is_null() -> None:
-    shown = series_json(Series("", Figures(), [Figures(), Figures()]), POINTS)
+    shown = series_json(Series("", Aggregate(), [Aggregate(), Aggregate()]), POINTS)
     assert shown["group"] is None
     assert [point["time"] for point in shown["points"]] == ["2026-11-22T02:00:00.000Z", "2026-11-22T02:15:00.000Z"]
 
@@ -78,7 +78,9 @@ def test_a_group_without_a_name_is_null() -> None:
 @pytest.mark.parametrize("points", [1, 96, 200, 401, 1_000])
 def test_an_answer_has_room_for_the_points_of_all_groups(points: int) -> None:
     huge = dict.fromkeys(NUMBERS, 10**15 + 1)
-    shown = series_json(Series("", Figures(), [Figures(10**12, figures(10**12, 10**12, **huge).measures)]), POINTS[:1])
+    shown = series_json(
+        Series("", Aggregate(), [Aggregate(10**12, aggregate(10**12, 10**12, **huge).measures)]), POINTS[:1]
+    )
     (point,) = shown["points"]
     assert len(json_bytes(point)) * (groups_shown(points) + 1) * points < ANSWER_BYTES
 

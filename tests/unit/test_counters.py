@@ -97,11 +97,11 @@ def test_what_was_added_beyond_a_limit_is_taken_away_again(many: str) -> None:
     counter = empty.cleared()
     for part in parts:
         counter.add(part, 1)
-    assert any(counter.figures().values())
+    assert any(counter.totals().values())
     counter = stored(counter)
     for part in random.Random(1).sample(parts, len(parts)):
         counter.add(part, -1)
-    assert not any(counter.figures().values())
+    assert not any(counter.totals().values())
 
 
 @pytest.mark.parametrize("many", MANY)
@@ -114,7 +114,7 @@ def test_adding_up_anew_what_a_full_counter_has_counted_gives_the_same(many: str
     again = counter.cleared()
     for part in random.Random(1).sample(parts, len(parts)):
         again.add(part, 1)
-    assert again.figures() == counter.figures()
+    assert again.totals() == counter.totals()
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_counter_keeps_so_many_names_and_counts_the_rest_as_other(many: str, m
     counter = empty.cleared()
     for part in parts:
         counter.add(part, 1)
-    told = [names for names in counter.figures().values() if names]
+    told = [names for names in counter.totals().values() if names]
     assert [len(names) for names in told] == [most + 1]
 
 
@@ -232,7 +232,7 @@ def test_all_failures_of_a_kind_count() -> None:
     counter, kind = ErrorCounter(), FailureKind("o", "p", "m", "E")
     for sign, expected in ((1, 3), (1, 6), (-1, 3)):
         counter.add([FailedPart(kind, 3, Example(1, "t", "", ""))], sign)
-        assert counter.figures() == {"errors": {kind: expected}}
+        assert counter.totals() == {"errors": {kind: expected}}
 
 
 @pytest.mark.parametrize("many", MANY)
@@ -242,7 +242,7 @@ def test_what_is_taken_away_before_it_comes_leaves_nothing_behind(many: str) -> 
     for sign in (-1, 1):
         for part in parts:
             counter.add(part, sign)
-    assert not any(counter.figures().values())
+    assert not any(counter.totals().values())
 
 
 def test_a_conversation_was_active_until_its_last_span_ended() -> None:

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from tests.builders import START_NS, call, fields, summary_of
 from tracestore.domain.analytics import (
     Dimension,
-    Figures,
+    Aggregate,
     Selection,
     dearest_conversations,
     dearest_remembered,
-    figures_by,
+    aggregates_by,
     heatmaps_of,
     of_dimension,
     series_of,
@@ -214,7 +214,7 @@ def test_figures_are_the_same_at_every_interval(
         total, groups = series_of(at_point(summaries, interval), selection, group_by, 2)
         told.append((total, [(group.name, group.total) for group in groups]))
         for group in groups:
-            added = Figures()
+            added = Aggregate()
             for at in group.points:
                 added.add(at)
             assert added == group.total
@@ -225,8 +225,8 @@ def test_figures_are_the_same_at_every_interval(
 @given(traces, selections)
 def test_groups_add_up_to_the_total(summaries: list[Summary], selection: Selection) -> None:
     counters = measures(*summaries)
-    added = Figures()
-    for of in figures_by(counters, selection, of_dimension("model_name")).values():
+    added = Aggregate()
+    for of in aggregates_by(counters, selection, of_dimension("model_name")).values():
         added.add(of)
     total = total_of(counters, selection)
     assert added.measures == total.measures
@@ -254,8 +254,8 @@ def test_conversations_beyond_the_most_are_one() -> None:
 
 
 def test_failed_calls_of_a_conversation_are_known() -> None:
-    ((_, figures),) = dearest_conversations(days_of(failed(conversation_id="c"), ran(conversation_id="c")), 2)
-    assert (figures.calls, figures.errors) == (4, 2)
+    ((_, aggregates),) = dearest_conversations(days_of(failed(conversation_id="c"), ran(conversation_id="c")), 2)
+    assert (aggregates.calls, aggregates.errors) == (4, 2)
 
 
 def test_values_are_counted_over_all_days() -> None:
@@ -328,7 +328,7 @@ def test_a_heatmap_is_narrowed_by_model() -> None:
     assert sum(map(sum, heatmap.counts)) == 1
 
 
-def of(calls: int, errors: int = 0, ms: int = 1_000) -> Figures:
+def of(calls: int, errors: int = 0, ms: int = 1_000) -> Aggregate:
     found = total_of(measures(*[ran(ms=ms)] * calls), ALL)
     found.measures.numbers[NUMBERS.index("errors")] = errors
     return found

@@ -32,13 +32,13 @@ _FIELD: Final[Mapping[Dimension, str]] = {
 
 
 @dataclass(slots=True)
-class Figures:
+class Aggregate:
     """What is told of anything: how many traces, and all that is measured."""
 
     traces: int = 0
     measures: Measures = field(default_factory=Measures)
 
-    def add(self, other: "Figures") -> None:
+    def add(self, other: "Aggregate") -> None:
         """Add another's, in place. Traces too: they must be others."""
         self.traces += other.traces
         self.measures.add(other.measures)
@@ -111,19 +111,19 @@ def of_dimensions(dimensions: Iterable[Dimension]) -> Callable[[Group], tuple[st
     return lambda group: tuple(key(group) for key in keys)
 
 
-def figures_by(
+def aggregates_by(
     counters: Iterable[MeasureCounter], selection: Selection, key: Callable[[Group], Key]
-) -> dict[Key, Figures]:
+) -> dict[Key, Aggregate]:
     """The figures of each group of calls. A trace counts once in each group in which it has a call."""
-    found: dict[Key, Figures] = {}
+    found: dict[Key, Aggregate] = {}
     for counter in counters:
         for group, measures in counter.groups.items():
             if selection.admits(group) and (counted := selection.counted(group, measures)):
-                found.setdefault(key(group), Figures()).measures.add(counted)
+                found.setdefault(key(group), Aggregate()).measures.add(counted)
         for signature, count in counter.traces.items():
             if count:
                 for name in {key(group) for group in signature if selection.is_call(group)}:
-                    found.setdefault(name, Figures()).traces += count
+                    found.setdefault(name, Aggregate()).traces += count
     return found
 
 
@@ -137,16 +137,16 @@ def traces_of(counters: Iterable[MeasureCounter], selection: Selection) -> int:
     )
 
 
-def total_of(counters: Sequence[MeasureCounter], selection: Selection) -> Figures:
+def total_of(counters: Sequence[MeasureCounter], selection: Selection) -> Aggregate:
     """The figures of everything that is asked for."""
-    total = figures_by(counters, selection, lambda _: "").get("", Figures())
+    total = aggregates_by(counters, selection, lambda _: "").get("", Aggregate())
     total.traces = traces_of(counters, selection)
     return total
 
 
-def ranked(figures: Mapping[Key, Figures], weight: Callable[[Figures], int] = lambda of: of.calls) -> list[Key]:
+def ranked(aggregates: Mapping[Key, Aggregate], weight: Callable[[Aggregate], int] = lambda of: of.calls) -> list[Key]:
     """The keys of all figures that tell anything, the weightiest first, then by name."""
-    return sorted((key for key, of in figures.items() if of), key=lambda key: (-weight(figures[key]), str(key)))
+    return sorted((key for key, of in aggregates.items() if of), key=lambda key: (-weight(aggregates[key]), str(key)))
 
 
 def key_of_few(key: Callable[[Group], Key], few: Iterable[Key], rest: Key) -> Callable[[Group], Key]:
@@ -155,65 +155,65 @@ def key_of_few(key: Callable[[Group], Key], few: Iterable[Key], rest: Key) -> Ca
     return lambda group: name if (name := key(group)) in kept else rest
 
 
-def added_up(parts: Iterable[Mapping[Key, Figures]]) -> dict[Key, Figures]:
+def added_up(parts: Iterable[Mapping[Key, Aggregate]]) -> dict[Key, Aggregate]:
     """The figures of each key over all parts, which are about different times."""
-    found: dict[Key, Figures] = {}
+    found: dict[Key, Aggregate] = {}
     for part in parts:
         for name, of in part.items():
-            found.setdefault(name, Figures()).add(of)
+            found.setdefault(name, Aggregate()).add(of)
     return found
 
 
 def dearest_by(
     counters: Sequence[MeasureCounter], selection: Selection, key: Callable[[Group], Key], most: int, rest: Key
-) -> list[tuple[Key, Figures]]:
+) -> list[tuple[Key, Aggregate]]:
     """The groups that cost most, `most` of them and all others as `rest`, the dearest first."""
-    figures = figures_by(counters, selection, key)
-    names = ranked(figures, _cost)
+    aggregates = aggregates_by(counters, selection, key)
+    names = ranked(aggregates, _cost)
     if len(names) > most:
-        figures = figures_by(counters, selection, key_of_few(key, names[:most], rest))
-        names = ranked(figures, _cost)
-    return [(name, figures[name]) for name in names]
+        aggregates = aggregates_by(counters, selection, key_of_few(key, names[:most], rest))
+        names = ranked(aggregates, _cost)
+    return [(name, aggregates[name]) for name in names]
 
 
-def _cost(figures: Figures) -> int:
-    return figures.cost_nano_usd
+def _cost(aggregates: Aggregate) -> int:
+    return aggregates.cost_nano_usd
 
 
 class Series(NamedTuple):
     """One group: its name, its figures, and those of each point."""
 
     name: str
-    total: Figures
-    points: list[Figures]
+    total: Aggregate
+    points: list[Aggregate]
 
 
 def series_of(
     points: Sequence[Sequence[MeasureCounter]], selection: Selection, group_by: Dimension | None, most: int
-) -> tuple[Figures, list[Series]]:
+) -> tuple[Aggregate, list[Series]]:
     """The figures of everything, and those of each group by point, the one with most calls first.
 
     *shape*: not grouped, one group is everything; grouped, `most` of them and the rest as `OTHER`.
     """
     key = of_dimension(group_by)
-    by_point = [figures_by(counters, selection, key) for counters in points]
-    figures = added_up(by_point)
+    by_point = [aggregates_by(counters, selection, key) for counters in points]
+    aggregates = added_up(by_point)
     if group_by is None:
         for counters, at in zip(points, by_point, strict=True):
-            at.setdefault("", Figures()).traces = traces_of(counters, selection)
-        total = added_up(by_point).get("", Figures())
+            at.setdefault("", Aggregate()).traces = traces_of(counters, selection)
+        total = added_up(by_point).get("", Aggregate())
         return total, [Series("", total, [at[""] for at in by_point])]
-    names = ranked(figures)
+    names = ranked(aggregates)
     if len(names) > most:
         key = key_of_few(key, names[:most], OTHER)
-        by_point = [figures_by(counters, selection, key) for counters in points]
-        figures = added_up(by_point)
-        names = ranked(figures)
-    nothing, total = Figures(), Figures()
-    for of in figures.values():
+        by_point = [aggregates_by(counters, selection, key) for counters in points]
+        aggregates = added_up(by_point)
+        names = ranked(aggregates)
+    nothing, total = Aggregate(), Aggregate()
+    for of in aggregates.values():
         total.add(of)
     total.traces = sum(traces_of(counters, selection) for counters in points)
-    return total, [Series(name, figures[name], [at.get(name, nothing) for at in by_point]) for name in names]
+    return total, [Series(name, aggregates[name], [at.get(name, nothing) for at in by_point]) for name in names]
 
 
 class Heatmap(NamedTuple):
@@ -262,7 +262,7 @@ def values_of(counters: Iterable[ValueCounter]) -> dict[str, dict[str, int]]:
     return found
 
 
-def dearest_conversations(counters: Iterable[ValueCounter], most: int) -> list[tuple[str, Figures]]:
+def dearest_conversations(counters: Iterable[ValueCounter], most: int) -> list[tuple[str, Aggregate]]:
     """The conversations that cost most, `most` of them and all others as `OTHER`, the dearest first.
 
     *absent*: latencies are not known.
@@ -276,7 +276,7 @@ def dearest_conversations(counters: Iterable[ValueCounter], most: int) -> list[t
         rest = [found.pop(name) for name in names[most:]]
         found[OTHER] = [sum(column) for column in zip(*rest, found.get(OTHER, [0] * len(rest[0])), strict=True)]
         names = sorted({*names[:most], OTHER}, key=lambda name: (-found[name][_COST], name))
-    return [(name, Figures(found[name][0], Measures(found[name][1:]))) for name in names]
+    return [(name, Aggregate(found[name][0], Measures(found[name][1:]))) for name in names]
 
 
 def dearest_remembered(counters: Iterable[ValueCounter]) -> list[tuple[int, str]]:

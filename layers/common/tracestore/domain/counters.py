@@ -131,7 +131,7 @@ class Counter(Protocol):
     def cleared(self) -> "Counter":
         """A counter of nothing that knows the same names: given the same traces, it counts them under the same."""
 
-    def figures(self) -> dict[str, Any]:
+    def totals(self) -> dict[str, Any]:
         """What must be so whenever the same traces count, however they came: everything but what is only remembered."""
 
 
@@ -206,8 +206,8 @@ class MeasureCounter:
         cleared.traces = dict.fromkeys(self.traces, 0)
         return cleared
 
-    def figures(self) -> dict[str, Any]:
-        """As `Counter.figures`: measures by group, traces by groups."""
+    def totals(self) -> dict[str, Any]:
+        """As `Counter.totals`: measures by group, traces by groups."""
         groups = {group: packed_measures(measures) for group, measures in self.groups.items() if measures}
         return {"groups": groups, "traces": {groups: count for groups, count in self.traces.items() if count}}
 
@@ -251,8 +251,8 @@ class ErrorCounter:
         cleared.kinds = {kind: (0, []) for kind in self.kinds}
         return cleared
 
-    def figures(self) -> dict[str, Any]:
-        """As `Counter.figures`: failures by kind."""
+    def totals(self) -> dict[str, Any]:
+        """As `Counter.totals`: failures by kind."""
         return {"errors": {kind: count for kind, (count, _) in self.kinds.items() if count}}
 
     def _admitted(self, kind: FailureKind) -> FailureKind:
@@ -297,8 +297,8 @@ class ValueCounter:
         cleared.conversations = {conversation_id: [0] * len(had) for conversation_id, had in self.conversations.items()}
         return cleared
 
-    def figures(self) -> dict[str, Any]:
-        """As `Counter.figures`: traces by value, and conversations."""
+    def totals(self) -> dict[str, Any]:
+        """As `Counter.totals`: traces by value, and conversations."""
         values = {(name, value): count for name in self.values for value, count in self.values[name].items() if count}
         return {"values": values, "conversations": {name: had for name, had in self.conversations.items() if any(had)}}
 
@@ -340,8 +340,8 @@ class ConversationCounter:
         """As `Counter.cleared`. The times stay: they only move apart."""
         return ConversationCounter(self.document() | {"t": 0, "m": packed_measures(Measures())})
 
-    def figures(self) -> dict[str, Any]:
-        """As `Counter.figures`: traces and measures."""
+    def totals(self) -> dict[str, Any]:
+        """As `Counter.totals`: traces and measures."""
         return {"traces": self.traces, "measures": packed_measures(self.measures)}
 
 

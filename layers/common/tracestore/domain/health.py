@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from .analytics import Figures, Key, Selection, figures_by
+from .analytics import Aggregate, Key, Selection, aggregates_by
 from .counters import MeasureCounter
 from .histogram import percentile_us
 from .intervals import Period
@@ -40,7 +40,7 @@ class Judged(NamedTuple):
 class Health(NamedTuple):
     """How something fared in the whole range, and how it does now."""
 
-    total: Figures
+    total: Aggregate
     now: Judged
 
 
@@ -68,43 +68,43 @@ def health_by(
     pieces: Sequence[tuple[str | None, Sequence[MeasureCounter]]], selection: Selection, key: Callable[[Group], Key]
 ) -> dict[Key, Health]:
     """How each group of calls fares, given the counters of each of `pieces_of` a range, the newest first."""
-    figures = [(window, figures_by(counters, selection, key)) for window, counters in pieces]
+    aggregates = [(window, aggregates_by(counters, selection, key)) for window, counters in pieces]
     found = {}
-    for name in dict.fromkeys(name for _, by_name in figures for name, of in by_name.items() if of):
-        total = Figures()
+    for name in dict.fromkeys(name for _, by_name in aggregates for name, of in by_name.items() if of):
+        total = Aggregate()
         newest = []
-        for window, by_name in figures:
-            total.add(by_name.get(name, Figures()))
+        for window, by_name in aggregates:
+            total.add(by_name.get(name, Aggregate()))
             if window is not None:
-                sofar = Figures()
+                sofar = Aggregate()
                 sofar.add(total)
                 newest.append((window, sofar))
         found[name] = Health(total, judge(newest, total))
     return found
 
 
-def judge(newest: Sequence[tuple[str, Figures]], whole: Figures) -> Judged:
+def judge(newest: Sequence[tuple[str, Aggregate]], whole: Aggregate) -> Judged:
     """The state of something, from the figures of its newest calls and those of the whole range.
 
     *shape*: `newest` from the narrowest window to the widest, each with its name, such as "the last hour". The first
     one with enough calls decides.
     """
-    for name, figures in newest:
-        if figures.calls >= CALLS_LEAST:
-            return _judge(name, figures, whole)
-    name, figures = newest[-1]
-    if not figures.calls:
+    for name, aggregates in newest:
+        if aggregates.calls >= CALLS_LEAST:
+            return _judge(name, aggregates, whole)
+    name, aggregates = newest[-1]
+    if not aggregates.calls:
         return Judged("healthy", f"No call in {name}: nothing to judge by.")
-    calls = "1 call" if figures.calls == 1 else f"{figures.calls} calls"
-    return Judged("healthy", f"{calls} in {name}, {figures.errors} failed: too few to judge by.")
+    calls = "1 call" if aggregates.calls == 1 else f"{aggregates.calls} calls"
+    return Judged("healthy", f"{calls} in {name}, {aggregates.errors} failed: too few to judge by.")
 
 
-def _judge(name: str, figures: Figures, whole: Figures) -> Judged:
-    share = figures.errors / figures.calls
-    failing = f"{figures.errors:,} of {figures.calls:,} calls failed in {name} ({percent(share)})"
+def _judge(name: str, aggregates: Aggregate, whole: Aggregate) -> Judged:
+    share = aggregates.errors / aggregates.calls
+    failing = f"{aggregates.errors:,} of {aggregates.calls:,} calls failed in {name} ({percent(share)})"
     if share >= DOWN_FROM:
         return Judged("down", f"{failing}.")
-    p95, usual = (percentile_us(of.measures.latencies, 95) for of in (figures, whole))
+    p95, usual = (percentile_us(of.measures.latencies, 95) for of in (aggregates, whole))
     if p95 is None or usual is None:
         return Judged("degraded" if share >= DEGRADED_FROM else "healthy", f"{failing}.")
     here, there = (duration(p95_us / _US_PER_MS) for p95_us in (p95, usual))

@@ -45,7 +45,7 @@ class Finding(NamedTuple):
 
     def is_as(self, other: "Finding") -> bool:
         """Whether the other one, about the same counter, finds the same."""
-        return (self.expected.figures(), self.actual.figures()) == (other.expected.figures(), other.actual.figures())
+        return (self.expected.totals(), self.actual.totals()) == (other.expected.totals(), other.actual.totals())
 
 
 @dataclass(slots=True)
@@ -130,7 +130,7 @@ def audit(
         expected = kept.counter.cleared()
         for part in of_it.parts:
             expected.add(part, 1)
-        if expected.figures() != kept.counter.figures():
+        if expected.totals() != kept.counter.totals():
             found.findings.append(Finding(target, expected, kept.counter, of_it.whole_until_s))
     return found
 
@@ -146,10 +146,10 @@ def repair(store: Store, user_id: str, findings: list[Finding], deadline: Deadli
     deadline = deadline or Deadline()
     repaired = 0
     for finding in findings:
-        was = finding.actual.figures()
+        was = finding.actual.totals()
 
         def put_right(kept: Kept) -> bool:
-            if kept.counter.figures() != was:  # noqa: B023
+            if kept.counter.totals() != was:  # noqa: B023
                 return False
             kept.counter = finding.expected  # noqa: B023
             if finding.whole_until_s is not None:  # noqa: B023

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from tracestore.api.traces.trace_json import NANO
-from tracestore.domain.analytics import Figures, Heatmap, Series
+from tracestore.domain.analytics import Aggregate, Heatmap, Series
 from tracestore.domain.counters import ConversationCounter
 from tracestore.domain.failures import Failed, Remembered
 from tracestore.domain.heads import Summary
@@ -26,25 +26,25 @@ POINTS_IN_ANSWER: Final = 8_000
 _NO_LATENCY: Final[dict[str, float | None]] = dict.fromkeys(("avg", *(f"p{percent}" for percent in PERCENTILES)))
 
 
-def measures_json(figures: Figures) -> dict[str, Any]:
+def measures_json(aggregate: Aggregate) -> dict[str, Any]:
     """What is measured of anything.
 
     *absent*: without calls the rate of errors is 0, since nothing failed, and latencies are null, since there are none.
     """
-    numbers = dict(zip(NUMBERS, figures.measures.numbers, strict=True))
+    numbers = dict(zip(NUMBERS, aggregate.measures.numbers, strict=True))
     calls = numbers["calls"]
     return {
-        "traces": figures.traces,
+        "traces": aggregate.traces,
         "calls": calls,
-        "errors": figures.errors,
-        "error_rate": round(figures.errors / calls, 6) if calls else 0.0,
+        "errors": aggregate.errors,
+        "error_rate": round(aggregate.errors / calls, 6) if calls else 0.0,
         "input_tokens": numbers["input_tokens"],
         "output_tokens": numbers["output_tokens"],
         "total_tokens": numbers["total_tokens"],
         **{kind: numbers[kind] for kind in TOKEN_KINDS[2:]},
         "cost_usd": numbers["cost_nano_usd"] / NANO,
         "wasted_cost_usd": numbers["wasted_nano_usd"] / NANO,
-        "latency_ms": latency_json(figures.measures),
+        "latency_ms": latency_json(aggregate.measures),
     }
 
 
@@ -139,12 +139,12 @@ def conversation_json(conversation_id: str, counter: ConversationCounter, newest
         "conversation_id": conversation_id,
         "first_time": format_time(counter.first_ns),
         "last_time": format_time(counter.last_ns),
-        **measures_json(Figures(counter.traces, counter.measures)),
+        **measures_json(Aggregate(counter.traces, counter.measures)),
         "input_preview": newest.previews.input,
         "output_preview": newest.previews.output,
     }
 
 
-def conversation_costs_json(conversations: Iterable[tuple[str, Figures]]) -> list[dict[str, Any]]:
+def conversation_costs_json(conversations: Iterable[tuple[str, Aggregate]]) -> list[dict[str, Any]]:
     """What the traces of each conversation cost. *absent*: latencies are not kept by conversation and day."""
     return [{"conversation_id": name, **measures_json(of)} for name, of in conversations]
