@@ -21,7 +21,7 @@ from dev.bench.deployment import Deployment, User, deployed
 from dev.bench.meter import Meter, metered
 from dev.bench.report import judged, table
 from dev.engines import EngineUnavailable
-from tracestore.domain.counters import COUNTERS, ConversationCounter, Counter, ValueCounter, parts_of
+from tracestore.domain.counters import COUNTERS, ConversationCounter, Counter, ValueCounter, contributions_of
 from tracestore.domain.heads import Summary
 from tracestore.domain.stats import QUARTER_NS
 from tracestore.domain.times import NS_PER_DAY, format_time
@@ -185,10 +185,10 @@ class _Traces:
         """What they come to, added up by the store's own code."""
         counters: dict[Target, Counter] = {}
         for number in range(self.count):
-            for target, part in parts_of(_id(number), self.summary(number), self.expires_at_s).items():
+            for target, contribution in contributions_of(_id(number), self.summary(number), self.expires_at_s).items():
                 if target not in counters:
                     counters[target] = COUNTERS[target.kind]()
-                counters[target].add(part, 1)
+                counters[target].add(contribution, 1)
         return counters
 
     def heads(self, user_id: str, counters: Iterable[Counter]) -> Iterator[Item]:

@@ -16,7 +16,7 @@ from tests.calling import new_user
 from tests.memory_dynamodb import Scheduler
 from tests.mortal import Mortal
 from tests.rolling import StreamedDynamoDB, deliver_badly, roll, shards_of
-from tracestore.domain.counters import GROUPS_IN_COUNTER, Bucket, ConversationOf, MeasureCounter, MeasuredPart
+from tracestore.domain.counters import GROUPS_IN_COUNTER, Bucket, ConversationOf, MeasureCounter, MeasureContribution
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import SpanFields
@@ -146,13 +146,13 @@ def test_what_expires_keeps_counting(history: list[tuple[str, int]], seed: int) 
     for change in db.changes:
         goes_on = change.old is not None and change.new is not None and change.old["g"] == change.new["g"]
         for image, sign in ((change.old if goes_on else None, -1), (change.new, 1)):
-            for target, part in counters._parts(change, image).items():
+            for target, contribution in counters._contributions(change, image).items():
                 if isinstance(target, Bucket) and (target.kind, target.interval) == ("measures", "day"):
-                    expected.add(part, sign)  # type: ignore[arg-type]
+                    expected.add(contribution, sign)  # type: ignore[arg-type]
     days = [Bucket("measures", "day", START_NS // DAY_NS + day) for day in range(2)]
     found = MeasureCounter()
     for counter in read_counters(store, user, days, long_deadline()).values():
-        found.add(MeasuredPart(list(counter.groups.items())), 1)
+        found.add(MeasureContribution(list(counter.groups.items())), 1)
         for groups, traces in counter.traces.items():
             found.traces[groups] = found.traces.get(groups, 0) + traces
     assert found.totals() == expected.totals()

@@ -17,15 +17,15 @@ from tracestore.domain.counters import (
     Bucket,
     ConversationCounter,
     ConversationOf,
-    ConversationPart,
+    ConversationContribution,
     Counter,
     ErrorCounter,
-    FailedPart,
+    FailureContribution,
     MeasureCounter,
-    MeasuredPart,
+    MeasureContribution,
     ValueCounter,
-    ValuedPart,
-    parts_of,
+    ValueContribution,
+    contributions_of,
 )
 from tracestore.domain.stats import DIMENSION_CHARACTERS, NUMBERS, Example, FailureKind, Group, Measures
 from tracestore.storage.codec import pack
@@ -39,22 +39,22 @@ def ideographs(rng: random.Random, characters: int = DIMENSION_CHARACTERS) -> st
     return "".join(rng.choices(IDEOGRAPHS, k=characters))
 
 
-def measured(group: Group, *others: Group) -> MeasuredPart:
+def measured(group: Group, *others: Group) -> MeasureContribution:
     """A trace with a call of each of these groups."""
     one = Measures([1, *[0] * (len(NUMBERS) - 1)])
-    return MeasuredPart([(each, one) for each in (group, *others)], frozenset((group, *others)))
+    return MeasureContribution([(each, one) for each in (group, *others)], frozenset((group, *others)))
 
 
-def failed(kind: FailureKind, example: Example | None = None) -> list[FailedPart]:
+def failed(kind: FailureKind, example: Example | None = None) -> list[FailureContribution]:
     """One failure."""
-    return [FailedPart(kind, 1, example or Example(1, "t", "", ""))]
+    return [FailureContribution(kind, 1, example or Example(1, "t", "", ""))]
 
 
 def valued(
     values: dict[str, str], conversation_id: str | None = None, trace_id: str = "t", cost: int = 0
-) -> ValuedPart:
+) -> ValueContribution:
     """A trace with these values."""
-    return ValuedPart(trace_id, tuple(values.items()), conversation_id, (0,) * len(NUMBERS), cost)
+    return ValueContribution(trace_id, tuple(values.items()), conversation_id, (0,) * len(NUMBERS), cost)
 
 
 def stored(counter: Counter) -> Counter:
@@ -93,27 +93,27 @@ MANY: dict[str, tuple[Counter, list[object]]] = {
 @pytest.mark.parametrize("many", MANY)
 def test_what_was_added_beyond_a_limit_is_taken_away_again(many: str) -> None:
     """In another order than it came, the counter stored in between."""
-    empty, parts = MANY[many]
+    empty, contributions = MANY[many]
     counter = empty.cleared()
-    for part in parts:
-        counter.add(part, 1)
+    for contribution in contributions:
+        counter.add(contribution, 1)
     assert any(counter.totals().values())
     counter = stored(counter)
-    for part in random.Random(1).sample(parts, len(parts)):
-        counter.add(part, -1)
+    for contribution in random.Random(1).sample(contributions, len(contributions)):
+        counter.add(contribution, -1)
     assert not any(counter.totals().values())
 
 
 @pytest.mark.parametrize("many", MANY)
 def test_adding_up_anew_what_a_full_counter_has_counted_gives_the_same(many: str) -> None:
     """Else an audit would find fault with every counter that ever was at a limit."""
-    empty, parts = MANY[many]
+    empty, contributions = MANY[many]
     counter = empty.cleared()
-    for part in parts:
-        counter.add(part, 1)
+    for contribution in contributions:
+        counter.add(contribution, 1)
     again = counter.cleared()
-    for part in random.Random(1).sample(parts, len(parts)):
-        again.add(part, 1)
+    for contribution in random.Random(1).sample(contributions, len(contributions)):
+        again.add(contribution, 1)
     assert again.totals() == counter.totals()
 
 
@@ -129,10 +129,10 @@ def test_adding_up_anew_what_a_full_counter_has_counted_gives_the_same(many: str
     ],
 )
 def test_a_counter_keeps_so_many_names_and_counts_the_rest_as_other(many: str, most: int) -> None:
-    empty, parts = MANY[many]
+    empty, contributions = MANY[many]
     counter = empty.cleared()
-    for part in parts:
-        counter.add(part, 1)
+    for contribution in contributions:
+        counter.add(contribution, 1)
     told = [names for names in counter.totals().values() if names]
     assert [len(names) for names in told] == [most + 1]
 
@@ -141,8 +141,8 @@ def test_a_counter_of_measures_keeps_so_many_groups_and_signatures() -> None:
     counters = {}
     for many in ("groups", "operations", "signatures"):
         counters[many] = MeasureCounter()
-        for part in MANY[many][1]:
-            counters[many].add(part, 1)  # type: ignore[arg-type]
+        for contribution in MANY[many][1]:
+            counters[many].add(contribution, 1)  # type: ignore[arg-type]
     assert len(counters["groups"].groups) == GROUPS_IN_COUNTER + 1
     assert len(counters["operations"].groups) == 2 * GROUPS_IN_COUNTER + 1
     assert Group("completion", "other", "other", "success") in counters["groups"].groups
@@ -168,10 +168,10 @@ def test_no_counter_comes_near_what_an_item_holds() -> None:
 def test_values_that_are_cut_to_the_same_name_count_a_trace_once() -> None:
     long = "n" * DIMENSION_CHARACTERS
     summary = summary_of(call("a", span_name=f"{long}1"), call("b", span_name=f"{long}2"))
-    part = parts_of("t", summary, 0)[DAY]
-    assert isinstance(part, ValuedPart)
+    contribution = contributions_of("t", summary, 0)[DAY]
+    assert isinstance(contribution, ValueContribution)
     counter = ValueCounter()
-    counter.add(part, 1)
+    counter.add(contribution, 1)
     assert counter.values["span_name"] == {long: 1}
 
 
@@ -195,11 +195,11 @@ def test_so_many_of_the_dearest_are_remembered_and_none_that_is_free() -> None:
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
 def test_a_conversation_tells_its_first_start_its_last_end_and_its_newest_trace(order: tuple[int, ...]) -> None:
-    parts = [ConversationPart(f"t{n}", 10 * n, 100 - n, Measures(), 1000 - n) for n in range(3)]
+    contributions = [ConversationContribution(f"t{n}", 10 * n, 100 - n, Measures(), 1000 - n) for n in range(3)]
     counter = ConversationCounter()
     for place in order:
-        counter.add(parts[place], 1)
-    counter.add(parts[2], -1)
+        counter.add(contributions[place], 1)
+    counter.add(contributions[2], -1)
     assert (counter.traces, counter.first_ns, counter.last_ns) == (2, 0, 100)
     assert (counter.last_trace, counter.expires_at_s) == ((20, "t2"), 1000)
 
@@ -219,11 +219,13 @@ def test_an_example_goes_with_its_trace_and_the_latest_stay() -> None:
 def test_a_trace_stands_in_the_counter_of_its_start_also_without_a_call_there() -> None:
     """An agent that waits for an hour before its first call: without calls a pending root counts for nothing."""
     hour_ns = 3600 * 10**9
-    parts = parts_of("t", summary_of(fields("root", end_ns=None), call("a", "root", start_ns=START_NS + hour_ns)), 0)
+    contributions = contributions_of(
+        "t", summary_of(fields("root", end_ns=None), call("a", "root", start_ns=START_NS + hour_ns)), 0
+    )
     signatures = {
-        target.number - START_NS // hour_ns: part.signature is not None
-        for target, part in parts.items()
-        if isinstance(part, MeasuredPart) and isinstance(target, Bucket) and target.interval == "hour"
+        target.number - START_NS // hour_ns: contribution.signature is not None
+        for target, contribution in contributions.items()
+        if isinstance(contribution, MeasureContribution) and isinstance(target, Bucket) and target.interval == "hour"
     }
     assert signatures == {0: True, 1: False}
 
@@ -231,37 +233,37 @@ def test_a_trace_stands_in_the_counter_of_its_start_also_without_a_call_there() 
 def test_all_failures_of_a_kind_count() -> None:
     counter, kind = ErrorCounter(), FailureKind("o", "p", "m", "E")
     for sign, expected in ((1, 3), (1, 6), (-1, 3)):
-        counter.add([FailedPart(kind, 3, Example(1, "t", "", ""))], sign)
+        counter.add([FailureContribution(kind, 3, Example(1, "t", "", ""))], sign)
         assert counter.totals() == {"errors": {kind: expected}}
 
 
 @pytest.mark.parametrize("many", MANY)
 def test_what_is_taken_away_before_it_comes_leaves_nothing_behind(many: str) -> None:
-    empty, parts = MANY[many]
+    empty, contributions = MANY[many]
     counter = empty.cleared()
     for sign in (-1, 1):
-        for part in parts:
-            counter.add(part, sign)
+        for contribution in contributions:
+            counter.add(contribution, sign)
     assert not any(counter.totals().values())
 
 
 def test_a_conversation_was_active_until_its_last_span_ended() -> None:
     spans = [fields("root", conversation_id="c"), call("late", "root", end_ns=START_NS + 9_000_000)]
-    part = parts_of("t", summary_of(*spans), 0)[ConversationOf("c")]
-    assert isinstance(part, ConversationPart)
-    assert (part.start_ns, part.end_ns) == (START_NS, START_NS + 9_000_000)
+    contribution = contributions_of("t", summary_of(*spans), 0)[ConversationOf("c")]
+    assert isinstance(contribution, ConversationContribution)
+    assert (contribution.start_ns, contribution.end_ns) == (START_NS, START_NS + 9_000_000)
 
 
 def test_the_status_of_a_trace_is_among_its_values_and_its_messages_are_not() -> None:
-    part = parts_of("t", summary_of(call("root", status="error", message_id="m")), 0)[DAY]
-    assert isinstance(part, ValuedPart)
-    assert ("status", "error") in part.values
-    assert "message_id" not in dict(part.values)
+    contribution = contributions_of("t", summary_of(call("root", status="error", message_id="m")), 0)[DAY]
+    assert isinstance(contribution, ValueContribution)
+    assert ("status", "error") in contribution.values
+    assert "message_id" not in dict(contribution.values)
 
 
 def test_a_failure_stands_in_the_counter_of_its_own_time() -> None:
     hour_ns = 3600 * 10**9
     summary = summary_of(fields("root"), call("late", "root", start_ns=START_NS + hour_ns, error_type="E"))
-    assert {target for target in parts_of("t", summary, 0) if target[:2] == ("errors", "hour")} == {
+    assert {target for target in contributions_of("t", summary, 0) if target[:2] == ("errors", "hour")} == {
         Bucket("errors", "hour", START_NS // hour_ns + 1)
     }

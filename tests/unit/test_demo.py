@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tracestore.domain.anomalies import Anomaly, anomalies_of, histories_of
-from tracestore.domain.counters import Bucket, MeasureCounter, MeasuredPart, parts_of
+from tracestore.domain.counters import Bucket, MeasureCounter, MeasureContribution, contributions_of
 from tracestore.domain.heads import NO_PREVIEWS, summarize
 from tracestore.domain.merge import merge
 from tracestore.domain.spans import span_update
@@ -136,9 +136,13 @@ def departing(traces: list[list[Span]], now: datetime) -> list[Anomaly]:
     for trace in traces:
         told = [parse_span(span, now_ns=int(now.timestamp()) * 10**9) for span in trace]
         spans = merge(span_update(fields, received_ms=0) for _, fields in told)
-        for bucket, part in parts_of(told[0][0], summarize(spans, NO_PREVIEWS), 0).items():
-            if isinstance(bucket, Bucket) and isinstance(part, MeasuredPart) and bucket.interval == "hour":
-                hours[bucket.number].add(part, 1)
+        for bucket, contribution in contributions_of(told[0][0], summarize(spans, NO_PREVIEWS), 0).items():
+            if (
+                isinstance(bucket, Bucket)
+                and isinstance(contribution, MeasureContribution)
+                and bucket.interval == "hour"
+            ):
+                hours[bucket.number].add(contribution, 1)
     last = int(now.timestamp()) // 3_600
     return anomalies_of(histories_of(hours.items()), range(last - 24, last + 1))
 

@@ -33,7 +33,7 @@ from tracestore.domain.counters import (
     Kind,
     MeasureCounter,
     ValueCounter,
-    parts_of,
+    contributions_of,
 )
 from tracestore.domain.failures import Failed, failures_by_type, latest_failures
 from tracestore.domain.heads import Summary
@@ -51,9 +51,9 @@ def counted(summaries: Iterable[Summary]) -> dict[Bucket, Counter]:
     """The counters that these traces make."""
     counters: dict[Bucket, Counter] = {}
     for number, summary in enumerate(summaries):
-        for target, part in parts_of(f"t{number}", summary, 0).items():
+        for target, contribution in contributions_of(f"t{number}", summary, 0).items():
             if not isinstance(target, ConversationOf):
-                counters.setdefault(target, COUNTERS[target.kind]()).add(part, 1)
+                counters.setdefault(target, COUNTERS[target.kind]()).add(contribution, 1)
     return counters
 
 
@@ -170,9 +170,12 @@ def test_a_group_of_which_nothing_counts_is_not_shown() -> None:
 
 
 def test_what_was_deleted_leaves_no_group() -> None:
-    counter, part = MeasureCounter(), parts_of("t", ran(), 0)[Bucket("measures", "day", DAY.start_ns // DAY_NS)]
-    counter.add(part, 1)  # type: ignore[arg-type]
-    counter.add(part, -1)  # type: ignore[arg-type]
+    counter, contribution = (
+        MeasureCounter(),
+        contributions_of("t", ran(), 0)[Bucket("measures", "day", DAY.start_ns // DAY_NS)],
+    )
+    counter.add(contribution, 1)  # type: ignore[arg-type]
+    counter.add(contribution, -1)  # type: ignore[arg-type]
     total, groups = series_of([[counter]], ALL, "model_name", 10)
     assert (bool(total), groups) == (False, [])
 

@@ -158,8 +158,8 @@ def key_of_few(key: Callable[[Group], Key], few: Iterable[Key], rest: Key) -> Ca
 def added_up(parts: Iterable[Mapping[Key, Aggregate]]) -> dict[Key, Aggregate]:
     """The figures of each key over all parts, which are about different times."""
     found: dict[Key, Aggregate] = {}
-    for part in parts:
-        for name, of in part.items():
+    for contribution in parts:
+        for name, of in contribution.items():
             found.setdefault(name, Aggregate()).add(of)
     return found
 

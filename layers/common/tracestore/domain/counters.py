@@ -79,14 +79,14 @@ Signature: TypeAlias = frozenset[Group]
 
 
 @dataclass(slots=True)
-class MeasuredPart:
+class MeasureContribution:
     """What one trace tells one counter of measures. `signature` only where the trace began in its time."""
 
     rows: list[tuple[Group, Measures]] = field(default_factory=list)
     signature: Signature | None = None
 
 
-class FailedPart(NamedTuple):
+class FailureContribution(NamedTuple):
     """Failures of one kind of one trace."""
 
     kind: FailureKind
@@ -94,7 +94,7 @@ class FailedPart(NamedTuple):
     example: Example
 
 
-class ValuedPart(NamedTuple):
+class ValueContribution(NamedTuple):
     """What one trace tells the counter of the day on which it began. `numbers` are its measures, as model calls."""
 
     trace_id: str
@@ -104,7 +104,7 @@ class ValuedPart(NamedTuple):
     cost_nano_usd: int
 
 
-class ConversationPart(NamedTuple):
+class ConversationContribution(NamedTuple):
     """What one trace tells its conversation. `expires_at_s` is when the trace goes."""
 
     trace_id: str
@@ -114,7 +114,7 @@ class ConversationPart(NamedTuple):
     expires_at_s: int
 
 
-Part: TypeAlias = MeasuredPart | list[FailedPart] | ValuedPart | ConversationPart
+Contribution: TypeAlias = MeasureContribution | list[FailureContribution] | ValueContribution | ConversationContribution
 
 
 class Counter(Protocol):
@@ -122,7 +122,7 @@ class Counter(Protocol):
 
     def __init__(self, document: Mapping[str, Any] | None = None) -> None: ...
 
-    def add(self, part: Any, sign: int) -> None:
+    def add(self, contribution: Any, sign: int) -> None:
         """Add what a trace tells, or take it away."""
 
     def document(self) -> dict[str, Any]:
@@ -135,36 +135,40 @@ class Counter(Protocol):
         """What must be so whenever the same traces count, however they came: everything but what is only remembered."""
 
 
-def parts_of(trace_id: str, summary: Summary | None, expires_at_s: int) -> dict[Bucket | ConversationOf, Part]:
+def contributions_of(
+    trace_id: str, summary: Summary | None, expires_at_s: int
+) -> dict[Bucket | ConversationOf, Contribution]:
     """What a trace with this summary, which expires then, adds to which counters; nothing without one."""
-    parts: dict[Bucket | ConversationOf, Any] = {}
+    contributions: dict[Bucket | ConversationOf, Any] = {}
     if summary is None:
-        return parts
+        return contributions
     rows = list(rows_of(summary.stats))
     start = summary.start_ns // QUARTER_NS
     for interval, quarters in QUARTERS.items():
         for row in rows:
             bucket = Bucket("measures", interval, row.quarter // quarters)
-            parts.setdefault(bucket, MeasuredPart()).rows.append((row.group, row.measures))
-        first = parts.setdefault(Bucket("measures", interval, start // quarters), MeasuredPart())
+            contributions.setdefault(bucket, MeasureContribution()).rows.append((row.group, row.measures))
+        first = contributions.setdefault(Bucket("measures", interval, start // quarters), MeasureContribution())
         first.signature = frozenset(row.group for row in rows)
         for failure in failures_of(summary.stats, trace_id):
             bucket = Bucket("errors", interval, failure.quarter // quarters)
-            parts.setdefault(bucket, []).append(FailedPart(failure.kind, failure.failed, failure.example))
+            contributions.setdefault(bucket, []).append(
+                FailureContribution(failure.kind, failure.failed, failure.example)
+            )
     total = sums(rows)
     if summary.conversation_id is not None:
         end_ns = summary.end_ns or summary.start_ns
-        told = ConversationPart(trace_id, summary.start_ns, end_ns, total, expires_at_s)
-        parts[ConversationOf(summary.conversation_id)] = told
+        told = ConversationContribution(trace_id, summary.start_ns, end_ns, total, expires_at_s)
+        contributions[ConversationOf(summary.conversation_id)] = told
     values = {"status": [summary.status], **summary.values}
-    parts[Bucket("values", "day", start // QUARTERS["day"])] = ValuedPart(
+    contributions[Bucket("values", "day", start // QUARTERS["day"])] = ValueContribution(
         trace_id,
         tuple(dict.fromkeys((name, value[:DIMENSION_CHARACTERS]) for name in FACETS for value in values.get(name, ()))),
         summary.conversation_id,
         tuple(total.numbers),
         summary.usage.cost_nano_usd or 0,
     )
-    return parts
+    return contributions
 
 
 class MeasureCounter:
@@ -180,12 +184,12 @@ class MeasureCounter:
             }
             self.traces = {frozenset(groups[place] for place in places): count for count, *places in document["t"]}
 
-    def add(self, part: MeasuredPart, sign: int) -> None:
+    def add(self, contribution: MeasureContribution, sign: int) -> None:
         """Add what a trace tells, or take it away."""
-        for group, measures in part.rows:
+        for group, measures in contribution.rows:
             self.groups[self._admitted(group)].add(measures, sign)
-        if part.signature is not None:
-            signature = frozenset(map(self._admitted, part.signature))
+        if contribution.signature is not None:
+            signature = frozenset(map(self._admitted, contribution.signature))
             if signature not in self.traces and len(self.traces) >= SIGNATURES_IN_COUNTER:
                 signature = frozenset()
             self.traces[signature] = self.traces.get(signature, 0) + sign
@@ -231,9 +235,9 @@ class ErrorCounter:
         for *names, count, examples in (document or {}).get("e", ()):
             self.kinds[FailureKind(*names)] = count, [Example(*example) for example in examples]
 
-    def add(self, part: list[FailedPart], sign: int) -> None:
+    def add(self, contribution: list[FailureContribution], sign: int) -> None:
         """Add what a trace tells, or take it away. An example goes with its trace; an older one does not come back."""
-        for failed in part:
+        for failed in contribution:
             kind = self._admitted(failed.kind)
             count, examples = self.kinds.get(kind, (0, []))
             examples = [example for example in examples if example != failed.example]
@@ -271,20 +275,22 @@ class ValueCounter:
         self.conversations: dict[str, list[int]] = dict(document.get("c", {}))
         self.dearest: list[tuple[int, str]] = [(cost, trace_id) for cost, trace_id in document.get("d", ())]
 
-    def add(self, part: ValuedPart, sign: int) -> None:
+    def add(self, contribution: ValueContribution, sign: int) -> None:
         """Add what a trace tells, or take it away. One of the dearest goes with its cost; none comes back for it."""
-        for name, value in part.values:
+        for name, value in contribution.values:
             counts = self.values.setdefault(name, {})
             value = _admitted(counts, value, VALUES_IN_COUNTER)
             counts[value] = counts.get(value, 0) + sign
-        if part.conversation_id is not None:
-            conversation_id = _admitted(self.conversations, part.conversation_id, CONVERSATIONS_IN_COUNTER)
-            before = self.conversations.get(conversation_id, [0] * (1 + len(part.numbers)))
-            moved = zip(before, (1, *part.numbers), strict=True)
+        if contribution.conversation_id is not None:
+            conversation_id = _admitted(self.conversations, contribution.conversation_id, CONVERSATIONS_IN_COUNTER)
+            before = self.conversations.get(conversation_id, [0] * (1 + len(contribution.numbers)))
+            moved = zip(before, (1, *contribution.numbers), strict=True)
             self.conversations[conversation_id] = [had + sign * told for had, told in moved]
-        self.dearest = [entry for entry in self.dearest if entry != (part.cost_nano_usd, part.trace_id)]
-        if sign > 0 and part.cost_nano_usd:
-            self.dearest = sorted([*self.dearest, (part.cost_nano_usd, part.trace_id)], reverse=True)[:DEAREST_KEPT]
+        self.dearest = [entry for entry in self.dearest if entry != (contribution.cost_nano_usd, contribution.trace_id)]
+        if sign > 0 and contribution.cost_nano_usd:
+            self.dearest = sorted([*self.dearest, (contribution.cost_nano_usd, contribution.trace_id)], reverse=True)[
+                :DEAREST_KEPT
+            ]
 
     def document(self) -> dict[str, Any]:
         """The counter as JSON."""
@@ -315,15 +321,17 @@ class ConversationCounter:
         self.last_trace: tuple[int, str] = (document["r"][0], document["r"][1])
         self.expires_at_s: int = document["x"]
 
-    def add(self, part: ConversationPart, sign: int) -> None:
+    def add(self, contribution: ConversationContribution, sign: int) -> None:
         """Add what a trace of the conversation tells, or take it away."""
         self.traces += sign
-        self.measures.add(part.measures, sign)
+        self.measures.add(contribution.measures, sign)
         if sign > 0:
-            self.first_ns = part.start_ns if self.first_ns is None else min(self.first_ns, part.start_ns)
-            self.last_ns = max(self.last_ns, part.end_ns)
-            self.last_trace = max(self.last_trace, (part.start_ns, part.trace_id))
-            self.expires_at_s = max(self.expires_at_s, part.expires_at_s)
+            self.first_ns = (
+                contribution.start_ns if self.first_ns is None else min(self.first_ns, contribution.start_ns)
+            )
+            self.last_ns = max(self.last_ns, contribution.end_ns)
+            self.last_trace = max(self.last_trace, (contribution.start_ns, contribution.trace_id))
+            self.expires_at_s = max(self.expires_at_s, contribution.expires_at_s)
 
     def document(self) -> dict[str, Any]:
         """The conversation as JSON."""

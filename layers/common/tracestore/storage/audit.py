@@ -19,8 +19,8 @@ from tracestore.domain.counters import (
     Bucket,
     ConversationOf,
     Counter,
-    Part,
-    parts_of,
+    Contribution,
+    contributions_of,
 )
 from tracestore.domain.times import NS_PER_DAY
 
@@ -52,11 +52,11 @@ class Finding(NamedTuple):
 class _Told:
     """What heads say that a counter has to hold."""
 
-    parts: list[Part] = field(default_factory=list)
+    contributions: list[Contribution] = field(default_factory=list)
     whole_until_s: int | None = None
 
-    def take(self, part: Part, head: Head) -> None:
-        self.parts.append(part)
+    def take(self, contribution: Contribution, head: Head) -> None:
+        self.contributions.append(contribution)
         self.whole_until_s = min(self.whole_until_s or head.expires_at_s, head.expires_at_s)
 
 
@@ -104,32 +104,32 @@ def audit(
     conversations = set(_active_since(store, user_id, days.start * NS_PER_DAY, deadline))
     for partition in time_partitions(store, user_id):
         for trace_id, head in _listed(store, partition, deadline):
-            parts = parts_of(trace_id, head.summary, head.expires_at_s)
-            if told.keys().isdisjoint(parts):
+            contributions = contributions_of(trace_id, head.summary, head.expires_at_s)
+            if told.keys().isdisjoint(contributions):
                 continue
             found.heads += 1
-            conversations.update(target for target in parts if isinstance(target, ConversationOf))
-            for target in told.keys() & parts:
-                told[target].take(parts[target], head)
+            conversations.update(target for target in contributions if isinstance(target, ConversationOf))
+            for target in told.keys() & contributions:
+                told[target].take(contributions[target], head)
             if head.updated_ms > now_ms - moving_ms:
-                found.moving |= set(parts)
+                found.moving |= set(contributions)
     for conversation in sorted(conversations):
         told[conversation] = of_it = _Told()
         partition = "by_conversation", keys.by_conversation(user_id, conversation.conversation_id)
         for trace_id, head in _listed(store, partition, deadline):
-            if part := parts_of(trace_id, head.summary, head.expires_at_s).get(conversation):
-                of_it.take(part, head)
+            if contribution := contributions_of(trace_id, head.summary, head.expires_at_s).get(conversation):
+                of_it.take(contribution, head)
                 if head.updated_ms > now_ms - moving_ms:
                     found.moving.add(conversation)
     actual = read_kept(store, user_id, told, deadline)
     for target, of_it in told.items():
         kept = actual.get(target) or Kept(COUNTERS[target.kind]())
-        if target in found.moving or not kept.is_whole(now_ms) or (target not in actual and not of_it.parts):
+        if target in found.moving or not kept.is_whole(now_ms) or (target not in actual and not of_it.contributions):
             continue
         found.counters += 1
         expected = kept.counter.cleared()
-        for part in of_it.parts:
-            expected.add(part, 1)
+        for contribution in of_it.contributions:
+            expected.add(contribution, 1)
         if expected.totals() != kept.counter.totals():
             found.findings.append(Finding(target, expected, kept.counter, of_it.whole_until_s))
     return found

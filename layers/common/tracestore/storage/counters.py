@@ -18,10 +18,10 @@ from tracestore.domain.counters import (
     Bucket,
     ConversationCounter,
     ConversationOf,
-    ConversationPart,
+    ConversationContribution,
     Counter,
-    Part,
-    parts_of,
+    Contribution,
+    contributions_of,
 )
 
 from . import keys
@@ -60,8 +60,8 @@ class _Move(NamedTuple):
     """What one change takes from a counter and adds to it, and when what it adds expires."""
 
     change: Change
-    old: Part | None
-    new: Part | None
+    old: Contribution | None
+    new: Contribution | None
     expires_at_s: int
 
 
@@ -98,9 +98,13 @@ class Kept:
         """Whether none of the traces that it counted has expired."""
         return self.whole_until_s is None or self.whole_until_s * 1000 > now_ms
 
-    def is_without(self, part: Part, now_ms: int) -> bool:
+    def is_without(self, contribution: Contribution, now_ms: int) -> bool:
         """Whether it begins anew and what the part tells of ended with what was before: a change that comes late."""
-        return self.begins and isinstance(part, ConversationPart) and part.expires_at_s * 1000 <= now_ms
+        return (
+            self.begins
+            and isinstance(contribution, ConversationContribution)
+            and contribution.expires_at_s * 1000 <= now_ms
+        )
 
     def counts(self, expires_at_s: int) -> None:
         """Take note that it counts a trace that expires then."""
@@ -235,7 +239,7 @@ def read_conversations(
 
 def _moves_of(store: Store, change: Change) -> list[tuple[Target, _Move]]:
     """How a change moves which counters, but for those that it leaves as they are and those that have expired."""
-    before, after = _parts(change, change.old), _parts(change, change.new)
+    before, after = _contributions(change, change.old), _contributions(change, change.new)
     if change.old and change.new and change.old["g"] != change.new["g"]:
         before = {}  # the trace had expired and begins anew: what it was before keeps counting
     moves = []
@@ -246,10 +250,10 @@ def _moves_of(store: Store, change: Change) -> list[tuple[Target, _Move]]:
     return moves
 
 
-def _parts(change: Change, head: Item | None) -> dict[Target, Part]:
+def _contributions(change: Change, head: Item | None) -> dict[Target, Contribution]:
     if head is None:
         return {}
-    return parts_of(keys.trace_id_of(change.trace_pk), summary_from(head), _expires_at_s(head))
+    return contributions_of(keys.trace_id_of(change.trace_pk), summary_from(head), _expires_at_s(head))
 
 
 def _expires_at_s(item: Item) -> int:
