@@ -9,7 +9,7 @@ from tests.builders import long_deadline
 from tests.memory_dynamodb import Item, MemoryDynamoDB
 from tests.mortal import Crash
 from tracestore.storage import keys
-from tracestore.storage.counters import Change, absorb
+from tracestore.storage.counters import Change, apply
 from tracestore.storage.store import Store
 
 
@@ -53,7 +53,7 @@ def deliver_badly(
             start = rng.randint(0, reached[shard]) if rng.random() < 0.3 else reached[shard]
             end = min(reached[shard] + rng.randint(1, 4), len(generation[shard]))
             with suppress(Crash):
-                absorb(stores(), shard, generation[shard][start:end], long_deadline())
+                apply(stores(), shard, generation[shard][start:end], long_deadline())
                 reached[shard] = end
 
 
@@ -65,4 +65,4 @@ def roll(store: Store, user_id: str) -> None:
             head = store.table.get(entry["pk"]["S"], keys.HEAD)
             if head is not None:
                 changes.append(Change(len(changes), entry["pk"]["S"], None, head))
-    absorb(store, "roll", changes, long_deadline())
+    apply(store, "roll", changes, long_deadline())

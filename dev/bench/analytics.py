@@ -26,7 +26,7 @@ from tracestore.domain.heads import Summary
 from tracestore.domain.stats import QUARTER_NS
 from tracestore.domain.times import NS_PER_DAY, format_time
 from tracestore.storage import keys
-from tracestore.storage.counters import Change, Target, absorb, counter_item
+from tracestore.storage.counters import Change, Target, apply, counter_item
 from tracestore.storage.items import Head, head_item, summary_from
 from tracestore.storage.listing import TraceQuery, list_traces
 from tracestore.storage.segments import Item
@@ -89,7 +89,7 @@ def _report_keeping(console: Console, deployment: Deployment, meter: Meter) -> l
         changes = list(_changes(store, user))
         meter.take()
         for number in range(0, len(changes), size):
-            absorb(store, "shard", changes[number : number + size])
+            apply(store, "shard", changes[number : number + size])
         consumed, count = meter.take(), len(changes) * SPANS_A_TRACE
         rows.add_row(
             f"{size} traces",

@@ -7,7 +7,7 @@ from tracestore.http.stream import Line, consuming, records_of, shard_id_of
 from tracestore.http.telemetry import logger
 from tracestore.http.wiring import deadline_for, store
 from tracestore.storage import keys
-from tracestore.storage.counters import Change, absorb
+from tracestore.storage.counters import Change, apply
 
 
 def count(event: Mapping[str, Any], context: Any, line: Line) -> dict[str, Any]:
@@ -22,9 +22,9 @@ def count(event: Mapping[str, Any], context: Any, line: Line) -> dict[str, Any]:
         if record.sk == keys.HEAD and record.new is not None
     ]
     if changes:
-        absorbed = absorb(store(), shard_id_of(event), changes, deadline_for(context.get_remaining_time_in_millis))
-        line |= {"counters": absorbed.counters, "quarantined": len(absorbed.quarantined)}
-        for change, reason in absorbed.quarantined:
+        applied = apply(store(), shard_id_of(event), changes, deadline_for(context.get_remaining_time_in_millis))
+        line |= {"counters": applied.counters, "quarantined": len(applied.quarantined)}
+        for change, reason in applied.quarantined:
             logger.error("a change is not counted", extra={"trace": change.trace_pk, "reason": reason})
     return {"state": event.get("state") or {}}
 

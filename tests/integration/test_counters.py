@@ -22,7 +22,7 @@ from tracestore.domain.merge import Span
 from tracestore.domain.spans import SpanFields
 from tracestore.storage import counters, keys
 from tracestore.storage.audit import Audit, audit, lasting, repair
-from tracestore.storage.counters import absorb, read_conversations, read_counters, read_quarantine
+from tracestore.storage.counters import apply, read_conversations, read_counters, read_quarantine
 from tracestore.storage.deletes import delete_span, delete_trace
 from tracestore.storage.patching import patch
 from tracestore.storage.store import Store
@@ -165,15 +165,15 @@ def test_shards_that_meet_at_a_counter_both_count(seed: int) -> None:
     live(store, clock, user, [("capture", rng.randrange(2**32)) for _ in range(12)])
     for generation in shards_of(db.changes, (3,)):
         scheduler = Scheduler(db, seed)
-        scheduler.run([partial(absorb_alone, db, clock, shard, batch) for shard, batch in generation.items()])
+        scheduler.run([partial(apply_alone, db, clock, shard, batch) for shard, batch in generation.items()])
     assert audited(store, clock, user).findings == []
 
 
-def absorb_alone(db: StreamedDynamoDB, clock: Clock, shard: str, batch: list[counters.Change], client: Any) -> None:
+def apply_alone(db: StreamedDynamoDB, clock: Clock, shard: str, batch: list[counters.Change], client: Any) -> None:
     """Absorb, one counter at a time: the scheduler knows a writer by its client."""
     store = store_on(db, clock, db=client)
     for change in batch:
-        absorb(store, shard, [change], long_deadline(), at_once=1)
+        apply(store, shard, [change], long_deadline(), at_once=1)
 
 
 def test_it_counts_on_every_engine(engine: Endpoint) -> None:
@@ -191,7 +191,7 @@ def test_a_persons_delete_takes_away_all_that_a_trace_told() -> None:
     store = store_on(db, clock)
     capture(store, user, [("t", call("root", conversation_id="c", status="error", error_type="E"))], long_deadline())
     delete_trace(store, user, "t", long_deadline())
-    absorb(store, "shard", db.changes, long_deadline())
+    apply(store, "shard", db.changes, long_deadline())
     found = read_counters(store, user, buckets_of_start(), long_deadline())
     assert len(found) == 7
     assert all(not any(counter.totals().values()) for counter in found.values())
@@ -208,7 +208,7 @@ def test_counters_tell_calls_tokens_costs_and_waste() -> None:
         call("done", "root", model_name="m", cost_nano_usd=7, end_ns=START_NS + 3_000_000),
     ]
     capture(store, user, [("t", span) for span in spans], long_deadline())
-    absorb(store, "shard", db.changes, long_deadline())
+    apply(store, "shard", db.changes, long_deadline())
     day = Bucket("measures", "day", START_NS // DAY_NS)
     counter = read_counters(store, user, [day], long_deadline())[day]
     told = {
@@ -233,7 +233,7 @@ def test_all_model_calls_of_a_failed_trace_are_waste() -> None:
     store = store_on(db)
     spans = [fields("root", operation_type="agent", status="error"), call("a", "root", cost_nano_usd=7)]
     capture(store, user, [("t", span) for span in spans], long_deadline())
-    absorb(store, "shard", db.changes, long_deadline())
+    apply(store, "shard", db.changes, long_deadline())
     day = Bucket("measures", "day", START_NS // DAY_NS)
     groups = read_counters(store, user, [day], long_deadline())[day].groups
     assert sum(sums["wasted_nano_usd"] for sums in groups.values()) == 7
@@ -247,8 +247,8 @@ def test_a_head_that_cannot_be_read_is_put_aside_and_the_rest_counts() -> None:
     good, bad, better = db.changes
     assert bad.new is not None
     broken = replace_head(bad, b"\x7fnonsense")
-    absorbed = absorb(store, "shard", [good, broken, better], long_deadline())
-    assert [(change.sequence, reason) for change, reason in absorbed.quarantined] == [(1, "Unreadable")]
+    applied = apply(store, "shard", [good, broken, better], long_deadline())
+    assert [(change.sequence, reason) for change, reason in applied.quarantined] == [(1, "Unreadable")]
     assert read_quarantine(store, user) == [{"trace_id": "bad", "reason": "Unreadable"}]
     day = Bucket("measures", "day", START_NS // DAY_NS)
     assert sum(read_counters(store, user, [day], long_deadline())[day].traces.values()) == 2
@@ -259,7 +259,7 @@ def test_each_change_that_cannot_be_counted_is_put_aside() -> None:
     store = store_on(db, clock)
     for trace_id in "ab":
         capture(store, user, [(trace_id, call("root"))], long_deadline())
-    absorb(store, "shard", [replace_head(change, b"\x7fnonsense") for change in db.changes], long_deadline())
+    apply(store, "shard", [replace_head(change, b"\x7fnonsense") for change in db.changes], long_deadline())
     assert sorted(aside["trace_id"] for aside in read_quarantine(store, user)) == ["a", "b"]
 
 
@@ -275,14 +275,14 @@ def test_what_no_change_is_to_blame_for_is_raised(code: str, is_put_aside: bool)
     store = store_on(db)
     capture(store, user, [("t", call("root"))], long_deadline())
     with nullcontext() if is_put_aside else pytest.raises(ClientError, match=code):
-        assert {reason for _, reason in absorb(store, "shard", db.changes, long_deadline()).quarantined} == {code}
+        assert {reason for _, reason in apply(store, "shard", db.changes, long_deadline()).quarantined} == {code}
 
 
 def test_a_counter_is_kept_until_so_long_after_the_end_of_its_time() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     capture(store, user, [("t", call("root"))], long_deadline())
-    absorb(store, "shard", db.changes, long_deadline())
+    apply(store, "shard", db.changes, long_deadline())
     day = Bucket("measures", "day", START_NS // DAY_NS)
     clock.ms = day.end_ns // 1_000_000 + 400 * DAY_S * 1000 - 1
     assert not counters.has_expired(day, clock())
@@ -297,11 +297,11 @@ def test_a_counter_that_cannot_be_read_holds_up_no_other() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     capture(store, user, [("a", call("root")), ("b", call("root", conversation_id="c"))], long_deadline())
-    absorb(store, "shard", db.changes[:1], long_deadline())
+    apply(store, "shard", db.changes[:1], long_deadline())
     day = Bucket("measures", "day", START_NS // DAY_NS)
     db._items[counters._Place(keys.user(user), day).key]["counter"] = {"B": b"\x7fnonsense"}
-    absorbed = absorb(store, "shard", db.changes[1:], long_deadline())
-    assert [reason for _, reason in absorbed.quarantined] == ["Unreadable"]
+    applied = apply(store, "shard", db.changes[1:], long_deadline())
+    assert [reason for _, reason in applied.quarantined] == ["Unreadable"]
     assert len(read_conversations(store, user, 10, deadline=long_deadline())[0]) == 1
 
 
@@ -311,7 +311,7 @@ def test_a_span_from_before_what_counters_keep_counts_for_its_conversation_alone
     for days_ago in (401, 399):
         capture(store, user, [(f"t{days_ago}", call("a", start_ns=START_NS - days_ago * DAY_NS))], long_deadline())
     capture(store, user, [("t", call("a", start_ns=START_NS - 401 * DAY_NS, conversation_id="c"))], long_deadline())
-    assert [absorb(store, "shard", [change], long_deadline()).counters for change in db.changes] == [0, 4, 1]
+    assert [apply(store, "shard", [change], long_deadline()).counters for change in db.changes] == [0, 4, 1]
 
 
 def test_a_conversation_that_has_expired_begins_anew_but_knows_what_it_has_counted() -> None:
@@ -319,12 +319,12 @@ def test_a_conversation_that_has_expired_begins_anew_but_knows_what_it_has_count
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     capture(store, user, [("a", call("root", conversation_id="c"))], long_deadline())
-    absorb(store, "shard", db.changes, long_deadline())
+    apply(store, "shard", db.changes, long_deadline())
     clock.advance(s=30 * DAY_S)
     assert read_conversations(store, user, 10, deadline=long_deadline()) == ([], None)
     capture(store, user, [("b", call("root", conversation_id="c", start_ns=START_NS + 30 * DAY_NS))], long_deadline())
     for _ in range(2):
-        absorb(store, "shard", db.changes, long_deadline())
+        apply(store, "shard", db.changes, long_deadline())
         ((_, counter),), _ = read_conversations(store, user, 10, deadline=long_deadline())
         assert (counter.traces, counter.first_ns) == (1, START_NS + 30 * DAY_NS)
 
@@ -335,13 +335,13 @@ def test_a_change_that_comes_after_its_conversation_expired_is_none_of_the_next_
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock, retention_s=DAY_S)
     capture(store, user, [("a", call("root", conversation_id="c"))], long_deadline())
-    absorb(store, "shard", db.changes, long_deadline())
+    apply(store, "shard", db.changes, long_deadline())
     delete_trace(store, user, "a", long_deadline())
     clock.advance(s=DAY_S)
     capture(store, user, [("b", call("root", conversation_id="c"))], long_deadline())
     if is_removed:
         del db._items[keys.conversation(keys.user(user), "c"), keys.CONVERSATION]
-    absorb(store, "shard", db.changes[1:], long_deadline())
+    apply(store, "shard", db.changes[1:], long_deadline())
     ((_, counter),), _ = read_conversations(store, user, 10, deadline=long_deadline())
     assert (counter.traces, counter.measures["calls"]) == (1, 1)
 
@@ -351,7 +351,7 @@ def test_a_counter_forgets_the_shards_of_which_nothing_can_come_again() -> None:
     store = store_on(db, clock)
     for shard, hours in (("old", 47), ("young", 2), ("new", 0)):
         capture(store, user, [(f"in {shard}", call("root"))], long_deadline())
-        absorb(store, shard, db.changes[-1:], long_deadline())
+        apply(store, shard, db.changes[-1:], long_deadline())
         clock.advance(s=hours * 3600)
     day = Bucket("measures", "day", START_NS // DAY_NS)
     assert len(counters.read_kept(store, user, [day], long_deadline())[day].positions) == 2
@@ -375,7 +375,7 @@ def test_the_audit_finds_what_was_not_counted_and_puts_it_right() -> None:
     store = store_on(db, clock)
     for trace_id in ("a", "b"):
         capture(store, user, [(trace_id, call("root", conversation_id="c", cost_nano_usd=3))], long_deadline())
-    absorb(store, "shard", db.changes[:1], long_deadline())
+    apply(store, "shard", db.changes[:1], long_deadline())
     found = audited(store, clock, user)
     kinds = {finding.target.kind for finding in found.findings}
     assert (kinds, len(found.findings)) == ({"measures", "values", "conversation"}, 5)
@@ -388,9 +388,9 @@ def test_a_repair_leaves_what_has_moved_meanwhile() -> None:
     store = store_on(db, clock)
     for trace_id in ("a", "b"):
         capture(store, user, [(trace_id, call("root"))], long_deadline())
-    absorb(store, "shard", db.changes[:1], long_deadline())
+    apply(store, "shard", db.changes[:1], long_deadline())
     found = audited(store, clock, user)
-    absorb(store, "shard", db.changes[1:], long_deadline())
+    apply(store, "shard", db.changes[1:], long_deadline())
     assert repair(store, user, found.findings, long_deadline()) == 0
     assert audited(store, clock, user).findings == []
 
@@ -406,7 +406,7 @@ def test_an_audit_finds_traces_that_stand_far_from_their_spans(first_written: st
     ]
     for span in spans if first_written == "its first span" else reversed(spans):
         capture(store, user, [("t", span)], long_deadline())
-    absorb(store, "shard", db.changes, long_deadline())
+    apply(store, "shard", db.changes, long_deadline())
     for days_ago in (0, 5):
         day_ns = START_NS // DAY_NS * DAY_NS - days_ago * DAY_NS
         found = audit(store, user, day_ns, day_ns + 1, moving_ms=-1, deadline=long_deadline())
@@ -427,7 +427,7 @@ def test_an_audit_leaves_counters_alone_of_which_a_trace_has_expired() -> None:
         long_deadline(),
     )
     capture(store, user, [("t", call("root", start_ns=last_ns, conversation_id="c", end_ns=None))], long_deadline())
-    absorb(store, "shard", db.changes, long_deadline())
+    apply(store, "shard", db.changes, long_deadline())
     whole = audit(store, user, last_ns, last_ns + 1, deadline=long_deadline(), moving_ms=-1)
     clock.advance(s=26 * DAY_S)
     found = audit(store, user, last_ns, last_ns + 1, deadline=long_deadline())
@@ -440,7 +440,7 @@ def test_an_audit_has_no_say_in_what_is_no_longer_counted() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock, retention_s=1000 * DAY_S)
     capture(store, user, [("t", call("root"))], long_deadline())
-    absorb(store, "shard", db.changes, long_deadline())
+    apply(store, "shard", db.changes, long_deadline())
     clock.advance(s=402 * DAY_S)
     assert audited(store, clock, user).counters == 0
 
@@ -450,7 +450,7 @@ def test_an_audit_finds_conversations_that_no_trace_is_left_of() -> None:
     store = store_on(db, clock)
     capture(store, user, [("t", call("root", conversation_id="c"))], long_deadline())
     delete_trace(store, user, "t", long_deadline())
-    absorb(store, "shard", db.changes[:1], long_deadline())
+    apply(store, "shard", db.changes[:1], long_deadline())
     found = audited(store, clock, user)
     assert "conversation" in {finding.target.kind for finding in found.findings}
     repair(store, user, found.findings, long_deadline())
@@ -477,9 +477,9 @@ def test_what_is_still_on_its_way_to_the_counters_does_not_last() -> None:
         capture(store, user, [(trace_id, call("root", conversation_id=trace_id))], long_deadline())
     delete_trace(store, user, "deleted", long_deadline())
     _, deleted, tombstone = db.changes
-    absorb(store, "shard", [deleted], long_deadline())
+    apply(store, "shard", [deleted], long_deadline())
     first = audited(store, clock, user)
-    absorb(store, "shard", [tombstone], long_deadline())
+    apply(store, "shard", [tombstone], long_deadline())
     found = lasting(first, audited(store, clock, user))
     assert {finding.target for finding in found} == {ConversationOf("lost")}
 
@@ -531,7 +531,7 @@ def test_conversations_are_listed_last_active_first_and_page_by_page() -> None:
         span = call("root", conversation_id=f"c{number}", start_ns=START_NS + clock.ms, end_ns=START_NS + clock.ms + 5)
         capture(store, user, [(f"t{clock.ms}", span)], long_deadline())
         clock.advance(s=1)
-    absorb(store, "shard", db.changes, long_deadline())
+    apply(store, "shard", db.changes, long_deadline())
     listed = []
     after = None
     while True:
@@ -567,5 +567,5 @@ def test_a_change_that_counts_for_nothing_writes_nothing() -> None:
     capture(store, user, [("t", call("root", conversation_id="c"))], long_deadline())
     patch(store, user, "t", "root", said(fields("root", output_data="done")), long_deadline())
     first, second = db.changes
-    assert absorb(store, "shard", [first], long_deadline()).counters == 5
-    assert absorb(store, "shard", [second], long_deadline()).counters == 0
+    assert apply(store, "shard", [first], long_deadline()).counters == 5
+    assert apply(store, "shard", [second], long_deadline()).counters == 0

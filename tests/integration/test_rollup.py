@@ -21,7 +21,7 @@ from tracestore.domain.times import NS_PER_DAY
 from tracestore.http import wiring
 from tracestore.http.stream import records_of, shard_id_of
 from tracestore.storage import audit as auditing
-from tracestore.storage.counters import Change, absorb
+from tracestore.storage.counters import Change, apply
 from tracestore.storage.store import Store
 from tracestore.storage.table import Table
 from tracestore_cli import audit
@@ -52,7 +52,7 @@ class Rollup:
         dying = replace(real, table=Table(Mortal(real.table.client, self._random.randrange(6)), real.table.name))
         changes = [Change(record.sequence, record.pk, record.old, record.new) for record in records_of(event)]
         with suppress(Crash):
-            absorb(dying, shard_id_of(event), changes, long_deadline())
+            apply(dying, shard_id_of(event), changes, long_deadline())
         self.deaths += 1
         raise RuntimeError("the function died")
 

@@ -56,7 +56,7 @@ class Change(NamedTuple):
     new: Item | None
 
 
-class _Move(NamedTuple):
+class _Delta(NamedTuple):
     """What one change takes from a counter and adds to it, and when what it adds expires."""
 
     change: Change
@@ -111,16 +111,16 @@ class Kept:
         self.whole_until_s = min(self.whole_until_s or expires_at_s, expires_at_s)
 
 
-class Absorbed(NamedTuple):
+class Applied(NamedTuple):
     """How many counters were moved, and why which changes were put aside."""
 
     counters: int
     quarantined: list[tuple[Change, str]]
 
 
-def absorb(
+def apply(
     store: Store, shard_id: str, changes: Iterable[Change], deadline: Deadline | None = None, *, at_once: int = AT_ONCE
-) -> Absorbed:
+) -> Applied:
     """Move all counters that these changes touch, given in the order of their shard; so many of them at once.
 
     *repeat*: what a counter has absorbed moves it no further, also in other batches. *raises* Unavailable: some
@@ -130,20 +130,20 @@ def absorb(
     deadline = deadline or Deadline()
     shard = hashlib.blake2b(shard_id.encode(), digest_size=8).hexdigest()
     quarantined: list[tuple[Change, str]] = []
-    moves: dict[_Place, list[_Move]] = {}
+    deltas: dict[_Place, list[_Delta]] = {}
     for change in changes:
         try:
-            found = _moves_of(store, change)
+            found = _deltas_of(store, change)
         except Exception as error:  # a head of another version, or a mistake of ours: it must not stop the others
             quarantined.append((change, type(error).__name__))
             continue
-        for target, move in found:
-            moves.setdefault(_Place(keys.user_of(change.trace_pk), target), []).append(move)
-    stored = store.table.get_many((place.key for place in moves), deadline)
+        for target, delta in found:
+            deltas.setdefault(_Place(keys.user_of(change.trace_pk), target), []).append(delta)
+    stored = store.table.get_many((place.key for place in deltas), deadline)
 
     def settle(place: _Place) -> list[tuple[Change, str]]:
         try:
-            _move(store, shard, place, moves[place], stored.get(place.key), deadline)
+            _apply_deltas(store, shard, place, deltas[place], stored.get(place.key), deadline)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ValidationException":  # such as an item that is too large
                 raise
@@ -152,14 +152,14 @@ def absorb(
             reason = type(error).__name__
         else:
             return []
-        return [(move.change, reason) for move in moves[place]]
+        return [(delta.change, reason) for delta in deltas[place]]
 
     with ThreadPoolExecutor(at_once) as pool:
-        for refused in pool.map(settle, moves):
+        for refused in pool.map(settle, deltas):
             quarantined += refused
     aside = {change.sequence: _quarantine_item(store, shard, change, reason) for change, reason in quarantined}
     store.table.write(aside.values(), deadline=deadline)
-    return Absorbed(len(moves), [(change, reason) for change, reason in quarantined])
+    return Applied(len(deltas), [(change, reason) for change, reason in quarantined])
 
 
 def read_counters(
@@ -237,17 +237,17 @@ def read_conversations(
     return found, places[-1][1] if is_more else None
 
 
-def _moves_of(store: Store, change: Change) -> list[tuple[Target, _Move]]:
+def _deltas_of(store: Store, change: Change) -> list[tuple[Target, _Delta]]:
     """How a change moves which counters, but for those that it leaves as they are and those that have expired."""
     before, after = _contributions(change, change.old), _contributions(change, change.new)
     if change.old and change.new and change.old["g"] != change.new["g"]:
         before = {}  # the trace had expired and begins anew: what it was before keeps counting
-    moves = []
+    deltas = []
     for target in dict.fromkeys([*before, *after]):
         old, new = before.get(target), after.get(target)
         if old != new and not has_expired(target, store.now_ms()):
-            moves.append((target, _Move(change, old, new, _expires_at_s(change.new) if change.new else 0)))
-    return moves
+            deltas.append((target, _Delta(change, old, new, _expires_at_s(change.new) if change.new else 0)))
+    return deltas
 
 
 def _contributions(change: Change, head: Item | None) -> dict[Target, Contribution]:
@@ -260,23 +260,23 @@ def _expires_at_s(item: Item) -> int:
     return int(item["expires_at"]["N"])
 
 
-def _move(
-    store: Store, shard: str, place: _Place, moves: Sequence[_Move], item: Item | None, deadline: Deadline
+def _apply_deltas(
+    store: Store, shard: str, place: _Place, deltas: Sequence[_Delta], item: Item | None, deadline: Deadline
 ) -> None:
     """Move one counter, given as it was read, by what it has not absorbed yet."""
-    last = moves[-1].change.sequence
+    last = deltas[-1].change.sequence
 
     def change(kept: Kept) -> bool:
         position, _ = kept.positions.get(shard, (-1, 0))
         if position >= last:
             return False
-        for move in moves:
-            if move.change.sequence > position:
-                if move.old is not None and not kept.is_without(move.old, store.now_ms()):
-                    kept.counter.add(move.old, -1)
-                if move.new is not None and not kept.is_without(move.new, store.now_ms()):
-                    kept.counter.add(move.new, 1)
-                    kept.counts(move.expires_at_s)
+        for delta in deltas:
+            if delta.change.sequence > position:
+                if delta.old is not None and not kept.is_without(delta.old, store.now_ms()):
+                    kept.counter.add(delta.old, -1)
+                if delta.new is not None and not kept.is_without(delta.new, store.now_ms()):
+                    kept.counter.add(delta.new, 1)
+                    kept.counts(delta.expires_at_s)
         kept.positions[shard] = (last, store.now_ms() // 3_600_000)
         return True
 
