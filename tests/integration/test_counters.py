@@ -354,7 +354,7 @@ def test_a_counter_forgets_the_shards_of_which_nothing_can_come_again() -> None:
         apply(store, shard, db.changes[-1:], long_deadline())
         clock.advance(s=hours * 3600)
     day = Bucket("measures", "day", START_NS // DAY_NS)
-    assert len(counters.read_kept(store, user, [day], long_deadline())[day].positions) == 2
+    assert len(counters.read_stored(store, user, [day], long_deadline())[day].positions) == 2
 
 
 def test_counters_are_read_one_by_one_or_with_what_lies_between() -> None:
@@ -464,9 +464,9 @@ def test_a_repaired_counter_knows_when_its_traces_expire() -> None:
     assert repair(store, user, audited(store, clock, user).findings, long_deadline()) == 4
     clock.advance(s=30 * DAY_S - 1)
     day = Bucket("measures", "day", START_NS // DAY_NS)
-    kept = counters.read_kept(store, user, [day], long_deadline())[day]
-    assert kept.whole_until_s == START_NS // 10**9 + 30 * DAY_S
-    assert [kept.is_whole(clock() + ms) for ms in (-1, 0)] == [True, False]
+    stored = counters.read_stored(store, user, [day], long_deadline())[day]
+    assert stored.whole_until_s == START_NS // 10**9 + 30 * DAY_S
+    assert [stored.is_whole(clock() + ms) for ms in (-1, 0)] == [True, False]
 
 
 def test_what_is_still_on_its_way_to_the_counters_does_not_last() -> None:

@@ -25,7 +25,15 @@ from tracestore.domain.counters import (
 from tracestore.domain.times import NS_PER_DAY
 
 from . import keys
-from .counters import Kept, Target, change_counter, has_expired, read_conversations, read_kept, read_quarantine
+from .counters import (
+    StoredCounter,
+    Target,
+    change_counter,
+    has_expired,
+    read_conversations,
+    read_stored,
+    read_quarantine,
+)
 from .items import Head, head_from
 from .pending_deletions import Partition, time_partitions
 from .store import Store
@@ -121,17 +129,17 @@ def audit(
                 of_it.take(contribution, head)
                 if head.updated_ms > now_ms - moving_ms:
                     found.moving.add(conversation)
-    actual = read_kept(store, user_id, told, deadline)
+    actual = read_stored(store, user_id, told, deadline)
     for target, of_it in told.items():
-        kept = actual.get(target) or Kept(COUNTERS[target.kind]())
-        if target in found.moving or not kept.is_whole(now_ms) or (target not in actual and not of_it.contributions):
+        stored = actual.get(target) or StoredCounter(COUNTERS[target.kind]())
+        if target in found.moving or not stored.is_whole(now_ms) or (target not in actual and not of_it.contributions):
             continue
         found.counters += 1
-        expected = kept.counter.cleared()
+        expected = stored.counter.cleared()
         for contribution in of_it.contributions:
             expected.add(contribution, 1)
-        if expected.totals() != kept.counter.totals():
-            found.findings.append(Finding(target, expected, kept.counter, of_it.whole_until_s))
+        if expected.totals() != stored.counter.totals():
+            found.findings.append(Finding(target, expected, stored.counter, of_it.whole_until_s))
     return found
 
 
@@ -148,12 +156,12 @@ def repair(store: Store, user_id: str, findings: list[Finding], deadline: Deadli
     for finding in findings:
         was = finding.actual.totals()
 
-        def put_right(kept: Kept) -> bool:
-            if kept.counter.totals() != was:  # noqa: B023
+        def put_right(stored: StoredCounter) -> bool:
+            if stored.counter.totals() != was:  # noqa: B023
                 return False
-            kept.counter = finding.expected  # noqa: B023
+            stored.counter = finding.expected  # noqa: B023
             if finding.whole_until_s is not None:  # noqa: B023
-                kept.counts(finding.whole_until_s)  # noqa: B023
+                stored.counts(finding.whole_until_s)  # noqa: B023
             return True
 
         repaired += change_counter(store, user_id, finding.target, put_right, deadline)

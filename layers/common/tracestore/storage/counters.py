@@ -80,7 +80,7 @@ class _Place(NamedTuple):
 
 
 @dataclass(slots=True)
-class Kept:
+class StoredCounter:
     """A counter as it is stored.
 
     `positions` tell, by shard, the last sequence number and in which hour it came. `whole_until_s` is when the first of
@@ -171,10 +171,12 @@ def read_counters(
 
 def read_targets(store: Store, user_id: str, targets: Iterable[Target], deadline: Deadline) -> dict[Any, Any]:
     """As `read_counters`, also of conversations."""
-    return {target: kept.counter for target, kept in read_kept(store, user_id, targets, deadline).items()}
+    return {target: stored.counter for target, stored in read_stored(store, user_id, targets, deadline).items()}
 
 
-def read_kept(store: Store, user_id: str, targets: Iterable[Target], deadline: Deadline) -> dict[Target, Kept]:
+def read_stored(
+    store: Store, user_id: str, targets: Iterable[Target], deadline: Deadline
+) -> dict[Target, StoredCounter]:
     """As `read_targets`, with what is stored beside each counter."""
     wanted = {_Place(keys.user(user_id), target).key: target for target in targets}
     by_partition: dict[str, list[str]] = {}
@@ -188,11 +190,11 @@ def read_kept(store: Store, user_id: str, targets: Iterable[Target], deadline: D
     few = [(pk, sk) for pk, sk in wanted if len(by_partition[pk]) < QUERIED_FROM]
     found |= store.table.get_many(few, deadline)
     now_ms = store.now_ms()
-    return {target: _kept(target, found[at], now_ms) for at, target in wanted.items() if at in found}
+    return {target: _stored_counter(target, found[at], now_ms) for at, target in wanted.items() if at in found}
 
 
 def change_counter(
-    store: Store, user_id: str, target: Target, change: Callable[[Kept], bool], deadline: Deadline
+    store: Store, user_id: str, target: Target, change: Callable[[StoredCounter], bool], deadline: Deadline
 ) -> bool:
     """Change one counter, if `change`, which is given it as it is stored, says so. Returns whether it did."""
     place = _Place(keys.user(user_id), target)
@@ -201,7 +203,7 @@ def change_counter(
 
 def counter_item(store: Store, user_pk: str, target: Target, counter: Counter) -> Item:
     """The item of a counter that was made elsewhere, as it is when nothing was stored before."""
-    return _item(store, _Place(user_pk, target), Kept(counter))
+    return _item(store, _Place(user_pk, target), StoredCounter(counter))
 
 
 def read_conversations(
@@ -230,7 +232,7 @@ def read_conversations(
         item = items.get((pk, keys.CONVERSATION))
         if item is not None:
             conversation_id = item["conversation_id"]["S"]
-            counter = _kept(ConversationOf(conversation_id), item, store.now_ms()).counter
+            counter = _stored_counter(ConversationOf(conversation_id), item, store.now_ms()).counter
             assert isinstance(counter, ConversationCounter)
             if counter.traces > 0:
                 found.append((conversation_id, counter))
@@ -266,31 +268,33 @@ def _apply_deltas(
     """Move one counter, given as it was read, by what it has not absorbed yet."""
     last = deltas[-1].change.sequence
 
-    def change(kept: Kept) -> bool:
-        position, _ = kept.positions.get(shard, (-1, 0))
+    def change(stored: StoredCounter) -> bool:
+        position, _ = stored.positions.get(shard, (-1, 0))
         if position >= last:
             return False
         for delta in deltas:
             if delta.change.sequence > position:
-                if delta.old is not None and not kept.is_without(delta.old, store.now_ms()):
-                    kept.counter.add(delta.old, -1)
-                if delta.new is not None and not kept.is_without(delta.new, store.now_ms()):
-                    kept.counter.add(delta.new, 1)
-                    kept.counts(delta.expires_at_s)
-        kept.positions[shard] = (last, store.now_ms() // 3_600_000)
+                if delta.old is not None and not stored.is_without(delta.old, store.now_ms()):
+                    stored.counter.add(delta.old, -1)
+                if delta.new is not None and not stored.is_without(delta.new, store.now_ms()):
+                    stored.counter.add(delta.new, 1)
+                    stored.counts(delta.expires_at_s)
+        stored.positions[shard] = (last, store.now_ms() // 3_600_000)
         return True
 
     _change(store, place, change, deadline, item)
 
 
-def _change(store: Store, place: _Place, change: Callable[[Kept], bool], deadline: Deadline, item: Item | None) -> bool:
+def _change(
+    store: Store, place: _Place, change: Callable[[StoredCounter], bool], deadline: Deadline, item: Item | None
+) -> bool:
     """Change a counter, given as it was read, and put it; read it and do so again when somebody else was faster."""
     for attempt in count():
-        kept = _kept(place.target, item, store.now_ms())
-        if not change(kept):
+        stored = _stored_counter(place.target, item, store.now_ms())
+        if not change(stored):
             return False
         try:
-            store.table.put(_item(store, place, kept), kept.version)
+            store.table.put(_item(store, place, stored), stored.version)
         except ConditionFailed:
             deadline.pause(attempt)
             item = store.table.get(*place.key)
@@ -299,36 +303,36 @@ def _change(store: Store, place: _Place, change: Callable[[Kept], bool], deadlin
     raise AssertionError("unreachable: patience ends first")
 
 
-def _kept(target: Target, item: Item | None, now_ms: int) -> Kept:
+def _stored_counter(target: Target, item: Item | None, now_ms: int) -> StoredCounter:
     """The counter in an item. One that has expired begins anew, as if TTL had removed it already."""
     kind = COUNTERS[target.kind]
     if item is None:
-        return Kept(kind(), begins=True)
+        return StoredCounter(kind(), begins=True)
     content = unpack(item["counter"]["B"])
     positions = {shard: (int(position), hour) for shard, position, hour in content["p"]}
     version = int(item["v"]["N"])
     if _expires_at_s(item) * 1000 <= now_ms:
-        return Kept(kind(), version, positions, begins=True)
-    return Kept(kind(content["c"]), version, positions, content.get("x"))
+        return StoredCounter(kind(), version, positions, begins=True)
+    return StoredCounter(kind(content["c"]), version, positions, content.get("x"))
 
 
-def _item(store: Store, place: _Place, kept: Kept) -> Item:
+def _item(store: Store, place: _Place, stored: StoredCounter) -> Item:
     oldest_hour = store.now_ms() // 3_600_000 - POSITIONS_KEPT_HOURS
     positions = [
-        [shard, str(position), hour] for shard, (position, hour) in kept.positions.items() if hour >= oldest_hour
+        [shard, str(position), hour] for shard, (position, hour) in stored.positions.items() if hour >= oldest_hour
     ]
     item: Item = {
         **key(*place.key),
-        "v": {"N": str((kept.version or 0) + 1)},
-        "counter": {"B": pack({"p": positions, "c": kept.counter.document(), "x": kept.whole_until_s})},
+        "v": {"N": str((stored.version or 0) + 1)},
+        "counter": {"B": pack({"p": positions, "c": stored.counter.document(), "x": stored.whole_until_s})},
     }
     if isinstance(place.target, Bucket):
         return item | expiry(_expiry_s(place.target))
-    assert isinstance(kept.counter, ConversationCounter)
-    item |= {"conversation_id": {"S": place.target.conversation_id}, **expiry(kept.counter.expires_at_s)}
-    if kept.counter.traces > 0:
+    assert isinstance(stored.counter, ConversationCounter)
+    item |= {"conversation_id": {"S": place.target.conversation_id}, **expiry(stored.counter.expires_at_s)}
+    if stored.counter.traces > 0:
         item["by_time"] = {"S": keys.by_conversations(place.user_pk)}
-        item["at"] = {"S": keys.position(kept.counter.last_ns, place.target.conversation_id)}
+        item["at"] = {"S": keys.position(stored.counter.last_ns, place.target.conversation_id)}
     return item
 
 
