@@ -299,7 +299,7 @@ def test_a_counter_that_cannot_be_read_holds_up_no_other() -> None:
     capture(store, user, [("a", call("root")), ("b", call("root", conversation_id="c"))], long_deadline())
     apply(store, "shard", db.changes[:1], long_deadline())
     day = Bucket("measures", "day", START_NS // DAY_NS)
-    db._items[counters._Place(keys.user(user), day).key]["counter"] = {"B": b"\x7fnonsense"}
+    db._items[counters.CounterKey(keys.user(user), day).key]["counter"] = {"B": b"\x7fnonsense"}
     applied = apply(store, "shard", db.changes[1:], long_deadline())
     assert [reason for _, reason in applied.quarantined] == ["Unreadable"]
     assert len(read_conversations(store, user, 10, deadline=long_deadline())[0]) == 1

@@ -57,7 +57,7 @@ class Finding(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Told:
+class _Expected:
     """What heads say that a counter has to hold."""
 
     contributions: list[Contribution] = field(default_factory=list)
@@ -108,38 +108,44 @@ def audit(
         raise ValueError("Traces from so long ago have expired: an audit has to begin within the retention.")
     days = range(from_ns // NS_PER_DAY, -(-to_ns // NS_PER_DAY))
     found = Audit(quarantined=len(read_quarantine(store, user_id)))
-    told: dict[Target, _Told] = {target: _Told() for target in _buckets(days) if not has_expired(target, now_ms)}
+    expected_by_target: dict[Target, _Expected] = {
+        target: _Expected() for target in _buckets(days) if not has_expired(target, now_ms)
+    }
     conversations = set(_active_since(store, user_id, days.start * NS_PER_DAY, deadline))
     for partition in time_partitions(store, user_id):
         for trace_id, head in _listed(store, partition, deadline):
             contributions = contributions_of(trace_id, head.summary, head.expires_at_s)
-            if told.keys().isdisjoint(contributions):
+            if expected_by_target.keys().isdisjoint(contributions):
                 continue
             found.heads += 1
             conversations.update(target for target in contributions if isinstance(target, ConversationOf))
-            for target in told.keys() & contributions:
-                told[target].take(contributions[target], head)
+            for target in expected_by_target.keys() & contributions:
+                expected_by_target[target].take(contributions[target], head)
             if head.updated_ms > now_ms - moving_ms:
                 found.moving |= set(contributions)
     for conversation in sorted(conversations):
-        told[conversation] = of_it = _Told()
+        expected_by_target[conversation] = expected_contributions = _Expected()
         partition = "by_conversation", keys.by_conversation(user_id, conversation.conversation_id)
         for trace_id, head in _listed(store, partition, deadline):
             if contribution := contributions_of(trace_id, head.summary, head.expires_at_s).get(conversation):
-                of_it.take(contribution, head)
+                expected_contributions.take(contribution, head)
                 if head.updated_ms > now_ms - moving_ms:
                     found.moving.add(conversation)
-    actual = read_stored(store, user_id, told, deadline)
-    for target, of_it in told.items():
+    actual = read_stored(store, user_id, expected_by_target, deadline)
+    for target, expected_contributions in expected_by_target.items():
         stored = actual.get(target) or StoredCounter(COUNTERS[target.kind]())
-        if target in found.moving or not stored.is_whole(now_ms) or (target not in actual and not of_it.contributions):
+        if (
+            target in found.moving
+            or not stored.is_whole(now_ms)
+            or (target not in actual and not expected_contributions.contributions)
+        ):
             continue
         found.counters += 1
         expected = stored.counter.cleared()
-        for contribution in of_it.contributions:
+        for contribution in expected_contributions.contributions:
             expected.add(contribution, 1)
         if expected.totals() != stored.counter.totals():
-            found.findings.append(Finding(target, expected, stored.counter, of_it.whole_until_s))
+            found.findings.append(Finding(target, expected, stored.counter, expected_contributions.whole_until_s))
     return found
 
 

@@ -65,7 +65,7 @@ class _Delta(NamedTuple):
     expires_at_s: int
 
 
-class _Place(NamedTuple):
+class CounterKey(NamedTuple):
     """Which counter of whom."""
 
     user_pk: str
@@ -130,7 +130,7 @@ def apply(
     deadline = deadline or Deadline()
     shard = hashlib.blake2b(shard_id.encode(), digest_size=8).hexdigest()
     quarantined: list[tuple[Change, str]] = []
-    deltas: dict[_Place, list[_Delta]] = {}
+    deltas: dict[CounterKey, list[_Delta]] = {}
     for change in changes:
         try:
             found = _deltas_of(store, change)
@@ -138,12 +138,12 @@ def apply(
             quarantined.append((change, type(error).__name__))
             continue
         for target, delta in found:
-            deltas.setdefault(_Place(keys.user_of(change.trace_pk), target), []).append(delta)
-    stored = store.table.get_many((place.key for place in deltas), deadline)
+            deltas.setdefault(CounterKey(keys.user_of(change.trace_pk), target), []).append(delta)
+    stored = store.table.get_many((counter_key.key for counter_key in deltas), deadline)
 
-    def settle(place: _Place) -> list[tuple[Change, str]]:
+    def settle(counter_key: CounterKey) -> list[tuple[Change, str]]:
         try:
-            _apply_deltas(store, shard, place, deltas[place], stored.get(place.key), deadline)
+            _apply_deltas(store, shard, counter_key, deltas[counter_key], stored.get(counter_key.key), deadline)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ValidationException":  # such as an item that is too large
                 raise
@@ -152,7 +152,7 @@ def apply(
             reason = type(error).__name__
         else:
             return []
-        return [(delta.change, reason) for delta in deltas[place]]
+        return [(delta.change, reason) for delta in deltas[counter_key]]
 
     with ThreadPoolExecutor(at_once) as pool:
         for refused in pool.map(settle, deltas):
@@ -178,7 +178,7 @@ def read_stored(
     store: Store, user_id: str, targets: Iterable[Target], deadline: Deadline
 ) -> dict[Target, StoredCounter]:
     """As `read_targets`, with what is stored beside each counter."""
-    wanted = {_Place(keys.user(user_id), target).key: target for target in targets}
+    wanted = {CounterKey(keys.user(user_id), target).key: target for target in targets}
     by_partition: dict[str, list[str]] = {}
     for pk, sk in wanted:
         by_partition.setdefault(pk, []).append(sk)
@@ -197,13 +197,13 @@ def change_counter(
     store: Store, user_id: str, target: Target, change: Callable[[StoredCounter], bool], deadline: Deadline
 ) -> bool:
     """Change one counter, if `change`, which is given it as it is stored, says so. Returns whether it did."""
-    place = _Place(keys.user(user_id), target)
-    return _change(store, place, change, deadline, store.table.get(*place.key))
+    counter_key = CounterKey(keys.user(user_id), target)
+    return _change(store, counter_key, change, deadline, store.table.get(*counter_key.key))
 
 
 def counter_item(store: Store, user_pk: str, target: Target, counter: Counter) -> Item:
     """The item of a counter that was made elsewhere, as it is when nothing was stored before."""
-    return _item(store, _Place(user_pk, target), StoredCounter(counter))
+    return _item(store, CounterKey(user_pk, target), StoredCounter(counter))
 
 
 def read_conversations(
@@ -263,7 +263,7 @@ def _expires_at_s(item: Item) -> int:
 
 
 def _apply_deltas(
-    store: Store, shard: str, place: _Place, deltas: Sequence[_Delta], item: Item | None, deadline: Deadline
+    store: Store, shard: str, counter_key: CounterKey, deltas: Sequence[_Delta], item: Item | None, deadline: Deadline
 ) -> None:
     """Move one counter, given as it was read, by what it has not absorbed yet."""
     last = deltas[-1].change.sequence
@@ -282,22 +282,26 @@ def _apply_deltas(
         stored.positions[shard] = (last, store.now_ms() // 3_600_000)
         return True
 
-    _change(store, place, change, deadline, item)
+    _change(store, counter_key, change, deadline, item)
 
 
 def _change(
-    store: Store, place: _Place, change: Callable[[StoredCounter], bool], deadline: Deadline, item: Item | None
+    store: Store,
+    counter_key: CounterKey,
+    change: Callable[[StoredCounter], bool],
+    deadline: Deadline,
+    item: Item | None,
 ) -> bool:
     """Change a counter, given as it was read, and put it; read it and do so again when somebody else was faster."""
     for attempt in count():
-        stored = _stored_counter(place.target, item, store.now_ms())
+        stored = _stored_counter(counter_key.target, item, store.now_ms())
         if not change(stored):
             return False
         try:
-            store.table.put(_item(store, place, stored), stored.version)
+            store.table.put(_item(store, counter_key, stored), stored.version)
         except ConditionFailed:
             deadline.pause(attempt)
-            item = store.table.get(*place.key)
+            item = store.table.get(*counter_key.key)
         else:
             return True
     raise AssertionError("unreachable: patience ends first")
@@ -316,23 +320,23 @@ def _stored_counter(target: Target, item: Item | None, now_ms: int) -> StoredCou
     return StoredCounter(kind(content["c"]), version, positions, content.get("x"))
 
 
-def _item(store: Store, place: _Place, stored: StoredCounter) -> Item:
+def _item(store: Store, counter_key: CounterKey, stored: StoredCounter) -> Item:
     oldest_hour = store.now_ms() // 3_600_000 - POSITIONS_KEPT_HOURS
     positions = [
         [shard, str(position), hour] for shard, (position, hour) in stored.positions.items() if hour >= oldest_hour
     ]
     item: Item = {
-        **key(*place.key),
+        **key(*counter_key.key),
         "v": {"N": str((stored.version or 0) + 1)},
         "counter": {"B": pack({"p": positions, "c": stored.counter.document(), "x": stored.whole_until_s})},
     }
-    if isinstance(place.target, Bucket):
-        return item | expiry(_expiry_s(place.target))
+    if isinstance(counter_key.target, Bucket):
+        return item | expiry(_expiry_s(counter_key.target))
     assert isinstance(stored.counter, ConversationCounter)
-    item |= {"conversation_id": {"S": place.target.conversation_id}, **expiry(stored.counter.expires_at_s)}
+    item |= {"conversation_id": {"S": counter_key.target.conversation_id}, **expiry(stored.counter.expires_at_s)}
     if stored.counter.traces > 0:
-        item["by_time"] = {"S": keys.by_conversations(place.user_pk)}
-        item["at"] = {"S": keys.position(stored.counter.last_ns, place.target.conversation_id)}
+        item["by_time"] = {"S": keys.by_conversations(counter_key.user_pk)}
+        item["at"] = {"S": keys.position(stored.counter.last_ns, counter_key.target.conversation_id)}
     return item
 
 
