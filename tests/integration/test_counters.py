@@ -16,7 +16,13 @@ from tests.calling import new_user
 from tests.memory_dynamodb import Scheduler
 from tests.mortal import Mortal
 from tests.rolling import StreamedDynamoDB, deliver_badly, roll, shards_of
-from tracestore.domain.counters import GROUPS_IN_COUNTER, Bucket, ConversationOf, MeasureCounter, MeasureContribution
+from tracestore.domain.counters import (
+    GROUPS_IN_COUNTER,
+    Bucket,
+    ConversationTarget,
+    MeasureCounter,
+    MeasureContribution,
+)
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import SpanFields
@@ -481,7 +487,7 @@ def test_what_is_still_on_its_way_to_the_counters_does_not_last() -> None:
     first = audited(store, clock, user)
     apply(store, "shard", [tombstone], long_deadline())
     found = lasting(first, audited(store, clock, user))
-    assert {finding.target for finding in found} == {ConversationOf("lost")}
+    assert {finding.target for finding in found} == {ConversationTarget("lost")}
 
 
 def test_an_audit_leaves_counters_alone_whose_traces_have_just_changed() -> None:
@@ -499,7 +505,7 @@ def test_a_conversation_moves_with_a_trace_of_another_time() -> None:
         clock.advance(s=600)
         capture(store, user, [(trace_id, call("a", start_ns=START_NS - days_ago * DAY_NS, conversation_id="c"))])
     found = audit(store, user, START_NS // DAY_NS * DAY_NS, START_NS + 1, moving_ms=1000, deadline=long_deadline())
-    assert found.moving == {ConversationOf("c")}
+    assert found.moving == {ConversationTarget("c")}
 
 
 def test_an_audit_has_to_begin_within_the_retention() -> None:

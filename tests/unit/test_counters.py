@@ -16,7 +16,7 @@ from tracestore.domain.counters import (
     VALUES_IN_COUNTER,
     Bucket,
     ConversationCounter,
-    ConversationOf,
+    ConversationTarget,
     ConversationContribution,
     Counter,
     ErrorCounter,
@@ -249,7 +249,7 @@ def test_what_is_taken_away_before_it_comes_leaves_nothing_behind(many: str) -> 
 
 def test_a_conversation_was_active_until_its_last_span_ended() -> None:
     spans = [fields("root", conversation_id="c"), call("late", "root", end_ns=START_NS + 9_000_000)]
-    contribution = contributions_of("t", summary_of(*spans), 0)[ConversationOf("c")]
+    contribution = contributions_of("t", summary_of(*spans), 0)[ConversationTarget("c")]
     assert isinstance(contribution, ConversationContribution)
     assert (contribution.start_ns, contribution.end_ns) == (START_NS, START_NS + 9_000_000)
 

@@ -26,7 +26,7 @@ from tracestore.domain.analytics import (
 from tracestore.domain.counters import (
     COUNTERS,
     Bucket,
-    ConversationOf,
+    ConversationTarget,
     Counter,
     ErrorCounter,
     Interval,
@@ -52,7 +52,7 @@ def counted(summaries: Iterable[Summary]) -> dict[Bucket, Counter]:
     counters: dict[Bucket, Counter] = {}
     for number, summary in enumerate(summaries):
         for target, contribution in contributions_of(f"t{number}", summary, 0).items():
-            if not isinstance(target, ConversationOf):
+            if not isinstance(target, ConversationTarget):
                 counters.setdefault(target, COUNTERS[target.kind]()).add(contribution, 1)
     return counters
 

@@ -63,7 +63,7 @@ class Bucket(NamedTuple):
         return (self.number + 1) * QUARTERS[self.interval] * QUARTER_NS
 
 
-class ConversationOf(NamedTuple):
+class ConversationTarget(NamedTuple):
     """The counter of one conversation."""
 
     conversation_id: str
@@ -137,9 +137,9 @@ class Counter(Protocol):
 
 def contributions_of(
     trace_id: str, summary: Summary | None, expires_at_s: int
-) -> dict[Bucket | ConversationOf, Contribution]:
+) -> dict[Bucket | ConversationTarget, Contribution]:
     """What a trace with this summary, which expires then, adds to which counters; nothing without one."""
-    contributions: dict[Bucket | ConversationOf, Any] = {}
+    contributions: dict[Bucket | ConversationTarget, Any] = {}
     if summary is None:
         return contributions
     rows = list(rows_of(summary.stats))
@@ -159,7 +159,7 @@ def contributions_of(
     if summary.conversation_id is not None:
         end_ns = summary.end_ns or summary.start_ns
         told = ConversationContribution(trace_id, summary.start_ns, end_ns, total, expires_at_s)
-        contributions[ConversationOf(summary.conversation_id)] = told
+        contributions[ConversationTarget(summary.conversation_id)] = told
     values = {"status": [summary.status], **summary.values}
     contributions[Bucket("values", "day", start // QUARTERS["day"])] = ValueContribution(
         trace_id,

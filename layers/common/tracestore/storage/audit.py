@@ -17,7 +17,7 @@ from tracestore.domain.counters import (
     COUNTERS,
     QUARTERS,
     Bucket,
-    ConversationOf,
+    ConversationTarget,
     Counter,
     Contribution,
     contributions_of,
@@ -118,7 +118,7 @@ def audit(
             if expected_by_target.keys().isdisjoint(contributions):
                 continue
             found.heads += 1
-            conversations.update(target for target in contributions if isinstance(target, ConversationOf))
+            conversations.update(target for target in contributions if isinstance(target, ConversationTarget))
             for target in expected_by_target.keys() & contributions:
                 expected_by_target[target].take(contributions[target], head)
             if head.updated_ms > now_ms - moving_ms:
@@ -184,7 +184,7 @@ def _buckets(days: range) -> Iterator[Bucket]:
                 yield Bucket("errors", interval, number)
 
 
-def _active_since(store: Store, user_id: str, from_ns: int, deadline: Deadline) -> Iterator[ConversationOf]:
+def _active_since(store: Store, user_id: str, from_ns: int, deadline: Deadline) -> Iterator[ConversationTarget]:
     """The conversations whose counters say that they were active since then, also those that no trace is left of."""
     after: str | None = None
     while True:
@@ -192,7 +192,7 @@ def _active_since(store: Store, user_id: str, from_ns: int, deadline: Deadline) 
         for conversation_id, counter in page:
             if counter.last_ns < from_ns:
                 return
-            yield ConversationOf(conversation_id)
+            yield ConversationTarget(conversation_id)
         if after is None:
             return
 

@@ -17,7 +17,7 @@ from tracestore.domain.counters import (
     COUNTERS,
     Bucket,
     ConversationCounter,
-    ConversationOf,
+    ConversationTarget,
     ConversationContribution,
     Counter,
     Contribution,
@@ -44,7 +44,7 @@ AT_ONCE: Final = 8
 QUERIED_FROM: Final = 40
 """From so many counters of one partition on, what lies between is read as well, a page instead of item by item."""
 
-Target: TypeAlias = Bucket | ConversationOf
+Target: TypeAlias = Bucket | ConversationTarget
 
 
 class Change(NamedTuple):
@@ -74,7 +74,7 @@ class CounterKey(NamedTuple):
     @property
     def key(self) -> tuple[str, str]:
         """Where it is in the table."""
-        if isinstance(self.target, ConversationOf):
+        if isinstance(self.target, ConversationTarget):
             return keys.conversation(self.user_pk, self.target.conversation_id), keys.CONVERSATION
         return keys.counter(self.user_pk, self.target.kind, self.target.interval, self.target.start_ns)
 
@@ -232,7 +232,7 @@ def read_conversations(
         item = items.get((pk, keys.CONVERSATION))
         if item is not None:
             conversation_id = item["conversation_id"]["S"]
-            counter = _stored_counter(ConversationOf(conversation_id), item, store.now_ms()).counter
+            counter = _stored_counter(ConversationTarget(conversation_id), item, store.now_ms()).counter
             assert isinstance(counter, ConversationCounter)
             if counter.traces > 0:
                 found.append((conversation_id, counter))
