@@ -23,8 +23,8 @@ def count(event: Mapping[str, Any], context: Any, line: Line) -> dict[str, Any]:
     ]
     if changes:
         applied = apply(store(), shard_id_of(event), changes, deadline_for(context.get_remaining_time_in_millis))
-        line |= {"counters": applied.counters, "quarantined": len(applied.quarantined)}
-        for change, reason in applied.quarantined:
+        line |= {"counters": applied.counters, "dead_letters": len(applied.dead_letters)}
+        for change, reason in applied.dead_letters:
             logger.error("a change is not counted", extra={"trace": change.trace_pk, "reason": reason})
     return {"state": event.get("state") or {}}
 

@@ -28,7 +28,7 @@ from tracestore.domain.merge import Span
 from tracestore.domain.spans import SpanFields
 from tracestore.storage import counters, keys
 from tracestore.storage.audit import Audit, audit, lasting, repair
-from tracestore.storage.counters import apply, read_conversations, read_counters, read_quarantine
+from tracestore.storage.counters import apply, read_conversations, read_counters, read_dead_letters
 from tracestore.storage.deletes import delete_span, delete_trace
 from tracestore.storage.patching import patch
 from tracestore.storage.store import Store
@@ -245,7 +245,7 @@ def test_all_model_calls_of_a_failed_trace_are_waste() -> None:
     assert sum(sums["wasted_nano_usd"] for sums in groups.values()) == 7
 
 
-def test_a_head_that_cannot_be_read_is_put_aside_and_the_rest_counts() -> None:
+def test_a_head_that_cannot_be_read_becomes_a_dead_letter_and_the_rest_counts() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for trace_id in ("good", "bad", "better"):
@@ -254,23 +254,23 @@ def test_a_head_that_cannot_be_read_is_put_aside_and_the_rest_counts() -> None:
     assert bad.new is not None
     broken = replace_head(bad, b"\x7fnonsense")
     applied = apply(store, "shard", [good, broken, better], long_deadline())
-    assert [(change.sequence, reason) for change, reason in applied.quarantined] == [(1, "Unreadable")]
-    assert read_quarantine(store, user) == [{"trace_id": "bad", "reason": "Unreadable"}]
+    assert [(change.sequence, reason) for change, reason in applied.dead_letters] == [(1, "Unreadable")]
+    assert read_dead_letters(store, user) == [{"trace_id": "bad", "reason": "Unreadable"}]
     day = Bucket("measures", "day", START_NS // DAY_NS)
     assert sum(read_counters(store, user, [day], long_deadline())[day].traces.values()) == 2
 
 
-def test_each_change_that_cannot_be_counted_is_put_aside() -> None:
+def test_each_change_that_cannot_be_counted_becomes_a_dead_letter() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for trace_id in "ab":
         capture(store, user, [(trace_id, call("root"))], long_deadline())
     apply(store, "shard", [replace_head(change, b"\x7fnonsense") for change in db.changes], long_deadline())
-    assert sorted(aside["trace_id"] for aside in read_quarantine(store, user)) == ["a", "b"]
+    assert sorted(letter["trace_id"] for letter in read_dead_letters(store, user)) == ["a", "b"]
 
 
 @pytest.mark.parametrize(("code", "is_put_aside"), [("ValidationException", True), ("AccessDeniedException", False)])
-def test_what_no_change_is_to_blame_for_is_raised(code: str, is_put_aside: bool) -> None:
+def test_what_no_change_is_to_blame_for_is_raised(code: str, is_dead_letter: bool) -> None:
     class Refusing(StreamedDynamoDB):
         def put_item(self, *, Item: Any, **request: Any) -> Any:
             if "counter" in Item:
@@ -280,8 +280,8 @@ def test_what_no_change_is_to_blame_for_is_raised(code: str, is_put_aside: bool)
     db, user = Refusing(), new_user().name
     store = store_on(db)
     capture(store, user, [("t", call("root"))], long_deadline())
-    with nullcontext() if is_put_aside else pytest.raises(ClientError, match=code):
-        assert {reason for _, reason in apply(store, "shard", db.changes, long_deadline()).quarantined} == {code}
+    with nullcontext() if is_dead_letter else pytest.raises(ClientError, match=code):
+        assert {reason for _, reason in apply(store, "shard", db.changes, long_deadline()).dead_letters} == {code}
 
 
 def test_a_counter_is_kept_until_so_long_after_the_end_of_its_time() -> None:
@@ -299,7 +299,7 @@ def test_a_counter_is_kept_until_so_long_after_the_end_of_its_time() -> None:
 
 
 def test_a_counter_that_cannot_be_read_holds_up_no_other() -> None:
-    """As after a roll-back: whatever fails at one counter is put aside, since the stream would come to a halt."""
+    """As after a roll-back: a failure at one counter becomes a dead letter, since the stream would come to a halt."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     capture(store, user, [("a", call("root")), ("b", call("root", conversation_id="c"))], long_deadline())
@@ -307,7 +307,7 @@ def test_a_counter_that_cannot_be_read_holds_up_no_other() -> None:
     day = Bucket("measures", "day", START_NS // DAY_NS)
     db._items[counters.CounterKey(keys.user(user), day).key]["counter"] = {"B": b"\x7fnonsense"}
     applied = apply(store, "shard", db.changes[1:], long_deadline())
-    assert [reason for _, reason in applied.quarantined] == ["Unreadable"]
+    assert [reason for _, reason in applied.dead_letters] == ["Unreadable"]
     assert len(read_conversations(store, user, 10, deadline=long_deadline())[0]) == 1
 
 

@@ -32,7 +32,7 @@ from .counters import (
     has_expired,
     read_conversations,
     read_stored,
-    read_quarantine,
+    read_dead_letters,
 )
 from .items import Head, head_from
 from .pending_deletions import Partition, time_partitions
@@ -80,7 +80,7 @@ class Audit:
     counters: int = 0
     findings: list[Finding] = field(default_factory=list)
     moving: set[Target] = field(default_factory=set)
-    quarantined: int = 0
+    dead_letters: int = 0
 
     @property
     def is_clean(self) -> bool:
@@ -107,7 +107,7 @@ def audit(
     if from_ns < now_ms * 1_000_000 - store.retention_s * 10**9:
         raise ValueError("Traces from so long ago have expired: an audit has to begin within the retention.")
     days = range(from_ns // NS_PER_DAY, -(-to_ns // NS_PER_DAY))
-    found = Audit(quarantined=len(read_quarantine(store, user_id)))
+    found = Audit(dead_letters=len(read_dead_letters(store, user_id)))
     expected_by_target: dict[Target, _Expected] = {
         target: _Expected() for target in _buckets(days) if not has_expired(target, now_ms)
     }

@@ -38,7 +38,7 @@ KEPT_S: Final = 400 * 86_400
 POSITIONS_KEPT_HOURS: Final = 48
 """A stream keeps its records for 24 hours, so a shard that was silent for twice as long brings nothing again."""
 
-QUARANTINE_KEPT_S: Final = 30 * 86_400
+DEAD_LETTERS_KEPT_S: Final = 30 * 86_400
 AT_ONCE: Final = 8
 
 QUERIED_FROM: Final = 40
@@ -112,10 +112,10 @@ class StoredCounter:
 
 
 class Applied(NamedTuple):
-    """How many counters were moved, and why which changes were put aside."""
+    """The number of counters that changed, and each change that could not be counted with the reason."""
 
     counters: int
-    quarantined: list[tuple[Change, str]]
+    dead_letters: list[tuple[Change, str]]
 
 
 def apply(
@@ -129,13 +129,13 @@ def apply(
     """
     deadline = deadline or Deadline()
     shard = hashlib.blake2b(shard_id.encode(), digest_size=8).hexdigest()
-    quarantined: list[tuple[Change, str]] = []
+    dead_letters: list[tuple[Change, str]] = []
     deltas: dict[CounterKey, list[_Delta]] = {}
     for change in changes:
         try:
             found = _deltas_of(store, change)
         except Exception as error:  # a head of another version, or a mistake of ours: it must not stop the others
-            quarantined.append((change, type(error).__name__))
+            dead_letters.append((change, type(error).__name__))
             continue
         for target, delta in found:
             deltas.setdefault(CounterKey(keys.user_of(change.trace_pk), target), []).append(delta)
@@ -156,10 +156,10 @@ def apply(
 
     with ThreadPoolExecutor(at_once) as pool:
         for refused in pool.map(settle, deltas):
-            quarantined += refused
-    aside = {change.sequence: _quarantine_item(store, shard, change, reason) for change, reason in quarantined}
-    store.table.write(aside.values(), deadline=deadline)
-    return Applied(len(deltas), [(change, reason) for change, reason in quarantined])
+            dead_letters += refused
+    letters = {change.sequence: _dead_letter_item(store, shard, change, reason) for change, reason in dead_letters}
+    store.table.write(letters.values(), deadline=deadline)
+    return Applied(len(deltas), [(change, reason) for change, reason in dead_letters])
 
 
 def read_counters(
@@ -349,18 +349,18 @@ def _expiry_s(bucket: Bucket) -> int:
     return bucket.end_ns // 10**9 + KEPT_S
 
 
-def _quarantine_item(store: Store, shard: str, change: Change, reason: str) -> Item:
+def _dead_letter_item(store: Store, shard: str, change: Change, reason: str) -> Item:
     return {
-        **key(keys.quarantine(keys.user_of(change.trace_pk)), keys.quarantined(shard, change.sequence)),
-        **expiry(store.now_ms() // 1000 + QUARANTINE_KEPT_S),
+        **key(keys.dead_letters(keys.user_of(change.trace_pk)), keys.dead_letter(shard, change.sequence)),
+        **expiry(store.now_ms() // 1000 + DEAD_LETTERS_KEPT_S),
         "trace": {"S": change.trace_pk},
         "reason": {"S": reason},
     }
 
 
-def read_quarantine(store: Store, user_id: str) -> list[Mapping[str, str]]:
+def read_dead_letters(store: Store, user_id: str) -> list[Mapping[str, str]]:
     """The changes that could not be applied: the trace and the reason of each, in no order."""
     return [
         {"trace_id": keys.trace_id_of(item["trace"]["S"]), "reason": item["reason"]["S"]}
-        for item in store.table.query(keys.quarantine(keys.user(user_id)))
+        for item in store.table.query(keys.dead_letters(keys.user(user_id)))
     ]

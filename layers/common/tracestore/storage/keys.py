@@ -164,11 +164,11 @@ def by_conversations(user_pk: str) -> str:
     return f"{user_pk}#CW"
 
 
-def quarantine(user_pk: str) -> str:
+def dead_letters(user_pk: str) -> str:
     return f"{user_pk}#Q"
 
 
-def quarantined(shard: str, sequence: int) -> str:
+def dead_letter(shard: str, sequence: int) -> str:
     return f"{shard}#{sequence}"
 
 
