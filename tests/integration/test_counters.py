@@ -27,7 +27,7 @@ from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import SpanFields
 from tracestore.storage import counters, keys
-from tracestore.storage.audit import Audit, audit, lasting, repair
+from tracestore.storage.audit import Audit, audit, confirmed, repair
 from tracestore.storage.counters import apply, read_conversations, read_counters, read_dead_letters
 from tracestore.storage.deletes import delete_span, delete_trace
 from tracestore.storage.patching import patch
@@ -360,7 +360,7 @@ def test_a_counter_forgets_the_shards_of_which_nothing_can_come_again() -> None:
         apply(store, shard, db.changes[-1:], long_deadline())
         clock.advance(s=hours * 3600)
     day = Bucket("measures", "day", START_NS // DAY_NS)
-    assert len(counters.read_stored(store, user, [day], long_deadline())[day].positions) == 2
+    assert len(counters.read_stored(store, user, [day], long_deadline())[day].checkpoints) == 2
 
 
 def test_counters_are_read_one_by_one_or_with_what_lies_between() -> None:
@@ -486,7 +486,7 @@ def test_what_is_still_on_its_way_to_the_counters_does_not_last() -> None:
     apply(store, "shard", [deleted], long_deadline())
     first = audited(store, clock, user)
     apply(store, "shard", [tombstone], long_deadline())
-    found = lasting(first, audited(store, clock, user))
+    found = confirmed(first, audited(store, clock, user))
     assert {finding.target for finding in found} == {ConversationTarget("lost")}
 
 

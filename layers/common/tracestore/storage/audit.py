@@ -149,7 +149,7 @@ def audit(
     return found
 
 
-def lasting(earlier: Audit, later: Audit) -> list[Finding]:
+def confirmed(earlier: Audit, later: Audit) -> list[Finding]:
     """What two audits have both found, as long apart as the stream takes: nothing that was just on its way."""
     before = {finding.target: finding for finding in earlier.findings}
     return [finding for finding in later.findings if finding.target in before and finding.is_as(before[finding.target])]

@@ -35,7 +35,7 @@ from .table import Deadline
 KEPT_S: Final = 400 * 86_400
 """Counters outlive the traces: a year can be compared with the one before."""
 
-POSITIONS_KEPT_HOURS: Final = 48
+CHECKPOINTS_KEPT_HOURS: Final = 48
 """A stream keeps its records for 24 hours, so a shard that was silent for twice as long brings nothing again."""
 
 DEAD_LETTERS_KEPT_S: Final = 30 * 86_400
@@ -83,14 +83,14 @@ class CounterKey(NamedTuple):
 class StoredCounter:
     """A counter as it is stored.
 
-    `positions` tell, by shard, the last sequence number and in which hour it came. `whole_until_s` is when the first of
+    `checkpoints` tell, by shard, the last sequence number and in which hour it came. `whole_until_s` is when the first of
     the traces that it ever counted expires: from then on it can no longer be compared with them. It `begins` where
     none is stored or that one has expired.
     """
 
     counter: Counter
     version: int | None = None
-    positions: dict[str, tuple[int, int]] = field(default_factory=dict)
+    checkpoints: dict[str, tuple[int, int]] = field(default_factory=dict)
     whole_until_s: int | None = None
     begins: bool = False
 
@@ -269,17 +269,17 @@ def _apply_deltas(
     last = deltas[-1].change.sequence
 
     def change(stored: StoredCounter) -> bool:
-        position, _ = stored.positions.get(shard, (-1, 0))
-        if position >= last:
+        checkpoint, _ = stored.checkpoints.get(shard, (-1, 0))
+        if checkpoint >= last:
             return False
         for delta in deltas:
-            if delta.change.sequence > position:
+            if delta.change.sequence > checkpoint:
                 if delta.old is not None and not stored.is_without(delta.old, store.now_ms()):
                     stored.counter.add(delta.old, -1)
                 if delta.new is not None and not stored.is_without(delta.new, store.now_ms()):
                     stored.counter.add(delta.new, 1)
                     stored.counts(delta.expires_at_s)
-        stored.positions[shard] = (last, store.now_ms() // 3_600_000)
+        stored.checkpoints[shard] = (last, store.now_ms() // 3_600_000)
         return True
 
     _change(store, counter_key, change, deadline, item)
@@ -313,22 +313,24 @@ def _stored_counter(target: Target, item: Item | None, now_ms: int) -> StoredCou
     if item is None:
         return StoredCounter(kind(), begins=True)
     content = unpack(item["counter"]["B"])
-    positions = {shard: (int(position), hour) for shard, position, hour in content["p"]}
+    checkpoints = {shard: (int(checkpoint), hour) for shard, checkpoint, hour in content["p"]}
     version = int(item["v"]["N"])
     if _expires_at_s(item) * 1000 <= now_ms:
-        return StoredCounter(kind(), version, positions, begins=True)
-    return StoredCounter(kind(content["c"]), version, positions, content.get("x"))
+        return StoredCounter(kind(), version, checkpoints, begins=True)
+    return StoredCounter(kind(content["c"]), version, checkpoints, content.get("x"))
 
 
 def _item(store: Store, counter_key: CounterKey, stored: StoredCounter) -> Item:
-    oldest_hour = store.now_ms() // 3_600_000 - POSITIONS_KEPT_HOURS
-    positions = [
-        [shard, str(position), hour] for shard, (position, hour) in stored.positions.items() if hour >= oldest_hour
+    oldest_hour = store.now_ms() // 3_600_000 - CHECKPOINTS_KEPT_HOURS
+    checkpoints = [
+        [shard, str(checkpoint), hour]
+        for shard, (checkpoint, hour) in stored.checkpoints.items()
+        if hour >= oldest_hour
     ]
     item: Item = {
         **key(*counter_key.key),
         "v": {"N": str((stored.version or 0) + 1)},
-        "counter": {"B": pack({"p": positions, "c": stored.counter.document(), "x": stored.whole_until_s})},
+        "counter": {"B": pack({"p": checkpoints, "c": stored.counter.document(), "x": stored.whole_until_s})},
     }
     if isinstance(counter_key.target, Bucket):
         return item | expiry(_expiry_s(counter_key.target))
