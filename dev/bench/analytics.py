@@ -196,7 +196,7 @@ class _Traces:
         named: set[str] = set()
         for counter in counters:
             if isinstance(counter, ValueCounter):
-                named |= {trace_id for _, trace_id in counter.dearest}
+                named |= {trace_id for _, trace_id in counter.most_expensive}
             elif isinstance(counter, ConversationCounter):
                 named.add(counter.last_trace[1])
         for trace_id in sorted(named):

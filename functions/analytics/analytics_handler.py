@@ -25,7 +25,7 @@ from tracestore.api.analytics.anomalies import anomaly_json, hours_of, read_anom
 from tracestore.api.analytics.parameters import ANALYTICS_PARAMETERS, Asked, analytics_asked
 from tracestore.api.analytics.reading import (
     conversation_heads,
-    dearest_traces,
+    top_traces_by_cost,
     has_values,
     live_examples,
     read_periods,
@@ -34,9 +34,9 @@ from tracestore.api.traces.trace_json import summary_json
 from tracestore.domain.analytics import (
     Dimension,
     Selection,
-    dearest_by,
-    dearest_conversations,
-    dearest_remembered,
+    most_expensive_by,
+    top_conversations_by_cost,
+    candidates_by_cost,
     heatmaps_of,
     of_dimensions,
     ranked,
@@ -62,7 +62,7 @@ from tracestore.storage.table import Deadline
 
 OPERATIONS_MOST: Final = 20
 EXAMPLES_MOST: Final = 5
-DEAREST_MOST: Final = 20
+TOP_TRACES_MOST: Final = 20
 CONVERSATIONS_DEFAULT: Final = 50
 
 app = App()
@@ -149,40 +149,40 @@ def show_heatmap(request: Request, caller: Identity) -> Response:
 
 @app.route("GET /api/analytics/costs", scope="read")
 def show_costs(request: Request, caller: Identity) -> Response:
-    """What caused the costs, the dearest first, and the dearest traces."""
+    """What caused the costs, the most expensive first, and the most expensive traces."""
     asked = _asked(request)
     (counters,) = _measures(request, caller, [asked.period])
     values = _values(request, caller, asked)
     by_operation = replace(asked.selection, by_operation=True)
 
-    def dearest(selection: Selection, *names: Dimension) -> list[dict[str, Any]]:
-        found = dearest_by(counters, selection, of_dimensions(names), GROUPS_MOST, (OTHER,) * len(names))
+    def costs_by(selection: Selection, *names: Dimension) -> list[dict[str, Any]]:
+        found = most_expensive_by(counters, selection, of_dimensions(names), GROUPS_MOST, (OTHER,) * len(names))
         return [
             {**dict(zip(names, map(name_json, group), strict=True)), **measures_json(aggregates)}
             for group, aggregates in found
         ]
 
-    traces = dearest_traces(
+    traces = top_traces_by_cost(
         store(),
         caller.user_id,
-        dearest_remembered(values),
+        candidates_by_cost(values),
         asked.period,
         asked.selection,
-        DEAREST_MOST,
+        TOP_TRACES_MOST,
         _deadline(request),
     )
-    conversations = conversation_costs_json(dearest_conversations(values, GROUPS_MOST))
+    conversations = conversation_costs_json(top_conversations_by_cost(values, GROUPS_MOST))
     return _answer(
         request,
         {
             **range_json(asked.period),
             "totals": measures_json(total_of(counters, asked.selection)),
-            "by_model": dearest(asked.selection, "model_provider", "model_name"),
-            "by_provider": dearest(asked.selection, "model_provider"),
-            "by_operation": dearest(by_operation, "operation_type"),
+            "by_model": costs_by(asked.selection, "model_provider", "model_name"),
+            "by_provider": costs_by(asked.selection, "model_provider"),
+            "by_operation": costs_by(by_operation, "operation_type"),
             "by_conversation": conversations if asked.selection.is_all else None,
             "conversation_days": range_json(whole_days(asked.period)),
-            "dearest_traces": [summary_json(*listed) for listed in traces],
+            "top_traces_by_cost": [summary_json(*listed) for listed in traces],
         },
     )
 

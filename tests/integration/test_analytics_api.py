@@ -209,23 +209,23 @@ def test_costs_tell_what_caused_them(analytics: Analytics) -> None:
     assert [(row["conversation_id"], row["cost_usd"], row["calls"]) for row in costs["by_conversation"]] == [
         ("chat", 2, 1)
     ]
-    assert [(trace["trace_id"], trace["cost_usd"]) for trace in costs["dearest_traces"]] == [
+    assert [(trace["trace_id"], trace["cost_usd"]) for trace in costs["top_traces_by_cost"]] == [
         *[("a", 2), ("b", 0.5), ("c", 0.25)]
     ]
 
 
-def test_the_dearest_traces_are_those_of_the_range_that_are_still_there(analytics: Analytics) -> None:
+def test_top_traces_began_in_the_range_and_still_exist(analytics: Analytics) -> None:
     analytics.after(called("early", 1), called("a"), called("gone"), called("free", cost_usd=0))
     assert analytics.api("DELETE", "/api/analytics/traces/gone").status == 200
     later = RANGE | {"start_date": time(2)}
-    traces = analytics.reply("costs", **later).json["dearest_traces"]
+    traces = analytics.reply("costs", **later).json["top_traces_by_cost"]
     assert [trace["trace_id"] for trace in traces] == ["a"]
 
 
 def test_costs_that_are_filtered_know_no_conversations(analytics: Analytics) -> None:
     costs = analytics.after(called("a"), called("b", model_name="large"))("costs", model_name="large")
     assert costs["by_conversation"] is None
-    assert [trace["trace_id"] for trace in costs["dearest_traces"]] == ["b"]
+    assert [trace["trace_id"] for trace in costs["top_traces_by_cost"]] == ["b"]
 
 
 def said(trace_id: str, hours: float, conversation_id: str, **told: Any) -> dict[str, Any]:

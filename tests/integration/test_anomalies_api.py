@@ -90,7 +90,7 @@ def test_a_burst_of_errors_is_told_with_what_failed(settled: Api) -> None:
 
 
 @once
-def test_slow_and_dear_calls_are_told_with_the_slowest_and_the_dearest(settled: Api) -> None:
+def test_slow_and_expensive_calls_are_reported_with_the_slowest_and_most_expensive_traces(settled: Api) -> None:
     after(settled, *calls(30, seconds=4, cost_usd=0.5))
     by_kind = {one["kind"]: one for one in anomalies(settled)}
     assert set(by_kind) == {"latency", "cost"}

@@ -8,7 +8,7 @@ from tests.builders import START_NS, call, fields, summary_of
 from tracestore.domain.counters import (
     CHARACTERS_IN_COUNTER,
     CONVERSATIONS_IN_COUNTER,
-    DEAREST_KEPT,
+    MOST_EXPENSIVE_KEPT,
     ERRORS_IN_COUNTER,
     EXAMPLES_KEPT,
     GROUPS_IN_COUNTER,
@@ -175,22 +175,22 @@ def test_values_that_are_cut_to_the_same_name_count_a_trace_once() -> None:
     assert counter.values["span_name"] == {long: 1}
 
 
-def test_one_of_the_dearest_goes_with_its_trace() -> None:
+def test_a_most_expensive_trace_goes_with_its_cost() -> None:
     counter = ValueCounter()
     for cost in (3, 5, 4):
         counter.add(valued({}, trace_id=f"t{cost}", cost=cost), 1)
     counter.add(valued({}, trace_id="t5", cost=5), -1)
-    assert counter.dearest == [(4, "t4"), (3, "t3")]
+    assert counter.most_expensive == [(4, "t4"), (3, "t3")]
 
 
-def test_so_many_of_the_dearest_are_remembered_and_none_that_is_free() -> None:
+def test_a_counter_keeps_a_bounded_list_of_most_expensive_traces_and_no_free_one() -> None:
     counter = ValueCounter()
-    for cost in range(DEAREST_KEPT + 5):
+    for cost in range(MOST_EXPENSIVE_KEPT + 5):
         counter.add(valued({}, trace_id=f"t{cost}", cost=cost), 1)
-    assert [cost for cost, _ in counter.dearest] == list(range(DEAREST_KEPT + 4, 4, -1))
+    assert [cost for cost, _ in counter.most_expensive] == list(range(MOST_EXPENSIVE_KEPT + 4, 4, -1))
     free = ValueCounter()
     free.add(valued({}, trace_id="free"), 1)
-    assert free.dearest == []
+    assert free.most_expensive == []
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])

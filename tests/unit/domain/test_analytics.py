@@ -14,8 +14,8 @@ from tracestore.domain.analytics import (
     Dimension,
     Aggregate,
     Selection,
-    dearest_conversations,
-    dearest_remembered,
+    top_conversations_by_cost,
+    candidates_by_cost,
     aggregates_by,
     heatmaps_of,
     of_dimension,
@@ -252,12 +252,12 @@ def days_of(*summaries: Summary) -> list[ValueCounter]:
 
 def test_conversations_beyond_the_most_are_one() -> None:
     spent = [ran(conversation_id=name, cost_nano_usd=cost) for cost, name in enumerate("abcd", 1)]
-    dearest = dearest_conversations(days_of(*spent), 2)
-    assert [(name, of.cost_nano_usd, of.traces) for name, of in dearest] == [("d", 8, 2), ("c", 6, 2), (OTHER, 6, 4)]
+    top = top_conversations_by_cost(days_of(*spent), 2)
+    assert [(name, of.cost_nano_usd, of.traces) for name, of in top] == [("d", 8, 2), ("c", 6, 2), (OTHER, 6, 4)]
 
 
 def test_failed_calls_of_a_conversation_are_known() -> None:
-    ((_, aggregates),) = dearest_conversations(days_of(failed(conversation_id="c"), ran(conversation_id="c")), 2)
+    ((_, aggregates),) = top_conversations_by_cost(days_of(failed(conversation_id="c"), ran(conversation_id="c")), 2)
     assert (aggregates.calls, aggregates.errors) == (4, 2)
 
 
@@ -265,9 +265,9 @@ def test_values_are_counted_over_all_days() -> None:
     assert values_of(days_of(ran(), ran(model_name="m")))["model_name"] == {"small": 2, "m": 2}
 
 
-def test_the_dearest_traces_come_first() -> None:
-    dearest = dearest_remembered(days_of(ran(cost_nano_usd=1), ran(cost_nano_usd=3)))
-    assert [cost for cost, _ in dearest] == [3, 3, 1, 1]
+def test_the_most_expensive_traces_come_first() -> None:
+    top = candidates_by_cost(days_of(ran(cost_nano_usd=1), ran(cost_nano_usd=3)))
+    assert [cost for cost, _ in top] == [3, 3, 1, 1]
 
 
 def test_failures_are_told_by_type_the_most_frequent_first() -> None:

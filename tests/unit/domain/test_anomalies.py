@@ -118,9 +118,9 @@ def test_a_burst_of_errors_is_told_with_its_numbers() -> None:
 
 
 def test_latency_is_told_in_milliseconds_and_cost_in_dollars() -> None:
-    slow, dear = found(even(200) | {NOON: hour(200, cost_usd=20, ms=3_000)})
-    assert {slow.kind, dear.kind} == {"latency", "cost"}
-    by_kind = {one.kind: one.worst for one in (slow, dear)}
+    slow, expensive = found(even(200) | {NOON: hour(200, cost_usd=20, ms=3_000)})
+    assert {slow.kind, expensive.kind} == {"latency", "cost"}
+    by_kind = {one.kind: one.worst for one in (slow, expensive)}
     assert by_kind["latency"].value == pytest.approx(3_000, rel=0.05)
     assert by_kind["latency"].baseline == pytest.approx(1_000, rel=0.05)
     assert (by_kind["cost"].value, by_kind["cost"].baseline) == (20, 2)

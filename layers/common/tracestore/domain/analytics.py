@@ -164,7 +164,7 @@ def added_up(parts: Iterable[Mapping[Key, Aggregate]]) -> dict[Key, Aggregate]:
     return found
 
 
-def dearest_by(
+def most_expensive_by(
     counters: Sequence[MeasureCounter], selection: Selection, key: Callable[[Group], Key], most: int, rest: Key
 ) -> list[tuple[Key, Aggregate]]:
     """The groups that cost most, `most` of them and all others as `rest`, the dearest first."""
@@ -262,7 +262,7 @@ def values_of(counters: Iterable[ValueCounter]) -> dict[str, dict[str, int]]:
     return found
 
 
-def dearest_conversations(counters: Iterable[ValueCounter], most: int) -> list[tuple[str, Aggregate]]:
+def top_conversations_by_cost(counters: Iterable[ValueCounter], most: int) -> list[tuple[str, Aggregate]]:
     """The conversations that cost most, `most` of them and all others as `OTHER`, the dearest first.
 
     *absent*: latencies are not known.
@@ -279,6 +279,6 @@ def dearest_conversations(counters: Iterable[ValueCounter], most: int) -> list[t
     return [(name, Aggregate(found[name][0], Measures(found[name][1:]))) for name in names]
 
 
-def dearest_remembered(counters: Iterable[ValueCounter]) -> list[tuple[int, str]]:
+def candidates_by_cost(counters: Iterable[ValueCounter]) -> list[tuple[int, str]]:
     """The traces that were remembered for what they cost, the dearest first."""
-    return sorted((entry for counter in counters for entry in counter.dearest), reverse=True)
+    return sorted((entry for counter in counters for entry in counter.most_expensive), reverse=True)

@@ -37,7 +37,7 @@ ERRORS_IN_COUNTER: Final = 100
 EXAMPLES_KEPT: Final = 3
 VALUES_IN_COUNTER: Final = 200
 CONVERSATIONS_IN_COUNTER: Final = 100
-DEAREST_KEPT: Final = 20
+MOST_EXPENSIVE_KEPT: Final = 20
 CHARACTERS_IN_COUNTER: Final = 10_000
 """What keeps a counter's item at a few KB: it is written whenever one of its traces changes. Characters are those of
 all values of a field, or all kinds of failure, together: long names are fewer, and no item comes near 400 KB."""
@@ -273,7 +273,7 @@ class ValueCounter:
         document = document or {}
         self.values: dict[str, dict[str, int]] = {name: dict(counts) for name, counts in document.get("v", {}).items()}
         self.conversations: dict[str, list[int]] = dict(document.get("c", {}))
-        self.dearest: list[tuple[int, str]] = [(cost, trace_id) for cost, trace_id in document.get("d", ())]
+        self.most_expensive: list[tuple[int, str]] = [(cost, trace_id) for cost, trace_id in document.get("d", ())]
 
     def add(self, contribution: ValueContribution, sign: int) -> None:
         """Add what a trace tells, or take it away. One of the dearest goes with its cost; none comes back for it."""
@@ -286,15 +286,17 @@ class ValueCounter:
             before = self.conversations.get(conversation_id, [0] * (1 + len(contribution.numbers)))
             moved = zip(before, (1, *contribution.numbers), strict=True)
             self.conversations[conversation_id] = [had + sign * told for had, told in moved]
-        self.dearest = [entry for entry in self.dearest if entry != (contribution.cost_nano_usd, contribution.trace_id)]
+        self.most_expensive = [
+            entry for entry in self.most_expensive if entry != (contribution.cost_nano_usd, contribution.trace_id)
+        ]
         if sign > 0 and contribution.cost_nano_usd:
-            self.dearest = sorted([*self.dearest, (contribution.cost_nano_usd, contribution.trace_id)], reverse=True)[
-                :DEAREST_KEPT
-            ]
+            self.most_expensive = sorted(
+                [*self.most_expensive, (contribution.cost_nano_usd, contribution.trace_id)], reverse=True
+            )[:MOST_EXPENSIVE_KEPT]
 
     def document(self) -> dict[str, Any]:
         """The counter as JSON."""
-        return {"v": self.values, "c": self.conversations, "d": list(map(list, self.dearest))}
+        return {"v": self.values, "c": self.conversations, "d": list(map(list, self.most_expensive))}
 
     def cleared(self) -> "ValueCounter":
         """As `Counter.cleared`."""

@@ -120,8 +120,8 @@ def _candidates(store: Store, user_id: str, found: Sequence[Anomaly], deadline: 
     for anomaly in found:
         there = [counters[bucket] for bucket in _remembering(anomaly) if bucket in counters]
         if anomaly.kind == "cost":
-            dearest = heapq.merge(*(counter.dearest for counter in there), reverse=True)
-            ids = [trace_id for _, trace_id in dearest]
+            most_expensive = heapq.merge(*(counter.most_expensive for counter in there), reverse=True)
+            ids = [trace_id for _, trace_id in most_expensive]
         elif anomaly.kind == "error_rate":
             kinds = [failed for counter in there for failed in counter.kinds.items()]
             of_series = [failed for failed in kinds if failed[0][:3] == anomaly.series]

@@ -70,7 +70,7 @@ def live_examples(
     return found
 
 
-def dearest_traces(
+def top_traces_by_cost(
     store: Store,
     user_id: str,
     remembered: Iterable[tuple[int, str]],
@@ -87,7 +87,7 @@ def dearest_traces(
         heads = read_heads(store, user_id, (keys.trace(user_id, trace_id) for trace_id in trace_ids), deadline)
         for trace_id in trace_ids:
             head = heads.get(keys.trace(user_id, trace_id))
-            if head is not None and head.summary is not None and _is_dear(head.summary, period, selection):
+            if head is not None and head.summary is not None and _is_candidate(head.summary, period, selection):
                 found.append(Listed(trace_id, head))
         if len(found) >= most or len(trace_ids) < HEADS_AT_ONCE:
             break
@@ -124,7 +124,7 @@ def has_values(summary: Summary, selection: Selection) -> bool:
     return all(value is None or value in summary.values.get(name, ()) for name, value in asked.items())
 
 
-def _is_dear(summary: Summary, period: Period, selection: Selection) -> bool:
+def _is_candidate(summary: Summary, period: Period, selection: Selection) -> bool:
     is_within = period.start_ns <= summary.start_ns < period.end_ns
     return is_within and bool(summary.usage.cost_nano_usd) and has_values(summary, selection)
 
