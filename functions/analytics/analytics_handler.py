@@ -22,31 +22,31 @@ from tracestore.api.analytics.analytics_json import (
     values_json,
 )
 from tracestore.api.analytics.anomalies import anomaly_json, hours_of, read_anomalies
-from tracestore.api.analytics.parameters import ANALYTICS_PARAMETERS, Asked, analytics_asked
+from tracestore.api.analytics.parameters import ANALYTICS_PARAMETERS, AnalyticsQuery, parse_query
 from tracestore.api.analytics.reading import (
     conversation_heads,
-    top_traces_by_cost,
     has_values,
     live_examples,
     read_periods,
+    top_traces_by_cost,
 )
 from tracestore.api.traces.trace_json import summary_json
 from tracestore.domain.analytics import (
     Dimension,
     Selection,
-    most_expensive_by,
-    top_conversations_by_cost,
     candidates_by_cost,
     heatmaps_of,
+    most_expensive_by,
     of_dimensions,
     ranked,
     series_of,
+    top_conversations_by_cost,
     total_of,
     values_of,
 )
 from tracestore.domain.counters import FACETS, VALUES_IN_COUNTER, MeasureCounter, ValueCounter
 from tracestore.domain.failures import failures_by_type, latest_failures
-from tracestore.domain.health import health_by, pieces_of
+from tracestore.domain.health import health_by, windows_of
 from tracestore.domain.intervals import Period, whole_days
 from tracestore.domain.stats import OTHER
 from tracestore.http.app import App
@@ -72,41 +72,41 @@ handler = app.handle
 @app.route("GET /api/analytics/metrics", scope="read")
 def show_metrics(request: Request, caller: Identity) -> Response:
     """Measures of all calls, in all and by point, for each group."""
-    asked = _asked(request, "group_by")
-    points = asked.points
+    query = _parsed(request, "group_by")
+    points = query.points
     counters = _measures(request, caller, points)
-    total, groups = series_of(counters, asked.selection, asked.group_by, groups_shown(len(points)))
+    total, groups = series_of(counters, query.selection, query.group_by, groups_shown(len(points)))
     shown = [series_json(group, points) for group in groups]
-    return _answer(request, {**_in_points(asked), "totals": measures_json(total), "groups": shown})
+    return _answer(request, {**_in_points(query), "totals": measures_json(total), "groups": shown})
 
 
 @app.route("GET /api/analytics/errors", scope="read")
 def show_errors(request: Request, caller: Identity) -> Response:
     """Failures by type and point, with examples that can be looked at."""
-    asked = _asked(request)
-    points = asked.points
+    query = _parsed(request)
+    points = query.points
     counters = read_periods(store(), caller.user_id, "errors", points, _deadline(request))
-    by_type = failures_by_type(counters, asked.selection, GROUPS_MOST)
+    by_type = failures_by_type(counters, query.selection, GROUPS_MOST)
     wanted = {error_type: failed.latest for error_type, failed in by_type.items()}
     examples = live_examples(store(), caller.user_id, wanted, EXAMPLES_MOST, _deadline(request))
     total = sum(failed.count for failed in by_type.values())
     shown = [failed_json(name, failed, total, points, examples[name]) for name, failed in by_type.items()]
-    return _answer(request, {**_in_points(asked), "errors": shown})
+    return _answer(request, {**_in_points(query), "errors": shown})
 
 
 @app.route("GET /api/analytics/providers", scope="read")
 def show_providers(request: Request, caller: Identity) -> Response:
     """How each provider and each of its models fares, in the range and now."""
-    asked = _asked(request)
-    pieces = pieces_of(asked.period)
-    found = _measures(request, caller, [piece.period for piece in pieces])
-    counters = [(piece.window, at) for piece, at in zip(pieces, found, strict=True)]
-    providers = health_by(counters, asked.selection, lambda group: group.provider)
-    models = health_by(counters, asked.selection, lambda group: (group.provider, group.model))
+    query = _parsed(request)
+    windows = windows_of(query.period)
+    found = _measures(request, caller, [window.period for window in windows])
+    counters = [(window.name, at) for window, at in zip(windows, found, strict=True)]
+    providers = health_by(counters, query.selection, lambda group: group.provider)
+    models = health_by(counters, query.selection, lambda group: (group.provider, group.model))
     by_calls = ranked({name: health.total for name, health in models.items()})[: 2 * GROUPS_MOST]
 
-    (failed,) = read_periods(store(), caller.user_id, "errors", [asked.period], _deadline(request))
-    latest = latest_failures(failed.values(), asked.selection, lambda kind: (kind.provider, kind.model))
+    (failed,) = read_periods(store(), caller.user_id, "errors", [query.period], _deadline(request))
+    latest = latest_failures(failed.values(), query.selection, lambda kind: (kind.provider, kind.model))
     wanted = {name: latest[name] for name in by_calls if name in latest}
     examples = live_examples(store(), caller.user_id, wanted, 1, _deadline(request))
     last_errors = {
@@ -134,26 +134,26 @@ def show_providers(request: Request, caller: Identity) -> Response:
         }
         for provider in ranked({name: health.total for name, health in providers.items()})[:GROUPS_MOST]
     ]
-    return _answer(request, {**range_json(asked.period), "providers": shown})
+    return _answer(request, {**range_json(query.period), "providers": shown})
 
 
 @app.route("GET /api/analytics/heatmap", scope="read")
 def show_heatmap(request: Request, caller: Identity) -> Response:
     """For each operation how many calls took how long, by point."""
-    asked = _asked(request)
-    points = asked.points
+    query = _parsed(request)
+    points = query.points
     counters = _measures(request, caller, points)
-    heatmaps = heatmaps_of(counters, asked.selection, OPERATIONS_MOST)
-    return _answer(request, {**_in_points(asked), "heatmaps": [heatmap_json(one, points) for one in heatmaps]})
+    heatmaps = heatmaps_of(counters, query.selection, OPERATIONS_MOST)
+    return _answer(request, {**_in_points(query), "heatmaps": [heatmap_json(one, points) for one in heatmaps]})
 
 
 @app.route("GET /api/analytics/costs", scope="read")
 def show_costs(request: Request, caller: Identity) -> Response:
     """What caused the costs, the most expensive first, and the most expensive traces."""
-    asked = _asked(request)
-    (counters,) = _measures(request, caller, [asked.period])
-    values = _values(request, caller, asked)
-    by_operation = replace(asked.selection, by_operation=True)
+    query = _parsed(request)
+    (counters,) = _measures(request, caller, [query.period])
+    values = _values(request, caller, query)
+    by_operation = replace(query.selection, by_operation=True)
 
     def costs_by(selection: Selection, *names: Dimension) -> list[dict[str, Any]]:
         found = most_expensive_by(counters, selection, of_dimensions(names), GROUPS_MOST, (OTHER,) * len(names))
@@ -166,8 +166,8 @@ def show_costs(request: Request, caller: Identity) -> Response:
         store(),
         caller.user_id,
         candidates_by_cost(values),
-        asked.period,
-        asked.selection,
+        query.period,
+        query.selection,
         TOP_TRACES_MOST,
         _deadline(request),
     )
@@ -175,13 +175,13 @@ def show_costs(request: Request, caller: Identity) -> Response:
     return _answer(
         request,
         {
-            **range_json(asked.period),
-            "totals": measures_json(total_of(counters, asked.selection)),
-            "by_model": costs_by(asked.selection, "model_provider", "model_name"),
-            "by_provider": costs_by(asked.selection, "model_provider"),
+            **range_json(query.period),
+            "totals": measures_json(total_of(counters, query.selection)),
+            "by_model": costs_by(query.selection, "model_provider", "model_name"),
+            "by_provider": costs_by(query.selection, "model_provider"),
             "by_operation": costs_by(by_operation, "operation_type"),
-            "by_conversation": conversations if asked.selection.is_all else None,
-            "conversation_days": range_json(whole_days(asked.period)),
+            "by_conversation": conversations if query.selection.is_all else None,
+            "conversation_days": range_json(whole_days(query.period)),
             "top_traces_by_cost": [summary_json(*listed) for listed in traces],
         },
     )
@@ -190,30 +190,30 @@ def show_costs(request: Request, caller: Identity) -> Response:
 @app.route("GET /api/analytics/anomalies", scope="read")
 def show_anomalies(request: Request, caller: Identity) -> Response:
     """Hours that depart from what they usually are, the latest first."""
-    asked = _asked(request)
-    found = read_anomalies(store(), caller.user_id, hours_of(asked.period), asked.selection, _deadline(request))
-    shown = [anomaly_json(anomaly, examples, asked.zone) for anomaly, examples in found]
-    return _answer(request, {**range_json(asked.period), "timezone": asked.zone.key, "anomalies": shown})
+    query = _parsed(request)
+    found = read_anomalies(store(), caller.user_id, hours_of(query.period), query.selection, _deadline(request))
+    shown = [anomaly_json(anomaly, examples, query.zone) for anomaly, examples in found]
+    return _answer(request, {**range_json(query.period), "timezone": query.zone.key, "anomalies": shown})
 
 
 @app.route("GET /api/analytics/conversations", scope="read")
 def show_conversations(request: Request, caller: Identity) -> Response:
     """A page of conversations, last active first, each over its whole life."""
-    asked = _asked(request, "limit", "cursor")
+    query = _parsed(request, "limit", "cursor")
     limit = limit_of(request.query, CONVERSATIONS_DEFAULT)
     cursor = ListCursor(request, caller)
     place = cursor.position()
     if place is None and "end_date" in request.query:
-        place = keys.before_time(asked.period.end_ns)
+        place = keys.before_time(query.period.end_ns)
     page, next_place = read_conversations(store(), caller.user_id, limit, place, _deadline(request))
     if "start_date" in request.query:
-        within = [one for one in page if one[1].last_ns >= asked.period.start_ns]
+        within = [one for one in page if one[1].last_ns >= query.period.start_ns]
         page, next_place = within, next_place if len(within) == len(page) else None
     heads = conversation_heads(store(), caller.user_id, page, _deadline(request))
     shown = [
         conversation_json(conversation_id, counter, head.summary)
         for (conversation_id, counter), head in zip(page, heads, strict=True)
-        if head is not None and head.summary is not None and has_values(head.summary, asked.selection)
+        if head is not None and head.summary is not None and has_values(head.summary, query.selection)
     ]
     return _answer(request, {"conversations": shown, "next_cursor": cursor.next(next_place)})
 
@@ -221,16 +221,16 @@ def show_conversations(request: Request, caller: Identity) -> Response:
 @app.route("GET /api/analytics/facets", scope="read")
 def show_facets(request: Request, caller: Identity) -> Response:
     """The values of each field that lists filter by, with how many traces have them."""
-    asked = _asked(request)
-    values = values_of(_values(request, caller, asked))
+    query = _parsed(request)
+    values = values_of(_values(request, caller, query))
     facets = {name: values_json(values.get(name, {}), VALUES_IN_COUNTER) for name in FACETS}
-    return _answer(request, {**range_json(whole_days(asked.period)), "facets": facets})
+    return _answer(request, {**range_json(whole_days(query.period)), "facets": facets})
 
 
-def _asked(request: Request, *more: str) -> Asked:
+def _parsed(request: Request, *more: str) -> AnalyticsQuery:
     """What the request asks for, which may be told in `more` than the common parameters. *raises* Invalid."""
     request.only(*ANALYTICS_PARAMETERS, *more)
-    return analytics_asked(request.query, request.now_ms)
+    return parse_query(request.query, request.now_ms)
 
 
 def _measures(request: Request, caller: Identity, periods: Sequence[Period]) -> list[list[MeasureCounter]]:
@@ -238,15 +238,15 @@ def _measures(request: Request, caller: Identity, periods: Sequence[Period]) -> 
     return [list(at.values()) for at in found]
 
 
-def _values(request: Request, caller: Identity, asked: Asked) -> list[ValueCounter]:
+def _values(request: Request, caller: Identity, query: AnalyticsQuery) -> list[ValueCounter]:
     """What is counted by whole days only, of the days that the range touches."""
-    days = [whole_days(asked.period)]
+    days = [whole_days(query.period)]
     (found,) = read_periods(store(), caller.user_id, "values", days, _deadline(request))
     return list(found.values())
 
 
-def _in_points(asked: Asked) -> dict[str, str]:
-    return {**range_json(asked.period), "interval": asked.interval, "timezone": asked.zone.key}
+def _in_points(query: AnalyticsQuery) -> dict[str, str]:
+    return {**range_json(query.period), "interval": query.interval, "timezone": query.zone.key}
 
 
 def _deadline(request: Request) -> Deadline:

@@ -20,8 +20,8 @@ from tracestore.domain.counters import (
     GROUPS_IN_COUNTER,
     Bucket,
     ConversationTarget,
-    MeasureCounter,
     MeasureContribution,
+    MeasureCounter,
 )
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracestore.api.analytics.parameters import Asked, analytics_asked, zone_of
+from tracestore.api.analytics.parameters import AnalyticsQuery, parse_query, zone_of
 from tracestore.domain.errors import Invalid
 from tracestore.domain.times import format_time, parse_time
 
@@ -14,32 +14,32 @@ NOW = "2026-11-22T10:07:30Z"
 NOW_MS = parse_time(NOW) // 10**6
 
 
-def asked(**parameters: str) -> Asked:
-    return analytics_asked(parameters, NOW_MS)
+def parsed(**parameters: str) -> AnalyticsQuery:
+    return parse_query(parameters, NOW_MS)
 
 
 def refused(**parameters: str) -> list[str]:
     with pytest.raises(Invalid) as refusal:
-        asked(**parameters)
+        parsed(**parameters)
     assert refusal.value.code == "invalid_parameter"
     return [detail.field for detail in refusal.value.details]
 
 
-def ends(of: Asked) -> tuple[str, str]:
+def ends(of: AnalyticsQuery) -> tuple[str, str]:
     start, end = map(format_time, of.period)
     return start[:16], end[:16]
 
 
 def test_without_dates_it_is_the_last_day_up_to_now() -> None:
-    assert ends(asked()) == ("2026-11-21T10:00", "2026-11-22T10:15")
+    assert ends(parsed()) == ("2026-11-21T10:00", "2026-11-22T10:15")
 
 
 def test_an_end_alone_is_the_end_of_a_day() -> None:
-    assert ends(asked(end_date="2026-06-02T00:00:00Z")) == ("2026-06-01T00:00", "2026-06-02T00:00")
+    assert ends(parsed(end_date="2026-06-02T00:00:00Z")) == ("2026-06-01T00:00", "2026-06-02T00:00")
 
 
 def test_a_start_alone_reaches_up_to_now() -> None:
-    assert ends(asked(start_date="2026-11-20T00:00:01Z")) == ("2026-11-20T00:00", "2026-11-22T10:15")
+    assert ends(parsed(start_date="2026-11-20T00:00:01Z")) == ("2026-11-20T00:00", "2026-11-22T10:15")
 
 
 @pytest.mark.parametrize(
@@ -47,20 +47,20 @@ def test_a_start_alone_reaches_up_to_now() -> None:
 )
 def test_the_interval_follows_from_the_range(days: int, interval: str) -> None:
     start_ns = NOW_MS * 10**6 - timedelta(days=days).days * 86_400 * 10**9
-    assert asked(start_date=format_time(start_ns)).interval == interval
+    assert parsed(start_date=format_time(start_ns)).interval == interval
 
 
 def test_an_interval_that_is_asked_for_is_taken() -> None:
-    assert len(asked(interval="hour").points) == 25  # a piece of one at each end
+    assert len(parsed(interval="hour").points) == 25  # a piece of one at each end
 
 
 def test_days_are_those_of_the_zone() -> None:
-    points = asked(start_date="2026-11-20T00:00:00Z", interval="day", timezone="Asia/Kathmandu").points
+    points = parsed(start_date="2026-11-20T00:00:00Z", interval="day", timezone="Asia/Kathmandu").points
     assert [format_time(point.start_ns)[11:16] for point in points] == ["00:00", "18:15", "18:15"]
 
 
 def test_filters_narrow_the_calls() -> None:
-    selection = asked(operation_type="embedding", model_name="m", model_provider="p").selection
+    selection = parsed(operation_type="embedding", model_name="m", model_provider="p").selection
     assert (selection.operation, selection.model, selection.provider) == ("embedding", "m", "p")
 
 
@@ -68,7 +68,7 @@ def test_filters_narrow_the_calls() -> None:
     ("group_by", "by_operation"), [("operation_type", True), ("model_name", False), ("status", False)]
 )
 def test_grouped_by_operation_every_operation_is_a_call(group_by: str, by_operation: bool) -> None:
-    assert asked(group_by=group_by).selection.by_operation is by_operation
+    assert parsed(group_by=group_by).selection.by_operation is by_operation
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_what_is_malformed_is_named(parameters: dict[str, str], named: list[str]
 
 def test_a_thousand_points_are_the_most() -> None:
     days = {"start_date": "2026-10-01T00:00:00Z", "end_date": "2026-11-11T16:00:00Z"}
-    assert len(asked(interval="hour", **days).points) == 1_000
+    assert len(parsed(interval="hour", **days).points) == 1_000
     assert refused(interval="hour", **(days | {"end_date": "2026-11-11T16:00:00.001Z"})) == ["interval"]
 
 

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from tests.builders import START_NS, call, fields, summary_of
 from tracestore.domain.analytics import (
-    Dimension,
     Aggregate,
+    Dimension,
     Selection,
-    top_conversations_by_cost,
-    candidates_by_cost,
     aggregates_by,
+    candidates_by_cost,
     heatmaps_of,
     of_dimension,
     series_of,
+    top_conversations_by_cost,
     total_of,
     values_of,
 )
@@ -37,7 +37,7 @@ from tracestore.domain.counters import (
 )
 from tracestore.domain.failures import Failed, failures_by_type, latest_failures
 from tracestore.domain.heads import Summary
-from tracestore.domain.health import CALLS_LEAST, WINDOWS, health_by, judge, pieces_of
+from tracestore.domain.health import CALLS_LEAST, WINDOWS, health_by, judge, windows_of
 from tracestore.domain.histogram import percentile_us, percentiles_us
 from tracestore.domain.intervals import Period, partition, points
 from tracestore.domain.stats import NUMBERS, OTHER, QUARTER_NS
@@ -344,15 +344,15 @@ NAMES = [name for name, _ in WINDOWS]
     ("errors", "state"), [(0, "healthy"), (9, "healthy"), (10, "degraded"), (49, "degraded"), (50, "down")]
 )
 def test_the_share_of_failed_calls_makes_the_state(errors: int, state: str) -> None:
-    judged = judge([(NAMES[0], of(100, errors))], of(100))
-    assert judged.state == state
-    assert f"{errors} of 100 calls failed in the last hour ({errors} %)" in judged.reason
+    verdict = judge([(NAMES[0], of(100, errors))], of(100))
+    assert verdict.state == state
+    assert f"{errors} of 100 calls failed in the last hour ({errors} %)" in verdict.reason
 
 
 def test_calls_that_take_twice_as_long_are_degraded() -> None:
-    judged = judge([(NAMES[0], of(20, ms=2_500))], of(1_000))
-    assert judged.state == "degraded"
-    assert "the p95 latency was" in judged.reason
+    verdict = judge([(NAMES[0], of(20, ms=2_500))], of(1_000))
+    assert verdict.state == "degraded"
+    assert "the p95 latency was" in verdict.reason
 
 
 def test_calls_that_take_a_little_longer_are_healthy() -> None:
@@ -361,8 +361,8 @@ def test_calls_that_take_a_little_longer_are_healthy() -> None:
 
 def test_a_window_with_too_few_calls_is_widened() -> None:
     windows = [(NAMES[0], of(CALLS_LEAST - 1, CALLS_LEAST - 1)), (NAMES[1], of(CALLS_LEAST))]
-    judged = judge(windows, of(100))
-    assert (judged.state, "in the last 6 hours" in judged.reason) == ("healthy", True)
+    verdict = judge(windows, of(100))
+    assert (verdict.state, "in the last 6 hours" in verdict.reason) == ("healthy", True)
 
 
 @pytest.mark.parametrize(
@@ -380,16 +380,16 @@ def test_too_few_calls_are_no_outage_and_it_is_said_that_they_are_few(calls: int
 @given(st.integers(1, 3_000), st.integers(0, 96))
 def test_the_pieces_of_a_range_make_it_up(length: int, offset: int) -> None:
     period = Period(DAY.start_ns + offset * QUARTER_NS, DAY.start_ns + (offset + length) * QUARTER_NS)
-    pieces = pieces_of(period)
-    assert (pieces[-1].period.start_ns, pieces[0].period.end_ns) == period
-    for newer, older in pairwise(pieces):
+    windows = windows_of(period)
+    assert (windows[-1].period.start_ns, windows[0].period.end_ns) == period
+    for newer, older in pairwise(windows):
         assert newer.period.start_ns == older.period.end_ns
-    assert all(piece.period.start_ns < piece.period.end_ns for piece in pieces)
+    assert all(window.period.start_ns < window.period.end_ns for window in windows)
 
 
 def test_a_provider_is_judged_by_its_newest_calls_and_told_in_whole() -> None:
     counters = counted([*[ran(0)] * 40, *[failed(93)] * 20])
-    pieces = [(piece.window, list(within(counters, "measures", piece.period).values())) for piece in pieces_of(DAY)]
-    health = health_by(pieces, ALL, lambda group: group.provider)["openai"]
+    windows = [(window.name, list(within(counters, "measures", window.period).values())) for window in windows_of(DAY)]
+    health = health_by(windows, ALL, lambda group: group.provider)["openai"]
     assert (health.total.calls, health.total.traces, health.now.state) == (60, 60, "down")
     assert health.now.reason == "20 of 20 calls failed in the last hour (100 %)."

@@ -167,7 +167,7 @@ def added_up(parts: Iterable[Mapping[Key, Aggregate]]) -> dict[Key, Aggregate]:
 def most_expensive_by(
     counters: Sequence[MeasureCounter], selection: Selection, key: Callable[[Group], Key], most: int, rest: Key
 ) -> list[tuple[Key, Aggregate]]:
-    """The groups that cost most, `most` of them and all others as `rest`, the dearest first."""
+    """The groups that cost most, `most` of them and all others as `rest`, the most expensive first."""
     aggregates = aggregates_by(counters, selection, key)
     names = ranked(aggregates, _cost)
     if len(names) > most:
@@ -263,7 +263,7 @@ def values_of(counters: Iterable[ValueCounter]) -> dict[str, dict[str, int]]:
 
 
 def top_conversations_by_cost(counters: Iterable[ValueCounter], most: int) -> list[tuple[str, Aggregate]]:
-    """The conversations that cost most, `most` of them and all others as `OTHER`, the dearest first.
+    """The conversations that cost most, `most` of them and all others as `OTHER`, the most expensive first.
 
     *absent*: latencies are not known.
     """
@@ -280,5 +280,5 @@ def top_conversations_by_cost(counters: Iterable[ValueCounter], most: int) -> li
 
 
 def candidates_by_cost(counters: Iterable[ValueCounter]) -> list[tuple[int, str]]:
-    """The traces that were remembered for what they cost, the dearest first."""
+    """The traces that were remembered for what they cost, the most expensive first."""
     return sorted((entry for counter in counters for entry in counter.most_expensive), reverse=True)

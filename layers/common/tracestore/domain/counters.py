@@ -267,7 +267,7 @@ class ErrorCounter:
 
 
 class ValueCounter:
-    """The traces that began on one day: by the values of their fields, by conversation, and the dearest of them."""
+    """The traces that began on one day: by the values of their fields, by conversation, and the most expensive."""
 
     def __init__(self, document: Mapping[str, Any] | None = None) -> None:
         document = document or {}
@@ -276,7 +276,7 @@ class ValueCounter:
         self.most_expensive: list[tuple[int, str]] = [(cost, trace_id) for cost, trace_id in document.get("d", ())]
 
     def add(self, contribution: ValueContribution, sign: int) -> None:
-        """Add what a trace tells, or take it away. One of the dearest goes with its cost; none comes back for it."""
+        """Add what a trace tells, or take it away. A most expensive trace goes with its cost."""
         for name, value in contribution.values:
             counts = self.values.setdefault(name, {})
             value = _admitted(counts, value, VALUES_IN_COUNTER)

@@ -17,9 +17,9 @@ from tracestore.domain.counters import (
     COUNTERS,
     QUARTERS,
     Bucket,
+    Contribution,
     ConversationTarget,
     Counter,
-    Contribution,
     contributions_of,
 )
 from tracestore.domain.times import NS_PER_DAY
@@ -31,8 +31,8 @@ from .counters import (
     change_counter,
     has_expired,
     read_conversations,
-    read_stored,
     read_dead_letters,
+    read_stored,
 )
 from .items import Head, head_from
 from .pending_deletions import Partition, time_partitions

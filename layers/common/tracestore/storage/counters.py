@@ -16,11 +16,11 @@ from botocore.exceptions import ClientError
 from tracestore.domain.counters import (
     COUNTERS,
     Bucket,
+    Contribution,
+    ConversationContribution,
     ConversationCounter,
     ConversationTarget,
-    ConversationContribution,
     Counter,
-    Contribution,
     contributions_of,
 )
 
@@ -83,8 +83,8 @@ class CounterKey(NamedTuple):
 class StoredCounter:
     """A counter as it is stored.
 
-    `checkpoints` tell, by shard, the last sequence number and in which hour it came. `whole_until_s` is when the first of
-    the traces that it ever counted expires: from then on it can no longer be compared with them. It `begins` where
+    `checkpoints` holds, by shard, the last sequence number and the hour in which it came. `whole_until_s` is when the
+    first of the traces that it ever counted expires: from then on it can no longer be compared with them. It `begins` where
     none is stored or that one has expired.
     """
 

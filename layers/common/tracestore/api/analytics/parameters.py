@@ -23,7 +23,7 @@ _ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(?:/[A-Za-z0-9_+-]{1,32}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AnalyticsQuery:
     """What is asked for: an aligned range, cut into points by the clocks of a zone, and which calls count."""
 
     period: Period
@@ -38,11 +38,11 @@ class Asked:
         return points(self.period, self.interval, self.zone)
 
 
-def analytics_asked(parameters: Mapping[str, str], now_ms: int, *, by_operation: bool = False) -> Asked:
+def parse_query(parameters: Mapping[str, str], now_ms: int, *, by_operation: bool = False) -> AnalyticsQuery:
     """What a request asks for; without dates the last 24 hours. *raises* Invalid that names what is malformed."""
     read = Reader(parameters)
     start_ns, end_ns = read("start_date", parse_time), read("end_date", parse_time)
-    asked_interval = cast("Interval | None", read("interval", one_of(*INTERVALS)))
+    requested_interval = cast("Interval | None", read("interval", one_of(*INTERVALS)))
     zone = read("timezone", zone_of) or ZoneInfo("UTC")
     group_by = cast("Dimension | None", read("group_by", one_of(*DIMENSIONS)))
     operation, model, provider = (read(name, text_of) for name in FILTERS)
@@ -55,13 +55,13 @@ def analytics_asked(parameters: Mapping[str, str], now_ms: int, *, by_operation:
     assert start_ns is not None
     assert end_ns is not None
     period = aligned(start_ns, end_ns)
-    if asked_interval and len(points(period, asked_interval, zone)) > POINTS_MOST:
+    if requested_interval and len(points(period, requested_interval, zone)) > POINTS_MOST:
         message = f"cuts this range into more than {POINTS_MOST:,} points: ask for a longer one, or for less time"
         raise malformed([Detail("interval", message)])
     counts_by_operation = by_operation or group_by == "operation_type"
-    return Asked(
+    return AnalyticsQuery(
         period,
-        asked_interval or finest(period, zone),
+        requested_interval or finest(period, zone),
         zone,
         Selection(operation, provider, model, counts_by_operation),
         group_by,

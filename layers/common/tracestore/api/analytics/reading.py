@@ -73,14 +73,17 @@ def live_examples(
 def top_traces_by_cost(
     store: Store,
     user_id: str,
-    remembered: Iterable[tuple[int, str]],
+    candidates: Iterable[tuple[int, str]],
     period: Period,
     selection: Selection,
     most: int,
     deadline: Deadline,
 ) -> list[Listed]:
-    """The dearest of these traces, given the dearest first, that began in the period and can be seen; by their cost."""
-    waiting = iter(dict.fromkeys(trace_id for _, trace_id in remembered))
+    """The most expensive of these candidates that began in the period and still exist, with their present cost.
+
+    *shape*: at most `most`, the most expensive first. `candidates` come in the same order by the cost they had.
+    """
+    waiting = iter(dict.fromkeys(trace_id for _, trace_id in candidates))
     found: list[Listed] = []
     for _ in range(HEADS_MOST // HEADS_AT_ONCE):
         trace_ids = list(islice(waiting, HEADS_AT_ONCE))
