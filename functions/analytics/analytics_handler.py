@@ -32,12 +32,12 @@ from tracestore.api.analytics.reading import (
 )
 from tracestore.api.traces.trace_json import summary_json
 from tracestore.domain.analytics import (
-    Dimension,
     Selection,
     candidates_by_cost,
     heatmaps_of,
+    key_of_dimension,
+    key_of_dimensions,
     most_expensive_by,
-    of_dimensions,
     ranked,
     series_of,
     top_conversations_by_cost,
@@ -45,10 +45,10 @@ from tracestore.domain.analytics import (
     values_of,
 )
 from tracestore.domain.counters import FACETS, VALUES_IN_COUNTER, MeasureCounter, ValueCounter
+from tracestore.domain.dimensions import OTHER, FailureKind, Group
 from tracestore.domain.failures import failures_by_type, latest_failures
 from tracestore.domain.health import health_by, windows_of
 from tracestore.domain.intervals import Period, whole_days
-from tracestore.domain.stats import OTHER
 from tracestore.http.app import App
 from tracestore.http.cursors import ListCursor
 from tracestore.http.identity import Identity
@@ -101,12 +101,12 @@ def show_providers(request: Request, caller: Identity) -> Response:
     windows = windows_of(query.period)
     found = _measures(request, caller, [window.period for window in windows])
     counters = [(window.name, at) for window, at in zip(windows, found, strict=True)]
-    providers = health_by(counters, query.selection, lambda group: group.provider)
-    models = health_by(counters, query.selection, lambda group: (group.provider, group.model))
+    providers = health_by(counters, query.selection, key_of_dimension("model_provider"))
+    models = health_by(counters, query.selection, _model_of)
     by_calls = ranked({name: health.total for name, health in models.items()})[: 2 * GROUPS_MOST]
 
     (failed,) = read_periods(store(), caller.user_id, "errors", [query.period], _deadline(request))
-    latest = latest_failures(failed.values(), query.selection, lambda kind: (kind.provider, kind.model))
+    latest = latest_failures(failed.values(), query.selection, _model_of)
     wanted = {name: latest[name] for name in by_calls if name in latest}
     examples = live_examples(store(), caller.user_id, wanted, 1, _deadline(request))
     last_errors = {
@@ -155,8 +155,8 @@ def show_costs(request: Request, caller: Identity) -> Response:
     values = _values(request, caller, query)
     by_operation = replace(query.selection, by_operation=True)
 
-    def costs_by(selection: Selection, *names: Dimension) -> list[dict[str, Any]]:
-        found = most_expensive_by(counters, selection, of_dimensions(names), GROUPS_MOST, (OTHER,) * len(names))
+    def costs_by(selection: Selection, *names: str) -> list[dict[str, Any]]:
+        found = most_expensive_by(counters, selection, key_of_dimensions(names), GROUPS_MOST, (OTHER,) * len(names))
         return [
             {**dict(zip(names, map(name_json, group), strict=True)), **measures_json(aggregates)}
             for group, aggregates in found
@@ -231,6 +231,11 @@ def _parsed(request: Request, *more: str) -> AnalyticsQuery:
     """What the request asks for, which may be told in `more` than the common parameters. *raises* Invalid."""
     request.only(*ANALYTICS_PARAMETERS, *more)
     return parse_query(request.query, request.now_ms)
+
+
+def _model_of(counted: Group | FailureKind) -> tuple[str, str]:
+    """A model and its provider, which tell the rows of `providers` apart."""
+    return counted.series.model_provider, counted.series.model_name
 
 
 def _measures(request: Request, caller: Identity, periods: Sequence[Period]) -> list[list[MeasureCounter]]:

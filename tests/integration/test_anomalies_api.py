@@ -10,8 +10,9 @@ from tests.api import TRACES, Api, failure, fields_of, path_of, span
 from tests.builders import long_deadline
 from tests.rolling import roll
 from tracestore.domain.counters import Bucket, MeasureCounter
+from tracestore.domain.dimensions import Group, Series, cut
 from tracestore.domain.histogram import bucket_of
-from tracestore.domain.stats import NUMBERS, Group, Measures
+from tracestore.domain.stats import NUMBERS, Measures
 from tracestore.http.wiring import store
 from tracestore.storage import keys
 from tracestore.storage.counters import counter_item
@@ -30,12 +31,12 @@ def time(seconds: float) -> str:
     return (DAY + timedelta(hours=HOUR, seconds=seconds)).isoformat().replace("+00:00", "Z")
 
 
-def usual(calls: int = 30) -> MeasureCounter:
+def usual(calls: int = 30, model_name: str = "gpt-4o") -> MeasureCounter:
     """An hour as it usually is: each call takes a second and costs a cent."""
     numbers = {"calls": calls, "latency_us": calls * 1_000_000, "cost_nano_usd": calls * 10_000_000}
     measures = Measures([numbers.get(name, 0) for name in NUMBERS], {bucket_of(1_000_000): calls})
     counter = MeasureCounter()
-    counter.groups[Group("completion", "openai", "gpt-4o", "success")] = measures
+    counter.groups[Group(Series("completion", "openai", model_name), "success")] = measures
     return counter
 
 
@@ -121,6 +122,24 @@ def test_filters_choose_the_series(settled: Api) -> None:
     assert len(anomalies(settled, **CHAT)) == 1
     for name in CHAT:
         assert anomalies(settled, **{name: "another"}) == []
+
+
+@once
+def test_a_filter_by_a_model_name_longer_than_counters_keep_finds_metrics_and_anomalies(api: Api) -> None:
+    model_name = "m" * 200
+    assert api.user
+    hour = int(DAY.timestamp()) // 3_600 + HOUR
+    hours = [hour - 24 * day + shift for day in range(1, 8) for shift in (-1, 0, 1)]
+    history = usual(model_name=cut(model_name))
+    user_pk = keys.user(api.user.name)
+    items = [counter_item(store(), user_pk, Bucket("measures", "hour", number), history) for number in hours]
+    store().table.write(items, deadline=long_deadline())
+    after(api, *(call | {"model_name": model_name} for call in calls(30, failed=9)))
+    reply = api("GET", "/api/analytics/metrics", query={**RANGE, "model_name": model_name})
+    assert reply.json["totals"]["errors"] == 9
+    (anomaly,) = anomalies(api, model_name=model_name)
+    assert anomaly["kind"] == "error_rate"
+    assert anomalies(api, model_name="m" * 127) == []
 
 
 @once

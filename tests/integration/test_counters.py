@@ -218,7 +218,7 @@ def test_counters_tell_calls_tokens_costs_and_waste() -> None:
     day = Bucket("measures", "day", START_NS // DAY_NS)
     counter = read_counters(store, user, [day], long_deadline())[day]
     told = {
-        (group.operation, group.status): (
+        (group.series.operation_type, group.status): (
             sums["calls"],
             sums["input_tokens"],
             sums["cost_nano_usd"],
@@ -269,7 +269,7 @@ def test_each_change_that_cannot_be_counted_becomes_a_dead_letter() -> None:
     assert sorted(letter["trace_id"] for letter in read_dead_letters(store, user)) == ["a", "b"]
 
 
-@pytest.mark.parametrize(("code", "is_put_aside"), [("ValidationException", True), ("AccessDeniedException", False)])
+@pytest.mark.parametrize(("code", "is_dead_letter"), [("ValidationException", True), ("AccessDeniedException", False)])
 def test_what_no_change_is_to_blame_for_is_raised(code: str, is_dead_letter: bool) -> None:
     class Refusing(StreamedDynamoDB):
         def put_item(self, *, Item: Any, **request: Any) -> Any:
@@ -524,7 +524,7 @@ def test_names_beyond_what_a_counter_keeps_are_counted_as_other_and_taken_away_a
     deliver_badly(lambda: store, db.changes, random.Random(1))
     day = Bucket("measures", "day", START_NS // DAY_NS)
     counter = read_counters(store, user, [day], long_deadline())[day]
-    calls = {group.model: sums["calls"] for group, sums in counter.groups.items()}
+    calls = {group.series.model_name: sums["calls"] for group, sums in counter.groups.items()}
     assert (len(calls), calls["other"]) == (GROUPS_IN_COUNTER + 1, 4)
     assert sum(calls.values()) == GROUPS_IN_COUNTER + 3
     assert audited(store, clock, user).findings == []

@@ -12,15 +12,16 @@ from tracestore.api.analytics.analytics_json import (
     values_json,
 )
 from tracestore.api.traces.responses import ANSWER_BYTES
-from tracestore.domain.analytics import Aggregate, Heatmap, Series
+from tracestore.domain.analytics import Aggregate, GroupSeries, Heatmap
 from tracestore.domain.counters import Bucket
+from tracestore.domain.dimensions import FailureKind, Series
 from tracestore.domain.failures import Failed, Remembered
 from tracestore.domain.histogram import RELATIVE_ERROR, bucket_of
 from tracestore.domain.intervals import Period
-from tracestore.domain.stats import NUMBERS, QUARTER_NS, Example, FailureKind, Measures
+from tracestore.domain.stats import NUMBERS, QUARTER_NS, Example, Measures
 from tracestore.http.response import json_bytes
 
-KIND = FailureKind("completion", "openai", "small", "timeout")
+KIND = FailureKind(Series("completion", "openai", "small"), "timeout")
 POINTS = [Period(START_NS + place * QUARTER_NS, START_NS + (place + 1) * QUARTER_NS) for place in range(2)]
 
 
@@ -70,7 +71,7 @@ def test_the_average_is_exact_and_percentiles_are_within_their_bound() -> None:
 
 
 def test_a_group_without_a_name_is_null() -> None:
-    shown = series_json(Series("", Aggregate(), [Aggregate(), Aggregate()]), POINTS)
+    shown = series_json(GroupSeries("", Aggregate(), [Aggregate(), Aggregate()]), POINTS)
     assert shown["group"] is None
     assert [point["time"] for point in shown["points"]] == ["2026-11-22T02:00:00.000Z", "2026-11-22T02:15:00.000Z"]
 
@@ -79,7 +80,7 @@ def test_a_group_without_a_name_is_null() -> None:
 def test_an_answer_has_room_for_the_points_of_all_groups(points: int) -> None:
     huge = dict.fromkeys(NUMBERS, 10**15 + 1)
     shown = series_json(
-        Series("", Aggregate(), [Aggregate(10**12, aggregate(10**12, 10**12, **huge).measures)]), POINTS[:1]
+        GroupSeries("", Aggregate(), [Aggregate(10**12, aggregate(10**12, 10**12, **huge).measures)]), POINTS[:1]
     )
     (point,) = shown["points"]
     assert len(json_bytes(point)) * (groups_shown(points) + 1) * points < ANSWER_BYTES

@@ -61,7 +61,7 @@ def test_days_are_those_of_the_zone() -> None:
 
 def test_filters_narrow_the_calls() -> None:
     selection = parsed(operation_type="embedding", model_name="m", model_provider="p").selection
-    assert (selection.operation, selection.model, selection.provider) == ("embedding", "m", "p")
+    assert selection.filters == {"operation_type": "embedding", "model_name": "m", "model_provider": "p"}
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ from tracestore.domain.counters import (
     ValueCounter,
     contributions_of,
 )
-from tracestore.domain.stats import DIMENSION_CHARACTERS, NUMBERS, Example, FailureKind, Group, Measures
+from tracestore.domain.dimensions import DIMENSION_CHARACTERS, FailureKind, Group, Series
+from tracestore.domain.stats import NUMBERS, Example, Measures
 from tracestore.storage.codec import pack
 
 DAY = Bucket("values", "day", START_NS // (86_400 * 10**9))
@@ -65,23 +66,26 @@ def stored(counter: Counter) -> Counter:
 MANY: dict[str, tuple[Counter, list[object]]] = {
     "groups": (
         MeasureCounter(),
-        [measured(Group("completion", "p", f"m{n}", "success")) for n in range(GROUPS_IN_COUNTER + 9)],
+        [measured(Group(Series("completion", "p", f"m{n}"), "success")) for n in range(GROUPS_IN_COUNTER + 9)],
     ),
     "operations": (
         MeasureCounter(),
-        [measured(Group(f"o{n}", "p", "m", "success")) for n in range(2 * GROUPS_IN_COUNTER + 9)],
+        [measured(Group(Series(f"o{n}", "p", "m"), "success")) for n in range(2 * GROUPS_IN_COUNTER + 9)],
     ),
     "signatures": (
         MeasureCounter(),
         [
-            measured(Group("a", "", f"m{n // 30}", "success"), Group("b", "", f"m{n % 30}", "success"))
+            measured(Group(Series("a", "", f"m{n // 30}"), "success"), Group(Series("b", "", f"m{n % 30}"), "success"))
             for n in range(SIGNATURES_IN_COUNTER + 9)
         ],
     ),
-    "kinds": (ErrorCounter(), [failed(FailureKind("o", "p", "m", f"E{n}")) for n in range(ERRORS_IN_COUNTER + 9)]),
+    "kinds": (
+        ErrorCounter(),
+        [failed(FailureKind(Series("o", "p", "m"), f"E{n}")) for n in range(ERRORS_IN_COUNTER + 9)],
+    ),
     "long kinds": (
         ErrorCounter(),
-        [failed(FailureKind("o", "p" * 120, "m" * 120, f"E{n:0120}")) for n in range(ERRORS_IN_COUNTER)],
+        [failed(FailureKind(Series("o", "p" * 120, "m" * 120), f"E{n:0120}")) for n in range(ERRORS_IN_COUNTER)],
     ),
     "values": (ValueCounter(), [valued({"tool_name": f"v{n}"}) for n in range(VALUES_IN_COUNTER + 9)]),
     "long values": (ValueCounter(), [valued({"tool_name": f"v{n:0120}"}) for n in range(VALUES_IN_COUNTER)]),
@@ -145,8 +149,8 @@ def test_a_counter_of_measures_keeps_so_many_groups_and_signatures() -> None:
             counters[many].add(contribution, 1)  # type: ignore[arg-type]
     assert len(counters["groups"].groups) == GROUPS_IN_COUNTER + 1
     assert len(counters["operations"].groups) == 2 * GROUPS_IN_COUNTER + 1
-    assert Group("completion", "other", "other", "success") in counters["groups"].groups
-    assert Group("other", "other", "other", "success") in counters["operations"].groups
+    assert Group(Series("completion", "other", "other"), "success") in counters["groups"].groups
+    assert Group(Series("other", "other", "other"), "success") in counters["operations"].groups
     assert len(counters["signatures"].traces) == SIGNATURES_IN_COUNTER + 1
     assert counters["signatures"].traces[frozenset()] == 9
 
@@ -156,7 +160,7 @@ def test_no_counter_comes_near_what_an_item_holds() -> None:
     rng = random.Random(1)
     errors, values = ErrorCounter(), ValueCounter()
     for number in range(ERRORS_IN_COUNTER):
-        kind = FailureKind("o", ideographs(rng), ideographs(rng), ideographs(rng))
+        kind = FailureKind(Series("o", ideographs(rng), ideographs(rng)), ideographs(rng))
         for _ in range(EXAMPLES_KEPT):
             errors.add(failed(kind, Example(number, ideographs(rng, 80), ideographs(rng, 80), ideographs(rng, 200))), 1)
     for _ in range(VALUES_IN_COUNTER):
@@ -205,7 +209,7 @@ def test_a_conversation_tells_its_first_start_its_last_end_and_its_newest_trace(
 
 
 def test_an_example_goes_with_its_trace_and_the_latest_stay() -> None:
-    kind, counter = FailureKind("o", "p", "m", "E"), ErrorCounter()
+    kind, counter = FailureKind(Series("o", "p", "m"), "E"), ErrorCounter()
     for time_ns in range(EXAMPLES_KEPT + 2):
         counter.add(failed(kind, Example(time_ns, f"t{time_ns}", "", "")), 1)
     counter.add(failed(kind, Example(EXAMPLES_KEPT, f"t{EXAMPLES_KEPT}", "", "")), -1)
@@ -231,7 +235,7 @@ def test_a_trace_stands_in_the_counter_of_its_start_also_without_a_call_there() 
 
 
 def test_all_failures_of_a_kind_count() -> None:
-    counter, kind = ErrorCounter(), FailureKind("o", "p", "m", "E")
+    counter, kind = ErrorCounter(), FailureKind(Series("o", "p", "m"), "E")
     for sign, expected in ((1, 3), (1, 6), (-1, 3)):
         counter.add([FailureContribution(kind, 3, Example(1, "t", "", ""))], sign)
         assert counter.totals() == {"errors": {kind: expected}}

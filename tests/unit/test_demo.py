@@ -153,7 +153,7 @@ def test_the_shortage_of_capacity_departs_from_the_week_before(hours: int, minut
     now = NOW + timedelta(hours=hours, minutes=minutes)
     found = departing(demo.week(now), now)
     shortage = int((now - timedelta(hours=5, minutes=5)).timestamp()) // 3_600
-    assert {(one.kind, one.series.model) for one in found} >= {("error_rate", "gpt-4o-mini")}
+    assert {(one.kind, one.series.model_name) for one in found} >= {("error_rate", "gpt-4o-mini")}
     assert all(one.kind == "error_rate" and abs(one.worst.hour - shortage) <= 1 for one in found)
 
 

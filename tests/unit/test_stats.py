@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import START_NS, call, fields, spans_of, summary_of
+from tracestore.domain.dimensions import FailureKind, Series
 from tracestore.domain.histogram import RELATIVE_ERROR, added, bounds_us, bucket_of, percentile_us
 from tracestore.domain.stats import (
     FAILURES_KEPT,
@@ -18,7 +19,6 @@ from tracestore.domain.stats import (
     QUARTER_NS,
     QUARTERS_KEPT,
     ROWS_KEPT,
-    FailureKind,
     Measures,
     failures_of,
     packed_measures,
@@ -119,7 +119,7 @@ def test_a_span_that_adds_nothing_has_no_row() -> None:
 def test_a_call_counts_when_it_began() -> None:
     late = START_NS + 3 * QUARTER_NS
     stats = summary_of(fields("root", end_ns=late), call("a", "root", start_ns=late, end_ns=late + 5)).stats
-    assert {row.group.operation: row.quarter - START_NS // QUARTER_NS for row in rows_of(stats)} == {
+    assert {row.group.series.operation_type: row.quarter - START_NS // QUARTER_NS for row in rows_of(stats)} == {
         "": 0,
         "completion": 3,
     }
@@ -150,9 +150,9 @@ def test_a_failure_counts_where_it_began() -> None:
     ).stats
     found = {failure.kind: (failure.failed, failure.example.message) for failure in failures_of(stats, "t")}
     assert found == {
-        FailureKind("completion", "openai", "", "Timeout"): (1, "too late"),
-        FailureKind("completion", "", "", "Timeout"): (1, "too late again"),
-        FailureKind("tool_call", "", "", "unknown"): (1, ""),
+        FailureKind(Series("completion", "openai", ""), "Timeout"): (1, "too late"),
+        FailureKind(Series("completion", "", ""), "Timeout"): (1, "too late again"),
+        FailureKind(Series("tool_call", "", ""), "unknown"): (1, ""),
     }
 
 
@@ -160,7 +160,7 @@ def test_a_failure_counts_where_it_began() -> None:
 def test_a_failure_counts_where_it_began_whatever_went_well_beside_it(failed: str) -> None:
     calls = [call(name, "root", error_type="E" if name == failed else None) for name in ("first", "second")]
     stats = summary_of(fields("root", operation_type="agent", error_type="E"), *calls).stats
-    assert [failure.kind.operation for failure in failures_of(stats, "t")] == ["completion"]
+    assert [failure.kind.series.operation_type for failure in failures_of(stats, "t")] == ["completion"]
 
 
 def test_the_example_of_a_failure_is_its_latest() -> None:
@@ -178,7 +178,7 @@ def test_a_head_keeps_so_many_groups_and_counts_the_rest_as_other() -> None:
     many = [call(f"s{number}", model_name=f"m{number:04}") for number in range(GROUPS_KEPT + 20)]
     rows = list(rows_of(summary_of(*many).stats))
     assert len(rows) == GROUPS_KEPT + 1
-    assert {row.group.model: row.measures["calls"] for row in rows}["other"] == 20
+    assert {row.group.series.model_name: row.measures["calls"] for row in rows}["other"] == 20
 
 
 def test_spans_scattered_over_too_many_times_count_when_the_trace_began() -> None:
@@ -193,7 +193,10 @@ def test_operations_beyond_the_groups_that_a_head_keeps_are_other_but_calls_stay
     many = [fields(f"s{number}", operation_type=f"a{number:04}") for number in range(GROUPS_KEPT + 20)]
     groups = {row.group for row in rows_of(summary_of(*many, call("a"), fields("b", operation_type="tool")).stats)}
     assert len(groups) == GROUPS_KEPT + 2
-    assert {group.operation for group in groups if group.model == "other"} == {"other", "completion"}
+    assert {group.series.operation_type for group in groups if group.series.model_name == "other"} == {
+        "other",
+        "completion",
+    }
 
 
 def test_a_trace_of_many_groups_at_many_times_counts_when_it_began() -> None:
@@ -212,7 +215,7 @@ def test_types_of_failures_beyond_what_a_head_keeps_are_other() -> None:
     many = [call(f"s{number}", model_name="m", error_type=f"E{number:04}") for number in range(KINDS_KEPT + 20)]
     failures = {failure.kind: failure.failed for failure in failures_of(summary_of(*many).stats, "t")}
     assert len(failures) == KINDS_KEPT + 1
-    assert failures[FailureKind("completion", "", "m", "other")] == 20
+    assert failures[FailureKind(Series("completion", "", "m"), "other")] == 20
 
 
 def test_failures_of_many_kinds_at_many_times_count_when_the_trace_began() -> None:
@@ -250,4 +253,4 @@ def test_stats_are_the_same_after_json() -> None:
 
 def test_long_names_are_cut() -> None:
     (row,) = rows_of(summary_of(call("root", model_name="m" * 500)).stats)
-    assert len(row.group.model) == 128
+    assert len(row.group.series.model_name) == 128

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from tests.builders import START_NS, call, fields, summary_of
 from tracestore.domain.analytics import (
     Aggregate,
-    Dimension,
     Selection,
     aggregates_by,
     candidates_by_cost,
     heatmaps_of,
-    of_dimension,
+    key_of_dimension,
     series_of,
     top_conversations_by_cost,
     total_of,
@@ -35,12 +34,13 @@ from tracestore.domain.counters import (
     ValueCounter,
     contributions_of,
 )
+from tracestore.domain.dimensions import OTHER
 from tracestore.domain.failures import Failed, failures_by_type, latest_failures
 from tracestore.domain.heads import Summary
 from tracestore.domain.health import CALLS_LEAST, WINDOWS, health_by, judge, windows_of
 from tracestore.domain.histogram import percentile_us, percentiles_us
 from tracestore.domain.intervals import Period, partition, points
-from tracestore.domain.stats import NUMBERS, OTHER, QUARTER_NS
+from tracestore.domain.stats import NUMBERS, QUARTER_NS
 
 DAY_NS = 96 * QUARTER_NS
 DAY = Period(START_NS // DAY_NS * DAY_NS, START_NS // DAY_NS * DAY_NS + DAY_NS)
@@ -96,7 +96,7 @@ def test_every_trace_counts_when_nothing_is_asked_for() -> None:
 
 def test_a_trace_counts_where_it_has_a_call_of_what_is_asked_for() -> None:
     both = summary_of(fields(), call("a", "root", model_name="m"), call("b", "root", model_name="n"))
-    total = total_of(measures(both, ran()), Selection(model="m"))
+    total = total_of(measures(both, ran()), Selection({"model_name": "m"}))
     assert (total.traces, total.calls) == (1, 1)
 
 
@@ -107,7 +107,7 @@ def test_calls_are_those_of_models() -> None:
 
 def test_an_operation_that_is_asked_for_counts_as_calls() -> None:
     trace = summary_of(fields(operation_type="agent"), call("a", "root"), fields("b", operation_type="tool_call"))
-    assert total_of(measures(trace), Selection(operation="tool_call")).calls == 1
+    assert total_of(measures(trace), Selection({"operation_type": "tool_call"})).calls == 1
 
 
 def test_grouped_by_operation_all_of_them_are_calls() -> None:
@@ -143,7 +143,7 @@ def test_wasted_is_what_failed_calls_and_calls_of_failed_traces_cost() -> None:
         (None, {"": 4}),
     ],
 )
-def test_groups_come_by_calls_and_then_by_name(group_by: Dimension | None, expected: dict[str, int]) -> None:
+def test_groups_come_by_calls_and_then_by_name(group_by: str | None, expected: dict[str, int]) -> None:
     traces = [ran(), failed(), ran(model_provider=None), ran(model_provider=None, model_name="large")]
     _, groups = series_of([measures(*traces)], ALL, group_by, 10)
     assert [(group.name, group.total.calls) for group in groups] == sorted(
@@ -200,9 +200,14 @@ traces = st.lists(
 )
 selections = st.builds(
     Selection,
-    st.none() | st.sampled_from(["completion", "tool_call"]),
-    st.none() | st.sampled_from(["p", "r"]),
-    st.none() | st.sampled_from(["a", "b"]),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "operation_type": st.sampled_from(["completion", "tool_call"]),
+            "model_provider": st.sampled_from(["p", "r"]),
+            "model_name": st.sampled_from(["a", "b"]),
+        },
+    ),
     st.booleans(),
 )
 
@@ -210,7 +215,7 @@ selections = st.builds(
 @settings(max_examples=40)
 @given(traces, selections, st.sampled_from(["model_name", "operation_type", "status", None]))
 def test_figures_are_the_same_at_every_interval(
-    summaries: list[Summary], selection: Selection, group_by: Dimension | None
+    summaries: list[Summary], selection: Selection, group_by: str | None
 ) -> None:
     told = []
     for interval in ("15m", "hour", "day"):
@@ -229,7 +234,7 @@ def test_figures_are_the_same_at_every_interval(
 def test_groups_add_up_to_the_total(summaries: list[Summary], selection: Selection) -> None:
     counters = measures(*summaries)
     added = Aggregate()
-    for of in aggregates_by(counters, selection, of_dimension("model_name")).values():
+    for of in aggregates_by(counters, selection, key_of_dimension("model_name")).values():
         added.add(of)
     total = total_of(counters, selection)
     assert added.measures == total.measures
@@ -284,7 +289,9 @@ def test_types_beyond_the_most_are_one() -> None:
 
 
 def test_failures_are_narrowed_by_what_failed() -> None:
-    by_type = failures_by_type(failing([failed(0, "a", model_name="m"), failed(0, "b")]), Selection(model="m"), 10)
+    by_type = failures_by_type(
+        failing([failed(0, "a", model_name="m"), failed(0, "b")]), Selection({"model_name": "m"}), 10
+    )
     assert list(by_type) == ["a"]
 
 
@@ -301,13 +308,13 @@ def test_a_last_failure_whose_example_is_gone_is_told_by_its_bucket() -> None:
 
 def test_the_latest_failed_call_of_each_model_is_known() -> None:
     (counters,) = failing([failed(1, "old"), failed(2, "new"), ran()], "day")
-    latest = latest_failures(counters.values(), ALL, lambda kind: (kind.provider, kind.model))
+    latest = latest_failures(counters.values(), ALL, lambda kind: kind.series[1:])
     assert [remembered.kind.error_type for remembered in latest["openai", "small"]] == ["new", "old"]
 
 
 def test_a_failed_tool_is_no_providers_last_error() -> None:
     (counters,) = failing([failed(1, operation_type="tool_call")], "day")
-    assert latest_failures(counters.values(), ALL, lambda kind: kind.provider) == {}
+    assert latest_failures(counters.values(), ALL, lambda kind: kind.series.model_provider) == {}
 
 
 def test_a_heatmap_has_each_call_in_the_row_of_its_latency() -> None:
@@ -327,7 +334,7 @@ def test_heatmaps_tell_every_ended_call_in_at_most_sixteen_rows(summaries: list[
 
 
 def test_a_heatmap_is_narrowed_by_model() -> None:
-    (heatmap,) = heatmaps_of(at_point([ran(), ran(model_name="m")]), Selection(model="m"), 10)
+    (heatmap,) = heatmaps_of(at_point([ran(), ran(model_name="m")]), Selection({"model_name": "m"}), 10)
     assert sum(map(sum, heatmap.counts)) == 1
 
 
@@ -390,6 +397,6 @@ def test_the_pieces_of_a_range_make_it_up(length: int, offset: int) -> None:
 def test_a_provider_is_judged_by_its_newest_calls_and_told_in_whole() -> None:
     counters = counted([*[ran(0)] * 40, *[failed(93)] * 20])
     windows = [(window.name, list(within(counters, "measures", window.period).values())) for window in windows_of(DAY)]
-    health = health_by(windows, ALL, lambda group: group.provider)["openai"]
+    health = health_by(windows, ALL, lambda group: group.series.model_provider)["openai"]
     assert (health.total.calls, health.total.traces, health.now.state) == (60, 60, "down")
     assert health.now.reason == "20 of 20 calls failed in the last hour (100 %)."

@@ -14,13 +14,13 @@ from tracestore.domain.anomalies import (
     Histories,
     Hour,
     Kind,
-    Series,
     anomalies_of,
     histories_of,
 )
 from tracestore.domain.counters import MeasureCounter
+from tracestore.domain.dimensions import OTHER, Group, Series
 from tracestore.domain.histogram import bucket_of
-from tracestore.domain.stats import OTHER, Group, Measures
+from tracestore.domain.stats import Measures
 
 CHAT = Series("completion", "openai", "gpt-4o")
 LOAD = (2, 1, 1, 1, 1, 2, 4, 8, 14, 19, 20, 17, 13, 15, 19, 18, 15, 12, 9, 8, 8, 7, 5, 3)
@@ -209,8 +209,8 @@ def test_counters_tell_histories() -> None:
     for status, count in (("success", 3), ("error", 2)):
         numbers = [count, count * 1_000_000, count * DOLLAR]
         measures = Measures([*numbers, *[0] * (len(Measures().numbers) - 3)], {bucket_of(1_000_000): count})
-        counter.groups[Group("completion", "openai", "gpt-4o", status)] = measures
-        counter.groups[Group("completion", OTHER, OTHER, status)] = measures
+        counter.groups[Group(Series("completion", "openai", "gpt-4o"), status)] = measures
+        counter.groups[Group(Series("completion", OTHER, OTHER), status)] = measures
     assert histories_of([(7, counter)]) == {CHAT: {7: Hour(5, 2, 5 * DOLLAR, {bucket_of(1_000_000): 5})}}
 
 

@@ -7,14 +7,13 @@ where counters are kept, and no JSON.
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import add
-from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from .counters import MeasureCounter, ValueCounter
+from .dimensions import OTHER, Group, Series, cut, value_of
 from .histogram import Histogram, added
-from .spans import INFERENCE_OPERATIONS
-from .stats import DIMENSION_CHARACTERS, NUMBERS, OTHER, FailureKind, Group, Measures, as_model_calls
+from .stats import NUMBERS, Measures, as_model_calls
 
-Dimension: TypeAlias = Literal["operation_type", "model_name", "model_provider", "status"]
 Key = TypeVar("Key", bound=Hashable)
 
 ROWS: Final = 16
@@ -22,13 +21,6 @@ ROWS: Final = 16
 
 _COST: Final = 1 + NUMBERS.index("cost_nano_usd")
 """Where the cost stands in the figures of a conversation, which begin with the number of traces."""
-
-_FIELD: Final[Mapping[Dimension, str]] = {
-    "operation_type": "operation",
-    "model_name": "model",
-    "model_provider": "provider",
-    "status": "status",
-}
 
 
 @dataclass(slots=True)
@@ -64,51 +56,45 @@ class Aggregate:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which calls count. None asks nothing.
+    """Which calls count: those with the value of each of the `filters`, by dimension.
 
-    Calls are those of models, unless an operation is asked for, or all of them `by_operation`.
+    Calls are those of models. With a filter by operation, or `by_operation`, ended spans of every operation are.
     """
 
-    operation: str | None = None
-    provider: str | None = None
-    model: str | None = None
+    filters: Mapping[str, str] = field(default_factory=dict)
     by_operation: bool = False
 
     @property
     def is_all(self) -> bool:
-        """Whether nothing is asked for, so that every trace counts, also one without any call."""
-        return self.operation is None and self.provider is None and self.model is None
+        """Whether there is no filter, so that every trace counts, also one without any call."""
+        return not self.filters
 
-    def admits(self, kind: Group | FailureKind) -> bool:
-        """Whether it is what is asked for, by its names."""
-        return (
-            (self.operation is None or kind.operation == self.operation[:DIMENSION_CHARACTERS])
-            and (self.provider is None or kind.provider == self.provider[:DIMENSION_CHARACTERS])
-            and (self.model is None or kind.model == self.model[:DIMENSION_CHARACTERS])
-        )
+    @property
+    def counts_all_operations(self) -> bool:
+        """Whether ended spans of every operation count as calls."""
+        return self.by_operation or "operation_type" in self.filters
 
-    def is_call(self, kind: Group | FailureKind) -> bool:
-        """Whether its spans count as calls."""
-        counts = self.by_operation or self.operation is not None or kind.operation in INFERENCE_OPERATIONS
-        return counts and self.admits(kind)
+    def admits(self, series: Series) -> bool:
+        """Whether a series has the values of all filters. Counted values are cut, so filters are cut as well."""
+        return all(getattr(series, name) == cut(value) for name, value in self.filters.items())
+
+    def is_call(self, series: Series) -> bool:
+        """Whether spans of a series count as calls."""
+        return (self.counts_all_operations or series.is_inference) and self.admits(series)
 
     def counted(self, group: Group, measures: Measures) -> Measures:
-        """What of an admitted group's measures counts: of what is no call only what was charged to it."""
-        return measures if self.by_operation or self.operation is not None else as_model_calls(group, measures)
+        """The part of an admitted group's measures that counts. Of spans that are no calls only the charges count."""
+        return measures if self.counts_all_operations else as_model_calls(group, measures)
 
 
-def of_dimension(dimension: Dimension | None) -> Callable[[Group], str]:
-    """What tells groups apart; without a dimension nothing does."""
-    if dimension is None:
-        return lambda _: ""
-    name = _FIELD[dimension]
-    return lambda group: str(getattr(group, name))
+def key_of_dimension(dimension: str | None) -> Callable[[Group], str]:
+    """The key of a group by one dimension. Without a dimension all groups have the same key."""
+    return (lambda _: "") if dimension is None else lambda group: value_of(group, dimension)
 
 
-def of_dimensions(dimensions: Iterable[Dimension]) -> Callable[[Group], tuple[str, ...]]:
-    """What tells groups apart by all of these."""
-    keys = [of_dimension(dimension) for dimension in dimensions]
-    return lambda group: tuple(key(group) for key in keys)
+def key_of_dimensions(dimensions: Sequence[str]) -> Callable[[Group], tuple[str, ...]]:
+    """The key of a group by several dimensions."""
+    return lambda group: tuple(value_of(group, dimension) for dimension in dimensions)
 
 
 def aggregates_by(
@@ -118,11 +104,11 @@ def aggregates_by(
     found: dict[Key, Aggregate] = {}
     for counter in counters:
         for group, measures in counter.groups.items():
-            if selection.admits(group) and (counted := selection.counted(group, measures)):
+            if selection.admits(group.series) and (counted := selection.counted(group, measures)):
                 found.setdefault(key(group), Aggregate()).measures.add(counted)
         for signature, count in counter.traces.items():
             if count:
-                for name in {key(group) for group in signature if selection.is_call(group)}:
+                for name in {key(group) for group in signature if selection.is_call(group.series)}:
                     found.setdefault(name, Aggregate()).traces += count
     return found
 
@@ -133,7 +119,7 @@ def traces_of(counters: Iterable[MeasureCounter], selection: Selection) -> int:
         count
         for counter in counters
         for signature, count in counter.traces.items()
-        if selection.is_all or any(map(selection.is_call, signature))
+        if selection.is_all or any(selection.is_call(group.series) for group in signature)
     )
 
 
@@ -180,7 +166,7 @@ def _cost(aggregates: Aggregate) -> int:
     return aggregates.cost_nano_usd
 
 
-class Series(NamedTuple):
+class GroupSeries(NamedTuple):
     """One group: its name, its figures, and those of each point."""
 
     name: str
@@ -189,20 +175,20 @@ class Series(NamedTuple):
 
 
 def series_of(
-    points: Sequence[Sequence[MeasureCounter]], selection: Selection, group_by: Dimension | None, most: int
-) -> tuple[Aggregate, list[Series]]:
+    points: Sequence[Sequence[MeasureCounter]], selection: Selection, group_by: str | None, most: int
+) -> tuple[Aggregate, list[GroupSeries]]:
     """The figures of everything, and those of each group by point, the one with most calls first.
 
     *shape*: not grouped, one group is everything; grouped, `most` of them and the rest as `OTHER`.
     """
-    key = of_dimension(group_by)
+    key = key_of_dimension(group_by)
     by_point = [aggregates_by(counters, selection, key) for counters in points]
     aggregates = added_up(by_point)
     if group_by is None:
         for counters, at in zip(points, by_point, strict=True):
             at.setdefault("", Aggregate()).traces = traces_of(counters, selection)
         total = added_up(by_point).get("", Aggregate())
-        return total, [Series("", total, [at[""] for at in by_point])]
+        return total, [GroupSeries("", total, [at[""] for at in by_point])]
     names = ranked(aggregates)
     if len(names) > most:
         key = key_of_few(key, names[:most], OTHER)
@@ -213,7 +199,7 @@ def series_of(
     for of in aggregates.values():
         total.add(of)
     total.traces = sum(traces_of(counters, selection) for counters in points)
-    return total, [Series(name, aggregates[name], [at.get(name, nothing) for at in by_point]) for name in names]
+    return total, [GroupSeries(name, aggregates[name], [at.get(name, nothing) for at in by_point]) for name in names]
 
 
 class Heatmap(NamedTuple):
@@ -232,9 +218,9 @@ def heatmaps_of(points: Sequence[Sequence[MeasureCounter]], selection: Selection
         at: dict[str, Histogram] = {}
         for counter in counters:
             for group, measures in counter.groups.items():
-                if measures.latencies and selection.admits(group):
-                    added(at.setdefault(group.operation, {}), measures.latencies)
-                    added(wholes.setdefault(group.operation, {}), measures.latencies)
+                if measures.latencies and selection.admits(group.series):
+                    added(at.setdefault(group.series.operation_type, {}), measures.latencies)
+                    added(wholes.setdefault(group.series.operation_type, {}), measures.latencies)
         by_point.append(at)
     maps = []
     named = ((operation, whole) for operation, whole in wholes.items() if whole)

@@ -15,8 +15,8 @@ from statistics import median
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from .counters import MeasureCounter
+from .dimensions import Series
 from .histogram import Histogram, added, percentile_us
-from .stats import OTHER
 
 Kind: TypeAlias = Literal["error_rate", "latency", "cost"]
 
@@ -38,14 +38,6 @@ _NORMAL: Final = 1.4826
 
 _NANO: Final = 1_000_000_000
 _US_PER_MS: Final = 1_000
-
-
-class Series(NamedTuple):
-    """What is compared with itself. Empty where spans do not say."""
-
-    operation: str
-    provider: str
-    model: str
 
 
 @dataclass(slots=True)
@@ -156,10 +148,9 @@ def histories_of(counters: Iterable[tuple[int, MeasureCounter]]) -> Histories:
     histories: Histories = {}
     for number, counter in counters:
         for group, measures in counter.groups.items():
-            if group.provider == group.model == OTHER:
+            if group.series.is_other:
                 continue
-            series = Series(group.operation, group.provider, group.model)
-            hour = histories.setdefault(series, {}).setdefault(number, Hour())
+            hour = histories.setdefault(group.series, {}).setdefault(number, Hour())
             hour.calls += measures["calls"]
             hour.errors += measures["calls"] if group.status == "error" else 0
             hour.cost_nano_usd += measures["cost_nano_usd"]

@@ -9,14 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
+from .dimensions import OTHER, OTHER_FAILURES, FailureKind, Group, Series, cut, other_series
 from .heads import VALUE_FIELDS, Summary
 from .stats import (
-    DIMENSION_CHARACTERS,
-    OTHER,
     QUARTER_NS,
     Example,
-    FailureKind,
-    Group,
     Measures,
     failures_of,
     packed_measures,
@@ -163,7 +160,7 @@ def contributions_of(
     values = {"status": [summary.status], **summary.values}
     contributions[Bucket("values", "day", start // QUARTERS["day"])] = ValueContribution(
         trace_id,
-        tuple(dict.fromkeys((name, value[:DIMENSION_CHARACTERS]) for name in FACETS for value in values.get(name, ()))),
+        tuple(dict.fromkeys((name, cut(value)) for name in FACETS for value in values.get(name, ()))),
         summary.conversation_id,
         tuple(total.numbers),
         summary.usage.cost_nano_usd or 0,
@@ -178,7 +175,7 @@ class MeasureCounter:
         self.groups: dict[Group, Measures] = {}
         self.traces: dict[Signature, int] = {}
         if document:
-            groups = [Group(*names) for names in document["n"]]
+            groups = [Group(Series(*names), status) for *names, status in document["n"]]
             self.groups = {
                 group: unpacked_measures(*packed) for group, packed in zip(groups, document["m"], strict=True)
             }
@@ -198,7 +195,7 @@ class MeasureCounter:
         """The counter as JSON."""
         places = {group: place for place, group in enumerate(self.groups)}
         return {
-            "n": [list(group) for group in self.groups],
+            "n": [[*group.series, group.status] for group in self.groups],
             "m": [packed_measures(measures) for measures in self.groups.values()],
             "t": [[count, *sorted(map(places.__getitem__, groups))] for groups, count in self.traces.items()],
         }
@@ -217,14 +214,14 @@ class MeasureCounter:
 
     def _admitted(self, group: Group) -> Group:
         """The group, or the one it is counted under where there are too many."""
-        for named in (group, group._replace(provider=OTHER, model=OTHER)):
-            limit = GROUPS_IN_COUNTER if named is group else 2 * GROUPS_IN_COUNTER
-            if named in self.groups or len(self.groups) < limit:
+        of_operation = group._replace(series=other_series(group.series.operation_type))
+        for admitted, most in ((group, GROUPS_IN_COUNTER), (of_operation, 2 * GROUPS_IN_COUNTER)):
+            if admitted in self.groups or len(self.groups) < most:
                 break
         else:
-            named = Group(OTHER, OTHER, OTHER, group.status)
-        self.groups.setdefault(named, Measures())
-        return named
+            admitted = group._replace(series=other_series())
+        self.groups.setdefault(admitted, Measures())
+        return admitted
 
 
 class ErrorCounter:
@@ -232,8 +229,8 @@ class ErrorCounter:
 
     def __init__(self, document: Mapping[str, Any] | None = None) -> None:
         self.kinds: dict[FailureKind, tuple[int, list[Example]]] = {}
-        for *names, count, examples in (document or {}).get("e", ()):
-            self.kinds[FailureKind(*names)] = count, [Example(*example) for example in examples]
+        for *names, error_type, count, examples in (document or {}).get("e", ()):
+            self.kinds[FailureKind(Series(*names), error_type)] = count, [Example(*example) for example in examples]
 
     def add(self, contribution: list[FailureContribution], sign: int) -> None:
         """Add what a trace tells, or take it away. An example goes with its trace; an older one does not come back."""
@@ -247,7 +244,9 @@ class ErrorCounter:
 
     def document(self) -> dict[str, Any]:
         """The counter as JSON."""
-        return {"e": [[*kind, count, list(map(list, examples))] for kind, (count, examples) in self.kinds.items()]}
+        return {
+            "e": [[*kind.values, count, list(map(list, examples))] for kind, (count, examples) in self.kinds.items()]
+        }
 
     def cleared(self) -> "ErrorCounter":
         """As `Counter.cleared`."""
@@ -260,10 +259,11 @@ class ErrorCounter:
         return {"errors": {kind: count for kind, (count, _) in self.kinds.items() if count}}
 
     def _admitted(self, kind: FailureKind) -> FailureKind:
-        known, told = self.kinds, "".join(kind)
-        if kind in known or (len(known) < ERRORS_IN_COUNTER and _fits(told, map("".join, known))):
+        kinds = self.kinds
+        names = ("".join(each.values) for each in kinds)
+        if kind in kinds or (len(kinds) < ERRORS_IN_COUNTER and _fits("".join(kind.values), names)):
             return kind
-        return FailureKind(OTHER, OTHER, OTHER, OTHER)
+        return OTHER_FAILURES
 
 
 class ValueCounter:

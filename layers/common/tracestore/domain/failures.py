@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from .analytics import Key, Selection
 from .counters import Bucket, ErrorCounter
-from .stats import OTHER, Example, FailureKind
+from .dimensions import OTHER, FailureKind
+from .stats import Example
 
 
 class Remembered(NamedTuple):
@@ -50,7 +51,7 @@ def failures_by_type(
     for at in points:
         for counter in at.values():
             for kind, (count, _) in counter.kinds.items():
-                if selection.admits(kind):
+                if selection.admits(kind.series):
                     totals[kind.error_type] = totals.get(kind.error_type, 0) + count
     by_count = sorted((name for name in totals if totals[name] > 0), key=lambda name: (-totals[name], name))
     names = {name: name if place < most else OTHER for place, name in enumerate(by_count)}
@@ -58,7 +59,7 @@ def failures_by_type(
     for place, at in enumerate(points):
         for bucket, counter in sorted(at.items(), key=lambda entry: entry[0].start_ns):
             for kind, (count, examples) in counter.kinds.items():
-                if selection.admits(kind) and count > 0 and kind.error_type in names:
+                if selection.admits(kind.series) and count > 0 and kind.error_type in names:
                     failed = found.setdefault(names[kind.error_type], Failed([0] * len(points)))
                     failed.counts[place] += count
                     failed.first, failed.last = failed.first or bucket, bucket
@@ -73,6 +74,6 @@ def latest_failures(
     found: dict[Key, set[Remembered]] = {}
     for counter in counters:
         for kind, (_, examples) in counter.kinds.items():
-            if selection.is_call(kind):
+            if selection.is_call(kind.series):
                 found.setdefault(key(kind), set()).update(Remembered(example, kind) for example in examples)
     return {name: sorted(remembered, reverse=True) for name, remembered in found.items()}

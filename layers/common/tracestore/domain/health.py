@@ -5,10 +5,10 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from .analytics import Aggregate, Key, Selection, aggregates_by
 from .counters import MeasureCounter
+from .dimensions import Group
 from .histogram import percentile_us
 from .intervals import Period
 from .phrases import duration, percent
-from .stats import Group
 from .times import NS_PER_SECOND
 
 State: TypeAlias = Literal["healthy", "degraded", "down"]

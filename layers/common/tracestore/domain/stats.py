@@ -10,6 +10,7 @@ from itertools import accumulate, repeat
 from typing import Any, Final, NamedTuple
 
 from .costs import REPEATING_OPERATIONS
+from .dimensions import OTHER, FailureKind, Group, Series, cut, other_series
 from .histogram import Histogram, added, bucket_of
 from .merge import Span
 from .spans import INFERENCE_OPERATIONS, SpanFields
@@ -18,9 +19,6 @@ from .usage import TOKEN_KINDS, Charge, amount, total_tokens
 
 QUARTER_NS: Final = 900 * 10**9
 """A quarter of an hour, the finest time that counters tell: every zone's days begin at one."""
-
-DIMENSION_CHARACTERS: Final = 128
-"""Names are cut here: they stand in every counter that their trace moves."""
 
 GROUPS_KEPT: Final = 100
 """Different groups of one trace; the calls of further ones are counted under `OTHER`."""
@@ -38,8 +36,6 @@ FAILURES_KEPT: Final = 200
 """Different kinds and times of failure together: of more, all count when the trace began. One may be 300 bytes, and
 the head, which is put with every write to the trace, ends at 400 KB."""
 
-OTHER: Final = "other"
-
 NUMBERS: Final = ("calls", "latency_us", "cost_nano_usd", *TOKEN_KINDS, "total_tokens", "wasted_nano_usd", "errors")
 _CALLS, _LATENCY, _COST, _KINDS = 0, 1, 2, 3
 _TOTAL, _WASTED, _ERRORS = len(NUMBERS) - 3, len(NUMBERS) - 2, len(NUMBERS) - 1
@@ -48,29 +44,6 @@ _INPUT, _OUTPUT = NUMBERS.index("input_tokens"), NUMBERS.index("output_tokens")
 _MODEL_SPEND: Final = INFERENCE_OPERATIONS | REPEATING_OPERATIONS
 _NAME_CHARACTERS: Final = 80
 _MESSAGE_CHARACTERS: Final = 200
-
-
-class Group(NamedTuple):
-    """What calls are grouped by. Empty where a span does not say."""
-
-    operation: str
-    provider: str
-    model: str
-    status: str
-
-    @property
-    def is_inference(self) -> bool:
-        """Whether it calls a model."""
-        return self.operation in INFERENCE_OPERATIONS
-
-
-class FailureKind(NamedTuple):
-    """What failures are grouped by."""
-
-    operation: str
-    provider: str
-    model: str
-    error_type: str
 
 
 class Example(NamedTuple):
@@ -121,22 +94,22 @@ class Failure(NamedTuple):
 def stats_of(nodes: Sequence[Node], charges: Sequence[Charge], root: Span) -> dict[str, Any]:
     """The stats of a trace, given in tree order with what of each span counts, as the head keeps them."""
     rows: dict[tuple[int, Group], Measures] = {}
-    cut = _Cut(nodes)
+    kept = _Kept(nodes)
     for (span, _), charge in zip(nodes, charges, strict=True):
         measures = _measures(span, charge, is_trace_failed=root.status == "error")
         if measures:
-            group = cut.names(span, span.status)
-            rows.setdefault((cut.quarter(span), Group(*group)), Measures()).add(measures)
-    failures = _failures(nodes, cut)
+            group = Group(kept.series(span), cut(span.status))
+            rows.setdefault((kept.quarter(span), group), Measures()).add(measures)
+    failures = _failures(nodes, kept)
     stats: dict[str, Any] = {
         "r": [
-            [quarter, *group, *packed_measures(measures)]
+            [quarter, *group.series, group.status, *packed_measures(measures)]
             for (quarter, group), measures in sorted(rows.items(), key=_key)
         ]
     }
     if failures:
         stats["e"] = [
-            [quarter, *kind, count, [example.time_ns, example.span_name, example.message]]
+            [quarter, *kind.values, count, [example.time_ns, example.span_name, example.message]]
             for (quarter, kind), (count, example) in sorted(failures.items())
         ]
     return stats
@@ -144,14 +117,14 @@ def stats_of(nodes: Sequence[Node], charges: Sequence[Charge], root: Span) -> di
 
 def rows_of(stats: Mapping[str, Any]) -> Iterator[Row]:
     """The rows in a head's stats."""
-    for quarter, operation, provider, model, status, *packed in stats.get("r", ()):
-        yield Row(quarter, Group(operation, provider, model, status), unpacked_measures(*packed))
+    for quarter, *names, status, numbers, steps, counts in stats.get("r", ()):
+        yield Row(quarter, Group(Series(*names), status), unpacked_measures(numbers, steps, counts))
 
 
 def failures_of(stats: Mapping[str, Any], trace_id: str) -> Iterator[Failure]:
     """The failures in the stats of a trace's head."""
-    for quarter, operation, provider, model, error_type, count, (time_ns, name, message) in stats.get("e", ()):
-        kind = FailureKind(operation, provider, model, error_type)
+    for quarter, *names, error_type, count, (time_ns, name, message) in stats.get("e", ()):
+        kind = FailureKind(Series(*names), error_type)
         yield Failure(quarter, kind, count, Example(time_ns, trace_id, name, message))
 
 
@@ -214,19 +187,23 @@ def _where_it_failed(nodes: Sequence[Node]) -> Iterator[Span]:
         failed_below[depth] = failed_below.get(depth, False) or is_below or span.status == "error"
 
 
-def _failures(nodes: Sequence[Node], cut: "_Cut") -> dict[tuple[int, FailureKind], tuple[int, Example]]:
+def _failures(nodes: Sequence[Node], kept: "_Kept") -> dict[tuple[int, FailureKind], tuple[int, Example]]:
     """How many spans failed, by time and kind, and the latest of each."""
     failed = [
-        (cut.quarter(span), FailureKind(*cut.names(span, span.fields.get("error_type") or "unknown")), _example(span))
+        (
+            kept.quarter(span),
+            FailureKind(kept.series(span), cut(span.fields.get("error_type") or "unknown")),
+            _example(span),
+        )
         for span in _where_it_failed(nodes)
     ]
-    kept = set(sorted({kind for _, kind, _ in failed})[:KINDS_KEPT])
+    kinds = set(sorted({kind for _, kind, _ in failed})[:KINDS_KEPT])
     failed = [
-        (quarter, kind if kind in kept else kind._replace(error_type=OTHER), example)
+        (quarter, kind if kind in kinds else kind._replace(error_type=OTHER), example)
         for quarter, kind, example in failed
     ]
     if len({(quarter, kind) for quarter, kind, _ in failed}) > FAILURES_KEPT:
-        failed = [(cut.first, kind, example) for _, kind, example in failed]
+        failed = [(kept.first_quarter, kind, example) for _, kind, example in failed]
     found: dict[tuple[int, FailureKind], tuple[int, Example]] = {}
     for quarter, kind, example in failed:
         count, latest = found.get((quarter, kind), (0, example))
@@ -240,37 +217,31 @@ def _example(span: Span) -> Example:
     return Example(span.order[0], "", fields.get("span_name", "")[:_NAME_CHARACTERS], message)
 
 
-class _Cut:
-    """The names and times of one trace, as many as its head keeps, whatever the order of writes was."""
+class _Kept:
+    """The series and times that the head of one trace keeps apart, whatever the order of writes was."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
-        named = sorted({_names(span.fields) for span, _ in nodes})
-        self._kept = set(named[:GROUPS_KEPT])
-        self._operations = INFERENCE_OPERATIONS | {operation for operation, _, _ in self._kept}
+        self._kept = set(sorted({_series(span.fields) for span, _ in nodes})[:GROUPS_KEPT])
+        self._operations = INFERENCE_OPERATIONS | {series.operation_type for series in self._kept}
         times = {span.order[0] // QUARTER_NS for span, _ in nodes}
-        self.first = min(times)
+        self.first_quarter = min(times)
         self._is_scattered = len(times) > QUARTERS_KEPT or (len(nodes) > ROWS_KEPT and self._rows(nodes) > ROWS_KEPT)
 
     def quarter(self, span: Span) -> int:
-        return self.first if self._is_scattered else span.order[0] // QUARTER_NS
+        return self.first_quarter if self._is_scattered else span.order[0] // QUARTER_NS
 
-    def names(self, span: Span, last: str) -> tuple[str, str, str, str]:
-        operation, provider, model = names = _names(span.fields)
-        if names not in self._kept:
-            operation, provider, model = operation if operation in self._operations else OTHER, OTHER, OTHER
-        return operation, provider, model, last[:DIMENSION_CHARACTERS]
+    def series(self, span: Span) -> Series:
+        series = _series(span.fields)
+        if series in self._kept:
+            return series
+        return other_series(series.operation_type if series.operation_type in self._operations else OTHER)
 
     def _rows(self, nodes: Sequence[Node]) -> int:
-        return len({(span.order[0] // QUARTER_NS, self.names(span, span.status)) for span, _ in nodes})
+        return len({(span.order[0] // QUARTER_NS, self.series(span), cut(span.status)) for span, _ in nodes})
 
 
-def _names(fields: SpanFields) -> tuple[str, str, str]:
-    operation, provider, model = (fields.get(name, "") for name in ("operation_type", "model_provider", "model_name"))
-    return _cut(operation), _cut(provider), _cut(model)
-
-
-def _cut(name: object) -> str:
-    return str(name)[:DIMENSION_CHARACTERS]
+def _series(fields: SpanFields) -> Series:
+    return Series(*(cut(fields.get(name, "")) for name in Series._fields))
 
 
 def sums(rows: Iterable[Row]) -> Measures:
@@ -283,7 +254,7 @@ def sums(rows: Iterable[Row]) -> Measures:
 
 def as_model_calls(group: Group, measures: Measures) -> Measures:
     """The measures of a group as model calls: those of other operations are only what was charged to them."""
-    if group.is_inference:
+    if group.series.is_inference:
         return measures
     numbers = list(measures.numbers)
     numbers[_CALLS] = numbers[_LATENCY] = numbers[_ERRORS] = 0

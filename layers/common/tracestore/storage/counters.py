@@ -83,9 +83,9 @@ class CounterKey(NamedTuple):
 class StoredCounter:
     """A counter as it is stored.
 
-    `checkpoints` holds, by shard, the last sequence number and the hour in which it came. `whole_until_s` is when the
-    first of the traces that it ever counted expires: from then on it can no longer be compared with them. It `begins` where
-    none is stored or that one has expired.
+    `checkpoints` holds, by shard, the last sequence number that was applied and the hour in which it came.
+    `whole_until_s` is when the first of the traces that it ever counted expires: from then on it can no longer be
+    compared with them. It `begins` where none is stored or the stored one has expired.
     """
 
     counter: Counter

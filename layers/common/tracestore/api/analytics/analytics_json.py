@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from tracestore.api.traces.trace_json import NANO
-from tracestore.domain.analytics import Aggregate, Heatmap, Series
+from tracestore.domain.analytics import Aggregate, GroupSeries, Heatmap
 from tracestore.domain.counters import ConversationCounter
 from tracestore.domain.failures import Failed, Remembered
 from tracestore.domain.heads import Summary
@@ -74,7 +74,7 @@ def groups_shown(points: int) -> int:
     return min(GROUPS_MOST, POINTS_IN_ANSWER // points)
 
 
-def series_json(series: Series, points: Sequence[Period]) -> dict[str, Any]:
+def series_json(series: GroupSeries, points: Sequence[Period]) -> dict[str, Any]:
     """A group with its points."""
     return {
         "group": name_json(series.name),

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from tracestore.api.analytics.analytics_json import name_json
 from tracestore.domain.analytics import Selection
-from tracestore.domain.anomalies import HISTORY_HOURS, Anomaly, Series, anomalies_of, histories_of
+from tracestore.domain.anomalies import HISTORY_HOURS, Anomaly, anomalies_of, histories_of
 from tracestore.domain.counters import Bucket
 from tracestore.domain.errors import Detail
 from tracestore.domain.histogram import bounds_us
@@ -62,7 +62,7 @@ def read_anomalies(
     read = range(hours.start - HISTORY_HOURS, hours.stop)
     counters = read_counters(store, user_id, (Bucket("measures", "hour", number) for number in read), deadline)
     histories = histories_of((bucket.number, counter) for bucket, counter in counters.items())
-    selected = {series: history for series, history in histories.items() if _is_selected(series, selection)}
+    selected = {series: history for series, history in histories.items() if selection.admits(series)}
     found = anomalies_of(selected, hours)[:ANOMALIES_MOST]
     candidates = _candidates(store, user_id, found, deadline)
     pks = {keys.trace(user_id, trace_id): trace_id for ids in candidates for trace_id in ids}
@@ -72,13 +72,10 @@ def read_anomalies(
 
 def anomaly_json(anomaly: Anomaly, examples: Sequence[str], zone: tzinfo) -> dict[str, Any]:
     """An anomaly as it is shown. *units*: a share, milliseconds, or dollars in an hour."""
-    operation, provider, model = anomaly.series
     digits = _DIGITS[anomaly.kind]
     return {
         "kind": anomaly.kind,
-        "model_provider": name_json(provider),
-        "model_name": name_json(model),
-        "operation_type": name_json(operation),
+        **{dimension: name_json(value) for dimension, value in anomaly.series._asdict().items()},
         "since": format_time(anomaly.first_hour * _HOUR_NS),
         "value": round(anomaly.worst.value, digits),
         "baseline": round(anomaly.worst.baseline, digits),
@@ -99,16 +96,11 @@ def message_of(anomaly: Anomaly, zone: tzinfo) -> str:
         f"usually {duration(worst.baseline)}",
         "cost": f"{calls} cost ${worst.value:,.2f} in the hour at {at}, usually ${worst.baseline:,.2f}",
     }[anomaly.kind]
-    operation, provider, model = anomaly.series
-    name = " ".join(filter(None, (provider, model, operation))) or "Spans of no kind"
+    operation, *names = anomaly.series
+    name = " ".join(filter(None, (*names, operation))) or "Spans of no kind"
     hours = anomaly.last_hour - anomaly.first_hour + 1
     lasting = f"; for {hours} hours since {_clock(anomaly.first_hour, zone)}" if hours > 1 else ""
     return f"{name}: {said}{lasting}."
-
-
-def _is_selected(series: Series, selection: Selection) -> bool:
-    asked = (selection.operation, selection.provider, selection.model)
-    return all(wanted is None or wanted == name for wanted, name in zip(asked, series, strict=True))
 
 
 def _candidates(store: Store, user_id: str, found: Sequence[Anomaly], deadline: Deadline) -> list[list[str]]:
@@ -124,7 +116,7 @@ def _candidates(store: Store, user_id: str, found: Sequence[Anomaly], deadline: 
             ids = [trace_id for _, trace_id in most_expensive]
         elif anomaly.kind == "error_rate":
             kinds = [failed for counter in there for failed in counter.kinds.items()]
-            of_series = [failed for failed in kinds if failed[0][:3] == anomaly.series]
+            of_series = [failed for failed in kinds if failed[0].series == anomaly.series]
             # A wrapper's errors are told of the calls below it, so those of other series may be its own.
             latest = sorted((one for _, (_, examples) in of_series or kinds for one in examples), reverse=True)
             ids = [one.trace_id for one in latest]
@@ -169,15 +161,14 @@ def _shows(anomaly: Anomaly, head: Head) -> float:
     """How much a trace did of what the anomaly is about: calls that failed, time above usual, or cost."""
     shown = 0.0
     for row in rows_of(head.summary.stats) if head.summary else ():
-        group = row.group
-        if Series(group.operation, group.provider, group.model) != anomaly.series:
+        if row.group.series != anomaly.series:
             continue
         if not anomaly.first_hour <= row.quarter // _QUARTERS <= anomaly.last_hour:
             continue
         if anomaly.kind == "cost":
             shown += row.measures["cost_nano_usd"]
         elif anomaly.kind == "error_rate":
-            shown += row.measures["calls"] if group.status == "error" else 0
+            shown += row.measures["calls"] if row.group.status == "error" else 0
         else:
             slowest_us = bounds_us(max(row.measures.latencies))[1] if row.measures.latencies else 0.0
             shown = max(shown, slowest_us / _US_PER_MS - anomaly.worst.baseline)

@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from typing import Final, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from tracestore.domain.analytics import Dimension, Selection
+from tracestore.domain.analytics import Selection
 from tracestore.domain.counters import Interval
+from tracestore.domain.dimensions import FILTERS, GROUPINGS
 from tracestore.domain.errors import Detail
 from tracestore.domain.intervals import INTERVALS, POINTS_MOST, RANGE_MOST_DAYS, Period, aligned, finest, points
 from tracestore.domain.times import NS_PER_DAY, NS_PER_MS, parse_time
 from tracestore.http.parameters import Reader, malformed, one_of, text_of
 
-FILTERS: Final = ("operation_type", "model_name", "model_provider")
 ANALYTICS_PARAMETERS: Final = ("start_date", "end_date", "interval", "timezone", *FILTERS)
 """What every route of analytics takes."""
-
-DIMENSIONS: Final[tuple[Dimension, ...]] = ("operation_type", "model_name", "model_provider", "status")
 
 _ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(?:/[A-Za-z0-9_+-]{1,32}){0,2}", re.ASCII)
 
@@ -30,7 +28,7 @@ class AnalyticsQuery:
     interval: Interval
     zone: ZoneInfo
     selection: Selection
-    group_by: Dimension | None
+    group_by: str | None
 
     @property
     def points(self) -> list[Period]:
@@ -38,14 +36,14 @@ class AnalyticsQuery:
         return points(self.period, self.interval, self.zone)
 
 
-def parse_query(parameters: Mapping[str, str], now_ms: int, *, by_operation: bool = False) -> AnalyticsQuery:
+def parse_query(parameters: Mapping[str, str], now_ms: int) -> AnalyticsQuery:
     """What a request asks for; without dates the last 24 hours. *raises* Invalid that names what is malformed."""
     read = Reader(parameters)
     start_ns, end_ns = read("start_date", parse_time), read("end_date", parse_time)
     requested_interval = cast("Interval | None", read("interval", one_of(*INTERVALS)))
     zone = read("timezone", zone_of) or ZoneInfo("UTC")
-    group_by = cast("Dimension | None", read("group_by", one_of(*DIMENSIONS)))
-    operation, model, provider = (read(name, text_of) for name in FILTERS)
+    group_by = read("group_by", one_of(*GROUPINGS))
+    filters = {name: value for name in FILTERS if (value := read(name, text_of)) is not None}
     now_ns = now_ms * NS_PER_MS
     if not read.problems:
         end_ns = now_ns if end_ns is None else end_ns
@@ -58,12 +56,11 @@ def parse_query(parameters: Mapping[str, str], now_ms: int, *, by_operation: boo
     if requested_interval and len(points(period, requested_interval, zone)) > POINTS_MOST:
         message = f"cuts this range into more than {POINTS_MOST:,} points: ask for a longer one, or for less time"
         raise malformed([Detail("interval", message)])
-    counts_by_operation = by_operation or group_by == "operation_type"
     return AnalyticsQuery(
         period,
         requested_interval or finest(period, zone),
         zone,
-        Selection(operation, provider, model, counts_by_operation),
+        Selection(filters, by_operation=group_by == "operation_type"),
         group_by,
     )
 

@@ -11,11 +11,12 @@ from typing import Any, Final
 
 from tracestore.domain.analytics import Key, Selection
 from tracestore.domain.counters import Bucket, ConversationCounter, Kind
+from tracestore.domain.dimensions import OTHER_FAILURES
 from tracestore.domain.failures import Remembered
 from tracestore.domain.filters import Filters
 from tracestore.domain.heads import Summary
 from tracestore.domain.intervals import Period, partition
-from tracestore.domain.stats import OTHER, FailureKind, failures_of
+from tracestore.domain.stats import failures_of
 from tracestore.storage import keys
 from tracestore.storage.counters import read_counters
 from tracestore.storage.items import Head
@@ -30,9 +31,6 @@ HEADS_MOST: Final = 300
 """Traces that one answer looks at: each is a read unit, whatever the range."""
 
 HEADS_AT_ONCE: Final = 50
-
-ANY_KIND: Final = FailureKind(OTHER, OTHER, OTHER, OTHER)
-"""What a counter with too many kinds counts the further ones under."""
 
 READS_AT_ONCE: Final = 8
 
@@ -119,12 +117,7 @@ def conversation_heads(
 
 def has_values(summary: Summary, selection: Selection) -> bool:
     """Whether spans of a trace have what is asked for, each in any of them."""
-    asked = {
-        "operation_type": selection.operation,
-        "model_provider": selection.provider,
-        "model_name": selection.model,
-    }
-    return all(value is None or value in summary.values.get(name, ()) for name, value in asked.items())
+    return all(value in summary.values.get(name, ()) for name, value in selection.filters.items())
 
 
 def _is_candidate(summary: Summary, period: Period, selection: Selection) -> bool:
@@ -145,7 +138,7 @@ def _failures_told(trace_id: str, head: Head | None) -> set[Remembered]:
     if head is None or head.summary is None:
         return set()
     failures = failures_of(head.summary.stats, trace_id)
-    return {Remembered(failure.example, kind) for failure in failures for kind in (failure.kind, ANY_KIND)}
+    return {Remembered(failure.example, kind) for failure in failures for kind in (failure.kind, OTHER_FAILURES)}
 
 
 def _cost(head: Head) -> int:

@@ -1,0 +1,79 @@
+"""The dimensions by which calls and failures are counted, each declared once and named as in the API and on spans.
+
+Groups, kinds of failure, `group_by`, filters, anomalies and the limits of counters all read them from here.
+"""
+
+from typing import Final, NamedTuple
+
+from .spans import INFERENCE_OPERATIONS
+
+DIMENSION_CHARACTERS: Final = 128
+"""Values are cut here: they are stored in every counter that their trace changes."""
+
+OTHER: Final = "other"
+"""Stands for all values beyond those that a head or a counter keeps."""
+
+
+class Series(NamedTuple):
+    """The dimensions of every call. A value is empty where the span has none.
+
+    The order is the order in stored rows, so it never changes.
+    """
+
+    operation_type: str
+    model_provider: str
+    model_name: str
+
+    @property
+    def is_inference(self) -> bool:
+        """Whether these are calls of a model."""
+        return self.operation_type in INFERENCE_OPERATIONS
+
+    @property
+    def is_other(self) -> bool:
+        """Whether it stands for series that were counted together, for want of room."""
+        return all(value == OTHER for value in self[1:])
+
+
+def other_series(operation_type: str = OTHER) -> Series:
+    """The series that calls of this operation are counted under where there is no room for their own."""
+    return Series(operation_type, *[OTHER] * (len(Series._fields) - 1))
+
+
+def cut(value: object) -> str:
+    """A value as it is counted: its first `DIMENSION_CHARACTERS` characters."""
+    return str(value)[:DIMENSION_CHARACTERS]
+
+
+class Group(NamedTuple):
+    """What calls are grouped by: their series and how they ended."""
+
+    series: Series
+    status: str
+
+
+class FailureKind(NamedTuple):
+    """What failures are grouped by."""
+
+    series: Series
+    error_type: str
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """All of its values, in their stored order."""
+        return (*self.series, self.error_type)
+
+
+OTHER_FAILURES: Final = FailureKind(other_series(), OTHER)
+"""What failures are counted under where a counter has no room for their own kind."""
+
+FILTERS: Final = Series._fields
+"""What analytics filter by."""
+
+GROUPINGS: Final = (*Series._fields, "status")
+"""What calls can be grouped by."""
+
+
+def value_of(group: Group, dimension: str) -> str:
+    """The value of one of `GROUPINGS`."""
+    return group.status if dimension == "status" else str(getattr(group.series, dimension))
