@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from random import Random
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import typer
 from rich.console import Console
@@ -21,12 +21,12 @@ from dev.bench.deployment import Deployment, User, deployed
 from dev.bench.meter import Meter, metered
 from dev.bench.report import judged, table
 from dev.engines import EngineUnavailable
-from tracestore.domain.counters import COUNTERS, ConversationCounter, Counter, ValueCounter, contributions_of
+from tracestore.domain.counters import COUNTERS, ConversationCounter, Counter, Target, ValueCounter, contributions_of
 from tracestore.domain.heads import Summary
-from tracestore.domain.stats import QUARTER_NS
+from tracestore.domain.stats import QUARTER_NS, Stats
 from tracestore.domain.times import NS_PER_DAY, format_time
 from tracestore.storage import keys
-from tracestore.storage.counters import Change, Target, apply, counter_item
+from tracestore.storage.counters import Change, apply, counter_item
 from tracestore.storage.items import Head, head_item, summary_from
 from tracestore.storage.listing import TraceQuery, list_traces
 from tracestore.storage.segments import Item
@@ -214,9 +214,10 @@ def _moved(summary: Summary, start_ns: int) -> Summary:
     """The same trace at another time."""
     shift = (start_ns - summary.start_ns) // QUARTER_NS
     start_ns, end_ns = summary.start_ns + shift * QUARTER_NS, (summary.end_ns or 0) + shift * QUARTER_NS
-    stats: dict[str, Any] = {
-        name: [[quarter + shift, *rest] for quarter, *rest in rows] for name, rows in summary.stats.items()
-    }
+    stats = Stats(
+        [row._replace(quarter=row.quarter + shift) for row in summary.stats.rows],
+        [failure._replace(quarter=failure.quarter + shift) for failure in summary.stats.failures],
+    )
     return replace(summary, start_ns=start_ns, end_ns=end_ns, stats=stats)
 
 

@@ -21,12 +21,10 @@ from tracestore.domain.stats import (
     ROWS_KEPT,
     Measures,
     failures_of,
-    packed_measures,
-    rows_of,
     sums,
-    unpacked_measures,
 )
 from tracestore.storage.codec import pack
+from tracestore.storage.formats import StoredStats, packed_measures, stats_document, unpacked_measures
 
 durations = st.lists(st.integers(0, 10**11), min_size=1, max_size=60)
 numbers = st.lists(st.integers(-(10**15), 10**15), min_size=len(NUMBERS), max_size=len(NUMBERS))
@@ -99,7 +97,7 @@ def test_counters_and_summaries_agree_on_tokens_cost_and_calls(tree: list[dict[s
         parent = told.pop("parent", None)
         reported.append(fields(f"s{number}", parent_span_id=None if parent is None else f"s{parent}", **told))
     summary = summary_of(*reported)
-    total, usage = sums(rows_of(summary.stats)), summary.usage
+    total, usage = sums(summary.stats.rows), summary.usage
     kinds = ("input_tokens", "output_tokens", "total_tokens", "cached_input_tokens")
     assert [total[kind] for kind in kinds] == [getattr(usage, kind) for kind in kinds]
     assert total["cost_nano_usd"] == (usage.cost_nano_usd or 0)
@@ -108,18 +106,18 @@ def test_counters_and_summaries_agree_on_tokens_cost_and_calls(tree: list[dict[s
 
 
 def test_a_pending_call_is_none_yet() -> None:
-    (row,) = rows_of(summary_of(call("root", end_ns=None, input_tokens=7)).stats)
+    (row,) = summary_of(call("root", end_ns=None, input_tokens=7)).stats.rows
     assert (row.measures["calls"], row.measures["input_tokens"], row.measures.latencies) == (0, 7, {})
 
 
 def test_a_span_that_adds_nothing_has_no_row() -> None:
-    assert list(rows_of(summary_of(fields("root", end_ns=None)).stats)) == []
+    assert list(summary_of(fields("root", end_ns=None)).stats.rows) == []
 
 
 def test_a_call_counts_when_it_began() -> None:
     late = START_NS + 3 * QUARTER_NS
     stats = summary_of(fields("root", end_ns=late), call("a", "root", start_ns=late, end_ns=late + 5)).stats
-    assert {row.group.series.operation_type: row.quarter - START_NS // QUARTER_NS for row in rows_of(stats)} == {
+    assert {row.group.series.operation_type: row.quarter - START_NS // QUARTER_NS for row in stats.rows} == {
         "": 0,
         "completion": 3,
     }
@@ -137,7 +135,7 @@ def test_a_call_counts_when_it_began() -> None:
     ids=["all went well", "failed call", "call of a failed trace", "told by its wrapper", "no model call"],
 )
 def test_what_is_wasted(spans: tuple[object, ...], wasted: int) -> None:
-    assert sums(rows_of(summary_of(*spans).stats))["wasted_nano_usd"] == wasted  # type: ignore[arg-type]
+    assert sums(summary_of(*spans).stats.rows)["wasted_nano_usd"] == wasted  # type: ignore[arg-type]
 
 
 def test_a_failure_counts_where_it_began() -> None:
@@ -176,7 +174,7 @@ def test_the_example_of_a_failure_is_its_latest() -> None:
 
 def test_a_head_keeps_so_many_groups_and_counts_the_rest_as_other() -> None:
     many = [call(f"s{number}", model_name=f"m{number:04}") for number in range(GROUPS_KEPT + 20)]
-    rows = list(rows_of(summary_of(*many).stats))
+    rows = list(summary_of(*many).stats.rows)
     assert len(rows) == GROUPS_KEPT + 1
     assert {row.group.series.model_name: row.measures["calls"] for row in rows}["other"] == 20
 
@@ -185,13 +183,13 @@ def test_spans_scattered_over_too_many_times_count_when_the_trace_began() -> Non
     many = [
         call(f"s{number}", start_ns=START_NS + number * QUARTER_NS, end_ns=None) for number in range(QUARTERS_KEPT + 1)
     ]
-    assert {row.quarter for row in rows_of(summary_of(*many).stats)} == {START_NS // QUARTER_NS}
+    assert {row.quarter for row in summary_of(*many).stats.rows} == {START_NS // QUARTER_NS}
 
 
 def test_operations_beyond_the_groups_that_a_head_keeps_are_other_but_calls_stay_calls() -> None:
     """Operations are an open list: without an end to them a head would outgrow its item."""
     many = [fields(f"s{number}", operation_type=f"a{number:04}") for number in range(GROUPS_KEPT + 20)]
-    groups = {row.group for row in rows_of(summary_of(*many, call("a"), fields("b", operation_type="tool")).stats)}
+    groups = {row.group for row in summary_of(*many, call("a"), fields("b", operation_type="tool")).stats.rows}
     assert len(groups) == GROUPS_KEPT + 2
     assert {group.series.operation_type for group in groups if group.series.model_name == "other"} == {
         "other",
@@ -204,10 +202,10 @@ def test_a_trace_of_many_groups_at_many_times_counts_when_it_began() -> None:
         call(f"s{number}", model_name=f"m{number % 40}", start_ns=START_NS + number // 40 * QUARTER_NS, end_ns=None)
         for number in range(ROWS_KEPT + 1)
     ]
-    assert {row.quarter for row in rows_of(summary_of(*many[:-1]).stats)} == {
+    assert {row.quarter for row in summary_of(*many[:-1]).stats.rows} == {
         START_NS // QUARTER_NS + number for number in range(ROWS_KEPT // 40)
     }
-    assert {row.quarter for row in rows_of(summary_of(*many).stats)} == {START_NS // QUARTER_NS}
+    assert {row.quarter for row in summary_of(*many).stats.rows} == {START_NS // QUARTER_NS}
 
 
 def test_types_of_failures_beyond_what_a_head_keeps_are_other() -> None:
@@ -242,15 +240,18 @@ def test_stats_stay_far_below_what_an_item_holds() -> None:
         )
         for number in range(4_000)
     ]
-    assert len(pack(summary_of(*many).stats)) < 60_000
+    assert len(pack(stats_document(summary_of(*many).stats))) < 60_000
 
 
 def test_stats_are_the_same_after_json() -> None:
     """Else a head would differ from the one that was stored, and be stored again with every retry."""
     stats = summary_of(*(span.fields for span in spans_of(call("a", error_type="E"), call("b", "a")))).stats
-    assert json.loads(json.dumps(stats)) == stats
+    stored = StoredStats(json.loads(json.dumps(stats_document(stats))))
+    assert stored == stats
+    assert stats == stored
+    assert (stored.rows, stored.failures) == (stats.rows, stats.failures)
 
 
 def test_long_names_are_cut() -> None:
-    (row,) = rows_of(summary_of(call("root", model_name="m" * 500)).stats)
+    (row,) = summary_of(call("root", model_name="m" * 500)).stats.rows
     assert len(row.group.series.model_name) == 128

@@ -1,32 +1,31 @@
-"""Prepared sums over many traces: what each kind of counter holds, and how one trace moves it.
+"""Sums over many traces that are kept up to date: the content of each kind of counter, and how one trace changes it.
 
-A counter only ever adds and takes away what heads tell (`stats.py`), so its state depends on the heads that count and
-not on how they came about. Names beyond what a counter keeps are counted under `OTHER`, and stay there: a counter never
-forgets which names it has let in, so what was added under a name is taken away under the same.
+A counter only adds and subtracts the contributions of heads (`stats.py`), so its state depends on the heads that count
+and not on their history. Names beyond the limit of a counter are counted under `OTHER` and stay there: a counter never
+forgets the names that it admitted, so a contribution is subtracted under the name that it was added under.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
-from .dimensions import OTHER, OTHER_FAILURES, FailureKind, Group, Series, cut, other_series
+from .dimensions import OTHER, OTHER_FAILURES, FailureKind, Group, cut, other_series
 from .heads import VALUE_FIELDS, Summary
-from .stats import (
-    QUARTER_NS,
-    Example,
-    Measures,
-    failures_of,
-    packed_measures,
-    rows_of,
-    sums,
-    unpacked_measures,
-)
+from .stats import QUARTER_NS, Example, Measures, failures_of, sums
 
 Interval: TypeAlias = Literal["15m", "hour", "day"]
 Kind: TypeAlias = Literal["measures", "errors", "values"]
+CounterKind: TypeAlias = Kind | Literal["conversation"]
 
 QUARTERS: Final[Mapping[Interval, int]] = {"15m": 1, "hour": 4, "day": 96}
-"""How many quarters of an hour a bucket spans."""
+"""The quarters of an hour in a bucket, by interval, the finest first."""
+
+INTERVALS_OF: Final[Mapping[Kind, tuple[Interval, ...]]] = {
+    "measures": ("15m", "hour", "day"),
+    "errors": ("15m", "hour", "day"),
+    "values": ("day",),
+}
+"""The intervals in which each kind is counted, the finest first."""
 
 GROUPS_IN_COUNTER: Final = 100
 SIGNATURES_IN_COUNTER: Final = 300
@@ -36,14 +35,14 @@ VALUES_IN_COUNTER: Final = 200
 CONVERSATIONS_IN_COUNTER: Final = 100
 MOST_EXPENSIVE_KEPT: Final = 20
 CHARACTERS_IN_COUNTER: Final = 10_000
-"""What keeps a counter's item at a few KB: it is written whenever one of its traces changes. Characters are those of
-all values of a field, or all kinds of failure, together: long names are fewer, and no item comes near 400 KB."""
+"""These keep a counter's item at a few KB: it is written whenever one of its traces changes. Characters are those of
+all values of a field, or all kinds of failure, together: of long names fewer fit, and no item comes near 400 KB."""
 
 FACETS: Final = ("status", *(name for name in VALUE_FIELDS if name != "message_id"))
 
 
 class Bucket(NamedTuple):
-    """One counter of a user: what it counts, and the time it is about, in intervals since 1970 in UTC."""
+    """One counter of a user: its kind and its time. *units*: `number` is in intervals since 1970, in UTC."""
 
     kind: Kind
     interval: Interval
@@ -51,12 +50,12 @@ class Bucket(NamedTuple):
 
     @property
     def start_ns(self) -> int:
-        """When its time begins."""
+        """The start of its time."""
         return self.number * QUARTERS[self.interval] * QUARTER_NS
 
     @property
     def end_ns(self) -> int:
-        """When its time is over."""
+        """The end of its time."""
         return (self.number + 1) * QUARTERS[self.interval] * QUARTER_NS
 
 
@@ -67,17 +66,19 @@ class ConversationTarget(NamedTuple):
 
     @property
     def kind(self) -> Literal["conversation"]:
-        """As a bucket's kind."""
+        """Its kind, as a bucket has one."""
         return "conversation"
 
 
+Target: TypeAlias = Bucket | ConversationTarget
+
 Signature: TypeAlias = frozenset[Group]
-"""The groups of one trace. Counting traces by it tells exactly how many have any of some groups."""
+"""The groups of one trace. Counts of traces by signature give the exact number of traces with any of some groups."""
 
 
 @dataclass(slots=True)
 class MeasureContribution:
-    """What one trace tells one counter of measures. `signature` only where the trace began in its time."""
+    """What one trace adds to one counter of measures. *absent*: no `signature` unless the trace began in its time."""
 
     rows: list[tuple[Group, Measures]] = field(default_factory=list)
     signature: Signature | None = None
@@ -92,7 +93,7 @@ class FailureContribution(NamedTuple):
 
 
 class ValueContribution(NamedTuple):
-    """What one trace tells the counter of the day on which it began. `numbers` are its measures, as model calls."""
+    """What one trace adds to the counter of the day on which it began. `numbers` are its measures, as model calls."""
 
     trace_id: str
     values: tuple[tuple[str, str], ...]
@@ -102,7 +103,7 @@ class ValueContribution(NamedTuple):
 
 
 class ConversationContribution(NamedTuple):
-    """What one trace tells its conversation. `expires_at_s` is when the trace goes."""
+    """What one trace adds to its conversation. `expires_at_s` is when the trace expires."""
 
     trace_id: str
     start_ns: int
@@ -115,50 +116,47 @@ Contribution: TypeAlias = MeasureContribution | list[FailureContribution] | Valu
 
 
 class Counter(Protocol):
-    """What every kind of counter can do. Made from nothing, or from the document of an earlier one."""
-
-    def __init__(self, document: Mapping[str, Any] | None = None) -> None: ...
+    """The methods of every kind of counter. Each is created empty."""
 
     def add(self, contribution: Any, sign: int) -> None:
-        """Add what a trace tells, or take it away."""
-
-    def document(self) -> dict[str, Any]:
-        """The counter as JSON."""
+        """Add a trace's contribution; with `sign` -1 subtract it."""
 
     def cleared(self) -> "Counter":
-        """A counter of nothing that knows the same names: given the same traces, it counts them under the same."""
+        """An empty counter that has admitted the same names, so that it counts the same traces under the same names."""
 
     def totals(self) -> dict[str, Any]:
-        """What must be so whenever the same traces count, however they came: everything but what is only remembered."""
+        """Everything that depends only on the traces that count, by name. Equal for equal counters.
+
+        Examples and the most expensive traces are not included, since removed ones do not come back.
+        """
 
 
-def contributions_of(
-    trace_id: str, summary: Summary | None, expires_at_s: int
-) -> dict[Bucket | ConversationTarget, Contribution]:
-    """What a trace with this summary, which expires then, adds to which counters; nothing without one."""
-    contributions: dict[Bucket | ConversationTarget, Any] = {}
+def contributions_of(trace_id: str, summary: Summary | None, expires_at_s: int) -> dict[Target, Contribution]:
+    """The contribution of a trace to each counter. *absent*: without a summary there is none."""
+    contributions: dict[Target, Any] = {}
     if summary is None:
         return contributions
-    rows = list(rows_of(summary.stats))
-    start = summary.start_ns // QUARTER_NS
-    for interval, quarters in QUARTERS.items():
+    rows = summary.stats.rows
+    start_quarter = summary.start_ns // QUARTER_NS
+    for interval in INTERVALS_OF["measures"]:
+        quarters = QUARTERS[interval]
         for row in rows:
             bucket = Bucket("measures", interval, row.quarter // quarters)
             contributions.setdefault(bucket, MeasureContribution()).rows.append((row.group, row.measures))
-        first = contributions.setdefault(Bucket("measures", interval, start // quarters), MeasureContribution())
+        first = contributions.setdefault(Bucket("measures", interval, start_quarter // quarters), MeasureContribution())
         first.signature = frozenset(row.group for row in rows)
+    for interval in INTERVALS_OF["errors"]:
         for failure in failures_of(summary.stats, trace_id):
-            bucket = Bucket("errors", interval, failure.quarter // quarters)
-            contributions.setdefault(bucket, []).append(
-                FailureContribution(failure.kind, failure.failed, failure.example)
-            )
+            bucket = Bucket("errors", interval, failure.quarter // QUARTERS[interval])
+            contribution = FailureContribution(failure.kind, failure.failed, failure.example)
+            contributions.setdefault(bucket, []).append(contribution)
     total = sums(rows)
     if summary.conversation_id is not None:
         end_ns = summary.end_ns or summary.start_ns
-        told = ConversationContribution(trace_id, summary.start_ns, end_ns, total, expires_at_s)
-        contributions[ConversationTarget(summary.conversation_id)] = told
+        conversation = ConversationContribution(trace_id, summary.start_ns, end_ns, total, expires_at_s)
+        contributions[ConversationTarget(summary.conversation_id)] = conversation
     values = {"status": [summary.status], **summary.values}
-    contributions[Bucket("values", "day", start // QUARTERS["day"])] = ValueContribution(
+    contributions[Bucket("values", "day", start_quarter // QUARTERS["day"])] = ValueContribution(
         trace_id,
         tuple(dict.fromkeys((name, cut(value)) for name in FACETS for value in values.get(name, ()))),
         summary.conversation_id,
@@ -168,21 +166,15 @@ def contributions_of(
     return contributions
 
 
+@dataclass
 class MeasureCounter:
-    """Measures by group, and how many traces have which groups."""
+    """Measures by group, and numbers of traces by signature."""
 
-    def __init__(self, document: Mapping[str, Any] | None = None) -> None:
-        self.groups: dict[Group, Measures] = {}
-        self.traces: dict[Signature, int] = {}
-        if document:
-            groups = [Group(Series(*names), status) for *names, status in document["n"]]
-            self.groups = {
-                group: unpacked_measures(*packed) for group, packed in zip(groups, document["m"], strict=True)
-            }
-            self.traces = {frozenset(groups[place] for place in places): count for count, *places in document["t"]}
+    groups: dict[Group, Measures] = field(default_factory=dict)
+    traces: dict[Signature, int] = field(default_factory=dict)
 
     def add(self, contribution: MeasureContribution, sign: int) -> None:
-        """Add what a trace tells, or take it away."""
+        """See `Counter.add`."""
         for group, measures in contribution.rows:
             self.groups[self._admitted(group)].add(measures, sign)
         if contribution.signature is not None:
@@ -191,29 +183,17 @@ class MeasureCounter:
                 signature = frozenset()
             self.traces[signature] = self.traces.get(signature, 0) + sign
 
-    def document(self) -> dict[str, Any]:
-        """The counter as JSON."""
-        places = {group: place for place, group in enumerate(self.groups)}
-        return {
-            "n": [[*group.series, group.status] for group in self.groups],
-            "m": [packed_measures(measures) for measures in self.groups.values()],
-            "t": [[count, *sorted(map(places.__getitem__, groups))] for groups, count in self.traces.items()],
-        }
-
     def cleared(self) -> "MeasureCounter":
-        """As `Counter.cleared`."""
-        cleared = MeasureCounter()
-        cleared.groups = {group: Measures() for group in self.groups}
-        cleared.traces = dict.fromkeys(self.traces, 0)
-        return cleared
+        """See `Counter.cleared`."""
+        return MeasureCounter({group: Measures() for group in self.groups}, dict.fromkeys(self.traces, 0))
 
     def totals(self) -> dict[str, Any]:
-        """As `Counter.totals`: measures by group, traces by groups."""
-        groups = {group: packed_measures(measures) for group, measures in self.groups.items() if measures}
+        """See `Counter.totals`. Measures by group, numbers of traces by signature."""
+        groups = {group: measures.nonzero() for group, measures in self.groups.items() if measures}
         return {"groups": groups, "traces": {groups: count for groups, count in self.traces.items() if count}}
 
     def _admitted(self, group: Group) -> Group:
-        """The group, or the one it is counted under where there are too many."""
+        """The group, or the one that it is counted under where there is no room for it."""
         of_operation = group._replace(series=other_series(group.series.operation_type))
         for admitted, most in ((group, GROUPS_IN_COUNTER), (of_operation, 2 * GROUPS_IN_COUNTER)):
             if admitted in self.groups or len(self.groups) < most:
@@ -224,38 +204,28 @@ class MeasureCounter:
         return admitted
 
 
+@dataclass
 class ErrorCounter:
-    """Failures by kind, and the latest of each."""
+    """The number of failures and the latest examples, by kind."""
 
-    def __init__(self, document: Mapping[str, Any] | None = None) -> None:
-        self.kinds: dict[FailureKind, tuple[int, list[Example]]] = {}
-        for *names, error_type, count, examples in (document or {}).get("e", ()):
-            self.kinds[FailureKind(Series(*names), error_type)] = count, [Example(*example) for example in examples]
+    kinds: dict[FailureKind, tuple[int, list[Example]]] = field(default_factory=dict)
 
     def add(self, contribution: list[FailureContribution], sign: int) -> None:
-        """Add what a trace tells, or take it away. An example goes with its trace; an older one does not come back."""
-        for failed in contribution:
-            kind = self._admitted(failed.kind)
+        """See `Counter.add`. An example is removed with its trace; an older one does not come back."""
+        for failure in contribution:
+            kind = self._admitted(failure.kind)
             count, examples = self.kinds.get(kind, (0, []))
-            examples = [example for example in examples if example != failed.example]
+            examples = [example for example in examples if example != failure.example]
             if sign > 0:
-                examples = sorted([*examples, failed.example], reverse=True)[:EXAMPLES_KEPT]
-            self.kinds[kind] = count + sign * failed.failed, examples
-
-    def document(self) -> dict[str, Any]:
-        """The counter as JSON."""
-        return {
-            "e": [[*kind.values, count, list(map(list, examples))] for kind, (count, examples) in self.kinds.items()]
-        }
+                examples = sorted([*examples, failure.example], reverse=True)[:EXAMPLES_KEPT]
+            self.kinds[kind] = count + sign * failure.failed, examples
 
     def cleared(self) -> "ErrorCounter":
-        """As `Counter.cleared`."""
-        cleared = ErrorCounter()
-        cleared.kinds = {kind: (0, []) for kind in self.kinds}
-        return cleared
+        """See `Counter.cleared`."""
+        return ErrorCounter({kind: (0, []) for kind in self.kinds})
 
     def totals(self) -> dict[str, Any]:
-        """As `Counter.totals`: failures by kind."""
+        """See `Counter.totals`. Failures by kind."""
         return {"errors": {kind: count for kind, (count, _) in self.kinds.items() if count}}
 
     def _admitted(self, kind: FailureKind) -> FailureKind:
@@ -266,17 +236,20 @@ class ErrorCounter:
         return OTHER_FAILURES
 
 
+@dataclass
 class ValueCounter:
-    """The traces that began on one day: by the values of their fields, by conversation, and the most expensive."""
+    """The traces that began on one day: by value of each field, by conversation, and the most expensive ones.
 
-    def __init__(self, document: Mapping[str, Any] | None = None) -> None:
-        document = document or {}
-        self.values: dict[str, dict[str, int]] = {name: dict(counts) for name, counts in document.get("v", {}).items()}
-        self.conversations: dict[str, list[int]] = dict(document.get("c", {}))
-        self.most_expensive: list[tuple[int, str]] = [(cost, trace_id) for cost, trace_id in document.get("d", ())]
+    *shape*: `conversations` has the number of traces and then the numbers of their measures; `most_expensive` has the
+    cost in nano-dollars and the trace id, the most expensive first.
+    """
+
+    values: dict[str, dict[str, int]] = field(default_factory=dict)
+    conversations: dict[str, list[int]] = field(default_factory=dict)
+    most_expensive: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, contribution: ValueContribution, sign: int) -> None:
-        """Add what a trace tells, or take it away. A most expensive trace goes with its cost."""
+        """See `Counter.add`. A most expensive trace is removed with its cost; the next one does not come back."""
         for name, value in contribution.values:
             counts = self.values.setdefault(name, {})
             value = _admitted(counts, value, VALUES_IN_COUNTER)
@@ -284,78 +257,62 @@ class ValueCounter:
         if contribution.conversation_id is not None:
             conversation_id = _admitted(self.conversations, contribution.conversation_id, CONVERSATIONS_IN_COUNTER)
             before = self.conversations.get(conversation_id, [0] * (1 + len(contribution.numbers)))
-            moved = zip(before, (1, *contribution.numbers), strict=True)
-            self.conversations[conversation_id] = [had + sign * told for had, told in moved]
-        self.most_expensive = [
-            entry for entry in self.most_expensive if entry != (contribution.cost_nano_usd, contribution.trace_id)
-        ]
+            pairs = zip(before, (1, *contribution.numbers), strict=True)
+            self.conversations[conversation_id] = [number + sign * added for number, added in pairs]
+        entry = contribution.cost_nano_usd, contribution.trace_id
+        self.most_expensive = [each for each in self.most_expensive if each != entry]
         if sign > 0 and contribution.cost_nano_usd:
-            self.most_expensive = sorted(
-                [*self.most_expensive, (contribution.cost_nano_usd, contribution.trace_id)], reverse=True
-            )[:MOST_EXPENSIVE_KEPT]
-
-    def document(self) -> dict[str, Any]:
-        """The counter as JSON."""
-        return {"v": self.values, "c": self.conversations, "d": list(map(list, self.most_expensive))}
+            self.most_expensive = sorted([*self.most_expensive, entry], reverse=True)[:MOST_EXPENSIVE_KEPT]
 
     def cleared(self) -> "ValueCounter":
-        """As `Counter.cleared`."""
-        cleared = ValueCounter()
-        cleared.values = {name: dict.fromkeys(counts, 0) for name, counts in self.values.items()}
-        cleared.conversations = {conversation_id: [0] * len(had) for conversation_id, had in self.conversations.items()}
-        return cleared
+        """See `Counter.cleared`."""
+        return ValueCounter(
+            {name: dict.fromkeys(counts, 0) for name, counts in self.values.items()},
+            {conversation_id: [0] * len(numbers) for conversation_id, numbers in self.conversations.items()},
+        )
 
     def totals(self) -> dict[str, Any]:
-        """As `Counter.totals`: traces by value, and conversations."""
+        """See `Counter.totals`. Numbers of traces by value, numbers by conversation."""
         values = {(name, value): count for name in self.values for value, count in self.values[name].items() if count}
-        return {"values": values, "conversations": {name: had for name, had in self.conversations.items() if any(had)}}
+        conversations = {name: numbers for name, numbers in self.conversations.items() if any(numbers)}
+        return {"values": values, "conversations": conversations}
 
 
+@dataclass
 class ConversationCounter:
-    """A conversation over its whole life. `first_ns` and `last_ns` only move apart; `last_trace` is the newest."""
+    """A conversation over its whole life.
 
-    def __init__(self, document: Mapping[str, Any] | None = None) -> None:
-        document = document or {"t": 0, "m": [[], [], []], "f": None, "l": 0, "r": [0, ""], "x": 0}
-        self.traces: int = document["t"]
-        self.measures = unpacked_measures(*document["m"])
-        self.first_ns: int | None = document["f"]
-        self.last_ns: int = document["l"]
-        self.last_trace: tuple[int, str] = (document["r"][0], document["r"][1])
-        self.expires_at_s: int = document["x"]
+    `first_ns` and `last_ns` only move apart. `last_trace` is the start and the id of its newest trace.
+    """
+
+    traces: int = 0
+    measures: Measures = field(default_factory=Measures)
+    first_ns: int | None = None
+    last_ns: int = 0
+    last_trace: tuple[int, str] = (0, "")
+    expires_at_s: int = 0
 
     def add(self, contribution: ConversationContribution, sign: int) -> None:
-        """Add what a trace of the conversation tells, or take it away."""
+        """See `Counter.add`."""
         self.traces += sign
         self.measures.add(contribution.measures, sign)
         if sign > 0:
-            self.first_ns = (
-                contribution.start_ns if self.first_ns is None else min(self.first_ns, contribution.start_ns)
-            )
+            start_ns = contribution.start_ns
+            self.first_ns = start_ns if self.first_ns is None else min(self.first_ns, start_ns)
             self.last_ns = max(self.last_ns, contribution.end_ns)
-            self.last_trace = max(self.last_trace, (contribution.start_ns, contribution.trace_id))
+            self.last_trace = max(self.last_trace, (start_ns, contribution.trace_id))
             self.expires_at_s = max(self.expires_at_s, contribution.expires_at_s)
 
-    def document(self) -> dict[str, Any]:
-        """The conversation as JSON."""
-        return {
-            "t": self.traces,
-            "m": packed_measures(self.measures),
-            "f": self.first_ns,
-            "l": self.last_ns,
-            "r": list(self.last_trace),
-            "x": self.expires_at_s,
-        }
-
     def cleared(self) -> "ConversationCounter":
-        """As `Counter.cleared`. The times stay: they only move apart."""
-        return ConversationCounter(self.document() | {"t": 0, "m": packed_measures(Measures())})
+        """See `Counter.cleared`. The times stay, since they only move apart."""
+        return replace(self, traces=0, measures=Measures())
 
     def totals(self) -> dict[str, Any]:
-        """As `Counter.totals`: traces and measures."""
-        return {"traces": self.traces, "measures": packed_measures(self.measures)}
+        """See `Counter.totals`. The number of traces and their measures."""
+        return {"traces": self.traces, "measures": self.measures.nonzero()}
 
 
-COUNTERS: Final[Mapping[str, type[Counter]]] = {
+COUNTERS: Final[Mapping[CounterKind, type[Counter]]] = {
     "measures": MeasureCounter,
     "errors": ErrorCounter,
     "values": ValueCounter,
@@ -369,5 +326,5 @@ def _admitted(known: Mapping[str, object], name: str, most: int) -> str:
 
 
 def _fits(name: str, known: Iterable[str]) -> bool:
-    """Whether there is room for a name beside those that are known. One that is refused is refused ever after."""
+    """Whether there is room for one more name. A name that was refused once is always refused."""
     return len(name) + sum(map(len, known)) <= CHARACTERS_IN_COUNTER

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from .merge import Span
 from .previews import input_preview, output_preview
-from .stats import stats_of
+from .stats import NO_STATS, Stats, stats_of
 from .tree import tree_order
 from .usage import Usage, charges_of, usage_of
 
@@ -63,7 +63,7 @@ class Summary:
     values: dict[str, list[str]] = field(default_factory=dict)
     values_cut: tuple[str, ...] = ()
     previews: Previews = NO_PREVIEWS
-    stats: dict[str, Any] = field(default_factory=dict)
+    stats: Stats = NO_STATS
     is_lesson: bool = False
 
 

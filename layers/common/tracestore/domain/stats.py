@@ -1,13 +1,12 @@
-"""What one trace adds to the counters: its calls, tokens, costs, latencies and failures, by time and by group.
+"""The stats of a trace: its calls, tokens, costs, latencies and failures, by time and by group.
 
-Derived from the spans like the rest of the head and kept there, so that whoever sees an old and a new head of a trace
-knows by how much the counters have to move, and whoever adds up all heads knows what the counters have to be.
+They are derived from the spans and stored in the head. The difference between the stats of an old and a new head is the
+change of the counters, and the sum over all heads is what the counters must contain.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, repeat
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from .costs import REPEATING_OPERATIONS
 from .dimensions import OTHER, FailureKind, Group, Series, cut, other_series
@@ -18,28 +17,29 @@ from .tree import Node
 from .usage import TOKEN_KINDS, Charge, amount, total_tokens
 
 QUARTER_NS: Final = 900 * 10**9
-"""A quarter of an hour, the finest time that counters tell: every zone's days begin at one."""
+"""A quarter of an hour, the finest time of counters: in every zone days begin at one."""
 
 GROUPS_KEPT: Final = 100
-"""Different groups of one trace; the calls of further ones are counted under `OTHER`."""
+"""Groups of one trace. Calls of further ones are counted under `OTHER`."""
 
 QUARTERS_KEPT: Final = 200
-"""Different times of one trace. One whose spans are scattered over more counts as a whole when it began."""
+"""Quarters of an hour of one trace. If its spans began in more, all of them count in the quarter in which it began."""
 
 ROWS_KEPT: Final = 1_000
-"""Different groups and times of one trace together: of more, all spans count when it began. A row is about 18 bytes."""
+"""Rows of one trace. If there were more, all spans count in the quarter in which it began. A row is about 18 bytes."""
 
 KINDS_KEPT: Final = 50
-"""Different kinds of failure of one trace; the type of further ones is `OTHER`."""
+"""Kinds of failure of one trace. The type of further ones is `OTHER`."""
 
 FAILURES_KEPT: Final = 200
-"""Different kinds and times of failure together: of more, all count when the trace began. One may be 300 bytes, and
-the head, which is put with every write to the trace, ends at 400 KB."""
+"""Kinds and times of failure of one trace together. If there were more, all count in the quarter in which it began. One
+may have 300 bytes, and the head, which is written with every write to the trace, ends at 400 KB."""
 
 NUMBERS: Final = ("calls", "latency_us", "cost_nano_usd", *TOKEN_KINDS, "total_tokens", "wasted_nano_usd", "errors")
-_CALLS, _LATENCY, _COST, _KINDS = 0, 1, 2, 3
-_TOTAL, _WASTED, _ERRORS = len(NUMBERS) - 3, len(NUMBERS) - 2, len(NUMBERS) - 1
-_INPUT, _OUTPUT = NUMBERS.index("input_tokens"), NUMBERS.index("output_tokens")
+_CALLS, _LATENCY, _COST, _TOTAL, _WASTED, _ERRORS = map(
+    NUMBERS.index, ("calls", "latency_us", "cost_nano_usd", "total_tokens", "wasted_nano_usd", "errors")
+)
+_KINDS: Final = slice(NUMBERS.index(TOKEN_KINDS[0]), NUMBERS.index(TOKEN_KINDS[0]) + len(TOKEN_KINDS))
 
 _MODEL_SPEND: Final = INFERENCE_OPERATIONS | REPEATING_OPERATIONS
 _NAME_CHARACTERS: Final = 80
@@ -47,7 +47,7 @@ _MESSAGE_CHARACTERS: Final = 200
 
 
 class Example(NamedTuple):
-    """One failed span: when it began, in nanoseconds, which trace, and in what words."""
+    """One failed span. *units*: `time_ns` is its start in nanoseconds since 1970."""
 
     time_ns: int
     trace_id: str
@@ -57,15 +57,20 @@ class Example(NamedTuple):
 
 @dataclass(slots=True)
 class Measures:
-    """Sums, in the order of `NUMBERS`, and how long the calls took. `latency_us` is the sum over the histogram."""
+    """Sums in the order of `NUMBERS`, and the histogram of latencies. `latency_us` is the sum over the histogram."""
 
     numbers: list[int] = field(default_factory=lambda: [0] * len(NUMBERS))
     latencies: Histogram = field(default_factory=dict)
 
     def add(self, other: "Measures", sign: int = 1) -> None:
-        """Add (or take away) another's sums, in place."""
+        """Add another's sums in place; with `sign` -1 subtract them."""
         self.numbers = [mine + sign * theirs for mine, theirs in zip(self.numbers, other.numbers, strict=True)]
         added(self.latencies, other.latencies, sign)
+
+    def nonzero(self) -> dict[str, int | Histogram]:
+        """The numbers that are not 0, by name, and the histogram unless it is empty. Equal for equal measures."""
+        numbers = {name: number for name, number in zip(NUMBERS, self.numbers, strict=True) if number}
+        return numbers | ({"latencies": dict(self.latencies)} if self.latencies else {})
 
     def __bool__(self) -> bool:
         return any(self.numbers) or bool(self.latencies)
@@ -75,7 +80,7 @@ class Measures:
 
 
 class Row(NamedTuple):
-    """The measures of one group in one quarter of an hour, counted since 1970."""
+    """The measures of one group in one quarter of an hour. *units*: quarters are counted since 1970."""
 
     quarter: int
     group: Group
@@ -83,7 +88,10 @@ class Row(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """Failures of one kind in one quarter of an hour, and the latest of them. `example` names no trace yet."""
+    """Failures of one kind in one quarter of an hour, and the latest of them.
+
+    *absent*: in a trace's stats `example` has an empty trace id. `failures_of` fills it in.
+    """
 
     quarter: int
     kind: FailureKind
@@ -91,8 +99,19 @@ class Failure(NamedTuple):
     example: Example
 
 
-def stats_of(nodes: Sequence[Node], charges: Sequence[Charge], root: Span) -> dict[str, Any]:
-    """The stats of a trace, given in tree order with what of each span counts, as the head keeps them."""
+@dataclass(frozen=True)
+class Stats:
+    """What one trace adds to the counters. *shape*: rows by quarter and group, failures by quarter and kind."""
+
+    rows: Sequence[Row] = ()
+    failures: Sequence[Failure] = ()
+
+
+NO_STATS: Final = Stats()
+
+
+def stats_of(nodes: Sequence[Node], charges: Sequence[Charge], root: Span) -> Stats:
+    """The stats of a trace, given its spans in tree order and the charge of each."""
     rows: dict[tuple[int, Group], Measures] = {}
     kept = _Kept(nodes)
     for (span, _), charge in zip(nodes, charges, strict=True):
@@ -101,54 +120,16 @@ def stats_of(nodes: Sequence[Node], charges: Sequence[Charge], root: Span) -> di
             group = Group(kept.series(span), cut(span.status))
             rows.setdefault((kept.quarter(span), group), Measures()).add(measures)
     failures = _failures(nodes, kept)
-    stats: dict[str, Any] = {
-        "r": [
-            [quarter, *group.series, group.status, *packed_measures(measures)]
-            for (quarter, group), measures in sorted(rows.items(), key=_key)
-        ]
-    }
-    if failures:
-        stats["e"] = [
-            [quarter, *kind.values, count, [example.time_ns, example.span_name, example.message]]
-            for (quarter, kind), (count, example) in sorted(failures.items())
-        ]
-    return stats
+    return Stats(
+        tuple(Row(quarter, group, measures) for (quarter, group), measures in sorted(rows.items(), key=_key)),
+        tuple(Failure(quarter, kind, count, example) for (quarter, kind), (count, example) in sorted(failures.items())),
+    )
 
 
-def rows_of(stats: Mapping[str, Any]) -> Iterator[Row]:
-    """The rows in a head's stats."""
-    for quarter, *names, status, numbers, steps, counts in stats.get("r", ()):
-        yield Row(quarter, Group(Series(*names), status), unpacked_measures(numbers, steps, counts))
-
-
-def failures_of(stats: Mapping[str, Any], trace_id: str) -> Iterator[Failure]:
-    """The failures in the stats of a trace's head."""
-    for quarter, *names, error_type, count, (time_ns, name, message) in stats.get("e", ()):
-        kind = FailureKind(Series(*names), error_type)
-        yield Failure(quarter, kind, count, Example(time_ns, trace_id, name, message))
-
-
-def packed_measures(measures: Measures) -> tuple[list[int], list[int], list[int]]:
-    """Measures as JSON, small when it is compressed.
-
-    *shape*: the numbers, the total less input and output and zeros at the end left out; the first index of the
-    histogram and the steps from each to the next; its counts, where not all of them are 1.
-    """
-    numbers = list(measures.numbers)
-    numbers[_TOTAL] -= numbers[_INPUT] + numbers[_OUTPUT]
-    while numbers and not numbers[-1]:
-        numbers.pop()
-    indexes = sorted(measures.latencies)
-    counts = [measures.latencies[index] for index in indexes]
-    steps = [index - before for index, before in zip(indexes, [0, *indexes], strict=False)]
-    return numbers, steps, [] if set(counts) <= {1} else counts
-
-
-def unpacked_measures(numbers: Sequence[int], steps: Sequence[int], counts: Sequence[int]) -> Measures:
-    """What `packed_measures` was given."""
-    filled = [*numbers, *[0] * (len(NUMBERS) - len(numbers))]
-    filled[_TOTAL] += filled[_INPUT] + filled[_OUTPUT]
-    return Measures(filled, dict(zip(accumulate(steps), counts or repeat(1), strict=False)))
+def failures_of(stats: Stats, trace_id: str) -> Iterator[Failure]:
+    """The failures of the trace with these stats, with its id in their examples."""
+    for failure in stats.failures:
+        yield failure._replace(example=failure.example._replace(trace_id=trace_id))
 
 
 def _key(entry: tuple[tuple[int, Group], Measures]) -> tuple[int, Group]:
@@ -156,7 +137,7 @@ def _key(entry: tuple[tuple[int, Group], Measures]) -> tuple[int, Group]:
 
 
 def _measures(span: Span, charge: Charge, *, is_trace_failed: bool) -> Measures:
-    """What one span adds."""
+    """The measures of one span."""
     fields, measures = span.fields, Measures()
     numbers = measures.numbers
     operation = fields.get("operation_type")
@@ -169,7 +150,7 @@ def _measures(span: Span, charge: Charge, *, is_trace_failed: bool) -> Measures:
             measures.latencies[bucket_of(numbers[_LATENCY])] = 1
     if charge.counts_tokens:
         numbers[_TOTAL] = total_tokens(fields) or 0
-        numbers[_KINDS : _KINDS + len(TOKEN_KINDS)] = [amount(fields, kind) for kind in TOKEN_KINDS]
+        numbers[_KINDS] = [amount(fields, kind) for kind in TOKEN_KINDS]
     if charge.cost_nano_usd is not None:
         numbers[_COST] = charge.cost_nano_usd
         if (is_trace_failed and operation in _MODEL_SPEND) or (is_inference and span.status == "error"):
@@ -178,7 +159,7 @@ def _measures(span: Span, charge: Charge, *, is_trace_failed: bool) -> Measures:
 
 
 def _where_it_failed(nodes: Sequence[Node]) -> Iterator[Span]:
-    """The failed spans with no failed one below them: an error that travels up through its callers counts once."""
+    """The failed spans without a failed span below them, so that an error which its callers repeat counts once."""
     failed_below: dict[int, bool] = {}
     for span, depth in reversed(nodes):
         is_below = failed_below.pop(depth + 1, False)
@@ -188,7 +169,7 @@ def _where_it_failed(nodes: Sequence[Node]) -> Iterator[Span]:
 
 
 def _failures(nodes: Sequence[Node], kept: "_Kept") -> dict[tuple[int, FailureKind], tuple[int, Example]]:
-    """How many spans failed, by time and kind, and the latest of each."""
+    """The number of failed spans by quarter and kind, and the latest of each."""
     failed = [
         (
             kept.quarter(span),
@@ -204,11 +185,11 @@ def _failures(nodes: Sequence[Node], kept: "_Kept") -> dict[tuple[int, FailureKi
     ]
     if len({(quarter, kind) for quarter, kind, _ in failed}) > FAILURES_KEPT:
         failed = [(kept.first_quarter, kind, example) for _, kind, example in failed]
-    found: dict[tuple[int, FailureKind], tuple[int, Example]] = {}
+    counts: dict[tuple[int, FailureKind], tuple[int, Example]] = {}
     for quarter, kind, example in failed:
-        count, latest = found.get((quarter, kind), (0, example))
-        found[quarter, kind] = count + 1, max(latest, example)
-    return found
+        count, latest = counts.get((quarter, kind), (0, example))
+        counts[quarter, kind] = count + 1, max(latest, example)
+    return counts
 
 
 def _example(span: Span) -> Example:
@@ -245,7 +226,7 @@ def _series(fields: SpanFields) -> Series:
 
 
 def sums(rows: Iterable[Row]) -> Measures:
-    """All rows of a trace together: as calls, only those of models count."""
+    """The sum of all rows of a trace. Only model calls count as calls."""
     total = Measures()
     for row in rows:
         total.add(as_model_calls(row.group, row.measures))
@@ -253,7 +234,7 @@ def sums(rows: Iterable[Row]) -> Measures:
 
 
 def as_model_calls(group: Group, measures: Measures) -> Measures:
-    """The measures of a group as model calls: those of other operations are only what was charged to them."""
+    """The measures of a group as model calls: of other operations only the tokens and the cost charged to them."""
     if group.series.is_inference:
         return measures
     numbers = list(measures.numbers)

@@ -20,6 +20,7 @@ from tracestore.domain.counters import (
     Contribution,
     ConversationTarget,
     Counter,
+    Target,
     contributions_of,
 )
 from tracestore.domain.times import NS_PER_DAY
@@ -27,7 +28,6 @@ from tracestore.domain.times import NS_PER_DAY
 from . import keys
 from .counters import (
     StoredCounter,
-    Target,
     change_counter,
     has_expired,
     read_conversations,

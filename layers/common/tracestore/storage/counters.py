@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -21,12 +21,14 @@ from tracestore.domain.counters import (
     ConversationCounter,
     ConversationTarget,
     Counter,
+    Target,
     contributions_of,
 )
 
 from . import keys
-from .codec import Unreadable, pack, unpack
+from .codec import Unreadable
 from .dynamo import ConditionFailed
+from .formats import PackedCounter, pack_counter, unpack_counter
 from .items import summary_from
 from .segments import Item, expiry, key
 from .store import Store
@@ -43,8 +45,6 @@ AT_ONCE: Final = 8
 
 QUERIED_FROM: Final = 40
 """From so many counters of one partition on, what lies between is read as well, a page instead of item by item."""
-
-Target: TypeAlias = Bucket | ConversationTarget
 
 
 class Change(NamedTuple):
@@ -312,25 +312,23 @@ def _stored_counter(target: Target, item: Item | None, now_ms: int) -> StoredCou
     kind = COUNTERS[target.kind]
     if item is None:
         return StoredCounter(kind(), begins=True)
-    content = unpack(item["counter"]["B"])
-    checkpoints = {shard: (int(checkpoint), hour) for shard, checkpoint, hour in content["p"]}
+    content = unpack_counter(target.kind, item["counter"]["B"])
     version = int(item["v"]["N"])
     if _expires_at_s(item) * 1000 <= now_ms:
-        return StoredCounter(kind(), version, checkpoints, begins=True)
-    return StoredCounter(kind(content["c"]), version, checkpoints, content.get("x"))
+        return StoredCounter(kind(), version, content.checkpoints, begins=True)
+    return StoredCounter(content.counter, version, content.checkpoints, content.whole_until_s)
 
 
 def _item(store: Store, counter_key: CounterKey, stored: StoredCounter) -> Item:
     oldest_hour = store.now_ms() // 3_600_000 - CHECKPOINTS_KEPT_HOURS
-    checkpoints = [
-        [shard, str(checkpoint), hour]
-        for shard, (checkpoint, hour) in stored.checkpoints.items()
-        if hour >= oldest_hour
-    ]
+    checkpoints = {
+        shard: (sequence, hour) for shard, (sequence, hour) in stored.checkpoints.items() if hour >= oldest_hour
+    }
+    content = PackedCounter(stored.counter, checkpoints, stored.whole_until_s)
     item: Item = {
         **key(*counter_key.key),
         "v": {"N": str((stored.version or 0) + 1)},
-        "counter": {"B": pack({"p": checkpoints, "c": stored.counter.document(), "x": stored.whole_until_s})},
+        "counter": {"B": pack_counter(counter_key.target.kind, content)},
     }
     if isinstance(counter_key.target, Bucket):
         return item | expiry(_expiry_s(counter_key.target))

@@ -7,10 +7,12 @@ from typing import Any, Final
 
 from tracestore.domain.heads import Previews, Summary
 from tracestore.domain.spans import SpanUpdate
+from tracestore.domain.stats import NO_STATS
 from tracestore.domain.usage import usage_of
 
 from . import keys
 from .codec import pack, unpack
+from .formats import StoredStats, stats_document
 from .segments import Item, Segment, document_of, expiry, key, open_payloads, segments_from
 
 _NO_SUMMARY: Final = Summary("", "", "", 0, None, 0, 0, usage_of([], []), None, None, None)
@@ -221,7 +223,9 @@ def _take_in(found: StoredTrace, item: Item, created_ms: int, *, is_compacted: b
 
 def _document_of(summary: Summary) -> dict[str, Any]:
     """A summary as JSON, without what is as in an empty one. Not by `asdict`, which copies every list in it."""
-    return _told(summary, _NO_SUMMARY) | {"usage": _told(summary.usage, _NO_SUMMARY.usage)}
+    told = _told(replace(summary, stats=NO_STATS), _NO_SUMMARY)
+    stats = {} if summary.stats is NO_STATS else {"stats": stats_document(summary.stats)}
+    return told | {"usage": _told(summary.usage, _NO_SUMMARY.usage)} | stats
 
 
 def _told(value: Any, empty: Any) -> dict[str, Any]:
@@ -237,6 +241,8 @@ def _summary(content: dict[str, Any] | None) -> Summary | None:
         told["values_cut"] = tuple(told["values_cut"])
     if "previews" in told:
         told["previews"] = Previews(told["previews"][0], told["previews"][1], tuple(told["previews"][2]))
+    if "stats" in told:
+        told["stats"] = StoredStats(told["stats"])
     return replace(_NO_SUMMARY, **told)
 
 

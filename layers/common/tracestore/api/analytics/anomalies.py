@@ -18,7 +18,7 @@ from tracestore.domain.errors import Detail
 from tracestore.domain.histogram import bounds_us
 from tracestore.domain.intervals import Period
 from tracestore.domain.phrases import duration, percent
-from tracestore.domain.stats import QUARTER_NS, rows_of
+from tracestore.domain.stats import QUARTER_NS
 from tracestore.domain.times import NS_PER_DAY, NS_PER_SECOND, format_time
 from tracestore.http.parameters import malformed
 from tracestore.storage import keys
@@ -160,7 +160,7 @@ def _examples(anomaly: Anomaly, trace_ids: Iterable[str], heads: Mapping[str, He
 def _shows(anomaly: Anomaly, head: Head) -> float:
     """How much a trace did of what the anomaly is about: calls that failed, time above usual, or cost."""
     shown = 0.0
-    for row in rows_of(head.summary.stats) if head.summary else ():
+    for row in head.summary.stats.rows if head.summary else ():
         if row.group.series != anomaly.series:
             continue
         if not anomaly.first_hour <= row.quarter // _QUARTERS <= anomaly.last_hour:

@@ -1,0 +1,216 @@
+"""Stored formats: the one-letter keys and positional lists of packed attributes, and nothing else.
+
+Each format is written from an object of `domain` and read back into one. `tests/data/stored` holds stored bytes of
+every format that was ever written, and all of them stay readable. A positional list is only ever extended at its end.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from itertools import accumulate, repeat
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from tracestore.domain.counters import (
+    ConversationCounter,
+    Counter,
+    CounterKind,
+    ErrorCounter,
+    MeasureCounter,
+    ValueCounter,
+)
+from tracestore.domain.dimensions import FailureKind, Group, Series
+from tracestore.domain.stats import NUMBERS, Example, Failure, Measures, Row, Stats
+
+from .codec import pack, unpack
+
+Document: TypeAlias = dict[str, Any]
+PackedMeasures: TypeAlias = tuple[list[int], list[int], list[int]]
+
+
+_INPUT, _OUTPUT, _TOTAL = map(NUMBERS.index, ("input_tokens", "output_tokens", "total_tokens"))
+
+
+def packed_measures(measures: Measures) -> PackedMeasures:
+    """Measures as lists that compress well.
+
+    *shape*: the numbers, with the total less input and output, without zeros at the end; the first index of the
+    histogram and the step from each to the next; its counts, or nothing where all of them are 1.
+    """
+    numbers = list(measures.numbers)
+    numbers[_TOTAL] -= numbers[_INPUT] + numbers[_OUTPUT]
+    while numbers and not numbers[-1]:
+        numbers.pop()
+    indexes = sorted(measures.latencies)
+    counts = [measures.latencies[index] for index in indexes]
+    steps = [index - before for index, before in zip(indexes, [0, *indexes], strict=False)]
+    return numbers, steps, [] if set(counts) <= {1} else counts
+
+
+def unpacked_measures(numbers: Sequence[int], steps: Sequence[int], counts: Sequence[int]) -> Measures:
+    """The measures that `packed_measures` was given."""
+    filled = [*numbers, *[0] * (len(NUMBERS) - len(numbers))]
+    filled[_TOTAL] += filled[_INPUT] + filled[_OUTPUT]
+    return Measures(filled, dict(zip(accumulate(steps), counts or repeat(1), strict=False)))
+
+
+class StoredStats(Stats):
+    """The stats of a head as they are stored, decoded on first use: lists read many heads and no stats.
+
+    Two of them are compared as documents, so an unchanged head costs no decoding.
+    """
+
+    def __init__(self, document: Document) -> None:
+        object.__setattr__(self, "document", document)
+
+    document: Document
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        return tuple(
+            Row(quarter, Group(Series(*names), status), unpacked_measures(numbers, steps, counts))
+            for quarter, *names, status, numbers, steps, counts in self.document.get("r", ())
+        )
+
+    @cached_property
+    def failures(self) -> tuple[Failure, ...]:
+        return tuple(
+            Failure(quarter, FailureKind(Series(*names), error_type), count, Example(time_ns, "", span_name, message))
+            for quarter, *names, error_type, count, (time_ns, span_name, message) in self.document.get("e", ())
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stats) and self.document == stats_document(other)
+
+    def __hash__(self) -> int:
+        return hash((self.rows, self.failures))
+
+    def __reduce__(self) -> tuple[type["StoredStats"], tuple[Document]]:
+        return StoredStats, (self.document,)
+
+
+def stats_document(stats: Stats) -> Document:
+    """The stats of a head as JSON.
+
+    *shape*: `r` are rows `[quarter, *series, status, *packed measures]`; `e`, where there are any, failures
+    `[quarter, *series, error type, count, [time, span name, message]]`.
+    """
+    if isinstance(stats, StoredStats):
+        return stats.document
+    document: Document = {
+        "r": [[quarter, *series, status, *packed_measures(row)] for quarter, (series, status), row in stats.rows]
+    }
+    if stats.failures:
+        document["e"] = [
+            [quarter, *kind.values, count, [example.time_ns, example.span_name, example.message]]
+            for quarter, kind, count, example in stats.failures
+        ]
+    return document
+
+
+class PackedCounter(NamedTuple):
+    """The content of a counter's item.
+
+    `checkpoints` are the shard, the last applied sequence number and the hour in which it came. `whole_until_s` is when
+    the first of the traces that it ever counted expires.
+    """
+
+    counter: Counter
+    checkpoints: dict[str, tuple[int, int]]
+    whole_until_s: int | None
+
+
+def pack_counter(kind: CounterKind, content: PackedCounter) -> bytes:
+    """A counter's content as bytes. Sequence numbers are text: they have more than 64 bits."""
+    checkpoints = [[shard, str(sequence), hour] for shard, (sequence, hour) in content.checkpoints.items()]
+    document = _COUNTERS[kind].document(content.counter)
+    return pack({"p": checkpoints, "c": document, "x": content.whole_until_s})
+
+
+def unpack_counter(kind: CounterKind, packed: bytes) -> PackedCounter:
+    """The content that `pack_counter` was given. *raises*: Unreadable."""
+    content = unpack(packed)
+    checkpoints = {shard: (int(sequence), hour) for shard, sequence, hour in content["p"]}
+    return PackedCounter(_COUNTERS[kind].read(content["c"]), checkpoints, content.get("x"))
+
+
+def _measure_document(counter: MeasureCounter) -> Document:
+    """`n` are the groups, `m` the measures of each, `t` numbers of traces, each with the indexes of their groups."""
+    indexes = {group: index for index, group in enumerate(counter.groups)}
+    return {
+        "n": [[*group.series, group.status] for group in counter.groups],
+        "m": [packed_measures(measures) for measures in counter.groups.values()],
+        "t": [[count, *sorted(map(indexes.__getitem__, groups))] for groups, count in counter.traces.items()],
+    }
+
+
+def _measure_counter(document: Document) -> MeasureCounter:
+    groups = [Group(Series(*names), status) for *names, status in document["n"]]
+    return MeasureCounter(
+        {group: unpacked_measures(*packed) for group, packed in zip(groups, document["m"], strict=True)},
+        {frozenset(map(groups.__getitem__, indexes)): count for count, *indexes in document["t"]},
+    )
+
+
+def _error_document(counter: ErrorCounter) -> Document:
+    """`e` are `[*series, error type, count, examples]`."""
+    return {
+        "e": [[*kind.values, count, list(map(list, examples))] for kind, (count, examples) in counter.kinds.items()]
+    }
+
+
+def _error_counter(document: Document) -> ErrorCounter:
+    return ErrorCounter(
+        {
+            FailureKind(Series(*names), error_type): (count, [Example(*example) for example in examples])
+            for *names, error_type, count, examples in document["e"]
+        }
+    )
+
+
+def _value_document(counter: ValueCounter) -> Document:
+    """`v` are counts by field and value, `c` numbers by conversation, `d` the most expensive `[cost, trace id]`."""
+    return {"v": counter.values, "c": counter.conversations, "d": list(map(list, counter.most_expensive))}
+
+
+def _value_counter(document: Document) -> ValueCounter:
+    return ValueCounter(
+        document["v"], document["c"], [(cost_nano_usd, trace_id) for cost_nano_usd, trace_id in document["d"]]
+    )
+
+
+def _conversation_document(counter: ConversationCounter) -> Document:
+    """`t` is the number of traces, `m` their measures, `f`, `l`, `r` and `x` first and last time, trace and expiry."""
+    return {
+        "t": counter.traces,
+        "m": packed_measures(counter.measures),
+        "f": counter.first_ns,
+        "l": counter.last_ns,
+        "r": list(counter.last_trace),
+        "x": counter.expires_at_s,
+    }
+
+
+def _conversation_counter(document: Document) -> ConversationCounter:
+    start_ns, trace_id = document["r"]
+    return ConversationCounter(
+        traces=document["t"],
+        measures=unpacked_measures(*document["m"]),
+        first_ns=document["f"],
+        last_ns=document["l"],
+        last_trace=(start_ns, trace_id),
+        expires_at_s=document["x"],
+    )
+
+
+class _CounterFormat(NamedTuple):
+    """How the counters of one kind are written and read."""
+
+    document: Callable[[Any], Document]
+    read: Callable[[Document], Counter]
+
+
+_COUNTERS: Final[Mapping[CounterKind, _CounterFormat]] = {
+    "measures": _CounterFormat(_measure_document, _measure_counter),
+    "errors": _CounterFormat(_error_document, _error_counter),
+    "values": _CounterFormat(_value_document, _value_counter),
+    "conversation": _CounterFormat(_conversation_document, _conversation_counter),
+}
