@@ -23,7 +23,7 @@ from dev.bench.report import judged, table
 from dev.engines import EngineUnavailable
 from tracestore.domain.counters import COUNTERS, ConversationCounter, Counter, Target, ValueCounter, contributions_of
 from tracestore.domain.heads import Summary
-from tracestore.domain.stats import QUARTER_NS, Stats
+from tracestore.domain.stats import QUARTER_NS, QUARTERS_IN_HOUR, Stats
 from tracestore.domain.times import NS_PER_DAY, format_time
 from tracestore.storage import keys
 from tracestore.storage.counters import Change, apply, counter_item
@@ -41,6 +41,7 @@ FLAT: Final = 1.1
 _ROUTES: Final = (
     "metrics",
     "metrics?group_by=model_name",
+    "metrics?group_by=service_name",
     "errors",
     "providers",
     "heatmap",
@@ -217,6 +218,12 @@ def _moved(summary: Summary, start_ns: int) -> Summary:
     stats = Stats(
         [row._replace(quarter=row.quarter + shift) for row in summary.stats.rows],
         [failure._replace(quarter=failure.quarter + shift) for failure in summary.stats.failures],
+        [
+            marginal
+            if isinstance(marginal, str)
+            else tuple(row._replace(hour=row.hour + shift // QUARTERS_IN_HOUR) for row in marginal)
+            for marginal in summary.stats.marginals
+        ],
     )
     return replace(summary, start_ns=start_ns, end_ns=end_ns, stats=stats)
 

@@ -27,6 +27,7 @@ from tracestore.api.analytics.reading import (
     conversation_heads,
     has_values,
     live_examples,
+    read_hours,
     read_periods,
     top_traces_by_cost,
 )
@@ -37,6 +38,7 @@ from tracestore.domain.analytics import (
     heatmaps_of,
     key_of_dimension,
     key_of_dimensions,
+    marginal_series,
     most_expensive_by,
     ranked,
     series_of,
@@ -45,7 +47,7 @@ from tracestore.domain.analytics import (
     values_of,
 )
 from tracestore.domain.counters import FACETS, VALUES_IN_COUNTER, MeasureCounter, ValueCounter
-from tracestore.domain.dimensions import OTHER, FailureKind, Group
+from tracestore.domain.dimensions import MARGINALS, OTHER, FailureKind, Group
 from tracestore.domain.failures import failures_by_type, latest_failures
 from tracestore.domain.health import health_by, windows_of
 from tracestore.domain.intervals import Period, whole_days
@@ -74,8 +76,13 @@ def show_metrics(request: Request, caller: Identity) -> Response:
     """Measures of all calls, in all and by point, for each group."""
     query = _parsed(request, "group_by")
     points = query.points
-    counters = _measures(request, caller, points)
-    total, groups = series_of(counters, query.selection, query.group_by, groups_shown(len(points)))
+    most = groups_shown(len(points))
+    if query.group_by in MARGINALS:
+        (measures,) = _measures(request, caller, [query.period])
+        marginals = read_hours(store(), caller.user_id, "marginals", points, _deadline(request))
+        total, groups = total_of(measures, query.selection), marginal_series(marginals, query.group_by, most)
+    else:
+        total, groups = series_of(_measures(request, caller, points), query.selection, query.group_by, most)
     shown = [series_json(group, points) for group in groups]
     return _answer(request, {**_in_points(query), "totals": measures_json(total), "groups": shown})
 

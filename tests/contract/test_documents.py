@@ -17,9 +17,9 @@ from tracestore.api.lessons.lesson_json import call_json, lesson_json
 from tracestore.api.lessons.parameters import LESSON_PARAMETERS
 from tracestore.api.traces.parameters import LIST_PARAMETERS
 from tracestore.api.traces.trace_json import span_json, summary_json
-from tracestore.domain.analytics import Aggregate
 from tracestore.domain.heads import Summary
 from tracestore.domain.merge import Span
+from tracestore.domain.stats import Aggregate
 from tracestore.domain.usage import usage_of
 from tracestore.ingest.native import Capture, parse_capture
 from tracestore.storage import keys

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from tests.api import Api, failure, fields_of, span
 from tests.calling import Reply
 from tests.conftest import TableOnEngine
 from tests.rolling import roll
+from tracestore.domain.dimensions import MARGINALS
 from tracestore.http.wiring import store
 
+ROOT = Path(__file__).resolve().parents[2]
 DAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
 """Counters of long ago are gone, so this day is near."""
 
@@ -94,6 +97,36 @@ def test_metrics_are_grouped(analytics: Analytics) -> None:
     analytics.after(called("a"), called("b"), called("c", model_name=None), called("d", model_name="large"))
     groups = analytics("metrics", group_by="model_name")["groups"]
     assert [(group["group"], group["totals"]["calls"]) for group in groups] == [("small", 2), (None, 1), ("large", 1)]
+
+
+def test_metrics_are_grouped_by_service(analytics: Analytics) -> None:
+    agent = span("a", "run", operation_type="agent", start_time=time(9), service_name="web", duration_ms=5_000)
+    inside = called("a", 9, "one", parent_span_id="run", service_name="shop")
+    analytics.after(agent, inside, called("b", 9.5, service_name="shop", cost_usd=1), failing("c"))
+    answer = analytics("metrics", group_by="service_name")
+    assert (answer["interval"], answer["totals"]["calls"], answer["totals"]["cost_usd"]) == ("hour", 3, 1.5)
+    shop, none = answer["groups"]
+    assert (shop["group"], shop["totals"]["traces"], shop["totals"]["cost_usd"]) == ("shop", 2, 1.25)
+    assert [(point["time"], point["calls"]) for point in shop["points"] if point["calls"]] == [(time(9), 2)]
+    assert (none["group"], none["totals"]["errors"], len(none["points"])) == (None, 1, 24)
+
+
+@pytest.mark.parametrize("name", MARGINALS)
+def test_metrics_are_grouped_by_each_marginal(analytics: Analytics, name: str) -> None:
+    """So a further marginal takes one line of code, in `MARGINALS`, and its name in two documents."""
+    analytics.after(
+        *(called(trace_id) | {name: value} for trace_id, value in (("a", "one"), ("b", "two"), ("c", "two")))
+    )
+    groups = analytics("metrics", group_by=name)["groups"]
+    assert [(group["group"], group["totals"]["calls"]) for group in groups] == [("two", 2), ("one", 1)]
+    for document in ("api", "data-model"):
+        assert f"`{name}`" in (ROOT / f"docs/{document}.md").read_text()
+
+
+@pytest.mark.parametrize("more", [{"model_name": "small"}, {"interval": "15m"}])
+def test_services_are_not_combined_with_filters_or_quarters(analytics: Analytics, more: dict[str, str]) -> None:
+    reply = analytics.reply("metrics", **RANGE, group_by="service_name", **more)
+    assert (failure(reply), fields_of(reply)) == ((400, "unsupported_combination"), list(more))
 
 
 def test_metrics_are_filtered(analytics: Analytics) -> None:

@@ -16,18 +16,23 @@ from tests.calling import new_user
 from tests.memory_dynamodb import Scheduler
 from tests.mortal import Mortal
 from tests.rolling import StreamedDynamoDB, deliver_badly, roll, shards_of
+from tracestore.domain.analytics import Selection, aggregates_by, key_of_dimension
 from tracestore.domain.counters import (
     GROUPS_IN_COUNTER,
     Bucket,
     ConversationTarget,
+    MarginalContribution,
+    MarginalCounter,
     MeasureContribution,
     MeasureCounter,
 )
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import SpanFields
+from tracestore.domain.stats import Aggregate
 from tracestore.storage import counters, keys
 from tracestore.storage.audit import Audit, audit, confirmed, repair
+from tracestore.storage.codec import pack, unpack
 from tracestore.storage.counters import apply, read_conversations, read_counters, read_dead_letters
 from tracestore.storage.deletes import delete_span, delete_trace
 from tracestore.storage.patching import patch
@@ -66,21 +71,27 @@ def some_span(rng: random.Random) -> tuple[str, SpanFields]:
         "cost_nano_usd": rng.choice([None, rng.randrange(10**6)]),
         "conversation_id": rng.choice([None, "c1", "c2"]),
         "parent_span_id": rng.choice([None, None, "a"]) if span_id != "a" else None,
-        "service_name": rng.choice([None, "shop"]),
+        "service_name": rng.choice([None, "shop", "cart"]),
     }
     return rng.choice(["t1", "t2", "t3"]), fields(span_id, **told)
 
 
-def live(store: Store, clock: Clock, user: str, history: list[tuple[str, int]]) -> bool:
+def live(
+    store: Store,
+    clock: Clock,
+    user: str,
+    history: list[tuple[str, int]],
+    span_of: Callable[[random.Random], tuple[str, SpanFields]] = some_span,
+) -> bool:
     """Let a history happen; returns whether anything was left to expire, which counters do not forget."""
     has_expired = False
     for step, seed in history:
         rng = random.Random(seed)
-        trace_id, span = some_span(rng)
+        trace_id, span = span_of(rng)
         with suppress(NotFound):
             match step:
                 case "capture":
-                    more = [some_span(rng) for _ in range(rng.choice([0, 0, 2]))]
+                    more = [span_of(rng) for _ in range(rng.choice([0, 0, 2]))]
                     capture(store, user, [(trace_id, span), *more], long_deadline())
                 case "patch":
                     changed = fields(
@@ -148,13 +159,16 @@ def test_what_expires_keeps_counting(history: list[tuple[str, int]], seed: int) 
     store = store_on(db, clock)
     live(store, clock, user, history)
     deliver_badly(lambda: store, db.changes, random.Random(seed))
-    expected = MeasureCounter()
+    expected, marginals_expected = MeasureCounter(), MarginalCounter()
     for change in db.changes:
         goes_on = change.old is not None and change.new is not None and change.old["g"] == change.new["g"]
         for image, sign in ((change.old if goes_on else None, -1), (change.new, 1)):
             for target, contribution in counters._contributions(change, image).items():
                 if isinstance(target, Bucket) and (target.kind, target.interval) == ("measures", "day"):
                     expected.add(contribution, sign)  # type: ignore[arg-type]
+                if isinstance(contribution, MarginalContribution):
+                    marginals_expected.add(contribution, sign)
+    assert marginals_of(store, user).totals() == marginals_expected.totals()
     days = [Bucket("measures", "day", START_NS // DAY_NS + day) for day in range(2)]
     found = MeasureCounter()
     for counter in read_counters(store, user, days, long_deadline()).values():
@@ -162,6 +176,98 @@ def test_what_expires_keeps_counting(history: list[tuple[str, int]], seed: int) 
         for groups, traces in counter.traces.items():
             found.traces[groups] = found.traces.get(groups, 0) + traces
     assert found.totals() == expected.totals()
+
+
+def marginals_of(store: Store, user: str, days: int = 2) -> MarginalCounter:
+    """All marginals of the days on which everything happens, added up."""
+    total = MarginalCounter()
+    first = START_NS // DAY_NS * 24
+    hours = [Bucket("marginals", "hour", first + number) for number in range(24 * days)]
+    for counter in read_counters(store, user, hours, long_deadline()).values():
+        for name, values in counter.values.items():
+            for value, aggregate in values.items():
+                total.values.setdefault(name, {}).setdefault(value, Aggregate()).add(aggregate)
+    return total
+
+
+@given(steps, seeds)
+@settings(max_examples=60, deadline=None)
+def test_marginals_equal_the_groups_of_a_dimension_that_has_the_same_values(
+    history: list[tuple[str, int]], seed: int
+) -> None:
+    """Every span has its service's name as its model's, so counting by model gives what must be counted by service."""
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    live(store, clock, user, [step for step in history if step[0] != "expire"], span_of_one_name)
+    deliver_badly(lambda: store, db.changes, random.Random(seed))
+    days = [Bucket("measures", "day", START_NS // DAY_NS + day) for day in range(2)]
+    by_model = aggregates_by(
+        read_counters(store, user, days, long_deadline()).values(), Selection(), key_of_dimension("model_name")
+    )
+    found = marginals_of(store, user).totals().get("service_name", {})
+    assert found == {
+        name: {"traces": aggregate.traces, **aggregate.measures.nonzero()}
+        for name, aggregate in by_model.items()
+        if aggregate
+    }
+
+
+def span_of_one_name(rng: random.Random) -> tuple[str, SpanFields]:
+    """As `some_span`, where the model has the service's name. A PATCH changes neither."""
+    trace_id, span = some_span(rng)
+    span.pop("model_name", None)
+    if "service_name" in span:
+        span["model_name"] = span["service_name"]
+    return trace_id, span
+
+
+class FormerlyWritten(StreamedDynamoDB):
+    """A table whose heads are sometimes put by the version before marginals: their stats have none."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._rng = random.Random(seed)
+
+    def _put(self, item: Any) -> None:
+        if item["sk"]["S"] == keys.HEAD and self._rng.random() < 0.5:
+            content = unpack(item["head"]["B"])
+            if content.get("s"):
+                content["s"]["stats"].pop("m", None)
+                item = {**item, "head": {"B": pack(content)}}
+        super()._put(item)
+
+
+@given(steps, seeds)
+@settings(max_examples=60, deadline=None)
+def test_heads_from_before_marginals_add_nothing_to_them_until_they_change(
+    history: list[tuple[str, int]], seed: int
+) -> None:
+    """Versions may alternate, as in a roll-back: the audit agrees with whatever the heads contain."""
+    db, clock, user = FormerlyWritten(seed), Clock(), new_user().name
+    store = store_on(db, clock)
+    live(store, clock, user, [step for step in history if step[0] != "expire"])
+    deliver_badly(lambda: store, db.changes, random.Random(seed))
+    assert audited(store, clock, user).findings == []
+
+
+def test_a_head_from_before_marginals_adds_its_whole_share_with_its_next_change() -> None:
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    capture(store, user, [("t", call("root", service_name="shop", cost_nano_usd=5))], long_deadline())
+    capture(store, user, [("t", call("other", input_tokens=3, service_name="cart", cost_nano_usd=7))], long_deadline())
+    first, second = db.changes
+    assert first.new is not None
+    content = unpack(first.new["head"]["B"])
+    del content["s"]["stats"]["m"]
+    before = replace_head(first, pack(content))
+    apply(store, "shard", [before], long_deadline())
+    assert marginals_of(store, user).totals() == {}
+    apply(store, "shard", [second._replace(old=before.new)], long_deadline())
+    found = marginals_of(store, user).totals()["service_name"]
+    assert {name: (totals["traces"], totals["cost_nano_usd"]) for name, totals in found.items()} == {
+        "shop": (1, 5),
+        "cart": (1, 7),
+    }
 
 
 @pytest.mark.parametrize("seed", range(15))
@@ -199,7 +305,7 @@ def test_a_persons_delete_takes_away_all_that_a_trace_told() -> None:
     delete_trace(store, user, "t", long_deadline())
     apply(store, "shard", db.changes, long_deadline())
     found = read_counters(store, user, buckets_of_start(), long_deadline())
-    assert len(found) == 7
+    assert len(found) == 8
     assert all(not any(counter.totals().values()) for counter in found.values())
     assert read_conversations(store, user, 10, deadline=long_deadline()) == ([], None)
     assert list(store.table.query(keys.by_conversations(keys.user(user)), index="by_time")) == []
@@ -317,7 +423,7 @@ def test_a_span_from_before_what_counters_keep_counts_for_its_conversation_alone
     for days_ago in (401, 399):
         capture(store, user, [(f"t{days_ago}", call("a", start_ns=START_NS - days_ago * DAY_NS))], long_deadline())
     capture(store, user, [("t", call("a", start_ns=START_NS - 401 * DAY_NS, conversation_id="c"))], long_deadline())
-    assert [apply(store, "shard", [change], long_deadline()).counters for change in db.changes] == [0, 4, 1]
+    assert [apply(store, "shard", [change], long_deadline()).counters for change in db.changes] == [0, 5, 1]
 
 
 def test_a_conversation_that_has_expired_begins_anew_but_knows_what_it_has_counted() -> None:
@@ -384,8 +490,8 @@ def test_the_audit_finds_what_was_not_counted_and_puts_it_right() -> None:
     apply(store, "shard", db.changes[:1], long_deadline())
     found = audited(store, clock, user)
     kinds = {finding.target.kind for finding in found.findings}
-    assert (kinds, len(found.findings)) == ({"measures", "values", "conversation"}, 5)
-    assert repair(store, user, found.findings, long_deadline()) == 5
+    assert (kinds, len(found.findings)) == ({"measures", "values", "marginals", "conversation"}, 6)
+    assert repair(store, user, found.findings, long_deadline()) == 6
     assert audited(store, clock, user).findings == []
 
 
@@ -437,7 +543,7 @@ def test_an_audit_leaves_counters_alone_of_which_a_trace_has_expired() -> None:
     whole = audit(store, user, last_ns, last_ns + 1, deadline=long_deadline(), moving_ms=-1)
     clock.advance(s=26 * DAY_S)
     found = audit(store, user, last_ns, last_ns + 1, deadline=long_deadline())
-    assert (whole.counters, whole.findings) == (5, [])
+    assert (whole.counters, whole.findings) == (6, [])
     assert (found.heads, found.counters, found.findings) == (1, 1, [])
 
 
@@ -467,7 +573,7 @@ def test_a_repaired_counter_knows_when_its_traces_expire() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     capture(store, user, [("t", call("root"))], long_deadline())
-    assert repair(store, user, audited(store, clock, user).findings, long_deadline()) == 4
+    assert repair(store, user, audited(store, clock, user).findings, long_deadline()) == 5
     clock.advance(s=30 * DAY_S - 1)
     day = Bucket("measures", "day", START_NS // DAY_NS)
     stored = counters.read_stored(store, user, [day], long_deadline())[day]
@@ -495,7 +601,7 @@ def test_an_audit_leaves_counters_alone_whose_traces_have_just_changed() -> None
     store = store_on(db, clock)
     capture(store, user, [("t", call("root"))], long_deadline())
     found = audit(store, user, START_NS // DAY_NS * DAY_NS, START_NS + 1, deadline=long_deadline())
-    assert (found.findings, len(found.moving)) == ([], 4)
+    assert (found.findings, len(found.moving)) == ([], 5)
 
 
 def test_a_conversation_moves_with_a_trace_of_another_time() -> None:
@@ -553,7 +659,7 @@ def buckets_of_start() -> list[Bucket]:
     quarter = START_NS // QUARTER_NS
     numbers = {"15m": quarter, "hour": quarter // 4, "day": quarter // 96}
     found = [Bucket(kind, interval, number) for interval, number in numbers.items() for kind in ("measures", "errors")]  # type: ignore[arg-type]
-    return [*found, Bucket("values", "day", quarter // 96)]
+    return [*found, Bucket("values", "day", quarter // 96), Bucket("marginals", "hour", quarter // 4)]
 
 
 def replace_head(change: counters.Change, content: bytes) -> counters.Change:
@@ -573,5 +679,5 @@ def test_a_change_that_counts_for_nothing_writes_nothing() -> None:
     capture(store, user, [("t", call("root", conversation_id="c"))], long_deadline())
     patch(store, user, "t", "root", said(fields("root", output_data="done")), long_deadline())
     first, second = db.changes
-    assert apply(store, "shard", [first], long_deadline()).counters == 5
+    assert apply(store, "shard", [first], long_deadline()).counters == 6
     assert apply(store, "shard", [second], long_deadline()).counters == 0

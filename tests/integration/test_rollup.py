@@ -123,9 +123,9 @@ def test_the_command_tells_what_is_wrong_and_repairs_it(engine: TableOnEngine, a
     store = audit.store_of(engine.table_name, engine.endpoint, 30, 1)
     lines: list[str] = []
     assert not audit.run(store, api.user.name, 1, should_repair=False, report=lines.append, moving_ms=0)
-    assert lines[-1] == "Compared 4 counters with 1 traces: 4 wrong."
+    assert lines[-1] == "Compared 5 counters with 1 traces: 5 wrong."
     assert "instead of" in lines[0]
     assert audit.run(store, api.user.name, 1, should_repair=True, report=lines.append, moving_ms=0)
-    assert lines[-1] == "Repaired 4 of 4 counters."
+    assert lines[-1] == "Repaired 4 of 5 counters."
     assert audit.run(store, api.user.name, 1, should_repair=False, report=lines.append, moving_ms=0)
-    assert lines[-1] == "Compared 4 counters with 1 traces: none wrong."
+    assert lines[-1] == "Compared 5 counters with 1 traces: none wrong."

@@ -12,13 +12,13 @@ from tracestore.api.analytics.analytics_json import (
     values_json,
 )
 from tracestore.api.traces.responses import ANSWER_BYTES
-from tracestore.domain.analytics import Aggregate, GroupSeries, Heatmap
+from tracestore.domain.analytics import GroupSeries, Heatmap
 from tracestore.domain.counters import Bucket
 from tracestore.domain.dimensions import FailureKind, Series
 from tracestore.domain.failures import Failed, Remembered
 from tracestore.domain.histogram import RELATIVE_ERROR, bucket_of
 from tracestore.domain.intervals import Period
-from tracestore.domain.stats import NUMBERS, QUARTER_NS, Example, Measures
+from tracestore.domain.stats import NUMBERS, QUARTER_NS, Aggregate, Example, Measures
 from tracestore.http.response import json_bytes
 
 KIND = FailureKind(Series("completion", "openai", "small"), "timeout")

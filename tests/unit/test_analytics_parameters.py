@@ -94,6 +94,30 @@ def test_what_is_malformed_is_named(parameters: dict[str, str], named: list[str]
     assert refused(**parameters) == named
 
 
+def unsupported(**parameters: str) -> list[str]:
+    with pytest.raises(Invalid) as refusal:
+        parsed(group_by="service_name", **parameters)
+    assert refusal.value.code == "unsupported_combination"
+    return [detail.field for detail in refusal.value.details]
+
+
+def test_a_marginal_is_not_combined_with_a_filter_or_with_quarters_of_an_hour() -> None:
+    assert unsupported(model_name="m", operation_type="o") == ["operation_type", "model_name"]
+    assert unsupported(interval="15m") == ["interval"]
+
+
+def test_a_marginal_is_about_whole_hours() -> None:
+    query = parsed(group_by="service_name", start_date="2026-11-22T01:20:00Z")
+    assert (ends(query), query.interval) == (("2026-11-22T01:00", "2026-11-22T11:00"), "hour")
+    assert parsed(group_by="service_name", start_date="2026-11-01T00:00:00Z").interval == "day"
+
+
+def test_a_marginal_is_about_a_quarter_of_a_year_at_most() -> None:
+    end = {"end_date": "2026-11-22T00:00:00Z", "group_by": "service_name"}
+    assert parsed(start_date="2026-08-22T00:00:00Z", **end).interval == "day"
+    assert refused(start_date="2026-08-21T23:59:59Z", **end) == ["start_date"]
+
+
 def test_a_thousand_points_are_the_most() -> None:
     days = {"start_date": "2026-10-01T00:00:00Z", "end_date": "2026-11-11T16:00:00Z"}
     assert len(parsed(interval="hour", **days).points) == 1_000

@@ -15,6 +15,7 @@ from tracestore.domain.counters import (
     MOST_EXPENSIVE_KEPT,
     SIGNATURES_IN_COUNTER,
     VALUES_IN_COUNTER,
+    VALUES_IN_MARGINAL,
     Bucket,
     ConversationContribution,
     ConversationCounter,
@@ -23,6 +24,8 @@ from tracestore.domain.counters import (
     CounterKind,
     ErrorCounter,
     FailureContribution,
+    MarginalContribution,
+    MarginalCounter,
     MeasureContribution,
     MeasureCounter,
     ValueContribution,
@@ -71,6 +74,13 @@ def stored(counter: Counter) -> Counter:
     return unpack_counter(kind, packed(kind, counter)).counter
 
 
+def of_service(service: str, *others: str) -> MarginalContribution:
+    """A trace with a call of each of these services."""
+    calls = Measures([1, *[0] * (len(NUMBERS) - 1)])
+    pairs = [("service_name", name) for name in (service, *others)]
+    return MarginalContribution([(*pair, calls) for pair in pairs], set(pairs))
+
+
 MANY: dict[str, tuple[Counter, list[object]]] = {
     "groups": (
         MeasureCounter(),
@@ -97,6 +107,8 @@ MANY: dict[str, tuple[Counter, list[object]]] = {
     ),
     "values": (ValueCounter(), [valued({"tool_name": f"v{n}"}) for n in range(VALUES_IN_COUNTER + 9)]),
     "long values": (ValueCounter(), [valued({"tool_name": f"v{n:0120}"}) for n in range(VALUES_IN_COUNTER)]),
+    "services": (MarginalCounter(), [of_service(f"s{n}", f"s{n + 1}") for n in range(VALUES_IN_MARGINAL + 9)]),
+    "long services": (MarginalCounter(), [of_service(f"s{n:0120}") for n in range(VALUES_IN_MARGINAL)]),
     "conversations": (ValueCounter(), [valued({}, f"c{n}") for n in range(CONVERSATIONS_IN_COUNTER + 9)]),
     "long conversations": (ValueCounter(), [valued({}, f"c{n:0250}") for n in range(CONVERSATIONS_IN_COUNTER)]),
 }
@@ -136,6 +148,8 @@ def test_adding_up_anew_what_a_full_counter_has_counted_gives_the_same(many: str
         ("long kinds", CHARACTERS_IN_COUNTER // 362),
         ("values", VALUES_IN_COUNTER),
         ("long values", CHARACTERS_IN_COUNTER // 121),
+        ("services", VALUES_IN_MARGINAL),
+        ("long services", CHARACTERS_IN_COUNTER // 121),
         ("conversations", CONVERSATIONS_IN_COUNTER),
         ("long conversations", CHARACTERS_IN_COUNTER // 251),
     ],
@@ -166,7 +180,11 @@ def test_a_counter_of_measures_keeps_so_many_groups_and_signatures() -> None:
 def test_no_counter_comes_near_what_an_item_holds() -> None:
     """Names and messages of three bytes a character, at their longest."""
     rng = random.Random(1)
-    errors, values = ErrorCounter(), ValueCounter()
+    errors, values, marginals = ErrorCounter(), ValueCounter(), MarginalCounter()
+    latencies = {number: number for number in range(200)}
+    for _ in range(VALUES_IN_MARGINAL):
+        name, calls = ideographs(rng), Measures([10**12] * len(NUMBERS), latencies)
+        marginals.add(MarginalContribution([("service_name", name, calls)], {("service_name", name)}), 1)
     for number in range(ERRORS_IN_COUNTER):
         kind = FailureKind(Series("o", ideographs(rng), ideographs(rng)), ideographs(rng))
         for _ in range(EXAMPLES_KEPT):
@@ -174,7 +192,8 @@ def test_no_counter_comes_near_what_an_item_holds() -> None:
     for _ in range(VALUES_IN_COUNTER):
         names = dict.fromkeys(("span_name", "tool_name", "end_user_id", "service_name", "model_name"), "")
         values.add(valued({name: ideographs(rng) for name in names}, ideographs(rng, 256)), 1)
-    assert max(len(packed("errors", errors)), len(packed("values", values))) < 200_000
+    sizes = len(packed("errors", errors)), len(packed("values", values)), len(packed("marginals", marginals))
+    assert max(sizes) < 200_000
 
 
 def test_values_that_are_cut_to_the_same_name_count_a_trace_once() -> None:
@@ -240,6 +259,29 @@ def test_a_trace_stands_in_the_counter_of_its_start_also_without_a_call_there() 
         if isinstance(contribution, MeasureContribution) and isinstance(target, Bucket) and target.interval == "hour"
     }
     assert signatures == {0: True, 1: False}
+
+
+def test_a_trace_with_several_services_without_room_counts_once_as_other() -> None:
+    counter = MarginalCounter()
+    for number in range(VALUES_IN_MARGINAL):
+        counter.add(of_service(f"s{number}"), 1)
+    counter.add(of_service("more", "still more"), 1)
+    other = counter.values["service_name"]["other"]
+    assert (other.traces, other.calls) == (1, 2)
+
+
+def test_a_trace_counts_for_its_services_in_the_hour_in_which_it_began() -> None:
+    hour_ns = 3600 * 10**9
+    spans = [fields("root", end_ns=None), call("a", "root", start_ns=START_NS + hour_ns, service_name="shop")]
+    contributions = {
+        target.number - START_NS // hour_ns: contribution
+        for target, contribution in contributions_of("t", summary_of(*spans), 0).items()
+        if isinstance(contribution, MarginalContribution) and isinstance(target, Bucket)
+    }
+    assert ("service_name", "shop") in contributions[0].traces
+    assert contributions[0].rows == []
+    assert ("service_name", "shop") in {row[:2] for row in contributions[1].rows}
+    assert not contributions[1].traces
 
 
 def test_all_failures_of_a_kind_count() -> None:

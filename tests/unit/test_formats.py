@@ -15,12 +15,13 @@ from tracestore.domain.counters import (
     Counter,
     CounterKind,
     ErrorCounter,
+    MarginalCounter,
     MeasureCounter,
     ValueCounter,
 )
 from tracestore.domain.dimensions import OTHER_FAILURES, FailureKind, Group, Series
 from tracestore.domain.heads import Summary
-from tracestore.domain.stats import Example, Failure, Measures, Row, Stats
+from tracestore.domain.stats import Aggregate, Example, Failure, MarginalRow, Measures, Row, Stats
 from tracestore.storage.codec import decompress, unpack
 from tracestore.storage.formats import PackedCounter, StoredStats, pack_counter, stats_document, unpack_counter
 from tracestore.storage.items import summary_from
@@ -68,8 +69,23 @@ COUNTERS_STORED: dict[str, Counter] = {
     "counter-conversation-1": ConversationCounter(
         2, THREE_CALLS, START_NS, START_NS + 10**10, (START_NS + 10**9, "t2"), EXPIRES_AT_S
     ),
+    "counter-marginals-1": MarginalCounter(
+        {
+            "service_name": {
+                "shop": Aggregate(2, THREE_CALLS),
+                "": Aggregate(0, Measures([1, *[0] * 10])),
+                "gone": Aggregate(),
+            }
+        }
+    ),
 }
-CURRENT_COUNTERS = ("counter-measures-1", "counter-errors-1", "counter-values-1", "counter-conversation-1")
+CURRENT_COUNTERS = (
+    "counter-measures-1",
+    "counter-errors-1",
+    "counter-values-1",
+    "counter-conversation-1",
+    "counter-marginals-1",
+)
 
 AGENT_ROW = Row(QUARTER, Group(Series("agent", "", ""), "success"), Measures([1, 1_000, *[0] * 9], {73: 1}))
 CALL_ROW = Row(QUARTER, SUCCESS, Measures([1, 2_000_000, 9_000, 10, 2, 0, 0, 0, 12, 0, 0], {153: 1}))
@@ -77,10 +93,14 @@ FAILED_ROW = Row(QUARTER + 1, ERROR, Measures([1, 1_000_000, 0, 10, 2, 0, 0, 0, 
 TIMEOUT = Failure(
     QUARTER + 1, FailureKind(CHAT, "Timeout"), 1, Example(START_NS + 900 * 10**9, "", "call.b", "no answer")
 )
+SHOP_ROW = MarginalRow(HOUR, "shop", CALL_ROW.measures, True)
+LLM_ROW = MarginalRow(HOUR, "llm", FAILED_ROW.measures, True)
 STATS_STORED: dict[str, Stats] = {
+    "head-stats-2": Stats((AGENT_ROW, CALL_ROW, FAILED_ROW), (TIMEOUT,), ((LLM_ROW, SHOP_ROW),)),
+    "head-stats-2-one-service": Stats((CALL_ROW,), (), ("shop",)),
     "head-stats-1": Stats((AGENT_ROW, CALL_ROW, FAILED_ROW), (TIMEOUT,)),
 }
-CURRENT_STATS = "head-stats-1"
+CURRENT_STATS = ("head-stats-2", "head-stats-2-one-service")
 
 
 def stored(name: str) -> bytes:
@@ -115,12 +135,19 @@ def test_a_counter_is_written_in_the_current_format(name: str) -> None:
 @pytest.mark.parametrize("name", STATS_STORED)
 def test_the_stats_of_a_head_that_was_ever_stored_are_read(name: str) -> None:
     stats, expected = stored_summary(name).stats, STATS_STORED[name]
-    assert (tuple(stats.rows), tuple(stats.failures)) == (expected.rows, expected.failures)
+    assert (stats.rows, stats.failures, stats.marginals) == (expected.rows, expected.failures, expected.marginals)
     assert stats == expected
 
 
-def test_the_stats_of_a_head_are_written_in_the_current_format() -> None:
-    assert stats_document(STATS_STORED[CURRENT_STATS]) == unpack(stored(CURRENT_STATS))["s"]["stats"]
+@pytest.mark.parametrize("name", CURRENT_STATS)
+def test_the_stats_of_a_head_are_written_in_the_current_format(name: str) -> None:
+    assert stats_document(STATS_STORED[name]) == unpack(stored(name))["s"]["stats"]
+
+
+@pytest.mark.parametrize("name", STATS_STORED)
+def test_stats_that_were_read_are_written_as_they_were(name: str) -> None:
+    """A head from before marginals does not get any without being derived anew: it was not counted with them."""
+    assert stats_document(stored_summary(name).stats) == unpack(stored(name))["s"]["stats"]
 
 
 def test_stats_are_not_decoded_before_they_are_used() -> None:
@@ -128,7 +155,7 @@ def test_stats_are_not_decoded_before_they_are_used() -> None:
     stats = stored_summary("head-stats-1").stats
     assert isinstance(stats, StoredStats)
     assert stats == stored_summary("head-stats-1").stats
-    assert not {"rows", "failures"} & vars(stats).keys()
+    assert not {"rows", "failures", "marginals"} & vars(stats).keys()
 
 
 def test_every_kind_of_counter_has_its_stored_bytes() -> None:

@@ -9,18 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import START_NS, call, fields, spans_of, summary_of
-from tracestore.domain.dimensions import FailureKind, Series
+from tracestore.domain.dimensions import MARGINALS, FailureKind, Series
 from tracestore.domain.histogram import RELATIVE_ERROR, added, bounds_us, bucket_of, percentile_us
+from tracestore.domain.spans import SpanFields
 from tracestore.domain.stats import (
     FAILURES_KEPT,
     GROUPS_KEPT,
     KINDS_KEPT,
+    MARGINAL_ROWS_KEPT,
+    MARGINAL_VALUES_KEPT,
     NUMBERS,
     QUARTER_NS,
     QUARTERS_KEPT,
     ROWS_KEPT,
+    Marginal,
+    MarginalRow,
     Measures,
     failures_of,
+    marginal_rows,
     sums,
 )
 from tracestore.storage.codec import pack
@@ -249,7 +255,65 @@ def test_stats_are_the_same_after_json() -> None:
     stored = StoredStats(json.loads(json.dumps(stats_document(stats))))
     assert stored == stats
     assert stats == stored
-    assert (stored.rows, stored.failures) == (stats.rows, stats.failures)
+    assert (stored.rows, stored.failures, stored.marginals) == (stats.rows, stats.failures, stats.marginals)
+
+
+def services_of(*spans: SpanFields) -> Marginal:
+    """The marginal of a trace's services, as its head keeps it."""
+    return summary_of(*spans).stats.marginals[MARGINALS.index("service_name")]
+
+
+def test_a_trace_of_one_service_stores_its_name_alone() -> None:
+    """What its other spans have, of which nothing counts, does not matter."""
+    spans = [fields("root", service_name="web", end_ns=None), call("a", "root", service_name="shop")]
+    assert services_of(*spans) == "shop"
+
+
+@pytest.mark.parametrize("spans", [[fields("root", end_ns=None)], [call("a")]], ids=["nothing counts", "no service"])
+def test_a_trace_without_a_service_stores_an_empty_name(spans: list[SpanFields]) -> None:
+    assert services_of(*spans) == ""
+
+
+def marginal_of(*spans: SpanFields) -> dict[str, Measures]:
+    """The measures of each service of a trace."""
+    totals: dict[str, Measures] = {}
+    for row in dict(marginal_rows(summary_of(*spans).stats))["service_name"]:
+        totals.setdefault(row.value, Measures()).add(row.measures)
+    return totals
+
+
+@given(trees, st.integers(1, 3))
+@settings(max_examples=200)
+def test_the_shares_of_all_services_add_up_to_the_trace(tree: list[dict[str, object]], services: int) -> None:
+    reported = []
+    for number, values in enumerate(tree):
+        parent = values.pop("parent", None)
+        values |= {"service_name": f"s{number % services}", "start_ns": START_NS + number * 3 * QUARTER_NS}
+        values["end_ns"] = START_NS + number * 3 * QUARTER_NS + 5_000
+        reported.append(fields(f"s{number}", parent_span_id=None if parent is None else f"s{parent}", **values))
+    total = Measures()
+    for measures in marginal_of(*reported).values():
+        total.add(measures)
+    assert total == sums(summary_of(*reported).stats.rows)
+
+
+def test_services_beyond_what_a_head_keeps_are_other() -> None:
+    many = [call(f"s{number}", service_name=f"n{number:04}") for number in range(MARGINAL_VALUES_KEPT + 20)]
+    shares = marginal_of(*many)
+    assert len(shares) == MARGINAL_VALUES_KEPT + 1
+    assert shares["other"]["calls"] == 20
+
+
+def test_services_at_too_many_hours_count_when_the_trace_began() -> None:
+    many = [
+        call(
+            f"s{number}", service_name=f"n{number % 40}", start_ns=START_NS + number // 40 * 4 * QUARTER_NS, end_ns=None
+        )
+        for number in range(MARGINAL_ROWS_KEPT + 1)
+    ]
+    for spans, hours in ((many[:-1], MARGINAL_ROWS_KEPT // 40), (many, 1)):
+        marginal = services_of(*spans)
+        assert len({row.hour for row in marginal if isinstance(row, MarginalRow)}) == hours
 
 
 def test_long_names_are_cut() -> None:

@@ -1,9 +1,10 @@
 """What is made of counters: figures by group and time, failures, heatmaps, health. Nothing is read from anywhere."""
 
 from collections.abc import Iterable
-from datetime import UTC
+from datetime import UTC, tzinfo
 from itertools import pairwise
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -11,12 +12,12 @@ from hypothesis import strategies as st
 
 from tests.builders import START_NS, call, fields, summary_of
 from tracestore.domain.analytics import (
-    Aggregate,
     Selection,
     aggregates_by,
     candidates_by_cost,
     heatmaps_of,
     key_of_dimension,
+    marginal_series,
     series_of,
     top_conversations_by_cost,
     total_of,
@@ -30,6 +31,7 @@ from tracestore.domain.counters import (
     ErrorCounter,
     Interval,
     Kind,
+    MarginalCounter,
     MeasureCounter,
     ValueCounter,
     contributions_of,
@@ -39,8 +41,8 @@ from tracestore.domain.failures import Failed, failures_by_type, latest_failures
 from tracestore.domain.heads import Summary
 from tracestore.domain.health import CALLS_LEAST, WINDOWS, health_by, judge, windows_of
 from tracestore.domain.histogram import percentile_us, percentiles_us
-from tracestore.domain.intervals import Period, partition, points
-from tracestore.domain.stats import NUMBERS, QUARTER_NS
+from tracestore.domain.intervals import Period, hours_that_start_in, partition, points
+from tracestore.domain.stats import NUMBERS, QUARTER_NS, Aggregate
 
 DAY_NS = 96 * QUARTER_NS
 DAY = Period(START_NS // DAY_NS * DAY_NS, START_NS // DAY_NS * DAY_NS + DAY_NS)
@@ -178,6 +180,41 @@ def test_what_was_deleted_leaves_no_group() -> None:
     counter.add(contribution, -1)  # type: ignore[arg-type]
     total, groups = series_of([[counter]], ALL, "model_name", 10)
     assert (bool(total), groups) == (False, [])
+
+
+def hourly(*summaries: Summary, zone: tzinfo = UTC) -> list[list[MarginalCounter]]:
+    """The marginals of these traces at each hour of a day by the clocks of a zone."""
+    counters = counted(summaries)
+    return [
+        [
+            cast(MarginalCounter, counters[bucket])
+            for bucket in hours_that_start_in("marginals", point)
+            if bucket in counters
+        ]
+        for point in points(DAY, "hour", zone)
+    ]
+
+
+def test_services_come_by_calls_each_with_its_points() -> None:
+    traces = [ran(0, service_name="shop"), ran(8, service_name="shop"), ran(4, service_name="cart"), ran(4)]
+    groups = marginal_series(hourly(*traces), "service_name", 10)
+    assert [(group.name, group.total.calls, group.total.traces) for group in groups] == [
+        ("shop", 2, 2),
+        ("", 1, 1),
+        ("cart", 1, 1),
+    ]
+    assert [point.calls for point in groups[0].points[:4]] == [1, 0, 1, 0]
+
+
+def test_services_beyond_the_most_are_one() -> None:
+    groups = marginal_series(hourly(*[ran(service_name=name) for name in "aaabbcd"]), "service_name", 2)
+    assert [(group.name, group.total.calls) for group in groups] == [("a", 3), ("b", 2), (OTHER, 2)]
+
+
+def test_in_a_zone_of_quarters_an_hour_of_services_counts_where_it_begins() -> None:
+    series = marginal_series(hourly(ran(4, service_name="shop"), zone=ZoneInfo("Asia/Kathmandu")), "service_name", 2)
+    cuts = [point.start_ns - DAY.start_ns for point in points(DAY, "hour", ZoneInfo("Asia/Kathmandu"))]
+    assert [cuts[index] // QUARTER_NS for index, point in enumerate(series[0].points) if point.calls] == [1]
 
 
 def test_every_point_has_figures() -> None:

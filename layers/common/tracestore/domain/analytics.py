@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from operator import add
 from typing import Final, NamedTuple, TypeVar
 
-from .counters import MeasureCounter, ValueCounter
+from .counters import MarginalCounter, MeasureCounter, ValueCounter
 from .dimensions import OTHER, Group, Series, cut, value_of
 from .histogram import Histogram, added
-from .stats import NUMBERS, Measures, as_model_calls
+from .stats import NUMBERS, Aggregate, Measures, as_model_calls
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -21,37 +21,6 @@ ROWS: Final = 16
 
 _COST: Final = 1 + NUMBERS.index("cost_nano_usd")
 """Where the cost stands in the figures of a conversation, which begin with the number of traces."""
-
-
-@dataclass(slots=True)
-class Aggregate:
-    """What is told of anything: how many traces, and all that is measured."""
-
-    traces: int = 0
-    measures: Measures = field(default_factory=Measures)
-
-    def add(self, other: "Aggregate") -> None:
-        """Add another's, in place. Traces too: they must be others."""
-        self.traces += other.traces
-        self.measures.add(other.measures)
-
-    def __bool__(self) -> bool:
-        return bool(self.traces) or bool(self.measures)
-
-    @property
-    def calls(self) -> int:
-        """How many calls have ended."""
-        return self.measures["calls"]
-
-    @property
-    def errors(self) -> int:
-        """How many of them failed."""
-        return self.measures["errors"]
-
-    @property
-    def cost_nano_usd(self) -> int:
-        """What all of it cost."""
-        return self.measures["cost_nano_usd"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +169,28 @@ def series_of(
         total.add(of)
     total.traces = sum(traces_of(counters, selection) for counters in points)
     return total, [GroupSeries(name, aggregates[name], [at.get(name, nothing) for at in by_point]) for name in names]
+
+
+def marginal_series(points: Sequence[Sequence[MarginalCounter]], name: str, most: int) -> list[GroupSeries]:
+    """The aggregates of each value of a marginal, and those of each point.
+
+    *shape*: the value with most calls first; at most `most` and the rest as `OTHER`, where a trace counts once for each
+    of its values.
+    """
+    by_point: list[dict[str, Aggregate]] = [
+        added_up(counter.values.get(name, {}) for counter in counters) for counters in points
+    ]
+    names = ranked(added_up(by_point))
+    kept = frozenset(names[:most])
+    by_point = [
+        added_up({value if value in kept else OTHER: aggregate} for value, aggregate in by_value.items())
+        for by_value in by_point
+    ]
+    aggregates = added_up(by_point)
+    return [
+        GroupSeries(value, aggregates[value], [by_value.get(value, Aggregate()) for by_value in by_point])
+        for value in ranked(aggregates)
+    ]
 
 
 class Heatmap(NamedTuple):

@@ -11,10 +11,10 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from .dimensions import OTHER, OTHER_FAILURES, FailureKind, Group, cut, other_series
 from .heads import VALUE_FIELDS, Summary
-from .stats import QUARTER_NS, Example, Measures, failures_of, sums
+from .stats import QUARTER_NS, Aggregate, Example, Measures, Stats, failures_of, marginal_rows, sums
 
 Interval: TypeAlias = Literal["15m", "hour", "day"]
-Kind: TypeAlias = Literal["measures", "errors", "values"]
+Kind: TypeAlias = Literal["measures", "errors", "values", "marginals"]
 CounterKind: TypeAlias = Kind | Literal["conversation"]
 
 QUARTERS: Final[Mapping[Interval, int]] = {"15m": 1, "hour": 4, "day": 96}
@@ -24,6 +24,7 @@ INTERVALS_OF: Final[Mapping[Kind, tuple[Interval, ...]]] = {
     "measures": ("15m", "hour", "day"),
     "errors": ("15m", "hour", "day"),
     "values": ("day",),
+    "marginals": ("hour",),
 }
 """The intervals in which each kind is counted, the finest first."""
 
@@ -32,6 +33,7 @@ SIGNATURES_IN_COUNTER: Final = 300
 ERRORS_IN_COUNTER: Final = 100
 EXAMPLES_KEPT: Final = 3
 VALUES_IN_COUNTER: Final = 200
+VALUES_IN_MARGINAL: Final = 100
 CONVERSATIONS_IN_COUNTER: Final = 100
 MOST_EXPENSIVE_KEPT: Final = 20
 CHARACTERS_IN_COUNTER: Final = 10_000
@@ -112,7 +114,25 @@ class ConversationContribution(NamedTuple):
     expires_at_s: int
 
 
-Contribution: TypeAlias = MeasureContribution | list[FailureContribution] | ValueContribution | ConversationContribution
+@dataclass(slots=True)
+class MarginalContribution:
+    """What one trace adds to the marginals of one hour.
+
+    *shape*: rows of marginal, value and measures; in `traces`, where the trace began in the hour, each marginal and
+    value of which it has a model call.
+    """
+
+    rows: list[tuple[str, str, Measures]] = field(default_factory=list)
+    traces: set[tuple[str, str]] = field(default_factory=set)
+
+
+Contribution: TypeAlias = (
+    MeasureContribution
+    | list[FailureContribution]
+    | ValueContribution
+    | ConversationContribution
+    | MarginalContribution
+)
 
 
 class Counter(Protocol):
@@ -150,6 +170,7 @@ def contributions_of(trace_id: str, summary: Summary | None, expires_at_s: int) 
             bucket = Bucket("errors", interval, failure.quarter // QUARTERS[interval])
             contribution = FailureContribution(failure.kind, failure.failed, failure.example)
             contributions.setdefault(bucket, []).append(contribution)
+    contributions |= _marginal_contributions(summary.stats, start_quarter // QUARTERS["hour"])
     total = sums(rows)
     if summary.conversation_id is not None:
         end_ns = summary.end_ns or summary.start_ns
@@ -163,6 +184,18 @@ def contributions_of(trace_id: str, summary: Summary | None, expires_at_s: int) 
         tuple(total.numbers),
         summary.usage.cost_nano_usd or 0,
     )
+    return contributions
+
+
+def _marginal_contributions(stats: Stats, start_hour: int) -> dict[Target, MarginalContribution]:
+    contributions: dict[Target, MarginalContribution] = {}
+    for name, rows in marginal_rows(stats):
+        for row in rows:
+            in_hour = contributions.setdefault(Bucket("marginals", "hour", row.hour), MarginalContribution())
+            in_hour.rows.append((name, row.value, row.measures))
+            if row.has_call:
+                first = contributions.setdefault(Bucket("marginals", "hour", start_hour), MarginalContribution())
+                first.traces.add((name, row.value))
     return contributions
 
 
@@ -279,6 +312,45 @@ class ValueCounter:
 
 
 @dataclass
+class MarginalCounter:
+    """The traces and measures of one hour by each marginal: an aggregate for each of its values."""
+
+    values: dict[str, dict[str, Aggregate]] = field(default_factory=dict)
+
+    def add(self, contribution: MarginalContribution, sign: int) -> None:
+        """See `Counter.add`. A trace with several values that are counted as `OTHER` counts there once."""
+        for name, value, measures in contribution.rows:
+            self._aggregate(name, self._admitted(name, value)).measures.add(measures, sign)
+        for name, value in {(name, self._admitted(name, value)) for name, value in sorted(contribution.traces)}:
+            self._aggregate(name, value).traces += sign
+
+    def cleared(self) -> "MarginalCounter":
+        """See `Counter.cleared`."""
+        return MarginalCounter({name: {value: Aggregate() for value in values} for name, values in self.values.items()})
+
+    def totals(self) -> dict[str, Any]:
+        """See `Counter.totals`. Traces and measures by marginal and value."""
+        return {
+            name: {
+                value: {"traces": aggregate.traces, **aggregate.measures.nonzero()}
+                for value, aggregate in values.items()
+                if aggregate
+            }
+            for name, values in self.values.items()
+            if any(values.values())
+        }
+
+    def _admitted(self, name: str, value: str) -> str:
+        values = self.values.setdefault(name, {})
+        admitted = _admitted(values, value, VALUES_IN_MARGINAL)
+        values.setdefault(admitted, Aggregate())
+        return admitted
+
+    def _aggregate(self, name: str, value: str) -> Aggregate:
+        return self.values[name][value]
+
+
+@dataclass
 class ConversationCounter:
     """A conversation over its whole life.
 
@@ -316,6 +388,7 @@ COUNTERS: Final[Mapping[CounterKind, type[Counter]]] = {
     "measures": MeasureCounter,
     "errors": ErrorCounter,
     "values": ValueCounter,
+    "marginals": MarginalCounter,
     "conversation": ConversationCounter,
 }
 """The class of each kind of counter."""

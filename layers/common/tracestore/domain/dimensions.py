@@ -1,6 +1,8 @@
 """The dimensions by which calls and failures are counted, each declared once and named as in the API and on spans.
 
-Groups, kinds of failure, `group_by`, filters, anomalies and the limits of counters all read them from here.
+Groups, kinds of failure, `group_by`, filters, anomalies and the limits of counters all read them from here. The
+dimensions of `Series` and the status are crossed: counters keep apart each combination. Marginals are counted by
+themselves, so that they cannot fill the groups of a counter.
 """
 
 from typing import Final, NamedTuple
@@ -67,13 +69,20 @@ class FailureKind(NamedTuple):
 OTHER_FAILURES: Final = FailureKind(other_series(), OTHER)
 """What failures are counted under where a counter has no room for their own kind."""
 
-FILTERS: Final = Series._fields
-"""What analytics filter by."""
+MARGINALS: Final = ("service_name",)
+"""The fields of spans that are counted by themselves. A new one goes to the end: heads and stored stats list them in
+this order, and a head that was stored before has fewer."""
 
-GROUPINGS: Final = (*Series._fields, "status")
-"""What calls can be grouped by."""
+FILTERS: Final = Series._fields
+"""The dimensions that analytics filter by."""
+
+CROSSED: Final = (*Series._fields, "status")
+"""The dimensions by which calls can be grouped and filtered at once."""
+
+GROUPINGS: Final = (*CROSSED, *MARGINALS)
+"""All dimensions by which calls can be grouped."""
 
 
 def value_of(group: Group, dimension: str) -> str:
-    """The value of one of `GROUPINGS`."""
+    """The group's value of one of `CROSSED`."""
     return group.status if dimension == "status" else str(getattr(group.series, dimension))

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from .analytics import Aggregate, Key, Selection, aggregates_by
+from .analytics import Key, Selection, aggregates_by
 from .counters import MeasureCounter
 from .dimensions import Group
 from .histogram import percentile_us
-from .intervals import Period
+from .intervals import NS_PER_HOUR, Period
 from .phrases import duration, percent
-from .times import NS_PER_SECOND
+from .stats import Aggregate
 
 State: TypeAlias = Literal["healthy", "degraded", "down"]
 
@@ -26,7 +26,6 @@ SLOWER_FROM: Final = 2.0
 WINDOWS: Final = (("the last hour", 1), ("the last 6 hours", 6), ("the last 24 hours", 24))
 """The windows that can be judged, with their hours: the first one with enough calls is."""
 
-_NS_PER_HOUR: Final = 3_600 * NS_PER_SECOND
 _US_PER_MS: Final = 1_000
 
 
@@ -63,7 +62,7 @@ def windows_of(period: Period) -> list[Window]:
     windows: list[Window] = []
     end_ns = period.end_ns
     for name, hours in WINDOWS:
-        start_ns = period.end_ns - hours * _NS_PER_HOUR
+        start_ns = period.end_ns - hours * NS_PER_HOUR
         if start_ns <= period.start_ns:
             return [*windows, Window("the whole range", Period(period.start_ns, end_ns))]
         windows.append(Window(name, Period(start_ns, end_ns)))

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from .counters import QUARTERS, Bucket, Interval, Kind
+from .counters import INTERVALS_OF, QUARTERS, Bucket, Interval, Kind
 from .stats import QUARTER_NS
 from .times import NS_PER_DAY, NS_PER_SECOND
 
@@ -23,6 +23,7 @@ POINTS_MOST: Final = 1_000
 INTERVALS: Final[tuple[Interval, ...]] = ("15m", "hour", "day")
 """The finest first."""
 
+NS_PER_HOUR: Final = QUARTERS["hour"] * QUARTER_NS
 _QUARTER_S: Final = QUARTER_NS // NS_PER_SECOND
 
 
@@ -43,12 +44,23 @@ def whole_days(period: Period) -> Period:
     return Period(period.start_ns // NS_PER_DAY * NS_PER_DAY, -(-period.end_ns // NS_PER_DAY) * NS_PER_DAY)
 
 
-def finest(period: Period, zone: tzinfo) -> Interval:
-    """The finest interval that cuts an aligned range into no more than `POINTS_CHOSEN` points, else days."""
+def whole_hours(period: Period) -> Period:
+    """The hours in UTC that a range touches."""
+    return Period(period.start_ns // NS_PER_HOUR * NS_PER_HOUR, -(-period.end_ns // NS_PER_HOUR) * NS_PER_HOUR)
+
+
+def hours_that_start_in(kind: Kind, period: Period) -> list[Bucket]:
+    """The buckets of the hours in UTC that start in a range."""
+    numbers = range(-(-period.start_ns // NS_PER_HOUR), -(-period.end_ns // NS_PER_HOUR))
+    return [Bucket(kind, "hour", number) for number in numbers]
+
+
+def finest(period: Period, zone: tzinfo, least: Interval = "15m") -> Interval:
+    """The finest interval from `least` on that cuts an aligned range into `POINTS_CHOSEN` points at most, else days."""
     quarters = (period.end_ns - period.start_ns) // QUARTER_NS
-    for interval in INTERVALS[:-1]:
-        least = quarters // QUARTERS[interval]
-        if least <= POINTS_CHOSEN and len(points(period, interval, zone)) <= POINTS_CHOSEN:
+    for interval in INTERVALS[INTERVALS.index(least) : -1]:
+        whole = quarters // QUARTERS[interval]
+        if whole <= POINTS_CHOSEN and len(points(period, interval, zone)) <= POINTS_CHOSEN:
             return interval
     return INTERVALS[-1]
 
@@ -67,13 +79,11 @@ def points(period: Period, interval: Interval, zone: tzinfo) -> list[Period]:
 def partition(kind: Kind, period: Period) -> Iterator[Bucket]:
     """The buckets, as few as there are, that count exactly an aligned range: days, else hours, else quarters."""
     quarter, end = period.start_ns // QUARTER_NS, period.end_ns // QUARTER_NS
+    lengths = {interval: QUARTERS[interval] for interval in reversed(INTERVALS_OF[kind])}
     while quarter < end:
-        for interval in reversed(INTERVALS):
-            length = QUARTERS[interval]
-            if quarter % length == 0 and quarter + length <= end:
-                yield Bucket(kind, interval, quarter // length)
-                quarter += length
-                break
+        interval = next(name for name, length in lengths.items() if quarter % length == 0 and quarter + length <= end)
+        yield Bucket(kind, interval, quarter // lengths[interval])
+        quarter += lengths[interval]
 
 
 def _cuts(first: int, end: int, interval: Interval, zone: tzinfo) -> Iterable[int]:

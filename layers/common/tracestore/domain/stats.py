@@ -6,10 +6,10 @@ change of the counters, and the sum over all heads is what the counters must con
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from .costs import REPEATING_OPERATIONS
-from .dimensions import OTHER, FailureKind, Group, Series, cut, other_series
+from .dimensions import MARGINALS, OTHER, FailureKind, Group, Series, cut, other_series
 from .histogram import Histogram, added, bucket_of
 from .merge import Span
 from .spans import INFERENCE_OPERATIONS, SpanFields
@@ -22,11 +22,19 @@ QUARTER_NS: Final = 900 * 10**9
 GROUPS_KEPT: Final = 100
 """Groups of one trace. Calls of further ones are counted under `OTHER`."""
 
+QUARTERS_IN_HOUR: Final = 4
+
 QUARTERS_KEPT: Final = 200
 """Quarters of an hour of one trace. If its spans began in more, all of them count in the quarter in which it began."""
 
 ROWS_KEPT: Final = 1_000
 """Rows of one trace. If there were more, all spans count in the quarter in which it began. A row is about 18 bytes."""
+
+MARGINAL_VALUES_KEPT: Final = 50
+"""Values of one marginal of one trace. Further ones are counted under `OTHER`."""
+
+MARGINAL_ROWS_KEPT: Final = 200
+"""Rows of one marginal of one trace. If there were more, all spans count in the hour in which it began."""
 
 KINDS_KEPT: Final = 50
 """Kinds of failure of one trace. The type of further ones is `OTHER`."""
@@ -79,6 +87,37 @@ class Measures:
         return self.numbers[NUMBERS.index(name)]
 
 
+@dataclass(slots=True)
+class Aggregate:
+    """A number of traces, and their measures."""
+
+    traces: int = 0
+    measures: Measures = field(default_factory=Measures)
+
+    def add(self, other: "Aggregate") -> None:
+        """Add another in place. No trace may be counted in both."""
+        self.traces += other.traces
+        self.measures.add(other.measures)
+
+    def __bool__(self) -> bool:
+        return bool(self.traces) or bool(self.measures)
+
+    @property
+    def calls(self) -> int:
+        """The number of ended calls."""
+        return self.measures["calls"]
+
+    @property
+    def errors(self) -> int:
+        """The number of failed calls."""
+        return self.measures["errors"]
+
+    @property
+    def cost_nano_usd(self) -> int:
+        """The cost in nano-dollars."""
+        return self.measures["cost_nano_usd"]
+
+
 class Row(NamedTuple):
     """The measures of one group in one quarter of an hour. *units*: quarters are counted since 1970."""
 
@@ -99,12 +138,35 @@ class Failure(NamedTuple):
     example: Example
 
 
+class MarginalRow(NamedTuple):
+    """The measures, as model calls, of the spans with one value of a marginal in one hour.
+
+    It `has_call` when one of these spans is a model call. *units*: hours are counted since 1970.
+    """
+
+    hour: int
+    value: str
+    measures: Measures
+    has_call: bool
+
+
+Marginal: TypeAlias = str | tuple[MarginalRow, ...]
+"""One marginal of one trace: its only value, or rows. Nearly every trace has one service, and then its rows follow from
+those of the trace, so that heads do not grow."""
+
+
 @dataclass(frozen=True)
 class Stats:
-    """What one trace adds to the counters. *shape*: rows by quarter and group, failures by quarter and kind."""
+    """What one trace adds to the counters.
+
+    *shape*: rows by quarter and group, failures by quarter and kind, marginals in the order of `MARGINALS`.
+    *absent*: stats that were stored before a marginal was declared do not have it, and the trace adds nothing to it
+    until its head is written again. The next change of the head then adds the trace's whole share.
+    """
 
     rows: Sequence[Row] = ()
     failures: Sequence[Failure] = ()
+    marginals: Sequence[Marginal] = ()
 
 
 NO_STATS: Final = Stats()
@@ -113,16 +175,20 @@ NO_STATS: Final = Stats()
 def stats_of(nodes: Sequence[Node], charges: Sequence[Charge], root: Span) -> Stats:
     """The stats of a trace, given its spans in tree order and the charge of each."""
     rows: dict[tuple[int, Group], Measures] = {}
+    calls: list[_CountedSpan] = []
     kept = _Kept(nodes)
     for (span, _), charge in zip(nodes, charges, strict=True):
         measures = _measures(span, charge, is_trace_failed=root.status == "error")
         if measures:
             group = Group(kept.series(span), cut(span.status))
             rows.setdefault((kept.quarter(span), group), Measures()).add(measures)
+            if as_calls := as_model_calls(group, measures):
+                calls.append(_CountedSpan(span, kept.quarter(span) // QUARTERS_IN_HOUR, as_calls, group))
     failures = _failures(nodes, kept)
     return Stats(
         tuple(Row(quarter, group, measures) for (quarter, group), measures in sorted(rows.items(), key=_key)),
-        tuple(Failure(quarter, kind, count, example) for (quarter, kind), (count, example) in sorted(failures.items())),
+        tuple(Failure(quarter, kind, count, latest) for (quarter, kind), (count, latest) in sorted(failures.items())),
+        tuple(_marginal(name, calls, kept.first_quarter // QUARTERS_IN_HOUR) for name in MARGINALS),
     )
 
 
@@ -130,6 +196,51 @@ def failures_of(stats: Stats, trace_id: str) -> Iterator[Failure]:
     """The failures of the trace with these stats, with its id in their examples."""
     for failure in stats.failures:
         yield failure._replace(example=failure.example._replace(trace_id=trace_id))
+
+
+def marginal_rows(stats: Stats) -> Iterator[tuple[str, Iterable[MarginalRow]]]:
+    """The name and the rows of each marginal that the stats have."""
+    for name, marginal in zip(MARGINALS, stats.marginals, strict=False):
+        yield name, _rows_of_one_value(marginal, stats.rows) if isinstance(marginal, str) else marginal
+
+
+def _rows_of_one_value(value: str, rows: Iterable[Row]) -> list[MarginalRow]:
+    """The rows of a marginal of which all spans of the trace have the same value."""
+    by_hour: dict[int, MarginalRow] = {}
+    for row in rows:
+        if as_calls := as_model_calls(row.group, row.measures):
+            hour = row.quarter // QUARTERS_IN_HOUR
+            marginal = by_hour.get(hour) or MarginalRow(hour, value, Measures(), False)
+            marginal.measures.add(as_calls)
+            by_hour[hour] = marginal._replace(has_call=marginal.has_call or row.group.series.is_inference)
+    return list(by_hour.values())
+
+
+class _CountedSpan(NamedTuple):
+    """A span whose measures, as model calls, are not empty, and the hour in which it counts."""
+
+    span: Span
+    hour: int
+    measures: Measures
+    group: Group
+
+
+def _marginal(name: str, spans: Sequence[_CountedSpan], first_hour: int) -> Marginal:
+    """A marginal of a trace of which these spans count."""
+    values = [cut(counted.span.fields.get(name, "")) for counted in spans]
+    kept = sorted(set(values))[:MARGINAL_VALUES_KEPT]
+    if len(kept) < 2:
+        return kept[0] if kept else ""
+    values = [value if value in kept else OTHER for value in values]
+    hours = [counted.hour for counted in spans]
+    if len(set(zip(hours, values, strict=True))) > MARGINAL_ROWS_KEPT:
+        hours = [first_hour] * len(spans)
+    rows: dict[tuple[int, str], MarginalRow] = {}
+    for hour, value, counted in zip(hours, values, spans, strict=True):
+        row = rows.get((hour, value)) or MarginalRow(hour, value, Measures(), False)
+        row.measures.add(counted.measures)
+        rows[hour, value] = row._replace(has_call=row.has_call or counted.group.series.is_inference)
+    return tuple(rows[key] for key in sorted(rows))
 
 
 def _key(entry: tuple[tuple[int, Group], Measures]) -> tuple[int, Group]:

@@ -57,6 +57,7 @@ CODES: Final = (
     "too_many_jobs",
     "trace_deleted",
     "unauthenticated",
+    "unsupported_combination",
     "unsupported_media_type",
 )
 """Every code that a response can contain. `docs/api.md` explains each."""

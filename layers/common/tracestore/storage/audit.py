@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from tracestore.domain.counters import (
     COUNTERS,
+    INTERVALS_OF,
     QUARTERS,
     Bucket,
     Contribution,
@@ -175,13 +176,11 @@ def repair(store: Store, user_id: str, findings: list[Finding], deadline: Deadli
 
 
 def _buckets(days: range) -> Iterator[Bucket]:
-    for day in days:
-        yield Bucket("values", "day", day)
-        for interval, quarters in QUARTERS.items():
-            each = QUARTERS["day"] // quarters
-            for number in range(day * each, (day + 1) * each):
-                yield Bucket("measures", interval, number)
-                yield Bucket("errors", interval, number)
+    for kind, intervals in INTERVALS_OF.items():
+        for interval in intervals:
+            in_day = QUARTERS["day"] // QUARTERS[interval]
+            for number in range(days.start * in_day, days.stop * in_day):
+                yield Bucket(kind, interval, number)
 
 
 def _active_since(store: Store, user_id: str, from_ns: int, deadline: Deadline) -> Iterator[ConversationTarget]:

@@ -14,11 +14,12 @@ from tracestore.domain.counters import (
     Counter,
     CounterKind,
     ErrorCounter,
+    MarginalCounter,
     MeasureCounter,
     ValueCounter,
 )
 from tracestore.domain.dimensions import FailureKind, Group, Series
-from tracestore.domain.stats import NUMBERS, Example, Failure, Measures, Row, Stats
+from tracestore.domain.stats import NUMBERS, Aggregate, Example, Failure, Marginal, MarginalRow, Measures, Row, Stats
 
 from .codec import pack, unpack
 
@@ -77,11 +78,18 @@ class StoredStats(Stats):
             for quarter, *names, error_type, count, (time_ns, span_name, message) in self.document.get("e", ())
         )
 
+    @cached_property
+    def marginals(self) -> tuple[Marginal, ...]:
+        return tuple(
+            marginal if isinstance(marginal, str) else tuple(map(_marginal_row, marginal))
+            for marginal in self.document.get("m", ())
+        )
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Stats) and self.document == stats_document(other)
 
     def __hash__(self) -> int:
-        return hash((self.rows, self.failures))
+        return hash((self.rows, self.failures, self.marginals))
 
     def __reduce__(self) -> tuple[type["StoredStats"], tuple[Document]]:
         return StoredStats, (self.document,)
@@ -91,7 +99,9 @@ def stats_document(stats: Stats) -> Document:
     """The stats of a head as JSON.
 
     *shape*: `r` are rows `[quarter, *series, status, *packed measures]`; `e`, where there are any, failures
-    `[quarter, *series, error type, count, [time, span name, message]]`.
+    `[quarter, *series, error type, count, [time, span name, message]]`; `m` marginals, each its only value or rows
+    `[hour, value, 1 if it has a call else 0, *packed measures]`. *absent*: without `m` the head was stored before there
+    were marginals, and with a shorter one before the last ones were declared.
     """
     if isinstance(stats, StoredStats):
         return stats.document
@@ -103,7 +113,19 @@ def stats_document(stats: Stats) -> Document:
             [quarter, *kind.values, count, [example.time_ns, example.span_name, example.message]]
             for quarter, kind, count, example in stats.failures
         ]
+    if stats.marginals:
+        document["m"] = [
+            marginal
+            if isinstance(marginal, str)
+            else [[hour, value, int(has_call), *packed_measures(row)] for hour, value, row, has_call in marginal]
+            for marginal in stats.marginals
+        ]
     return document
+
+
+def _marginal_row(row: Sequence[Any]) -> MarginalRow:
+    hour, value, has_call, *packed = row
+    return MarginalRow(hour, value, unpacked_measures(*packed), bool(has_call))
 
 
 class PackedCounter(NamedTuple):
@@ -201,6 +223,27 @@ def _conversation_counter(document: Document) -> ConversationCounter:
     )
 
 
+def _marginal_document(counter: MarginalCounter) -> Document:
+    """`m` are, by marginal, `[value, number of traces, *packed measures]`."""
+    return {
+        "m": {
+            name: [
+                [value, aggregate.traces, *packed_measures(aggregate.measures)] for value, aggregate in values.items()
+            ]
+            for name, values in counter.values.items()
+        }
+    }
+
+
+def _marginal_counter(document: Document) -> MarginalCounter:
+    return MarginalCounter(
+        {
+            name: {value: Aggregate(traces, unpacked_measures(*packed)) for value, traces, *packed in values}
+            for name, values in document["m"].items()
+        }
+    )
+
+
 class _CounterFormat(NamedTuple):
     """How the counters of one kind are written and read."""
 
@@ -212,5 +255,6 @@ _COUNTERS: Final[Mapping[CounterKind, _CounterFormat]] = {
     "measures": _CounterFormat(_measure_document, _measure_counter),
     "errors": _CounterFormat(_error_document, _error_counter),
     "values": _CounterFormat(_value_document, _value_counter),
+    "marginals": _CounterFormat(_marginal_document, _marginal_counter),
     "conversation": _CounterFormat(_conversation_document, _conversation_counter),
 }

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from tracestore.api.traces.trace_json import NANO
-from tracestore.domain.analytics import Aggregate, GroupSeries, Heatmap
+from tracestore.domain.analytics import GroupSeries, Heatmap
 from tracestore.domain.counters import ConversationCounter
 from tracestore.domain.failures import Failed, Remembered
 from tracestore.domain.heads import Summary
 from tracestore.domain.histogram import bounds_us, percentiles_us
 from tracestore.domain.intervals import Period
-from tracestore.domain.stats import NUMBERS, Example, Measures
+from tracestore.domain.stats import NUMBERS, Aggregate, Example, Measures
 from tracestore.domain.times import format_time
 from tracestore.domain.usage import TOKEN_KINDS
 

@@ -1,4 +1,4 @@
-"""The parameters of analytics: from query strings to ranges of time, their points, and which calls count."""
+"""The parameters of analytics: from query strings to a range of time, its points, and the calls that count."""
 
 import re
 from collections.abc import Mapping
@@ -8,21 +8,33 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tracestore.domain.analytics import Selection
 from tracestore.domain.counters import Interval
-from tracestore.domain.dimensions import FILTERS, GROUPINGS
-from tracestore.domain.errors import Detail
-from tracestore.domain.intervals import INTERVALS, POINTS_MOST, RANGE_MOST_DAYS, Period, aligned, finest, points
+from tracestore.domain.dimensions import FILTERS, GROUPINGS, MARGINALS
+from tracestore.domain.errors import Detail, Invalid
+from tracestore.domain.intervals import (
+    INTERVALS,
+    POINTS_MOST,
+    RANGE_MOST_DAYS,
+    Period,
+    aligned,
+    finest,
+    points,
+    whole_hours,
+)
 from tracestore.domain.times import NS_PER_DAY, NS_PER_MS, parse_time
 from tracestore.http.parameters import Reader, malformed, one_of, text_of
 
 ANALYTICS_PARAMETERS: Final = ("start_date", "end_date", "interval", "timezone", *FILTERS)
-"""What every route of analytics takes."""
+"""The parameters that every route of analytics takes."""
+
+MARGINAL_RANGE_MOST_DAYS: Final = 92
+"""A quarter of a year: 2,208 counters, since marginals are counted by the hour alone."""
 
 _ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(?:/[A-Za-z0-9_+-]{1,32}){0,2}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class AnalyticsQuery:
-    """What is asked for: an aligned range, cut into points by the clocks of a zone, and which calls count."""
+    """A request to analytics: an aligned range, cut into points by the clocks of a zone, and the calls that count."""
 
     period: Period
     interval: Interval
@@ -32,12 +44,16 @@ class AnalyticsQuery:
 
     @property
     def points(self) -> list[Period]:
-        """The range, cut."""
+        """The points of the range."""
         return points(self.period, self.interval, self.zone)
 
 
 def parse_query(parameters: Mapping[str, str], now_ms: int) -> AnalyticsQuery:
-    """What a request asks for; without dates the last 24 hours. *raises* Invalid that names what is malformed."""
+    """The query of a request. *absent*: without dates it is about the last 24 hours.
+
+    Grouped by a marginal, the range is whole hours and no interval is finer than an hour.
+    *raises*: Invalid when a parameter is malformed, or a marginal is combined with a filter or a finer interval.
+    """
     read = Reader(parameters)
     start_ns, end_ns = read("start_date", parse_time), read("end_date", parse_time)
     requested_interval = cast("Interval | None", read("interval", one_of(*INTERVALS)))
@@ -48,17 +64,22 @@ def parse_query(parameters: Mapping[str, str], now_ms: int) -> AnalyticsQuery:
     if not read.problems:
         end_ns = now_ns if end_ns is None else end_ns
         start_ns = max(0, end_ns - NS_PER_DAY) if start_ns is None else start_ns
-        read.problems += _problems_of_range(start_ns, end_ns, now_ns)
+        days_most = MARGINAL_RANGE_MOST_DAYS if group_by in MARGINALS else RANGE_MOST_DAYS
+        read.problems += _problems_of_range(start_ns, end_ns, now_ns, days_most)
     read.end()
     assert start_ns is not None
     assert end_ns is not None
     period = aligned(start_ns, end_ns)
+    finest_interval = INTERVALS[0]
+    if group_by in MARGINALS:
+        _refuse_combinations(group_by, filters, requested_interval)
+        period, finest_interval = whole_hours(period), "hour"
     if requested_interval and len(points(period, requested_interval, zone)) > POINTS_MOST:
         message = f"cuts this range into more than {POINTS_MOST:,} points: ask for a longer one, or for less time"
         raise malformed([Detail("interval", message)])
     return AnalyticsQuery(
         period,
-        requested_interval or finest(period, zone),
+        requested_interval or finest(period, zone, finest_interval),
         zone,
         Selection(filters, by_operation=group_by == "operation_type"),
         group_by,
@@ -66,21 +87,36 @@ def parse_query(parameters: Mapping[str, str], now_ms: int) -> AnalyticsQuery:
 
 
 def zone_of(name: str) -> ZoneInfo:
-    """The time zone with an IANA name. *raises* ValueError."""
+    """The time zone with an IANA name. *raises*: ValueError when there is none."""
     try:
         if _ZONE.fullmatch(name):
             return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones, or a file beside them, is no zone
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones, or another file in it, is no zone
         pass
     raise ValueError("must be the IANA name of a time zone, such as Europe/Berlin")
 
 
-def _problems_of_range(start_ns: int, end_ns: int, now_ns: int) -> list[Detail]:
-    most = RANGE_MOST_DAYS * NS_PER_DAY
+def _refuse_combinations(group_by: str, filters: Mapping[str, str], interval: Interval | None) -> None:
+    """*raises*: Invalid when a marginal is combined with a filter, or with an interval finer than it is counted in."""
+    problems = [
+        Detail(name, f"cannot be combined with group_by={group_by}, which is counted by itself: leave one of them out")
+        for name in filters
+    ]
+    if interval == "15m":
+        message = f"must be hour or day with group_by={group_by}, which is counted by the hour"
+        problems.append(Detail("interval", message))
+    if problems:
+        causes = "; ".join(f"{problem.field} {problem.message}" for problem in problems)
+        raise Invalid(
+            f"Unsupported combination of parameters: {causes}.", code="unsupported_combination", details=tuple(problems)
+        )
+
+
+def _problems_of_range(start_ns: int, end_ns: int, now_ns: int, days_most: int) -> list[Detail]:
     if start_ns >= end_ns:
         return [Detail("start_date", "must lie before end_date (which is now, when it is absent)")]
-    if end_ns - start_ns > most:
-        return [Detail("start_date", f"must lie at most {RANGE_MOST_DAYS} days before end_date")]
-    if end_ns > now_ns + most:
+    if end_ns - start_ns > days_most * NS_PER_DAY:
+        return [Detail("start_date", f"must lie at most {days_most} days before end_date")]
+    if end_ns > now_ns + RANGE_MOST_DAYS * NS_PER_DAY:
         return [Detail("end_date", f"must lie at most {RANGE_MOST_DAYS} days ahead")]
     return []

@@ -15,7 +15,7 @@ from tracestore.domain.dimensions import OTHER_FAILURES
 from tracestore.domain.failures import Remembered
 from tracestore.domain.filters import Filters
 from tracestore.domain.heads import Summary
-from tracestore.domain.intervals import Period, partition
+from tracestore.domain.intervals import Period, hours_that_start_in, partition
 from tracestore.domain.stats import failures_of
 from tracestore.storage import keys
 from tracestore.storage.counters import read_counters
@@ -42,6 +42,15 @@ def read_periods(
     includes = [list(partition(kind, period)) for period in periods]
     found = read_counters(store, user_id, chain.from_iterable(includes), deadline)
     return [{bucket: found[bucket] for bucket in buckets if bucket in found} for buckets in includes]
+
+
+def read_hours(
+    store: Store, user_id: str, kind: Kind, periods: Iterable[Period], deadline: Deadline
+) -> list[list[Any]]:
+    """The counters of the hours in UTC that start in each of these periods; absent ones are left out."""
+    buckets = [hours_that_start_in(kind, period) for period in periods]
+    counters = read_counters(store, user_id, chain.from_iterable(buckets), deadline)
+    return [[counters[bucket] for bucket in of_period if bucket in counters] for of_period in buckets]
 
 
 def live_examples(
