@@ -15,7 +15,7 @@ from tracestore.api.traces.responses import ANSWER_BYTES
 from tracestore.domain.analytics import GroupSeries, Heatmap
 from tracestore.domain.counters import Bucket
 from tracestore.domain.dimensions import FailureKind, Series
-from tracestore.domain.failures import Failed, Remembered
+from tracestore.domain.failures import FailedSpan, FailuresOfType
 from tracestore.domain.histogram import RELATIVE_ERROR, bucket_of
 from tracestore.domain.intervals import Period
 from tracestore.domain.stats import NUMBERS, QUARTER_NS, Aggregate, Example, Measures
@@ -87,8 +87,8 @@ def test_an_answer_has_room_for_the_points_of_all_groups(points: int) -> None:
 
 
 def test_failures_tell_their_share() -> None:
-    failed = Failed([1, 2], Bucket("errors", "15m", 1), Bucket("errors", "15m", 1))
-    shown = failed_json("timeout", failed, 4, POINTS, [Remembered(Example(START_NS, "t", "call", ""), KIND)])
+    failed = FailuresOfType([1, 2], Bucket("errors", "15m", 1), Bucket("errors", "15m", 1))
+    shown = failed_json("timeout", failed, 4, POINTS, [FailedSpan(Example(START_NS, "t", "call", ""), KIND)])
     assert (shown["count"], shown["share"], [point["count"] for point in shown["points"]]) == (3, 0.75, [1, 2])
     assert shown["examples"] == [
         {"trace_id": "t", "span_name": "call", "error_message": None, "time": "2026-11-22T02:00:00.000Z"}

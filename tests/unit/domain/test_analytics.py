@@ -37,7 +37,7 @@ from tracestore.domain.counters import (
     contributions_of,
 )
 from tracestore.domain.dimensions import OTHER
-from tracestore.domain.failures import Failed, failures_by_type, latest_failures
+from tracestore.domain.failures import FailuresOfType, failures_by_type, latest_failures
 from tracestore.domain.heads import Summary
 from tracestore.domain.health import CALLS_LEAST, WINDOWS, health_by, judge, windows_of
 from tracestore.domain.histogram import percentile_us, percentiles_us
@@ -340,7 +340,7 @@ def test_the_first_failure_is_told_by_its_bucket_and_the_last_to_the_nanosecond(
 
 
 def test_a_last_failure_whose_example_is_gone_is_told_by_its_bucket() -> None:
-    assert Failed([1], Bucket("errors", "15m", 3), Bucket("errors", "15m", 5)).last_ns == 5 * QUARTER_NS
+    assert FailuresOfType([1], Bucket("errors", "15m", 3), Bucket("errors", "15m", 5)).last_ns == 5 * QUARTER_NS
 
 
 def test_the_latest_failed_call_of_each_model_is_known() -> None:

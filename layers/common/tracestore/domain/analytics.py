@@ -1,7 +1,7 @@
-"""What counters say: figures by group and by time, latencies on a map, costs by what caused them.
+"""Aggregates of counters: by group and by time, heatmaps of latencies, costs by their cause.
 
-All of it is adding up: the same counters give the same figures, whatever intervals they are read in. Knows nothing of
-where counters are kept, and no JSON.
+Everything is a sum, so the same counters give the same aggregates whatever intervals they are read in. The module does
+not depend on the storage of counters, and contains no JSON.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -17,10 +17,10 @@ from .stats import NUMBERS, Aggregate, Measures, as_model_calls
 Key = TypeVar("Key", bound=Hashable)
 
 ROWS: Final = 16
-"""Rows of a heatmap, at most: neighbouring buckets of the histogram are put together."""
+"""The most rows of a heatmap. Neighbouring buckets of the histogram are added up to that many."""
 
 _COST: Final = 1 + NUMBERS.index("cost_nano_usd")
-"""Where the cost stands in the figures of a conversation, which begin with the number of traces."""
+"""The index of the cost in the numbers of a conversation, which begin with the number of traces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Selection:
 
     @property
     def is_all(self) -> bool:
-        """Whether there is no filter, so that every trace counts, also one without any call."""
+        """Whether there is no filter. Then every trace counts, also one without any call."""
         return not self.filters
 
     @property
@@ -69,21 +69,21 @@ def key_of_dimensions(dimensions: Sequence[str]) -> Callable[[Group], tuple[str,
 def aggregates_by(
     counters: Iterable[MeasureCounter], selection: Selection, key: Callable[[Group], Key]
 ) -> dict[Key, Aggregate]:
-    """The figures of each group of calls. A trace counts once in each group in which it has a call."""
-    found: dict[Key, Aggregate] = {}
+    """The aggregate of each group of calls. A trace counts once in each group in which it has a call."""
+    aggregates: dict[Key, Aggregate] = {}
     for counter in counters:
         for group, measures in counter.groups.items():
             if selection.admits(group.series) and (counted := selection.counted(group, measures)):
-                found.setdefault(key(group), Aggregate()).measures.add(counted)
+                aggregates.setdefault(key(group), Aggregate()).measures.add(counted)
         for signature, count in counter.traces.items():
             if count:
                 for name in {key(group) for group in signature if selection.is_call(group.series)}:
-                    found.setdefault(name, Aggregate()).traces += count
-    return found
+                    aggregates.setdefault(name, Aggregate()).traces += count
+    return aggregates
 
 
 def traces_of(counters: Iterable[MeasureCounter], selection: Selection) -> int:
-    """How many traces have a call of what is asked for; without filters all of them."""
+    """The number of traces with a call of the selection. Without filters it is the number of all traces."""
     return sum(
         count
         for counter in counters
@@ -93,36 +93,48 @@ def traces_of(counters: Iterable[MeasureCounter], selection: Selection) -> int:
 
 
 def total_of(counters: Sequence[MeasureCounter], selection: Selection) -> Aggregate:
-    """The figures of everything that is asked for."""
+    """The aggregate of everything in the selection."""
     total = aggregates_by(counters, selection, lambda _: "").get("", Aggregate())
     total.traces = traces_of(counters, selection)
     return total
 
 
-def ranked(aggregates: Mapping[Key, Aggregate], weight: Callable[[Aggregate], int] = lambda of: of.calls) -> list[Key]:
-    """The keys of all figures that tell anything, the weightiest first, then by name."""
-    return sorted((key for key, of in aggregates.items() if of), key=lambda key: (-weight(aggregates[key]), str(key)))
+def _calls(aggregate: Aggregate) -> int:
+    return aggregate.calls
+
+
+def _cost(aggregate: Aggregate) -> int:
+    return aggregate.cost_nano_usd
+
+
+def ranked(aggregates: Mapping[Key, Aggregate], weight: Callable[[Aggregate], int] = _calls) -> list[Key]:
+    """The keys of all aggregates that are not empty, by weight from the largest, then by name."""
+    keys = (key for key, aggregate in aggregates.items() if aggregate)
+    return sorted(keys, key=lambda key: (-weight(aggregates[key]), str(key)))
 
 
 def key_of_few(key: Callable[[Group], Key], few: Iterable[Key], rest: Key) -> Callable[[Group], Key]:
-    """What tells the groups of a few keys apart, and takes all others for `rest`."""
+    """A key that keeps a few values of another one and replaces all others by `rest`."""
     kept = frozenset(few)
     return lambda group: name if (name := key(group)) in kept else rest
 
 
 def added_up(parts: Iterable[Mapping[Key, Aggregate]]) -> dict[Key, Aggregate]:
-    """The figures of each key over all parts, which are about different times."""
-    found: dict[Key, Aggregate] = {}
-    for contribution in parts:
-        for name, of in contribution.items():
-            found.setdefault(name, Aggregate()).add(of)
-    return found
+    """The sum of the aggregates of each key. The parts have to be about different times."""
+    sums: dict[Key, Aggregate] = {}
+    for part in parts:
+        for key, aggregate in part.items():
+            sums.setdefault(key, Aggregate()).add(aggregate)
+    return sums
 
 
 def most_expensive_by(
     counters: Sequence[MeasureCounter], selection: Selection, key: Callable[[Group], Key], most: int, rest: Key
 ) -> list[tuple[Key, Aggregate]]:
-    """The groups that cost most, `most` of them and all others as `rest`, the most expensive first."""
+    """The groups by cost.
+
+    *shape*: the most expensive first; at most `most`, and all others together as `rest`.
+    """
     aggregates = aggregates_by(counters, selection, key)
     names = ranked(aggregates, _cost)
     if len(names) > most:
@@ -131,12 +143,8 @@ def most_expensive_by(
     return [(name, aggregates[name]) for name in names]
 
 
-def _cost(aggregates: Aggregate) -> int:
-    return aggregates.cost_nano_usd
-
-
 class GroupSeries(NamedTuple):
-    """One group: its name, its figures, and those of each point."""
+    """One group: its name, its aggregate, and the aggregate of each point."""
 
     name: str
     total: Aggregate
@@ -146,116 +154,128 @@ class GroupSeries(NamedTuple):
 def series_of(
     points: Sequence[Sequence[MeasureCounter]], selection: Selection, group_by: str | None, most: int
 ) -> tuple[Aggregate, list[GroupSeries]]:
-    """The figures of everything, and those of each group by point, the one with most calls first.
+    """The aggregate of everything, and each group with its points, given the counters of each point.
 
-    *shape*: not grouped, one group is everything; grouped, `most` of them and the rest as `OTHER`.
+    *shape*: without `group_by` one group, which is everything. Else the group with most calls first; at most `most`,
+    and the rest as `OTHER`.
     """
     key = key_of_dimension(group_by)
     by_point = [aggregates_by(counters, selection, key) for counters in points]
     aggregates = added_up(by_point)
     if group_by is None:
-        for counters, at in zip(points, by_point, strict=True):
-            at.setdefault("", Aggregate()).traces = traces_of(counters, selection)
+        for counters, by_name in zip(points, by_point, strict=True):
+            by_name.setdefault("", Aggregate()).traces = traces_of(counters, selection)
         total = added_up(by_point).get("", Aggregate())
-        return total, [GroupSeries("", total, [at[""] for at in by_point])]
+        return total, [GroupSeries("", total, [by_name[""] for by_name in by_point])]
     names = ranked(aggregates)
     if len(names) > most:
         key = key_of_few(key, names[:most], OTHER)
         by_point = [aggregates_by(counters, selection, key) for counters in points]
-        aggregates = added_up(by_point)
-        names = ranked(aggregates)
-    nothing, total = Aggregate(), Aggregate()
-    for of in aggregates.values():
-        total.add(of)
+    total = Aggregate()
+    for aggregate in added_up(by_point).values():
+        total.add(aggregate)
     total.traces = sum(traces_of(counters, selection) for counters in points)
-    return total, [GroupSeries(name, aggregates[name], [at.get(name, nothing) for at in by_point]) for name in names]
+    return total, _series(by_point)
 
 
 def marginal_series(points: Sequence[Sequence[MarginalCounter]], name: str, most: int) -> list[GroupSeries]:
-    """The aggregates of each value of a marginal, and those of each point.
+    """Each value of a marginal with its points, given the counters of each point.
 
-    *shape*: the value with most calls first; at most `most` and the rest as `OTHER`, where a trace counts once for each
+    *shape*: the value with most calls first; at most `most`, and the rest as `OTHER`, where a trace counts once for each
     of its values.
     """
     by_point: list[dict[str, Aggregate]] = [
         added_up(counter.values.get(name, {}) for counter in counters) for counters in points
     ]
-    names = ranked(added_up(by_point))
-    kept = frozenset(names[:most])
-    by_point = [
-        added_up({value if value in kept else OTHER: aggregate} for value, aggregate in by_value.items())
-        for by_value in by_point
-    ]
-    aggregates = added_up(by_point)
+    kept = frozenset(ranked(added_up(by_point))[:most])
+    return _series(
+        [
+            added_up({value if value in kept else OTHER: aggregate} for value, aggregate in by_value.items())
+            for by_value in by_point
+        ]
+    )
+
+
+def _series(by_point: Sequence[Mapping[str, Aggregate]]) -> list[GroupSeries]:
+    """The groups of all points, the one with most calls first."""
+    aggregates, nothing = added_up(by_point), Aggregate()
     return [
-        GroupSeries(value, aggregates[value], [by_value.get(value, Aggregate()) for by_value in by_point])
-        for value in ranked(aggregates)
+        GroupSeries(name, aggregates[name], [by_name.get(name, nothing) for by_name in by_point])
+        for name in ranked(aggregates)
     ]
 
 
 class Heatmap(NamedTuple):
-    """How many calls of an operation took how long, by time. `rows` are first and last bucket of the histogram."""
+    """The number of calls of an operation by latency and time.
 
-    operation: str
+    *shape*: `rows` are the first and the last bucket of the histogram of each row; `counts` has a list a row.
+    """
+
+    operation_type: str
     rows: list[tuple[int, int]]
     counts: list[list[int]]
 
 
 def heatmaps_of(points: Sequence[Sequence[MeasureCounter]], selection: Selection, most: int) -> list[Heatmap]:
-    """A map for each operation, `most` of them, the one with most calls first: a row for each range of latencies."""
-    wholes: dict[str, Histogram] = {}
+    """A heatmap for each operation, given the counters of each point.
+
+    *shape*: the operation with most calls first; at most `most`. A row is a range of latencies.
+    """
+    totals: dict[str, Histogram] = {}
     by_point: list[dict[str, Histogram]] = []
     for counters in points:
-        at: dict[str, Histogram] = {}
+        by_operation: dict[str, Histogram] = {}
         for counter in counters:
             for group, measures in counter.groups.items():
                 if measures.latencies and selection.admits(group.series):
-                    added(at.setdefault(group.series.operation_type, {}), measures.latencies)
-                    added(wholes.setdefault(group.series.operation_type, {}), measures.latencies)
-        by_point.append(at)
-    maps = []
-    named = ((operation, whole) for operation, whole in wholes.items() if whole)
-    for operation, whole in sorted(named, key=lambda entry: (-sum(entry[1].values()), entry[0]))[:most]:
-        low, high = min(whole), max(whole)
+                    operation = group.series.operation_type
+                    added(by_operation.setdefault(operation, {}), measures.latencies)
+                    added(totals.setdefault(operation, {}), measures.latencies)
+        by_point.append(by_operation)
+    heatmaps = []
+    operations = ((operation, total) for operation, total in totals.items() if total)
+    for operation, total in sorted(operations, key=lambda entry: (-sum(entry[1].values()), entry[0]))[:most]:
+        low, high = min(total), max(total)
         height = -(-(high - low + 1) // ROWS)
         rows = [(start, start + height - 1) for start in range(low, high + 1, height)]
         counts = [[0] * len(points) for _ in rows]
-        for place, at in enumerate(by_point):
-            for index, count in at.get(operation, {}).items():
-                if low <= index <= high:
-                    counts[(index - low) // height][place] += count
-        maps.append(Heatmap(operation, rows, counts))
-    return maps
+        for index, by_operation in enumerate(by_point):
+            for bucket, count in by_operation.get(operation, {}).items():
+                if low <= bucket <= high:
+                    counts[(bucket - low) // height][index] += count
+        heatmaps.append(Heatmap(operation, rows, counts))
+    return heatmaps
 
 
 def values_of(counters: Iterable[ValueCounter]) -> dict[str, dict[str, int]]:
-    """For each field the values seen, with how many traces have them."""
-    found: dict[str, dict[str, int]] = {}
+    """The number of traces with each value, by field."""
+    values: dict[str, dict[str, int]] = {}
     for counter in counters:
         for name, counts in counter.values.items():
-            seen = found.setdefault(name, {})
+            sums = values.setdefault(name, {})
             for value, count in counts.items():
-                seen[value] = seen.get(value, 0) + count
-    return found
+                sums[value] = sums.get(value, 0) + count
+    return values
 
 
 def top_conversations_by_cost(counters: Iterable[ValueCounter], most: int) -> list[tuple[str, Aggregate]]:
-    """The conversations that cost most, `most` of them and all others as `OTHER`, the most expensive first.
+    """The conversations by cost.
 
-    *absent*: latencies are not known.
+    *shape*: the most expensive first; at most `most`, and all others together as `OTHER`. *absent*: there are no
+    latencies.
     """
-    found: dict[str, list[int]] = {}
+    sums: dict[str, list[int]] = {}
     for counter in counters:
         for name, numbers in counter.conversations.items():
-            found[name] = list(map(add, found[name], numbers)) if name in found else numbers
-    names = sorted((name for name in found if any(found[name])), key=lambda name: (-found[name][_COST], name))
+            sums[name] = list(map(add, sums[name], numbers)) if name in sums else numbers
+    names = sorted((name for name in sums if any(sums[name])), key=lambda name: (-sums[name][_COST], name))
     if len(names) > most:
-        rest = [found.pop(name) for name in names[most:]]
-        found[OTHER] = [sum(column) for column in zip(*rest, found.get(OTHER, [0] * len(rest[0])), strict=True)]
-        names = sorted({*names[:most], OTHER}, key=lambda name: (-found[name][_COST], name))
-    return [(name, Aggregate(found[name][0], Measures(found[name][1:]))) for name in names]
+        rest = [sums.pop(name) for name in names[most:]]
+        sums[OTHER] = [sum(column) for column in zip(*rest, sums.get(OTHER, [0] * len(rest[0])), strict=True)]
+        names = sorted({*names[:most], OTHER}, key=lambda name: (-sums[name][_COST], name))
+    return [(name, Aggregate(sums[name][0], Measures(sums[name][1:]))) for name in names]
 
 
 def candidates_by_cost(counters: Iterable[ValueCounter]) -> list[tuple[int, str]]:
-    """The traces that were remembered for what they cost, the most expensive first."""
+    """The cost when it was counted and the id of each trace that was kept for its cost, the most expensive first."""
     return sorted((entry for counter in counters for entry in counter.most_expensive), reverse=True)

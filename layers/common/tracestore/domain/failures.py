@@ -1,4 +1,4 @@
-"""What counters say of failures: how many of which type and when, and the latest that they remember."""
+"""Failures in counters: their number by type and time, and the latest examples."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,70 +10,73 @@ from .dimensions import OTHER, FailureKind
 from .stats import Example
 
 
-class Remembered(NamedTuple):
-    """A failed span, and what it is counted under."""
+class FailedSpan(NamedTuple):
+    """A failed span that a counter keeps as an example, and the kind that it is counted under."""
 
     example: Example
     kind: FailureKind
 
 
 @dataclass(slots=True)
-class Failed:
-    """Failures of one type: how many at each point, in which bucket the first and the last of them, and the latest."""
+class FailuresOfType:
+    """Failures of one type: the number at each point, the buckets of the first and the last one, and the examples."""
 
     counts: list[int]
     first: Bucket | None = None
     last: Bucket | None = None
-    examples: set[Remembered] = field(default_factory=set)
+    examples: set[FailedSpan] = field(default_factory=set)
 
     @property
     def count(self) -> int:
-        """How many in all."""
+        """The number of failures at all points."""
         return sum(self.counts)
 
     @property
-    def latest(self) -> list[Remembered]:
+    def latest(self) -> list[FailedSpan]:
         """The examples, the latest first."""
         return sorted(self.examples, reverse=True)
 
     @property
     def last_ns(self) -> int:
-        """When the last one was: to the nanosecond where it is known, else the beginning of its bucket."""
+        """The time of the last failure: exact while it is kept as an example, else the start of its bucket."""
         assert self.last is not None
-        return max([self.last.start_ns, *(remembered.example.time_ns for remembered in self.examples)])
+        return max([self.last.start_ns, *(span.example.time_ns for span in self.examples)])
 
 
 def failures_by_type(
     points: Sequence[Mapping[Bucket, ErrorCounter]], selection: Selection, most: int
-) -> dict[str, Failed]:
-    """Failures of each type by point, the most frequent first; those beyond `most` types under `OTHER`."""
+) -> dict[str, FailuresOfType]:
+    """Failures by type, given the counters of each point.
+
+    *shape*: the most frequent type first; at most `most`, and the rest as `OTHER`.
+    """
     totals: dict[str, int] = {}
-    for at in points:
-        for counter in at.values():
+    for counters in points:
+        for counter in counters.values():
             for kind, (count, _) in counter.kinds.items():
                 if selection.admits(kind.series):
                     totals[kind.error_type] = totals.get(kind.error_type, 0) + count
     by_count = sorted((name for name in totals if totals[name] > 0), key=lambda name: (-totals[name], name))
-    names = {name: name if place < most else OTHER for place, name in enumerate(by_count)}
-    found: dict[str, Failed] = {}
-    for place, at in enumerate(points):
-        for bucket, counter in sorted(at.items(), key=lambda entry: entry[0].start_ns):
+    names = {name: name if rank < most else OTHER for rank, name in enumerate(by_count)}
+    by_type: dict[str, FailuresOfType] = {}
+    for index, counters in enumerate(points):
+        for bucket, counter in sorted(counters.items(), key=lambda entry: entry[0].start_ns):
             for kind, (count, examples) in counter.kinds.items():
                 if selection.admits(kind.series) and count > 0 and kind.error_type in names:
-                    failed = found.setdefault(names[kind.error_type], Failed([0] * len(points)))
-                    failed.counts[place] += count
-                    failed.first, failed.last = failed.first or bucket, bucket
-                    failed.examples.update(Remembered(example, kind) for example in examples)
-    return dict(sorted(found.items(), key=lambda entry: (-entry[1].count, entry[0])))
+                    failures = by_type.setdefault(names[kind.error_type], FailuresOfType([0] * len(points)))
+                    failures.counts[index] += count
+                    failures.first, failures.last = failures.first or bucket, bucket
+                    failures.examples.update(FailedSpan(example, kind) for example in examples)
+    return dict(sorted(by_type.items(), key=lambda entry: (-entry[1].count, entry[0])))
 
 
 def latest_failures(
     counters: Iterable[ErrorCounter], selection: Selection, key: Callable[[FailureKind], Key]
-) -> dict[Key, list[Remembered]]:
-    """The failed calls that are remembered, by what tells them apart, the latest first."""
-    found: dict[Key, set[Remembered]] = {}
+) -> dict[Key, list[FailedSpan]]:
+    """The failed calls that counters keep as examples, by key, the latest first."""
+    spans: dict[Key, set[FailedSpan]] = {}
     for counter in counters:
         for kind, (_, examples) in counter.kinds.items():
             if selection.is_call(kind.series):
-                found.setdefault(key(kind), set()).update(Remembered(example, kind) for example in examples)
-    return {name: sorted(remembered, reverse=True) for name, remembered in found.items()}
+                spans.setdefault(key(kind), set()).update(FailedSpan(example, kind) for example in examples)
+    return {name: sorted(failed, reverse=True) for name, failed in spans.items()}

@@ -1,6 +1,7 @@
-"""A range of time cut into points by somebody's own clock, and into the buckets of counters, which are in UTC.
+"""Ranges of time: cut into points by the clocks of a zone, and covered by the buckets of counters, which are in UTC.
 
-Everything is whole quarters of an hour, at which the days of every zone begin nowadays. Knows no names of zones.
+All times are whole quarters of an hour, since the days of every present zone begin at one. Names of zones are read
+elsewhere.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,10 +14,10 @@ from .stats import QUARTER_NS
 from .times import NS_PER_DAY, NS_PER_SECOND
 
 RANGE_MOST_DAYS: Final = 400
-"""As long as counters are kept."""
+"""Counters are kept for as long."""
 
 POINTS_CHOSEN: Final = 200
-"""Points unless an interval is asked for: a chart has no room for more."""
+"""The most points where the query names no interval: a chart has no room for more."""
 
 POINTS_MOST: Final = 1_000
 
@@ -35,7 +36,7 @@ class Period(NamedTuple):
 
 
 def aligned(start_ns: int, end_ns: int) -> Period:
-    """The range from here to there, widened to whole quarters of an hour."""
+    """The range between two times, widened to whole quarters of an hour."""
     return Period(start_ns // QUARTER_NS * QUARTER_NS, -(-end_ns // QUARTER_NS) * QUARTER_NS)
 
 
@@ -66,10 +67,10 @@ def finest(period: Period, zone: tzinfo, least: Interval = "15m") -> Interval:
 
 
 def points(period: Period, interval: Interval, zone: tzinfo) -> list[Period]:
-    """An aligned range cut wherever an interval begins by the clocks of a zone.
+    """Cut an aligned range wherever an interval begins by the clocks of a zone.
 
-    *shape*: from its start to its end without a gap; the first and the last may be less than an interval. A day on
-    which clocks change has 23 or 25 hours.
+    *shape*: from its start to its end without a gap; the first and the last point may be shorter than an interval. A day
+    on which clocks change has 23 or 25 hours.
     """
     first, end = period.start_ns // QUARTER_NS, period.end_ns // QUARTER_NS
     cuts = sorted({first, *(quarter for quarter in _cuts(first, end, interval, zone) if first < quarter < end), end})
@@ -77,7 +78,10 @@ def points(period: Period, interval: Interval, zone: tzinfo) -> list[Period]:
 
 
 def partition(kind: Kind, period: Period) -> Iterator[Bucket]:
-    """The buckets, as few as there are, that count exactly an aligned range: days, else hours, else quarters."""
+    """The fewest buckets that together count exactly an aligned range: days, else hours, else quarters of an hour.
+
+    The range has to consist of buckets of the kind: whole days for `values`.
+    """
     quarter, end = period.start_ns // QUARTER_NS, period.end_ns // QUARTER_NS
     lengths = {interval: QUARTERS[interval] for interval in reversed(INTERVALS_OF[kind])}
     while quarter < end:
@@ -96,16 +100,16 @@ def _cuts(first: int, end: int, interval: Interval, zone: tzinfo) -> Iterable[in
 
 
 def _hours(first: int, end: int, zone: tzinfo) -> Iterator[int]:
-    """The quarters in which an hour begins: on the hour, or where clocks are put forward over it by half of one.
+    """The quarters in which an hour begins: on the hour, or where clocks are put forward over it by half an hour.
 
-    Zones of former times were minutes off: there an hour begins in the quarter that holds its beginning.
+    Former zones were some minutes off: there an hour begins in the quarter that contains its start.
     """
     hour_before = None
     for quarter in range(first, end):
-        here = _local(quarter, zone)
-        if here.minute < _QUARTER_S // 60 or hour_before not in (None, here.hour):
+        local = _local(quarter, zone)
+        if local.minute < _QUARTER_S // 60 or hour_before not in (None, local.hour):
             yield quarter
-        hour_before = here.hour
+        hour_before = local.hour
 
 
 def _midnight(day: date, zone: tzinfo) -> int:

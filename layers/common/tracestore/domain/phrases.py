@@ -1,4 +1,4 @@
-"""Figures as sentences tell them to people, the same in all of them."""
+"""Numbers as they are written in sentences for people."""
 
 
 def percent(share: float) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from tracestore.api.traces.trace_json import NANO
 from tracestore.domain.analytics import GroupSeries, Heatmap
 from tracestore.domain.counters import ConversationCounter
-from tracestore.domain.failures import Failed, Remembered
+from tracestore.domain.failures import FailedSpan, FailuresOfType
 from tracestore.domain.heads import Summary
 from tracestore.domain.histogram import bounds_us, percentiles_us
 from tracestore.domain.intervals import Period
@@ -87,7 +87,7 @@ def series_json(series: GroupSeries, points: Sequence[Period]) -> dict[str, Any]
 
 
 def failed_json(
-    error_type: str, failed: Failed, total: int, points: Sequence[Period], examples: Iterable[Remembered]
+    error_type: str, failed: FailuresOfType, total: int, points: Sequence[Period], examples: Iterable[FailedSpan]
 ) -> dict[str, Any]:
     """Failures of one type, by time, with examples."""
     assert failed.first is not None
@@ -119,7 +119,7 @@ def heatmap_json(heatmap: Heatmap, points: Sequence[Period]) -> dict[str, Any]:
     """One operation's latencies by time: a row of counts for each range of milliseconds, the fastest first."""
     edges_us = [(bounds_us(first)[0], bounds_us(last)[1]) for first, last in heatmap.rows]
     return {
-        "operation_type": name_json(heatmap.operation),
+        "operation_type": name_json(heatmap.operation_type),
         "times": [format_time(point.start_ns) for point in points],
         "buckets_ms": [[round(edge / US_PER_MS, 3) for edge in edges] for edges in edges_us],
         "counts": heatmap.counts,

@@ -12,7 +12,7 @@ from typing import Any, Final
 from tracestore.domain.analytics import Key, Selection
 from tracestore.domain.counters import Bucket, ConversationCounter, Kind
 from tracestore.domain.dimensions import OTHER_FAILURES
-from tracestore.domain.failures import Remembered
+from tracestore.domain.failures import FailedSpan
 from tracestore.domain.filters import Filters
 from tracestore.domain.heads import Summary
 from tracestore.domain.intervals import Period, hours_that_start_in, partition
@@ -54,14 +54,14 @@ def read_hours(
 
 
 def live_examples(
-    store: Store, user_id: str, wanted: Mapping[Key, Sequence[Remembered]], most: int, deadline: Deadline
-) -> dict[Key, list[Remembered]]:
+    store: Store, user_id: str, wanted: Mapping[Key, Sequence[FailedSpan]], most: int, deadline: Deadline
+) -> dict[Key, list[FailedSpan]]:
     """For each key the first of these failed spans, up to `most`, that can be seen and still failed in this way.
 
     *shape*: one of a trace.
     """
-    told: dict[str, set[Remembered]] = {}
-    found: dict[Key, list[Remembered]] = {key: [] for key in wanted}
+    told: dict[str, set[FailedSpan]] = {}
+    found: dict[Key, list[FailedSpan]] = {key: [] for key in wanted}
     waiting = {key: _one_of_each_trace(remembered) for key, remembered in wanted.items()}
     for _ in range(EXAMPLE_ROUNDS):
         tried = {key: list(islice(waiting[key], most - len(found[key]))) for key in wanted}
@@ -134,7 +134,7 @@ def _is_candidate(summary: Summary, period: Period, selection: Selection) -> boo
     return is_within and bool(summary.usage.cost_nano_usd) and has_values(summary, selection)
 
 
-def _one_of_each_trace(remembered: Iterable[Remembered]) -> Iterator[Remembered]:
+def _one_of_each_trace(remembered: Iterable[FailedSpan]) -> Iterator[FailedSpan]:
     seen: set[str] = set()
     for one in remembered:
         if one.example.trace_id not in seen:
@@ -142,12 +142,12 @@ def _one_of_each_trace(remembered: Iterable[Remembered]) -> Iterator[Remembered]
             yield one
 
 
-def _failures_told(trace_id: str, head: Head | None) -> set[Remembered]:
+def _failures_told(trace_id: str, head: Head | None) -> set[FailedSpan]:
     """What a trace tells of its failures, each under its own kind and under the one that stands for many."""
     if head is None or head.summary is None:
         return set()
     failures = failures_of(head.summary.stats, trace_id)
-    return {Remembered(failure.example, kind) for failure in failures for kind in (failure.kind, OTHER_FAILURES)}
+    return {FailedSpan(failure.example, kind) for failure in failures for kind in (failure.kind, OTHER_FAILURES)}
 
 
 def _cost(head: Head) -> int:
