@@ -285,7 +285,7 @@ def apply_alone(db: StreamedDynamoDB, clock: Clock, shard: str, batch: list[coun
     """Absorb, one counter at a time: the scheduler knows a writer by its client."""
     store = store_on(db, clock, db=client)
     for change in batch:
-        apply(store, shard, [change], long_deadline(), at_once=1)
+        apply(store, shard, [change], long_deadline(), threads=1)
 
 
 def test_it_counts_on_every_engine(engine: Endpoint) -> None:

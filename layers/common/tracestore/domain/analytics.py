@@ -181,8 +181,8 @@ def series_of(
 def marginal_series(points: Sequence[Sequence[MarginalCounter]], name: str, most: int) -> list[GroupSeries]:
     """Each value of a marginal with its points, given the counters of each point.
 
-    *shape*: the value with most calls first; at most `most`, and the rest as `OTHER`, where a trace counts once for each
-    of its values.
+    *shape*: the value with most calls first; at most `most`, and the rest as `OTHER`, where a trace counts once for
+    each of its values.
     """
     by_point: list[dict[str, Aggregate]] = [
         added_up(counter.values.get(name, {}) for counter in counters) for counters in points

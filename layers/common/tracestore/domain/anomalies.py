@@ -1,15 +1,15 @@
-"""What departs from its own history: hours of a series that fail more, take longer or cost more than they usually do.
+"""Anomalies: hours of a series that fail more, take longer or cost more than is usual for it.
 
-A series is the calls of one operation with one model of one provider. Usual is what the same hours of the day were
-over the week before, in a way that a few odd hours among them do not sway: the median, and as a measure of how much
-they differ anyway the median distance from it. Looks upward only, knows nothing of where counters are kept.
+A series is the calls of one operation with one model of one provider. The baseline is the median of the same hours of
+the day over the week before, and the spread is the median distance from it, so that a few unusual hours among them do
+not change it. The module does not depend on the storage of counters.
 
-*source*: the modified z-score of Iglewicz and Hoaglin, "How to Detect and Handle Outliers", 1993, with floors below its
-denominator, so that what hardly ever varies may vary a little.
+*source*: the modified z-score of Iglewicz and Hoaglin, "How to Detect and Handle Outliers", 1993. Floors are added to
+its denominator, so that a series which hardly ever varies may vary a little.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -22,19 +22,20 @@ Kind: TypeAlias = Literal["error_rate", "latency", "cost"]
 
 DAYS: Final = range(1, 8)
 HISTORY_HOURS: Final = 24 * len(DAYS)
-"""The week before an hour is what it is compared with."""
+"""An hour is compared with the week before it."""
 
 HOURS_AROUND: Final = 1
-"""An hour is compared with the same hour of other days and this many to either side, which makes 21."""
+"""An hour is compared with the same hour of other days and with so many hours on either side: 21 hours together."""
 
 SAMPLES_LEAST: Final = 5
 DAYS_LEAST: Final = 3
-"""Fewer hours, or on fewer days, are no history. Where the same hours are too few all hours of the week are taken."""
+"""With fewer hours, or hours on fewer days, there is no history. Where the same hours are too few, all hours of the
+week are taken."""
 
 SCORE_LEAST: Final = 5.0
 
 _NORMAL: Final = 1.4826
-"""What makes the median distance of a normal distribution its standard deviation."""
+"""The median distance of a normal distribution times this is its standard deviation."""
 
 _NANO: Final = 1_000_000_000
 _US_PER_MS: Final = 1_000
@@ -42,7 +43,7 @@ _US_PER_MS: Final = 1_000
 
 @dataclass(slots=True)
 class Hour:
-    """What happened to a series in one hour."""
+    """The measures of a series in one hour."""
 
     calls: int = 0
     errors: int = 0
@@ -51,11 +52,11 @@ class Hour:
 
 
 Histories: TypeAlias = dict[Series, dict[int, Hour]]
-"""The hours of each series in which anything happened, counted since 1970."""
+"""The hours of each series in which it has measures. *units*: hours are counted since 1970."""
 
 
-class Departure(NamedTuple):
-    """One hour that departs, by how much. `value` and `baseline` are a share, milliseconds, or dollars in the hour."""
+class Outlier(NamedTuple):
+    """One hour that is far above its baseline. *units*: a share, milliseconds, or dollars in the hour."""
 
     hour: int
     value: float
@@ -65,26 +66,26 @@ class Departure(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """Hours in a row in which a series departs from its history. `worst` is the one with the highest score."""
+    """Consecutive hours of a series that are outliers. `worst` is the one with the highest score."""
 
     kind: Kind
     series: Series
     first_hour: int
     last_hour: int
-    worst: Departure
+    worst: Outlier
     calls: int
     errors: int
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How one kind of value is judged.
+    """The rule by which one kind of value is judged.
 
-    `calls_least` are needed in an hour that is judged, `history_calls_least` in one that it is compared with. What is
-    less above usual than `rise_least`, or than `rise_share` of what is usual, is no anomaly whatever its score. The
-    score is the distance from usual by the spread of the history, or by what `chance` alone makes of so few calls where
-    that is more; `floor` and `floor_share` of what is usual are added to it. What `follows_traffic` is compared with
-    the hours around as if these were usually as busy.
+    An hour is judged with `calls_least` calls, and compared with hours of `history_calls_least` calls. A value that is
+    above its baseline by less than `rise_least`, or by less than `rise_share` of the baseline, is no anomaly whatever
+    its score. The score is the distance from the baseline divided by the spread of the history, or by the variation
+    that `chance` alone gives so few calls where that is more; `floor` and `floor_share` of the baseline are added to
+    the divisor. A value that `follows_traffic` is compared with the hours around as if these were usually as busy.
     """
 
     calls_least: int
@@ -98,9 +99,9 @@ class Rule:
     errors_least: int = 0
     follows_traffic: bool = False
 
-    def rises(self, value: float, usual: float) -> bool:
-        """Whether a value is so far above what is usual that its score is worth a look."""
-        return value - usual >= max(self.rise_least, self.rise_share * usual)
+    def rises(self, value: float, baseline: float) -> bool:
+        """Whether a value is so far above a baseline that its score matters."""
+        return value - baseline >= max(self.rise_least, self.rise_share * baseline)
 
 
 def _error_rate(hour: Hour) -> float:
@@ -116,18 +117,20 @@ def _cost_usd(hour: Hour) -> float:
 
 
 def _chance_of_errors(calls: int, history: Sequence[Hour]) -> float:
-    """The standard deviation of the share of errors among so many calls, given the share in all of the history."""
+    """The standard deviation of the share of errors among so many calls, given the share in the whole history."""
     share = (sum(hour.errors for hour in history) + 1) / (sum(hour.calls for hour in history) + 2)
     return math.sqrt(share * (1 - share) / calls)
 
 
 def _chance_of_p95(calls: int, history: Sequence[Hour]) -> float:
-    """The same of the 95th percentile, in milliseconds: where the ranks a deviation off are in all of the history."""
-    together: Histogram = {}
+    """The standard deviation of the 95th percentile of so many calls: half the distance, in the whole history, between
+    the percentiles whose ranks are one standard deviation above and below. *units*: milliseconds.
+    """
+    latencies: Histogram = {}
     for hour in history:
-        added(together, hour.latencies)
+        added(latencies, hour.latencies)
     ranks = 100 * math.sqrt(0.95 * 0.05 / calls)
-    above, below = (percentile_us(together, percent) or 0 for percent in (min(95 + ranks, 99.9), 95 - ranks))
+    above, below = (percentile_us(latencies, percent) or 0 for percent in (min(95 + ranks, 99.9), 95 - ranks))
     return (above - below) / 2 / _US_PER_MS
 
 
@@ -136,14 +139,15 @@ RULES: Final[Mapping[Kind, Rule]] = {
     "latency": Rule(20, 20, _p95_ms, 100, 0.5, _chance_of_p95, 0, 0.05),
     "cost": Rule(5, 1, _cost_usd, 1, 0.5, lambda *_: 0, 0, 0.1, follows_traffic=True),
 }
-"""Shares, milliseconds and dollars an hour. What a 95th percentile is takes 20 calls to say. Costs tell nothing of how
-much single calls differ, so they are held to their spread alone, and to a dollar."""
+"""*units*: shares, milliseconds and dollars an hour. It takes 20 calls to determine a 95th percentile. An hour's cost
+does not show how much single calls differ, so costs are compared with their spread alone, and with a least rise of a
+dollar."""
 
 
 def histories_of(counters: Iterable[tuple[int, MeasureCounter]]) -> Histories:
-    """The histories that counters of hours tell, each given with its hour.
+    """The histories in counters of hours, each given with its hour.
 
-    What was counted together, for want of room, is no series: it is left out.
+    Series that were counted together, for want of room, are left out.
     """
     histories: Histories = {}
     for number, counter in counters:
@@ -159,79 +163,87 @@ def histories_of(counters: Iterable[tuple[int, MeasureCounter]]) -> Histories:
 
 
 def anomalies_of(histories: Histories, hours: range) -> list[Anomaly]:
-    """The anomalies in a range of hours, those that lasted longest into it first, then the stronger ones."""
-    found = [
+    """The anomalies in a range of hours.
+
+    *shape*: those with the latest last hour first, then by score.
+    """
+    anomalies = [
         anomaly
         for series, history in histories.items()
         for kind, rule in RULES.items()
-        for anomaly in _in_rows(kind, series, history, departures(history, hours, rule))
+        for anomaly in _anomalies(kind, series, history, outliers(history, hours, rule))
     ]
-    return sorted(found, key=lambda one: (-one.last_hour, -one.worst.score, one.kind, one.series))
+    return sorted(
+        anomalies, key=lambda anomaly: (-anomaly.last_hour, -anomaly.worst.score, anomaly.kind, anomaly.series)
+    )
 
 
-def departures(history: Mapping[int, Hour], hours: range, rule: Rule) -> list[Departure]:
-    """The hours of a range, in order, that depart from what a series usually is by this rule."""
-    known = {number: rule.value(hour) for number, hour in history.items() if hour.calls >= rule.history_calls_least}
-    least = 0.0 if rule.follows_traffic else min(known.values(), default=0.0)  # what is usual is no less
+def outliers(history: Mapping[int, Hour], hours: range, rule: Rule) -> list[Outlier]:
+    """The hours of a range, in order, that are outliers of a series by a rule."""
+    values = {number: rule.value(hour) for number, hour in history.items() if hour.calls >= rule.history_calls_least}
+    lowest_baseline = 0.0 if rule.follows_traffic else min(values.values(), default=0.0)
     found = []
     for number in hours:
         hour = history.get(number)
         if hour is None or hour.calls < rule.calls_least or hour.errors < rule.errors_least:
             continue
         value = rule.value(hour)
-        if not rule.rises(value, least) or not (compared := _compared(known, number, rule.follows_traffic)):
+        if not rule.rises(value, lowest_baseline):
             continue
-        usual = median(compared.values())
-        if not rule.rises(value, usual):
+        compared = _compared(values, number, rule.follows_traffic)
+        if not compared:
             continue
-        spread = _NORMAL * median(abs(one - usual) for one in compared.values())
-        spread = max(spread, rule.chance(hour.calls, [history[one] for one in compared]))
-        score = (value - usual) / (spread + rule.floor + rule.floor_share * usual)
+        baseline = median(compared.values())
+        if not rule.rises(value, baseline):
+            continue
+        spread = _NORMAL * median(abs(other - baseline) for other in compared.values())
+        spread = max(spread, rule.chance(hour.calls, [history[other] for other in compared]))
+        score = (value - baseline) / (spread + rule.floor + rule.floor_share * baseline)
         if score >= SCORE_LEAST:
-            found.append(Departure(number, value, usual, score))
+            found.append(Outlier(number, value, baseline, score))
     return found
 
 
-def _compared(known: Mapping[int, float], number: int, follows_traffic: bool) -> dict[int, float]:
-    """The hours that an hour is compared with, and their values; none where they make no history yet."""
+def _compared(values: Mapping[int, float], number: int, follows_traffic: bool) -> dict[int, float]:
+    """The hours that an hour is compared with, and their values. *absent*: empty while they are no history."""
     by_shift = {
-        shift: {one: known[one] for day in DAYS if (one := number - 24 * day + shift) in known}
+        shift: {other: values[other] for day in DAYS if (other := number - 24 * day + shift) in values}
         for shift in range(-HOURS_AROUND, HOURS_AROUND + 1)
     }
-    same = {one: value for of_shift in by_shift.values() for one, value in of_shift.items()}
-    if _is_history(same, number):
-        return _as_busy(by_shift) if follows_traffic else same
-    week = {one: known[one] for one in range(number - HISTORY_HOURS, number) if one in known}
+    same_hours = {other: value for at_shift in by_shift.values() for other, value in at_shift.items()}
+    if _is_history(same_hours, number):
+        return _as_busy(by_shift) if follows_traffic else same_hours
+    week = {other: values[other] for other in range(number - HISTORY_HOURS, number) if other in values}
     return week if _is_history(week, number) else {}
 
 
-def _is_history(hours: Iterable[int], number: int) -> bool:
-    there = list(hours)
-    days = {(number - one + 12) // 24 for one in there} - {0}
-    return len(there) >= SAMPLES_LEAST and len(days) >= DAYS_LEAST
+def _is_history(hours: Collection[int], number: int) -> bool:
+    """Whether these are enough hours, on enough days, to compare an hour with."""
+    days = {(number - other + 12) // 24 for other in hours} - {0}
+    return len(hours) >= SAMPLES_LEAST and len(days) >= DAYS_LEAST
 
 
 def _as_busy(by_shift: Mapping[int, Mapping[int, float]]) -> dict[int, float]:
-    """The values at each distance from the hour of the day scaled to have the median of those at that hour itself."""
-    middles = {shift: median(values.values()) for shift, values in by_shift.items() if values}
-    middle = middles.get(0, 0.0) if len(by_shift[0]) >= DAYS_LEAST else 0.0
+    """The values of the hours around, scaled to have the median of the values at the hour of the day itself."""
+    medians = {shift: median(values.values()) for shift, values in by_shift.items() if values}
+    target = medians.get(0, 0.0) if len(by_shift[0]) >= DAYS_LEAST else 0.0
     return {
-        one: value * middle / middles[shift] if middle and middles[shift] else value
+        hour: value * target / medians[shift] if target and medians[shift] else value
         for shift, values in by_shift.items()
-        for one, value in values.items()
+        for hour, value in values.items()
     }
 
 
-def _in_rows(kind: Kind, series: Series, history: Mapping[int, Hour], departures: Iterable[Departure]) -> list[Anomaly]:
-    """Departures as anomalies: those of consecutive hours are one."""
-    rows: list[list[Departure]] = []
-    for departure in departures:
-        if not rows or rows[-1][-1].hour + 1 != departure.hour:
+def _anomalies(kind: Kind, series: Series, history: Mapping[int, Hour], found: Iterable[Outlier]) -> list[Anomaly]:
+    """Outliers as anomalies, those of consecutive hours as one."""
+    rows: list[list[Outlier]] = []
+    for outlier in found:
+        if not rows or rows[-1][-1].hour + 1 != outlier.hour:
             rows.append([])
-        rows[-1].append(departure)
-    found = []
+        rows[-1].append(outlier)
+    anomalies = []
     for row in rows:
-        worst = max(row, key=lambda one: one.score)
-        at = history[worst.hour]
-        found.append(Anomaly(kind, series, row[0].hour, row[-1].hour, worst, at.calls, at.errors))
-    return found
+        worst = max(row, key=lambda outlier: outlier.score)
+        hour = history[worst.hour]
+        anomalies.append(Anomaly(kind, series, row[0].hour, row[-1].hour, worst, hour.calls, hour.errors))
+    return anomalies

@@ -69,8 +69,8 @@ def finest(period: Period, zone: tzinfo, least: Interval = "15m") -> Interval:
 def points(period: Period, interval: Interval, zone: tzinfo) -> list[Period]:
     """Cut an aligned range wherever an interval begins by the clocks of a zone.
 
-    *shape*: from its start to its end without a gap; the first and the last point may be shorter than an interval. A day
-    on which clocks change has 23 or 25 hours.
+    *shape*: from its start to its end without a gap; the first and the last point may be shorter than an interval. A
+    day on which clocks change has 23 or 25 hours.
     """
     first, end = period.start_ns // QUARTER_NS, period.end_ns // QUARTER_NS
     cuts = sorted({first, *(quarter for quarter in _cuts(first, end, interval, zone) if first < quarter < end), end})

@@ -1,16 +1,15 @@
-"""Counters against the heads that they were made from: what they have to be, and putting them right.
+"""The audit of counters: comparing them with the heads that they count, and repairing them.
 
-Heads tell what they add to the counters, so adding up all heads gives what the counters must hold, to the token and the
-nano-dollar. Only retention parts the two: what has expired keeps counting and can no longer be added up. A counter
-tells from when on that is so of it, and is left alone then.
+A counter must equal the sum of the contributions of all heads, to the token and the nano-dollar. Only retention makes
+them differ: an expired trace keeps counting and has no head any more. Each counter stores when its first trace expires;
+after that it cannot be audited and is skipped.
 
-All heads of the user are read, whatever the window: a span may lie at any time, far from where its trace stands in the
+All heads of the user are read, whatever the window: a span can have any time, far from its trace's position in the
 indexes.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Final, NamedTuple
 
 from tracestore.domain.counters import (
@@ -35,17 +34,20 @@ from .counters import (
     read_dead_letters,
     read_stored,
 )
-from .items import Head, head_from
+from .items import Head
+from .listing import heads_in
 from .pending_deletions import Partition, time_partitions
 from .store import Store
-from .table import READS_AT_ONCE, Deadline
+from .table import Deadline
 
 MOVING_MS: Final = 360_000
-"""A head that changed within this time may not have reached the counters yet: they gather changes for up to 300 s."""
+"""A head that changed within this time may not be counted yet: changes are gathered for up to 300 s."""
+
+CONVERSATIONS_IN_PAGE: Final = 100
 
 
 class Finding(NamedTuple):
-    """A counter that is not what it has to be. The first of the traces it should count expires at `whole_until_s`."""
+    """A counter that differs from its heads. The first of the traces that it must count expires at `whole_until_s`."""
 
     target: Target
     expected: Counter
@@ -53,28 +55,29 @@ class Finding(NamedTuple):
     whole_until_s: int | None
 
     def is_as(self, other: "Finding") -> bool:
-        """Whether the other one, about the same counter, finds the same."""
+        """Whether the other finding, about the same counter, has the same totals."""
         return (self.expected.totals(), self.actual.totals()) == (other.expected.totals(), other.actual.totals())
 
 
 @dataclass(slots=True)
 class _Expected:
-    """What heads say that a counter has to hold."""
+    """What the heads contribute to one counter."""
 
     contributions: list[Contribution] = field(default_factory=list)
     whole_until_s: int | None = None
 
-    def take(self, contribution: Contribution, head: Head) -> None:
+    def include(self, contribution: Contribution, head: Head) -> None:
         self.contributions.append(contribution)
         self.whole_until_s = min(self.whole_until_s or head.expires_at_s, head.expires_at_s)
 
 
 @dataclass(slots=True)
 class Audit:
-    """What an audit of a user found.
+    """The result of an audit of one user.
 
-    `heads` are those that count in its time. `moving` are counters of traces that have just changed: ask again later.
-    A trace that was just deleted, or moved to other counters, is not seen: a finding is certain when it `lasts`.
+    `heads` is the number of heads that contribute to the window, `moving` the counters of traces that have just
+    changed, which are not compared. A trace that was deleted just now, or that just changed its counters, is not seen: a finding
+    is certain when a second audit has `confirmed` it.
     """
 
     heads: int = 0
@@ -100,78 +103,81 @@ def audit(
 ) -> Audit:
     """Compare the user's counters of the whole UTC days from `from_ns` to `to_ns` with the heads.
 
-    Also the conversations that had a trace in that time or were active since. Counters of which a trace has expired are
-    left out. The window has to lie within the retention: *raises* ValueError otherwise.
+    The conversations that had a trace in that time or were active since are compared as well. Counters with an expired
+    trace are skipped.
+
+    *raises*: ValueError when the window begins before the retention.
     """
     deadline = deadline or Deadline()
     now_ms = store.now_ms()
     if from_ns < now_ms * 1_000_000 - store.retention_s * 10**9:
         raise ValueError("Traces from so long ago have expired: an audit has to begin within the retention.")
     days = range(from_ns // NS_PER_DAY, -(-to_ns // NS_PER_DAY))
-    found = Audit(dead_letters=len(read_dead_letters(store, user_id)))
-    expected_by_target: dict[Target, _Expected] = {
+    result = Audit(dead_letters=len(read_dead_letters(store, user_id)))
+    expected: dict[Target, _Expected] = {
         target: _Expected() for target in _buckets(days) if not has_expired(target, now_ms)
     }
     conversations = set(_active_since(store, user_id, days.start * NS_PER_DAY, deadline))
-    for partition in time_partitions(store, user_id):
-        for trace_id, head in _listed(store, partition, deadline):
-            contributions = contributions_of(trace_id, head.summary, head.expires_at_s)
-            if expected_by_target.keys().isdisjoint(contributions):
-                continue
-            found.heads += 1
-            conversations.update(target for target in contributions if isinstance(target, ConversationTarget))
-            for target in expected_by_target.keys() & contributions:
-                expected_by_target[target].take(contributions[target], head)
-            if head.updated_ms > now_ms - moving_ms:
-                found.moving |= set(contributions)
-    for conversation in sorted(conversations):
-        expected_by_target[conversation] = expected_contributions = _Expected()
-        partition = "by_conversation", keys.by_conversation(user_id, conversation.conversation_id)
-        for trace_id, head in _listed(store, partition, deadline):
-            if contribution := contributions_of(trace_id, head.summary, head.expires_at_s).get(conversation):
-                expected_contributions.take(contribution, head)
-                if head.updated_ms > now_ms - moving_ms:
-                    found.moving.add(conversation)
-    actual = read_stored(store, user_id, expected_by_target, deadline)
-    for target, expected_contributions in expected_by_target.items():
-        stored = actual.get(target) or StoredCounter(COUNTERS[target.kind]())
-        if (
-            target in found.moving
-            or not stored.is_whole(now_ms)
-            or (target not in actual and not expected_contributions.contributions)
-        ):
+    for head, contributions in _contributions(store, time_partitions(store, user_id), deadline):
+        if expected.keys().isdisjoint(contributions):
             continue
-        found.counters += 1
-        expected = stored.counter.cleared()
-        for contribution in expected_contributions.contributions:
-            expected.add(contribution, 1)
-        if expected.totals() != stored.counter.totals():
-            found.findings.append(Finding(target, expected, stored.counter, expected_contributions.whole_until_s))
-    return found
+        result.heads += 1
+        conversations.update(target for target in contributions if isinstance(target, ConversationTarget))
+        for target in expected.keys() & contributions:
+            expected[target].include(contributions[target], head)
+        if head.updated_ms > now_ms - moving_ms:
+            result.moving |= set(contributions)
+    for conversation in sorted(conversations):
+        expected[conversation] = _Expected()
+        partition = "by_conversation", keys.by_conversation(user_id, conversation.conversation_id)
+        for head, contributions in _contributions(store, [partition], deadline):
+            if contribution := contributions.get(conversation):
+                expected[conversation].include(contribution, head)
+                if head.updated_ms > now_ms - moving_ms:
+                    result.moving.add(conversation)
+    actual = read_stored(store, user_id, expected, deadline)
+    for target, from_heads in expected.items():
+        stored = actual.get(target) or StoredCounter(COUNTERS[target.kind]())
+        is_nothing = target not in actual and not from_heads.contributions
+        if target in result.moving or not stored.is_whole(now_ms) or is_nothing:
+            continue
+        result.counters += 1
+        counter = stored.counter.cleared()
+        for contribution in from_heads.contributions:
+            counter.add(contribution, 1)
+        if counter.totals() != stored.counter.totals():
+            result.findings.append(Finding(target, counter, stored.counter, from_heads.whole_until_s))
+    return result
 
 
 def confirmed(earlier: Audit, later: Audit) -> list[Finding]:
-    """What two audits have both found, as long apart as the stream takes: nothing that was just on its way."""
+    """The findings that two audits have in common.
+
+    With enough time between them for the stream, none of them is a change that was not counted yet.
+    """
     before = {finding.target: finding for finding in earlier.findings}
     return [finding for finding in later.findings if finding.target in before and finding.is_as(before[finding.target])]
 
 
 def repair(store: Store, user_id: str, findings: list[Finding], deadline: Deadline | None = None) -> int:
-    """Put these counters right; returns how many. One that has moved since it was found is left for the next audit."""
+    """Set these counters to their expected totals; returns the number of repaired counters.
+
+    A counter that changed after the audit is left for the next one.
+    """
     deadline = deadline or Deadline()
     repaired = 0
     for finding in findings:
-        was = finding.actual.totals()
+        audited = finding.actual.totals()
 
-        def put_right(stored: StoredCounter) -> bool:
-            if stored.counter.totals() != was:  # noqa: B023
+        def set_expected(stored: StoredCounter) -> bool:
+            if stored.counter.totals() != audited:  # noqa: B023
                 return False
             stored.counter = finding.expected  # noqa: B023
             if finding.whole_until_s is not None:  # noqa: B023
-                stored.counts(finding.whole_until_s)  # noqa: B023
+                stored.note_expiry(finding.whole_until_s)  # noqa: B023
             return True
 
-        repaired += change_counter(store, user_id, finding.target, put_right, deadline)
+        repaired += change_counter(store, user_id, finding.target, set_expected, deadline)
     return repaired
 
 
@@ -184,10 +190,10 @@ def _buckets(days: range) -> Iterator[Bucket]:
 
 
 def _active_since(store: Store, user_id: str, from_ns: int, deadline: Deadline) -> Iterator[ConversationTarget]:
-    """The conversations whose counters say that they were active since then, also those that no trace is left of."""
+    """The conversations that were active since then by their counters, also those without a trace."""
     after: str | None = None
     while True:
-        page, after = read_conversations(store, user_id, READS_AT_ONCE, after, deadline)
+        page, after = read_conversations(store, user_id, CONVERSATIONS_IN_PAGE, after, deadline)
         for conversation_id, counter in page:
             if counter.last_ns < from_ns:
                 return
@@ -196,13 +202,9 @@ def _active_since(store: Store, user_id: str, from_ns: int, deadline: Deadline) 
             return
 
 
-def _listed(store: Store, partition: Partition, deadline: Deadline) -> Iterator[tuple[str, Head]]:
-    """The live heads of all traces that stand there."""
-    index, key = partition
-    entries = iter(store.table.query(key, index=index))
-    while pks := [item["pk"]["S"] for item in islice(entries, READS_AT_ONCE)]:
-        heads = store.table.get_many(((pk, keys.HEAD) for pk in pks), deadline)
-        for (pk, _), item in heads.items():
-            head = head_from(item)
-            if head.summary is not None and not head.is_expired(store.now_ms()):
-                yield keys.trace_id_of(pk), head
+def _contributions(
+    store: Store, partitions: list[Partition], deadline: Deadline
+) -> Iterator[tuple[Head, dict[Target, Contribution]]]:
+    """The live heads in these partitions, with what each contributes."""
+    for pk, head in heads_in(store, partitions, "", deadline):
+        yield head, contributions_of(keys.trace_id_of(pk), head.summary, head.expires_at_s)

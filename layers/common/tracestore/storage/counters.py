@@ -1,7 +1,7 @@
-"""Counters in the table: moved exactly once by every change of a head, and read.
+"""Counters in the table: changed exactly once by every change of a head, and read.
 
-A counter is one packed item, put on condition of its version. It remembers how far it has come in each shard of the
-stream, so that records which are handed over again, in whatever batches, move it no further.
+A counter is one packed item, put on condition of its version. It stores how far it has come in each shard of the
+stream, so that records which are delivered again, in whatever batches, do not change it twice.
 """
 
 import hashlib
@@ -35,20 +35,23 @@ from .store import Store
 from .table import Deadline
 
 KEPT_S: Final = 400 * 86_400
-"""Counters outlive the traces: a year can be compared with the one before."""
+"""Counters are kept for longer than traces, so that a year can be compared with the one before."""
 
 CHECKPOINTS_KEPT_HOURS: Final = 48
-"""A stream keeps its records for 24 hours, so a shard that was silent for twice as long brings nothing again."""
+"""A stream keeps its records for 24 hours, so a shard that was silent for twice as long delivers nothing again."""
 
 DEAD_LETTERS_KEPT_S: Final = 30 * 86_400
-AT_ONCE: Final = 8
+
+COUNTER_THREADS: Final = 8
+"""Counters that are written at the same time."""
 
 QUERIED_FROM: Final = 40
-"""From so many counters of one partition on, what lies between is read as well, a page instead of item by item."""
+"""From this number of counters of one partition on, the partition is queried: a page is cheaper than single items, also
+with the counters between."""
 
 
 class Change(NamedTuple):
-    """A trace's head before and after, as the stream tells; `sequence` grows along its shard."""
+    """A trace's head before and after, as the stream delivers it. `sequence` grows along its shard."""
 
     sequence: int
     trace_pk: str
@@ -57,7 +60,7 @@ class Change(NamedTuple):
 
 
 class _Delta(NamedTuple):
-    """What one change takes from a counter and adds to it, and when what it adds expires."""
+    """What one change subtracts from a counter and adds to it, and when the added contribution expires."""
 
     change: Change
     old: Contribution | None
@@ -66,14 +69,14 @@ class _Delta(NamedTuple):
 
 
 class CounterKey(NamedTuple):
-    """Which counter of whom."""
+    """A counter and the user that it belongs to."""
 
     user_pk: str
     target: Target
 
     @property
     def key(self) -> tuple[str, str]:
-        """Where it is in the table."""
+        """The key of its item."""
         if isinstance(self.target, ConversationTarget):
             return keys.conversation(self.user_pk, self.target.conversation_id), keys.CONVERSATION
         return keys.counter(self.user_pk, self.target.kind, self.target.interval, self.target.start_ns)
@@ -98,16 +101,16 @@ class StoredCounter:
         """Whether none of the traces that it counted has expired."""
         return self.whole_until_s is None or self.whole_until_s * 1000 > now_ms
 
-    def is_without(self, contribution: Contribution, now_ms: int) -> bool:
-        """Whether it begins anew and what the part tells of ended with what was before: a change that comes late."""
+    def ignores(self, contribution: Contribution, now_ms: int) -> bool:
+        """Whether it begins anew and the contribution, of a change that comes late, expired with the one before."""
         return (
             self.begins
             and isinstance(contribution, ConversationContribution)
             and contribution.expires_at_s * 1000 <= now_ms
         )
 
-    def counts(self, expires_at_s: int) -> None:
-        """Take note that it counts a trace that expires then."""
+    def note_expiry(self, expires_at_s: int) -> None:
+        """Take note that it counts a trace which expires then."""
         self.whole_until_s = min(self.whole_until_s or expires_at_s, expires_at_s)
 
 
@@ -119,13 +122,19 @@ class Applied(NamedTuple):
 
 
 def apply(
-    store: Store, shard_id: str, changes: Iterable[Change], deadline: Deadline | None = None, *, at_once: int = AT_ONCE
+    store: Store,
+    shard_id: str,
+    changes: Iterable[Change],
+    deadline: Deadline | None = None,
+    *,
+    threads: int = COUNTER_THREADS,
 ) -> Applied:
-    """Move all counters that these changes touch, given in the order of their shard; so many of them at once.
+    """Apply changes, given in the order of their shard, to all counters that they affect.
 
-    *repeat*: what a counter has absorbed moves it no further, also in other batches. *raises* Unavailable: some
-    counters are moved by then, and the same call again moves the others. A change that cannot be applied is put aside,
-    for `tracestore audit`, and the rest goes on.
+    A change that cannot be counted becomes a dead letter, which `tracestore audit` reports, and the others are counted.
+
+    *repeat*: a change that a counter has applied does not change it again, also in another batch.
+    *raises*: Unavailable when time is up. Some counters are changed by then, and the same call changes the others.
     """
     deadline = deadline or Deadline()
     shard = hashlib.blake2b(shard_id.encode(), digest_size=8).hexdigest()
@@ -133,17 +142,18 @@ def apply(
     deltas: dict[CounterKey, list[_Delta]] = {}
     for change in changes:
         try:
-            found = _deltas_of(store, change)
-        except Exception as error:  # a head of another version, or a mistake of ours: it must not stop the others
+            by_target = _deltas_of(store, change)
+        except Exception as error:  # a head of another version, or a defect: the other changes are counted all the same
             dead_letters.append((change, type(error).__name__))
             continue
-        for target, delta in found:
+        for target, delta in by_target:
             deltas.setdefault(CounterKey(keys.user_of(change.trace_pk), target), []).append(delta)
-    stored = store.table.get_many((counter_key.key for counter_key in deltas), deadline)
+    items = store.table.get_many((counter_key.key for counter_key in deltas), deadline)
 
-    def settle(counter_key: CounterKey) -> list[tuple[Change, str]]:
+    def apply_to(counter_key: CounterKey) -> list[tuple[Change, str]]:
+        item = items.get(counter_key.key)
         try:
-            _apply_deltas(store, shard, counter_key, deltas[counter_key], stored.get(counter_key.key), deadline)
+            _apply_deltas(store, shard, counter_key, deltas[counter_key], item, deadline)
         except ClientError as error:
             if error.response["Error"]["Code"] != "ValidationException":  # such as an item that is too large
                 raise
@@ -154,96 +164,100 @@ def apply(
             return []
         return [(delta.change, reason) for delta in deltas[counter_key]]
 
-    with ThreadPoolExecutor(at_once) as pool:
-        for refused in pool.map(settle, deltas):
+    with ThreadPoolExecutor(threads) as pool:
+        for refused in pool.map(apply_to, deltas):
             dead_letters += refused
     letters = {change.sequence: _dead_letter_item(store, shard, change, reason) for change, reason in dead_letters}
     store.table.write(letters.values(), deadline=deadline)
-    return Applied(len(deltas), [(change, reason) for change, reason in dead_letters])
+    return Applied(len(deltas), dead_letters)
 
 
 def read_counters(
     store: Store, user_id: str, buckets: Iterable[Bucket], deadline: Deadline | None = None
 ) -> dict[Bucket, Any]:
-    """The counters of these buckets, each of its kind's class; absent ones left out."""
-    return read_targets(store, user_id, buckets, deadline or Deadline())
-
-
-def read_targets(store: Store, user_id: str, targets: Iterable[Target], deadline: Deadline) -> dict[Any, Any]:
-    """As `read_counters`, also of conversations."""
-    return {target: stored.counter for target, stored in read_stored(store, user_id, targets, deadline).items()}
+    """The counters of these buckets, each of its kind's class. *absent*: counters of nothing are left out."""
+    stored = read_stored(store, user_id, buckets, deadline or Deadline())
+    return {bucket: stored[bucket].counter for bucket in stored if isinstance(bucket, Bucket)}
 
 
 def read_stored(
     store: Store, user_id: str, targets: Iterable[Target], deadline: Deadline
 ) -> dict[Target, StoredCounter]:
-    """As `read_targets`, with what is stored beside each counter."""
-    wanted = {CounterKey(keys.user(user_id), target).key: target for target in targets}
+    """The counters of these targets as they are stored. *absent*: those that are not stored are left out."""
+    targets_by_key = {CounterKey(keys.user(user_id), target).key: target for target in targets}
     by_partition: dict[str, list[str]] = {}
-    for pk, sk in wanted:
+    for pk, sk in targets_by_key:
         by_partition.setdefault(pk, []).append(sk)
-    found: dict[tuple[str, str], Item] = {}
+    items: dict[tuple[str, str], Item] = {}
     for pk, sks in by_partition.items():
         if len(sks) >= QUERIED_FROM:
             for item in store.table.query(pk, min(sks), max(sks)):
-                found[pk, item["sk"]["S"]] = item
-    few = [(pk, sk) for pk, sk in wanted if len(by_partition[pk]) < QUERIED_FROM]
-    found |= store.table.get_many(few, deadline)
+                items[pk, item["sk"]["S"]] = item
+    few = [(pk, sk) for pk, sk in targets_by_key if len(by_partition[pk]) < QUERIED_FROM]
+    items |= store.table.get_many(few, deadline)
     now_ms = store.now_ms()
-    return {target: _stored_counter(target, found[at], now_ms) for at, target in wanted.items() if at in found}
+    return {
+        target: _stored_counter(target, items[item_key], now_ms)
+        for item_key, target in targets_by_key.items()
+        if item_key in items
+    }
 
 
 def change_counter(
     store: Store, user_id: str, target: Target, change: Callable[[StoredCounter], bool], deadline: Deadline
 ) -> bool:
-    """Change one counter, if `change`, which is given it as it is stored, says so. Returns whether it did."""
+    """Change one counter; returns whether it was written. `change` changes it in place and returns whether to write it.
+
+    *repeat*: `change` is called again when another writer was faster.
+    """
     counter_key = CounterKey(keys.user(user_id), target)
     return _change(store, counter_key, change, deadline, store.table.get(*counter_key.key))
 
 
 def counter_item(store: Store, user_pk: str, target: Target, counter: Counter) -> Item:
-    """The item of a counter that was made elsewhere, as it is when nothing was stored before."""
+    """The item of a counter that was made elsewhere, as the first one that is stored."""
     return _item(store, CounterKey(user_pk, target), StoredCounter(counter))
 
 
 def read_conversations(
     store: Store, user_id: str, limit: int, after: str | None = None, deadline: Deadline | None = None
 ) -> tuple[list[tuple[str, ConversationCounter]], str | None]:
-    """A page of the user's conversations, last active first, and the place to go on behind; None at the end.
+    """A page of the user's conversations and the cursor position of the next one.
 
-    *shape*: at most `limit`; a conversation that lost its last trace while this was read is left out.
+    *shape*: last active first, at most `limit`; fewer when a conversation lost its last trace meanwhile.
+    *absent*: the position is None at the end.
     """
     user_pk = keys.user(user_id)
     entries = store.table.query(
         keys.by_conversations(user_pk), "", after or "", index="by_time", descending=True, page_items=limit + 2
     )
-    places: list[tuple[str, str]] = []
+    page: list[tuple[str, str]] = []
     is_more = False
     for entry in entries:
         if entry["at"]["S"] == after:
             continue
-        if len(places) == limit:
+        if len(page) == limit:
             is_more = True
             break
-        places.append((entry["pk"]["S"], entry["at"]["S"]))
-    items = store.table.get_many(((pk, keys.CONVERSATION) for pk, _ in places), deadline or Deadline())
-    found = []
-    for pk, _ in places:
+        page.append((entry["pk"]["S"], entry["at"]["S"]))
+    items = store.table.get_many(((pk, keys.CONVERSATION) for pk, _ in page), deadline or Deadline())
+    conversations = []
+    for pk, _ in page:
         item = items.get((pk, keys.CONVERSATION))
         if item is not None:
             conversation_id = item["conversation_id"]["S"]
             counter = _stored_counter(ConversationTarget(conversation_id), item, store.now_ms()).counter
             assert isinstance(counter, ConversationCounter)
             if counter.traces > 0:
-                found.append((conversation_id, counter))
-    return found, places[-1][1] if is_more else None
+                conversations.append((conversation_id, counter))
+    return conversations, page[-1][1] if is_more else None
 
 
 def _deltas_of(store: Store, change: Change) -> list[tuple[Target, _Delta]]:
-    """How a change moves which counters, but for those that it leaves as they are and those that have expired."""
+    """The delta of a change for each counter, except those that it does not change and those that have expired."""
     before, after = _contributions(change, change.old), _contributions(change, change.new)
     if change.old and change.new and change.old["g"] != change.new["g"]:
-        before = {}  # the trace had expired and begins anew: what it was before keeps counting
+        before = {}  # the trace had expired and begins anew: its former contribution keeps counting
     deltas = []
     for target in dict.fromkeys([*before, *after]):
         old, new = before.get(target), after.get(target)
@@ -265,7 +279,7 @@ def _expires_at_s(item: Item) -> int:
 def _apply_deltas(
     store: Store, shard: str, counter_key: CounterKey, deltas: Sequence[_Delta], item: Item | None, deadline: Deadline
 ) -> None:
-    """Move one counter, given as it was read, by what it has not absorbed yet."""
+    """Apply to one counter, given as it was read, the deltas that it has not applied yet."""
     last = deltas[-1].change.sequence
 
     def change(stored: StoredCounter) -> bool:
@@ -274,11 +288,11 @@ def _apply_deltas(
             return False
         for delta in deltas:
             if delta.change.sequence > checkpoint:
-                if delta.old is not None and not stored.is_without(delta.old, store.now_ms()):
+                if delta.old is not None and not stored.ignores(delta.old, store.now_ms()):
                     stored.counter.add(delta.old, -1)
-                if delta.new is not None and not stored.is_without(delta.new, store.now_ms()):
+                if delta.new is not None and not stored.ignores(delta.new, store.now_ms()):
                     stored.counter.add(delta.new, 1)
-                    stored.counts(delta.expires_at_s)
+                    stored.note_expiry(delta.expires_at_s)
         stored.checkpoints[shard] = (last, store.now_ms() // 3_600_000)
         return True
 
@@ -292,7 +306,7 @@ def _change(
     deadline: Deadline,
     item: Item | None,
 ) -> bool:
-    """Change a counter, given as it was read, and put it; read it and do so again when somebody else was faster."""
+    """Change a counter, given as it was read, and put it; after a lost race read it and change it again."""
     for attempt in count():
         stored = _stored_counter(counter_key.target, item, store.now_ms())
         if not change(stored):
@@ -304,11 +318,11 @@ def _change(
             item = store.table.get(*counter_key.key)
         else:
             return True
-    raise AssertionError("unreachable: patience ends first")
+    raise AssertionError("unreachable: the deadline ends the loop")
 
 
 def _stored_counter(target: Target, item: Item | None, now_ms: int) -> StoredCounter:
-    """The counter in an item. One that has expired begins anew, as if TTL had removed it already."""
+    """The counter in an item. One that has expired begins anew, as if DynamoDB had removed it already."""
     kind = COUNTERS[target.kind]
     if item is None:
         return StoredCounter(kind(), begins=True)
@@ -333,7 +347,10 @@ def _item(store: Store, counter_key: CounterKey, stored: StoredCounter) -> Item:
     if isinstance(counter_key.target, Bucket):
         return item | expiry(_expiry_s(counter_key.target))
     assert isinstance(stored.counter, ConversationCounter)
-    item |= {"conversation_id": {"S": counter_key.target.conversation_id}, **expiry(stored.counter.expires_at_s)}
+    item |= {
+        "conversation_id": {"S": counter_key.target.conversation_id},
+        **expiry(stored.counter.expires_at_s),
+    }
     if stored.counter.traces > 0:
         item["by_time"] = {"S": keys.by_conversations(counter_key.user_pk)}
         item["at"] = {"S": keys.position(stored.counter.last_ns, counter_key.target.conversation_id)}
@@ -341,7 +358,7 @@ def _item(store: Store, counter_key: CounterKey, stored: StoredCounter) -> Item:
 
 
 def has_expired(target: Target, now_ms: int) -> bool:
-    """Whether it is about a time that is no longer counted. Conversations go by their traces."""
+    """Whether its time is no longer counted. A conversation expires with its traces and never by this."""
     return isinstance(target, Bucket) and _expiry_s(target) * 1000 <= now_ms
 
 
@@ -359,7 +376,7 @@ def _dead_letter_item(store: Store, shard: str, change: Change, reason: str) -> 
 
 
 def read_dead_letters(store: Store, user_id: str) -> list[Mapping[str, str]]:
-    """The changes that could not be applied: the trace and the reason of each, in no order."""
+    """The changes that could not be counted. *shape*: the trace id and the reason of each, in no order."""
     return [
         {"trace_id": keys.trace_id_of(item["trace"]["S"]), "reason": item["reason"]["S"]}
         for item in store.table.query(keys.dead_letters(keys.user(user_id)))

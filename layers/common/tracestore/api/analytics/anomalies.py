@@ -1,7 +1,7 @@
-"""The feed of anomalies: read from counters of hours, told in a sentence each, with traces to look at.
+"""The feed of anomalies: read from counters of hours, each with a sentence and with example traces.
 
-What is usual, and what departs from it, is decided in `domain/anomalies.py`. Examples are remembered by counters, but
-for slow calls, which none remembers: of those the newest traces of the hour are looked at, so many and no more.
+`domain/anomalies.py` decides the baseline and the outliers. Counters keep examples of failed and of expensive traces,
+and none of slow ones: for those, a bounded number of the newest traces of the hour is read.
 """
 
 import heapq
@@ -16,9 +16,9 @@ from tracestore.domain.anomalies import HISTORY_HOURS, Anomaly, anomalies_of, hi
 from tracestore.domain.counters import Bucket
 from tracestore.domain.errors import Detail
 from tracestore.domain.histogram import bounds_us
-from tracestore.domain.intervals import Period
+from tracestore.domain.intervals import NS_PER_HOUR, Period
 from tracestore.domain.phrases import duration, percent
-from tracestore.domain.stats import QUARTER_NS
+from tracestore.domain.stats import QUARTER_NS, QUARTERS_IN_HOUR
 from tracestore.domain.times import NS_PER_DAY, NS_PER_SECOND, format_time
 from tracestore.http.parameters import malformed
 from tracestore.storage import keys
@@ -34,49 +34,52 @@ RANGE_MOST_DAYS: Final = 31
 
 ANOMALIES_MOST: Final = 50
 EXAMPLES_MOST: Final = 3
-REMEMBERED_MOST: Final = 20
-"""Remembered traces that are looked at for one anomaly."""
+CANDIDATES_MOST: Final = 20
+"""The most traces kept by counters that are read for one anomaly."""
 
-SLOW_LOOKED_FOR: Final = 3
-TRACES_LOOKED_AT: Final = 100
-"""For so many of the anomalies of latency, so many traces each: 300 read units, whatever the traffic."""
+LATENCY_ANOMALIES_MOST: Final = 3
+LATENCY_CANDIDATES_MOST: Final = 100
+"""The newest traces of the hour are read for so many latency anomalies, and so many for each: 300 read units, whatever
+the traffic."""
 
-_HOUR_S: Final = 3_600
-_HOUR_NS: Final = _HOUR_S * NS_PER_SECOND
-_QUARTERS: Final = 4
 _US_PER_MS: Final = 1_000
 _DIGITS: Final = {"error_rate": 6, "latency": 3, "cost": 9}
 
 
 def hours_of(period: Period) -> range:
-    """The hours that a range touches, counted since 1970. *raises* Invalid when they are too many."""
+    """The hours that a range touches. *units*: counted since 1970. *raises*: Invalid when they are too many."""
     if period.end_ns - period.start_ns > RANGE_MOST_DAYS * NS_PER_DAY + 2 * QUARTER_NS:  # widened at both ends
         raise malformed([Detail("start_date", f"must lie at most {RANGE_MOST_DAYS} days before end_date")])
-    return range(period.start_ns // _HOUR_NS, -(-period.end_ns // _HOUR_NS))
+    return range(period.start_ns // NS_PER_HOUR, -(-period.end_ns // NS_PER_HOUR))
 
 
 def read_anomalies(
     store: Store, user_id: str, hours: range, selection: Selection, deadline: Deadline
 ) -> list[tuple[Anomaly, list[str]]]:
-    """The anomalies of these hours in what is selected, those that lasted longest first, each with example traces."""
-    read = range(hours.start - HISTORY_HOURS, hours.stop)
-    counters = read_counters(store, user_id, (Bucket("measures", "hour", number) for number in read), deadline)
+    """The anomalies of the selected series in these hours, each with the ids of example traces.
+
+    *shape*: those with the latest last hour first, at most `ANOMALIES_MOST`.
+    """
+    with_history = range(hours.start - HISTORY_HOURS, hours.stop)
+    buckets = (Bucket("measures", "hour", number) for number in with_history)
+    counters = read_counters(store, user_id, buckets, deadline)
     histories = histories_of((bucket.number, counter) for bucket, counter in counters.items())
     selected = {series: history for series, history in histories.items() if selection.admits(series)}
-    found = anomalies_of(selected, hours)[:ANOMALIES_MOST]
-    candidates = _candidates(store, user_id, found, deadline)
-    pks = {keys.trace(user_id, trace_id): trace_id for ids in candidates for trace_id in ids}
+    anomalies = anomalies_of(selected, hours)[:ANOMALIES_MOST]
+    candidates = _candidates(store, user_id, anomalies, deadline)
+    pks = {keys.trace(user_id, trace_id): trace_id for trace_ids in candidates for trace_id in trace_ids}
     heads = {pks[pk]: head for pk, head in read_heads(store, user_id, pks, deadline).items()}
-    return [(anomaly, _examples(anomaly, ids, heads)) for anomaly, ids in zip(found, candidates, strict=True)]
+    pairs = zip(anomalies, candidates, strict=True)
+    return [(anomaly, _examples(anomaly, trace_ids, heads)) for anomaly, trace_ids in pairs]
 
 
 def anomaly_json(anomaly: Anomaly, examples: Sequence[str], zone: tzinfo) -> dict[str, Any]:
-    """An anomaly as it is shown. *units*: a share, milliseconds, or dollars in an hour."""
+    """An anomaly as JSON. *units*: a share, milliseconds, or dollars in an hour."""
     digits = _DIGITS[anomaly.kind]
     return {
         "kind": anomaly.kind,
         **{dimension: name_json(value) for dimension, value in anomaly.series._asdict().items()},
-        "since": format_time(anomaly.first_hour * _HOUR_NS),
+        "since": format_time(anomaly.first_hour * NS_PER_HOUR),
         "value": round(anomaly.worst.value, digits),
         "baseline": round(anomaly.worst.baseline, digits),
         "score": round(anomaly.worst.score, 1),
@@ -86,52 +89,51 @@ def anomaly_json(anomaly: Anomaly, examples: Sequence[str], zone: tzinfo) -> dic
 
 
 def message_of(anomaly: Anomaly, zone: tzinfo) -> str:
-    """What happened, in a sentence with numbers, by the clocks of a zone."""
+    """A sentence about an anomaly with its numbers, by the clocks of a zone."""
     worst, calls = anomaly.worst, f"{anomaly.calls:,} calls"
-    at = _clock(worst.hour, zone)
-    said = {
-        "error_rate": f"{anomaly.errors:,} of {calls} failed at {at} ({percent(worst.value)}), "
+    time = _clock(worst.hour, zone)
+    event = {
+        "error_rate": f"{anomaly.errors:,} of {calls} failed at {time} ({percent(worst.value)}), "
         f"usually {percent(worst.baseline)}",
-        "latency": f"the slowest 5 % of {calls} took {duration(worst.value)} or more at {at}, "
+        "latency": f"the slowest 5 % of {calls} took {duration(worst.value)} or more at {time}, "
         f"usually {duration(worst.baseline)}",
-        "cost": f"{calls} cost ${worst.value:,.2f} in the hour at {at}, usually ${worst.baseline:,.2f}",
+        "cost": f"{calls} cost ${worst.value:,.2f} in the hour at {time}, usually ${worst.baseline:,.2f}",
     }[anomaly.kind]
     operation, *names = anomaly.series
-    name = " ".join(filter(None, (*names, operation))) or "Spans of no kind"
+    series = " ".join(filter(None, (*names, operation))) or "Spans of no kind"
     hours = anomaly.last_hour - anomaly.first_hour + 1
-    lasting = f"; for {hours} hours since {_clock(anomaly.first_hour, zone)}" if hours > 1 else ""
-    return f"{name}: {said}{lasting}."
+    length = f"; for {hours} hours since {_clock(anomaly.first_hour, zone)}" if hours > 1 else ""
+    return f"{series}: {event}{length}."
 
 
-def _candidates(store: Store, user_id: str, found: Sequence[Anomaly], deadline: Deadline) -> list[list[str]]:
-    """For each anomaly the ids of traces that may show it."""
-    wanted = {bucket for anomaly in found for bucket in _remembering(anomaly)}
-    counters = read_counters(store, user_id, wanted, deadline)
+def _candidates(store: Store, user_id: str, anomalies: Sequence[Anomaly], deadline: Deadline) -> list[list[str]]:
+    """For each anomaly the ids of traces that may be examples of it."""
+    buckets = {bucket for anomaly in anomalies for bucket in _buckets_with_examples(anomaly)}
+    counters = read_counters(store, user_id, buckets, deadline)
     candidates = []
-    slow = 0
-    for anomaly in found:
-        there = [counters[bucket] for bucket in _remembering(anomaly) if bucket in counters]
+    latency_anomalies = 0
+    for anomaly in anomalies:
+        with_examples = [counters[bucket] for bucket in _buckets_with_examples(anomaly) if bucket in counters]
+        trace_ids: Iterable[str] = ()
+        most = CANDIDATES_MOST
         if anomaly.kind == "cost":
-            most_expensive = heapq.merge(*(counter.most_expensive for counter in there), reverse=True)
-            ids = [trace_id for _, trace_id in most_expensive]
+            by_cost = heapq.merge(*(counter.most_expensive for counter in with_examples), reverse=True)
+            trace_ids = [trace_id for _, trace_id in by_cost]
         elif anomaly.kind == "error_rate":
-            kinds = [failed for counter in there for failed in counter.kinds.items()]
-            of_series = [failed for failed in kinds if failed[0].series == anomaly.series]
-            # A wrapper's errors are told of the calls below it, so those of other series may be its own.
-            latest = sorted((one for _, (_, examples) in of_series or kinds for one in examples), reverse=True)
-            ids = [one.trace_id for one in latest]
-        elif slow < SLOW_LOOKED_FOR:
-            slow += 1
-            ids = _traces_of(store, user_id, anomaly.worst.hour)
-        else:
-            ids = []
-        most = TRACES_LOOKED_AT if anomaly.kind == "latency" else REMEMBERED_MOST
-        candidates.append(list(dict.fromkeys(ids))[:most])
+            kinds = [failures for counter in with_examples for failures in counter.kinds.items()]
+            # The errors of a wrapper are counted where they began, so those of other series may be its own.
+            of_series = [failures for failures in kinds if failures[0].series == anomaly.series] or kinds
+            latest = sorted((example for _, (_, examples) in of_series for example in examples), reverse=True)
+            trace_ids = [example.trace_id for example in latest]
+        elif latency_anomalies < LATENCY_ANOMALIES_MOST:
+            latency_anomalies += 1
+            trace_ids, most = _newest_traces(store, user_id, anomaly.worst.hour), LATENCY_CANDIDATES_MOST
+        candidates.append(list(dict.fromkeys(trace_ids))[:most])
     return candidates
 
 
-def _remembering(anomaly: Anomaly) -> list[Bucket]:
-    """The counters that remember traces of these hours."""
+def _buckets_with_examples(anomaly: Anomaly) -> list[Bucket]:
+    """The counters that keep examples of an anomaly."""
     if anomaly.kind == "error_rate":
         return [Bucket("errors", "hour", number) for number in range(anomaly.first_hour, anomaly.last_hour + 1)]
     if anomaly.kind == "cost":
@@ -139,42 +141,43 @@ def _remembering(anomaly: Anomaly) -> list[Bucket]:
     return []
 
 
-def _traces_of(store: Store, user_id: str, hour: int) -> list[str]:
-    """The newest traces that began in an hour."""
-    low, high = keys.before_time(hour * _HOUR_NS), keys.before_time((hour + 1) * _HOUR_NS)
+def _newest_traces(store: Store, user_id: str, hour: int) -> list[str]:
+    """The ids of the newest traces that began in an hour, at most `LATENCY_CANDIDATES_MOST`."""
+    low, high = keys.before_time(hour * NS_PER_HOUR), keys.before_time((hour + 1) * NS_PER_HOUR)
     partitions = time_partitions(store, user_id)
     streams = [
-        map(candidate_of, entries(store, partition, low, high, newest_first=True, limit=TRACES_LOOKED_AT))
+        map(candidate_of, entries(store, partition, low, high, newest_first=True, limit=LATENCY_CANDIDATES_MOST))
         for partition in partitions
     ]
-    newest = islice(heapq.merge(*streams, reverse=True), TRACES_LOOKED_AT)
+    newest = islice(heapq.merge(*streams, reverse=True), LATENCY_CANDIDATES_MOST)
     return [keys.trace_id_of(candidate.pk) for candidate in newest]
 
 
 def _examples(anomaly: Anomaly, trace_ids: Iterable[str], heads: Mapping[str, Head]) -> list[str]:
-    """Those of these traces that show it most, the first of them first."""
-    shown = [(_shows(anomaly, heads[trace_id]), trace_id) for trace_id in trace_ids if trace_id in heads]
-    return [trace_id for amount, trace_id in heapq.nlargest(EXAMPLES_MOST, shown, lambda one: one[0]) if amount > 0]
+    """The candidates with the largest share in an anomaly, the largest first."""
+    shares = [(_share(anomaly, heads[trace_id]), trace_id) for trace_id in trace_ids if trace_id in heads]
+    largest = heapq.nlargest(EXAMPLES_MOST, shares, lambda share: share[0])
+    return [trace_id for share, trace_id in largest if share > 0]
 
 
-def _shows(anomaly: Anomaly, head: Head) -> float:
-    """How much a trace did of what the anomaly is about: calls that failed, time above usual, or cost."""
-    shown = 0.0
+def _share(anomaly: Anomaly, head: Head) -> float:
+    """A trace's share in an anomaly: failed calls, milliseconds above the baseline, or nano-dollars."""
+    share = 0.0
     for row in head.summary.stats.rows if head.summary else ():
         if row.group.series != anomaly.series:
             continue
-        if not anomaly.first_hour <= row.quarter // _QUARTERS <= anomaly.last_hour:
+        if not anomaly.first_hour <= row.quarter // QUARTERS_IN_HOUR <= anomaly.last_hour:
             continue
         if anomaly.kind == "cost":
-            shown += row.measures["cost_nano_usd"]
+            share += row.measures["cost_nano_usd"]
         elif anomaly.kind == "error_rate":
-            shown += row.measures["calls"] if row.group.status == "error" else 0
+            share += row.measures["calls"] if row.group.status == "error" else 0
         else:
             slowest_us = bounds_us(max(row.measures.latencies))[1] if row.measures.latencies else 0.0
-            shown = max(shown, slowest_us / _US_PER_MS - anomaly.worst.baseline)
-    return shown
+            share = max(share, slowest_us / _US_PER_MS - anomaly.worst.baseline)
+    return share
 
 
 def _clock(hour: int, zone: tzinfo) -> str:
-    local = datetime.fromtimestamp(hour * _HOUR_S, UTC).astimezone(zone)
+    local = datetime.fromtimestamp(hour * NS_PER_HOUR // NS_PER_SECOND, UTC).astimezone(zone)
     return f"{local:%H:%M on} {local.day} {local:%B}"

@@ -1,7 +1,7 @@
-"""What analytics read: the counters of ranges of time, and the heads of the few traces that an answer names.
+"""What analytics read: the counters of ranges of time, and the heads of the few traces that a response names.
 
-Counters are told what happened within seconds, and tell numbers. Whatever names a trace or quotes one is held to the
-trace's head first, so that nothing deleted, hidden or expired is shown.
+Counters follow the traces within seconds and contain numbers. Before a response names or quotes a trace, its head is
+read, so that nothing deleted, hidden or expired is shown.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,56 +25,56 @@ from tracestore.storage.store import Store
 from tracestore.storage.table import Deadline
 
 EXAMPLE_ROUNDS: Final = 3
-"""How often examples that are gone are replaced by the next that are remembered."""
+"""The number of times that examples which are gone are replaced by the next ones."""
 
 HEADS_MOST: Final = 300
-"""Traces that one answer looks at: each is a read unit, whatever the range."""
+"""The most heads that are read for one response: each is a read unit, whatever the range."""
 
-HEADS_AT_ONCE: Final = 50
+HEADS_IN_ROUND: Final = 50
 
-READS_AT_ONCE: Final = 8
+CONVERSATION_THREADS: Final = 8
 
 
 def read_periods(
     store: Store, user_id: str, kind: Kind, periods: Iterable[Period], deadline: Deadline
 ) -> list[dict[Bucket, Any]]:
-    """The counters of each of these aligned periods, as few as cover it; absent ones left out."""
-    includes = [list(partition(kind, period)) for period in periods]
-    found = read_counters(store, user_id, chain.from_iterable(includes), deadline)
-    return [{bucket: found[bucket] for bucket in buckets if bucket in found} for buckets in includes]
+    """The fewest counters that cover each of these aligned periods. *absent*: counters of nothing are left out."""
+    partitions = [list(partition(kind, period)) for period in periods]
+    counters = read_counters(store, user_id, chain.from_iterable(partitions), deadline)
+    return [{bucket: counters[bucket] for bucket in buckets if bucket in counters} for buckets in partitions]
 
 
 def read_hours(
     store: Store, user_id: str, kind: Kind, periods: Iterable[Period], deadline: Deadline
 ) -> list[list[Any]]:
-    """The counters of the hours in UTC that start in each of these periods; absent ones are left out."""
-    buckets = [hours_that_start_in(kind, period) for period in periods]
-    counters = read_counters(store, user_id, chain.from_iterable(buckets), deadline)
-    return [[counters[bucket] for bucket in of_period if bucket in counters] for of_period in buckets]
+    """The counters of the hours in UTC that start in each of these periods, as `read_periods`."""
+    hours = [hours_that_start_in(kind, period) for period in periods]
+    counters = read_counters(store, user_id, chain.from_iterable(hours), deadline)
+    return [[counters[bucket] for bucket in buckets if bucket in counters] for buckets in hours]
 
 
 def live_examples(
-    store: Store, user_id: str, wanted: Mapping[Key, Sequence[FailedSpan]], most: int, deadline: Deadline
+    store: Store, user_id: str, candidates: Mapping[Key, Sequence[FailedSpan]], most: int, deadline: Deadline
 ) -> dict[Key, list[FailedSpan]]:
-    """For each key the first of these failed spans, up to `most`, that can be seen and still failed in this way.
+    """The first candidates of each key whose trace can be seen and still contains that failure.
 
-    *shape*: one of a trace.
+    *shape*: at most `most` of each key, one of each trace, in the given order.
     """
-    told: dict[str, set[FailedSpan]] = {}
-    found: dict[Key, list[FailedSpan]] = {key: [] for key in wanted}
-    waiting = {key: _one_of_each_trace(remembered) for key, remembered in wanted.items()}
+    failures: dict[str, set[FailedSpan]] = {}
+    examples: dict[Key, list[FailedSpan]] = {key: [] for key in candidates}
+    remaining = {key: _one_of_each_trace(spans) for key, spans in candidates.items()}
     for _ in range(EXAMPLE_ROUNDS):
-        tried = {key: list(islice(waiting[key], most - len(found[key]))) for key in wanted}
+        tried = {key: list(islice(remaining[key], most - len(examples[key]))) for key in candidates}
         if not any(tried.values()):
             break
-        trace_ids = dict.fromkeys(one.example.trace_id for remembered in tried.values() for one in remembered)
-        unknown = [trace_id for trace_id in trace_ids if trace_id not in told][: HEADS_MOST - len(told)]
-        heads = read_heads(store, user_id, (keys.trace(user_id, trace_id) for trace_id in unknown), deadline)
-        for trace_id in unknown:
-            told[trace_id] = _failures_told(trace_id, heads.get(keys.trace(user_id, trace_id)))
-        for key, remembered in tried.items():
-            found[key] += [one for one in remembered if one in told.get(one.example.trace_id, ())]
-    return found
+        trace_ids = dict.fromkeys(span.example.trace_id for spans in tried.values() for span in spans)
+        unread = [trace_id for trace_id in trace_ids if trace_id not in failures][: HEADS_MOST - len(failures)]
+        heads = read_heads(store, user_id, (keys.trace(user_id, trace_id) for trace_id in unread), deadline)
+        for trace_id in unread:
+            failures[trace_id] = _failures_in(trace_id, heads.get(keys.trace(user_id, trace_id)))
+        for key, spans in tried.items():
+            examples[key] += [span for span in spans if span in failures.get(span.example.trace_id, ())]
+    return examples
 
 
 def top_traces_by_cost(
@@ -86,64 +86,65 @@ def top_traces_by_cost(
     most: int,
     deadline: Deadline,
 ) -> list[Listed]:
-    """The most expensive of these candidates that began in the period and still exist, with their present cost.
+    """The most expensive of these candidates that began in the period and can be seen.
 
-    *shape*: at most `most`, the most expensive first. `candidates` come in the same order by the cost they had.
+    *shape*: at most `most`, by their present cost from the highest. `candidates` come in the order of their cost when
+    they were counted.
     """
-    waiting = iter(dict.fromkeys(trace_id for _, trace_id in candidates))
-    found: list[Listed] = []
-    for _ in range(HEADS_MOST // HEADS_AT_ONCE):
-        trace_ids = list(islice(waiting, HEADS_AT_ONCE))
+    remaining = iter(dict.fromkeys(trace_id for _, trace_id in candidates))
+    traces: list[Listed] = []
+    for _ in range(HEADS_MOST // HEADS_IN_ROUND):
+        trace_ids = list(islice(remaining, HEADS_IN_ROUND))
         heads = read_heads(store, user_id, (keys.trace(user_id, trace_id) for trace_id in trace_ids), deadline)
         for trace_id in trace_ids:
             head = heads.get(keys.trace(user_id, trace_id))
-            if head is not None and head.summary is not None and _is_candidate(head.summary, period, selection):
-                found.append(Listed(trace_id, head))
-        if len(found) >= most or len(trace_ids) < HEADS_AT_ONCE:
+            if head is not None and head.summary is not None and _is_selected(head.summary, period, selection):
+                traces.append(Listed(trace_id, head))
+        if len(traces) >= most or len(trace_ids) < HEADS_IN_ROUND:
             break
-    return sorted(found, key=lambda listed: (-_cost(listed.head), listed.trace_id))[:most]
+    return sorted(traces, key=lambda listed: (-_cost(listed.head), listed.trace_id))[:most]
 
 
 def conversation_heads(
     store: Store, user_id: str, conversations: Sequence[tuple[str, ConversationCounter]], deadline: Deadline
 ) -> list[Head | None]:
-    """The head of the newest trace of each conversation that can be seen; None where none can."""
+    """The head of the newest trace of each conversation that can be seen. *absent*: None where there is none."""
     pks = [keys.trace(user_id, counter.last_trace[1]) for _, counter in conversations]
     heads = read_heads(store, user_id, pks, deadline)
 
-    def newest(place: int) -> Head | None:
-        conversation_id = conversations[place][0]
-        head = heads.get(pks[place])
+    def newest(index: int) -> Head | None:
+        conversation_id = conversations[index][0]
+        head = heads.get(pks[index])
         if head is not None and head.summary is not None and head.summary.conversation_id == conversation_id:
             return head
         query = TraceQuery(Filters(conversation_id=conversation_id))
         traces = list_traces(store, user_id, query, 1, deadline=deadline).traces
         return traces[0].head if traces else None
 
-    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(CONVERSATION_THREADS) as pool:
         return list(pool.map(newest, range(len(conversations))))
 
 
 def has_values(summary: Summary, selection: Selection) -> bool:
-    """Whether spans of a trace have what is asked for, each in any of them."""
+    """Whether a trace has the value of each filter, each in any of its spans."""
     return all(value in summary.values.get(name, ()) for name, value in selection.filters.items())
 
 
-def _is_candidate(summary: Summary, period: Period, selection: Selection) -> bool:
+def _is_selected(summary: Summary, period: Period, selection: Selection) -> bool:
     is_within = period.start_ns <= summary.start_ns < period.end_ns
     return is_within and bool(summary.usage.cost_nano_usd) and has_values(summary, selection)
 
 
-def _one_of_each_trace(remembered: Iterable[FailedSpan]) -> Iterator[FailedSpan]:
-    seen: set[str] = set()
-    for one in remembered:
-        if one.example.trace_id not in seen:
-            seen.add(one.example.trace_id)
-            yield one
+def _one_of_each_trace(spans: Iterable[FailedSpan]) -> Iterator[FailedSpan]:
+    trace_ids: set[str] = set()
+    for span in spans:
+        if span.example.trace_id not in trace_ids:
+            trace_ids.add(span.example.trace_id)
+            yield span
 
 
-def _failures_told(trace_id: str, head: Head | None) -> set[FailedSpan]:
-    """What a trace tells of its failures, each under its own kind and under the one that stands for many."""
+def _failures_in(trace_id: str, head: Head | None) -> set[FailedSpan]:
+    """The failures of a trace, each under its own kind and under the one of failures that were counted together."""
     if head is None or head.summary is None:
         return set()
     failures = failures_of(head.summary.stats, trace_id)
