@@ -1,8 +1,8 @@
-"""What counters cost to keep, and what a dashboard costs to read however many spans they tell of.
+"""The cost of keeping counters, and of reading a dashboard, which must not depend on the number of spans.
 
-Keeping: heads of the capacity benchmark's agents, absorbed as the rollup function does, in batches of several sizes.
-Reading: the counters of two users over the same 30 days, one with a hundred times as many spans, which the store's own
-code adds up from traces that differ in time alone; then every route is asked for all 30 days.
+Keeping: heads of the capacity benchmark's agents are applied as the rollup function does, in batches of several sizes.
+Reading: two users have counters of the same 30 days, one of them with a hundred times as many spans. The store's own code
+adds them up from traces that differ in time alone. Then every route is requested for all 30 days.
 """
 
 import statistics
@@ -53,7 +53,7 @@ _ROUTES: Final = (
 
 
 class Reading(NamedTuple):
-    """What one route took: read units, and the median of the times in ms."""
+    """The read units of one route, and the median of its times in ms."""
 
     units: float
     took_ms: float
@@ -64,13 +64,13 @@ def main(
     times: Annotated[int, typer.Option(min=2, help="How many times as many the larger one has.")] = 100,
     repeats: Annotated[int, typer.Option(min=1, help="How often each route is timed.")] = 7,
 ) -> None:
-    """Write units of the counters, and what 30 days of every analytics route read and take."""
+    """Measure the write units of the counters, and the read units and times of every analytics route over 30 days."""
     console = report.console()
     began = time.monotonic()
     try:
         with deployed(console.print) as deployment, metered(deployment.api_client) as meter:
-            told = _report_keeping(console, deployment, meter)
-            _report_reading(console, deployment, meter, told, (spans, spans * times), repeats)
+            summaries = _report_keeping(console, deployment, meter)
+            _report_reading(console, deployment, meter, summaries, (spans, spans * times), repeats)
     except EngineUnavailable as reason:
         console.print(f"DynamoDB Local cannot run here, and only it reports capacity: {reason}.")
         raise typer.Exit(1) from reason
@@ -78,7 +78,7 @@ def main(
 
 
 def _report_keeping(console: Console, deployment: Deployment, meter: Meter) -> list[Summary]:
-    """Prints what counting costs; returns the summaries that were counted."""
+    """Print the cost of counting; return the summaries that were counted."""
     rows = table("Counting, in batches of", "traces", "spans", "write units", "a thousand spans", "read units", "calls")
     summaries: list[Summary] = []
     requests = list(workloads.agents(KINDS_OF_TRACE, turns=2))
@@ -101,7 +101,7 @@ def _report_keeping(console: Console, deployment: Deployment, meter: Meter) -> l
             f"{consumed.read_units:,.0f}",
             f"{consumed.call_count:,}",
         )
-        summaries = [found for change in changes if change.new and (found := summary_from(change.new))]
+        summaries = [summary for change in changes if change.new and (summary := summary_from(change.new))]
     console.print(rows)
     return summaries
 
@@ -110,7 +110,7 @@ def _report_reading(
     console: Console,
     deployment: Deployment,
     meter: Meter,
-    told: list[Summary],
+    summaries: list[Summary],
     sizes: tuple[int, int],
     repeats: int,
 ) -> None:
@@ -119,7 +119,7 @@ def _report_reading(
     for spans in sizes:
         user = deployment.user("dashboard")
         began = time.monotonic()
-        traces = _Traces(told, spans // SPANS_A_TRACE, (today - DAYS) * NS_PER_DAY)
+        traces = _Traces(summaries, spans // SPANS_A_TRACE, (today - DAYS) * NS_PER_DAY)
         counters = traces.counters()
         store, user_pk = _store(), keys.user(user.user_id)
         items = [counter_item(store, user_pk, target, counter) for target, counter in counters.items()]
@@ -137,53 +137,55 @@ def _report_reading(
     sums = [0.0, 0.0, 0.0, 0.0]
     window = {"start_date": (today - DAYS) * NS_PER_DAY, "end_date": today * NS_PER_DAY}
     for route in _ROUTES:
-        path, _, asked = route.partition("?")
-        ranged = [] if path in ("conversations",) else [f"{name}={format_time(at)}" for name, at in window.items()]
-        query = "&".join([*ranged, *filter(None, [asked])])
-        few, many = _asked_in_turn(meter, users, path, query, repeats)
-        aggregate = (few.units, many.units, few.took_ms, many.took_ms)
-        sums = [had + new for had, new in zip(sums, aggregate, strict=True)]
-        rows.add_row(route, *_shown(*aggregate))
-    rows.add_row("all of them", *_shown(*sums))
+        path, _, parameters = route.partition("?")
+        ranged = (
+            [] if path in ("conversations",) else [f"{name}={format_time(time_ns)}" for name, time_ns in window.items()]
+        )
+        query = "&".join([*ranged, *filter(None, [parameters])])
+        few, many = _read_in_turn(meter, users, path, query, repeats)
+        readings = (few.units, many.units, few.took_ms, many.took_ms)
+        sums = [total + reading for total, reading in zip(sums, readings, strict=True)]
+        rows.add_row(route, *_cells(*readings))
+    rows.add_row("all of them", *_cells(*sums))
     console.print(rows)
 
 
-def _asked_in_turn(meter: Meter, users: list[User], path: str, query: str, repeats: int) -> list[Reading]:
-    """The same request by each user in turn, so that what else the machine does falls on both."""
+def _read_in_turn(meter: Meter, users: list[User], path: str, query: str, repeats: int) -> list[Reading]:
+    """Send the same request by each user in turn, so that other load on the machine affects both."""
     units = [0.0] * len(users)
     took: list[list[float]] = [[] for _ in users]
     for _ in range(repeats + 1):  # the first warms up
-        for place, user in enumerate(users):
+        for index, user in enumerate(users):
             meter.take()
             began = time.perf_counter()
             user.ask(path, query)
-            took[place].append((time.perf_counter() - began) * 1000)
-            units[place] = meter.take().read_units
-    return [Reading(units[place], statistics.median(took[place][1:])) for place in range(len(users))]
+            took[index].append((time.perf_counter() - began) * 1000)
+            units[index] = meter.take().read_units
+    return [Reading(units[index], statistics.median(took[index][1:])) for index in range(len(users))]
 
 
-def _shown(few_units: float, many_units: float, few_ms: float, many_ms: float) -> Iterator[str]:
+def _cells(few_units: float, many_units: float, few_ms: float, many_ms: float) -> Iterator[str]:
     yield from (f"{few_units:,.1f}", f"{many_units:,.1f}", judged(many_units / max(few_units, 0.5), FLAT))
     yield from (f"{few_ms:,.0f}", f"{many_ms:,.0f}", judged(many_ms / few_ms, FLAT))
 
 
 class _Traces:
-    """So many traces like those that were told of, scattered over the days; each the same whenever it is asked for."""
+    """A number of traces like the given ones, scattered over the days. Each is the same whenever it is requested."""
 
-    def __init__(self, told: list[Summary], count: int, from_ns: int) -> None:
+    def __init__(self, summaries: list[Summary], count: int, from_ns: int) -> None:
         self.count = count
-        self._told = told
+        self._summaries = summaries
         self._from_ns = from_ns
         self.expires_at_s = (from_ns + 2 * DAYS * NS_PER_DAY) // 10**9
 
     def summary(self, number: int) -> Summary:
         rng = Random(number)
         start_ns = self._from_ns + rng.randrange(DAYS * NS_PER_DAY // QUARTER_NS) * QUARTER_NS
-        moved = _moved(self._told[number % len(self._told)], start_ns)
+        moved = _moved(self._summaries[number % len(self._summaries)], start_ns)
         return replace(moved, conversation_id=f"conv-{rng.randrange(CONVERSATIONS)}")
 
     def counters(self) -> dict[Target, Counter]:
-        """What they come to, added up by the store's own code."""
+        """Their counters, added up by the store's own code."""
         counters: dict[Target, Counter] = {}
         for number in range(self.count):
             for target, contribution in contributions_of(_id(number), self.summary(number), self.expires_at_s).items():
@@ -193,7 +195,7 @@ class _Traces:
         return counters
 
     def heads(self, user_id: str, counters: Iterable[Counter]) -> Iterator[Item]:
-        """The heads of the traces that counters name: those are looked at."""
+        """The heads of the traces that counters name, which responses read."""
         named: set[str] = set()
         for counter in counters:
             if isinstance(counter, ValueCounter):
@@ -235,7 +237,7 @@ def _store() -> Store:
 
 
 def _changes(store: Store, user: User) -> Iterator[Change]:
-    """The user's heads as the stream would tell of them, oldest first."""
+    """The user's heads as the stream would deliver them, oldest first."""
     page = list_traces(store, user.user_id, TraceQuery(newest_first=False), limit=1_000_000)
     for number, listed in enumerate(page.traces):
         pk = keys.trace(user.user_id, listed.trace_id)

@@ -1,6 +1,6 @@
-"""Analytics: what the counters say of calls, failures, providers, latencies, costs and conversations.
+"""The routes of analytics: metrics, errors, providers, latencies, costs, anomalies, conversations and facets.
 
-No route reads spans: what an answer costs depends on its range and not on how much was traced.
+No route reads spans: the cost of a response depends on its range and not on the number of traces.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from tracestore.api.analytics.analytics_json import (
     conversation_costs_json,
     conversation_json,
     example_json,
-    failed_json,
+    failures_json,
     groups_shown,
     heatmap_json,
     measures_json,
@@ -49,7 +49,7 @@ from tracestore.domain.analytics import (
 from tracestore.domain.counters import FACETS, VALUES_IN_COUNTER, MeasureCounter, ValueCounter
 from tracestore.domain.dimensions import MARGINALS, OTHER, FailureKind, Group
 from tracestore.domain.failures import failures_by_type, latest_failures
-from tracestore.domain.health import health_by, windows_of
+from tracestore.domain.health import Health, health_by, windows_of
 from tracestore.domain.intervals import Period, whole_days
 from tracestore.http.app import App
 from tracestore.http.cursors import ListCursor
@@ -73,100 +73,96 @@ handler = app.handle
 
 @app.route("GET /api/analytics/metrics", scope="read")
 def show_metrics(request: Request, caller: Identity) -> Response:
-    """Measures of all calls, in all and by point, for each group."""
-    query = _parsed(request, "group_by")
+    """The measures of all calls, in total and by point, for each group."""
+    query = _query(request, "group_by")
     points = query.points
     most = groups_shown(len(points))
     if query.group_by in MARGINALS:
-        (measures,) = _measures(request, caller, [query.period])
+        (counters,) = _measures(request, caller, [query.period])
         marginals = read_hours(store(), caller.user_id, "marginals", points, _deadline(request))
-        total, groups = total_of(measures, query.selection), marginal_series(marginals, query.group_by, most)
+        total, groups = total_of(counters, query.selection), marginal_series(marginals, query.group_by, most)
     else:
         total, groups = series_of(_measures(request, caller, points), query.selection, query.group_by, most)
-    shown = [series_json(group, points) for group in groups]
-    return _answer(request, {**_in_points(query), "totals": measures_json(total), "groups": shown})
+    groups_json = [series_json(group, points) for group in groups]
+    return _answer(request, {**_in_points(query), "totals": measures_json(total), "groups": groups_json})
 
 
 @app.route("GET /api/analytics/errors", scope="read")
 def show_errors(request: Request, caller: Identity) -> Response:
-    """Failures by type and point, with examples that can be looked at."""
-    query = _parsed(request)
+    """Failures by type and point, with examples that can be seen."""
+    query = _query(request)
     points = query.points
     counters = read_periods(store(), caller.user_id, "errors", points, _deadline(request))
     by_type = failures_by_type(counters, query.selection, GROUPS_MOST)
-    wanted = {error_type: failed.latest for error_type, failed in by_type.items()}
-    examples = live_examples(store(), caller.user_id, wanted, EXAMPLES_MOST, _deadline(request))
-    total = sum(failed.count for failed in by_type.values())
-    shown = [failed_json(name, failed, total, points, examples[name]) for name, failed in by_type.items()]
-    return _answer(request, {**_in_points(query), "errors": shown})
+    candidates = {error_type: failures.latest for error_type, failures in by_type.items()}
+    examples = live_examples(store(), caller.user_id, candidates, EXAMPLES_MOST, _deadline(request))
+    total = sum(failures.count for failures in by_type.values())
+    errors = [failures_json(name, failures, total, points, examples[name]) for name, failures in by_type.items()]
+    return _answer(request, {**_in_points(query), "errors": errors})
 
 
 @app.route("GET /api/analytics/providers", scope="read")
 def show_providers(request: Request, caller: Identity) -> Response:
-    """How each provider and each of its models fares, in the range and now."""
-    query = _parsed(request)
+    """The health of each provider and each of its models, in the range and now."""
+    query = _query(request)
     windows = windows_of(query.period)
-    found = _measures(request, caller, [window.period for window in windows])
-    counters = [(window.name, at) for window, at in zip(windows, found, strict=True)]
+    measures = _measures(request, caller, [window.period for window in windows])
+    counters = [(window.name, of_window) for window, of_window in zip(windows, measures, strict=True)]
     providers = health_by(counters, query.selection, key_of_dimension("model_provider"))
     models = health_by(counters, query.selection, _model_of)
-    by_calls = ranked({name: health.total for name, health in models.items()})[: 2 * GROUPS_MOST]
+    models_by_calls = ranked({name: health.total for name, health in models.items()})[: 2 * GROUPS_MOST]
 
-    (failed,) = read_periods(store(), caller.user_id, "errors", [query.period], _deadline(request))
-    latest = latest_failures(failed.values(), query.selection, _model_of)
-    wanted = {name: latest[name] for name in by_calls if name in latest}
-    examples = live_examples(store(), caller.user_id, wanted, 1, _deadline(request))
+    (errors,) = read_periods(store(), caller.user_id, "errors", [query.period], _deadline(request))
+    latest = latest_failures(errors.values(), query.selection, _model_of)
+    candidates = {name: latest[name] for name in models_by_calls if name in latest}
+    examples = live_examples(store(), caller.user_id, candidates, 1, _deadline(request))
     last_errors = {
-        name: {"error_type": one.kind.error_type, **example_json(one.example)}
-        for name, remembered in examples.items()
-        for one in remembered
+        name: {"error_type": span.kind.error_type, **example_json(span.example)}
+        for name, spans in examples.items()
+        for span in spans
     }
-    shown = [
+    providers_json = [
         {
             "model_provider": name_json(provider),
-            "state": providers[provider].now.state,
-            "reason": providers[provider].now.reason,
-            "totals": measures_json(providers[provider].total),
+            **_health_json(providers[provider]),
             "models": [
                 {
                     "model_name": name_json(name[1]),
-                    "state": models[name].now.state,
-                    "reason": models[name].now.reason,
-                    "totals": measures_json(models[name].total),
+                    **_health_json(models[name]),
                     "last_error": last_errors.get(name),
                 }
-                for name in by_calls
+                for name in models_by_calls
                 if name[0] == provider
             ],
         }
         for provider in ranked({name: health.total for name, health in providers.items()})[:GROUPS_MOST]
     ]
-    return _answer(request, {**range_json(query.period), "providers": shown})
+    return _answer(request, {**range_json(query.period), "providers": providers_json})
 
 
 @app.route("GET /api/analytics/heatmap", scope="read")
 def show_heatmap(request: Request, caller: Identity) -> Response:
-    """For each operation how many calls took how long, by point."""
-    query = _parsed(request)
+    """For each operation the number of calls by latency and point."""
+    query = _query(request)
     points = query.points
     counters = _measures(request, caller, points)
     heatmaps = heatmaps_of(counters, query.selection, OPERATIONS_MOST)
-    return _answer(request, {**_in_points(query), "heatmaps": [heatmap_json(one, points) for one in heatmaps]})
+    return _answer(request, {**_in_points(query), "heatmaps": [heatmap_json(heatmap, points) for heatmap in heatmaps]})
 
 
 @app.route("GET /api/analytics/costs", scope="read")
 def show_costs(request: Request, caller: Identity) -> Response:
-    """What caused the costs, the most expensive first, and the most expensive traces."""
-    query = _parsed(request)
+    """Costs by their cause, the most expensive first, and the most expensive traces."""
+    query = _query(request)
     (counters,) = _measures(request, caller, [query.period])
     values = _values(request, caller, query)
     by_operation = replace(query.selection, by_operation=True)
 
     def costs_by(selection: Selection, *names: str) -> list[dict[str, Any]]:
-        found = most_expensive_by(counters, selection, key_of_dimensions(names), GROUPS_MOST, (OTHER,) * len(names))
+        rows = most_expensive_by(counters, selection, key_of_dimensions(names), GROUPS_MOST, (OTHER,) * len(names))
         return [
-            {**dict(zip(names, map(name_json, group), strict=True)), **measures_json(aggregates)}
-            for group, aggregates in found
+            {**dict(zip(names, map(name_json, group), strict=True)), **measures_json(aggregate)}
+            for group, aggregate in rows
         ]
 
     traces = top_traces_by_cost(
@@ -196,65 +192,69 @@ def show_costs(request: Request, caller: Identity) -> Response:
 
 @app.route("GET /api/analytics/anomalies", scope="read")
 def show_anomalies(request: Request, caller: Identity) -> Response:
-    """Hours that depart from what they usually are, the latest first."""
-    query = _parsed(request)
-    found = read_anomalies(store(), caller.user_id, hours_of(query.period), query.selection, _deadline(request))
-    shown = [anomaly_json(anomaly, examples, query.zone) for anomaly, examples in found]
-    return _answer(request, {**range_json(query.period), "timezone": query.zone.key, "anomalies": shown})
+    """Hours that are far above their own history, the latest first."""
+    query = _query(request)
+    anomalies = read_anomalies(store(), caller.user_id, hours_of(query.period), query.selection, _deadline(request))
+    anomalies_json = [anomaly_json(anomaly, examples, query.zone) for anomaly, examples in anomalies]
+    return _answer(request, {**range_json(query.period), "timezone": query.zone.key, "anomalies": anomalies_json})
 
 
 @app.route("GET /api/analytics/conversations", scope="read")
 def show_conversations(request: Request, caller: Identity) -> Response:
     """A page of conversations, last active first, each over its whole life."""
-    query = _parsed(request, "limit", "cursor")
+    query = _query(request, "limit", "cursor")
     limit = limit_of(request.query, CONVERSATIONS_DEFAULT)
     cursor = ListCursor(request, caller)
-    place = cursor.position()
-    if place is None and "end_date" in request.query:
-        place = keys.before_time(query.period.end_ns)
-    page, next_place = read_conversations(store(), caller.user_id, limit, place, _deadline(request))
+    position = cursor.position()
+    if position is None and "end_date" in request.query:
+        position = keys.before_time(query.period.end_ns)
+    page, next_position = read_conversations(store(), caller.user_id, limit, position, _deadline(request))
     if "start_date" in request.query:
-        within = [one for one in page if one[1].last_ns >= query.period.start_ns]
-        page, next_place = within, next_place if len(within) == len(page) else None
+        within = [(name, counter) for name, counter in page if counter.last_ns >= query.period.start_ns]
+        page, next_position = within, next_position if len(within) == len(page) else None
     heads = conversation_heads(store(), caller.user_id, page, _deadline(request))
-    shown = [
+    conversations = [
         conversation_json(conversation_id, counter, head.summary)
         for (conversation_id, counter), head in zip(page, heads, strict=True)
         if head is not None and head.summary is not None and has_values(head.summary, query.selection)
     ]
-    return _answer(request, {"conversations": shown, "next_cursor": cursor.next(next_place)})
+    return _answer(request, {"conversations": conversations, "next_cursor": cursor.next(next_position)})
 
 
 @app.route("GET /api/analytics/facets", scope="read")
 def show_facets(request: Request, caller: Identity) -> Response:
-    """The values of each field that lists filter by, with how many traces have them."""
-    query = _parsed(request)
+    """The values of each field that lists filter by, with the number of traces that have them."""
+    query = _query(request)
     values = values_of(_values(request, caller, query))
     facets = {name: values_json(values.get(name, {}), VALUES_IN_COUNTER) for name in FACETS}
     return _answer(request, {**range_json(whole_days(query.period)), "facets": facets})
 
 
-def _parsed(request: Request, *more: str) -> AnalyticsQuery:
-    """What the request asks for, which may be told in `more` than the common parameters. *raises* Invalid."""
+def _query(request: Request, *more: str) -> AnalyticsQuery:
+    """The parsed request, which may have `more` than the common parameters. *raises*: Invalid when malformed."""
     request.only(*ANALYTICS_PARAMETERS, *more)
     return parse_query(request.query, request.now_ms)
 
 
 def _model_of(counted: Group | FailureKind) -> tuple[str, str]:
-    """A model and its provider, which tell the rows of `providers` apart."""
+    """The provider and the model of a group of calls or failures."""
     return counted.series.model_provider, counted.series.model_name
 
 
+def _health_json(health: Health) -> dict[str, Any]:
+    return {"state": health.now.state, "reason": health.now.reason, "totals": measures_json(health.total)}
+
+
 def _measures(request: Request, caller: Identity, periods: Sequence[Period]) -> list[list[MeasureCounter]]:
-    found = read_periods(store(), caller.user_id, "measures", periods, _deadline(request))
-    return [list(at.values()) for at in found]
+    counters = read_periods(store(), caller.user_id, "measures", periods, _deadline(request))
+    return [list(of_period.values()) for of_period in counters]
 
 
 def _values(request: Request, caller: Identity, query: AnalyticsQuery) -> list[ValueCounter]:
-    """What is counted by whole days only, of the days that the range touches."""
+    """The counters of values, which are by whole days alone, of the days that the range touches."""
     days = [whole_days(query.period)]
-    (found,) = read_periods(store(), caller.user_id, "values", days, _deadline(request))
-    return list(found.values())
+    (counters,) = read_periods(store(), caller.user_id, "values", days, _deadline(request))
+    return list(counters.values())
 
 
 def _in_points(query: AnalyticsQuery) -> dict[str, str]:

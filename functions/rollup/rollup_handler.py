@@ -1,4 +1,4 @@
-"""The table's stream of heads into counters: what every dashboard reads."""
+"""The rollup: counts the changes of heads in the table's stream, for analytics to read."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,10 +11,12 @@ from tracestore.storage.counters import Change, apply
 
 
 def count(event: Mapping[str, Any], context: Any, line: Line) -> dict[str, Any]:
-    """Move the counters by what the heads in this batch have changed.
+    """Apply the changes of the heads in this batch to the counters.
 
-    The tumbling window is there for the shard's id, which Lambda tells only with one. Nothing is kept in its state:
-    each counter remembers how far it has come. What goes because of its age is no change to count, and is filtered.
+    The event source has a tumbling window because only then does Lambda pass the shard's id. Its state stays empty:
+    each counter stores how far it has come. The removal of an expired head is no change to count, and is filtered out.
+
+    *repeat*: a batch that is delivered again changes nothing.
     """
     changes = [
         Change(record.sequence, record.pk, record.old, record.new)
@@ -25,7 +27,7 @@ def count(event: Mapping[str, Any], context: Any, line: Line) -> dict[str, Any]:
         applied = apply(store(), shard_id_of(event), changes, deadline_for(context.get_remaining_time_in_millis))
         line |= {"counters": applied.counters, "dead_letters": len(applied.dead_letters)}
         for change, reason in applied.dead_letters:
-            logger.error("a change is not counted", extra={"trace": change.trace_pk, "reason": reason})
+            logger.error("a change could not be counted", extra={"trace": change.trace_pk, "reason": reason})
     return {"state": event.get("state") or {}}
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.builders import START_NS
 from tracestore.api.analytics.analytics_json import (
-    failed_json,
+    failures_json,
     groups_shown,
     heatmap_json,
     measures_json,
@@ -88,7 +88,7 @@ def test_an_answer_has_room_for_the_points_of_all_groups(points: int) -> None:
 
 def test_failures_tell_their_share() -> None:
     failed = FailuresOfType([1, 2], Bucket("errors", "15m", 1), Bucket("errors", "15m", 1))
-    shown = failed_json("timeout", failed, 4, POINTS, [FailedSpan(Example(START_NS, "t", "call", ""), KIND)])
+    shown = failures_json("timeout", failed, 4, POINTS, [FailedSpan(Example(START_NS, "t", "call", ""), KIND)])
     assert (shown["count"], shown["share"], [point["count"] for point in shown["points"]]) == (3, 0.75, [1, 2])
     assert shown["examples"] == [
         {"trace_id": "t", "span_name": "call", "error_message": None, "time": "2026-11-22T02:00:00.000Z"}

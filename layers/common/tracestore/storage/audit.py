@@ -76,8 +76,8 @@ class Audit:
     """The result of an audit of one user.
 
     `heads` is the number of heads that contribute to the window, `moving` the counters of traces that have just
-    changed, which are not compared. A trace that was deleted just now, or that just changed its counters, is not seen: a finding
-    is certain when a second audit has `confirmed` it.
+    changed, which are not compared. A trace that was deleted just now, or that just changed its counters, is not seen:
+    a finding is certain when a second audit has `confirmed` it.
     """
 
     heads: int = 0

@@ -1,4 +1,4 @@
-"""What analytics answer with, as JSON: the same words for the same figures everywhere."""
+"""Responses of analytics as JSON: the same names for the same numbers everywhere."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -18,18 +18,18 @@ US_PER_MS: Final = 1_000
 PERCENTILES: Final = (50, 90, 95, 99)
 
 GROUPS_MOST: Final = 50
-"""Groups that one answer tells apart. What is beyond them is told as one."""
+"""The most groups in one response. The others are one group."""
 
 POINTS_IN_ANSWER: Final = 8_000
-"""Points of all groups together: at most 600 bytes each, of what Lambda can return."""
+"""The most points of all groups together, at most 600 bytes each, so that the response fits Lambda's limit."""
 
 _NO_LATENCY: Final[dict[str, float | None]] = dict.fromkeys(("avg", *(f"p{percent}" for percent in PERCENTILES)))
 
 
 def measures_json(aggregate: Aggregate) -> dict[str, Any]:
-    """What is measured of anything.
+    """The measures of anything.
 
-    *absent*: without calls the rate of errors is 0, since nothing failed, and latencies are null, since there are none.
+    *absent*: without calls the error rate is 0, since nothing failed, and latencies are null, since there are none.
     """
     numbers = dict(zip(NUMBERS, aggregate.measures.numbers, strict=True))
     calls = numbers["calls"]
@@ -49,28 +49,28 @@ def measures_json(aggregate: Aggregate) -> dict[str, Any]:
 
 
 def latency_json(measures: Measures) -> dict[str, float | None]:
-    """The average, exact, and percentiles to within 4.8 %. *units*: milliseconds."""
+    """The exact average, and percentiles within 4.8 %. *units*: milliseconds."""
     count = sum(measures.latencies.values())
     if count <= 0:
         return _NO_LATENCY
-    shown: dict[str, float | None] = {"avg": round(measures["latency_us"] / count / US_PER_MS, 3)}
+    latency: dict[str, float | None] = {"avg": round(measures["latency_us"] / count / US_PER_MS, 3)}
     for percent, latency_us in zip(PERCENTILES, percentiles_us(measures.latencies, PERCENTILES), strict=True):
-        shown[f"p{percent}"] = round(latency_us / US_PER_MS, 3)
-    return shown
+        latency[f"p{percent}"] = round(latency_us / US_PER_MS, 3)
+    return latency
 
 
 def name_json(name: str) -> str | None:
-    """A group's name: null where spans do not say."""
+    """A group's name. *absent*: null for spans without a value."""
     return name or None
 
 
 def range_json(period: Period) -> dict[str, str]:
-    """The range that the figures are about."""
+    """The range that a response is about."""
     return {"start_date": format_time(period.start_ns), "end_date": format_time(period.end_ns)}
 
 
 def groups_shown(points: int) -> int:
-    """How many groups with so many points fit into an answer, besides the rest."""
+    """The number of groups with so many points that fit into a response, in addition to the rest."""
     return min(GROUPS_MOST, POINTS_IN_ANSWER // points)
 
 
@@ -80,33 +80,33 @@ def series_json(series: GroupSeries, points: Sequence[Period]) -> dict[str, Any]
         "group": name_json(series.name),
         "totals": measures_json(series.total),
         "points": [
-            {"time": format_time(point.start_ns), **measures_json(at)}
-            for point, at in zip(points, series.points, strict=True)
+            {"time": format_time(point.start_ns), **measures_json(aggregate)}
+            for point, aggregate in zip(points, series.points, strict=True)
         ],
     }
 
 
-def failed_json(
-    error_type: str, failed: FailuresOfType, total: int, points: Sequence[Period], examples: Iterable[FailedSpan]
+def failures_json(
+    error_type: str, failures: FailuresOfType, total: int, points: Sequence[Period], examples: Iterable[FailedSpan]
 ) -> dict[str, Any]:
-    """Failures of one type, by time, with examples."""
-    assert failed.first is not None
+    """Failures of one type, with points and examples. `total` is the number of failures of all types."""
+    assert failures.first is not None
     return {
         "error_type": error_type,
-        "count": failed.count,
-        "share": round(failed.count / total, 6) if total else 0.0,
-        "first_seen": format_time(failed.first.start_ns),
-        "last_seen": format_time(failed.last_ns),
+        "count": failures.count,
+        "share": round(failures.count / total, 6) if total else 0.0,
+        "first_seen": format_time(failures.first.start_ns),
+        "last_seen": format_time(failures.last_ns),
         "points": [
             {"time": format_time(point.start_ns), "count": count}
-            for point, count in zip(points, failed.counts, strict=True)
+            for point, count in zip(points, failures.counts, strict=True)
         ],
-        "examples": [example_json(remembered.example) for remembered in examples],
+        "examples": [example_json(span.example) for span in examples],
     }
 
 
 def example_json(example: Example) -> dict[str, Any]:
-    """A failed span, and the trace that it is in."""
+    """A failed span and its trace."""
     return {
         "trace_id": example.trace_id,
         "span_name": example.span_name,
@@ -116,20 +116,21 @@ def example_json(example: Example) -> dict[str, Any]:
 
 
 def heatmap_json(heatmap: Heatmap, points: Sequence[Period]) -> dict[str, Any]:
-    """One operation's latencies by time: a row of counts for each range of milliseconds, the fastest first."""
-    edges_us = [(bounds_us(first)[0], bounds_us(last)[1]) for first, last in heatmap.rows]
+    """The latencies of one operation by time. *shape*: a row of counts for each range of latencies, fastest first."""
+    bounds = [(bounds_us(first)[0], bounds_us(last)[1]) for first, last in heatmap.rows]
     return {
         "operation_type": name_json(heatmap.operation_type),
         "times": [format_time(point.start_ns) for point in points],
-        "buckets_ms": [[round(edge / US_PER_MS, 3) for edge in edges] for edges in edges_us],
+        "buckets_ms": [[round(bound / US_PER_MS, 3) for bound in row] for row in bounds],
         "counts": heatmap.counts,
     }
 
 
 def values_json(counts: Mapping[str, int], most: int) -> list[dict[str, Any]]:
-    """The values of a field with how many traces have them, the most frequent first."""
-    seen = sorted(((value, count) for value, count in counts.items() if count > 0), key=lambda of: (-of[1], of[0]))
-    return [{"value": value, "count": count} for value, count in seen[:most]]
+    """The values of a field and the number of traces with each. *shape*: the most frequent first, at most `most`."""
+    values = ((value, count) for value, count in counts.items() if count > 0)
+    by_count = sorted(values, key=lambda entry: (-entry[1], entry[0]))
+    return [{"value": value, "count": count} for value, count in by_count[:most]]
 
 
 def conversation_json(conversation_id: str, counter: ConversationCounter, newest: Summary) -> dict[str, Any]:
@@ -146,5 +147,5 @@ def conversation_json(conversation_id: str, counter: ConversationCounter, newest
 
 
 def conversation_costs_json(conversations: Iterable[tuple[str, Aggregate]]) -> list[dict[str, Any]]:
-    """What the traces of each conversation cost. *absent*: latencies are not kept by conversation and day."""
-    return [{"conversation_id": name, **measures_json(of)} for name, of in conversations]
+    """The measures of each conversation. *absent*: there are no latencies by conversation and day."""
+    return [{"conversation_id": name, **measures_json(aggregate)} for name, aggregate in conversations]
