@@ -1,4 +1,4 @@
-"""The table's stream as tests need it: heads that changed, in shards, handed over well or badly."""
+"""The table's stream for tests: changes of heads, in shards, delivered well or badly."""
 
 import random
 import zlib
@@ -14,7 +14,7 @@ from tracestore.storage.store import Store
 
 
 class StreamedDynamoDB(MemoryDynamoDB):
-    """A table in memory that remembers how its heads changed."""
+    """A table in memory that records the changes of its heads."""
 
     def __init__(self, page_items: int = 10_000) -> None:
         super().__init__(page_items)
@@ -29,27 +29,27 @@ class StreamedDynamoDB(MemoryDynamoDB):
 
 
 def shards_of(changes: list[Change], shards: tuple[int, ...] = (2, 3, 1)) -> Iterator[dict[str, list[Change]]]:
-    """The changes by shard, generation by generation: shards close, and others that divide the keys anew follow."""
+    """The changes by shard, generation by generation: shards close, and others that partition the keys anew follow."""
     size = len(changes) // len(shards) + 1
     for generation, number in enumerate(shards):
-        found: dict[str, list[Change]] = {}
+        by_shard: dict[str, list[Change]] = {}
         for change in changes[generation * size : (generation + 1) * size]:
             shard = f"shard-{generation}-{zlib.crc32(change.trace_pk.encode()) % number}"
-            found.setdefault(shard, []).append(change)
-        yield found
+            by_shard.setdefault(shard, []).append(change)
+        yield by_shard
 
 
 def deliver_badly(
     stores: Callable[[], Store], changes: list[Change], rng: random.Random, shards: tuple[int, ...] = (2, 3, 1)
 ) -> None:
-    """Hand the changes over as Lambda may: shards side by side, batches cut anew, repeated and interrupted anywhere.
+    """Deliver the changes as Lambda may: shards in parallel, batches cut anew, repeated and interrupted anywhere.
 
     `stores` gives a store for each invocation, some of which die in the middle.
     """
     for generation in shards_of(changes, shards):
         reached = dict.fromkeys(generation, 0)
-        while waiting := [shard for shard, done in reached.items() if done < len(generation[shard])]:
-            shard = rng.choice(waiting)
+        while unfinished := [shard for shard, done in reached.items() if done < len(generation[shard])]:
+            shard = rng.choice(unfinished)
             start = rng.randint(0, reached[shard]) if rng.random() < 0.3 else reached[shard]
             end = min(reached[shard] + rng.randint(1, 4), len(generation[shard]))
             with suppress(Crash):
@@ -58,7 +58,7 @@ def deliver_badly(
 
 
 def roll(store: Store, user_id: str) -> None:
-    """Count all that the user has stored, as if each head had come once: for tests that only read counters."""
+    """Count all that the user has stored, as if each head had changed once, for tests that only read counters."""
     changes: list[Change] = []
     for shard in range(store.time_shards):
         for entry in store.table.query(keys.by_time_shard(user_id, shard), index="by_time"):

@@ -1,8 +1,8 @@
 """The cost of keeping counters, and of reading a dashboard, which must not depend on the number of spans.
 
 Keeping: heads of the capacity benchmark's agents are applied as the rollup function does, in batches of several sizes.
-Reading: two users have counters of the same 30 days, one of them with a hundred times as many spans. The store's own code
-adds them up from traces that differ in time alone. Then every route is requested for all 30 days.
+Reading: two users have counters of the same 30 days, one of them with a hundred times as many spans. The store's own
+code adds them up from traces that differ in time alone. Then every route is requested for all 30 days.
 """
 
 import statistics

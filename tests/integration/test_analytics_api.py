@@ -16,30 +16,32 @@ from tracestore.http.wiring import store
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
-"""Counters of long ago are gone, so this day is near."""
+"""Old counters expire, so this day is near."""
 
 RANGE = {"start_date": DAY.isoformat(), "end_date": (DAY + timedelta(days=1)).isoformat()}
 MODEL = {"operation_type": "completion", "model_provider": "openai", "model_name": "small"}
 
 
 def time(hours: float) -> str:
-    """So long into the day, as answers write it."""
+    """The time after so many hours of the day, as responses write it."""
     return (DAY + timedelta(hours=hours)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def called(trace_id: str, hours: float = 10, root: str = "call", **told: Any) -> dict[str, Any]:
+def called(trace_id: str, hours: float = 10, root: str = "call", **fields: Any) -> dict[str, Any]:
     """A trace of one model call, which took a second."""
     usage = {"input_tokens": 10, "output_tokens": 2, "cost_usd": 0.25, "duration_ms": 1_000}
-    return span(trace_id, root, **{"start_time": time(hours), **MODEL, **usage, **told})
+    return span(trace_id, root, **{"start_time": time(hours), **MODEL, **usage, **fields})
 
 
-def failing(trace_id: str, hours: float = 10, **told: Any) -> dict[str, Any]:
-    return called(trace_id, hours, **{"status": "error", "error_type": "timeout", "error_message": "too late", **told})
+def failing(trace_id: str, hours: float = 10, **fields: Any) -> dict[str, Any]:
+    return called(
+        trace_id, hours, **{"status": "error", "error_type": "timeout", "error_message": "too late", **fields}
+    )
 
 
 @dataclass(frozen=True)
 class Analytics:
-    """What somebody asks of their counters."""
+    """Requests of one user to analytics."""
 
     api: Api
 
@@ -54,7 +56,7 @@ class Analytics:
         return self.api("GET", f"/api/analytics/{name}", query=query)
 
     def __call__(self, name: str, **query: Any) -> Any:
-        """The answer about the day."""
+        """The response about the day."""
         reply = self.reply(name, **(RANGE if name != "conversations" else {}), **query)
         assert reply.status == 200, reply.body
         return reply.json
@@ -62,11 +64,11 @@ class Analytics:
 
 @pytest.fixture
 def analytics(api: Api) -> Analytics:
-    """Analytics of somebody new, on each engine."""
+    """Analytics of a new user, on each engine."""
     return Analytics(api)
 
 
-def test_metrics_tell_all_that_is_measured(analytics: Analytics) -> None:
+def test_metrics_contain_all_measures(analytics: Analytics) -> None:
     analytics.after(called("a"), failing("b", cost_usd=0.5, cached_input_tokens=4), called("c", duration_ms=4_000))
     answer = analytics("metrics", interval="hour")
     assert {name: answer[name] for name in ("start_date", "end_date", "interval", "timezone")} == {
@@ -147,7 +149,7 @@ def test_without_dates_metrics_are_of_the_last_day(analytics: Analytics) -> None
     assert analytics.reply("metrics").json["totals"]["calls"] == 1
 
 
-def test_who_has_nothing_gets_empty_answers(analytics: Analytics) -> None:
+def test_a_user_without_traces_gets_empty_responses(analytics: Analytics) -> None:
     assert analytics("metrics")["totals"]["calls"] == 0
     assert analytics("metrics", group_by="status")["groups"] == []
     assert analytics("errors")["errors"] == []
@@ -158,21 +160,21 @@ def test_who_has_nothing_gets_empty_answers(analytics: Analytics) -> None:
     assert not any(analytics("facets")["facets"].values())
 
 
-def test_errors_are_told_by_type_with_examples(analytics: Analytics) -> None:
+def test_errors_come_by_type_with_examples(analytics: Analytics) -> None:
     analytics.after(failing("a", 9), failing("b", 10.5), failing("c", error_type="refused"), called("d"))
     timeout, refused = analytics("errors", interval="hour")["errors"]
     assert (timeout["error_type"], timeout["count"], timeout["share"]) == ("timeout", 2, 0.666667)
     assert (timeout["first_seen"], timeout["last_seen"]) == (time(9), time(10.5))
     assert [point["count"] for point in timeout["points"]][8:12] == [0, 1, 1, 0]
-    told = {"span_name": "call.call", "error_message": "too late"}
+    fields = {"span_name": "call.call", "error_message": "too late"}
     assert timeout["examples"] == [
-        {"trace_id": "b", "time": time(10.5), **told},
-        {"trace_id": "a", "time": time(9), **told},
+        {"trace_id": "b", "time": time(10.5), **fields},
+        {"trace_id": "a", "time": time(9), **fields},
     ]
     assert (refused["error_type"], refused["count"]) == ("refused", 1)
 
 
-def test_what_was_deleted_is_no_example(analytics: Analytics) -> None:
+def test_a_deleted_trace_is_no_example(analytics: Analytics) -> None:
     analytics.after(failing("a"), failing("b"))
     assert analytics.api("DELETE", "/api/analytics/traces/a").status == 200
     (timeout,) = analytics("errors")["errors"]
@@ -180,21 +182,21 @@ def test_what_was_deleted_is_no_example(analytics: Analytics) -> None:
     assert analytics("providers")["providers"][0]["models"][0]["last_error"]["trace_id"] == "b"
 
 
-def test_what_a_bulk_deletion_hides_is_no_example(analytics: Analytics) -> None:
+def test_a_trace_hidden_by_a_bulk_deletion_is_no_example(analytics: Analytics) -> None:
     analytics.after(failing("a", conversation_id="c"), failing("b"))
     assert analytics.api("DELETE", "/api/analytics/traces", query="conversation_id=c").status in (200, 202)
     (timeout,) = analytics("errors")["errors"]
     assert [example["trace_id"] for example in timeout["examples"]] == ["b"]
 
 
-def test_an_error_that_was_mended_is_no_example(analytics: Analytics) -> None:
+def test_a_changed_error_is_no_example(analytics: Analytics) -> None:
     analytics.after(failing("a"), failing("b"))
     analytics.api.patched("call", "a", error_type="other")
     (timeout,) = analytics("errors")["errors"]
     assert [example["trace_id"] for example in timeout["examples"]] == ["b"]
 
 
-def test_providers_are_judged_and_tell_their_last_error(analytics: Analytics) -> None:
+def test_providers_are_judged_and_have_their_last_error(analytics: Analytics) -> None:
     down = [failing(f"f{number}", 23.5, model_provider="acme") for number in range(12)]
     fine = [called(f"c{number}", 23.5) for number in range(12)]
     acme, openai = analytics.after(*down, *fine, called("x", 1, model_name="large"))("providers")["providers"][::-1]
@@ -224,7 +226,7 @@ def test_a_heatmap_counts_calls_by_latency_and_time(analytics: Analytics) -> Non
     assert heatmap["counts"][-1][12] == 1
 
 
-def test_costs_tell_what_caused_them(analytics: Analytics) -> None:
+def test_costs_come_by_their_cause(analytics: Analytics) -> None:
     agent = span("a", "run", operation_type="agent", start_time=time(9), conversation_id="chat", duration_ms=5_000)
     inside = called("a", 9, "one", parent_span_id="run", cost_usd=2)
     analytics.after(agent, inside, failing("b", cost_usd=0.5, model_name="large"), called("c", model_provider="acme"))
@@ -255,76 +257,76 @@ def test_top_traces_began_in_the_range_and_still_exist(analytics: Analytics) -> 
     assert [trace["trace_id"] for trace in traces] == ["a"]
 
 
-def test_costs_that_are_filtered_know_no_conversations(analytics: Analytics) -> None:
+def test_filtered_costs_have_no_conversations(analytics: Analytics) -> None:
     costs = analytics.after(called("a"), called("b", model_name="large"))("costs", model_name="large")
     assert costs["by_conversation"] is None
     assert [trace["trace_id"] for trace in costs["top_traces_by_cost"]] == ["b"]
 
 
-def said(trace_id: str, hours: float, conversation_id: str, **told: Any) -> dict[str, Any]:
+def turn(trace_id: str, hours: float, conversation_id: str, **fields: Any) -> dict[str, Any]:
     """A turn of a conversation."""
-    spoken: dict[str, Any] = {"input_data": {"prompt": f"in {trace_id}"}, "output_data": {"text": f"out {trace_id}"}}
-    return called(trace_id, hours, conversation_id=conversation_id, **spoken, **told)
+    payload: dict[str, Any] = {"input_data": {"prompt": f"in {trace_id}"}, "output_data": {"text": f"out {trace_id}"}}
+    return called(trace_id, hours, conversation_id=conversation_id, **payload, **fields)
 
 
 def ids(answer: Any) -> list[str]:
     return [conversation["conversation_id"] for conversation in answer["conversations"]]
 
 
-def test_conversations_come_last_active_first_with_their_lifetime_figures(analytics: Analytics) -> None:
-    analytics.after(said("a", 1, "old"), said("b", 2, "chat"), failing("c", 5, conversation_id="chat"))
+def test_conversations_come_last_active_first_with_their_lifetime_measures(analytics: Analytics) -> None:
+    analytics.after(turn("a", 1, "old"), turn("b", 2, "chat"), failing("c", 5, conversation_id="chat"))
     chat, old = analytics("conversations")["conversations"]
     assert (chat["conversation_id"], old["conversation_id"]) == ("chat", "old")
     assert (chat["first_time"], chat["last_time"]) == (time(2), time(5 + 1 / 3600))
-    told = {name: chat[name] for name in ("traces", "calls", "errors", "error_rate", "cost_usd", "wasted_cost_usd")}
-    assert told == {"traces": 2, "calls": 2, "errors": 1, "error_rate": 0.5, "cost_usd": 0.5, "wasted_cost_usd": 0.25}
+    fields = {name: chat[name] for name in ("traces", "calls", "errors", "error_rate", "cost_usd", "wasted_cost_usd")}
+    assert fields == {"traces": 2, "calls": 2, "errors": 1, "error_rate": 0.5, "cost_usd": 0.5, "wasted_cost_usd": 0.25}
     assert (old["input_preview"], old["output_preview"]) == ("in a", "out a")
 
 
 def test_conversations_come_by_page(analytics: Analytics) -> None:
-    analytics.after(*(said(f"t{number}", number, f"c{number}") for number in range(5)))
-    found: list[str] = []
+    analytics.after(*(turn(f"t{number}", number, f"c{number}") for number in range(5)))
+    listed: list[str] = []
     query: dict[str, Any] = {"limit": 2}
     while True:
         page = analytics("conversations", **query)
-        found += ids(page)
+        listed += ids(page)
         if page["next_cursor"] is None:
             break
         query["cursor"] = page["next_cursor"]
-    assert found == ["c4", "c3", "c2", "c1", "c0"]
+    assert listed == ["c4", "c3", "c2", "c1", "c0"]
 
 
 def test_conversations_of_a_range_are_those_last_active_in_it(analytics: Analytics) -> None:
-    analytics.after(said("a", 1, "early"), said("b", 5, "within"), said("c", 9, "late"))
+    analytics.after(turn("a", 1, "early"), turn("b", 5, "within"), turn("c", 9, "late"))
     assert ids(analytics("conversations", start_date=time(4), end_date=time(8))) == ["within"]
     assert ids(analytics("conversations", start_date=time(4), limit=2)) == ["late", "within"]
 
 
 def test_a_conversation_whose_newest_trace_is_gone_shows_the_one_before(analytics: Analytics) -> None:
-    analytics.after(said("a", 1, "chat"), said("b", 2, "chat"))
+    analytics.after(turn("a", 1, "chat"), turn("b", 2, "chat"))
     assert analytics.api("DELETE", "/api/analytics/traces/b").status == 200
     (chat,) = analytics("conversations")["conversations"]
     assert chat["input_preview"] == "in a"
 
 
-def test_a_conversation_of_which_nothing_can_be_seen_is_hidden(analytics: Analytics) -> None:
-    analytics.after(said("a", 1, "chat"), said("b", 2, "other"))
+def test_a_conversation_without_visible_traces_is_left_out(analytics: Analytics) -> None:
+    analytics.after(turn("a", 1, "chat"), turn("b", 2, "other"))
     assert analytics.api("DELETE", "/api/analytics/traces/a").status == 200
     assert ids(analytics("conversations")) == ["other"]
 
 
 def test_conversations_are_filtered_by_their_newest_trace(analytics: Analytics) -> None:
-    analytics.after(said("a", 1, "chat", model_name="large"), said("b", 2, "other"))
+    analytics.after(turn("a", 1, "chat", model_name="large"), turn("b", 2, "other"))
     assert ids(analytics("conversations", model_name="large")) == ["chat"]
 
 
 def test_a_conversation_with_a_long_name_keeps_it(analytics: Analytics) -> None:
     name = "💬" * 200
-    assert ids(analytics.after(said("a", 1, name))("conversations")) == [name]
+    assert ids(analytics.after(turn("a", 1, name))("conversations")) == [name]
 
 
-def test_a_cursor_of_conversations_is_good_for_its_list_alone(analytics: Analytics, other: Api) -> None:
-    analytics.after(said("a", 1, "one"), said("b", 2, "two"))
+def test_a_cursor_of_conversations_is_valid_for_its_list_alone(analytics: Analytics, other: Api) -> None:
+    analytics.after(turn("a", 1, "one"), turn("b", 2, "two"))
     cursor = analytics("conversations", limit=1)["next_cursor"]
     for reply in (
         other("GET", "/api/analytics/conversations", query={"cursor": cursor}),
@@ -334,7 +336,7 @@ def test_a_cursor_of_conversations_is_good_for_its_list_alone(analytics: Analyti
         assert failure(reply) == (400, "invalid_cursor")
 
 
-def test_facets_tell_the_values_seen_with_how_many_traces_have_them(analytics: Analytics) -> None:
+def test_facets_contain_values_with_the_number_of_their_traces(analytics: Analytics) -> None:
     analytics.after(called("a", tool_name="web"), called("b"), failing("c", model_name="large"))
     facets = analytics("facets")["facets"]
     assert facets["model_name"] == [{"value": "small", "count": 2}, {"value": "large", "count": 1}]
@@ -351,26 +353,26 @@ def test_facets_are_of_the_whole_days_that_the_range_touches(analytics: Analytic
 
 
 ROUTES = ("metrics", "errors", "providers", "heatmap", "costs", "conversations", "facets")
-once = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")  # the engine has no say in it
+once = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")  # the engine does not matter here
 
 
 @once
 @pytest.mark.parametrize("name", ROUTES)
-def test_every_route_takes_what_they_have_in_common(analytics: Analytics, name: str) -> None:
+def test_every_route_takes_the_common_parameters(analytics: Analytics, name: str) -> None:
     common = {"interval": "day", "timezone": "Europe/Berlin", **MODEL}
     assert analytics.reply(name, **(RANGE | common)).status == 200
 
 
 @once
 @pytest.mark.parametrize("name", ROUTES)
-def test_every_route_refuses_what_it_does_not_know(analytics: Analytics, name: str) -> None:
+def test_every_route_refuses_unknown_parameters(analytics: Analytics, name: str) -> None:
     reply = analytics.reply(name, granularity="hour")
     assert (failure(reply), fields_of(reply)) == ((400, "invalid_request"), ["granularity"])
 
 
 @once
 @pytest.mark.parametrize("name", ROUTES)
-def test_every_route_knows_an_answer_again(analytics: Analytics, name: str) -> None:
+def test_every_route_answers_a_matching_etag_with_304(analytics: Analytics, name: str) -> None:
     reply = analytics.reply(name, **RANGE)
     again = analytics.api(
         "GET", f"/api/analytics/{name}", query=RANGE, headers={"if-none-match": reply.headers["etag"]}
@@ -378,7 +380,7 @@ def test_every_route_knows_an_answer_again(analytics: Analytics, name: str) -> N
     assert (again.status, again.body) == (304, b"")
 
 
-def test_nobody_sees_somebody_elses_figures(analytics: Analytics, other: Api, engine: TableOnEngine) -> None:
+def test_no_user_sees_the_measures_of_another(analytics: Analytics, other: Api, engine: TableOnEngine) -> None:
     analytics.after(failing("a", conversation_id="chat"))
     for name in ROUTES:
         body = other("GET", f"/api/analytics/{name}", query=RANGE).body

@@ -27,12 +27,12 @@ once = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session
 
 
 def time(seconds: float) -> str:
-    """So long into the hour that is looked at."""
+    """The time after so many seconds of the hour."""
     return (DAY + timedelta(hours=HOUR, seconds=seconds)).isoformat().replace("+00:00", "Z")
 
 
 def usual(calls: int = 30, model_name: str = "gpt-4o") -> MeasureCounter:
-    """An hour as it usually is: each call takes a second and costs a cent."""
+    """A usual hour: each call takes a second and costs a cent."""
     numbers = {"calls": calls, "latency_us": calls * 1_000_000, "cost_nano_usd": calls * 10_000_000}
     measures = Measures([numbers.get(name, 0) for name in NUMBERS], {bucket_of(1_000_000): calls})
     counter = MeasureCounter()
@@ -42,12 +42,12 @@ def usual(calls: int = 30, model_name: str = "gpt-4o") -> MeasureCounter:
 
 @pytest.fixture
 def settled(api: Api) -> Api:
-    """Somebody with a week behind them in which nothing happened."""
+    """A user after a week without anomalies."""
     assert api.user
     user_pk = keys.user(api.user.name)
     hour = int(DAY.timestamp()) // 3_600 + HOUR
     hours = [hour - 24 * day + shift for day in range(1, 8) for shift in (-1, 0, 1)]
-    items = [counter_item(store(), user_pk, Bucket("measures", "hour", at), usual()) for at in hours]
+    items = [counter_item(store(), user_pk, Bucket("measures", "hour", number), usual()) for number in hours]
     store().table.write(items, deadline=long_deadline())
     return api
 
@@ -55,10 +55,10 @@ def settled(api: Api) -> Api:
 def calls(count: int, failed: int = 0, seconds: float = 1, cost_usd: float = 0.01) -> Iterator[dict[str, Any]]:
     """Traces of one call each; the first ones fail, and each takes and costs a little more than the one before."""
     for number in range(count):
-        told = {"error_type": "rate_limit"} if number < failed else {"status": "success"}
+        outcome = {"error_type": "rate_limit"} if number < failed else {"status": "success"}
         grown = 1 + number / 1_000
         took: dict[str, Any] = {"duration_ms": 1_000 * seconds * grown, "cost_usd": cost_usd * grown}
-        yield span(f"t{number:02}", start_time=time(number * 100), **CHAT, **told, **took)
+        yield span(f"t{number:02}", start_time=time(number * 100), **CHAT, **outcome, **took)
 
 
 def after(api: Api, *spans: dict[str, Any]) -> Api:
@@ -77,7 +77,7 @@ def anomalies(api: Api, **query: Any) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_burst_of_errors_is_told_with_what_failed(settled: Api) -> None:
+def test_a_burst_of_errors_is_reported_with_failed_traces(settled: Api) -> None:
     after(settled, *calls(30, failed=9))
     (anomaly,) = anomalies(settled, timezone="Asia/Kathmandu")
     assert anomaly.pop("score") > 5
@@ -93,7 +93,7 @@ def test_a_burst_of_errors_is_told_with_what_failed(settled: Api) -> None:
 @once
 def test_slow_and_expensive_calls_are_reported_with_the_slowest_and_most_expensive_traces(settled: Api) -> None:
     after(settled, *calls(30, seconds=4, cost_usd=0.5))
-    by_kind = {one["kind"]: one for one in anomalies(settled)}
+    by_kind = {anomaly["kind"]: anomaly for anomaly in anomalies(settled)}
     assert set(by_kind) == {"latency", "cost"}
     assert "the slowest 5 % of 30 calls took 4.0 s or more at 10:00" in by_kind["latency"]["message"]
     assert by_kind["latency"]["baseline"] == pytest.approx(1_000, rel=0.05)
@@ -105,19 +105,19 @@ def test_slow_and_expensive_calls_are_reported_with_the_slowest_and_most_expensi
 
 
 @once
-def test_no_example_is_shown_that_is_deleted(settled: Api) -> None:
+def test_a_deleted_trace_is_not_among_the_examples(settled: Api) -> None:
     after(settled, *calls(30, failed=9, seconds=4, cost_usd=0.5))
     for gone in ("t08", "t29"):
         assert settled("DELETE", path_of(gone)).status == 200
-    for one in anomalies(settled):
-        assert one["examples"]
-        assert not {"t08", "t29"} & set(one["examples"])
+    for anomaly in anomalies(settled):
+        assert anomaly["examples"]
+        assert not {"t08", "t29"} & set(anomaly["examples"])
     assert settled("DELETE", TRACES, query="deleteAll=true").status in (200, 202)
-    assert all(one["examples"] == [] for one in anomalies(settled))
+    assert all(anomaly["examples"] == [] for anomaly in anomalies(settled))
 
 
 @once
-def test_filters_choose_the_series(settled: Api) -> None:
+def test_filters_select_the_series(settled: Api) -> None:
     after(settled, *calls(30, failed=9))
     assert len(anomalies(settled, **CHAT)) == 1
     for name in CHAT:
@@ -143,13 +143,13 @@ def test_a_filter_by_a_model_name_longer_than_counters_keep_finds_metrics_and_an
 
 
 @once
-def test_a_fresh_account_hears_nothing(api: Api) -> None:
+def test_a_new_account_has_no_anomalies(api: Api) -> None:
     after(api, *calls(30, failed=30, seconds=100, cost_usd=10))
     assert anomalies(api) == []
 
 
 @once
-def test_other_hours_are_not_told(settled: Api) -> None:
+def test_anomalies_of_other_hours_are_left_out(settled: Api) -> None:
     after(settled, *calls(30, failed=9))
     assert anomalies(settled, start_date=time(3_600)) == []
 

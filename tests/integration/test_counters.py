@@ -1,4 +1,4 @@
-"""Counters are right, to the token and the nano-dollar, however the stream hands its records over."""
+"""Counters are right, to the token and the nano-dollar, however the stream delivers its records."""
 
 import random
 from collections.abc import Callable
@@ -52,11 +52,11 @@ seeds = st.integers(0, 2**32)
 
 
 def some_span(rng: random.Random) -> tuple[str, SpanFields]:
-    """A span of one of few traces, at one of several hours, often the same span again with other facts."""
+    """A span of one of few traces, at one of several hours, often the same span again with other fields."""
     provider, model = rng.choice(MODELS)
     start_ns = START_NS + rng.choice([0, 0, 1, 5, 30]) * QUARTER_NS + rng.randrange(3)
     span_id = rng.choice("abcd")
-    told = {
+    values = {
         "start_ns": start_ns,
         "end_ns": rng.choice([None, start_ns + rng.randrange(10**10)]),
         "operation_type": rng.choice(["completion", "agent", "tool_call", "embedding"]),
@@ -73,7 +73,7 @@ def some_span(rng: random.Random) -> tuple[str, SpanFields]:
         "parent_span_id": rng.choice([None, None, "a"]) if span_id != "a" else None,
         "service_name": rng.choice([None, "shop", "cart"]),
     }
-    return rng.choice(["t1", "t2", "t3"]), fields(span_id, **told)
+    return rng.choice(["t1", "t2", "t3"]), fields(span_id, **values)
 
 
 def live(
@@ -83,7 +83,7 @@ def live(
     history: list[tuple[str, int]],
     span_of: Callable[[random.Random], tuple[str, SpanFields]] = some_span,
 ) -> bool:
-    """Let a history happen; returns whether anything was left to expire, which counters do not forget."""
+    """Perform a history; returns whether anything expired, which counters keep."""
     has_expired = False
     for step, seed in history:
         rng = random.Random(seed)
@@ -98,7 +98,7 @@ def live(
                         span["span_id"],
                         **{name: span.get(name) for name in ("input_tokens", "status", "end_ns", "start_ns")},
                     )
-                    patch(store, user, trace_id, span["span_id"], said(changed), long_deadline())
+                    patch(store, user, trace_id, span["span_id"], to_fields(changed), long_deadline())
                 case "delete span":
                     delete_span(store, user, trace_id, span["span_id"], long_deadline())
                 case "delete trace":
@@ -110,13 +110,13 @@ def live(
     return has_expired
 
 
-def said(changed: SpanFields) -> Callable[[Span], SpanFields]:
-    """A PATCH that says this of whatever span."""
+def to_fields(changed: SpanFields) -> Callable[[Span], SpanFields]:
+    """A PATCH that sets these fields of any span."""
     return lambda _: changed
 
 
 def audited(store: Store, clock: Clock, user: str, days: int = 2) -> Audit:
-    """The audit of the days on which everything happens, whatever has changed lately."""
+    """The audit of the days of the history, recent changes included."""
     clock.advance(s=1)
     return audit(
         store, user, START_NS // DAY_NS * DAY_NS, START_NS + days * DAY_NS, moving_ms=0, deadline=long_deadline()
@@ -125,7 +125,7 @@ def audited(store: Store, clock: Clock, user: str, days: int = 2) -> Audit:
 
 @given(steps, seeds)
 @settings(max_examples=80, deadline=None)
-def test_counters_equal_the_heads_however_the_stream_comes(history: list[tuple[str, int]], seed: int) -> None:
+def test_counters_equal_the_heads_however_the_stream_is_delivered(history: list[tuple[str, int]], seed: int) -> None:
     history = [step for step in history if step[0] != "expire"]
     db, clock, rng, user = StreamedDynamoDB(page_items=3), Clock(), random.Random(seed), new_user().name
     store = store_on(db, clock)
@@ -141,7 +141,7 @@ def test_counters_equal_the_heads_however_the_stream_comes(history: list[tuple[s
 
 @given(steps, seeds)
 @settings(max_examples=30, deadline=None)
-def test_a_stream_that_is_read_again_from_its_start_moves_nothing(history: list[tuple[str, int]], seed: int) -> None:
+def test_a_stream_that_is_delivered_again_changes_nothing(history: list[tuple[str, int]], seed: int) -> None:
     db, clock, rng, user = StreamedDynamoDB(), Clock(), random.Random(seed), new_user().name
     store = store_on(db, clock)
     live(store, clock, user, [step for step in history if step[0] != "expire"])
@@ -153,8 +153,8 @@ def test_a_stream_that_is_read_again_from_its_start_moves_nothing(history: list[
 
 @given(steps, seeds)
 @settings(max_examples=30, deadline=None)
-def test_what_expires_keeps_counting(history: list[tuple[str, int]], seed: int) -> None:
-    """A trace that begins anew after its retention counts beside what it was before."""
+def test_expired_traces_keep_counting(history: list[tuple[str, int]], seed: int) -> None:
+    """A trace that begins anew after its retention counts in addition to its former contribution."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     live(store, clock, user, history)
@@ -179,7 +179,7 @@ def test_what_expires_keeps_counting(history: list[tuple[str, int]], seed: int) 
 
 
 def marginals_of(store: Store, user: str, days: int = 2) -> MarginalCounter:
-    """All marginals of the days on which everything happens, added up."""
+    """The sum of all marginals of the days of the history."""
     total = MarginalCounter()
     first = START_NS // DAY_NS * 24
     hours = [Bucket("marginals", "hour", first + number) for number in range(24 * days)]
@@ -282,7 +282,7 @@ def test_shards_that_meet_at_a_counter_both_count(seed: int) -> None:
 
 
 def apply_alone(db: StreamedDynamoDB, clock: Clock, shard: str, batch: list[counters.Change], client: Any) -> None:
-    """Absorb, one counter at a time: the scheduler knows a writer by its client."""
+    """Apply a batch one change and one counter at a time, since the scheduler identifies a writer by its client."""
     store = store_on(db, clock, db=client)
     for change in batch:
         apply(store, shard, [change], long_deadline(), threads=1)
@@ -298,7 +298,7 @@ def test_it_counts_on_every_engine(engine: Endpoint) -> None:
     assert found.counters > 10
 
 
-def test_a_persons_delete_takes_away_all_that_a_trace_told() -> None:
+def test_deleting_a_trace_subtracts_all_that_it_contributed() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     capture(store, user, [("t", call("root", conversation_id="c", status="error", error_type="E"))], long_deadline())
@@ -311,7 +311,7 @@ def test_a_persons_delete_takes_away_all_that_a_trace_told() -> None:
     assert list(store.table.query(keys.by_conversations(keys.user(user)), index="by_time")) == []
 
 
-def test_counters_tell_calls_tokens_costs_and_waste() -> None:
+def test_counters_contain_calls_tokens_costs_and_waste() -> None:
     db, user = StreamedDynamoDB(), new_user().name
     store = store_on(db)
     spans = [
@@ -323,7 +323,7 @@ def test_counters_tell_calls_tokens_costs_and_waste() -> None:
     apply(store, "shard", db.changes, long_deadline())
     day = Bucket("measures", "day", START_NS // DAY_NS)
     counter = read_counters(store, user, [day], long_deadline())[day]
-    told = {
+    by_group = {
         (group.series.operation_type, group.status): (
             sums["calls"],
             sums["input_tokens"],
@@ -332,7 +332,7 @@ def test_counters_tell_calls_tokens_costs_and_waste() -> None:
         )
         for group, sums in counter.groups.items()
     }
-    assert told == {
+    assert by_group == {
         ("agent", "success"): (1, 0, 0, 0),
         ("completion", "error"): (1, 10, 5, 5),
         ("completion", "success"): (1, 10, 7, 0),
@@ -376,7 +376,7 @@ def test_each_change_that_cannot_be_counted_becomes_a_dead_letter() -> None:
 
 
 @pytest.mark.parametrize(("code", "is_dead_letter"), [("ValidationException", True), ("AccessDeniedException", False)])
-def test_what_no_change_is_to_blame_for_is_raised(code: str, is_dead_letter: bool) -> None:
+def test_an_error_that_no_change_caused_is_raised(code: str, is_dead_letter: bool) -> None:
     class Refusing(StreamedDynamoDB):
         def put_item(self, *, Item: Any, **request: Any) -> Any:
             if "counter" in Item:
@@ -390,7 +390,7 @@ def test_what_no_change_is_to_blame_for_is_raised(code: str, is_dead_letter: boo
         assert {reason for _, reason in apply(store, "shard", db.changes, long_deadline()).dead_letters} == {code}
 
 
-def test_a_counter_is_kept_until_so_long_after_the_end_of_its_time() -> None:
+def test_a_counter_is_kept_for_400_days_after_its_time() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     capture(store, user, [("t", call("root"))], long_deadline())
@@ -404,8 +404,8 @@ def test_a_counter_is_kept_until_so_long_after_the_end_of_its_time() -> None:
     assert not read_counters(store, user, [day], long_deadline())[day].totals()["traces"]
 
 
-def test_a_counter_that_cannot_be_read_holds_up_no_other() -> None:
-    """As after a roll-back: a failure at one counter becomes a dead letter, since the stream would come to a halt."""
+def test_a_counter_that_cannot_be_read_does_not_block_others() -> None:
+    """As after a roll-back: a failure at one counter becomes a dead letter, since otherwise the stream would stop."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     capture(store, user, [("a", call("root")), ("b", call("root", conversation_id="c"))], long_deadline())
@@ -417,7 +417,7 @@ def test_a_counter_that_cannot_be_read_holds_up_no_other() -> None:
     assert len(read_conversations(store, user, 10, deadline=long_deadline())[0]) == 1
 
 
-def test_a_span_from_before_what_counters_keep_counts_for_its_conversation_alone() -> None:
+def test_a_span_older_than_counters_are_kept_counts_for_its_conversation_alone() -> None:
     db, user = StreamedDynamoDB(), new_user().name
     store = store_on(db)
     for days_ago in (401, 399):
@@ -426,8 +426,8 @@ def test_a_span_from_before_what_counters_keep_counts_for_its_conversation_alone
     assert [apply(store, "shard", [change], long_deadline()).counters for change in db.changes] == [0, 5, 1]
 
 
-def test_a_conversation_that_has_expired_begins_anew_but_knows_what_it_has_counted() -> None:
-    """TTL removes it when it comes by, which may be days later."""
+def test_an_expired_conversation_begins_anew_and_keeps_its_checkpoints() -> None:
+    """DynamoDB removes an expired item up to days later."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     capture(store, user, [("a", call("root", conversation_id="c"))], long_deadline())
@@ -442,7 +442,7 @@ def test_a_conversation_that_has_expired_begins_anew_but_knows_what_it_has_count
 
 
 @pytest.mark.parametrize("is_removed", [False, True])
-def test_a_change_that_comes_after_its_conversation_expired_is_none_of_the_next_one(is_removed: bool) -> None:
+def test_a_change_of_an_expired_conversation_does_not_affect_the_next_one(is_removed: bool) -> None:
     """A trace is deleted just before it expires, and the stream lags until the conversation goes on."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock, retention_s=DAY_S)
@@ -458,7 +458,7 @@ def test_a_change_that_comes_after_its_conversation_expired_is_none_of_the_next_
     assert (counter.traces, counter.measures["calls"]) == (1, 1)
 
 
-def test_a_counter_forgets_the_shards_of_which_nothing_can_come_again() -> None:
+def test_checkpoints_of_closed_shards_are_removed() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for shard, hours in (("old", 47), ("young", 2), ("new", 0)):
@@ -469,7 +469,7 @@ def test_a_counter_forgets_the_shards_of_which_nothing_can_come_again() -> None:
     assert len(counters.read_stored(store, user, [day], long_deadline())[day].checkpoints) == 2
 
 
-def test_counters_are_read_one_by_one_or_with_what_lies_between() -> None:
+def test_counters_are_the_same_read_singly_or_by_a_query() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     live(store, clock, user, [("capture", seed) for seed in range(12)])
@@ -482,7 +482,7 @@ def test_counters_are_read_one_by_one_or_with_what_lies_between() -> None:
     assert len(alone) > 2
 
 
-def test_the_audit_finds_what_was_not_counted_and_puts_it_right() -> None:
+def test_the_audit_finds_and_repairs_counters_that_missed_a_change() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for trace_id in ("a", "b"):
@@ -495,7 +495,7 @@ def test_the_audit_finds_what_was_not_counted_and_puts_it_right() -> None:
     assert audited(store, clock, user).findings == []
 
 
-def test_a_repair_leaves_what_has_moved_meanwhile() -> None:
+def test_a_repair_leaves_counters_that_have_changed_meanwhile() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for trace_id in ("a", "b"):
@@ -508,8 +508,8 @@ def test_a_repair_leaves_what_has_moved_meanwhile() -> None:
 
 
 @pytest.mark.parametrize("first_written", ["its first span", "its last span"])
-def test_an_audit_finds_traces_that_stand_far_from_their_spans(first_written: str) -> None:
-    """A trace stands in the indexes where its first written span began."""
+def test_an_audit_finds_traces_listed_far_from_their_spans(first_written: str) -> None:
+    """A trace is listed at the time of its first written span."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     spans = [
@@ -525,8 +525,8 @@ def test_an_audit_finds_traces_that_stand_far_from_their_spans(first_written: st
         assert (found.heads, found.findings) == (1, [])
 
 
-def test_an_audit_leaves_counters_alone_of_which_a_trace_has_expired() -> None:
-    """It was long: it had expired when what it did last was still within the retention."""
+def test_an_audit_skips_counters_with_an_expired_trace() -> None:
+    """It was long: it expired while its last span was still within the retention."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     capture(store, user, [("long", call("root", conversation_id="c", end_ns=None))], long_deadline())
@@ -547,7 +547,7 @@ def test_an_audit_leaves_counters_alone_of_which_a_trace_has_expired() -> None:
     assert (found.heads, found.counters, found.findings) == (1, 1, [])
 
 
-def test_an_audit_has_no_say_in_what_is_no_longer_counted() -> None:
+def test_an_audit_skips_counters_that_are_no_longer_kept() -> None:
     """Traces may be kept for longer than counters."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock, retention_s=1000 * DAY_S)
@@ -557,7 +557,7 @@ def test_an_audit_has_no_say_in_what_is_no_longer_counted() -> None:
     assert audited(store, clock, user).counters == 0
 
 
-def test_an_audit_finds_conversations_that_no_trace_is_left_of() -> None:
+def test_an_audit_finds_conversations_without_traces() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     capture(store, user, [("t", call("root", conversation_id="c"))], long_deadline())
@@ -569,7 +569,7 @@ def test_an_audit_finds_conversations_that_no_trace_is_left_of() -> None:
     assert audited(store, clock, user).findings == []
 
 
-def test_a_repaired_counter_knows_when_its_traces_expire() -> None:
+def test_a_repaired_counter_stores_when_its_traces_expire() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     capture(store, user, [("t", call("root"))], long_deadline())
@@ -581,8 +581,8 @@ def test_a_repaired_counter_knows_when_its_traces_expire() -> None:
     assert [stored.is_whole(clock() + ms) for ms in (-1, 0)] == [True, False]
 
 
-def test_what_is_still_on_its_way_to_the_counters_does_not_last() -> None:
-    """A deletion is in no index: the first look takes what it has not yet taken away for wrong."""
+def test_a_change_that_is_not_counted_yet_is_not_confirmed() -> None:
+    """A deletion is in no index, so the first audit reports the counters that still include it."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for trace_id in ("lost", "deleted"):
@@ -596,7 +596,7 @@ def test_what_is_still_on_its_way_to_the_counters_does_not_last() -> None:
     assert {finding.target for finding in found} == {ConversationTarget("lost")}
 
 
-def test_an_audit_leaves_counters_alone_whose_traces_have_just_changed() -> None:
+def test_an_audit_skips_counters_whose_traces_have_just_changed() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     capture(store, user, [("t", call("root"))], long_deadline())
@@ -604,7 +604,7 @@ def test_an_audit_leaves_counters_alone_whose_traces_have_just_changed() -> None
     assert (found.findings, len(found.moving)) == ([], 5)
 
 
-def test_a_conversation_moves_with_a_trace_of_another_time() -> None:
+def test_a_conversation_is_moving_with_a_trace_of_another_time() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for trace_id, days_ago in (("now", 0), ("then", 9)):
@@ -620,7 +620,7 @@ def test_an_audit_has_to_begin_within_the_retention() -> None:
         audit(store, "u", START_NS - 31 * DAY_NS, START_NS, deadline=long_deadline())
 
 
-def test_names_beyond_what_a_counter_keeps_are_counted_as_other_and_taken_away_again() -> None:
+def test_names_beyond_the_limit_are_added_and_subtracted_as_other() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for number in range(GROUPS_IN_COUNTER + 6):
@@ -655,7 +655,7 @@ def test_conversations_are_listed_last_active_first_and_page_by_page() -> None:
 
 
 def buckets_of_start() -> list[Bucket]:
-    """All counters of the time at which everything starts, but for conversations."""
+    """All counters of `START_NS`, except conversations."""
     quarter = START_NS // QUARTER_NS
     numbers = {"15m": quarter, "hour": quarter // 4, "day": quarter // 96}
     found = [Bucket(kind, interval, number) for interval, number in numbers.items() for kind in ("measures", "errors")]  # type: ignore[arg-type]
@@ -670,14 +670,14 @@ def replace_head(change: counters.Change, content: bytes) -> counters.Change:
 
 def stored_counters(db: StreamedDynamoDB) -> dict[Any, Any]:
     """Every counter in a table, as it is stored."""
-    return {at: dict(item) for at, item in db._items.items() if "counter" in item}
+    return {key: dict(item) for key, item in db._items.items() if "counter" in item}
 
 
-def test_a_change_that_counts_for_nothing_writes_nothing() -> None:
+def test_a_change_without_a_contribution_writes_nothing() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     capture(store, user, [("t", call("root", conversation_id="c"))], long_deadline())
-    patch(store, user, "t", "root", said(fields("root", output_data="done")), long_deadline())
+    patch(store, user, "t", "root", to_fields(fields("root", output_data="done")), long_deadline())
     first, second = db.changes
     assert apply(store, "shard", [first], long_deadline()).counters == 6
     assert apply(store, "shard", [second], long_deadline()).counters == 0

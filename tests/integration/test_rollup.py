@@ -1,4 +1,4 @@
-"""The whole way of a figure: from a request over the table's real stream and the rollup function into the counters."""
+"""From a request through the table's real stream and the rollup function to the counters."""
 
 import random
 import time
@@ -30,7 +30,7 @@ WITHIN_S = 60
 
 
 class Rollup:
-    """The rollup function as Lambda runs it, on a bad day: some invocations die in the middle, after so many writes."""
+    """The rollup function as Lambda runs it on a bad day: some invocations die after some of their writes."""
 
     def __init__(self, functions: Functions, seed: int) -> None:
         self._functions = functions
@@ -66,7 +66,7 @@ def rollup(engine: TableOnEngine, own_table: Template) -> Iterator[Rollup]:
 
 
 def await_right(store: Store, user: str) -> auditing.Audit:
-    """The audit of the last days, once it finds nothing wrong: the stream needs a moment."""
+    """The audit of the last days, as soon as it has no findings, since the stream takes a moment."""
     deadline = time.monotonic() + WITHIN_S
     while True:
         now_ns = time.time_ns()
@@ -113,10 +113,10 @@ def test_a_day_of_captures_changes_and_deletes_is_counted_exactly(
     assert [audit.difference(finding) for finding in found.findings] == []
     assert found.counters > 20
     assert rollup.deaths
-    capfd.readouterr()  # the deaths, which the local stream tells of
+    capfd.readouterr()  # the deaths, which the local stream reports
 
 
-def test_the_command_tells_what_is_wrong_and_repairs_it(engine: TableOnEngine, api: Api) -> None:
+def test_the_command_reports_wrong_counters_and_repairs_them(engine: TableOnEngine, api: Api) -> None:
     """Without the function on the stream nothing is counted, and everything is wrong."""
     api.send(span("t", "root", start_time=datetime.now(UTC).isoformat(), operation_type="completion", input_tokens=9))
     assert api.user is not None

@@ -1,4 +1,4 @@
-"""Figures as JSON: the shape that is promised, exact to the nano-dollar."""
+"""Measures as JSON: the documented shape, exact to the nano-dollar."""
 
 import pytest
 
@@ -22,12 +22,12 @@ from tracestore.domain.stats import NUMBERS, QUARTER_NS, Aggregate, Example, Mea
 from tracestore.http.response import json_bytes
 
 KIND = FailureKind(Series("completion", "openai", "small"), "timeout")
-POINTS = [Period(START_NS + place * QUARTER_NS, START_NS + (place + 1) * QUARTER_NS) for place in range(2)]
+POINTS = [Period(START_NS + index * QUARTER_NS, START_NS + (index + 1) * QUARTER_NS) for index in range(2)]
 
 
 def aggregate(*latencies_us: int, traces: int = 0, **numbers: int) -> Aggregate:
-    told = {"calls": len(latencies_us), "latency_us": sum(latencies_us), **numbers}
-    measures = Measures([told.get(name, 0) for name in NUMBERS])
+    values = {"calls": len(latencies_us), "latency_us": sum(latencies_us), **numbers}
+    measures = Measures([values.get(name, 0) for name in NUMBERS])
     for latency_us in latencies_us:
         index = bucket_of(latency_us)
         measures.latencies[index] = measures.latencies.get(index, 0) + 1
@@ -41,15 +41,15 @@ def test_measures_have_the_promised_fields() -> None:
     ]
 
 
-def test_without_calls_nothing_failed_and_no_latency_is_known() -> None:
+def test_without_calls_the_error_rate_is_zero_and_latencies_are_null() -> None:
     shown = measures_json(Aggregate())
     assert shown["error_rate"] == 0
     assert shown["latency_ms"] == {"avg": None, "p50": None, "p90": None, "p95": None, "p99": None}
 
 
-def test_each_number_is_under_its_name() -> None:
+def test_each_number_has_its_name() -> None:
     names = [name for name in NUMBERS if name.endswith("tokens")]
-    shown = measures_json(aggregate(**{name: place for place, name in enumerate(names, 1)}))
+    shown = measures_json(aggregate(**{name: number for number, name in enumerate(names, 1)}))
     assert [shown[name] for name in names] == list(range(1, len(names) + 1))
 
 
@@ -59,7 +59,7 @@ def test_dollars_are_exact_to_the_nano_dollar(nano_usd: int) -> None:
     assert round(shown["cost_usd"] * 10**9) == round(shown["wasted_cost_usd"] * 10**9) == nano_usd
 
 
-def test_the_rate_of_errors_is_the_share_of_calls() -> None:
+def test_the_error_rate_is_the_share_of_failed_calls() -> None:
     assert measures_json(aggregate(1, 1, 1, errors=1))["error_rate"] == 0.333333
 
 
@@ -77,7 +77,7 @@ def test_a_group_without_a_name_is_null() -> None:
 
 
 @pytest.mark.parametrize("points", [1, 96, 200, 401, 1_000])
-def test_an_answer_has_room_for_the_points_of_all_groups(points: int) -> None:
+def test_a_response_has_room_for_the_points_of_all_groups(points: int) -> None:
     huge = dict.fromkeys(NUMBERS, 10**15 + 1)
     shown = series_json(
         GroupSeries("", Aggregate(), [Aggregate(10**12, aggregate(10**12, 10**12, **huge).measures)]), POINTS[:1]
@@ -86,7 +86,7 @@ def test_an_answer_has_room_for_the_points_of_all_groups(points: int) -> None:
     assert len(json_bytes(point)) * (groups_shown(points) + 1) * points < ANSWER_BYTES
 
 
-def test_failures_tell_their_share() -> None:
+def test_failures_have_their_share() -> None:
     failed = FailuresOfType([1, 2], Bucket("errors", "15m", 1), Bucket("errors", "15m", 1))
     shown = failures_json("timeout", failed, 4, POINTS, [FailedSpan(Example(START_NS, "t", "call", ""), KIND)])
     assert (shown["count"], shown["share"], [point["count"] for point in shown["points"]]) == (3, 0.75, [1, 2])
@@ -101,5 +101,5 @@ def test_rows_of_a_heatmap_join_without_a_gap() -> None:
     assert (first_end, second_end) == (second, third)
 
 
-def test_values_that_nothing_has_any_more_are_not_shown() -> None:
+def test_values_without_traces_are_left_out() -> None:
     assert values_json({"a": 0, "b": 1, "c": 2, "d": 2}, 2) == [{"value": "c", "count": 2}, {"value": "d", "count": 2}]

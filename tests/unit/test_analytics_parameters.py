@@ -25,8 +25,8 @@ def refused(**parameters: str) -> list[str]:
     return [detail.field for detail in refusal.value.details]
 
 
-def ends(of: AnalyticsQuery) -> tuple[str, str]:
-    start, end = map(format_time, of.period)
+def ends(query: AnalyticsQuery) -> tuple[str, str]:
+    start, end = map(format_time, query.period)
     return start[:16], end[:16]
 
 
@@ -50,8 +50,8 @@ def test_the_interval_follows_from_the_range(days: int, interval: str) -> None:
     assert parsed(start_date=format_time(start_ns)).interval == interval
 
 
-def test_an_interval_that_is_asked_for_is_taken() -> None:
-    assert len(parsed(interval="hour").points) == 25  # a piece of one at each end
+def test_a_requested_interval_is_used() -> None:
+    assert len(parsed(interval="hour").points) == 25  # the first and the last are shorter
 
 
 def test_days_are_those_of_the_zone() -> None:
@@ -59,7 +59,7 @@ def test_days_are_those_of_the_zone() -> None:
     assert [format_time(point.start_ns)[11:16] for point in points] == ["00:00", "18:15", "18:15"]
 
 
-def test_filters_narrow_the_calls() -> None:
+def test_filters_select_calls() -> None:
     selection = parsed(operation_type="embedding", model_name="m", model_provider="p").selection
     assert selection.filters == {"operation_type": "embedding", "model_name": "m", "model_provider": "p"}
 
@@ -67,7 +67,7 @@ def test_filters_narrow_the_calls() -> None:
 @pytest.mark.parametrize(
     ("group_by", "by_operation"), [("operation_type", True), ("model_name", False), ("status", False)]
 )
-def test_grouped_by_operation_every_operation_is_a_call(group_by: str, by_operation: bool) -> None:
+def test_grouped_by_operation_spans_of_every_operation_are_calls(group_by: str, by_operation: bool) -> None:
     assert parsed(group_by=group_by).selection.by_operation is by_operation
 
 
@@ -90,7 +90,7 @@ def test_grouped_by_operation_every_operation_is_a_call(group_by: str, by_operat
         ({"timezone": "", "interval": "", "end_date": ""}, ["end_date", "interval", "timezone"]),
     ],
 )
-def test_what_is_malformed_is_named(parameters: dict[str, str], named: list[str]) -> None:
+def test_malformed_parameters_are_named(parameters: dict[str, str], named: list[str]) -> None:
     assert refused(**parameters) == named
 
 
@@ -125,7 +125,7 @@ def test_a_thousand_points_are_the_most() -> None:
 
 
 @pytest.mark.parametrize("name", ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "EST5EDT"])
-def test_names_of_the_time_zone_database_are_known(name: str) -> None:
+def test_names_of_the_time_zone_database_are_accepted(name: str) -> None:
     assert zone_of(name).key == name
 
 
@@ -154,13 +154,13 @@ def test_names_of_the_time_zone_database_are_known(name: str) -> None:
         ),
     ],
 )
-def test_what_is_no_name_of_a_zone_is_refused(name: str) -> None:
+def test_a_name_of_no_zone_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="IANA name"):
         zone_of(name)
 
 
 @given(st.text(max_size=40) | st.from_regex(r"[A-Z][a-z_]{1,8}/[A-Za-z_/+-]{1,12}", fullmatch=True))
-def test_any_text_is_a_zone_or_a_refusal(name: str) -> None:
+def test_any_text_is_a_zone_or_is_refused(name: str) -> None:
     try:
         key = zone_of(name).key
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a counter holds at its limits: names are folded, and taken away under the name that they were added under."""
+"""Counters at their limits: further names count as `other`, and are subtracted under the name they were added under."""
 
 import random
 
@@ -41,14 +41,14 @@ IDEOGRAPHS = [chr(code) for code in range(0x4E00, 0x9FFF)]
 
 
 def ideographs(rng: random.Random, characters: int = DIMENSION_CHARACTERS) -> str:
-    """A name of three bytes a character, which no packing makes small."""
+    """A name of three bytes a character, which does not compress."""
     return "".join(rng.choices(IDEOGRAPHS, k=characters))
 
 
 def measured(group: Group, *others: Group) -> MeasureContribution:
     """A trace with a call of each of these groups."""
-    one = Measures([1, *[0] * (len(NUMBERS) - 1)])
-    return MeasureContribution([(each, one) for each in (group, *others)], frozenset((group, *others)))
+    measures = Measures([1, *[0] * (len(NUMBERS) - 1)])
+    return MeasureContribution([(each, measures) for each in (group, *others)], frozenset((group, *others)))
 
 
 def failed(kind: FailureKind, example: Example | None = None) -> list[FailureContribution]:
@@ -69,7 +69,7 @@ def packed(kind: CounterKind, counter: Counter) -> bytes:
 
 
 def stored(counter: Counter) -> Counter:
-    """The counter as it comes out of the table."""
+    """The counter as it is read from the table."""
     (kind,) = (kind for kind, counter_type in COUNTERS.items() if type(counter) is counter_type)
     return unpack_counter(kind, packed(kind, counter)).counter
 
@@ -115,8 +115,8 @@ MANY: dict[str, tuple[Counter, list[object]]] = {
 
 
 @pytest.mark.parametrize("many", MANY)
-def test_what_was_added_beyond_a_limit_is_taken_away_again(many: str) -> None:
-    """In another order than it came, the counter stored in between."""
+def test_contributions_beyond_a_limit_can_be_subtracted(many: str) -> None:
+    """In another order, after the counter was stored and read."""
     empty, contributions = MANY[many]
     counter = empty.cleared()
     for contribution in contributions:
@@ -129,8 +129,8 @@ def test_what_was_added_beyond_a_limit_is_taken_away_again(many: str) -> None:
 
 
 @pytest.mark.parametrize("many", MANY)
-def test_adding_up_anew_what_a_full_counter_has_counted_gives_the_same(many: str) -> None:
-    """Else an audit would find fault with every counter that ever was at a limit."""
+def test_counting_the_traces_of_a_full_counter_again_gives_the_same(many: str) -> None:
+    """Otherwise an audit would report every counter that ever was at a limit."""
     empty, contributions = MANY[many]
     counter = empty.cleared()
     for contribution in contributions:
@@ -159,8 +159,8 @@ def test_a_counter_keeps_so_many_names_and_counts_the_rest_as_other(many: str, m
     counter = empty.cleared()
     for contribution in contributions:
         counter.add(contribution, 1)
-    told = [names for names in counter.totals().values() if names]
-    assert [len(names) for names in told] == [most + 1]
+    kept = [names for names in counter.totals().values() if names]
+    assert [len(names) for names in kept] == [most + 1]
 
 
 def test_a_counter_of_measures_keeps_so_many_groups_and_signatures() -> None:
@@ -177,7 +177,7 @@ def test_a_counter_of_measures_keeps_so_many_groups_and_signatures() -> None:
     assert counters["signatures"].traces[frozenset()] == 9
 
 
-def test_no_counter_comes_near_what_an_item_holds() -> None:
+def test_no_counter_comes_near_the_limit_of_an_item() -> None:
     """Names and messages of three bytes a character, at their longest."""
     rng = random.Random(1)
     errors, values, marginals = ErrorCounter(), ValueCounter(), MarginalCounter()
@@ -225,17 +225,17 @@ def test_a_counter_keeps_a_bounded_list_of_most_expensive_traces_and_no_free_one
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
-def test_a_conversation_tells_its_first_start_its_last_end_and_its_newest_trace(order: tuple[int, ...]) -> None:
+def test_a_conversation_has_its_first_start_its_last_end_and_its_newest_trace(order: tuple[int, ...]) -> None:
     contributions = [ConversationContribution(f"t{n}", 10 * n, 100 - n, Measures(), 1000 - n) for n in range(3)]
     counter = ConversationCounter()
-    for place in order:
-        counter.add(contributions[place], 1)
+    for index in order:
+        counter.add(contributions[index], 1)
     counter.add(contributions[2], -1)
     assert (counter.traces, counter.first_ns, counter.last_ns) == (2, 0, 100)
     assert (counter.last_trace, counter.expires_at_s) == ((20, "t2"), 1000)
 
 
-def test_an_example_goes_with_its_trace_and_the_latest_stay() -> None:
+def test_an_example_is_removed_with_its_trace_and_the_latest_stay() -> None:
     kind, counter = FailureKind(Series("o", "p", "m"), "E"), ErrorCounter()
     for time_ns in range(EXAMPLES_KEPT + 2):
         counter.add(failed(kind, Example(time_ns, f"t{time_ns}", "", "")), 1)
@@ -247,8 +247,8 @@ def test_an_example_goes_with_its_trace_and_the_latest_stay() -> None:
     )
 
 
-def test_a_trace_stands_in_the_counter_of_its_start_also_without_a_call_there() -> None:
-    """An agent that waits for an hour before its first call: without calls a pending root counts for nothing."""
+def test_a_trace_is_counted_at_its_start_also_without_a_call_there() -> None:
+    """An agent waits for an hour before its first call. Its pending root alone has no measures."""
     hour_ns = 3600 * 10**9
     contributions = contributions_of(
         "t", summary_of(fields("root", end_ns=None), call("a", "root", start_ns=START_NS + hour_ns)), 0
@@ -292,7 +292,7 @@ def test_all_failures_of_a_kind_count() -> None:
 
 
 @pytest.mark.parametrize("many", MANY)
-def test_what_is_taken_away_before_it_comes_leaves_nothing_behind(many: str) -> None:
+def test_contributions_subtracted_before_they_are_added_leave_nothing(many: str) -> None:
     empty, contributions = MANY[many]
     counter = empty.cleared()
     for sign in (-1, 1):
@@ -315,7 +315,7 @@ def test_the_status_of_a_trace_is_among_its_values_and_its_messages_are_not() ->
     assert "message_id" not in dict(contribution.values)
 
 
-def test_a_failure_stands_in_the_counter_of_its_own_time() -> None:
+def test_a_failure_is_counted_at_its_own_time() -> None:
     hour_ns = 3600 * 10**9
     summary = summary_of(fields("root"), call("late", "root", start_ns=START_NS + hour_ns, error_type="E"))
     assert {target for target in contributions_of("t", summary, 0) if target[:2] == ("errors", "hour")} == {

@@ -42,9 +42,9 @@ def test_a_percentile_is_off_by_the_stated_error_at_most(durations_us: list[int]
     for duration_us in durations_us:
         added(histogram, {bucket_of(duration_us): 1})
     exact = sorted(durations_us)[max(1, math.ceil(len(durations_us) * percent / 100)) - 1]
-    found = percentile_us(histogram, percent)
-    assert found is not None
-    assert abs(found - exact) <= max(exact * RELATIVE_ERROR * 1.000001, 1)
+    percentile = percentile_us(histogram, percent)
+    assert percentile is not None
+    assert abs(percentile - exact) <= max(exact * RELATIVE_ERROR * 1.000001, 1)
 
 
 @given(st.integers(0, 10**14))
@@ -58,7 +58,7 @@ def test_there_is_no_percentile_of_nothing() -> None:
 
 
 @given(durations, durations)
-def test_what_was_added_to_a_histogram_can_be_taken_away(some: list[int], others: list[int]) -> None:
+def test_an_added_histogram_can_be_subtracted(some: list[int], others: list[int]) -> None:
     def counted(durations_us: list[int]) -> dict[int, int]:
         histogram: dict[int, int] = {}
         for duration_us in durations_us:
@@ -99,9 +99,9 @@ trees = st.lists(
 @settings(max_examples=200)
 def test_counters_and_summaries_agree_on_tokens_cost_and_calls(tree: list[dict[str, object]]) -> None:
     reported = []
-    for number, told in enumerate(tree):
-        parent = told.pop("parent", None)
-        reported.append(fields(f"s{number}", parent_span_id=None if parent is None else f"s{parent}", **told))
+    for number, values in enumerate(tree):
+        parent = values.pop("parent", None)
+        reported.append(fields(f"s{number}", parent_span_id=None if parent is None else f"s{parent}", **values))
     summary = summary_of(*reported)
     total, usage = sums(summary.stats.rows), summary.usage
     kinds = ("input_tokens", "output_tokens", "total_tokens", "cached_input_tokens")
@@ -111,7 +111,7 @@ def test_counters_and_summaries_agree_on_tokens_cost_and_calls(tree: list[dict[s
     assert total["wasted_nano_usd"] <= total["cost_nano_usd"]
 
 
-def test_a_pending_call_is_none_yet() -> None:
+def test_a_pending_call_is_not_counted() -> None:
     (row,) = summary_of(call("root", end_ns=None, input_tokens=7)).stats.rows
     assert (row.measures["calls"], row.measures["input_tokens"], row.measures.latencies) == (0, 7, {})
 
@@ -138,9 +138,9 @@ def test_a_call_counts_when_it_began() -> None:
         ((fields("root", operation_type="agent", status="error", cost_nano_usd=4),), 4),
         ((fields("root", operation_type="retrieval", status="error", cost_nano_usd=4),), 0),
     ],
-    ids=["all went well", "failed call", "call of a failed trace", "told by its wrapper", "no model call"],
+    ids=["all went well", "failed call", "call of a failed trace", "cost on its wrapper", "no model call"],
 )
-def test_what_is_wasted(spans: tuple[object, ...], wasted: int) -> None:
+def test_wasted_costs(spans: tuple[object, ...], wasted: int) -> None:
     assert sums(summary_of(*spans).stats.rows)["wasted_nano_usd"] == wasted  # type: ignore[arg-type]
 
 
@@ -152,8 +152,8 @@ def test_a_failure_counts_where_it_began() -> None:
         call("b", "chain", error_type="Timeout", start_ns=START_NS + 5, error_message="too late again"),
         fields("alone", parent_span_id="root", operation_type="tool_call", status="error"),
     ).stats
-    found = {failure.kind: (failure.failed, failure.example.message) for failure in failures_of(stats, "t")}
-    assert found == {
+    failures = {failure.kind: (failure.failed, failure.example.message) for failure in failures_of(stats, "t")}
+    assert failures == {
         FailureKind(Series("completion", "openai", ""), "Timeout"): (1, "too late"),
         FailureKind(Series("completion", "", ""), "Timeout"): (1, "too late again"),
         FailureKind(Series("tool_call", "", ""), "unknown"): (1, ""),
@@ -161,7 +161,7 @@ def test_a_failure_counts_where_it_began() -> None:
 
 
 @pytest.mark.parametrize("failed", ["first", "second"])
-def test_a_failure_counts_where_it_began_whatever_went_well_beside_it(failed: str) -> None:
+def test_a_failure_counts_where_it_began_also_next_to_successful_calls(failed: str) -> None:
     calls = [call(name, "root", error_type="E" if name == failed else None) for name in ("first", "second")]
     stats = summary_of(fields("root", operation_type="agent", error_type="E"), *calls).stats
     assert [failure.kind.series.operation_type for failure in failures_of(stats, "t")] == ["completion"]
@@ -178,7 +178,7 @@ def test_the_example_of_a_failure_is_its_latest() -> None:
     assert (failure.failed, failure.example) == (3, (START_NS + 2, "t", "call.s2", "2"))
 
 
-def test_a_head_keeps_so_many_groups_and_counts_the_rest_as_other() -> None:
+def test_groups_beyond_the_limit_of_a_head_are_other() -> None:
     many = [call(f"s{number}", model_name=f"m{number:04}") for number in range(GROUPS_KEPT + 20)]
     rows = list(summary_of(*many).stats.rows)
     assert len(rows) == GROUPS_KEPT + 1
@@ -193,7 +193,7 @@ def test_spans_scattered_over_too_many_times_count_when_the_trace_began() -> Non
 
 
 def test_operations_beyond_the_groups_that_a_head_keeps_are_other_but_calls_stay_calls() -> None:
-    """Operations are an open list: without an end to them a head would outgrow its item."""
+    """Operations are an open list: without a limit a head would outgrow its item."""
     many = [fields(f"s{number}", operation_type=f"a{number:04}") for number in range(GROUPS_KEPT + 20)]
     groups = {row.group for row in summary_of(*many, call("a"), fields("b", operation_type="tool")).stats.rows}
     assert len(groups) == GROUPS_KEPT + 2
@@ -233,7 +233,7 @@ def test_failures_of_many_kinds_at_many_times_count_when_the_trace_began() -> No
     assert sum(failure.failed for failure in failures) == FAILURES_KEPT + 1
 
 
-def test_stats_stay_far_below_what_an_item_holds() -> None:
+def test_stats_stay_far_below_the_limit_of_an_item() -> None:
     """Failed spans that share nothing, scattered over a day."""
     rng = random.Random(1)
     many = [
@@ -250,7 +250,7 @@ def test_stats_stay_far_below_what_an_item_holds() -> None:
 
 
 def test_stats_are_the_same_after_json() -> None:
-    """Else a head would differ from the one that was stored, and be stored again with every retry."""
+    """Otherwise a head would differ from the stored one, and be stored again with every retry."""
     stats = summary_of(*(span.fields for span in spans_of(call("a", error_type="E"), call("b", "a")))).stats
     stored = StoredStats(json.loads(json.dumps(stats_document(stats))))
     assert stored == stats
@@ -264,7 +264,7 @@ def services_of(*spans: SpanFields) -> Marginal:
 
 
 def test_a_trace_of_one_service_stores_its_name_alone() -> None:
-    """What its other spans have, of which nothing counts, does not matter."""
+    """The services of spans without measures do not matter."""
     spans = [fields("root", service_name="web", end_ns=None), call("a", "root", service_name="shop")]
     assert services_of(*spans) == "shop"
 

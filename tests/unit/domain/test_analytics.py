@@ -1,4 +1,4 @@
-"""What is made of counters: figures by group and time, failures, heatmaps, health. Nothing is read from anywhere."""
+"""Aggregates of counters by group and time, failures, heatmaps and health, all without a table."""
 
 from collections.abc import Iterable
 from datetime import UTC, tzinfo
@@ -50,7 +50,7 @@ ALL = Selection()
 
 
 def counted(summaries: Iterable[Summary]) -> dict[Bucket, Counter]:
-    """The counters that these traces make."""
+    """The counters of these traces."""
     counters: dict[Bucket, Counter] = {}
     for number, summary in enumerate(summaries):
         for target, contribution in contributions_of(f"t{number}", summary, 0).items():
@@ -80,46 +80,46 @@ def failing(summaries: Iterable[Summary], interval: Interval = "hour") -> list[d
     return [within(counters, "errors", point) for point in points(DAY, interval, UTC)]
 
 
-def ran(quarter: int = 0, ms: int = 1_000, **told: Any) -> Summary:
+def ran(quarter: int = 0, ms: int = 1_000, **reported: Any) -> Summary:
     """A trace of one model call in a quarter of the day."""
-    start_ns = DAY.start_ns + quarter * QUARTER_NS + told.pop("after_ns", 0)
+    start_ns = DAY.start_ns + quarter * QUARTER_NS + reported.pop("after_ns", 0)
     defaults: dict[str, Any] = {"model_provider": "openai", "model_name": "small", "cost_nano_usd": 7}
-    return summary_of(call("root", start_ns=start_ns, end_ns=start_ns + ms * 10**6, **(defaults | told)))
+    return summary_of(call("root", start_ns=start_ns, end_ns=start_ns + ms * 10**6, **(defaults | reported)))
 
 
-def failed(quarter: int = 0, error_type: str = "timeout", **told: Any) -> Summary:
-    return ran(quarter, **({"status": "error", "error_type": error_type} | told))
+def failed(quarter: int = 0, error_type: str = "timeout", **reported: Any) -> Summary:
+    return ran(quarter, **({"status": "error", "error_type": error_type} | reported))
 
 
-def test_every_trace_counts_when_nothing_is_asked_for() -> None:
+def test_every_trace_counts_without_filters() -> None:
     total = total_of(measures(ran(), summary_of(fields())), ALL)
     assert (total.traces, total.calls) == (2, 1)
 
 
-def test_a_trace_counts_where_it_has_a_call_of_what_is_asked_for() -> None:
+def test_a_trace_counts_where_it_has_a_call_of_the_selection() -> None:
     both = summary_of(fields(), call("a", "root", model_name="m"), call("b", "root", model_name="n"))
     total = total_of(measures(both, ran()), Selection({"model_name": "m"}))
     assert (total.traces, total.calls) == (1, 1)
 
 
-def test_calls_are_those_of_models() -> None:
+def test_only_model_calls_are_calls() -> None:
     trace = summary_of(fields(operation_type="agent"), call("a", "root"), fields("b", operation_type="tool_call"))
     assert total_of(measures(trace), ALL).calls == 1
 
 
-def test_an_operation_that_is_asked_for_counts_as_calls() -> None:
+def test_spans_of_a_filtered_operation_are_calls() -> None:
     trace = summary_of(fields(operation_type="agent"), call("a", "root"), fields("b", operation_type="tool_call"))
     assert total_of(measures(trace), Selection({"operation_type": "tool_call"})).calls == 1
 
 
-def test_grouped_by_operation_all_of_them_are_calls() -> None:
+def test_grouped_by_operation_spans_of_all_operations_are_calls() -> None:
     trace = summary_of(fields(operation_type="agent"), call("a", "root"))
     total, groups = series_of([measures(trace)], Selection(by_operation=True), "operation_type", 10)
     assert total.calls == 2
     assert [(group.name, group.total.calls) for group in groups] == [("agent", 1), ("completion", 1)]
 
 
-def test_what_was_charged_to_no_model_call_is_still_a_cost() -> None:
+def test_a_charge_to_a_span_that_is_no_model_call_is_a_cost() -> None:
     trace = summary_of(fields(operation_type="agent", cost_nano_usd=11))
     total = total_of(measures(trace), ALL)
     assert (total.calls, total.cost_nano_usd) == (0, 11)
@@ -130,7 +130,7 @@ def test_failed_calls_are_errors() -> None:
     assert (total.calls, total.errors) == (3, 2)
 
 
-def test_wasted_is_what_failed_calls_and_calls_of_failed_traces_cost() -> None:
+def test_failed_calls_and_calls_of_failed_traces_are_wasted() -> None:
     lost = summary_of(fields(status="error"), call("a", "root", cost_nano_usd=5))
     total = total_of(measures(ran(), failed(cost_nano_usd=3), lost), ALL)
     assert (total.cost_nano_usd, total.measures["wasted_nano_usd"]) == (15, 8)
@@ -153,7 +153,7 @@ def test_groups_come_by_calls_and_then_by_name(group_by: str | None, expected: d
     )
 
 
-def test_groups_beyond_the_most_are_one() -> None:
+def test_groups_beyond_the_limit_are_one() -> None:
     traces = [ran(model_name=name) for name in "aaabbcd"]
     _, groups = series_of([measures(*traces)], ALL, "model_name", 2)
     assert [(group.name, group.total.calls) for group in groups] == [("a", 3), ("b", 2), (OTHER, 2)]
@@ -165,13 +165,13 @@ def test_a_trace_counts_once_among_the_rest() -> None:
     assert {group.name: group.total.traces for group in groups} == {"small": 2, OTHER: 1}
 
 
-def test_a_group_of_which_nothing_counts_is_not_shown() -> None:
+def test_a_group_without_calls_is_left_out() -> None:
     tool = summary_of(fields(operation_type="tool_call"), call("a", "root", model_name="m"))
     _, groups = series_of([measures(tool)], ALL, "model_name", 10)
     assert [group.name for group in groups] == ["m"]
 
 
-def test_what_was_deleted_leaves_no_group() -> None:
+def test_a_deleted_trace_leaves_no_group() -> None:
     counter, contribution = (
         MeasureCounter(),
         contributions_of("t", ran(), 0)[Bucket("measures", "day", DAY.start_ns // DAY_NS)],
@@ -206,7 +206,7 @@ def test_services_come_by_calls_each_with_its_points() -> None:
     assert [point.calls for point in groups[0].points[:4]] == [1, 0, 1, 0]
 
 
-def test_services_beyond_the_most_are_one() -> None:
+def test_services_beyond_the_limit_are_one() -> None:
     groups = marginal_series(hourly(*[ran(service_name=name) for name in "aaabbcd"]), "service_name", 2)
     assert [(group.name, group.total.calls) for group in groups] == [("a", 3), ("b", 2), (OTHER, 2)]
 
@@ -217,9 +217,9 @@ def test_in_a_zone_of_quarters_an_hour_of_services_counts_where_it_begins() -> N
     assert [cuts[index] // QUARTER_NS for index, point in enumerate(series[0].points) if point.calls] == [1]
 
 
-def test_every_point_has_figures() -> None:
+def test_every_point_has_an_aggregate() -> None:
     _, (group,) = series_of(at_point([ran(0), ran(5), ran(6)]), ALL, "model_name", 10)
-    assert [at.calls for at in group.points] == [1, 2, *[0] * 22]
+    assert [point.calls for point in group.points] == [1, 2, *[0] * 22]
 
 
 traces = st.lists(
@@ -251,19 +251,19 @@ selections = st.builds(
 
 @settings(max_examples=40)
 @given(traces, selections, st.sampled_from(["model_name", "operation_type", "status", None]))
-def test_figures_are_the_same_at_every_interval(
+def test_aggregates_are_the_same_at_every_interval(
     summaries: list[Summary], selection: Selection, group_by: str | None
 ) -> None:
-    told = []
+    results = []
     for interval in ("15m", "hour", "day"):
         total, groups = series_of(at_point(summaries, interval), selection, group_by, 2)
-        told.append((total, [(group.name, group.total) for group in groups]))
+        results.append((total, [(group.name, group.total) for group in groups]))
         for group in groups:
             added = Aggregate()
-            for at in group.points:
-                added.add(at)
+            for point in group.points:
+                added.add(point)
             assert added == group.total
-    assert told[0] == told[1] == told[2]
+    assert results[0] == results[1] == results[2]
 
 
 @settings(max_examples=40)
@@ -271,8 +271,8 @@ def test_figures_are_the_same_at_every_interval(
 def test_groups_add_up_to_the_total(summaries: list[Summary], selection: Selection) -> None:
     counters = measures(*summaries)
     added = Aggregate()
-    for of in aggregates_by(counters, selection, key_of_dimension("model_name")).values():
-        added.add(of)
+    for aggregate in aggregates_by(counters, selection, key_of_dimension("model_name")).values():
+        added.add(aggregate)
     total = total_of(counters, selection)
     assert added.measures == total.measures
 
@@ -281,7 +281,7 @@ def test_groups_add_up_to_the_total(summaries: list[Summary], selection: Selecti
     st.dictionaries(st.integers(0, 300), st.integers(1, 1_000), min_size=1),
     st.lists(st.floats(0, 100), min_size=1, max_size=5),
 )
-def test_percentiles_at_once_are_those_one_by_one(histogram: dict[int, int], percents: list[float]) -> None:
+def test_several_percentiles_equal_single_ones(histogram: dict[int, int], percents: list[float]) -> None:
     assert percentiles_us(histogram, percents) == [percentile_us(histogram, percent) for percent in percents]
 
 
@@ -292,13 +292,17 @@ def days_of(*summaries: Summary) -> list[ValueCounter]:
     return [cast(ValueCounter, day)] * 2
 
 
-def test_conversations_beyond_the_most_are_one() -> None:
+def test_conversations_beyond_the_limit_are_one() -> None:
     spent = [ran(conversation_id=name, cost_nano_usd=cost) for cost, name in enumerate("abcd", 1)]
     top = top_conversations_by_cost(days_of(*spent), 2)
-    assert [(name, of.cost_nano_usd, of.traces) for name, of in top] == [("d", 8, 2), ("c", 6, 2), (OTHER, 6, 4)]
+    assert [(name, aggregate.cost_nano_usd, aggregate.traces) for name, aggregate in top] == [
+        ("d", 8, 2),
+        ("c", 6, 2),
+        (OTHER, 6, 4),
+    ]
 
 
-def test_failed_calls_of_a_conversation_are_known() -> None:
+def test_failed_calls_of_a_conversation_are_counted() -> None:
     ((_, aggregates),) = top_conversations_by_cost(days_of(failed(conversation_id="c"), ran(conversation_id="c")), 2)
     assert (aggregates.calls, aggregates.errors) == (4, 2)
 
@@ -312,44 +316,44 @@ def test_the_most_expensive_traces_come_first() -> None:
     assert [cost for cost, _ in top] == [3, 3, 1, 1]
 
 
-def test_failures_are_told_by_type_the_most_frequent_first() -> None:
+def test_failures_come_by_type_the_most_frequent_first() -> None:
     by_type = failures_by_type(failing([failed(0, "a"), failed(1, "b"), failed(9, "b"), ran()]), ALL, 10)
-    assert [(name, of.count, of.counts[:3]) for name, of in by_type.items()] == [
+    assert [(name, failures.count, failures.counts[:3]) for name, failures in by_type.items()] == [
         ("b", 2, [1, 0, 1]),
         ("a", 1, [1, 0, 0]),
     ]
 
 
-def test_types_beyond_the_most_are_one() -> None:
+def test_types_beyond_the_limit_are_one() -> None:
     by_type = failures_by_type(failing([failed(0, "a"), failed(1, "a"), failed(2, "b"), failed(3, "c")]), ALL, 1)
-    assert {name: of.count for name, of in by_type.items()} == {"a": 2, OTHER: 2}
+    assert {name: failures.count for name, failures in by_type.items()} == {"a": 2, OTHER: 2}
 
 
-def test_failures_are_narrowed_by_what_failed() -> None:
+def test_failures_are_filtered_by_the_failed_span() -> None:
     by_type = failures_by_type(
         failing([failed(0, "a", model_name="m"), failed(0, "b")]), Selection({"model_name": "m"}), 10
     )
     assert list(by_type) == ["a"]
 
 
-def test_the_first_failure_is_told_by_its_bucket_and_the_last_to_the_nanosecond() -> None:
+def test_the_first_failure_has_the_time_of_its_bucket_and_the_last_its_own() -> None:
     by_type = failures_by_type(failing([failed(1), failed(9, after_ns=17)]), ALL, 10)
     assert by_type["timeout"].first is not None
     assert by_type["timeout"].first.start_ns == DAY.start_ns
     assert by_type["timeout"].last_ns == DAY.start_ns + 9 * QUARTER_NS + 17
 
 
-def test_a_last_failure_whose_example_is_gone_is_told_by_its_bucket() -> None:
+def test_a_last_failure_without_an_example_has_the_time_of_its_bucket() -> None:
     assert FailuresOfType([1], Bucket("errors", "15m", 3), Bucket("errors", "15m", 5)).last_ns == 5 * QUARTER_NS
 
 
-def test_the_latest_failed_call_of_each_model_is_known() -> None:
+def test_the_latest_failed_calls_of_each_model_are_kept() -> None:
     (counters,) = failing([failed(1, "old"), failed(2, "new"), ran()], "day")
     latest = latest_failures(counters.values(), ALL, lambda kind: kind.series[1:])
     assert [remembered.kind.error_type for remembered in latest["openai", "small"]] == ["new", "old"]
 
 
-def test_a_failed_tool_is_no_providers_last_error() -> None:
+def test_a_failed_tool_is_not_the_last_error_of_a_provider() -> None:
     (counters,) = failing([failed(1, operation_type="tool_call")], "day")
     assert latest_failures(counters.values(), ALL, lambda kind: kind.series.model_provider) == {}
 
@@ -361,24 +365,24 @@ def test_a_heatmap_has_each_call_in_the_row_of_its_latency() -> None:
 
 @settings(max_examples=40)
 @given(traces)
-def test_heatmaps_tell_every_ended_call_in_at_most_sixteen_rows(summaries: list[Summary]) -> None:
+def test_heatmaps_contain_every_ended_call_in_at_most_sixteen_rows(summaries: list[Summary]) -> None:
     heatmaps = heatmaps_of(at_point(summaries), ALL, 10)
-    told = sum(sum(map(sum, heatmap.counts)) for heatmap in heatmaps)
-    assert told == total_of(measures(*summaries), Selection(by_operation=True)).calls
+    ended = sum(sum(map(sum, heatmap.counts)) for heatmap in heatmaps)
+    assert ended == total_of(measures(*summaries), Selection(by_operation=True)).calls
     for heatmap in heatmaps:
         assert len(heatmap.rows) <= 16
         assert [last + 1 for _, last in heatmap.rows[:-1]] == [first for first, _ in heatmap.rows[1:]]
 
 
-def test_a_heatmap_is_narrowed_by_model() -> None:
+def test_a_heatmap_is_filtered_by_model() -> None:
     (heatmap,) = heatmaps_of(at_point([ran(), ran(model_name="m")]), Selection({"model_name": "m"}), 10)
     assert sum(map(sum, heatmap.counts)) == 1
 
 
-def of(calls: int, errors: int = 0, ms: int = 1_000) -> Aggregate:
-    found = total_of(measures(*[ran(ms=ms)] * calls), ALL)
-    found.measures.numbers[NUMBERS.index("errors")] = errors
-    return found
+def aggregate_of(calls: int, errors: int = 0, ms: int = 1_000) -> Aggregate:
+    total = total_of(measures(*[ran(ms=ms)] * calls), ALL)
+    total.measures.numbers[NUMBERS.index("errors")] = errors
+    return total
 
 
 NAMES = [name for name, _ in WINDOWS]
@@ -387,25 +391,25 @@ NAMES = [name for name, _ in WINDOWS]
 @pytest.mark.parametrize(
     ("errors", "state"), [(0, "healthy"), (9, "healthy"), (10, "degraded"), (49, "degraded"), (50, "down")]
 )
-def test_the_share_of_failed_calls_makes_the_state(errors: int, state: str) -> None:
-    verdict = judge([(NAMES[0], of(100, errors))], of(100))
+def test_the_share_of_failed_calls_decides_the_state(errors: int, state: str) -> None:
+    verdict = judge([(NAMES[0], aggregate_of(100, errors))], aggregate_of(100))
     assert verdict.state == state
     assert f"{errors} of 100 calls failed in the last hour ({errors} %)" in verdict.reason
 
 
 def test_calls_that_take_twice_as_long_are_degraded() -> None:
-    verdict = judge([(NAMES[0], of(20, ms=2_500))], of(1_000))
+    verdict = judge([(NAMES[0], aggregate_of(20, ms=2_500))], aggregate_of(1_000))
     assert verdict.state == "degraded"
     assert "the p95 latency was" in verdict.reason
 
 
 def test_calls_that_take_a_little_longer_are_healthy() -> None:
-    assert judge([(NAMES[0], of(20, ms=1_700))], of(1_000)).state == "healthy"
+    assert judge([(NAMES[0], aggregate_of(20, ms=1_700))], aggregate_of(1_000)).state == "healthy"
 
 
-def test_a_window_with_too_few_calls_is_widened() -> None:
-    windows = [(NAMES[0], of(CALLS_LEAST - 1, CALLS_LEAST - 1)), (NAMES[1], of(CALLS_LEAST))]
-    verdict = judge(windows, of(100))
+def test_with_too_few_calls_the_next_wider_window_is_judged() -> None:
+    windows = [(NAMES[0], aggregate_of(CALLS_LEAST - 1, CALLS_LEAST - 1)), (NAMES[1], aggregate_of(CALLS_LEAST))]
+    verdict = judge(windows, aggregate_of(100))
     assert (verdict.state, "in the last 6 hours" in verdict.reason) == ("healthy", True)
 
 
@@ -417,12 +421,12 @@ def test_a_window_with_too_few_calls_is_widened() -> None:
         (9, "9 calls in the last 24 hours, 1 failed: too few to judge by."),
     ],
 )
-def test_too_few_calls_are_no_outage_and_it_is_said_that_they_are_few(calls: int, reason: str) -> None:
-    assert judge([(NAMES[2], of(calls, min(calls, 1)))], of(100)) == ("healthy", reason)
+def test_too_few_calls_are_healthy_and_the_reason_says_so(calls: int, reason: str) -> None:
+    assert judge([(NAMES[2], aggregate_of(calls, min(calls, 1)))], aggregate_of(100)) == ("healthy", reason)
 
 
 @given(st.integers(1, 3_000), st.integers(0, 96))
-def test_the_pieces_of_a_range_make_it_up(length: int, offset: int) -> None:
+def test_the_windows_of_a_range_cover_it_without_gaps(length: int, offset: int) -> None:
     period = Period(DAY.start_ns + offset * QUARTER_NS, DAY.start_ns + (offset + length) * QUARTER_NS)
     windows = windows_of(period)
     assert (windows[-1].period.start_ns, windows[0].period.end_ns) == period
@@ -431,7 +435,7 @@ def test_the_pieces_of_a_range_make_it_up(length: int, offset: int) -> None:
     assert all(window.period.start_ns < window.period.end_ns for window in windows)
 
 
-def test_a_provider_is_judged_by_its_newest_calls_and_told_in_whole() -> None:
+def test_a_provider_is_judged_by_its_newest_calls_and_has_the_total_of_all() -> None:
     counters = counted([*[ran(0)] * 40, *[failed(93)] * 20])
     windows = [(window.name, list(within(counters, "measures", window.period).values())) for window in windows_of(DAY)]
     health = health_by(windows, ALL, lambda group: group.series.model_provider)["openai"]

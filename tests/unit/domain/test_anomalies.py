@@ -1,4 +1,4 @@
-"""What departs from its own history is found within the hour; what is steady is not, however noisy it is."""
+"""An outlier is found within the hour; steady traffic gives no anomaly, however noisy it is."""
 
 import math
 from collections import Counter
@@ -29,11 +29,11 @@ DOLLAR = 10**9
 
 SERIES_WEEKS = 200
 FALSE_ALARMS_MOST = 0.05
-"""A week of a steady series, of all three kinds together. Stated in docs/api.md."""
+"""In a week of a steady series, of all three kinds together. Stated in docs/api.md."""
 
 
 def calls(rng: Random, busiest: int, number: int) -> int:
-    """Poisson, with a rhythm of days and quiet weekends."""
+    """A Poisson number of calls, with a rhythm of days and quiet weekends."""
     mean = busiest * LOAD[number % 24] / max(LOAD) * (0.4 if number // 24 % 7 >= 5 else 1)
     if mean > 30:
         return max(0, round(rng.gauss(mean, math.sqrt(mean))))
@@ -60,9 +60,9 @@ def steady(seed: int, weeks: int, busiest: int = 100, error_rate: float = 0.01) 
     return hours
 
 
-def even(count: int = 60, **told: Any) -> dict[int, Hour]:
+def even(count: int = 60, **values: Any) -> dict[int, Hour]:
     """A week and an hour up to `NOON`, each hour the same: all calls succeed, take a second and cost a cent."""
-    return {number: hour(count, **told) for number in range(NOON - HISTORY_HOURS, NOON + 1)}
+    return {number: hour(count, **values) for number in range(NOON - HISTORY_HOURS, NOON + 1)}
 
 
 def hour(count: int = 60, errors: int = 0, cost_usd: float | None = None, ms: int = 1_000) -> Hour:
@@ -70,24 +70,24 @@ def hour(count: int = 60, errors: int = 0, cost_usd: float | None = None, ms: in
     return Hour(count, errors, int(cost * DOLLAR), {bucket_of(ms * 1_000): count})
 
 
-def found(history: dict[int, Hour], hours: range = range(NOON, NOON + 1)) -> list[Anomaly]:
+def anomalies_in(history: dict[int, Hour], hours: range = range(NOON, NOON + 1)) -> list[Anomaly]:
     return anomalies_of({CHAT: history}, hours)
 
 
 def kinds(history: dict[int, Hour]) -> list[Kind]:
-    return [anomaly.kind for anomaly in found(history)]
+    return [anomaly.kind for anomaly in anomalies_in(history)]
 
 
 @pytest.mark.parametrize(("busiest", "error_rate"), [(20, 0.05), (60, 0.01), (150, 0.002)])
-def test_steady_traffic_is_not_noisy(busiest: int, error_rate: float) -> None:
+def test_steady_traffic_gives_few_false_alarms(busiest: int, error_rate: float) -> None:
     weeks = SERIES_WEEKS // 3 + 1
     history = steady(busiest, weeks + 1, busiest, error_rate)
-    alarms = found(history, range(168, 168 * (weeks + 1)))
+    alarms = anomalies_in(history, range(168, 168 * (weeks + 1)))
     assert len(alarms) / weeks <= FALSE_ALARMS_MOST
 
 
 INCIDENTS: dict[Kind, tuple[int, float]] = {"error_rate": (40, 0.95), "latency": (300, 0.9), "cost": (300, 0.9)}
-"""At how many calls in the busiest hour what share of incidents is found in their first hour."""
+"""The number of calls in the busiest hour, and the share of incidents that are found in their first hour."""
 
 
 @pytest.mark.parametrize("kind", INCIDENTS)
@@ -104,23 +104,23 @@ def test_an_incident_is_found_within_its_first_hour(kind: Kind) -> None:
             "latency": Hour(usual.calls, 0, 0, {bucket + 8: count for bucket, count in usual.latencies.items()}),
             "cost": Hour(usual.calls, 0, usual.cost_nano_usd * 3, usual.latencies),
         }[kind]
-        alarms = found({**history, number: hit}, range(number, number + 1))
+        alarms = anomalies_in({**history, number: hit}, range(number, number + 1))
         tried += 1
         hits += kind in [anomaly.kind for anomaly in alarms]
     assert hits / tried >= least
 
 
-def test_a_burst_of_errors_is_told_with_its_numbers() -> None:
-    (anomaly,) = found(even() | {NOON: hour(errors=18)})
+def test_a_burst_of_errors_is_reported_with_its_numbers() -> None:
+    (anomaly,) = anomalies_in(even() | {NOON: hour(errors=18)})
     assert (anomaly.kind, anomaly.series) == ("error_rate", CHAT)
     assert (anomaly.calls, anomaly.errors, anomaly.worst.value, anomaly.worst.baseline) == (60, 18, 0.3, 0)
     assert anomaly.worst.score > 5
 
 
-def test_latency_is_told_in_milliseconds_and_cost_in_dollars() -> None:
-    slow, expensive = found(even(200) | {NOON: hour(200, cost_usd=20, ms=3_000)})
+def test_latency_is_in_milliseconds_and_cost_in_dollars() -> None:
+    slow, expensive = anomalies_in(even(200) | {NOON: hour(200, cost_usd=20, ms=3_000)})
     assert {slow.kind, expensive.kind} == {"latency", "cost"}
-    by_kind = {one.kind: one.worst for one in (slow, expensive)}
+    by_kind = {anomaly.kind: anomaly.worst for anomaly in (slow, expensive)}
     assert by_kind["latency"].value == pytest.approx(3_000, rel=0.05)
     assert by_kind["latency"].baseline == pytest.approx(1_000, rel=0.05)
     assert (by_kind["cost"].value, by_kind["cost"].baseline) == (20, 2)
@@ -129,7 +129,7 @@ def test_latency_is_told_in_milliseconds_and_cost_in_dollars() -> None:
 @pytest.mark.parametrize(
     "better", [hour(errors=0), hour(ms=100), hour(cost_usd=0)], ids=["fewer errors", "faster", "cheaper"]
 )
-def test_what_gets_better_is_no_anomaly(better: Hour) -> None:
+def test_an_improvement_is_no_anomaly(better: Hour) -> None:
     assert kinds(even(errors=20, cost_usd=50, ms=9_000) | {NOON: better}) == []
 
 
@@ -146,39 +146,41 @@ def test_what_gets_better_is_no_anomaly(better: Hour) -> None:
     ],
     ids=["few calls", "few errors", "few per cent", "few latencies", "hardly slower", "less than a dollar", "4 calls"],
 )
-def test_what_is_too_little_is_no_anomaly(small: Hour) -> None:
+def test_a_small_rise_is_no_anomaly(small: Hour) -> None:
     assert kinds(even() | {NOON: small}) == []
 
 
-def test_a_hundred_milliseconds_are_the_least_that_counts() -> None:
+def test_a_latency_rises_by_a_hundred_milliseconds_at_least() -> None:
     assert kinds(even(300, ms=20) | {NOON: hour(300, ms=80)}) == []
     assert kinds(even(300, ms=20) | {NOON: hour(300, ms=200)}) == ["latency"]
 
 
 @pytest.mark.parametrize("days", [0, 1, 2])
-def test_a_fresh_account_is_silent(days: int) -> None:
-    young = {number: one for number, one in even().items() if number > NOON - 24 * days - 2}
+def test_a_new_account_has_no_anomalies(days: int) -> None:
+    young = {number: measured for number, measured in even().items() if number > NOON - 24 * days - 2}
     assert kinds(young | {NOON: hour(600, errors=300, cost_usd=900, ms=60_000)}) == []
 
 
 def test_after_three_days_there_is_history_enough() -> None:
-    young = {number: one for number, one in even().items() if number > NOON - 24 * 3 - 2}
+    young = {number: measured for number, measured in even().items() if number > NOON - 24 * 3 - 2}
     assert kinds(young | {NOON: hour(errors=30)}) == ["error_rate"]
 
 
-def test_what_is_usual_at_this_hour_is_no_anomaly() -> None:
+def test_a_value_that_is_usual_at_this_hour_is_no_anomaly() -> None:
     nightly = even() | {NOON - 24 * day: hour(cost_usd=80, ms=9_000, errors=30) for day in range(8)}
-    lonely = {number: one for number, one in nightly.items() if (NOON - number) % 24 == 0}
+    lonely = {number: measured for number, measured in nightly.items() if (NOON - number) % 24 == 0}
     assert kinds(lonely) == []
 
 
-def test_an_hour_without_usual_calls_is_held_to_the_whole_week() -> None:
-    by_day = {number: one for number, one in even().items() if 8 <= (number + 8) % 24 <= 18}  # nothing around NOON
+def test_an_hour_usually_without_calls_is_compared_with_the_whole_week() -> None:
+    by_day = {
+        number: measured for number, measured in even().items() if 8 <= (number + 8) % 24 <= 18
+    }  # nothing around NOON
     assert kinds(by_day | {NOON: hour()}) == []
     assert kinds(by_day | {NOON: hour(cost_usd=50)}) == ["cost"]
 
 
-def test_a_few_bad_hours_in_the_history_hide_nothing() -> None:
+def test_a_few_bad_hours_in_the_history_do_not_hide_an_anomaly() -> None:
     outage = {NOON - 24 * day + shift: hour(errors=60) for day in (1, 2) for shift in (-1, 0, 1)}
     assert kinds(even() | outage | {NOON: hour(errors=30)}) == ["error_rate"]
 
@@ -187,24 +189,24 @@ def test_errors_that_are_usual_are_no_anomaly() -> None:
     assert kinds(even(errors=18) | {NOON: hour(errors=24)}) == []
 
 
-def test_hours_in_a_row_are_one_anomaly_with_the_numbers_of_the_worst() -> None:
+def test_consecutive_hours_are_one_anomaly_with_the_numbers_of_the_worst() -> None:
     history = even() | {NOON - 2: hour(errors=20), NOON - 1: hour(errors=40), NOON: hour(errors=30)}
-    (anomaly,) = found(history, range(NOON - 5, NOON + 1))
+    (anomaly,) = anomalies_in(history, range(NOON - 5, NOON + 1))
     assert (anomaly.first_hour, anomaly.last_hour, anomaly.worst.hour, anomaly.errors) == (NOON - 2, NOON, NOON - 1, 40)
 
 
-def test_a_quiet_hour_parts_two_anomalies_and_the_later_comes_first() -> None:
+def test_a_quiet_hour_separates_two_anomalies_and_the_later_comes_first() -> None:
     history = even() | {NOON - 2: hour(errors=50), NOON: hour(errors=20)}
-    assert [one.first_hour for one in found(history, range(NOON - 5, NOON + 1))] == [NOON, NOON - 2]
+    assert [anomaly.first_hour for anomaly in anomalies_in(history, range(NOON - 5, NOON + 1))] == [NOON, NOON - 2]
 
 
 def test_each_series_has_a_history_of_its_own() -> None:
     agent = Series("agent", "", "")
     histories: Histories = {CHAT: even(errors=30), agent: even() | {NOON: hour(errors=30)}}
-    assert [one.series for one in anomalies_of(histories, range(NOON, NOON + 1))] == [agent]
+    assert [anomaly.series for anomaly in anomalies_of(histories, range(NOON, NOON + 1))] == [agent]
 
 
-def test_counters_tell_histories() -> None:
+def test_histories_are_read_from_counters() -> None:
     counter = MeasureCounter()
     for status, count in (("success", 3), ("error", 2)):
         numbers = [count, count * 1_000_000, count * DOLLAR]

@@ -49,17 +49,17 @@ intervals: st.SearchStrategy[Interval] = st.sampled_from(("15m", "hour", "day"))
 
 
 @given(periods(), intervals, zones)
-def test_points_follow_each_other_from_the_start_to_the_end(asked: Period, interval: Interval, zone: str) -> None:
-    found = points(asked, interval, ZoneInfo(zone))
-    assert (found[0].start_ns, found[-1].end_ns) == asked
-    assert [point.end_ns for point in found[:-1]] == [point.start_ns for point in found[1:]]
-    assert all(point.start_ns < point.end_ns for point in found)
+def test_points_follow_each_other_from_the_start_to_the_end(requested: Period, interval: Interval, zone: str) -> None:
+    cut = points(requested, interval, ZoneInfo(zone))
+    assert (cut[0].start_ns, cut[-1].end_ns) == requested
+    assert [point.end_ns for point in cut[:-1]] == [point.start_ns for point in cut[1:]]
+    assert all(point.start_ns < point.end_ns for point in cut)
 
 
 @given(periods(), zones)
-def test_a_day_is_what_the_calendar_of_the_zone_calls_so(asked: Period, zone: str) -> None:
-    quarters = range(asked.start_ns // QUARTER_NS, asked.end_ns // QUARTER_NS)[-2_000:]
-    tail = Period(quarters[0] * QUARTER_NS, asked.end_ns)
+def test_a_day_is_a_day_of_the_zones_calendar(requested: Period, zone: str) -> None:
+    quarters = range(requested.start_ns // QUARTER_NS, requested.end_ns // QUARTER_NS)[-2_000:]
+    tail = Period(quarters[0] * QUARTER_NS, requested.end_ns)
     for point in points(tail, "day", ZoneInfo(zone)):
         assert local(point.start_ns, zone).date() == local(point.end_ns - QUARTER_NS, zone).date()
     dates = {local(quarter * QUARTER_NS, zone).date() for quarter in quarters}
@@ -67,47 +67,47 @@ def test_a_day_is_what_the_calendar_of_the_zone_calls_so(asked: Period, zone: st
 
 
 @given(periods(), zones)
-def test_an_hour_is_what_the_clocks_of_the_zone_call_so(asked: Period, zone: str) -> None:
-    short = Period(asked.start_ns, min(asked.end_ns, asked.start_ns + 400 * QUARTER_NS))
+def test_an_hour_is_an_hour_of_the_zones_clocks(requested: Period, zone: str) -> None:
+    short = Period(requested.start_ns, min(requested.end_ns, requested.start_ns + 400 * QUARTER_NS))
     for point in points(short, "hour", ZoneInfo(zone)):
         quarters = range(point.start_ns, point.end_ns, QUARTER_NS)
         assert len({local(quarter, zone).hour for quarter in quarters}) == 1
 
 
 @given(periods(), zones)
-def test_hours_begin_when_the_clocks_of_the_zone_strike_or_are_changed(asked: Period, zone: str) -> None:
-    short = Period(asked.start_ns, min(asked.end_ns, asked.start_ns + 400 * QUARTER_NS))
+def test_hours_begin_when_the_clocks_of_the_zone_strike_or_are_changed(requested: Period, zone: str) -> None:
+    short = Period(requested.start_ns, min(requested.end_ns, requested.start_ns + 400 * QUARTER_NS))
     for point in points(short, "hour", ZoneInfo(zone))[1:]:
         here, before = local(point.start_ns, zone), local(point.start_ns - QUARTER_NS, zone)
         assert here.minute == 0 or here.utcoffset() != before.utcoffset()
 
 
 @given(periods(), intervals, zones)
-def test_every_quarter_of_a_range_is_covered_once(asked: Period, interval: Interval, zone: str) -> None:
+def test_every_quarter_of_a_range_is_covered_once(requested: Period, interval: Interval, zone: str) -> None:
     merged_digests = [
         quarter
-        for point in points(asked, interval, ZoneInfo(zone))
+        for point in points(requested, interval, ZoneInfo(zone))
         for bucket in partition("measures", point)
         for quarter in range(bucket.start_ns // QUARTER_NS, bucket.end_ns // QUARTER_NS)
     ]
-    assert merged_digests == list(range(asked.start_ns // QUARTER_NS, asked.end_ns // QUARTER_NS))
+    assert merged_digests == list(range(requested.start_ns // QUARTER_NS, requested.end_ns // QUARTER_NS))
 
 
 @given(periods())
-def test_a_cover_has_no_more_than_the_hours_and_quarters_at_its_ends(asked: Period) -> None:
-    lengths = [QUARTERS[bucket.interval] for bucket in partition("measures", asked)]
+def test_a_cover_has_no_more_than_the_hours_and_quarters_at_its_ends(requested: Period) -> None:
+    lengths = [QUARTERS[bucket.interval] for bucket in partition("measures", requested)]
     assert lengths.count(1) <= 6
     assert lengths.count(4) <= 46
 
 
 @given(periods(), zones)
-def test_the_finest_interval_gives_as_many_points_as_a_chart_has_room_for(asked: Period, zone: str) -> None:
+def test_the_finest_interval_gives_as_many_points_as_a_chart_has_room_for(requested: Period, zone: str) -> None:
     at = ZoneInfo(zone)
-    chosen = finest(asked, at)
-    assert chosen == "day" or len(points(asked, chosen, at)) <= POINTS_CHOSEN
+    chosen = finest(requested, at)
+    assert chosen == "day" or len(points(requested, chosen, at)) <= POINTS_CHOSEN
     finer: dict[Interval, Interval] = {"hour": "15m", "day": "hour"}
-    if chosen != "15m" and asked.end_ns - asked.start_ns < 20 * 86_400 * 10**9:
-        assert len(points(asked, finer[chosen], at)) > POINTS_CHOSEN
+    if chosen != "15m" and requested.end_ns - requested.start_ns < 20 * 86_400 * 10**9:
+        assert len(points(requested, finer[chosen], at)) > POINTS_CHOSEN
 
 
 @pytest.mark.parametrize(
@@ -124,12 +124,12 @@ def test_the_finest_interval_gives_as_many_points_as_a_chart_has_room_for(asked:
 def test_a_day_has_as_many_hours_as_its_clocks_make_it(zone: str, day: str, hours: float) -> None:
     noon = parse_time(f"{day}T12:00:00Z")
     around = aligned(noon - 3 * 86_400 * 10**9, noon + 3 * 86_400 * 10**9)
-    (found,) = (
+    (cut,) = (
         point
         for point in points(around, "day", ZoneInfo(zone))
         if local(point.start_ns, zone).date().isoformat() == day
     )
-    assert (found.end_ns - found.start_ns) / 3_600e9 == hours
+    assert (cut.end_ns - cut.start_ns) / 3_600e9 == hours
 
 
 def test_a_day_begins_after_midnight_where_clocks_are_put_forward_over_it() -> None:
@@ -146,18 +146,18 @@ def test_a_day_that_a_zone_skipped_is_no_point() -> None:
 
 def test_zones_that_were_minutes_off_have_days_from_the_nearest_quarter_on() -> None:
     around = period("1971-06-01T12:00:00Z", "1971-06-02T12:00:00Z")  # Monrovia was at -00:44:30
-    found = points(around, "day", ZoneInfo("Africa/Monrovia"))
-    assert format_time(found[1].start_ns) == "1971-06-02T00:30:00.000Z"
+    cut = points(around, "day", ZoneInfo("Africa/Monrovia"))
+    assert format_time(cut[1].start_ns) == "1971-06-02T00:30:00.000Z"
 
 
 def test_hours_of_a_zone_at_a_quarter_lie_between_those_of_utc() -> None:
-    found = points(period("2026-06-01T10:00:00Z", "2026-06-01T12:00:00Z"), "hour", ZoneInfo("Asia/Kathmandu"))
-    assert [format_time(point.start_ns)[11:16] for point in found] == ["10:00", "10:15", "11:15"]
+    cut = points(period("2026-06-01T10:00:00Z", "2026-06-01T12:00:00Z"), "hour", ZoneInfo("Asia/Kathmandu"))
+    assert [format_time(point.start_ns)[11:16] for point in cut] == ["10:00", "10:15", "11:15"]
 
 
 def test_an_hour_that_clocks_are_put_into_begins_there() -> None:
-    found = points(period("2026-10-03T14:30:00Z", "2026-10-03T17:00:00Z"), "hour", ZoneInfo("Australia/Lord_Howe"))
-    assert [f"{local(point.start_ns, 'Australia/Lord_Howe'):%H:%M}" for point in found] == ["01:00", "02:30", "03:00"]
+    cut = points(period("2026-10-03T14:30:00Z", "2026-10-03T17:00:00Z"), "hour", ZoneInfo("Australia/Lord_Howe"))
+    assert [f"{local(point.start_ns, 'Australia/Lord_Howe'):%H:%M}" for point in cut] == ["01:00", "02:30", "03:00"]
 
 
 def test_a_month_in_utc_is_covered_by_its_days() -> None:
