@@ -85,7 +85,7 @@ def test_a_day_of_captures_changes_and_deletes_is_counted_exactly(
     for step in range(60):
         trace_id = f"t{rng.randrange(20)}"
         start = (now + timedelta(minutes=rng.randrange(600))).isoformat()
-        told: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "start_time": start,
             "duration_ms": rng.randrange(1, 30_000),
             "operation_type": rng.choice(["completion", "tool_call", "agent"]),
@@ -97,7 +97,7 @@ def test_a_day_of_captures_changes_and_deletes_is_counted_exactly(
         }
         match rng.choice(["new"] * 5 + ["again", "patch", "delete", "delete span"]):
             case "new":
-                sent.append([span(trace_id, "root", **told), child(f"s{step}", "root", trace_id, **told)])
+                sent.append([span(trace_id, "root", **fields), child(f"s{step}", "root", trace_id, **fields)])
                 api.post({"spans": sent[-1]})
             case "again" if sent:
                 api.post({"spans": rng.choice(sent)})

@@ -175,20 +175,19 @@ NO_STATS: Final = Stats()
 def stats_of(nodes: Sequence[Node], charges: Sequence[Charge], root: Span) -> Stats:
     """The stats of a trace, given its spans in tree order and the charge of each."""
     rows: dict[tuple[int, Group], Measures] = {}
-    calls: list[_CountedSpan] = []
+    counted: list[_CountedSpan] = []
     kept = _Kept(nodes)
     for (span, _), charge in zip(nodes, charges, strict=True):
         measures = _measures(span, charge, is_trace_failed=root.status == "error")
         if measures:
-            group = Group(kept.series(span), cut(span.status))
-            rows.setdefault((kept.quarter(span), group), Measures()).add(measures)
-            if as_calls := as_model_calls(group, measures):
-                calls.append(_CountedSpan(span, kept.quarter(span) // QUARTERS_IN_HOUR, as_calls, group))
+            quarter, group = kept.quarter(span), Group(kept.series(span), cut(span.status))
+            rows.setdefault((quarter, group), Measures()).add(measures)
+            counted.append(_CountedSpan(span, quarter, group, measures))
     failures = _failures(nodes, kept)
     return Stats(
         tuple(Row(quarter, group, measures) for (quarter, group), measures in sorted(rows.items(), key=_key)),
         tuple(Failure(quarter, kind, count, latest) for (quarter, kind), (count, latest) in sorted(failures.items())),
-        tuple(_marginal(name, calls, kept.first_quarter // QUARTERS_IN_HOUR) for name in MARGINALS),
+        tuple(_marginal(name, counted, kept.first_quarter // QUARTERS_IN_HOUR) for name in MARGINALS),
     )
 
 
@@ -217,30 +216,43 @@ def _rows_of_one_value(value: str, rows: Iterable[Row]) -> list[MarginalRow]:
 
 
 class _CountedSpan(NamedTuple):
-    """A span whose measures, as model calls, are not empty, and the hour in which it counts."""
+    """A span with measures, and where it counts."""
 
     span: Span
-    hour: int
-    measures: Measures
+    quarter: int
     group: Group
+    measures: Measures
 
 
-def _marginal(name: str, spans: Sequence[_CountedSpan], first_hour: int) -> Marginal:
-    """A marginal of a trace of which these spans count."""
-    values = [cut(counted.span.fields.get(name, "")) for counted in spans]
-    kept = sorted(set(values))[:MARGINAL_VALUES_KEPT]
+def _marginal(name: str, counted: Sequence[_CountedSpan], first_hour: int) -> Marginal:
+    """A marginal of a trace of which these spans have measures."""
+    values = {each.span.fields.get(name, "") for each in counted}
+    if len(values) < 2:
+        return cut(*values) if values else ""
+    calls = [(each, calls) for each in counted if (calls := as_model_calls(each.group, each.measures))]
+    kept = sorted({cut(each.span.fields.get(name, "")) for each, _ in calls})[:MARGINAL_VALUES_KEPT]
     if len(kept) < 2:
         return kept[0] if kept else ""
-    values = [value if value in kept else OTHER for value in values]
-    hours = [counted.hour for counted in spans]
-    if len(set(zip(hours, values, strict=True))) > MARGINAL_ROWS_KEPT:
-        hours = [first_hour] * len(spans)
     rows: dict[tuple[int, str], MarginalRow] = {}
-    for hour, value, counted in zip(hours, values, spans, strict=True):
+    for each, measures in calls:
+        value = cut(each.span.fields.get(name, ""))
+        hour, value = each.quarter // QUARTERS_IN_HOUR, value if value in kept else OTHER
         row = rows.get((hour, value)) or MarginalRow(hour, value, Measures(), False)
-        row.measures.add(counted.measures)
-        rows[hour, value] = row._replace(has_call=row.has_call or counted.group.series.is_inference)
+        row.measures.add(measures)
+        rows[hour, value] = row._replace(has_call=row.has_call or each.group.series.is_inference)
+    if len(rows) > MARGINAL_ROWS_KEPT:
+        rows = _in_one_hour(rows.values(), first_hour)
     return tuple(rows[key] for key in sorted(rows))
+
+
+def _in_one_hour(rows: Iterable[MarginalRow], hour: int) -> dict[tuple[int, str], MarginalRow]:
+    """The sum of the rows of each value, counted in one hour."""
+    sums: dict[tuple[int, str], MarginalRow] = {}
+    for row in rows:
+        total = sums.get((hour, row.value)) or MarginalRow(hour, row.value, Measures(), False)
+        total.measures.add(row.measures)
+        sums[hour, row.value] = total._replace(has_call=total.has_call or row.has_call)
+    return sums
 
 
 def _key(entry: tuple[tuple[int, Group], Measures]) -> tuple[int, Group]:
@@ -313,8 +325,14 @@ class _Kept:
     """The series and times that the head of one trace keeps apart, whatever the order of writes was."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
-        self._kept = set(sorted({_series(span.fields) for span, _ in nodes})[:GROUPS_KEPT])
-        self._operations = INFERENCE_OPERATIONS | {series.operation_type for series in self._kept}
+        self._series = {span.span_id: _series(span.fields) for span, _ in nodes}
+        kept = set(sorted(set(self._series.values()))[:GROUPS_KEPT])
+        if len(kept) == GROUPS_KEPT:
+            operations = INFERENCE_OPERATIONS | {series.operation_type for series in kept}
+            for span_id, series in self._series.items():
+                if series not in kept:
+                    operation = series.operation_type if series.operation_type in operations else OTHER
+                    self._series[span_id] = other_series(operation)
         times = {span.order[0] // QUARTER_NS for span, _ in nodes}
         self.first_quarter = min(times)
         self._is_scattered = len(times) > QUARTERS_KEPT or (len(nodes) > ROWS_KEPT and self._rows(nodes) > ROWS_KEPT)
@@ -323,17 +341,14 @@ class _Kept:
         return self.first_quarter if self._is_scattered else span.order[0] // QUARTER_NS
 
     def series(self, span: Span) -> Series:
-        series = _series(span.fields)
-        if series in self._kept:
-            return series
-        return other_series(series.operation_type if series.operation_type in self._operations else OTHER)
+        return self._series[span.span_id]
 
     def _rows(self, nodes: Sequence[Node]) -> int:
         return len({(span.order[0] // QUARTER_NS, self.series(span), cut(span.status)) for span, _ in nodes})
 
 
 def _series(fields: SpanFields) -> Series:
-    return Series(*(cut(fields.get(name, "")) for name in Series._fields))
+    return Series(*[cut(fields.get(name, "")) for name in Series._fields])
 
 
 def sums(rows: Iterable[Row]) -> Measures:

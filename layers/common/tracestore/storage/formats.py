@@ -66,6 +66,7 @@ class StoredStats(Stats):
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
+        """The rows, decoded on first use."""
         return tuple(
             Row(quarter, Group(Series(*names), status), unpacked_measures(numbers, steps, counts))
             for quarter, *names, status, numbers, steps, counts in self.document.get("r", ())
@@ -73,6 +74,7 @@ class StoredStats(Stats):
 
     @cached_property
     def failures(self) -> tuple[Failure, ...]:
+        """The failures, decoded on first use."""
         return tuple(
             Failure(quarter, FailureKind(Series(*names), error_type), count, Example(time_ns, "", span_name, message))
             for quarter, *names, error_type, count, (time_ns, span_name, message) in self.document.get("e", ())
@@ -80,6 +82,7 @@ class StoredStats(Stats):
 
     @cached_property
     def marginals(self) -> tuple[Marginal, ...]:
+        """The marginals, decoded on first use."""
         return tuple(
             marginal if isinstance(marginal, str) else tuple(map(_marginal_row, marginal))
             for marginal in self.document.get("m", ())

@@ -223,9 +223,10 @@ def _take_in(found: StoredTrace, item: Item, created_ms: int, *, is_compacted: b
 
 def _document_of(summary: Summary) -> dict[str, Any]:
     """A summary as JSON, without what is as in an empty one. Not by `asdict`, which copies every list in it."""
-    told = _told(replace(summary, stats=NO_STATS), _NO_SUMMARY)
-    stats = {} if summary.stats is NO_STATS else {"stats": stats_document(summary.stats)}
-    return told | {"usage": _told(summary.usage, _NO_SUMMARY.usage)} | stats
+    document = _told(summary, _NO_SUMMARY) | {"usage": _told(summary.usage, _NO_SUMMARY.usage)}
+    if summary.stats is not NO_STATS:
+        document["stats"] = stats_document(summary.stats)
+    return document
 
 
 def _told(value: Any, empty: Any) -> dict[str, Any]:
