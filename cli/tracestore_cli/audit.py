@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from tracestore.domain.counters import ConversationOf
+from tracestore.domain.counters import ConversationTarget
 from tracestore.domain.times import NS_PER_DAY, format_time
-from tracestore.storage.audit import MOVING_MS, Audit, Finding, audit, lasting, repair
+from tracestore.storage.audit import MOVING_MS, Audit, Finding, audit, confirmed, repair
 from tracestore.storage.dynamo import client
 from tracestore.storage.store import Store
 from tracestore.storage.table import Deadline, Table
@@ -52,8 +52,7 @@ def run(
     report(f"Comparing again in {moving_ms // 60_000} minutes: recent changes may not be counted yet.")
     sleep(moving_ms / 1000)
     second = look()
-    wrong = lasting(first, second)
-    repaired = repair(store, user, wrong, deadline)
+    repaired = repair(store, user, confirmed(first, second), deadline)
     report(f"Repaired {repaired} of {len(second.findings)} counters.")
     return repaired == len(second.findings)
 
@@ -66,27 +65,27 @@ def report_lines(result: Audit) -> list[str]:
     )
     if result.moving:
         lines.append(f"{len(result.moving)} counters include traces that just changed: audit again in some minutes.")
-    if result.quarantined:
-        lines.append(f"{result.quarantined} dead letters: changes of the last 30 days that the rollup could not count.")
+    if result.dead_letters:
+        lines.append(f"{result.dead_letters} dead letters: changes of the last 30 days that the rollup could not count.")
     return lines
 
 
 def difference(finding: Finding) -> str:
     """One wrong counter in a line: its key, and its stored and expected values."""
     target = finding.target
-    if isinstance(target, ConversationOf):
+    if isinstance(target, ConversationTarget):
         subject = f"conversation {target.conversation_id}"
     else:
         subject = f"{target.kind} of the {target.interval} from {format_time(target.start_ns)}"
-    expected, actual = finding.expected.figures(), finding.actual.figures()
+    expected, actual = finding.expected.totals(), finding.actual.totals()
     differences = [
-        f"{name} is {_shortened(actual[name])} instead of {_shortened(expected[name])}"
-        for name in expected
-        if expected[name] != actual[name]
+        f"{name} is {_shortened(actual.get(name))} instead of {_shortened(expected.get(name))}"
+        for name in dict.fromkeys([*expected, *actual])
+        if expected.get(name) != actual.get(name)
     ]
     return f"{subject}: {'; '.join(differences)}"
 
 
 def _shortened(value: object) -> str:
-    text = repr(value)
+    text = "nothing" if value is None else repr(value)
     return text if len(text) <= 300 else f"{text[:300]}…"
