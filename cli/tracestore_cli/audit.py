@@ -66,12 +66,14 @@ def report_lines(result: Audit) -> list[str]:
     if result.moving:
         lines.append(f"{len(result.moving)} counters include traces that just changed: audit again in some minutes.")
     if result.dead_letters:
-        lines.append(f"{result.dead_letters} dead letters: changes of the last 30 days that the rollup could not count.")
+        lines.append(
+            f"{result.dead_letters} dead letters: changes of the last 30 days that the rollup could not count."
+        )
     return lines
 
 
 def difference(finding: Finding) -> str:
-    """One wrong counter in a line: its key, and its stored and expected values."""
+    """One wrong counter in a line: its target, and its stored and expected totals."""
     target = finding.target
     if isinstance(target, ConversationTarget):
         subject = f"conversation {target.conversation_id}"
