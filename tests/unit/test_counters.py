@@ -298,6 +298,7 @@ def test_contributions_subtracted_before_they_are_added_leave_nothing(many: str)
     for sign in (-1, 1):
         for contribution in contributions:
             counter.add(contribution, sign)
+        counter = stored(counter)
     assert not any(counter.totals().values())
 
 
