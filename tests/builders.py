@@ -13,11 +13,12 @@ from tracestore.domain.merge import Span, merge
 from tracestore.domain.spans import SpanFields, SpanUpdate, span_update
 from tracestore.storage import keys
 from tracestore.storage.codec import unpack
+from tracestore.storage.deadline import Deadline
 from tracestore.storage.dynamo import client
-from tracestore.storage.listing import TraceQuery, list_traces
-from tracestore.storage.reading import read_trace
-from tracestore.storage.store import Store
-from tracestore.storage.table import Deadline, Table
+from tracestore.storage.listing import TraceQuery
+from tracestore.storage.store import Scope, Store
+from tracestore.storage.table import Table
+from tracestore.storage.user_store import UserReader, UserWriter
 
 START_NS = 1_795_312_800_000_000_000
 DAY_S = 86_400
@@ -114,6 +115,21 @@ def db_on(engine: Endpoint) -> Any:
 _client = functools.cache(client)
 
 
+def reader(store: Store, user: str, deadline: Deadline | None = None) -> UserReader:
+    """A reader of the user's data, with as much time as it needs."""
+    return UserReader(store, user, deadline or long_deadline())
+
+
+def scope(store: Store, user: str) -> Scope:
+    """The user's part of the store, with as much time as needed."""
+    return store.scope(user, long_deadline())
+
+
+def writer(store: Store, user: str, deadline: Deadline | None = None) -> UserWriter:
+    """A writer of the user's data, with as much time as it needs."""
+    return UserWriter(store, user, deadline or long_deadline())
+
+
 def stored_items(store: Store, user: str, trace_id: str = "t") -> dict[str, Items]:
     """All items of a trace as they are in the table, by sort key."""
     return {item["sk"]["S"]: item for item in store.table.query(keys.trace(user, trace_id))}
@@ -121,20 +137,19 @@ def stored_items(store: Store, user: str, trace_id: str = "t") -> dict[str, Item
 
 def stored_spans(store: Store, user: str, trace_id: str = "t") -> dict[str, SpanFields]:
     """The facts of each span of a trace, payload included."""
-    _, spans = read_trace(store, user, trace_id, payloads=True)
+    _, spans = reader(store, user).trace(trace_id, payloads=True)
     return {span.span_id: span.fields for span in spans}
 
 
 def stored_summary(store: Store, user: str, trace_id: str = "t") -> Summary:
     """The summary in a trace's head."""
-    head, _ = read_trace(store, user, trace_id, payloads=False)
-    assert head.summary is not None
+    head, _ = reader(store, user).trace(trace_id, payloads=False)
     return head.summary
 
 
 def holds(store: Store, user: str, text: str, trace_id: str = "t") -> list[str]:
     """The sort keys of what still holds a text: segments as they are read, payload parts by themselves, and items."""
-    stored = store.read_whole(keys.trace(user, trace_id))
+    stored = store.scope(user).read_whole(trace_id)
     found = [digest for digest, segment in stored.segments.items() if text in str(segment.updates)]
     parts: dict[str, bytes] = {}
     for sk, item in stored_items(store, user, trace_id).items():
@@ -147,7 +162,7 @@ def holds(store: Store, user: str, text: str, trace_id: str = "t") -> list[str]:
 
 def orphans(store: Store, user: str, trace_id: str = "t") -> list[str]:
     """The sort keys of items that no reader of the trace would ever look at."""
-    stored = store.read_core(keys.trace(user, trace_id))
+    stored = store.scope(user).read_core(trace_id)
     assert stored.head is not None
     known = {f"{stored.head.generation}#{digest}" for digest in stored.segments}
     beside = (sk for sk in stored_items(store, user, trace_id) if sk[:2] in ("S#", "X#"))
@@ -166,7 +181,7 @@ def trace_ids(
     found: list[str] = []
     after = None
     while True:
-        page = list_traces(store, user, asked, limit, after, deadline)
+        page = reader(store, user, deadline).traces(asked, limit, after)
         found += [trace.trace_id for trace in page.traces]
         after = page.next_position
         if after is None:

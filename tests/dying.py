@@ -4,7 +4,7 @@ from typing import Any
 
 from dev import streams
 from dev.template import Template
-from tracestore.storage.jobs import job_in
+from tracestore.storage.jobs import owner_and_id
 
 PURGE = "PurgeFunction"
 _ASKED_FOR = [pattern for one in Template().subscriptions if one.function == PURGE for pattern in one.patterns]
@@ -73,4 +73,4 @@ class Waking:
     def _note(self, item: Any) -> None:
         change = {"Keys": {"pk": item["pk"], "sk": item["sk"]}, "NewImage": item}
         if any(streams.matches({"eventName": "MODIFY", "dynamodb": change}, pattern) for pattern in _ASKED_FOR):
-            self.waiting.append(job_in(item))
+            self.waiting.append(owner_and_id(item))

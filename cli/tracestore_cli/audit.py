@@ -10,9 +10,10 @@ from typing import Final
 from tracestore.domain.counters import ConversationTarget
 from tracestore.domain.times import NS_PER_DAY, format_time
 from tracestore.storage.audit import MOVING_MS, Audit, Finding, audit, confirmed, repair
+from tracestore.storage.deadline import Deadline
 from tracestore.storage.dynamo import client
 from tracestore.storage.store import Store
-from tracestore.storage.table import Deadline, Table
+from tracestore.storage.table import Table
 
 DAY_S: Final = 86_400
 
@@ -37,12 +38,12 @@ def run(
     A repair audits twice and corrects the counters that were wrong in the same way both times. Returns whether all
     counters are correct in the end. *raises*: ValueError when the period is longer than the retention.
     """
-    deadline = Deadline(time_left_s=lambda: float("inf"))
+    scope = store.scope(user, Deadline(time_left_s=lambda: float("inf")))
 
     def look() -> Audit:
         now_ns = time.time_ns()
         from_ns = (now_ns // NS_PER_DAY - days) * NS_PER_DAY
-        return audit(store, user, from_ns, now_ns, moving_ms=moving_ms, deadline=deadline)
+        return audit(scope, from_ns, now_ns, moving_ms=moving_ms)
 
     first = look()
     for line in report_lines(first):
@@ -52,7 +53,7 @@ def run(
     report(f"Comparing again in {moving_ms // 60_000} minutes: recent changes may not be counted yet.")
     sleep(moving_ms / 1000)
     second = look()
-    repaired = repair(store, user, confirmed(first, second), deadline)
+    repaired = repair(scope, confirmed(first, second))
     report(f"Repaired {repaired} of {len(second.findings)} counters.")
     return repaired == len(second.findings)
 
@@ -66,14 +67,12 @@ def report_lines(result: Audit) -> list[str]:
     if result.moving:
         lines.append(f"{len(result.moving)} counters include traces that just changed: audit again in some minutes.")
     if result.dead_letters:
-        lines.append(
-            f"{result.dead_letters} dead letters: changes of the last 30 days that the rollup could not count."
-        )
+        lines.append(f"{result.dead_letters} dead letters: changes of the last 30 days that could not be counted.")
     return lines
 
 
 def difference(finding: Finding) -> str:
-    """One wrong counter in a line: its target, and its stored and expected totals."""
+    """One wrong counter in a line: its key, and its stored and expected values."""
     target = finding.target
     if isinstance(target, ConversationTarget):
         subject = f"conversation {target.conversation_id}"

@@ -27,11 +27,12 @@ from tracestore.domain.stats import QUARTER_NS, QUARTERS_IN_HOUR, Stats
 from tracestore.domain.times import NS_PER_DAY, format_time
 from tracestore.storage import keys
 from tracestore.storage.counters import Change, apply, counter_item
-from tracestore.storage.items import Head, head_item, summary_from
-from tracestore.storage.listing import TraceQuery, list_traces
-from tracestore.storage.segments import Item
+from tracestore.storage.deadline import Deadline
+from tracestore.storage.items import head_item, summary_from
+from tracestore.storage.listing import TraceQuery
+from tracestore.storage.model import Head, Item
 from tracestore.storage.store import Store
-from tracestore.storage.table import Deadline
+from tracestore.storage.user_store import UserReader
 
 DAYS: Final = 30
 SPANS_A_TRACE: Final = 5
@@ -204,8 +205,8 @@ class _Traces:
                 named.add(counter.last_trace[1])
         for trace_id in sorted(named):
             summary = self.summary(int(trace_id, 16))
-            position = keys.position(summary.start_ns, trace_id)
-            head = Head(1, "0", self.expires_at_s, position, 0, 0, summary)
+            position = keys.cursor_position(summary.start_ns, trace_id)
+            head = Head(1, "0", self.expires_at_s, position, 0, 0, summary=summary)
             yield head_item(user_id, trace_id, head, time_shards=1)
 
 
@@ -238,7 +239,7 @@ def _store() -> Store:
 
 def _changes(store: Store, user: User) -> Iterator[Change]:
     """The user's heads as the stream would deliver them, oldest first."""
-    page = list_traces(store, user.user_id, TraceQuery(newest_first=False), limit=1_000_000)
+    page = UserReader(store, user.user_id).traces(TraceQuery(newest_first=False), limit=1_000_000)
     for number, listed in enumerate(page.traces):
         pk = keys.trace(user.user_id, listed.trace_id)
         yield Change(number, pk, None, store.table.get(pk, keys.HEAD))

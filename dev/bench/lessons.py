@@ -111,7 +111,7 @@ def _load(deployment: Deployment, user: User, count: int) -> None:
     """Put `count` lesson traces into the table."""
     items = _items(deployment, user, count)
     store = _store(deployment)
-    from tracestore.storage.table import Deadline
+    from tracestore.storage.deadline import Deadline
 
     batches = iter(lambda: list(islice(items, _LOADED_AT_ONCE)), [])
     with ThreadPoolExecutor(_LOADERS) as pool:
@@ -141,7 +141,7 @@ def _items(deployment: Deployment, user: User, count: int) -> Iterator[dict[str,
             **outcome,
         }
         segment = segment_of([span_update(cast(SpanFields, root), received_ms=start_ns // 10**6)])
-        head = replace(first_head(store, trace_id, segment), first=segment)
+        head = replace(first_head(store, trace_id, segment), inline_segment=segment)
         index_item = lesson_index_item(user.user_id, trace_id, head)
         assert index_item is not None
         yield from (head_item(user.user_id, trace_id, head, 1), index_item)

@@ -10,10 +10,9 @@ from tracestore.http.identity import Identity
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response
 from tracestore.http.settings import settings
-from tracestore.http.wiring import api_keys, store
+from tracestore.http.wiring import api_keys, reader
 from tracestore.ingest.json_body import parse_json
 from tracestore.storage.api_keys import new_secret
-from tracestore.storage.jobs import read_job
 
 PROJECT_NAME: Final = "tracestore"
 
@@ -72,7 +71,7 @@ def show_job(request: Request, caller: Identity) -> Response:
     job_id = request.path["job_id"]
     if not is_job_id(job_id):
         raise NotFound("There is no such job.")
-    return json_response({"data": job_json(read_job(store(), caller.user_id, job_id))})
+    return json_response({"data": job_json(reader(request, caller).job(job_id))})
 
 
 @app.route("GET /api/public/projects", scope=ANY)

@@ -57,10 +57,8 @@ from tracestore.http.identity import Identity
 from tracestore.http.parameters import limit_of
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response, with_etag
-from tracestore.http.wiring import deadline_for, store
+from tracestore.http.wiring import reader
 from tracestore.storage import keys
-from tracestore.storage.counters import read_conversations
-from tracestore.storage.table import Deadline
 
 OPERATIONS_MOST: Final = 20
 EXAMPLES_MOST: Final = 5
@@ -79,7 +77,7 @@ def show_metrics(request: Request, caller: Identity) -> Response:
     most = groups_shown(len(points))
     if query.group_by in MARGINALS:
         (counters,) = _measures(request, caller, [query.period])
-        marginals = read_hours(store(), caller.user_id, "marginals", points, _deadline(request))
+        marginals = read_hours(reader(request, caller), "marginals", points)
         total, groups = total_of(counters, query.selection), marginal_series(marginals, query.group_by, most)
     else:
         total, groups = series_of(_measures(request, caller, points), query.selection, query.group_by, most)
@@ -92,10 +90,10 @@ def show_errors(request: Request, caller: Identity) -> Response:
     """Failures by type and point, with examples that can be seen."""
     query = _query(request)
     points = query.points
-    counters = read_periods(store(), caller.user_id, "errors", points, _deadline(request))
+    counters = read_periods(reader(request, caller), "errors", points)
     by_type = failures_by_type(counters, query.selection, GROUPS_MOST)
     candidates = {error_type: failures.latest for error_type, failures in by_type.items()}
-    examples = live_examples(store(), caller.user_id, candidates, EXAMPLES_MOST, _deadline(request))
+    examples = live_examples(reader(request, caller), candidates, EXAMPLES_MOST)
     total = sum(failures.count for failures in by_type.values())
     errors = [failures_json(name, failures, total, points, examples[name]) for name, failures in by_type.items()]
     return _answer(request, {**_in_points(query), "errors": errors})
@@ -112,10 +110,10 @@ def show_providers(request: Request, caller: Identity) -> Response:
     models = health_by(counters, query.selection, _model_of)
     models_by_calls = ranked({name: health.total for name, health in models.items()})[: 2 * GROUPS_MOST]
 
-    (errors,) = read_periods(store(), caller.user_id, "errors", [query.period], _deadline(request))
+    (errors,) = read_periods(reader(request, caller), "errors", [query.period])
     latest = latest_failures(errors.values(), query.selection, _model_of)
     candidates = {name: latest[name] for name in models_by_calls if name in latest}
-    examples = live_examples(store(), caller.user_id, candidates, 1, _deadline(request))
+    examples = live_examples(reader(request, caller), candidates, 1)
     last_errors = {
         name: {"error_type": span.kind.error_type, **example_json(span.example)}
         for name, spans in examples.items()
@@ -166,13 +164,7 @@ def show_costs(request: Request, caller: Identity) -> Response:
         ]
 
     traces = top_traces_by_cost(
-        store(),
-        caller.user_id,
-        candidates_by_cost(values),
-        query.period,
-        query.selection,
-        TOP_TRACES_MOST,
-        _deadline(request),
+        reader(request, caller), candidates_by_cost(values), query.period, query.selection, TOP_TRACES_MOST
     )
     conversations = conversation_costs_json(top_conversations_by_cost(values, GROUPS_MOST))
     return _answer(
@@ -194,7 +186,7 @@ def show_costs(request: Request, caller: Identity) -> Response:
 def show_anomalies(request: Request, caller: Identity) -> Response:
     """Hours that are far above their own history, the latest first."""
     query = _query(request)
-    anomalies = read_anomalies(store(), caller.user_id, hours_of(query.period), query.selection, _deadline(request))
+    anomalies = read_anomalies(reader(request, caller), hours_of(query.period), query.selection)
     anomalies_json = [anomaly_json(anomaly, examples, query.zone) for anomaly, examples in anomalies]
     return _answer(request, {**range_json(query.period), "timezone": query.zone.key, "anomalies": anomalies_json})
 
@@ -208,11 +200,11 @@ def show_conversations(request: Request, caller: Identity) -> Response:
     position = cursor.position()
     if position is None and "end_date" in request.query:
         position = keys.before_time(query.period.end_ns)
-    page, next_position = read_conversations(store(), caller.user_id, limit, position, _deadline(request))
+    page, next_position = reader(request, caller).conversations(limit, position)
     if "start_date" in request.query:
         within = [(name, counter) for name, counter in page if counter.last_ns >= query.period.start_ns]
         page, next_position = within, next_position if len(within) == len(page) else None
-    heads = conversation_heads(store(), caller.user_id, page, _deadline(request))
+    heads = conversation_heads(reader(request, caller), page)
     conversations = [
         conversation_json(conversation_id, counter, head.summary)
         for (conversation_id, counter), head in zip(page, heads, strict=True)
@@ -246,23 +238,19 @@ def _health_json(health: Health) -> dict[str, Any]:
 
 
 def _measures(request: Request, caller: Identity, periods: Sequence[Period]) -> list[list[MeasureCounter]]:
-    counters = read_periods(store(), caller.user_id, "measures", periods, _deadline(request))
+    counters = read_periods(reader(request, caller), "measures", periods)
     return [list(of_period.values()) for of_period in counters]
 
 
 def _values(request: Request, caller: Identity, query: AnalyticsQuery) -> list[ValueCounter]:
     """The counters of values, which are by whole days alone, of the days that the range touches."""
     days = [whole_days(query.period)]
-    (counters,) = read_periods(store(), caller.user_id, "values", days, _deadline(request))
+    (counters,) = read_periods(reader(request, caller), "values", days)
     return list(counters.values())
 
 
 def _in_points(query: AnalyticsQuery) -> dict[str, str]:
     return {**range_json(query.period), "interval": query.interval, "timezone": query.zone.key}
-
-
-def _deadline(request: Request) -> Deadline:
-    return deadline_for(request.remaining_ms)
 
 
 def _answer(request: Request, content: dict[str, Any]) -> Response:

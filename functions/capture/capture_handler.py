@@ -24,7 +24,7 @@ from tracestore.http.identity import Identity
 from tracestore.http.parameters import path_id
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response
-from tracestore.http.wiring import deadline_for, redactor, store
+from tracestore.http.wiring import redactor, writer
 from tracestore.ingest.conventions import spans_fields
 from tracestore.ingest.json_body import parse_json
 from tracestore.ingest.log_fields import log_fields
@@ -38,9 +38,7 @@ from tracestore.ingest.native import (
     refuse_too_large,
 )
 from tracestore.ingest.otlp import Export, WireFormat, read_logs, read_traces
-from tracestore.storage.patching import patch
 from tracestore.storage.writer import Rejection as StoreRejection
-from tracestore.storage.writer import capture, capture_one
 
 DETAILS_MOST: Final = 20
 """Rejected spans that an error names. All of them are named when at least one span was stored."""
@@ -59,9 +57,7 @@ def capture_spans(request: Request, caller: Identity) -> Response:
     sent = parse_capture(parse_json(body), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
     if sent.single:
         ((_, trace_id, fields),) = sent.spans
-        head, span = capture_one(
-            store(), caller.user_id, trace_id, redactor().redact(fields), deadline_for(request.remaining_ms)
-        )
+        head, span = writer(request, caller).capture_one(trace_id, redactor().redact(fields))
         return span_response(caller.user_id, trace_id, head, span, 201)
     return _capture_many(request, caller, sent)
 
@@ -74,14 +70,8 @@ def change_span(request: Request, caller: Identity) -> Response:
     body = request.body()
     sent = parse_patch(parse_json(body), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
     fields = redactor().redact(cast(SpanFields, sent.fields))
-    head, span = patch(
-        store(),
-        caller.user_id,
-        trace_id,
-        span_id,
-        lambda stored: _changed(stored, Patch(cast(dict[str, Json], {**fields}), sent.duration_ns)),
-        deadline_for(request.remaining_ms),
-    )
+    change = Patch(cast(dict[str, Json], {**fields}), sent.duration_ns)
+    head, span = writer(request, caller).patch(trace_id, span_id, lambda stored: _changed(stored, change))
     return span_response(caller.user_id, trace_id, head, span)
 
 
@@ -97,7 +87,7 @@ def export_spans(request: Request, caller: Identity) -> Response:
     del body  # up to 64 MiB that are not needed any more
     reported = within_span_limit(spans_fields(export.records), export, body_bytes)
     spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in reported]
-    rejections = capture(store(), caller.user_id, spans, deadline_for(request.remaining_ms))
+    rejections = writer(request, caller).capture(spans)
     return _otlp_response("traces", encoding, export, spans, rejections)
 
 
@@ -109,7 +99,7 @@ def export_logs(request: Request, caller: Identity) -> Response:
     export = read_logs(body, encoding)
     reported = within_span_limit(log_fields(export.records, now_ns=request.now_ms * NS_PER_MS), export, len(body))
     spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in reported]
-    rejections = capture(store(), caller.user_id, spans, deadline_for(request.remaining_ms), precedence=FROM_LOGS)
+    rejections = writer(request, caller).capture(spans, precedence=FROM_LOGS)
     return _otlp_response("logs", encoding, export, spans, rejections)
 
 
@@ -137,8 +127,7 @@ def _capture_many(request: Request, caller: Identity, sent: Capture) -> Response
     """Store the valid spans of a batch. *raises*: Invalid when none could be stored."""
     spans = [(trace_id, redactor().redact(fields)) for _, trace_id, fields in sent.spans]
     store_rejections = {
-        (rejection.trace_id, rejection.span_id): rejection
-        for rejection in capture(store(), caller.user_id, spans, deadline_for(request.remaining_ms))
+        (rejection.trace_id, rejection.span_id): rejection for rejection in writer(request, caller).capture(spans)
     }
     stored: list[dict[str, str]] = []
     rejected = list(sent.rejected)

@@ -21,7 +21,7 @@ from tracestore.http.identity import Identity
 from tracestore.http.parameters import is_id, limit_of, path_id
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response, with_etag
-from tracestore.http.wiring import deadline_for, redactor, store
+from tracestore.http.wiring import reader, redactor, writer
 from tracestore.ingest.json_body import parse_json
 from tracestore.ingest.lessons import (
     apply_change,
@@ -34,12 +34,8 @@ from tracestore.ingest.lessons import (
     parse_lesson,
     refuse_another_end,
 )
-from tracestore.storage.deletes import delete_trace
-from tracestore.storage.lessons import Place, list_lessons, place_of, read_lesson_head
+from tracestore.storage.lessons import Offset
 from tracestore.storage.listing import Page
-from tracestore.storage.patching import patch
-from tracestore.storage.reading import read_trace
-from tracestore.storage.writer import capture, capture_one
 
 app = App()
 handler = app.handle
@@ -53,14 +49,14 @@ def start(request: Request, caller: Identity) -> Response:
     now_ns = request.now_ms * NS_PER_MS
     sent = parse_lesson(parse_json(body), now_ns=now_ns, body_bytes=len(body))
     trace_id = sent.trace_id or secrets.token_hex(16)
-    root = read_started_root(store(), caller.user_id, trace_id) if sent.trace_id else None
+    root = read_started_root(reader(request, caller), trace_id) if sent.trace_id else None
     if root and sent.is_over:
         refuse_another_end(root, sent.status)
     root_fields = root.fields if root else None
     spans = [(trace_id, redactor().redact(fields)) for fields in lesson_fields(sent, trace_id, root_fields, now_ns)]
-    for rejection in capture(store(), caller.user_id, spans, deadline_for(request.remaining_ms)):
+    for rejection in writer(request, caller).capture(spans):
         raise Conflict(rejection.message, code=rejection.code)
-    return read_lesson_response(store(), caller.user_id, trace_id, 201)
+    return read_lesson_response(reader(request, caller), trace_id, 201)
 
 
 @app.route("POST /api/traces/{id}/llm-calls", scope="ingest")
@@ -71,18 +67,16 @@ def add_call(request: Request, caller: Identity) -> Response:
     body = request.body()
     now_ns = request.now_ms * NS_PER_MS
     call = parse_call(parse_json(body), now_ns=now_ns, body_bytes=len(body))
-    root_id = read_root_id(store(), caller.user_id, trace_id, deadline_for(request.remaining_ms))
+    root_id = read_root_id(reader(request, caller), trace_id)
     if call.sent.id == root_id:
         raise Conflict("This id belongs to the lesson itself. Give the call an id of its own.")
     span_id = call.sent.id or (call_span_id(call) if call.has_time else secrets.token_hex(8))
     start_ns = now_ns
     if not call.has_time:
-        _, spans = read_trace(store(), caller.user_id, trace_id, payloads=False)
+        _, spans = reader(request, caller).trace(trace_id, payloads=False)
         start_ns = estimated_start(call, span_id, spans, now_ns)
     fields = call_fields(call, span_id, root_id, start_ns)
-    _, span = capture_one(
-        store(), caller.user_id, trace_id, redactor().redact(fields), deadline_for(request.remaining_ms)
-    )
+    _, span = writer(request, caller).capture_one(trace_id, redactor().redact(fields))
     return call_response(span)
 
 
@@ -94,15 +88,10 @@ def change(request: Request, caller: Identity) -> Response:
     body = request.body()
     now_ns = request.now_ms * NS_PER_MS
     sent = parse_change(parse_json(body), now_ns=now_ns, body_bytes=len(body))
-    patch(
-        store(),
-        caller.user_id,
-        trace_id,
-        read_root_id(store(), caller.user_id, trace_id, deadline_for(request.remaining_ms)),
-        lambda stored: redactor().redact(apply_change(stored, sent, now_ns)),
-        deadline_for(request.remaining_ms),
-    )
-    return read_lesson_response(store(), caller.user_id, trace_id)
+    lesson = writer(request, caller)
+    root_id = read_root_id(lesson, trace_id)
+    lesson.patch(trace_id, root_id, lambda stored: redactor().redact(apply_change(stored, sent, now_ns)))
+    return read_lesson_response(reader(request, caller), trace_id)
 
 
 @app.route("GET /api/traces", scope="read")
@@ -110,9 +99,9 @@ def show_list(request: Request, caller: Identity) -> Response:
     """List lesson traces, newest first, with their total number."""
     request.only(*LESSON_PARAMETERS)
     total, page = _page(request, caller)
-    encoded = encode_lessons(store(), caller.user_id, page.traces)
+    encoded = encode_lessons(reader(request, caller), page.traces)
     is_cut = encoded.entries < len(page.traces)
-    position = page.traces[encoded.entries - 1].head.position if is_cut else page.next_position
+    position = page.traces[encoded.entries - 1].head.cursor_position if is_cut else page.next_position
     next_cursor = _cursor(request, caller).next(None if position is None else f"{total} {position}")
     return with_etag(request, list_response(encoded, next_cursor, total=total))
 
@@ -121,7 +110,7 @@ def show_list(request: Request, caller: Identity) -> Response:
 def show(request: Request, caller: Identity) -> Response:
     """Get one lesson trace with its calls."""
     request.only()
-    return with_etag(request, read_lesson_response(store(), caller.user_id, _trace_id(request)))
+    return with_etag(request, read_lesson_response(reader(request, caller), _trace_id(request)))
 
 
 @app.route("DELETE /api/traces/{id}", scope="delete")
@@ -148,20 +137,16 @@ def _page(request: Request, caller: Identity) -> tuple[int, Page]:
     The first page counts them. Cursors then contain the total: counting again would make every page cost as much as
     the whole list.
     """
-    query, limit, deadline = (
-        lesson_query(request.query),
-        limit_of(request.query, LIMIT_DEFAULT),
-        deadline_for(request.remaining_ms),
-    )
-    offset = offset_of(request.query)
+    query, limit = lesson_query(request.query), limit_of(request.query, LIMIT_DEFAULT)
+    offset, lessons = offset_of(request.query), reader(request, caller)
     if (cursor_position := _cursor(request, caller).position()) is not None:
         total, _, position = cursor_position.partition(" ")
-        list_start = Place(int(total), position)
+        list_start = Offset(int(total), position)
     else:
-        list_start = place_of(store(), caller.user_id, query, offset, deadline)
-    if list_start.is_beyond:
+        list_start = lessons.skip_lessons(query, offset)
+    if list_start.is_past_end:
         return list_start.total, Page([], None, None)
-    return list_start.total, list_lessons(store(), caller.user_id, query, limit, list_start.position, deadline)
+    return list_start.total, lessons.lessons(query, limit, list_start.cursor_position)
 
 
 def _cursor(request: Request, caller: Identity) -> ListCursor:
@@ -171,9 +156,9 @@ def _cursor(request: Request, caller: Identity) -> ListCursor:
 
 def _removed(request: Request, caller: Identity, trace_id: str) -> Response:
     """Delete a lesson trace. *raises*: NotFound, also for a trace that is not a lesson trace."""
-    deadline = deadline_for(request.remaining_ms)
-    read_lesson_head(store(), caller.user_id, trace_id, deadline)
-    spans = delete_trace(store(), caller.user_id, trace_id, deadline)
+    lessons = writer(request, caller)
+    lessons.lesson_head(trace_id)
+    spans = lessons.delete_trace(trace_id)
     return json_response({"deleted": {"traces": 1, "spans": spans}})
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from tracestore.http.stream import Line, consuming, records_of
 from tracestore.http.telemetry import logger
 from tracestore.http.wiring import deadline_for, store
-from tracestore.storage import bulk
-from tracestore.storage.jobs import job_in
+from tracestore.storage.jobs import owner_and_id
 from tracestore.storage.store import Store
+from tracestore.storage.user_store import UserWriter
 
 
 def purge(event: Mapping[str, Any], context: Any, line: Line, *, store: Callable[[], Store] = store) -> dict[str, Any]:
@@ -20,10 +20,10 @@ def purge(event: Mapping[str, Any], context: Any, line: Line, *, store: Callable
     for record in records_of(event):
         if record.new is None:
             continue
-        user_id, job_id = job_in(record.new)
+        user_id, job_id = owner_and_id(record.new)
         line |= {"user": user_id, "job": job_id}
         deadline = deadline_for(context.get_remaining_time_in_millis)
-        job = bulk.step(store(), user_id, job_id, deadline, report=_report)
+        job = UserWriter(store(), user_id, deadline).step_deletion(job_id, report=_report)
         if job:
             line |= {"state": job.state, "traces": job.traces, "spans": job.spans, "skipped": len(job.skipped)}
     return {}

@@ -26,11 +26,8 @@ from tracestore.http.identity import Identity
 from tracestore.http.parameters import limit_of, path_id
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response, with_etag
-from tracestore.http.wiring import deadline_for, store
-from tracestore.storage.deletes import delete_span, delete_trace
-from tracestore.storage.keys import position_time
-from tracestore.storage.listing import list_traces
-from tracestore.storage.reading import read_span, read_trace, read_trace_within
+from tracestore.http.wiring import reader, writer
+from tracestore.storage.keys import start_ns_of
 
 EXPORT_ENDS_MS: Final = 12_000
 """An export ends its response when this much time is left. The client goes on with the next cursor."""
@@ -46,17 +43,18 @@ def show_list(request: Request, caller: Identity) -> Response:
     query, limit = trace_query(request.query), limit_of(request.query)
     view = list_view(request.query)
     cursor = ListCursor(request, caller)
-    page = list_traces(store(), caller.user_id, query, limit, cursor.position(), deadline_for(request.remaining_ms))
+    stored = reader(request, caller)
+    page = stored.traces(query, limit, cursor.position())
     if view == "summary":
         encoded = encode_summaries(page.traces)
     else:
         encode = encode_turns if view == "turns" else encode_forest
-        encoded = encode(store(), caller.user_id, page.traces)
+        encoded = encode(stored, page.traces)
     is_cut = encoded.entries < len(page.traces)
-    cursor_position = page.traces[encoded.entries - 1].head.position if is_cut else page.next_position
+    cursor_position = page.traces[encoded.entries - 1].head.cursor_position if is_cut else page.next_position
     members = {}
     if view == "summary":
-        members["scanned_to"] = None if cursor_position is None else format_time(position_time(cursor_position))
+        members["scanned_to"] = None if cursor_position is None else format_time(start_ns_of(cursor_position))
     return with_etag(request, list_response(encoded, cursor.next(cursor_position), **members))
 
 
@@ -66,11 +64,10 @@ def show_trace(request: Request, caller: Identity) -> Response:
     request.only("view", "payloads", "cursor")
     view, trace_id = trace_view(request.query), path_id(request, "trace_id")
     if view.payloads:
-        head, spans, is_whole = read_trace_within(store(), caller.user_id, trace_id, READ_BYTES)
+        head, spans, is_whole = reader(request, caller).trace_within(trace_id, READ_BYTES)
     else:
-        head, spans = read_trace(store(), caller.user_id, trace_id, payloads=False)
+        head, spans = reader(request, caller).trace(trace_id, payloads=False)
         is_whole = True
-    assert head.summary is not None
     summary = summary_json(trace_id, head)
     if view.name == "tree":
         tree = encode_tree(caller.user_id, trace_id, head, spans, payloads=view.payloads, is_whole=is_whole)
@@ -88,7 +85,7 @@ def show_span(request: Request, caller: Identity) -> Response:
     """Get one span with its payload."""
     request.only()
     trace_id = path_id(request, "trace_id")
-    head, span = read_span(store(), caller.user_id, trace_id, path_id(request, "span_id"))
+    head, span = reader(request, caller).span(trace_id, path_id(request, "span_id"))
     return with_etag(request, span_response(caller.user_id, trace_id, head, span))
 
 
@@ -97,15 +94,9 @@ def export(request: Request, caller: Identity) -> Response:
     """Export the spans of the traces that a list contains, one JSON line per span."""
     request.only(*LIST_PARAMETERS)
     query, limit = trace_query(request.query), limit_of(request.query)
-    cursor, deadline = ListCursor(request, caller), deadline_for(request.remaining_ms)
+    cursor = ListCursor(request, caller)
     exported = export_page(
-        store(),
-        caller.user_id,
-        query,
-        limit,
-        cursor.position(),
-        deadline,
-        lambda: request.remaining_ms() < EXPORT_ENDS_MS,
+        reader(request, caller), query, limit, cursor.position(), lambda: request.remaining_ms() < EXPORT_ENDS_MS
     )
     return export_response(exported, cursor.next(exported.cursor_position))
 
@@ -115,7 +106,7 @@ def remove_trace(request: Request, caller: Identity) -> Response:
     """Delete a trace with all of its spans."""
     request.only()
     trace_id = path_id(request, "trace_id")
-    spans = delete_trace(store(), caller.user_id, trace_id, deadline_for(request.remaining_ms))
+    spans = writer(request, caller).delete_trace(trace_id)
     return json_response({"deleted": {"traces": 1, "spans": spans}})
 
 
@@ -124,7 +115,7 @@ def remove_span(request: Request, caller: Identity) -> Response:
     """Delete one span. Its children become roots."""
     request.only()
     trace_id, span_id = path_id(request, "trace_id"), path_id(request, "span_id")
-    delete_span(store(), caller.user_id, trace_id, span_id, deadline_for(request.remaining_ms))
+    writer(request, caller).delete_span(trace_id, span_id)
     return json_response({"deleted": {"traces": 0, "spans": 1}})
 
 

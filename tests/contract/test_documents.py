@@ -23,7 +23,7 @@ from tracestore.domain.stats import Aggregate
 from tracestore.domain.usage import usage_of
 from tracestore.ingest.native import Capture, parse_capture
 from tracestore.storage import keys
-from tracestore.storage.items import Head
+from tracestore.storage.model import Head
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SENDING = set((ROOT / "docs" / "sending").glob("*.md")) - {ROOT / "docs/sending/README.md"}
@@ -53,10 +53,10 @@ KEYS = {
     *keys.counter(keys.user("user"), "measures", "day", COUNTED_NS),
     keys.CONVERSATION,
     keys.by_conversations(keys.user("user")),
-    keys.position(1_795_312_800 * 10**9, "conversation"),
+    keys.cursor_position(1_795_312_800 * 10**9, "conversation"),
     keys.dead_letters(keys.user("user")),
     keys.dead_letter("shard", 300),
-    keys.position(1_795_312_800 * 10**9, "trace"),
+    keys.cursor_position(1_795_312_800 * 10**9, "trace"),
     keys.by_time_shard("user", 0),
     keys.by_conversation("user", "conversation"),
     keys.by_message("user", "message"),
@@ -113,7 +113,7 @@ def a_span() -> Span:
 
 def a_head() -> Head:
     summary = Summary("1", "", "pending", 0, None, 1, 0, usage_of([], []), None, None, None)
-    return Head(1, "0", 0, keys.position(0, "1"), 0, 0, summary)
+    return Head(1, "0", 0, keys.cursor_position(0, "1"), 0, 0, summary=summary)
 
 
 def parsed(body: str) -> Capture:

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.builders import DAY_S, START_NS, Clock, Endpoint, call, fields, long_deadline, store_on
+from tests.builders import DAY_S, START_NS, Clock, Endpoint, call, fields, long_deadline, scope, store_on, writer
 from tests.calling import new_user
 from tests.memory_dynamodb import Scheduler
 from tests.mortal import Mortal
@@ -34,10 +34,7 @@ from tracestore.storage import counters, keys
 from tracestore.storage.audit import Audit, audit, confirmed, repair
 from tracestore.storage.codec import pack, unpack
 from tracestore.storage.counters import apply, read_conversations, read_counters, read_dead_letters
-from tracestore.storage.deletes import delete_span, delete_trace
-from tracestore.storage.patching import patch
 from tracestore.storage.store import Store
-from tracestore.storage.writer import capture
 
 QUARTER_NS = 900 * 10**9
 DAY_NS = DAY_S * 10**9
@@ -92,17 +89,17 @@ def live(
             match step:
                 case "capture":
                     more = [span_of(rng) for _ in range(rng.choice([0, 0, 2]))]
-                    capture(store, user, [(trace_id, span), *more], long_deadline())
+                    writer(store, user).capture([(trace_id, span), *more])
                 case "patch":
                     changed = fields(
                         span["span_id"],
                         **{name: span.get(name) for name in ("input_tokens", "status", "end_ns", "start_ns")},
                     )
-                    patch(store, user, trace_id, span["span_id"], to_fields(changed), long_deadline())
+                    writer(store, user).patch(trace_id, span["span_id"], to_fields(changed))
                 case "delete span":
-                    delete_span(store, user, trace_id, span["span_id"], long_deadline())
+                    writer(store, user).delete_span(trace_id, span["span_id"])
                 case "delete trace":
-                    delete_trace(store, user, trace_id, long_deadline())
+                    writer(store, user).delete_trace(trace_id)
                 case "expire":
                     has_expired = True
                     clock.advance(s=31 * DAY_S)
@@ -118,9 +115,7 @@ def to_fields(changed: SpanFields) -> Callable[[Span], SpanFields]:
 def audited(store: Store, clock: Clock, user: str, days: int = 2) -> Audit:
     """The audit of the days of the history, recent changes included."""
     clock.advance(s=1)
-    return audit(
-        store, user, START_NS // DAY_NS * DAY_NS, START_NS + days * DAY_NS, moving_ms=0, deadline=long_deadline()
-    )
+    return audit(scope(store, user), START_NS // DAY_NS * DAY_NS, START_NS + days * DAY_NS, moving_ms=0)
 
 
 @given(steps, seeds)
@@ -171,7 +166,7 @@ def test_expired_traces_keep_counting(history: list[tuple[str, int]], seed: int)
     assert marginals_of(store, user).totals() == marginals_expected.totals()
     days = [Bucket("measures", "day", START_NS // DAY_NS + day) for day in range(2)]
     found = MeasureCounter()
-    for counter in read_counters(store, user, days, long_deadline()).values():
+    for counter in read_counters(scope(store, user), days).values():
         found.add(MeasureContribution(list(counter.groups.items())), 1)
         for groups, traces in counter.traces.items():
             found.traces[groups] = found.traces.get(groups, 0) + traces
@@ -183,7 +178,7 @@ def marginals_of(store: Store, user: str, days: int = 2) -> MarginalCounter:
     total = MarginalCounter()
     first = START_NS // DAY_NS * 24
     hours = [Bucket("marginals", "hour", first + number) for number in range(24 * days)]
-    for counter in read_counters(store, user, hours, long_deadline()).values():
+    for counter in read_counters(scope(store, user), hours).values():
         for name, values in counter.values.items():
             for value, aggregate in values.items():
                 total.values.setdefault(name, {}).setdefault(value, Aggregate()).add(aggregate)
@@ -202,7 +197,7 @@ def test_marginals_equal_the_groups_of_a_dimension_that_has_the_same_values(
     deliver_badly(lambda: store, db.changes, random.Random(seed))
     days = [Bucket("measures", "day", START_NS // DAY_NS + day) for day in range(2)]
     by_model = aggregates_by(
-        read_counters(store, user, days, long_deadline()).values(), Selection(), key_of_dimension("model_name")
+        read_counters(scope(store, user), days).values(), Selection(), key_of_dimension("model_name")
     )
     found = marginals_of(store, user).totals().get("service_name", {})
     assert found == {
@@ -253,8 +248,8 @@ def test_heads_from_before_marginals_add_nothing_to_them_until_they_change(
 def test_a_head_from_before_marginals_adds_its_whole_share_with_its_next_change() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
-    capture(store, user, [("t", call("root", service_name="shop", cost_nano_usd=5))], long_deadline())
-    capture(store, user, [("t", call("other", input_tokens=3, service_name="cart", cost_nano_usd=7))], long_deadline())
+    writer(store, user).capture([("t", call("root", service_name="shop", cost_nano_usd=5))])
+    writer(store, user).capture([("t", call("other", input_tokens=3, service_name="cart", cost_nano_usd=7))])
     first, second = db.changes
     assert first.new is not None
     content = unpack(first.new["head"]["B"])
@@ -301,13 +296,13 @@ def test_it_counts_on_every_engine(engine: Endpoint) -> None:
 def test_deleting_a_trace_subtracts_all_that_it_contributed() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
-    capture(store, user, [("t", call("root", conversation_id="c", status="error", error_type="E"))], long_deadline())
-    delete_trace(store, user, "t", long_deadline())
+    writer(store, user).capture([("t", call("root", conversation_id="c", status="error", error_type="E"))])
+    writer(store, user).delete_trace("t")
     apply(store, "shard", db.changes, long_deadline())
-    found = read_counters(store, user, buckets_of_start(), long_deadline())
+    found = read_counters(scope(store, user), buckets_of_start())
     assert len(found) == 8
     assert all(not any(counter.totals().values()) for counter in found.values())
-    assert read_conversations(store, user, 10, deadline=long_deadline()) == ([], None)
+    assert read_conversations(scope(store, user), 10) == ([], None)
     assert list(store.table.query(keys.by_conversations(keys.user(user)), index="by_time")) == []
 
 
@@ -319,10 +314,10 @@ def test_counters_contain_calls_tokens_costs_and_waste() -> None:
         call("failed", "root", status="error", model_name="m", cost_nano_usd=5, end_ns=START_NS + 2_000_000),
         call("done", "root", model_name="m", cost_nano_usd=7, end_ns=START_NS + 3_000_000),
     ]
-    capture(store, user, [("t", span) for span in spans], long_deadline())
+    writer(store, user).capture([("t", span) for span in spans])
     apply(store, "shard", db.changes, long_deadline())
     day = Bucket("measures", "day", START_NS // DAY_NS)
-    counter = read_counters(store, user, [day], long_deadline())[day]
+    counter = read_counters(scope(store, user), [day])[day]
     by_group = {
         (group.series.operation_type, group.status): (
             sums["calls"],
@@ -344,10 +339,10 @@ def test_all_model_calls_of_a_failed_trace_are_waste() -> None:
     db, user = StreamedDynamoDB(), new_user().name
     store = store_on(db)
     spans = [fields("root", operation_type="agent", status="error"), call("a", "root", cost_nano_usd=7)]
-    capture(store, user, [("t", span) for span in spans], long_deadline())
+    writer(store, user).capture([("t", span) for span in spans])
     apply(store, "shard", db.changes, long_deadline())
     day = Bucket("measures", "day", START_NS // DAY_NS)
-    groups = read_counters(store, user, [day], long_deadline())[day].groups
+    groups = read_counters(scope(store, user), [day])[day].groups
     assert sum(sums["wasted_nano_usd"] for sums in groups.values()) == 7
 
 
@@ -355,24 +350,24 @@ def test_a_head_that_cannot_be_read_becomes_a_dead_letter_and_the_rest_counts() 
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for trace_id in ("good", "bad", "better"):
-        capture(store, user, [(trace_id, call("root"))], long_deadline())
+        writer(store, user).capture([(trace_id, call("root"))])
     good, bad, better = db.changes
     assert bad.new is not None
     broken = replace_head(bad, b"\x7fnonsense")
     applied = apply(store, "shard", [good, broken, better], long_deadline())
     assert [(change.sequence, reason) for change, reason in applied.dead_letters] == [(1, "Unreadable")]
-    assert read_dead_letters(store, user) == [{"trace_id": "bad", "reason": "Unreadable"}]
+    assert read_dead_letters(scope(store, user)) == [{"trace_id": "bad", "reason": "Unreadable"}]
     day = Bucket("measures", "day", START_NS // DAY_NS)
-    assert sum(read_counters(store, user, [day], long_deadline())[day].traces.values()) == 2
+    assert sum(read_counters(scope(store, user), [day])[day].traces.values()) == 2
 
 
 def test_each_change_that_cannot_be_counted_becomes_a_dead_letter() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for trace_id in "ab":
-        capture(store, user, [(trace_id, call("root"))], long_deadline())
+        writer(store, user).capture([(trace_id, call("root"))])
     apply(store, "shard", [replace_head(change, b"\x7fnonsense") for change in db.changes], long_deadline())
-    assert sorted(letter["trace_id"] for letter in read_dead_letters(store, user)) == ["a", "b"]
+    assert sorted(letter["trace_id"] for letter in read_dead_letters(scope(store, user))) == ["a", "b"]
 
 
 @pytest.mark.parametrize(("code", "is_dead_letter"), [("ValidationException", True), ("AccessDeniedException", False)])
@@ -385,7 +380,7 @@ def test_an_error_that_no_change_caused_is_raised(code: str, is_dead_letter: boo
 
     db, user = Refusing(), new_user().name
     store = store_on(db)
-    capture(store, user, [("t", call("root"))], long_deadline())
+    writer(store, user).capture([("t", call("root"))])
     with nullcontext() if is_dead_letter else pytest.raises(ClientError, match=code):
         assert {reason for _, reason in apply(store, "shard", db.changes, long_deadline()).dead_letters} == {code}
 
@@ -393,36 +388,36 @@ def test_an_error_that_no_change_caused_is_raised(code: str, is_dead_letter: boo
 def test_a_counter_is_kept_for_400_days_after_its_time() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
-    capture(store, user, [("t", call("root"))], long_deadline())
+    writer(store, user).capture([("t", call("root"))])
     apply(store, "shard", db.changes, long_deadline())
     day = Bucket("measures", "day", START_NS // DAY_NS)
     clock.ms = day.end_ns // 1_000_000 + 400 * DAY_S * 1000 - 1
     assert not counters.has_expired(day, clock())
-    assert read_counters(store, user, [day], long_deadline())[day].totals()["traces"]
+    assert read_counters(scope(store, user), [day])[day].totals()["traces"]
     clock.advance(ms=1)
     assert counters.has_expired(day, clock())
-    assert not read_counters(store, user, [day], long_deadline())[day].totals()["traces"]
+    assert not read_counters(scope(store, user), [day])[day].totals()["traces"]
 
 
 def test_a_counter_that_cannot_be_read_does_not_block_others() -> None:
     """As after a roll-back: a failure at one counter becomes a dead letter, since otherwise the stream would stop."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
-    capture(store, user, [("a", call("root")), ("b", call("root", conversation_id="c"))], long_deadline())
+    writer(store, user).capture([("a", call("root")), ("b", call("root", conversation_id="c"))])
     apply(store, "shard", db.changes[:1], long_deadline())
     day = Bucket("measures", "day", START_NS // DAY_NS)
     db._items[counters.CounterKey(keys.user(user), day).key]["counter"] = {"B": b"\x7fnonsense"}
     applied = apply(store, "shard", db.changes[1:], long_deadline())
     assert [reason for _, reason in applied.dead_letters] == ["Unreadable"]
-    assert len(read_conversations(store, user, 10, deadline=long_deadline())[0]) == 1
+    assert len(read_conversations(scope(store, user), 10)[0]) == 1
 
 
 def test_a_span_older_than_counters_are_kept_counts_for_its_conversation_alone() -> None:
     db, user = StreamedDynamoDB(), new_user().name
     store = store_on(db)
     for days_ago in (401, 399):
-        capture(store, user, [(f"t{days_ago}", call("a", start_ns=START_NS - days_ago * DAY_NS))], long_deadline())
-    capture(store, user, [("t", call("a", start_ns=START_NS - 401 * DAY_NS, conversation_id="c"))], long_deadline())
+        writer(store, user).capture([(f"t{days_ago}", call("a", start_ns=START_NS - days_ago * DAY_NS))])
+    writer(store, user).capture([("t", call("a", start_ns=START_NS - 401 * DAY_NS, conversation_id="c"))])
     assert [apply(store, "shard", [change], long_deadline()).counters for change in db.changes] == [0, 5, 1]
 
 
@@ -430,14 +425,14 @@ def test_an_expired_conversation_begins_anew_and_keeps_its_checkpoints() -> None
     """DynamoDB removes an expired item up to days later."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
-    capture(store, user, [("a", call("root", conversation_id="c"))], long_deadline())
+    writer(store, user).capture([("a", call("root", conversation_id="c"))])
     apply(store, "shard", db.changes, long_deadline())
     clock.advance(s=30 * DAY_S)
-    assert read_conversations(store, user, 10, deadline=long_deadline()) == ([], None)
-    capture(store, user, [("b", call("root", conversation_id="c", start_ns=START_NS + 30 * DAY_NS))], long_deadline())
+    assert read_conversations(scope(store, user), 10) == ([], None)
+    writer(store, user).capture([("b", call("root", conversation_id="c", start_ns=START_NS + 30 * DAY_NS))])
     for _ in range(2):
         apply(store, "shard", db.changes, long_deadline())
-        ((_, counter),), _ = read_conversations(store, user, 10, deadline=long_deadline())
+        ((_, counter),), _ = read_conversations(scope(store, user), 10)
         assert (counter.traces, counter.first_ns) == (1, START_NS + 30 * DAY_NS)
 
 
@@ -446,15 +441,15 @@ def test_a_change_of_an_expired_conversation_does_not_affect_the_next_one(is_rem
     """A trace is deleted just before it expires, and the stream lags until the conversation goes on."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock, retention_s=DAY_S)
-    capture(store, user, [("a", call("root", conversation_id="c"))], long_deadline())
+    writer(store, user).capture([("a", call("root", conversation_id="c"))])
     apply(store, "shard", db.changes, long_deadline())
-    delete_trace(store, user, "a", long_deadline())
+    writer(store, user).delete_trace("a")
     clock.advance(s=DAY_S)
-    capture(store, user, [("b", call("root", conversation_id="c"))], long_deadline())
+    writer(store, user).capture([("b", call("root", conversation_id="c"))])
     if is_removed:
         del db._items[keys.conversation(keys.user(user), "c"), keys.CONVERSATION]
     apply(store, "shard", db.changes[1:], long_deadline())
-    ((_, counter),), _ = read_conversations(store, user, 10, deadline=long_deadline())
+    ((_, counter),), _ = read_conversations(scope(store, user), 10)
     assert (counter.traces, counter.measures["calls"]) == (1, 1)
 
 
@@ -462,11 +457,11 @@ def test_checkpoints_of_closed_shards_are_removed() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for shard, hours in (("old", 47), ("young", 2), ("new", 0)):
-        capture(store, user, [(f"in {shard}", call("root"))], long_deadline())
+        writer(store, user).capture([(f"in {shard}", call("root"))])
         apply(store, shard, db.changes[-1:], long_deadline())
         clock.advance(s=hours * 3600)
     day = Bucket("measures", "day", START_NS // DAY_NS)
-    assert len(counters.read_stored(store, user, [day], long_deadline())[day].checkpoints) == 2
+    assert len(counters.read_stored(scope(store, user), [day])[day].checkpoints) == 2
 
 
 def test_counters_are_the_same_read_singly_or_by_a_query() -> None:
@@ -476,8 +471,8 @@ def test_counters_are_the_same_read_singly_or_by_a_query() -> None:
     roll(store, user)
     quarter = START_NS // QUARTER_NS // 96 * 96
     buckets = [Bucket("measures", "15m", quarter + number) for number in range(2 * 96)]
-    together = read_counters(store, user, buckets, long_deadline())
-    alone = [bucket for each in buckets for bucket in read_counters(store, user, [each], long_deadline())]
+    together = read_counters(scope(store, user), buckets)
+    alone = [bucket for each in buckets for bucket in read_counters(scope(store, user), [each])]
     assert list(together) == alone
     assert len(alone) > 2
 
@@ -486,12 +481,12 @@ def test_the_audit_finds_and_repairs_counters_that_missed_a_change() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for trace_id in ("a", "b"):
-        capture(store, user, [(trace_id, call("root", conversation_id="c", cost_nano_usd=3))], long_deadline())
+        writer(store, user).capture([(trace_id, call("root", conversation_id="c", cost_nano_usd=3))])
     apply(store, "shard", db.changes[:1], long_deadline())
     found = audited(store, clock, user)
     kinds = {finding.target.kind for finding in found.findings}
     assert (kinds, len(found.findings)) == ({"measures", "values", "marginals", "conversation"}, 6)
-    assert repair(store, user, found.findings, long_deadline()) == 6
+    assert repair(scope(store, user), found.findings) == 6
     assert audited(store, clock, user).findings == []
 
 
@@ -499,11 +494,11 @@ def test_a_repair_leaves_counters_that_have_changed_meanwhile() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for trace_id in ("a", "b"):
-        capture(store, user, [(trace_id, call("root"))], long_deadline())
+        writer(store, user).capture([(trace_id, call("root"))])
     apply(store, "shard", db.changes[:1], long_deadline())
     found = audited(store, clock, user)
     apply(store, "shard", db.changes[1:], long_deadline())
-    assert repair(store, user, found.findings, long_deadline()) == 0
+    assert repair(scope(store, user), found.findings) == 0
     assert audited(store, clock, user).findings == []
 
 
@@ -517,11 +512,11 @@ def test_an_audit_finds_traces_listed_far_from_their_spans(first_written: str) -
         call("late", "root", end_ns=START_NS + 9),
     ]
     for span in spans if first_written == "its first span" else reversed(spans):
-        capture(store, user, [("t", span)], long_deadline())
+        writer(store, user).capture([("t", span)])
     apply(store, "shard", db.changes, long_deadline())
     for days_ago in (0, 5):
         day_ns = START_NS // DAY_NS * DAY_NS - days_ago * DAY_NS
-        found = audit(store, user, day_ns, day_ns + 1, moving_ms=-1, deadline=long_deadline())
+        found = audit(scope(store, user), day_ns, day_ns + 1, moving_ms=-1)
         assert (found.heads, found.findings) == (1, [])
 
 
@@ -529,20 +524,15 @@ def test_an_audit_skips_counters_with_an_expired_trace() -> None:
     """It was long: it expired while its last span was still within the retention."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
-    capture(store, user, [("long", call("root", conversation_id="c", end_ns=None))], long_deadline())
+    writer(store, user).capture([("long", call("root", conversation_id="c", end_ns=None))])
     clock.advance(s=5 * DAY_S)
     last_ns = START_NS + 5 * DAY_NS
-    capture(
-        store,
-        user,
-        [("long", call("last", "root", start_ns=last_ns, conversation_id="c", end_ns=None))],
-        long_deadline(),
-    )
-    capture(store, user, [("t", call("root", start_ns=last_ns, conversation_id="c", end_ns=None))], long_deadline())
+    writer(store, user).capture([("long", call("last", "root", start_ns=last_ns, conversation_id="c", end_ns=None))])
+    writer(store, user).capture([("t", call("root", start_ns=last_ns, conversation_id="c", end_ns=None))])
     apply(store, "shard", db.changes, long_deadline())
-    whole = audit(store, user, last_ns, last_ns + 1, deadline=long_deadline(), moving_ms=-1)
+    whole = audit(scope(store, user), last_ns, last_ns + 1, moving_ms=-1)
     clock.advance(s=26 * DAY_S)
-    found = audit(store, user, last_ns, last_ns + 1, deadline=long_deadline())
+    found = audit(scope(store, user), last_ns, last_ns + 1)
     assert (whole.counters, whole.findings) == (6, [])
     assert (found.heads, found.counters, found.findings) == (1, 1, [])
 
@@ -551,7 +541,7 @@ def test_an_audit_skips_counters_that_are_no_longer_kept() -> None:
     """Traces may be kept for longer than counters."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock, retention_s=1000 * DAY_S)
-    capture(store, user, [("t", call("root"))], long_deadline())
+    writer(store, user).capture([("t", call("root"))])
     apply(store, "shard", db.changes, long_deadline())
     clock.advance(s=402 * DAY_S)
     assert audited(store, clock, user).counters == 0
@@ -560,23 +550,23 @@ def test_an_audit_skips_counters_that_are_no_longer_kept() -> None:
 def test_an_audit_finds_conversations_without_traces() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
-    capture(store, user, [("t", call("root", conversation_id="c"))], long_deadline())
-    delete_trace(store, user, "t", long_deadline())
+    writer(store, user).capture([("t", call("root", conversation_id="c"))])
+    writer(store, user).delete_trace("t")
     apply(store, "shard", db.changes[:1], long_deadline())
     found = audited(store, clock, user)
     assert "conversation" in {finding.target.kind for finding in found.findings}
-    repair(store, user, found.findings, long_deadline())
+    repair(scope(store, user), found.findings)
     assert audited(store, clock, user).findings == []
 
 
 def test_a_repaired_counter_stores_when_its_traces_expire() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
-    capture(store, user, [("t", call("root"))], long_deadline())
-    assert repair(store, user, audited(store, clock, user).findings, long_deadline()) == 5
+    writer(store, user).capture([("t", call("root"))])
+    assert repair(scope(store, user), audited(store, clock, user).findings) == 5
     clock.advance(s=30 * DAY_S - 1)
     day = Bucket("measures", "day", START_NS // DAY_NS)
-    stored = counters.read_stored(store, user, [day], long_deadline())[day]
+    stored = counters.read_stored(scope(store, user), [day])[day]
     assert stored.whole_until_s == START_NS // 10**9 + 30 * DAY_S
     assert [stored.is_whole(clock() + ms) for ms in (-1, 0)] == [True, False]
 
@@ -586,8 +576,8 @@ def test_a_change_that_is_not_counted_yet_is_not_confirmed() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for trace_id in ("lost", "deleted"):
-        capture(store, user, [(trace_id, call("root", conversation_id=trace_id))], long_deadline())
-    delete_trace(store, user, "deleted", long_deadline())
+        writer(store, user).capture([(trace_id, call("root", conversation_id=trace_id))])
+    writer(store, user).delete_trace("deleted")
     _, deleted, tombstone = db.changes
     apply(store, "shard", [deleted], long_deadline())
     first = audited(store, clock, user)
@@ -599,8 +589,8 @@ def test_a_change_that_is_not_counted_yet_is_not_confirmed() -> None:
 def test_an_audit_skips_counters_whose_traces_have_just_changed() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
-    capture(store, user, [("t", call("root"))], long_deadline())
-    found = audit(store, user, START_NS // DAY_NS * DAY_NS, START_NS + 1, deadline=long_deadline())
+    writer(store, user).capture([("t", call("root"))])
+    found = audit(scope(store, user), START_NS // DAY_NS * DAY_NS, START_NS + 1)
     assert (found.findings, len(found.moving)) == ([], 5)
 
 
@@ -609,27 +599,27 @@ def test_a_conversation_is_moving_with_a_trace_of_another_time() -> None:
     store = store_on(db, clock)
     for trace_id, days_ago in (("now", 0), ("then", 9)):
         clock.advance(s=600)
-        capture(store, user, [(trace_id, call("a", start_ns=START_NS - days_ago * DAY_NS, conversation_id="c"))])
-    found = audit(store, user, START_NS // DAY_NS * DAY_NS, START_NS + 1, moving_ms=1000, deadline=long_deadline())
+        writer(store, user).capture([(trace_id, call("a", start_ns=START_NS - days_ago * DAY_NS, conversation_id="c"))])
+    found = audit(scope(store, user), START_NS // DAY_NS * DAY_NS, START_NS + 1, moving_ms=1000)
     assert found.moving == {ConversationTarget("c")}
 
 
 def test_an_audit_has_to_begin_within_the_retention() -> None:
     store = store_on(StreamedDynamoDB())
     with pytest.raises(ValueError, match="retention"):
-        audit(store, "u", START_NS - 31 * DAY_NS, START_NS, deadline=long_deadline())
+        audit(scope(store, "u"), START_NS - 31 * DAY_NS, START_NS)
 
 
 def test_names_beyond_the_limit_are_added_and_subtracted_as_other() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for number in range(GROUPS_IN_COUNTER + 6):
-        capture(store, user, [(f"t{number}", call("root", model_name=f"m{number}"))], long_deadline())
+        writer(store, user).capture([(f"t{number}", call("root", model_name=f"m{number}"))])
     for number in (1, GROUPS_IN_COUNTER + 2, GROUPS_IN_COUNTER + 3):
-        delete_trace(store, user, f"t{number}", long_deadline())
+        writer(store, user).delete_trace(f"t{number}")
     deliver_badly(lambda: store, db.changes, random.Random(1))
     day = Bucket("measures", "day", START_NS // DAY_NS)
-    counter = read_counters(store, user, [day], long_deadline())[day]
+    counter = read_counters(scope(store, user), [day])[day]
     calls = {group.series.model_name: sums["calls"] for group, sums in counter.groups.items()}
     assert (len(calls), calls["other"]) == (GROUPS_IN_COUNTER + 1, 4)
     assert sum(calls.values()) == GROUPS_IN_COUNTER + 3
@@ -641,13 +631,13 @@ def test_conversations_are_listed_last_active_first_and_page_by_page() -> None:
     store = store_on(db, clock)
     for number in (0, 3, 1, 2, 4, 0):
         span = call("root", conversation_id=f"c{number}", start_ns=START_NS + clock.ms, end_ns=START_NS + clock.ms + 5)
-        capture(store, user, [(f"t{clock.ms}", span)], long_deadline())
+        writer(store, user).capture([(f"t{clock.ms}", span)])
         clock.advance(s=1)
     apply(store, "shard", db.changes, long_deadline())
     listed = []
     after = None
     while True:
-        page, after = read_conversations(store, user, 2, after, long_deadline())
+        page, after = read_conversations(scope(store, user), 2, after)
         listed += [(name, counter.traces) for name, counter in page]
         if after is None:
             break
@@ -676,8 +666,8 @@ def stored_counters(db: StreamedDynamoDB) -> dict[Any, Any]:
 def test_a_change_without_a_contribution_writes_nothing() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
-    capture(store, user, [("t", call("root", conversation_id="c"))], long_deadline())
-    patch(store, user, "t", "root", to_fields(fields("root", output_data="done")), long_deadline())
+    writer(store, user).capture([("t", call("root", conversation_id="c"))])
+    writer(store, user).patch("t", "root", to_fields(fields("root", output_data="done")))
     first, second = db.changes
     assert apply(store, "shard", [first], long_deadline()).counters == 6
     assert apply(store, "shard", [second], long_deadline()).counters == 0

@@ -22,6 +22,7 @@ from tests.builders import (
     long_deadline,
     store_on,
     stored_summary,
+    writer,
 )
 from tests.calling import new_user
 from tests.integration.test_store_faults import Flaky, until_acknowledged
@@ -30,13 +31,11 @@ from tests.mortal import Crash, Mortal
 from tracestore.domain.errors import NotFound
 from tracestore.domain.spans import SpanFields
 from tracestore.storage import keys
-from tracestore.storage.deletes import delete_span, delete_trace
+from tracestore.storage.deadline import Deadline
 from tracestore.storage.items import head_from, lesson_index_item
-from tracestore.storage.patching import patch
-from tracestore.storage.segments import Item
+from tracestore.storage.model import Item
 from tracestore.storage.store import Store
-from tracestore.storage.table import Deadline, Table
-from tracestore.storage.writer import capture
+from tracestore.storage.table import Table
 
 few = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 many = settings(max_examples=150, deadline=None)
@@ -69,13 +68,13 @@ def take(store: Store, user: str, step: Step) -> None:
     with suppress(NotFound):
         match kind:
             case "capture":
-                capture(store, user, [("t", span)], long_deadline())
+                writer(store, user).capture([("t", span)])
             case "patch":
-                patch(store, user, "t", span["span_id"], lambda _: span, long_deadline())
+                writer(store, user).patch("t", span["span_id"], lambda _: span)
             case "delete":
-                delete_span(store, user, "t", span["span_id"], long_deadline())
+                writer(store, user).delete_span("t", span["span_id"])
             case "delete trace":
-                delete_trace(store, user, "t", long_deadline())
+                writer(store, user).delete_trace("t")
             case "expire" if isinstance(store.now_ms, Clock):
                 store.now_ms.advance(s=DAY_S)
 
@@ -167,13 +166,15 @@ def test_whatever_a_busy_engine_fails_at_the_lens_is_true(history: list[Step], s
 def test_calls_that_meet_the_end_of_their_lesson_are_all_there(engine: Endpoint) -> None:
     """On an engine, whose transactions refuse each other."""
     store, user = store_on(engine), new_user().name
-    capture(store, user, batches_of([fields("root", lesson_id="one", end_ns=None)]), long_deadline())
+    writer(store, user).capture(batches_of([fields("root", lesson_id="one", end_ns=None)]))
 
     def add(number: int) -> None:
         at = store_on(engine)
         if number == 9:
-            patch(at, user, "t", "root", lambda _: SpanFields(span_id="root", status="success"), Deadline(reserve_s=0))
-        capture(at, user, batches_of([call(f"c{number}", "root")]), Deadline(reserve_s=0))
+            writer(at, user, Deadline(reserve_s=0)).patch(
+                "t", "root", lambda _: SpanFields(span_id="root", status="success")
+            )
+        writer(at, user, Deadline(reserve_s=0)).capture(batches_of([call(f"c{number}", "root")]))
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(add, range(18)))
@@ -184,19 +185,17 @@ def test_calls_that_meet_the_end_of_their_lesson_are_all_there(engine: Endpoint)
 
 def test_of_a_deleted_trace_nothing_is_left_but_the_tombstone(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
-    capture(store, user, batches_of([fields("root", lesson_id="one"), call("c", "root")]), long_deadline())
-    delete_trace(store, user, "t", long_deadline())
+    writer(store, user).capture(batches_of([fields("root", lesson_id="one"), call("c", "root")]))
+    writer(store, user).delete_trace("t")
     assert [item["sk"]["S"] for item in store.table.query(keys.trace(user, "t"))] == [keys.HEAD]
 
 
 def test_whoever_dies_while_deleting_a_trace_has_taken_its_lens_first() -> None:
     for writes in count(1):
         memory, user = MemoryDynamoDB(), new_user().name
-        capture(
-            store_on(memory), user, batches_of([fields("root", lesson_id="one"), call("c", "root")]), long_deadline()
-        )
+        writer(store_on(memory), user).capture(batches_of([fields("root", lesson_id="one"), call("c", "root")]))
         try:
-            delete_trace(store_on(memory, db=Mortal(memory, writes)), user, "t", long_deadline())
+            writer(store_on(memory, db=Mortal(memory, writes)), user, long_deadline()).delete_trace("t")
         except Crash:
             assert index_items(store_on(memory), user) == []
         else:
@@ -211,10 +210,10 @@ def test_what_is_no_lesson_has_no_lens_and_is_written_without_transactions() -> 
 
     memory, user = MemoryDynamoDB(), new_user().name
     store = store_on(memory, db=Plain())
-    capture(store, user, batches_of([fields("root", end_ns=None), call("c", "root", lesson_id="one")]), long_deadline())
-    capture(store, user, batches_of([fields("root")]), long_deadline())
-    delete_span(store, user, "t", "c", long_deadline())
-    delete_trace(store, user, "t", long_deadline())
+    writer(store, user).capture(batches_of([fields("root", end_ns=None), call("c", "root", lesson_id="one")]))
+    writer(store, user).capture(batches_of([fields("root")]))
+    writer(store, user).delete_span("t", "c")
+    writer(store, user).delete_trace("t")
     assert index_items(store, user) == []
 
 
@@ -229,26 +228,21 @@ def test_calls_of_a_lesson_are_written_without_transactions() -> None:
 
     store = store_on(memory, db=Counting())
     noise = random.Random(1)
-    capture(store, user, batches_of([fields("root", lesson_id="one", end_ns=None)]), long_deadline())
+    writer(store, user).capture(batches_of([fields("root", lesson_id="one", end_ns=None)]))
     for number in range(40):
-        capture(
-            store,
-            user,
-            batches_of([call(f"c{number}", "root", input_data=noise.randbytes(800).hex())]),
-            long_deadline(),
-        )
-    capture(store, user, batches_of([fields("root", lesson_id="one")]), long_deadline())
+        writer(store, user).capture(batches_of([call(f"c{number}", "root", input_data=noise.randbytes(800).hex())]))
+    writer(store, user).capture(batches_of([fields("root", lesson_id="one")]))
     assert len(transactions) == 2
 
 
 @pytest.mark.parametrize("field", ["lesson_id", "operation_type"])
 def test_a_trace_becomes_a_lesson_when_its_root_does(engine: Endpoint, field: str) -> None:
     store, user = store_on(engine), new_user().name
-    capture(store, user, batches_of([call("c", "root")]), long_deadline())
+    writer(store, user).capture(batches_of([call("c", "root")]))
     assert index_items(store, user) == []
     told = {"lesson_id": "one", "operation_type": "lesson"}
     root = fields("root", start_ns=START_NS - 1, **{field: told[field]})
-    capture(store, user, batches_of([root]), long_deadline())
+    writer(store, user).capture(batches_of([root]))
     (index_item,) = index_items(store, user)
     assert [index_item] == called_for(store, user)
     assert ("by_conversation" in index_item) == (field == "lesson_id")

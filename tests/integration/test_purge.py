@@ -7,20 +7,28 @@ from typing import Any
 
 import pytest
 
-from tests.builders import Clock, awaiting, call, long_deadline, store_on, stored_items, trace_ids, unexpected
+from tests.builders import (
+    Clock,
+    awaiting,
+    call,
+    long_deadline,
+    reader,
+    store_on,
+    stored_items,
+    trace_ids,
+    unexpected,
+    writer,
+)
 from tests.calling import new_user
 from tests.dying import Crash, Failing, Mortal, Waking
 from tests.memory_dynamodb import MemoryDynamoDB, Scheduler
 from tracestore.domain.errors import NotFound
 from tracestore.storage import bulk, keys
-from tracestore.storage.deletes import delete_trace
+from tracestore.storage.deadline import Deadline
 from tracestore.storage.items import head_from
-from tracestore.storage.jobs import Job, read_job
-from tracestore.storage.pending_deletions import read_pending_deletions
-from tracestore.storage.reading import read_trace
+from tracestore.storage.model import DeletionScope, Job, Tombstone
 from tracestore.storage.store import Store
-from tracestore.storage.table import Deadline, Table
-from tracestore.storage.writer import capture
+from tracestore.storage.table import Table
 
 NOISE = random.Random(0).randbytes(3000).hex()
 
@@ -29,13 +37,13 @@ def written(store: Store, clock: Clock, user: str, *trace_ids: str, **reported: 
     """Store traces of two spans, which have companion items in addition to their head."""
     for trace_id in trace_ids:
         for fields in (call("root", output_data=NOISE, **reported), call("child", "root")):
-            capture(store, user, [(trace_id, fields)], long_deadline())
+            writer(store, user).capture([(trace_id, fields)])
     clock.advance(ms=1)
 
 
 def stepped(store: Store, clock: Clock, user: str, job: Job, report: bulk.Report = unexpected) -> Job:
     """The job after one more step."""
-    after_step = bulk.step(store, user, job.job_id, awaiting(clock), report=report, workers=1)
+    after_step = writer(store, user, awaiting(clock)).step_deletion(job.job_id, report=report, threads=1)
     assert after_step is not None
     return after_step
 
@@ -47,7 +55,7 @@ def ended(store: Store, clock: Clock, user: str, job: Job, report: bulk.Report =
     waking.waiting.append((user, job.job_id))
     for _ in range(30):
         if not waking.waiting:
-            return read_job(store, user, job.job_id)
+            return reader(store, user).job(job.job_id)
         waking.waiting.pop()
         stepped(waking_store, clock, user, job, report)
     raise AssertionError("the job wakes itself forever")
@@ -62,13 +70,13 @@ def test_a_step_that_crashes_anywhere_is_repeated_and_counts_no_trace_twice(dies
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a", "b", "c")
-    job = bulk.start(store, user, deadline=long_deadline())
+    job = writer(store, user).start_deletion(DeletionScope())
     with suppress(Crash):
         stepped(store_on(memory, clock, db=Mortal(memory, dies_after)), clock, user, job)
     assert trace_ids(store, user) == []
     assert progress(stepped(store, clock, user, job)) == ("done", 3, 6)
     assert all(list(stored_items(store, user, trace_id)) == ["H"] for trace_id in "abc")
-    assert read_pending_deletions(store, user) == ()
+    assert reader(store, user).pending_deletions() == ()
 
 
 @pytest.mark.parametrize("dies_after", range(5, 40))
@@ -79,10 +87,10 @@ def test_a_request_that_crashes_anywhere_leaves_its_deletion_to_the_job(dies_aft
     waking = Waking(Mortal(memory, dies_after))
     mortal = store_on(memory, clock, db=waking)
     with suppress(Crash):
-        job = bulk.start(mortal, user, deadline=long_deadline())
-        bulk.work(mortal, user, job.job_id, 1000, long_deadline(), workers=1)
+        job = writer(mortal, user).start_deletion(DeletionScope())
+        writer(mortal, user).continue_deletion(job.job_id, 1000, threads=1)
     ((_, job_id),) = waking.waiting
-    assert progress(stepped(store, clock, user, read_job(store, user, job_id))) == ("done", 2, 4)
+    assert progress(stepped(store, clock, user, reader(store, user).job(job_id))) == ("done", 2, 4)
     assert all(list(stored_items(store, user, trace_id)) == ["H"] for trace_id in "ab")
 
 
@@ -92,20 +100,20 @@ def test_a_request_that_crashes_before_it_hides_anything_leaves_nothing(dies_aft
     store = store_on(memory, clock)
     written(store, clock, user, "a")
     with suppress(Crash):
-        bulk.start(store_on(memory, clock, db=Mortal(memory, dies_after)), user, deadline=long_deadline())
+        writer(store_on(memory, clock, db=Mortal(memory, dies_after)), user).start_deletion(DeletionScope())
     jobs = list(store.table.query(keys.user(user), "J#", "J#~"))
-    assert len(jobs) == len(read_pending_deletions(store, user)) == (0 if trace_ids(store, user) else 1)
+    assert len(jobs) == len(reader(store, user).pending_deletions()) == (0 if trace_ids(store, user) else 1)
 
 
 def test_steps_that_crash_repeatedly_complete_the_job() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, *[f"t{number}" for number in range(12)])
-    job = bulk.start(store, user, deadline=long_deadline())
-    for _ in range(bulk.STEPS_IN_VAIN):
+    job = writer(store, user).start_deletion(DeletionScope())
+    for _ in range(bulk.STEPS_WITHOUT_PROGRESS):
         with suppress(Crash):
             stepped(store_on(memory, clock, db=Mortal(memory, 25)), clock, user, job)
-    assert progress(read_job(store, user, job.job_id)) == ("done", 12, 24)
+    assert progress(reader(store, user).job(job.job_id)) == ("done", 12, 24)
 
 
 def test_only_a_step_that_runs_out_of_time_wakes_the_next() -> None:
@@ -113,12 +121,12 @@ def test_only_a_step_that_runs_out_of_time_wakes_the_next() -> None:
     waking = Waking(MemoryDynamoDB())
     store = store_on(waking._db, clock, db=waking)
     written(store, clock, user, "a", "b", "c")
-    job = bulk.start(store, user, deadline=long_deadline())
+    job = writer(store, user).start_deletion(DeletionScope())
     clock.advance(ms=bulk.IN_FLIGHT_MS)
     assert waking.waiting == [(user, job.job_id)]
     looks = iter([100.0] * 4 + [3.0] * 100)
     hurried = Deadline(time_left_s=lambda: next(looks), sleep=lambda _: None)
-    stopped = bulk.step(store, user, job.job_id, hurried, report=unexpected, workers=1)
+    stopped = writer(store, user, hurried).step_deletion(job.job_id, report=unexpected, threads=1)
     assert stopped is not None
     assert stopped.state == "running"
     assert waking.waiting == [(user, job.job_id)] * 2
@@ -129,22 +137,22 @@ def test_only_a_step_that_runs_out_of_time_wakes_the_next() -> None:
 def test_a_step_waits_until_the_indexes_are_complete() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
-    job = bulk.start(store, user, deadline=long_deadline())
+    job = writer(store, user).start_deletion(DeletionScope())
     clock.advance(ms=3_000)
     stepped(store, clock, user, job)
-    assert clock.ms == job.made_ms + bulk.IN_FLIGHT_MS
+    assert clock.ms == job.requested_ms + bulk.IN_FLIGHT_MS
 
 
 def test_a_step_of_a_job_that_has_ended_writes_nothing() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a")
-    job = stepped(store, clock, user, bulk.start(store, user, deadline=long_deadline()))
-    assert stepped(store, clock, user, job) == job == read_job(store, user, job.job_id)
+    job = stepped(store, clock, user, writer(store, user).start_deletion(DeletionScope()))
+    assert stepped(store, clock, user, job) == job == reader(store, user).job(job.job_id)
 
 
 def test_a_step_of_an_absent_job_does_nothing() -> None:
-    assert bulk.step(store_on(MemoryDynamoDB()), "ada", "no-job", long_deadline(), report=unexpected) is None
+    assert writer(store_on(MemoryDynamoDB()), "ada").step_deletion("no-job", report=unexpected) is None
 
 
 def test_a_trace_that_cannot_be_removed_is_skipped_and_stays_hidden() -> None:
@@ -152,41 +160,43 @@ def test_a_trace_that_cannot_be_removed_is_skipped_and_stays_hidden() -> None:
     store = store_on(memory, clock)
     written(store, clock, user, "a", "bad", "c")
     failing = store_on(memory, clock, db=Failing(memory, "bad"))
-    job = bulk.start(store, user, deadline=long_deadline())
+    job = writer(store, user).start_deletion(DeletionScope())
     skipped: list[str] = []
     job = ended(failing, clock, user, job, lambda trace_id, _: skipped.append(trace_id))
     assert (progress(job), skipped) == (("failed", 2, 4), ["bad"])
     assert job.ended_ms == clock.ms
     assert trace_ids(store, user) == []
     with pytest.raises(NotFound):
-        read_trace(store, user, "bad", payloads=False)
+        reader(store, user).trace("bad", payloads=False)
 
 
 def test_a_skipped_trace_is_not_tried_again_by_the_next_step() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
-    many = [f"t{number:03}" for number in range(bulk.PLANNED_AT_ONCE)]
-    capture(store, user, [(trace_id, call("root")) for trace_id in [*many, "bad"]], long_deadline())
+    many = [f"t{number:03}" for number in range(bulk.INTENTS_PER_WRITE)]
+    writer(store, user).capture([(trace_id, call("root")) for trace_id in [*many, "bad"]])
     clock.advance(ms=1)
     failing = store_on(memory, clock, db=Failing(memory, "bad"))
-    job = bulk.start(store, user, deadline=long_deadline())
+    job = writer(store, user).start_deletion(DeletionScope())
     skipped: list[str] = []
-    hurried = Deadline(lambda: 100.0 if not read_job(store, user, job.job_id).traces else 3.0, sleep=lambda _: None)
+    hurried = Deadline(lambda: 100.0 if not reader(store, user).job(job.job_id).traces else 3.0, sleep=lambda _: None)
     for deadline in (hurried, long_deadline()):
-        bulk.step(failing, user, job.job_id, deadline, report=lambda trace_id, _: skipped.append(trace_id), workers=1)
-    assert (progress(read_job(store, user, job.job_id)), skipped) == (("failed", 100, 100), ["bad"])
+        writer(failing, user, deadline).step_deletion(
+            job.job_id, report=lambda trace_id, _: skipped.append(trace_id), threads=1
+        )
+    assert (progress(reader(store, user).job(job.job_id)), skipped) == (("failed", 100, 100), ["bad"])
 
 
 def test_a_step_that_removes_something_resets_the_attempts() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
-    capture(store, user, [(f"t{number}", call("root")) for number in range(bulk.PLANNED_AT_ONCE + 1)], long_deadline())
+    writer(store, user).capture([(f"t{number}", call("root")) for number in range(bulk.INTENTS_PER_WRITE + 1)])
     clock.advance(ms=1)
-    job = bulk.start(store, user, deadline=long_deadline())
-    hurried = Deadline(lambda: 100.0 if not read_job(store, user, job.job_id).traces else 3.0, sleep=lambda _: None)
+    job = writer(store, user).start_deletion(DeletionScope())
+    hurried = Deadline(lambda: 100.0 if not reader(store, user).job(job.job_id).traces else 3.0, sleep=lambda _: None)
     for expected in (0, 1):
-        bulk.step(store, user, job.job_id, hurried, report=unexpected, workers=1)
-        assert read_job(store, user, job.job_id).attempts == expected
+        writer(store, user, hurried).step_deletion(job.job_id, report=unexpected, threads=1)
+        assert reader(store, user).job(job.job_id).attempts == expected
 
 
 @pytest.mark.parametrize("again", [{"conversation_id": "c"}, {}])
@@ -194,64 +204,64 @@ def test_a_repeated_or_wider_deletion_removes_the_traces_that_a_failed_one_hid(a
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a", "bad", conversation_id="c")
-    job = bulk.start(store, user, conversation_id="c", deadline=long_deadline())
+    job = writer(store, user).start_deletion(DeletionScope(conversation_id="c"))
     failing = store_on(memory, clock, db=Failing(memory, "bad"))
     ended(failing, clock, user, job, lambda *_: None)
-    assert progress(stepped(store, clock, user, bulk.start(store, user, **again, deadline=long_deadline()))) == (
+    assert progress(stepped(store, clock, user, writer(store, user).start_deletion(DeletionScope(**again)))) == (
         "done",
         1,
         2,
     )
-    assert read_pending_deletions(store, user) == ()
-    assert progress(read_job(store, user, job.job_id)) == ("failed", 1, 2)
+    assert reader(store, user).pending_deletions() == ()
+    assert progress(reader(store, user).job(job.job_id)) == ("failed", 1, 2)
 
 
 def test_a_trace_that_a_failed_deletion_removed_partly_is_removed_by_the_next() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "t")
-    job = bulk.start(store, user, deadline=long_deadline())
-    for calls in [9] + [5] * (bulk.STEPS_IN_VAIN - 1):
+    job = writer(store, user).start_deletion(DeletionScope())
+    for calls in [9] + [5] * (bulk.STEPS_WITHOUT_PROGRESS - 1):
         with suppress(Crash):  # the tombstone is written, and no companion item is removed
             stepped(store_on(memory, clock, db=Mortal(memory, calls)), clock, user, job)
     assert stepped(store, clock, user, job).state == "failed"
     assert len(stored_items(store, user)) > 1
-    stepped(store, clock, user, bulk.start(store, user, deadline=long_deadline()))
+    stepped(store, clock, user, writer(store, user).start_deletion(DeletionScope()))
     assert list(stored_items(store, user)) == ["H"]
-    assert read_pending_deletions(store, user) == ()
+    assert reader(store, user).pending_deletions() == ()
 
 
 def test_a_narrower_deletion_leaves_the_pending_deletion_of_a_failed_one() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "bad")
-    failed = bulk.start(store, user, deadline=long_deadline())
+    failed = writer(store, user).start_deletion(DeletionScope())
     ended(store_on(memory, clock, db=Failing(memory, "bad")), clock, user, failed, lambda *_: None)
-    stepped(store, clock, user, bulk.start(store, user, conversation_id="c", deadline=long_deadline()))
-    assert [pending.job_id for pending in read_pending_deletions(store, user)] == [failed.job_id]
+    stepped(store, clock, user, writer(store, user).start_deletion(DeletionScope(conversation_id="c")))
+    assert [pending.job_id for pending in reader(store, user).pending_deletions()] == [failed.job_id]
 
 
 def test_no_trace_is_skipped_and_the_job_fails_when_many_cannot_be_removed() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
-    many = [f"t{number}" for number in range(bulk.SKIPPED_AT_MOST + 1)]
+    many = [f"t{number}" for number in range(bulk.SKIPPED_MOST + 1)]
     written(store, clock, user, "a", *many)
     failing = store_on(memory, clock, db=Failing(memory, *many))
-    job = bulk.start(store, user, deadline=long_deadline())
-    for _ in range(bulk.STEPS_IN_VAIN):
+    job = writer(store, user).start_deletion(DeletionScope())
+    for _ in range(bulk.STEPS_WITHOUT_PROGRESS):
         with pytest.raises(KeyError):
             stepped(failing, clock, user, job)
     assert stepped(failing, clock, user, job).state == "failed"
-    assert len(read_pending_deletions(store, user)) == 1
+    assert len(reader(store, user).pending_deletions()) == 1
 
 
 def test_a_request_leaves_a_trace_that_it_cannot_remove_to_the_job() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a", "bad")
-    job = bulk.start(store, user, deadline=long_deadline())
+    job = writer(store, user).start_deletion(DeletionScope())
     failing = store_on(memory, clock, db=Failing(memory, "bad"))
-    assert bulk.work(failing, user, job.job_id, 1000, long_deadline()).state == "running"
+    assert writer(failing, user).continue_deletion(job.job_id, 1000).state == "running"
     assert progress(stepped(store, clock, user, job)) == ("done", 2, 4)
 
 
@@ -259,10 +269,10 @@ def test_a_trace_in_the_intent_log_that_has_begun_again_is_not_removed() -> None
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock, retention_s=86_400)
     written(store, clock, user, "t")
-    job = bulk.start(store, user, deadline=long_deadline())
+    job = writer(store, user).start_deletion(DeletionScope())
     with suppress(Crash):  # the intent log is written, and nothing in it is done
         stepped(store_on(memory, clock, db=Mortal(memory, 7)), clock, user, job)
-    assert read_job(store, user, job.job_id).plan == ("t",)
+    assert reader(store, user).job(job.job_id).intent_log == ("t",)
     clock.advance(s=86_400)
     written(store, clock, user, "t")
     assert progress(stepped(store, clock, user, job)) == ("done", 0, 0)
@@ -271,20 +281,23 @@ def test_a_trace_in_the_intent_log_that_has_begun_again_is_not_removed() -> None
 
 def test_a_trace_without_companion_items_is_removed_in_two_calls() -> None:
     memory, user = MemoryDynamoDB(), new_user().name
-    capture(store_on(memory), user, [("t", call("root"))], long_deadline())
+    writer(store_on(memory), user).capture([("t", call("root"))])
     for calls, outcome in ((1, "still there"), (2, "gone")):
         store = store_on(memory, db=Mortal(memory, calls))
         with suppress(Crash):
-            assert delete_trace(store, user, "t", long_deadline()) == 1
+            assert writer(store, user).delete_trace("t") == 1
             assert outcome == "gone"
-    assert head_from(stored_items(store_on(memory), user)["H"]).is_purged
+    tombstone = head_from(stored_items(store_on(memory), user)["H"])
+    assert isinstance(tombstone, Tombstone)
+    assert tombstone.is_purged
 
 
 def counted(store: Store, user: str, job: Job, *trace_ids: str) -> tuple[int, int]:
     """The numbers of traces and spans that a job removed, by the tombstones."""
     items = [store.table.get(keys.trace(user, trace_id), keys.HEAD) for trace_id in trace_ids]
-    heads = [head for item in items if item and (head := head_from(item)).deleted_by == job.job_id]
-    return len(heads), sum(head.deleted_spans for head in heads)
+    heads = [head_from(item) for item in items if item]
+    tombstones = [head for head in heads if isinstance(head, Tombstone) and head.deleted_by == job.job_id]
+    return len(tombstones), sum(tombstone.deleted_spans for tombstone in tombstones)
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -301,10 +314,10 @@ def test_old_traces_stay_hidden_and_new_traces_are_not_lost_under_concurrency(se
         return store_on(memory, clock, db=db)
 
     def delete(db: Any) -> None:
-        jobs.append(bulk.start(store_of(db), user, deadline=long_deadline()))
+        jobs.append(writer(store_of(db), user).start_deletion(DeletionScope()))
         with suppress(Crash):
             mortal = store_of(Mortal(db, chance.randrange(80)))
-            bulk.work(mortal, user, jobs[0].job_id, chance.choice([1, 2, 1000]), long_deadline(), workers=1)
+            writer(mortal, user).continue_deletion(jobs[0].job_id, chance.choice([1, 2, 1000]), threads=1)
 
     def purge(db: Any) -> None:
         while not jobs:
@@ -320,7 +333,7 @@ def test_old_traces_stay_hidden_and_new_traces_are_not_lost_under_concurrency(se
             if jobs and trace_id in new:
                 later.add(trace_id)
             for fields in (call("root", output_data=NOISE), call("child", "root"), call("late", "root")):
-                capture(store, user, [(trace_id, fields)], long_deadline())
+                writer(store, user).capture([(trace_id, fields)])
 
     def read(db: Any) -> None:
         for _ in range(12):
@@ -330,10 +343,10 @@ def test_old_traces_stay_hidden_and_new_traces_are_not_lost_under_concurrency(se
 
     Scheduler(memory, seed).run([delete, purge, purge, write, read])
     assert trace_ids(reliable, user, trace_ids=[*old, *later]) == sorted(later, reverse=True)
-    assert all(read_trace(reliable, user, trace_id, payloads=True)[0].summary.span_count == 3 for trace_id in later)  # type: ignore[union-attr]
+    assert all(reader(reliable, user).trace(trace_id, payloads=True)[0].summary.span_count == 3 for trace_id in later)
     removed = [trace_id for trace_id in [*old, *new] if list(stored_items(reliable, user, trace_id)) == ["H"]]
     assert set(old) <= set(removed)
-    job = read_job(reliable, user, jobs[0].job_id)
+    job = reader(reliable, user).job(jobs[0].job_id)
     assert (job.state, (job.traces, job.spans)) == ("done", counted(reliable, user, job, *removed))
     assert job.traces == len(removed)
-    assert read_pending_deletions(reliable, user) == ()
+    assert reader(reliable, user).pending_deletions() == ()

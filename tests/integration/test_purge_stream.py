@@ -9,16 +9,15 @@ from dev import streams
 from dev.functions import Context, Functions, load_handler
 from dev.template import Template
 from tests.api import TRACES, Api, span
-from tests.builders import Clock, call, long_deadline, stored_items
+from tests.builders import Clock, call, reader, stored_items, writer
 from tests.calling import Call, User
 from tests.conftest import TableOnEngine
 from tests.dying import PURGE, Mortal
 from tracestore.domain.errors import Unavailable
 from tracestore.http import wiring
 from tracestore.storage import bulk
-from tracestore.storage.pending_deletions import read_pending_deletions
+from tracestore.storage.model import DeletionScope
 from tracestore.storage.table import Table
-from tracestore.storage.writer import capture
 
 
 def only_purging(invoke: Callable[[dict[str, Any]], Any]) -> Callable[[str, dict[str, Any]], Any]:
@@ -69,7 +68,7 @@ def test_the_traces_that_a_request_leaves_are_removed_and_the_job_has_a_receipt(
     assert (job["state"], job["deleted"]) == ("done", {"traces": 8, "spans": 16})
     assert job["created_at"] < job["finished_at"]
     assert api.summaries() == ["later"]
-    assert read_pending_deletions(wiring.store(), user.name) == ()
+    assert reader(wiring.store(), user.name).pending_deletions() == ()
     assert all(list(stored_items(wiring.store(), user.name, f"t{number}")) == ["H"] for number in range(8))
 
 
@@ -80,9 +79,9 @@ def test_the_deployed_handler_continues_a_job_of_the_stream(
     store = replace(wiring.store(), now_ms=past)
     past.advance(ms=-1)
     for trace_id in "ab":
-        capture(store, user.name, [(trace_id, call("root")), (trace_id, call("child", "root"))], long_deadline())
+        writer(store, user.name).capture([(trace_id, call("root")), (trace_id, call("child", "root"))])
     past.advance(ms=1)
-    job = bulk.start(store, user.name, deadline=long_deadline())
+    job = writer(store, user.name).start_deletion(DeletionScope())
     functions = Functions(own_table)
     with streams.delivering(own_table, engine.endpoint, only_purging(lambda event: functions.invoke(PURGE, event))):
         receipt = until_done(Api(Call(own_table), user), job.job_id)

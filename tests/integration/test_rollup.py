@@ -14,7 +14,7 @@ from dev import streams
 from dev.functions import Functions
 from dev.template import Template
 from tests.api import TRACES, Api, child, span
-from tests.builders import long_deadline
+from tests.builders import long_deadline, scope
 from tests.conftest import TableOnEngine
 from tests.mortal import Crash, Mortal
 from tracestore.domain.times import NS_PER_DAY
@@ -70,7 +70,7 @@ def await_right(store: Store, user: str) -> auditing.Audit:
     deadline = time.monotonic() + WITHIN_S
     while True:
         now_ns = time.time_ns()
-        found = auditing.audit(store, user, now_ns - 3 * NS_PER_DAY, now_ns, moving_ms=0, deadline=long_deadline())
+        found = auditing.audit(scope(store, user), now_ns - 3 * NS_PER_DAY, now_ns, moving_ms=0)
         if (found.is_clean and found.counters) or time.monotonic() > deadline:
             return found
         time.sleep(0.3)

@@ -26,17 +26,15 @@ from tests.builders import (
     stored_summary,
     summary_of,
     trace_ids,
+    writer,
 )
 from tests.calling import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
 from tests.mortal import Crash, Mortal
 from tracestore.domain.errors import NotFound, Unavailable
 from tracestore.domain.spans import SpanFields
-from tracestore.storage.deletes import delete_span, delete_trace
-from tracestore.storage.patching import patch
+from tracestore.storage.deadline import Deadline
 from tracestore.storage.store import Store
-from tracestore.storage.table import Deadline
-from tracestore.storage.writer import capture
 
 
 class Flaky:
@@ -142,7 +140,7 @@ def _lose_nothing(engine: Endpoint, seed: int, size: int) -> None:
     order = noise.sample(spans, len(spans))
     while order:
         size = noise.randint(1, 3)
-        until_acknowledged(lambda: capture(store, user, batches_of(order[:size]), long_deadline()))  # noqa: B023
+        until_acknowledged(lambda: writer(store, user).capture(batches_of(order[:size])))  # noqa: B023
         seen = stored_spans(store_on(engine, clock), user)
         assert all(seen[span["span_id"]] == span for span in order[:size])
         order = order[size:]
@@ -159,7 +157,7 @@ def test_many_traces_in_one_request_survive_faults_together(memory: MemoryDynamo
     clock, user = Clock(), new_user().name
     store = store_on(memory, clock, db=Flaky(db_on(memory), seed))
     batch = [(f"t{n}", call(f"s{m}", "s0" if m else None)) for n in range(3) for m in range(3)]
-    assert until_acknowledged(lambda: capture(store, user, batch, long_deadline())) == []
+    assert until_acknowledged(lambda: writer(store, user).capture(batch)) == []
     calm = store_on(memory, clock)
     assert sorted(trace_ids(calm, user)) == sorted({trace_id for trace_id, _ in batch})
     assert all(stored_summary(calm, user, f"t{n}").span_count == 3 for n in range(3))
@@ -171,17 +169,15 @@ def test_deletes_and_patches_hold_whichever_calls_fail(memory: MemoryDynamoDB, s
     store = store_on(memory, clock, db=Flaky(db_on(memory), seed))
     calm = store_on(memory, clock)
     spans = agent(5)
-    capture(calm, user, batches_of(spans), long_deadline())
-    until_acknowledged(
-        lambda: patch(store, user, "t", "s1", lambda _: SpanFields(span_id="s1", tool_name="x"), long_deadline())
-    )
-    _deleted(lambda: delete_span(store, user, "t", "s0", long_deadline()))
+    writer(calm, user).capture(batches_of(spans))
+    until_acknowledged(lambda: writer(store, user).patch("t", "s1", lambda _: SpanFields(span_id="s1", tool_name="x")))
+    _deleted(lambda: writer(store, user).delete_span("t", "s0"))
     kept = {span["span_id"]: span for span in spans if span["span_id"] != "s0"}
     kept["s1"] = SpanFields(**{**kept["s1"], "tool_name": "x"})
     assert stored_spans(calm, user) == kept
     assert not holds(calm, user, "call.s0")
-    _deleted(lambda: delete_trace(store, user, "t", long_deadline()))
-    _deleted(lambda: delete_trace(store, user, "t", long_deadline()))
+    _deleted(lambda: writer(store, user).delete_trace("t"))
+    _deleted(lambda: writer(store, user).delete_trace("t"))
     assert list(stored_items(calm, user)) == ["H"]
 
 
@@ -195,7 +191,7 @@ def test_a_request_out_of_time_says_so_instead_of_waiting_for_ever(memory: Memor
     left = iter(range(20, -1000, -1))
     deadline = Deadline(time_left_s=lambda: next(left), sleep=lambda _: None)
     with pytest.raises(Unavailable):
-        capture(store_on(memory, db=busy), new_user().name, batches_of(agent()), deadline)
+        writer(store_on(memory, db=busy), new_user().name, deadline).capture(batches_of(agent()))
 
 
 BATCHES: dict[str, list[SpanFields]] = {
@@ -216,15 +212,15 @@ def test_who_dies_while_writing_a_trace_spoils_nothing(memory: MemoryDynamoDB, k
 
     def begin(user: str) -> None:
         if is_begun:
-            capture(store, user, [("t", call("first", "root"))], long_deadline())
+            writer(store, user).capture([("t", call("first", "root"))])
 
     known = [call("first", "root"), other] if is_begun else [other]
-    for user in deaths(memory, lambda mortal, user: capture(mortal, user, batches_of(spans), long_deadline()), begin):
-        capture(store, user, [("t", other)], long_deadline())
+    for user in deaths(memory, lambda mortal, user: writer(mortal, user).capture(batches_of(spans)), begin):
+        writer(store, user).capture([("t", other)])
         between = stored_spans(store, user)
         assert stored_summary(store, user) == summary_of(*between.values())
         assert {span["span_id"] for span in known} <= between.keys()
-        capture(store, user, batches_of(spans), long_deadline())
+        writer(store, user).capture(batches_of(spans))
         assert stored_spans(store, user) == {span["span_id"]: span for span in [*known, *spans]}
         assert stored_summary(store, user) == summary_of(*known, *spans)
         messages = {span["message_id"] for span in spans if "message_id" in span}
@@ -237,21 +233,21 @@ def test_who_meets_a_half_deleted_trace_finishes_it(memory: MemoryDynamoDB, fini
     store = store_on(memory, clock)
 
     def begin(user: str) -> None:
-        capture(store, user, batches_of(agent()), long_deadline())
-        capture(store, user, [("t", call("later", "root"))], long_deadline())
+        writer(store, user).capture(batches_of(agent()))
+        writer(store, user).capture([("t", call("later", "root"))])
 
-    for user in deaths(memory, lambda mortal, user: delete_trace(mortal, user, "t", long_deadline()), begin):
+    for user in deaths(memory, lambda mortal, user: writer(mortal, user).delete_trace("t"), begin):
         if not trace_ids(store, user):
             with pytest.raises(NotFound):
                 stored_spans(store, user)
         else:  # died before anything was deleted
-            delete_trace(store, user, "t", long_deadline())
+            writer(store, user).delete_trace("t")
         if finisher == "late capture":
-            (rejection,) = capture(store, user, [("t", call("later", "root"))], long_deadline())
+            (rejection,) = writer(store, user).capture([("t", call("later", "root"))])
             assert rejection.code == "trace_deleted"
         else:
             with pytest.raises(NotFound):
-                delete_trace(store, user, "t", long_deadline())
+                writer(store, user).delete_trace("t")
         assert list(stored_items(store, user)) == ["H"]
 
 
@@ -264,18 +260,18 @@ def test_who_meets_a_half_deleted_span_finishes_it(memory: MemoryDynamoDB, doome
     kept = {span["span_id"]: span for span in [*spans, late] if span["span_id"] != doomed}
 
     def begin(user: str) -> None:
-        capture(store, user, batches_of(spans[:2]), long_deadline())
-        capture(store, user, batches_of([*spans[1:], late]), long_deadline())
+        writer(store, user).capture(batches_of(spans[:2]))
+        writer(store, user).capture(batches_of([*spans[1:], late]))
 
-    for user in deaths(memory, lambda mortal, user: delete_span(mortal, user, "t", doomed, long_deadline()), begin):
+    for user in deaths(memory, lambda mortal, user: writer(mortal, user).delete_span("t", doomed), begin):
         if doomed in stored_spans(store, user):
-            delete_span(store, user, "t", doomed, long_deadline())
+            writer(store, user).delete_span("t", doomed)
         assert stored_spans(store, user) == kept
         if finisher == "late capture":
-            assert capture(store, user, [("t", late)], long_deadline()) == []
+            assert writer(store, user).capture([("t", late)]) == []
         else:
             with pytest.raises(NotFound):
-                delete_span(store, user, "t", doomed, long_deadline())
+                writer(store, user).delete_span("t", doomed)
         assert stored_spans(store, user) == kept
         assert stored_summary(store, user) == summary_of(*kept.values())
         assert not holds(store, user, f"call.{doomed}")
@@ -288,18 +284,18 @@ def test_who_dies_while_folding_spoils_nothing(memory: MemoryDynamoDB) -> None:
 
     def begin(user: str) -> None:
         for span in spans[:31]:
-            capture(store, user, [("t", span)], long_deadline())
+            writer(store, user).capture([("t", span)])
 
     def run(mortal: Store, user: str) -> None:
         for span in spans[31:33]:
-            capture(mortal, user, [("t", span)], long_deadline())
+            writer(mortal, user).capture([("t", span)])
 
     # Dying before and between the writes of the fold, and at a few of the 32 deletes behind it.
     for user in deaths(memory, run, begin, step=5):
         clock.advance(s=10)
         before = stored_spans(store, user)
         assert before.keys() >= {span["span_id"] for span in spans[:31]}
-        capture(store, user, batches_of(spans[31:]), long_deadline())
+        writer(store, user).capture(batches_of(spans[31:]))
         assert stored_spans(store, user) == {span["span_id"]: span for span in spans}
         assert stored_summary(store, user) == summary_of(*spans)
 
@@ -310,14 +306,7 @@ def test_who_dies_while_patching_changes_all_or_nothing(memory: MemoryDynamoDB) 
     answer = random.Random(3).randbytes(300_000).hex()
 
     def change(to: Store, user: str) -> None:
-        patch(
-            to,
-            user,
-            "t",
-            "s0",
-            lambda _: SpanFields(span_id="s0", output_data=answer, message_id="late"),
-            long_deadline(),
-        )
+        writer(to, user).patch("t", "s0", lambda _: SpanFields(span_id="s0", output_data=answer, message_id="late"))
 
     for user in deaths(memory, change, lambda user: _captured(store, user, spans)):
         changed = SpanFields(**{**spans[1], "output_data": answer, "message_id": "late"})
@@ -328,7 +317,7 @@ def test_who_dies_while_patching_changes_all_or_nothing(memory: MemoryDynamoDB) 
 
 
 def _captured(store: Store, user: str, spans: list[SpanFields]) -> None:
-    capture(store, user, batches_of(spans), long_deadline())
+    writer(store, user).capture(batches_of(spans))
 
 
 def _deleted(delete: Callable[[], object]) -> None:

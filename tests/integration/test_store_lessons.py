@@ -18,17 +18,19 @@ from tests.builders import (
     db_on,
     fields,
     long_deadline,
+    reader,
     store_on,
     trace_ids,
+    writer,
 )
 from tests.calling import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.merge import FINAL_STATUSES
-from tracestore.storage import bulk
-from tracestore.storage.lessons import LessonQuery, list_lessons, place_of
-from tracestore.storage.pending_deletions import PendingDeletion
+from tracestore.storage.codec import pack
+from tracestore.storage.formats.traces import unpack_pending_deletions
+from tracestore.storage.lessons import LessonQuery
+from tracestore.storage.model import DeletionScope, PendingDeletion
 from tracestore.storage.store import Store
-from tracestore.storage.writer import capture
 
 few = settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 many = settings(max_examples=60, deadline=None)
@@ -65,16 +67,14 @@ def write(store: Store, user: str, trace_id: str, told: dict[str, Any]) -> None:
         status=told.get("status") if told.get("status") in FINAL_STATUSES else None,
         **{name: told.get(name) for name in ("operation_type", "lesson_id", "conversation_id")},
     )
-    capture(
-        store, user, batches_of([root, call("child", "root", start_ns=root["start_ns"])], trace_id), long_deadline()
-    )
+    writer(store, user).capture(batches_of([root, call("child", "root", start_ns=root["start_ns"])], trace_id))
 
 
 def pages(store: Store, user: str, query: LessonQuery, limit: int) -> Iterator[list[str]]:
     """The ids of a list, page by page."""
     after = None
     while True:
-        page = list_lessons(store, user, query, limit, after, long_deadline())
+        page = reader(store, user).lessons(query, limit, after)
         yield [listed.trace_id for listed in page.traces]
         after = page.next_position
         if after is None:
@@ -83,11 +83,11 @@ def pages(store: Store, user: str, query: LessonQuery, limit: int) -> Iterator[l
 
 def from_offset(store: Store, user: str, query: LessonQuery, offset: int) -> tuple[int, list[str]]:
     """The total, and the first two ids of the rest of a list."""
-    place = place_of(store, user, query, offset, long_deadline())
-    if place.is_beyond:
-        return place.total, []
-    page = list_lessons(store, user, query, 2, place.position, long_deadline())
-    return place.total, [listed.trace_id for listed in page.traces]
+    skipped = reader(store, user).skip_lessons(query, offset)
+    if skipped.is_past_end:
+        return skipped.total, []
+    page = reader(store, user).lessons(query, 2, skipped.cursor_position)
+    return skipped.total, [listed.trace_id for listed in page.traces]
 
 
 def expected(told: dict[str, dict[str, Any]], query: LessonQuery) -> list[str]:
@@ -141,8 +141,8 @@ def _is_whole(engine: Endpoint, lessons: list[dict[str, Any]], mark: dict[str, A
     clock.advance(s=-1)
     told = {trace_id: one for trace_id, one in told.items() if not one["is_old"]}
     if mark is not None:
-        job = bulk.start(store, user, **mark, deadline=long_deadline())
-        bulk.work(store, user, job.job_id, removed, long_deadline())
+        job = writer(store, user).start_deletion(DeletionScope(**mark))
+        writer(store, user).continue_deletion(job.job_id, removed)
         told = {trace_id: one for trace_id, one in told.items() if not is_included(one, mark)}
     write(store, user, "later", {"operation_type": "lesson", "lesson_id": "one", "status": "error", "at": 2})
     told["later"] = {"operation_type": "lesson", "lesson_id": "one", "status": "error", "at": 2}
@@ -178,8 +178,8 @@ def test_counting_and_skipping_read_index_keys_alone(engine: Endpoint) -> None:
     written = store_on(engine)
     for number in range(7):
         write(written, user, f"t{number}", {"lesson_id": "one", "status": "pending", "at": number})
-    place = place_of(store_on(engine, db=Asked()), user, LessonQuery(), 5, long_deadline())
-    assert (place.total, place.position and place.position.endswith("#t2")) == (7, True)
+    skipped = reader(store_on(engine, db=Asked()), user, long_deadline()).skip_lessons(LessonQuery(), 5)
+    assert (skipped.total, (skipped.cursor_position or "").endswith("#t2")) == (7, True)
     assert [one for one in asked if one != ("query", "COUNT")] == [("get_item", None)]  # the user's delete marks
 
 
@@ -190,15 +190,16 @@ def test_a_bulk_deletion_of_lessons_leaves_other_traces_alone(engine: Endpoint) 
     write(store, user, "two", {"operation_type": "lesson"})
     write(store, user, "chat", {"operation_type": "chain", "conversation_id": "c"})
     clock.advance(ms=1)
-    job = bulk.start(store, user, lessons=True, deadline=long_deadline())
-    job = bulk.work(store, user, job.job_id, 100, long_deadline())
+    job = writer(store, user).start_deletion(DeletionScope(lessons=True))
+    job = writer(store, user).continue_deletion(job.job_id, 100)
     assert (job.state, job.traces, job.spans) == ("done", 2, 4)
     assert list(pages(store, user, LessonQuery(), 9)) == [[]]
     assert trace_ids(store, user) == ["chat"]
 
 
-def test_a_mark_of_a_version_that_knew_of_no_lessons_is_read() -> None:
-    assert not PendingDeletion(**{"job_id": "j", "made_ms": 1, "conversation_id": None, "before_ns": None}).lessons  # type: ignore[arg-type]
+def test_a_pending_deletion_from_before_lessons_is_readable() -> None:
+    packed = pack([{"job_id": "j", "made_ms": 1, "conversation_id": None, "before_ns": None}])
+    assert unpack_pending_deletions(packed) == (PendingDeletion("j", 1, DeletionScope()),)
 
 
 def test_a_lesson_of_another_is_not_in_its_list(engine: Endpoint) -> None:
@@ -207,5 +208,5 @@ def test_a_lesson_of_another_is_not_in_its_list(engine: Endpoint) -> None:
     for user in users:
         write(store, user, noise.choice("abc"), {"lesson_id": "one#L#two", "status": "error"})
     for user in users:
-        assert place_of(store, user, LessonQuery("one#L#two", None), deadline=long_deadline()).total == 1
-        assert place_of(store, user, LessonQuery("two", None), deadline=long_deadline()).total == 0
+        assert reader(store, user).skip_lessons(LessonQuery("one#L#two", None)).total == 1
+        assert reader(store, user).skip_lessons(LessonQuery("two", None)).total == 0

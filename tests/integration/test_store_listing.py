@@ -18,35 +18,32 @@ from tests.builders import (
     fields,
     filters,
     long_deadline,
+    reader,
     spans_of,
     store_on,
     summary_of,
     trace_ids,
+    writer,
 )
 from tests.calling import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.spans import SpanFields
-from tracestore.storage.deletes import delete_trace
-from tracestore.storage.listing import SCANNED_AT_MOST, TraceQuery, list_traces
-from tracestore.storage.patching import patch
+from tracestore.storage.listing import SCANNED_MOST, TraceQuery
 from tracestore.storage.store import Store
-from tracestore.storage.writer import capture
 
 
 def write(store: Store, user: str, trace_id: str, minute: int = 0, **reported: Any) -> None:
     """A trace of one span that starts at a minute."""
     start_ns = START_NS + minute * 60 * 10**9
     span = call("root", start_ns=start_ns, **{"end_ns": start_ns + 10**6, **reported})
-    capture(store, user, [(trace_id, span)], long_deadline())
+    writer(store, user).capture([(trace_id, span)])
 
 
 @pytest.mark.parametrize("time_shards", [1, 3])
 def test_a_list_is_in_order_of_time_both_ways(engine: Endpoint, time_shards: int) -> None:
     store, user = store_on(engine, time_shards=time_shards), new_user().name
     starts = random.Random(1).sample(range(100), 7)
-    capture(
-        store, user, [(f"t{start:02}", call("root", start_ns=START_NS + start)) for start in starts], long_deadline()
-    )
+    writer(store, user).capture([(f"t{start:02}", call("root", start_ns=START_NS + start)) for start in starts])
     in_time = [f"t{start:02}" for start in sorted(starts)]
     for limit in (1, 3, 7, 100):
         assert trace_ids(store, user, limit) == in_time[::-1]
@@ -65,14 +62,14 @@ def test_walking_while_others_write_shows_each_old_trace_once(
     query, seen, after = TraceQuery(newest_first=newest_first), list[str](), None
     noise = random.Random(3)
     for number in count():
-        page = list_traces(store, user, query, 3, after, long_deadline())
+        page = reader(store, user).traces(query, 3, after)
         seen += [trace.trace_id for trace in page.traces]
         after = page.next_position
         if after is None:
             break
         for minute in noise.sample(range(50), 2):  # before and behind the place, and at old ones
             write(store, user, f"new{number}.{minute}", minute)
-        capture(store, user, [(noise.choice(old), call(f"late{number}", "root", start_ns=1))], long_deadline())
+        writer(store, user).capture([(noise.choice(old), call(f"late{number}", "root", start_ns=1))])
     assert [trace_id for trace_id in seen if trace_id.startswith("old")] == (old[::-1] if newest_first else old)
     assert len(set(seen)) == len(seen)
 
@@ -81,7 +78,7 @@ def test_a_trace_stays_at_its_first_place_when_earlier_spans_arrive(engine: Endp
     store, user = store_on(engine), new_user().name
     write(store, user, "a", 10)
     write(store, user, "b", 20)
-    capture(store, user, [("b", call("early", "root", start_ns=START_NS))], long_deadline())
+    writer(store, user).capture([("b", call("early", "root", start_ns=START_NS))])
     assert trace_ids(store, user) == ["b", "a"]
     assert trace_ids(store, user, from_ns=START_NS + 15 * 60 * 10**9) == ["b"]
 
@@ -111,14 +108,9 @@ def test_named_traces_are_listed_once_each_and_only_ones_own(engine: Endpoint) -
 
 def test_a_trace_is_found_by_any_message_of_its_spans(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
-    capture(
-        store,
-        user,
-        batches_of([call("a", "root", message_id="m1"), call("b", "root", message_id="m2")]),
-        long_deadline(),
-    )
+    writer(store, user).capture(batches_of([call("a", "root", message_id="m1"), call("b", "root", message_id="m2")]))
     write(store, user, "other", 1, message_id="m2")
-    patch(store, user, "other", "root", lambda _: SpanFields(span_id="root", message_id="m3"), long_deadline())
+    writer(store, user).patch("other", "root", lambda _: SpanFields(span_id="root", message_id="m3"))
     assert trace_ids(store, user, message_id="m1") == ["t"]
     assert trace_ids(store, user, message_id="m2") == ["t"]  # the other one's has changed
     assert trace_ids(store, user, message_id="m3") == ["other"]
@@ -127,16 +119,16 @@ def test_a_trace_is_found_by_any_message_of_its_spans(engine: Endpoint) -> None:
 
 def test_a_trace_is_listed_under_its_roots_conversation_when_the_root_arrives(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
-    capture(store, user, [("t", call("a", "root", conversation_id="childs"))], long_deadline())
+    writer(store, user).capture([("t", call("a", "root", conversation_id="childs"))])
     assert trace_ids(store, user, conversation_id="childs") == ["t"]
-    capture(store, user, [("t", call("root", conversation_id="roots"))], long_deadline())
+    writer(store, user).capture([("t", call("root", conversation_id="roots"))])
     assert trace_ids(store, user, conversation_id="roots") == ["t"]
     assert trace_ids(store, user, conversation_id="childs") == []
 
 
 def test_a_pending_trace_with_an_error_inside_is_found_both_ways(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
-    capture(store, user, batches_of([fields("root", end_ns=None), call("a", "root", status="error")]), long_deadline())
+    writer(store, user).capture(batches_of([fields("root", end_ns=None), call("a", "root", status="error")]))
     write(store, user, "pending", 1, end_ns=None)
     assert trace_ids(store, user, status="pending") == ["pending", "t"]
     assert trace_ids(store, user, has_errors=True) == ["t"]
@@ -151,11 +143,11 @@ def test_a_page_may_be_short_or_empty_without_being_the_last() -> None:
     store, user = store_on(MemoryDynamoDB()), new_user().name
     rest = [
         (f"t{n}", call("root", start_ns=START_NS + n, model_name="common" if n else "rare"))
-        for n in range(SCANNED_AT_MOST + 100)
+        for n in range(SCANNED_MOST + 100)
     ]
-    capture(store, user, rest, long_deadline())
+    writer(store, user).capture(rest)
     query = TraceQuery(filters(model_name="rare"))
-    page = list_traces(store, user, query, 2, None, long_deadline())
+    page = reader(store, user).traces(query, 2, None)
     assert page.traces == []
     assert page.next_position is not None
     assert page.scanned_to_ns is not None
@@ -166,8 +158,8 @@ def test_a_page_that_just_holds_the_last_traces_ends_the_list(engine: Endpoint) 
     store, user = store_on(engine), new_user().name
     for minute in range(4):
         write(store, user, f"t{minute}", minute)
-    assert list_traces(store, user, TraceQuery(), 4, None, long_deadline()).next_position is None
-    assert list_traces(store, user, TraceQuery(), 3, None, long_deadline()).next_position is not None
+    assert reader(store, user).traces(TraceQuery(), 4, None).next_position is None
+    assert reader(store, user).traces(TraceQuery(), 3, None).next_position is not None
 
 
 def test_expired_traces_are_not_listed(engine: Endpoint) -> None:
@@ -244,10 +236,10 @@ def _lists_what_the_model_lists(engine: Endpoint, told: list[list[Any]], asked: 
     user, store = new_user().name, store_on(engine, time_shards=1 + len(told) % 3)
     for number, spans in enumerate(told):
         for span in spans[:-1]:
-            capture(store, user, [(f"t{number}", span)], long_deadline())
-        capture(store, user, batches_of(spans, f"t{number}"), long_deadline())
+            writer(store, user).capture([(f"t{number}", span)])
+        writer(store, user).capture(batches_of(spans, f"t{number}"))
     if told:
-        delete_trace(store, user, "t0", long_deadline())
+        writer(store, user).delete_trace("t0")
     for query in asked:
         wanted = filters(**{k: v for k, v in query.items() if k not in ("from_ns", "to_ns", "newest_first")})
         starts = {f"t{number}": spans[0]["start_ns"] for number, spans in enumerate(told)}

@@ -21,11 +21,13 @@ from tests.builders import (
     fields,
     long_deadline,
     orphans,
+    reader,
     store_on,
     stored_items,
     stored_spans,
     stored_summary,
     trace_ids,
+    writer,
 )
 from tests.calling import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
@@ -34,12 +36,8 @@ from tracestore.domain.heads import Summary
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import SpanFields
 from tracestore.storage import keys
-from tracestore.storage.deletes import delete_span
 from tracestore.storage.items import item_bytes
-from tracestore.storage.patching import patch
-from tracestore.storage.reading import read_span, read_trace
 from tracestore.storage.store import Store
-from tracestore.storage.writer import capture, capture_one
 
 few = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 many = settings(max_examples=60, deadline=None)
@@ -79,7 +77,7 @@ History = tuple[list[SpanFields], random.Random]
 def one_by_one(store: Store, user: str, spans: list[SpanFields]) -> None:
     """Each span in a request of its own."""
     for span in spans:
-        capture(store, user, [("t", span)], long_deadline())
+        writer(store, user).capture([("t", span)])
 
 
 histories = st.tuples(st.lists(reported(), min_size=1, max_size=8), st.randoms(use_true_random=False))
@@ -105,7 +103,7 @@ def _ends_in_the_same_trace(engine: Endpoint, spans: list[SpanFields], random: r
     while waiting:
         size = random.randint(1, 4)
         at = random.choice([store, store_on(engine, clock)])  # a process that has written here before, or a new one
-        capture(at, shuffled, batches_of(waiting[:size]), long_deadline())
+        writer(at, shuffled).capture(batches_of(waiting[:size]))
         waiting = waiting[size:] + random.sample(spans, random.choice([0, 0, 1]))
         clock.advance(s=random.choice([0, 1, 3600]))
     assert stored_spans(store, shuffled) == stored_spans(store, straight)
@@ -120,9 +118,9 @@ def test_deletes_of_spans_in_between_do_not_show_in_the_end(history: History) ->
     store, late, between = store_on(MemoryDynamoDB(page_items=3)), new_user().name, new_user().name
     doomed = spans[0]["span_id"]
     one_by_one(store, late, spans)
-    delete_span(store, late, "t", doomed, long_deadline())
+    writer(store, late).delete_span("t", doomed)
     for span in random.sample(spans, len(spans)) + random.sample(spans, len(spans)):
-        capture(store, between, batches_of([span, *random.choices(spans, k=random.randint(0, 2))]), long_deadline())
+        writer(store, between).capture(batches_of([span, *random.choices(spans, k=random.randint(0, 2))]))
         if random.random() < 0.3:
             _delete(store, between, doomed)
     _delete(store, between, doomed)
@@ -138,10 +136,10 @@ def test_patches_keep_their_order_wherever_captures_fall_between(spans: list[Spa
     target = spans[0]["span_id"]
     one_by_one(store, before, spans)
     _rename(store, before, target, names)
-    capture(store, between, batches_of(spans[:1]), long_deadline())
+    writer(store, between).capture(batches_of(spans[:1]))
     for index in range(max(len(names), len(spans))):
         _rename(store, between, target, names[index : index + 1])
-        capture(store, between, batches_of(spans[index : index + 1]), long_deadline())
+        writer(store, between).capture(batches_of(spans[index : index + 1]))
     assert stored_spans(store, between) == stored_spans(store, before)
     assert stored_spans(store, between)[target]["span_name"] == names[-1]
 
@@ -157,12 +155,12 @@ def test_the_table_in_memory_holds_what_the_engines_hold(engine: Endpoint, histo
     for step, span in zip(steps, spans + spans[:3], strict=False):
         for store in stores:
             if step == "capture":
-                capture(store, user, batches_of([span]), long_deadline())
+                writer(store, user).capture(batches_of([span]))
             with suppress(NotFound):
                 if step == "patch":
                     _rename(store, user, span["span_id"], ["new"])
                 if step == "delete":
-                    delete_span(store, user, "t", span["span_id"], long_deadline())
+                    writer(store, user).delete_span("t", span["span_id"])
         clock.advance(s=1)
     real, memory = (stored_items(store, user) for store in stores)
     assert real == memory
@@ -186,10 +184,10 @@ def _is_folded(engine: Endpoint, batch: int) -> None:
     spans = [call(f"s{n:03}", "root", input_data="x" * (n * 37 % 1500), message_id=f"m{n}") for n in range(100)]
     spans.append(call("root", operation_type="agent"))
     for start in range(0, len(spans), batch):
-        capture(store, user, batches_of(spans[start : start + batch]), long_deadline())
+        writer(store, user).capture(batches_of(spans[start : start + batch]))
         clock.advance(ms=500)
     at_once = new_user().name
-    capture(store, at_once, batches_of(spans), long_deadline())
+    writer(store, at_once).capture(batches_of(spans))
     assert stored_spans(store, user) == stored_spans(store, at_once) == {span["span_id"]: span for span in spans}
     assert stored_summary(store, user) == stored_summary(store, at_once)
     assert sum(sk.startswith("S#") for sk in stored_items(store, user)) < 40
@@ -223,10 +221,10 @@ def _stays_as_it_is(engine: Endpoint, kind: str, later_s: int) -> None:
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock)
     spans = _captures()[kind]
-    capture(store, user, batches_of(spans), long_deadline())
+    writer(store, user).capture(batches_of(spans))
     before = stored_items(store, user)
     clock.advance(s=later_s)
-    capture(store, user, batches_of(spans), long_deadline())
+    writer(store, user).capture(batches_of(spans))
     assert stored_items(store, user) == before
 
 
@@ -236,12 +234,12 @@ def test_a_root_that_comes_again_later_leaves_every_item_as_it_is(kind: str) -> 
     clock, user = Clock(), new_user().name
     store = store_on(MemoryDynamoDB(), clock)
     spans = _captures()[kind]
-    capture(store, user, batches_of([call("first", "root", start_ns=START_NS + 5)]), long_deadline())
+    writer(store, user).capture(batches_of([call("first", "root", start_ns=START_NS + 5)]))
     clock.advance(s=5000)
-    capture(store, user, batches_of(spans), long_deadline())
+    writer(store, user).capture(batches_of(spans))
     before = stored_items(store, user)
     clock.advance(s=5000)
-    capture(store, user, batches_of(spans), long_deadline())
+    writer(store, user).capture(batches_of(spans))
     assert stored_items(store, user) == before
     if any("message_id" in span for span in spans):
         message = next(span["message_id"] for span in spans if "message_id" in span)
@@ -251,14 +249,14 @@ def test_a_root_that_comes_again_later_leaves_every_item_as_it_is(kind: str) -> 
 def test_a_payload_of_4_mb_comes_back_whole(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     noise = random.Random(4).randbytes(2_000_000).hex()
-    capture(store, user, [("t", call(input_data=noise, span_id="root"))], long_deadline())
-    assert read_span(store, user, "t", "root")[1].fields["input_data"] == noise
+    writer(store, user).capture([("t", call(input_data=noise, span_id="root"))])
+    assert reader(store, user).span("t", "root")[1].fields["input_data"] == noise
     assert all(item_bytes(item) < 400_000 for item in stored_items(store, user).values())
 
 
 def test_an_incomplete_set_of_payload_parts_reads_as_no_payload(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
-    capture(store, user, [("t", call("root", input_data=random.Random(4).randbytes(500_000).hex()))], long_deadline())
+    writer(store, user).capture([("t", call("root", input_data=random.Random(4).randbytes(500_000).hex()))])
     parts = [sk for sk in stored_items(store, user) if sk.startswith("X#")]
     assert len(parts) > 1
     for lost in (parts[-1], parts[0]):
@@ -271,8 +269,8 @@ def test_many_long_error_messages_in_one_request_fit_into_items(engine: Endpoint
     store, user = store_on(engine), new_user().name
     noise = random.Random(9)
     spans = [call(f"s{n}", "root", error_message=noise.randbytes(30_000).hex()) for n in range(40)]
-    capture(store, user, batches_of(spans), long_deadline())
-    capture(store, user, batches_of(spans), long_deadline())
+    writer(store, user).capture(batches_of(spans))
+    writer(store, user).capture(batches_of(spans))
     assert stored_spans(store, user) == {span["span_id"]: span for span in spans}
     assert stored_summary(store, user).error_count == 40
 
@@ -284,7 +282,7 @@ def test_folding_long_error_messages_fits_into_items() -> None:
     spans = [call(f"s{n}", "root", error_message=noise.randbytes(30_000).hex()) for n in range(36)]
     for span in spans:
         clock.advance(s=1)
-        capture(store, user, [("t", span)], long_deadline())
+        writer(store, user).capture([("t", span)])
     assert stored_spans(store, user) == {span["span_id"]: span for span in spans}
     assert [sk for sk in stored_items(store, user) if sk.startswith("SF#")]
 
@@ -295,7 +293,7 @@ def test_a_hundred_long_values_of_every_field_fit_into_a_head(engine: Endpoint) 
     names = ("span_name", "model_name", "model_provider", "error_type", "tool_name", "end_user_id", "service_name")
     spans = [call(f"s{n}", **{name: noise.randbytes(128).hex() for name in names}) for n in range(150)]
     for start in range(0, len(spans), 50):
-        capture(store, user, batches_of(spans[start : start + 50]), long_deadline())
+        writer(store, user).capture(batches_of(spans[start : start + 50]))
     assert all(item_bytes(item) < 100_000 for sk, item in stored_items(store, user).items() if sk == "H")
     wanted = spans[123]["tool_name"]
     assert trace_ids(store, user, tool_name=wanted, search=spans[77]["span_name"]) == ["t"]
@@ -303,40 +301,40 @@ def test_a_hundred_long_values_of_every_field_fit_into_a_head(engine: Endpoint) 
 
 def test_the_previews_follow_a_payload_that_comes_with_a_later_request(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
-    capture(store, user, [("t", call("root", end_ns=None))], long_deadline())
-    capture(store, user, [("t", call("root", input_data="asked", output_data="x" * 5000))], long_deadline())
+    writer(store, user).capture([("t", call("root", end_ns=None))])
+    writer(store, user).capture([("t", call("root", input_data="asked", output_data="x" * 5000))])
     assert stored_summary(store, user).previews[:2] == ("asked", "x" * 299 + "…")
 
 
 def test_capture_one_answers_with_the_span_as_all_requests_together_tell_it(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
-    capture_one(store, user, "t", fields("root", end_ns=None, input_data="in"), long_deadline())
-    head, span = capture_one(store, user, "t", fields("root", output_data="out"), long_deadline())
+    writer(store, user).capture_one("t", fields("root", end_ns=None, input_data="in"))
+    head, span = writer(store, user).capture_one("t", fields("root", output_data="out"))
     assert (span.fields["input_data"], span.fields["output_data"], span.status) == ("in", "out", "success")
-    assert head == read_trace(store, user, "t", payloads=False)[0]
+    assert head == reader(store, user).trace("t", payloads=False)[0]
 
 
 def test_a_patch_outranks_a_capture_that_comes_later_even_when_it_changed_nothing(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
-    capture(store, user, [("t", call("root", output_data="right"))], long_deadline())
-    patch(store, user, "t", "root", lambda _: SpanFields(span_id="root", output_data="right"), long_deadline())
-    capture(store, user, [("t", call("root", output_data="wrong", end_ns=START_NS + 10**9))], long_deadline())
+    writer(store, user).capture([("t", call("root", output_data="right"))])
+    writer(store, user).patch("t", "root", lambda _: SpanFields(span_id="root", output_data="right"))
+    writer(store, user).capture([("t", call("root", output_data="wrong", end_ns=START_NS + 10**9))])
     assert stored_spans(store, user)["root"]["output_data"] == "right"
 
 
 def test_a_patch_tells_true_from_one(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
-    capture(store, user, [("t", call("root"))], long_deadline())
+    writer(store, user).capture([("t", call("root"))])
     for value in (1, True, 1.0):
         wanted = {"n": value}
         change = partial(_with_metadata, wanted)
-        patch(store, user, "t", "root", change, long_deadline())
+        writer(store, user).patch("t", "root", change)
         assert repr(stored_spans(store, user)["root"]["metadata"]) == repr(wanted)
 
 
 def test_the_same_patch_again_writes_nothing(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
-    capture(store, user, [("t", call("root"))], long_deadline())
+    writer(store, user).capture([("t", call("root"))])
     _rename(store, user, "root", ["new"])
     before = stored_items(store, user)
     _rename(store, user, "root", ["new"])
@@ -347,14 +345,14 @@ def test_a_trace_written_again_after_it_expired_shows_nothing_of_the_old_one(eng
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock, retention_s=DAY_S)
     old = [call(f"s{n}", "root" if n else None, input_data="old " * 9000, message_id="old") for n in range(3)]
-    capture(store, user, batches_of(old), long_deadline())
-    delete_span(store, user, "t", "s1", long_deadline())
+    writer(store, user).capture(batches_of(old))
+    writer(store, user).delete_span("t", "s1")
     clock.advance(s=DAY_S)
     assert trace_ids(store, user) == []
     with pytest.raises(NotFound):
-        read_trace(store, user, "t", payloads=True)
+        reader(store, user).trace("t", payloads=True)
     new = call("s1", start_ns=START_NS + 10**12, message_id="new")
-    assert capture(store, user, [("t", new)], long_deadline()) == []
+    assert writer(store, user).capture([("t", new)]) == []
     assert stored_spans(store, user) == {"s1": new}
     assert stored_summary(store, user).span_count == 1
     assert trace_ids(store, user, message_id="old") == []
@@ -364,11 +362,11 @@ def test_a_trace_written_again_after_it_expired_shows_nothing_of_the_old_one(eng
 def test_when_a_trace_expires_is_fixed_by_its_first_write(engine: Endpoint) -> None:
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock, retention_s=DAY_S)
-    capture(store, user, [("t", call("root"))], long_deadline())
-    expires_at_s = read_trace(store, user, "t", payloads=False)[0].expires_at_s
+    writer(store, user).capture([("t", call("root"))])
+    expires_at_s = reader(store, user).trace("t", payloads=False)[0].expires_at_s
     clock.advance(s=DAY_S - 1)
-    capture(store, user, [("t", call("child", "root"))], long_deadline())
-    assert read_trace(store, user, "t", payloads=False)[0].expires_at_s == expires_at_s == Clock().ms // 1000 + DAY_S
+    writer(store, user).capture([("t", call("child", "root"))])
+    assert reader(store, user).trace("t", payloads=False)[0].expires_at_s == expires_at_s == Clock().ms // 1000 + DAY_S
     assert all(int(item["expires_at"]["N"]) >= expires_at_s for item in stored_items(store, user).values())
 
 
@@ -377,9 +375,7 @@ def test_when_a_trace_expires_is_fixed_by_its_first_write(engine: Endpoint) -> N
 def test_odd_ids_reach_their_own_trace(engine: Endpoint, user: str, trace_id: str) -> None:
     store, user = store_on(engine), new_user().name + user
     conversation = "#T#/%2F🙂" * 30
-    capture(
-        store, user, [(trace_id, call("root", conversation_id=conversation, message_id=conversation))], long_deadline()
-    )
+    writer(store, user).capture([(trace_id, call("root", conversation_id=conversation, message_id=conversation))])
     assert trace_ids(store, user, conversation_id=conversation) == [trace_id]
     assert trace_ids(store, user, message_id=conversation) == [trace_id]
     assert trace_ids(store, user, trace_ids=[trace_id]) == [trace_id]
@@ -388,7 +384,7 @@ def test_odd_ids_reach_their_own_trace(engine: Endpoint, user: str, trace_id: st
 
 def _rename(store: Store, user: str, span_id: str, names: list[str]) -> None:
     for name in names:
-        patch(store, user, "t", span_id, partial(_named, span_id, name), long_deadline())
+        writer(store, user).patch("t", span_id, partial(_named, span_id, name))
 
 
 def _named(span_id: str, name: str, _: Span) -> SpanFields:
@@ -401,7 +397,7 @@ def _with_metadata(metadata: Any, _: Span) -> SpanFields:
 
 def _delete(store: Store, user: str, span_id: str) -> None:
     with suppress(NotFound):  # not there yet, or deleted before
-        delete_span(store, user, "t", span_id, long_deadline())
+        writer(store, user).delete_span("t", span_id)
 
 
 def _state(store: Store, user: str) -> tuple[dict[str, Any], Summary | None]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
@@ -19,7 +20,6 @@ from tests.builders import (
     batches_of,
     call,
     holds,
-    long_deadline,
     orphans,
     store_on,
     stored_items,
@@ -27,16 +27,15 @@ from tests.builders import (
     stored_summary,
     summary_of,
     trace_ids,
+    writer,
 )
 from tests.calling import new_user
 from tests.memory_dynamodb import MemoryDynamoDB, Scheduler
 from tracestore.domain.errors import NotFound
 from tracestore.domain.spans import SpanFields
-from tracestore.storage.deletes import delete_span, delete_trace
-from tracestore.storage.patching import patch
 from tracestore.storage.store import Store
 from tracestore.storage.table import Table
-from tracestore.storage.writer import Rejection, capture
+from tracestore.storage.writer import Rejection
 
 SEEDS = range(40)
 
@@ -62,7 +61,7 @@ def capturing(user: str, *batches: list[SpanFields]) -> tuple[Act, list[Rejectio
 
     def act(store: Store) -> None:
         for batch in batches:
-            refused.extend(capture(store, user, batches_of(batch), long_deadline()))
+            refused.extend(writer(store, user).capture(batches_of(batch)))
 
     return act, refused
 
@@ -73,10 +72,10 @@ def deleting(user: str, *span_ids: str) -> Act:
     def act(store: Store) -> None:
         for span_id in span_ids:
             with suppress(NotFound):
-                delete_span(store, user, "t", span_id, long_deadline())
+                writer(store, user).delete_span("t", span_id)
         if not span_ids:
             with suppress(NotFound):
-                delete_trace(store, user, "t", long_deadline())
+                writer(store, user).delete_trace("t")
 
     return act
 
@@ -108,8 +107,8 @@ def test_creators_agree_on_one_trace(memory: MemoryDynamoDB, seed: int) -> None:
 def test_the_same_requests_at_the_same_time_count_once(memory: MemoryDynamoDB, seed: int) -> None:
     user, clock, spans = new_user().name, Clock(), turns(7)
     one, two = store_on(memory, clock), store_on(memory, clock)
-    capture(one, user, batches_of(spans[:1]), long_deadline())
-    capture(two, user, batches_of(spans[1:2]), long_deadline())
+    writer(one, user).capture(batches_of(spans[:1]))
+    writer(two, user).capture(batches_of(spans[1:2]))
     acts = [capturing(user, [span], [other])[0] for span, other in ((spans[2], spans[3]), (spans[3], spans[4]))]
     race(memory, seed, (one, acts[0]), (two, acts[1]), (one, acts[1]))
     calm = store_on(memory, clock)
@@ -124,19 +123,19 @@ def test_a_capture_that_meets_the_deletion_of_its_trace_leaves_nothing_behind(
 ) -> None:
     user, clock, spans = new_user().name, Clock(), turns(5)
     store = store_on(memory, clock)
-    capture(store, user, batches_of(spans[:2]), long_deadline())
+    writer(store, user).capture(batches_of(spans[:2]))
     root = call("root", output_data=random.Random(seed).randbytes(3000).hex(), message_id="r")
     act, _ = capturing(user, [spans[2]], [root, spans[3]], [spans[1]])
     changed = SpanFields(span_id="s0", output_data=spans[4]["input_data"], message_id="p")
 
     def patching(at: Store) -> None:
         with suppress(NotFound):
-            patch(at, user, "t", "s0", lambda _: changed, long_deadline())
+            writer(at, user).patch("t", "s0", lambda _: changed)
 
     race(memory, seed, (store, act), (store_on(memory, clock), deleting(user)), (store_on(memory, clock), patching))
     assert list(stored_items(store, user)) == ["H"]
     assert trace_ids(store, user) == trace_ids(store, user, message_id="r") == []
-    assert [refusal.code for refusal in capture(store, user, batches_of([root]), long_deadline())] == ["trace_deleted"]
+    assert [refusal.code for refusal in writer(store, user).capture(batches_of([root]))] == ["trace_deleted"]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -144,8 +143,8 @@ def test_captures_that_meet_deletions_of_spans_keep_all_others(memory: MemoryDyn
     user, clock, spans = new_user().name, Clock(), turns(9)
     one, two = store_on(memory, clock), store_on(memory, clock)
     for span in spans[:4]:
-        capture(one, user, batches_of([span]), long_deadline())
-    capture(two, user, batches_of(spans[4:5]), long_deadline())
+        writer(one, user).capture(batches_of([span]))
+    writer(two, user).capture(batches_of(spans[4:5]))
     first, _ = capturing(user, [spans[5]], [spans[1], spans[6]])
     second, _ = capturing(user, [spans[2], spans[5]], [spans[7]])
     deleters = [(store_on(memory, clock), deleting(user, span_id)) for span_id in ("s1", "s4")]
@@ -165,7 +164,7 @@ def test_folding_that_meets_deletions_and_captures_loses_nothing(memory: MemoryD
     one = store_on(memory, clock)
     small = [call(f"a{n}", "root") for n in range(31 - len(spans[:5]))]
     for span in [*spans[:5], *small]:
-        capture(one, user, batches_of([span]), long_deadline())
+        writer(one, user).capture(batches_of([span]))
     clock.advance(s=10)
     folder, _ = capturing(user, [call("b", "root")])
     other, _ = capturing(user, [spans[5]])
@@ -190,10 +189,11 @@ def test_folding_that_meets_deletions_and_captures_loses_nothing(memory: MemoryD
 def test_of_patches_at_the_same_time_each_is_laid_over_the_other(memory: MemoryDynamoDB, seed: int) -> None:
     user, clock, spans = new_user().name, Clock(), turns(3)
     store = store_on(memory, clock)
-    capture(store, user, batches_of(spans[:1]), long_deadline())
+    writer(store, user).capture(batches_of(spans[:1]))
 
     def patching(**change: str) -> Act:
-        return lambda at: patch(at, user, "t", "s0", lambda _: SpanFields(span_id="s0", **change), long_deadline())  # type: ignore[typeddict-item]
+        fields = cast(SpanFields, {"span_id": "s0", **change})
+        return lambda at: writer(at, user).patch("t", "s0", lambda _: fields)
 
     act, _ = capturing(user, [spans[1]])
     race(memory, seed, (store, patching(tool_name="x" * 900)), (store, patching(model_name="y")), (store, act))
@@ -216,7 +216,7 @@ def test_500_spans_sent_one_by_one_by_8_threads_are_all_there(engine: Endpoint) 
                 span = next(waiting, None)
             if span is None:
                 return
-            capture(store, user, batches_of([span]))
+            writer(store, user).capture(batches_of([span]))
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:

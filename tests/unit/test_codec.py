@@ -1,4 +1,4 @@
-"""What is packed comes back as it was."""
+"""Values survive packing unchanged."""
 
 from typing import Any
 
@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tests.builders import call, update
 from tracestore.domain.spans import PAYLOAD_FIELDS, canonical_json
 from tracestore.storage.codec import Unreadable, compress, decompress, is_delta_encoded, pack, unpack
-from tracestore.storage.segments import document_of, open_payloads, segment_of
+from tracestore.storage.formats.traces import segment_document
+from tracestore.storage.segments import open_payloads, segment_of
 
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.one_of(
@@ -45,25 +46,25 @@ def test_a_large_value_comes_back() -> None:
 
 @given(st.binary(min_size=8, max_size=3000), st.binary(max_size=3000))
 @settings(max_examples=100, deadline=None)
-def test_what_leans_takes_the_same_base_to_read(base: bytes, more: bytes) -> None:
+def test_a_delta_encoded_payload_is_read_with_its_base(base: bytes, more: bytes) -> None:
     packed = compress(base + more, base)
     assert is_delta_encoded(packed)
     assert decompress(packed, base) == base + more
 
 
-def test_what_leans_says_so_without_its_base() -> None:
+def test_a_delta_encoded_payload_is_unreadable_without_its_base() -> None:
     with pytest.raises(Unreadable):
         decompress(compress(b"text", b"base text"))
 
 
 @pytest.mark.parametrize("stored", [b"", b"\x00", b"\x09 from a later version"])
-def test_a_format_of_another_version_is_told_from_damage(stored: bytes) -> None:
+def test_a_format_of_another_version_is_reported_as_unreadable(stored: bytes) -> None:
     with pytest.raises(Unreadable):
         unpack(stored)
 
 
-def test_payloads_that_lean_in_a_circle_stay_closed() -> None:
-    """Nothing writes them so; reading such items must still end."""
+def test_a_circle_of_delta_bases_stays_closed() -> None:
+    """No writer stores a circle; reading one must still end."""
     one, two = (segment_of([update(call(name, input_data="x" * 900))]) for name in "ab")
     assert one.text is not None
     assert two.text is not None
@@ -79,7 +80,7 @@ def test_payloads_that_lean_in_a_circle_stay_closed() -> None:
 
 def test_every_payload_field_has_a_flag_of_its_own() -> None:
     payload: dict[str, Any] = {field: ["x"] for field in PAYLOAD_FIELDS}
-    told = segment_of([update(call("a", None, **payload))])
-    ((_, flags, light),) = document_of(told)["s"]
+    segment = segment_of([update(call("a", None, **payload))])
+    ((_, flags, core),) = segment_document(segment)["s"]
     assert len(set(flags)) == len(PAYLOAD_FIELDS)
-    assert not set(PAYLOAD_FIELDS) & light.keys()
+    assert not set(PAYLOAD_FIELDS) & core.keys()

@@ -23,7 +23,7 @@ from tracestore.domain.dimensions import OTHER_FAILURES, FailureKind, Group, Ser
 from tracestore.domain.heads import Summary
 from tracestore.domain.stats import Aggregate, Example, Failure, MarginalRow, Measures, Row, Stats
 from tracestore.storage.codec import decompress, unpack
-from tracestore.storage.formats import PackedCounter, StoredStats, pack_counter, stats_document, unpack_counter
+from tracestore.storage.formats.counting import PackedCounter, StoredStats, pack_counter, stats_document, unpack_counter
 from tracestore.storage.items import summary_from
 
 STORED = Path(__file__).resolve().parents[1] / "data/stored"

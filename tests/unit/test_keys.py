@@ -56,13 +56,14 @@ def test_keys_are_within_dynamodbs_limits(user: str, trace_id: str, other_id: st
     for make in (keys.trace, keys.by_conversation, keys.by_message):
         assert len(make(user, trace_id).encode()) <= 2048
         assert len(make(user, other_id).encode()) <= 2048
-    for sort in (keys.message_alias(other_id), keys.position(2**63 - 1, trace_id)):
+    for sort in (keys.message_alias(other_id), keys.cursor_position(2**63 - 1, trace_id)):
         assert len(sort.encode()) <= 1024
 
 
 @given(texts, trace_ids)
 @settings(max_examples=200, deadline=None)
-def test_the_trace_id_comes_back_out_of_its_partition_key(user: str, trace_id: str) -> None:
+def test_the_trace_id_can_be_read_from_a_partition_key_and_from_a_cursor_position(user: str, trace_id: str) -> None:
+    assert keys.trace_id_at(keys.cursor_position(0, trace_id)) == trace_id
     assert keys.trace_id_of(keys.trace(user, trace_id)) == trace_id
 
 
@@ -73,16 +74,16 @@ times = st.integers(0, 10**19 - 1)
 @settings(max_examples=150, deadline=None)
 def test_the_order_of_keys_is_the_order_of_time(one: int, a: str, other: int, b: str) -> None:
     if one < other:
-        assert keys.position(one, a) < keys.position(other, b)
-        assert keys.position(one, a) < keys.before_time(other)
-    assert keys.before_time(one) < keys.position(one, a)
-    assert keys.position_time(keys.position(one, a)) == one
+        assert keys.cursor_position(one, a) < keys.cursor_position(other, b)
+        assert keys.cursor_position(one, a) < keys.before_time(other)
+    assert keys.before_time(one) < keys.cursor_position(one, a)
+    assert keys.start_ns_of(keys.cursor_position(one, a)) == one
 
 
 @pytest.mark.parametrize("year_ns", [10**19, 13_569_465_600 * 10**9, 253_402_300_799 * 10**9])
-def test_the_farthest_times_that_can_be_asked_for_come_behind_all_positions(year_ns: int) -> None:
+def test_the_latest_times_of_a_query_sort_after_all_cursor_positions(year_ns: int) -> None:
     """Years 2286, 2400 and 9999: no trace starts there, but a list may be asked to end there."""
-    assert keys.before_time(year_ns) > keys.position(1_795_312_800 * 10**9, "t")
+    assert keys.before_time(year_ns) > keys.cursor_position(1_795_312_800 * 10**9, "t")
 
 
 def test_an_encoded_id_never_looks_like_a_hashed_one() -> None:
@@ -91,7 +92,7 @@ def test_an_encoded_id_never_looks_like_a_hashed_one() -> None:
     assert keys.encode_id(hashed) != hashed
 
 
-def test_a_light_read_sees_all_but_payloads_and_comes_to_folds_last() -> None:
+def test_a_core_read_covers_everything_except_payloads_and_ends_with_compacted_items() -> None:
     head, alias = keys.HEAD, keys.message_alias("🙂")
     segment, compact = keys.segment("79c0b", "f" * 16), keys.compacted_segment("79c0b", "0" * 16)
     assert keys.CORE_FROM <= head < alias < segment < compact <= keys.CORE_TO
@@ -99,15 +100,22 @@ def test_a_light_read_sees_all_but_payloads_and_comes_to_folds_last() -> None:
         assert payload > keys.CORE_TO
         assert keys.is_payload(payload)
         assert not keys.is_segment(payload)
-        assert keys.segment_named(payload) == ("79c0b", "0" * 16)
-    assert keys.segment_named(segment) == ("79c0b", "f" * 16)
-    assert [keys.segment_named(sk) for sk in (head, alias, compact, keys.message_alias("X#a#b"))] == [None] * 4
+        assert keys.parse(payload)[:3] == ("X", "79c0b", "0" * 16)
+    assert keys.parse(segment) == ("S", "79c0b", "f" * 16, "")
+    assert keys.parse(compact) == ("SF", "79c0b", "0" * 16, "")
+    assert [keys.parse(sk) for sk in (head, alias, keys.message_alias("X#a#b"))] == [
+        ("H", "", "", ""),
+        *[("M", "", "", "")] * 2,
+    ]
 
 
 def test_payload_parts_are_in_order() -> None:
     parts = [keys.payload_part("g", "d", number) for number in range(20)]
-    assert parts == sorted(parts)
-    assert all(part.startswith(keys.payload_of("g", "d")) for part in parts)
+    first, last = keys.payload_range("g", "d")
+    assert [first, *parts, keys.delta_payload("g", "d", "f" * 16), last] == sorted(
+        [first, *parts, keys.delta_payload("g", "d", "f" * 16), last]
+    )
+    assert [keys.parse(part).part for part in parts] == [keys.payload_part_name(number) for number in range(20)]
 
 
 def test_traces_are_spread_over_all_time_shards_and_stay_where_they_are() -> None:

@@ -23,7 +23,7 @@ from tracestore.ingest.lessons import (
     root_span_id,
 )
 from tracestore.storage import keys
-from tracestore.storage.items import Head
+from tracestore.storage.model import Head
 
 NOW_NS = START_NS + 10**12
 
@@ -72,7 +72,7 @@ def lesson_of(*reported: SpanFields, trace_id: str = "t") -> dict[str, Any]:
     """The JSON of the lesson trace with these spans."""
     spans = merge(map(update, reported))
     summary = summarize(spans, previews_of(root_of(spans)))
-    return lesson_json(trace_id, Head(1, "g", 10**9, keys.position(0, trace_id), 0, 0, summary), spans)
+    return lesson_json(trace_id, Head(1, "g", 10**9, keys.cursor_position(0, trace_id), 0, 0, summary=summary), spans)
 
 
 def spans_from(body: dict[str, Any], stored_root: SpanFields | None = None, now_ns: int = NOW_NS) -> list[SpanFields]:

@@ -10,8 +10,9 @@ from tracestore.domain.heads import previews_of, root_of, summarize
 from tracestore.domain.merge import merge
 from tracestore.domain.spans import SpanUpdate
 from tracestore.storage import keys
-from tracestore.storage.items import Head, head_item, trace_from
-from tracestore.storage.segments import Item, segment_items, segment_of
+from tracestore.storage.items import head_item, trace_from
+from tracestore.storage.model import Head, Item
+from tracestore.storage.segments import segment_items, segment_of
 
 NOW_MS = 1_000
 KB = 1_000
@@ -21,7 +22,7 @@ def items_of(updates: list[SpanUpdate]) -> Iterator[Item]:
     """The items of a trace, each record in a segment of its own, in order of their keys."""
     spans = merge(updates)
     summary = summarize(spans, previews_of(root_of(spans)))
-    yield head_item("u", "t", Head(1, "g", 9_999, keys.position(0, "t"), 0, 0, summary), 1)
+    yield head_item("u", "t", Head(1, "g", 9_999, keys.cursor_position(0, "t"), 0, 0, summary=summary), 1)
     items = [item for one in updates for item in segment_items(keys.trace("u", "t"), "g", segment_of([one]), 9_999)]
     yield from sorted(items, key=lambda item: str(item["sk"]["S"]))
 

@@ -1,25 +1,16 @@
 """Bulk deletions: the scope that a request names, and the response."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from tracestore.domain.errors import Invalid
 from tracestore.http.identity import Identity
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response
-from tracestore.http.wiring import deadline_for, store
-from tracestore.storage import bulk
+from tracestore.http.wiring import writer
+from tracestore.storage.model import DeletionScope
 
 DELETED_IN_REQUEST: Final = 1_000
 """Traces that a bulk deletion removes before it responds. The purge function removes the rest."""
-
-
-class DeletionScope(NamedTuple):
-    """The traces that a bulk deletion includes: all of the user's, restricted by each field that is set."""
-
-    conversation_id: str | None = None
-    before_ns: int | None = None
-    lessons: bool = False
-    lesson_id: str | None = None
 
 
 def require_one(request: Request, *names: str) -> str:
@@ -34,16 +25,8 @@ def require_one(request: Request, *names: str) -> str:
 
 def delete_many(request: Request, caller: Identity, scope: DeletionScope) -> Response:
     """Delete the traces in `scope`. The response names the job when some traces are left for the purge function."""
-    deadline = deadline_for(request.remaining_ms)
-    job = bulk.start(
-        store(),
-        caller.user_id,
-        conversation_id=scope.conversation_id,
-        before_ns=scope.before_ns,
-        lessons=scope.lessons,
-        lesson_id=scope.lesson_id,
-        deadline=deadline,
-    )
-    job = bulk.work(store(), caller.user_id, job.job_id, DELETED_IN_REQUEST, deadline)
+    traces = writer(request, caller)
+    job = traces.start_deletion(scope)
+    job = traces.continue_deletion(job.job_id, DELETED_IN_REQUEST)
     deleted = {"deleted": {"traces": job.traces, "spans": job.spans}}
     return json_response(deleted) if job.state == "done" else json_response({**deleted, "job_id": job.job_id}, 202)

@@ -1,1 +1,1 @@
-"""What a trace is: spans, their merge, heads and trees. Pure: no AWS, no environment, no clock."""
+"""Traces and counters: spans, merge, summaries, trees, usage, analytics. Pure: no AWS, no environment, no clock."""

@@ -1,4 +1,4 @@
-"""What a span cost: as reported, else computed from its model and tokens, else unknown. Never a guess, never zero."""
+"""The cost of a span: as reported, else computed from its model and tokens, else unknown. Never a guess, never zero."""
 
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -6,17 +6,17 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from .spans import SpanFields
 
 Price: TypeAlias = tuple[int, str]
-"""Nano-dollars, and the name of the price they come from."""
+"""Nano-dollars, and the name of the price that they were computed from."""
 
 PriceOf: TypeAlias = Callable[[SpanFields], Price | None]
-"""What the model call that these facts tell of costs; None where the model or its tokens are not known."""
+"""Returns the price of the model call with these fields; None where its model or tokens are unknown."""
 
 REPEATING_OPERATIONS: Final = frozenset({"agent", "chain", "workflow", "lesson", "tool_call", "http"})
-"""Operations that call no model themselves: their tokens are those of the calls within."""
+"""Operations that call no model themselves: their tokens repeat those of the calls inside."""
 
 
 class Cost(NamedTuple):
-    """`price` names what a computed cost comes from."""
+    """A span's cost and its source. `price` names the price that a computed cost comes from."""
 
     nano_usd: int | None
     source: Literal["reported", "computed", "unknown"]
@@ -27,7 +27,7 @@ UNKNOWN: Final = Cost(None, "unknown")
 
 
 def cost_of(fields: SpanFields, price_of: PriceOf) -> Cost:
-    """What the span that these facts are about cost."""
+    """The cost of the span with these fields."""
     if "cost_nano_usd" in fields:
         return Cost(fields["cost_nano_usd"], "reported")
     is_call = "model_name" in fields and fields.get("operation_type") not in REPEATING_OPERATIONS
@@ -36,5 +36,5 @@ def cost_of(fields: SpanFields, price_of: PriceOf) -> Cost:
 
 
 def no_prices(_fields: SpanFields) -> Price | None:
-    """No price is known: only reported costs count."""
+    """Know no price, so that only reported costs count."""
     return None

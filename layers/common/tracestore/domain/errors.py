@@ -1,7 +1,7 @@
-"""Every failure a caller can meet, each with a stable code and a sentence that says what to do.
+"""Every failure that a caller can meet, each with a stable code and a sentence with the remedy.
 
-Nothing here knows HTTP: `edge.errors` maps each kind to a status.
-No message may hold a value that the caller sent, only the names of fields and parameters.
+This module does not know HTTP: `http.errors` maps each kind to a status. No message contains a value that the caller
+sent, only names of fields and parameters.
 """
 
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One thing wrong with one field or parameter."""
+    """One problem of one field or parameter."""
 
     field: str
     message: str
 
 
 class TracestoreError(Exception):
-    """A failure with a stable `code`, a `message` with the remedy, and perhaps `details` by field."""
+    """A failure with a stable `code`, a `message` with the remedy, and optional `details` by field."""
 
     code = "internal_error"
 
@@ -28,49 +28,49 @@ class TracestoreError(Exception):
 
 
 class Invalid(TracestoreError):
-    """What was sent cannot be used as it is."""
+    """The request cannot be used as it is."""
 
     code = "invalid_request"
 
 
 class TooLarge(TracestoreError):
-    """More than one request or one span may hold."""
+    """More than one request or one span may contain."""
 
     code = "body_too_large"
 
 
 class Unsupported(TracestoreError):
-    """A body of a type that the route does not read."""
+    """A body of a content type that the route does not read."""
 
     code = "unsupported_media_type"
 
 
 class Unauthenticated(TracestoreError):
-    """No credential, a bad one, or two different ones."""
+    """No credential, an invalid one, or two different ones."""
 
     code = "unauthenticated"
 
 
 class Forbidden(TracestoreError):
-    """A good credential without the scope that the route names."""
+    """A valid credential without the scope that the route requires."""
 
     code = "missing_scope"
 
 
 class NotFound(TracestoreError):
-    """Absent, or somebody else's: the two are never told apart."""
+    """Absent, or another user's: responses never distinguish the two."""
 
     code = "not_found"
 
 
 class Conflict(TracestoreError):
-    """What is stored forbids the change."""
+    """The stored state does not allow the change."""
 
     code = "conflict"
 
 
 class Unavailable(TracestoreError):
-    """The store is throttled or out of time. Nothing that was acknowledged is lost; try again after `retry_after_s`."""
+    """The store is throttled or out of time. No acknowledged span is lost; try again after `retry_after_s`."""
 
     code = "store_unavailable"
 

@@ -1,4 +1,4 @@
-"""Which traces a list shows: the parts of a query that are decided by a trace's summary."""
+"""Filters of trace lists: the parts of a query that a trace's summary decides."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ from .merge import Span
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a trace must be like to be listed; an absent part asks nothing.
+    """Conditions that a listed trace meets; None filters nothing.
 
-    `values` asks for spans: any span of the trace may have the value. All else is about the trace.
+    `values` are conditions on spans: any span of the trace may have the value. All others are about the trace.
     """
 
     conversation_id: str | None = None
@@ -23,7 +23,7 @@ class Filters:
     values: Mapping[str, str] = field(default_factory=dict)
 
     def match(self, summary: Summary, spans: Callable[[], Iterable[Span]]) -> bool:
-        """Whether a trace is listed. `spans` is asked only where the summary could not keep all values."""
+        """Whether a trace is listed. `spans` is called only where the summary could not store all values."""
         return self._match_trace(summary) and self._match_values(summary, spans) and self._match_search(summary, spans)
 
     def _match_trace(self, summary: Summary) -> bool:
@@ -38,24 +38,24 @@ class Filters:
         )
 
     def _match_values(self, summary: Summary, spans: Callable[[], Iterable[Span]]) -> bool:
-        unsure = {}
+        undecided = {}
         for name, value in self.values.items():
             if value in summary.values.get(name, ()):
                 continue
             if name not in summary.values_cut:
                 return False
-            unsure[name] = value
-        if not unsure:
+            undecided[name] = value
+        if not undecided:
             return True
-        found = list(spans())
-        return all(any(span.fields.get(name) == value for span in found) for name, value in unsure.items())
+        stored = list(spans())
+        return all(any(span.fields.get(name) == value for span in stored) for name, value in undecided.items())
 
     def _match_search(self, summary: Summary, spans: Callable[[], Iterable[Span]]) -> bool:
         if not self.search:
             return True
-        wanted = self.search.casefold()
+        needle = self.search.casefold()
         texts = (summary.name, summary.previews.input, summary.previews.output, *summary.values.get("span_name", ()))
-        if any(wanted in text.casefold() for text in texts if text):
+        if any(needle in text.casefold() for text in texts if text):
             return True
         names = (span.fields.get("span_name", "") for span in spans()) if "span_name" in summary.values_cut else ()
-        return any(wanted in name.casefold() for name in names)
+        return any(needle in name.casefold() for name in names)

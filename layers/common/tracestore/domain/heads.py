@@ -1,4 +1,4 @@
-"""The head of a trace: what a list shows and filters by, derived from its spans and from nothing else."""
+"""The summary of a trace: what lists show and filter by, derived from its spans and from nothing else."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,16 +22,16 @@ VALUE_FIELDS: Final = (
     "service_name",
     "message_id",
 )
-"""Fields of spans that lists filter by: a trace matches when any of its spans has the value."""
+"""Fields of spans that lists filter by. A trace matches when any of its spans has the value."""
 
 VALUES_KEPT: Final = 100
 VALUE_CHARACTERS_KEPT: Final = 5_000
-"""Distinct values of a field in a head, and their length together, which keep it well below DynamoDB's 400 KB.
-Beyond, the head says so and a filter looks at the spans themselves."""
+"""Distinct values of a field in a head, and their total length: they keep a head well below DynamoDB's 400 KB. Beyond
+them, the summary marks the field as cut, and a filter reads the spans themselves."""
 
 
 class Previews(NamedTuple):
-    """The first words of a root's input and output, and `source`: the digests of the records they were taken from."""
+    """The first words of a root's input and output. `source` names the digests of the updates that they come from."""
 
     input: str | None = None
     output: str | None = None
@@ -45,8 +45,9 @@ NO_PREVIEWS: Final = Previews()
 class Summary:
     """One trace in a line.
 
-    `start_ns` and `end_ns` span all of its spans; `end_ns` is None while the trace is pending or no span tells an end.
-    `stats` is what the trace adds to the counters: see `stats.py`. It `is_lesson` by its root's operation or lesson id.
+    `start_ns` and `end_ns` include all of its spans; `end_ns` is None while the trace is pending or no span reports an
+    end. `stats` is the trace's contribution to the counters: see `stats.py`. It `is_lesson` by its root's operation or
+    lesson id.
     """
 
     root_span_id: str
@@ -68,12 +69,12 @@ class Summary:
 
 
 def root_of(spans: Sequence[Span]) -> Span:
-    """The span a trace is named after: the earliest without a parent, else the earliest of all. `spans` by start."""
+    """The span that a trace is named after: the earliest without a parent, else the earliest. `spans` are by start."""
     return next((span for span in spans if span.parent_span_id is None), spans[0])
 
 
 def summarize(spans: Sequence[Span], previews: Previews) -> Summary:
-    """The summary of a trace with these spans, one at least, by start."""
+    """Summarize a trace with these spans, at least one, by start."""
     root = root_of(spans)
     values, values_cut = _values(spans)
     ends = [span.fields["end_ns"] for span in spans if "end_ns" in span.fields]
@@ -100,14 +101,14 @@ def summarize(spans: Sequence[Span], previews: Previews) -> Summary:
 
 
 def preview_source(root: Span) -> tuple[str | None, str | None]:
-    """Which records a trace's previews are taken from."""
+    """The digests of the updates that a trace's previews are taken from."""
     return root.payload_from.get("input_data"), root.payload_from.get("output_data")
 
 
 def previews_of(root: Span, *, is_whole: bool = True) -> Previews:
-    """The previews of a trace with this root, whose payload is at hand.
+    """The previews of a trace with this root, whose payload was read.
 
-    *absent*: where it is not whole no source is named, so that it is asked for again.
+    *absent*: where the payload is not whole, they name no source, so that the next writer derives them again.
     """
     source = preview_source(root) if is_whole else NO_PREVIEWS.source
     return Previews(
@@ -117,8 +118,8 @@ def previews_of(root: Span, *, is_whole: bool = True) -> Previews:
 
 def _first(root: Span, spans: Sequence[Span], name: str) -> str | None:
     """The root's value, else that of the earliest span that has one."""
-    found = (span.fields.get(name) for span in (root, *spans))
-    return next((str(value) for value in found if value), None)
+    values = (span.fields.get(name) for span in (root, *spans))
+    return next((str(value) for value in values if value), None)
 
 
 def _values(spans: Sequence[Span]) -> tuple[dict[str, list[str]], tuple[str, ...]]:

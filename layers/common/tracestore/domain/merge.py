@@ -1,9 +1,8 @@
-"""From the records of a trace to its spans: the same set of records gives the same spans, in any order, however often.
+"""The merge of a trace's updates into its spans: the same set of updates gives the same spans, in any order.
 
-Records of one span are laid over each other field by field, the weakest first, so that a field no stronger record
-reports keeps the weaker one's value. Which of two is stronger is a fixed rule that looks at no clock and at no arrival:
-a PATCH before a captured record and a later PATCH before an earlier one, then the ended before the pending, then the
-later end, then the larger digest.
+Updates of one span are merged field by field: a field takes its value from the highest update that reports it. The
+order is a fixed rule that uses neither a clock nor the arrival: a PATCH before captured updates and a later PATCH
+before an earlier one, then ended before pending, then the later end, then the larger digest.
 """
 
 from collections.abc import Collection, Iterable
@@ -19,10 +18,10 @@ FINAL_STATUSES = frozenset({"success", "error"})
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A span as all its records together tell it.
+    """A span, merged from all of its updates.
 
-    `fields` holds payload fields only where the records were read with them. `payload_from` names, for each payload
-    field there is, the digest of the record whose value counts.
+    `fields` has payload fields only where the updates were read with them. `payload_from` has, for each payload field,
+    the digest of the update whose value was taken.
     """
 
     fields: SpanFields
@@ -38,36 +37,36 @@ class Span:
 
     @property
     def parent_span_id(self) -> str | None:
-        """The parent's span id; none for a root, and for a span that names itself."""
+        """The parent's span id. *absent*: None for a root, and for a span that names itself."""
         parent = self.fields.get("parent_span_id")
         return None if parent == self.fields["span_id"] else parent
 
     @property
     def order(self) -> tuple[int, str]:
-        """Spans sort by start, then by id."""
+        """The sort key of spans: by start, then by id."""
         return (self.fields.get("start_ns", 0), self.fields["span_id"])
 
 
 def merge(updates: Iterable[SpanUpdate], deleted: Collection[str] = (), price_of: PriceOf = no_prices) -> list[Span]:
-    """The spans that `updates` tell of, by start; none of those in `deleted`."""
+    """Merge updates into spans, by start, without the spans in `deleted`."""
     by_span: dict[str, list[SpanUpdate]] = {}
     for update in updates:
         span_id = update.fields["span_id"]
         if span_id not in deleted:
             by_span.setdefault(span_id, []).append(update)
-    return sorted((merge_span(of_span, price_of) for of_span in by_span.values()), key=lambda span: span.order)
+    return sorted((merge_span(group, price_of) for group in by_span.values()), key=lambda span: span.order)
 
 
 def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices) -> Span:
-    """The one span that `updates` are about."""
-    weakest_first = sorted(updates, key=_strength)
+    """Merge the updates of one span."""
+    lowest_first = sorted(updates, key=_precedence)
     fields: dict[str, object] = {}
     payload_from: dict[str, str] = {}
-    for update in weakest_first:
+    for update in lowest_first:
         fields |= update.fields
         for field in update.payload_fields:
             if field not in update.fields and payload_from.get(field) != update.digest:
-                fields.pop(field, None)  # read without it: a weaker record's value must not show in its place
+                fields.pop(field, None)  # read without it: the value of a lower update must not appear instead
             payload_from[field] = update.digest
     merged = cast(SpanFields, fields)
     _join_log_messages(updates, merged, payload_from)
@@ -76,7 +75,7 @@ def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices) -> Span
         first_received_ms.setdefault((update.precedence, update.digest), update.received_ms)
     return Span(
         fields=merged,
-        status=_status(weakest_first, merged),
+        status=_status(lowest_first, merged),
         payload_from=payload_from,
         created_ms=min(first_received_ms.values()),
         updated_ms=max(first_received_ms.values()),
@@ -85,22 +84,22 @@ def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices) -> Span
 
 
 def _join_log_messages(updates: list[SpanUpdate], merged: SpanFields, payload_from: dict[str, str]) -> None:
-    """Fill in the input and output from log messages where the span itself told of none."""
-    telling = [update for update in updates if "log_messages" in update.payload_fields]
-    if not telling:
+    """Take the input and output from log messages where the span itself reports none."""
+    reporting = [update for update in updates if "log_messages" in update.payload_fields]
+    if not reporting:
         return
-    messages = merge_messages(update.fields.get("log_messages", []) for update in telling)
+    messages = merge_messages(update.fields.get("log_messages", []) for update in reporting)
     merged.pop("log_messages", None)
-    source = digest_of("+".join(sorted({update.digest for update in telling})).encode())
+    source = digest_of("+".join(sorted({update.digest for update in reporting})).encode())
     for field, direction in (("input_data", "input"), ("output_data", "output")):
         if field not in payload_from:
             payload_from[field] = source
-            if (told := conversation(messages, cast(Direction, direction))) is not None:
-                merged[field] = told  # type: ignore[literal-required]
+            if (content := conversation(messages, cast(Direction, direction))) is not None:
+                merged[field] = content  # type: ignore[literal-required]
 
 
 def is_ended(fields: SpanFields) -> bool:
-    """Whether a write says that its span is over."""
+    """Whether these fields report that the span has ended."""
     return (
         "end_ns" in fields
         or fields.get("status") in FINAL_STATUSES
@@ -109,26 +108,26 @@ def is_ended(fields: SpanFields) -> bool:
     )
 
 
-def _strength(update: SpanUpdate) -> tuple[int, bool, int, str]:
+def _precedence(update: SpanUpdate) -> tuple[int, bool, int, str]:
     fields = update.fields
     return (update.precedence, is_ended(fields), fields.get("end_ns", -1), update.digest)
 
 
-def _status(weakest_first: list[SpanUpdate], merged: SpanFields) -> str:
-    """What the strongest record that names an outcome says; else what error fields and the end tell."""
-    for update in reversed(weakest_first):
+def _status(lowest_first: list[SpanUpdate], merged: SpanFields) -> str:
+    """The outcome in the highest update that reports one; else derived from the error fields and the end."""
+    for update in reversed(lowest_first):
         if (reported := update.fields.get("status")) in FINAL_STATUSES:
             return str(reported)
     if "error_type" in merged or "error_message" in merged:
         return "error"
-    return "success" if any(is_ended(update.fields) for update in weakest_first) else "pending"
+    return "success" if any(is_ended(update.fields) for update in lowest_first) else "pending"
 
 
 def core_of(fields: SpanFields) -> SpanFields:
-    """The light part of `fields`."""
+    """The core of `fields`: everything except the payload."""
     return cast(SpanFields, {name: value for name, value in fields.items() if name not in PAYLOAD_FIELDS})
 
 
 def payload_of(fields: SpanFields) -> dict[str, object]:
-    """The payload part of `fields`."""
+    """The payload of `fields`."""
     return {name: fields[name] for name in PAYLOAD_FIELDS if name in fields}

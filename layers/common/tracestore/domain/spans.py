@@ -1,8 +1,8 @@
-"""What is known of a span: the facts that one write reported, and the record that carries them.
+"""The fields that one request reports about a span, and the update that contains them.
 
-A fact is stored as it was reported; whatever can be derived (status, duration, totals) is derived after the merge, so
-that the same writes give the same trace in any order.
-Times are integers of nanoseconds since 1970 in UTC, money is integers of nano-dollars.
+Fields are stored as they were reported. Everything that can be derived (status, duration, totals) is derived after the
+merge, so that the same writes give the same trace in any order. Times are integers of nanoseconds since 1970 in UTC,
+money is integers of nano-dollars.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 
 class SpanFields(TypedDict, total=False):
-    """What one write reported about one span. An absent key was not reported; no value is ever null."""
+    """The fields of one span in one request. An absent key was not reported; no value is ever null."""
 
     span_id: Required[str]
     parent_span_id: str
@@ -54,14 +54,14 @@ class SpanFields(TypedDict, total=False):
 
 SHOWN_PAYLOAD_FIELDS: Final = ("input_data", "output_data", "metadata")
 PAYLOAD_FIELDS: Final = (*SHOWN_PAYLOAD_FIELDS, "log_messages")
-"""What is large and seldom needed: kept apart, so that writing and drawing a tree never read it."""
+"""Large and seldom needed fields: stored apart, so that writing a trace and drawing its tree never read them."""
 
 CAPTURED: Final = 0
 FROM_LOGS: Final = -1
-"""Ranks of records: see `SpanUpdate`."""
+"""Precedences of updates: see `SpanUpdate`."""
 
 INFERENCE_OPERATIONS: Final = frozenset({"completion", "embedding", "rerank"})
-"""The operations that call a model: the only ones that tokens and cost are charged for by themselves."""
+"""The operations that call a model. Only their own tokens and cost are charged."""
 
 _ID_NAMESPACE: Final = UUID("a5d0c35e-2a5a-5f0c-9f6e-6d3f5b0c7e11")
 
@@ -84,22 +84,22 @@ class SpanUpdate:
 
 
 def span_update(fields: SpanFields, *, received_ms: int, precedence: int = CAPTURED) -> SpanUpdate:
-    """The record of `fields`, which hold the payload. The same facts as sent, in any order, have the same digest."""
+    """The update with these fields, payload included. The same fields, in any order, have the same digest."""
     payload_fields = tuple(name for name in PAYLOAD_FIELDS if name in fields)
-    named = to_json(dict(sorted(fields.items())))  # a third of the time of `canonical_json`
-    return SpanUpdate(fields, digest_of(named), payload_fields, received_ms, precedence)
+    text = to_json(dict(sorted(fields.items())))  # a third of the time of `canonical_json`
+    return SpanUpdate(fields, digest_of(text), payload_fields, received_ms, precedence)
 
 
 def canonical_json(value: object) -> bytes:
-    """The one JSON text of a value: equal values give equal bytes. UTF-8, keys sorted."""
+    """The canonical JSON of a value: equal values give equal bytes. UTF-8, keys sorted."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
 
 def digest_of(content: bytes) -> str:
-    """A name for content: 12 hex digits. Two contents of a trace of 1,000 spans share it once in 10^8 traces."""
+    """A name for content: 12 hex digits. Of 10^8 traces with 1,000 spans, one has two contents of the same name."""
     return hashlib.blake2b(content, digest_size=6).hexdigest()
 
 
 def span_uuid(user_id: str, trace_id: str, span_id: str) -> str:
-    """The span's `id`: the same for the same user, trace and span."""
+    """The span's `id` in the API: the same for the same user, trace and span."""
     return str(uuid5(_ID_NAMESPACE, f"{user_id}\n{trace_id}\n{span_id}"))

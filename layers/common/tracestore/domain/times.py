@@ -1,4 +1,4 @@
-"""Times: ISO 8601 with a zone outside, integers of nanoseconds since 1970 in UTC inside."""
+"""Times: ISO 8601 with a zone in the API, integers of nanoseconds since 1970 in UTC inside."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ NS_PER_DAY: Final = 86_400 * NS_PER_SECOND
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_10000_NS: Final = 253_402_300_800 * NS_PER_SECOND
-"""Where `datetime` ends, and with it what `format_time` can show."""
+"""The end of `datetime`'s range, and so of `format_time`'s."""
 
 _TIME: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,6}(?P<nanoseconds>\d{0,3}))?)?(?P<zone>[Zz]|[+-]\d\d:?\d\d)?",
@@ -19,9 +19,9 @@ _TIME: Final = re.compile(
 
 
 def parse_time(text: str) -> int:
-    """The nanoseconds since 1970 that `text` names, exact to the nanosecond.
+    """Parse an ISO 8601 time with a zone into nanoseconds since 1970, exactly.
 
-    Raises `ValueError` with a sentence for the caller, which does not repeat `text`.
+    *raises*: ValueError with a sentence for the caller, which does not repeat `text`.
     """
     match = _TIME.fullmatch(text)
     if match is None:
@@ -29,7 +29,7 @@ def parse_time(text: str) -> int:
     if match["zone"] is None:
         raise ValueError("must name its zone: add Z for UTC, or an offset such as +01:00")
     try:
-        # Reads the first six digits of the fraction and drops the rest; an hour of 25 ends here too.
+        # Reads the first six digits of the fraction and drops the rest; refuses an hour of 25 too.
         since_1970 = datetime.fromisoformat(text.upper()) - _EPOCH
     except ValueError:
         raise ValueError("must be a date and time that exist") from None
@@ -42,7 +42,7 @@ def parse_time(text: str) -> int:
 
 
 def format_time(time_ns: int) -> str:
-    """ISO 8601 in UTC: milliseconds always, microseconds and nanoseconds when there are any."""
+    """Format a time as ISO 8601 in UTC: milliseconds always, microseconds and nanoseconds where they are not zero."""
     seconds, fraction_ns = divmod(time_ns, NS_PER_SECOND)
     fraction = f"{fraction_ns:09}"
     while len(fraction) > 3 and fraction.endswith("000"):

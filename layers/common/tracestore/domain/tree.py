@@ -1,4 +1,4 @@
-"""The shape of a trace: every span exactly once, under its parent where that is known."""
+"""The tree of a trace: every span exactly once, below its parent where the trace has it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,17 +7,17 @@ from .merge import Span
 
 
 class Node(NamedTuple):
-    """A span and how far below its root it stands."""
+    """A span and its depth below its root."""
 
     span: Span
     depth: int
 
 
 def tree_order(spans: Sequence[Span]) -> list[Node]:
-    """The spans in the order a tree is read: each before its children, siblings by start.
+    """The spans in tree order: each before its children, siblings by start.
 
-    *shape*: roots are the spans without a parent, those whose parent is not here (orphans), and the earliest span of
-    each circle of parents. Works without recursion, so depth has no limit.
+    *shape*: roots are the spans without a parent, those whose parent is absent (orphans), and the earliest span of each
+    circle of parents. There is no recursion, so depth has no limit.
     """
     by_id = {span.span_id: span for span in spans}
     children: dict[str, list[Span]] = {}
@@ -30,16 +30,16 @@ def tree_order(spans: Sequence[Span]) -> list[Node]:
         else:
             children.setdefault(parent, []).append(span)
     ordered: list[Node] = []
-    waiting = [Node(root, 0) for root in reversed(roots)]
-    while waiting:
-        node = waiting.pop()
+    stack = [Node(root, 0) for root in reversed(roots)]
+    while stack:
+        node = stack.pop()
         ordered.append(node)
-        waiting += [Node(child, node.depth + 1) for child in reversed(children.get(node.span.span_id, ()))]
+        stack += [Node(child, node.depth + 1) for child in reversed(children.get(node.span.span_id, ()))]
     return ordered
 
 
 def _circle_starts(by_id: dict[str, Span]) -> set[str]:
-    """The earliest span of each circle in which spans name each other as parents."""
+    """The earliest span of each circle of spans that name each other as parents."""
     starts = set()
     walk_of: dict[str, str] = {}
     for first in by_id:

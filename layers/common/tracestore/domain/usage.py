@@ -1,10 +1,10 @@
-"""Whose tokens and cost count: each model call once, however many spans repeat what it used.
+"""Usage of a trace: each model call counts once, however many spans repeat its tokens and cost.
 
-A wrapper (agent, chain, workflow) often carries the sum of the calls below it, and a framework's span the same figures
-as the client library's span inside it. So a span that carries usage counts only where nothing below it does, or where
-it is a model call itself that used something else than what is below. Where two libraries do not know of each other,
-their spans stand side by side: siblings of two instrumentation scopes that used the same, one while the other lasted,
-are one call.
+A wrapper (agent, chain, workflow) often reports the sum of the calls below it, and a framework's span the same usage as
+the client library's span inside it. A span's usage therefore counts only where nothing below it counts, or where it is
+a model call whose usage differs from the sum below. Two instrumentation libraries that do not know of each other report
+one call as siblings: siblings of two instrumentation scopes with equal usage, one within the other's time, are one
+call.
 """
 
 import operator
@@ -22,7 +22,7 @@ TOKEN_KINDS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_wr
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a trace used. `cost_nano_usd` is None while no span tells of a cost: unknown is not zero."""
+    """The usage of a trace. `cost_nano_usd` is None while no span has a cost: unknown is not zero."""
 
     llm_call_count: int
     input_tokens: int
@@ -35,7 +35,7 @@ class Usage:
 
 
 class Charge(NamedTuple):
-    """What of a span counts: whether it is a model call of its own, its tokens, its cost (None: nothing counts)."""
+    """The part of a span that counts: whether it is a model call, whether its tokens count, its cost (None: none)."""
 
     is_call: bool
     counts_tokens: bool
@@ -43,7 +43,7 @@ class Charge(NamedTuple):
 
 
 def charges_of(nodes: Sequence[Node]) -> list[Charge]:
-    """For each span of a trace, given in tree order, what of it counts."""
+    """The charge of each span of a trace, given in tree order."""
     duplicates = _duplicates(nodes)
     tokens = _counted(nodes, [None if span.span_id in duplicates else _tokens(span.fields) for span, _ in nodes])
     return list(map(Charge, _calls(nodes, tokens, duplicates), tokens, _counted_costs(nodes, tokens, duplicates)))
@@ -63,7 +63,7 @@ def usage_of(nodes: Sequence[Node], charges: Sequence[Charge]) -> Usage:
 
 
 def total_tokens(fields: SpanFields) -> int | None:
-    """The total as sent, else the sum of input and output; None where neither is known."""
+    """The total as reported, else the sum of input and output. *absent*: None where neither was reported."""
     if "total_tokens" in fields:
         return fields["total_tokens"]
     if "input_tokens" in fields or "output_tokens" in fields:
@@ -72,7 +72,7 @@ def total_tokens(fields: SpanFields) -> int | None:
 
 
 def amount(fields: SpanFields, kind: str) -> int:
-    """How many tokens of a kind a span tells of."""
+    """The tokens of a kind that a span reports. *absent*: 0."""
     return fields.get(kind, 0)  # type: ignore[return-value]
 
 
@@ -82,23 +82,24 @@ def _tokens(fields: SpanFields) -> tuple[int, int] | None:
 
 
 def _duplicates(nodes: Sequence[Node]) -> set[str]:
-    """Model calls of which a sibling tells as well: of the two the one without a cost, else the shorter."""
-    alike: dict[tuple[str | None, tuple[int, int]], list[Span]] = {}
+    """Model calls that a sibling reports too: of the two, the one without a cost, else the shorter."""
+    equal_usage: dict[tuple[str | None, tuple[int, int]], list[Span]] = {}
     for span, _ in nodes:
-        used = _tokens(span.fields) if "scope_name" in span.fields else None
-        if used is not None and _is_inference(span):
-            alike.setdefault((span.parent_span_id, used), []).append(span)
-    return {duplicate for spans in alike.values() if len(spans) > 1 for duplicate in _paired(spans)}
+        tokens = _tokens(span.fields) if "scope_name" in span.fields else None
+        if tokens is not None and _is_inference(span):
+            equal_usage.setdefault((span.parent_span_id, tokens), []).append(span)
+    return {duplicate for spans in equal_usage.values() if len(spans) > 1 for duplicate in _paired(spans)}
 
 
 def _paired(spans: Sequence[Span]) -> set[str]:
-    """Which of these siblings, that used the same, tell of a call that another one of them tells of.
+    """The duplicates among siblings with equal usage.
 
-    One lasts while the other does, each in a scope of its own; each has one twin, the one that fits it most tightly.
+    One runs within the time of the other, each in a scope of its own; each has one counterpart, the one that fits it
+    most tightly.
     """
     duplicates = set()
-    by_scope: dict[str, list[tuple[int, str, Span]]] = {}  # by end: those that may last while a later one does
-    for span in sorted(spans, key=lambda span: (span.order[0], -_lasted_ns(span), span.span_id)):
+    by_scope: dict[str, list[tuple[int, str, Span]]] = {}  # by end: spans that may run while a later one does
+    for span in sorted(spans, key=lambda span: (span.order[0], -_duration_ns(span), span.span_id)):
         own_scope = span.fields["scope_name"]
         around = []
         for scope, running in by_scope.items():
@@ -106,11 +107,11 @@ def _paired(spans: Sequence[Span]) -> set[str]:
             if scope != own_scope and index < len(running):
                 around.append((running[index], scope))
         if around:
-            tightest, scope = min(around, key=lambda found: found[0][:2])
+            tightest, scope = min(around, key=lambda candidate: candidate[0][:2])
             by_scope[scope].remove(tightest)
-            duplicate = tightest[2]
+            counterpart = tightest[2]
             less_complete = max(
-                span, duplicate, key=lambda each: (each.cost.nano_usd is None, -_lasted_ns(each), each.span_id)
+                span, counterpart, key=lambda span: (span.cost.nano_usd is None, -_duration_ns(span), span.span_id)
             )
             duplicates.add(less_complete.span_id)
         else:
@@ -122,25 +123,25 @@ def _end_ns(span: Span) -> int:
     return span.fields.get("end_ns", span.order[0])
 
 
-def _lasted_ns(span: Span) -> int:
+def _duration_ns(span: Span) -> int:
     return _end_ns(span) - span.order[0]
 
 
 def _counted_costs(nodes: Sequence[Node], counted_tokens: list[bool], duplicates: set[str]) -> list[int | None]:
-    """For each span its cost where that counts: who repeats the tokens of others repeats their cost, if any is told."""
-    found = [None if span.span_id in duplicates else span.cost.nano_usd for span, _ in nodes]
+    """The cost of each span where it counts: a span that repeats the tokens of others also repeats their cost."""
+    costs = [None if span.span_id in duplicates else span.cost.nano_usd for span, _ in nodes]
     repeats = [
         total_tokens(node.span.fields) is not None and not counts
         for node, counts in zip(nodes, counted_tokens, strict=True)
     ]
-    counted = _counted(nodes, [None if cost is None else (cost,) for cost in found], repeats)
-    return [cost if counts else None for cost, counts in zip(found, counted, strict=True)]
+    counted = _counted(nodes, [None if cost is None else (cost,) for cost in costs], repeats)
+    return [cost if counts else None for cost, counts in zip(costs, counted, strict=True)]
 
 
 def _counted(
     nodes: Sequence[Node], amounts: Sequence[tuple[int, ...] | None], repeats: Sequence[bool] | None = None
 ) -> list[bool]:
-    """For each span whether its amounts count, from the leaves up. What `repeats` others counts only without them."""
+    """Whether each span's amounts count, from the leaves up. A span that `repeats` others counts only without them."""
     counted = [False] * len(nodes)
     below: dict[int, tuple[int, ...]] = {}  # by depth: the sum of what counts under the parent that is still to come
     for index in range(len(nodes) - 1, -1, -1):
@@ -161,7 +162,7 @@ def _sum(amounts: tuple[int, ...], others: tuple[int, ...] | None) -> tuple[int,
 
 
 def _calls(nodes: Sequence[Node], counted: list[bool], duplicates: set[str]) -> list[bool]:
-    """For each span whether it is a model call: an inference span that does not only wrap another about the same."""
+    """Whether each span is a model call: an inference span that does not only wrap another span of the same call."""
     calls = [False] * len(nodes)
     inference_below: dict[int, bool] = {}
     for index in range(len(nodes) - 1, -1, -1):

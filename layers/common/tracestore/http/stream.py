@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from aws_lambda_powertools import Logger
 
 from tracestore.domain.errors import TracestoreError
-from tracestore.storage.segments import Item
+from tracestore.storage.model import Item
 
 from . import telemetry
 

@@ -11,11 +11,14 @@ from tracestore.ingest.redaction import Redactor
 from tracestore.storage import dynamo
 from tracestore.storage.api_keys import ApiKeys
 from tracestore.storage.cursor import cursor_secret as read_cursor_secret
+from tracestore.storage.deadline import Deadline
 from tracestore.storage.store import Store
-from tracestore.storage.table import Deadline, Table
+from tracestore.storage.table import Table
+from tracestore.storage.user_store import UserReader, UserWriter
 
 from . import identity, telemetry
 from .jwt_verifier import JwtVerifier
+from .request import Request
 from .settings import settings
 
 if TYPE_CHECKING:
@@ -84,6 +87,16 @@ def redactor() -> Redactor:
 def deadline_for(remaining_ms: Callable[[], int]) -> Deadline:
     """The deadline for the retries of a request, given the remaining time of its function."""
     return Deadline(lambda: remaining_ms() / 1000)
+
+
+def reader(request: Request, caller: identity.Identity) -> UserReader:
+    """A reader of the caller's data, for as long as the request may take."""
+    return UserReader(store(), caller.user_id, deadline_for(request.remaining_ms))
+
+
+def writer(request: Request, caller: identity.Identity) -> UserWriter:
+    """A writer of the caller's data, for as long as the request may take."""
+    return UserWriter(store(), caller.user_id, deadline_for(request.remaining_ms))
 
 
 @cache

@@ -1,1 +1,1 @@
-"""The one table: keys, items, writer, reader. The only package that imports boto3."""
+"""The one table: keys, items, readers and writers. The only package that imports boto3. `user_store` is its face."""

@@ -34,11 +34,9 @@ from .counters import (
     read_dead_letters,
     read_stored,
 )
-from .items import Head
 from .listing import heads_in
-from .pending_deletions import Partition, time_partitions
-from .store import Store
-from .table import Deadline
+from .model import Head, Partition
+from .store import Scope
 
 MOVING_MS: Final = 360_000
 """A head that changed within this time may not be counted yet: changes are gathered for up to 300 s."""
@@ -93,13 +91,11 @@ class Audit:
 
 
 def audit(
-    store: Store,
-    user_id: str,
+    scope: Scope,
     from_ns: int,
     to_ns: int,
     *,
     moving_ms: int = MOVING_MS,
-    deadline: Deadline | None = None,
 ) -> Audit:
     """Compare the user's counters of the whole UTC days from `from_ns` to `to_ns` with the heads.
 
@@ -108,17 +104,16 @@ def audit(
 
     *raises*: ValueError when the window begins before the retention.
     """
-    deadline = deadline or Deadline()
-    now_ms = store.now_ms()
-    if from_ns < now_ms * 1_000_000 - store.retention_s * 10**9:
+    now_ms = scope.now_ms()
+    if from_ns < now_ms * 1_000_000 - scope.store.retention_s * 10**9:
         raise ValueError("Traces from so long ago have expired: an audit has to begin within the retention.")
     days = range(from_ns // NS_PER_DAY, -(-to_ns // NS_PER_DAY))
-    result = Audit(dead_letters=len(read_dead_letters(store, user_id)))
+    result = Audit(dead_letters=len(read_dead_letters(scope)))
     expected: dict[Target, _Expected] = {
         target: _Expected() for target in _buckets(days) if not has_expired(target, now_ms)
     }
-    conversations = set(_active_since(store, user_id, days.start * NS_PER_DAY, deadline))
-    for head, contributions in _contributions(store, time_partitions(store, user_id), deadline):
+    conversations = set(_active_since(scope, days.start * NS_PER_DAY))
+    for head, contributions in _contributions(scope, scope.time_partitions()):
         if expected.keys().isdisjoint(contributions):
             continue
         result.heads += 1
@@ -129,13 +124,13 @@ def audit(
             result.moving |= set(contributions)
     for conversation in sorted(conversations):
         expected[conversation] = _Expected()
-        partition = "by_conversation", keys.by_conversation(user_id, conversation.conversation_id)
-        for head, contributions in _contributions(store, [partition], deadline):
+        partition = "by_conversation", keys.by_conversation(scope.user_id, conversation.conversation_id)
+        for head, contributions in _contributions(scope, [partition]):
             if contribution := contributions.get(conversation):
                 expected[conversation].include(contribution, head)
                 if head.updated_ms > now_ms - moving_ms:
                     result.moving.add(conversation)
-    actual = read_stored(store, user_id, expected, deadline)
+    actual = read_stored(scope, expected)
     for target, from_heads in expected.items():
         stored = actual.get(target) or StoredCounter(COUNTERS[target.kind]())
         is_nothing = target not in actual and not from_heads.contributions
@@ -159,12 +154,11 @@ def confirmed(earlier: Audit, later: Audit) -> list[Finding]:
     return [finding for finding in later.findings if finding.target in before and finding.is_as(before[finding.target])]
 
 
-def repair(store: Store, user_id: str, findings: list[Finding], deadline: Deadline | None = None) -> int:
+def repair(scope: Scope, findings: list[Finding]) -> int:
     """Set these counters to their expected totals; returns the number of repaired counters.
 
     A counter that changed after the audit is left for the next one.
     """
-    deadline = deadline or Deadline()
     repaired = 0
     for finding in findings:
         audited = finding.actual.totals()
@@ -177,7 +171,7 @@ def repair(store: Store, user_id: str, findings: list[Finding], deadline: Deadli
                 stored.note_expiry(finding.whole_until_s)  # noqa: B023
             return True
 
-        repaired += change_counter(store, user_id, finding.target, set_expected, deadline)
+        repaired += change_counter(scope, finding.target, set_expected)
     return repaired
 
 
@@ -189,11 +183,11 @@ def _buckets(days: range) -> Iterator[Bucket]:
                 yield Bucket(kind, interval, number)
 
 
-def _active_since(store: Store, user_id: str, from_ns: int, deadline: Deadline) -> Iterator[ConversationTarget]:
+def _active_since(scope: Scope, from_ns: int) -> Iterator[ConversationTarget]:
     """The conversations that were active since then by their counters, also those without a trace."""
     after: str | None = None
     while True:
-        page, after = read_conversations(store, user_id, CONVERSATIONS_IN_PAGE, after, deadline)
+        page, after = read_conversations(scope, CONVERSATIONS_IN_PAGE, after)
         for conversation_id, counter in page:
             if counter.last_ns < from_ns:
                 return
@@ -202,9 +196,7 @@ def _active_since(store: Store, user_id: str, from_ns: int, deadline: Deadline) 
             return
 
 
-def _contributions(
-    store: Store, partitions: list[Partition], deadline: Deadline
-) -> Iterator[tuple[Head, dict[Target, Contribution]]]:
+def _contributions(scope: Scope, partitions: list[Partition]) -> Iterator[tuple[Head, dict[Target, Contribution]]]:
     """The live heads in these partitions, with what each contributes."""
-    for pk, head in heads_in(store, partitions, "", deadline):
-        yield head, contributions_of(keys.trace_id_of(pk), head.summary, head.expires_at_s)
+    for trace_id, head in heads_in(scope, partitions):
+        yield head, contributions_of(trace_id, head.summary, head.expires_at_s)

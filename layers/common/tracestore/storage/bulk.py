@@ -1,263 +1,210 @@
-"""Many traces out of the table at once: hidden by a mark first, then removed by a job, in steps that may die anywhere.
+"""Bulk deletions: many traces are hidden at once by a pending deletion, then removed by a job, in steps that may be
+interrupted anywhere.
 
-The mark hides what the job still has to remove, so that the job may take its time. What a job is about to remove it
-first writes down as its plan; who finds a plan carries it out. So nothing is begun and forgotten, and since tombstones
-tell which job made them, a plan that is carried out twice, or by two at once, still counts each trace once.
+A job writes the traces that it is about to remove into its intent log; any step that finds an intent log carries it
+out. So no removal is begun and forgotten. A tombstone names the job that wrote it, so an intent log that is carried out
+twice, or by two workers at once, still counts each trace once.
 
-Captures take a moment and indexes lag: only a look that begins a while after the mark was made sees everything.
+A capture takes a moment, and indexes lag: only a step that begins a while after the request sees everything.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from itertools import count, islice
+from itertools import islice
 from typing import Final, TypeAlias
 from uuid import uuid4
 
-from tracestore.domain.errors import Conflict, NotFound, Unavailable
+from tracestore.domain.errors import NotFound, Unavailable
 
 from . import keys
-from .deletes import delete_trace_for
+from .deletes import delete_trace_for_job
 from .dynamo import ConditionFailed
-from .items import Head, head_from
-from .jobs import Job, State, job_item, read_job
-from .pending_deletions import (
-    PENDING_DELETIONS_KEPT,
-    PendingDeletion,
-    pending_deletions_from,
-    pending_deletions_item,
-    read_pending_deletions,
-    version_of,
-)
-from .segments import Item
-from .store import Store
-from .table import READS_AT_ONCE, Deadline
+from .items import head_from
+from .jobs import job_item, read_job
+from .model import DeletionScope, Item, Job, JobState, PendingDeletion, StoredHead
+from .pending_deletions import change_pending_deletions, partitions_of, read_pending_deletions
+from .store import Scope
+from .table import KEYS_PER_BATCH_GET
 
-PLANNED_AT_ONCE: Final = 100
-"""A crash repeats no more than this, and one write of the job serves so many."""
+INTENTS_PER_WRITE: Final = 100
+"""A crash repeats no more than this, and one write of the job serves this many traces."""
 
-WORKERS: Final = 8
+DELETE_THREADS: Final = 8
+
 STOP_AT_S: Final = 10.0
-"""A job stops here rather than be stopped: removing one trace takes a few seconds at worst."""
+"""A step stops when this much time is left, before Lambda stops it: removing one trace takes a few seconds at worst."""
 
 IN_FLIGHT_MS: Final = 40_000
-"""A capture that came before the mark may take the 29 seconds of its function to store a head, and indexes follow
-within a fraction of a second: what is not there after this long did not come before the mark."""
+"""A capture that began before the request may take the 29 seconds of its function to store a head, and indexes follow
+within a fraction of a second. A trace that no index has after this long did not begin before the request."""
 
-STEPS_IN_VAIN: Final = 20
-"""So many steps one after the other that removed nothing, though something is left: then the job has failed."""
+STEPS_WITHOUT_PROGRESS: Final = 20
+"""Consecutive steps that removed nothing although traces are left; then the job has failed."""
 
-SKIPPED_AT_MOST: Final = 20
-"""One trace that cannot be removed is skipped. Where many cannot, the fault is not theirs."""
+SKIPPED_MOST: Final = 20
+"""One trace that cannot be removed is skipped. Where many cannot, the cause lies elsewhere."""
 
 Report: TypeAlias = Callable[[str, Exception], None]
-"""Told of each trace that cannot be removed, and why."""
+"""Called with each trace that cannot be removed, and the reason."""
 
 
-def start(
-    store: Store,
-    user_id: str,
-    *,
-    conversation_id: str | None = None,
-    before_ns: int | None = None,
-    lessons: bool = False,
-    lesson_id: str | None = None,
-    deadline: Deadline | None = None,
-) -> Job:
-    """Store a pending deletion and the job that removes what it includes, both or neither."""
-    job = Job(str(uuid4()), "queued", store.now_ms(), version=1)
-    pending_deletion = PendingDeletion(job.job_id, job.made_ms, conversation_id, before_ns, lessons, lesson_id)
-    companions = [job_item(user_id, job, wakes=True)]
-    _change_pending_deletions(
-        store,
-        user_id,
-        lambda pending_deletions: [*pending_deletions, pending_deletion],
-        deadline or Deadline(),
-        companions,
-    )
+def start(scope: Scope, deletion: DeletionScope) -> Job:
+    job = Job(str(uuid4()), "queued", scope.now_ms(), version=1)
+    pending = PendingDeletion(job.job_id, job.requested_ms, deletion)
+    companions = [job_item(scope.user_id, job, wakes=True)]
+    change_pending_deletions(scope, lambda pending_deletions: [*pending_deletions, pending], companions)
     return job
 
 
-def work(
-    store: Store,
-    user_id: str,
-    job_id: str,
-    traces_at_most: int,
-    deadline: Deadline | None = None,
-    *,
-    workers: int = WORKERS,
-) -> Job:
-    """Remove traces that the job covers, at most so many and while there is time; returns where it stands.
-
-    It is `done` when nothing is in sight any longer; `step` has the last look. *repeat*: goes on.
-    """
-    work = _Work(store, user_id, read_job(store, user_id, job_id), deadline or Deadline(), workers)
-    work.remove(traces_at_most)
-    return work.job
+def work(scope: Scope, job_id: str, traces_most: int, *, threads: int = DELETE_THREADS) -> Job:
+    worker = _Worker(scope, read_job(scope, job_id), threads)
+    worker.remove(traces_most)
+    return worker.job
 
 
-def step(
-    store: Store,
-    user_id: str,
-    job_id: str,
-    deadline: Deadline | None = None,
-    *,
-    report: Report,
-    workers: int = WORKERS,
-) -> Job | None:
-    """Go on with a job for as long as there is time; returns where it stands, None if there is no such job.
-
-    Begins when whatever came before the mark is surely there. What is left it leaves to the next step, which its last
-    write of the job brings about; when nothing is, the mark goes. *repeat*: a job that has ended is returned as it is.
-    *raises* what kept it from going on: the same again, later, takes up where it stopped.
-    """
-    deadline = deadline or Deadline()
+def step(scope: Scope, job_id: str, *, report: Report, threads: int = DELETE_THREADS) -> Job | None:
     try:
-        job = read_job(store, user_id, job_id)
+        job = read_job(scope, job_id)
     except NotFound:
         return None
-    early_ms = job.made_ms + IN_FLIGHT_MS - store.now_ms()
+    early_ms = job.requested_ms + IN_FLIGHT_MS - scope.now_ms()
     if early_ms > 0:
-        deadline.sleep(min(early_ms, IN_FLIGHT_MS) / 1000)
-        job = read_job(store, user_id, job_id)
-    work = _Work(store, user_id, job, deadline, workers, report)
-    if job.state == "failed" or (work.pending_deletion is None and job.state == "done"):
+        scope.deadline.sleep(min(early_ms, IN_FLIGHT_MS) / 1000)
+        job = read_job(scope, job_id)
+    worker = _Worker(scope, job, threads, report)
+    if job.state == "failed" or (worker.pending is None and job.state == "done"):
         return job
-    if job.attempts >= STEPS_IN_VAIN:
-        work.save(replace(job, state="failed", ended_ms=store.now_ms()))
-        return work.job
-    state: State = "running" if job.state == "queued" else job.state
-    work.save(replace(job, state=state, attempts=job.attempts + 1))
-    if not work.remove():
-        while not work.save(work.job, wakes=True):
+    if job.attempts >= STEPS_WITHOUT_PROGRESS:
+        worker.save(replace(job, state="failed", ended_ms=scope.now_ms()))
+        return worker.job
+    state: JobState = "running" if job.state == "queued" else job.state
+    worker.save(replace(job, state=state, attempts=job.attempts + 1))
+    if not worker.remove():
+        while not worker.save(worker.job, wakes=True):
             pass
-    elif work.pending_deletion and work.job.state == "done":
-        _remove_pending_deletions(store, user_id, work.pending_deletion, deadline)
-    return work.job
+    elif worker.pending and worker.job.state == "done":
+        _remove_pending_deletion(scope, worker.pending)
+    return worker.job
 
 
-class _NoTime(Exception):
+class _OutOfTime(Exception):
     """A trace is left alone, since its removal might be interrupted."""
 
 
-class _Work:
-    """One worker at a job. `job` is as this worker has last seen it stored; without `report` nothing is skipped."""
+class _Worker:
+    """One worker on a job. `job` is the last stored version that it saw; without `report` it skips no trace."""
 
-    def __init__(
-        self, store: Store, user_id: str, job: Job, deadline: Deadline, workers: int, report: Report | None = None
-    ) -> None:
-        self.store = store
-        self.user_id = user_id
+    def __init__(self, scope: Scope, job: Job, threads: int, report: Report | None = None) -> None:
+        self.scope = scope
         self.job = job
-        self.pending_deletion = next(
-            (
-                pending_deletion
-                for pending_deletion in read_pending_deletions(store, user_id)
-                if pending_deletion.job_id == job.job_id
-            ),
-            None,
+        self.pending = next(
+            (pending for pending in read_pending_deletions(scope) if pending.job_id == job.job_id), None
         )
-        self.deadline = deadline
-        self.workers = workers
+        self.threads = threads
         self.report = report
 
-    def remove(self, traces_at_most: int | None = None) -> bool:
-        """Carry out plan after plan; whether nothing is left in sight."""
-        left = traces_at_most
+    def remove(self, traces_most: int | None = None) -> bool:
+        """Write and carry out one intent log after the other; returns whether no trace is left in the indexes."""
+        left = traces_most
         while True:
-            in_sight = self._in_sight()
-            while self._has_time() and (settled := self._settled()) is not None:
-                plan = tuple(islice(in_sight, PLANNED_AT_ONCE if left is None else min(left, PLANNED_AT_ONCE)))
-                is_all = not plan and (left != 0 or next(in_sight, None) is None)
-                if not self.save(self._with(settled, plan, is_all)):
-                    break  # another worker was faster: look again at what is left
-                if not plan:
-                    return is_all
-                left = None if left is None else left - len(plan)
+            indexed = self._indexed()
+            while self._has_time() and (completed := self._completed()) is not None:
+                most = INTENTS_PER_WRITE if left is None else min(left, INTENTS_PER_WRITE)
+                intent_log = tuple(islice(indexed, most))
+                is_last = not intent_log and (left != 0 or next(indexed, None) is None)
+                if not self.save(self._with(completed, intent_log, is_last)):
+                    break  # another worker was faster: read the indexes again
+                if not intent_log:
+                    return is_last
+                left = None if left is None else left - len(intent_log)
             else:
                 return False
 
     def save(self, job: Job, *, wakes: bool = False) -> bool:
-        """Store the next version of the job; False when another worker did, whose version is taken over then."""
+        """Store the next version of the job; False when another worker did, whose version is adopted."""
         saved = replace(job, version=self.job.version + 1)
         try:
-            self.store.table.put(job_item(self.user_id, saved, wakes=wakes), replaces=self.job.version)
+            self.scope.table.put(job_item(self.scope.user_id, saved, wakes=wakes), replaces=self.job.version)
         except ConditionFailed:
-            self.job = read_job(self.store, self.user_id, job.job_id)
+            self.job = read_job(self.scope, job.job_id)
             return False
         self.job = saved
         return True
 
-    def _with(self, settled: Job, plan: tuple[str, ...], is_all: bool) -> Job:
-        """The job with its next plan, ended when there is none and nothing is left."""
-        if not is_all or (settled.skipped and self.report is None):
-            return replace(settled, state="running", plan=plan, ended_ms=None)
+    def _with(self, completed: Job, intent_log: tuple[str, ...], is_last: bool) -> Job:
+        """The job with its next intent log, ended when the log is empty and nothing is left."""
+        if not is_last or (completed.skipped and self.report is None):
+            return replace(completed, state="running", intent_log=intent_log, ended_ms=None)
         return replace(
-            settled,
-            state="failed" if settled.skipped else "done",
-            ended_ms=self.store.now_ms(),
+            completed,
+            state="failed" if completed.skipped else "done",
+            ended_ms=self.scope.now_ms(),
             attempts=0,
         )
 
-    def _settled(self) -> Job | None:
-        """The job with its plan carried out and counted; None when some of it has to be left to another step."""
-        if not self.job.plan:
+    def _completed(self) -> Job | None:
+        """The job with its intent log carried out and counted; None when some of it is left to another step."""
+        if not self.job.intent_log:
             return self.job
-        if self.workers == 1:
-            outcomes = [self._remove(trace_id) for trace_id in self.job.plan]
+        if self.threads == 1:
+            outcomes = [self._remove(trace_id) for trace_id in self.job.intent_log]
         else:
-            with ThreadPoolExecutor(self.workers) as pool:
-                outcomes = list(pool.map(self._remove, self.job.plan))
+            with ThreadPoolExecutor(self.threads) as pool:
+                outcomes = list(pool.map(self._remove, self.job.intent_log))
         failures = {
             trace_id: outcome
-            for trace_id, outcome in zip(self.job.plan, outcomes, strict=True)
+            for trace_id, outcome in zip(self.job.intent_log, outcomes, strict=True)
             if isinstance(outcome, Exception)
         }
-        if any(isinstance(failure, _NoTime) for failure in failures.values()) or (failures and self.report is None):
+        if any(isinstance(failure, _OutOfTime) for failure in failures.values()):
             return None
-        if len(failures) + len(self.job.skipped) > SKIPPED_AT_MOST:
+        if failures and self.report is None:
+            return None
+        if len(failures) + len(self.job.skipped) > SKIPPED_MOST:
             raise next(iter(failures.values()))
-        for trace_id, failure in failures.items():
-            assert self.report is not None
-            self.report(trace_id, failure)
+        if self.report is not None:
+            for trace_id, failure in failures.items():
+                self.report(trace_id, failure)
         spans = [outcome for outcome in outcomes if isinstance(outcome, int)]
         return replace(
             self.job,
             traces=self.job.traces + len(spans),
             spans=self.job.spans + sum(spans),
-            plan=(),
+            intent_log=(),
             skipped=(*self.job.skipped, *failures),
             attempts=0,
         )
 
     def _remove(self, trace_id: str) -> int | Exception | None:
-        """How many spans went with a trace; None if it is gone without this job. Else why it is still there."""
+        """The number of spans removed with a trace; None if another deletion removed it, else the reason why not."""
         if not self._has_time():
-            return _NoTime()
+            return _OutOfTime()
         try:
-            return delete_trace_for(self.store, self.user_id, trace_id, self.job.job_id, self._includes, self.deadline)
+            return delete_trace_for_job(self.scope, trace_id, self.job.job_id, self._includes)
         except Unavailable:
             raise
-        except Exception as error:  # a trace that cannot be read is no reason to keep all others
+        except Exception as error:  # a trace that cannot be read must not keep all others
             return error
 
     def _has_time(self) -> bool:
-        return self.deadline.time_left_s() > STOP_AT_S
+        return self.scope.deadline.time_left_s() > STOP_AT_S
 
-    def _includes(self, head: Head) -> bool:
-        return self.pending_deletion is not None and self.pending_deletion.includes(head)
+    def _includes(self, head: StoredHead) -> bool:
+        return self.pending is not None and self.pending.includes(head)
 
-    def _in_sight(self) -> Iterator[str]:
-        """The traces that are left to remove, as far as the indexes know of them."""
-        if self.pending_deletion is None:
+    def _indexed(self) -> Iterator[str]:
+        """The traces that are left to remove, as far as the indexes contain them."""
+        if self.pending is None:
             return
-        high = keys.before_time(self.pending_deletion.before_ns) if self.pending_deletion.before_ns is not None else ""
-        for index, partition in self.pending_deletion.partitions(self.store, self.user_id):
-            entries = self.store.table.query(partition, "", high, index=index)
-            while pks := [entry["pk"]["S"] for entry in islice(entries, READS_AT_ONCE)]:
-                heads = self.store.table.get_many(((pk, keys.HEAD) for pk in pks), self.deadline)
-                for (pk, _), item in heads.items():
+        deletion = self.pending.scope
+        high = keys.before_time(deletion.before_ns) if deletion.before_ns is not None else ""
+        for index, partition in partitions_of(self.scope, deletion):
+            entries = self.scope.table.query(partition, "", high, index=index)
+            while pks := [entry["pk"]["S"] for entry in islice(entries, KEYS_PER_BATCH_GET)]:
+                items = self.scope.table.get_many((pk, keys.HEAD) for pk in pks)
+                for (pk, _), item in items.items():
                     trace_id = keys.trace_id_of(pk)
                     if trace_id not in self.job.skipped and self._may_include(item):
                         yield trace_id
@@ -265,67 +212,28 @@ class _Work:
     def _may_include(self, item: Item) -> bool:
         try:
             head = head_from(item)
-        except Exception:  # `_remove` will meet it too, and tell
+        except Exception:  # `_remove` will meet it too, and report it
             return True
-        return self._includes(head) and not head.is_expired(self.store.now_ms())
+        return self._includes(head) and not head.is_expired(self.scope.now_ms())
 
 
-def _remove_pending_deletions(store: Store, user_id: str, done: PendingDeletion, deadline: Deadline) -> None:
-    """Remove the mark of a deletion that is done, and those that hide nothing else: of failed ones, for instance.
+def _remove_pending_deletion(scope: Scope, done: PendingDeletion) -> None:
+    """Remove the pending deletion of a job that is done, and earlier ones that hide nothing else, such as failed ones.
 
-    What those have begun is finished first: a trace that is buried already is in no index, and nobody else finds it.
+    The removals that those began are completed first: no index contains a trace that has a tombstone already, so no
+    later job would find it.
     """
-    scopes = [replace(done, job_id="", made_ms=0), PendingDeletion("", 0)]
 
-    def is_included(pending_deletion: PendingDeletion) -> bool:
-        scope = replace(pending_deletion, job_id="", made_ms=0)
-        return pending_deletion.job_id == done.job_id or (
-            pending_deletion.made_ms <= done.made_ms and scopes[0] in (scope, scopes[1])
-        )
+    def is_superseded(pending: PendingDeletion) -> bool:
+        is_wider = done.scope in (pending.scope, DeletionScope())
+        return pending.job_id == done.job_id or (pending.requested_ms <= done.requested_ms and is_wider)
 
-    finished = {
-        pending_deletion.job_id
-        for pending_deletion in read_pending_deletions(store, user_id)
-        if is_included(pending_deletion)
-    }
-    for job_id in finished - {done.job_id}:
-        with suppress(NotFound):  # a job is kept for a while, the mark of a failed one for good
-            job = read_job(store, user_id, job_id)
-            for trace_id in (*job.plan, *job.skipped):
-                delete_trace_for(store, user_id, trace_id, job_id, done.includes, deadline)
-    _change_pending_deletions(
-        store,
-        user_id,
-        lambda pending_deletions: [
-            pending_deletion for pending_deletion in pending_deletions if pending_deletion.job_id not in finished
-        ],
-        deadline,
+    superseded = {pending.job_id for pending in read_pending_deletions(scope) if is_superseded(pending)}
+    for job_id in superseded - {done.job_id}:
+        with suppress(NotFound):  # a job expires; the pending deletion of a failed one does not
+            job = read_job(scope, job_id)
+            for trace_id in (*job.intent_log, *job.skipped):
+                delete_trace_for_job(scope, trace_id, job_id, done.includes)
+    change_pending_deletions(
+        scope, lambda pending_deletions: [each for each in pending_deletions if each.job_id not in superseded]
     )
-
-
-def _change_pending_deletions(
-    store: Store,
-    user_id: str,
-    change: Callable[[Sequence[PendingDeletion]], Sequence[PendingDeletion]],
-    deadline: Deadline,
-    companions: Sequence[Item] = (),
-) -> None:
-    """Put the user's marks as changed, and items beside them, all or nothing."""
-    for attempt in count():
-        item = store.table.get(keys.user(user_id), keys.USER)
-        version = version_of(item)
-        pending_deletions = change(pending_deletions_from(item))
-        if len(pending_deletions) > PENDING_DELETIONS_KEPT:
-            raise Conflict(
-                "Too many deletions are waiting; try again when some of them are done.", code="too_many_jobs"
-            )
-        changed = pending_deletions_item(user_id, pending_deletions, (version or 0) + 1)
-        try:
-            if companions:
-                store.table.put_together(changed, version, companions)
-            else:
-                store.table.put(changed, version)
-        except ConditionFailed:
-            deadline.pause(attempt)
-        else:
-            return

@@ -1,6 +1,7 @@
-"""Values to the bytes of one binary attribute and back: JSON, zstd, and a byte that names the format.
+"""JSON values to the bytes of one binary attribute and back: zstd, after a byte that names the format.
 
-One packed attribute instead of thirty saves most of what botocore spends on an item, and zstd finds what spans repeat.
+One packed attribute instead of thirty saves most of the time that botocore spends on an item, and zstd removes the text
+that spans repeat.
 """
 
 import json
@@ -36,11 +37,11 @@ _FIELD_NAMES: Final = (
     b'"metadata":{"temperature":0.2,"max_tokens":1024},"output_data":{"messages":[{"role":"assistant","parts":[{"type":"text","text":"'
     b'{"role":"user","parts":[{"type":"text","text":"'
 )
-"""What every value holds anyway: zstd starts with these bytes as if it had just read them, which halves small items.
-Stored bytes depend on it: a change is a new format with a byte of its own, and the old one stays readable."""
+"""Text that every value contains: zstd starts with it as a dictionary, which halves small items. Stored bytes depend on
+it: a change is a new format with a byte of its own, and the old one stays readable."""
 
 _DICTIONARY: Final = zstd.ZstdDict(_FIELD_NAMES, is_raw=True)
-_of_thread: Final = threading.local()
+_per_thread: Final = threading.local()
 _PLAIN: Final = b"\x01"
 _DELTA: Final = b"\x02"
 _CHECKED: Final = {
@@ -50,7 +51,7 @@ _CHECKED: Final = {
 
 
 class Unreadable(TracestoreError):
-    """Stored bytes in a format that this version does not know, as after a roll-back."""
+    """Stored bytes in a format that this version cannot read, as after a rollback."""
 
     code = "stored_format_unknown"
 
@@ -61,7 +62,7 @@ def pack(value: object) -> bytes:
 
 
 def unpack(packed: bytes) -> Any:
-    """The value that `pack` was given. *raises* Unreadable."""
+    """The value that `pack` was given. *raises*: Unreadable."""
     return json.loads(decompress(packed))
 
 
@@ -71,7 +72,7 @@ def encode(value: object) -> bytes:
 
 
 def compress(text: bytes, base: bytes | None = None) -> bytes:
-    """`text` packed; with a `base`, so that it takes the same one to read it, and a checksum tells another one."""
+    """Compress `text`; with a `base`, delta-encoded against it, with a checksum that detects another base."""
     if base is None:
         compressor = _compressor()
         return _PLAIN + compressor.compress(text, compressor.FLUSH_FRAME)
@@ -79,20 +80,20 @@ def compress(text: bytes, base: bytes | None = None) -> bytes:
 
 
 def _compressor() -> zstd.ZstdCompressor:
-    """This thread's compressor: setting one up takes longer than compressing a small value."""
-    if not hasattr(_of_thread, "compressor"):
-        _of_thread.compressor = zstd.ZstdCompressor(_LEVEL, zstd_dict=_DICTIONARY)
-    compressor: zstd.ZstdCompressor = _of_thread.compressor
+    """This thread's compressor: creating one takes longer than compressing a small value."""
+    if not hasattr(_per_thread, "compressor"):
+        _per_thread.compressor = zstd.ZstdCompressor(_LEVEL, zstd_dict=_DICTIONARY)
+    compressor: zstd.ZstdCompressor = _per_thread.compressor
     return compressor
 
 
 def is_delta_encoded(packed: bytes) -> bool:
-    """Whether it takes a base to read this."""
+    """Whether reading this needs a delta base."""
     return packed[:1] == _DELTA
 
 
 def decompress(packed: bytes, base: bytes | None = None) -> bytes:
-    """The text that `compress` was given. *raises* Unreadable."""
+    """The text that `compress` was given. *raises*: Unreadable."""
     if packed[:1] == _PLAIN:
         return zstd.decompress(packed[1:], zstd_dict=_DICTIONARY)
     if is_delta_encoded(packed) and base is not None:

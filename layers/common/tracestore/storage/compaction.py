@@ -1,48 +1,50 @@
-"""Many small segments of one trace into one item, so that the next writer reads a few items and not hundreds.
+"""Compaction: many small segments of one trace become one item, so that the next writer reads few items.
 
-A fold holds the light parts of its segments as they came, nothing merged: what a later record outranks is decided when
-the trace is read, as ever. Payloads stay where they are, or move to parts of their own if they rode in the segment.
+A compacted item contains the cores of its segments unchanged, nothing merged: precedence is decided when the trace is
+read, as always. Payloads stay where they are; a payload inline in a segment moves to parts of its own.
 """
 
 from typing import Final
 
 from . import keys
 from .erasure import erase
-from .items import Head, StoredTrace, head_from
+from .items import head_from, keys_of
+from .model import LiveHead, StoredTrace, Tombstone
 from .segments import compacted_items, payload_items
-from .store import Store, expiry_of_items, keys_of, put_companions
-from .table import Deadline
+from .store import Scope, expiry_of_companions
 
 COMPACT_AT: Final = 32
-"""Loose segments that make a fold: reading them costs about two read units, folding them one write unit each."""
+"""Loose segments that trigger a compaction: reading them costs about two read units, compacting one write unit each."""
 
 LEASE_MS: Final = 3_000
-"""For how long others leave the folding to the writer that set out to do it."""
+"""Other writers leave the compaction for this long to the writer that began it."""
 
 
-def is_due(head: Head, stored: StoredTrace, now_ms: int) -> bool:
-    """Whether the writer of this head should fold."""
+def is_due(head: LiveHead, stored: StoredTrace, now_ms: int) -> bool:
+    """Whether the writer of this head should compact the trace."""
     return len(stored.loose) >= COMPACT_AT and head.compaction_started_ms + LEASE_MS < now_ms
 
 
-def compact(store: Store, user_id: str, trace_id: str, stored: StoredTrace, deadline: Deadline) -> None:
-    """Fold the loose segments. *repeat*: harmless; segments that are in two folds count once.
+def compact(scope: Scope, trace_id: str, stored: StoredTrace) -> None:
+    """Compact the loose segments.
 
-    The fold is there before a segment goes, and sorts behind all of them: a reader finds each segment at least once.
+    The compacted item is stored before a segment is removed, and sorts after all of them: a reader finds each segment
+    at least once. *repeat*: harmless; a segment in two compacted items counts once.
     """
     assert stored.head is not None
-    pk = keys.trace(user_id, trace_id)
-    generation, expires_at_s = stored.head.generation, expiry_of_items(stored.head.expires_at_s)
+    assert not isinstance(stored.head, Tombstone)
+    pk = scope.trace_pk(trace_id)
+    generation, expires_at_s = stored.head.generation, expiry_of_companions(stored.head.expires_at_s)
     segments = [stored.segments[digest] for digest in sorted(stored.loose)]
     inline = [segment for segment in segments if segment.is_payload_inline]
     companions = [item for segment in inline for item in payload_items(pk, generation, segment, expires_at_s)]
     companions += compacted_items(pk, generation, segments, expires_at_s)
-    put_companions(store, companions, deadline)
-    item = store.table.get(pk, keys.HEAD)
+    scope.put_companions(companions)
+    item = scope.table.get(pk, keys.HEAD)
     head = head_from(item) if item else None
-    if head is None or head.is_tombstone:  # deleted meanwhile: nothing may be left behind
-        store.table.write(deletes=keys_of(companions), deadline=deadline)
+    if head is None or isinstance(head, Tombstone):  # deleted meanwhile: no item may be left
+        scope.table.write(deletes=keys_of(companions))
         return
-    store.table.write(deletes=[(pk, keys.segment(generation, digest)) for digest in stored.loose], deadline=deadline)
-    if head.deleted != stored.head.deleted:  # what was folded may hold a span that was deleted meanwhile
-        erase(store, user_id, trace_id, deadline)
+    scope.table.write(deletes=[(pk, keys.segment(generation, digest)) for digest in stored.loose])
+    if head.deleted != stored.head.deleted:  # the compacted item may contain a span that was deleted meanwhile
+        erase(scope, trace_id)

@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -27,12 +26,13 @@ from tracestore.domain.counters import (
 
 from . import keys
 from .codec import Unreadable
-from .dynamo import ConditionFailed
-from .formats import PackedCounter, pack_counter, unpack_counter
+from .deadline import Deadline
+from .formats.counting import PackedCounter, pack_counter, unpack_counter
 from .items import summary_from
-from .segments import Item, expiry, key
-from .store import Store
-from .table import Deadline
+from .model import Item, ItemKey
+from .segments import expiry, key
+from .store import Scope, Store, UserTable
+from .table import Table
 
 KEPT_S: Final = 400 * 86_400
 """Counters are kept for longer than traces, so that a year can be compared with the one before."""
@@ -75,7 +75,7 @@ class CounterKey(NamedTuple):
     target: Target
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> ItemKey:
         """The key of its item."""
         if isinstance(self.target, ConversationTarget):
             return keys.conversation(self.user_pk, self.target.conversation_id), keys.CONVERSATION
@@ -172,30 +172,25 @@ def apply(
     return Applied(len(deltas), dead_letters)
 
 
-def read_counters(
-    store: Store, user_id: str, buckets: Iterable[Bucket], deadline: Deadline | None = None
-) -> dict[Bucket, Any]:
-    """The counters of these buckets, each of its kind's class. *absent*: counters of nothing are left out."""
-    stored = read_stored(store, user_id, buckets, deadline or Deadline())
+def read_counters(scope: Scope, buckets: Iterable[Bucket]) -> dict[Bucket, Any]:
+    stored = read_stored(scope, buckets)
     return {bucket: stored[bucket].counter for bucket in stored if isinstance(bucket, Bucket)}
 
 
-def read_stored(
-    store: Store, user_id: str, targets: Iterable[Target], deadline: Deadline
-) -> dict[Target, StoredCounter]:
+def read_stored(scope: Scope, targets: Iterable[Target]) -> dict[Target, StoredCounter]:
     """The counters of these targets as they are stored. *absent*: those that are not stored are left out."""
-    targets_by_key = {CounterKey(keys.user(user_id), target).key: target for target in targets}
+    targets_by_key = {CounterKey(keys.user(scope.user_id), target).key: target for target in targets}
     by_partition: dict[str, list[str]] = {}
     for pk, sk in targets_by_key:
         by_partition.setdefault(pk, []).append(sk)
-    items: dict[tuple[str, str], Item] = {}
+    items: dict[ItemKey, Item] = {}
     for pk, sks in by_partition.items():
         if len(sks) >= QUERIED_FROM:
-            for item in store.table.query(pk, min(sks), max(sks)):
+            for item in scope.table.query(pk, min(sks), max(sks)):
                 items[pk, item["sk"]["S"]] = item
     few = [(pk, sk) for pk, sk in targets_by_key if len(by_partition[pk]) < QUERIED_FROM]
-    items |= store.table.get_many(few, deadline)
-    now_ms = store.now_ms()
+    items |= scope.table.get_many(few)
+    now_ms = scope.now_ms()
     return {
         target: _stored_counter(target, items[item_key], now_ms)
         for item_key, target in targets_by_key.items()
@@ -203,15 +198,14 @@ def read_stored(
     }
 
 
-def change_counter(
-    store: Store, user_id: str, target: Target, change: Callable[[StoredCounter], bool], deadline: Deadline
-) -> bool:
+def change_counter(scope: Scope, target: Target, change: Callable[[StoredCounter], bool]) -> bool:
     """Change one counter; returns whether it was written. `change` changes it in place and returns whether to write it.
 
     *repeat*: `change` is called again when another writer was faster.
     """
-    counter_key = CounterKey(keys.user(user_id), target)
-    return _change(store, counter_key, change, deadline, store.table.get(*counter_key.key))
+    counter_key = CounterKey(keys.user(scope.user_id), target)
+    item = scope.table.get(*counter_key.key)
+    return _change(scope.table, scope.store, counter_key, change, scope.deadline, item)
 
 
 def counter_item(store: Store, user_pk: str, target: Target, counter: Counter) -> Item:
@@ -220,15 +214,10 @@ def counter_item(store: Store, user_pk: str, target: Target, counter: Counter) -
 
 
 def read_conversations(
-    store: Store, user_id: str, limit: int, after: str | None = None, deadline: Deadline | None = None
+    scope: Scope, limit: int, after: str | None = None
 ) -> tuple[list[tuple[str, ConversationCounter]], str | None]:
-    """A page of the user's conversations and the cursor position of the next one.
-
-    *shape*: last active first, at most `limit`; fewer when a conversation lost its last trace meanwhile.
-    *absent*: the position is None at the end.
-    """
-    user_pk = keys.user(user_id)
-    entries = store.table.query(
+    user_pk = keys.user(scope.user_id)
+    entries = scope.table.query(
         keys.by_conversations(user_pk), "", after or "", index="by_time", descending=True, page_items=limit + 2
     )
     page: list[tuple[str, str]] = []
@@ -240,13 +229,13 @@ def read_conversations(
             is_more = True
             break
         page.append((entry["pk"]["S"], entry["at"]["S"]))
-    items = store.table.get_many(((pk, keys.CONVERSATION) for pk, _ in page), deadline or Deadline())
+    items = scope.table.get_many((pk, keys.CONVERSATION) for pk, _ in page)
     conversations = []
     for pk, _ in page:
         item = items.get((pk, keys.CONVERSATION))
         if item is not None:
             conversation_id = item["conversation_id"]["S"]
-            counter = _stored_counter(ConversationTarget(conversation_id), item, store.now_ms()).counter
+            counter = _stored_counter(ConversationTarget(conversation_id), item, scope.now_ms()).counter
             assert isinstance(counter, ConversationCounter)
             if counter.traces > 0:
                 conversations.append((conversation_id, counter))
@@ -296,10 +285,11 @@ def _apply_deltas(
         stored.checkpoints[shard] = (last, store.now_ms() // 3_600_000)
         return True
 
-    _change(store, counter_key, change, deadline, item)
+    _change(store.table, store, counter_key, change, deadline, item)
 
 
 def _change(
+    table: Table | UserTable,
     store: Store,
     counter_key: CounterKey,
     change: Callable[[StoredCounter], bool],
@@ -307,18 +297,17 @@ def _change(
     item: Item | None,
 ) -> bool:
     """Change a counter, given as it was read, and put it; after a lost race read it and change it again."""
-    for attempt in count():
-        stored = _stored_counter(counter_key.target, item, store.now_ms())
+    unused = [item]
+
+    def attempt() -> bool:
+        current = unused.pop() if unused else table.get(*counter_key.key)
+        stored = _stored_counter(counter_key.target, current, store.now_ms())
         if not change(stored):
             return False
-        try:
-            store.table.put(_item(store, counter_key, stored), stored.version)
-        except ConditionFailed:
-            deadline.pause(attempt)
-            item = store.table.get(*counter_key.key)
-        else:
-            return True
-    raise AssertionError("unreachable: the deadline ends the loop")
+        table.put(_item(store, counter_key, stored), stored.version)
+        return True
+
+    return deadline.retry(attempt)
 
 
 def _stored_counter(target: Target, item: Item | None, now_ms: int) -> StoredCounter:
@@ -353,7 +342,7 @@ def _item(store: Store, counter_key: CounterKey, stored: StoredCounter) -> Item:
     }
     if stored.counter.traces > 0:
         item["by_time"] = {"S": keys.by_conversations(counter_key.user_pk)}
-        item["at"] = {"S": keys.position(stored.counter.last_ns, counter_key.target.conversation_id)}
+        item["at"] = {"S": keys.cursor_position(stored.counter.last_ns, counter_key.target.conversation_id)}
     return item
 
 
@@ -375,9 +364,9 @@ def _dead_letter_item(store: Store, shard: str, change: Change, reason: str) -> 
     }
 
 
-def read_dead_letters(store: Store, user_id: str) -> list[Mapping[str, str]]:
+def read_dead_letters(scope: Scope) -> list[Mapping[str, str]]:
     """The changes that could not be counted. *shape*: the trace id and the reason of each, in no order."""
     return [
         {"trace_id": keys.trace_id_of(item["trace"]["S"]), "reason": item["reason"]["S"]}
-        for item in store.table.query(keys.dead_letters(keys.user(user_id)))
+        for item in scope.table.query(keys.dead_letters(keys.user(scope.user_id)))
     ]

@@ -1,4 +1,4 @@
-"""Cursors: a place in a list as an opaque text that works for one user and one query and cannot be made up."""
+"""Cursors: a position in a list as an opaque text, valid for one user and one query, which callers cannot forge."""
 
 import base64
 import binascii
@@ -16,7 +16,7 @@ _MAC_BYTES = 16
 
 
 def cursor_secret(table: Table) -> bytes:
-    """The deployment's secret for signing cursors, made on first use and kept in the table."""
+    """The deployment's secret for signing cursors, made on first use and stored in the table."""
     for _ in range(2):
         item = table.get(*keys.SECRET)
         if item is not None:
@@ -27,33 +27,33 @@ def cursor_secret(table: Table) -> bytes:
         try:
             table.put({"pk": {"S": pk}, "sk": {"S": sk}, "secret": {"B": fresh}}, replaces=None)
         except ConditionFailed:
-            continue  # somebody else made one at the same moment
+            continue  # another process made one at the same moment
         return fresh
     raise TracestoreError("The secret for cursors could not be read.")
 
 
-def sign(secret: bytes, user_id: str, query: str, place: str) -> str:
-    """The cursor for a place in what `query` asks for."""
-    return base64.urlsafe_b64encode(_mac(secret, user_id, query, place) + place.encode()).rstrip(b"=").decode()
+def sign(secret: bytes, user_id: str, query: str, position: str) -> str:
+    """The cursor for a position in the list that `query` asks for."""
+    return base64.urlsafe_b64encode(_mac(secret, user_id, query, position) + position.encode()).rstrip(b"=").decode()
 
 
 def verify(secret: bytes, user_id: str, query: str, cursor: str) -> str:
-    """The place that a cursor stands for. *raises* Invalid when it was not made for this user and query."""
+    """The position in a cursor. *raises*: Invalid when it was not signed for this user and query."""
     try:
         signed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        place = signed[_MAC_BYTES:].decode()
+        position = signed[_MAC_BYTES:].decode()
     except (binascii.Error, ValueError):
         raise _refused() from None
-    if not hmac.compare_digest(signed[:_MAC_BYTES], _mac(secret, user_id, query, place)):
+    if not hmac.compare_digest(signed[:_MAC_BYTES], _mac(secret, user_id, query, position)):
         raise _refused()
-    return place
+    return position
 
 
-def _mac(secret: bytes, user_id: str, query: str, place: str) -> bytes:
-    message = b"".join(len(part).to_bytes(4, "big") + part for part in map(str.encode, (user_id, query, place)))
+def _mac(secret: bytes, user_id: str, query: str, position: str) -> bytes:
+    message = b"".join(len(part).to_bytes(4, "big") + part for part in map(str.encode, (user_id, query, position)))
     return hmac.new(secret, message, hashlib.sha256).digest()[:_MAC_BYTES]
 
 
 def _refused() -> Invalid:
-    message = "The cursor does not belong to this list; start again without it, with the same parameters for all pages."
+    message = "The cursor does not belong to this list. Start again without it; send the same parameters for all pages."
     return Invalid(message, code="invalid_cursor")

@@ -1,61 +1,63 @@
-"""The payloads that this process stored last: what the next one of a trace may lean on without reading anything."""
+"""The payloads that this process stored last: delta bases for the next payload of a trace, without reading anything."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final, NamedTuple
 
-from .segments import INLINE_PAYLOAD_BYTES, PART_BYTES, Segment
+from .model import INLINE_PAYLOAD_BYTES, Segment
+from .segments import PART_BYTES, delta_encoded
 
 TEXT_BYTES: Final = 1_000_000
-"""A longer payload is neither leant on nor kept: most of it would be out of zstd's sight."""
+"""A longer payload is neither delta-encoded nor remembered: most of it would be outside zstd's window."""
 
-KEPT_BYTES: Final = 32_000_000
-CHAIN: Final = 32
-"""So many payloads have to be read for one, at the most. Then one stands alone, and a new chain begins."""
+CACHE_BYTES: Final = 32_000_000
+
+CHAIN_LINKS: Final = 32
+"""Payloads that have to be read for one, at most. The next payload is then stored in full and begins a new chain."""
 
 
 class _Base(NamedTuple):
     generation: str
     digest: str
     text: bytes
-    chain: int
+    links: int
 
 
 @dataclass(slots=True)
 class DeltaBaseCache:
-    """For each of the traces that were written last, the newest segment and how long its chain is. Safe for threads."""
+    """The newest segment of each trace that was written lately, and the length of its delta chain. Thread-safe."""
 
     _bases: OrderedDict[str, _Base] = field(default_factory=OrderedDict)
     _bytes: int = 0
     _lock: Lock = field(default_factory=Lock)
 
     def __contains__(self, trace_pk: str) -> bool:
-        """Whether this process has lately written to the trace."""
+        """Whether this process has written to the trace lately."""
         return trace_pk in self._bases
 
     def delta_encode(self, trace_pk: str, generation: str, segment: Segment, present: dict[str, Segment]) -> Segment:
-        """`segment`, leaning on the trace's newest where that is among those `present`, and where it saves anything."""
+        """`segment`, delta-encoded against the trace's newest where that is `present` and where it saves anything."""
         with self._lock:
             base = self._bases.get(trace_pk)
-        if base is None or base.generation != generation or base.digest not in present or base.chain >= CHAIN:
+        if base is None or base.generation != generation or base.digest not in present or base.links >= CHAIN_LINKS:
             return segment
         if segment.text is None or segment.payload is None or segment.is_payload_inline:
             return segment
         if len(segment.text) > TEXT_BYTES or len(segment.payload) > PART_BYTES:
-            return segment  # several parts could not be replaced in one go when it has to stand alone
-        delta = segment.delta_encoded(base.digest, base.text)
+            return segment  # a rebase could not replace several parts in one write
+        delta = delta_encoded(segment, base.digest, base.text)
         return delta if delta.payload is not None and len(delta.payload) < len(segment.payload) else segment
 
     def remember(self, trace_pk: str, generation: str, segment: Segment) -> None:
-        """Remember the trace's newest segment, in place of the one before."""
+        """Remember the trace's newest segment in place of the one before."""
         if segment.text is None or not INLINE_PAYLOAD_BYTES < len(segment.text) <= TEXT_BYTES:
             return
         with self._lock:
             previous = self._bases.pop(trace_pk, None)
-            chain = previous.chain + 1 if previous and previous.digest == segment.base else 1
-            self._bases[trace_pk] = _Base(generation, segment.digest, segment.text, chain)
+            links = previous.links + 1 if previous and previous.digest == segment.base else 1
+            self._bases[trace_pk] = _Base(generation, segment.digest, segment.text, links)
             self._bytes += len(segment.text) - (len(previous.text) if previous else 0)
-            while self._bytes > KEPT_BYTES:
+            while self._bytes > CACHE_BYTES:
                 _, oldest = self._bases.popitem(last=False)
                 self._bytes -= len(oldest.text)

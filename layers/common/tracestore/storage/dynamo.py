@@ -1,6 +1,6 @@
-"""The one DynamoDB client, and what its failures mean.
+"""The one DynamoDB client, and the meaning of its failures.
 
-Knows nothing of items or keys. Every call is made inside `with translated():`, so that no botocore error gets past
+This module knows no items and no keys. Every call is made inside `with translated():`, so that no botocore error leaves
 this package.
 """
 
@@ -17,9 +17,9 @@ from botocore.exceptions import ConnectionError as ConnectionFailed
 from tracestore.domain.errors import Unavailable
 
 Client: TypeAlias = Any
-"""boto3 makes its clients at run time, so that there is no class to name."""
+"""boto3 creates the classes of its clients at run time, so there is no class to name."""
 
-PASSING: Final = frozenset(
+TRANSIENT: Final = frozenset(
     {
         "InternalServerError",
         "ProvisionedThroughputExceeded",
@@ -32,10 +32,10 @@ PASSING: Final = frozenset(
         "TransactionInProgressException",
     }
 )
-"""Codes that say "not now", those of single calls and those among the reasons of a cancelled transaction."""
+"""Codes of failures that may pass: those of single calls, and those of the reasons of a cancelled transaction."""
 
 CONTENDED: Final = frozenset({"TransactionConflict", "TransactionConflictException"})
-"""Codes that say that another writer is at the item at this very moment."""
+"""Codes that report another writer at the item at this moment."""
 
 CONDITION_FAILED: Final = frozenset({"ConditionalCheckFailedException", "ConditionalCheckFailed"})
 
@@ -44,18 +44,18 @@ _BUSY: Final = "The store is busy or out of reach. Send the same request again a
 
 
 class ConditionFailed(Exception):
-    """What is stored is not what the write was made for: read again and decide anew."""
+    """Another version is stored than the write was made for: read again and decide anew."""
 
 
 class Contended(Unavailable):
-    """Another writer is at the item: who can decide anew need not wait for long."""
+    """Another writer is at the item at this moment: a caller that can decide anew need not wait long."""
 
 
 def client(endpoint: str | None = None) -> Client:
-    """The DynamoDB client of a process, with limits that leave time to answer within API Gateway's 30 seconds.
+    """The DynamoDB client of a process, with timeouts that leave time to respond within API Gateway's 30 seconds.
 
-    An `endpoint` outside AWS gets made-up credentials when the environment holds none: engines on a developer's machine
-    ask for some and check nothing.
+    An `endpoint` outside AWS gets made-up credentials when the environment has none: engines on a developer's machine
+    require some and check nothing.
     """
     session = boto3.Session()
     is_local = endpoint is not None and ".amazonaws.com" not in endpoint
@@ -80,10 +80,10 @@ def client(endpoint: str | None = None) -> Client:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turns what AWS answers into our own errors, by code and never by message.
+    """Translate AWS's errors into our own, by code and never by message.
 
-    *raises*: `Unavailable` where a later attempt may pass (`Contended` where another writer is in the way),
-    `ConditionFailed` where a condition did not hold. Anything else is a mistake of ours and stays what it is.
+    *raises*: Unavailable where a later attempt may succeed (Contended where another writer is at the item),
+    ConditionFailed where a condition did not hold. Any other error is a mistake in this code and passes unchanged.
     """
     try:
         yield
@@ -93,7 +93,7 @@ def translated() -> Iterator[None]:
             raise ConditionFailed from error
         if codes & CONTENDED:
             raise Contended(_BUSY) from error
-        if codes & PASSING or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
+        if codes & TRANSIENT or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
             raise _unavailable() from error
         raise
     except (HTTPClientError, ConnectionFailed) as error:
@@ -101,7 +101,7 @@ def translated() -> Iterator[None]:
 
 
 def _codes(error: ClientError) -> set[str]:
-    """The error's own code and those of the reasons why a transaction was cancelled."""
+    """The error's own code and the codes of the reasons for which a transaction was cancelled."""
     response: dict[str, Any] = dict(error.response)
     reasons = response.get("CancellationReasons") or ()
     return {response.get("Error", {}).get("Code", ""), *(reason.get("Code", "") for reason in reasons)}

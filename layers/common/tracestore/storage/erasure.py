@@ -1,128 +1,128 @@
-"""What is left of deleted spans, out of the segments that held them.
+"""Erasure: the stored copies of deleted spans leave the segments that contained them.
 
-What replaces a segment is stored before the head that no longer shows the span, and the segment goes after it: whoever
-reads the head at that version finds everything that it tells of, and a trace that was deleted meanwhile is noticed.
+A segment's replacement is stored before the head that no longer shows the span, and the segment is removed after it. A
+reader of that version of the head therefore finds everything that the head was derived from, and a writer notices when
+the trace was deleted meanwhile.
 """
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from itertools import count
 from typing import NamedTuple
 
 from tracestore.domain.spans import PAYLOAD_FIELDS, SpanUpdate
 
 from . import keys
-from .dynamo import ConditionFailed
-from .items import Head, StoredTrace
-from .segments import Item, Segment, compacted_items, payload_items, segment_items, segment_of
-from .store import Store, expiry_of_items, keys_of, live_head, put_companions, put_head
-from .table import Deadline
+from .items import keys_of
+from .model import Item, ItemKey, LiveHead, Segment, StoredTrace, Tombstone
+from .segments import compacted_items, payload_items, rebased, segment_items, segment_of
+from .store import Scope, expiry_of_companions
 
 
 class Erasure(NamedTuple):
-    """Items to store before a head, and the keys of those to remove after it."""
+    """Items to store before a head, and the keys of items to delete after it."""
 
     puts: list[Item]
-    deletes: list[tuple[str, str]]
+    deletes: list[ItemKey]
 
 
-def erasure_of(store: Store, pk: str, stored: StoredTrace, head: Head) -> Erasure:
-    """How the spans that `head` names as deleted leave what is stored; nothing where they already have.
+def erasure_of(scope: Scope, trace_id: str, stored: StoredTrace, head: LiveHead) -> Erasure:
+    """The writes that erase the spans which `head` names as deleted; none where they are erased already.
 
-    With them goes what other payloads may lean on, so that from then on all payloads of the trace stand alone.
+    The segments they are in may be delta bases of others. From then on all payloads of the trace are stored in full.
     """
+    pk = scope.trace_pk(trace_id)
     affected = {digest for digest, segment in stored.segments.items() if _is_affected(segment, head)}
     if not affected:
         return Erasure([], [])
-    delta = {digest for digest, segment in stored.segments.items() if segment.base} - affected
-    store.with_payloads(pk, stored, affected | delta)
-    expires_at_s = expiry_of_items(head.expires_at_s)
+    dependent = {digest for digest, segment in stored.segments.items() if segment.base} - affected
+    scope.with_payloads(trace_id, stored, affected | dependent)
+    expires_at_s = expiry_of_companions(head.expires_at_s)
     puts: list[Item] = []
-    deletes: list[tuple[str, str]] = []
-    for digest in sorted(delta):
+    deletes: list[ItemKey] = []
+    for digest in sorted(dependent):
         segment = stored.segments[digest]
         if segment.base is None or segment.text is None:
-            continue  # another writer has removed what it leaned on, and made it stand alone before
+            continue  # another writer has removed its delta base, and has rebased it before
         deletes.append((pk, keys.delta_payload(head.generation, digest, segment.base)))
-        stored.segments[digest] = rebased = segment.rebased()
+        stored.segments[digest] = full = rebased(segment)
         items_of = segment_items if digest in stored.loose else payload_items
-        puts += items_of(pk, head.generation, rebased, expires_at_s)
+        puts += items_of(pk, head.generation, full, expires_at_s)
     for segment in (stored.segments[digest] for digest in sorted(affected)):
-        kept = [_as_read(update) for update in segment.updates if update.fields["span_id"] not in head.deleted]
-        if kept:
-            puts += segment_items(pk, head.generation, segment_of(kept), expires_at_s)
-        prefix = keys.payload_of(head.generation, segment.digest)
-        deletes += keys_of(store.table.query(pk, prefix, prefix + "~", keys_only=True))
+        rest = [_as_read(update) for update in segment.updates if update.fields["span_id"] not in head.deleted]
+        if rest:
+            puts += segment_items(pk, head.generation, segment_of(rest), expires_at_s)
+        first, last = keys.payload_range(head.generation, segment.digest)
+        deletes += keys_of(scope.table.query(pk, first, last, keys_only=True))
         deletes.append((pk, keys.segment(head.generation, segment.digest)))
     for sk, digests in stored.compacted.items():
-        if not (affected | delta).isdisjoint(digests):
-            clean = [stored.segments[digest] for digest in digests if digest not in affected]
-            puts += compacted_items(pk, head.generation, clean, expires_at_s)
+        if not (affected | dependent).isdisjoint(digests):
+            unaffected = [stored.segments[digest] for digest in digests if digest not in affected]
+            puts += compacted_items(pk, head.generation, unaffected, expires_at_s)
             deletes.append((pk, sk))
-    once = {(pk, item["sk"]["S"]): item for item in puts}  # two segments may be the same without the span
-    return Erasure(list(once.values()), [key for key in deletes if key not in once])
+    unique = {(pk, item["sk"]["S"]): item for item in puts}  # two segments may be the same without the span
+    return Erasure(list(unique.values()), [key for key in deletes if key not in unique])
 
 
-def erase(store: Store, user_id: str, trace_id: str, deadline: Deadline) -> None:
-    """Remove what is left of deleted spans from a trace. *repeat*: harmless."""
-    erase_with(store, user_id, trace_id, lambda _, head: head, deadline)
+def erase(scope: Scope, trace_id: str) -> None:
+    """Erase the deleted spans of a trace from what is stored. *repeat*: harmless."""
+    erase_with(scope, trace_id, lambda _, head: head)
 
 
-def erase_with(
-    store: Store, user_id: str, trace_id: str, next_of: Callable[[StoredTrace, Head], Head], deadline: Deadline
-) -> bool:
-    """Put the head that `next_of` makes of what is stored, and remove what is left of the spans it names as deleted.
+def erase_with(scope: Scope, trace_id: str, next_of: Callable[[StoredTrace, LiveHead], LiveHead]) -> bool:
+    """Put the head that `next_of` derives from what is stored, and erase the spans that it names as deleted.
 
-    `next_of` is asked again each time another writer was faster. Where it leaves the head as it is and nothing is left,
-    nothing is written. False when there is no such trace, or no longer.
+    `next_of` is called again each time another writer was faster. Where it returns the head unchanged and nothing is
+    left to erase, nothing is written. *absent*: False when there is no such trace, or no longer.
     """
-    pk = keys.trace(user_id, trace_id)
-    written: list[tuple[str, str]] = []
-    for attempt in count():
-        stored = store.read_core(pk)
-        head = live_head(stored, store.now_ms())
-        if head is None or head.is_tombstone:
-            store.table.write(deletes=dict.fromkeys(written), deadline=deadline)
+    written: list[ItemKey] = []
+
+    def attempt() -> bool:
+        stored = scope.read_core(trace_id)
+        head = scope.live_head(stored)
+        if head is None or isinstance(head, Tombstone):
+            scope.table.write(deletes=dict.fromkeys(written))
             return False
-        store.table.write(deletes=dict.fromkeys(orphaned_items(stored, head.generation, written)), deadline=deadline)
+        scope.table.write(deletes=dict.fromkeys(orphaned_items(stored, head.generation, written)))
         new = next_of(stored, head)
-        found = erasure_of(store, pk, stored, new)
-        if new is head and not found.deletes:
+        erasure = erasure_of(scope, trace_id, stored, new)
+        if new is head and not erasure.deletes:
             return True
-        put_companions(store, found.puts, deadline)
-        written += keys_of(found.puts)
-        try:
-            put_head(store, user_id, trace_id, replace(new, version=head.version + 1), head)
-        except ConditionFailed:
-            deadline.pause(attempt)
-            continue
-        remove(store, found, deadline)
+        scope.put_companions(erasure.puts)
+        written.extend(keys_of(erasure.puts))
+        scope.put_head(trace_id, replace(new, version=head.version + 1), head)
+        delete_erased(scope, erasure)
         return True
-    raise AssertionError("unreachable: patience ends first")
+
+    return scope.deadline.retry(attempt)
 
 
 def orphaned_items(
-    stored: StoredTrace, generation: str, written: Collection[tuple[str, str]], *, but: str = ""
-) -> list[tuple[str, str]]:
-    """The keys of what a writer wrote for segments that are not in the trace as he finds it, those of one digest apart.
+    stored: StoredTrace, generation: str, written: Collection[ItemKey], *, spare: str = ""
+) -> list[ItemKey]:
+    """Of the items that a writer `written`, those of segments that the trace no longer has, except the digest `spare`.
 
-    Another writer has scrubbed those segments, and did not know of what was written at the same moment.
+    Another writer has erased those segments, and could not know of items that were written at the same moment.
     """
-    known = {(generation, digest) for digest in (*stored.segments, but)}
-    return [(pk, sk) for pk, sk in written if keys.segment_named(sk) not in (None, *known)]
+    known = {(generation, digest) for digest in (*stored.segments, spare)}
+    return [(pk, sk) for pk, sk in written if is_of_segment(sk) and keys.parse(sk)[1:3] not in known]
 
 
-def remove(store: Store, found: Erasure, deadline: Deadline) -> None:
-    """Remove what a scrub replaced: payload first, so that who is interrupted leaves the rest for the next to meet."""
-    parts = [key for key in found.deletes if keys.is_payload(key[1])]
-    store.table.write(deletes=parts, deadline=deadline)
-    store.table.write(deletes=[key for key in found.deletes if not keys.is_payload(key[1])], deadline=deadline)
+def is_of_segment(sk: str) -> bool:
+    """Whether an item is the core or a payload part of a single segment."""
+    return keys.parse(sk).kind in (keys.SEGMENT_KIND, keys.PAYLOAD_KIND)
 
 
-def _is_affected(segment: Segment, head: Head) -> bool:
+def delete_erased(scope: Scope, erasure: Erasure) -> None:
+    """Delete the items that an erasure replaced: payloads first, so that a later writer sees the rest."""
+    payloads = [key for key in erasure.deletes if keys.is_payload(key[1])]
+    scope.table.write(deletes=payloads)
+    scope.table.write(deletes=[key for key in erasure.deletes if not keys.is_payload(key[1])])
+
+
+def _is_affected(segment: Segment, head: LiveHead) -> bool:
     return any(update.fields["span_id"] in head.deleted for update in segment.updates)
 
 
 def _as_read(update: SpanUpdate) -> SpanUpdate:
-    """The record without the payload that it came without: another writer has replaced the segment already."""
+    """The update without the payload that it was read without: another writer has replaced the segment already."""
     return replace(update, payload_fields=tuple(name for name in PAYLOAD_FIELDS if name in update.fields))

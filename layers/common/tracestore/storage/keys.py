@@ -1,11 +1,12 @@
-"""Every key format of the table. Nothing else in the code builds or takes apart a key.
+"""Every key format of the table. No other module builds a key or takes one apart.
 
 Partition keys of user data start with the user, in the table and in every index, so that IAM can confine a role to one
-user. Ids are percent-encoded, which keeps `#` for the separators; an id that would be too long is replaced by its hash.
+user. Ids are percent-encoded, which reserves `#` for the separators. An id that would be too long is replaced by its
+hash.
 """
 
 import hashlib
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from tracestore.domain.times import format_time
@@ -14,17 +15,36 @@ MAX_ID_BYTES: Final = 200
 """Keys end at 2,048 (partition) and 1,024 (sort) bytes, and 256 emoji would encode to 3,072."""
 
 LAST_NS: Final = 10**19 - 1
-"""In the year 2286: times in keys have 19 digits, and a time with more would sort before them."""
+"""In the year 2286. Times in keys have 19 digits; a time with more digits would sort before them."""
 
 HEAD: Final = "H"
 USER: Final = "P"
 CORE_FROM, CORE_TO = "H", "T"
-"""Head, lens, aliases, segments and folds of a trace, without any payload, lie between these two sort keys, in this
-order."""
+"""The sort keys of a trace's head, lesson index item, message aliases, segments and compacted segments lie between
+these two, in this order. No payload does."""
+
+SEGMENT_KIND: Final = "S"
+COMPACTED_KIND: Final = "SF"
+PAYLOAD_KIND: Final = "X"
+
+
+class SortKey(NamedTuple):
+    """A sort key of a trace's partition, taken apart. *absent*: empty where the kind has no such part."""
+
+    kind: str
+    generation: str = ""
+    digest: str = ""
+    part: str = ""
+
+
+def parse(sk: str) -> SortKey:
+    """The parts of a sort key of a trace's partition."""
+    kind, *parts = sk.split("#", 3)
+    return SortKey(kind, *parts) if kind in (SEGMENT_KIND, COMPACTED_KIND, PAYLOAD_KIND) else SortKey(kind)
 
 
 def encode_id(text: str) -> str:
-    """`text` as it stands in a key: at most 200 bytes of `A-Za-z0-9_.:-~%`, different for different texts."""
+    """`text` in the form that keys use: at most 200 bytes of `A-Za-z0-9_.:-~%`, different for different texts."""
     encoded = quote(text, safe=":")
     if len(encoded) <= MAX_ID_BYTES:
         return encoded
@@ -44,35 +64,39 @@ def segment(generation: str, digest: str) -> str:
 
 
 def compacted_segment(generation: str, digest: str) -> str:
-    """Sorts behind all segments, so that a paged read that meets a segment's absence meets the fold that took it in."""
+    """Sorts after all segments: a paged read that misses a segment still meets the compacted item that contains it."""
     return f"SF#{generation}#{digest}"
 
 
-def payload_of(generation: str, digest: str) -> str:
-    return f"X#{generation}#{digest}#"
+def payload_range(generation: str, digest: str) -> tuple[str, str]:
+    """The first and the last possible sort key of a segment's payload."""
+    prefix = f"X#{generation}#{digest}#"
+    return prefix, prefix + "~"
 
 
-def payload_part(generation: str, digest: str, part: int) -> str:
-    return f"{payload_of(generation, digest)}{part:04d}"
+FIRST_PART: Final = "0000"
+
+
+def payload_part_name(index: int) -> str:
+    """The last part of the sort key of payload part `index`."""
+    return f"{index:04d}"
+
+
+def payload_part(generation: str, digest: str, index: int) -> str:
+    return f"X#{generation}#{digest}#{payload_part_name(index)}"
 
 
 def delta_payload(generation: str, digest: str, base: str) -> str:
-    """Says what it takes to read it, so that two who pack one payload differently do not mix what they store."""
-    return f"{payload_of(generation, digest)}{base}"
+    """Names the delta base, so that two writers that encode one payload differently do not mix their items."""
+    return f"X#{generation}#{digest}#{base}"
 
 
 def is_payload(sk: str) -> bool:
     return sk.startswith("X#")
 
 
-def segment_named(sk: str) -> tuple[str, str] | None:
-    """The generation and digest of the segment that an item is of; None for items of another kind, and for folds."""
-    kind, *names = sk.split("#")
-    return (names[0], names[1]) if kind in ("S", "X") else None
-
-
 def is_segment(sk: str) -> bool:
-    """Whether it is a segment's light part, by itself or folded."""
+    """Whether it is the core of a segment, by itself or compacted."""
     return sk.startswith(("S#", "SF#"))
 
 
@@ -81,7 +105,7 @@ def message_alias(message_id: str) -> str:
 
 
 def lesson_index(expires_at_s: int) -> str:
-    """Tells when it expires: a filter sees it in every index, and nobody has to read what TTL is about to remove."""
+    """Contains the expiry: filters of every index see it, so no reader fetches an item that TTL is about to remove."""
     return f"L#{expires_at_s:010d}"
 
 
@@ -89,18 +113,23 @@ def job(job_id: str) -> str:
     return f"J#{job_id}"
 
 
-def position(start_ns: int, trace_id: str) -> str:
-    """A trace's place in every index: by start, then by id."""
+def cursor_position(start_ns: int, trace_id: str) -> str:
+    """A trace's sort key in every index: by start, then by id. Cursors of lists contain it."""
     return f"{_nanoseconds(start_ns)}#{encode_id(trace_id)}"
 
 
-def position_time(position: str) -> int:
-    """The start in a position, in nanoseconds."""
-    return int(position.split("#", 1)[0])
+def start_ns_of(cursor_position: str) -> int:
+    """The start in a cursor position, in nanoseconds."""
+    return int(cursor_position.split("#", 1)[0])
+
+
+def trace_id_at(cursor_position: str) -> str:
+    """The trace id in a cursor position."""
+    return cursor_position.partition("#")[2]
 
 
 def before_time(start_ns: int) -> str:
-    """Sorts before every position at or after `start_ns` and behind every earlier one."""
+    """Sorts before every cursor position at or after `start_ns`, and after every earlier one."""
     return _nanoseconds(min(start_ns, LAST_NS))
 
 
@@ -143,7 +172,8 @@ def user_of(trace_pk: str) -> str:
 
 
 def counter(user_pk: str, kind: str, interval: str, start_ns: int) -> tuple[str, str]:
-    """Counters by the start of their bucket: a day's quarters of an hour together, a month's hours, a year's days."""
+    """A counter's keys, by the start of its bucket: a partition has the quarters of a day, the hours of a month, or the
+    days of a year."""
     start = format_time(start_ns)
     period, bucket = {
         "15m": (start[:10], start[11:16]),
@@ -184,14 +214,14 @@ def user_keys(user_id: str) -> str:
 
 
 SECRET: Final = ("K#cursor", "K")
-"""Where the deployment keeps the secret that signs cursors: no user's data."""
+"""The item with the deployment's secret that signs cursors. It belongs to no user."""
 
 
 def _nanoseconds(start_ns: int) -> str:
-    """19 digits, which last until 2286; a later time, which only a query can name, comes behind all others."""
+    """19 digits, which suffice until 2286. A later time, which only a query can contain, sorts after all others."""
     return f"{min(start_ns, 10**19 - 1):019d}"
 
 
 def trace_id_of(trace_pk: str) -> str:
-    """The trace id in a partition key. Trace ids are 128 characters that need no encoding."""
+    """The trace id in a partition key. A trace id has at most 128 characters, which need no encoding."""
     return trace_pk.rpartition("#T#")[2]

@@ -1,7 +1,7 @@
-"""Lists of lesson traces, newest first: from a position on, or from the n-th on, with how many there are in all.
+"""Lists of lesson traces, newest first: after a cursor position, or after an offset, with the total.
 
-They stand in the indexes by their lens. Counting and skipping read index keys alone, and the heads only of what a bulk
-deletion may hide; the heads of a page have the last word, as in every list (`listing`).
+The indexes contain lesson traces by their lesson index item. Counting and skipping read index keys alone, and heads
+only where a pending deletion may hide some; the heads of a page decide, as in every list (`listing`).
 """
 
 from typing import Final, NamedTuple
@@ -10,23 +10,23 @@ from tracestore.domain.errors import NotFound
 from tracestore.domain.heads import Summary
 
 from . import keys
-from .items import Head
-from .listing import Candidate, Page, candidate_of, entries, heads_in, page_of, read_heads
-from .pending_deletions import Partition, PendingDeletion, is_pending_deletion, read_pending_deletions
-from .store import Store
-from .table import Deadline
+from .listing import Candidate, Page, candidate_of, entries, heads_in, page_of, visible_heads
+from .model import Head, Partition, PendingDeletion
+from .pending_deletions import is_pending_deletion, partitions_of, read_pending_deletions
+from .store import Scope
 
-HEADS_AT_ONCE: Final = 1_000
+LESSONS_PER_PAGE: Final = 1_000
+"""Lessons that are read together where no index can count them."""
 
 
 class LessonQuery(NamedTuple):
-    """Which lesson traces: of this lesson, of this status, of both or all. `status` is the root's."""
+    """The lesson traces that a list asks for: of a lesson, a status, both, or all. `status` is the root span's."""
 
     lesson_id: str | None = None
     status: str | None = None
 
-    def asks_for(self, summary: Summary) -> bool:
-        """Whether a trace is listed."""
+    def matches(self, summary: Summary) -> bool:
+        """Whether the list contains a trace with this summary."""
         return (
             summary.is_lesson
             and (self.lesson_id is None or summary.lesson_id == self.lesson_id)
@@ -34,7 +34,7 @@ class LessonQuery(NamedTuple):
         )
 
     def partition(self, user_id: str) -> Partition:
-        """The smallest partition that all of them stand in."""
+        """The smallest index partition that contains all of them."""
         if self.lesson_id is not None:
             return "by_conversation", keys.by_lesson(user_id, self.lesson_id)
         if self.status is not None:
@@ -42,103 +42,86 @@ class LessonQuery(NamedTuple):
         return "by_time", keys.by_lessons(user_id)
 
 
-def read_lesson_head(store: Store, user_id: str, trace_id: str, deadline: Deadline | None = None) -> Head:
-    """The head of a lesson trace. *raises* NotFound, also for a trace that is none."""
-    pk = keys.trace(user_id, trace_id)
-    head = read_heads(store, user_id, [pk], deadline or Deadline()).get(pk)
-    if head is None or head.summary is None or not head.summary.is_lesson:
+def read_lesson_head(scope: Scope, trace_id: str) -> Head:
+    pk = scope.trace_pk(trace_id)
+    head = visible_heads(scope, [pk]).get(pk)
+    if head is None or not head.summary.is_lesson:
         raise NotFound("There is no such lesson trace.")
     return head
 
 
-class Place(NamedTuple):
-    """Where the n-th of a list is, and how long the list is.
+class Offset(NamedTuple):
+    """The result of skipping part of a list: the total, and the cursor position to continue after (None: at its start).
 
-    A page goes on behind `position`; None is the beginning. `is_beyond` when the list is not that long.
+    `is_past_end` when the list is not as long as the offset.
     """
 
     total: int
-    position: str | None = None
-    is_beyond: bool = False
+    cursor_position: str | None = None
+    is_past_end: bool = False
 
 
-def list_lessons(
-    store: Store,
-    user_id: str,
-    query: LessonQuery,
-    limit: int,
-    after: str | None = None,
-    deadline: Deadline | None = None,
-) -> Page:
-    """The next page of a list, at most `limit` lesson traces behind position `after`."""
-    deadline = deadline or Deadline()
-    found = map(candidate_of, entries(store, query.partition(user_id), "", after or "", True, limit))
-    candidates = (candidate for candidate in found if candidate.position != after)
+def list_lessons(scope: Scope, query: LessonQuery, limit: int, after: str | None = None) -> Page:
+    index_entries = map(candidate_of, entries(scope, query.partition(scope.user_id), "", after or "", True, limit))
+    candidates = (candidate for candidate in index_entries if candidate.cursor_position != after)
 
     def is_listed(candidate: Candidate, head: Head) -> bool:
-        return candidate.position == head.position and head.summary is not None and query.asks_for(head.summary)
+        return candidate.cursor_position == head.cursor_position and query.matches(head.summary)
 
-    return page_of(store, user_id, candidates, limit, is_listed, deadline)
+    return page_of(scope, candidates, limit, is_listed)
 
 
-def place_of(
-    store: Store, user_id: str, query: LessonQuery, offset: int = 0, deadline: Deadline | None = None
-) -> Place:
-    """Where to go on when `offset` lesson traces are skipped, and how many there are with them.
-
-    Costs half a read unit for some twenty of them. With both a lesson and a status the heads of the lesson are read: no
-    index knows of both.
-    """
-    deadline = deadline or Deadline()
+def skip_lessons(scope: Scope, query: LessonQuery, offset: int = 0) -> Offset:
     if query.lesson_id is not None and query.status is not None:
-        return _place_by_heads(store, user_id, query, offset, deadline)
-    index, partition = query.partition(user_id)
-    least = keys.lesson_index(store.now_ms() // 1000 + 1)
-    pending = _hidden(store, user_id, query, deadline)
-    counted, behind, skipped_to, missing = 0, None, None, offset
+        return _skip_by_heads(scope, query, offset)
+    index, partition = query.partition(scope.user_id)
+    least = keys.lesson_index(scope.now_ms() // 1000 + 1)
+    hidden = _hidden_positions(scope, query)
+    counted, entry, skipped_to, missing = 0, None, None, offset
     while missing > 0:
-        more, behind = store.table.count(partition, least, index=index, behind=behind, at_most=missing)
+        more, entry = scope.table.count(partition, least, index=index, start_after=entry, at_most=missing)
         counted += more
-        if behind is None:
-            return Place(max(0, counted - len(pending)), is_beyond=True)
-        skipped_to = behind["at"]["S"]
-        missing = offset - counted + sum(position >= skipped_to for position in pending)
-    rest, _ = store.table.count(partition, least, index=index, behind=behind)
-    return Place(max(0, counted + rest - len(pending)), skipped_to)
+        if entry is None:
+            return Offset(max(0, counted - len(hidden)), is_past_end=True)
+        skipped_to = entry["at"]["S"]
+        missing = offset - counted + sum(position >= skipped_to for position in hidden)
+    rest, _ = scope.table.count(partition, least, index=index, start_after=entry)
+    return Offset(max(0, counted + rest - len(hidden)), skipped_to)
 
 
-def _place_by_heads(store: Store, user_id: str, query: LessonQuery, offset: int, deadline: Deadline) -> Place:
+def _skip_by_heads(scope: Scope, query: LessonQuery, offset: int) -> Offset:
     positions: list[str] = []
     after = None
     while True:
-        page = list_lessons(store, user_id, query, HEADS_AT_ONCE, after, deadline)
-        positions += [listed.head.position for listed in page.traces]
+        page = list_lessons(scope, query, LESSONS_PER_PAGE, after)
+        positions += [listed.head.cursor_position for listed in page.traces]
         after = page.next_position
         if after is None:
-            is_beyond = offset > 0 and len(positions) <= offset
-            return Place(len(positions), positions[offset - 1] if 0 < offset <= len(positions) else None, is_beyond)
+            is_past_end = offset > 0 and len(positions) <= offset
+            skipped_to = positions[offset - 1] if 0 < offset <= len(positions) else None
+            return Offset(len(positions), skipped_to, is_past_end)
 
 
-def _hidden(store: Store, user_id: str, query: LessonQuery, deadline: Deadline) -> list[str]:
-    """The positions of those in the index that a bulk deletion hides, and has yet to remove."""
-    pending_deletions = read_pending_deletions(store, user_id)
+def _hidden_positions(scope: Scope, query: LessonQuery) -> list[str]:
+    """The cursor positions of the list's traces that a pending deletion hides and has yet to remove."""
+    pending_deletions = read_pending_deletions(scope)
     heads: dict[str, Head] = {}
-    for partition, high in {_sought(store, user_id, query, pending_deletion) for pending_deletion in pending_deletions}:
-        heads |= heads_in(store, [partition], high, deadline)
+    for partition, high in {_searched(scope, query, pending) for pending in pending_deletions}:
+        heads |= heads_in(scope, [partition], high)
     return [
-        head.position
+        head.cursor_position
         for head in heads.values()
-        if is_pending_deletion(head, pending_deletions) and head.summary is not None and query.asks_for(head.summary)
+        if is_pending_deletion(head, pending_deletions) and query.matches(head.summary)
     ]
 
 
-def _sought(store: Store, user_id: str, query: LessonQuery, pending_deletion: PendingDeletion) -> tuple[Partition, str]:
-    """Where to look for what a deletion hides of a list: where it stands by name, else in the list itself.
+def _searched(scope: Scope, query: LessonQuery, pending: PendingDeletion) -> tuple[Partition, str]:
+    """The index partition, up to a cursor position, that contains every trace of the list which a deletion hides.
 
-    A deletion of everything may have a million other traces to remove.
+    A deletion by name has a partition of its own. A deletion of everything may have a million other traces to remove,
+    so the list itself is searched.
     """
-    if pending_deletion.conversation_id is not None or pending_deletion.lesson_id is not None:
-        return pending_deletion.partitions(store, user_id)[0], ""
-    return query.partition(user_id), "" if pending_deletion.before_ns is None else keys.before_time(
-        pending_deletion.before_ns
-    )
+    deletion = pending.scope
+    if deletion.conversation_id is not None or deletion.lesson_id is not None:
+        return partitions_of(scope, deletion)[0], ""
+    return query.partition(scope.user_id), "" if deletion.before_ns is None else keys.before_time(deletion.before_ns)

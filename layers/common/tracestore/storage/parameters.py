@@ -1,4 +1,4 @@
-"""Secrets that the deployer keeps in SSM Parameter Store. Read seldom, by functions that need one."""
+"""Secrets that the deployer stores in SSM Parameter Store. Read seldom, by functions that need one."""
 
 from functools import cache
 

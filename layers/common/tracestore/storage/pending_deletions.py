@@ -1,89 +1,84 @@
-"""Marks of bulk deletions: what hides traces at once, before they are removed one by one.
+"""Pending deletions: they hide traces at once, before a job removes them one by one.
 
-All marks of a user are in one small item, which readers fetch together with the heads and writers before they add to a
-trace. A mark covers the traces that were first written before it was made; a trace that begins later is untouched.
+All pending deletions of a user are in one small item, which readers fetch together with the heads, and writers before
+they add to a trace.
 """
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Final, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from tracestore.domain.errors import Conflict
 
 from . import keys
-from .codec import pack, unpack
-from .items import Head
-from .segments import Item
-from .store import Store
+from .formats.traces import pack_pending_deletions, unpack_pending_deletions
+from .model import DeletionScope, Item, Partition, PendingDeletion, StoredHead
+from .segments import expiry, key
+from .store import Scope
 
-PENDING_DELETIONS_KEPT: Final = 200
-"""Deletions of one user that may wait at the same time."""
+PENDING_DELETIONS_MOST: Final = 200
+"""Pending deletions of one user at the same time."""
 
 FAR_FUTURE_S: Final = 4_102_444_800
-"""2100: the item has to say when it expires; marks are removed when their job is done."""
+"""The year 2100. Every item has an expiry; a pending deletion is removed when its job is done."""
 
 
-Partition: TypeAlias = tuple[str, str]
-"""An index, and the key of a partition of it."""
+def partitions_of(scope: Scope, deletion: DeletionScope) -> list[Partition]:
+    """The index partitions that contain everything a deletion includes, and as little else as possible."""
+    if deletion.conversation_id is not None:
+        return [("by_conversation", keys.by_conversation(scope.user_id, deletion.conversation_id))]
+    if deletion.lesson_id is not None:
+        return [("by_conversation", keys.by_lesson(scope.user_id, deletion.lesson_id))]
+    return [("by_time", keys.by_lessons(scope.user_id))] if deletion.lessons else scope.time_partitions()
 
 
-@dataclass(frozen=True, slots=True)
-class PendingDeletion:
-    """One bulk deletion of everything, or of what is given here: `lessons` are all lesson traces."""
-
-    job_id: str
-    made_ms: int
-    conversation_id: str | None = None
-    before_ns: int | None = None
-    lessons: bool = False
-    lesson_id: str | None = None
-
-    def includes(self, head: Head) -> bool:
-        """Whether this deletion is about the trace with this head."""
-        if head.created_ms >= self.made_ms or head.summary is None:
-            return False
-        return (
-            (self.conversation_id is None or head.summary.conversation_id == self.conversation_id)
-            and (self.before_ns is None or keys.position_time(head.position) < self.before_ns)
-            and (not self.lessons or head.summary.is_lesson)
-            and (self.lesson_id is None or head.summary.lesson_id == self.lesson_id)
-        )
-
-    def partitions(self, store: Store, user_id: str) -> list[Partition]:
-        """Where everything that it covers stands, and as little else as there is an index for."""
-        if self.conversation_id is not None:
-            return [("by_conversation", keys.by_conversation(user_id, self.conversation_id))]
-        if self.lesson_id is not None:
-            return [("by_conversation", keys.by_lesson(user_id, self.lesson_id))]
-        return [("by_time", keys.by_lessons(user_id))] if self.lessons else time_partitions(store, user_id)
+def is_pending_deletion(head: StoredHead, pending_deletions: Iterable[PendingDeletion]) -> bool:
+    """Whether one of these deletions includes the trace."""
+    return any(pending.includes(head) for pending in pending_deletions)
 
 
-def time_partitions(store: Store, user_id: str) -> list[Partition]:
-    """Where all traces stand."""
-    return [("by_time", keys.by_time_shard(user_id, shard)) for shard in range(store.time_shards)]
-
-
-def is_pending_deletion(head: Head, pending_deletions: Iterable[PendingDeletion]) -> bool:
-    """Whether one of these deletions covers the trace."""
-    return any(pending_deletion.includes(head) for pending_deletion in pending_deletions)
-
-
-def read_pending_deletions(store: Store, user_id: str) -> tuple[PendingDeletion, ...]:
-    return pending_deletions_from(store.table.get(keys.user(user_id), keys.USER))
+def read_pending_deletions(scope: Scope) -> tuple[PendingDeletion, ...]:
+    """The user's pending deletions, in the order of their requests."""
+    return pending_deletions_from(scope.table.get(keys.user(scope.user_id), keys.USER))
 
 
 def pending_deletions_from(item: Item | None) -> tuple[PendingDeletion, ...]:
-    """The marks in a user's item; none without one."""
-    return tuple(PendingDeletion(**pending_deletion) for pending_deletion in unpack(item["marks"]["B"])) if item else ()
-
-
-def version_of(item: Item | None) -> int | None:
-    return int(item["v"]["N"]) if item else None
+    """The pending deletions in a user's item. *absent*: none without an item."""
+    return unpack_pending_deletions(item["marks"]["B"]) if item else ()
 
 
 def pending_deletions_item(user_id: str, pending_deletions: Iterable[PendingDeletion], version: int) -> Item:
+    """A user's item with these pending deletions."""
     return {
-        "pk": {"S": keys.user(user_id)},
-        "sk": {"S": keys.USER},
+        **key(keys.user(user_id), keys.USER),
         "v": {"N": str(version)},
-        "expires_at": {"N": str(FAR_FUTURE_S)},
-        "marks": {"B": pack([asdict(pending_deletion) for pending_deletion in pending_deletions])},
+        **expiry(FAR_FUTURE_S),
+        "marks": {"B": pack_pending_deletions(pending_deletions)},
     }
+
+
+def change_pending_deletions(
+    scope: Scope,
+    change: Callable[[Sequence[PendingDeletion]], Sequence[PendingDeletion]],
+    companions: Sequence[Item] = (),
+) -> None:
+    """Put the user's pending deletions as `change` returns them, and companion items, in one transaction.
+
+    *raises*: Conflict when there would be more than `PENDING_DELETIONS_MOST`.
+    """
+    pk = keys.user(scope.user_id)
+
+    def attempt() -> None:
+        item = scope.table.get(pk, keys.USER)
+        version = int(item["v"]["N"]) if item else None
+        changed = change(pending_deletions_from(item))
+        if len(changed) > PENDING_DELETIONS_MOST:
+            raise Conflict(
+                "Too many bulk deletions are pending; try again when some of them are done.", code="too_many_jobs"
+            )
+        new = pending_deletions_item(scope.user_id, changed, (version or 0) + 1)
+        if companions:
+            scope.table.put_together(new, version, companions)
+        else:
+            scope.table.put(new, version)
+
+    scope.deadline.retry(attempt)

@@ -1,96 +1,94 @@
 """One trace, or one span of it, as its user may see it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span, merge, merge_span
 from tracestore.domain.spans import SpanUpdate
 
-from . import keys
-from .items import Head, StoredTrace
-from .pending_deletions import PendingDeletion, is_pending_deletion, read_pending_deletions
-from .store import Store, live_head
+from .model import Head, PendingDeletion, StoredTrace
+from .pending_deletions import is_pending_deletion, read_pending_deletions
+from .store import Scope
+
+SPANS_PER_READ: Final = 8
+"""Spans of a trace that are read together, one by one read span by span: each may have 4 MB."""
 
 
 def read_trace(
-    store: Store,
-    user_id: str,
-    trace_id: str,
-    *,
-    payloads: bool,
-    pending_deletions: Sequence[PendingDeletion] | None = None,
+    scope: Scope, trace_id: str, *, payloads: bool, pending_deletions: Sequence[PendingDeletion] | None = None
 ) -> tuple[Head, list[Span]]:
-    """A trace's head and its spans, by start. *raises* NotFound, also for what is expired or deleted.
-
-    Who reads many traces reads the user's `pending_deletions` once and hands them in.
-    """
-    pk = keys.trace(user_id, trace_id)
-    stored = store.read_whole(pk) if payloads else store.read_core(pk)
-    return _visible(store, user_id, stored, pending_deletions)
+    stored = scope.read_whole(trace_id) if payloads else scope.read_core(trace_id)
+    return _visible(scope, stored, pending_deletions)
 
 
 def read_trace_within(
-    store: Store,
-    user_id: str,
-    trace_id: str,
-    payload_bytes: int,
-    pending_deletions: Sequence[PendingDeletion] | None = None,
+    scope: Scope, trace_id: str, payload_bytes: int, pending_deletions: Sequence[PendingDeletion] | None = None
 ) -> tuple[Head, list[Span], bool]:
-    """As `read_trace` with payloads, and whether they are whole: no more than so many bytes of them are read.
+    stored = scope.read_whole(trace_id, payload_bytes)
+    return *_visible(scope, stored, pending_deletions), not stored.is_cut
 
-    A trace may hold hundreds of megabytes, which is more than a function has time and memory for.
-    """
-    stored = store.read_whole(keys.trace(user_id, trace_id), payload_bytes)
-    return *_visible(store, user_id, stored, pending_deletions), not stored.is_cut
+
+def read_span(scope: Scope, trace_id: str, span_id: str) -> tuple[Head, Span]:
+    stored = scope.read_core(trace_id)
+    head = visible_head(scope, stored)
+    return head, span_with_payload(scope, trace_id, stored, span_id)
+
+
+def read_spans_after(scope: Scope, trace_id: str, order: tuple[int, str]) -> tuple[Head, Iterator[Span]]:
+    stored = scope.read_core(trace_id)
+    head = visible_head(scope, stored)
+    return head, _spans_after(scope, trace_id, stored, head, order)
+
+
+def _spans_after(
+    scope: Scope, trace_id: str, stored: StoredTrace, head: Head, order: tuple[int, str]
+) -> Iterator[Span]:
+    digests_by_span: dict[str, list[str]] = {}
+    for digest, segment in stored.segments.items():
+        for update in segment.updates:
+            digests_by_span.setdefault(update.fields["span_id"], []).append(digest)
+    span_ids = [span.span_id for span in merge(stored.updates(), head.deleted) if span.order > order]
+    for start in range(0, len(span_ids), SPANS_PER_READ):
+        updates: dict[str, list[SpanUpdate]] = {span_id: [] for span_id in span_ids[start : start + SPANS_PER_READ]}
+        digests = {digest: None for span_id in updates for digest in digests_by_span[span_id]}
+        for segment in scope.with_payloads(trace_id, stored, digests):
+            for update in segment.updates:
+                if (span_updates := updates.get(update.fields["span_id"])) is not None:
+                    span_updates.append(update)
+        yield from (merge_span(span_updates, scope.store.price_of) for span_updates in updates.values())
 
 
 def _visible(
-    store: Store, user_id: str, stored: StoredTrace, pending_deletions: Sequence[PendingDeletion] | None
+    scope: Scope, stored: StoredTrace, pending_deletions: Sequence[PendingDeletion] | None
 ) -> tuple[Head, list[Span]]:
-    head = visible_head(store, user_id, stored, pending_deletions)
-    spans = merge(stored.updates(), head.deleted, store.price_of)
+    head = visible_head(scope, stored, pending_deletions)
+    spans = merge(stored.updates(), head.deleted, scope.store.price_of)
     if not spans:  # deleted between two pages of this read
         raise NotFound("There is no such trace.")
     return head, spans
 
 
-def read_span(store: Store, user_id: str, trace_id: str, span_id: str) -> tuple[Head, Span]:
-    """One span with its payload, and the head of its trace. *raises* NotFound."""
-    pk = keys.trace(user_id, trace_id)
-    stored = store.read_core(pk)
-    head = visible_head(store, user_id, stored)
-    return head, span_with_payload(store, pk, stored, span_id)
-
-
-def visible_head(
-    store: Store, user_id: str, stored: StoredTrace, pending_deletions: Sequence[PendingDeletion] | None = None
-) -> Head:
-    """The head of a trace that its user may see. *raises* NotFound."""
-    head = live_head(stored, store.now_ms())
-    if head is None or head.summary is None:
+def visible_head(scope: Scope, stored: StoredTrace, pending_deletions: Sequence[PendingDeletion] | None = None) -> Head:
+    """The head of a trace that its user may see. *raises*: NotFound."""
+    head = scope.live_head(stored)
+    if not isinstance(head, Head):
         raise NotFound("There is no such trace.")
-    if is_pending_deletion(
-        head, read_pending_deletions(store, user_id) if pending_deletions is None else pending_deletions
-    ):
+    if is_pending_deletion(head, read_pending_deletions(scope) if pending_deletions is None else pending_deletions):
         raise NotFound("There is no such trace.")
     return head
 
 
-def span_with_payload(store: Store, pk: str, stored: StoredTrace, span_id: str) -> Span:
-    """One span of a trace that was read light, its payload fetched. *raises* NotFound."""
-    return merge_span(span_updates(store, pk, stored, span_id), store.price_of)
+def span_with_payload(scope: Scope, trace_id: str, stored: StoredTrace, span_id: str) -> Span:
+    """One span of a trace whose core was read; its payload is fetched. *raises*: NotFound."""
+    return merge_span(span_updates(scope, trace_id, stored, span_id), scope.store.price_of)
 
 
-def span_updates(store: Store, pk: str, stored: StoredTrace, span_id: str) -> list[SpanUpdate]:
-    """The records of one span of a trace that was read light, their payload fetched. *raises* NotFound."""
-    assert stored.head is not None
-    holding = [
-        digest
-        for digest, segment in stored.segments.items()
-        if any(update.fields["span_id"] == span_id for update in segment.updates)
-    ]
-    whole = store.with_payloads(pk, stored, holding)
-    updates = [update for segment in whole for update in segment.updates if update.fields["span_id"] == span_id]
+def span_updates(scope: Scope, trace_id: str, stored: StoredTrace, span_id: str) -> list[SpanUpdate]:
+    """The updates of one span of a trace whose core was read; their payload is fetched. *raises*: NotFound."""
+    assert isinstance(stored.head, Head)
+    segments = scope.with_payloads(trace_id, stored, stored.digests_of(span_id))
+    updates = [update for segment in segments for update in segment.updates if update.fields["span_id"] == span_id]
     if not updates or span_id in stored.head.deleted:
         raise NotFound("There is no such span in this trace.")
     return updates

@@ -1,121 +1,113 @@
-"""Segments: what one request brought for one trace, as records and as items.
+"""Segments: the updates that one request reported for one trace, as objects and as items.
 
-The light part of a segment and its payload are packed apart. A **document** is the JSON of a light part: `h` its
-digest, `t` when it came, `r` its rank, `b` the segment that its payload leans on, `s` its records as
-`[digest, payload fields, facts]`. A segment item holds one document, a fold many, a head at most one.
+The core of a segment and its payload are stored apart. A segment item contains one core, a compacted item many, a head
+at most one.
 
-A payload may **lean** on that of an earlier segment: zstd starts with the other's text as if it had just read it, and
-what a long run repeats of its history costs next to nothing. Then it can be read only with what it leans on, so what
-others lean on is never removed before they stand alone (`erasure`).
+A payload may be **delta-encoded** against that of an earlier segment, its delta base: zstd then starts with the text of
+the base as a dictionary, and the history that a long run repeats costs next to nothing. Such a payload can be read only
+together with its base. A payload that is another's delta base is therefore removed only after the dependent payload has
+been rewritten in full (`erasure`).
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final, cast
+from dataclasses import replace
+from typing import Final
 
-from tracestore.domain.merge import core_of, payload_of
-from tracestore.domain.spans import PAYLOAD_FIELDS, SpanFields, SpanUpdate, digest_of
+from tracestore.domain.spans import SpanUpdate, digest_of
 
 from . import keys
-from .codec import compress, decompress, encode, is_delta_encoded, pack
-
-Item = dict[str, dict[str, Any]]
+from .codec import compress, decompress, is_delta_encoded
+from .formats.traces import pack_segments, payload_flags, payload_text, segment_document, with_payload
+from .model import Item, Segment
 
 PART_BYTES: Final = 380_000
-"""Payload in one item; DynamoDB's limit is 400 KB with keys and names (409,600 bytes)."""
+"""Payload in one item. DynamoDB's limit is 400 KB with keys and names (409,600 bytes)."""
 
 CORE_BYTES: Final = 380_000
-"""Light parts in one item, by the same limit."""
-
-INLINE_PAYLOAD_BYTES: Final = 700
-"""A payload up to this size rides in its segment's item, which then still costs one write unit (1 KB)."""
+"""Cores in one item, by the same limit."""
 
 DIGEST_DIGITS: Final = 16
 
-_FLAGS: Final = dict(zip(PAYLOAD_FIELDS, "ioml", strict=True))
-_FIELDS: Final = {flag: name for name, flag in _FLAGS.items()}
+
+def segment_of(updates: Iterable[SpanUpdate]) -> Segment:
+    """The segment of these updates. The same updates, in any order, give the same digest."""
+    unique = {(update.precedence, update.digest): update for update in updates}
+    ordered = tuple(unique[key] for key in sorted(unique))
+    names = "\n".join(f"{update.precedence}:{update.digest}:{payload_flags(update)}" for update in ordered)
+    text = None
+    if any(update.payload_fields for update in ordered):
+        text = payload_text(ordered)
+        names += "\n" + digest_of(text)  # updates' digests ignore the order of keys, on which delta encoding depends
+    return Segment(_digest_of(names), ordered, None if text is None else compress(text), text)
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """What one request brought for one trace.
+def segments_of(updates: Iterable[SpanUpdate]) -> list[Segment]:
+    """One segment of these updates, or several where its core would not fit into an item."""
+    segment = segment_of(updates)
+    most_bytes = 4 * len(json.dumps(segment_document(segment), ensure_ascii=False))
+    if most_bytes <= CORE_BYTES or len(segment.updates) == 1 or len(pack_segments([segment])) <= CORE_BYTES:
+        return [segment]
+    middle = len(segment.updates) // 2
+    return [*segments_of(segment.updates[:middle]), *segments_of(segment.updates[middle:])]
 
-    `payload` is packed as it is stored, and None where it was not read or there is none; `text` is the JSON of it, and
-    there once the payload is in the facts of the records. `base` is the digest of the segment it leans on.
+
+def opened(segment: Segment, base_text: bytes | None) -> Segment:
+    """The segment with its payload in the fields of its updates, given the text of its delta base."""
+    assert segment.payload is not None
+    text = decompress(segment.payload, base_text)
+    return replace(segment, updates=with_payload(segment.updates, text), text=text)
+
+
+def delta_encoded(segment: Segment, base: str, base_text: bytes) -> Segment:
+    """The segment with its payload compressed against that of segment `base`."""
+    assert segment.text is not None
+    return replace(segment, payload=compress(segment.text, base_text), base=base)
+
+
+def rebased(segment: Segment) -> Segment:
+    """The segment with its payload rewritten in full, so that it needs no delta base."""
+    if segment.base is None or segment.text is None:
+        return segment
+    return replace(segment, payload=compress(segment.text), base=None)
+
+
+def joined_with(segment: Segment, parts: Iterable[Item]) -> Segment:
+    """The segment with the payload that these items contain; unchanged while one of them is missing.
+
+    A payload stored in full is preferred to a delta-encoded one, whatever base the core names: it is always readable.
     """
-
-    digest: str
-    updates: tuple[SpanUpdate, ...]
-    payload: bytes | None = None
-    text: bytes | None = None
-    base: str | None = None
-
-    @property
-    def received_ms(self) -> int:
-        return self.updates[0].received_ms
-
-    @property
-    def has_payload(self) -> bool:
-        return any(update.payload_fields for update in self.updates)
-
-    @property
-    def is_payload_inline(self) -> bool:
-        """Whether the payload is in the segment's own item."""
-        return self.payload is not None and len(self.payload) <= INLINE_PAYLOAD_BYTES
-
-    def joined_with(self, parts: Iterable[Item]) -> "Segment":
-        """The same with the payload that these items hold; unchanged while one of them is missing.
-
-        One that stands alone is taken before one that leans, whatever the light part says: it can always be read.
-        """
-        by_name = {part["sk"]["S"].rpartition("#")[2]: part for part in parts}
-        first = by_name.get("0000")
-        names = [f"{number:04d}" for number in range(int(first["parts"]["N"]))] if first else [self.base or ""]
-        if not all(name in by_name for name in names):
-            return self
-        return replace(self, payload=b"".join(by_name[name]["payload"]["B"] for name in names))
-
-    def opened(self, base_text: bytes | None) -> "Segment":
-        """The same with its payload in the facts of its records, given the text that it leans on."""
-        assert self.payload is not None
-        text = decompress(self.payload, base_text)
-        updates = tuple(
-            replace(update, fields=cast(SpanFields, {**update.fields, **fields}))
-            for update, fields in zip(self.updates, json.loads(text), strict=True)
-        )
-        return replace(self, updates=updates, text=text)
-
-    def delta_encoded(self, base: str, base_text: bytes) -> "Segment":
-        """The same with its payload packed so that it can be read only with that of segment `base`."""
-        assert self.text is not None
-        return replace(self, payload=compress(self.text, base_text), base=base)
-
-    def rebased(self) -> "Segment":
-        """The same with its payload packed so that it needs no other."""
-        return self if self.base is None or self.text is None else replace(self, payload=compress(self.text), base=None)
+    by_part = {keys.parse(part["sk"]["S"]).part: part for part in parts}
+    first = by_part.get(keys.FIRST_PART)
+    if first:
+        names = [keys.payload_part_name(index) for index in range(int(first["parts"]["N"]))]
+    else:
+        names = [segment.base or ""]
+    if not all(name in by_part for name in names):
+        return segment
+    return replace(segment, payload=b"".join(by_part[name]["payload"]["B"] for name in names))
 
 
 def open_payloads(segments: dict[str, Segment], most_bytes: int | None = None) -> bool:
-    """Open every payload that is at hand with all that it leans on; the others stay as they are.
+    """Open every payload whose whole delta chain was read; the others stay as they are.
 
-    Stops, and returns False, when what it has opened is more than `most_bytes`.
+    Stops, and returns False, once more than `most_bytes` were opened.
     """
     opened_bytes = 0
     for digest in list(segments):
         chain: list[str] = []
-        at: str | None = digest
-        while at is not None and at in segments and segments[at].text is None and segments[at].payload is not None:
-            if at in chain:
-                break  # nothing is ever stored so, and reading it would not end
-            chain.append(at)
-            at = segments[at].base if is_delta_encoded(segments[at].payload or b"") else None
-        base_text = segments[at].text if at is not None and at in segments else None
-        if at is not None and base_text is None:
+        link: str | None = digest
+        while link is not None and _is_closed(segments.get(link)):
+            if link in chain:
+                break  # no writer stores a circle, and following one would not end
+            chain.append(link)
+            link = segments[link].base if is_delta_encoded(segments[link].payload or b"") else None
+        base_text = segments[link].text if link is not None and link in segments else None
+        if link is not None and base_text is None:
             continue
         for link in reversed(chain):
-            segments[link] = segments[link].opened(base_text)
+            segments[link] = opened(segments[link], base_text)
             base_text = segments[link].text
             opened_bytes += len(base_text or b"")
             if most_bytes is not None and opened_bytes > most_bytes:
@@ -123,39 +115,16 @@ def open_payloads(segments: dict[str, Segment], most_bytes: int | None = None) -
     return True
 
 
-def segment_of(updates: Iterable[SpanUpdate]) -> Segment:
-    """The segment of these records. The same records, in any order, make the same digest."""
-    unique = {(update.precedence, update.digest): update for update in updates}
-    ordered = tuple(unique[key] for key in sorted(unique))
-    names = "\n".join(f"{update.precedence}:{update.digest}:{_flags(update)}" for update in ordered)
-    text = None
-    if any(update.payload_fields for update in ordered):
-        text = encode([payload_of(update.fields) for update in ordered])
-        names += "\n" + digest_of(text)  # the records' digests do not tell the order of keys, which others lean on
-    return Segment(_digest_of(names), ordered, None if text is None else compress(text), text)
-
-
-def segments_of(updates: Iterable[SpanUpdate]) -> list[Segment]:
-    """One segment of these records, or several where its light part would not fit into an item."""
-    segment = segment_of(updates)
-    most_bytes = 4 * len(json.dumps(document_of(segment), ensure_ascii=False))
-    if most_bytes <= CORE_BYTES or len(segment.updates) == 1 or len(pack([document_of(segment)])) <= CORE_BYTES:
-        return [segment]
-    middle = len(segment.updates) // 2
-    return [*segments_of(segment.updates[:middle]), *segments_of(segment.updates[middle:])]
+def _is_closed(segment: Segment | None) -> bool:
+    return segment is not None and segment.text is None and segment.payload is not None
 
 
 def segment_items(
     trace_pk: str, generation: str, segment: Segment, expires_at_s: int, *, is_first: bool = False
 ) -> list[Item]:
-    """The items that store a segment by itself: its light part, with a small payload aboard, and payload parts.
-
-    A segment that `is_first` came when the trace was created. It does not say when, so that sending it again, which
-    stores it anew before the head is looked at, changes nothing.
-    """
-    document = document_of(segment) | ({"t": 0} if is_first else {})
+    """The items that store a segment by itself: its core, with a small payload inline, and payload parts."""
     core: Item = {**key(trace_pk, keys.segment(generation, segment.digest)), **expiry(expires_at_s)}
-    core["light"] = {"B": pack([document])}
+    core["light"] = {"B": pack_segments([segment], is_first=is_first)}
     if segment.is_payload_inline:
         core["payload"] = {"B": segment.payload}
         return [core]
@@ -163,7 +132,7 @@ def segment_items(
 
 
 def payload_items(trace_pk: str, generation: str, segment: Segment, expires_at_s: int) -> list[Item]:
-    """The payload of a segment in parts. The first tells how many there are, so that a missing one shows."""
+    """The payload of a segment in parts. The first contains their number, so that a reader notices a missing part."""
     payload = segment.payload or b""
     if is_delta_encoded(payload):
         assert segment.base is not None
@@ -172,11 +141,11 @@ def payload_items(trace_pk: str, generation: str, segment: Segment, expires_at_s
     parts = [payload[start : start + PART_BYTES] for start in range(0, len(payload), PART_BYTES)]
     items: list[Item] = [
         {
-            **key(trace_pk, keys.payload_part(generation, segment.digest, number)),
+            **key(trace_pk, keys.payload_part(generation, segment.digest, index)),
             **expiry(expires_at_s),
             "payload": {"B": part},
         }
-        for number, part in enumerate(parts)
+        for index, part in enumerate(parts)
     ]
     if items:
         items[0]["parts"] = {"N": str(len(parts))}
@@ -184,52 +153,19 @@ def payload_items(trace_pk: str, generation: str, segment: Segment, expires_at_s
 
 
 def compacted_items(trace_pk: str, generation: str, segments: Sequence[Segment], expires_at_s: int) -> list[Item]:
-    """The light parts of many segments, in one item or as few as they fit into."""
+    """The cores of many segments, in one item or in as few as they fit into."""
     if not segments:
         return []
-    core = pack([document_of(segment) for segment in segments])
+    core = pack_segments(segments)
     if len(core) > CORE_BYTES and len(segments) > 1:
         halves = segments[: len(segments) // 2], segments[len(segments) // 2 :]
         return [item for half in halves for item in compacted_items(trace_pk, generation, half, expires_at_s)]
-    names = "\n".join(sorted(segment.digest for segment in segments))
-    digest = _digest_of(names)
+    digest = _digest_of("\n".join(sorted(segment.digest for segment in segments)))
     return [{**key(trace_pk, keys.compacted_segment(generation, digest)), **expiry(expires_at_s), "light": {"B": core}}]
 
 
 def _digest_of(names: str) -> str:
     return hashlib.blake2b(names.encode(), digest_size=DIGEST_DIGITS // 2).hexdigest()
-
-
-def document_of(segment: Segment) -> dict[str, Any]:
-    """The light part of a segment as JSON."""
-    base = {"b": segment.base} if segment.base else {}
-    return base | {
-        "h": segment.digest,
-        "t": segment.received_ms,
-        "r": segment.updates[0].precedence,
-        "s": [[update.digest, _flags(update), core_of(update.fields)] for update in segment.updates],
-    }
-
-
-def _flags(update: SpanUpdate) -> str:
-    return "".join(_FLAGS[name] for name in update.payload_fields)
-
-
-def segments_from(documents: list[dict[str, Any]], created_ms: int) -> list[Segment]:
-    """The segments of these documents, without payloads. One that does not say when it came began the trace."""
-    return [
-        Segment(
-            document["h"],
-            tuple(
-                SpanUpdate(
-                    fields, digest, tuple(_FIELDS[flag] for flag in flags), document["t"] or created_ms, document["r"]
-                )
-                for digest, flags, fields in document["s"]
-            ),
-            base=document.get("b"),
-        )
-        for document in documents
-    ]
 
 
 def key(pk: str, sk: str) -> Item:
@@ -238,5 +174,5 @@ def key(pk: str, sk: str) -> Item:
 
 
 def expiry(expires_at_s: int) -> Item:
-    """The attribute that tells when an item goes."""
+    """The TTL attribute of an item."""
     return {"expires_at": {"N": str(expires_at_s)}}

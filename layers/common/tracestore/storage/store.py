@@ -1,25 +1,27 @@
-"""What every function of the store needs to know of the deployment, and the reading of one trace's partition."""
+"""The store of one deployment, and one user's scope of it: the table's partitions of that user and nothing else."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from tracestore.domain.costs import PriceOf, no_prices
 
 from . import keys
+from .deadline import Deadline
 from .delta_bases import DeltaBaseCache
-from .items import Head, StoredTrace, head_item, lesson_index_item, trace_from
-from .segments import Item, Segment, open_payloads
-from .table import Deadline, Table
+from .items import head_item, keys_of, lesson_index_item, trace_from
+from .model import Item, ItemKey, LiveHead, Partition, Segment, StoredHead, StoredTrace, Tombstone
+from .segments import joined_with, open_payloads
+from .table import Table
 
 ITEM_GRACE_S: Final = 86_400
-"""Other items of a trace outlive its head, whose clock may have been another machine's, by a day."""
+"""Other items of a trace outlive its head by a day: another machine's clock may have set the head's expiry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The table, the settings that shape what is written to it, and what helps to remember of the last writes."""
+    """The table, the settings that shape new items, and the payloads that this process stored last."""
 
     table: Table
     retention_s: int
@@ -29,84 +31,194 @@ class Store:
     delta_bases: DeltaBaseCache = field(default_factory=DeltaBaseCache)
 
     def generation(self) -> str:
-        """A name for the life of a trace that begins now: the hour, so that writers who race to begin it agree.
+        """The name of a trace's incarnation that begins now: the hour, so that writers that race to begin it agree.
 
-        Two lives of one trace id are at least the shortest retention, a day, apart.
+        Two incarnations of one trace id are at least the shortest retention, a day, apart.
         """
         return f"{self.now_ms() // 3_600_000:x}"
 
     def expiry_s(self) -> int:
-        """When a trace that is first written now is removed."""
+        """The expiry of a trace that is first written now."""
         return self.now_ms() // 1000 + self.retention_s
 
-    def read_core(self, pk: str) -> StoredTrace:
-        """All of a trace but the payloads that have items of their own."""
-        return trace_from(self.table.query(pk, keys.CORE_FROM, keys.CORE_TO), self.now_ms(), self.generation())
+    def scope(self, user_id: str, deadline: Deadline | None = None) -> "Scope":
+        """The partitions of one user, for one request."""
+        return Scope(self, user_id, deadline or Deadline())
 
-    def read_whole(self, pk: str, payload_bytes: int | None = None) -> StoredTrace:
-        """All of a trace, payloads in the facts of its records; cut where they are more than `payload_bytes`."""
-        items = self.table.query(pk, keys.CORE_FROM)
-        return trace_from(items, self.now_ms(), self.generation(), payload_bytes)
 
-    def with_payloads(self, pk: str, stored: StoredTrace, digests: Collection[str]) -> list[Segment]:
-        """The segments with these digests, payloads at hand: what `stored` was read without is fetched into it."""
+class ForeignPartition(Exception):
+    """An access to a partition of another user: always a mistake in this code."""
+
+
+class UserTable:
+    """The requests of `Table`, confined to the partitions of one user.
+
+    Every partition key, of the table and of the indexes, is compared with the user's prefix before a request is sent.
+    *raises*: ForeignPartition for any other; else as `Table`.
+    """
+
+    def __init__(self, table: Table, user_id: str, deadline: Deadline) -> None:
+        self._table = table
+        self._user_pk = keys.user(user_id)
+        self._prefix = f"{self._user_pk}#"
+        self._deadline = deadline
+
+    def query(
+        self,
+        pk: str,
+        sk_from: str = "",
+        sk_to: str = "",
+        *,
+        index: str | None = None,
+        descending: bool = False,
+        page_items: int | None = None,
+        keys_only: bool = False,
+    ) -> Iterator[Item]:
+        """As `Table.query`."""
+        return self._table.query(
+            self._own(pk),
+            sk_from,
+            sk_to,
+            index=index,
+            descending=descending,
+            page_items=page_items,
+            keys_only=keys_only,
+        )
+
+    def count(
+        self, pk: str, sk_from: str, *, index: str, start_after: Item | None = None, at_most: int | None = None
+    ) -> tuple[int, Item | None]:
+        """As `Table.count`."""
+        return self._table.count(self._own(pk), sk_from, index=index, start_after=start_after, at_most=at_most)
+
+    def get(self, pk: str, sk: str) -> Item | None:
+        """As `Table.get`."""
+        return self._table.get(self._own(pk), sk)
+
+    def get_many(self, wanted: Iterable[ItemKey]) -> dict[ItemKey, Item]:
+        """As `Table.get_many`."""
+        return self._table.get_many([(self._own(pk), sk) for pk, sk in wanted], self._deadline)
+
+    def put(self, item: Item, replaces: int | None) -> None:
+        """As `Table.put`."""
+        self._table.put(self._own_item(item), replaces)
+
+    def put_together(
+        self, item: Item, replaces: int | None, puts: Sequence[Item], deletes: Sequence[ItemKey] = ()
+    ) -> None:
+        """As `Table.put_together`."""
+        self._table.put_together(
+            self._own_item(item),
+            replaces,
+            [self._own_item(companion) for companion in puts],
+            [(self._own(pk), sk) for pk, sk in deletes],
+        )
+
+    def write(self, puts: Iterable[Item] = (), deletes: Iterable[ItemKey] = ()) -> None:
+        """As `Table.write`."""
+        own_puts = [self._own_item(item) for item in puts]
+        self._table.write(own_puts, [(self._own(pk), sk) for pk, sk in deletes], deadline=self._deadline)
+
+    def _own(self, pk: str) -> str:
+        if pk != self._user_pk and not pk.startswith(self._prefix):
+            raise ForeignPartition
+        return pk
+
+    def _own_item(self, item: Item) -> Item:
+        self._own(item["pk"]["S"])
+        return item
+
+
+class Scope:
+    """One user's part of the store for the duration of one request: what reads and writes traces is given this.
+
+    No input of a request can reach another user's partition, because `table` refuses it.
+    """
+
+    __slots__ = ("deadline", "store", "table", "user_id")
+
+    def __init__(self, store: Store, user_id: str, deadline: Deadline) -> None:
+        self.store = store
+        self.user_id = user_id
+        self.deadline = deadline
+        self.table = UserTable(store.table, user_id, deadline)
+
+    def now_ms(self) -> int:
+        """The time, in milliseconds since 1970."""
+        return self.store.now_ms()
+
+    def trace_pk(self, trace_id: str) -> str:
+        """The partition key of a trace."""
+        return keys.trace(self.user_id, trace_id)
+
+    def time_partitions(self) -> list[Partition]:
+        """The index partitions that contain all traces."""
+        return [("by_time", keys.by_time_shard(self.user_id, shard)) for shard in range(self.store.time_shards)]
+
+    def read_core(self, trace_id: str) -> StoredTrace:
+        """A trace without the payloads that have items of their own."""
+        items = self.table.query(self.trace_pk(trace_id), keys.CORE_FROM, keys.CORE_TO)
+        return trace_from(items, self.now_ms(), self.store.generation())
+
+    def read_whole(self, trace_id: str, payload_bytes: int | None = None) -> StoredTrace:
+        """A trace with the payloads in the fields of its updates; cut where they exceed `payload_bytes`."""
+        items = self.table.query(self.trace_pk(trace_id), keys.CORE_FROM)
+        return trace_from(items, self.now_ms(), self.store.generation(), payload_bytes)
+
+    def with_payloads(self, trace_id: str, stored: StoredTrace, digests: Collection[str]) -> list[Segment]:
+        """The segments with these digests, payloads open. Payloads that `stored` came without are fetched into it."""
         assert stored.head is not None
-        waiting = list(digests)
-        seen: set[str] = set()
-        while waiting:
-            segment = stored.segments.get(waiting.pop())
-            if segment is None or segment.digest in seen or segment.text is not None or not segment.has_payload:
+        pk = self.trace_pk(trace_id)
+        unvisited = list(digests)
+        visited: set[str] = set()
+        while unvisited:
+            segment = stored.segments.get(unvisited.pop())
+            if segment is None or segment.digest in visited or segment.text is not None or not segment.has_payload:
                 continue
-            seen.add(segment.digest)
+            visited.add(segment.digest)
             if segment.payload is None:
-                prefix = keys.payload_of(stored.head.generation, segment.digest)
-                segment = segment.joined_with(self.table.query(pk, prefix, prefix + "~"))
+                first, last = keys.payload_range(stored.head.generation, segment.digest)
+                segment = joined_with(segment, self.table.query(pk, first, last))
                 stored.segments[segment.digest] = segment
-            waiting += [segment.base] if segment.base else []
+            unvisited += [segment.base] if segment.base else []
         open_payloads(stored.segments)
         return [stored.segments[digest] for digest in digests]
 
+    def live_head(self, stored: StoredTrace) -> LiveHead | Tombstone | None:
+        """The head; None where there is none or its retention is over: then the trace may begin anew."""
+        return None if stored.head is None or stored.head.is_expired(self.now_ms()) else stored.head
 
-def expiry_of_items(head_expires_at_s: int) -> int:
-    """When the items beside a head are removed: never before the head.
+    def put_companions(self, items: Sequence[Item]) -> None:
+        """Store the companion items of heads: all that belongs to a segment before the segment itself.
 
-    The same for all heads that begin in one hour, so that sending a span again leaves its items as they are.
+        A reader that finds a segment therefore finds its payload.
+        """
+        self.table.write([item for item in items if not keys.is_segment(item["sk"]["S"])])
+        self.table.write([item for item in items if keys.is_segment(item["sk"]["S"])])
+
+    def put_head(self, trace_id: str, new: StoredHead, old: StoredHead | None, companions: Sequence[Item] = ()) -> None:
+        """Put a head in place of `old` (None: where no head is stored), together with `companions` or not at all.
+
+        The lesson index item follows the head: where the new head calls for another one, both are written in one
+        transaction, so that no crash and no race can separate them. *raises*: ConditionFailed when another head is
+        stored.
+        """
+        item = head_item(self.user_id, trace_id, new, self.store.time_shards)
+        replaces = old.version if old else None
+        index_item = lesson_index_item(self.user_id, trace_id, new)
+        old_index_item = lesson_index_item(self.user_id, trace_id, old)
+        puts = [*companions, index_item] if index_item and index_item != old_index_item else companions
+        is_moved = old_index_item and (index_item is None or index_item["sk"] != old_index_item["sk"])
+        deletes = keys_of([old_index_item]) if old_index_item and is_moved else ()
+        if puts or deletes:
+            self.table.put_together(item, replaces, puts, deletes)
+        else:
+            self.table.put(item, replaces)
+
+
+def expiry_of_companions(head_expires_at_s: int) -> int:
+    """The expiry of the other items of a trace: never before its head's.
+
+    It is the same for all heads that begin within one hour, so that sending a span again leaves its items unchanged.
     """
     return head_expires_at_s // 3600 * 3600 + ITEM_GRACE_S
-
-
-def put_companions(store: Store, items: Sequence[Item], deadline: Deadline) -> None:
-    """Store items of traces: all that belongs to a segment before it, so that who sees a segment sees it whole."""
-    store.table.write([item for item in items if not keys.is_segment(item["sk"]["S"])], deadline=deadline)
-    store.table.write([item for item in items if keys.is_segment(item["sk"]["S"])], deadline=deadline)
-
-
-def put_head(
-    store: Store, user_id: str, trace_id: str, new: Head, old: Head | None, companions: Sequence[Item] = ()
-) -> None:
-    """Put a head in place of `old` (None: where no head is stored), together with `companions` or not at all.
-
-    The trace's lens follows the head: where the new head calls for another one, both are written in one transaction, so
-    that no crash and no race can part them. *raises* ConditionFailed when another head is stored.
-    """
-    item = head_item(user_id, trace_id, new, store.time_shards)
-    replaces = old.version if old else None
-    index_item = lesson_index_item(user_id, trace_id, new)
-    old_index_item = lesson_index_item(user_id, trace_id, old) if old else None
-    puts = [*companions, index_item] if index_item and index_item != old_index_item else companions
-    is_moved = old_index_item and (index_item is None or index_item["sk"] != old_index_item["sk"])
-    deletes = keys_of([old_index_item]) if old_index_item and is_moved else ()
-    if puts or deletes:
-        store.table.put_together(item, replaces, puts, deletes)
-    else:
-        store.table.put(item, replaces)
-
-
-def live_head(stored: StoredTrace, now_ms: int) -> Head | None:
-    """The head, unless there is none or retention is over: then the trace may begin anew."""
-    head = stored.head
-    return None if head is None or head.is_expired(now_ms) else head
-
-
-def keys_of(items: Iterable[Item]) -> list[tuple[str, str]]:
-    return [(item["pk"]["S"], item["sk"]["S"]) for item in items]

@@ -1,52 +1,29 @@
 """The requests to DynamoDB that the store is made of, each complete: paged to the end, leftovers sent again.
 
-Every one raises `Unavailable` when DynamoDB is throttled, out of reach or the request's time runs short; what was
-stored until then stays, which does no harm since every write is repeatable.
+Every request raises Unavailable when DynamoDB is throttled, out of reach, or the request's time runs short. Items that
+were stored until then stay stored; that does no harm, since every write is repeatable.
 """
 
-import random
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
-from tracestore.domain.errors import Unavailable
-
+from .deadline import Deadline
 from .dynamo import ConditionFailed, Contended, translated
-from .segments import Item
+from .model import Item, ItemKey
 
-WRITES_AT_ONCE: Final = 25
-READS_AT_ONCE: Final = 100
+ITEMS_PER_BATCH_WRITE: Final = 25
+KEYS_PER_BATCH_GET: Final = 100
 """BatchWriteItem takes 25 items, BatchGetItem 100 keys."""
 
-BYTES_AT_ONCE: Final = 14_000_000
+BYTES_PER_BATCH_WRITE: Final = 14_000_000
 """BatchWriteItem takes 16 MB."""
-
-_FIRST_PAUSE_S: Final = 0.025
-_LONGEST_PAUSE_S: Final = 1.0
-
-
-@dataclass(slots=True)
-class Deadline:
-    """How long one request keeps trying. `time_left_s` tells what remains until its function is stopped."""
-
-    time_left_s: Callable[[], float] = lambda: 25.0
-    sleep: Callable[[float], None] = time.sleep
-    jitter: random.Random = field(default_factory=random.Random)
-    reserve_s: float = 2.0
-
-    def pause(self, attempt: int) -> None:
-        """Wait before attempt `attempt` + 1, longer each time. *raises* Unavailable when too little time is left."""
-        pause_s = self.jitter.uniform(0.3, 1) * min(_FIRST_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S)
-        if self.time_left_s() - pause_s < self.reserve_s:
-            raise Unavailable("The store is busy and this request is out of time; send it again.", retry_after_s=2)
-        self.sleep(pause_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The one table behind a boto3 client."""
+    """The one table, through a boto3 client."""
 
     client: Any
     name: str
@@ -64,7 +41,8 @@ class Table:
     ) -> Iterator[Item]:
         """The items of one partition from `sk_from` to `sk_to`, both included, in order of their sort key.
 
-        *shape*: read lazily, a page at a time. Consistent, but for an index, which lags by a fraction of a second.
+        *shape*: read lazily, a page at a time. Reads of the table are consistent; an index lags by a fraction of a
+        second.
         """
         partition, sort = (index, "at") if index else ("pk", "sk")
         condition = "#p = :p"
@@ -102,18 +80,19 @@ class Table:
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def count(
-        self, pk: str, sk_from: str, *, index: str, behind: Item | None = None, at_most: int | None = None
+        self, pk: str, sk_from: str, *, index: str, start_after: Item | None = None, at_most: int | None = None
     ) -> tuple[int, Item | None]:
-        """How many entries of an index's partition stand for items whose own `sk` is `sk_from` or greater.
+        """Count the entries of an index's partition whose own `sk` is `sk_from` or greater.
 
-        *shape*: counted backwards, from `behind` on if that is given, and `at_most` so many. With it comes the entry to
-        go on behind; None at the end. Nothing but the figure is sent: parsing 10,000 entries would take a second.
+        *shape*: counted backwards, after the entry `start_after` if that is given, and `at_most` that many. Returns the
+        count and the entry to continue after; None at the end. DynamoDB sends the number alone: parsing 10,000 entries
+        would take a second.
         """
         request: dict[str, Any] = {
             "TableName": self.name,
             "IndexName": index,
             "KeyConditionExpression": "#p = :p",
-            # A filter may not be on the keys of the index. Those of the table are attributes like any other there.
+            # A filter may not use the keys of the index. The keys of the table are ordinary attributes there.
             "FilterExpression": "sk >= :least",
             "ExpressionAttributeNames": {"#p": index},
             "ExpressionAttributeValues": {":p": {"S": pk}, ":least": {"S": sk_from}},
@@ -122,17 +101,17 @@ class Table:
         }
         counted = 0
         while at_most is None or counted < at_most:
-            if behind:
-                request["ExclusiveStartKey"] = behind
+            if start_after:
+                request["ExclusiveStartKey"] = start_after
             if at_most is not None:
-                request["Limit"] = at_most - counted  # entries looked at, so that no page can count too many
+                request["Limit"] = at_most - counted  # of entries read, so that no page can count too many
             with translated():
                 page = self.client.query(**request)
             counted += page["Count"]
-            behind = page.get("LastEvaluatedKey")
-            if behind is None:
+            start_after = page.get("LastEvaluatedKey")
+            if start_after is None:
                 break
-        return counted, behind
+        return counted, start_after
 
     def get(self, pk: str, sk: str) -> Item | None:
         """One item, read consistently."""
@@ -142,42 +121,41 @@ class Table:
             )
         return answer.get("Item")
 
-    def get_many(self, wanted: Iterable[tuple[str, str]], deadline: Deadline) -> dict[tuple[str, str], Item]:
+    def get_many(self, wanted: Iterable[ItemKey], deadline: Deadline) -> dict[ItemKey, Item]:
         """The items that exist of those with these keys, read consistently."""
-        found = {}
-        waiting = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in dict.fromkeys(wanted)]
-        attempt = 0
-        while waiting:
-            now, later = waiting[:READS_AT_ONCE], waiting[READS_AT_ONCE:]
+        items: dict[ItemKey, Item] = {}
+        unread = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in dict.fromkeys(wanted)]
+        backoff = deadline.backoff()
+        while unread:
+            batch, rest = unread[:KEYS_PER_BATCH_GET], unread[KEYS_PER_BATCH_GET:]
             with translated():
-                answer = self.client.batch_get_item(RequestItems={self.name: {"Keys": now, "ConsistentRead": True}})
+                answer = self.client.batch_get_item(RequestItems={self.name: {"Keys": batch, "ConsistentRead": True}})
             for item in answer["Responses"].get(self.name, ()):
-                found[item["pk"]["S"], item["sk"]["S"]] = item
-            left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
-            waiting = [*left, *later]
-            if left:  # 16 MB of answer, or throttled: either way more comes when asked again
-                deadline.pause(attempt)
-                attempt += 1
-        return found
+                items[item["pk"]["S"], item["sk"]["S"]] = item
+            unprocessed = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+            unread = [*unprocessed, *rest]
+            if unprocessed:  # 16 MB of answer, or throttled: in both cases a later request returns them
+                backoff.pause()
+        return items
 
     def put(self, item: Item, replaces: int | None) -> None:
-        """Put a head on condition that version `replaces` is what is stored, or nothing if None.
+        """Put an item on condition that version `replaces` is stored; None: that no item is stored.
 
-        *raises* ConditionFailed when something else is stored, or another writer is about to see to that.
+        *raises*: ConditionFailed when another version is stored, or another writer is at the item at this moment.
         """
-        with _first_come(), translated():
+        with _contended_is_lost(), translated():
             self.client.put_item(**self._conditional(item, replaces))
 
     def put_together(
-        self, head: Item, replaces: int | None, puts: Sequence[Item], deletes: Sequence[tuple[str, str]] = ()
+        self, item: Item, replaces: int | None, puts: Sequence[Item], deletes: Sequence[ItemKey] = ()
     ) -> None:
-        """Put a head as `put` does, and put and remove other items with it or not at all. *raises* ConditionFailed."""
-        writes: list[dict[str, Any]] = [{"Put": {"TableName": self.name, "Item": item}} for item in puts]
+        """Put an item as `put` does, and put and delete others in the same transaction. *raises*: as `put`."""
+        writes: list[dict[str, Any]] = [{"Put": {"TableName": self.name, "Item": companion}} for companion in puts]
         writes += [
             {"Delete": {"TableName": self.name, "Key": {"pk": {"S": pk}, "sk": {"S": sk}}}} for pk, sk in deletes
         ]
-        writes.append({"Put": self._conditional(head, replaces)})
-        with _first_come(), translated():
+        writes.append({"Put": self._conditional(item, replaces)})
+        with _contended_is_lost(), translated():
             self.client.transact_write_items(TransactItems=writes)
 
     def _conditional(self, item: Item, replaces: int | None) -> dict[str, Any]:
@@ -189,25 +167,30 @@ class Table:
             "ExpressionAttributeValues": {":v": {"N": str(replaces)}},
         }
 
-    def write(self, puts: Iterable[Item] = (), deletes: Iterable[tuple[str, str]] = (), *, deadline: Deadline) -> None:
-        """Store items and remove others, in no order, until all is done."""
-        waiting: list[dict[str, Any]] = [{"PutRequest": {"Item": item}} for item in puts]
-        waiting += [{"DeleteRequest": {"Key": {"pk": {"S": pk}, "sk": {"S": sk}}}} for pk, sk in deletes]
-        attempt = 0
-        while waiting:
-            now, later = _batch(waiting)
+    def write(self, puts: Iterable[Item] = (), deletes: Iterable[ItemKey] = (), *, deadline: Deadline) -> None:
+        """Put items and delete others, in no order, until all of it is done."""
+        unwritten: list[dict[str, Any]] = [{"PutRequest": {"Item": item}} for item in puts]
+        unwritten += [{"DeleteRequest": {"Key": {"pk": {"S": pk}, "sk": {"S": sk}}}} for pk, sk in deletes]
+        backoff = deadline.backoff()
+        while unwritten:
+            batch, rest = _batch(unwritten)
             with translated():
-                answer = self.client.batch_write_item(RequestItems={self.name: now})
-            left = answer.get("UnprocessedItems", {}).get(self.name, [])
-            waiting = [*left, *later]
-            if left:
-                deadline.pause(attempt)
-                attempt += 1
+                answer = self.client.batch_write_item(RequestItems={self.name: batch})
+            unprocessed = answer.get("UnprocessedItems", {}).get(self.name, [])
+            unwritten = [*unprocessed, *rest]
+            if unprocessed:
+                backoff.pause()
+
+    def transact(self, writes: Sequence[dict[str, dict[str, Item]]]) -> None:
+        """All of these writes, such as `{"Put": {"Item": …}}`, or none. *raises*: Unavailable."""
+        named = [{kind: {"TableName": self.name, **write} for kind, write in entry.items()} for entry in writes]
+        with translated():
+            self.client.transact_write_items(TransactItems=named)
 
 
 @contextmanager
-def _first_come() -> Iterator[None]:
-    """Whoever is at the item already was first: that is what a condition on its version is there to tell."""
+def _contended_is_lost() -> Iterator[None]:
+    """A writer that is at the item already is the faster one: a condition on the version exists to report that."""
     try:
         yield
     except Contended as error:
@@ -215,10 +198,10 @@ def _first_come() -> Iterator[None]:
 
 
 def _batch(requests: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """As many requests as one call takes, and the rest."""
+    """As many write requests as one call takes, and the rest."""
     size = 0
-    for count, request in enumerate(requests[:WRITES_AT_ONCE]):
+    for count, request in enumerate(requests[:ITEMS_PER_BATCH_WRITE]):
         size += sum(len(value.get("B", b"")) + 200 for value in request.get("PutRequest", {}).get("Item", {}).values())
-        if size > BYTES_AT_ONCE and count:
+        if size > BYTES_PER_BATCH_WRITE and count:
             return requests[:count], requests[count:]
-    return requests[:WRITES_AT_ONCE], requests[WRITES_AT_ONCE:]
+    return requests[:ITEMS_PER_BATCH_WRITE], requests[ITEMS_PER_BATCH_WRITE:]

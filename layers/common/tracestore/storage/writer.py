@@ -1,14 +1,13 @@
-"""Spans into the table, so that what was acknowledged is stored and the same writes in any order give the same trace.
+"""The capture of spans: an acknowledged span is stored, and the same writes in any order give the same trace.
 
-How a trace is written: its segment first, then its head, derived from everything that is stored and put on condition of
-the version it was read at. A crash in between leaves a segment that the next writer takes in. Who loses the race for
-the head reads it again, and is done when it already covers what he wrote.
+A capture writes a trace's segment first. Then it derives the head from everything that is stored, and puts it on
+condition of the version that it read. A crash in between leaves a segment that the next writer takes in. A writer that
+loses the race for the head reads it again, and is done when the head includes its segment already.
 """
 
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import Final
 
 from tracestore.domain.errors import Conflict
@@ -20,22 +19,23 @@ from . import keys
 from .compaction import compact, is_due
 from .deletes import purge
 from .dynamo import ConditionFailed
-from .erasure import erasure_of, orphaned_items, remove
-from .items import Head, StoredTrace, alias_items, head_from, head_item, item_bytes
+from .erasure import delete_erased, erasure_of, is_of_segment, orphaned_items
+from .items import alias_items, head_from, head_item, item_bytes, keys_of
+from .model import EmptiedHead, Head, Item, ItemKey, LiveHead, Segment, StoredHead, StoredTrace, Tombstone
 from .pending_deletions import is_pending_deletion, read_pending_deletions
 from .reading import read_span, span_with_payload
 from .recompute import first_head, next_head
-from .segments import Item, Segment, payload_items, segment_items, segment_of, segments_of
-from .store import Store, expiry_of_items, keys_of, live_head, put_companions, put_head
-from .table import Deadline
+from .segments import payload_items, segment_items, segment_of, segments_of
+from .store import Scope, expiry_of_companions
 
 READ_UNIT_BYTES: Final = 4_096
-"""A list reads heads whole. Up to one read unit a segment rides in its head for nothing, if no more is to come."""
+"""Lists read whole heads. When a trace is complete, a segment inlined in its head costs nothing up to one read unit."""
 
 WRITE_UNIT_BYTES: Final = 1_024
-"""While more is to come, every later write puts the head again: then only what keeps it at one write unit may ride."""
+"""While more spans are to come, every later write puts the head again: then a segment is inlined only where the head
+stays within one write unit."""
 
-TRACES_AT_ONCE: Final = 8
+CAPTURE_THREADS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,95 +48,72 @@ class Rejection:
     message: str
 
 
-def capture(
-    store: Store,
-    user_id: str,
-    spans: Iterable[tuple[str, SpanFields]],
-    deadline: Deadline | None = None,
-    *,
-    precedence: int = CAPTURED,
-) -> list[Rejection]:
-    """Store captured spans, given with their trace ids; returns those that a deletion forbids.
-
-    *repeat*: the same again changes nothing. *raises* Unavailable: some traces may be stored by then, nothing that was
-    stored before is lost, and the same call again completes it.
-    """
-    deadline = deadline or Deadline()
-    received_ms = store.now_ms()
+def capture(scope: Scope, spans: Iterable[tuple[str, SpanFields]], *, precedence: int = CAPTURED) -> list[Rejection]:
+    received_ms = scope.now_ms()
     by_trace: dict[str, list[SpanUpdate]] = {}
     for trace_id, fields in spans:
-        by_trace.setdefault(trace_id, []).append(span_update(fields, received_ms=received_ms, precedence=precedence))
-    writes = [
-        _Capture(store, user_id, trace_id, segment, deadline)
-        for trace_id, updates in by_trace.items()
-        for segment in segments_of(updates)
+        update = span_update(fields, received_ms=received_ms, precedence=precedence)
+        by_trace.setdefault(trace_id, []).append(update)
+    captures = [
+        _Capture(scope, trace_id, segment) for trace_id, updates in by_trace.items() for segment in segments_of(updates)
     ]
-    put_companions(store, [item for write in writes for item in write.companion_items()], deadline)
-    if len(writes) == 1:
-        return writes[0].settle()
-    with ThreadPoolExecutor(TRACES_AT_ONCE) as pool:
-        return [rejection for rejections in pool.map(_Capture.settle, writes) for rejection in rejections]
+    scope.put_companions([item for each in captures for item in each.companion_items()])
+    if len(captures) == 1:
+        return captures[0].commit()
+    with ThreadPoolExecutor(CAPTURE_THREADS) as pool:
+        return [rejection for rejections in pool.map(_Capture.commit, captures) for rejection in rejections]
 
 
-def capture_one(
-    store: Store, user_id: str, trace_id: str, fields: SpanFields, deadline: Deadline | None = None
-) -> tuple[Head, Span]:
-    """Store one captured span; returns it as it is then, merged with what was known, and its trace's head.
-
-    *repeat* and *raises* as `capture`; Conflict where a deletion forbids it.
-    """
-    deadline = deadline or Deadline()
-    segment = segment_of([span_update(fields, received_ms=store.now_ms())])
-    write = _Capture(store, user_id, trace_id, segment, deadline)
-    put_companions(store, write.companion_items(), deadline)
-    for rejection in write.settle():
+def capture_one(scope: Scope, trace_id: str, fields: SpanFields) -> tuple[Head, Span]:
+    each = _Capture(scope, trace_id, segment_of([span_update(fields, received_ms=scope.now_ms())]))
+    scope.put_companions(each.companion_items())
+    for rejection in each.commit():
         raise Conflict(rejection.message, code=rejection.code)
-    if write.stored is None or write.stored.head is None:  # another writer's head covers it
-        return read_span(store, user_id, trace_id, fields["span_id"])
-    return write.stored.head, span_with_payload(store, write.pk, write.stored, fields["span_id"])
+    if each.stored is None or not isinstance(each.stored.head, Head):  # another writer's head includes the segment
+        return read_span(scope, trace_id, fields["span_id"])
+    return each.stored.head, span_with_payload(scope, trace_id, each.stored, fields["span_id"])
 
 
 class _Capture:
     """One request's write to one trace.
 
-    `written` are the keys of what it has stored beside the head, for taking it back; `stored` is the trace as it left
-    it, unless another writer had the last word.
+    `written` has the keys of the companion items that it stored, for a rollback. `stored` is the trace as this write
+    left it, unless another writer was the last.
     """
 
-    def __init__(self, store: Store, user_id: str, trace_id: str, segment: Segment, deadline: Deadline) -> None:
-        self.store = store
-        self.user_id = user_id
+    def __init__(self, scope: Scope, trace_id: str, segment: Segment) -> None:
+        self.scope = scope
         self.trace_id = trace_id
         self.segment = segment
-        self.deadline = deadline
-        self.pk = keys.trace(user_id, trace_id)
-        self.written: list[tuple[str, str]] = []
+        self.pk = scope.trace_pk(trace_id)
+        self.written: list[ItemKey] = []
         self.stored: StoredTrace | None = None
-        self.new_head = self._complete_head()
+        self.new_head = self._head_of_new_trace()
+        self._lost_race: tuple[Segment, list[Rejection]] | None = None
 
-    def _complete_head(self) -> Head | None:
-        """The head to try first when the root is here, since then the trace is likely to be new."""
-        if self.pk in self.store.delta_bases:
+    def _head_of_new_trace(self) -> Head | None:
+        """The head to try first when the segment has the root, since then the trace is likely to be new."""
+        if self.pk in self.scope.store.delta_bases:
             return None
         root = root_of(merge(self.segment.updates))
         if root.parent_span_id is not None:
             return None
-        head = first_head(self.store, self.trace_id, self.segment)
+        head = first_head(self.scope.store, self.trace_id, self.segment)
         limit = READ_UNIT_BYTES if is_ended(root.fields) else WRITE_UNIT_BYTES
         for inline_segment in (self.segment, replace(self.segment, payload=None)):
-            loaded = replace(head, first=inline_segment)
-            if item_bytes(self._item(loaded)) <= limit:
-                return loaded
+            with_segment = replace(head, inline_segment=inline_segment)
+            if item_bytes(self._item(with_segment)) <= limit:
+                return with_segment
         return head
 
     def companion_items(self) -> list[Item]:
-        """What has to be stored before a head that may turn out to be the trace's first; nothing for any other."""
+        """The items to store before a head that may be the trace's first; none where no such head is tried."""
         if self.new_head is None:
             return []
-        head, expires_at_s = self.new_head, expiry_of_items(self.new_head.expires_at_s)
-        if head.first is None:
+        head, expires_at_s = self.new_head, expiry_of_companions(self.new_head.expires_at_s)
+        if head.inline_segment is None:
             items = segment_items(self.pk, head.generation, self.segment, expires_at_s, is_first=True)
-        elif head.first.payload is None:
+        elif head.inline_segment.payload is None:
             items = payload_items(self.pk, head.generation, self.segment, expires_at_s)
         else:
             items = []
@@ -144,113 +121,116 @@ class _Capture:
         self.written += keys_of(items)
         return items
 
-    def settle(self) -> list[Rejection]:
-        """Store the segment and a head that covers it."""
+    def commit(self) -> list[Rejection]:
+        """Store the segment and a head that includes it."""
         if self.new_head is not None:
             try:
-                put_head(self.store, self.user_id, self.trace_id, self.new_head, None)
+                self.scope.put_head(self.trace_id, self.new_head, None)
                 self.stored = StoredTrace(self.new_head, {self.segment.digest: self.segment})
                 return []
             except ConditionFailed:
-                pass  # the trace is there already
-        for attempt in count():
-            stored = self.store.read_core(self.pk)
-            head = live_head(stored, self.store.now_ms())
-            if head is not None and (
-                head.is_tombstone or is_pending_deletion(head, read_pending_deletions(self.store, self.user_id))
-            ):
-                return self._refused(head)
-            segment, rejected = self._without_deleted(head)
-            if not segment.updates:
-                # Without aliases: other spans of the trace may have the same messages.
-                self._roll_back([(pk, sk) for pk, sk in self.written if keys.segment_named(sk)])
-                return rejected
-            generation = head.generation if head else self.store.generation()
-            self._roll_back(orphaned_items(stored, generation, self.written, but=segment.digest))
-            if self._put_with(segment, stored, head):
-                return rejected
-            self.deadline.pause(attempt)
+                pass  # the trace exists already
+        return self.scope.deadline.retry(self._attempt)
+
+    def _attempt(self) -> list[Rejection]:
+        """One read of the trace and one put of its head. *raises*: ConditionFailed when another writer was faster."""
+        if self._lost_race is not None:
+            segment, rejected = self._lost_race
             if self._is_included(segment):
                 return rejected
-        raise AssertionError("unreachable: patience ends first")
+        stored = self.scope.read_core(self.trace_id)
+        head = self.scope.live_head(stored)
+        if isinstance(head, Tombstone):
+            return self._refused(head)
+        if head is not None and is_pending_deletion(head, read_pending_deletions(self.scope)):
+            return self._refused(head)
+        segment, rejected = self._without_deleted(head)
+        if not segment.updates:
+            # Aliases stay: other spans of the trace may have the same messages.
+            self._roll_back([(pk, sk) for pk, sk in self.written if is_of_segment(sk)])
+            return rejected
+        generation = head.generation if head else self.scope.store.generation()
+        self._roll_back(orphaned_items(stored, generation, self.written, spare=segment.digest))
+        self._lost_race = segment, rejected
+        self._put_with(segment, stored, head)
+        return rejected
 
-    def _put_with(self, segment: Segment, stored: StoredTrace, head: Head | None) -> bool:
-        """Store the segment and the head that covers all there is; False when another writer was faster."""
-        old, begins = stored.head, head is None
+    def _put_with(self, segment: Segment, stored: StoredTrace, head: LiveHead | None) -> None:
+        """Store the segment and the head that includes everything. *raises*: ConditionFailed."""
+        store, old, begins = self.scope.store, stored.head, head is None
         if head is None:
-            first = first_head(self.store, self.trace_id, segment)
+            first = first_head(store, self.trace_id, segment)
             head = stored.head = replace(first, version=old.version if old else 0)
-        is_there = _is_whole(stored, head, segment.digest)
-        if not is_there and not head.deleted:  # else what it leans on might be about to go
-            segment = self.store.delta_bases.delta_encode(self.pk, head.generation, segment, stored.segments)
-        self._store_segment(segment, head, is_there=is_there)
-        if not is_there:
+        is_stored = _is_readable(stored, head, segment.digest)
+        if not is_stored and not head.deleted:  # else the erasure of a deleted span might remove its delta base
+            segment = store.delta_bases.delta_encode(self.pk, head.generation, segment, stored.segments)
+        self._store_segment(segment, head, is_stored=is_stored)
+        if not is_stored:
             stored.segments[segment.digest] = segment
             stored.loose.add(segment.digest)
-        new = next_head(self.store, self.pk, head, stored)
-        found = erasure_of(self.store, self.pk, stored, new)
-        self._put_companions(found.puts)
-        is_compacting = not found.deletes and is_due(new, stored, self.store.now_ms())
+        new = next_head(self.scope, self.trace_id, head, stored)
+        erasure = erasure_of(self.scope, self.trace_id, stored, new)
+        self._put_companions(erasure.puts)
+        is_compacting = not erasure.deletes and is_due(new, stored, self.scope.now_ms())
         if is_compacting:
-            new = replace(new, compaction_started_ms=self.store.now_ms())
-        # What is new counts only with a head that replaces the one which was read: else a deletion would not notice it.
-        if begins or not is_there or is_compacting or found.deletes or new.summary != head.summary:
-            try:
-                put_head(self.store, self.user_id, self.trace_id, new, old)
-            except ConditionFailed:
-                return False
+            new = replace(new, compaction_started_ms=self.scope.now_ms())
+        # A new segment counts only with a head that replaces the one that was read: else a deletion would miss it.
+        if begins or not is_stored or is_compacting or erasure.deletes or not _is_same_summary(new, head):
+            self.scope.put_head(self.trace_id, new, old)
             stored.head = new
         self.stored = stored
-        self.store.delta_bases.remember(self.pk, new.generation, stored.segments[segment.digest])
+        store.delta_bases.remember(self.pk, new.generation, stored.segments[segment.digest])
         if is_compacting:
-            compact(self.store, self.user_id, self.trace_id, stored, self.deadline)
-        remove(self.store, found, self.deadline)
-        return True
+            compact(self.scope, self.trace_id, stored)
+        delete_erased(self.scope, erasure)
 
-    def _store_segment(self, segment: Segment, head: Head, *, is_there: bool) -> None:
-        """Store the segment unless it is there, and its aliases unless they are there as this head calls for."""
-        items = [] if is_there else segment_items(self.pk, head.generation, segment, expiry_of_items(head.expires_at_s))
+    def _store_segment(self, segment: Segment, head: LiveHead, *, is_stored: bool) -> None:
+        """Store the segment unless it is stored, and its aliases unless they are stored as this head calls for."""
+        items = []
+        if not is_stored:
+            expires_at_s = expiry_of_companions(head.expires_at_s)
+            items = segment_items(self.pk, head.generation, segment, expires_at_s)
         aliases = self._aliases(head)
-        if not is_there or (self.new_head is not None and aliases != self._aliases(self.new_head)):
+        if not is_stored or (self.new_head is not None and aliases != self._aliases(self.new_head)):
             items += aliases
         self._put_companions(items)
 
     def _put_companions(self, items: list[Item]) -> None:
         self.written += keys_of(items)
-        put_companions(self.store, items, self.deadline)
+        self.scope.put_companions(items)
 
-    def _roll_back(self, written: Collection[tuple[str, str]]) -> None:
-        """Remove what this write stored beside the head."""
-        self.store.table.write(deletes=dict.fromkeys(written), deadline=self.deadline)
+    def _roll_back(self, written: Collection[ItemKey]) -> None:
+        """Remove companion items that this write stored."""
+        self.scope.table.write(deletes=dict.fromkeys(written))
         self.written = [key for key in self.written if key not in set(written)]
 
     def _is_included(self, segment: Segment) -> bool:
-        """Whether the head of the faster writer was made with this segment in sight.
+        """Whether the head of the faster writer was derived from this segment too.
 
-        Not where spans were deleted: what the segment leans on may be gone.
+        Never where spans were deleted: the segment's delta base may be gone.
         """
-        item = self.store.table.get(self.pk, keys.HEAD)
+        item = self.scope.table.get(self.pk, keys.HEAD)
         head = head_from(item) if item else None
-        if head is None or head.is_tombstone or head.deleted:
+        if head is None or isinstance(head, Tombstone) or head.deleted:
             return False
         return head.includes(segment)
 
-    def _without_deleted(self, head: Head | None) -> tuple[Segment, list[Rejection]]:
-        """The segment without the spans that were deleted for good, and the rejection of those.
+    def _without_deleted(self, head: LiveHead | None) -> tuple[Segment, list[Rejection]]:
+        """The segment without the spans that were deleted for good, and the rejections of those.
 
-        What was stored of them already is in sight of the next head, and removed with it.
+        The next head sees copies of them that are stored already, and erases them.
         """
         deleted = self._span_ids() & head.deleted if head else set()
         if not deleted:
             return self.segment, []
-        kept = [update for update in self.segment.updates if update.fields["span_id"] not in deleted]
+        rest = [update for update in self.segment.updates if update.fields["span_id"] not in deleted]
         message = "This span was deleted; give a new span an id of its own."
-        return segment_of(kept), self._rejections(deleted, "span_deleted", message)
+        return segment_of(rest), self._rejections(deleted, "span_deleted", message)
 
-    def _refused(self, head: Head) -> list[Rejection]:
+    def _refused(self, head: StoredHead) -> list[Rejection]:
         self._roll_back(self.written)
-        if head.is_tombstone and not head.is_purged:
-            purge(self.store, self.user_id, self.trace_id, self.deadline)  # whoever deleted it was interrupted
+        if isinstance(head, Tombstone) and not head.is_purged:
+            purge(self.scope, self.trace_id)  # the writer that deleted the trace was interrupted
         message = "The trace of this span was deleted; give a new trace an id of its own."
         return self._rejections(self._span_ids(), "trace_deleted", message)
 
@@ -260,17 +240,23 @@ class _Capture:
     def _span_ids(self) -> set[str]:
         return {update.fields["span_id"] for update in self.segment.updates}
 
-    def _aliases(self, head: Head) -> list[Item]:
-        return alias_items(self.user_id, self.trace_id, head, self.segment.updates)
+    def _aliases(self, head: StoredHead) -> list[Item]:
+        return alias_items(self.scope.user_id, self.trace_id, head, self.segment.updates)
 
     def _item(self, head: Head) -> Item:
-        return head_item(self.user_id, self.trace_id, head, self.store.time_shards)
+        return head_item(self.scope.user_id, self.trace_id, head, self.scope.store.time_shards)
 
 
-def _is_whole(stored: StoredTrace, head: Head, digest: str) -> bool:
+def _is_same_summary(new: LiveHead, old: LiveHead) -> bool:
+    if isinstance(new, EmptiedHead) or isinstance(old, EmptiedHead):
+        return isinstance(new, EmptiedHead) and isinstance(old, EmptiedHead)
+    return new.summary == old.summary
+
+
+def _is_readable(stored: StoredTrace, head: LiveHead, digest: str) -> bool:
     """Whether a segment is stored and stays readable.
 
-    One that leans may lose what it leans on: a scrub that began before it was stored does not know of it.
+    A delta-encoded payload may lose its base: an erasure that began before it was stored does not know of it.
     """
     segment = stored.segments.get(digest)
     return segment is not None and (segment.base is None or not head.deleted)

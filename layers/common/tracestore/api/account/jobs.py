@@ -4,7 +4,7 @@ import re
 from typing import Any, Final
 
 from tracestore.domain.times import NS_PER_MS, format_time
-from tracestore.storage.jobs import Job
+from tracestore.storage.model import Job
 
 _JOB_ID: Final = re.compile(r"[0-9a-f-]{36}")
 
@@ -20,6 +20,6 @@ def job_json(job: Job) -> dict[str, Any]:
         "job_id": job.job_id,
         "state": job.state,
         "deleted": {"traces": job.traces, "spans": job.spans},
-        "created_at": format_time(job.made_ms * NS_PER_MS),
+        "created_at": format_time(job.requested_ms * NS_PER_MS),
         "finished_at": None if job.ended_ms is None else format_time(job.ended_ms * NS_PER_MS),
     }

@@ -7,7 +7,6 @@ and none of slow ones: for those, a bounded number of the newest traces of the h
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
-from itertools import islice
 from typing import Any, Final
 
 from tracestore.api.analytics.analytics_json import name_json
@@ -21,13 +20,8 @@ from tracestore.domain.phrases import duration, percent
 from tracestore.domain.stats import QUARTER_NS, QUARTERS_IN_HOUR
 from tracestore.domain.times import NS_PER_DAY, NS_PER_SECOND, format_time
 from tracestore.http.parameters import malformed
-from tracestore.storage import keys
-from tracestore.storage.counters import read_counters
-from tracestore.storage.items import Head
-from tracestore.storage.listing import candidate_of, entries, read_heads
-from tracestore.storage.pending_deletions import time_partitions
-from tracestore.storage.store import Store
-from tracestore.storage.table import Deadline
+from tracestore.storage.model import Head
+from tracestore.storage.user_store import UserReader
 
 RANGE_MOST_DAYS: Final = 31
 """A month, and the week before it: 912 counters of hours."""
@@ -53,22 +47,19 @@ def hours_of(period: Period) -> range:
     return range(period.start_ns // NS_PER_HOUR, -(-period.end_ns // NS_PER_HOUR))
 
 
-def read_anomalies(
-    store: Store, user_id: str, hours: range, selection: Selection, deadline: Deadline
-) -> list[tuple[Anomaly, list[str]]]:
+def read_anomalies(reader: UserReader, hours: range, selection: Selection) -> list[tuple[Anomaly, list[str]]]:
     """The anomalies of the selected series in these hours, each with the ids of example traces.
 
     *shape*: those with the latest last hour first, at most `ANOMALIES_MOST`.
     """
     with_history = range(hours.start - HISTORY_HOURS, hours.stop)
     buckets = (Bucket("measures", "hour", number) for number in with_history)
-    counters = read_counters(store, user_id, buckets, deadline)
+    counters = reader.counters(buckets)
     histories = histories_of((bucket.number, counter) for bucket, counter in counters.items())
     selected = {series: history for series, history in histories.items() if selection.admits(series)}
     anomalies = anomalies_of(selected, hours)[:ANOMALIES_MOST]
-    candidates = _candidates(store, user_id, anomalies, deadline)
-    pks = {keys.trace(user_id, trace_id): trace_id for trace_ids in candidates for trace_id in trace_ids}
-    heads = {pks[pk]: head for pk, head in read_heads(store, user_id, pks, deadline).items()}
+    candidates = _candidates(reader, anomalies)
+    heads = reader.heads(dict.fromkeys(trace_id for trace_ids in candidates for trace_id in trace_ids))
     pairs = zip(anomalies, candidates, strict=True)
     return [(anomaly, _examples(anomaly, trace_ids, heads)) for anomaly, trace_ids in pairs]
 
@@ -106,10 +97,10 @@ def message_of(anomaly: Anomaly, zone: tzinfo) -> str:
     return f"{series}: {event}{length}."
 
 
-def _candidates(store: Store, user_id: str, anomalies: Sequence[Anomaly], deadline: Deadline) -> list[list[str]]:
+def _candidates(reader: UserReader, anomalies: Sequence[Anomaly]) -> list[list[str]]:
     """For each anomaly the ids of traces that may be examples of it."""
     buckets = {bucket for anomaly in anomalies for bucket in _buckets_with_examples(anomaly)}
-    counters = read_counters(store, user_id, buckets, deadline)
+    counters = reader.counters(buckets)
     candidates = []
     latency_anomalies = 0
     for anomaly in anomalies:
@@ -127,7 +118,8 @@ def _candidates(store: Store, user_id: str, anomalies: Sequence[Anomaly], deadli
             trace_ids = [example.trace_id for example in latest]
         elif latency_anomalies < LATENCY_ANOMALIES_MOST:
             latency_anomalies += 1
-            trace_ids, most = _newest_traces(store, user_id, anomaly.worst.hour), LATENCY_CANDIDATES_MOST
+            from_ns, most = anomaly.worst.hour * NS_PER_HOUR, LATENCY_CANDIDATES_MOST
+            trace_ids = reader.newest_traces(from_ns, from_ns + NS_PER_HOUR, most)
         candidates.append(list(dict.fromkeys(trace_ids))[:most])
     return candidates
 
@@ -141,18 +133,6 @@ def _buckets_with_examples(anomaly: Anomaly) -> list[Bucket]:
     return []
 
 
-def _newest_traces(store: Store, user_id: str, hour: int) -> list[str]:
-    """The ids of the newest traces that began in an hour, at most `LATENCY_CANDIDATES_MOST`."""
-    low, high = keys.before_time(hour * NS_PER_HOUR), keys.before_time((hour + 1) * NS_PER_HOUR)
-    partitions = time_partitions(store, user_id)
-    streams = [
-        map(candidate_of, entries(store, partition, low, high, newest_first=True, limit=LATENCY_CANDIDATES_MOST))
-        for partition in partitions
-    ]
-    newest = islice(heapq.merge(*streams, reverse=True), LATENCY_CANDIDATES_MOST)
-    return [keys.trace_id_of(candidate.pk) for candidate in newest]
-
-
 def _examples(anomaly: Anomaly, trace_ids: Iterable[str], heads: Mapping[str, Head]) -> list[str]:
     """The candidates with the largest share in an anomaly, the largest first."""
     shares = [(_share(anomaly, heads[trace_id]), trace_id) for trace_id in trace_ids if trace_id in heads]
@@ -163,7 +143,7 @@ def _examples(anomaly: Anomaly, trace_ids: Iterable[str], heads: Mapping[str, He
 def _share(anomaly: Anomaly, head: Head) -> float:
     """A trace's share in an anomaly: failed calls, milliseconds above the baseline, or nano-dollars."""
     share = 0.0
-    for row in head.summary.stats.rows if head.summary else ():
+    for row in head.summary.stats.rows:
         if row.group.series != anomaly.series:
             continue
         if not anomaly.first_hour <= row.quarter // QUARTERS_IN_HOUR <= anomaly.last_hour:

@@ -17,12 +17,9 @@ from tracestore.domain.filters import Filters
 from tracestore.domain.heads import Summary
 from tracestore.domain.intervals import Period, hours_that_start_in, partition
 from tracestore.domain.stats import failures_of
-from tracestore.storage import keys
-from tracestore.storage.counters import read_counters
-from tracestore.storage.items import Head
-from tracestore.storage.listing import Listed, TraceQuery, list_traces, read_heads
-from tracestore.storage.store import Store
-from tracestore.storage.table import Deadline
+from tracestore.storage.listing import ListedTrace, TraceQuery
+from tracestore.storage.model import Head
+from tracestore.storage.user_store import UserReader
 
 EXAMPLE_ROUNDS: Final = 3
 """The number of times that examples which are gone are replaced by the next ones."""
@@ -35,26 +32,22 @@ HEADS_IN_ROUND: Final = 50
 CONVERSATION_THREADS: Final = 8
 
 
-def read_periods(
-    store: Store, user_id: str, kind: Kind, periods: Iterable[Period], deadline: Deadline
-) -> list[dict[Bucket, Any]]:
+def read_periods(reader: UserReader, kind: Kind, periods: Iterable[Period]) -> list[dict[Bucket, Any]]:
     """The fewest counters that cover each of these aligned periods. *absent*: counters of nothing are left out."""
     partitions = [list(partition(kind, period)) for period in periods]
-    counters = read_counters(store, user_id, chain.from_iterable(partitions), deadline)
+    counters = reader.counters(chain.from_iterable(partitions))
     return [{bucket: counters[bucket] for bucket in buckets if bucket in counters} for buckets in partitions]
 
 
-def read_hours(
-    store: Store, user_id: str, kind: Kind, periods: Iterable[Period], deadline: Deadline
-) -> list[list[Any]]:
+def read_hours(reader: UserReader, kind: Kind, periods: Iterable[Period]) -> list[list[Any]]:
     """The counters of the hours in UTC that start in each of these periods, as `read_periods`."""
     hours = [hours_that_start_in(kind, period) for period in periods]
-    counters = read_counters(store, user_id, chain.from_iterable(hours), deadline)
+    counters = reader.counters(chain.from_iterable(hours))
     return [[counters[bucket] for bucket in buckets if bucket in counters] for buckets in hours]
 
 
 def live_examples(
-    store: Store, user_id: str, candidates: Mapping[Key, Sequence[FailedSpan]], most: int, deadline: Deadline
+    reader: UserReader, candidates: Mapping[Key, Sequence[FailedSpan]], most: int
 ) -> dict[Key, list[FailedSpan]]:
     """The first candidates of each key whose trace can be seen and still contains that failure.
 
@@ -69,60 +62,56 @@ def live_examples(
             break
         trace_ids = dict.fromkeys(span.example.trace_id for spans in tried.values() for span in spans)
         unread = [trace_id for trace_id in trace_ids if trace_id not in failures][: HEADS_MOST - len(failures)]
-        heads = read_heads(store, user_id, (keys.trace(user_id, trace_id) for trace_id in unread), deadline)
+        heads = reader.heads(unread)
         for trace_id in unread:
-            failures[trace_id] = _failures_in(trace_id, heads.get(keys.trace(user_id, trace_id)))
+            failures[trace_id] = _failures_in(trace_id, heads.get(trace_id))
         for key, spans in tried.items():
             examples[key] += [span for span in spans if span in failures.get(span.example.trace_id, ())]
     return examples
 
 
 def top_traces_by_cost(
-    store: Store,
-    user_id: str,
+    reader: UserReader,
     candidates: Iterable[tuple[int, str]],
     period: Period,
     selection: Selection,
     most: int,
-    deadline: Deadline,
-) -> list[Listed]:
+) -> list[ListedTrace]:
     """The most expensive of these candidates that began in the period and can be seen.
 
     *shape*: at most `most`, by their present cost from the highest. `candidates` come in the order of their cost when
     they were counted.
     """
     remaining = iter(dict.fromkeys(trace_id for _, trace_id in candidates))
-    traces: list[Listed] = []
+    traces: list[ListedTrace] = []
     for _ in range(HEADS_MOST // HEADS_IN_ROUND):
         trace_ids = list(islice(remaining, HEADS_IN_ROUND))
-        heads = read_heads(store, user_id, (keys.trace(user_id, trace_id) for trace_id in trace_ids), deadline)
+        heads = reader.heads(trace_ids)
         for trace_id in trace_ids:
-            head = heads.get(keys.trace(user_id, trace_id))
-            if head is not None and head.summary is not None and _is_selected(head.summary, period, selection):
-                traces.append(Listed(trace_id, head))
+            head = heads.get(trace_id)
+            if head is not None and _is_selected(head.summary, period, selection):
+                traces.append(ListedTrace(trace_id, head))
         if len(traces) >= most or len(trace_ids) < HEADS_IN_ROUND:
             break
     return sorted(traces, key=lambda listed: (-_cost(listed.head), listed.trace_id))[:most]
 
 
 def conversation_heads(
-    store: Store, user_id: str, conversations: Sequence[tuple[str, ConversationCounter]], deadline: Deadline
+    reader: UserReader, conversations: Sequence[tuple[str, ConversationCounter]]
 ) -> list[Head | None]:
     """The head of the newest trace of each conversation that can be seen. *absent*: None where there is none."""
-    pks = [keys.trace(user_id, counter.last_trace[1]) for _, counter in conversations]
-    heads = read_heads(store, user_id, pks, deadline)
+    heads = reader.heads(counter.last_trace[1] for _, counter in conversations)
 
-    def newest(index: int) -> Head | None:
-        conversation_id = conversations[index][0]
-        head = heads.get(pks[index])
-        if head is not None and head.summary is not None and head.summary.conversation_id == conversation_id:
+    def newest(conversation: tuple[str, ConversationCounter]) -> Head | None:
+        conversation_id, counter = conversation
+        head = heads.get(counter.last_trace[1])
+        if head is not None and head.summary.conversation_id == conversation_id:
             return head
-        query = TraceQuery(Filters(conversation_id=conversation_id))
-        traces = list_traces(store, user_id, query, 1, deadline=deadline).traces
+        traces = reader.traces(TraceQuery(Filters(conversation_id=conversation_id)), 1).traces
         return traces[0].head if traces else None
 
     with ThreadPoolExecutor(CONVERSATION_THREADS) as pool:
-        return list(pool.map(newest, range(len(conversations))))
+        return list(pool.map(newest, conversations))
 
 
 def has_values(summary: Summary, selection: Selection) -> bool:
@@ -145,11 +134,11 @@ def _one_of_each_trace(spans: Iterable[FailedSpan]) -> Iterator[FailedSpan]:
 
 def _failures_in(trace_id: str, head: Head | None) -> set[FailedSpan]:
     """The failures of a trace, each under its own kind and under the one of failures that were counted together."""
-    if head is None or head.summary is None:
+    if head is None:
         return set()
     failures = failures_of(head.summary.stats, trace_id)
     return {FailedSpan(failure.example, kind) for failure in failures for kind in (failure.kind, OTHER_FAILURES)}
 
 
 def _cost(head: Head) -> int:
-    return (head.summary and head.summary.usage.cost_nano_usd) or 0
+    return head.summary.usage.cost_nano_usd or 0

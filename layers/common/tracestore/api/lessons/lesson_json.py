@@ -11,7 +11,7 @@ from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
 from tracestore.domain.tree import Node, tree_order
 from tracestore.domain.usage import charges_of, total_tokens
 from tracestore.ingest.lessons import PROVIDER_FIELDS, STATUSES
-from tracestore.storage.items import Head
+from tracestore.storage.model import Head
 
 _LESSON_STATUSES = {span_status: lesson_status for lesson_status, span_status in STATUSES.items()}
 

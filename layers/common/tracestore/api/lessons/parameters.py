@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from tracestore.api.bulk_deletes import DeletionScope
 from tracestore.domain.errors import Detail
 from tracestore.http.parameters import Reader, malformed, one_of, text_of
 from tracestore.ingest.lessons import STATUSES
 from tracestore.storage.lessons import LessonQuery
+from tracestore.storage.model import DeletionScope
 
 LESSON_PARAMETERS: Final = ("limit", "offset", "cursor", "lesson_id", "status")
 

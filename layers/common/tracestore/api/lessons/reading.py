@@ -8,39 +8,33 @@ from tracestore.domain.errors import Conflict, NotFound
 from tracestore.domain.merge import Span
 from tracestore.http.response import Response
 from tracestore.ingest.lessons import root_span_id
-from tracestore.storage.lessons import read_lesson_head
-from tracestore.storage.reading import read_trace, read_trace_within
-from tracestore.storage.store import Store
-from tracestore.storage.table import Deadline
+from tracestore.storage.user_store import UserReader
 
 NO_SUCH_LESSON: Final = "There is no such lesson trace."
 
 
-def read_lesson_response(store: Store, user_id: str, trace_id: str, status: int = 200) -> Response:
+def read_lesson_response(reader: UserReader, trace_id: str, status: int = 200) -> Response:
     """Read a lesson trace and return the response that contains it. *raises*: NotFound."""
-    head, spans, is_whole = read_trace_within(store, user_id, trace_id, READ_BYTES)
-    if head.summary is None or not head.summary.is_lesson:
+    head, spans, is_whole = reader.trace_within(trace_id, READ_BYTES)
+    if not head.summary.is_lesson:
         raise NotFound(NO_SUCH_LESSON)
     return lesson_response(trace_id, head, spans, is_whole, status)
 
 
-def read_root_id(store: Store, user_id: str, trace_id: str, deadline: Deadline) -> str:
+def read_root_id(reader: UserReader, trace_id: str) -> str:
     """The id of the root span of a lesson trace. *raises*: NotFound."""
-    head = read_lesson_head(store, user_id, trace_id, deadline)
-    assert head.summary is not None
-    return head.summary.root_span_id
+    return reader.lesson_head(trace_id).summary.root_span_id
 
 
-def read_started_root(store: Store, user_id: str, trace_id: str) -> Span | None:
+def read_started_root(reader: UserReader, trace_id: str) -> Span | None:
     """The root span, without payload, that an earlier request stored for a lesson with this id.
 
     *absent*: None. *raises*: Conflict when another trace has the id.
     """
     try:
-        head, spans = read_trace(store, user_id, trace_id, payloads=False)
+        head, spans = reader.trace(trace_id, payloads=False)
     except NotFound:
         return None
-    assert head.summary is not None
     lesson_root_id = root_span_id(trace_id)
     root = next((span for span in spans if span.span_id == head.summary.root_span_id), spans[0])
     if root.parent_span_id is None and root.span_id != lesson_root_id:

@@ -9,16 +9,14 @@ from tracestore.api.traces.responses import READ_BYTES, Encoded, Room, fitting, 
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span
 from tracestore.http.response import Response, json_bytes, json_response
-from tracestore.storage.items import Head
-from tracestore.storage.listing import Listed
-from tracestore.storage.pending_deletions import PendingDeletion, read_pending_deletions
-from tracestore.storage.reading import read_trace_within
-from tracestore.storage.store import Store
+from tracestore.storage.listing import ListedTrace
+from tracestore.storage.model import Head, PendingDeletion
+from tracestore.storage.user_store import UserReader
 
 
-def encode_lessons(store: Store, user_id: str, traces: Sequence[Listed]) -> Encoded:
+def encode_lessons(reader: UserReader, traces: Sequence[ListedTrace]) -> Encoded:
     """Lesson traces with their calls."""
-    return fitting(read_in_parallel(partial(_listed, store, user_id, read_pending_deletions(store, user_id)), traces))
+    return fitting(read_in_parallel(partial(_listed, reader, reader.pending_deletions()), traces))
 
 
 def lesson_response(trace_id: str, head: Head, spans: Sequence[Span], is_whole: bool, status: int = 200) -> Response:
@@ -49,9 +47,9 @@ def _encoded(trace_id: str, head: Head, spans: Sequence[Span], is_whole: bool) -
     raise AssertionError("unreachable: a lesson without payloads and calls fits")
 
 
-def _listed(store: Store, user_id: str, pending_deletions: Sequence[PendingDeletion], listed: Listed) -> bytes:
+def _listed(reader: UserReader, pending_deletions: Sequence[PendingDeletion], listed: ListedTrace) -> bytes:
     try:
-        head, spans, is_whole = read_trace_within(store, user_id, listed.trace_id, READ_BYTES, pending_deletions)
+        head, spans, is_whole = reader.trace_within(listed.trace_id, READ_BYTES, pending_deletions)
     except NotFound:  # deleted since it was listed
         return b""
     return _encoded(listed.trace_id, head, spans, is_whole)

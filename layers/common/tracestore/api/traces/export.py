@@ -4,26 +4,19 @@ A response ends after a whole trace. A trace that is larger than one response is
 of its own. Nothing is left out because of its size, except in a single span that no response could contain.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
 from tracestore.api.traces.responses import READ_BYTES, Room, fitting_span, read_in_parallel
 from tracestore.api.traces.trace_json import span_json
 from tracestore.domain.errors import NotFound
-from tracestore.domain.merge import Span, merge, merge_span
-from tracestore.domain.spans import SpanUpdate
+from tracestore.domain.merge import Span
 from tracestore.http.response import Response
 from tracestore.storage import keys
-from tracestore.storage.items import Head, StoredTrace
-from tracestore.storage.listing import Listed, TraceQuery, list_traces
-from tracestore.storage.pending_deletions import PendingDeletion, read_pending_deletions
-from tracestore.storage.reading import read_trace_within, visible_head
-from tracestore.storage.store import Store
-from tracestore.storage.table import Deadline
-
-SPANS_PER_READ: Final = 8
-"""Batch size in a trace that is larger than one response: each span may have 4 MB of payload."""
+from tracestore.storage.listing import ListedTrace, TraceQuery
+from tracestore.storage.model import Head, PendingDeletion
+from tracestore.storage.user_store import UserReader
 
 _BEFORE_ALL_SPANS: Final = (-1, "")
 """An order that is lower than that of every span."""
@@ -52,12 +45,10 @@ class _CursorPosition(NamedTuple):
 
 
 def export_page(
-    store: Store,
-    user_id: str,
+    reader: UserReader,
     query: TraceQuery,
     limit: int,
     cursor_position: str | None,
-    deadline: Deadline,
     is_late: Callable[[], bool] = lambda: False,
 ) -> Exported:
     """The spans of the next traces of a list, at most `limit` traces.
@@ -67,9 +58,9 @@ def export_page(
     """
     start = _CursorPosition.parse(cursor_position) if cursor_position is not None else None
     if start is not None and start.span_order is not None:
-        return _part_of_trace(store, user_id, start, is_late)
-    page = list_traces(store, user_id, query, limit, start and start.trace_position, deadline)
-    encode = partial(_trace_lines, store, user_id, read_pending_deletions(store, user_id))
+        return _part_of_trace(reader, start, is_late)
+    page = reader.traces(query, limit, start and start.trace_position)
+    encode = partial(_trace_lines, reader, reader.pending_deletions())
     lines: list[bytes] = []
     room = Room()
     last_position = None
@@ -79,10 +70,10 @@ def export_page(
         if last_position is not None and (not fits or is_late()):
             return Exported(lines, last_position)
         if text is None:
-            first_part = _CursorPosition(listed.head.position, _BEFORE_ALL_SPANS)
-            return _part_of_trace(store, user_id, first_part, is_late)
+            first_part = _CursorPosition(listed.head.cursor_position, _BEFORE_ALL_SPANS)
+            return _part_of_trace(reader, first_part, is_late)
         lines += [text] if text else []
-        last_position = listed.head.position
+        last_position = listed.head.cursor_position
     return Exported(lines, page.next_position)
 
 
@@ -93,61 +84,38 @@ def export_response(exported: Exported, next_cursor: str | None) -> Response:
     return Response(200, body, headers, body.count(b"\n"))
 
 
-def _trace_lines(
-    store: Store, user_id: str, pending_deletions: Sequence[PendingDeletion], listed: Listed
-) -> bytes | None:
+def _trace_lines(reader: UserReader, pending_deletions: Sequence[PendingDeletion], listed: ListedTrace) -> bytes | None:
     """The lines of a trace; None when they are larger than one response. *absent*: empty."""
     try:
-        head, spans, is_whole = read_trace_within(store, user_id, listed.trace_id, READ_BYTES, pending_deletions)
+        head, spans, is_whole = reader.trace_within(listed.trace_id, READ_BYTES, pending_deletions)
     except NotFound:  # deleted since it was listed
         return b""
     lines: list[bytes] = []
     room = Room()
     for span in spans if is_whole else ():
-        lines.append(_line(user_id, listed.trace_id, head, span))
+        lines.append(_line(reader.user_id, listed.trace_id, head, span))
         if not room.takes(lines[-1]):
             return None
     return b"".join(lines) or None
 
 
-def _part_of_trace(store: Store, user_id: str, start: _CursorPosition, is_late: Callable[[], bool]) -> Exported:
+def _part_of_trace(reader: UserReader, start: _CursorPosition, is_late: Callable[[], bool]) -> Exported:
     """As many lines of one trace as fit into a response, from `start` on."""
-    trace_id = start.trace_position.partition("#")[2]
-    pk = keys.trace(user_id, trace_id)
-    stored = store.read_core(pk)
+    trace_id = keys.trace_id_at(start.trace_position)
     lines: list[bytes] = []
     try:
-        head = visible_head(store, user_id, stored)
+        head, spans = reader.spans_after(trace_id, start.span_order or _BEFORE_ALL_SPANS)
     except NotFound:  # deleted since the export of it began
         return Exported(lines, start.trace_position)
     room = Room()
     last_order = start.span_order
-    for span in _with_payloads(store, pk, stored, head, start.span_order or _BEFORE_ALL_SPANS):
-        line = _line(user_id, trace_id, head, span)
+    for span in spans:
+        line = _line(reader.user_id, trace_id, head, span)
         if not room.takes(line) or (lines and is_late()):
             return Exported(lines, str(_CursorPosition(start.trace_position, last_order)))
         lines.append(line)
         last_order = span.order
     return Exported(lines, start.trace_position)
-
-
-def _with_payloads(
-    store: Store, pk: str, stored: StoredTrace, head: Head, after_order: tuple[int, str]
-) -> Iterator[Span]:
-    """The spans after that order, by start, of a trace that was read without payloads. Fetches payloads in batches."""
-    digests_by_span: dict[str, list[str]] = {}
-    for digest, segment in stored.segments.items():
-        for update in segment.updates:
-            digests_by_span.setdefault(update.fields["span_id"], []).append(digest)
-    ids = [span.span_id for span in merge(stored.updates(), head.deleted) if span.order > after_order]
-    for first in range(0, len(ids), SPANS_PER_READ):
-        updates: dict[str, list[SpanUpdate]] = {span_id: [] for span_id in ids[first : first + SPANS_PER_READ]}
-        digests = {digest: None for span_id in updates for digest in digests_by_span[span_id]}
-        for segment in store.with_payloads(pk, stored, digests):
-            for update in segment.updates:
-                if (span_updates := updates.get(update.fields["span_id"])) is not None:
-                    span_updates.append(update)
-        yield from (merge_span(span_updates, store.price_of) for span_updates in updates.values())
 
 
 def _line(user_id: str, trace_id: str, head: Head, span: Span) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from tracestore.api.bulk_deletes import DeletionScope, require_one
+from tracestore.api.bulk_deletes import require_one
 from tracestore.api.traces.trace_json import NANO
 from tracestore.domain.errors import Detail
 from tracestore.domain.filters import Filters
@@ -15,6 +15,7 @@ from tracestore.domain.times import NS_PER_MS, parse_time
 from tracestore.http.parameters import Reader, choice_of, is_id, malformed, one_of, text_of
 from tracestore.http.request import Request
 from tracestore.storage.listing import TraceQuery
+from tracestore.storage.model import DeletionScope
 
 TRACE_IDS_MOST: Final = 100
 

@@ -16,11 +16,9 @@ from tracestore.domain.merge import Span
 from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS
 from tracestore.domain.tree import Node, tree_order
 from tracestore.http.response import Response, escapes_in, json_bytes, json_response
-from tracestore.storage.items import Head
-from tracestore.storage.listing import Listed
-from tracestore.storage.pending_deletions import PendingDeletion, read_pending_deletions
-from tracestore.storage.reading import read_span, read_trace_within
-from tracestore.storage.store import Store
+from tracestore.storage.listing import ListedTrace
+from tracestore.storage.model import Head, PendingDeletion
+from tracestore.storage.user_store import UserReader
 
 ANSWER_BYTES: Final = 5_000_000
 """Limit of the traces in one response, before gzip: Lambda returns at most 6 MB."""
@@ -50,20 +48,20 @@ class Tree(NamedTuple):
     omitted: dict[str, bool]
 
 
-def encode_summaries(traces: Iterable[Listed]) -> Encoded:
+def encode_summaries(traces: Iterable[ListedTrace]) -> Encoded:
     """Traces as summaries."""
     return fitting(json_bytes(summary_json(trace_id, head)) for trace_id, head in traces)
 
 
-def encode_turns(store: Store, user_id: str, traces: Sequence[Listed]) -> Encoded:
+def encode_turns(reader: UserReader, traces: Sequence[ListedTrace]) -> Encoded:
     """Traces as summaries, with the whole input and output of their roots."""
-    return fitting(read_in_parallel(partial(_turn, store, user_id), traces))
+    return fitting(read_in_parallel(partial(_turn, reader), traces))
 
 
-def encode_forest(store: Store, user_id: str, traces: Sequence[Listed]) -> Encoded:
+def encode_forest(reader: UserReader, traces: Sequence[ListedTrace]) -> Encoded:
     """Traces as trees: their roots, with all descendants. Each root is marked if parts of its trace are omitted."""
-    pending_deletions = read_pending_deletions(store, user_id)
-    return fitting(read_in_parallel(partial(_trees, store, user_id, pending_deletions), traces))
+    pending_deletions = reader.pending_deletions()
+    return fitting(read_in_parallel(partial(_trees, reader, pending_deletions), traces))
 
 
 def encode_outline(nodes: Iterable[Node], summary: Summary) -> Encoded:
@@ -151,11 +149,11 @@ def _members(members: dict[str, Any]) -> bytes:
     return b"," + json_bytes(members)[1:-1] if members else b""
 
 
-def _turn(store: Store, user_id: str, listed: Listed) -> bytes:
+def _turn(reader: UserReader, listed: ListedTrace) -> bytes:
     summary = summary_json(*listed)
     assert listed.head.summary is not None
     try:
-        _, root = read_span(store, user_id, listed.trace_id, listed.head.summary.root_span_id)
+        _, root = reader.span(listed.trace_id, listed.head.summary.root_span_id)
     except NotFound:  # deleted since it was listed
         return b""
     payload = {name: root.fields.get(name) for name in ("input_data", "output_data")}
@@ -163,15 +161,15 @@ def _turn(store: Store, user_id: str, listed: Listed) -> bytes:
     return text if Room().takes(text) else json_bytes(summary | {"payloads_omitted": True})
 
 
-def _trees(store: Store, user_id: str, pending_deletions: Sequence[PendingDeletion], listed: Listed) -> bytes:
+def _trees(reader: UserReader, pending_deletions: Sequence[PendingDeletion], listed: ListedTrace) -> bytes:
     try:
-        head, spans, is_whole = read_trace_within(store, user_id, listed.trace_id, READ_BYTES, pending_deletions)
+        head, spans, is_whole = reader.trace_within(listed.trace_id, READ_BYTES, pending_deletions)
     except NotFound:  # deleted since it was listed
         return b""
-    return encode_tree(user_id, listed.trace_id, head, spans, is_whole=is_whole, mark_roots=True).roots[1:-1]
+    return encode_tree(reader.user_id, listed.trace_id, head, spans, is_whole=is_whole, mark_roots=True).roots[1:-1]
 
 
-def read_in_parallel(encode: Callable[[Listed], Text], traces: Sequence[Listed]) -> Iterator[Text]:
+def read_in_parallel(encode: Callable[[ListedTrace], Text], traces: Sequence[ListedTrace]) -> Iterator[Text]:
     """Encode traces in order, `READ_THREADS` at a time. Stops reading when the caller stops iterating."""
     with ThreadPoolExecutor(READ_THREADS) as pool:
         for first in range(0, len(traces), READ_THREADS):

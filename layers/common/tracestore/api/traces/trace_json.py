@@ -10,7 +10,7 @@ from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
 from tracestore.domain.tree import Node
 from tracestore.domain.usage import total_tokens
 from tracestore.http.response import json_bytes
-from tracestore.storage.items import Head
+from tracestore.storage.model import Head
 
 NANO: Final = 1_000_000_000
 

@@ -1,8 +1,4 @@
-"""Stored formats: the one-letter keys and positional lists of packed attributes, and nothing else.
-
-Each format is written from an object of `domain` and read back into one. `tests/data/stored` holds stored bytes of
-every format that was ever written, and all of them stay readable. A positional list is only ever extended at its end.
-"""
+"""Documents of counting: the stats of a head, and counters of every kind."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -21,7 +17,7 @@ from tracestore.domain.counters import (
 from tracestore.domain.dimensions import FailureKind, Group, Series
 from tracestore.domain.stats import NUMBERS, Aggregate, Example, Failure, Marginal, MarginalRow, Measures, Row, Stats
 
-from .codec import pack, unpack
+from ..codec import pack, unpack
 
 Document: TypeAlias = dict[str, Any]
 PackedMeasures: TypeAlias = tuple[list[int], list[int], list[int]]

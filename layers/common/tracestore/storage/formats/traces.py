@@ -1,0 +1,213 @@
+"""Documents of traces: segments, payloads and heads; also pending deletions and jobs."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, Final, cast
+
+from tracestore.domain.heads import Previews, Summary
+from tracestore.domain.merge import core_of, payload_of
+from tracestore.domain.spans import PAYLOAD_FIELDS, SpanFields, SpanUpdate
+from tracestore.domain.stats import NO_STATS
+from tracestore.domain.usage import usage_of
+
+from ..codec import encode, pack, unpack
+from ..model import (
+    MERGED_DIGEST_DIGITS,
+    DeletionScope,
+    EmptiedHead,
+    Head,
+    Job,
+    PendingDeletion,
+    Segment,
+    StoredHead,
+    Tombstone,
+)
+from .counting import StoredStats, stats_document
+
+_PAYLOAD_FLAGS: Final = dict(zip(PAYLOAD_FIELDS, "ioml", strict=True))
+_PAYLOAD_FIELD_OF_FLAG: Final = {flag: name for name, flag in _PAYLOAD_FLAGS.items()}
+
+
+def payload_flags(update: SpanUpdate) -> str:
+    """A letter for each payload field that an update reports."""
+    return "".join(_PAYLOAD_FLAGS[name] for name in update.payload_fields)
+
+
+def segment_document(segment: Segment, *, is_first: bool = False) -> dict[str, Any]:
+    """The core of a segment.
+
+    *shape*: `h` digest, `t` time of arrival in milliseconds, `r` precedence, `b` the segment that its payload is
+    delta-encoded against, `s` a list of [digest, payload flags, fields]. `t` is 0 in a segment that `is_first`, which
+    came when the trace was created: a retry stores it again before it reads the head, and must change nothing.
+    """
+    base = {"b": segment.base} if segment.base else {}
+    return base | {
+        "h": segment.digest,
+        "t": 0 if is_first else segment.received_ms,
+        "r": segment.updates[0].precedence,
+        "s": [[update.digest, payload_flags(update), core_of(update.fields)] for update in segment.updates],
+    }
+
+
+def segments_from_documents(documents: Iterable[Mapping[str, Any]], created_ms: int) -> list[Segment]:
+    """The segments of these documents, without payloads; `created_ms` is the arrival of those that came first."""
+    return [
+        Segment(
+            document["h"],
+            tuple(
+                SpanUpdate(
+                    span_fields,
+                    digest,
+                    tuple(_PAYLOAD_FIELD_OF_FLAG[flag] for flag in flags),
+                    document["t"] or created_ms,
+                    document["r"],
+                )
+                for digest, flags, span_fields in document["s"]
+            ),
+            base=document.get("b"),
+        )
+        for document in documents
+    ]
+
+
+def pack_segments(segments: Iterable[Segment], *, is_first: bool = False) -> bytes:
+    """The cores of one or more segments as stored bytes."""
+    return pack([segment_document(segment, is_first=is_first) for segment in segments])
+
+
+def unpack_segments(packed: bytes, created_ms: int) -> list[Segment]:
+    """The segments that `pack_segments` was given, without payloads. *raises*: Unreadable."""
+    return segments_from_documents(unpack(packed), created_ms)
+
+
+def payload_text(updates: Sequence[SpanUpdate]) -> bytes:
+    """The payload of a segment as JSON: for each update, in order, an object of its payload fields."""
+    return encode([payload_of(update.fields) for update in updates])
+
+
+def with_payload(updates: Sequence[SpanUpdate], text: bytes) -> tuple[SpanUpdate, ...]:
+    """The updates with the payload fields that `payload_text` was given."""
+    return tuple(
+        replace(update, fields=cast(SpanFields, {**update.fields, **payload}))
+        for update, payload in zip(updates, json.loads(text), strict=True)
+    )
+
+
+_ABSENT_IN_HEAD: Final[dict[str, Any]] = {"c": 0, "u": 0, "s": None, "k": "", "x": [], "f": [], "l": 0, "d": []}
+"""The content of a head where its document has no such key."""
+
+_EMPTY_SUMMARY: Final = Summary("", "", "", 0, None, 0, 0, usage_of([], []), None, None, None)
+
+
+def pack_head(head: StoredHead) -> bytes:
+    """The content of a head or a tombstone, except what has attributes of its own.
+
+    *shape*: `c` created and `u` updated, in milliseconds; `s` summary; `k` the merged digests, joined; `x` deleted span
+    ids; `f` the inlined segment; `l` start of the last compaction, in milliseconds; `d` of a tombstone: [true, whether
+    it is purged, the job, the number of deleted spans].
+    """
+    content: dict[str, Any] = {"c": head.created_ms, "u": head.updated_ms}
+    if isinstance(head, Tombstone):
+        content["d"] = [True, head.is_purged, head.deleted_by, head.deleted_spans]
+    else:
+        content |= {
+            "s": _summary_document(head.summary) if isinstance(head, Head) else None,
+            "k": "".join(head.merged_digests),
+            "x": sorted(head.deleted),
+            "f": [segment_document(head.inline_segment, is_first=True)] if head.inline_segment else [],
+            "l": head.compaction_started_ms,
+        }
+    return pack({name: value for name, value in content.items() if value})
+
+
+def unpack_head(packed: bytes, *, version: int, generation: str, expires_at_s: int, cursor_position: str) -> StoredHead:
+    """The head that `pack_head` was given, the payload of its inlined segment left out. *raises*: Unreadable."""
+    content = _ABSENT_IN_HEAD | unpack(packed)
+    stored = (version, generation, expires_at_s, cursor_position, content["c"], content["u"])
+    if content["d"]:
+        _, is_purged, deleted_by, deleted_spans = (*content["d"], "", 0)[:4]
+        return Tombstone(*stored, is_purged=is_purged, deleted_by=deleted_by, deleted_spans=deleted_spans)
+    (inline_segment,) = segments_from_documents(content["f"], content["c"]) or (None,)
+    live = (
+        *stored,
+        tuple(re.findall("." * MERGED_DIGEST_DIGITS, content["k"])),
+        frozenset(content["x"]),
+        inline_segment,
+        content["l"],
+    )
+    return EmptiedHead(*live) if content["s"] is None else Head(*live, summary=_summary_from(content["s"]))
+
+
+def unpack_summary(packed: bytes) -> Summary | None:
+    """The summary in a head's content, without the work of reading the rest; None where it has none."""
+    document = unpack(packed).get("s")
+    return None if document is None else _summary_from(document)
+
+
+def _summary_document(summary: Summary) -> dict[str, Any]:
+    """A summary without the values that an empty one has. `asdict` would copy every list in it."""
+    document = _changed(summary, _EMPTY_SUMMARY) | {"usage": _changed(summary.usage, _EMPTY_SUMMARY.usage)}
+    if summary.stats is not NO_STATS:
+        document["stats"] = stats_document(summary.stats)
+    return document
+
+
+def _changed(value: Any, empty: Any) -> dict[str, Any]:
+    values = {field.name: getattr(value, field.name) for field in fields(value)}
+    return {name: value for name, value in values.items() if value != getattr(empty, name)}
+
+
+def _summary_from(document: Mapping[str, Any]) -> Summary:
+    values = {**document, "usage": replace(_EMPTY_SUMMARY.usage, **document["usage"])}
+    if "values_cut" in values:
+        values["values_cut"] = tuple(values["values_cut"])
+    if "previews" in values:
+        values["previews"] = Previews(values["previews"][0], values["previews"][1], tuple(values["previews"][2]))
+    if "stats" in values:
+        values["stats"] = StoredStats(values["stats"])
+    return replace(_EMPTY_SUMMARY, **values)
+
+
+def pack_pending_deletions(pending_deletions: Iterable[PendingDeletion]) -> bytes:
+    """A user's pending deletions as stored bytes."""
+    return pack(
+        [
+            {
+                "job_id": pending.job_id,
+                "made_ms": pending.requested_ms,
+                "conversation_id": pending.scope.conversation_id,
+                "before_ns": pending.scope.before_ns,
+                "lessons": pending.scope.lessons,
+                "lesson_id": pending.scope.lesson_id,
+            }
+            for pending in pending_deletions
+        ]
+    )
+
+
+def unpack_pending_deletions(packed: bytes) -> tuple[PendingDeletion, ...]:
+    """The pending deletions that `pack_pending_deletions` was given. *raises*: Unreadable."""
+    return tuple(
+        PendingDeletion(document.pop("job_id"), document.pop("made_ms"), DeletionScope(**document))
+        for document in unpack(packed)
+    )
+
+
+_JOB_NAMES: Final = {"requested_ms": "made_ms", "intent_log": "plan"}
+"""The stored names of a job's fields where they differ from the field's own."""
+
+
+def pack_job(job: Job) -> bytes:
+    """A job as stored bytes."""
+    return pack({_JOB_NAMES.get(field.name, field.name): getattr(job, field.name) for field in fields(job)})
+
+
+def unpack_job(packed: bytes) -> Job:
+    """The job that `pack_job` was given. *raises*: Unreadable."""
+    document = unpack(packed)
+    stored_names = {field.name: _JOB_NAMES.get(field.name, field.name) for field in fields(Job)}
+    values: dict[str, Any] = {name: document[stored] for name, stored in stored_names.items() if stored in document}
+    values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return Job(**values)

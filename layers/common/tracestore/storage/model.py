@@ -1,0 +1,208 @@
+"""The typed objects of the store: segments, heads, stored traces, pending deletions and jobs. No I/O and no bytes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+
+from tracestore.domain.heads import Summary
+from tracestore.domain.spans import SpanUpdate
+
+from . import keys
+
+Item: TypeAlias = dict[str, dict[str, Any]]
+"""An item as DynamoDB's API has it: each attribute with its type."""
+
+ItemKey: TypeAlias = tuple[str, str]
+"""Partition key and sort key."""
+
+Partition: TypeAlias = tuple[str, str]
+"""The name of an index, and a partition key of it."""
+
+INLINE_PAYLOAD_BYTES: Final = 700
+"""A payload up to this size is stored inside its segment's item, which then still costs one write unit (1 KB)."""
+
+MERGED_DIGEST_DIGITS: Final = 10
+"""Digits of each digest in a head: of 10¹¹ writers that lose a race, one mistakes another's segment for its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The updates that one request reported for one trace.
+
+    `payload` is compressed as it is stored, and None where it was not read or the segment has none. `text` is the
+    payload's JSON; it is set once the payload is in the fields of the updates. `base` is the digest of the segment that
+    the payload is delta-encoded against.
+    """
+
+    digest: str
+    updates: tuple[SpanUpdate, ...]
+    payload: bytes | None = None
+    text: bytes | None = None
+    base: str | None = None
+
+    @property
+    def received_ms(self) -> int:
+        return self.updates[0].received_ms
+
+    @property
+    def has_payload(self) -> bool:
+        return any(update.payload_fields for update in self.updates)
+
+    @property
+    def is_payload_inline(self) -> bool:
+        """Whether the payload is in the segment's own item."""
+        return self.payload is not None and len(self.payload) <= INLINE_PAYLOAD_BYTES
+
+    def reports(self, span_id: str) -> bool:
+        """Whether it has an update of this span."""
+        return any(update.fields["span_id"] == span_id for update in self.updates)
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredHead:
+    """The parts of every stored head, also after its trace lost its spans or was deleted.
+
+    `version` grows by one with every put. `generation` is the incarnation of the trace (not text generation): a trace
+    id that is written again after its expiry gets a new one. `cursor_position` is the trace's sort key in the indexes
+    and never changes.
+    """
+
+    version: int
+    generation: str
+    expires_at_s: int
+    cursor_position: str
+    created_ms: int
+    updated_ms: int
+
+    def is_expired(self, now_ms: int) -> bool:
+        return self.expires_at_s * 1000 <= now_ms
+
+
+@dataclass(frozen=True, slots=True)
+class _LiveHead(_StoredHead):
+    """The parts of a head that can take in further spans.
+
+    `merged_digests` names the newest segments that the head was derived from, `deleted` the spans that were deleted for
+    good. `inline_segment` is a segment stored inside the head. `compaction_started_ms` is when a writer last began a
+    compaction.
+    """
+
+    merged_digests: tuple[str, ...] = ()
+    deleted: frozenset[str] = frozenset()
+    inline_segment: Segment | None = None
+    compaction_started_ms: int = 0
+
+    def includes(self, segment: Segment) -> bool:
+        """Whether it names this segment among those that it was derived from."""
+        return segment.digest[:MERGED_DIGEST_DIGITS] in self.merged_digests
+
+
+@dataclass(frozen=True, slots=True)
+class Head(_LiveHead):
+    """The one item of a trace that the indexes contain."""
+
+    summary: Summary = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class EmptiedHead(_LiveHead):
+    """The head of a trace whose spans were all deleted one by one. No list contains it; new spans fill it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone(_StoredHead):
+    """The rest of a deleted trace, which refuses spans that arrive late.
+
+    It `is_purged` once no other item of the trace is left. The job of a bulk deletion is in `deleted_by`; that job
+    counts the `deleted_spans` once, however often it meets the tombstone.
+    """
+
+    is_purged: bool = field(kw_only=True)
+    deleted_by: str = field(kw_only=True)
+    deleted_spans: int = field(kw_only=True)
+
+
+LiveHead: TypeAlias = Head | EmptiedHead
+StoredHead: TypeAlias = Head | EmptiedHead | Tombstone
+
+
+@dataclass(slots=True)
+class StoredTrace:
+    """The content of a trace's partition, as one Query read it: payloads only where the Query read them.
+
+    `loose` are the segments with an item of their own; `compacted` has the sort key of each compacted item with the
+    digests of its segments. `is_cut` is set when there was more payload than the reader asked for: then some segments
+    have their payload and others do not.
+    """
+
+    head: StoredHead | None = None
+    segments: dict[str, Segment] = field(default_factory=dict)
+    loose: set[str] = field(default_factory=set)
+    compacted: dict[str, list[str]] = field(default_factory=dict)
+    is_cut: bool = False
+
+    def updates(self) -> Iterator[SpanUpdate]:
+        for segment in self.segments.values():
+            yield from segment.updates
+
+    def digests_of(self, span_id: str) -> list[str]:
+        """The segments that have an update of this span."""
+        return [digest for digest, segment in self.segments.items() if segment.reports(span_id)]
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionScope:
+    """The traces that a bulk deletion is about: all of them, or those that fit every value given here."""
+
+    conversation_id: str | None = None
+    before_ns: int | None = None
+    lessons: bool = False
+    lesson_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PendingDeletion:
+    """A bulk deletion that hides what it includes until its job has removed it: a range tombstone.
+
+    It includes traces that were first written before `requested_ms`. A trace that begins later is not affected.
+    """
+
+    job_id: str
+    requested_ms: int
+    scope: DeletionScope = DeletionScope()
+
+    def includes(self, head: StoredHead) -> bool:
+        """Whether this deletion is about the trace with this head."""
+        if not isinstance(head, Head) or head.created_ms >= self.requested_ms:
+            return False
+        scope, summary = self.scope, head.summary
+        return (
+            (scope.conversation_id is None or summary.conversation_id == scope.conversation_id)
+            and (scope.before_ns is None or keys.start_ns_of(head.cursor_position) < scope.before_ns)
+            and (not scope.lessons or summary.is_lesson)
+            and (scope.lesson_id is None or summary.lesson_id == scope.lesson_id)
+        )
+
+
+JobState: TypeAlias = Literal["queued", "running", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A bulk deletion and its progress.
+
+    `intent_log` names the traces that are being removed; they count once all of them are gone. `skipped` names the
+    traces that could not be removed. `attempts` counts the steps since one last removed a trace. `ended_ms` is set when
+    the job is done or has failed.
+    """
+
+    job_id: str
+    state: JobState
+    requested_ms: int
+    traces: int = 0
+    spans: int = 0
+    version: int = 0
+    ended_ms: int | None = None
+    intent_log: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    attempts: int = 0

@@ -1,0 +1,193 @@
+"""The one face of the store: everything that a request may read or write of one user.
+
+A reader or a writer is bound to a user and a deadline by its constructor. No method takes a user, and the table below
+refuses the partitions of any other user (`store.UserTable`), so no input of a request can reach another user's data. A
+function that only reads is given a `UserReader`.
+
+For every method: *raises*: Unavailable when DynamoDB is throttled or out of reach, or when the deadline is too near.
+A trace that is absent, expired, deleted, in a pending deletion, or another user's is the same: NotFound, or left out of
+lists. The modules below are the implementation; nothing outside the package uses them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from tracestore.domain.counters import Bucket, ConversationCounter
+from tracestore.domain.merge import Span
+from tracestore.domain.spans import CAPTURED, SpanFields
+
+from . import bulk, counters, deletes, jobs, lessons, listing, patching, pending_deletions, reading, writer
+from .deadline import Deadline
+from .lessons import LessonQuery, Offset
+from .listing import Page, TraceQuery
+from .model import DeletionScope, Head, Job, PendingDeletion
+from .store import Store
+from .writer import Rejection
+
+
+class UserReader:
+    """Reads one user's traces, lessons, counters and jobs."""
+
+    def __init__(self, store: Store, user_id: str, deadline: Deadline | None = None) -> None:
+        self._scope = store.scope(user_id, deadline)
+
+    @property
+    def user_id(self) -> str:
+        """The user whose data this reads."""
+        return self._scope.user_id
+
+    def trace(
+        self, trace_id: str, *, payloads: bool, pending_deletions: Sequence[PendingDeletion] | None = None
+    ) -> tuple[Head, list[Span]]:
+        """One trace: its head, and its spans in the order of their start.
+
+        Without `payloads` the spans have no payload fields, and no payload is read. A caller that reads many traces
+        reads the user's `pending_deletions` once and passes them. *raises*: NotFound.
+        """
+        return reading.read_trace(self._scope, trace_id, payloads=payloads, pending_deletions=pending_deletions)
+
+    def trace_within(
+        self, trace_id: str, payload_bytes: int, pending_deletions: Sequence[PendingDeletion] | None = None
+    ) -> tuple[Head, list[Span], bool]:
+        """One trace as `trace` with payloads, and whether all payloads were read: at most `payload_bytes` are.
+
+        A trace may have hundreds of megabytes, more than a function has time and memory for. *raises*: NotFound.
+        """
+        return reading.read_trace_within(self._scope, trace_id, payload_bytes, pending_deletions)
+
+    def span(self, trace_id: str, span_id: str) -> tuple[Head, Span]:
+        """One span with its payload, and the head of its trace. *raises*: NotFound."""
+        return reading.read_span(self._scope, trace_id, span_id)
+
+    def spans_after(self, trace_id: str, order: tuple[int, str]) -> tuple[Head, Iterator[Span]]:
+        """The head of a trace, and its spans after `order` (start in nanoseconds, span id) with their payloads.
+
+        *shape*: by start; payloads are read lazily, those of a few spans at a time, so that a trace of any size can be
+        read. *raises*: NotFound.
+        """
+        return reading.read_spans_after(self._scope, trace_id, order)
+
+    def traces(self, query: TraceQuery, limit: int, after: str | None = None) -> Page:
+        """A page of at most `limit` traces, those after cursor position `after`.
+
+        *shape*: by start, newest first unless the query says otherwise. A page may be short or empty without being the
+        last; only a `next_position` of None ends a list. A trace that is written while a caller pages is neither
+        repeated nor moved.
+        """
+        return listing.list_traces(self._scope, query, limit, after)
+
+    def newest_traces(self, from_ns: int, to_ns: int, most: int) -> list[str]:
+        """The ids of the newest traces of a time range, at most `most`, as the indexes have them.
+
+        *shape*: newest first; deleted and hidden traces may be among them, so their heads decide.
+        """
+        return listing.newest_in(self._scope, from_ns, to_ns, most)
+
+    def heads(self, trace_ids: Iterable[str]) -> dict[str, Head]:
+        """The heads of these traces by trace id. *absent*: left out."""
+        by_pk = {self._scope.trace_pk(trace_id): trace_id for trace_id in trace_ids}
+        return {by_pk[pk]: head for pk, head in listing.visible_heads(self._scope, by_pk).items()}
+
+    def lessons(self, query: LessonQuery, limit: int, after: str | None = None) -> Page:
+        """A page of at most `limit` lesson traces, newest first, those after cursor position `after`; as `traces`."""
+        return lessons.list_lessons(self._scope, query, limit, after)
+
+    def skip_lessons(self, query: LessonQuery, offset: int = 0) -> Offset:
+        """The total of a list of lessons, and the cursor position after its first `offset`.
+
+        Costs half a read unit for about twenty lessons. A query by lesson and status reads the heads of the lesson: no
+        index has both.
+        """
+        return lessons.skip_lessons(self._scope, query, offset)
+
+    def lesson_head(self, trace_id: str) -> Head:
+        """The head of a lesson trace. *raises*: NotFound, also for a trace that is no lesson trace."""
+        return lessons.read_lesson_head(self._scope, trace_id)
+
+    def counters(self, buckets: Iterable[Bucket]) -> dict[Bucket, Any]:
+        """The counters of these buckets, each of its kind's class. *absent*: counters of nothing are left out."""
+        return counters.read_counters(self._scope, buckets)
+
+    def conversations(
+        self, limit: int, after: str | None = None
+    ) -> tuple[list[tuple[str, ConversationCounter]], str | None]:
+        """A page of conversations after cursor position `after`, and the position to continue after.
+
+        *shape*: last active first, at most `limit`; fewer when a conversation lost its last trace meanwhile. *absent*:
+        the position is None at the end.
+        """
+        return counters.read_conversations(self._scope, limit, after)
+
+    def pending_deletions(self) -> tuple[PendingDeletion, ...]:
+        """The user's bulk deletions that are not done, in the order of their requests."""
+        return pending_deletions.read_pending_deletions(self._scope)
+
+    def job(self, job_id: str) -> Job:
+        """The job of a bulk deletion. *raises*: NotFound."""
+        return jobs.read_job(self._scope, job_id)
+
+
+class UserWriter(UserReader):
+    """Reads and writes one user's traces."""
+
+    def capture(self, spans: Iterable[tuple[str, SpanFields]], *, precedence: int = CAPTURED) -> list[Rejection]:
+        """Store captured spans, given with their trace ids; returns those that a deletion forbids.
+
+        When it returns, all others are stored. *repeat*: the same spans again change nothing. *raises*: Unavailable;
+        some traces may be stored by then, and the same call again completes it.
+        """
+        return writer.capture(self._scope, spans, precedence=precedence)
+
+    def capture_one(self, trace_id: str, fields: SpanFields) -> tuple[Head, Span]:
+        """Store one captured span; returns its trace's head, and the span merged with earlier updates.
+
+        *repeat*: as `capture`. *raises*: Conflict when the span or its trace was deleted.
+        """
+        return writer.capture_one(self._scope, trace_id, fields)
+
+    def patch(self, trace_id: str, span_id: str, change: Callable[[Span], SpanFields]) -> tuple[Head, Span]:
+        """Apply to a span the fields that `change` returns for it; returns its trace's head and the changed span.
+
+        `change` is called again each time another writer was faster, and raises where the change is not allowed. Of two
+        PATCHes at the same time the last to arrive wins. *repeat*: fields that earlier PATCHes report are not written.
+        *raises*: NotFound.
+        """
+        return patching.patch(self._scope, trace_id, span_id, change)
+
+    def delete_trace(self, trace_id: str) -> int:
+        """Delete a trace; returns the number of its spans.
+
+        The trace is invisible before its items are removed, and refuses spans that arrive late. *raises*: NotFound,
+        also when it is deleted already.
+        """
+        return deletes.delete_trace(self._scope, trace_id)
+
+    def delete_span(self, trace_id: str, span_id: str) -> None:
+        """Delete one span for good; its children become roots. *raises*: NotFound."""
+        deletes.delete_span(self._scope, trace_id, span_id)
+
+    def start_deletion(self, deletion: DeletionScope) -> Job:
+        """Hide all traces that a bulk deletion includes, and queue the job that removes them, both or neither.
+
+        It includes traces first written before this call. *repeat*: a second job. *raises*: Conflict when too many are
+        pending.
+        """
+        return bulk.start(self._scope, deletion)
+
+    def continue_deletion(self, job_id: str, traces_most: int, *, threads: int = bulk.DELETE_THREADS) -> Job:
+        """Remove at most `traces_most` traces of a job while there is time; returns its progress.
+
+        The job is `done` when no index has a further trace; `step_deletion` looks again later. *repeat*: continues.
+        *raises*: NotFound.
+        """
+        return bulk.work(self._scope, job_id, traces_most, threads=threads)
+
+    def step_deletion(self, job_id: str, *, report: bulk.Report, threads: int = bulk.DELETE_THREADS) -> Job | None:
+        """Continue a job for as long as there is time; returns its progress.
+
+        Waits first until every capture that began before the request is indexed. Work that is left goes to the next
+        step, which the last write of the job triggers; when none is left, the pending deletion is removed. Traces that
+        cannot be removed are skipped and passed to `report`. *absent*: None when there is no such job. *repeat*: a job
+        that has ended is returned unchanged. *raises*: the error that stopped it; the same call later continues.
+        """
+        return bulk.step(self._scope, job_id, report=report, threads=threads)

@@ -1,0 +1,235 @@
+"""Stored items are decoded for ever: what earlier versions wrote is read as it was meant, and written the same today.
+
+The files in `tests/data/stored` are items as DynamoDB had them, bytes in hex. No file is ever edited; a change of shape
+takes a new format and new files (`storage/formats.py`). Compressed bytes depend on zstd's version, so what is written
+today is compared after decompression.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from tests.builders import START_NS
+from tracestore.domain.spans import SpanFields, SpanUpdate, span_update
+from tracestore.storage import keys
+from tracestore.storage.api_keys import ApiKey
+from tracestore.storage.codec import decompress, is_delta_encoded
+from tracestore.storage.formats.traces import unpack_job, unpack_pending_deletions
+from tracestore.storage.items import alias_items, head_from, head_item, lesson_index_item, trace_from
+from tracestore.storage.jobs import job_item
+from tracestore.storage.model import DeletionScope, EmptiedHead, Head, Item, Job, PendingDeletion, Tombstone
+from tracestore.storage.segments import compacted_items, delta_encoded, payload_items, segment_items, segment_of
+
+STORED = Path(__file__).parents[1] / "data/stored"
+NOW_MS = START_NS // 10**6
+EXPIRES_AT_S = NOW_MS // 1000 + 30 * 86_400
+GENERATION = "79c0a"
+POSITION = keys.cursor_position(START_NS, "t-1")
+
+ROOT: dict[str, Any] = {
+    "span_id": "root",
+    "span_name": "agent.run",
+    "operation_type": "agent",
+    "start_ns": START_NS,
+    "end_ns": START_NS + 2_500_000_000,
+    "conversation_id": "c-1",
+    "message_id": "m-1",
+    "end_user_id": "eve",
+    "service_name": "shop",
+    "input_data": {"messages": [{"role": "user", "parts": [{"type": "text", "text": "Where is my parcel?"}]}]},
+    "output_data": {"text": "On its way."},
+    "metadata": {"temperature": 0.2},
+}
+CALL: dict[str, Any] = {
+    "span_id": "call",
+    "parent_span_id": "root",
+    "span_name": "llm.completion",
+    "operation_type": "completion",
+    "model_name": "gpt-4o-mini",
+    "model_provider": "openai",
+    "start_ns": START_NS + 1_000_000,
+    "end_ns": START_NS + 900_000_000,
+    "input_tokens": 120,
+    "output_tokens": 30,
+    "total_tokens": 150,
+    "cached_input_tokens": 64,
+    "cost_nano_usd": 36_000,
+    "status": "error",
+    "error_type": "Timeout",
+    "error_message": "timed out",
+    "input_data": ["x" * 40],
+}
+
+
+def reported(fields: dict[str, Any], received_ms: int = NOW_MS) -> SpanUpdate:
+    return span_update(cast(SpanFields, fields), received_ms=received_ms)
+
+
+SEGMENT = segment_of([reported(ROOT), reported(CALL)])
+BASE = segment_of([reported({**ROOT, "input_data": {"text": "word " * 600}})])
+NEXT = segment_of([reported({**ROOT, "span_id": "next", "input_data": {"text": "word " * 600 + "more"}}, NOW_MS + 1)])
+DELTA = delta_encoded(NEXT, BASE.digest, BASE.text or b"")
+TRACE_PK = keys.trace("ada", "t-1")
+
+
+def stored(name: str) -> Item:
+    """A stored item, its bytes decoded from hex."""
+    item = json.loads((STORED / f"{name}-1.json").read_text())
+    return {
+        attribute: {kind: bytes.fromhex(value) if kind == "B" else value for kind, value in typed.items()}
+        for attribute, typed in item.items()
+    }
+
+
+def readable(item: Item) -> dict[str, Any]:
+    """An item with its bytes as the format byte and the text that they decompress to."""
+    shown: dict[str, Any] = {}
+    for attribute, ((kind, value),) in ((name, typed.items()) for name, typed in item.items()):
+        if kind == "B":
+            shown[attribute] = value[:1], decompress(value, BASE.text if is_delta_encoded(value) else None)
+        else:
+            shown[attribute] = sorted(value) if kind == "SS" else value
+    return shown
+
+
+def the_head() -> Head:
+    head = head_from(stored("head"))
+    assert isinstance(head, Head)
+    return head
+
+
+def test_a_head_is_read_with_its_summary_and_its_inlined_segment() -> None:
+    head, summary = the_head(), the_head().summary
+    assert (head.version, head.generation, head.expires_at_s, head.cursor_position) == (
+        3,
+        GENERATION,
+        EXPIRES_AT_S,
+        POSITION,
+    )
+    assert (head.created_ms, head.updated_ms, head.compaction_started_ms) == (NOW_MS, NOW_MS, NOW_MS + 5)
+    assert (head.merged_digests, head.deleted) == (("a391a942a2",), frozenset({"gone"}))
+    assert head.inline_segment == SEGMENT
+    assert (summary.root_span_id, summary.name, summary.status) == ("root", "agent.run", "success")
+    assert (summary.start_ns, summary.end_ns) == (START_NS, START_NS + 2_500_000_000)
+    assert (summary.span_count, summary.error_count) == (2, 1)
+    usage = summary.usage
+    assert (usage.llm_call_count, usage.input_tokens, usage.output_tokens, usage.total_tokens) == (1, 120, 30, 150)
+    assert (usage.cached_input_tokens, usage.cost_nano_usd) == (64, 36_000)
+    assert (summary.conversation_id, summary.end_user_id, summary.lesson_id) == ("c-1", "eve", None)
+    assert summary.values["span_name"] == ["agent.run", "llm.completion"]
+    assert (summary.previews.input, summary.previews.output) == ("Where is my parcel?", "On its way.")
+    assert summary.previews.source == (SEGMENT.updates[1].digest,) * 2
+
+
+def test_an_emptied_head_is_read() -> None:
+    head = head_from(stored("emptied-head"))
+    assert isinstance(head, EmptiedHead)
+    assert (head.version, head.deleted) == (4, frozenset({"root", "call"}))
+
+
+def test_a_tombstone_is_read() -> None:
+    assert head_from(stored("tombstone")) == Tombstone(
+        5,
+        GENERATION,
+        EXPIRES_AT_S,
+        POSITION,
+        NOW_MS,
+        NOW_MS + 7,
+        is_purged=True,
+        deleted_by="job-1",
+        deleted_spans=2,
+    )
+
+
+@pytest.mark.parametrize("name", ["segment", "segment-first"])
+def test_a_segment_is_read_with_its_inline_payload(name: str) -> None:
+    trace = trace_from([stored(name)], NOW_MS, GENERATION)
+    assert trace.segments == {SEGMENT.digest: SEGMENT}
+    assert trace.loose == {SEGMENT.digest}
+
+
+def test_a_compacted_item_is_read_with_a_delta_encoded_payload() -> None:
+    base_items = segment_items(TRACE_PK, GENERATION, BASE, EXPIRES_AT_S)
+    items = sorted([*base_items, stored("compacted"), stored("payload-delta")], key=lambda item: item["sk"]["S"])
+    trace = trace_from(items, NOW_MS, GENERATION)
+    assert trace.segments[DELTA.digest].updates == NEXT.updates
+    assert [update.digest for update in trace.segments[SEGMENT.digest].updates] == [
+        update.digest for update in SEGMENT.updates
+    ]
+    assert list(trace.compacted.values()) == [[SEGMENT.digest, DELTA.digest]]
+
+
+def test_a_delta_encoded_segment_is_read_with_its_base() -> None:
+    base_items = segment_items(TRACE_PK, GENERATION, BASE, EXPIRES_AT_S)
+    items = sorted([*base_items, stored("segment-delta"), stored("payload-delta")], key=lambda item: item["sk"]["S"])
+    trace = trace_from(items, NOW_MS, GENERATION)
+    assert (trace.segments[DELTA.digest].updates, trace.segments[DELTA.digest].base) == (NEXT.updates, BASE.digest)
+
+
+PENDING_DELETIONS = (
+    PendingDeletion("job-1", NOW_MS, DeletionScope(conversation_id="c-1")),
+    PendingDeletion("job-2", NOW_MS + 1, DeletionScope(before_ns=START_NS)),
+    PendingDeletion("job-3", NOW_MS + 2, DeletionScope(lessons=True, lesson_id="L-7")),
+    PendingDeletion("job-4", NOW_MS + 3),
+)
+JOB = Job("job-1", "running", NOW_MS, 12, 34, 5, None, ("t-1", "t-2"), ("t-3",), 2)
+
+
+def test_pending_deletions_and_jobs_are_read() -> None:
+    assert unpack_pending_deletions(stored("pending-deletions")["marks"]["B"]) == PENDING_DELETIONS
+    assert unpack_job(stored("job")["job"]["B"]) == JOB
+
+
+def written_today() -> dict[str, Item]:
+    """The same items as today's code writes them."""
+    from tracestore.storage.api_keys import items_of
+    from tracestore.storage.pending_deletions import pending_deletions_item
+
+    head = the_head()
+    emptied, tombstone = head_from(stored("emptied-head")), head_from(stored("tombstone"))
+    lesson = {"span_id": "l", "span_name": "lesson", "operation_type": "lesson", "lesson_id": "L-7"}
+    full = segment_of([reported({**ROOT, "input_data": stored_text("payload-part")})])
+    api_key = ApiKey("00112233aabbccdd", "ada", "ci", "tsk_abcd", frozenset({"ingest", "read"}), NOW_MS, EXPIRES_AT_S)
+    return {
+        "head": head_item("ada", "t-1", head, 1),
+        "emptied-head": head_item("ada", "t-1", emptied, 1),
+        "tombstone": head_item("ada", "t-1", tombstone, 1),
+        "lesson-index": cast(Item, lesson_index_item("ada", "t-2", lesson_head(lesson))),
+        "message-alias": alias_items("ada", "t-1", head, SEGMENT.updates)[0],
+        "segment": segment_items(TRACE_PK, GENERATION, SEGMENT, EXPIRES_AT_S)[0],
+        "segment-first": segment_items(TRACE_PK, GENERATION, SEGMENT, EXPIRES_AT_S, is_first=True)[0],
+        "segment-delta": segment_items(TRACE_PK, GENERATION, DELTA, EXPIRES_AT_S)[0],
+        "payload-part": payload_items(TRACE_PK, GENERATION, full, EXPIRES_AT_S)[0],
+        "payload-delta": payload_items(TRACE_PK, GENERATION, DELTA, EXPIRES_AT_S)[0],
+        "compacted": compacted_items(TRACE_PK, GENERATION, [SEGMENT, DELTA], EXPIRES_AT_S)[0],
+        "pending-deletions": pending_deletions_item("ada", PENDING_DELETIONS, 4),
+        "job": job_item("ada", JOB, wakes=True),
+        "api-key": items_of(api_key, "0" * 64)[1],
+    }
+
+
+def stored_text(name: str) -> str:
+    """The one text in a stored payload."""
+    ((payload,),) = [json.loads(decompress(stored(name)["payload"]["B"]))]
+    return str(payload["input_data"])
+
+
+def lesson_head(fields: dict[str, Any]) -> Head:
+    """The head of a trace of one span."""
+    from tests.builders import Clock
+    from tracestore.storage.recompute import first_head
+    from tracestore.storage.store import Store
+
+    store = Store(cast(Any, None), 30 * 86_400, now_ms=Clock())
+    return first_head(store, "t-2", segment_of([reported({**fields, "start_ns": START_NS})]))
+
+
+@pytest.mark.parametrize("name", sorted(written_today()))
+def test_items_are_written_as_they_are_stored(name: str) -> None:
+    assert readable(written_today()[name]) == readable(stored(name))
+
+
+def test_every_stored_item_is_compared() -> None:
+    assert {path.name.removesuffix("-1.json") for path in STORED.glob("*-1.json")} == set(written_today())

@@ -1,0 +1,78 @@
+"""A user's table refuses the partitions of every other user, whatever the ids are, and sends no request for them."""
+
+from typing import Any, cast
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tests.builders import long_deadline
+from tests.memory_dynamodb import MemoryDynamoDB
+from tracestore.storage import keys
+from tracestore.storage.segments import key
+from tracestore.storage.store import ForeignPartition, UserTable
+from tracestore.storage.table import Table
+
+users = st.text(st.sampled_from("ab#%U~T "), min_size=1, max_size=6)
+
+
+class Unreachable:
+    """A client that fails the test when a request is sent."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"{name} was sent")
+
+
+def table_of(user: str, client: Any = None) -> UserTable:
+    return UserTable(Table(client or Unreachable(), "tracestore"), user, long_deadline())
+
+
+def partitions_of(user: str, other_id: str) -> list[str]:
+    """A partition key of every kind."""
+    return [
+        keys.user(user),
+        keys.trace(user, "t"),
+        keys.by_time_shard(user, 0),
+        keys.by_conversation(user, other_id),
+        keys.by_message(user, other_id),
+        keys.by_status(user, "error"),
+        keys.by_lessons(user),
+        keys.by_lesson(user, other_id),
+        keys.by_lesson_status(user, "pending"),
+        keys.user_keys(user),
+    ]
+
+
+@given(users, users, users)
+@settings(max_examples=200, deadline=None)
+def test_every_request_for_another_users_partition_is_refused(user: str, other: str, other_id: str) -> None:
+    assume(user != other)
+    table = table_of(user)
+    for pk in partitions_of(other, other_id):
+        item = key(pk, "H")
+        own = key(keys.user(user), "P")
+        requests: list[Any] = [
+            lambda pk=pk: table.query(pk),
+            lambda pk=pk: table.query(pk, index="by_time"),
+            lambda pk=pk: table.count(pk, "", index="by_time"),
+            lambda pk=pk: table.get(pk, "H"),
+            lambda pk=pk: table.get_many([(keys.user(user), "P"), (pk, "H")]),
+            lambda item=item: table.put(item, None),
+            lambda item=item: table.put_together(item, None, []),
+            lambda item=item, own=own: table.put_together(own, None, [item]),
+            lambda pk=pk, own=own: table.put_together(own, None, [], [(pk, "H")]),
+            lambda item=item: table.write([item]),
+            lambda pk=pk: table.write(deletes=[(pk, "H")]),
+        ]
+        for request in requests:
+            with pytest.raises(ForeignPartition):
+                request()
+
+
+@given(users, users)
+@settings(max_examples=100, deadline=None)
+def test_every_partition_of_the_user_is_allowed(user: str, other_id: str) -> None:
+    table = table_of(user, cast(Any, MemoryDynamoDB()))
+    for pk in partitions_of(user, other_id):
+        table.write([key(pk, "x")])
+        assert table.get(pk, "x") == key(pk, "x")
