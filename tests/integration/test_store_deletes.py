@@ -1,4 +1,4 @@
-"""What was deleted is gone from every read at once, from the table right after, and does not come back."""
+"""A deleted trace or span disappears from every read at once, then from the table, and does not come back."""
 
 import random
 
@@ -28,11 +28,11 @@ from tracestore.domain.spans import SpanFields
 
 
 def large(size: int = 2000) -> str:
-    """A payload that does not fit beside its segment."""
+    """A payload that is too large to be stored inside its segment."""
     return random.Random(size).randbytes(size).hex()
 
 
-def test_a_deleted_trace_is_gone_from_every_read(engine: Endpoint) -> None:
+def test_no_read_returns_a_deleted_trace(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     spans = [call("root", conversation_id="c", message_id="m", output_data=large()), call("s", "root", status="error")]
     writer(store, user).capture(batches_of(spans))
@@ -51,21 +51,21 @@ def test_a_deleted_trace_is_gone_from_every_read(engine: Endpoint) -> None:
     assert list(stored_items(store, user)) == ["H"]
 
 
-def test_a_span_that_comes_late_to_a_deleted_trace_is_refused_and_not_kept(engine: Endpoint) -> None:
+def test_a_span_that_arrives_after_its_trace_was_deleted_is_refused_and_not_stored(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     writer(store, user).capture([("t", call("root"))])
     writer(store, user).delete_trace("t")
-    late = [call("root", output_data=large(), message_id="m"), call("s", "root")]
-    for batch in (late, late[1:], late[:1]):
-        refused = writer(store, user).capture([*batches_of(batch), ("other", call("root"))])
-        assert {(r.trace_id, r.span_id, r.code) for r in refused} == {
+    late_spans = [call("root", output_data=large(), message_id="m"), call("s", "root")]
+    for batch in (late_spans, late_spans[1:], late_spans[:1]):
+        rejections = writer(store, user).capture([*batches_of(batch), ("other", call("root"))])
+        assert {(rejection.trace_id, rejection.span_id, rejection.code) for rejection in rejections} == {
             ("t", span["span_id"], "trace_deleted") for span in batch
         }
         assert list(stored_items(store, user)) == ["H"]
     assert trace_ids(store, user) == ["other"]
 
 
-def test_a_deleted_trace_may_begin_anew_when_its_tombstone_has_expired(engine: Endpoint) -> None:
+def test_a_deleted_trace_id_can_be_used_again_once_its_tombstone_has_expired(engine: Endpoint) -> None:
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock, retention_s=DAY_S)
     writer(store, user).capture([("t", call("old"))])
@@ -78,48 +78,48 @@ def test_a_deleted_trace_may_begin_anew_when_its_tombstone_has_expired(engine: E
     assert stored_spans(store, user).keys() == {"new"}
 
 
-@pytest.mark.parametrize("doomed", ["root", "a", "b"])
+@pytest.mark.parametrize("deleted", ["root", "a", "b"])
 @pytest.mark.parametrize("size", [1, 2000], ids=["small", "large"])
-def test_a_deleted_span_is_gone_and_the_others_are_as_they_were(engine: Endpoint, doomed: str, size: int) -> None:
+def test_deleting_a_span_leaves_the_other_spans_unchanged(engine: Endpoint, deleted: str, size: int) -> None:
     store, user = store_on(engine), new_user().name
     spans = [
         call(name, None if name == "root" else "root", input_data=name + large(size)) for name in ("root", "a", "b")
     ]
     writer(store, user).capture(batches_of(spans))
     writer(store, user).capture(batches_of([call("c", "a", input_data=large())]))
-    writer(store, user).delete_span("t", doomed)
-    kept = [span for span in [*spans, call("c", "a", input_data=large())] if span["span_id"] != doomed]
-    assert stored_spans(store, user) == {span["span_id"]: span for span in kept}
-    assert stored_summary(store, user) == summary_of(*kept)
-    assert not holds(store, user, f"call.{doomed}")
+    writer(store, user).delete_span("t", deleted)
+    remaining = [span for span in [*spans, call("c", "a", input_data=large())] if span["span_id"] != deleted]
+    assert stored_spans(store, user) == {span["span_id"]: span for span in remaining}
+    assert stored_summary(store, user) == summary_of(*remaining)
+    assert not holds(store, user, f"call.{deleted}")
     assert orphans(store, user) == []
 
 
-def test_a_deleted_span_that_comes_again_is_refused_and_the_others_of_its_request_are_kept(engine: Endpoint) -> None:
+def test_a_deleted_span_is_refused_when_sent_again_and_the_rest_of_its_request_is_stored(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     spans = [call("root", output_data=large()), call("a", "root", input_data=large(900)), call("b", "root")]
     writer(store, user).capture(batches_of(spans))
     writer(store, user).delete_span("t", "a")
     for batch in (spans, [*spans, call("c", "root", input_data=large(700))], spans[1:2], spans[:2]):
-        refused = writer(store, user).capture(batches_of(batch))
-        assert [(refusal.span_id, refusal.code) for refusal in refused] == [("a", "span_deleted")]
+        rejections = writer(store, user).capture(batches_of(batch))
+        assert [(rejection.span_id, rejection.code) for rejection in rejections] == [("a", "span_deleted")]
         assert not holds(store, user, "call.a")
         assert orphans(store, user) == []
     assert stored_spans(store, user).keys() == {"root", "b", "c"}
     assert stored_spans(store, user)["root"] == spans[0]
 
 
-def test_requests_that_are_the_same_without_a_deleted_span_leave_one(engine: Endpoint) -> None:
+def test_requests_that_are_equal_once_a_span_is_deleted_stay_readable(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
-    kept = call("a", "root", input_data="kept")
-    writer(store, user).capture(batches_of([call("x", model_name="one"), kept]))
-    writer(store, user).capture(batches_of([call("x", model_name="two"), kept]))
+    remaining = call("a", "root", input_data="kept")
+    writer(store, user).capture(batches_of([call("x", model_name="one"), remaining]))
+    writer(store, user).capture(batches_of([call("x", model_name="two"), remaining]))
     writer(store, user).delete_span("t", "x")
-    assert stored_spans(store, user) == {"a": kept}
+    assert stored_spans(store, user) == {"a": remaining}
     assert writer(store, user).capture([("t", call("b", "a"))]) == []
 
 
-def test_a_trace_without_spans_is_listed_nowhere_until_a_new_one_comes(engine: Endpoint) -> None:
+def test_a_trace_without_spans_is_not_listed_until_a_new_span_arrives(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     writer(store, user).capture([("t", call("root"))])
     writer(store, user).delete_span("t", "root")
@@ -131,7 +131,7 @@ def test_a_trace_without_spans_is_listed_nowhere_until_a_new_one_comes(engine: E
     assert trace_ids(store, user) == ["t"]
 
 
-def test_a_span_is_deleted_from_folds_too() -> None:
+def test_a_deleted_span_is_also_erased_from_compacted_items() -> None:
     clock, user = Clock(), new_user().name
     store = store_on(MemoryDynamoDB(page_items=5), clock)
     spans = [call(f"s{n:02}", "root", input_data="x" * n * 30) for n in range(40)]
@@ -139,24 +139,24 @@ def test_a_span_is_deleted_from_folds_too() -> None:
         clock.advance(s=4)
         writer(store, user).capture([("t", span)])
     assert any(sk.startswith("SF#") for sk in stored_items(store, user))
-    for doomed in ("s03", "s39"):
-        writer(store, user).delete_span("t", doomed)
-        assert not holds(store, user, f"call.{doomed}")
-    kept = [span for span in spans if span["span_id"] not in ("s03", "s39")]
-    assert stored_spans(store, user) == {span["span_id"]: span for span in kept}
+    for deleted in ("s03", "s39"):
+        writer(store, user).delete_span("t", deleted)
+        assert not holds(store, user, f"call.{deleted}")
+    remaining = [span for span in spans if span["span_id"] not in ("s03", "s39")]
+    assert stored_spans(store, user) == {span["span_id"]: span for span in remaining}
     assert orphans(store, user) == []
 
 
 @pytest.mark.parametrize("size", [5, 40])
-def test_what_leans_on_a_deleted_payload_is_still_read(size: int) -> None:
-    _still_reads(MemoryDynamoDB(page_items=5), size)
+def test_a_payload_whose_delta_base_was_deleted_is_still_readable(size: int) -> None:
+    _deletes_delta_bases(MemoryDynamoDB(page_items=5), size)
 
 
-def test_it_is_still_read_on_every_engine(engine: Endpoint) -> None:
-    _still_reads(engine, 5)
+def test_on_every_engine_a_payload_whose_delta_base_was_deleted_is_still_readable(engine: Endpoint) -> None:
+    _deletes_delta_bases(engine, 5)
 
 
-def _still_reads(engine: Endpoint, size: int) -> None:
+def _deletes_delta_bases(engine: Endpoint, size: int) -> None:
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock)
     history = [random.Random(n).randbytes(800).hex() for n in range(size)]
@@ -164,31 +164,31 @@ def _still_reads(engine: Endpoint, size: int) -> None:
     for span in spans:
         clock.advance(s=1)
         writer(store, user).capture([("t", span)])
-    for doomed in ("s00", f"s{size // 2:02}", f"s{size - 1:02}"):
-        writer(store, user).delete_span("t", doomed)
-        spans = [span for span in spans if span["span_id"] != doomed]
+    for deleted in ("s00", f"s{size // 2:02}", f"s{size - 1:02}"):
+        writer(store, user).delete_span("t", deleted)
+        spans = [span for span in spans if span["span_id"] != deleted]
         assert stored_spans(store, user) == {span["span_id"]: span for span in spans}
         assert orphans(store, user) == []
-    late = call("late", "root", input_data=" ".join(history))
-    writer(store, user).capture([("t", late)])
-    assert stored_spans(store, user)["late"] == late
+    late_span = call("late", "root", input_data=" ".join(history))
+    writer(store, user).capture([("t", late_span)])
+    assert stored_spans(store, user)["late"] == late_span
 
 
-def test_the_same_payload_with_its_keys_in_another_order_spoils_none_that_leans_on_it(engine: Endpoint) -> None:
+def test_a_delta_base_resent_with_its_keys_reordered_does_not_break_dependent_payloads(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     history = large(900)
     writer(store, user).capture([("t", call("first", "root"))])
     root = call("root", input_data={"a": history, "b": 1}, output_data={"a": 1, "b": large(700)})
     writer(store, user).capture([("t", root)])
-    leaning = call("s", "root", input_data={"a": history + "more", "b": 1})
-    writer(store, user).capture([("t", leaning)])
-    turned = call("root", input_data={"b": 1, "a": history}, output_data={"b": large(700), "a": 1})
-    writer(store_on(engine), user).capture([("t", turned)])
-    assert stored_spans(store, user) == {"first": call("first", "root"), "root": root, "s": leaning}
+    dependent = call("s", "root", input_data={"a": history + "more", "b": 1})
+    writer(store, user).capture([("t", dependent)])
+    reordered = call("root", input_data={"b": 1, "a": history}, output_data={"b": large(700), "a": 1})
+    writer(store_on(engine), user).capture([("t", reordered)])
+    assert stored_spans(store, user) == {"first": call("first", "root"), "root": root, "s": dependent}
 
 
-def test_a_deletion_finds_every_item_of_a_trace_of_many_pages() -> None:
-    """Purges and scrubs of more than one page of items."""
+def test_a_deletion_removes_every_item_of_a_trace_with_many_query_pages() -> None:
+    """Purging and erasing both read more than one page of items."""
     store, user = store_on(MemoryDynamoDB(page_items=4)), new_user().name
     for start in range(0, 60, 3):
         spans = [call(f"s{n}", "root", input_data=large(500 + n), message_id=f"m{n}") for n in range(start, start + 3)]

@@ -1,4 +1,4 @@
-"""Lists show each trace that passes their filters once and in order, whoever writes meanwhile."""
+"""Lists return each trace that matches their filters once and in order, even while traces are written."""
 
 import random
 from itertools import count
@@ -33,14 +33,14 @@ from tracestore.storage.store import Store
 
 
 def write(store: Store, user: str, trace_id: str, minute: int = 0, **reported: Any) -> None:
-    """A trace of one span that starts at a minute."""
+    """Write a trace of one span that starts this many minutes after `START_NS`."""
     start_ns = START_NS + minute * 60 * 10**9
     span = call("root", start_ns=start_ns, **{"end_ns": start_ns + 10**6, **reported})
     writer(store, user).capture([(trace_id, span)])
 
 
 @pytest.mark.parametrize("time_shards", [1, 3])
-def test_a_list_is_in_order_of_time_both_ways(engine: Endpoint, time_shards: int) -> None:
+def test_a_list_is_in_order_of_time_in_both_directions(engine: Endpoint, time_shards: int) -> None:
     store, user = store_on(engine, time_shards=time_shards), new_user().name
     starts = random.Random(1).sample(range(100), 7)
     writer(store, user).capture([(f"t{start:02}", call("root", start_ns=START_NS + start)) for start in starts])
@@ -52,29 +52,31 @@ def test_a_list_is_in_order_of_time_both_ways(engine: Endpoint, time_shards: int
 
 @pytest.mark.parametrize("newest_first", [True, False])
 @pytest.mark.parametrize("time_shards", [1, 3])
-def test_walking_while_others_write_shows_each_old_trace_once(
+def test_paging_during_writes_returns_each_existing_trace_once(
     engine: Endpoint, newest_first: bool, time_shards: int
 ) -> None:
     store, user = store_on(engine, time_shards=time_shards), new_user().name
     old = [f"old{minute:02}" for minute in range(20, 29)]
     for trace_id in old:
         write(store, user, trace_id, int(trace_id[3:]))
-    query, seen, after = TraceQuery(newest_first=newest_first), list[str](), None
+    query, listed, after = TraceQuery(newest_first=newest_first), list[str](), None
     noise = random.Random(3)
     for number in count():
         page = reader(store, user).traces(query, 3, after)
-        seen += [trace.trace_id for trace in page.traces]
+        listed += [trace.trace_id for trace in page.traces]
         after = page.next_position
         if after is None:
             break
-        for minute in noise.sample(range(50), 2):  # before and behind the place, and at old ones
+        for minute in noise.sample(
+            range(50), 2
+        ):  # before and after the cursor, and the same minutes as existing traces
             write(store, user, f"new{number}.{minute}", minute)
         writer(store, user).capture([(noise.choice(old), call(f"late{number}", "root", start_ns=1))])
-    assert [trace_id for trace_id in seen if trace_id.startswith("old")] == (old[::-1] if newest_first else old)
-    assert len(set(seen)) == len(seen)
+    assert [trace_id for trace_id in listed if trace_id.startswith("old")] == (old[::-1] if newest_first else old)
+    assert len(set(listed)) == len(listed)
 
 
-def test_a_trace_stays_at_its_first_place_when_earlier_spans_arrive(engine: Endpoint) -> None:
+def test_a_trace_keeps_its_list_position_when_earlier_spans_arrive(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     write(store, user, "a", 10)
     write(store, user, "b", 20)
@@ -83,41 +85,41 @@ def test_a_trace_stays_at_its_first_place_when_earlier_spans_arrive(engine: Endp
     assert trace_ids(store, user, from_ns=START_NS + 15 * 60 * 10**9) == ["b"]
 
 
-def test_a_list_begins_at_one_time_and_ends_before_the_other(engine: Endpoint) -> None:
+def test_a_time_range_includes_its_start_and_excludes_its_end(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     for minute in range(5):
         write(store, user, f"t{minute}", minute)
-    at = [START_NS + minute * 60 * 10**9 for minute in range(5)]
-    assert trace_ids(store, user, from_ns=at[1], to_ns=at[3], newest_first=False) == ["t1", "t2"]
-    assert trace_ids(store, user, 1, from_ns=at[1], to_ns=at[3]) == ["t2", "t1"]
-    assert trace_ids(store, user, from_ns=at[3], to_ns=at[1]) == []
-    assert trace_ids(store, user, from_ns=at[2], to_ns=at[2]) == []
+    minutes_ns = [START_NS + minute * 60 * 10**9 for minute in range(5)]
+    assert trace_ids(store, user, from_ns=minutes_ns[1], to_ns=minutes_ns[3], newest_first=False) == ["t1", "t2"]
+    assert trace_ids(store, user, 1, from_ns=minutes_ns[1], to_ns=minutes_ns[3]) == ["t2", "t1"]
+    assert trace_ids(store, user, from_ns=minutes_ns[3], to_ns=minutes_ns[1]) == []
+    assert trace_ids(store, user, from_ns=minutes_ns[2], to_ns=minutes_ns[2]) == []
     assert len(trace_ids(store, user, from_ns=0, to_ns=13_569_465_600 * 10**9)) == 5
 
 
-def test_named_traces_are_listed_once_each_and_only_ones_own(engine: Endpoint) -> None:
+def test_a_list_by_trace_ids_contains_each_of_the_users_traces_once(engine: Endpoint) -> None:
     store, user, other = store_on(engine), new_user().name, new_user().name
     for minute, trace_id in enumerate("abc"):
         write(store, user, trace_id, minute)
     write(store, other, "theirs")
-    asked = ["c", "a", "theirs", "a", "none"]
-    assert trace_ids(store, user, trace_ids=asked) == ["c", "a"]
-    assert trace_ids(store, user, 1, trace_ids=asked, newest_first=False) == ["a", "c"]
-    assert trace_ids(store, user, trace_ids=asked, model_name="other") == []
+    ids = ["c", "a", "theirs", "a", "none"]
+    assert trace_ids(store, user, trace_ids=ids) == ["c", "a"]
+    assert trace_ids(store, user, 1, trace_ids=ids, newest_first=False) == ["a", "c"]
+    assert trace_ids(store, user, trace_ids=ids, model_name="other") == []
 
 
-def test_a_trace_is_found_by_any_message_of_its_spans(engine: Endpoint) -> None:
+def test_a_trace_is_listed_by_any_message_id_of_its_spans(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     writer(store, user).capture(batches_of([call("a", "root", message_id="m1"), call("b", "root", message_id="m2")]))
     write(store, user, "other", 1, message_id="m2")
     writer(store, user).patch("other", "root", lambda _: SpanFields(span_id="root", message_id="m3"))
     assert trace_ids(store, user, message_id="m1") == ["t"]
-    assert trace_ids(store, user, message_id="m2") == ["t"]  # the other one's has changed
+    assert trace_ids(store, user, message_id="m2") == ["t"]  # the other trace's message id has changed
     assert trace_ids(store, user, message_id="m3") == ["other"]
     assert trace_ids(store, user, message_id="m3", status="error") == []
 
 
-def test_a_trace_is_listed_under_its_roots_conversation_when_the_root_arrives(engine: Endpoint) -> None:
+def test_a_trace_moves_to_its_roots_conversation_when_the_root_arrives(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     writer(store, user).capture([("t", call("a", "root", conversation_id="childs"))])
     assert trace_ids(store, user, conversation_id="childs") == ["t"]
@@ -126,7 +128,7 @@ def test_a_trace_is_listed_under_its_roots_conversation_when_the_root_arrives(en
     assert trace_ids(store, user, conversation_id="childs") == []
 
 
-def test_a_pending_trace_with_an_error_inside_is_found_both_ways(engine: Endpoint) -> None:
+def test_a_pending_trace_with_a_failed_span_is_listed_as_pending_and_as_having_errors(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     writer(store, user).capture(batches_of([fields("root", end_ns=None), call("a", "root", status="error")]))
     write(store, user, "pending", 1, end_ns=None)
@@ -139,13 +141,13 @@ def test_a_pending_trace_with_an_error_inside_is_found_both_ways(engine: Endpoin
     assert trace_ids(store, user, status="pending") == ["t"]
 
 
-def test_a_page_may_be_short_or_empty_without_being_the_last() -> None:
+def test_a_page_may_be_short_or_empty_without_being_last() -> None:
     store, user = store_on(MemoryDynamoDB()), new_user().name
-    rest = [
+    batch = [
         (f"t{n}", call("root", start_ns=START_NS + n, model_name="common" if n else "rare"))
         for n in range(SCANNED_MOST + 100)
     ]
-    writer(store, user).capture(rest)
+    writer(store, user).capture(batch)
     query = TraceQuery(filters(model_name="rare"))
     page = reader(store, user).traces(query, 2, None)
     assert page.traces == []
@@ -154,7 +156,7 @@ def test_a_page_may_be_short_or_empty_without_being_the_last() -> None:
     assert trace_ids(store, user, 2, model_name="rare") == ["t0"]
 
 
-def test_a_page_that_just_holds_the_last_traces_ends_the_list(engine: Endpoint) -> None:
+def test_a_page_filled_exactly_by_the_last_traces_has_no_next_position(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     for minute in range(4):
         write(store, user, f"t{minute}", minute)
@@ -180,17 +182,17 @@ def test_expired_traces_are_not_listed(engine: Endpoint) -> None:
     assert all(trace_ids(store, user, **query) == ["new"] for query in queries)
 
 
-def test_more_time_shards_than_before_hide_nothing(engine: Endpoint) -> None:
+def test_traces_written_with_fewer_time_shards_are_still_listed(engine: Endpoint) -> None:
     user = new_user().name
     for minute, shards in enumerate([1, 1, 3, 3]):
         write(store_on(engine, time_shards=shards), user, f"t{minute}", minute)
     assert trace_ids(store_on(engine, time_shards=3), user) == ["t3", "t2", "t1", "t0"]
 
 
-Asked = dict[str, Any]
+Query = dict[str, Any]
 
 words = st.sampled_from(["x", "y", "z"])
-traces = st.lists(
+trace_lists = st.lists(
     st.lists(
         st.fixed_dictionaries(
             {"span_id": st.sampled_from("abc"), "start_ns": st.integers(0, 5), "span_name": words},
@@ -212,7 +214,7 @@ traces = st.lists(
     ),
     max_size=6,
 )
-queries = st.fixed_dictionaries(
+query_dicts = st.fixed_dictionaries(
     {},
     optional={
         "conversation_id": words,
@@ -232,37 +234,41 @@ queries = st.fixed_dictionaries(
 )
 
 
-def _lists_what_the_model_lists(engine: Endpoint, told: list[list[Any]], asked: list[Asked], size: int) -> None:
-    user, store = new_user().name, store_on(engine, time_shards=1 + len(told) % 3)
-    for number, spans in enumerate(told):
+def _lists_as_the_model(engine: Endpoint, traces: list[list[Any]], queries: list[Query], page_size: int) -> None:
+    user, store = new_user().name, store_on(engine, time_shards=1 + len(traces) % 3)
+    for number, spans in enumerate(traces):
         for span in spans[:-1]:
             writer(store, user).capture([(f"t{number}", span)])
         writer(store, user).capture(batches_of(spans, f"t{number}"))
-    if told:
+    if traces:
         writer(store, user).delete_trace("t0")
-    for query in asked:
-        wanted = filters(**{k: v for k, v in query.items() if k not in ("from_ns", "to_ns", "newest_first")})
-        starts = {f"t{number}": spans[0]["start_ns"] for number, spans in enumerate(told)}
+    for query in queries:
+        query_filters = filters(**{k: v for k, v in query.items() if k not in ("from_ns", "to_ns", "newest_first")})
+        starts = {f"t{number}": spans[0]["start_ns"] for number, spans in enumerate(traces)}
         matching = [
             f"t{number}"
-            for number, spans in enumerate(told)
+            for number, spans in enumerate(traces)
             if number
-            and wanted.match(summary_of(*spans), lambda spans=spans: spans_of(*spans))  # type: ignore[misc]
+            and query_filters.match(summary_of(*spans), lambda spans=spans: spans_of(*spans))  # type: ignore[misc]
             and query.get("from_ns", 0) <= starts[f"t{number}"] < query.get("to_ns", 10)
         ]
-        in_order = sorted(matching, key=lambda t: (starts[t], t), reverse=query.get("newest_first", True))
-        assert trace_ids(store, user, size, deadline=long_deadline(), **query) == in_order
+        in_order = sorted(
+            matching, key=lambda trace_id: (starts[trace_id], trace_id), reverse=query.get("newest_first", True)
+        )
+        assert trace_ids(store, user, page_size, deadline=long_deadline(), **query) == in_order
 
 
-@given(traces, st.lists(queries, min_size=5, max_size=10), st.integers(1, 4))
+@given(trace_lists, st.lists(query_dicts, min_size=5, max_size=10), st.integers(1, 4))
 @settings(max_examples=100, deadline=None)
-def test_any_filters_list_what_a_model_of_them_lists(told: list[list[Any]], asked: list[Asked], size: int) -> None:
-    _lists_what_the_model_lists(MemoryDynamoDB(page_items=2), told, asked, size)
-
-
-@given(traces, st.lists(queries, min_size=5, max_size=10), st.integers(1, 4))
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_engines_list_what_the_model_lists(
-    engine: Endpoint, told: list[list[Any]], asked: list[Asked], size: int
+def test_a_list_with_any_filters_equals_a_model_of_it(
+    traces: list[list[Any]], queries: list[Query], page_size: int
 ) -> None:
-    _lists_what_the_model_lists(engine, told, asked, size)
+    _lists_as_the_model(MemoryDynamoDB(page_items=2), traces, queries, page_size)
+
+
+@given(trace_lists, st.lists(query_dicts, min_size=5, max_size=10), st.integers(1, 4))
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_on_every_engine_a_list_with_any_filters_equals_a_model_of_it(
+    engine: Endpoint, traces: list[list[Any]], queries: list[Query], page_size: int
+) -> None:
+    _lists_as_the_model(engine, traces, queries, page_size)

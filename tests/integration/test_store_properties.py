@@ -1,4 +1,4 @@
-"""The same writes end in the same trace, however they come, on every engine."""
+"""The same writes give the same trace, in any order, repetition and batching, on every engine."""
 
 import random
 import string
@@ -49,7 +49,7 @@ payloads = st.sampled_from(
 
 
 def reported(max_spans: int = 4) -> st.SearchStrategy[SpanFields]:
-    """Captures of few spans, whose fields are often in conflict."""
+    """Captured fields of few spans, often in conflict with each other."""
     ids = st.sampled_from([f"s{n}" for n in range(max_spans)])
     return st.fixed_dictionaries(
         {"span_id": ids, "start_ns": st.integers(START_NS, START_NS + 3), "span_name": texts},
@@ -75,7 +75,7 @@ History = tuple[list[SpanFields], random.Random]
 
 
 def one_by_one(store: Store, user: str, spans: list[SpanFields]) -> None:
-    """Each span in a request of its own."""
+    """Capture each span in a request of its own."""
     for span in spans:
         writer(store, user).capture([("t", span)])
 
@@ -85,53 +85,55 @@ histories = st.tuples(st.lists(reported(), min_size=1, max_size=8), st.randoms(u
 
 @given(histories)
 @many
-def test_any_order_repetition_and_batching_ends_in_the_same_trace(history: History) -> None:
-    _ends_in_the_same_trace(MemoryDynamoDB(page_items=3), *history)
+def test_any_order_repetition_and_batching_gives_the_same_trace(history: History) -> None:
+    _gives_the_same_trace(MemoryDynamoDB(page_items=3), *history)
 
 
 @given(histories)
 @few
-def test_it_does_so_on_every_engine(engine: Endpoint, history: History) -> None:
-    _ends_in_the_same_trace(engine, *history)
+def test_on_every_engine_any_order_repetition_and_batching_gives_the_same_trace(
+    engine: Endpoint, history: History
+) -> None:
+    _gives_the_same_trace(engine, *history)
 
 
-def _ends_in_the_same_trace(engine: Endpoint, spans: list[SpanFields], random: random.Random) -> None:
-    clock, straight, shuffled = Clock(), new_user().name, new_user().name
+def _gives_the_same_trace(engine: Endpoint, spans: list[SpanFields], random: random.Random) -> None:
+    clock, ordered, shuffled = Clock(), new_user().name, new_user().name
     store = store_on(engine, clock)
-    one_by_one(store, straight, spans)
-    waiting = random.sample(spans * 2, len(spans) * 2)
-    while waiting:
+    one_by_one(store, ordered, spans)
+    unsent = random.sample(spans * 2, len(spans) * 2)
+    while unsent:
         size = random.randint(1, 4)
-        at = random.choice([store, store_on(engine, clock)])  # a process that has written here before, or a new one
-        writer(at, shuffled).capture(batches_of(waiting[:size]))
-        waiting = waiting[size:] + random.sample(spans, random.choice([0, 0, 1]))
+        process = random.choice([store, store_on(engine, clock)])  # one that has written this trace, or a new one
+        writer(process, shuffled).capture(batches_of(unsent[:size]))
+        unsent = unsent[size:] + random.sample(spans, random.choice([0, 0, 1]))
         clock.advance(s=random.choice([0, 1, 3600]))
-    assert stored_spans(store, shuffled) == stored_spans(store, straight)
-    assert stored_summary(store, shuffled) == stored_summary(store, straight)
+    assert stored_spans(store, shuffled) == stored_spans(store, ordered)
+    assert stored_summary(store, shuffled) == stored_summary(store, ordered)
 
 
 @given(histories)
 @many
-def test_deletes_of_spans_in_between_do_not_show_in_the_end(history: History) -> None:
-    """A span that was deleted at any time and one that was deleted at the end are equally gone."""
+def test_a_span_deleted_between_captures_ends_like_one_deleted_last(history: History) -> None:
+    """The trace is the same whether a span was deleted once at the end or several times before."""
     spans, random = history
-    store, late, between = store_on(MemoryDynamoDB(page_items=3)), new_user().name, new_user().name
-    doomed = spans[0]["span_id"]
-    one_by_one(store, late, spans)
-    writer(store, late).delete_span("t", doomed)
+    store, at_end, between = store_on(MemoryDynamoDB(page_items=3)), new_user().name, new_user().name
+    deleted = spans[0]["span_id"]
+    one_by_one(store, at_end, spans)
+    writer(store, at_end).delete_span("t", deleted)
     for span in random.sample(spans, len(spans)) + random.sample(spans, len(spans)):
         writer(store, between).capture(batches_of([span, *random.choices(spans, k=random.randint(0, 2))]))
         if random.random() < 0.3:
-            _delete(store, between, doomed)
-    _delete(store, between, doomed)
-    assert _state(store, between) == _state(store, late)
+            _delete(store, between, deleted)
+    _delete(store, between, deleted)
+    assert _state(store, between) == _state(store, at_end)
     if _state(store, between)[1]:
         assert orphans(store, between) == []
 
 
 @given(st.lists(reported(2), min_size=2, max_size=5), st.lists(texts, min_size=1, max_size=3))
 @many
-def test_patches_keep_their_order_wherever_captures_fall_between(spans: list[SpanFields], names: list[str]) -> None:
+def test_patches_apply_in_order_when_captures_come_between_them(spans: list[SpanFields], names: list[str]) -> None:
     store, before, between = store_on(MemoryDynamoDB(page_items=3)), new_user().name, new_user().name
     target = spans[0]["span_id"]
     one_by_one(store, before, spans)
@@ -146,11 +148,11 @@ def test_patches_keep_their_order_wherever_captures_fall_between(spans: list[Spa
 
 @given(histories)
 @few
-def test_the_table_in_memory_holds_what_the_engines_hold(engine: Endpoint, history: History) -> None:
-    """What is only tried in memory says something about them."""
+def test_the_table_in_memory_stores_the_same_items_as_the_engines(engine: Endpoint, history: History) -> None:
+    """Therefore a property that is tested in memory only also holds on the engines."""
     spans, random = history
     user, clock = new_user().name, Clock()
-    stores = [store_on(at, clock) for at in (engine, MemoryDynamoDB())]
+    stores = [store_on(endpoint, clock) for endpoint in (engine, MemoryDynamoDB())]
     steps = [random.choice(["capture"] * 4 + ["patch", "delete"]) for _ in spans] + ["capture"] * 3
     for step, span in zip(steps, spans + spans[:3], strict=False):
         for store in stores:
@@ -170,15 +172,15 @@ def test_the_table_in_memory_holds_what_the_engines_hold(engine: Endpoint, histo
 
 
 @pytest.mark.parametrize("batch", [1, 7])
-def test_a_trace_of_many_requests_is_folded_and_tells_the_same(batch: int) -> None:
-    _is_folded(MemoryDynamoDB(page_items=5), batch)
+def test_a_trace_of_many_requests_is_compacted_and_reads_the_same(batch: int) -> None:
+    _is_compacted(MemoryDynamoDB(page_items=5), batch)
 
 
-def test_it_is_folded_on_every_engine(engine: Endpoint) -> None:
-    _is_folded(engine, 3)
+def test_on_every_engine_a_trace_of_many_requests_is_compacted(engine: Endpoint) -> None:
+    _is_compacted(engine, 3)
 
 
-def _is_folded(engine: Endpoint, batch: int) -> None:
+def _is_compacted(engine: Endpoint, batch: int) -> None:
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock)
     spans = [call(f"s{n:03}", "root", input_data="x" * (n * 37 % 1500), message_id=f"m{n}") for n in range(100)]
@@ -202,22 +204,22 @@ def _captures() -> dict[str, list[SpanFields]]:
         "children first": [call("a", "root"), call("b", "root", message_id="m")],
         "200 spans": [call(f"s{n}", "root" if n else None, message_id=f"m{n % 3}") for n in range(200)],
         "1 MB": [call("root", output_data="".join(noise.choices(string.printable, k=1_400_000)), message_id="m")],
-        "1 MB below": [call("a", "root", output_data=noise.randbytes(600_000).hex())],
+        "1 MB child": [call("a", "root", output_data=noise.randbytes(600_000).hex())],
     }
 
 
 @pytest.mark.parametrize("kind", _captures())
 @pytest.mark.parametrize("later_s", [0, 7, 3 * 3600, DAY_S])
-def test_the_same_capture_again_leaves_every_item_as_it_is(kind: str, later_s: int) -> None:
-    _stays_as_it_is(MemoryDynamoDB(), kind, later_s)
+def test_a_repeated_capture_changes_no_stored_item(kind: str, later_s: int) -> None:
+    _changes_no_item(MemoryDynamoDB(), kind, later_s)
 
 
 @pytest.mark.parametrize("kind", _captures())
-def test_every_item_stays_as_it_is_on_every_engine(engine: Endpoint, kind: str) -> None:
-    _stays_as_it_is(engine, kind, later_s=3 * 3600)
+def test_on_every_engine_a_repeated_capture_changes_no_stored_item(engine: Endpoint, kind: str) -> None:
+    _changes_no_item(engine, kind, later_s=3 * 3600)
 
 
-def _stays_as_it_is(engine: Endpoint, kind: str, later_s: int) -> None:
+def _changes_no_item(engine: Endpoint, kind: str, later_s: int) -> None:
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock)
     spans = _captures()[kind]
@@ -229,8 +231,8 @@ def _stays_as_it_is(engine: Endpoint, kind: str, later_s: int) -> None:
 
 
 @pytest.mark.parametrize("kind", _captures())
-def test_a_root_that_comes_again_later_leaves_every_item_as_it_is(kind: str) -> None:
-    """The trace was begun by another span, at another time and place than the root would have begun it."""
+def test_a_repeated_capture_changes_no_item_of_a_trace_begun_by_another_span(kind: str) -> None:
+    """The first span gave the trace another time and cursor position than the repeated capture would have."""
     clock, user = Clock(), new_user().name
     store = store_on(MemoryDynamoDB(), clock)
     spans = _captures()[kind]
@@ -246,7 +248,7 @@ def test_a_root_that_comes_again_later_leaves_every_item_as_it_is(kind: str) -> 
         assert trace_ids(store, user, message_id=message) == ["t"]
 
 
-def test_a_payload_of_4_mb_comes_back_whole(engine: Endpoint) -> None:
+def test_a_payload_of_4_mb_is_read_back_whole(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     noise = random.Random(4).randbytes(2_000_000).hex()
     writer(store, user).capture([("t", call(input_data=noise, span_id="root"))])
@@ -254,18 +256,18 @@ def test_a_payload_of_4_mb_comes_back_whole(engine: Endpoint) -> None:
     assert all(item_bytes(item) < 400_000 for item in stored_items(store, user).values())
 
 
-def test_an_incomplete_set_of_payload_parts_reads_as_no_payload(engine: Endpoint) -> None:
+def test_a_payload_with_a_missing_part_is_read_as_absent(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     writer(store, user).capture([("t", call("root", input_data=random.Random(4).randbytes(500_000).hex()))])
     parts = [sk for sk in stored_items(store, user) if sk.startswith("X#")]
     assert len(parts) > 1
-    for lost in (parts[-1], parts[0]):
-        store.table.write(deletes=[(keys.trace(user, "t"), lost)], deadline=long_deadline())
+    for missing_part in (parts[-1], parts[0]):
+        store.table.write(deletes=[(keys.trace(user, "t"), missing_part)], deadline=long_deadline())
         assert "input_data" not in stored_spans(store, user)["root"]
         assert stored_summary(store, user).span_count == 1
 
 
-def test_many_long_error_messages_in_one_request_fit_into_items(engine: Endpoint) -> None:
+def test_many_long_error_messages_in_one_request_fit_the_item_limit(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     noise = random.Random(9)
     spans = [call(f"s{n}", "root", error_message=noise.randbytes(30_000).hex()) for n in range(40)]
@@ -275,7 +277,7 @@ def test_many_long_error_messages_in_one_request_fit_into_items(engine: Endpoint
     assert stored_summary(store, user).error_count == 40
 
 
-def test_folding_long_error_messages_fits_into_items() -> None:
+def test_compacted_long_error_messages_fit_the_item_limit() -> None:
     clock, user = Clock(), new_user().name
     store = store_on(MemoryDynamoDB(), clock)
     noise = random.Random(9)
@@ -287,7 +289,7 @@ def test_folding_long_error_messages_fits_into_items() -> None:
     assert [sk for sk in stored_items(store, user) if sk.startswith("SF#")]
 
 
-def test_a_hundred_long_values_of_every_field_fit_into_a_head(engine: Endpoint) -> None:
+def test_a_hundred_long_values_of_every_field_fit_a_head(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     noise = random.Random(2)
     names = ("span_name", "model_name", "model_provider", "error_type", "tool_name", "end_user_id", "service_name")
@@ -295,18 +297,18 @@ def test_a_hundred_long_values_of_every_field_fit_into_a_head(engine: Endpoint) 
     for start in range(0, len(spans), 50):
         writer(store, user).capture(batches_of(spans[start : start + 50]))
     assert all(item_bytes(item) < 100_000 for sk, item in stored_items(store, user).items() if sk == "H")
-    wanted = spans[123]["tool_name"]
-    assert trace_ids(store, user, tool_name=wanted, search=spans[77]["span_name"]) == ["t"]
+    tool_name = spans[123]["tool_name"]
+    assert trace_ids(store, user, tool_name=tool_name, search=spans[77]["span_name"]) == ["t"]
 
 
-def test_the_previews_follow_a_payload_that_comes_with_a_later_request(engine: Endpoint) -> None:
+def test_previews_are_updated_by_a_payload_from_a_later_request(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     writer(store, user).capture([("t", call("root", end_ns=None))])
     writer(store, user).capture([("t", call("root", input_data="asked", output_data="x" * 5000))])
     assert stored_summary(store, user).previews[:2] == ("asked", "x" * 299 + "…")
 
 
-def test_capture_one_answers_with_the_span_as_all_requests_together_tell_it(engine: Endpoint) -> None:
+def test_capture_one_returns_the_span_merged_from_all_requests(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     writer(store, user).capture_one("t", fields("root", end_ns=None, input_data="in"))
     head, span = writer(store, user).capture_one("t", fields("root", output_data="out"))
@@ -314,7 +316,7 @@ def test_capture_one_answers_with_the_span_as_all_requests_together_tell_it(engi
     assert head == reader(store, user).trace("t", payloads=False)[0]
 
 
-def test_a_patch_outranks_a_capture_that_comes_later_even_when_it_changed_nothing(engine: Endpoint) -> None:
+def test_a_patch_outranks_a_later_capture_even_if_the_patch_changed_nothing(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     writer(store, user).capture([("t", call("root", output_data="right"))])
     writer(store, user).patch("t", "root", lambda _: SpanFields(span_id="root", output_data="right"))
@@ -322,17 +324,17 @@ def test_a_patch_outranks_a_capture_that_comes_later_even_when_it_changed_nothin
     assert stored_spans(store, user)["root"]["output_data"] == "right"
 
 
-def test_a_patch_tells_true_from_one(engine: Endpoint) -> None:
+def test_a_patch_distinguishes_1_from_true_and_1_0(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     writer(store, user).capture([("t", call("root"))])
     for value in (1, True, 1.0):
-        wanted = {"n": value}
-        change = partial(_with_metadata, wanted)
+        metadata = {"n": value}
+        change = partial(_with_metadata, metadata)
         writer(store, user).patch("t", "root", change)
-        assert repr(stored_spans(store, user)["root"]["metadata"]) == repr(wanted)
+        assert repr(stored_spans(store, user)["root"]["metadata"]) == repr(metadata)
 
 
-def test_the_same_patch_again_writes_nothing(engine: Endpoint) -> None:
+def test_a_repeated_patch_changes_no_stored_item(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     writer(store, user).capture([("t", call("root"))])
     _rename(store, user, "root", ["new"])
@@ -341,7 +343,7 @@ def test_the_same_patch_again_writes_nothing(engine: Endpoint) -> None:
     assert stored_items(store, user) == before
 
 
-def test_a_trace_written_again_after_it_expired_shows_nothing_of_the_old_one(engine: Endpoint) -> None:
+def test_a_trace_written_again_after_it_expired_contains_nothing_of_the_old_one(engine: Endpoint) -> None:
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock, retention_s=DAY_S)
     old = [call(f"s{n}", "root" if n else None, input_data="old " * 9000, message_id="old") for n in range(3)]
@@ -359,7 +361,7 @@ def test_a_trace_written_again_after_it_expired_shows_nothing_of_the_old_one(eng
     assert trace_ids(store, user, message_id="new") == trace_ids(store, user) == ["t"]
 
 
-def test_when_a_trace_expires_is_fixed_by_its_first_write(engine: Endpoint) -> None:
+def test_the_first_write_of_a_trace_fixes_its_expiry(engine: Endpoint) -> None:
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock, retention_s=DAY_S)
     writer(store, user).capture([("t", call("root"))])
@@ -372,7 +374,7 @@ def test_when_a_trace_expires_is_fixed_by_its_first_write(engine: Endpoint) -> N
 
 @pytest.mark.parametrize("trace_id", ["a:b.c-d_e", "x" * 128])
 @pytest.mark.parametrize("user", ["#", "%", "a/../b", "🙂" * 256, "U#x#T#t"])
-def test_odd_ids_reach_their_own_trace(engine: Endpoint, user: str, trace_id: str) -> None:
+def test_ids_with_unusual_characters_reach_their_own_trace(engine: Endpoint, user: str, trace_id: str) -> None:
     store, user = store_on(engine), new_user().name + user
     conversation = "#T#/%2F🙂" * 30
     writer(store, user).capture([(trace_id, call("root", conversation_id=conversation, message_id=conversation))])
@@ -396,12 +398,12 @@ def _with_metadata(metadata: Any, _: Span) -> SpanFields:
 
 
 def _delete(store: Store, user: str, span_id: str) -> None:
-    with suppress(NotFound):  # not there yet, or deleted before
+    with suppress(NotFound):  # not captured yet, or already deleted
         writer(store, user).delete_span("t", span_id)
 
 
 def _state(store: Store, user: str) -> tuple[dict[str, Any], Summary | None]:
-    """The trace as a reader sees it; nothing when no span is left."""
+    """The spans and the summary that a reader sees; *absent*: `({}, None)` when no span remains."""
     try:
         return dict(stored_spans(store, user)), replace(stored_summary(store, user))
     except NotFound:
