@@ -1,4 +1,4 @@
-"""A lesson trace's lens is what its head calls for: after every write, every race, and every death of a writer."""
+"""The lesson index item matches the head after every write, every race and every crash of a writer."""
 
 import random
 from collections.abc import Callable
@@ -46,7 +46,7 @@ Act = Callable[[Store], object]
 
 
 def steps() -> st.SearchStrategy[list[Step]]:
-    """What may happen to a trace of two spans, of which either may be its root and a lesson's."""
+    """Histories of a trace of two spans; either span may be the root and belong to a lesson."""
     ids = st.sampled_from(["a", "b"])
     span = st.fixed_dictionaries(
         {"span_id": ids, "start_ns": st.integers(START_NS, START_NS + 2), "span_name": st.just("s")},
@@ -62,8 +62,8 @@ def steps() -> st.SearchStrategy[list[Step]]:
     return st.lists(st.tuples(st.sampled_from(kinds), span), min_size=1, max_size=10)
 
 
-def take(store: Store, user: str, step: Step) -> None:
-    """One step."""
+def run_step(store: Store, user: str, step: Step) -> None:
+    """Run one step of a history."""
     kind, span = step
     with suppress(NotFound):
         match kind:
@@ -80,117 +80,117 @@ def take(store: Store, user: str, step: Step) -> None:
 
 
 def index_items(store: Store, user: str) -> list[Item]:
-    """What there is of index_items, those left out that nobody reads any more."""
+    """The stored lesson index items of the trace, except expired ones, which no reader returns."""
     least = keys.lesson_index(store.now_ms() // 1000 + 1)
-    found = store.table.query(keys.trace(user, "t"), "L#", "L~")
-    return [item for item in found if item["sk"]["S"] >= least]
+    items = store.table.query(keys.trace(user, "t"), "L#", "L~")
+    return [item for item in items if item["sk"]["S"] >= least]
 
 
-def called_for(store: Store, user: str) -> list[Item]:
-    """The lens that the head calls for."""
+def expected_index_items(store: Store, user: str) -> list[Item]:
+    """The lesson index item that the head implies; *absent*: an empty list when it implies none."""
     item = store.table.get(keys.trace(user, "t"), keys.HEAD)
     head = head_from(item) if item else None
     index_item = lesson_index_item(user, "t", head) if head and not head.is_expired(store.now_ms()) else None
     return [index_item] if index_item else []
 
 
-def assert_true(store: Store, user: str) -> None:
-    assert index_items(store, user) == called_for(store, user)
+def assert_index_matches_head(store: Store, user: str) -> None:
+    assert index_items(store, user) == expected_index_items(store, user)
 
 
 @given(steps())
 @many
-def test_after_every_write_the_lens_is_what_the_head_calls_for(history: list[Step]) -> None:
-    _stays_true(MemoryDynamoDB(page_items=2), history)
+def test_the_lesson_index_item_matches_the_head_after_every_write(history: list[Step]) -> None:
+    _matches_after_every_step(MemoryDynamoDB(page_items=2), history)
 
 
 @given(steps())
 @few
-def test_it_is_so_on_every_engine(engine: Endpoint, history: list[Step]) -> None:
-    _stays_true(engine, history)
+def test_on_every_engine_the_lesson_index_item_matches_the_head(engine: Endpoint, history: list[Step]) -> None:
+    _matches_after_every_step(engine, history)
 
 
-def _stays_true(engine: Endpoint, history: list[Step]) -> None:
+def _matches_after_every_step(engine: Endpoint, history: list[Step]) -> None:
     user = new_user().name
     store = store_on(engine, Clock(), retention_s=DAY_S)
     for step in history:
-        take(store, user, step)
-        assert_true(store, user)
+        run_step(store, user, step)
+        assert_index_matches_head(store, user)
 
 
 @given(steps(), st.integers(0, 60))
 @many
-def test_a_writer_who_dies_leaves_a_true_lens_and_so_does_the_next_one(history: list[Step], writes: int) -> None:
+def test_a_crashed_writer_and_the_next_one_leave_a_matching_lesson_index_item(history: list[Step], writes: int) -> None:
     memory, user, clock = MemoryDynamoDB(page_items=2), new_user().name, Clock()
     mortal = store_on(memory, clock, db=Mortal(memory, writes), retention_s=DAY_S)
-    immortal = store_on(memory, clock, retention_s=DAY_S)
+    healthy = store_on(memory, clock, retention_s=DAY_S)
     store = mortal
     for step in history:
         try:
-            take(store, user, step)
+            run_step(store, user, step)
         except Crash:
-            store = immortal
-            assert_true(store, user)
-            take(store, user, step)
-        assert_true(immortal, user)
+            store = healthy
+            assert_index_matches_head(store, user)
+            run_step(store, user, step)
+        assert_index_matches_head(healthy, user)
 
 
 @given(steps(), st.integers(0, 10**6))
 @some
-def test_writers_who_race_leave_a_true_lens(history: list[Step], seed: int) -> None:
+def test_racing_writers_leave_a_matching_lesson_index_item(history: list[Step], seed: int) -> None:
     memory, user, clock = MemoryDynamoDB(page_items=2), new_user().name, Clock()
     store = store_on(memory, clock)
-    take(store, user, ("capture", call("a", operation_type="lesson", end_ns=None)))
-    calm = [step for step in history if step[0] != "expire"]
-    writers = [calm[start::3] for start in range(3)]
+    run_step(store, user, ("capture", call("a", operation_type="lesson", end_ns=None)))
+    unexpired = [step for step in history if step[0] != "expire"]
+    histories = [unexpired[start::3] for start in range(3)]
 
-    def act(db: object, own: list[Step]) -> None:
-        at = replace(store_on(memory, clock), table=Table(db, "memory"))
-        for step in own:
-            take(at, user, step)
+    def act(db: object, steps: list[Step]) -> None:
+        process = replace(store_on(memory, clock), table=Table(db, "memory"))
+        for step in steps:
+            run_step(process, user, step)
 
-    Scheduler(memory, seed).run([lambda db, own=own: act(db, own) for own in writers])  # type: ignore[misc]
-    assert_true(store, user)
+    Scheduler(memory, seed).run([lambda db, steps=steps: act(db, steps) for steps in histories])  # type: ignore[misc]
+    assert_index_matches_head(store, user)
 
 
 @given(steps(), st.integers(0, 10**6))
 @some
-def test_whatever_a_busy_engine_fails_at_the_lens_is_true(history: list[Step], seed: int) -> None:
+def test_the_lesson_index_item_matches_the_head_whichever_calls_fail(history: list[Step], seed: int) -> None:
     memory, user, clock = MemoryDynamoDB(page_items=2), new_user().name, Clock()
     store = store_on(memory, clock, db=Flaky(memory, seed), retention_s=DAY_S)
     for step in history:
-        until_acknowledged(lambda: take(store, user, step))  # noqa: B023
-        assert_true(store_on(memory, clock, retention_s=DAY_S), user)
+        until_acknowledged(lambda: run_step(store, user, step))  # noqa: B023
+        assert_index_matches_head(store_on(memory, clock, retention_s=DAY_S), user)
 
 
-def test_calls_that_meet_the_end_of_their_lesson_are_all_there(engine: Endpoint) -> None:
-    """On an engine, whose transactions refuse each other."""
+def test_model_calls_captured_while_their_lesson_ends_are_all_stored(engine: Endpoint) -> None:
+    """Runs on an engine, because its concurrent transactions conflict."""
     store, user = store_on(engine), new_user().name
     writer(store, user).capture(batches_of([fields("root", lesson_id="one", end_ns=None)]))
 
     def add(number: int) -> None:
-        at = store_on(engine)
+        process = store_on(engine)
         if number == 9:
-            writer(at, user, Deadline(reserve_s=0)).patch(
+            writer(process, user, Deadline(reserve_s=0)).patch(
                 "t", "root", lambda _: SpanFields(span_id="root", status="success")
             )
-        writer(at, user, Deadline(reserve_s=0)).capture(batches_of([call(f"c{number}", "root")]))
+        writer(process, user, Deadline(reserve_s=0)).capture(batches_of([call(f"c{number}", "root")]))
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(add, range(18)))
     assert stored_summary(store, user).span_count == 19
     assert stored_summary(store, user).status == "success"
-    assert_true(store, user)
+    assert_index_matches_head(store, user)
 
 
-def test_of_a_deleted_trace_nothing_is_left_but_the_tombstone(engine: Endpoint) -> None:
+def test_a_deleted_lesson_trace_leaves_only_its_tombstone(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     writer(store, user).capture(batches_of([fields("root", lesson_id="one"), call("c", "root")]))
     writer(store, user).delete_trace("t")
     assert [item["sk"]["S"] for item in store.table.query(keys.trace(user, "t"))] == [keys.HEAD]
 
 
-def test_whoever_dies_while_deleting_a_trace_has_taken_its_lens_first() -> None:
+def test_a_crash_while_deleting_a_trace_leaves_no_lesson_index_item() -> None:
     for writes in count(1):
         memory, user = MemoryDynamoDB(), new_user().name
         writer(store_on(memory), user).capture(batches_of([fields("root", lesson_id="one"), call("c", "root")]))
@@ -202,14 +202,14 @@ def test_whoever_dies_while_deleting_a_trace_has_taken_its_lens_first() -> None:
             break
 
 
-def test_what_is_no_lesson_has_no_lens_and_is_written_without_transactions() -> None:
-    class Plain:
+def test_other_traces_have_no_lesson_index_item_and_need_no_transactions() -> None:
+    class WithoutTransactions:
         def __getattr__(self, name: str) -> Callable[..., object]:
             assert name != "transact_write_items"
             return getattr(memory, name)  # type: ignore[no-any-return]
 
     memory, user = MemoryDynamoDB(), new_user().name
-    store = store_on(memory, db=Plain())
+    store = store_on(memory, db=WithoutTransactions())
     writer(store, user).capture(batches_of([fields("root", end_ns=None), call("c", "root", lesson_id="one")]))
     writer(store, user).capture(batches_of([fields("root")]))
     writer(store, user).delete_span("t", "c")
@@ -217,7 +217,7 @@ def test_what_is_no_lesson_has_no_lens_and_is_written_without_transactions() -> 
     assert index_items(store, user) == []
 
 
-def test_calls_of_a_lesson_are_written_without_transactions() -> None:
+def test_model_calls_of_a_lesson_are_written_without_transactions() -> None:
     memory, user = MemoryDynamoDB(), new_user().name
     transactions = []
 
@@ -236,13 +236,13 @@ def test_calls_of_a_lesson_are_written_without_transactions() -> None:
 
 
 @pytest.mark.parametrize("field", ["lesson_id", "operation_type"])
-def test_a_trace_becomes_a_lesson_when_its_root_does(engine: Endpoint, field: str) -> None:
+def test_a_trace_becomes_a_lesson_trace_when_its_root_belongs_to_a_lesson(engine: Endpoint, field: str) -> None:
     store, user = store_on(engine), new_user().name
     writer(store, user).capture(batches_of([call("c", "root")]))
     assert index_items(store, user) == []
-    told = {"lesson_id": "one", "operation_type": "lesson"}
-    root = fields("root", start_ns=START_NS - 1, **{field: told[field]})
+    values = {"lesson_id": "one", "operation_type": "lesson"}
+    root = fields("root", start_ns=START_NS - 1, **{field: values[field]})
     writer(store, user).capture(batches_of([root]))
     (index_item,) = index_items(store, user)
-    assert [index_item] == called_for(store, user)
+    assert [index_item] == expected_index_items(store, user)
     assert ("by_conversation" in index_item) == (field == "lesson_id")

@@ -67,9 +67,7 @@ def test_paging_during_writes_returns_each_existing_trace_once(
         after = page.next_position
         if after is None:
             break
-        for minute in noise.sample(
-            range(50), 2
-        ):  # before and after the cursor, and the same minutes as existing traces
+        for minute in noise.sample(range(50), 2):  # before and after the cursor, and at existing traces' minutes
             write(store, user, f"new{number}.{minute}", minute)
         writer(store, user).capture([(noise.choice(old), call(f"late{number}", "root", start_ns=1))])
     assert [trace_id for trace_id in listed if trace_id.startswith("old")] == (old[::-1] if newest_first else old)
@@ -243,9 +241,11 @@ def _lists_as_the_model(engine: Endpoint, traces: list[list[Any]], queries: list
     if traces:
         writer(store, user).delete_trace("t0")
     for query in queries:
-        query_filters = filters(**{k: v for k, v in query.items() if k not in ("from_ns", "to_ns", "newest_first")})
+        query_filters = filters(
+            **{name: value for name, value in query.items() if name not in ("from_ns", "to_ns", "newest_first")}
+        )
         starts = {f"t{number}": spans[0]["start_ns"] for number, spans in enumerate(traces)}
-        matching = [
+        matches = [
             f"t{number}"
             for number, spans in enumerate(traces)
             if number
@@ -253,7 +253,7 @@ def _lists_as_the_model(engine: Endpoint, traces: list[list[Any]], queries: list
             and query.get("from_ns", 0) <= starts[f"t{number}"] < query.get("to_ns", 10)
         ]
         in_order = sorted(
-            matching, key=lambda trace_id: (starts[trace_id], trace_id), reverse=query.get("newest_first", True)
+            matches, key=lambda trace_id: (starts[trace_id], trace_id), reverse=query.get("newest_first", True)
         )
         assert trace_ids(store, user, page_size, deadline=long_deadline(), **query) == in_order
 

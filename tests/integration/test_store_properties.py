@@ -114,7 +114,7 @@ def _gives_the_same_trace(engine: Endpoint, spans: list[SpanFields], random: ran
 
 @given(histories)
 @many
-def test_a_span_deleted_between_captures_ends_like_one_deleted_last(history: History) -> None:
+def test_deleting_a_span_between_captures_equals_deleting_it_at_the_end(history: History) -> None:
     """The trace is the same whether a span was deleted once at the end or several times before."""
     spans, random = history
     store, at_end, between = store_on(MemoryDynamoDB(page_items=3)), new_user().name, new_user().name

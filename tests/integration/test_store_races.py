@@ -1,7 +1,7 @@
-"""Writers that meet on one trace: whoever goes first, it ends as if they had come one after the other.
+"""Concurrent writers of one trace leave the same result as writers that run one after the other.
 
-Thousands of orders are tried on a table in memory, where a seed decides call by call who goes next, and the crowd that
-no seed can play on DynamoDB Local.
+On a table in memory a seed decides, call by call, which writer runs next; each test tries one order per seed. Real
+threads race on DynamoDB Local.
 """
 
 import random
@@ -49,25 +49,25 @@ def memory() -> MemoryDynamoDB:
 
 
 def race(memory: MemoryDynamoDB, seed: int, *writers: tuple[Store, Act]) -> None:
-    """Let writers, each with the memory of a process, meet in the order that a seed makes."""
+    """Run writers concurrently, each with its process's store and caches; the seed decides the order of calls."""
     Scheduler(memory, seed).run(
-        [lambda db, at=at, act=act: act(replace(at, table=Table(db, "memory"))) for at, act in writers]  # type: ignore[misc]
+        [lambda db, store=store, act=act: act(replace(store, table=Table(db, "memory"))) for store, act in writers]  # type: ignore[misc]
     )
 
 
 def capturing(user: str, *batches: list[SpanFields]) -> tuple[Act, list[Rejection]]:
-    """A writer that captures one batch after the other, and what it is refused."""
-    refused: list[Rejection] = []
+    """A writer that captures one batch after the other, and the list of its rejections."""
+    rejections: list[Rejection] = []
 
     def act(store: Store) -> None:
         for batch in batches:
-            refused.extend(writer(store, user).capture(batches_of(batch)))
+            rejections.extend(writer(store, user).capture(batches_of(batch)))
 
-    return act, refused
+    return act, rejections
 
 
 def deleting(user: str, *span_ids: str) -> Act:
-    """A writer that deletes spans, or the trace without any."""
+    """A writer that deletes these spans, or the trace when no span is given."""
 
     def act(store: Store) -> None:
         for span_id in span_ids:
@@ -83,13 +83,13 @@ def deleting(user: str, *span_ids: str) -> Act:
 def turns(size: int, seed: int = 0) -> list[SpanFields]:
     """The spans of an agent that repeats the conversation so far."""
     noise = random.Random(seed)
-    said = [noise.randbytes(700).hex() for _ in range(size)]
-    return [call(f"s{n}", "root", input_data=" ".join(said[: n + 1]), message_id=f"m{n}") for n in range(size)]
+    messages = [noise.randbytes(700).hex() for _ in range(size)]
+    return [call(f"s{n}", "root", input_data=" ".join(messages[: n + 1]), message_id=f"m{n}") for n in range(size)]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_creators_agree_on_one_trace(memory: MemoryDynamoDB, seed: int) -> None:
-    """With and without the root, small and large, on either side of an hour."""
+def test_concurrent_first_writes_create_one_trace(memory: MemoryDynamoDB, seed: int) -> None:
+    """Requests with and without the root, small and large, before and after the full hour that names a generation."""
     user, clock = new_user().name, Clock(ms=Clock().ms // 3_600_000 * 3_600_000 - 1)
     root = call("root", operation_type="agent", output_data=random.Random(seed).randbytes(3000).hex(), message_id="r")
     spans = turns(4, seed)
@@ -97,30 +97,28 @@ def test_creators_agree_on_one_trace(memory: MemoryDynamoDB, seed: int) -> None:
     writers = [capturing(user, batch) for batch in batches]
     stores = [store_on(memory, Clock(clock.ms + number % 2)) for number in range(len(writers))]
     race(memory, seed, *[(store, act) for store, (act, _) in zip(stores, writers, strict=True)])
-    calm = store_on(memory, clock)
-    assert stored_spans(calm, user) == {span["span_id"]: span for span in [root, *spans]}
-    assert stored_summary(calm, user) == summary_of(root, *spans)
-    assert all(trace_ids(calm, user, message_id=message) == ["t"] for message in ("r", "m0", "m3"))
+    quiet = store_on(memory, clock)
+    assert stored_spans(quiet, user) == {span["span_id"]: span for span in [root, *spans]}
+    assert stored_summary(quiet, user) == summary_of(root, *spans)
+    assert all(trace_ids(quiet, user, message_id=message) == ["t"] for message in ("r", "m0", "m3"))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_same_requests_at_the_same_time_count_once(memory: MemoryDynamoDB, seed: int) -> None:
+def test_concurrent_requests_with_the_same_span_store_it_once(memory: MemoryDynamoDB, seed: int) -> None:
     user, clock, spans = new_user().name, Clock(), turns(7)
-    one, two = store_on(memory, clock), store_on(memory, clock)
-    writer(one, user).capture(batches_of(spans[:1]))
-    writer(two, user).capture(batches_of(spans[1:2]))
+    store_a, store_b = store_on(memory, clock), store_on(memory, clock)
+    writer(store_a, user).capture(batches_of(spans[:1]))
+    writer(store_b, user).capture(batches_of(spans[1:2]))
     acts = [capturing(user, [span], [other])[0] for span, other in ((spans[2], spans[3]), (spans[3], spans[4]))]
-    race(memory, seed, (one, acts[0]), (two, acts[1]), (one, acts[1]))
-    calm = store_on(memory, clock)
-    assert stored_spans(calm, user) == {span["span_id"]: span for span in spans[:5]}
-    assert stored_summary(calm, user) == summary_of(*spans[:5])
-    assert orphans(calm, user) == []
+    race(memory, seed, (store_a, acts[0]), (store_b, acts[1]), (store_a, acts[1]))
+    quiet = store_on(memory, clock)
+    assert stored_spans(quiet, user) == {span["span_id"]: span for span in spans[:5]}
+    assert stored_summary(quiet, user) == summary_of(*spans[:5])
+    assert orphans(quiet, user) == []
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_capture_that_meets_the_deletion_of_its_trace_leaves_nothing_behind(
-    memory: MemoryDynamoDB, seed: int
-) -> None:
+def test_a_capture_during_the_deletion_of_its_trace_leaves_no_items(memory: MemoryDynamoDB, seed: int) -> None:
     user, clock, spans = new_user().name, Clock(), turns(5)
     store = store_on(memory, clock)
     writer(store, user).capture(batches_of(spans[:2]))
@@ -128,72 +126,72 @@ def test_a_capture_that_meets_the_deletion_of_its_trace_leaves_nothing_behind(
     act, _ = capturing(user, [spans[2]], [root, spans[3]], [spans[1]])
     changed = SpanFields(span_id="s0", output_data=spans[4]["input_data"], message_id="p")
 
-    def patching(at: Store) -> None:
+    def patching(store: Store) -> None:
         with suppress(NotFound):
-            writer(at, user).patch("t", "s0", lambda _: changed)
+            writer(store, user).patch("t", "s0", lambda _: changed)
 
     race(memory, seed, (store, act), (store_on(memory, clock), deleting(user)), (store_on(memory, clock), patching))
     assert list(stored_items(store, user)) == ["H"]
     assert trace_ids(store, user) == trace_ids(store, user, message_id="r") == []
-    assert [refusal.code for refusal in writer(store, user).capture(batches_of([root]))] == ["trace_deleted"]
+    assert [rejection.code for rejection in writer(store, user).capture(batches_of([root]))] == ["trace_deleted"]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_captures_that_meet_deletions_of_spans_keep_all_others(memory: MemoryDynamoDB, seed: int) -> None:
+def test_captures_during_deletions_of_spans_keep_all_other_spans(memory: MemoryDynamoDB, seed: int) -> None:
     user, clock, spans = new_user().name, Clock(), turns(9)
-    one, two = store_on(memory, clock), store_on(memory, clock)
+    store_a, store_b = store_on(memory, clock), store_on(memory, clock)
     for span in spans[:4]:
-        writer(one, user).capture(batches_of([span]))
-    writer(two, user).capture(batches_of(spans[4:5]))
+        writer(store_a, user).capture(batches_of([span]))
+    writer(store_b, user).capture(batches_of(spans[4:5]))
     first, _ = capturing(user, [spans[5]], [spans[1], spans[6]])
     second, _ = capturing(user, [spans[2], spans[5]], [spans[7]])
     deleters = [(store_on(memory, clock), deleting(user, span_id)) for span_id in ("s1", "s4")]
-    race(memory, seed, (one, first), (two, second), *deleters)
-    calm = store_on(memory, clock)
-    kept = [span for span in spans[:8] if span["span_id"] not in ("s1", "s4")]
-    assert stored_spans(calm, user) == {span["span_id"]: span for span in kept}
-    assert stored_summary(calm, user) == summary_of(*kept)
-    assert not holds(calm, user, "call.s1")
-    assert not holds(calm, user, "call.s4")
-    assert orphans(calm, user) == []
+    race(memory, seed, (store_a, first), (store_b, second), *deleters)
+    quiet = store_on(memory, clock)
+    remaining = [span for span in spans[:8] if span["span_id"] not in ("s1", "s4")]
+    assert stored_spans(quiet, user) == {span["span_id"]: span for span in remaining}
+    assert stored_summary(quiet, user) == summary_of(*remaining)
+    assert not holds(quiet, user, "call.s1")
+    assert not holds(quiet, user, "call.s4")
+    assert orphans(quiet, user) == []
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_folding_that_meets_deletions_and_captures_loses_nothing(memory: MemoryDynamoDB, seed: int) -> None:
+def test_compaction_during_deletions_and_captures_loses_nothing(memory: MemoryDynamoDB, seed: int) -> None:
     user, clock, spans = new_user().name, Clock(), turns(6)
-    one = store_on(memory, clock)
+    store = store_on(memory, clock)
     small = [call(f"a{n}", "root") for n in range(31 - len(spans[:5]))]
     for span in [*spans[:5], *small]:
-        writer(one, user).capture(batches_of([span]))
+        writer(store, user).capture(batches_of([span]))
     clock.advance(s=10)
-    folder, _ = capturing(user, [call("b", "root")])
+    compacting, _ = capturing(user, [call("b", "root")])
     other, _ = capturing(user, [spans[5]])
     race(
         memory,
         seed,
-        (one, folder),
+        (store, compacting),
         (store_on(memory, clock), deleting(user, "s0", "a3")),
-        (replace(one), other),
+        (replace(store), other),
     )
-    calm = store_on(memory, clock)
-    kept = {span["span_id"]: span for span in [*spans, *small, call("b", "root")]}
-    del kept["s0"], kept["a3"]
-    assert stored_spans(calm, user) == kept
-    assert stored_summary(calm, user) == summary_of(*kept.values())
-    assert not holds(calm, user, "call.s0")
-    assert not holds(calm, user, "call.a3")
-    assert orphans(calm, user) == []
+    quiet = store_on(memory, clock)
+    remaining = {span["span_id"]: span for span in [*spans, *small, call("b", "root")]}
+    del remaining["s0"], remaining["a3"]
+    assert stored_spans(quiet, user) == remaining
+    assert stored_summary(quiet, user) == summary_of(*remaining.values())
+    assert not holds(quiet, user, "call.s0")
+    assert not holds(quiet, user, "call.a3")
+    assert orphans(quiet, user) == []
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_of_patches_at_the_same_time_each_is_laid_over_the_other(memory: MemoryDynamoDB, seed: int) -> None:
+def test_concurrent_patches_of_different_fields_are_all_applied(memory: MemoryDynamoDB, seed: int) -> None:
     user, clock, spans = new_user().name, Clock(), turns(3)
     store = store_on(memory, clock)
     writer(store, user).capture(batches_of(spans[:1]))
 
     def patching(**change: str) -> Act:
         fields = cast(SpanFields, {"span_id": "s0", **change})
-        return lambda at: writer(at, user).patch("t", "s0", lambda _: fields)
+        return lambda store: writer(store, user).patch("t", "s0", lambda _: fields)
 
     act, _ = capturing(user, [spans[1]])
     race(memory, seed, (store, patching(tool_name="x" * 900)), (store, patching(model_name="y")), (store, act))
@@ -202,18 +200,18 @@ def test_of_patches_at_the_same_time_each_is_laid_over_the_other(memory: MemoryD
     assert orphans(store, user) == []
 
 
-@pytest.mark.parametrize("engine", ["dynamodb-local"], indirect=True, scope="session")  # moto slows with every item
-def test_500_spans_sent_one_by_one_by_8_threads_are_all_there(engine: Endpoint) -> None:
+@pytest.mark.parametrize("engine", ["dynamodb-local"], indirect=True, scope="session")  # moto is slower with every item
+def test_500_spans_sent_one_by_one_by_8_threads_are_all_stored(engine: Endpoint) -> None:
     user, store = new_user().name, store_on(engine, lambda: time.time_ns() // 1_000_000)
     spans = [call(f"s{n:03}", "root", input_data="x" * 1000) for n in range(499)]
     spans.append(call("root", operation_type="agent"))
-    waiting = iter(spans)
+    unsent = iter(spans)
     lock = threading.Lock()
 
     def work() -> None:
         while True:
             with lock:
-                span = next(waiting, None)
+                span = next(unsent, None)
             if span is None:
                 return
             writer(store, user).capture(batches_of([span]))
