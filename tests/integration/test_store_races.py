@@ -97,10 +97,10 @@ def test_concurrent_first_writes_create_one_trace(memory: MemoryDynamoDB, seed: 
     writers = [capturing(user, batch) for batch in batches]
     stores = [store_on(memory, Clock(clock.ms + number % 2)) for number in range(len(writers))]
     race(memory, seed, *[(store, act) for store, (act, _) in zip(stores, writers, strict=True)])
-    quiet = store_on(memory, clock)
-    assert stored_spans(quiet, user) == {span["span_id"]: span for span in [root, *spans]}
-    assert stored_summary(quiet, user) == summary_of(root, *spans)
-    assert all(trace_ids(quiet, user, message_id=message) == ["t"] for message in ("r", "m0", "m3"))
+    fresh = store_on(memory, clock)
+    assert stored_spans(fresh, user) == {span["span_id"]: span for span in [root, *spans]}
+    assert stored_summary(fresh, user) == summary_of(root, *spans)
+    assert all(trace_ids(fresh, user, message_id=message) == ["t"] for message in ("r", "m0", "m3"))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -111,14 +111,16 @@ def test_concurrent_requests_with_the_same_span_store_it_once(memory: MemoryDyna
     writer(store_b, user).capture(batches_of(spans[1:2]))
     acts = [capturing(user, [span], [other])[0] for span, other in ((spans[2], spans[3]), (spans[3], spans[4]))]
     race(memory, seed, (store_a, acts[0]), (store_b, acts[1]), (store_a, acts[1]))
-    quiet = store_on(memory, clock)
-    assert stored_spans(quiet, user) == {span["span_id"]: span for span in spans[:5]}
-    assert stored_summary(quiet, user) == summary_of(*spans[:5])
-    assert orphans(quiet, user) == []
+    fresh = store_on(memory, clock)
+    assert stored_spans(fresh, user) == {span["span_id"]: span for span in spans[:5]}
+    assert stored_summary(fresh, user) == summary_of(*spans[:5])
+    assert orphans(fresh, user) == []
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_capture_during_the_deletion_of_its_trace_leaves_no_items(memory: MemoryDynamoDB, seed: int) -> None:
+def test_a_capture_during_the_deletion_of_its_trace_leaves_only_the_tombstone(
+    memory: MemoryDynamoDB, seed: int
+) -> None:
     user, clock, spans = new_user().name, Clock(), turns(5)
     store = store_on(memory, clock)
     writer(store, user).capture(batches_of(spans[:2]))
@@ -147,13 +149,13 @@ def test_captures_during_deletions_of_spans_keep_all_other_spans(memory: MemoryD
     second, _ = capturing(user, [spans[2], spans[5]], [spans[7]])
     deleters = [(store_on(memory, clock), deleting(user, span_id)) for span_id in ("s1", "s4")]
     race(memory, seed, (store_a, first), (store_b, second), *deleters)
-    quiet = store_on(memory, clock)
+    fresh = store_on(memory, clock)
     remaining = [span for span in spans[:8] if span["span_id"] not in ("s1", "s4")]
-    assert stored_spans(quiet, user) == {span["span_id"]: span for span in remaining}
-    assert stored_summary(quiet, user) == summary_of(*remaining)
-    assert not holds(quiet, user, "call.s1")
-    assert not holds(quiet, user, "call.s4")
-    assert orphans(quiet, user) == []
+    assert stored_spans(fresh, user) == {span["span_id"]: span for span in remaining}
+    assert stored_summary(fresh, user) == summary_of(*remaining)
+    assert not holds(fresh, user, "call.s1")
+    assert not holds(fresh, user, "call.s4")
+    assert orphans(fresh, user) == []
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -173,14 +175,14 @@ def test_compaction_during_deletions_and_captures_loses_nothing(memory: MemoryDy
         (store_on(memory, clock), deleting(user, "s0", "a3")),
         (replace(store), other),
     )
-    quiet = store_on(memory, clock)
+    fresh = store_on(memory, clock)
     remaining = {span["span_id"]: span for span in [*spans, *small, call("b", "root")]}
     del remaining["s0"], remaining["a3"]
-    assert stored_spans(quiet, user) == remaining
-    assert stored_summary(quiet, user) == summary_of(*remaining.values())
-    assert not holds(quiet, user, "call.s0")
-    assert not holds(quiet, user, "call.a3")
-    assert orphans(quiet, user) == []
+    assert stored_spans(fresh, user) == remaining
+    assert stored_summary(fresh, user) == summary_of(*remaining.values())
+    assert not holds(fresh, user, "call.s0")
+    assert not holds(fresh, user, "call.a3")
+    assert orphans(fresh, user) == []
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -1,4 +1,4 @@
-"""Values survive packing unchanged."""
+"""Values are unchanged by packing and unpacking."""
 
 from typing import Any
 
@@ -28,18 +28,18 @@ json_values: st.SearchStrategy[Any] = st.recursive(
 
 @given(json_values)
 @settings(max_examples=150, deadline=None)
-def test_a_value_comes_back_as_it_was(value: Any) -> None:
-    back = unpack(pack(value))
-    assert canonical_json(back) == canonical_json(value)
-    assert repr(back) == repr(value)
+def test_an_unpacked_value_equals_the_packed_one(value: Any) -> None:
+    unpacked = unpack(pack(value))
+    assert canonical_json(unpacked) == canonical_json(value)
+    assert repr(unpacked) == repr(value)
 
 
 @pytest.mark.parametrize("value", [1e22, 5e-324, 1.7976931348623157e308, 0.1, -0.0, 2**53 + 1, 10**400, 1, 1.0, True])
-def test_numbers_keep_their_value_and_their_kind(value: float) -> None:
+def test_numbers_keep_their_value_and_their_type(value: float) -> None:
     assert repr(unpack(pack(value))) == repr(value)
 
 
-def test_a_large_value_comes_back() -> None:
+def test_a_large_value_is_unpacked_whole() -> None:
     value = {"text": "Zürich 🙂 " * 400_000}
     assert unpack(pack(value)) == value
 
@@ -58,21 +58,21 @@ def test_a_delta_encoded_payload_is_unreadable_without_its_base() -> None:
 
 
 @pytest.mark.parametrize("stored", [b"", b"\x00", b"\x09 from a later version"])
-def test_a_format_of_another_version_is_reported_as_unreadable(stored: bytes) -> None:
+def test_an_unknown_format_byte_is_reported_as_unreadable(stored: bytes) -> None:
     with pytest.raises(Unreadable):
         unpack(stored)
 
 
-def test_a_circle_of_delta_bases_stays_closed() -> None:
-    """No writer stores a circle; reading one must still end."""
-    one, two = (segment_of([update(call(name, input_data="x" * 900))]) for name in "ab")
-    assert one.text is not None
-    assert two.text is not None
+def test_payloads_in_a_circle_of_delta_bases_stay_unopened() -> None:
+    """No writer stores a circle; reading a circle must still terminate."""
+    first, second = (segment_of([update(call(name, input_data="x" * 900))]) for name in "ab")
+    assert first.text is not None
+    assert second.text is not None
     circle = {
         segment.digest: type(segment)(
             segment.digest, segment.updates, compress(segment.text or b"", b"x" * 9), None, base
         )
-        for segment, base in ((one, two.digest), (two, one.digest))
+        for segment, base in ((first, second.digest), (second, first.digest))
     }
     open_payloads(circle)
     assert all(segment.text is None for segment in circle.values())

@@ -1,4 +1,4 @@
-"""What AWS's failures mean, decided by their codes."""
+"""AWS failures are translated by their codes, never by their messages."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from tracestore.storage.dynamo import ConditionFailed, Contended, client, transl
 from tracestore.storage.table import Table
 
 
-def refused(code: str, *, status: int = 400, reasons: tuple[str, ...] = ()) -> ClientError:
+def client_error(code: str, *, status: int = 400, reasons: tuple[str, ...] = ()) -> ClientError:
     response: Any = {
-        "Error": {"Code": code, "Message": "ThrottlingException, or so it says"},
+        "Error": {"Code": code, "Message": "ThrottlingException is only in this message"},
         "ResponseMetadata": {"HTTPStatusCode": status},
         "CancellationReasons": [{"Code": reason} for reason in reasons],
     }
@@ -22,20 +22,20 @@ def refused(code: str, *, status: int = 400, reasons: tuple[str, ...] = ()) -> C
 @pytest.mark.parametrize(
     "error",
     [
-        refused("ProvisionedThroughputExceededException"),
-        refused("ThrottlingException"),
-        refused("RequestLimitExceeded"),
-        refused("TransactionInProgressException"),
-        refused("TransactionCanceledException", reasons=("ThrottlingError", "None")),
-        refused("InternalServerError", status=500),
-        refused("SomethingNew", status=503),
+        client_error("ProvisionedThroughputExceededException"),
+        client_error("ThrottlingException"),
+        client_error("RequestLimitExceeded"),
+        client_error("TransactionInProgressException"),
+        client_error("TransactionCanceledException", reasons=("ThrottlingError", "None")),
+        client_error("InternalServerError", status=500),
+        client_error("SomethingNew", status=503),
         EndpointConnectionError(endpoint_url="x"),
         ConnectTimeoutError(endpoint_url="x"),
         ReadTimeoutError(endpoint_url="x"),
     ],
     ids=repr,
 )
-def test_what_may_pass_is_unavailable(error: Exception) -> None:
+def test_a_transient_failure_is_unavailable(error: Exception) -> None:
     with pytest.raises(Unavailable), translated():
         raise error
 
@@ -43,23 +43,23 @@ def test_what_may_pass_is_unavailable(error: Exception) -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        refused("TransactionConflictException"),
-        refused("TransactionCanceledException", reasons=("None", "TransactionConflict")),
+        client_error("TransactionConflictException"),
+        client_error("TransactionCanceledException", reasons=("None", "TransactionConflict")),
     ],
 )
-def test_another_writer_at_the_item_is_told_apart(error: Exception) -> None:
+def test_a_conflict_with_another_writer_is_contended(error: Exception) -> None:
     with pytest.raises(Contended), translated():
         raise error
 
 
 @pytest.mark.parametrize("act", ["put", "put_together"])
-def test_a_head_that_somebody_is_at_counts_as_changed(act: str) -> None:
+def test_a_head_that_another_writer_is_writing_counts_as_changed(act: str) -> None:
     class Busy:
         def put_item(self, **_: object) -> None:
-            raise refused("TransactionConflictException")
+            raise client_error("TransactionConflictException")
 
         def transact_write_items(self, **_: object) -> None:
-            raise refused("TransactionCanceledException", reasons=("TransactionConflict", "None"))
+            raise client_error("TransactionCanceledException", reasons=("TransactionConflict", "None"))
 
     table = Table(Busy(), "t")
     with pytest.raises(ConditionFailed):
@@ -69,22 +69,22 @@ def test_a_head_that_somebody_is_at_counts_as_changed(act: str) -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        refused("ConditionalCheckFailedException"),
-        refused("TransactionCanceledException", reasons=("None", "ConditionalCheckFailed")),
-        refused("TransactionCanceledException", reasons=("TransactionConflict", "ConditionalCheckFailed")),
+        client_error("ConditionalCheckFailedException"),
+        client_error("TransactionCanceledException", reasons=("None", "ConditionalCheckFailed")),
+        client_error("TransactionCanceledException", reasons=("TransactionConflict", "ConditionalCheckFailed")),
     ],
 )
-def test_a_condition_that_did_not_hold_stays_visible(error: Exception) -> None:
+def test_a_failed_condition_is_condition_failed(error: Exception) -> None:
     with pytest.raises(ConditionFailed), translated():
         raise error
 
 
-def test_a_mistake_of_ours_stays_what_it_is_whatever_its_message() -> None:
+def test_an_invalid_request_is_not_translated_whatever_its_message() -> None:
     with pytest.raises(ClientError), translated():
-        raise refused("ValidationException")
+        raise client_error("ValidationException")
 
 
-def test_an_engine_on_this_machine_needs_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_engine_needs_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
@@ -93,5 +93,5 @@ def test_an_engine_on_this_machine_needs_no_credentials(monkeypatch: pytest.Monk
         "AWS_PROFILE",
     ):
         monkeypatch.delenv(name, raising=False)
-    made = client("http://127.0.0.1:9")
-    assert made.meta.endpoint_url == "http://127.0.0.1:9"
+    db = client("http://127.0.0.1:9")
+    assert db.meta.endpoint_url == "http://127.0.0.1:9"

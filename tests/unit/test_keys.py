@@ -1,4 +1,4 @@
-"""Keys keep users, ids and times apart, in order and within DynamoDB's limits."""
+"""Keys separate users, ids and times, sort by time and stay within DynamoDB's limits."""
 
 import re
 
@@ -8,15 +8,32 @@ from hypothesis import strategies as st
 
 from tracestore.storage import keys
 
-ODD = ["#", "%", "/", "..", ".", " ", "%23", "%%", "", "\x00", "🙂", "é", "e\u0301", "U#a#T#b", "a" * 5000, "🙂" * 256]
-texts = st.one_of(st.text(max_size=80), st.sampled_from(ODD))
+UNUSUAL = [
+    "#",
+    "%",
+    "/",
+    "..",
+    ".",
+    " ",
+    "%23",
+    "%%",
+    "",
+    "\x00",
+    "🙂",
+    "é",
+    "e\u0301",
+    "U#a#T#b",
+    "a" * 5000,
+    "🙂" * 256,
+]
+texts = st.one_of(st.text(max_size=80), st.sampled_from(UNUSUAL))
 trace_ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", fullmatch=True)
 
 
 @given(texts, texts)
 @settings(max_examples=150, deadline=None)
-def test_different_ids_stay_different(one: str, other: str) -> None:
-    assert (keys.encode_id(one) == keys.encode_id(other)) == (one == other)
+def test_different_ids_have_different_encodings(text: str, other: str) -> None:
+    assert (keys.encode_id(text) == keys.encode_id(other)) == (text == other)
 
 
 @given(texts)
@@ -25,14 +42,14 @@ def test_an_id_in_a_key_is_short_and_has_no_separator(text: str) -> None:
     assert re.fullmatch(r"[A-Za-z0-9_.:~%-]{0,200}", keys.encode_id(text), re.ASCII)
 
 
-@pytest.mark.parametrize("text", ODD)
-def test_an_encoded_id_cannot_be_sent_as_the_id_it_is(text: str) -> None:
+@pytest.mark.parametrize("text", UNUSUAL)
+def test_an_encoded_id_sent_as_an_id_is_a_different_id(text: str) -> None:
     assert text == keys.encode_id(text) or keys.encode_id(keys.encode_id(text)) != keys.encode_id(text)
 
 
 @given(texts, texts, texts, texts)
 @settings(max_examples=150, deadline=None)
-def test_no_two_users_share_a_partition(user: str, other: str, one: str, two: str) -> None:
+def test_no_two_users_share_a_partition(user: str, other: str, an_id: str, other_id: str) -> None:
     def partitions(name: str, some_id: str) -> set[str]:
         return {
             keys.user(name),
@@ -45,8 +62,8 @@ def test_no_two_users_share_a_partition(user: str, other: str, one: str, two: st
         }
 
     if user != other:
-        assert not partitions(user, one) & partitions(other, two)
-        assert not any(key.startswith(keys.user(user) + "#") for key in partitions(other, two))
+        assert not partitions(user, an_id) & partitions(other, other_id)
+        assert not any(key.startswith(keys.user(user) + "#") for key in partitions(other, other_id))
 
 
 @given(texts, trace_ids, texts)
@@ -72,21 +89,21 @@ times = st.integers(0, 10**19 - 1)
 
 @given(times, trace_ids, times, trace_ids)
 @settings(max_examples=150, deadline=None)
-def test_the_order_of_keys_is_the_order_of_time(one: int, a: str, other: int, b: str) -> None:
-    if one < other:
-        assert keys.cursor_position(one, a) < keys.cursor_position(other, b)
-        assert keys.cursor_position(one, a) < keys.before_time(other)
-    assert keys.before_time(one) < keys.cursor_position(one, a)
-    assert keys.start_ns_of(keys.cursor_position(one, a)) == one
+def test_keys_sort_by_time(time_ns: int, trace_id: str, other_ns: int, other_id: str) -> None:
+    if time_ns < other_ns:
+        assert keys.cursor_position(time_ns, trace_id) < keys.cursor_position(other_ns, other_id)
+        assert keys.cursor_position(time_ns, trace_id) < keys.before_time(other_ns)
+    assert keys.before_time(time_ns) < keys.cursor_position(time_ns, trace_id)
+    assert keys.start_ns_of(keys.cursor_position(time_ns, trace_id)) == time_ns
 
 
-@pytest.mark.parametrize("year_ns", [10**19, 13_569_465_600 * 10**9, 253_402_300_799 * 10**9])
-def test_the_latest_times_of_a_query_sort_after_all_cursor_positions(year_ns: int) -> None:
-    """Years 2286, 2400 and 9999: no trace starts there, but a list may be asked to end there."""
-    assert keys.before_time(year_ns) > keys.cursor_position(1_795_312_800 * 10**9, "t")
+@pytest.mark.parametrize("to_ns", [10**19, 13_569_465_600 * 10**9, 253_402_300_799 * 10**9])
+def test_the_latest_possible_times_of_a_query_sort_after_all_cursor_positions(to_ns: int) -> None:
+    """Years 2286, 2400 and 9999: no trace starts then, but a query's time range may end then."""
+    assert keys.before_time(to_ns) > keys.cursor_position(1_795_312_800 * 10**9, "t")
 
 
-def test_an_encoded_id_never_looks_like_a_hashed_one() -> None:
+def test_an_encoded_id_never_equals_a_hashed_id() -> None:
     hashed = keys.encode_id("x" * 201)
     assert hashed.startswith("%%")
     assert keys.encode_id(hashed) != hashed
@@ -118,6 +135,6 @@ def test_payload_parts_are_in_order() -> None:
     assert [keys.parse(part).part for part in parts] == [keys.payload_part_name(number) for number in range(20)]
 
 
-def test_traces_are_spread_over_all_time_shards_and_stay_where_they_are() -> None:
+def test_traces_are_spread_over_all_time_shards() -> None:
     shards = {keys.by_time("u", f"t{n}", 3) for n in range(100)}
     assert shards == {keys.by_time_shard("u", shard) for shard in range(3)}

@@ -1,4 +1,4 @@
-"""How much payload of one trace is read: a trace may hold more than a function has memory for."""
+"""A reader limits the payload bytes of one trace, because a trace may be larger than a function's memory."""
 
 import random
 from collections.abc import Iterator
@@ -19,11 +19,15 @@ KB = 1_000
 
 
 def items_of(updates: list[SpanUpdate]) -> Iterator[Item]:
-    """The items of a trace, each record in a segment of its own, in order of their keys."""
+    """The items of a trace, each update in its own segment, in order of their keys."""
     spans = merge(updates)
     summary = summarize(spans, previews_of(root_of(spans)))
     yield head_item("u", "t", Head(1, "g", 9_999, keys.cursor_position(0, "t"), 0, 0, summary=summary), 1)
-    items = [item for one in updates for item in segment_items(keys.trace("u", "t"), "g", segment_of([one]), 9_999)]
+    items = [
+        item
+        for span_update in updates
+        for item in segment_items(keys.trace("u", "t"), "g", segment_of([span_update]), 9_999)
+    ]
     yield from sorted(items, key=lambda item: str(item["sk"]["S"]))
 
 
@@ -41,24 +45,24 @@ def random_text(size: int, seed: int) -> str:
         spans_with(*(random_text(200 * KB, seed) for seed in range(10))),
         spans_with(*("again and " * 20 * KB + str(number) for number in range(10))),
     ],
-    ids=["large as packed", "large when unpacked"],
+    ids=["large when packed", "large when unpacked"],
 )
-def test_payloads_beyond_the_limit_are_not_taken_in(updates: list[SpanUpdate]) -> None:
-    found = trace_from(items_of(updates), NOW_MS, "g", payload_bytes=500 * KB)
-    assert found.is_cut
-    assert len(list(found.updates())) == len(updates)
-    assert sum(len(segment.text or b"") for segment in found.segments.values()) < 800 * KB
+def test_payloads_beyond_the_limit_are_not_loaded(updates: list[SpanUpdate]) -> None:
+    trace = trace_from(items_of(updates), NOW_MS, "g", payload_bytes=500 * KB)
+    assert trace.is_cut
+    assert len(list(trace.updates())) == len(updates)
+    assert sum(len(segment.text or b"") for segment in trace.segments.values()) < 800 * KB
 
 
-def test_what_is_beyond_the_limit_is_not_even_asked_for() -> None:
+def test_items_beyond_the_limit_are_not_requested() -> None:
     items = items_of(spans_with(*(random_text(200 * KB, seed) for seed in range(10))))
     trace_from(items, NOW_MS, "g", payload_bytes=500 * KB)
     assert len(list(items)) >= 4
 
 
-def test_payloads_within_the_limit_are_whole() -> None:
+def test_payloads_within_the_limit_are_loaded_whole() -> None:
     updates = spans_with("one", random_text(100 * KB, 1))
-    found = trace_from(items_of(updates), NOW_MS, "g", payload_bytes=500 * KB)
-    assert not found.is_cut
-    shown = [span.fields["input_data"] for span in merge(found.updates())]
-    assert shown == [span.fields["input_data"] for span in merge(updates)]
+    trace = trace_from(items_of(updates), NOW_MS, "g", payload_bytes=500 * KB)
+    assert not trace.is_cut
+    payloads = [span.fields["input_data"] for span in merge(trace.updates())]
+    assert payloads == [span.fields["input_data"] for span in merge(updates)]

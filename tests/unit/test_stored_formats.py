@@ -1,8 +1,8 @@
-"""Stored items are decoded for ever: what earlier versions wrote is read as it was meant, and written the same today.
+"""Stored items are readable for ever: the current code decodes the items of earlier versions, and encodes the same.
 
-The files in `tests/data/stored` are items as DynamoDB had them, bytes in hex. No file is ever edited; a change of shape
-takes a new format and new files (`storage/formats.py`). Compressed bytes depend on zstd's version, so what is written
-today is compared after decompression.
+The files in `tests/data/stored` are items as DynamoDB stored them, with bytes in hex. No file is ever edited; a change
+of shape needs a new format and new files (`storage/formats.py`). Compressed bytes depend on zstd's version, so encoded
+items are compared after decompression.
 """
 
 import json
@@ -85,23 +85,24 @@ def stored(name: str) -> Item:
 
 def readable(item: Item) -> dict[str, Any]:
     """An item with its bytes as the format byte and the text that they decompress to."""
-    shown: dict[str, Any] = {}
+    decoded: dict[str, Any] = {}
     for attribute, ((kind, value),) in ((name, typed.items()) for name, typed in item.items()):
         if kind == "B":
-            shown[attribute] = value[:1], decompress(value, BASE.text if is_delta_encoded(value) else None)
+            decoded[attribute] = value[:1], decompress(value, BASE.text if is_delta_encoded(value) else None)
         else:
-            shown[attribute] = sorted(value) if kind == "SS" else value
-    return shown
+            decoded[attribute] = sorted(value) if kind == "SS" else value
+    return decoded
 
 
-def the_head() -> Head:
+def stored_head() -> Head:
+    """The head in `head-1.json`."""
     head = head_from(stored("head"))
     assert isinstance(head, Head)
     return head
 
 
-def test_a_head_is_read_with_its_summary_and_its_inlined_segment() -> None:
-    head, summary = the_head(), the_head().summary
+def test_a_stored_head_is_decoded_with_its_summary_and_its_inlined_segment() -> None:
+    head, summary = stored_head(), stored_head().summary
     assert (head.version, head.generation, head.expires_at_s, head.cursor_position) == (
         3,
         GENERATION,
@@ -123,13 +124,13 @@ def test_a_head_is_read_with_its_summary_and_its_inlined_segment() -> None:
     assert summary.previews.source == (SEGMENT.updates[1].digest,) * 2
 
 
-def test_an_emptied_head_is_read() -> None:
+def test_a_stored_emptied_head_is_decoded() -> None:
     head = head_from(stored("emptied-head"))
     assert isinstance(head, EmptiedHead)
     assert (head.version, head.deleted) == (4, frozenset({"root", "call"}))
 
 
-def test_a_tombstone_is_read() -> None:
+def test_a_stored_tombstone_is_decoded() -> None:
     assert head_from(stored("tombstone")) == Tombstone(
         5,
         GENERATION,
@@ -144,13 +145,13 @@ def test_a_tombstone_is_read() -> None:
 
 
 @pytest.mark.parametrize("name", ["segment", "segment-first"])
-def test_a_segment_is_read_with_its_inline_payload(name: str) -> None:
+def test_a_stored_segment_is_decoded_with_its_inline_payload(name: str) -> None:
     trace = trace_from([stored(name)], NOW_MS, GENERATION)
     assert trace.segments == {SEGMENT.digest: SEGMENT}
     assert trace.loose == {SEGMENT.digest}
 
 
-def test_a_compacted_item_is_read_with_a_delta_encoded_payload() -> None:
+def test_a_stored_compacted_item_is_decoded_with_a_delta_encoded_payload() -> None:
     base_items = segment_items(TRACE_PK, GENERATION, BASE, EXPIRES_AT_S)
     items = sorted([*base_items, stored("compacted"), stored("payload-delta")], key=lambda item: item["sk"]["S"])
     trace = trace_from(items, NOW_MS, GENERATION)
@@ -161,7 +162,7 @@ def test_a_compacted_item_is_read_with_a_delta_encoded_payload() -> None:
     assert list(trace.compacted.values()) == [[SEGMENT.digest, DELTA.digest]]
 
 
-def test_a_delta_encoded_segment_is_read_with_its_base() -> None:
+def test_a_stored_delta_encoded_segment_is_decoded_with_its_base() -> None:
     base_items = segment_items(TRACE_PK, GENERATION, BASE, EXPIRES_AT_S)
     items = sorted([*base_items, stored("segment-delta"), stored("payload-delta")], key=lambda item: item["sk"]["S"])
     trace = trace_from(items, NOW_MS, GENERATION)
@@ -177,17 +178,17 @@ PENDING_DELETIONS = (
 JOB = Job("job-1", "running", NOW_MS, 12, 34, 5, None, ("t-1", "t-2"), ("t-3",), 2)
 
 
-def test_pending_deletions_and_jobs_are_read() -> None:
+def test_stored_pending_deletions_and_jobs_are_decoded() -> None:
     assert unpack_pending_deletions(stored("pending-deletions")["marks"]["B"]) == PENDING_DELETIONS
     assert unpack_job(stored("job")["job"]["B"]) == JOB
 
 
-def written_today() -> dict[str, Item]:
-    """The same items as today's code writes them."""
+def encoded_items() -> dict[str, Item]:
+    """The same items as the current code encodes them, by file name."""
     from tracestore.storage.api_keys import items_of
     from tracestore.storage.pending_deletions import pending_deletions_item
 
-    head = the_head()
+    head = stored_head()
     emptied, tombstone = head_from(stored("emptied-head")), head_from(stored("tombstone"))
     lesson = {"span_id": "l", "span_name": "lesson", "operation_type": "lesson", "lesson_id": "L-7"}
     full = segment_of([reported({**ROOT, "input_data": stored_text("payload-part")})])
@@ -211,7 +212,7 @@ def written_today() -> dict[str, Item]:
 
 
 def stored_text(name: str) -> str:
-    """The one text in a stored payload."""
+    """The input text of a stored payload."""
     ((payload,),) = [json.loads(decompress(stored(name)["payload"]["B"]))]
     return str(payload["input_data"])
 
@@ -226,10 +227,10 @@ def lesson_head(fields: dict[str, Any]) -> Head:
     return first_head(store, "t-2", segment_of([reported({**fields, "start_ns": START_NS})]))
 
 
-@pytest.mark.parametrize("name", sorted(written_today()))
-def test_items_are_written_as_they_are_stored(name: str) -> None:
-    assert readable(written_today()[name]) == readable(stored(name))
+@pytest.mark.parametrize("name", sorted(encoded_items()))
+def test_the_current_code_encodes_items_as_they_are_stored(name: str) -> None:
+    assert readable(encoded_items()[name]) == readable(stored(name))
 
 
 def test_every_stored_item_is_compared() -> None:
-    assert {path.name.removesuffix("-1.json") for path in STORED.glob("*-1.json")} == set(written_today())
+    assert {path.name.removesuffix("-1.json") for path in STORED.glob("*-1.json")} == set(encoded_items())

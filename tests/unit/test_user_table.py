@@ -1,4 +1,4 @@
-"""A user's table refuses the partitions of every other user, whatever the ids are, and sends no request for them."""
+"""A user's table refuses every other user's partitions, whatever the ids are, and sends no request for them."""
 
 from typing import Any, cast
 

@@ -1,4 +1,4 @@
-"""What a span and its trace cost: reported, computed or unknown, and each call once."""
+"""The cost of a span is reported, computed or unknown; the cost of a trace counts each call once."""
 
 from dataclasses import dataclass, field
 
@@ -14,31 +14,31 @@ from tracestore.domain.usage import charges_of, usage_of
 
 @dataclass
 class Prices:
-    """A price of 3 nano-dollars a token for the model m, and what was asked for."""
+    """Prices the model `m` at 3 nano-dollars a token, and records the fields of each lookup."""
 
-    asked: list[SpanFields] = field(default_factory=list)
+    lookups: list[SpanFields] = field(default_factory=list)
 
-    def __call__(self, asked: SpanFields) -> tuple[int, str] | None:
-        self.asked.append(asked)
-        if asked.get("model_name") != "m":
+    def __call__(self, span_fields: SpanFields) -> tuple[int, str] | None:
+        self.lookups.append(span_fields)
+        if span_fields.get("model_name") != "m":
             return None
-        return 3 * (asked.get("input_tokens", 0) + asked.get("output_tokens", 0)), "test/m"
+        return 3 * (span_fields.get("input_tokens", 0) + span_fields.get("output_tokens", 0)), "test/m"
 
 
 def total(*reported: SpanFields) -> int | None:
-    """The cost of the trace that these facts make."""
-    spans = merge([update(one) for one in reported], price_of=Prices())
+    """The cost in nano-dollars of the trace of these spans."""
+    spans = merge([update(span_fields) for span_fields in reported], price_of=Prices())
     nodes = tree_order(spans)
     return usage_of(nodes, charges_of(nodes)).cost_nano_usd
 
 
-def test_a_reported_cost_wins_and_no_price_is_asked_for() -> None:
+def test_a_reported_cost_wins_without_a_price_lookup() -> None:
     prices = Prices()
     assert cost_of(call("s", model_name="m", cost_nano_usd=5), prices) == Cost(5, "reported")
-    assert prices.asked == []
+    assert prices.lookups == []
 
 
-def test_a_reported_cost_of_zero_is_one() -> None:
+def test_a_reported_cost_of_zero_counts_as_reported() -> None:
     assert cost_of(call("s", model_name="m", cost_nano_usd=0), Prices()) == Cost(0, "reported")
 
 
@@ -46,37 +46,37 @@ def test_a_computed_cost_names_its_price() -> None:
     assert cost_of(call("s", model_name="m"), Prices()) == Cost(36, "computed", "test/m")
 
 
-@pytest.mark.parametrize("model", ["unheard-of", None])
-def test_a_model_without_a_price_costs_something_unknown_and_not_zero(model: str | None) -> None:
+@pytest.mark.parametrize("model", ["unpriced", None])
+def test_the_cost_of_a_model_without_a_price_is_unknown_and_not_zero(model: str | None) -> None:
     assert cost_of(call("s", model_name=model), Prices()) == Cost(None, "unknown")
 
 
 @pytest.mark.parametrize("operation", sorted(REPEATING_OPERATIONS))
-def test_what_only_repeats_calls_has_no_computed_cost(operation: str) -> None:
+def test_an_operation_that_only_repeats_calls_has_no_computed_cost(operation: str) -> None:
     assert cost_of(call("s", model_name="m", operation_type=operation), Prices()).source == "unknown"
 
 
 @pytest.mark.parametrize("operation", sorted(INFERENCE_OPERATIONS))
-def test_what_calls_a_model_has_a_computed_cost(operation: str) -> None:
+def test_an_operation_that_calls_a_model_has_a_computed_cost(operation: str) -> None:
     assert cost_of(call("s", model_name="m", operation_type=operation), Prices()).source == "computed"
 
 
-def test_model_and_tokens_may_come_in_different_requests() -> None:
-    parts = [fields("s", operation_type="completion", model_name="m"), fields("s", input_tokens=10, output_tokens=2)]
-    for order in (parts, parts[::-1]):
-        (span,) = merge([update(part) for part in order], price_of=Prices())
+def test_a_cost_is_computed_from_a_model_and_tokens_of_different_requests() -> None:
+    updates = [fields("s", operation_type="completion", model_name="m"), fields("s", input_tokens=10, output_tokens=2)]
+    for order in (updates, updates[::-1]):
+        (span,) = merge([update(span_fields) for span_fields in order], price_of=Prices())
         assert span.cost == Cost(36, "computed", "test/m")
 
 
-def test_a_price_is_asked_for_with_all_that_is_known_of_the_call() -> None:
+def test_a_price_lookup_gets_all_merged_fields_of_the_call() -> None:
     prices = Prices()
     (span,) = merge([update(call("s", model_name="m", request_model="m-1", model_provider="p"))], price_of=prices)
-    (asked,) = prices.asked
-    assert asked == span.fields
-    assert asked["start_ns"] == START_NS
+    (lookup,) = prices.lookups
+    assert lookup == span.fields
+    assert lookup["start_ns"] == START_NS
 
 
-def test_a_trace_costs_the_sum_of_its_calls() -> None:
+def test_the_cost_of_a_trace_is_the_sum_of_its_calls() -> None:
     root = fields("root", operation_type="agent")
     assert total(root, call("a", "root", model_name="m"), call("b", "root", model_name="m")) == 72
 
@@ -92,21 +92,21 @@ def test_a_reported_sum_on_a_wrapper_is_not_added_to_the_calls() -> None:
     assert total(root, call("a", "root", model_name="m")) == 36
 
 
-def test_a_reported_sum_counts_where_no_call_below_has_a_cost() -> None:
+def test_a_reported_sum_on_a_wrapper_counts_when_no_call_below_has_a_cost() -> None:
     root = fields("root", operation_type="agent", input_tokens=10, output_tokens=2, cost_nano_usd=36)
-    assert total(root, call("a", "root", model_name="unheard-of")) == 36
+    assert total(root, call("a", "root", model_name="unpriced")) == 36
 
 
-def test_one_call_that_two_spans_tell_of_costs_once() -> None:
+def test_the_cost_of_a_call_that_two_spans_report_counts_once() -> None:
     root = fields("root", operation_type="agent")
     framework = call("framework", "root", model_name="m")
     assert total(root, framework, call("library", "framework", model_name="m")) == 36
 
 
-def test_a_trace_of_unknown_costs_has_none() -> None:
-    assert total(fields("root", operation_type="agent"), call("a", "root", model_name="unheard-of")) is None
+def test_a_trace_whose_costs_are_all_unknown_has_no_cost() -> None:
+    assert total(fields("root", operation_type="agent"), call("a", "root", model_name="unpriced")) is None
 
 
-def test_known_costs_are_told_beside_unknown_ones() -> None:
+def test_known_costs_are_summed_when_others_are_unknown() -> None:
     root = fields("root", operation_type="agent")
-    assert total(root, call("a", "root", model_name="m"), call("b", "root", model_name="unheard-of")) == 36
+    assert total(root, call("a", "root", model_name="m"), call("b", "root", model_name="unpriced")) == 36

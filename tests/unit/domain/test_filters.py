@@ -1,4 +1,4 @@
-"""A filter on a span's field holds when any span of the trace has the value, all else is about the trace."""
+"""A filter on a span field matches when any span of the trace has the value; other filters are about the trace."""
 
 from collections.abc import Iterable
 
@@ -16,13 +16,13 @@ TRACE = [
 ]
 
 
-def matches(wanted: Filters, told: list[SpanFields]) -> bool:
-    """Whether the trace that these captures make is listed."""
-    return wanted.match(summary_of(*told), lambda: spans_of(*told))
+def matches(query_filters: Filters, reported: list[SpanFields]) -> bool:
+    """Whether a list with these filters contains the trace of these spans."""
+    return query_filters.match(summary_of(*reported), lambda: spans_of(*reported))
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "query",
     [
         {},
         {"conversation_id": "c"},
@@ -38,12 +38,12 @@ def matches(wanted: Filters, told: list[SpanFields]) -> bool:
         {"search": ""},
     ],
 )
-def test_a_trace_passes_what_it_is_like(asked: dict[str, object]) -> None:
-    assert matches(filters(**asked), TRACE[:1] + TRACE[1:]) is True
+def test_a_trace_matches_filters_with_its_own_values(query: dict[str, object]) -> None:
+    assert matches(filters(**query), TRACE[:1] + TRACE[1:]) is True
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "query",
     [
         {"conversation_id": "other"},
         {"status": "error"},
@@ -56,36 +56,36 @@ def test_a_trace_passes_what_it_is_like(asked: dict[str, object]) -> None:
         {"search": "three"},
     ],
 )
-def test_a_trace_does_not_pass_what_it_is_not(asked: dict[str, object]) -> None:
-    assert matches(filters(**asked), TRACE) is False
+def test_a_trace_does_not_match_filters_with_other_values(query: dict[str, object]) -> None:
+    assert matches(filters(**query), TRACE) is False
 
 
-def test_a_pending_trace_passes_no_least_duration() -> None:
+def test_a_pending_trace_matches_no_minimum_duration() -> None:
     assert not matches(filters(min_duration_ns=0), [fields("root", end_ns=None), call("a", "root")])
 
 
-def test_a_trace_of_unknown_cost_passes_no_least_cost() -> None:
+def test_a_trace_of_unknown_cost_matches_no_minimum_cost() -> None:
     assert not matches(filters(min_cost_nano_usd=0), [call("root")])
 
 
 MANY = [call(f"s{n}", "root", tool_name=f"tool{n:03}") for n in range(150)]
 
 
-@pytest.mark.parametrize(("asked", "is_match"), [("tool003", True), ("tool149", True), ("tool150", False)])
-def test_values_that_the_summary_does_not_know_are_looked_up(asked: str, is_match: bool) -> None:
-    assert matches(filters(tool_name=asked), MANY) is is_match
+@pytest.mark.parametrize(("tool_name", "is_match"), [("tool003", True), ("tool149", True), ("tool150", False)])
+def test_values_missing_from_the_summary_are_looked_up_in_the_spans(tool_name: str, is_match: bool) -> None:
+    assert matches(filters(tool_name=tool_name), MANY) is is_match
 
 
-@pytest.mark.parametrize(("asked", "is_match"), [("CALL.s3", True), ("call.s149", True), ("call.s150", False)])
-def test_names_that_the_summary_does_not_know_are_searched(asked: str, is_match: bool) -> None:
-    assert matches(filters(search=asked), MANY) is is_match
+@pytest.mark.parametrize(("search", "is_match"), [("CALL.s3", True), ("call.s149", True), ("call.s150", False)])
+def test_span_names_missing_from_the_summary_are_searched_in_the_spans(search: str, is_match: bool) -> None:
+    assert matches(filters(search=search), MANY) is is_match
 
 
-def test_spans_are_read_only_where_the_summary_cannot_tell() -> None:
-    def unwanted() -> Iterable[Span]:
-        raise AssertionError("read")
+def test_spans_are_read_only_when_the_summary_cannot_decide() -> None:
+    def fail() -> Iterable[Span]:
+        raise AssertionError("the spans were read")
 
     summary = summary_of(*MANY)
-    assert filters(tool_name="tool003", search="call.s1").match(summary, unwanted)
-    assert not filters(tool_name="tool149", model_name="none").match(summary, unwanted)
-    assert not filters(tool_name="tool149", status="error").match(summary, unwanted)
+    assert filters(tool_name="tool003", search="call.s1").match(summary, fail)
+    assert not filters(tool_name="tool149", model_name="none").match(summary, fail)
+    assert not filters(tool_name="tool149", status="error").match(summary, fail)

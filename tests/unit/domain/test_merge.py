@@ -1,4 +1,4 @@
-"""Records of a trace make the same spans in any order, however often and in whatever batches they come."""
+"""The updates of a trace give the same spans in any order, repetition and batching."""
 
 import random
 from typing import Any, cast
@@ -13,7 +13,7 @@ from tracestore.domain.merge import Span, core_of, merge, merge_span
 from tracestore.domain.spans import FROM_LOGS, SpanFields, SpanUpdate
 
 texts = st.sampled_from(["a", "b", "Zürich 🙂", ""])
-reported = st.fixed_dictionaries(
+reported_fields = st.fixed_dictionaries(
     {"span_id": st.sampled_from("abc"), "start_ns": st.integers(START_NS, START_NS + 3)},
     optional={
         "span_name": texts,
@@ -29,54 +29,57 @@ reported = st.fixed_dictionaries(
         "output_data": texts,
     },
 )
-updates = st.builds(
-    lambda told, precedence, received_ms: update(
-        cast(SpanFields, told), precedence=precedence, received_ms=received_ms
+span_updates = st.builds(
+    lambda span_fields, precedence, received_ms: update(
+        cast(SpanFields, span_fields), precedence=precedence, received_ms=received_ms
     ),
-    reported,
+    reported_fields,
     st.sampled_from([FROM_LOGS, 0, 0, 0, 3, 7]),
     st.integers(1, 3),
 )
 
 
-@given(st.lists(updates, min_size=1, max_size=12), st.randoms(use_true_random=False))
+@given(st.lists(span_updates, min_size=1, max_size=12), st.randoms(use_true_random=False))
 @settings(max_examples=150, deadline=None)
 def test_any_order_and_repetition_gives_the_same_spans_and_summary(
-    told: list[SpanUpdate], random: random.Random
+    updates: list[SpanUpdate], random: random.Random
 ) -> None:
-    again = random.sample(told, len(told)) + random.choices(told, k=random.randint(0, 5))
-    random.shuffle(again)
-    assert merge(again) == merge(told)
-    assert _summary(merge(again)) == _summary(merge(told))
+    repeated = random.sample(updates, len(updates)) + random.choices(updates, k=random.randint(0, 5))
+    random.shuffle(repeated)
+    assert merge(repeated) == merge(updates)
+    assert _summary(merge(repeated)) == _summary(merge(updates))
 
 
-@given(st.lists(updates, min_size=1, max_size=12))
+@given(st.lists(span_updates, min_size=1, max_size=12))
 @settings(max_examples=100, deadline=None)
-def test_reading_without_payloads_changes_nothing_else(told: list[SpanUpdate]) -> None:
-    core = [SpanUpdate(core_of(r.fields), r.digest, r.payload_fields, r.received_ms, r.precedence) for r in told]
-    for whole, bare in zip(merge(told), merge(core), strict=True):
-        assert bare.fields == core_of(whole.fields)
-        assert (bare.status, bare.payload_from) == (whole.status, whole.payload_from)
+def test_merging_without_payloads_changes_no_other_field(updates: list[SpanUpdate]) -> None:
+    cores = [
+        SpanUpdate(core_of(whole.fields), whole.digest, whole.payload_fields, whole.received_ms, whole.precedence)
+        for whole in updates
+    ]
+    for whole, core in zip(merge(updates), merge(cores), strict=True):
+        assert core.fields == core_of(whole.fields)
+        assert (core.status, core.payload_from) == (whole.status, whole.payload_from)
 
 
-@given(st.lists(updates, min_size=1, max_size=12), st.sets(st.sampled_from("abc")))
+@given(st.lists(span_updates, min_size=1, max_size=12), st.sets(st.sampled_from("abc")))
 @settings(max_examples=100, deadline=None)
-def test_what_was_deleted_is_as_if_it_had_never_come(told: list[SpanUpdate], deleted: set[str]) -> None:
-    assert merge(told, deleted) == merge([r for r in told if r.fields["span_id"] not in deleted])
+def test_updates_of_deleted_spans_are_ignored(updates: list[SpanUpdate], deleted: set[str]) -> None:
+    assert merge(updates, deleted) == merge([span for span in updates if span.fields["span_id"] not in deleted])
 
 
-def test_absent_fields_keep_what_a_weaker_record_says() -> None:
+def test_a_field_absent_from_the_winning_update_comes_from_another_update() -> None:
     span = _merged(fields(end_ns=None, model_name="m"), fields(output_tokens=3))
     assert (span.fields["model_name"], span.fields["output_tokens"]) == ("m", 3)
 
 
-def test_the_ended_wins_over_the_pending() -> None:
+def test_an_ended_update_wins_over_a_pending_one() -> None:
     assert (
         _merged(fields(model_name="ended"), fields(end_ns=None, model_name="pending")).fields["model_name"] == "ended"
     )
 
 
-def test_the_later_end_wins() -> None:
+def test_the_update_with_the_later_end_wins() -> None:
     span = _merged(fields(end_ns=START_NS + 2, model_name="b"), fields(end_ns=START_NS + 1, model_name="z"))
     assert (span.fields["model_name"], span.fields["end_ns"]) == ("b", START_NS + 2)
 
@@ -93,7 +96,7 @@ def test_a_patch_outranks_captures_and_earlier_patches() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "status"),
+    ("updates", "status"),
     [
         ([fields(end_ns=None)], "pending"),
         ([fields()], "success"),
@@ -106,39 +109,41 @@ def test_a_patch_outranks_captures_and_earlier_patches() -> None:
         ([fields(end_ns=None, status="pending"), fields()], "success"),
     ],
 )
-def test_the_status_is_what_was_told_else_what_errors_and_the_end_tell(told: list[SpanFields], status: str) -> None:
-    assert _merged(*told).status == status
+def test_the_status_is_the_reported_one_or_is_derived_from_errors_and_end(
+    updates: list[SpanFields], status: str
+) -> None:
+    assert _merged(*updates).status == status
 
 
-def test_a_span_is_as_old_as_its_first_record_and_as_new_as_its_last() -> None:
+def test_a_span_is_created_by_its_first_update_and_updated_by_its_last() -> None:
     span = merge_span([update(fields(), received_ms=5), update(fields(model_name="m"), received_ms=9)])
     assert (span.created_ms, span.updated_ms) == (5, 9)
 
 
-def test_a_record_that_comes_again_does_not_make_a_span_newer() -> None:
+def test_a_repeated_update_does_not_change_updated_ms() -> None:
     span = merge_span([update(fields(), received_ms=5), update(fields(), received_ms=9)])
     assert (span.created_ms, span.updated_ms) == (5, 5)
 
 
-def test_a_payload_that_was_not_read_does_not_give_way_to_a_weaker_one() -> None:
-    strong = update(fields(input_data="strong"))
-    unread = SpanUpdate(core_of(strong.fields), strong.digest, strong.payload_fields, 1)
-    assert "input_data" not in merge_span([update(fields(end_ns=None, input_data="weak")), unread]).fields
+def test_a_payload_that_was_not_read_is_not_replaced_by_a_losing_one() -> None:
+    winning = update(fields(input_data="winning"))
+    unread = SpanUpdate(core_of(winning.fields), winning.digest, winning.payload_fields, 1)
+    assert "input_data" not in merge_span([update(fields(end_ns=None, input_data="losing")), unread]).fields
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_a_record_that_is_there_with_and_without_its_payload_has_it(order: int) -> None:
+def test_an_update_merged_with_and_without_its_payload_has_the_payload(order: int) -> None:
     whole = update(fields(input_data="x"))
     unread = SpanUpdate(core_of(whole.fields), whole.digest, whole.payload_fields, 1)
     assert merge_span([whole, unread][::order]).fields["input_data"] == "x"
 
 
-def test_spans_come_by_start_and_then_by_id() -> None:
-    told = [fields("b", start_ns=2), fields("c", start_ns=1), fields("a", start_ns=2)]
-    assert [span.span_id for span in merge(map(update, told))] == ["c", "a", "b"]
+def test_spans_are_in_order_of_start_and_then_id() -> None:
+    reported = [fields("b", start_ns=2), fields("c", start_ns=1), fields("a", start_ns=2)]
+    assert [span.span_id for span in merge(map(update, reported))] == ["c", "a", "b"]
 
 
-def test_a_conversation_is_the_roots_else_that_of_the_earliest_span_that_has_one() -> None:
+def test_the_conversation_is_the_roots_or_else_the_earliest_spans_that_has_one() -> None:
     early = fields("a", parent_span_id="root", start_ns=1, conversation_id="early")
     late = fields("b", parent_span_id="root", start_ns=2, conversation_id="late")
     assert summary_of(late, early).conversation_id == "early"
@@ -146,8 +151,8 @@ def test_a_conversation_is_the_roots_else_that_of_the_earliest_span_that_has_one
     assert summary_of(late, early, fields("root", start_ns=3)).conversation_id == "early"
 
 
-def _merged(*told: SpanFields) -> Span:
-    return merge_span([update(each) for each in told])
+def _merged(*reported: SpanFields) -> Span:
+    return merge_span([update(span_fields) for span_fields in reported])
 
 
 def _summary(spans: list[Span]) -> Any:
