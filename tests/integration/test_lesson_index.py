@@ -202,7 +202,7 @@ def test_a_crash_while_deleting_a_trace_leaves_no_lesson_index_item() -> None:
             break
 
 
-def test_other_traces_have_no_lesson_index_item_and_need_no_transactions() -> None:
+def test_a_trace_whose_root_has_no_lesson_has_no_index_item_and_needs_no_transactions() -> None:
     class WithoutTransactions:
         def __getattr__(self, name: str) -> Callable[..., object]:
             assert name != "transact_write_items"

@@ -314,7 +314,7 @@ def test_a_crash_during_a_patch_applies_all_of_it_or_nothing(memory: MemoryDynam
     def change(store: Store, user: str) -> None:
         writer(store, user).patch("t", "s0", lambda _: SpanFields(span_id="s0", output_data=output, message_id="late"))
 
-    for user in users_after_crashes(memory, change, lambda user: _captured(store, user, spans)):
+    for user in users_after_crashes(memory, change, lambda user: _capture(store, user, spans)):
         changed = SpanFields(**{**spans[1], "output_data": output, "message_id": "late"})
         assert stored_spans(store, user)["s0"] in (spans[1], changed)
         change(store, user)
@@ -322,7 +322,7 @@ def test_a_crash_during_a_patch_applies_all_of_it_or_nothing(memory: MemoryDynam
         assert trace_ids(store, user, message_id="late") == ["t"]
 
 
-def _captured(store: Store, user: str, spans: list[SpanFields]) -> None:
+def _capture(store: Store, user: str, spans: list[SpanFields]) -> None:
     writer(store, user).capture(batches_of(spans))
 
 

@@ -90,7 +90,7 @@ def from_offset(store: Store, user: str, query: LessonQuery, offset: int) -> tup
     return skipped.total, [trace.trace_id for trace in page.traces]
 
 
-def expected(traces: dict[str, dict[str, Any]], query: LessonQuery) -> list[str]:
+def expected_trace_ids(traces: dict[str, dict[str, Any]], query: LessonQuery) -> list[str]:
     """The trace ids that the list must contain, newest first."""
     matches = [
         (START_NS + lesson["offset_ns"], trace_id)
@@ -149,10 +149,10 @@ def _lists_completely(
     traces["later"] = {"operation_type": "lesson", "lesson_id": "one", "status": "error", "offset_ns": 2}
     write(store, user, "later", traces["later"])
     for query in QUERIES:
-        trace_ids = expected(traces, query)
-        assert [trace_id for page in pages(store, user, query, 2) for trace_id in page] == trace_ids
-        for offset in range(len(trace_ids) + 2):
-            assert from_offset(store, user, query, offset) == (len(trace_ids), trace_ids[offset : offset + 2])
+        expected = expected_trace_ids(traces, query)
+        assert [trace_id for page in pages(store, user, query, 2) for trace_id in page] == expected
+        for offset in range(len(expected) + 2):
+            assert from_offset(store, user, query, offset) == (len(expected), expected[offset : offset + 2])
 
 
 @pytest.mark.parametrize("status", ["success", "error"])

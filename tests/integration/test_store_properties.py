@@ -232,7 +232,7 @@ def _changes_no_item(engine: Endpoint, kind: str, later_s: int) -> None:
 
 @pytest.mark.parametrize("kind", _captures())
 def test_a_repeated_capture_changes_no_item_of_a_trace_begun_by_another_span(kind: str) -> None:
-    """The first span gave the trace another time and cursor position than the repeated capture would have."""
+    """The span that began the trace gave it another time and cursor position than this capture would have given."""
     clock, user = Clock(), new_user().name
     store = store_on(MemoryDynamoDB(), clock)
     spans = _captures()[kind]
