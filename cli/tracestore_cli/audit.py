@@ -72,7 +72,7 @@ def report_lines(result: Audit) -> list[str]:
 
 
 def difference(finding: Finding) -> str:
-    """One wrong counter in a line: its key, and its stored and expected values."""
+    """One wrong counter in a line: its target, and its stored and expected totals."""
     target = finding.target
     if isinstance(target, ConversationTarget):
         subject = f"conversation {target.conversation_id}"

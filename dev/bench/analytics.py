@@ -19,7 +19,7 @@ from dev import workloads
 from dev.bench import report
 from dev.bench.deployment import Deployment, User, deployed
 from dev.bench.meter import Meter, metered
-from dev.bench.report import judged, table
+from dev.bench.report import rated, table
 from dev.engines import EngineUnavailable
 from tracestore.domain.counters import COUNTERS, ConversationCounter, Counter, Target, ValueCounter, contributions_of
 from tracestore.domain.heads import Summary
@@ -166,8 +166,8 @@ def _read_in_turn(meter: Meter, users: list[User], path: str, query: str, repeat
 
 
 def _cells(few_units: float, many_units: float, few_ms: float, many_ms: float) -> Iterator[str]:
-    yield from (f"{few_units:,.1f}", f"{many_units:,.1f}", judged(many_units / max(few_units, 0.5), FLAT))
-    yield from (f"{few_ms:,.0f}", f"{many_ms:,.0f}", judged(many_ms / few_ms, FLAT))
+    yield from (f"{few_units:,.1f}", f"{many_units:,.1f}", rated(many_units / max(few_units, 0.5), FLAT))
+    yield from (f"{few_ms:,.0f}", f"{many_ms:,.0f}", rated(many_ms / few_ms, FLAT))
 
 
 class _Traces:

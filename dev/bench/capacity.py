@@ -17,7 +17,7 @@ from dev.bench import reference, report
 from dev.bench.deployment import Deployment, User, deployed
 from dev.bench.lessons import report_lessons
 from dev.bench.meter import Consumed, Meter, metered
-from dev.bench.report import judged, table
+from dev.bench.report import rated, table
 from dev.engines import EngineUnavailable
 from dev.workloads import Request
 
@@ -91,7 +91,7 @@ def _report_writing(
         rows.add_row(
             workload.name,
             f"{spans:,}",
-            judged(units, workload.target),
+            rated(units, workload.target),
             f"≤ {workload.target:.2f}",
             f"{naive:.1f}" if naive else "–",
             f"{naive / units:.1f}×" if naive else "–",
@@ -124,7 +124,7 @@ def _report_reads_by_writing(console: Console, deployment: Deployment, meter: Me
             rows.add_row(
                 f"{count} requests",
                 str(threads),
-                judged(consumed.read_units / count, target),
+                rated(consumed.read_units / count, target),
                 f"≤ {target}",
                 f"{consumed.write_units / count:.2f}",
                 f"{consumed.call_count / count:.2f}",

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from dev.bench.deployment import Deployment, User
 from dev.bench.meter import Meter
-from dev.bench.report import judged, table
+from dev.bench.report import rated, table
 from dev.gateway import Request
 
 _WRITTEN: Final = 40
@@ -55,7 +55,7 @@ def _report_steps(console: Console, meter: Meter, user: User) -> None:
         target = targets.get(name, 4.0)
         rows.add_row(
             name,
-            judged(consumed.write_units / _WRITTEN, target),
+            rated(consumed.write_units / _WRITTEN, target),
             f"≤ {target:g}",
             f"{consumed.read_units / _WRITTEN:.1f}",
             f"{consumed.call_count / _WRITTEN:.1f}",

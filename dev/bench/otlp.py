@@ -17,7 +17,7 @@ from typing import Final
 from backports import zstd
 from rich.console import Console
 
-from dev.bench.report import judged, table
+from dev.bench.report import rated, table
 from dev.functions import local_environment
 from dev.template import ROOT, Template
 
@@ -43,12 +43,12 @@ def report(console: Console) -> None:
     for step, step_us in steps.items():
         rows.add_row(step, f"{step_us:.0f}", f"{step_us / floor_us:.1f}×")
     rows.add_section()
-    rows.add_row("all", f"{sum(steps.values()):.0f}", f"{judged(sum(steps.values()) / floor_us, 4)}×")
+    rows.add_row("all", f"{sum(steps.values()):.0f}", f"{rated(sum(steps.values()) / floor_us, 4)}×")
     console.print(rows)
     boto3_ms, capture_ms = _import_ms()
     rows = table("Import", "ms", "of boto3")
     rows.add_row("boto3 and a client", f"{boto3_ms:.0f}", "1.0×")
-    rows.add_row("the capture function, with them", f"{capture_ms:.0f}", f"{judged(capture_ms / boto3_ms, 1.5)}×")
+    rows.add_row("the capture function, with them", f"{capture_ms:.0f}", f"{rated(capture_ms / boto3_ms, 1.5)}×")
     console.print(rows)
     console.print("The targets are at most 4 times the floor, and at most 1.5 times boto3.")
 

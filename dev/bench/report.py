@@ -22,6 +22,6 @@ def table(title: str, *columns: str) -> Table:
     return rows
 
 
-def judged(value: float, target: float) -> str:
+def rated(value: float, target: float) -> str:
     """The value, in green if it meets its target and else in red."""
     return f"[{'green' if value <= target else 'red'}]{value:.2f}[/]"

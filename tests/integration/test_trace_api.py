@@ -9,8 +9,8 @@ from tests.api import TRACES, Api, at, child, failure, flat, path_of, span
 
 TREES: dict[str, list[dict[str, Any]]] = {
     "orphans": [span(), child("a", "gone"), child("b", "a"), child("c", "also-gone")],
-    "a circle": [child("a", "c"), child("b", "a"), child("c", "b"), child("d", "c")],
-    "two circles": [child("a", "b"), child("b", "a"), child("c", "d"), child("d", "c"), span()],
+    "a cycle": [child("a", "c"), child("b", "a"), child("c", "b"), child("d", "c")],
+    "two cycles": [child("a", "b"), child("b", "a"), child("c", "d"), child("d", "c"), span()],
     "its own parent": [child("a", "a"), child("b", "a")],
     "two roots": [span(span_id="a"), span(span_id="b"), child("c", "b")],
     "nothing but a child": [child("a", "gone")],

@@ -63,19 +63,19 @@ def test_an_unknown_format_byte_is_reported_as_unreadable(stored: bytes) -> None
         unpack(stored)
 
 
-def test_payloads_in_a_circle_of_delta_bases_stay_unopened() -> None:
-    """No writer stores a circle; reading a circle must still terminate."""
+def test_payloads_in_a_cycle_of_delta_bases_stay_unopened() -> None:
+    """No writer stores a cycle; reading a cycle must still terminate."""
     first, second = (segment_of([update(call(name, input_data="x" * 900))]) for name in "ab")
     assert first.text is not None
     assert second.text is not None
-    circle = {
+    cycle = {
         segment.digest: type(segment)(
             segment.digest, segment.updates, compress(segment.text or b"", b"x" * 9), None, base
         )
         for segment, base in ((first, second.digest), (second, first.digest))
     }
-    open_payloads(circle)
-    assert all(segment.text is None for segment in circle.values())
+    open_payloads(cycle)
+    assert all(segment.text is None for segment in cycle.values())
 
 
 def test_every_payload_field_has_a_flag_of_its_own() -> None:

@@ -39,7 +39,7 @@ def test_every_span_is_in_the_tree_once_and_after_its_parent(parents: dict[str, 
 
 @given(st.dictionaries(ids, st.tuples(st.one_of(st.none(), ids), st.integers(0, 3)), min_size=1))
 @settings(max_examples=200, deadline=None)
-def test_only_orphans_and_the_earliest_span_of_a_circle_become_roots(
+def test_only_orphans_and_the_earliest_span_of_a_cycle_become_roots(
     parents: dict[str, tuple[str | None, int]],
 ) -> None:
     nodes = tree_order(spans_of(*[child(span_id, *parent) for span_id, parent in parents.items()]))
@@ -48,7 +48,7 @@ def test_only_orphans_and_the_earliest_span_of_a_circle_become_roots(
         while (parent := parents[ancestors[-1]][0]) is not None and parent in parents and parent not in ancestors:
             ancestors.append(parent)
         if parent is not None and parent in parents:
-            assert parent == root.span_id, "a span with a parent is a root without being in a circle"
+            assert parent == root.span_id, "a span with a parent is a root without being in a cycle"
             assert root.order == min((START_NS + parents[span_id][1], span_id) for span_id in ancestors)
 
 
@@ -65,7 +65,7 @@ def test_a_span_that_is_its_own_parent_is_a_root() -> None:
     assert shape(child("a", "a"), child("b", "a", 1)) == [("a", 0), ("b", 1)]
 
 
-def test_a_circle_begins_at_its_earliest_span() -> None:
+def test_a_cycle_begins_at_its_earliest_span() -> None:
     spans = [child("a", "b", 5), child("b", "c", 1), child("c", "a", 3), child("d", "c", 4)]
     assert shape(*spans) == [("b", 0), ("a", 1), ("c", 2), ("d", 3)]
 
@@ -79,12 +79,12 @@ def test_a_chain_of_1000_is_1000_deep() -> None:
     assert [depth for _, depth in shape(*spans)] == list(range(1000))
 
 
-@pytest.mark.parametrize("kind", ["flat", "deep", "circle", "orphans"])
+@pytest.mark.parametrize("kind", ["flat", "deep", "cycle", "orphans"])
 def test_10000_spans_are_ordered_in_less_than_a_second(kind: str) -> None:
     parents = {
         "flat": ["0"] * 10_000,
         "deep": [f"{n - 1}" for n in range(10_000)],
-        "circle": [f"{(n - 1) % 10_000}" for n in range(10_000)],
+        "cycle": [f"{(n - 1) % 10_000}" for n in range(10_000)],
         "orphans": [f"lost{n}" for n in range(10_000)],
     }
     spans = spans_of(*[child(f"{n}", parent) for n, parent in enumerate(parents[kind])])

@@ -79,13 +79,14 @@ class Anomaly:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The rule by which one kind of value is judged.
+    """The rule by which one kind of value is assessed.
 
-    An hour is judged with `calls_least` calls, and compared with hours of `history_calls_least` calls. A value that is
-    above its baseline by less than `rise_least`, or by less than `rise_share` of the baseline, is no anomaly whatever
-    its score. The score is the distance from the baseline divided by the spread of the history, or by the variation
-    that `chance` alone gives so few calls where that is more; `floor` and `floor_share` of the baseline are added to
-    the divisor. A value that `follows_traffic` is compared with the hours around as if these were usually as busy.
+    An hour is assessed with `calls_least` calls, and compared with hours of `history_calls_least` calls. A value that
+    is above its baseline by less than `rise_least`, or by less than `rise_share` of the baseline, is no anomaly
+    whatever its score. The score is the distance from the baseline divided by the spread of the history, or by the
+    variation that `chance` alone gives so few calls where that is more; `floor` and `floor_share` of the baseline are
+    added to the divisor. A value that `follows_traffic` is compared with the hours around as if these were usually as
+    busy.
     """
 
     calls_least: int

@@ -80,7 +80,10 @@ Signature: TypeAlias = frozenset[Group]
 
 @dataclass(slots=True)
 class MeasureContribution:
-    """What one trace adds to one counter of measures. *absent*: no `signature` unless the trace began in its time."""
+    """The contribution of a trace to a counter of measures.
+
+    *absent*: no `signature` unless the trace began in its time.
+    """
 
     rows: list[tuple[Group, Measures]] = field(default_factory=list)
     signature: Signature | None = None
@@ -95,7 +98,10 @@ class FailureContribution(NamedTuple):
 
 
 class ValueContribution(NamedTuple):
-    """What one trace adds to the counter of the day on which it began. `numbers` are its measures, as model calls."""
+    """The contribution of a trace to the counter of the day on which it began.
+
+    `numbers` are its measures as model calls.
+    """
 
     trace_id: str
     values: tuple[tuple[str, str], ...]
@@ -105,7 +111,7 @@ class ValueContribution(NamedTuple):
 
 
 class ConversationContribution(NamedTuple):
-    """What one trace adds to its conversation. `expires_at_s` is when the trace expires."""
+    """The contribution of one trace to its conversation. `expires_at_s` is when the trace expires."""
 
     trace_id: str
     start_ns: int
@@ -116,7 +122,7 @@ class ConversationContribution(NamedTuple):
 
 @dataclass(slots=True)
 class MarginalContribution:
-    """What one trace adds to the marginals of one hour.
+    """The contribution of one trace to the marginals of one hour.
 
     *shape*: rows of marginal, value and measures; in `traces`, where the trace began in the hour, each marginal and
     value of which it has a model call.

@@ -48,14 +48,14 @@ def cut(value: object) -> str:
 
 
 class Group(NamedTuple):
-    """What calls are grouped by: their series and how they ended."""
+    """A group of calls: their series and their status."""
 
     series: Series
     status: str
 
 
 class FailureKind(NamedTuple):
-    """What failures are grouped by."""
+    """A kind of failure: its series and its error type."""
 
     series: Series
     error_type: str
@@ -67,7 +67,7 @@ class FailureKind(NamedTuple):
 
 
 OTHER_FAILURES: Final = FailureKind(other_series(), OTHER)
-"""What failures are counted under where a counter has no room for their own kind."""
+"""The kind of failures for which a counter has no room."""
 
 MARGINALS: Final = ("service_name",)
 """The fields of spans that are counted by themselves. A new one goes to the end: heads and stored stats list them in

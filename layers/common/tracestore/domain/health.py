@@ -1,4 +1,4 @@
-"""The state of a provider or one of its models, judged by its newest calls, with the reason in one sentence."""
+"""The state of a provider or one of its models, derived from its newest calls, with the reason in one sentence."""
 
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -14,7 +14,7 @@ from .stats import Aggregate
 State: TypeAlias = Literal["healthy", "degraded", "down"]
 
 CALLS_LEAST: Final = 10
-"""Fewer calls are not judged: one failed call of two is no outage."""
+"""Fewer calls give no verdict: one failed call of two is no outage."""
 
 DOWN_FROM: Final = 0.5
 DEGRADED_FROM: Final = 0.1
@@ -24,7 +24,7 @@ SLOWER_FROM: Final = 2.0
 """A window is slow when its p95 latency is at least this many times that of the whole range."""
 
 WINDOWS: Final = (("the last hour", 1), ("the last 6 hours", 6), ("the last 24 hours", 24))
-"""The windows that can be judged, with their hours: the first one with enough calls is."""
+"""The windows of a verdict, with their hours: the first one with enough calls is."""
 
 _US_PER_MS: Final = 1_000
 
@@ -46,8 +46,8 @@ class Health(NamedTuple):
 class Window(NamedTuple):
     """A part of a range.
 
-    `name` stands for everything from the part's start to the end of the range. It is None where that is too long to be
-    judged.
+    `name` stands for everything from the part's start to the end of the range. It is None where that is too long for a
+    verdict.
     """
 
     name: str | None

@@ -157,7 +157,7 @@ those of the trace, so that heads do not grow."""
 
 @dataclass(frozen=True)
 class Stats:
-    """What one trace adds to the counters.
+    """The contribution of one trace to all counters.
 
     *shape*: rows by quarter and group, failures by quarter and kind, marginals in the order of `MARGINALS`.
     *absent*: stats that were stored before a marginal was declared do not have it, and the trace adds nothing to it

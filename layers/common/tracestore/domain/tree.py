@@ -17,15 +17,15 @@ def tree_order(spans: Sequence[Span]) -> list[Node]:
     """The spans in tree order: each before its children, siblings by start.
 
     *shape*: roots are the spans without a parent, those whose parent is absent (orphans), and the earliest span of each
-    circle of parents. There is no recursion, so depth has no limit.
+    cycle of parents. There is no recursion, so depth has no limit.
     """
     by_id = {span.span_id: span for span in spans}
     children: dict[str, list[Span]] = {}
     roots = []
-    circle_starts = _circle_starts(by_id)
+    cycle_starts = _cycle_starts(by_id)
     for span in sorted(spans, key=lambda span: span.order):
         parent = span.parent_span_id
-        if parent is None or parent not in by_id or span.span_id in circle_starts:
+        if parent is None or parent not in by_id or span.span_id in cycle_starts:
             roots.append(span)
         else:
             children.setdefault(parent, []).append(span)
@@ -38,8 +38,8 @@ def tree_order(spans: Sequence[Span]) -> list[Node]:
     return ordered
 
 
-def _circle_starts(by_id: dict[str, Span]) -> set[str]:
-    """The earliest span of each circle of spans that name each other as parents."""
+def _cycle_starts(by_id: dict[str, Span]) -> set[str]:
+    """The earliest span of each cycle of spans that name each other as parents."""
     starts = set()
     walk_of: dict[str, str] = {}
     for first in by_id:
@@ -50,6 +50,6 @@ def _circle_starts(by_id: dict[str, Span]) -> set[str]:
             path.append(current)
             current = by_id[current].parent_span_id
         if current is not None and walk_of.get(current) == first:
-            circle = path[path.index(current) :]
-            starts.add(min(circle, key=lambda span_id: by_id[span_id].order))
+            cycle = path[path.index(current) :]
+            starts.add(min(cycle, key=lambda span_id: by_id[span_id].order))
     return starts

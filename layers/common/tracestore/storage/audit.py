@@ -59,7 +59,7 @@ class Finding(NamedTuple):
 
 @dataclass(slots=True)
 class _Expected:
-    """What the heads contribute to one counter."""
+    """The contributions of all heads to one counter."""
 
     contributions: list[Contribution] = field(default_factory=list)
     whole_until_s: int | None = None

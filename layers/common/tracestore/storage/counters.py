@@ -60,7 +60,7 @@ class Change(NamedTuple):
 
 
 class _Delta(NamedTuple):
-    """What one change subtracts from a counter and adds to it, and when the added contribution expires."""
+    """The contributions that one change subtracts from a counter and adds to it, and the expiry of the added one."""
 
     change: Change
     old: Contribution | None

@@ -100,7 +100,7 @@ def open_payloads(segments: dict[str, Segment], most_bytes: int | None = None) -
         link: str | None = digest
         while link is not None and _is_closed(segments.get(link)):
             if link in chain:
-                break  # no writer stores a circle, and following one would not end
+                break  # no writer stores a cycle, and following one would not end
             chain.append(link)
             link = segments[link].base if is_delta_encoded(segments[link].payload or b"") else None
         base_text = segments[link].text if link is not None and link in segments else None

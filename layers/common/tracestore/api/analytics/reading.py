@@ -1,4 +1,4 @@
-"""What analytics read: the counters of ranges of time, and the heads of the few traces that a response names.
+"""Reads of analytics: the counters of ranges of time, and the heads of the few traces that a response names.
 
 Counters follow the traces within seconds and contain numbers. Before a response names or quotes a trace, its head is
 read, so that nothing deleted, hidden or expired is shown.
