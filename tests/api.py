@@ -1,4 +1,4 @@
-"""The API as one user speaks it: spans with sound defaults, and the replies that are usual taken apart."""
+"""The API as one user: spans with defaults, and the content of common replies."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,14 +13,14 @@ START = datetime(2025, 1, 2, 10, tzinfo=UTC)
 
 
 def at(seconds: float = 0) -> str:
-    """The time so long after `START`."""
+    """The time this many seconds after `START`."""
     return (START + timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def span(trace_id: str = "t", span_id: str = "root", **fields: Any) -> dict[str, Any]:
-    """A span that started at `START` and is pending: a None leaves out what has a default."""
-    told = {"trace_id": trace_id, "span_id": span_id, "span_name": f"call.{span_id}", "start_time": at()}
-    return {name: value for name, value in {**told, **fields}.items() if value is not None}
+    """A pending span that started at `START`. A field with the value None is omitted."""
+    defaults = {"trace_id": trace_id, "span_id": span_id, "span_name": f"call.{span_id}", "start_time": at()}
+    return {name: value for name, value in {**defaults, **fields}.items() if value is not None}
 
 
 def child(span_id: str, parent: str, trace_id: str = "t", **fields: Any) -> dict[str, Any]:
@@ -29,13 +29,13 @@ def child(span_id: str, parent: str, trace_id: str = "t", **fields: Any) -> dict
 
 
 def path_of(trace_id: str, span_id: str | None = None) -> str:
-    """Where a trace or a span is, whatever its id."""
+    """The path of a trace or a span, with its id percent-encoded."""
     path = f"{TRACES}/{quote(trace_id, safe='')}"
     return path if span_id is None else f"{path}/spans/{quote(span_id, safe='')}"
 
 
 def failure(reply: Reply) -> tuple[int, str]:
-    """Status and code of a refusal in the one error shape."""
+    """The status and the code of a refusal, which must have the common shape of errors."""
     content = reply.json
     assert set(content) == {"success", "error"}
     assert content["success"] is False
@@ -52,17 +52,17 @@ def fields_of(reply: Reply) -> list[str]:
 
 
 def flat(roots: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The spans of a tree, each before its children. Without recursion: trees are deep."""
-    waiting = list(reversed(roots))
-    while waiting:
-        node = waiting.pop()
+    """The spans of a tree, each before its children. Not recursive, because trees may be deep."""
+    stack = list(reversed(roots))
+    while stack:
+        node = stack.pop()
         yield node
-        waiting += reversed(node["children"])
+        stack += reversed(node["children"])
 
 
 @dataclass(frozen=True)
 class Api:
-    """One user's way in: with a JWT, or with other `headers`."""
+    """The API as one user, with a JWT or with other `headers`."""
 
     call: Call
     user: User | None
@@ -74,11 +74,11 @@ class Api:
         return self.call(method, path, user=self.user, headers=headers, **sent)
 
     def post(self, body: Any, **sent: Any) -> Reply:
-        """A request that captures."""
+        """A request that captures spans."""
         return self("POST", TRACES, body=body, **sent)
 
     def send(self, *spans: dict[str, Any]) -> Any:
-        """One span, or a batch of several, which has to be stored; returns what is told of it."""
+        """Capture one span or a batch, which must be stored completely. Returns the `data` of the reply."""
         reply = self.post(spans[0] if len(spans) == 1 else {"spans": spans})
         assert reply.status == 201, reply.body
         assert reply.json.get("rejected", []) == []
@@ -89,46 +89,46 @@ class Api:
         return self("PATCH", path_of(trace_id, span_id), body=changes)
 
     def patched(self, span_id: str = "root", trace_id: str = "t", **changes: Any) -> dict[str, Any]:
-        """The span after a change, which has to be accepted."""
+        """The span after a change, which must be accepted."""
         reply = self.patch(span_id, trace_id, **changes)
         assert reply.status == 200, reply.body
         changed: dict[str, Any] = reply.json["data"]
         return changed
 
     def span(self, span_id: str = "root", trace_id: str = "t") -> dict[str, Any]:
-        """A span, which has to be there."""
+        """A span, which must exist."""
         reply = self("GET", path_of(trace_id, span_id))
         assert reply.status == 200, reply.body
-        found: dict[str, Any] = reply.json["data"]
-        return found
+        content: dict[str, Any] = reply.json["data"]
+        return content
 
     def trace(self, trace_id: str = "t", **query: Any) -> dict[str, Any]:
-        """A trace, which has to be there."""
+        """A trace, which must exist."""
         reply = self("GET", path_of(trace_id), query=query)
         assert reply.status == 200, reply.body
-        found: dict[str, Any] = reply.json["trace"]
-        return found
+        content: dict[str, Any] = reply.json["trace"]
+        return content
 
     def page(self, **query: Any) -> dict[str, Any]:
         """One page of a list."""
         reply = self("GET", TRACES, query=query)
         assert reply.status == 200, reply.body
-        answer: dict[str, Any] = reply.json
-        return answer
+        content: dict[str, Any] = reply.json
+        return content
 
     def summaries(self, **query: Any) -> list[str]:
-        """The ids of the traces in a list, page by page to its end."""
-        found = []
+        """The ids of the traces on all pages of a list."""
+        ids = []
         cursor: dict[str, str] = {}
         while True:
             page = self.page(view="summary", **query, **cursor)
-            found += [trace["trace_id"] for trace in page["traces"]]
+            ids += [trace["trace_id"] for trace in page["traces"]]
             if page["next_cursor"] is None:
-                return found
+                return ids
             cursor = {"cursor": page["next_cursor"]}
 
     def with_key(self, *scopes: str) -> "Api":
-        """The same user by a new API key."""
+        """The same user with a new API key."""
         reply = self("POST", "/api/keys", body={"name": "test", "scopes": scopes})
         assert reply.status == 201, reply.body
         return Api(self.call, None, {"x-api-key": reply.json["data"]["secret"]})

@@ -1,4 +1,4 @@
-"""Spans, stores and clocks with sound defaults, so that a test states only what matters to it."""
+"""Spans, stores and clocks with defaults, so that a test states only the values that matter to it."""
 
 import functools
 import math
@@ -21,13 +21,14 @@ from tracestore.storage.table import Table
 from tracestore.storage.user_store import UserReader, UserWriter
 
 START_NS = 1_795_312_800_000_000_000
+END_NS = START_NS + 1_000_000
 DAY_S = 86_400
 
 Items = dict[str, dict[str, Any]]
 
 
 class Endpoint(Protocol):
-    """Where a table is."""
+    """The address of a table."""
 
     @property
     def name(self) -> str: ...
@@ -39,7 +40,7 @@ class Endpoint(Protocol):
 
 @dataclass
 class Clock:
-    """A clock that moves only when told."""
+    """A clock that moves only by `advance`."""
 
     ms: int = START_NS // 1_000_000
 
@@ -47,50 +48,55 @@ class Clock:
         return self.ms
 
     def advance(self, *, ms: int = 0, s: int = 0) -> None:
-        """Let time pass."""
+        """Move the clock forward."""
         self.ms += ms + s * 1000
 
 
 def fields(span_id: str = "root", **reported: Any) -> SpanFields:
-    """A span that started at `START_NS` and ended: a None leaves out what has a default."""
-    told = {"span_id": span_id, "span_name": f"call.{span_id}", "start_ns": START_NS, "end_ns": START_NS + 1_000_000}
-    return cast(SpanFields, {name: value for name, value in {**told, **reported}.items() if value is not None})
+    """An ended span that started at `START_NS`. A field with the value None is omitted."""
+    defaults = {
+        "span_id": span_id,
+        "span_name": f"call.{span_id}",
+        "start_ns": START_NS,
+        "end_ns": START_NS + 1_000_000,
+    }
+    return cast(SpanFields, {name: value for name, value in {**defaults, **reported}.items() if value is not None})
 
 
 def call(span_id: str, parent: str | None = None, **reported: Any) -> SpanFields:
-    """A model call: 10 tokens in and 2 out unless told otherwise."""
+    """A model call, by default with 10 input and 2 output tokens."""
     usage = {"operation_type": "completion", "input_tokens": 10, "output_tokens": 2}
     return fields(span_id, parent_span_id=parent, **{**usage, **reported})
 
 
 def update(span: SpanFields, *, precedence: int = 0, received_ms: int = 1) -> SpanUpdate:
-    """The record of a span."""
+    """The update of a span."""
     return span_update(span, received_ms=received_ms, precedence=precedence)
 
 
 def spans_of(*reported: SpanFields) -> list[Span]:
-    """The spans that these captures make."""
+    """The spans that result from these captures."""
     return merge(map(update, reported))
 
 
 def summary_of(*reported: SpanFields) -> Summary:
-    """The summary of the trace that these captures make."""
+    """The summary of the trace that results from these captures."""
     spans = spans_of(*reported)
     return summarize(spans, previews_of(root_of(spans)))
 
 
 def long_deadline() -> Deadline:
-    """Waits for nothing, and has as much time as it takes."""
+    """A deadline that never waits and never expires."""
     return Deadline(time_left_s=lambda: 1e9, sleep=lambda _: None)
 
 
 def awaiting(clock: Clock) -> Deadline:
-    """Waits by moving the clock, and has as much time as it takes."""
+    """A deadline that waits by moving the clock, and never expires."""
     return Deadline(time_left_s=lambda: 1e9, sleep=lambda s: clock.advance(ms=math.ceil(s * 1000)))
 
 
 def unexpected(trace_id: str, error: Exception) -> None:
-    """What a job reports to that is to skip nothing."""
+    """The callback of a job that must not skip any trace."""
     raise AssertionError(f"{trace_id} was skipped") from error
 
 
@@ -102,13 +108,13 @@ def store_on(
     retention_s: int = 30 * DAY_S,
     time_shards: int = 1,
 ) -> Store:
-    """The store on an engine's table, through a client that may be given."""
+    """The store on an engine's table. *absent*: without `db` it uses the functions' own client."""
     table = Table(db or db_on(engine), engine.table_name)
     return Store(table, retention_s, time_shards, clock or Clock())
 
 
 def db_on(engine: Endpoint) -> Any:
-    """The functions' own DynamoDB client of an engine. A table in memory is its own."""
+    """The functions' own DynamoDB client of an engine. A table in memory is its own client."""
     return engine if isinstance(engine, MemoryDynamoDB) else _client(engine.endpoint)
 
 
@@ -131,12 +137,12 @@ def writer(store: Store, user: str, deadline: Deadline | None = None) -> UserWri
 
 
 def stored_items(store: Store, user: str, trace_id: str = "t") -> dict[str, Items]:
-    """All items of a trace as they are in the table, by sort key."""
+    """All items of a trace in the table, by sort key."""
     return {item["sk"]["S"]: item for item in store.table.query(keys.trace(user, trace_id))}
 
 
 def stored_spans(store: Store, user: str, trace_id: str = "t") -> dict[str, SpanFields]:
-    """The facts of each span of a trace, payload included."""
+    """The fields of each span of a trace, with its payload."""
     _, spans = reader(store, user).trace(trace_id, payloads=True)
     return {span.span_id: span.fields for span in spans}
 
@@ -148,53 +154,53 @@ def stored_summary(store: Store, user: str, trace_id: str = "t") -> Summary:
 
 
 def holds(store: Store, user: str, text: str, trace_id: str = "t") -> list[str]:
-    """The sort keys of what still holds a text: segments as they are read, payload parts by themselves, and items."""
+    """The sort keys of the segments, payload parts and items that still contain a text."""
     stored = store.scope(user).read_whole(trace_id)
-    found = [digest for digest, segment in stored.segments.items() if text in str(segment.updates)]
+    sort_keys = [digest for digest, segment in stored.segments.items() if text in str(segment.updates)]
     parts: dict[str, bytes] = {}
     for sk, item in stored_items(store, user, trace_id).items():
         if any(text in str(unpack(item[name]["B"])) for name in ("light", "head") if name in item):
-            found.append(sk)
-        if sk.startswith("X#") and len(sk.rpartition("#")[2]) == 4:  # it stands alone
+            sort_keys.append(sk)
+        if sk.startswith("X#") and len(sk.rpartition("#")[2]) == 4:  # not delta-encoded
             parts[sk.rpartition("#")[0]] = parts.get(sk.rpartition("#")[0], b"") + item["payload"]["B"]
-    return found + [sk for sk, payload in parts.items() if text in str(unpack(payload))]
+    return sort_keys + [sk for sk, payload in parts.items() if text in str(unpack(payload))]
 
 
 def orphans(store: Store, user: str, trace_id: str = "t") -> list[str]:
-    """The sort keys of items that no reader of the trace would ever look at."""
+    """The sort keys of orphaned items: no reader of the trace reads them."""
     stored = store.scope(user).read_core(trace_id)
     assert stored.head is not None
     known = {f"{stored.head.generation}#{digest}" for digest in stored.segments}
-    beside = (sk for sk in stored_items(store, user, trace_id) if sk[:2] in ("S#", "X#"))
-    return [sk for sk in beside if "#".join(sk.split("#")[1:3]) not in known]
+    companions = (sk for sk in stored_items(store, user, trace_id) if sk[:2] in ("S#", "X#"))
+    return [sk for sk in companions if "#".join(sk.split("#")[1:3]) not in known]
 
 
 def trace_ids(
     store: Store, user: str, limit: int = 100, *, deadline: Deadline | None = None, **query: Any
 ) -> list[str]:
-    """The traces that a list shows, page by page to its end; filters by name."""
+    """The traces on all pages of a list. Keyword arguments are filters, or fields of the query."""
     names = {"from_ns", "to_ns", "trace_ids", "newest_first"}
-    asked = TraceQuery(
+    trace_query = TraceQuery(
         filters=filters(**{name: value for name, value in query.items() if name not in names}),
         **{name: value for name, value in query.items() if name in names},
     )
-    found: list[str] = []
+    ids: list[str] = []
     after = None
     while True:
-        page = reader(store, user, deadline).traces(asked, limit, after)
-        found += [trace.trace_id for trace in page.traces]
+        page = reader(store, user, deadline).traces(trace_query, limit, after)
+        ids += [trace.trace_id for trace in page.traces]
         after = page.next_position
         if after is None:
-            return found
+            return ids
 
 
-def filters(**asked: Any) -> Filters:
-    """Filters by name, those on span fields among them."""
+def filters(**stated: Any) -> Filters:
+    """Filters by name, also those on span fields."""
     own = {"conversation_id", "status", "has_errors", "min_duration_ns", "min_cost_nano_usd", "search"}
-    values: Mapping[str, str] = {name: value for name, value in asked.items() if name not in own}
-    return Filters(**{name: value for name, value in asked.items() if name in own}, values=values)
+    values: Mapping[str, str] = {name: value for name, value in stated.items() if name not in own}
+    return Filters(**{name: value for name, value in stated.items() if name in own}, values=values)
 
 
 def batches_of(spans: Iterable[SpanFields], trace_id: str = "t") -> list[tuple[str, SpanFields]]:
-    """One request's spans, all of one trace."""
+    """The spans of one request, all of one trace."""
     return [(trace_id, span) for span in spans]

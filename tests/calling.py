@@ -1,4 +1,4 @@
-"""Calls of the real handlers with the events that API Gateway would send them, and users to call as."""
+"""Calls of the real handlers with the events of API Gateway, and the users that call."""
 
 import gzip
 import json
@@ -19,24 +19,24 @@ SECRET = "a shared secret that is only good in tests"
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who can sign in."""
+    """A user with tokens."""
 
     name: str
 
     @property
     def token(self) -> str:
-        """A JWT of theirs that the functions accept."""
+        """A JWT of this user that the functions accept."""
         return tokens.token(self.name, SECRET)
 
 
 def new_user() -> User:
-    """Nobody else in the table has this name."""
+    """A user with a name that is new to the table."""
     return User(f"user-{secrets.token_hex(8)}")
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a caller gets. `body` is decompressed."""
+    """A response. `body` is decompressed."""
 
     status: int
     headers: dict[str, str]
@@ -64,9 +64,9 @@ class Call:
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, Any] | str = "",
     ) -> Reply:
-        """The reply to `path`, which is sent as it stands: percent-encode what needs it.
+        """The reply to a request for `path`, which is sent unchanged: the test has to percent-encode it.
 
-        `user` None calls without a credential. A `body` that is not bytes is sent as JSON.
+        *absent*: without `user` no credential is sent. A `body` that is not bytes is sent as JSON.
         """
         sent = {"host": "localhost", **(headers or {})}
         if user:
@@ -84,6 +84,6 @@ class Call:
                 body=body or b"",
             )
         )
-        got = dict(answer.headers)
-        packed = got.get("content-encoding") == "gzip"
-        return Reply(answer.status, got, gzip.decompress(answer.body) if packed else answer.body)
+        received = dict(answer.headers)
+        is_packed = received.get("content-encoding") == "gzip"
+        return Reply(answer.status, received, gzip.decompress(answer.body) if is_packed else answer.body)

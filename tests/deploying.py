@@ -1,4 +1,4 @@
-"""Deployments as the commands reach them: the real handlers behind a client's transport, with failures to order."""
+"""Deployments for tests of the commands: the real handlers as an HTTP client's transport, with simulated failures."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ Fault = Callable[[httpx.Request], httpx.Response | None]
 
 @dataclass
 class Seen:
-    """The requests that reached a deployment, and how long its caller would have waited between them."""
+    """The requests that a deployment received, and the pauses that its caller made between them."""
 
     requests: list[httpx.Request] = field(default_factory=list)
     pauses_s: list[float] = field(default_factory=list)
@@ -22,7 +22,7 @@ class Seen:
 
 @contextmanager
 def deployment_of(call: Call, user: User, fault: Fault = lambda _: None) -> Iterator[tuple[Deployment, Seen]]:
-    """The API as that user; `fault` may answer in its place, or raise."""
+    """The API as this user. `fault` may return a response instead of it, or raise."""
     seen = Seen()
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -41,7 +41,7 @@ def deployment_of(call: Call, user: User, fault: Fault = lambda _: None) -> Iter
 
 
 def broken_every(nth: int, failure: Callable[[], httpx.Response]) -> Fault:
-    """Every n-th request fails."""
+    """Let every n-th request fail."""
     count = 0
 
     def fault(_: httpx.Request) -> httpx.Response | None:
@@ -53,5 +53,5 @@ def broken_every(nth: int, failure: Callable[[], httpx.Response]) -> Fault:
 
 
 def busy() -> httpx.Response:
-    """What a throttled deployment answers."""
+    """The response of a throttled deployment."""
     return httpx.Response(503, json={"message": "Service Unavailable"})

@@ -1,4 +1,4 @@
-"""DynamoDB clients that die or fail at the worst moment, and one that hears what the stream would tell."""
+"""DynamoDB clients whose process dies or fails at a chosen call, and one that collects the jobs on the stream."""
 
 from typing import Any
 
@@ -7,15 +7,15 @@ from dev.template import Template
 from tracestore.storage.jobs import owner_and_id
 
 PURGE = "PurgeFunction"
-_ASKED_FOR = [pattern for one in Template().subscriptions if one.function == PURGE for pattern in one.patterns]
+_PATTERNS = [pattern for each in Template().subscriptions if each.function == PURGE for pattern in each.patterns]
 
 
 class Crash(BaseException):
-    """The process is gone: nothing catches this on its way."""
+    """The end of the process. No code catches it."""
 
 
 class Mortal:
-    """A client whose process dies after so many calls."""
+    """A client whose process dies after the given number of calls."""
 
     def __init__(self, db: Any, calls: int, end: BaseException | type[Crash] = Crash) -> None:
         self._db = db
@@ -40,14 +40,14 @@ class Failing:
         return getattr(self._db, name)
 
     def put_item(self, **request: Any) -> Any:
-        """Fails for the heads of these traces."""
+        """Fail for the heads of these traces."""
         if request["Item"]["pk"]["S"].rpartition("#T#")[2] in self._trace_ids:
-            raise KeyError("something nobody thought of")
+            raise KeyError("an unexpected error")
         return self._db.put_item(**request)
 
 
 class Waking:
-    """A client that notes which jobs are to go on, as the stream would."""
+    """A client that collects the jobs that the stream would deliver to the purge function."""
 
     def __init__(self, db: Any) -> None:
         self._db = db
@@ -57,13 +57,13 @@ class Waking:
         return getattr(self._db, name)
 
     def put_item(self, **request: Any) -> Any:
-        """Notes a job that wakes."""
+        """Put an item, and collect its job."""
         answer = self._db.put_item(**request)
         self._note(request["Item"])
         return answer
 
     def transact_write_items(self, **request: Any) -> Any:
-        """Notes jobs that wake."""
+        """Write items, and collect their jobs."""
         answer = self._db.transact_write_items(**request)
         for entry in request["TransactItems"]:
             if "Put" in entry:
@@ -72,5 +72,5 @@ class Waking:
 
     def _note(self, item: Any) -> None:
         change = {"Keys": {"pk": item["pk"], "sk": item["sk"]}, "NewImage": item}
-        if any(streams.matches({"eventName": "MODIFY", "dynamodb": change}, pattern) for pattern in _ASKED_FOR):
+        if any(streams.matches({"eventName": "MODIFY", "dynamodb": change}, pattern) for pattern in _PATTERNS):
             self.waiting.append(owner_and_id(item))

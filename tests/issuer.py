@@ -1,4 +1,4 @@
-"""An identity provider for tests: real keys, real signatures, and a small HTTP server that publishes the keys."""
+"""An identity provider for tests: real keys, real signatures, and an HTTP server that publishes the keys."""
 
 import base64
 import hmac
@@ -21,7 +21,7 @@ _JWK_OF: dict[str, Any] = {"RS256": RSAAlgorithm, "ES256": ECAlgorithm, "EdDSA":
 
 
 class Issuer:
-    """An identity provider: publishes `keys` and counts how often it is asked."""
+    """An identity provider: publishes `keys` and counts its requests in `hits`."""
 
     def __init__(self) -> None:
         self.keys = [public_jwk(algorithm, kid=algorithm) for algorithm in KEYS]
@@ -60,16 +60,16 @@ def token(
     headers: dict[str, Any] | None = None,
     **changes: Any,
 ) -> str:
-    """A good token, but for `changes`; a claim that is changed to None is left out."""
+    """A valid token except for `changes`. A claim with the value None is omitted."""
     now = int(time.time())
     claims = {"sub": "ada", "iss": issuer and issuer.url, "aud": "app", "iat": now, "exp": now + 600, **changes}
     claims = {name: value for name, value in claims.items() if value is not None}
-    named = {name: value for name, value in {"kid": algorithm, **(headers or {})}.items() if value is not None}
-    return jwt.PyJWS().encode(json.dumps(claims).encode(), key or KEYS[algorithm], algorithm, named)
+    header = {name: value for name, value in {"kid": algorithm, **(headers or {})}.items() if value is not None}
+    return jwt.PyJWS().encode(json.dumps(claims).encode(), key or KEYS[algorithm], algorithm, header)
 
 
 def forged(header: dict[str, Any], claims: dict[str, Any], sign: bytes | None = None) -> str:
-    """A token put together by hand, with an HMAC signature or with none worth the name."""
+    """A token assembled by hand, with an HMAC signature or with an invalid one."""
     parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims)]
     signed = b".".join(parts)
     signature = hmac.digest(sign, signed, "sha256") if sign else b"nothing"

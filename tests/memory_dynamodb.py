@@ -1,7 +1,7 @@
-"""As much of DynamoDB as the store asks for, in a dict: thousands of times a second, and at the mercy of a test.
+"""The part of DynamoDB that the store uses, in a dict: fast, and under the control of a test.
 
-It stands in where a test needs very many histories, a crash at every call, or a say in which of two writers goes next.
-That it does what the engines do is a test of its own.
+It is used where a test needs thousands of histories, a crash at every call, or control over the order of writers. A
+test of its own compares its behaviour with the engines.
 """
 
 import random
@@ -16,7 +16,7 @@ Key = tuple[str, str]
 
 
 class MemoryDynamoDB:
-    """One table behind the client methods that the store calls. `page_items` makes Queries end early."""
+    """One table, with the client methods that the store calls. `page_items` is the size of a page of a Query."""
 
     name = endpoint = table_name = "memory"
 
@@ -29,31 +29,31 @@ class MemoryDynamoDB:
         """A page of one partition, of the table or of an index."""
         with self._lock:
             least = request["ExpressionAttributeValues"].get(":least", {"S": ""})["S"]
-            assert request.get("FilterExpression", "sk >= :least") == "sk >= :least", "a filter that is new here"
+            assert request.get("FilterExpression", "sk >= :least") == "sk >= :least", "a filter that is not implemented"
             partition, sort = request["ExpressionAttributeNames"]["#p"], "at" if "IndexName" in request else "sk"
             values = {name: value["S"] for name, value in request["ExpressionAttributeValues"].items()}
-            found = [
+            matches = [
                 item
                 for item in self._items.values()
                 if partition in item
                 and item[partition]["S"] == values[":p"]
                 and values.get(":from", "") <= item[sort]["S"] <= values.get(":to", "\U0010ffff")
             ]
-            order = [(item[sort]["S"], _key(item)) for item in found]
+            order = [(item[sort]["S"], _key(item)) for item in matches]
             is_ascending = request.get("ScanIndexForward", True)
             start = request.get("ExclusiveStartKey")
             if start:
-                place = (start[sort]["S"], _key(start))
-                order = [entry for entry in order if (entry > place if is_ascending else entry < place)]
+                last = (start[sort]["S"], _key(start))
+                order = [entry for entry in order if (entry > last if is_ascending else entry < last)]
             order.sort(reverse=not is_ascending)
             page = order[: min(request.get("Limit", self._page_items), self._page_items)]
             only = ("pk", "sk", partition, sort) if "IndexName" in request else ()
             items = [_copy(self._items[key], only) for _, key in page]
-            kept = [item for item in items if item["sk"]["S"] >= least]
-            answer: dict[str, Any] = {"Count": len(kept)} if request.get("Select") == "COUNT" else {"Items": kept}
+            items = [item for item in items if item["sk"]["S"] >= least]
+            response: dict[str, Any] = {"Count": len(items)} if request.get("Select") == "COUNT" else {"Items": items}
             if len(page) < len(order):
-                answer["LastEvaluatedKey"] = _copy(self._items[page[-1][1]], ("pk", "sk", sort))
-            return answer
+                response["LastEvaluatedKey"] = _copy(self._items[page[-1][1]], ("pk", "sk", sort))
+            return response
 
     def get_item(self, *, Key: Item, **_: Any) -> dict[str, Any]:
         """One item, if it exists."""
@@ -63,14 +63,14 @@ class MemoryDynamoDB:
 
     def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:
         """The items that exist."""
-        ((table, asked),) = RequestItems.items()
-        keys = [_key(key) for key in asked["Keys"]]
-        assert len(set(keys)) == len(keys) <= 100, "BatchGetItem wants up to 100 different keys"
+        ((table, request),) = RequestItems.items()
+        keys = [_key(key) for key in request["Keys"]]
+        assert len(set(keys)) == len(keys) <= 100, "BatchGetItem takes up to 100 different keys"
         with self._lock:
             return {"Responses": {table: [_copy(self._items[key]) for key in keys if key in self._items]}}
 
     def put_item(self, *, Item: Item, **request: Any) -> dict[str, Any]:
-        """Put one item on its condition."""
+        """Put one item if its condition holds."""
         with self._lock:
             if not self._holds(Item, request):
                 raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, "PutItem")
@@ -78,11 +78,11 @@ class MemoryDynamoDB:
         return {}
 
     def transact_write_items(self, *, TransactItems: list[dict[str, Any]]) -> dict[str, Any]:
-        """Put and delete all or nothing."""
+        """Put and delete all items or none."""
         puts = [entry["Put"] for entry in TransactItems if "Put" in entry]
         deletes = [_key(entry["Delete"]["Key"]) for entry in TransactItems if "Delete" in entry]
         keys = [*(_key(put["Item"]) for put in puts), *deletes]
-        assert len(set(keys)) == len(keys) == len(TransactItems) <= 10, "TransactWriteItems wants different keys"
+        assert len(set(keys)) == len(keys) == len(TransactItems) <= 10, "TransactWriteItems takes 10 different keys"
         with self._lock:
             if not all(self._holds(put["Item"], put) for put in puts):
                 raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, "TransactWriteItems")
@@ -93,10 +93,10 @@ class MemoryDynamoDB:
         return {}
 
     def batch_write_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:
-        """Put and delete."""
+        """Put and delete items."""
         (requests,) = RequestItems.values()
         keys = [_key(entry["PutRequest"]["Item"] if "PutRequest" in entry else _deleted(entry)) for entry in requests]
-        assert len(set(keys)) == len(keys) <= 25, "BatchWriteItem wants up to 25 different keys"
+        assert len(set(keys)) == len(keys) <= 25, "BatchWriteItem takes up to 25 different keys"
         with self._lock:
             for entry in requests:
                 if "PutRequest" in entry:
@@ -114,15 +114,15 @@ class MemoryDynamoDB:
                 return stored is None
             case "v = :v":
                 return stored is not None and stored.get("v") == request["ExpressionAttributeValues"][":v"]
-        raise AssertionError("a condition that is new to this table")
+        raise AssertionError("a condition that is not implemented")
 
     def _put(self, item: Item) -> None:
-        assert sum(len(value.get("B", b"")) for value in item.values()) < 400_000, "an item ends at 400 KB"
+        assert sum(len(value.get("B", b"")) for value in item.values()) < 400_000, "an item is limited to 400 KB"
         self._items[_key(item)] = _copy(item)
 
 
 class Scheduler:
-    """Runs writers of one table so that a seed decides, call by call, who goes next."""
+    """Runs writers of one table. A seed decides at each call which writer is next."""
 
     def __init__(self, db: MemoryDynamoDB, seed: int) -> None:
         self._db = db
@@ -133,10 +133,10 @@ class Scheduler:
         self._alive = 0
 
     def run(self, writers: Sequence[Callable[[Any], object]]) -> None:
-        """Run the writers, each with a client of its own, to their end."""
+        """Run all writers to their end, each with a client of its own."""
         failures: list[BaseException] = []
 
-        def life(number: int) -> None:
+        def run_writer(number: int) -> None:
             try:
                 with self._changed:
                     self._wait(number)
@@ -149,7 +149,7 @@ class Scheduler:
                 self._next()
 
         self._alive = len(writers)
-        threads = [threading.Thread(target=life, args=(number,)) for number in range(len(writers))]
+        threads = [threading.Thread(target=run_writer, args=(number,)) for number in range(len(writers))]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -158,19 +158,19 @@ class Scheduler:
             raise failures[0]
 
     def turn(self, number: int, name: str, request: dict[str, Any]) -> Any:
-        """Do one call when it is this writer's turn. Batches go item by item: DynamoDB does not write them at once."""
-        pieces = [request]
+        """Make a call when it is this writer's turn. A batch is written by item: in DynamoDB it is not atomic."""
+        calls = [request]
         if name == "batch_write_item":
             ((table, entries),) = request["RequestItems"].items()
             self._random.shuffle(entries)
-            pieces = [{"RequestItems": {table: [entry]}} for entry in entries]
-        answer = None
-        for piece in pieces:
+            calls = [{"RequestItems": {table: [entry]}} for entry in entries]
+        response = None
+        for call in calls:
             with self._changed:
                 self._running = None
                 self._wait(number)
-            answer = getattr(self._db, name)(**piece)
-        return answer
+            response = getattr(self._db, name)(**call)
+        return response
 
     def _wait(self, number: int) -> None:
         self._waiting.add(number)

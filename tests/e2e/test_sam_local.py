@@ -1,4 +1,4 @@
-"""What would be deployed runs as it is built: template, layer, handlers and runtime, under `sam local` in Docker."""
+"""The deployed form runs under `sam local` in Docker: template, layer, handlers and runtime, as they are built."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ STOP_TIMEOUT_S = 60
 
 
 class SamLocal:
-    """`tracestore sam-local` on a port of its own, and a client that is signed in."""
+    """`tracestore sam-local` on a free port, and a client with a token."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -61,7 +61,7 @@ class SamLocal:
             time.sleep(0.2)
 
     def stop(self) -> int:
-        """The exit status, as after Ctrl-C."""
+        """Interrupt it as Ctrl-C does, and return the exit status."""
         self.client.close()
         self._process.send_signal(signal.SIGINT)
         return self._process.wait(STOP_TIMEOUT_S)
@@ -103,26 +103,26 @@ def test_a_posted_span_is_read_back_as_its_trace(served: SamLocal) -> None:
     assert root | span == root
 
 
-def test_an_answer_may_be_compressed(served: SamLocal) -> None:
+def test_a_response_may_be_compressed(served: SamLocal) -> None:
     span = completion("a-long-trace", "Grüße aus Kyōto " * 100)
     served.client.post("/api/analytics/traces", json=span)
 
-    answer = served.client.get("/api/analytics/traces/a-long-trace", headers={"accept-encoding": "gzip"})
-    assert answer.headers["content-encoding"] == "gzip"
-    assert answer.json()["trace"]["spans"][0]["output_data"] == span["output_data"]
+    response = served.client.get("/api/analytics/traces/a-long-trace", headers={"accept-encoding": "gzip"})
+    assert response.headers["content-encoding"] == "gzip"
+    assert response.json()["trace"]["spans"][0]["output_data"] == span["output_data"]
 
 
-def test_a_bad_token_is_refused_in_our_shape(served: SamLocal) -> None:
-    answer = served.client.get("/api/analytics/traces", headers={"authorization": "Bearer bad"})
+def test_an_invalid_token_is_refused_in_the_shape_of_the_api(served: SamLocal) -> None:
+    response = served.client.get("/api/analytics/traces", headers={"authorization": "Bearer bad"})
 
-    assert answer.status_code == 401
-    assert answer.json()["error"].keys() == {"code", "message", "details"}
+    assert response.status_code == 401
+    assert response.json()["error"].keys() == {"code", "message", "details"}
 
 
-def test_a_route_that_does_not_exist_is_ours_to_refuse(served: SamLocal) -> None:
-    answer = served.client.get("/nowhere")
+def test_an_unknown_route_is_refused_by_the_api(served: SamLocal) -> None:
+    response = served.client.get("/nowhere")
 
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "route_not_found")
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "route_not_found")
 
 
 def test_stopping_leaves_no_container_and_no_network(served: SamLocal) -> None:  # so it comes last

@@ -1,4 +1,4 @@
-"""What tests of the HTTP API share."""
+"""Fixtures of the tests of the HTTP API."""
 
 import random
 from collections.abc import Iterator
@@ -15,19 +15,19 @@ from tracestore.http import wiring
 
 @pytest.fixture
 def api(call: Call, user: User) -> Api:
-    """The API as somebody new, on each engine."""
+    """The API as a new user, on each engine."""
     return Api(call, user)
 
 
 @pytest.fixture
 def other(call: Call) -> Api:
-    """The API as somebody else."""
+    """The API as another new user."""
     return Api(call, new_user())
 
 
 @pytest.fixture
 def own_table(engine: TableOnEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Template]:
-    """A table with a stream of its own: that of the shared one holds what all tests have done."""
+    """A table of the test's own, whose stream contains no changes of other tests."""
     template = Template(table=f"own-{random.randrange(10**9)}")
     create_table(engine.endpoint, template)
     monkeypatch.setenv("TABLE_NAME", template.table_name)

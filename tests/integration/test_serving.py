@@ -84,33 +84,33 @@ def http(scratch: Template) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_requests_are_served_at_the_same_time(http: httpx.Client) -> None:
+def test_requests_are_served_concurrently(http: httpx.Client) -> None:
     with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(lambda _: http.post("/echo/meet"), range(2)))
-    assert [a.status_code for a in answers] == [200, 200]
+        responses = list(pool.map(lambda _: http.post("/echo/meet"), range(2)))
+    assert [response.status_code for response in responses] == [200, 200]
 
 
-def test_a_body_in_chunks_arrives_whole(http: httpx.Client) -> None:
-    answer = http.post("/echo/x", content=iter([b"one ", b"two"]), headers={"content-type": "text/plain"})
-    assert answer.text == "one two"
+def test_a_chunked_body_arrives_complete(http: httpx.Client) -> None:
+    response = http.post("/echo/x", content=iter([b"one ", b"two"]), headers={"content-type": "text/plain"})
+    assert response.text == "one two"
 
 
 def test_a_body_over_ten_megabytes_gets_the_gateways_413(http: httpx.Client) -> None:
-    answer = http.post("/echo/x", content=b" " * (10 * 1024 * 1024 + 1))
-    assert (answer.status_code, answer.json()) == (413, {"message": "Request Entity Too Large"})
+    response = http.post("/echo/x", content=b" " * (10 * 1024 * 1024 + 1))
+    assert (response.status_code, response.json()) == (413, {"message": "Request Entity Too Large"})
 
 
 def test_a_handler_that_raises_gets_the_gateways_500(http: httpx.Client, capfd: pytest.CaptureFixture[str]) -> None:
-    answer = http.post("/echo/fail")
-    assert (answer.status_code, answer.json()) == (500, {"message": "Internal Server Error"})
+    response = http.post("/echo/fail")
+    assert (response.status_code, response.json()) == (500, {"message": "Internal Server Error"})
 
 
-def test_a_handler_is_told_the_time_it_has_left(http: httpx.Client) -> None:
+def test_a_handler_can_read_its_remaining_time(http: httpx.Client) -> None:
     assert 20_000 < int(http.post("/echo/time").text) <= 29_000
 
 
 class Inbox:
-    """What a subscriber was handed; fails the first `failures` batches."""
+    """The batches that a subscriber received. It fails the first `failures` of them."""
 
     def __init__(self, failures: int = 0) -> None:
         self.batches: list[list[dict[str, Any]]] = []
@@ -131,9 +131,10 @@ class Inbox:
 
 @pytest.fixture
 def deliver(engine: TableOnEngine, scratch: Template, user: Any) -> Callable[[Inbox, int], list[tuple[str, str]]]:
-    """Writes, overwrites and deletes a head, and a segment, and waits for so many changes of it.
+    """Writes, overwrites and deletes a head, writes a segment, and waits for the expected number of changes.
 
-    In a table of its own: a stream is read from its beginning, and that of the shared table holds all tests' changes.
+    It uses a table of its own: a stream is read from its beginning, and the shared table's contains the changes of all
+    tests.
     """
     client = create_table(engine.endpoint, Template(table=scratch.table_name))
 
@@ -151,7 +152,7 @@ def deliver(engine: TableOnEngine, scratch: Template, user: Any) -> Callable[[In
     return run
 
 
-def test_a_function_that_fails_holds_up_no_other_and_a_window_keeps_its_state(
+def test_a_failing_function_delays_no_other_and_a_window_has_a_state(
     engine: TableOnEngine, scratch: Template, capfd: pytest.CaptureFixture[str]
 ) -> None:
     scratch.path.write_text(TEMPLATE + WINDOWED)
@@ -179,13 +180,13 @@ def test_a_function_that_fails_holds_up_no_other_and_a_window_keeps_its_state(
 HEADS = [("INSERT", "H"), ("MODIFY", "H"), ("REMOVE", "H")]
 
 
-def test_a_subscriber_is_handed_the_changes_that_its_filter_fits_in_order(
+def test_a_subscriber_receives_the_matching_changes_in_order(
     deliver: Callable[[Inbox, int], list[tuple[str, str]]],
 ) -> None:
     assert deliver(Inbox(), 3) == HEADS
 
 
-def test_a_failing_batch_is_handed_over_again(
+def test_a_failed_batch_is_delivered_again(
     deliver: Callable[[Inbox, int], list[tuple[str, str]]],
     capfd: pytest.CaptureFixture[str],
 ) -> None:

@@ -1,4 +1,4 @@
-"""Export and import, through the real handlers: all that was there is there again, whatever interrupts them."""
+"""An export and its import, through the real handlers, reproduce all traces, whatever interrupts them."""
 
 import io
 import json
@@ -19,7 +19,7 @@ from tracestore_cli.posting import NotServed
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 
-OF_SERVER = {"id", "user_id", "created_at", "updated_at", "expires_at"}
+SET_BY_SERVER = {"id", "user_id", "created_at", "updated_at", "expires_at"}
 MB = 1_000_000
 
 
@@ -38,28 +38,28 @@ def loaded(call: Call, user: User, content: bytes, fault: Fault = lambda _: None
     return rejected
 
 
-def told(content: bytes) -> list[dict[str, Any]]:
+def reported(content: bytes) -> list[dict[str, Any]]:
     """The spans of an export without what the server sets."""
     spans = [json.loads(line) for line in content.splitlines()]
-    return [{name: value for name, value in one.items() if name not in OF_SERVER} for one in spans]
+    return [{name: value for name, value in span.items() if name not in SET_BY_SERVER} for span in spans]
 
 
 def names(content: bytes) -> list[str]:
-    return [f"{one['trace_id']}/{one['span_id']}" for one in told(content)]
+    return [f"{span['trace_id']}/{span['span_id']}" for span in reported(content)]
 
 
-def person(api: Api) -> User:
+def user_of(api: Api) -> User:
     assert api.user
     return api.user
 
 
 def send_samples(api: Api, count: int = 12) -> None:
-    spans = [one for trace in day(NOW, count) for one in trace]
+    spans = [span for trace in day(NOW, count) for span in trace]
     for start in range(0, len(spans), 200):
         assert api.post({"spans": spans[start : start + 200]}).json["rejected"] == []
 
 
-def test_what_was_exported_and_loaded_is_the_same(api: Api, call: Call) -> None:
+def test_imported_traces_equal_the_exported_ones(api: Api, call: Call) -> None:
     send_samples(api)
     api.send(
         span("a", end_time=at(1.23456), input_tokens=5, output_tokens=7, total_tokens=99, metadata={"n": 10**30}),
@@ -67,36 +67,39 @@ def test_what_was_exported_and_loaded_is_the_same(api: Api, call: Call) -> None:
         span("lesson", operation_type="lesson", lesson_id="7", status="success", output_data={"\u2028": 0.1}),
     )
     assert api.patch("root", "a", output_data=["changed"], model_name="gpt-4o").status == 200
-    content, copy = exported(call, person(api)), new_user()
+    content, copy = exported(call, user_of(api)), new_user()
     assert loaded(call, copy, content) == {}
-    assert told(exported(call, copy)) == told(content)
+    assert reported(exported(call, copy)) == reported(content)
     assert Api(call, copy).page(view="summary", limit=1000)["traces"] != []
 
 
-def test_recorded_exports_of_clients_survive_the_journey(api: Api, call: Call) -> None:
+def test_recorded_exports_of_clients_are_reproduced(api: Api, call: Call) -> None:
     for case in CASES:
         replay(api, requests_of(case))
-    content, copy = exported(call, person(api)), new_user()
+    content, copy = exported(call, user_of(api)), new_user()
     assert loaded(call, copy, content) == {}
-    assert told(exported(call, copy)) == told(content)
+    assert reported(exported(call, copy)) == reported(content)
     measured = [
-        {one["trace_id"]: (one["cost_usd"], one["total_tokens"], one["llm_call_count"]) for one in page["traces"]}
-        for page in (Api(call, user).page(view="summary", limit=1000) for user in (person(api), copy))
+        {
+            trace["trace_id"]: (trace["cost_usd"], trace["total_tokens"], trace["llm_call_count"])
+            for trace in page["traces"]
+        }
+        for page in (Api(call, user).page(view="summary", limit=1000) for user in (user_of(api), copy))
     ]
     assert measured[0] == measured[1]
 
 
-def test_large_payloads_survive_the_journey(api: Api, call: Call) -> None:
+def test_large_payloads_are_reproduced(api: Api, call: Call) -> None:
     for number in range(3):
         assert api.post(span(span_id=f"s{number}", input_data=f'{number}"' * MB)).status == 201
-    content, copy = exported(call, person(api)), new_user()
+    content, copy = exported(call, user_of(api)), new_user()
     assert loaded(call, copy, content) == {}
-    assert told(exported(call, copy)) == told(content)
+    assert reported(exported(call, copy)) == reported(content)
 
 
-def test_loading_twice_changes_nothing(api: Api, call: Call) -> None:
+def test_a_second_import_changes_nothing(api: Api, call: Call) -> None:
     send_samples(api, 3)
-    content, copy = exported(call, person(api)), new_user()
+    content, copy = exported(call, user_of(api)), new_user()
     loaded(call, copy, content)
     before = exported(call, copy)
     assert loaded(call, copy, content) == {}
@@ -105,21 +108,21 @@ def test_loading_twice_changes_nothing(api: Api, call: Call) -> None:
 
 def test_filters_choose_what_is_exported(api: Api, call: Call) -> None:
     api.send(span("a", conversation_id="c"), span("b"))
-    assert names(exported(call, person(api), {"conversation_id": "c"})) == ["a/root"]
+    assert names(exported(call, user_of(api), {"conversation_id": "c"})) == ["a/root"]
 
 
-def test_a_busy_deployment_and_lost_connections_are_waited_for(api: Api, call: Call) -> None:
+def test_requests_are_retried_after_busy_responses_and_lost_connections(api: Api, call: Call) -> None:
     def lost() -> httpx.Response:
         raise httpx.ReadTimeout("too late")
 
     send_samples(api, 4)
-    content, copy = exported(call, person(api), fault=broken_every(2, busy)), new_user()
-    assert content == exported(call, person(api), fault=broken_every(2, lost))
+    content, copy = exported(call, user_of(api), fault=broken_every(2, busy)), new_user()
+    assert content == exported(call, user_of(api), fault=broken_every(2, lost))
     assert loaded(call, copy, content, broken_every(2, busy)) == {}
     assert names(exported(call, copy)) == names(content)
 
 
-def test_bad_lines_are_told_by_number_and_the_rest_is_stored(call: Call, user: User) -> None:
+def test_invalid_lines_are_reported_by_number_and_the_rest_is_stored(call: Call, user: User) -> None:
     good = [json.dumps(span(f"t{n}")).encode() for n in range(4)]
     bad = [
         b"{",
@@ -140,7 +143,7 @@ def test_bad_lines_are_told_by_number_and_the_rest_is_stored(call: Call, user: U
     assert sorted(names(exported(call, user))) == [f"t{n}/root" for n in range(4)]
 
 
-def test_a_line_of_otlp_after_another_is_loaded(call: Call, user: User) -> None:
+def test_lines_of_otlp_are_imported(call: Call, user: User) -> None:
     def line(trace: int, count: int, text: str) -> bytes:
         spans = [
             {
@@ -159,15 +162,15 @@ def test_a_line_of_otlp_after_another_is_loaded(call: Call, user: User) -> None:
     too_much = line(3, 15, "x" * 200_000)
     content = b"\n".join([line(1, 3, "a"), line(2, 2, "b"), too_much, json.dumps(span("native")).encode(), b"{}"])
     assert list(loaded(call, user, content)) == [5]
-    services = [one["service_name"] for one in told(exported(call, user))]
+    services = [span["service_name"] for span in reported(exported(call, user))]
     assert sorted(filter(None, services)) == ["service 1"] * 3 + ["service 2"] * 2 + ["service 3"] * 15
 
 
-def test_the_bad_line_among_many_of_otlp_is_found(call: Call, user: User) -> None:
+def test_the_invalid_line_among_many_of_otlp_is_found(call: Call, user: User) -> None:
     def line(span_id: str) -> bytes:
         times = {"startTimeUnixNano": str(10**18), "endTimeUnixNano": str(10**18)}
-        told = {"traceId": "ab" * 16, "spanId": span_id, "name": "n", **times}
-        return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [told]}]}]}).encode()
+        record = {"traceId": "ab" * 16, "spanId": span_id, "name": "n", **times}
+        return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [record]}]}]}).encode()
 
     lines = [line(f"{number + 1:016x}") for number in range(9)]
     lines[4] = line("0" * 16)
@@ -176,7 +179,7 @@ def test_the_bad_line_among_many_of_otlp_is_found(call: Call, user: User) -> Non
     assert len(names(exported(call, user))) == 7
 
 
-def test_a_deployment_that_stays_busy_ends_an_import(call: Call, user: User) -> None:
+def test_an_import_ends_when_the_deployment_stays_busy(call: Call, user: User) -> None:
     with (
         deployment_of(call, user, lambda _: busy()) as (deployment, seen),
         pytest.raises(NotServed, match="503"),

@@ -1,4 +1,4 @@
-"""The sample day shows what it promises, and sending it says clearly what went wrong."""
+"""The sample day contains all that it promises, and a failure to send it is reported clearly."""
 
 import gzip
 import json
@@ -45,7 +45,7 @@ def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def test_a_day_has_as_many_traces_as_asked() -> None:
+def test_a_day_has_the_requested_number_of_traces() -> None:
     assert [len(demo.day(NOW, count)) for count in (1, 7, 120, 150)] == [1, 7, 120, 150]
 
 
@@ -111,7 +111,7 @@ def test_an_agent_nests_more_than_40_spans(traces: list[list[Span]]) -> None:
 
 
 @pytest.mark.parametrize("script", ["ü", "の", "ا", "🔥"])
-def test_people_write_in_their_own_script(spans: list[Span], script: str) -> None:
+def test_customers_write_in_several_scripts(spans: list[Span], script: str) -> None:
     assert script in json.dumps(spans, ensure_ascii=False)
 
 
@@ -130,13 +130,13 @@ def test_services_models_and_providers_vary(spans: list[Span]) -> None:
     assert {"lesson", "retrieval", "embedding", "rerank", "guardrail", "evaluation", "http"} <= seen["operation_type"]
 
 
-def departing(traces: list[list[Span]], now: datetime) -> list[Anomaly]:
-    """What departs on the last day of these traces, as counters tell it."""
+def anomalies_in(traces: list[list[Span]], now: datetime) -> list[Anomaly]:
+    """The anomalies on the last day of these traces, from their counters."""
     hours: dict[int, MeasureCounter] = defaultdict(MeasureCounter)
     for trace in traces:
-        told = [parse_span(span, now_ns=int(now.timestamp()) * 10**9) for span in trace]
-        spans = merge(span_update(fields, received_ms=0) for _, fields in told)
-        for bucket, contribution in contributions_of(told[0][0], summarize(spans, NO_PREVIEWS), 0).items():
+        parsed = [parse_span(span, now_ns=int(now.timestamp()) * 10**9) for span in trace]
+        spans = merge(span_update(fields, received_ms=0) for _, fields in parsed)
+        for bucket, contribution in contributions_of(parsed[0][0], summarize(spans, NO_PREVIEWS), 0).items():
             if (
                 isinstance(bucket, Bucket)
                 and isinstance(contribution, MeasureContribution)
@@ -149,12 +149,12 @@ def departing(traces: list[list[Span]], now: datetime) -> list[Anomaly]:
 
 @pytest.mark.parametrize("minutes", [0, 3, 30, 59])
 @pytest.mark.parametrize("hours", [0, 8, 15])
-def test_the_shortage_of_capacity_departs_from_the_week_before(hours: int, minutes: int) -> None:
+def test_the_shortage_of_capacity_is_the_only_anomaly(hours: int, minutes: int) -> None:
     now = NOW + timedelta(hours=hours, minutes=minutes)
-    found = departing(demo.week(now), now)
+    anomalies = anomalies_in(demo.week(now), now)
     shortage = int((now - timedelta(hours=5, minutes=5)).timestamp()) // 3_600
-    assert {(one.kind, one.series.model_name) for one in found} >= {("error_rate", "gpt-4o-mini")}
-    assert all(one.kind == "error_rate" and abs(one.worst.hour - shortage) <= 1 for one in found)
+    assert {(anomaly.kind, anomaly.series.model_name) for anomaly in anomalies} >= {("error_rate", "gpt-4o-mini")}
+    assert all(each.kind == "error_rate" and abs(each.worst.hour - shortage) <= 1 for each in anomalies)
 
 
 def test_the_week_before_is_thin(traces: list[list[Span]]) -> None:
@@ -169,7 +169,7 @@ Reply = tuple[int, dict[str, str], dict[str, Any]]
 
 @contextmanager
 def server(answer: Callable[[int, dict[str, Any]], Reply]) -> Iterator[str]:
-    """An HTTP server that answers the n-th POST (from 1) as told."""
+    """An HTTP server. `answer` returns the response to the n-th POST (from 1)."""
     count = 0
 
     class Handler(BaseHTTPRequestHandler):
@@ -216,10 +216,10 @@ def test_every_span_is_sent_in_requests_of_at_most_200() -> None:
 
 
 def test_progress_reaches_the_total() -> None:
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
     with server(stored) as base:
-        demo.send(base, "tsk_x", traces=40, progress=lambda done, total: told.append((done, total)))
-    assert told[-1] == (40, 40)
+        demo.send(base, "tsk_x", traces=40, progress=lambda done, total: calls.append((done, total)))
+    assert calls[-1] == (40, 40)
 
 
 def test_a_busy_deployment_is_tried_again() -> None:
@@ -230,12 +230,12 @@ def test_a_busy_deployment_is_tried_again() -> None:
         assert demo.send(base, "tsk_x", traces=1) == 1
 
 
-def test_a_refused_key_is_said_clearly() -> None:
+def test_a_refused_key_is_reported_clearly() -> None:
     with server(lambda *_: (401, {}, {})) as base, pytest.raises(NotServed, match="key or token was refused"):
         demo.send(base, "tsk_x", traces=1)
 
 
-def test_refused_spans_are_not_passed_over() -> None:
+def test_refused_spans_are_reported() -> None:
     rejected = [{"index": 0, "code": "invalid_span", "message": "start_time is missing"}]
     with (
         server(lambda *_: (201, {}, {"success": True, "data": [], "rejected": rejected})) as base,
@@ -244,6 +244,6 @@ def test_refused_spans_are_not_passed_over() -> None:
         demo.send(base, "tsk_x", traces=1)
 
 
-def test_nobody_listening_is_said_clearly() -> None:
+def test_an_unreachable_deployment_is_reported_clearly() -> None:
     with pytest.raises(NotServed, match="does not answer"):
         demo.send("http://127.0.0.1:9", "tsk_x", traces=1)

@@ -1,4 +1,4 @@
-"""Batches, windows and retries as Lambda's event source mapping makes them of one shard's records."""
+"""Batches, windows and retries of one shard's records, as in Lambda's event source mapping."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ def record(number: int, created_s: float = 0, size: int = 100) -> Record:
 
 
 def stateful(event: dict[str, Any]) -> dict[str, Any]:
-    """Counts the records of a window."""
+    """Count the records of a window in its state."""
     return {"state": {"count": event["state"].get("count", 0) + len(event["Records"])}}
 
 
@@ -28,7 +28,7 @@ def failing(_: dict[str, Any]) -> Any:
 
 @dataclass
 class Shard:
-    """A handover with its clock, the events that it made, and a function whose answers the test decides."""
+    """A handover with a clock, the events that it sent, and a function whose results the test chooses."""
 
     answer: Callable[[dict[str, Any]], Any] = lambda _: None
     now_s: float = 0
@@ -51,7 +51,7 @@ class Shard:
         return self.answer(event)
 
     def take(self, *records: Record) -> list[list[str]]:
-        """What is handed over once these records have been read."""
+        """The records of each invocation after these records have been read."""
         self.handover.take(records)
         return self.handed_over()
 
@@ -65,13 +65,13 @@ def windowed(answer: Callable[[dict[str, Any]], Any] = stateful, **settings: Any
     return Shard(answer).subscribed(tumbling_window_s=MINUTE_S, **settings)
 
 
-def test_without_a_batching_window_records_are_handed_over_as_they_come() -> None:
+def test_without_a_batching_window_records_are_delivered_at_once() -> None:
     shard = Shard().subscribed()
     assert shard.take(record(1), record(2)) == [["1", "2"]]
     assert shard.events == [{"Records": [record(1), record(2)]}]
 
 
-def test_records_gather_until_the_batching_window_has_passed() -> None:
+def test_records_are_collected_until_the_batching_window_has_passed() -> None:
     shard = Shard().subscribed(batching_window_s=5)
     assert shard.take(record(1)) == []
     shard.now_s = 4.9
@@ -80,14 +80,14 @@ def test_records_gather_until_the_batching_window_has_passed() -> None:
     assert shard.handed_over() == [["1", "2"]]
 
 
-def test_gathering_takes_no_longer_than_the_cap() -> None:
+def test_records_are_collected_no_longer_than_the_limit() -> None:
     shard = Shard().subscribed(batching_window_s=300, max_batching_s=1)
     shard.take(record(1))
     shard.now_s = 1
     assert shard.handed_over() == [["1"]]
 
 
-def test_a_full_batch_does_not_wait_and_what_is_left_does() -> None:
+def test_a_full_batch_is_delivered_at_once_and_the_rest_is_collected() -> None:
     shard = Shard().subscribed(batching_window_s=5, batch_size=2)
     assert shard.take(*map(record, range(5))) == [["0", "1"], ["2", "3"]]
 
@@ -98,7 +98,7 @@ def test_a_batch_ends_before_six_megabytes() -> None:
     assert shard.take(*large, record(3, size=7_000_000)) == [["0", "1"], ["2"], ["3"]]
 
 
-def test_a_shard_that_has_ended_is_gathered_no_longer() -> None:
+def test_the_records_of_an_ended_shard_are_delivered_at_once() -> None:
     shard = Shard().subscribed(batching_window_s=5)
     shard.take(record(1))
     assert not shard.handover.done
@@ -106,14 +106,14 @@ def test_a_shard_that_has_ended_is_gathered_no_longer() -> None:
     assert shard.handover.done
 
 
-def test_a_failing_batch_comes_again_as_it_was() -> None:
+def test_a_failed_batch_is_repeated_unchanged() -> None:
     shard = Shard(failing).subscribed()
     assert shard.take(record(1)) == [["1"]]
     shard.answer = lambda _: None
     assert shard.take(record(2)) == [["1"], ["2"]]
 
 
-def test_a_failure_is_told_so_that_it_can_be_waited_out(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_is_returned_and_printed(capfd: pytest.CaptureFixture[str]) -> None:
     shard = Shard(failing).subscribed()
     shard.handover.take([record(1)])
     assert not shard.handover.hand_over()
@@ -130,7 +130,7 @@ def test_a_failure_is_told_so_that_it_can_be_waited_out(capfd: pytest.CaptureFix
         (["unknown"], ["1", "2", "3"]),
     ],
 )
-def test_from_the_first_record_that_is_named_as_failed_all_come_again(failed: list[Any], again: list[str]) -> None:
+def test_all_records_from_the_first_failed_one_are_repeated(failed: list[Any], again: list[str]) -> None:
     shard = Shard(lambda _: {"batchItemFailures": [{"itemIdentifier": name} for name in failed]})
     shard.subscribed(reports_item_failures=True)
     assert shard.take(*map(record, (1, 2, 3))) == [["1", "2", "3"]]
@@ -139,13 +139,13 @@ def test_from_the_first_record_that_is_named_as_failed_all_come_again(failed: li
     assert shard.handover.done
 
 
-def test_a_mapping_that_does_not_ask_for_failed_records_ignores_them() -> None:
+def test_a_mapping_without_item_failures_ignores_them() -> None:
     shard = Shard(lambda _: {"batchItemFailures": [{"itemIdentifier": "1"}]}).subscribed()
     shard.take(record(1))
     assert shard.handed_over() == []
 
 
-def test_a_windows_event_tells_of_its_window_and_shard() -> None:
+def test_the_event_of_a_window_contains_its_window_and_shard() -> None:
     shard = windowed()
     shard.take(record(1, created_s=65.9))
     assert shard.events == [
@@ -161,23 +161,23 @@ def test_a_windows_event_tells_of_its_window_and_shard() -> None:
     ]
 
 
-def test_the_state_is_handed_to_the_next_invocation_of_the_window() -> None:
+def test_the_next_invocation_of_a_window_receives_its_state() -> None:
     shard = windowed()
     shard.take(record(1), record(2))
     shard.take(record(3))
     assert [event["state"] for event in shard.events] == [{}, {"count": 2}]
 
 
-def test_records_of_a_later_window_end_the_open_one_and_begin_without_state() -> None:
+def test_a_record_of_a_later_window_ends_the_open_one_and_starts_without_state() -> None:
     shard = windowed()
     assert shard.take(record(1, 59), record(2, 60)) == [["1"], [], ["2"]]
-    told = [
+    invocations = [
         (event["isFinalInvokeForWindow"], event["state"], event["window"]["start"][14:19]) for event in shard.events
     ]
-    assert told == [(False, {}, "00:00"), (True, {"count": 1}, "00:00"), (False, {}, "01:00")]
+    assert invocations == [(False, {}, "00:00"), (True, {"count": 1}, "00:00"), (False, {}, "01:00")]
 
 
-def test_a_window_to_which_nothing_comes_any_more_ends_by_itself() -> None:
+def test_a_window_without_further_records_ends_by_itself() -> None:
     shard = windowed()
     shard.take(record(1))
     shard.now_s = MINUTE_S + 119
@@ -195,7 +195,7 @@ def test_a_window_ends_with_its_shard() -> None:
 
 
 @pytest.mark.parametrize("answer", [None, {}, {"state": None}, {"state": "text"}, {"batchItemFailures": []}])
-def test_an_answer_without_a_state_is_a_failure(answer: Any) -> None:
+def test_a_result_without_a_state_is_a_failure(answer: Any) -> None:
     shard = windowed(lambda _: answer)
     shard.take(record(1))
     shard.answer = stateful
@@ -203,7 +203,7 @@ def test_an_answer_without_a_state_is_a_failure(answer: Any) -> None:
     assert shard.handed_over() == []
 
 
-def test_a_batch_that_comes_again_finds_the_state_from_before() -> None:
+def test_a_repeated_batch_receives_the_same_state() -> None:
     shard = windowed()
     shard.take(record(1))
     shard.answer = failing
@@ -219,11 +219,11 @@ def test_a_state_of_more_than_a_megabyte_ends_the_window_early() -> None:
     shard.handover.hand_over()
     shard.answer = stateful
     assert shard.take(record(2)) == [["2"]]
-    told = [(e["isFinalInvokeForWindow"], e["isWindowTerminatedEarly"], len(str(e["state"])) > 9) for e in shard.events]
-    assert told == [(False, False, False), (True, True, True), (False, False, False)]
+    ends = [(e["isFinalInvokeForWindow"], e["isWindowTerminatedEarly"], len(str(e["state"])) > 9) for e in shard.events]
+    assert ends == [(False, False, False), (True, True, True), (False, False, False)]
 
 
-def test_a_final_invocation_that_fails_comes_again() -> None:
+def test_a_failed_final_invocation_is_repeated() -> None:
     shard = windowed(reports_item_failures=True)
     shard.take(record(1))
     shard.answer = lambda event: {**stateful(event), "batchItemFailures": [{"itemIdentifier": ""}]}

@@ -1,4 +1,4 @@
-"""The local server's pure parts: what API Gateway and Lambda would do with a request, an answer and a stream record."""
+"""The pure parts of the local server treat requests, responses and stream records like API Gateway and Lambda."""
 
 import base64
 from concurrent.futures import ThreadPoolExecutor
@@ -48,11 +48,11 @@ def test_path_parameters_are_decoded_after_the_path_is_split() -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("PUT", "/traces/latest"), ("GET", "/"), ("GET", "/traces/"), ("GET", "/traces/a/b")]
 )
-def test_what_no_route_fits_goes_to_the_default_route(method: str, path: str) -> None:
+def test_a_path_without_a_route_goes_to_the_default_route(method: str, path: str) -> None:
     assert Router([LATEST, TRACE, SPAN, DEFAULT]).match(method, path) == (DEFAULT, {})
 
 
-def test_an_api_without_a_default_route_matches_nothing_else() -> None:
+def test_without_a_default_route_other_paths_have_no_match() -> None:
     assert Router([LATEST]).match("GET", "/other") is None
 
 
@@ -70,25 +70,25 @@ def test_header_names_arrive_in_lower_case_and_repeated_ones_joined() -> None:
     assert event(sent)["headers"] == {"x-one": "1,2"}
 
 
-def test_cookies_arrive_apart_from_the_headers() -> None:
-    got = event(Request("GET", "/", headers=[("Cookie", "a=1; b=2")]))
-    assert (got["cookies"], got["headers"]) == (["a=1", "b=2"], {})
+def test_cookies_are_separate_from_the_headers() -> None:
+    received = event(Request("GET", "/", headers=[("Cookie", "a=1; b=2")]))
+    assert (received["cookies"], received["headers"]) == (["a=1", "b=2"], {})
 
 
-def test_repeated_query_parameters_are_joined_and_the_raw_query_is_kept() -> None:
-    got = event(Request("GET", "/", query="a=1&a=2&b=%20"))
-    assert (got["queryStringParameters"], got["rawQueryString"]) == ({"a": "1,2", "b": " "}, "a=1&a=2&b=%20")
+def test_repeated_query_parameters_are_joined_and_the_raw_query_is_unchanged() -> None:
+    received = event(Request("GET", "/", query="a=1&a=2&b=%20"))
+    assert (received["queryStringParameters"], received["rawQueryString"]) == ({"a": "1,2", "b": " "}, "a=1&a=2&b=%20")
 
 
 @pytest.mark.parametrize("key", ["queryStringParameters", "pathParameters", "cookies", "body"])
-def test_what_a_request_lacks_its_event_lacks(key: str) -> None:
+def test_the_event_omits_absent_parts_of_the_request(key: str) -> None:
     assert key not in event(Request("GET", "/"))
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/plain; charset=utf-8", "application/problem+json"])
 def test_text_arrives_as_text(kind: str) -> None:
-    got = post("é".encode(), content_type=kind)
-    assert (got["body"], got["isBase64Encoded"]) == ("é", False)
+    received = post("é".encode(), content_type=kind)
+    assert (received["body"], received["isBase64Encoded"]) == ("é", False)
 
 
 @pytest.mark.parametrize(
@@ -100,52 +100,52 @@ def test_text_arrives_as_text(kind: str) -> None:
     ],
 )
 def test_bytes_and_compressed_bodies_arrive_in_base64(headers: dict[str, str]) -> None:
-    got = post(b"\xff\x00", **headers)
-    assert (base64.b64decode(got["body"]), got["isBase64Encoded"]) == (b"\xff\x00", True)
+    received = post(b"\xff\x00", **headers)
+    assert (base64.b64decode(received["body"]), received["isBase64Encoded"]) == (b"\xff\x00", True)
 
 
-def test_an_answer_in_base64_leaves_as_bytes() -> None:
+def test_a_result_in_base64_becomes_bytes() -> None:
     result = {"statusCode": 200, "body": base64.b64encode(b"\x1f\x8b").decode(), "isBase64Encoded": True}
     assert gateway.answer_of(result).body == b"\x1f\x8b"
 
 
-def test_an_answer_that_claims_base64_and_is_not_becomes_a_500() -> None:
+def test_a_result_with_invalid_base64_becomes_a_500() -> None:
     assert gateway.answer_of({"statusCode": 200, "body": "%%%", "isBase64Encoded": True}) == gateway.FAILED
 
 
 @pytest.mark.parametrize("body", ["x" * (6 * 1024 * 1024 + 57), '"' * (3 * 1024 * 1024 + 57)], ids=["long", "escaped"])
-def test_an_answer_beyond_what_lambda_hands_back_becomes_a_500(body: str) -> None:
+def test_a_result_over_the_limit_of_lambda_becomes_a_500(body: str) -> None:
     assert gateway.answer_of({"statusCode": 200, "body": body}) == gateway.FAILED
 
 
-def test_a_preflight_of_an_allowed_origin_is_told_what_it_may_send() -> None:
+def test_a_preflight_of_an_allowed_origin_gets_its_permissions() -> None:
     request = from_origin("https://app.example", "OPTIONS", access_control_request_method="GET")
     assert dict(gateway.preflight_answer(request, CORS).headers)["access-control-allow-headers"] == "authorization"
 
 
-def test_a_preflight_of_another_origin_is_told_nothing() -> None:
+def test_a_preflight_of_another_origin_gets_no_permission() -> None:
     request = from_origin("https://evil.example", "OPTIONS", access_control_request_method="GET")
     assert gateway.preflight_answer(request, CORS).headers == []
 
 
-def test_without_origins_the_gateway_leaves_preflights_to_the_routes() -> None:
+def test_without_origins_preflights_go_to_the_routes() -> None:
     request = from_origin("https://app.example", "OPTIONS", access_control_request_method="GET")
     assert not gateway.is_preflight(request, Cors((), (), (), (), 0))
 
 
 def test_the_gateways_cors_headers_replace_a_functions_own() -> None:
     own = gateway.Answer(200, [("access-control-allow-origin", "*"), ("etag", "1")])
-    got = gateway.with_cors(own, from_origin("https://evil.example"), CORS)
-    assert got.headers == [("etag", "1")]
+    received = gateway.with_cors(own, from_origin("https://evil.example"), CORS)
+    assert received.headers == [("etag", "1")]
 
 
 def test_an_allowed_origin_may_read_the_exposed_headers() -> None:
-    got = gateway.with_cors(gateway.Answer(200, []), from_origin("https://app.example"), CORS)
-    assert ("access-control-expose-headers", "etag") in got.headers
+    received = gateway.with_cors(gateway.Answer(200, []), from_origin("https://app.example"), CORS)
+    assert ("access-control-expose-headers", "etag") in received.headers
 
 
 @pytest.mark.parametrize(
-    ("pattern", "fits"),
+    ("pattern", "is_match"),
     [
         ({"eventName": ["INSERT", "MODIFY"]}, True),
         ({"eventName": ["REMOVE"]}, False),
@@ -160,18 +160,18 @@ def test_an_allowed_origin_may_read_the_exposed_headers() -> None:
         ({"eventName": ["INSERT"], "dynamodb": {"Keys": {"sk": {"S": ["P"]}}}}, False),
     ],
 )
-def test_a_filter_pattern_fits_as_in_lambda(pattern: dict[str, Any], fits: bool) -> None:
+def test_a_filter_pattern_matches_as_in_lambda(pattern: dict[str, Any], is_match: bool) -> None:
     keys = {"pk": {"S": "U#a"}, "sk": {"S": "H"}}
     record = {"eventName": "INSERT", "dynamodb": {"Keys": keys, "NewImage": {**keys, "n": {"N": "1"}}}}
-    assert matches(record, pattern) is fits
+    assert matches(record, pattern) is is_match
 
 
 def test_a_stream_record_arrives_as_json_with_bytes_in_base64() -> None:
     image = {"data": {"B": b"\xff"}, "many": {"L": [{"B": b"\x00"}]}}
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     change = {"ApproximateCreationDateTime": moment, "NewImage": image, "SequenceNumber": "1"}
-    got = event_record({"eventID": "e", "eventName": "INSERT", "dynamodb": change}, "arn")
-    assert got["dynamodb"] == {
+    received = event_record({"eventID": "e", "eventName": "INSERT", "dynamodb": change}, "arn")
+    assert received["dynamodb"] == {
         "ApproximateCreationDateTime": moment.timestamp(),
         "NewImage": {"data": {"B": "/w=="}, "many": {"L": [{"B": "AA=="}]}},
         "SequenceNumber": "1",
@@ -184,12 +184,12 @@ def test_a_duration_is_a_number_and_a_unit(text: str, seconds: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "1", "0d", "-1h", "1.5h", "1w"])
-def test_anything_else_is_no_duration(text: str) -> None:
+def test_any_other_text_is_not_a_duration(text: str) -> None:
     with pytest.raises(ValueError, match="such as"):
         tokens.duration_s(text)
 
 
-def test_a_handler_is_loaded_once_for_all_threads_that_ask_for_it(tmp_path: Path) -> None:
+def test_a_handler_is_loaded_once_for_all_threads(tmp_path: Path) -> None:
     file = tmp_path / "slow_handler.py"
     file.write_text("import time\ntime.sleep(0.05)\n\ndef handler(event, context):\n    return event\n")
     function = Function("SlowFunction", file, "handler", {}, 1, 128)

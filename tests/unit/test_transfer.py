@@ -1,4 +1,4 @@
-"""An export into a file goes on where it was interrupted, at any moment, without loss or repetition."""
+"""An export to a file that was interrupted at any moment can be resumed, without loss or repetition."""
 
 import io
 import json
@@ -18,13 +18,13 @@ Progress = Callable[[Written], None]
 
 
 class Crash(Exception):
-    """What stops an export."""
+    """The interruption of an export."""
 
 
 def line(number: int, order: str) -> bytes:
     minute = TRACES - 1 - number if order == "desc" else number
-    told = {"trace_id": f"t{minute}", "span_id": "s", "start_time": f"2026-11-22T10:{minute:02}:00.000Z"}
-    return json.dumps(told).encode() + b"\n"
+    span = {"trace_id": f"t{minute}", "span_id": "s", "start_time": f"2026-11-22T10:{minute:02}:00.000Z"}
+    return json.dumps(span).encode() + b"\n"
 
 
 def everything(order: str = "desc") -> bytes:
@@ -32,7 +32,7 @@ def everything(order: str = "desc") -> bytes:
 
 
 def answer(request: httpx.Request) -> httpx.Response:
-    """A deployment with so many traces of one span; a cursor is the number of the next."""
+    """The response of a deployment with `TRACES` traces of one span. A cursor is the number of the next trace."""
     query = request.url.params
     order = query.get("order", "desc")
     if request.url.path == "/api/analytics/traces":
@@ -65,7 +65,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "traces.jsonl"
 
 
-def test_a_complete_file_leaves_nothing_beside_it(path: Path) -> None:
+def test_a_complete_export_leaves_only_its_file(path: Path) -> None:
     to_file(path, resume=False)
     assert list(path.parent.iterdir()) == [path]
     assert path.read_bytes() == everything()
@@ -73,7 +73,7 @@ def test_a_complete_file_leaves_nothing_beside_it(path: Path) -> None:
 
 @pytest.mark.parametrize("torn", [b"", b'{"trace_id":"t', b'{"whole":1}\n' * 3], ids=["nothing", "a piece", "lines"])
 @pytest.mark.parametrize("spans", [1, 9, 24])
-def test_an_interrupted_export_goes_on_without_loss_or_repetition(path: Path, spans: int, torn: bytes) -> None:
+def test_an_interrupted_export_resumes_without_loss_or_repetition(path: Path, spans: int, torn: bytes) -> None:
     with pytest.raises(Crash):
         to_file(path, resume=False, stop=after(spans))
     with path.open("ab") as file:  # as if it was stopped while it wrote the next page
@@ -83,7 +83,7 @@ def test_an_interrupted_export_goes_on_without_loss_or_repetition(path: Path, sp
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_an_export_that_is_stopped_on_every_page_ends(path: Path) -> None:
+def test_an_export_that_is_interrupted_on_every_page_completes(path: Path) -> None:
     for _ in range(TRACES // PAGE + 1):
         with pytest.raises(Crash):
             to_file(path, stop=after(1))
@@ -92,21 +92,21 @@ def test_an_export_that_is_stopped_on_every_page_ends(path: Path) -> None:
     assert path.read_bytes() == everything()
 
 
-def test_an_export_that_was_stopped_before_its_first_page_begins_again(path: Path) -> None:
+def test_an_export_that_was_interrupted_before_its_first_page_starts_again(path: Path) -> None:
     with pytest.raises(Crash), transfer.opened(path, {}, resume=False):
         raise Crash
     to_file(path)
     assert path.read_bytes() == everything()
 
 
-def test_an_export_that_came_to_nothing_is_in_nobodys_way(path: Path) -> None:
+def test_an_export_without_a_page_does_not_block_another(path: Path) -> None:
     with pytest.raises(Crash), transfer.opened(path, {"order": "asc"}, resume=False):
         raise Crash
     to_file(path, resume=False)
     assert path.read_bytes() == everything()
 
 
-def test_what_is_complete_stays_as_it_is(path: Path) -> None:
+def test_a_complete_export_is_not_changed(path: Path) -> None:
     to_file(path)
     with pytest.raises(Complete):
         to_file(path)
@@ -120,14 +120,14 @@ def test_no_file_is_overwritten(path: Path) -> None:
     assert path.read_text() == "mine"
 
 
-def test_an_unfinished_export_is_not_begun_anew_by_accident(path: Path) -> None:
+def test_an_unfinished_export_is_not_restarted_by_accident(path: Path) -> None:
     with pytest.raises(Crash):
         to_file(path, stop=after(9))
     with pytest.raises(FileProblem, match="add --resume"):
         to_file(path, resume=False)
 
 
-def test_a_file_that_lost_its_end_is_not_gone_on_with(path: Path) -> None:
+def test_a_file_that_lost_its_end_is_not_resumed(path: Path) -> None:
     with pytest.raises(Crash):
         to_file(path, stop=after(9))
     path.write_bytes(b"{}\n")
@@ -135,13 +135,13 @@ def test_a_file_that_lost_its_end_is_not_gone_on_with(path: Path) -> None:
         to_file(path)
 
 
-def test_going_on_keeps_the_filters_that_it_was_begun_with(path: Path) -> None:
-    def begun() -> None:
+def test_a_resumed_export_has_the_same_filters(path: Path) -> None:
+    def interrupted() -> None:
         with transfer.opened(path, {"order": "asc"}, resume=False) as file:
             transfer.export(deployment(), file, after(9))
 
     with pytest.raises(Crash):
-        begun()
+        interrupted()
     with pytest.raises(FileProblem, match="other filters"), transfer.opened(path, {"order": "desc"}, resume=True):
         pass
     to_file(path)
@@ -152,19 +152,19 @@ def test_going_on_keeps_the_filters_that_it_was_begun_with(path: Path) -> None:
 def test_the_share_grows_to_one(order: str) -> None:
     shares: list[float | None] = []
     sink = transfer.Stream(io.BytesIO(), {"order": order})
-    told = transfer.export(deployment(), sink, lambda written: shares.append(written.share))
-    assert (told.traces, told.spans, told.size) == (TRACES, TRACES, len(everything(order)))
+    written = transfer.export(deployment(), sink, lambda written: shares.append(written.share))
+    assert (written.traces, written.spans, written.size) == (TRACES, TRACES, len(everything(order)))
     assert shares == sorted(filter(None, shares))
     assert shares[-1] == 1
 
 
-def test_a_key_that_may_not_read_is_said_clearly() -> None:
+def test_a_key_without_the_scope_read_is_reported_clearly() -> None:
     refusing = deployment(lambda _: httpx.Response(403, json={}))
     with pytest.raises(NotServed, match="lacks the scope `read`"):
         transfer.export(refusing, transfer.Stream(io.BytesIO(), {}), lambda _: None)
 
 
 @pytest.mark.parametrize("filters", [["status"], ["limit=5"], ["cursor=x"], ["view=turns"]])
-def test_what_is_no_filter_is_refused(filters: list[str]) -> None:
+def test_other_parameters_than_filters_are_refused(filters: list[str]) -> None:
     with pytest.raises(ValueError, match="such as status=error"):
         transfer.query_of(filters)

@@ -1,4 +1,4 @@
-"""What `tracestore export` and `tracestore import` print, and how they end."""
+"""The output and the exit status of `tracestore export` and `tracestore import`."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 from tests.unit.test_demo import Reply, server, stored
 from tracestore_cli.main import app
 
-NOBODY = "http://127.0.0.1:9"
+UNREACHABLE = "http://127.0.0.1:9"
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "traces.jsonl"
 
 
-def run(*arguments: str, base: str = NOBODY) -> Result:
+def run(*arguments: str, base: str = UNREACHABLE) -> Result:
     return CliRunner().invoke(app, [*arguments, "--base", base], env={"TRACESTORE_KEY": "tsk_x"})
 
 
@@ -26,7 +26,7 @@ def line(**fields: Any) -> str:
     return json.dumps({"trace_id": "t", "span_id": "s", **fields}) + "\n"
 
 
-def test_a_good_file_is_imported(path: Path) -> None:
+def test_a_valid_file_is_imported(path: Path) -> None:
     path.write_text(line() * 3)
     with server(stored) as base:
         ended = run("import", str(path), base=base)
@@ -34,7 +34,7 @@ def test_a_good_file_is_imported(path: Path) -> None:
     assert "Imported 3 lines." in ended.stderr
 
 
-def test_a_bad_line_is_named_and_fails_the_command(path: Path) -> None:
+def test_an_invalid_line_is_named_and_fails_the_command(path: Path) -> None:
     path.write_text(line() + "{}\n" + line())
     with server(stored) as base:
         ended = run("import", str(path), base=base)
@@ -43,7 +43,7 @@ def test_a_bad_line_is_named_and_fails_the_command(path: Path) -> None:
     assert "Imported 2 lines." in ended.stderr
 
 
-def test_a_span_goes_without_what_its_deployment_said_of_it(path: Path) -> None:
+def test_a_span_is_imported_without_the_fields_that_its_deployment_set(path: Path) -> None:
     sent: list[dict[str, Any]] = []
 
     def answer(number: int, body: dict[str, Any]) -> Reply:
@@ -63,7 +63,7 @@ def test_a_span_goes_without_what_its_deployment_said_of_it(path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["import", "export"])
-def test_nobody_listening_is_said_clearly(path: Path, command: str) -> None:
+def test_an_unreachable_deployment_is_reported_clearly(path: Path, command: str) -> None:
     if command == "import":
         path.write_text(line())
     ended = run(command, str(path))
@@ -71,12 +71,12 @@ def test_nobody_listening_is_said_clearly(path: Path, command: str) -> None:
     assert "does not answer" in ended.stderr
 
 
-def test_what_is_there_is_not_overwritten_and_what_is_complete_is_no_failure(path: Path) -> None:
+def test_a_file_is_not_overwritten_and_a_complete_export_is_not_a_failure(path: Path) -> None:
     path.write_text(line())
     assert run("export", str(path)).exit_code == 1
     assert run("export", str(path), "--resume").exit_code == 0
     assert path.read_text() == line()
 
 
-def test_what_is_no_filter_is_a_wrong_use(path: Path) -> None:
+def test_another_parameter_than_a_filter_is_a_usage_error(path: Path) -> None:
     assert run("export", str(path), "--where", "status").exit_code == 2

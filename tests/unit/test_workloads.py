@@ -1,4 +1,4 @@
-"""The workloads are what the measurements stand on: repeatable, of the stated sizes, and no kinder than real text."""
+"""The workloads of the measurements are repeatable, have the stated sizes, and compress like real text."""
 
 import json
 from itertools import chain, pairwise
@@ -36,8 +36,8 @@ def test_an_agent_is_a_root_with_two_spans_a_turn(turns: int, spans: int) -> Non
 
 def test_every_completion_repeats_the_conversation_so_far() -> None:
     [request] = workloads.agents(1, turns=6)
-    told = [span["input_data"]["messages"] for span in request if span["operation_type"] == "completion"]
-    assert all(later[: len(earlier)] == earlier and len(later) > len(earlier) for earlier, later in pairwise(told))
+    prompts = [span["input_data"]["messages"] for span in request if span["operation_type"] == "completion"]
+    assert all(later[: len(earlier)] == earlier and len(later) > len(earlier) for earlier, later in pairwise(prompts))
 
 
 def test_a_drip_is_the_same_agent_in_one_request_a_turn() -> None:
@@ -75,5 +75,5 @@ def test_payloads_compress_like_prompts() -> None:
     assert 1.8 <= ratio <= 2.6
 
 
-def test_text_is_as_long_as_asked() -> None:
+def test_text_has_the_requested_length() -> None:
     assert len(TextGenerator(Random(1)).text(1_000).encode()) == pytest.approx(1_000, abs=3)
