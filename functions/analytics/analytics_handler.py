@@ -208,7 +208,7 @@ def show_conversations(request: Request, caller: Identity) -> Response:
     conversations = [
         conversation_json(conversation_id, counter, head.summary)
         for (conversation_id, counter), head in zip(page, heads, strict=True)
-        if head is not None and head.summary is not None and has_values(head.summary, query.selection)
+        if head is not None and has_values(head.summary, query.selection)
     ]
     return _answer(request, {"conversations": conversations, "next_cursor": cursor.next(next_position)})
 

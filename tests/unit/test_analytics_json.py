@@ -11,7 +11,7 @@ from tracestore.api.analytics.analytics_json import (
     series_json,
     values_json,
 )
-from tracestore.api.traces.responses import ANSWER_BYTES
+from tracestore.api.traces.responses import RESPONSE_BYTES
 from tracestore.domain.analytics import GroupSeries, Heatmap
 from tracestore.domain.counters import Bucket
 from tracestore.domain.dimensions import FailureKind, Series
@@ -83,7 +83,7 @@ def test_a_response_has_room_for_the_points_of_all_groups(points: int) -> None:
         GroupSeries("", Aggregate(), [Aggregate(10**12, aggregate(10**12, 10**12, **huge).measures)]), POINTS[:1]
     )
     (point,) = shown["points"]
-    assert len(json_bytes(point)) * (groups_shown(points) + 1) * points < ANSWER_BYTES
+    assert len(json_bytes(point)) * (groups_shown(points) + 1) * points < RESPONSE_BYTES
 
 
 def test_failures_have_their_share() -> None:

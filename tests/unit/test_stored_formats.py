@@ -1,7 +1,7 @@
 """Stored items are readable for ever: the current code decodes the items of earlier versions, and encodes the same.
 
 The files in `tests/data/stored` are items as DynamoDB stored them, with bytes in hex. No file is ever edited; a change
-of shape needs a new format and new files (`storage/formats.py`). Compressed bytes depend on zstd's version, so encoded
+of shape needs a new format and new files (`storage/formats/`). Compressed bytes depend on zstd's version, so encoded
 items are compared after decompression.
 """
 

@@ -20,7 +20,6 @@ def lesson_json(
     trace_id: str, head: Head, spans: Sequence[Span], *, payloads: bool = True, calls: bool = True
 ) -> dict[str, Any]:
     """A lesson trace with its calls. *absent*: null; without `payloads`, prompts and replies are null as well."""
-    assert head.summary is not None
     nodes = tree_order(spans)
     root = next((node.span for node in nodes if node.span.span_id == head.summary.root_span_id), nodes[0].span)
     fields, lesson_calls = root.fields, calls_below(nodes, root.span_id)

@@ -20,13 +20,13 @@ from tracestore.storage.listing import ListedTrace
 from tracestore.storage.model import Head, PendingDeletion
 from tracestore.storage.user_store import UserReader
 
-ANSWER_BYTES: Final = 5_000_000
+RESPONSE_BYTES: Final = 5_000_000
 """Limit of the traces in one response, before gzip: Lambda returns at most 6 MB."""
 
 CARRIED_BYTES: Final = 6_000_000
 """The same limit as Lambda counts it, after escaping or base64, with room for the summary of the trace."""
 
-READ_BYTES: Final = 3 * ANSWER_BYTES
+READ_BYTES: Final = 3 * RESPONSE_BYTES
 """Payload read of a trace to find out whether it fits. Some of it may have been replaced by later updates."""
 
 READ_THREADS: Final = 8
@@ -151,7 +151,6 @@ def _members(members: dict[str, Any]) -> bytes:
 
 def _turn(reader: UserReader, listed: ListedTrace) -> bytes:
     summary = summary_json(*listed)
-    assert listed.head.summary is not None
     try:
         _, root = reader.span(listed.trace_id, listed.head.summary.root_span_id)
     except NotFound:  # deleted since it was listed
@@ -199,4 +198,4 @@ class Room:
         self._bytes += len(text) + 1
         self._escapes += escapes_in(text)
         carried = min(self._bytes + self._escapes, self._bytes * 4 // 3)
-        return self._bytes <= ANSWER_BYTES and carried <= CARRIED_BYTES
+        return self._bytes <= RESPONSE_BYTES and carried <= CARRIED_BYTES

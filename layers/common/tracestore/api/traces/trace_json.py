@@ -71,7 +71,6 @@ def span_json(user_id: str, trace_id: str, span: Span, expires_at_s: int, *, pay
 def summary_json(trace_id: str, head: Head) -> dict[str, Any]:
     """The summary of a trace."""
     summary = head.summary
-    assert summary is not None
     usage, values = summary.usage, summary.values
     return {
         "trace_id": trace_id,
