@@ -19,6 +19,22 @@ CUT_NOTE_CHARACTERS: Final = 2_000
 
 SHORTEST_LIMIT: Final = 256
 
+_MEMBERS: Final = (
+    "name",
+    "context",
+    "parent",
+    "resource",
+    "attributes",
+    "events",
+    "links",
+    "kind",
+    "status",
+    "start_time",
+    "end_time",
+    "instrumentation_scope",
+)
+"""The arguments of `ReadableSpan`, named as its properties."""
+
 
 def size_bytes(span: ReadableSpan) -> int:
     """The approximate memory size of `span`."""
@@ -45,49 +61,32 @@ def shortened(span: ReadableSpan, limits: Limits) -> ReadableSpan:
     The copy may still be too large when the span has very many short values.
     """
     max_characters = limits.max_value_characters
-    copy = _copy(span, max_characters)
+    copy = _cut_span(span, max_characters)
     while size_bytes(copy) > limits.max_span_bytes and max_characters > SHORTEST_LIMIT:
         max_characters //= 4
-        copy = _copy(span, max_characters)
+        copy = _cut_span(span, max_characters)
     return copy
 
 
 def with_resource(span: ReadableSpan, resource: Resource) -> ReadableSpan:
     """A copy of `span` that belongs to `resource`."""
-    return ReadableSpan(
-        name=span.name,
-        context=span.context,
-        parent=span.parent,
-        resource=resource,
-        attributes=span.attributes,
-        events=span.events,
-        links=span.links,
-        kind=span.kind,
-        status=span.status,
-        start_time=span.start_time,
-        end_time=span.end_time,
-        instrumentation_scope=span.instrumentation_scope,
-    )
+    return _copy(span, resource=resource)
 
 
-def _copy(span: ReadableSpan, max_characters: int) -> ReadableSpan:
-    return ReadableSpan(
+def _cut_span(span: ReadableSpan, max_characters: int) -> ReadableSpan:
+    return _copy(
+        span,
         name=cut(span.name, max_characters),
-        context=span.context,
-        parent=span.parent,
-        resource=span.resource,
         attributes=_cut_attributes(span.attributes, max_characters),
         events=[
             Event(event.name, _cut_attributes(event.attributes, max_characters), event.timestamp)
             for event in span.events
         ],
-        links=span.links,
-        kind=span.kind,
-        status=span.status,
-        start_time=span.start_time,
-        end_time=span.end_time,
-        instrumentation_scope=span.instrumentation_scope,
     )
+
+
+def _copy(span: ReadableSpan, **changed: Any) -> ReadableSpan:
+    return ReadableSpan(**{name: getattr(span, name) for name in _MEMBERS} | changed)
 
 
 def _attributes_bytes(attributes: Mapping[str, Any] | None) -> int:
