@@ -3,6 +3,7 @@
 All tests share one table per engine, created from the template. Each test has a user of its own.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -94,7 +95,8 @@ def emptied_moto(template: Template) -> Iterator[None]:
     """
     yield
     if table := _running.get("moto"):
-        table.client.delete_table(TableName=table.table_name)
+        with contextlib.suppress(table.client.exceptions.ResourceNotFoundException):  # mock_aws removes all tables
+            table.client.delete_table(TableName=table.table_name)
         engines.create_table(table.endpoint, template).close()
 
 
