@@ -38,19 +38,19 @@ dev: $(READY) ## Serve the API on http://127.0.0.1:8000, with sample traces (ARG
 examples: $(READY) ## Run the examples of the client offline, and print their traces (ARGS="chat" runs one)
 	@$(RUN)python -m dev.examples $(ARGS)
 
-unit: $(READY) ## Run the tests of the domain and of ingestion: 15 s (ARGS="-k name" passes options)
+unit: $(READY) ## Run the tests of the domain and of ingestion: 20 s (ARGS="-k name" passes options)
 	@$(RUN)pytest -q tests/unit/domain tests/unit/ingest $(ARGS)
 
 check: lint ## Lint, check types, and run the unit and contract tests: 1 min
 	@$(RUN)pytest -q tests/unit tests/contract $(ARGS)
 
-test: $(READY) ## Run all tests that need no Docker, on all cores: 6 min on two
+test: $(READY) ## Run all tests that need no Docker, on all cores: 5 min on two
 	@$(RUN)pytest $(EVERY_CORE) -m "not docker" $(ARGS)
 
-test-all: $(READY) ## Run all tests, on all cores: 25 min on two
+test-all: $(READY) ## Run all tests, on all cores: up to 25 min on two
 	@$(RUN)pytest $(EVERY_CORE) $(ARGS)
 
-# Not in unit and check: every process would import and collect all tests again, half a minute for a quarter saved.
+# unit and check run in one process: each further process would import and collect all tests again.
 EVERY_CORE := -n auto
 
 lint: $(READY) ## Lint, and check formatting and types

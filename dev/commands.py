@@ -140,6 +140,7 @@ class _RequestLog:
         self.is_enabled = False
 
     def show(self, request: Any, response: Any, duration_ms: float) -> None:
+        """Print the line of a request."""
         if self.is_enabled:
             console.print(
                 f"{time.strftime('%H:%M:%S')} {response.status} {request.method} {request.path} {duration_ms:.0f} ms"

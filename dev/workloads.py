@@ -103,6 +103,7 @@ class _TraceMaker:
         }
 
     def span(self, name: str, operation: str, start: datetime, duration_ms: int, *, is_root: bool = False) -> Span:
+        """A span below the root, or the root itself."""
         parent: Span = {} if is_root else {"parent_span_id": self.root_id}
         return {
             **self.shared,
@@ -115,6 +116,7 @@ class _TraceMaker:
         }
 
     def completion(self, start: datetime, messages: list[Span], reply: list[Span], *, is_root: bool = True) -> Span:
+        """A model call, with tokens and cost."""
         name, provider, price_in, price_out = self.model
         tokens_in, tokens_out = (len(json.dumps(part, ensure_ascii=False)) // 4 for part in (messages, reply))
         return {
@@ -137,6 +139,7 @@ class _TraceMaker:
         }
 
     def tool(self, start: datetime, tool_name: str, arguments: Span, result: Span) -> Span:
+        """A tool call below the root."""
         return {
             **self.span(f"tool.{tool_name}", "tool_call", start, self.rng.randint(20, 900)),
             "tool_name": tool_name,

@@ -34,6 +34,7 @@ class Workload(NamedTuple):
 
     @property
     def span_count(self) -> int:
+        """The spans of all requests."""
         return sum(map(len, self.requests))
 
 

@@ -29,6 +29,7 @@ class Consumed:
 
     @property
     def call_count(self) -> int:
+        """The number of calls of all operations."""
         return self.calls.total()
 
 
@@ -46,11 +47,13 @@ class Meter:
         return taken
 
     def request_capacity(self, params: dict[str, Any], model: Any, **_: Any) -> dict[str, Any]:
+        """Hook: request the consumed capacity in a call."""
         if "ReturnConsumedCapacity" in model.input_shape.members:
             return {**params, "ReturnConsumedCapacity": "TOTAL"}
         return params
 
     def add_response(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
+        """Hook: add the consumed capacity of a response."""
         consumed = parsed.get("ConsumedCapacity", [])
         units = sum(each["CapacityUnits"] for each in (consumed if isinstance(consumed, list) else [consumed]))
         error = parsed.get("Error", {}).get("Code", "")

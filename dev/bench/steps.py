@@ -29,9 +29,11 @@ class Sending:
         self._thread = local()
 
     def begin(self, **_: Any) -> None:
+        """Hook: a call begins in this thread."""
         self._thread.began = time.thread_time()
 
     def end(self, **_: Any) -> None:
+        """Hook: the response of this thread's call is parsed."""
         with self._lock:
             self.spent_s += time.thread_time() - self._thread.began
 
