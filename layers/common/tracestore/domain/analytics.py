@@ -45,7 +45,7 @@ class Selection:
 
     def admits(self, series: Series) -> bool:
         """Whether a series has the values of all filters. Counted values are cut, so filters are cut as well."""
-        return all(getattr(series, name) == cut(value) for name, value in self.filters.items())
+        return not self.filters or all(getattr(series, name) == cut(value) for name, value in self.filters.items())
 
     def is_call(self, series: Series) -> bool:
         """Whether spans of a series count as calls."""
@@ -58,12 +58,13 @@ class Selection:
 
 def key_of_dimension(dimension: str | None) -> Callable[[Group], str]:
     """The key of a group by one dimension. Without a dimension all groups have the same key."""
-    return (lambda _: "") if dimension is None else lambda group: value_of(group, dimension)
+    return (lambda _: "") if dimension is None else value_of(dimension)
 
 
 def key_of_dimensions(dimensions: Sequence[str]) -> Callable[[Group], tuple[str, ...]]:
     """The key of a group by several dimensions."""
-    return lambda group: tuple(value_of(group, dimension) for dimension in dimensions)
+    keys = [value_of(dimension) for dimension in dimensions]
+    return lambda group: tuple(key(group) for key in keys)
 
 
 def aggregates_by(
@@ -72,24 +73,31 @@ def aggregates_by(
     """The aggregate of each group of calls. A trace counts once in each group in which it has a call."""
     aggregates: dict[Key, Aggregate] = {}
     for counter in counters:
+        call_keys: dict[Group, Key] = {}
         for group, measures in counter.groups.items():
-            if selection.admits(group.series) and (counted := selection.counted(group, measures)):
-                aggregates.setdefault(key(group), Aggregate()).measures.add(counted)
+            if not selection.admits(group.series):
+                continue
+            name = key(group)
+            if selection.counts_all_operations or group.series.is_inference:
+                call_keys[group] = name
+            if counted := selection.counted(group, measures):
+                aggregates.setdefault(name, Aggregate()).measures.add(counted)
         for signature, count in counter.traces.items():
             if count:
-                for name in {key(group) for group in signature if selection.is_call(group.series)}:
+                for name in {call_keys[group] for group in signature if group in call_keys}:
                     aggregates.setdefault(name, Aggregate()).traces += count
     return aggregates
 
 
 def traces_of(counters: Iterable[MeasureCounter], selection: Selection) -> int:
     """The number of traces with a call of the selection. Without filters it is the number of all traces."""
-    return sum(
-        count
-        for counter in counters
-        for signature, count in counter.traces.items()
-        if selection.is_all or any(selection.is_call(group.series) for group in signature)
-    )
+    if selection.is_all:
+        return sum(sum(counter.traces.values()) for counter in counters)
+    total = 0
+    for counter in counters:
+        calls = {group for group in counter.groups if selection.is_call(group.series)}
+        total += sum(count for signature, count in counter.traces.items() if not calls.isdisjoint(signature))
+    return total
 
 
 def total_of(counters: Sequence[MeasureCounter], selection: Selection) -> Aggregate:
@@ -171,11 +179,12 @@ def series_of(
     if len(names) > most:
         key = key_of_few(key, names[:most], OTHER)
         by_point = [aggregates_by(counters, selection, key) for counters in points]
+        aggregates = added_up(by_point)
     total = Aggregate()
-    for aggregate in added_up(by_point).values():
+    for aggregate in aggregates.values():
         total.add(aggregate)
     total.traces = sum(traces_of(counters, selection) for counters in points)
-    return total, _series(by_point)
+    return total, _series(aggregates, by_point)
 
 
 def marginal_series(points: Sequence[Sequence[MarginalCounter]], name: str, most: int) -> list[GroupSeries]:
@@ -187,18 +196,21 @@ def marginal_series(points: Sequence[Sequence[MarginalCounter]], name: str, most
     by_point: list[dict[str, Aggregate]] = [
         added_up(counter.values.get(name, {}) for counter in counters) for counters in points
     ]
-    kept = frozenset(ranked(added_up(by_point))[:most])
-    return _series(
-        [
+    aggregates = added_up(by_point)
+    names = ranked(aggregates)
+    if len(names) > most:
+        kept = frozenset(names[:most])
+        by_point = [
             added_up({value if value in kept else OTHER: aggregate} for value, aggregate in by_value.items())
             for by_value in by_point
         ]
-    )
+        aggregates = added_up(by_point)
+    return _series(aggregates, by_point)
 
 
-def _series(by_point: Sequence[Mapping[str, Aggregate]]) -> list[GroupSeries]:
-    """The groups of all points, the one with most calls first."""
-    aggregates, nothing = added_up(by_point), Aggregate()
+def _series(aggregates: Mapping[str, Aggregate], by_point: Sequence[Mapping[str, Aggregate]]) -> list[GroupSeries]:
+    """Each of these aggregates with its points, the one with most calls first."""
+    nothing = Aggregate()
     return [
         GroupSeries(name, aggregates[name], [by_name.get(name, nothing) for by_name in by_point])
         for name in ranked(aggregates)

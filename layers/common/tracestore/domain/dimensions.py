@@ -5,6 +5,7 @@ dimensions of `Series` and the status are crossed: counters keep apart each comb
 themselves, so that they cannot fill the groups of a counter.
 """
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from .spans import INFERENCE_OPERATIONS
@@ -83,6 +84,9 @@ GROUPINGS: Final = (*CROSSED, *MARGINALS)
 """All dimensions by which calls can be grouped."""
 
 
-def value_of(group: Group, dimension: str) -> str:
-    """The group's value of one of `CROSSED`."""
-    return group.status if dimension == "status" else str(getattr(group.series, dimension))
+def value_of(dimension: str) -> Callable[[Group], str]:
+    """The function that returns a group's value of one of `CROSSED`."""
+    if dimension == "status":
+        return lambda group: group.status
+    index = Series._fields.index(dimension)
+    return lambda group: group.series[index]
