@@ -4,18 +4,21 @@ Most edits are noticed by the tests of their own subject. The tests here notice 
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from dev.template import ROOT, Template
-from tests.contract.test_documents import API, DATA_MODEL, anchors, code, section, tables
+from tests.contract.test_documents import API, DATA_MODEL, KEYS, anchors, code, section, tables
 from tests.contract.test_language import LABELS
 from tests.integration import test_list_api
+from tests.unit.test_user_table import partitions_of
 from tracestore.api.traces.parameters import LIST_PARAMETERS
 from tracestore.domain.counters import FACETS
 from tracestore.domain.dimensions import GROUPINGS
+from tracestore.storage import keys
 
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
 LAYERS = ("domain/", "ingest/", "storage/", "http/", "api/")
@@ -116,6 +119,12 @@ def test_every_dimension_is_documented_as_a_value_of_group_by_and_no_other() -> 
     assert sorted(code(text)) == sorted(["group_by", *GROUPINGS])
 
 
+def test_browsers_may_use_the_method_of_every_route() -> None:
+    api = Template().body["Resources"]["Api"]["Properties"]
+    methods = {route.method for route in Template().routes if route.method}
+    assert methods <= set(api["CorsConfiguration"]["AllowMethods"])
+
+
 def test_every_parameter_of_the_template_is_in_a_group_of_the_console() -> None:
     body = Template().body
     groups = body["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
@@ -130,12 +139,30 @@ def test_the_functions_read_every_variable_of_the_template_and_no_other() -> Non
 
 @pytest.mark.parametrize("path", sorted(STORED.iterdir()), ids=lambda path: path.name)
 def test_a_test_reads_each_golden_file(path: Path) -> None:
-    sources = "".join((ROOT / f"tests/unit/test_{name}.py").read_text() for name in ("stored_formats", "formats"))
-    assert f'"{path.stem}"' in sources or f'"{path.stem.removesuffix("-1")}"' in sources
+    """A file of bytes is read by its whole name, an item by its name and its number, which is 1 by default."""
+    item, number = re.fullmatch(r"(.+?)-(\d+)(?:-.+)?", path.stem).groups()  # type: ignore[union-attr]
+    names = rf'"{item}"' if number == "1" else rf'"{item}"(?:, |: ){number}\b'
+    test, pattern = ("formats", f'"{path.stem}"') if path.suffix == ".hex" else ("stored_formats", names)
+    assert re.search(pattern, (ROOT / f"tests/unit/test_{test}.py").read_text())
+
+
+def items_of(heading: str) -> set[str]:
+    """The items in a table of the data model, without their variants: `counter` for `counter, hour`."""
+    return {row[0].split(",")[0] for row in tables(section(DATA_MODEL, heading), "item")}
+
+
+def test_every_item_is_described_with_its_attributes_and_its_expiry() -> None:
+    assert items_of("## Keys") <= items_of("## Items")
+
+
+def test_every_kind_of_partition_is_among_those_that_a_users_table_refuses() -> None:
+    def kinds(pks: Iterable[str]) -> set[str]:
+        return {pk.split("#")[2] for pk in pks if pk.startswith(keys.user("user") + "#")}
+
+    assert kinds(KEYS) == kinds(partitions_of("user", "id"))
 
 
 def test_every_item_kind_has_a_golden_file() -> None:
-    rows = tables(section(DATA_MODEL, "## Keys"), "item")
-    items = {row[0].split(",")[0] for row in rows} - NOT_PACKED
+    items = items_of("## Keys") - NOT_PACKED
     names = {item: GOLDEN_NAMES.get(item, item.lower().replace(" ", "-")) for item in items}
     assert [item for item, name in names.items() if not list(STORED.glob(f"{name}*-1*"))] == []
