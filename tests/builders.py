@@ -155,7 +155,7 @@ def stored_summary(store: Store, user: str, trace_id: str = "t") -> Summary:
 
 def holds(store: Store, user: str, text: str, trace_id: str = "t") -> list[str]:
     """The sort keys of the segments, payload parts and items that still contain a text."""
-    stored = store.scope(user).read_whole(trace_id)
+    stored = store.scope(user, long_deadline()).read_whole(trace_id)
     sort_keys = [digest for digest, segment in stored.segments.items() if text in str(segment.updates)]
     parts: dict[str, bytes] = {}
     for sk, item in stored_items(store, user, trace_id).items():
@@ -168,7 +168,7 @@ def holds(store: Store, user: str, text: str, trace_id: str = "t") -> list[str]:
 
 def orphans(store: Store, user: str, trace_id: str = "t") -> list[str]:
     """The sort keys of orphaned items: no reader of the trace reads them."""
-    stored = store.scope(user).read_core(trace_id)
+    stored = store.scope(user, long_deadline()).read_core(trace_id)
     assert stored.head is not None
     known = {f"{stored.head.generation}#{digest}" for digest in stored.segments}
     companions = (sk for sk in stored_items(store, user, trace_id) if sk[:2] in ("S#", "X#"))

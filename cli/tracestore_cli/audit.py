@@ -38,7 +38,7 @@ def run(
     A repair audits twice and corrects the counters that were wrong in the same way both times. Returns whether all
     counters are correct in the end. *raises*: ValueError when the period is longer than the retention.
     """
-    scope = store.scope(user, Deadline(time_left_s=lambda: float("inf")))
+    scope = store.scope(user, Deadline.never())
 
     def look() -> Audit:
         now_ns = time.time_ns()

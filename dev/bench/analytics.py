@@ -91,7 +91,7 @@ def _report_keeping(console: Console, deployment: Deployment, meter: Meter) -> l
         changes = list(_changes(store, user))
         meter.take()
         for number in range(0, len(changes), size):
-            apply(store, "shard", changes[number : number + size])
+            apply(store, "shard", changes[number : number + size], Deadline.never())
         consumed, count = meter.take(), len(changes) * SPANS_A_TRACE
         rows.add_row(
             f"{size} traces",
@@ -239,7 +239,7 @@ def _store() -> Store:
 
 def _changes(store: Store, user: User) -> Iterator[Change]:
     """The user's heads as the stream would deliver them, oldest first."""
-    page = UserReader(store, user.user_id).traces(TraceQuery(newest_first=False), limit=1_000_000)
+    page = UserReader(store, user.user_id, Deadline.never()).traces(TraceQuery(newest_first=False), limit=1_000_000)
     for number, listed in enumerate(page.traces):
         pk = keys.trace(user.user_id, listed.trace_id)
         yield Change(number, pk, None, store.table.get(pk, keys.HEAD))

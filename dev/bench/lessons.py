@@ -115,7 +115,7 @@ def _load(deployment: Deployment, user: User, count: int) -> None:
 
     batches = iter(lambda: list(islice(items, _LOADED_AT_ONCE)), [])
     with ThreadPoolExecutor(_LOADERS) as pool:
-        for _ in pool.map(lambda batch: store.table.write(batch, deadline=Deadline()), batches):
+        for _ in pool.map(lambda batch: store.table.write(batch, deadline=Deadline.never()), batches):
             pass
 
 

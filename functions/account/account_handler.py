@@ -10,7 +10,7 @@ from tracestore.http.identity import Identity
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response
 from tracestore.http.settings import settings
-from tracestore.http.wiring import api_keys, reader
+from tracestore.http.wiring import reader, writer
 from tracestore.ingest.json_body import parse_json
 from tracestore.storage.api_keys import new_secret
 
@@ -42,7 +42,7 @@ def create_key(request: Request, caller: Identity) -> Response:
     request.only()
     secret = new_secret()
     key = parse_key(parse_json(request.body()), caller.user_id, secret, request.now_ms)
-    api_keys().create(key, secret, request.now_ms / 1000)
+    writer(request, caller).create_api_key(key, secret)
     return json_response({"data": {**key_json(key), "secret": secret}}, 201)
 
 
@@ -50,8 +50,7 @@ def create_key(request: Request, caller: Identity) -> Response:
 def list_keys(request: Request, caller: Identity) -> Response:
     """List the caller's API keys, oldest first, without secrets."""
     request.only()
-    keys = api_keys().list_by_user(caller.user_id, request.now_ms / 1000)
-    return json_response({"keys": [key_json(key) for key in keys]})
+    return json_response({"keys": [key_json(key) for key in reader(request, caller).api_keys()]})
 
 
 @app.route("DELETE /api/keys/{key_id}", scope=ANY, credential="jwt")
@@ -59,8 +58,9 @@ def revoke_key(request: Request, caller: Identity) -> Response:
     """Revoke an API key. It stops working within 60 seconds, because functions cache keys for that long."""
     request.only()
     key_id = request.path["key_id"]
-    if not is_key_id(key_id) or not api_keys().revoke(caller.user_id, key_id, request.now_ms / 1000):
+    if not is_key_id(key_id):
         raise NotFound("There is no such API key among yours.")
+    writer(request, caller).revoke_api_key(key_id)
     return json_response({})
 
 

@@ -58,7 +58,6 @@ from tracestore.http.parameters import limit_of
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response, with_etag
 from tracestore.http.wiring import reader
-from tracestore.storage import keys
 
 OPERATIONS_MOST: Final = 20
 EXAMPLES_MOST: Final = 5
@@ -197,10 +196,8 @@ def show_conversations(request: Request, caller: Identity) -> Response:
     query = _query(request, "limit", "cursor")
     limit = limit_of(request.query, CONVERSATIONS_DEFAULT)
     cursor = ListCursor(request, caller)
-    position = cursor.position()
-    if position is None and "end_date" in request.query:
-        position = keys.before_time(query.period.end_ns)
-    page, next_position = reader(request, caller).conversations(limit, position)
+    before_ns = query.period.end_ns if "end_date" in request.query else None
+    page, next_position = reader(request, caller).conversations(limit, cursor.position(), before_ns=before_ns)
     if "start_date" in request.query:
         within = [(name, counter) for name, counter in page if counter.last_ns >= query.period.start_ns]
         page, next_position = within, next_position if len(within) == len(page) else None

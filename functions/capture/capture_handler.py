@@ -38,7 +38,7 @@ from tracestore.ingest.native import (
     refuse_too_large,
 )
 from tracestore.ingest.otlp import Export, WireFormat, read_logs, read_traces
-from tracestore.storage.writer import Rejection as StoreRejection
+from tracestore.storage.user_store import Rejection as StoreRejection
 
 DETAILS_MOST: Final = 20
 """Rejected spans that an error names. All of them are named when at least one span was stored."""

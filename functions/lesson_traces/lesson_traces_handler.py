@@ -34,8 +34,7 @@ from tracestore.ingest.lessons import (
     parse_lesson,
     refuse_another_end,
 )
-from tracestore.storage.lessons import Offset
-from tracestore.storage.listing import Page
+from tracestore.storage.user_store import Offset, Page
 
 app = App()
 handler = app.handle
@@ -100,8 +99,7 @@ def show_list(request: Request, caller: Identity) -> Response:
     request.only(*LESSON_PARAMETERS)
     total, page = _page(request, caller)
     encoded = encode_lessons(reader(request, caller), page.traces)
-    is_cut = encoded.entries < len(page.traces)
-    position = page.traces[encoded.entries - 1].head.cursor_position if is_cut else page.next_position
+    position = page.first(encoded.entries).next_position
     next_cursor = _cursor(request, caller).next(None if position is None else f"{total} {position}")
     return with_etag(request, list_response(encoded, next_cursor, total=total))
 

@@ -17,8 +17,7 @@ from tracestore.api.traces.responses import (
     span_response,
     tree_response,
 )
-from tracestore.api.traces.trace_json import summary_json
-from tracestore.domain.times import format_time
+from tracestore.api.traces.trace_json import summary_json, time_or_none
 from tracestore.domain.tree import tree_order
 from tracestore.http.app import App
 from tracestore.http.cursors import ListCursor
@@ -27,7 +26,6 @@ from tracestore.http.parameters import limit_of, path_id
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response, with_etag
 from tracestore.http.wiring import reader, writer
-from tracestore.storage.keys import start_ns_of
 
 EXPORT_ENDS_MS: Final = 12_000
 """An export ends its response when this much time is left. The client goes on with the next cursor."""
@@ -50,12 +48,11 @@ def show_list(request: Request, caller: Identity) -> Response:
     else:
         encode = encode_turns if view == "turns" else encode_forest
         encoded = encode(stored, page.traces)
-    is_cut = encoded.entries < len(page.traces)
-    cursor_position = page.traces[encoded.entries - 1].head.cursor_position if is_cut else page.next_position
+    page = page.first(encoded.entries)
     members = {}
     if view == "summary":
-        members["scanned_to"] = None if cursor_position is None else format_time(start_ns_of(cursor_position))
-    return with_etag(request, list_response(encoded, cursor.next(cursor_position), **members))
+        members["scanned_to"] = time_or_none(page.scanned_to_ns)
+    return with_etag(request, list_response(encoded, cursor.next(page.next_position), **members))
 
 
 @app.route("GET /api/analytics/traces/{trace_id}", scope="read")

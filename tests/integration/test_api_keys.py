@@ -11,9 +11,14 @@ import pytest
 from moto import mock_aws
 
 from functions.account import account_handler
-from tracestore.domain.errors import Conflict
+from tests.builders import long_deadline
+from tracestore.domain.errors import Conflict, NotFound
 from tracestore.http import wiring
-from tracestore.storage.api_keys import ApiKey, ApiKeys, new_secret, sha256_of
+from tracestore.storage import api_keys
+from tracestore.storage.api_keys import find_api_key, new_secret, sha256_of
+from tracestore.storage.model import ApiKey
+from tracestore.storage.store import ForeignPartition, Store
+from tracestore.storage.user_store import UserWriter
 
 JWT_SECRET = "a secret that only this test knows"
 NOW_S = 1_700_000_000
@@ -208,21 +213,37 @@ def test_an_unknown_route_is_refused_in_the_error_shape_of_the_api() -> None:
     assert (status, content["error"]["code"]) == (404, "route_not_found")
 
 
+def writer_at(seconds: int) -> UserWriter:
+    """A writer of ada's whose clock stands `seconds` after `NOW_S`."""
+    store = Store(wiring.table(), retention_s=86_400, now_ms=lambda: (NOW_S + seconds) * 1000)
+    return UserWriter(store, "ada", long_deadline())
+
+
 def test_an_expired_key_is_absent_before_dynamodb_removes_it() -> None:
-    keys, secret = wiring.api_keys(), new_secret()
+    secret = new_secret()
     key = ApiKey("0" * 16, "ada", "n", secret[:8], frozenset({"read"}), NOW_S * 1000, expires_at_s=NOW_S + 10)
-    keys.create(key, secret, NOW_S)
-    assert keys.find(sha256_of(secret), NOW_S + 9) == key
-    assert keys.find(sha256_of(secret), NOW_S + 10) is None
-    assert keys.list_by_user("ada", NOW_S + 10) == []
-    assert keys.revoke("ada", key.key_id, NOW_S + 10) is False
+    writer_at(0).create_api_key(key, secret)
+    assert find_api_key(wiring.table(), sha256_of(secret), NOW_S + 9) == key
+    assert find_api_key(wiring.table(), sha256_of(secret), NOW_S + 10) is None
+    assert writer_at(9).api_keys() == [key]
+    assert writer_at(10).api_keys() == []
+    with pytest.raises(NotFound):
+        writer_at(10).revoke_api_key(key.key_id)
 
 
-def test_a_key_beyond_the_limit_is_a_conflict() -> None:
-    keys = ApiKeys(wiring.table(), limit=1)
-    keys.create(ApiKey("0" * 16, "ada", "n", "tsk_", frozenset({"read"}), 0), new_secret(), NOW_S)
+def test_a_key_beyond_the_limit_is_a_conflict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_keys, "KEYS_PER_USER", 1)
+    writer = writer_at(0)
+    writer.create_api_key(ApiKey("0" * 16, "ada", "n", "tsk_", frozenset({"read"}), 0), new_secret())
     with pytest.raises(Conflict):
-        keys.create(ApiKey("1" * 16, "ada", "n", "tsk_", frozenset({"read"}), 0), new_secret(), NOW_S)
+        writer.create_api_key(ApiKey("1" * 16, "ada", "n", "tsk_", frozenset({"read"}), 0), new_secret())
+
+
+def test_a_key_of_another_user_is_neither_stored_nor_removed() -> None:
+    writer, secret = writer_at(0), new_secret()
+    with pytest.raises(ForeignPartition):
+        writer.create_api_key(ApiKey("2" * 16, "eve", "n", "tsk_", frozenset({"read"}), 0), secret)
+    assert find_api_key(wiring.table(), sha256_of(secret), NOW_S) is None
 
 
 def test_a_user_may_have_any_name() -> None:

@@ -171,10 +171,10 @@ def test_model_calls_captured_while_their_lesson_ends_are_all_stored(engine: End
     def add(number: int) -> None:
         process = store_on(engine)
         if number == 9:
-            writer(process, user, Deadline(reserve_s=0)).patch(
+            writer(process, user, Deadline(lambda: 25.0, reserve_s=0)).patch(
                 "t", "root", lambda _: SpanFields(span_id="root", status="success")
             )
-        writer(process, user, Deadline(reserve_s=0)).capture(batches_of([call(f"c{number}", "root")]))
+        writer(process, user, Deadline(lambda: 25.0, reserve_s=0)).capture(batches_of([call(f"c{number}", "root")]))
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(add, range(18)))

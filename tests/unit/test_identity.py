@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tracestore.domain.errors import Unauthenticated
 from tracestore.http.identity import CACHED_S, SCOPES, Identity, KeyCache, identify
-from tracestore.storage.api_keys import ApiKey, sha256_of
+from tracestore.storage.api_keys import sha256_of
+from tracestore.storage.model import ApiKey
 
 SECRET = "tsk_" + "k" * 43
 OTHER_SECRET = "tsk_" + "o" * 43

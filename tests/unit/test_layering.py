@@ -47,6 +47,30 @@ def test_a_module_imports_only_what_its_layer_may(file: Path) -> None:
     assert layer == "http" or not {"environ", "getenv"} & read, "only http.settings reads the environment"
 
 
+STORAGE_FOR_ROUTES = {"user_store", "model"}
+"""What routes use of the storage: one user's reader and writer, with the objects that they take and return."""
+
+STORAGE_BESIDES = {
+    "api/account/api_keys.py": {"api_keys"},
+    "account/account_handler.py": {"api_keys"},
+    "rollup/rollup_handler.py": {"counters", "keys"},
+    "purge/purge_handler.py": {"jobs", "store"},
+}
+"""Secrets of API keys are made, but not stored, without a user. The stream's consumers serve all users."""
+
+
+@pytest.mark.parametrize(
+    "file",
+    [file for file in FILES if layer_of(file) in ("api", "functions")],
+    ids=lambda file: str(file.relative_to(ROOT)),
+)
+def test_routes_reach_the_storage_through_the_users_reader_and_writer(file: Path) -> None:
+    names = [name.split(".") for name in imports(file)]
+    used = {name[2] for name in names if name[:2] == ["tracestore", "storage"]}
+    root = PACKAGE if file.is_relative_to(PACKAGE) else ROOT / "functions"
+    assert used <= STORAGE_FOR_ROUTES | STORAGE_BESIDES.get(str(file.relative_to(root)), set())
+
+
 @pytest.mark.parametrize(
     "file", [file for file in FILES if layer_of(file) == "functions"], ids=lambda file: str(file.relative_to(ROOT))
 )

@@ -14,12 +14,11 @@ import pytest
 from tests.builders import START_NS
 from tracestore.domain.spans import SpanFields, SpanUpdate, span_update
 from tracestore.storage import keys
-from tracestore.storage.api_keys import ApiKey
 from tracestore.storage.codec import decompress, is_delta_encoded
 from tracestore.storage.formats.traces import unpack_job, unpack_pending_deletions
 from tracestore.storage.items import alias_items, head_from, head_item, lesson_index_item, trace_from
 from tracestore.storage.jobs import job_item
-from tracestore.storage.model import DeletionScope, EmptiedHead, Head, Item, Job, PendingDeletion, Tombstone
+from tracestore.storage.model import ApiKey, DeletionScope, EmptiedHead, Head, Item, Job, PendingDeletion, Tombstone
 from tracestore.storage.segments import compacted_items, delta_encoded, payload_items, segment_items, segment_of
 
 STORED = Path(__file__).parents[1] / "data/stored"

@@ -1,5 +1,6 @@
 """A user's table refuses every other user's partitions, whatever the ids are, and sends no request for them."""
 
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -9,9 +10,12 @@ from hypothesis import strategies as st
 from tests.builders import long_deadline
 from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.storage import keys
+from tracestore.storage.model import INDEXES
 from tracestore.storage.segments import key
 from tracestore.storage.store import ForeignPartition, UserTable
 from tracestore.storage.table import Table
+
+API_KEY = keys.api_key("0" * 64)
 
 users = st.text(st.sampled_from("ab#%U~T "), min_size=1, max_size=6)
 
@@ -54,6 +58,7 @@ def test_every_request_for_another_users_partition_is_refused(user: str, other: 
     for pk in partitions_of(other, other_id):
         item = key(pk, "H")
         own = key(keys.user(user), "P")
+        by_index = [{**own, index: {"S": pk}} for index in INDEXES]
         requests: list[Any] = [
             lambda pk=pk: table.query(pk),
             lambda pk=pk: table.query(pk, index="by_time"),
@@ -65,6 +70,13 @@ def test_every_request_for_another_users_partition_is_refused(user: str, other: 
             lambda item=item, own=own: table.put_together(own, None, [item]),
             lambda pk=pk, own=own: table.put_together(own, None, [], [(pk, "H")]),
             lambda item=item: table.write([item]),
+            *[partial(table.put, indexed, None) for indexed in by_index],
+            *[partial(table.write, [indexed]) for indexed in by_index],
+            lambda item=item: table.put_api_key(item, {**key(API_KEY, "K"), "user_id": {"S": user}}),
+            lambda own=own: table.put_api_key(own, {**key(API_KEY, "K"), "user_id": {"S": other}}),
+            lambda pk=pk, own=own: table.put_api_key(own, {**key(pk, "K"), "user_id": {"S": user}}),
+            lambda pk=pk: table.delete_api_key((pk, "x"), (API_KEY, "K")),
+            lambda pk=pk: table.delete_api_key((keys.user_keys(user), "x"), (pk, "K")),
             lambda pk=pk: table.write(deletes=[(pk, "H")]),
         ]
         for request in requests:

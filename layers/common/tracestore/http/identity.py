@@ -13,7 +13,8 @@ from threading import Lock
 from typing import Final, Literal
 
 from tracestore.domain.errors import Unauthenticated
-from tracestore.storage.api_keys import ApiKey, is_secret, sha256_of
+from tracestore.storage.api_keys import is_secret, sha256_of
+from tracestore.storage.model import ApiKey
 
 SCOPES: Final = ("ingest", "read", "delete")
 """All scopes, in the order of responses."""

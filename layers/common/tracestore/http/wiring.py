@@ -1,7 +1,7 @@
 """The long-lived objects of a process, created from the settings on first use: clients, stores, the verifier."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from tracestore.domain.costs import Price
@@ -9,7 +9,7 @@ from tracestore.domain.errors import Invalid
 from tracestore.domain.spans import SpanFields
 from tracestore.ingest.redaction import Redactor
 from tracestore.storage import dynamo
-from tracestore.storage.api_keys import ApiKeys
+from tracestore.storage.api_keys import find_api_key
 from tracestore.storage.cursor import cursor_secret as read_cursor_secret
 from tracestore.storage.deadline import Deadline
 from tracestore.storage.store import Store
@@ -100,15 +100,9 @@ def writer(request: Request, caller: identity.Identity) -> UserWriter:
 
 
 @cache
-def api_keys() -> ApiKeys:
-    """The API keys of the deployment."""
-    return ApiKeys(table())
-
-
-@cache
 def key_cache() -> identity.KeyCache:
     """The cache of recently used API keys."""
-    return identity.KeyCache(api_keys().find)
+    return identity.KeyCache(partial(find_api_key, table()))
 
 
 @cache
@@ -138,7 +132,6 @@ def reset() -> None:
         _overlay,
         cursor_secret,
         redactor,
-        api_keys,
         key_cache,
         jwt_verifier,
     ):

@@ -1,20 +1,20 @@
 """API keys in the table: found by the hash of their secret, listed and revoked by their user.
 
 The secret itself is never stored. Each key has two items, one under its hash and one under its user, which are written
-and removed together.
+and removed together. Expired keys are absent, whether or not TTL has removed them.
 """
 
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass
 from typing import Final
 
-from tracestore.domain.errors import Conflict
+from tracestore.domain.errors import Conflict, NotFound
 
 from . import keys
-from .model import Item
+from .model import ApiKey, Item
 from .segments import expiry, key
+from .store import Scope
 from .table import Table
 
 KEYS_PER_USER: Final = 100
@@ -24,22 +24,6 @@ PREFIX_LENGTH: Final = 8
 """Characters of a secret in lists, so that people can distinguish keys: `tsk_` and 4 of its 43 random characters."""
 
 _SECRET: Final = re.compile(r"tsk_[A-Za-z0-9_-]{43}")
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """An API key without its secret. `expires_at_s` is None for a key that is valid until it is revoked."""
-
-    key_id: str
-    user_id: str
-    name: str
-    prefix: str
-    scopes: frozenset[str]
-    created_ms: int
-    expires_at_s: int | None = None
-
-    def is_expired(self, now_s: float) -> bool:
-        return self.expires_at_s is not None and self.expires_at_s <= now_s
 
 
 def new_secret() -> str:
@@ -57,59 +41,38 @@ def sha256_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class ApiKeys:
-    """The API keys of one deployment. Expired keys are absent, whether or not TTL has removed them."""
+def find_api_key(table: Table, sha256: str, now_s: float) -> ApiKey | None:
+    """The key whose secret has this hash, read consistently. *absent*: None, also when the key has expired."""
+    return _unless_expired(table.get(keys.api_key(sha256), keys.API_KEY), now_s)
 
-    table: Table
-    limit: int = KEYS_PER_USER
 
-    def find(self, sha256: str, now_s: float) -> ApiKey | None:
-        """The key whose secret has this hash, read consistently. *absent*: None."""
-        return _unless_expired(self.table.get(keys.api_key(sha256), keys.API_KEY), now_s)
+def list_api_keys(scope: Scope) -> list[ApiKey]:
+    items = scope.table.query(keys.user_keys(scope.user_id))
+    api_keys = [_unless_expired(item, scope.now_ms() / 1000) for item in items]
+    return sorted(filter(None, api_keys), key=lambda api_key: (api_key.created_ms, api_key.key_id))
 
-    def list_by_user(self, user_id: str, now_s: float) -> list[ApiKey]:
-        """All keys of a user, the oldest first."""
-        api_keys = [_unless_expired(item, now_s) for item in self.table.query(keys.user_keys(user_id))]
-        return sorted(filter(None, api_keys), key=lambda api_key: (api_key.created_ms, api_key.key_id))
 
-    def create(self, api_key: ApiKey, secret: str, now_s: float) -> None:
-        """Store `api_key`, which `find` returns for the hash of `secret` from now on.
+def create_api_key(scope: Scope, api_key: ApiKey, secret: str) -> None:
+    if len(list_api_keys(scope)) >= KEYS_PER_USER:
+        raise Conflict(f"You have {KEYS_PER_USER} API keys, the maximum. Revoke one first.")
+    by_hash, by_user = items_of(api_key, sha256_of(secret))
+    scope.table.put_api_key(by_user, by_hash)
 
-        *raises*: Conflict when the user has `limit` keys. Two simultaneous requests may both create the last one.
-        """
-        if len(self.list_by_user(api_key.user_id, now_s)) >= self.limit:
-            raise Conflict(f"You have {self.limit} API keys, the maximum. Revoke one first.")
-        sha256 = sha256_of(secret)
-        self.table.transact([{"Put": {"Item": item}} for item in items_of(api_key, sha256)])
 
-    def revoke(self, user_id: str, key_id: str, now_s: float) -> bool:
-        """Remove a key of this user. *absent*: False."""
-        item = self.table.get(keys.user_keys(user_id), keys.encode_id(key_id))
-        if item is None or _unless_expired(item, now_s) is None:
-            return False
-        self.table.transact(
-            [
-                {"Delete": {"Key": _key_by_hash(item["sha256"]["S"])}},
-                {"Delete": {"Key": _key_by_user(user_id, key_id)}},
-            ]
-        )
-        return True
+def revoke_api_key(scope: Scope, key_id: str) -> None:
+    by_user = keys.user_keys(scope.user_id), keys.encode_id(key_id)
+    item = scope.table.get(*by_user)
+    if item is None or _unless_expired(item, scope.now_ms() / 1000) is None:
+        raise NotFound("There is no such API key among yours.")
+    scope.table.delete_api_key(by_user, (keys.api_key(item["sha256"]["S"]), keys.API_KEY))
 
 
 def items_of(api_key: ApiKey, sha256: str) -> tuple[Item, Item]:
     """The two items of a key: under the hash of its secret, and under its user."""
     attributes = _attributes(api_key)
-    by_user = {**_key_by_user(api_key.user_id, api_key.key_id), **attributes, "sha256": {"S": sha256}}
-    return {**_key_by_hash(sha256), **attributes}, by_user
-
-
-def _key_by_hash(sha256: str) -> Item:
-    return key(keys.api_key(sha256), keys.API_KEY)
-
-
-def _key_by_user(user_id: str, key_id: str) -> Item:
-    return key(keys.user_keys(user_id), keys.encode_id(key_id))
+    key_by_user = key(keys.user_keys(api_key.user_id), keys.encode_id(api_key.key_id))
+    by_user = {**key_by_user, **attributes, "sha256": {"S": sha256}}
+    return {**key(keys.api_key(sha256), keys.API_KEY), **attributes}, by_user
 
 
 def _attributes(api_key: ApiKey) -> Item:

@@ -23,10 +23,10 @@ from .deletes import delete_trace_for_job
 from .dynamo import ConditionFailed
 from .items import head_from
 from .jobs import job_item, read_job
+from .listing import head_items_in
 from .model import DeletionScope, Item, Job, JobState, PendingDeletion, StoredHead
 from .pending_deletions import change_pending_deletions, partitions_of, read_pending_deletions
 from .store import Scope
-from .table import KEYS_PER_BATCH_GET
 
 INTENTS_PER_WRITE: Final = 100
 """A crash repeats no more than this, and one write of the job serves this many traces."""
@@ -82,8 +82,7 @@ def step(scope: Scope, job_id: str, *, report: Report, threads: int = DELETE_THR
     state: JobState = "running" if job.state == "queued" else job.state
     worker.save(replace(job, state=state, attempts=job.attempts + 1))
     if not worker.remove():
-        while not worker.save(worker.job, wakes=True):
-            pass
+        scope.deadline.retry(lambda: worker.put(worker.job, wakes=True))
     elif worker.pending and worker.job.state == "done":
         _remove_pending_deletion(scope, worker.pending)
     return worker.job
@@ -108,6 +107,7 @@ class _Worker:
     def remove(self, traces_most: int | None = None) -> bool:
         """Write and carry out one intent log after the other; returns whether no trace is left in the indexes."""
         left = traces_most
+        backoff = self.scope.deadline.backoff()
         while True:
             indexed = self._indexed()
             while self._has_time() and (completed := self._completed()) is not None:
@@ -115,6 +115,7 @@ class _Worker:
                 intent_log = tuple(islice(indexed, most))
                 is_last = not intent_log and (left != 0 or next(indexed, None) is None)
                 if not self.save(self._with(completed, intent_log, is_last)):
+                    backoff.pause()
                     break  # another worker was faster: read the indexes again
                 if not intent_log:
                     return is_last
@@ -122,16 +123,23 @@ class _Worker:
             else:
                 return False
 
-    def save(self, job: Job, *, wakes: bool = False) -> bool:
+    def save(self, job: Job) -> bool:
         """Store the next version of the job; False when another worker did, whose version is adopted."""
+        try:
+            self.put(job)
+        except ConditionFailed:
+            return False
+        return True
+
+    def put(self, job: Job, *, wakes: bool = False) -> None:
+        """As `save`. *raises*: ConditionFailed when another worker did."""
         saved = replace(job, version=self.job.version + 1)
         try:
             self.scope.table.put(job_item(self.scope.user_id, saved, wakes=wakes), replaces=self.job.version)
         except ConditionFailed:
             self.job = read_job(self.scope, job.job_id)
-            return False
+            raise
         self.job = saved
-        return True
 
     def _with(self, completed: Job, intent_log: tuple[str, ...], is_last: bool) -> Job:
         """The job with its next intent log, ended when the log is empty and nothing is left."""
@@ -200,14 +208,9 @@ class _Worker:
             return
         deletion = self.pending.scope
         high = keys.before_time(deletion.before_ns) if deletion.before_ns is not None else ""
-        for index, partition in partitions_of(self.scope, deletion):
-            entries = self.scope.table.query(partition, "", high, index=index)
-            while pks := [entry["pk"]["S"] for entry in islice(entries, KEYS_PER_BATCH_GET)]:
-                items = self.scope.table.get_many((pk, keys.HEAD) for pk in pks)
-                for (pk, _), item in items.items():
-                    trace_id = keys.trace_id_of(pk)
-                    if trace_id not in self.job.skipped and self._may_include(item):
-                        yield trace_id
+        for trace_id, item in head_items_in(self.scope, partitions_of(self.scope, deletion), high):
+            if trace_id not in self.job.skipped and self._may_include(item):
+                yield trace_id
 
     def _may_include(self, item: Item) -> bool:
         try:

@@ -125,7 +125,7 @@ def apply(
     store: Store,
     shard_id: str,
     changes: Iterable[Change],
-    deadline: Deadline | None = None,
+    deadline: Deadline,
     *,
     threads: int = COUNTER_THREADS,
 ) -> Applied:
@@ -136,7 +136,6 @@ def apply(
     *repeat*: a change that a counter has applied does not change it again, also in another batch.
     *raises*: Unavailable when time is up. Some counters are changed by then, and the same call changes the others.
     """
-    deadline = deadline or Deadline()
     shard = hashlib.blake2b(shard_id.encode(), digest_size=8).hexdigest()
     dead_letters: list[tuple[Change, str]] = []
     deltas: dict[CounterKey, list[_Delta]] = {}
@@ -214,9 +213,11 @@ def counter_item(store: Store, user_pk: str, target: Target, counter: Counter) -
 
 
 def read_conversations(
-    scope: Scope, limit: int, after: str | None = None
+    scope: Scope, limit: int, after: str | None = None, before_ns: int | None = None
 ) -> tuple[list[tuple[str, ConversationCounter]], str | None]:
     user_pk = keys.user(scope.user_id)
+    if after is None and before_ns is not None:
+        after = keys.before_time(before_ns)
     entries = scope.table.query(
         keys.by_conversations(user_pk), "", after or "", index="by_time", descending=True, page_items=limit + 2
     )

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import secrets
 
-from tracestore.domain.errors import Invalid, TracestoreError
+from tracestore.domain.errors import Invalid
 
 from . import keys
 from .dynamo import ConditionFailed
@@ -17,19 +17,16 @@ _MAC_BYTES = 16
 
 def cursor_secret(table: Table) -> bytes:
     """The deployment's secret for signing cursors, made on first use and stored in the table."""
-    for _ in range(2):
-        item = table.get(*keys.SECRET)
-        if item is not None:
-            secret: bytes = item["secret"]["B"]
-            return secret
-        pk, sk = keys.SECRET
-        fresh = secrets.token_bytes(32)
-        try:
-            table.put({"pk": {"S": pk}, "sk": {"S": sk}, "secret": {"B": fresh}}, replaces=None)
-        except ConditionFailed:
-            continue  # another process made one at the same moment
-        return fresh
-    raise TracestoreError("The secret for cursors could not be read.")
+    stored = _stored_secret(table)
+    if stored is not None:
+        return stored
+    pk, sk = keys.SECRET
+    fresh = secrets.token_bytes(32)
+    try:
+        table.put({"pk": {"S": pk}, "sk": {"S": sk}, "secret": {"B": fresh}}, replaces=None)
+    except ConditionFailed:  # another process made one at the same moment
+        return _stored_secret(table) or fresh
+    return fresh
 
 
 def sign(secret: bytes, user_id: str, query: str, position: str) -> str:
@@ -47,6 +44,11 @@ def verify(secret: bytes, user_id: str, query: str, cursor: str) -> str:
     if not hmac.compare_digest(signed[:_MAC_BYTES], _mac(secret, user_id, query, position)):
         raise _refused()
     return position
+
+
+def _stored_secret(table: Table) -> bytes | None:
+    item = table.get(*keys.SECRET)
+    return None if item is None else item["secret"]["B"]
 
 
 def _mac(secret: bytes, user_id: str, query: str, position: str) -> bytes:

@@ -23,10 +23,15 @@ class Deadline:
     `time_left_s` returns the seconds until Lambda stops the function; `reserve_s` of them are left for the response.
     """
 
-    time_left_s: Callable[[], float] = lambda: 25.0
+    time_left_s: Callable[[], float]
     sleep: Callable[[float], None] = time.sleep
     jitter: random.Random = field(default_factory=random.Random)
     reserve_s: float = 2.0
+
+    @classmethod
+    def never(cls) -> "Deadline":
+        """No deadline: for commands, which may take as long as they need."""
+        return cls(lambda: float("inf"))
 
     def backoff(self) -> "Backoff":
         """The pauses between the attempts of one operation."""

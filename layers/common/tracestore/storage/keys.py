@@ -6,6 +6,7 @@ hash.
 """
 
 import hashlib
+import re
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
@@ -207,6 +208,13 @@ def api_key(sha256: str) -> str:
 
 
 API_KEY: Final = "K"
+
+_API_KEY_PARTITION: Final = re.compile(r"K#[0-9a-f]{64}")
+
+
+def is_api_key(pk: str) -> bool:
+    """Whether this is the partition key of an API key under the hash of its secret."""
+    return _API_KEY_PARTITION.fullmatch(pk) is not None
 
 
 def user_keys(user_id: str) -> str:

@@ -53,6 +53,13 @@ class Page(NamedTuple):
     next_position: str | None
     scanned_to_ns: int | None
 
+    def first(self, count: int) -> "Page":
+        """This page without the traces after its first `count`, which the next page begins with."""
+        if count >= len(self.traces):
+            return self
+        position = self.traces[count - 1].head.cursor_position
+        return Page(self.traces[:count], position, keys.start_ns_of(position))
+
 
 class Candidate(NamedTuple):
     """An index entry of a trace."""
@@ -109,13 +116,19 @@ def heads_in(scope: Scope, partitions: Iterable[Partition], high: str = "") -> I
 
     Traces that a pending deletion includes are among them.
     """
+    for trace_id, item in head_items_in(scope, partitions, high):
+        head = head_from(item)
+        if isinstance(head, Head) and not head.is_expired(scope.now_ms()):
+            yield ListedTrace(trace_id, head)
+
+
+def head_items_in(scope: Scope, partitions: Iterable[Partition], high: str = "") -> Iterator[tuple[str, Item]]:
+    """The trace ids and head items that these index partitions contain up to cursor position `high`, oldest first."""
     for index, partition in partitions:
         index_entries = scope.table.query(partition, "", high, index=index)
         while pks := [entry["pk"]["S"] for entry in islice(index_entries, KEYS_PER_BATCH_GET)]:
             for (pk, _), item in scope.table.get_many((pk, keys.HEAD) for pk in pks).items():
-                head = head_from(item)
-                if isinstance(head, Head) and not head.is_expired(scope.now_ms()):
-                    yield ListedTrace(keys.trace_id_of(pk), head)
+                yield keys.trace_id_of(pk), item
 
 
 def newest_in(scope: Scope, from_ns: int, to_ns: int, most: int) -> list[str]:

@@ -18,6 +18,9 @@ ItemKey: TypeAlias = tuple[str, str]
 Partition: TypeAlias = tuple[str, str]
 """The name of an index, and a partition key of it."""
 
+INDEXES: Final = ("by_time", "by_conversation", "by_status")
+"""The indexes, named as the attributes that are their partition keys."""
+
 INLINE_PAYLOAD_BYTES: Final = 700
 """A payload up to this size is stored inside its segment's item, which then still costs one write unit (1 KB)."""
 
@@ -206,3 +209,20 @@ class Job:
     intent_log: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key without its secret. `expires_at_s` is None for a key that is valid until it is revoked."""
+
+    key_id: str
+    user_id: str
+    name: str
+    prefix: str
+    scopes: frozenset[str]
+    created_ms: int
+    expires_at_s: int | None = None
+
+    def is_expired(self, now_s: float) -> bool:
+        """Whether the key is no longer valid."""
+        return self.expires_at_s is not None and self.expires_at_s <= now_s

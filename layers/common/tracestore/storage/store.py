@@ -11,8 +11,9 @@ from . import keys
 from .deadline import Deadline
 from .delta_bases import DeltaBaseCache
 from .items import head_item, keys_of, lesson_index_item, trace_from
-from .model import Item, ItemKey, LiveHead, Partition, Segment, StoredHead, StoredTrace, Tombstone
+from .model import INDEXES, Item, ItemKey, LiveHead, Partition, Segment, StoredHead, StoredTrace, Tombstone
 from .segments import joined_with, open_payloads
+from .segments import key as key_item
 from .table import Table
 
 ITEM_GRACE_S: Final = 86_400
@@ -41,9 +42,9 @@ class Store:
         """The expiry of a trace that is first written now."""
         return self.now_ms() // 1000 + self.retention_s
 
-    def scope(self, user_id: str, deadline: Deadline | None = None) -> "Scope":
+    def scope(self, user_id: str, deadline: Deadline) -> "Scope":
         """The partitions of one user, for one request."""
-        return Scope(self, user_id, deadline or Deadline())
+        return Scope(self, user_id, deadline)
 
 
 class ForeignPartition(Exception):
@@ -53,12 +54,14 @@ class ForeignPartition(Exception):
 class UserTable:
     """The requests of `Table`, confined to the partitions of one user.
 
-    Every partition key, of the table and of the indexes, is compared with the user's prefix before a request is sent.
-    *raises*: ForeignPartition for any other; else as `Table`.
+    Every partition key, of the table and of the indexes, is compared with the user's prefix before a request is sent:
+    those in the arguments and those in the items. API keys alone have an item elsewhere, under the hash of their
+    secret; it has to name the user. *raises*: ForeignPartition for any other; else as `Table`.
     """
 
     def __init__(self, table: Table, user_id: str, deadline: Deadline) -> None:
         self._table = table
+        self._user_id = user_id
         self._user_pk = keys.user(user_id)
         self._prefix = f"{self._user_pk}#"
         self._deadline = deadline
@@ -119,13 +122,30 @@ class UserTable:
         own_puts = [self._own_item(item) for item in puts]
         self._table.write(own_puts, [(self._own(pk), sk) for pk, sk in deletes], deadline=self._deadline)
 
+    def put_api_key(self, item: Item, item_by_hash: Item) -> None:
+        """Store the two items of an API key, both or neither."""
+        if item_by_hash["user_id"]["S"] != self._user_id or not keys.is_api_key(item_by_hash["pk"]["S"]):
+            raise ForeignPartition
+        self._table.transact([{"Put": {"Item": put}} for put in (self._own_item(item), item_by_hash)])
+
+    def delete_api_key(self, key: ItemKey, key_by_hash: ItemKey) -> None:
+        """Remove the two items of an API key, both or neither."""
+        if not keys.is_api_key(key_by_hash[0]):
+            raise ForeignPartition
+        pk, sk = key
+        self._table.transact(
+            [{"Delete": {"Key": key_item(*deleted)}} for deleted in ((self._own(pk), sk), key_by_hash)]
+        )
+
     def _own(self, pk: str) -> str:
         if pk != self._user_pk and not pk.startswith(self._prefix):
             raise ForeignPartition
         return pk
 
     def _own_item(self, item: Item) -> Item:
-        self._own(item["pk"]["S"])
+        for name in ("pk", *INDEXES):
+            if name in item:
+                self._own(item[name]["S"])
         return item
 
 

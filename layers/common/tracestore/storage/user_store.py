@@ -6,7 +6,7 @@ function that only reads is given a `UserReader`.
 
 For every method: *raises*: Unavailable when DynamoDB is throttled or out of reach, or when the deadline is too near.
 A trace that is absent, expired, deleted, in a pending deletion, or another user's is the same: NotFound, or left out of
-lists. The modules below are the implementation; nothing outside the package uses them.
+lists. The modules below are the implementation: routes import this module and `model`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,19 +16,43 @@ from tracestore.domain.counters import Bucket, ConversationCounter
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import CAPTURED, SpanFields
 
-from . import bulk, counters, deletes, jobs, lessons, listing, patching, pending_deletions, reading, writer
+from . import (
+    api_keys,
+    bulk,
+    counters,
+    deletes,
+    jobs,
+    keys,
+    lessons,
+    listing,
+    patching,
+    pending_deletions,
+    reading,
+    writer,
+)
 from .deadline import Deadline
 from .lessons import LessonQuery, Offset
-from .listing import Page, TraceQuery
-from .model import DeletionScope, Head, Job, PendingDeletion
+from .listing import ListedTrace, Page, TraceQuery
+from .model import ApiKey, DeletionScope, Head, Job, PendingDeletion
 from .store import Store
 from .writer import Rejection
+
+__all__ = [
+    "LessonQuery",
+    "ListedTrace",
+    "Offset",
+    "Page",
+    "Rejection",
+    "TraceQuery",
+    "UserReader",
+    "UserWriter",
+]
 
 
 class UserReader:
     """Reads one user's traces, lessons, counters and jobs."""
 
-    def __init__(self, store: Store, user_id: str, deadline: Deadline | None = None) -> None:
+    def __init__(self, store: Store, user_id: str, deadline: Deadline) -> None:
         self._scope = store.scope(user_id, deadline)
 
     @property
@@ -59,13 +83,15 @@ class UserReader:
         """One span with its payload, and the head of its trace. *raises*: NotFound."""
         return reading.read_span(self._scope, trace_id, span_id)
 
-    def spans_after(self, trace_id: str, order: tuple[int, str]) -> tuple[Head, Iterator[Span]]:
-        """The head of a trace, and its spans after `order` (start in nanoseconds, span id) with their payloads.
+    def spans_after(self, position: str, order: tuple[int, str]) -> tuple[ListedTrace, Iterator[Span]]:
+        """The trace at a cursor position, and its spans after `order` (start in nanoseconds, span id) with payloads.
 
         *shape*: by start; payloads are read lazily, those of a few spans at a time, so that a trace of any size can be
         read. *raises*: NotFound.
         """
-        return reading.read_spans_after(self._scope, trace_id, order)
+        trace_id = keys.trace_id_at(position)
+        head, spans = reading.read_spans_after(self._scope, trace_id, order)
+        return ListedTrace(trace_id, head), spans
 
     def traces(self, query: TraceQuery, limit: int, after: str | None = None) -> Page:
         """A page of at most `limit` traces, those after cursor position `after`.
@@ -109,18 +135,22 @@ class UserReader:
         return counters.read_counters(self._scope, buckets)
 
     def conversations(
-        self, limit: int, after: str | None = None
+        self, limit: int, after: str | None = None, *, before_ns: int | None = None
     ) -> tuple[list[tuple[str, ConversationCounter]], str | None]:
         """A page of conversations after cursor position `after`, and the position to continue after.
 
-        *shape*: last active first, at most `limit`; fewer when a conversation lost its last trace meanwhile. *absent*:
-        the position is None at the end.
+        The first page begins with those last active before `before_ns`. *shape*: last active first, at most `limit`;
+        fewer when a conversation lost its last trace meanwhile. *absent*: the position is None at the end.
         """
-        return counters.read_conversations(self._scope, limit, after)
+        return counters.read_conversations(self._scope, limit, after, before_ns)
 
     def pending_deletions(self) -> tuple[PendingDeletion, ...]:
         """The user's bulk deletions that are not done, in the order of their requests."""
         return pending_deletions.read_pending_deletions(self._scope)
+
+    def api_keys(self) -> list[ApiKey]:
+        """The user's API keys that are valid, the oldest first."""
+        return api_keys.list_api_keys(self._scope)
 
     def job(self, job_id: str) -> Job:
         """The job of a bulk deletion. *raises*: NotFound."""
@@ -165,6 +195,17 @@ class UserWriter(UserReader):
     def delete_span(self, trace_id: str, span_id: str) -> None:
         """Delete one span for good; its children become roots. *raises*: NotFound."""
         deletes.delete_span(self._scope, trace_id, span_id)
+
+    def create_api_key(self, api_key: ApiKey, secret: str) -> None:
+        """Store an API key of the user, which is found by the hash of `secret` from now on.
+
+        *raises*: Conflict when the user has the maximum. Two simultaneous requests may both create the last one.
+        """
+        api_keys.create_api_key(self._scope, api_key, secret)
+
+    def revoke_api_key(self, key_id: str) -> None:
+        """Remove an API key. *raises*: NotFound."""
+        api_keys.revoke_api_key(self._scope, key_id)
 
     def start_deletion(self, deletion: DeletionScope) -> Job:
         """Hide all traces that a bulk deletion includes, and queue the job that removes them, both or neither.

@@ -9,7 +9,8 @@ from tracestore.domain.spans import Json
 from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time, parse_time
 from tracestore.http.identity import SCOPES
 from tracestore.http.request import MAX_NAME_CHARACTERS
-from tracestore.storage.api_keys import PREFIX_LENGTH, ApiKey
+from tracestore.storage.api_keys import PREFIX_LENGTH
+from tracestore.storage.model import ApiKey
 
 MAX_NAME: Final = 128
 

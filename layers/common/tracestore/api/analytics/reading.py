@@ -17,9 +17,8 @@ from tracestore.domain.filters import Filters
 from tracestore.domain.heads import Summary
 from tracestore.domain.intervals import Period, hours_that_start_in, partition
 from tracestore.domain.stats import failures_of
-from tracestore.storage.listing import ListedTrace, TraceQuery
 from tracestore.storage.model import Head
-from tracestore.storage.user_store import UserReader
+from tracestore.storage.user_store import ListedTrace, TraceQuery, UserReader
 
 EXAMPLE_ROUNDS: Final = 3
 """The number of times that examples which are gone are replaced by the next ones."""

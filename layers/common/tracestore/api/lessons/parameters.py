@@ -7,8 +7,8 @@ from typing import Final
 from tracestore.domain.errors import Detail
 from tracestore.http.parameters import Reader, malformed, one_of, text_of
 from tracestore.ingest.lessons import STATUSES
-from tracestore.storage.lessons import LessonQuery
 from tracestore.storage.model import DeletionScope
+from tracestore.storage.user_store import LessonQuery
 
 LESSON_PARAMETERS: Final = ("limit", "offset", "cursor", "lesson_id", "status")
 

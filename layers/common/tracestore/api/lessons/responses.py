@@ -9,9 +9,8 @@ from tracestore.api.traces.responses import READ_BYTES, Encoded, Room, fitting, 
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span
 from tracestore.http.response import Response, json_bytes, json_response
-from tracestore.storage.listing import ListedTrace
 from tracestore.storage.model import Head, PendingDeletion
-from tracestore.storage.user_store import UserReader
+from tracestore.storage.user_store import ListedTrace, UserReader
 
 
 def encode_lessons(reader: UserReader, traces: Sequence[ListedTrace]) -> Encoded:

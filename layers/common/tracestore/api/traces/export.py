@@ -13,10 +13,8 @@ from tracestore.api.traces.trace_json import span_json
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span
 from tracestore.http.response import Response
-from tracestore.storage import keys
-from tracestore.storage.listing import ListedTrace, TraceQuery
 from tracestore.storage.model import Head, PendingDeletion
-from tracestore.storage.user_store import UserReader
+from tracestore.storage.user_store import ListedTrace, TraceQuery, UserReader
 
 _BEFORE_ALL_SPANS: Final = (-1, "")
 """An order that is lower than that of every span."""
@@ -101,10 +99,9 @@ def _trace_lines(reader: UserReader, pending_deletions: Sequence[PendingDeletion
 
 def _part_of_trace(reader: UserReader, start: _CursorPosition, is_late: Callable[[], bool]) -> Exported:
     """As many lines of one trace as fit into a response, from `start` on."""
-    trace_id = keys.trace_id_at(start.trace_position)
     lines: list[bytes] = []
     try:
-        head, spans = reader.spans_after(trace_id, start.span_order or _BEFORE_ALL_SPANS)
+        (trace_id, head), spans = reader.spans_after(start.trace_position, start.span_order or _BEFORE_ALL_SPANS)
     except NotFound:  # deleted since the export of it began
         return Exported(lines, start.trace_position)
     room = Room()

@@ -14,8 +14,8 @@ from tracestore.domain.heads import VALUE_FIELDS
 from tracestore.domain.times import NS_PER_MS, parse_time
 from tracestore.http.parameters import Reader, choice_of, is_id, malformed, one_of, text_of
 from tracestore.http.request import Request
-from tracestore.storage.listing import TraceQuery
 from tracestore.storage.model import DeletionScope
+from tracestore.storage.user_store import TraceQuery
 
 TRACE_IDS_MOST: Final = 100
 

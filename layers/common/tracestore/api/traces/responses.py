@@ -16,9 +16,8 @@ from tracestore.domain.merge import Span
 from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS
 from tracestore.domain.tree import Node, tree_order
 from tracestore.http.response import Response, escapes_in, json_bytes, json_response
-from tracestore.storage.listing import ListedTrace
 from tracestore.storage.model import Head, PendingDeletion
-from tracestore.storage.user_store import UserReader
+from tracestore.storage.user_store import ListedTrace, UserReader
 
 RESPONSE_BYTES: Final = 5_000_000
 """Limit of the traces in one response, before gzip: Lambda returns at most 6 MB."""
@@ -90,7 +89,7 @@ def encode_tree(
         attempts.append((nodes, payloads, {}))
     if payloads:
         attempts.append((nodes, False, {"payloads_omitted": True}))
-    root_id = head.summary and head.summary.root_span_id
+    root_id = head.summary.root_span_id
     root = next((node for node in nodes if node.span.span_id == root_id), nodes[0])  # it may have been deleted since
     attempts.append(([Node(root.span, 0)], False, {"payloads_omitted": True, "children_omitted": True}))
     for included, with_payloads, omitted in attempts:
