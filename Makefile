@@ -85,6 +85,6 @@ LOCK := --quiet --universal --generate-hashes --no-header --python-version 3.11
 prices: $(READY) ## Generate the price table from the installed genai-prices
 	@$(RUN)python -m dev.prices
 
-clean: ## Remove all generated files, the local data and the cache too
+clean: ## Remove all generated files, including the local data and the cache
 	@rm -rf $(VENV) .aws-sam .tracestore .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info cli/*.egg-info client/src/*.egg-info
 	@find cli client dev examples functions layers tests -name __pycache__ -prune -exec rm -rf {} +

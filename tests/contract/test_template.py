@@ -1,4 +1,4 @@
-"""What the deployed system promises and the template could break: cost at rest, permissions, what is kept, routes."""
+"""Properties that a change of the template could break: cost at rest, permissions, storage, routes."""
 
 import re
 import sys
