@@ -18,7 +18,7 @@ _TIMEOUT_S: Final = 60
 _BUSY: Final = (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE)
 _GZIP_FROM_BYTES: Final = 10_000
 _GZIP_LEVEL: Final = 3
-"""Faster than any network connection. A compressed request may contain any span of 4 MB."""
+"""Faster than any network connection. A compressed request may contain any span of 4 MiB."""
 
 Part = TypeVar("Part")
 

@@ -1,4 +1,4 @@
-"""Exports the traces of a deployment to a file or a stream, one span per line, and continues interrupted exports.
+"""Export the traces of a deployment to a file or a stream, one span per line, and continue interrupted exports.
 
 A file grows by whole pages. A second file next to it stores the length after the last page and the cursor of the next.
 A resumed export first truncates the file to that length, so that no span is missing and none is written twice.
@@ -14,6 +14,7 @@ from typing import IO, Any, Final, NamedTuple, Protocol
 
 import httpx
 
+from tracestore.domain.heads import VALUE_FIELDS
 from tracestore.domain.times import parse_time
 from tracestore_cli.posting import Deployment, json_of, refusal
 
@@ -63,7 +64,7 @@ class Sink(Protocol):
 
 
 class Stream:
-    """Writes pages to a stream. An interrupted export to a stream cannot be resumed."""
+    """A writer of pages to a stream. An interrupted export to a stream cannot be resumed."""
 
     def __init__(self, stream: IO[bytes], query: Mapping[str, str]) -> None:
         self.query = query
@@ -77,7 +78,7 @@ class Stream:
 
 
 class File:
-    """Writes pages to a file, and the state from which an export resumes to a second one until the last page."""
+    """A writer of pages to a file. Until the last page, a second file has the state from which an export resumes."""
 
     def __init__(self, file: IO[bytes], state_path: Path, query: Mapping[str, str], cursor: str | None) -> None:
         self.query = query
@@ -100,13 +101,30 @@ class File:
         new_path.replace(self._state_path)
 
 
+FILTERS: Final = (
+    "start_date",
+    "end_date",
+    "conversation_id",
+    "trace_id",
+    "status",
+    "has_errors",
+    *VALUE_FIELDS,
+    "min_duration_ms",
+    "min_cost_usd",
+    "search",
+    "order",
+)
+"""The parameters of the trace list that `--where` accepts: all but those of its pages, which the export sets itself."""
+
+
 def query_of(filters: Iterable[str]) -> dict[str, str]:
     """The query of a list, from filters like `status=error`. *raises*: ValueError with a sentence."""
     query = {}
     for text in filters:
         name, equals, value = text.partition("=")
-        if not equals or name in ("limit", "cursor", "view"):
-            raise ValueError("must be a filter of the trace list and its value, such as status=error")
+        if not equals or name not in FILTERS:
+            names = ", ".join(FILTERS)
+            raise ValueError(f"must be a filter and its value, such as status=error. The filters are {names}.")
         query[name] = value
     return query
 

@@ -90,4 +90,6 @@ def show_health(_request: Request) -> Response:
 @app.public("$default")
 def refuse(_request: Request) -> Response:
     """Refuse a request that matches no route of the template."""
-    raise NotFound("There is no such route, or not with this method. See docs/api.md.", code="route_not_found")
+    raise NotFound(
+        "There is no such route, or not with this method. See docs/api.md for the routes.", code="route_not_found"
+    )

@@ -79,7 +79,7 @@ BODIES: dict[str, tuple[bytes, int, str]] = {
     ),
     "1,001 spans": (b'{"spans":[' + b",".join([b"{}"] * 1_001) + b"]}", 400, "invalid_request"),
     "more than 6 MB": (json_with(input_data=b'"%s"' % (b"sesame" * 1_000_001)), 413, "body_too_large"),
-    "a span of more than 4 MB": (json_with(input_data=b'"%s"' % (b"sesame" * 800_000)), 400, "span_too_large"),
+    "a span of more than 4 MiB": (json_with(input_data=b'"%s"' % (b"sesame" * 800_000)), 400, "span_too_large"),
     "a span that grows as UTF-8": (json_with(input_data=b'"%s"' % ("ᐂ" * 1_450_000).encode()), 400, "span_too_large"),
 }
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.calling import Reply
+from tests.gateway import Reply
 from tests.otlp import ENCODINGS, Encoding, Signal, headers, partial_success, rpc_status
 from tracestore.api.otlp.exports import (
     encoding_of,
@@ -75,9 +75,11 @@ def test_rejections_are_counted_and_each_reason_is_reported_once(encoding: Encod
 def test_every_failure_has_a_status_in_the_encoding_of_the_request(
     encoding: Encoding, error_class: type[TracestoreError]
 ) -> None:
-    received = reply(otlp_error_response(error_class("Do it otherwise."), headers(encoding)))
+    error = error_class("Do it otherwise.")
+    received = reply(otlp_error_response(error, headers(encoding)))
     code, message = rpc_status(received)
-    assert (received.status, message) == (status_of(error_class("")), "Do it otherwise.")
+    assert (received.status, message) == (status_of(error), error.message)
+    assert message.startswith("Do it otherwise.")
     assert 0 < code <= 16
 
 
@@ -115,11 +117,11 @@ def test_a_large_body_of_long_texts_is_accepted(encoding: Encoding) -> None:
     assert read(body, encoding) == body
 
 
-def test_a_span_over_4_mb_is_counted_among_the_rejected() -> None:
+def test_a_span_over_4_mib_is_counted_among_the_rejected() -> None:
     export: Export[Any] = Export()
     large, small = SpanFields(span_id="l", input_data="x" * 5_000_000), SpanFields(span_id="s")
     assert within_span_limit([("t", large), ("t", small)], export, 5_000_000) == [("t", small)]
-    assert (export.rejected, export.reasons) == (1, ["A span is larger than 4 MB."])
+    assert (export.rejected, export.reasons) == (1, ["A span is larger than 4 MiB. Send less input or output with it."])
 
 
 def test_control_characters_count_by_the_size_of_their_escapes() -> None:

@@ -8,7 +8,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.unit.test_demo import Reply, server, stored
+from tracestore.api.traces.parameters import LIST_PARAMETERS
 from tracestore_cli.main import app
+from tracestore_cli.transfer import FILTERS
 
 UNREACHABLE = "http://127.0.0.1:9"
 
@@ -78,5 +80,10 @@ def test_a_file_is_not_overwritten_and_a_complete_export_is_not_a_failure(path: 
     assert path.read_text() == line()
 
 
-def test_another_parameter_than_a_filter_is_a_usage_error(path: Path) -> None:
-    assert run("export", str(path), "--where", "status").exit_code == 2
+@pytest.mark.parametrize("where", ["status", "foo=error", "limit=3", "cursor=x", "view=tree"])
+def test_another_parameter_than_a_filter_is_a_usage_error(path: Path, where: str) -> None:
+    assert run("export", str(path), "--where", where).exit_code == 2
+
+
+def test_an_export_accepts_every_parameter_of_the_list_except_those_of_its_pages() -> None:
+    assert set(FILTERS) == set(LIST_PARAMETERS) - {"limit", "cursor"}

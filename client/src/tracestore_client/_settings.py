@@ -17,7 +17,7 @@ class Limits:
 
     `max_queue_spans`, `max_queue_bytes`: size of the queue; when it is full, new spans are dropped.
     `max_value_characters`: size of one input, output or attribute. `max_span_bytes`: size of one span; the store
-    accepts 4 MB. `batch_spans`, `batch_bytes`: size of one request. `interval_s`: time between requests, if spans are
+    accepts 4 MiB. `batch_spans`, `batch_bytes`: size of one request. `interval_s`: time between requests, if spans are
     queued. `export_timeout_s`: time for one request including its retries. `exit_timeout_s`: the longest time that
     tracing delays the end of the process.
     """

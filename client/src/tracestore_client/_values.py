@@ -26,7 +26,7 @@ _quoted: Callable[[str], str] = encode_basestring  # implemented in C; does not 
 _encode: Callable[[Any], str] = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 MAX_CHARACTERS: Final = 262_144
-"""The size limit of one value. The store accepts 4 MB per span; prompts and lessons are far smaller."""
+"""The size limit of one value. The store accepts 4 MiB per span; prompts and lessons are far smaller."""
 
 MAX_NODES: Final = 10_000
 """The limit on the number of values inside one value: many small values also take time."""

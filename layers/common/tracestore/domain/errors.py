@@ -58,9 +58,16 @@ class Forbidden(TracestoreError):
 
 
 class NotFound(TracestoreError):
-    """Absent, or another user's: responses never distinguish the two."""
+    """Absent, or another user's: responses never distinguish the two. The message ends with the remedy.
+
+    A message with another `code` has its own remedy.
+    """
 
     code = "not_found"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        remedy = "" if code else " Check the id, and that the API key or JWT belongs to the owner."
+        super().__init__(message + remedy, code=code)
 
 
 class Conflict(TracestoreError):

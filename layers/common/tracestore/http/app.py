@@ -28,7 +28,7 @@ Handler: TypeAlias = Callable[[Request, Identity], Response]
 PublicHandler: TypeAlias = Callable[[Request], Response]
 
 ErrorResponse: TypeAlias = Callable[[TracestoreError, Mapping[str, str]], Response]
-"""Turns an error into a route's response, given the headers of the request: OTLP has a format of its own."""
+"""A function that turns an error into a route's response, given the headers of the request. OTLP has its own format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,7 @@ class App:
             return public(request())
         guarded = self._guarded.get(route)
         if guarded is None:
-            raise NotFound("There is no such route. See docs/api.md.", code="route_not_found")
+            raise NotFound("There is no such route. See docs/api.md for the routes.", code="route_not_found")
         caller = self._identify(headers)
         line["user"] = caller.user_id
         guarded.admit(caller)

@@ -1,4 +1,4 @@
-"""Verifies a JWT and returns its owner.
+"""Verify a JWT and return its owner.
 
 PyJWT checks signatures and times. This module selects the keys, and the one algorithm that each key may verify: the
 token has no influence on it. PyJWT and its cryptography take 90 ms to import, so they are imported with the first JWT.
@@ -40,7 +40,7 @@ _ALGORITHMS: Final = {"RSA": "RS256", "EC P-256": "ES256", "OKP Ed25519": "EdDSA
 
 
 class JwtVerifier:
-    """Verifies the JWTs of one deployment. The issuer's keys are cached for ten minutes.
+    """A verifier of the JWTs of one deployment. The issuer's keys are cached for ten minutes.
 
     `read_secret` returns the HS256 secret. It is None where the deployment has no such secret.
     """
@@ -76,7 +76,10 @@ class JwtVerifier:
                 "The deployer can configure JwtIssuer and JwtAudience, or JwtSecretParameter."
             )
         if len(token) > _MAX_TOKEN_CHARACTERS or not _COMPACT.fullmatch(token):
-            raise Unauthenticated("The bearer token is neither a JWT nor an API key.")
+            raise Unauthenticated(
+                "The bearer token is neither a JWT nor an API key. Send a JWT of the identity provider, or an API key, "
+                "which begins with tsk_."
+            )
         return self._owner(self._claims(token))
 
     def _claims(self, token: str) -> dict[str, Any]:
@@ -157,7 +160,10 @@ def _key_set(jwks: bytes) -> "KeySet":
         members = json.loads(jwks)["keys"]
         key_members = [member for member in members if isinstance(member, dict)]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise Unavailable("The identity provider's keys cannot be read.") from error
+        raise Unavailable(
+            "The keys of the identity provider cannot be read. Try again later. If it persists, the deployer has to "
+            "correct JwksUrl."
+        ) from error
     keys: dict[str | None, PyJWK] = {}
     for member in key_members:
         algorithm = _ALGORITHMS.get(f"{member.get('kty')} {member.get('crv', '')}".strip())
@@ -176,7 +182,7 @@ def _key_set(jwks: bytes) -> "KeySet":
 
 
 class _StayHere(HTTPRedirectHandler):
-    """Follows no redirect, because it could lead to an address without https."""
+    """A handler that follows no redirect, because it could lead to an address without https."""
 
     def redirect_request(self, *_: object) -> None:
         return None

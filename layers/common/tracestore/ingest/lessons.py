@@ -1,4 +1,4 @@
-"""Reads lesson traces and their model calls, the contract's section "Lesson traces", into the fields of spans.
+"""Read lesson traces and their model calls (`docs/api.md`, "Lesson traces") into the fields of spans.
 
 A lesson is the root span of its trace, and each call is a span below it. Null means absent everywhere.
 """
@@ -182,7 +182,10 @@ def apply_change(stored: Span, change: Lesson, now_ns: int) -> SpanFields:
 def refuse_another_end(stored: Span, status: str | None) -> None:
     """Refuse to change the status of a lesson that has ended. *raises*: Conflict (`lesson_ended`)."""
     if status is not None and stored.status in FINAL_STATUSES and status != stored.status:
-        raise Conflict("The lesson trace has already ended. Its status cannot be changed.", code="lesson_ended")
+        raise Conflict(
+            "The lesson trace has already ended, and its status cannot be changed. Leave status out.",
+            code="lesson_ended",
+        )
 
 
 def call_span_id(call: Call, index: str = "") -> str:

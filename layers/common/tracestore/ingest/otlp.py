@@ -1,4 +1,4 @@
-"""Reads OTLP exports into one neutral form from either of the two encodings.
+"""Read OTLP exports into one neutral form from either of the two encodings.
 
 This module reads only what the protocol defines. `conventions` interprets the attributes, such as models and prompts.
 *source*: OpenTelemetry Protocol 1.x, `opentelemetry/proto/trace/v1` and `logs/v1`; OTLP/HTTP for the JSON encoding.
@@ -22,7 +22,7 @@ MAX_RECORDS: Final = 50_000
 million."""
 
 MAX_RECORD_BYTES: Final = 4 * 1024 * 1024
-"""The contract's limit for a span. 4 MiB of empty messages take 25 times as much memory when decoded."""
+"""The limit for a span (`docs/api.md`, "Conventions"). 4 MiB of empty messages take 25 times as much memory decoded."""
 
 MAX_EVENTS: Final = 10_000
 """Most events and links together of a span. SDKs keep 128 of each by default."""
@@ -117,7 +117,7 @@ class BadRecord(Exception):
 
 
 Reader: TypeAlias = Callable[[], R]
-"""Reads one record. *raises*: BadRecord."""
+"""A function that reads one record. *raises*: BadRecord."""
 
 
 def wire_format(content_type: str | None) -> WireFormat | None:
@@ -212,7 +212,7 @@ def hex_id(text: str, digits: int) -> str:
 
 def _checked(span: OtlpSpan, latest_start_ns: int | None) -> OtlpSpan:
     if not span.trace_id or not span.span_id:
-        raise BadRecord("A span has no trace_id or no span_id, or one of zeros.")
+        raise BadRecord("trace_id or span_id is absent or consists of zeros.")
     if not span.start_ns or not span.end_ns:
         raise BadRecord("A span has no start_time_unix_nano or no end_time_unix_nano.")
     if span.end_ns < span.start_ns:

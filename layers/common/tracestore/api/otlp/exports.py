@@ -80,7 +80,7 @@ def _has_wide_text(body: bytes) -> bool:
 
 
 def within_span_limit(reported: ReportedSpans, export: Export[Any], body_bytes: int) -> ReportedSpans:
-    """The spans that are not larger than 4 MB. The records of the others are added to the export's rejected ones."""
+    """The spans that are not larger than 4 MiB. The records of the others are added to the export's rejected ones."""
     if body_bytes * _MOST_GROWTH <= MAX_SPAN_BYTES:
         return reported
     accepted = []
@@ -89,7 +89,7 @@ def within_span_limit(reported: ReportedSpans, export: Export[Any], body_bytes: 
             accepted.append((trace_id, fields))
         else:
             export.rejected += record_count(fields)
-            export.reasons.append("A span is larger than 4 MB.")
+            export.reasons.append("A span is larger than 4 MiB. Send less input or output with it.")
     return accepted
 
 
