@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from tests.calling import Call, Reply, User
+from tests.gateway import Call, Reply, User
 
 TRACES = "/api/analytics/traces"
 START = datetime(2025, 1, 2, 10, tzinfo=UTC)

@@ -16,7 +16,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 from dev import engines
 from dev.functions import local_environment
 from dev.template import Template
-from tests.calling import SECRET, Call, User, new_user
+from tests.gateway import SECRET, Call, User, new_user
 
 engines.pretend_credentials("")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from tests.calling import Call, User
+from tests.gateway import Call, User
 from tracestore_cli.posting import Deployment
 
 Fault = Callable[[httpx.Request], httpx.Response | None]

@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from tests.api import Api
-from tests.calling import Reply
+from tests.gateway import Reply
 
 Encoding: TypeAlias = Literal["json", "protobuf"]
 Signal: TypeAlias = Literal["traces", "logs"]

@@ -12,8 +12,8 @@ from dev import examples, server
 from dev.functions import Functions
 from dev.template import ROOT, Template
 from tests.api import TRACES, Api
-from tests.calling import Call, new_user
 from tests.conftest import TableOnEngine
+from tests.gateway import Call, new_user
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 

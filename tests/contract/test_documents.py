@@ -1,4 +1,4 @@
-"""What the documents say and the code could come to contradict: routes, parameters, fields, keys, settings, links."""
+"""The documents agree with the code: routes, parameters, fields, keys, settings and links."""
 
 import json
 import re
@@ -70,10 +70,10 @@ KEYS = {
     keys.user_keys("user"),
     *keys.SECRET,
 }
-"""Every key there is, for the ids that the document writes them with."""
+"""Every key, with the ids that the document uses."""
 
-OTHERS_PLACES = re.compile(r"index[-]url|find[-]links|pypi[.]org|pythonhosted[.]|registry[.]npmjs")
-"""Whose package index a machine uses is nobody's business here."""
+PACKAGE_INDEXES = re.compile(r"index[-]url|find[-]links|pypi[.]org|pythonhosted[.]|registry[.]npmjs")
+"""Addresses and options of package indexes. They belong to a machine's settings, not to the repository."""
 
 MACHINE_PATHS = re.compile(r"(?<![\w.~}])/(?:tmp|work|home|root|Users)/")
 
@@ -83,7 +83,7 @@ def routes_of(text: str) -> set[str]:
 
 
 def section(text: str, heading: str) -> str:
-    """What stands below a heading, of which the end is enough, up to the next one of any level."""
+    """The text below a heading, which is given by its end, up to the next heading of any level."""
     return re.split(r"^#", text.split(f"{heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
 
 
@@ -94,11 +94,11 @@ def tables(text: str, first: str) -> Iterator[list[str]]:
 
 
 def code(text: str) -> list[str]:
-    return re.findall(r"`([^`\n]+)`", text)  # of one line, else fences pair with what follows
+    return re.findall(r"`([^`\n]+)`", text)  # within one line, since a fence would otherwise pair with later text
 
 
 def examples() -> list[Any]:
-    """What the API's document shows, as JSON objects."""
+    """The JSON examples in `docs/api.md`, parsed."""
     return [json.loads(block) for block in re.findall(r"```json\n(.*?)```", API, re.DOTALL)]
 
 
@@ -163,7 +163,7 @@ def test_every_parameter_of_analytics_is_documented_and_no_other() -> None:
     assert sorted(name for row in rows for name in code(row[0])) == sorted(ANALYTICS_PARAMETERS)
 
 
-def test_the_documented_measures_are_those_of_everything() -> None:
+def test_the_documented_measures_have_the_fields_of_an_aggregate() -> None:
     (measures,) = (one for one in examples() if "latency_ms" in one)
     assert {name: keys_of(value) for name, value in measures.items()} == {
         name: keys_of(value) for name, value in measures_json(Aggregate()).items()
@@ -192,7 +192,7 @@ def test_every_key_is_documented_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_link_leads_somewhere(document: Path) -> None:
+def test_every_link_has_a_target(document: Path) -> None:
     broken = []
     for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
         path, _, anchor = link.partition("#")
@@ -237,7 +237,7 @@ def tracked_texts() -> Iterator[tuple[str, str]]:
             yield name, (ROOT / name).read_bytes().decode(errors="replace")
 
 
-@pytest.mark.parametrize("pattern", [OTHERS_PLACES, MACHINE_PATHS], ids=["package indexes", "paths"])
-def test_nothing_tells_of_the_machine_it_was_made_on(pattern: re.Pattern[str]) -> None:
+@pytest.mark.parametrize("pattern", [PACKAGE_INDEXES, MACHINE_PATHS], ids=["package indexes", "paths"])
+def test_no_file_contains_details_of_a_development_machine(pattern: re.Pattern[str]) -> None:
     found = {name: match[0] for name, text in tracked_texts() if (match := pattern.search(text))}
     assert found == {}

@@ -17,7 +17,7 @@ SOURCES = sorted([*(ROOT / "layers/common/tracestore").rglob("*.py"), *(ROOT / "
 
 
 def raised(source: Path) -> Iterator[tuple[str, str | None]]:
-    """Each code in a file, with the kind of failure that carries it; None where a batch tells it of one span."""
+    """Each code in a file, with the failure class that has it; None for a code that a batch reports for one span."""
     for node in ast.walk(ast.parse(source.read_text())):
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")

@@ -8,8 +8,8 @@ import pytest
 from dev.engines import create_table
 from dev.template import Template
 from tests.api import Api
-from tests.calling import Call, User, new_user
 from tests.conftest import TableOnEngine
+from tests.gateway import Call, User, new_user
 from tracestore.http import wiring
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.api import Api, failure, fields_of, span
-from tests.calling import Reply
 from tests.conftest import TableOnEngine
-from tests.rolling import roll
+from tests.gateway import Reply
+from tests.head_stream import count_traces
 from tracestore.domain.dimensions import MARGINALS
 from tracestore.http.wiring import store
 
@@ -49,7 +49,7 @@ class Analytics:
         """The same once these spans are stored and counted."""
         assert self.api.post({"spans": spans}).status == 201
         assert self.api.user
-        roll(store(), self.api.user.name)
+        count_traces(store(), self.api.user.name)
         return self
 
     def reply(self, name: str, **query: Any) -> Reply:
@@ -196,7 +196,7 @@ def test_a_changed_error_is_no_example(analytics: Analytics) -> None:
     assert [example["trace_id"] for example in timeout["examples"]] == ["b"]
 
 
-def test_providers_are_judged_and_have_their_last_error(analytics: Analytics) -> None:
+def test_providers_have_a_state_and_their_last_error(analytics: Analytics) -> None:
     down = [failing(f"f{number}", 23.5, model_provider="acme") for number in range(12)]
     fine = [called(f"c{number}", 23.5) for number in range(12)]
     acme, openai = analytics.after(*down, *fine, called("x", 1, model_name="large"))("providers")["providers"][::-1]

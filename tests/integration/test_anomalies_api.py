@@ -8,7 +8,7 @@ import pytest
 
 from tests.api import TRACES, Api, failure, fields_of, path_of, span
 from tests.builders import long_deadline
-from tests.rolling import roll
+from tests.head_stream import count_traces
 from tracestore.domain.counters import Bucket, MeasureCounter
 from tracestore.domain.dimensions import Group, Series, cut
 from tracestore.domain.histogram import bucket_of
@@ -65,7 +65,7 @@ def after(api: Api, *spans: dict[str, Any]) -> Api:
     """The same once these spans are stored and counted."""
     assert api.user
     assert api.post({"spans": spans}).status == 201
-    roll(store(), api.user.name)
+    count_traces(store(), api.user.name)
     return api
 
 

@@ -19,7 +19,7 @@ from tests.builders import (
     unexpected,
     writer,
 )
-from tests.calling import new_user
+from tests.gateway import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.errors import Conflict, NotFound
 from tracestore.domain.spans import SpanFields

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import DAY_S, START_NS, Clock, Endpoint, call, fields, long_deadline, scope, store_on, writer
-from tests.calling import new_user
+from tests.crashing import CrashingAtWrite
+from tests.gateway import new_user
+from tests.head_stream import StreamedDynamoDB, count_traces, deliver_with_faults, shards_of
 from tests.memory_dynamodb import Scheduler
-from tests.mortal import Mortal
-from tests.rolling import StreamedDynamoDB, deliver_badly, roll, shards_of
 from tracestore.domain.analytics import Selection, aggregates_by, key_of_dimension
 from tracestore.domain.counters import (
     GROUPS_IN_COUNTER,
@@ -127,10 +127,10 @@ def test_counters_equal_the_heads_however_the_stream_is_delivered(history: list[
     live(store, clock, user, history)
 
     def stores() -> Store:
-        dying = Mortal(db, rng.randrange(12)) if rng.random() < 0.3 else db
-        return store_on(db, clock, db=dying)
+        crashing = CrashingAtWrite(db, rng.randrange(12)) if rng.random() < 0.3 else db
+        return store_on(db, clock, db=crashing)
 
-    deliver_badly(stores, db.changes, rng)
+    deliver_with_faults(stores, db.changes, rng)
     assert audited(store, clock, user).findings == []
 
 
@@ -140,9 +140,9 @@ def test_a_stream_that_is_delivered_again_changes_nothing(history: list[tuple[st
     db, clock, rng, user = StreamedDynamoDB(), Clock(), random.Random(seed), new_user().name
     store = store_on(db, clock)
     live(store, clock, user, [step for step in history if step[0] != "expire"])
-    deliver_badly(lambda: store, db.changes, rng)
+    deliver_with_faults(lambda: store, db.changes, rng)
     before = stored_counters(db)
-    deliver_badly(lambda: store, db.changes, rng)
+    deliver_with_faults(lambda: store, db.changes, rng)
     assert stored_counters(db) == before
 
 
@@ -153,7 +153,7 @@ def test_expired_traces_keep_counting(history: list[tuple[str, int]], seed: int)
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     live(store, clock, user, history)
-    deliver_badly(lambda: store, db.changes, random.Random(seed))
+    deliver_with_faults(lambda: store, db.changes, random.Random(seed))
     expected, marginals_expected = MeasureCounter(), MarginalCounter()
     for change in db.changes:
         goes_on = change.old is not None and change.new is not None and change.old["g"] == change.new["g"]
@@ -194,7 +194,7 @@ def test_marginals_equal_the_groups_of_a_dimension_that_has_the_same_values(
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     live(store, clock, user, [step for step in history if step[0] != "expire"], span_of_one_name)
-    deliver_badly(lambda: store, db.changes, random.Random(seed))
+    deliver_with_faults(lambda: store, db.changes, random.Random(seed))
     days = [Bucket("measures", "day", START_NS // DAY_NS + day) for day in range(2)]
     by_model = aggregates_by(
         read_counters(scope(store, user), days).values(), Selection(), key_of_dimension("model_name")
@@ -241,7 +241,7 @@ def test_heads_from_before_marginals_add_nothing_to_them_until_they_change(
     db, clock, user = FormerlyWritten(seed), Clock(), new_user().name
     store = store_on(db, clock)
     live(store, clock, user, [step for step in history if step[0] != "expire"])
-    deliver_badly(lambda: store, db.changes, random.Random(seed))
+    deliver_with_faults(lambda: store, db.changes, random.Random(seed))
     assert audited(store, clock, user).findings == []
 
 
@@ -287,7 +287,7 @@ def test_it_counts_on_every_engine(engine: Endpoint) -> None:
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock)
     live(store, clock, user, [("capture", seed) for seed in range(12)])
-    roll(store, user)
+    count_traces(store, user)
     found = audited(store, clock, user)
     assert (found.findings, found.heads) == ([], 3)
     assert found.counters > 10
@@ -468,7 +468,7 @@ def test_counters_are_the_same_read_singly_or_by_a_query() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     live(store, clock, user, [("capture", seed) for seed in range(12)])
-    roll(store, user)
+    count_traces(store, user)
     quarter = START_NS // QUARTER_NS // 96 * 96
     buckets = [Bucket("measures", "15m", quarter + number) for number in range(2 * 96)]
     together = read_counters(scope(store, user), buckets)
@@ -617,7 +617,7 @@ def test_names_beyond_the_limit_are_added_and_subtracted_as_other() -> None:
         writer(store, user).capture([(f"t{number}", call("root", model_name=f"m{number}"))])
     for number in (1, GROUPS_IN_COUNTER + 2, GROUPS_IN_COUNTER + 3):
         writer(store, user).delete_trace(f"t{number}")
-    deliver_badly(lambda: store, db.changes, random.Random(1))
+    deliver_with_faults(lambda: store, db.changes, random.Random(1))
     day = Bucket("measures", "day", START_NS // DAY_NS)
     counter = read_counters(scope(store, user), [day])[day]
     calls = {group.series.model_name: sums["calls"] for group, sums in counter.groups.items()}

@@ -8,7 +8,7 @@ import pytest
 
 from dev.template import Template
 from tests.api import TRACES, Api, at, child, failure, fields_of, flat, path_of, span
-from tests.calling import Call
+from tests.gateway import Call
 
 
 def deleted(api: Api, path: str, **query: str) -> dict[str, int]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.api import TRACES, Api, at, child, failure, flat, path_of, span
-from tests.calling import Reply
+from tests.gateway import Reply
 
 EXPORT = "/api/analytics/export"
 LAMBDA_BYTES = 6_000_000

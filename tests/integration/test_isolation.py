@@ -11,9 +11,9 @@ import pytest
 
 from dev.template import Template
 from tests.api import TRACES, Api, at, child, failure, path_of, span
-from tests.calling import Call, User, new_user
 from tests.conftest import TableOnEngine
-from tests.rolling import roll
+from tests.gateway import Call, User, new_user
+from tests.head_stream import count_traces
 from tracestore.http.wiring import store
 from tracestore.storage import keys
 
@@ -85,7 +85,7 @@ def victim(api: Api, engine: TableOnEngine) -> Victim:
     (job,) = (item for item in stored(engine, keys.user(name)) if item["sk"]["S"] != keys.USER)
     api.send(span("t", **FIELDS, end_time=at(1)), child("a", "root", "t", **FIELDS), span("u", **FIELDS))
     api.send(span(OTLP_TRACE, OTLP_SPAN, **FIELDS))
-    roll(store(), name)
+    count_traces(store(), name)
     key = api("POST", "/api/keys", body={"name": CANARY, "scopes": ["read"]}).json["data"]
     cursor = api.page(view="summary", limit=1)["next_cursor"]
     etag = api("GET", path_of("t")).headers["etag"]

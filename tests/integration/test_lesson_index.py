@@ -24,10 +24,10 @@ from tests.builders import (
     stored_summary,
     writer,
 )
-from tests.calling import new_user
+from tests.crashing import Crash, CrashingAtWrite
+from tests.gateway import new_user
 from tests.integration.test_store_faults import Flaky, until_acknowledged
 from tests.memory_dynamodb import MemoryDynamoDB, Scheduler
-from tests.mortal import Crash, Mortal
 from tracestore.domain.errors import NotFound
 from tracestore.domain.spans import SpanFields
 from tracestore.storage import keys
@@ -122,9 +122,9 @@ def _matches_after_every_step(engine: Endpoint, history: list[Step]) -> None:
 @many
 def test_a_crashed_writer_and_the_next_one_leave_a_matching_lesson_index_item(history: list[Step], writes: int) -> None:
     memory, user, clock = MemoryDynamoDB(page_items=2), new_user().name, Clock()
-    mortal = store_on(memory, clock, db=Mortal(memory, writes), retention_s=DAY_S)
+    crashing = store_on(memory, clock, db=CrashingAtWrite(memory, writes), retention_s=DAY_S)
     healthy = store_on(memory, clock, retention_s=DAY_S)
-    store = mortal
+    store = crashing
     for step in history:
         try:
             run_step(store, user, step)
@@ -195,7 +195,7 @@ def test_a_crash_while_deleting_a_trace_leaves_no_lesson_index_item() -> None:
         memory, user = MemoryDynamoDB(), new_user().name
         writer(store_on(memory), user).capture(batches_of([fields("root", lesson_id="one"), call("c", "root")]))
         try:
-            writer(store_on(memory, db=Mortal(memory, writes)), user, long_deadline()).delete_trace("t")
+            writer(store_on(memory, db=CrashingAtWrite(memory, writes)), user, long_deadline()).delete_trace("t")
         except Crash:
             assert index_items(store_on(memory), user) == []
         else:

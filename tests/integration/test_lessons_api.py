@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.api import Api, at, child, failure, fields_of, path_of, span
-from tests.calling import Reply
+from tests.gateway import Reply
 
 LESSONS = "/api/traces"
 SECRET = "sk-proj-" + "Ab3" * 12

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.api import TRACES, Api, at, child, failure, fields_of, span
-from tests.calling import Call, new_user
+from tests.gateway import Call, new_user
 
 MATCHING: dict[str, Any] = {
     **{"conversation_id": "c #1/👋", "message_id": "m %", "operation_type": "completion", "model_name": "gpt-4o"},

@@ -14,8 +14,8 @@ import pytest
 from dev import server
 from dev.template import Template
 from tests.api import TRACES, Api, failure
-from tests.calling import Call
 from tests.conftest import TableOnEngine
+from tests.gateway import Call
 from tests.otlp import (
     CONTENT_TYPES,
     ENCODINGS,

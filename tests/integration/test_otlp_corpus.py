@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.api import Api, flat
-from tests.calling import Call, new_user
+from tests.gateway import Call, new_user
 from tests.unit.ingest.test_conventions import CASES, checks
 
 NOT_COMPARED = ("id", "user_id", "created_at", "updated_at", "expires_at", "children")

@@ -19,9 +19,10 @@ from tests.builders import (
     unexpected,
     writer,
 )
-from tests.calling import new_user
-from tests.dying import Crash, Failing, Mortal, Waking
+from tests.crashing import Crash, CrashingAtCall
+from tests.gateway import new_user
 from tests.memory_dynamodb import MemoryDynamoDB, Scheduler
+from tests.purging import FailingAtTombstones, JobCollector
 from tracestore.domain.errors import NotFound
 from tracestore.storage import bulk, keys
 from tracestore.storage.deadline import Deadline
@@ -50,14 +51,14 @@ def stepped(store: Store, clock: Clock, user: str, job: Job, report: bulk.Report
 
 def ended(store: Store, clock: Clock, user: str, job: Job, report: bulk.Report = unexpected) -> Job:
     """The job after all the steps that it wakes, at most 30."""
-    waking = Waking(store.table.client)
-    waking_store = replace(store, table=Table(waking, store.table.name))
-    waking.waiting.append((user, job.job_id))
+    collector = JobCollector(store.table.client)
+    collecting_store = replace(store, table=Table(collector, store.table.name))
+    collector.jobs.append((user, job.job_id))
     for _ in range(30):
-        if not waking.waiting:
+        if not collector.jobs:
             return reader(store, user).job(job.job_id)
-        waking.waiting.pop()
-        stepped(waking_store, clock, user, job, report)
+        collector.jobs.pop()
+        stepped(collecting_store, clock, user, job, report)
     raise AssertionError("the job wakes itself forever")
 
 
@@ -65,42 +66,44 @@ def progress(job: Job) -> tuple[str, int, int]:
     return job.state, job.traces, job.spans
 
 
-@pytest.mark.parametrize("dies_after", range(60))
-def test_a_step_that_crashes_anywhere_is_repeated_and_counts_no_trace_twice(dies_after: int) -> None:
+@pytest.mark.parametrize("calls_before_crash", range(60))
+def test_a_step_that_crashes_anywhere_is_repeated_and_counts_no_trace_twice(calls_before_crash: int) -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a", "b", "c")
     job = writer(store, user).start_deletion(DeletionScope())
     with suppress(Crash):
-        stepped(store_on(memory, clock, db=Mortal(memory, dies_after)), clock, user, job)
+        stepped(store_on(memory, clock, db=CrashingAtCall(memory, calls_before_crash)), clock, user, job)
     assert trace_ids(store, user) == []
     assert progress(stepped(store, clock, user, job)) == ("done", 3, 6)
     assert all(list(stored_items(store, user, trace_id)) == ["H"] for trace_id in "abc")
     assert reader(store, user).pending_deletions() == ()
 
 
-@pytest.mark.parametrize("dies_after", range(5, 40))
-def test_a_request_that_crashes_anywhere_leaves_its_deletion_to_the_job(dies_after: int) -> None:
+@pytest.mark.parametrize("calls_before_crash", range(5, 40))
+def test_a_request_that_crashes_anywhere_leaves_its_deletion_to_the_job(calls_before_crash: int) -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a", "b")
-    waking = Waking(Mortal(memory, dies_after))
-    mortal = store_on(memory, clock, db=waking)
+    collector = JobCollector(CrashingAtCall(memory, calls_before_crash))
+    crashing = store_on(memory, clock, db=collector)
     with suppress(Crash):
-        job = writer(mortal, user).start_deletion(DeletionScope())
-        writer(mortal, user).continue_deletion(job.job_id, 1000, threads=1)
-    ((_, job_id),) = waking.waiting
+        job = writer(crashing, user).start_deletion(DeletionScope())
+        writer(crashing, user).continue_deletion(job.job_id, 1000, threads=1)
+    ((_, job_id),) = collector.jobs
     assert progress(stepped(store, clock, user, reader(store, user).job(job_id))) == ("done", 2, 4)
     assert all(list(stored_items(store, user, trace_id)) == ["H"] for trace_id in "ab")
 
 
-@pytest.mark.parametrize("dies_after", range(5))
-def test_a_request_that_crashes_before_it_hides_anything_leaves_nothing(dies_after: int) -> None:
+@pytest.mark.parametrize("calls_before_crash", range(5))
+def test_a_request_that_crashes_before_it_hides_anything_leaves_nothing(calls_before_crash: int) -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a")
     with suppress(Crash):
-        writer(store_on(memory, clock, db=Mortal(memory, dies_after)), user).start_deletion(DeletionScope())
+        writer(store_on(memory, clock, db=CrashingAtCall(memory, calls_before_crash)), user).start_deletion(
+            DeletionScope()
+        )
     jobs = list(store.table.query(keys.user(user), "J#", "J#~"))
     assert len(jobs) == len(reader(store, user).pending_deletions()) == (0 if trace_ids(store, user) else 1)
 
@@ -112,26 +115,26 @@ def test_steps_that_crash_repeatedly_complete_the_job() -> None:
     job = writer(store, user).start_deletion(DeletionScope())
     for _ in range(bulk.STEPS_WITHOUT_PROGRESS):
         with suppress(Crash):
-            stepped(store_on(memory, clock, db=Mortal(memory, 25)), clock, user, job)
+            stepped(store_on(memory, clock, db=CrashingAtCall(memory, 25)), clock, user, job)
     assert progress(reader(store, user).job(job.job_id)) == ("done", 12, 24)
 
 
 def test_only_a_step_that_runs_out_of_time_wakes_the_next() -> None:
     clock, user = Clock(), new_user().name
-    waking = Waking(MemoryDynamoDB())
-    store = store_on(waking._db, clock, db=waking)
+    collector = JobCollector(MemoryDynamoDB())
+    store = store_on(collector._db, clock, db=collector)
     written(store, clock, user, "a", "b", "c")
     job = writer(store, user).start_deletion(DeletionScope())
     clock.advance(ms=bulk.IN_FLIGHT_MS)
-    assert waking.waiting == [(user, job.job_id)]
+    assert collector.jobs == [(user, job.job_id)]
     looks = iter([100.0] * 4 + [3.0] * 100)
     hurried = Deadline(time_left_s=lambda: next(looks), sleep=lambda _: None)
     stopped = writer(store, user, hurried).step_deletion(job.job_id, report=unexpected, threads=1)
     assert stopped is not None
     assert stopped.state == "running"
-    assert waking.waiting == [(user, job.job_id)] * 2
+    assert collector.jobs == [(user, job.job_id)] * 2
     assert progress(stepped(store, clock, user, job)) == ("done", 3, 6)
-    assert waking.waiting == [(user, job.job_id)] * 2
+    assert collector.jobs == [(user, job.job_id)] * 2
 
 
 def test_a_step_waits_until_the_indexes_are_complete() -> None:
@@ -159,7 +162,7 @@ def test_a_trace_that_cannot_be_removed_is_skipped_and_stays_hidden() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     store = store_on(memory, clock)
     written(store, clock, user, "a", "bad", "c")
-    failing = store_on(memory, clock, db=Failing(memory, "bad"))
+    failing = store_on(memory, clock, db=FailingAtTombstones(memory, "bad"))
     job = writer(store, user).start_deletion(DeletionScope())
     skipped: list[str] = []
     job = ended(failing, clock, user, job, lambda trace_id, _: skipped.append(trace_id))
@@ -176,7 +179,7 @@ def test_a_skipped_trace_is_not_tried_again_by_the_next_step() -> None:
     many = [f"t{number:03}" for number in range(bulk.INTENTS_PER_WRITE)]
     writer(store, user).capture([(trace_id, call("root")) for trace_id in [*many, "bad"]])
     clock.advance(ms=1)
-    failing = store_on(memory, clock, db=Failing(memory, "bad"))
+    failing = store_on(memory, clock, db=FailingAtTombstones(memory, "bad"))
     job = writer(store, user).start_deletion(DeletionScope())
     skipped: list[str] = []
     hurried = Deadline(lambda: 100.0 if not reader(store, user).job(job.job_id).traces else 3.0, sleep=lambda _: None)
@@ -205,7 +208,7 @@ def test_a_repeated_or_wider_deletion_removes_the_traces_that_a_failed_one_hid(a
     store = store_on(memory, clock)
     written(store, clock, user, "a", "bad", conversation_id="c")
     job = writer(store, user).start_deletion(DeletionScope(conversation_id="c"))
-    failing = store_on(memory, clock, db=Failing(memory, "bad"))
+    failing = store_on(memory, clock, db=FailingAtTombstones(memory, "bad"))
     ended(failing, clock, user, job, lambda *_: None)
     assert progress(stepped(store, clock, user, writer(store, user).start_deletion(DeletionScope(**again)))) == (
         "done",
@@ -223,7 +226,7 @@ def test_a_trace_that_a_failed_deletion_removed_partly_is_removed_by_the_next() 
     job = writer(store, user).start_deletion(DeletionScope())
     for calls in [9] + [5] * (bulk.STEPS_WITHOUT_PROGRESS - 1):
         with suppress(Crash):  # the tombstone is written, and no companion item is removed
-            stepped(store_on(memory, clock, db=Mortal(memory, calls)), clock, user, job)
+            stepped(store_on(memory, clock, db=CrashingAtCall(memory, calls)), clock, user, job)
     assert stepped(store, clock, user, job).state == "failed"
     assert len(stored_items(store, user)) > 1
     stepped(store, clock, user, writer(store, user).start_deletion(DeletionScope()))
@@ -236,7 +239,7 @@ def test_a_narrower_deletion_leaves_the_pending_deletion_of_a_failed_one() -> No
     store = store_on(memory, clock)
     written(store, clock, user, "bad")
     failed = writer(store, user).start_deletion(DeletionScope())
-    ended(store_on(memory, clock, db=Failing(memory, "bad")), clock, user, failed, lambda *_: None)
+    ended(store_on(memory, clock, db=FailingAtTombstones(memory, "bad")), clock, user, failed, lambda *_: None)
     stepped(store, clock, user, writer(store, user).start_deletion(DeletionScope(conversation_id="c")))
     assert [pending.job_id for pending in reader(store, user).pending_deletions()] == [failed.job_id]
 
@@ -246,7 +249,7 @@ def test_no_trace_is_skipped_and_the_job_fails_when_many_cannot_be_removed() -> 
     store = store_on(memory, clock)
     many = [f"t{number}" for number in range(bulk.SKIPPED_MOST + 1)]
     written(store, clock, user, "a", *many)
-    failing = store_on(memory, clock, db=Failing(memory, *many))
+    failing = store_on(memory, clock, db=FailingAtTombstones(memory, *many))
     job = writer(store, user).start_deletion(DeletionScope())
     for _ in range(bulk.STEPS_WITHOUT_PROGRESS):
         with pytest.raises(KeyError):
@@ -260,7 +263,7 @@ def test_a_request_leaves_a_trace_that_it_cannot_remove_to_the_job() -> None:
     store = store_on(memory, clock)
     written(store, clock, user, "a", "bad")
     job = writer(store, user).start_deletion(DeletionScope())
-    failing = store_on(memory, clock, db=Failing(memory, "bad"))
+    failing = store_on(memory, clock, db=FailingAtTombstones(memory, "bad"))
     assert writer(failing, user).continue_deletion(job.job_id, 1000).state == "running"
     assert progress(stepped(store, clock, user, job)) == ("done", 2, 4)
 
@@ -271,7 +274,7 @@ def test_a_trace_in_the_intent_log_that_has_begun_again_is_not_removed() -> None
     written(store, clock, user, "t")
     job = writer(store, user).start_deletion(DeletionScope())
     with suppress(Crash):  # the intent log is written, and nothing in it is done
-        stepped(store_on(memory, clock, db=Mortal(memory, 7)), clock, user, job)
+        stepped(store_on(memory, clock, db=CrashingAtCall(memory, 7)), clock, user, job)
     assert reader(store, user).job(job.job_id).intent_log == ("t",)
     clock.advance(s=86_400)
     written(store, clock, user, "t")
@@ -283,7 +286,7 @@ def test_a_trace_without_companion_items_is_removed_in_two_calls() -> None:
     memory, user = MemoryDynamoDB(), new_user().name
     writer(store_on(memory), user).capture([("t", call("root"))])
     for calls, outcome in ((1, "still there"), (2, "gone")):
-        store = store_on(memory, db=Mortal(memory, calls))
+        store = store_on(memory, db=CrashingAtCall(memory, calls))
         with suppress(Crash):
             assert writer(store, user).delete_trace("t") == 1
             assert outcome == "gone"
@@ -316,15 +319,15 @@ def test_old_traces_stay_hidden_and_new_traces_are_not_lost_under_concurrency(se
     def delete(db: Any) -> None:
         jobs.append(writer(store_of(db), user).start_deletion(DeletionScope()))
         with suppress(Crash):
-            mortal = store_of(Mortal(db, chance.randrange(80)))
-            writer(mortal, user).continue_deletion(jobs[0].job_id, chance.choice([1, 2, 1000]), threads=1)
+            crashing = store_of(CrashingAtCall(db, chance.randrange(80)))
+            writer(crashing, user).continue_deletion(jobs[0].job_id, chance.choice([1, 2, 1000]), threads=1)
 
     def purge(db: Any) -> None:
         while not jobs:
             store_of(db).table.get("wait", "a turn")
         while True:
             with suppress(Crash):
-                stepped(store_of(Mortal(db, chance.randrange(20, 120))), clock, user, jobs[0])
+                stepped(store_of(CrashingAtCall(db, chance.randrange(20, 120))), clock, user, jobs[0])
                 return
 
     def write(db: Any) -> None:

@@ -10,9 +10,10 @@ from dev.functions import Context, Functions, load_handler
 from dev.template import Template
 from tests.api import TRACES, Api, span
 from tests.builders import Clock, call, reader, stored_items, writer
-from tests.calling import Call, User
 from tests.conftest import TableOnEngine
-from tests.dying import PURGE, Mortal
+from tests.crashing import CrashingAtCall
+from tests.gateway import Call, User
+from tests.purging import PURGE
 from tracestore.domain.errors import Unavailable
 from tracestore.http import wiring
 from tracestore.storage import bulk
@@ -55,10 +56,10 @@ def test_the_traces_that_a_request_leaves_are_removed_and_the_job_has_a_receipt(
     load_handler(own_table.functions[PURGE])
     from purge_handler import purge  # type: ignore[import-not-found]
 
-    dying = replace(
-        early, table=Table(Mortal(early.table.client, 9, Unavailable("The process is gone.")), early.table.name)
+    crashing = replace(
+        early, table=Table(CrashingAtCall(early.table.client, 9, Unavailable("The process is gone.")), early.table.name)
     )
-    stores = iter([dying, early])
+    stores = iter([crashing, early])
 
     def invoke(event: dict[str, Any]) -> Any:
         return purge(event, Context(PURGE, 1024, 300), {}, store=lambda: next(stores))

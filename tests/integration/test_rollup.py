@@ -16,7 +16,7 @@ from dev.template import Template
 from tests.api import TRACES, Api, child, span
 from tests.builders import long_deadline, scope
 from tests.conftest import TableOnEngine
-from tests.mortal import Crash, Mortal
+from tests.crashing import Crash, CrashingAtWrite
 from tracestore.domain.times import NS_PER_DAY
 from tracestore.http import wiring
 from tracestore.http.stream import records_of, shard_id_of
@@ -30,7 +30,7 @@ WITHIN_S = 60
 
 
 class Rollup:
-    """The rollup function as Lambda runs it on a bad day: some invocations die after some of their writes."""
+    """The rollup function with simulated crashes: some invocations crash after some of their writes."""
 
     def __init__(self, functions: Functions, seed: int) -> None:
         self._functions = functions
@@ -41,18 +41,20 @@ class Rollup:
         """Invoke the function. Others than the rollup have nothing to do here."""
         if function != "RollupFunction":
             return {"state": {}}
-        is_first = not self.deaths  # however few batches a quick machine makes of the stream, one invocation dies
+        is_first = not self.deaths  # one invocation crashes, even if a quick machine makes few batches of the stream
         if event["Records"] and (is_first or self._random.random() < 0.3):
             self._die(event)
         return self._functions.invoke(function, event)
 
     def _die(self, event: dict[str, Any]) -> None:
-        """Do as the function does, and die after some writes."""
+        """Do as the function does, and crash after some writes."""
         real = wiring.store()
-        dying = replace(real, table=Table(Mortal(real.table.client, self._random.randrange(6)), real.table.name))
+        crashing = replace(
+            real, table=Table(CrashingAtWrite(real.table.client, self._random.randrange(6)), real.table.name)
+        )
         changes = [Change(record.sequence, record.pk, record.old, record.new) for record in records_of(event)]
         with suppress(Crash):
-            apply(dying, shard_id_of(event), changes, long_deadline())
+            apply(crashing, shard_id_of(event), changes, long_deadline())
         self.deaths += 1
         raise RuntimeError("the function died")
 

@@ -9,7 +9,7 @@ import pytest
 
 from dev.template import Template
 from tests.api import TRACES, Api, failure
-from tests.calling import SECRET, Call, new_user
+from tests.gateway import SECRET, Call, new_user
 from tracestore.http.app import PUBLIC_ROUTES
 from tracestore_cli import tokens
 

@@ -28,9 +28,9 @@ from tests.builders import (
     trace_ids,
     writer,
 )
-from tests.calling import new_user
+from tests.crashing import Crash, CrashingAtWrite
+from tests.gateway import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
-from tests.mortal import Crash, Mortal
 from tracestore.domain.errors import NotFound, Unavailable
 from tracestore.domain.spans import SpanFields
 from tracestore.storage.deadline import Deadline
@@ -92,7 +92,7 @@ def users_after_crashes(
         user = new_user().name
         prepare(user)
         try:
-            act(store_on(engine, db=Mortal(db_on(engine), writes)), user)
+            act(store_on(engine, db=CrashingAtWrite(db_on(engine), writes)), user)
         except Crash:
             yield user
         else:
@@ -216,7 +216,7 @@ def test_a_crash_during_a_capture_corrupts_nothing(memory: MemoryDynamoDB, kind:
 
     acknowledged = [call("first", "root"), other] if exists else [other]
     for user in users_after_crashes(
-        memory, lambda mortal, user: writer(mortal, user).capture(batches_of(spans)), prepare
+        memory, lambda crashing, user: writer(crashing, user).capture(batches_of(spans)), prepare
     ):
         writer(store, user).capture([("t", other)])
         partial = stored_spans(store, user)
@@ -238,7 +238,7 @@ def test_the_next_request_completes_a_half_finished_trace_deletion(memory: Memor
         writer(store, user).capture(batches_of(agent()))
         writer(store, user).capture([("t", call("later", "root"))])
 
-    for user in users_after_crashes(memory, lambda mortal, user: writer(mortal, user).delete_trace("t"), prepare):
+    for user in users_after_crashes(memory, lambda crashing, user: writer(crashing, user).delete_trace("t"), prepare):
         if not trace_ids(store, user):
             with pytest.raises(NotFound):
                 stored_spans(store, user)
@@ -268,7 +268,7 @@ def test_the_next_request_completes_a_half_finished_span_deletion(
         writer(store, user).capture(batches_of([*spans[1:], late_span]))
 
     for user in users_after_crashes(
-        memory, lambda mortal, user: writer(mortal, user).delete_span("t", deleted), prepare
+        memory, lambda crashing, user: writer(crashing, user).delete_span("t", deleted), prepare
     ):
         if deleted in stored_spans(store, user):
             writer(store, user).delete_span("t", deleted)
@@ -292,9 +292,9 @@ def test_a_crash_during_compaction_loses_nothing(memory: MemoryDynamoDB) -> None
         for span in spans[:31]:
             writer(store, user).capture([("t", span)])
 
-    def compact(mortal: Store, user: str) -> None:
+    def compact(crashing: Store, user: str) -> None:
         for span in spans[31:33]:
-            writer(mortal, user).capture([("t", span)])
+            writer(crashing, user).capture([("t", span)])
 
     # Crashes before and between the writes of the compaction, and at a few of the 32 deletes after it.
     for user in users_after_crashes(memory, compact, prepare, step=5):

@@ -23,7 +23,7 @@ from tests.builders import (
     trace_ids,
     writer,
 )
-from tests.calling import new_user
+from tests.gateway import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.merge import FINAL_STATUSES
 from tracestore.storage.codec import pack

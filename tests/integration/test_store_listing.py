@@ -25,7 +25,7 @@ from tests.builders import (
     trace_ids,
     writer,
 )
-from tests.calling import new_user
+from tests.gateway import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.spans import SpanFields
 from tracestore.storage.listing import SCANNED_MOST, TraceQuery

@@ -29,7 +29,7 @@ from tests.builders import (
     trace_ids,
     writer,
 )
-from tests.calling import new_user
+from tests.gateway import new_user
 from tests.memory_dynamodb import MemoryDynamoDB, Scheduler
 from tracestore.domain.errors import NotFound
 from tracestore.domain.spans import SpanFields

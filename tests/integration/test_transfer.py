@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tests.api import Api, at, child, span
-from tests.calling import Call, User, new_user
 from tests.deploying import Fault, broken_every, busy, deployment_of
+from tests.gateway import Call, User, new_user
 from tests.integration.test_otlp_corpus import replay, requests_of
 from tests.unit.ingest.test_conventions import CASES
 from tests.unit.test_demo import NOW

@@ -407,7 +407,7 @@ def test_calls_that_take_a_little_longer_are_healthy() -> None:
     assert judge([(NAMES[0], aggregate_of(20, ms=1_700))], aggregate_of(1_000)).state == "healthy"
 
 
-def test_with_too_few_calls_the_next_wider_window_is_judged() -> None:
+def test_with_too_few_calls_the_verdict_uses_the_next_wider_window() -> None:
     windows = [(NAMES[0], aggregate_of(CALLS_LEAST - 1, CALLS_LEAST - 1)), (NAMES[1], aggregate_of(CALLS_LEAST))]
     verdict = judge(windows, aggregate_of(100))
     assert (verdict.state, "in the last 6 hours" in verdict.reason) == ("healthy", True)
@@ -421,7 +421,7 @@ def test_with_too_few_calls_the_next_wider_window_is_judged() -> None:
         (9, "9 calls in the last 24 hours, 1 failed: too few to judge by."),
     ],
 )
-def test_too_few_calls_are_healthy_and_the_reason_says_so(calls: int, reason: str) -> None:
+def test_too_few_calls_are_healthy_and_the_reason_mentions_them(calls: int, reason: str) -> None:
     assert judge([(NAMES[2], aggregate_of(calls, min(calls, 1)))], aggregate_of(100)) == ("healthy", reason)
 
 
@@ -435,7 +435,7 @@ def test_the_windows_of_a_range_cover_it_without_gaps(length: int, offset: int) 
     assert all(window.period.start_ns < window.period.end_ns for window in windows)
 
 
-def test_a_provider_is_judged_by_its_newest_calls_and_has_the_total_of_all() -> None:
+def test_a_provider_has_the_verdict_of_its_newest_calls_and_the_total_of_all_calls() -> None:
     counters = counted([*[ran(0)] * 40, *[failed(93)] * 20])
     windows = [(window.name, list(within(counters, "measures", window.period).values())) for window in windows_of(DAY)]
     health = health_by(windows, ALL, lambda group: group.series.model_provider)["openai"]

@@ -1,4 +1,4 @@
-"""DynamoDB clients whose process dies or fails at a chosen call, and one that collects the jobs on the stream."""
+"""DynamoDB clients for tests of purging: one fails at chosen tombstones, one collects the jobs on the stream."""
 
 from typing import Any
 
@@ -10,27 +10,8 @@ PURGE = "PurgeFunction"
 _PATTERNS = [pattern for each in Template().subscriptions if each.function == PURGE for pattern in each.patterns]
 
 
-class Crash(BaseException):
-    """The end of the process. No code catches it."""
-
-
-class Mortal:
-    """A client whose process dies after the given number of calls."""
-
-    def __init__(self, db: Any, calls: int, end: BaseException | type[Crash] = Crash) -> None:
-        self._db = db
-        self._left = calls
-        self._end = end
-
-    def __getattr__(self, name: str) -> Any:
-        self._left -= 1
-        if self._left < 0:
-            raise self._end
-        return getattr(self._db, name)
-
-
-class Failing:
-    """A client that fails unexpectedly where it is to bury certain traces."""
+class FailingAtTombstones:
+    """A client that fails unexpectedly when it writes the tombstones of certain traces."""
 
     def __init__(self, db: Any, *trace_ids: str) -> None:
         self._db = db
@@ -46,12 +27,12 @@ class Failing:
         return self._db.put_item(**request)
 
 
-class Waking:
+class JobCollector:
     """A client that collects the jobs that the stream would deliver to the purge function."""
 
     def __init__(self, db: Any) -> None:
         self._db = db
-        self.waiting: list[tuple[str, str]] = []
+        self.jobs: list[tuple[str, str]] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._db, name)
@@ -73,4 +54,4 @@ class Waking:
     def _note(self, item: Any) -> None:
         change = {"Keys": {"pk": item["pk"], "sk": item["sk"]}, "NewImage": item}
         if any(streams.matches({"eventName": "MODIFY", "dynamodb": change}, pattern) for pattern in _PATTERNS):
-            self.waiting.append(owner_and_id(item))
+            self.jobs.append(owner_and_id(item))

@@ -1,4 +1,4 @@
-"""The table's stream for tests: changes of heads, in shards, delivered well or badly."""
+"""The table's stream for tests: changes of heads, in shards, delivered without or with repetitions and crashes."""
 
 import random
 import zlib
@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from tests.builders import long_deadline
+from tests.crashing import Crash
 from tests.memory_dynamodb import Item, MemoryDynamoDB
-from tests.mortal import Crash
 from tracestore.storage import keys
 from tracestore.storage.counters import Change, apply
 from tracestore.storage.store import Store
@@ -29,7 +29,7 @@ class StreamedDynamoDB(MemoryDynamoDB):
 
 
 def shards_of(changes: list[Change], shards: tuple[int, ...] = (2, 3, 1)) -> Iterator[dict[str, list[Change]]]:
-    """The changes by shard, generation by generation: shards close, and others that partition the keys anew follow."""
+    """The changes by shard, generation by generation: shards close, and their successors partition the keys anew."""
     size = len(changes) // len(shards) + 1
     for generation, number in enumerate(shards):
         by_shard: dict[str, list[Change]] = {}
@@ -39,12 +39,12 @@ def shards_of(changes: list[Change], shards: tuple[int, ...] = (2, 3, 1)) -> Ite
         yield by_shard
 
 
-def deliver_badly(
+def deliver_with_faults(
     stores: Callable[[], Store], changes: list[Change], rng: random.Random, shards: tuple[int, ...] = (2, 3, 1)
 ) -> None:
     """Deliver the changes as Lambda may: shards in parallel, batches cut anew, repeated and interrupted anywhere.
 
-    `stores` gives a store for each invocation, some of which die in the middle.
+    `stores` returns a store for each invocation. Some of them crash in the middle.
     """
     for generation in shards_of(changes, shards):
         reached = dict.fromkeys(generation, 0)
@@ -57,12 +57,12 @@ def deliver_badly(
                 reached[shard] = end
 
 
-def roll(store: Store, user_id: str) -> None:
-    """Count all that the user has stored, as if each head had changed once, for tests that only read counters."""
+def count_traces(store: Store, user_id: str) -> None:
+    """Count all traces of the user, as if each head had changed once, for tests that only read counters."""
     changes: list[Change] = []
     for shard in range(store.time_shards):
         for entry in store.table.query(keys.by_time_shard(user_id, shard), index="by_time"):
             head = store.table.get(entry["pk"]["S"], keys.HEAD)
             if head is not None:
                 changes.append(Change(len(changes), entry["pk"]["S"], None, head))
-    apply(store, "roll", changes, long_deadline())
+    apply(store, "count", changes, long_deadline())

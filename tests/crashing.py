@@ -1,4 +1,4 @@
-"""A DynamoDB client whose process dies at a chosen write."""
+"""DynamoDB clients that simulate the crash of their process at a chosen write or call."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +7,11 @@ WRITES = ("put_item", "batch_write_item", "transact_write_items")
 
 
 class Crash(BaseException):
-    """The end of the process."""
+    """The end of the process. No code catches it."""
 
 
-class Mortal:
-    """A DynamoDB client whose process dies after the given number of writes. Each item of a batch is one write."""
+class CrashingAtWrite:
+    """A client whose process crashes after the given number of writes. Each item of a batch is one write."""
 
     def __init__(self, db: Any, writes: int) -> None:
         self._db = db
@@ -35,3 +35,18 @@ class Mortal:
         if not self._left:
             raise Crash
         self._left -= 1
+
+
+class CrashingAtCall:
+    """A client whose process crashes after the given number of calls. `end` is raised instead of `Crash`."""
+
+    def __init__(self, db: Any, calls: int, end: BaseException | type[Crash] = Crash) -> None:
+        self._db = db
+        self._left = calls
+        self._end = end
+
+    def __getattr__(self, name: str) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise self._end
+        return getattr(self._db, name)
