@@ -134,7 +134,7 @@ def _introduce(base: str, key: str, engine: Any, data_dir: Path) -> None:
 
 
 class _RequestLog:
-    """Prints a line per request once it is enabled. Lines of the sample traces would break their progress bar."""
+    """A log of requests, enabled after the sample traces: their lines would break the progress bar."""
 
     def __init__(self) -> None:
         self.is_enabled = False

@@ -40,7 +40,7 @@ class Context:
 
 
 class Functions:
-    """Calls functions by their logical names. Handlers are loaded on first use. Safe for many threads."""
+    """A caller of functions by their logical names. Handlers are loaded on first use. Safe for many threads."""
 
     def __init__(self, template: Template) -> None:
         self._functions = template.functions

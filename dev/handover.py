@@ -1,4 +1,4 @@
-"""Delivers the records of one shard to a function: batches, windows with their state, and retries.
+"""Deliver the records of one shard to a function: batches, windows with their state, and retries.
 
 It works like Lambda's event source mapping with one batch per shard at a time, and does not read the stream itself. A
 failing batch is repeated until it succeeds: limits on retries, splitting and destinations are not simulated.
@@ -40,7 +40,7 @@ class _Invocation(NamedTuple):
 
 
 class Handover:
-    """Delivers the records of one shard to one function.
+    """A delivery of the records of one shard to one function.
 
     Pass records in order to `take`, and call `hand_over` regularly. It is `done` once all records are delivered and no
     window is open.

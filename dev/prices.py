@@ -1,4 +1,4 @@
-"""Writes the price table, from which the functions compute costs, out of the `genai-prices` package.
+"""Write the price table, from which the functions compute costs, out of the `genai-prices` package.
 
 Importing the package takes 250 ms of a cold start, so the functions do not use it. The table contains the parts of it
 that price the tokens of a span (ids, match patterns, numbers), in the package's order, which decides between matches.
@@ -34,7 +34,7 @@ report one-hour writes (Claude Code as `cache_creation_1h_tokens`). `cache_write
 distinction, so that they are priced like other cache writes, which is too low."""
 
 REGEX_PREFIX: Final = re.compile(r"\^((?:[a-z0-9/_-]|\\[.\-\[\]])+)(?![*+?{])")
-"""Matches the fixed start of an anchored pattern: only a text with this start can match the pattern."""
+"""A pattern for the fixed start of an anchored pattern: only a text with this start can match the pattern."""
 
 
 def main() -> None:

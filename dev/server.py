@@ -29,7 +29,7 @@ Log = Callable[[Request, Answer, float], None]
 
 
 class Api:
-    """Responds to requests as the deployed API does. Safe for many threads."""
+    """An API that responds to requests as the deployed one does. Safe for many threads."""
 
     def __init__(self, template: Template, functions: Functions) -> None:
         self._router = Router(template.routes)

@@ -1,4 +1,4 @@
-"""Reads the table's stream for the functions that subscribe to it, as Lambda's event source mapping does.
+"""Read the table's stream for the functions that subscribe to it, as Lambda's event source mapping does.
 
 Each function has a reader of its own, and each shard a thread: a failure in one does not delay the others. Shards are
 read from their oldest record, parents before children. After a restart all records are delivered again: sequence
@@ -75,7 +75,7 @@ def event_record(record: Mapping[str, Any], stream_arn: str) -> dict[str, Any]:
 
 
 class _Reader:
-    """Reads all shards of the stream for one subscription."""
+    """A reader of all shards of the stream for one subscription."""
 
     def __init__(
         self, template: Template, endpoint: str, subscription: Subscription, invoke: Invoke, stop: threading.Event

@@ -1,4 +1,4 @@
-"""Reads template.yaml: routes, functions, environment, CORS, stream subscriptions and the table.
+"""Read template.yaml: routes, functions, environment, CORS, stream subscriptions and the table.
 
 It resolves the intrinsic functions of the template (Ref, Sub, GetAtt, If, Join, Equals, Not) with the parameters'
 defaults. It neither serves requests nor accesses the table.

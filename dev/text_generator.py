@@ -127,7 +127,7 @@ _CUMULATIVE: Final = list(accumulate(1 / (rank + 4) for rank in range(len(_WORDS
 
 
 class TextGenerator:
-    """Generates text about one topic, like the messages of one conversation: its words and phrases recur.
+    """A generator of text about one topic, like the messages of one conversation: its words and phrases recur.
 
     The sentences contain words, stock phrases, names, numbers, references, paragraphs and lists.
     """

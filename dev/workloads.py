@@ -1,6 +1,6 @@
 """Seeded spans for benchmarks: the same call returns the same bytes on every machine.
 
-A workload is an iterable of requests. A request is the list of native spans (contract, "LLM traces") of one POST. This
+A workload is an iterable of requests. A request is the list of native spans (`docs/api.md`, "Spans") of one POST. This
 module does not depend on how spans are stored.
 """
 
@@ -88,7 +88,7 @@ def _time(moment: datetime) -> str:
 
 
 class _TraceMaker:
-    """Generates the spans of one trace, with their common fields: ids, conversation, user, service and model."""
+    """A generator of the spans of one trace, with their common fields: ids, conversation, user, service and model."""
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng

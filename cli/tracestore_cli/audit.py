@@ -1,4 +1,4 @@
-"""Compares the counters of a deployment with its stored traces, for `tracestore audit`.
+"""Compare the counters of a deployment with its stored traces, for `tracestore audit`.
 
 It reads DynamoDB directly, with the caller's AWS credentials: no route of the API returns the expected counters.
 """

@@ -1,4 +1,4 @@
-"""Loads the developer's commands from a checkout of the repository: the only place where `dev` is imported.
+"""Load the developer's commands from a checkout of the repository: the only place where `dev` is imported.
 
 `dev` is not installed. It is found where this package itself lies in a checkout (an editable install), or in the
 working directory or a directory above it.

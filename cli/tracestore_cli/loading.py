@@ -1,4 +1,4 @@
-"""Loads files of traces into a deployment: exports, and OTLP JSON as the collector's file exporter writes it.
+"""Load files of traces into a deployment: exports, and OTLP JSON as the collector's file exporter writes it.
 
 Lines are sent in order, in batches within the limits. Spans that are stored already do not change, so a file may be
 loaded again. A line that the deployment refuses is reported by its number, and loading continues after it.

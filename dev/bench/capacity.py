@@ -1,6 +1,6 @@
 """DynamoDB capacity that the store consumes per span, compared with the naive store in the same run.
 
-All requests go through the real handlers, so the numbers are those of the HTTP contract, not of a layer below it. The
+All requests go through the real handlers, so the numbers are those of the HTTP API, not of a layer below it. The
 workloads are seeded: two runs of one version print the same numbers, except those of concurrent writers.
 """
 

@@ -1,4 +1,4 @@
-"""Counts the capacity that a DynamoDB client consumes, as the engine reports it, without a change to the client's user.
+"""Count the capacity that a DynamoDB client consumes, as the engine reports it, without a change to the client's user.
 
 It uses two hooks on botocore's events: one requests the consumed capacity in every call, the other adds it up.
 """
@@ -34,7 +34,7 @@ class Consumed:
 
 
 class Meter:
-    """Adds up over any number of clients and threads, until read with `take`."""
+    """A sum of consumed capacity over any number of clients and threads, until read with `take`."""
 
     def __init__(self) -> None:
         self._lock = Lock()

@@ -1,4 +1,4 @@
-"""Runs bulk deletions in the background: each stream record of a job that is not finished triggers one step of it.
+"""Run bulk deletions in the background: each stream record of a job that is not finished triggers one step of it.
 
 A step ends by writing the job, and the stream record of that write triggers the next step. There is no polling, and no
 function needs permission to call another. A step that crashes is repeated with its record.

@@ -17,9 +17,17 @@ GLOSSARY = ROOT / "docs/glossary.md"
 CODE = [
     path for folder in ("layers", "functions", "dev", "cli", "client/src") for path in (ROOT / folder).rglob("*.py")
 ]
+TESTS = [
+    path
+    for pattern in ("*.py", "*.mjs")
+    for path in (ROOT / "tests").rglob(pattern)
+    if "node_modules" not in path.parts and ROOT / "tests/data" not in path.parents and path != Path(__file__)
+]
+EXAMPLES = [path for path in (ROOT / "examples").rglob("*") if path.suffix in (".py", ".ts")]
+BUILD = [ROOT / "template.yaml", ROOT / "Makefile", ROOT / ".ci/run"]
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "client").glob("*.md")]
 SAMPLE_TEXT = ("samples/", "text_generator.py")
-"""Files with text that the samples' people and models say."""
+"""Files with the text of the samples' people and models."""
 
 RETIRED_WORDS = """
     aboard beside buried bury dear dearer dearest departure departures fact facts figures fold
@@ -28,6 +36,16 @@ RETIRED_WORDS = """
     tainted tell telling tells told twin twins untold whoever
 """
 RETIRED = frozenset(re.findall(r"\w+", RETIRED_WORDS))
+
+THIRD_PERSON = re.compile(
+    r"(Adds|Compares|Computes|Contains|Converts|Creates|Deletes|Delivers|Finds|Follows|Generates|Gives|Identifies|Loads|"
+    r"Makes|Masks|Parses|Prints|Receives|Redacts|Responds|Returns|Sends|Takes|Verifies|Writes)\b"
+    r"|(Calls|Checks|Counts|Exports|Maps|Matches|Reads|Runs|Sorts|Stores|Turns) (after|all|an?|each|every|one|the)\b"
+)
+"""Verbs at the beginning of a docstring. The words of the last line may also be nouns, as in `Reads of analytics`."""
+
+EXEMPT = frozenset(ROOT / f"layers/common/tracestore/storage/{name}.py" for name in ("keys", "user_store"))
+"""Files whose docstrings still begin with such verbs."""
 
 LABELS = frozenset({"absent", "raises", "repeat", "shape", "source", "units"})
 
@@ -60,7 +78,7 @@ def test_each_term_occurs_in_the_code(term: str) -> None:
         assert any(re.search(pattern, text, re.IGNORECASE) for text in texts), variant
 
 
-@pytest.mark.parametrize("path", [*CODE, *DOCUMENTS], ids=relative)
+@pytest.mark.parametrize("path", [*CODE, *TESTS, *EXAMPLES, *BUILD, *DOCUMENTS], ids=relative)
 def test_no_retired_word_occurs(path: Path) -> None:
     if not any(part in relative(path) for part in SAMPLE_TEXT):
         assert words(path.read_text()) & RETIRED == set()
@@ -83,4 +101,6 @@ def test_docstrings_have_one_form(path: Path) -> None:
             faults.append(f"{line}: a label without a colon")
         if re.match(r"(What|Who|Whose|Whom|That|So that)\b", text) or re.search(r"\bRaises `?[A-Z]", text):
             faults.append(f"{line}: {text.splitlines()[0][:60]}")
+        if THIRD_PERSON.match(text) and path not in EXEMPT:
+            faults.append(f"{line}: neither a noun nor an imperative: {text.splitlines()[0][:60]}")
     assert faults == []

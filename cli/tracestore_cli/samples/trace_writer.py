@@ -1,4 +1,4 @@
-"""Generates one trace step by step: a clock that moves forward, and spans that nest like the steps."""
+"""Generate one trace step by step: a clock that moves forward, and spans that nest like the steps."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _LONG_MS: Final = 4_000
 
 
 def message(role: str, text: str, *calls: Span) -> Span:
-    """A message in the contract's chat form, with its tool calls."""
+    """A message in the chat form of `docs/api.md` ("POST /v1/traces"), with its tool calls."""
     parts: list[Span] = [{"type": "text", "text": text}] if text else []
     return {"role": role, "parts": [*parts, *calls]}
 

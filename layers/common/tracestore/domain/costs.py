@@ -9,7 +9,7 @@ Price: TypeAlias = tuple[int, str]
 """Nano-dollars, and the name of the price that they were computed from."""
 
 PriceOf: TypeAlias = Callable[[SpanFields], Price | None]
-"""Returns the price of the model call with these fields; None where its model or tokens are unknown."""
+"""A function that returns the price of the model call with these fields; None where its model or tokens are unknown."""
 
 REPEATING_OPERATIONS: Final = frozenset({"agent", "chain", "workflow", "lesson", "tool_call", "http"})
 """Operations that call no model themselves: their tokens repeat those of the calls inside."""

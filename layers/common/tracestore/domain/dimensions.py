@@ -14,7 +14,7 @@ DIMENSION_CHARACTERS: Final = 128
 """Values are cut here: they are stored in every counter that their trace changes."""
 
 OTHER: Final = "other"
-"""Stands for all values beyond those that a head or a counter keeps."""
+"""The value in place of all values beyond those that a head or a counter keeps."""
 
 
 class Series(NamedTuple):

@@ -1,4 +1,4 @@
-"""Identifies the caller by exactly one valid credential.
+"""Identify the caller by exactly one valid credential.
 
 Depends on headers alone: it reaches AWS and the JWT library through the functions `owner_of` and `find_key`.
 """

@@ -20,7 +20,7 @@ Word = TypeVar("Word", bound=str)
 
 
 class Reader:
-    """Parses query parameters one at a time and collects the malformed ones."""
+    """A parser of query parameters, one at a time, that collects the malformed ones."""
 
     def __init__(self, parameters: Mapping[str, str]) -> None:
         self._parameters = parameters

@@ -1,4 +1,4 @@
-"""Parses events of the table's stream, and wraps the functions that consume them.
+"""Parse events of the table's stream, and wrap the functions that consume them.
 
 Depends on the shape of events, not on the meaning of items. Failures are raised: Lambda then logs and counts the
 failure, and sends the same batch again.
@@ -20,7 +20,7 @@ Line: TypeAlias = dict[str, Any]
 """The fields of an invocation's log line. Consumers add their own."""
 
 Consumer: TypeAlias = Callable[[Mapping[str, Any], Any, Line], dict[str, Any]]
-"""Receives event, context and log line; returns the response for Lambda."""
+"""A function of event, context and log line that returns the response for Lambda."""
 
 
 class StreamRecord(NamedTuple):

@@ -1,1 +1,1 @@
-"""Reads the requests of clients into span fields. Pure: no AWS, no environment, no clock."""
+"""Read the requests of clients into span fields. Pure: no AWS, no environment, no clock."""

@@ -1,4 +1,4 @@
-"""Maps the attributes of each convention to fields. Data only: `conventions` reads it; a new convention is a row here.
+"""Tables from the attributes of each convention to fields. Data only, read by `conventions`; a new convention is a row.
 
 A source is written as the name of an attribute; `name>path`: a path in the JSON that the attribute contains (`name>` is
 the whole JSON, of which even scalars are quoted); `name.*`: the attributes numbered after that name; `name.{a,b}`: an

@@ -1,4 +1,4 @@
-"""Reads the attributes and events of a span, from any client, into the fields that this service stores.
+"""Read the attributes and events of a span, from any client, into the fields that this service stores.
 
 Everything specific to a convention is in `convention_tables`. This module reads the tables and applies the rules that
 hold for every span. No rule depends on which client sent the span. Attributes that no field uses stay in `metadata`.
@@ -99,7 +99,7 @@ def _fields(span: OtlpSpan, origin: dict[str, Json]) -> SpanFields:
 
 
 def _operation(reading: Reading, span_name: str) -> str:
-    """The operation in the contract's words: as the span reports it, else derived from its attributes or its name."""
+    """The operation (`docs/api.md`, "Spans"): as the span reports it, else derived from its attributes or its name."""
     reported = None
     for row, _, source in reading.matches:
         if row != _OPERATION_ROW:

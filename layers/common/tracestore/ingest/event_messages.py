@@ -1,4 +1,4 @@
-"""Reads messages that arrive as events: events of a span, or log records that name their span.
+"""Read messages that arrive as events: events of a span, or log records that name their span.
 
 *source*: OpenTelemetry GenAI events of all generations: one event per message (`gen_ai.user.message`, `gen_ai.choice`),
 one for all prompts and one for all replies (`gen_ai.content.prompt`), one for everything

@@ -1,4 +1,4 @@
-"""Reads the value of a field from the value of an attribute. *absent*: each returns None for an unusable value.
+"""Read the value of a field from the value of an attribute. *absent*: each returns None for an unusable value.
 
 A value of the wrong type is converted where it can only mean one thing (a count as text, an id as a number). A text
 that is too long is cut: an export must not lose a span because a name is too long.

@@ -1,4 +1,4 @@
-"""Reads the body of a request as strict JSON, within limits that all later code can rely on."""
+"""Read the body of a request as strict JSON, within limits that all later code can rely on."""
 
 import json
 import math
@@ -14,7 +14,7 @@ MAX_DEPTH: Final = 100
 _MAYBE_HALF_PAIR: Final = re.compile(
     r"\\(?:\\u[dD]|u[dD](?:[89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..\\u[dD])[c-fC-F]))"
 )
-"""Matches the escape of a surrogate without its other half, and one after another backslash, which may be no escape."""
+"""A pattern for the escape of half a surrogate pair. It also matches one after a backslash, which may be no escape."""
 
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 

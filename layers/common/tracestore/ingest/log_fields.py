@@ -1,4 +1,4 @@
-"""Reads log records that contain a span's messages into fields of that span."""
+"""Read log records that contain a span's messages into fields of that span."""
 
 from collections.abc import Iterable
 from typing import cast

@@ -69,7 +69,10 @@ PART_FIELDS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "name": ("name", "filename", "file_name"),
     },
 }
-"""The contract's fields of a part, each with the names that clients use; the first name present counts."""
+"""The fields of a part in the chat form (`docs/api.md`, "POST /v1/traces"), each with the names that clients use.
+
+The first name present counts.
+"""
 
 MESSAGE_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "role": ROLE_FIELDS,

@@ -1,4 +1,4 @@
-"""Converts conversations of any known shape to the contract's chat form: `messages`, each with `parts`.
+"""Convert conversations of any known shape to the chat form of `docs/api.md` ("POST /v1/traces").
 
 Little is lost in the conversion: other keys of a part or a message stay with it, unless they are empty or a second id;
 other keys next to the list of messages stay next to it; and a value without a recognized conversation stays as it came.
@@ -98,7 +98,7 @@ def _message(item: Object, role: str) -> Object:
 
 
 def _split_fields(item: Object, known_names: Mapping[str, tuple[str, int]]) -> tuple[Object, Object]:
-    """The known fields of `item` under the contract's names, and its other fields. Empty values are dropped.
+    """The known fields of `item` under the names of the chat form, and its other fields. Empty values are dropped.
 
     If several names mean the same field, the one with the first precedence counts; the others keep their names.
     """

@@ -1,4 +1,4 @@
-"""Reads spans in this service's own JSON format, the contract's table "LLM traces", into fields.
+"""Read spans in this service's own JSON format (`docs/api.md`, "Spans") into fields.
 
 Null means absent everywhere. The only derived field is an end from a duration. `body_bytes` is the length of the
 request's body: a span from a short body need not be measured.

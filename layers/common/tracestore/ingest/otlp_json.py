@@ -1,4 +1,4 @@
-"""Reads OTLP in JSON.
+"""Read OTLP in JSON.
 
 An error inside a record rejects that record alone. Unknown fields are ignored, and a field of the wrong type counts as
 absent.

@@ -1,4 +1,4 @@
-"""Reads OTLP in protobuf.
+"""Read OTLP in protobuf.
 
 This module walks the envelope (request, resource group, scope group) field by field, and decodes each record separately
 with the official classes. An invalid record is therefore rejected alone, and the memory that a hostile body takes is

@@ -1,4 +1,4 @@
-"""Finds the list price of a model in the generated table `prices.jsonl`, by provider and model name.
+"""Find the list price of a model in the generated table `prices.jsonl`, by provider and model name.
 
 Matching follows the `genai-prices` package exactly, from which the table is generated (`make prices`): the first match
 in the table's order counts, and case is ignored. The table is read on first use, the models of a provider on its first

@@ -1,4 +1,4 @@
-"""Computes the cost of a model call from its tokens and the price on its date: the deployer's, else the list price.
+"""Compute the cost of a model call from its tokens and the price on its date: the deployer's, else the list price.
 
 A call has a cost only if its price is known. The cost is absent, which differs from zero, for an unknown model, a model
 that is not sold by tokens, a self-hosted copy, and counts that contradict each other.

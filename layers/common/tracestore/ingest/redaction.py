@@ -1,4 +1,4 @@
-"""Masks secrets in spans before they are stored: tokens of a known shape, and values whose name identifies a secret.
+"""Mask secrets in spans before they are stored: tokens of a known shape, and values whose name identifies a secret.
 
 A marker such as `[redacted:openai_key]` replaces a secret. *repeat*: redacting again changes nothing.
 
@@ -144,7 +144,7 @@ _START: Final = r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4}))"
 
 
 class Redactor:
-    """Redacts the fields of spans by `RULES`, `SECRET_NAMES` and the deployer's own regular expressions.
+    """A redactor of the fields of spans, by `RULES`, `SECRET_NAMES` and the deployer's own regular expressions.
 
     With regular expressions of the deployer, every value of every span is checked, which is slower.
     *raises*: ValueError with the number of a regular expression that cannot be used.

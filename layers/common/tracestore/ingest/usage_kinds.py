@@ -1,4 +1,4 @@
-"""Gives token counts one meaning, whichever way a client counts.
+"""Give token counts one meaning, whichever way a client counts.
 
 In a span, `input_tokens` includes the tokens read from and written to a cache, and `output_tokens` includes reasoning.
 Most conventions define them the same way. Some clients pass on the counts of a provider that reports these kinds

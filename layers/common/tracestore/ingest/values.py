@@ -1,4 +1,4 @@
-"""Reads attribute values as their sender meant them: JSON inside strings is parsed, dotted names become a tree.
+"""Read attribute values as their sender meant them: JSON inside strings is parsed, dotted names become a tree.
 
 A value that cannot be parsed stays as it came, so that nothing a client sends can fail here.
 """
