@@ -29,6 +29,8 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SENDING = set((ROOT / "docs" / "sending").glob("*.md")) - {ROOT / "docs/sending/README.md"}
 API = (ROOT / "docs" / "api.md").read_text()
 DATA_MODEL = (ROOT / "docs" / "data-model.md").read_text()
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+DEPLOY = (ROOT / "docs" / "deploy.md").read_text()
 DECISIONS = (ROOT / "docs" / "decisions.md").read_text()
 
 NOW_NS = 1_795_400_000 * 10**9  # 2026-11-23, a day after the examples
@@ -227,7 +229,28 @@ def test_every_dependency_has_its_reason(name: str) -> None:
 def test_every_parameter_and_variable_is_documented() -> None:
     template = Template()
     settings = {*template.body["Parameters"], *template.environment}
-    assert settings - set(code((ROOT / "docs" / "deploy.md").read_text())) == set()
+    assert settings - set(code(DEPLOY)) == set()
+
+
+def test_the_readme_states_the_cost_of_counting_as_the_architecture_does() -> None:
+    assert counting_units((ROOT / "README.md").read_text()) == counting_units(ARCHITECTURE)
+
+
+def test_the_dollars_follow_from_the_measured_write_units() -> None:
+    readme = section((ROOT / "README.md").read_text(), "## Cost")
+    units = dict(re.findall(r"^\| ([^|]+) \| ([0-9.]+) \|", readme, re.MULTILINE))
+    cost = section(DEPLOY, "## Cost")
+    (dollars,) = re.findall(r"^\| DynamoDB, \$0\.625 per million write units \| (.*) \|$", cost, re.MULTILINE)
+    per_request = ", a trace per request"
+    workloads = ("single chats", f"agents of 5 spans{per_request}", f"agents of 41 spans{per_request}")
+    assert dollars.split(" | ") == [f"${float(units[name]) * 0.625:.2f}" for name in workloads]
+    assert f"(${counting_units(ARCHITECTURE) * 0.625:.2f} per million spans in large batches)" in cost
+
+
+def counting_units(text: str) -> float:
+    """The write units a span that a document states for counting in large batches."""
+    (units,) = re.findall(r"[Cc]ounting\S* (?:for analytics adds|costs) ([0-9.]+)\s+write\s+units", text)
+    return float(units)
 
 
 def tracked_texts() -> Iterator[tuple[str, str]]:
