@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from io import StringIO
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from aws_lambda_powertools import Logger
@@ -37,7 +38,7 @@ class Bench:
     def __init__(self, caller: Identity | None = READER) -> None:
         self.caller = caller
         self.written = StringIO()
-        self.app = App(self.identify, logger=Logger(service=f"test-{id(self)}", stream=self.written), clock=lambda: 1.5)
+        self.app = App(self.identify, logger=Logger(service=f"test-{uuid4()}", stream=self.written), clock=lambda: 1.5)
 
     def identify(self, _headers: Mapping[str, str]) -> Identity:
         if self.caller is None:
