@@ -44,9 +44,6 @@ THIRD_PERSON = re.compile(
 )
 """Verbs at the beginning of a docstring. The words of the last line may also be nouns, as in `Reads of analytics`."""
 
-EXEMPT = frozenset(ROOT / f"layers/common/tracestore/storage/{name}.py" for name in ("keys", "user_store"))
-"""Files whose docstrings still begin with such verbs."""
-
 LABELS = frozenset({"absent", "raises", "repeat", "shape", "source", "units"})
 
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -101,6 +98,6 @@ def test_docstrings_have_one_form(path: Path) -> None:
             faults.append(f"{line}: a label without a colon")
         if re.match(r"(What|Who|Whose|Whom|That|So that)\b", text) or re.search(r"\bRaises `?[A-Z]", text):
             faults.append(f"{line}: {text.splitlines()[0][:60]}")
-        if THIRD_PERSON.match(text) and path not in EXEMPT:
+        if THIRD_PERSON.match(text):
             faults.append(f"{line}: neither a noun nor an imperative: {text.splitlines()[0][:60]}")
     assert faults == []

@@ -19,7 +19,7 @@ from uuid import uuid4
 from tracestore.domain.errors import NotFound, Unavailable
 
 from . import keys
-from .deletes import delete_trace_for_job
+from .deletes import DELETE_THREADS, delete_trace_for_job
 from .dynamo import ConditionFailed
 from .items import head_from
 from .jobs import job_item, read_job
@@ -30,8 +30,6 @@ from .store import Scope
 
 INTENTS_PER_WRITE: Final = 100
 """A crash repeats no more than this, and one write of the job serves this many traces."""
-
-DELETE_THREADS: Final = 8
 
 STOP_AT_S: Final = 10.0
 """A step stops when this much time is left, before Lambda stops it: removing one trace takes a few seconds at worst."""

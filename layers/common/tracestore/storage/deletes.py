@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
+from typing import Final
 
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import merge
@@ -20,6 +21,8 @@ from .model import Head, LiveHead, StoredHead, StoredTrace, Tombstone
 from .pending_deletions import is_pending_deletion, read_pending_deletions
 from .recompute import next_head
 from .store import Scope
+
+DELETE_THREADS: Final = 8
 
 
 def delete_trace(scope: Scope, trace_id: str) -> int:

@@ -65,7 +65,7 @@ def segment(generation: str, digest: str) -> str:
 
 
 def compacted_segment(generation: str, digest: str) -> str:
-    """Sorts after all segments: a paged read that misses a segment still meets the compacted item that contains it."""
+    """A sort key after all segments, so that a paged read that misses a segment meets the compacted item with it."""
     return f"SF#{generation}#{digest}"
 
 
@@ -88,7 +88,7 @@ def payload_part(generation: str, digest: str, index: int) -> str:
 
 
 def delta_payload(generation: str, digest: str, base: str) -> str:
-    """Names the delta base, so that two writers that encode one payload differently do not mix their items."""
+    """A sort key that names the delta base: two writers may encode one payload differently and must not mix items."""
     return f"X#{generation}#{digest}#{base}"
 
 
@@ -106,7 +106,7 @@ def message_alias(message_id: str) -> str:
 
 
 def lesson_index(expires_at_s: int) -> str:
-    """Contains the expiry: filters of every index see it, so no reader fetches an item that TTL is about to remove."""
+    """A sort key that contains the expiry, so that no reader of an index fetches an item that TTL soon removes."""
     return f"L#{expires_at_s:010d}"
 
 
@@ -130,7 +130,7 @@ def trace_id_at(cursor_position: str) -> str:
 
 
 def before_time(start_ns: int) -> str:
-    """Sorts before every cursor position at or after `start_ns`, and after every earlier one."""
+    """A cursor position before every other at or after `start_ns`, and after every earlier one."""
     return _nanoseconds(min(start_ns, LAST_NS))
 
 

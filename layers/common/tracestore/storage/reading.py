@@ -12,7 +12,7 @@ from .pending_deletions import is_pending_deletion, read_pending_deletions
 from .store import Scope
 
 SPANS_PER_READ: Final = 8
-"""Spans of a trace that are read together, one by one read span by span: each may have 4 MB."""
+"""Spans of a trace that are read together, one by one read span by span: each may have 4 MiB."""
 
 
 def read_trace(
