@@ -227,7 +227,7 @@ SECRET: Final = ("K#cursor", "K")
 
 def _nanoseconds(start_ns: int) -> str:
     """19 digits, which suffice until 2286. A later time, which only a query can contain, sorts after all others."""
-    return f"{min(start_ns, 10**19 - 1):019d}"
+    return f"{min(start_ns, LAST_NS):019d}"
 
 
 def trace_id_of(trace_pk: str) -> str:
