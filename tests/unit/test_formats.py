@@ -1,27 +1,37 @@
-"""Stored formats stay as they are: bytes that were written once are read for ever, and written the same.
+"""Stored counters and stats are readable for ever: the current code decodes those of earlier versions.
 
-`tests/data/stored` holds the stored attribute of each format in hex. A file is never edited: a change of a format adds
-a file with the next number, whose writing is compared from then on, and the old one stays readable.
+These tests read the golden files `tests/data/stored/*.hex`: the packed attribute of each kind of counter
+(`counter-KIND-1.hex`) and of heads with stats (`head-stats-*.hex`). Items of every other kind are in
+`test_stored_formats.py`. No file is ever edited. A change of shape adds a file with the next number, the encoding is
+compared with that file from then on, and the old file stays readable.
 """
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.builders import DAY_S, START_NS
+from tracestore.domain.analytics import top_conversations_by_cost
 from tracestore.domain.counters import (
     COUNTERS,
+    Contribution,
     ConversationCounter,
     Counter,
     CounterKind,
     ErrorCounter,
     MarginalCounter,
     MeasureCounter,
+    ValueContribution,
     ValueCounter,
+    contributions_of,
 )
 from tracestore.domain.dimensions import OTHER_FAILURES, FailureKind, Group, Series
 from tracestore.domain.heads import Summary
-from tracestore.domain.stats import Aggregate, Example, Failure, MarginalRow, Measures, Row, Stats
+from tracestore.domain.stats import NUMBERS, Aggregate, Example, Failure, MarginalRow, Measures, Row, Stats
 from tracestore.storage.codec import decompress, unpack
 from tracestore.storage.formats.counting import PackedCounter, StoredStats, pack_counter, stats_document, unpack_counter
 from tracestore.storage.items import summary_from
@@ -31,20 +41,26 @@ HOUR = START_NS // (3_600 * 10**9)
 QUARTER = START_NS // (900 * 10**9)
 EXPIRES_AT_S = START_NS // 10**9 + 30 * DAY_S
 
+
+def numbers(*stored: int) -> list[int]:
+    """The numbers of measures that were stored: a number that is appended to `NUMBERS` later is 0."""
+    return [*stored, *[0] * (len(NUMBERS) - len(stored))]
+
+
 CHECKPOINTS = {
     "0f1e2d3c4b5a6978": (49590338271490256608559692538361571095921575989136588898, HOUR),
     "8796a5b4c3d2e1f0": (7, HOUR - 1),
 }
 CHAT = Series("completion", "openai", "gpt-4o")
 SUCCESS, ERROR, TOOL = Group(CHAT, "success"), Group(CHAT, "error"), Group(Series("tool_call", "", ""), "success")
-THREE_CALLS = Measures([3, 3_400_000, 9_000, 120, 30, 5, 2, 1, 150, 0, 0], {150: 2, 157: 1})
+THREE_CALLS = Measures(numbers(3, 3_400_000, 9_000, 120, 30, 5, 2, 1, 150), {150: 2, 157: 1})
 
 COUNTERS_STORED: dict[str, Counter] = {
     "counter-measures-1": MeasureCounter(
         {
             SUCCESS: THREE_CALLS,
-            ERROR: Measures([1, 900_000, 0, 40, 0, 0, 0, 0, 40, 0, 1], {144: 1}),
-            TOOL: Measures([2, 1_000, 0, 0, 0, 0, 0, 0, 0, 0, 0], {60: 1, 73: 1}),
+            ERROR: Measures(numbers(1, 900_000, 0, 40, 0, 0, 0, 0, 40, 0, 1), {144: 1}),
+            TOOL: Measures(numbers(2, 1_000), {60: 1, 73: 1}),
         },
         {frozenset([SUCCESS]): 2, frozenset([SUCCESS, ERROR, TOOL]): 1, frozenset(): 1},
     ),
@@ -63,7 +79,7 @@ COUNTERS_STORED: dict[str, Counter] = {
             "service_name": {"shop": 3},
             "tool_name": {"search": 1, "other": 7},
         },
-        {"c1": [2, 3, 3_400_000, 9_000, 120, 30, 5, 2, 1, 150, 0, 0], "other": [1, *[0] * 11]},
+        {"c1": [2, *numbers(3, 3_400_000, 9_000, 120, 30, 5, 2, 1, 150)], "other": [1, *numbers()]},
         [(9_000, "t1"), (7, "t2")],
     ),
     "counter-conversation-1": ConversationCounter(
@@ -73,7 +89,7 @@ COUNTERS_STORED: dict[str, Counter] = {
         {
             "service_name": {
                 "shop": Aggregate(2, THREE_CALLS),
-                "": Aggregate(0, Measures([1, *[0] * 10])),
+                "": Aggregate(0, Measures(numbers(1))),
                 "gone": Aggregate(),
             }
         }
@@ -87,9 +103,9 @@ CURRENT_COUNTERS = (
     "counter-marginals-1",
 )
 
-AGENT_ROW = Row(QUARTER, Group(Series("agent", "", ""), "success"), Measures([1, 1_000, *[0] * 9], {73: 1}))
-CALL_ROW = Row(QUARTER, SUCCESS, Measures([1, 2_000_000, 9_000, 10, 2, 0, 0, 0, 12, 0, 0], {153: 1}))
-FAILED_ROW = Row(QUARTER + 1, ERROR, Measures([1, 1_000_000, 0, 10, 2, 0, 0, 0, 12, 0, 1], {145: 1}))
+AGENT_ROW = Row(QUARTER, Group(Series("agent", "", ""), "success"), Measures(numbers(1, 1_000), {73: 1}))
+CALL_ROW = Row(QUARTER, SUCCESS, Measures(numbers(1, 2_000_000, 9_000, 10, 2, 0, 0, 0, 12), {153: 1}))
+FAILED_ROW = Row(QUARTER + 1, ERROR, Measures(numbers(1, 1_000_000, 0, 10, 2, 0, 0, 0, 12, 0, 1), {145: 1}))
 TIMEOUT = Failure(
     QUARTER + 1, FailureKind(CHAT, "Timeout"), 1, Example(START_NS + 900 * 10**9, "", "call.b", "no answer")
 )
@@ -162,3 +178,91 @@ def test_every_kind_of_counter_has_its_stored_bytes() -> None:
     assert {kind_of(name) for name in CURRENT_COUNTERS} == set(COUNTERS)
     counting = {file.stem for file in STORED.glob("*.hex") if file.stem.startswith(("counter-", "head-stats-"))}
     assert counting == {*COUNTERS_STORED, *STATS_STORED}
+
+
+@contextmanager
+def later_version() -> Iterator[None]:
+    """A version that has appended a number to `NUMBERS`."""
+    modules = [module for name, module in sys.modules.items() if name.startswith("tracestore.")]
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for module in modules:
+            if getattr(module, "NUMBERS", None) is NUMBERS:
+                monkeypatch.setattr(module, "NUMBERS", (*NUMBERS, "one_more"))
+        yield
+
+
+@pytest.fixture
+def one_more_number() -> Iterator[None]:
+    """Runs the test in the later version."""
+    with later_version():
+        yield
+
+
+def contribution_of_one_more(kind: CounterKind, number: int) -> Contribution:
+    """The contribution of a trace with one call, in which the appended number is `number`."""
+    measures = Measures([*CALL_ROW.measures.numbers, number], dict(CALL_ROW.measures.latencies))
+    stats = Stats((CALL_ROW._replace(measures=measures),), (TIMEOUT,), ("shop",))
+    summary = replace(stored_summary("head-stats-2"), conversation_id="c1", stats=stats)
+    contributions = contributions_of("t9", summary, EXPIRES_AT_S)
+    return next(contribution for target, contribution in contributions.items() if target.kind == kind)
+
+
+def lists_of_numbers(counter: Counter) -> list[list[int]]:
+    """All numbers of measures in a counter."""
+    match counter:
+        case MeasureCounter():
+            return [measures.numbers for measures in counter.groups.values()]
+        case ValueCounter():
+            return [sums for _, *sums in counter.conversations.values()]
+        case ConversationCounter():
+            return [counter.measures.numbers]
+        case MarginalCounter():
+            return [aggregate.measures.numbers for values in counter.values.values() for aggregate in values.values()]
+    return []
+
+
+@pytest.mark.parametrize("name", COUNTERS_STORED)
+@pytest.mark.usefixtures("one_more_number")
+def test_a_number_that_is_appended_is_counted_in_every_stored_counter(name: str) -> None:
+    counter = unpack_counter(kind_of(name), stored(name)).counter
+    assert [sums[len(NUMBERS) :] for sums in lists_of_numbers(counter)] == [[0]] * len(lists_of_numbers(counter))
+    counter.add(contribution_of_one_more(kind_of(name), 7), 1)
+    content = PackedCounter(counter, CHECKPOINTS, EXPIRES_AT_S)
+    assert unpack_counter(kind_of(name), pack_counter(kind_of(name), content)) == content
+    expected = 0 if isinstance(counter, ErrorCounter) else 7
+    assert sum(sums[-1] for sums in lists_of_numbers(counter)) == expected
+
+
+@pytest.mark.usefixtures("one_more_number")
+def test_days_from_before_and_after_a_number_is_appended_are_added_up() -> None:
+    before, after = unpack_counter("values", stored("counter-values-1")).counter, ValueCounter()
+    assert isinstance(before, ValueCounter)
+    contribution = contribution_of_one_more("values", 7)
+    assert isinstance(contribution, ValueContribution)
+    after.add(contribution, 1)
+    conversations = dict(top_conversations_by_cost([before, after], 5))
+    assert (conversations["c1"].traces, conversations["c1"].measures["one_more"]) == (3, 7)
+
+
+@pytest.mark.parametrize("name", STATS_STORED)
+@pytest.mark.usefixtures("one_more_number")
+def test_a_number_that_is_appended_is_0_in_stored_stats(name: str) -> None:
+    stats = stored_summary(name).stats
+    marginals = [row for marginal in stats.marginals if not isinstance(marginal, str) for row in marginal]
+    for measures in [*[row.measures for row in stats.rows], *[row.measures for row in marginals]]:
+        assert measures.numbers[len(NUMBERS) :] == [0]
+        measures.add(Measures([*numbers(), 7]))
+        assert measures["one_more"] == 7
+
+
+@pytest.mark.parametrize("name", COUNTERS_STORED)
+def test_a_number_of_a_later_version_is_left_out(name: str) -> None:
+    """As after a rollback: this version reads the counter and adds to it."""
+    with later_version():
+        counter = unpack_counter(kind_of(name), stored(name)).counter
+        counter.add(contribution_of_one_more(kind_of(name), 7), 1)
+        packed = pack_counter(kind_of(name), PackedCounter(counter, CHECKPOINTS, EXPIRES_AT_S))
+    counter = unpack_counter(kind_of(name), packed).counter
+    assert {len(sums) for sums in lists_of_numbers(counter)} <= {len(NUMBERS)}
+    contributions = contributions_of("t10", stored_summary("head-stats-2"), EXPIRES_AT_S)
+    counter.add(next(each for target, each in contributions.items() if target.kind == kind_of(name)), 1)

@@ -1,11 +1,13 @@
 """Stored items are readable for ever: the current code decodes the items of earlier versions, and encodes the same.
 
-The files in `tests/data/stored` are items as DynamoDB stored them, with bytes in hex. No file is ever edited; a change
-of shape needs a new format and new files (`storage/formats/`). Compressed bytes depend on zstd's version, so encoded
+These tests read the golden files `tests/data/stored/*.json`: items as DynamoDB stored them, with bytes in hex. Counters
+and the stats of heads are in `test_stored_counting.py`. No file is ever edited. A change of shape adds a file with the
+next number, and the encoding is compared with the newest file. Compressed bytes depend on zstd's version, so encoded
 items are compared after decompression.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +16,7 @@ import pytest
 from tests.builders import START_NS
 from tracestore.domain.spans import SpanFields, SpanUpdate, span_update
 from tracestore.storage import keys
-from tracestore.storage.codec import decompress, is_delta_encoded
+from tracestore.storage.codec import decompress, is_delta_encoded, pack
 from tracestore.storage.formats.traces import unpack_job, unpack_pending_deletions
 from tracestore.storage.items import alias_items, head_from, head_item, lesson_index_item, trace_from
 from tracestore.storage.jobs import job_item
@@ -73,9 +75,14 @@ DELTA = delta_encoded(NEXT, BASE.digest, BASE.text or b"")
 TRACE_PK = keys.trace("ada", "t-1")
 
 
-def stored(name: str) -> Item:
-    """A stored item, its bytes decoded from hex."""
-    item = json.loads((STORED / f"{name}-1.json").read_text())
+def numbers_of(name: str) -> list[int]:
+    """The numbers of an item's golden files, one for each format."""
+    return [int(match[1]) for path in STORED.iterdir() if (match := re.fullmatch(rf"{name}-(\d+)\.json", path.name))]
+
+
+def stored(name: str, number: int = 1) -> Item:
+    """A stored item in the format with this number, its bytes decoded from hex."""
+    item = json.loads((STORED / f"{name}-{number}.json").read_text())
     return {
         attribute: {kind: bytes.fromhex(value) if kind == "B" else value for kind, value in typed.items()}
         for attribute, typed in item.items()
@@ -141,6 +148,22 @@ def test_a_stored_tombstone_is_decoded() -> None:
         deleted_by="job-1",
         deleted_spans=2,
     )
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ([True], (False, "", 0)),
+        ([True, True], (True, "", 0)),
+        ([True, True, "job-1"], (True, "job-1", 0)),
+        ([True, True, "job-1", 2, "later"], (True, "job-1", 2)),
+    ],
+)
+def test_a_tombstone_with_more_or_fewer_entries_is_decoded(entries: list[Any], expected: tuple[Any, ...]) -> None:
+    """The entries that are absent have their defaults, and those of a later version are left out."""
+    head = head_from(stored("tombstone") | {"head": {"B": pack({"c": NOW_MS, "u": NOW_MS, "d": entries})}})
+    assert isinstance(head, Tombstone)
+    assert (head.is_purged, head.deleted_by, head.deleted_spans) == expected
 
 
 @pytest.mark.parametrize("name", ["segment", "segment-first"])
@@ -228,8 +251,8 @@ def lesson_head(fields: dict[str, Any]) -> Head:
 
 @pytest.mark.parametrize("name", sorted(encoded_items()))
 def test_the_current_code_encodes_items_as_they_are_stored(name: str) -> None:
-    assert readable(encoded_items()[name]) == readable(stored(name))
+    assert readable(encoded_items()[name]) == readable(stored(name, max(numbers_of(name))))
 
 
 def test_every_stored_item_is_compared() -> None:
-    assert {path.name.removesuffix("-1.json") for path in STORED.glob("*-1.json")} == set(encoded_items())
+    assert {path.stem.rpartition("-")[0] for path in STORED.glob("*.json")} == set(encoded_items())

@@ -6,7 +6,6 @@ not depend on the storage of counters, and contains no JSON.
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import add
 from typing import Final, NamedTuple, TypeVar
 
 from .counters import MarginalCounter, MeasureCounter, ValueCounter
@@ -279,7 +278,7 @@ def top_conversations_by_cost(counters: Iterable[ValueCounter], most: int) -> li
     sums: dict[str, list[int]] = {}
     for counter in counters:
         for name, numbers in counter.conversations.items():
-            sums[name] = list(map(add, sums[name], numbers)) if name in sums else numbers
+            sums[name] = list(map(sum, zip(sums[name], numbers, strict=True))) if name in sums else numbers
     names = sorted((name for name in sums if any(sums[name])), key=lambda name: (-sums[name][_COST], name))
     if len(names) > most:
         rest = [sums.pop(name) for name in names[most:]]

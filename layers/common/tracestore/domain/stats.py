@@ -43,11 +43,26 @@ FAILURES_KEPT: Final = 200
 """Kinds and times of failure of one trace together. If there were more, all count in the quarter in which it began. One
 may have 300 bytes, and the head, which is written with every write to the trace, ends at 400 KB."""
 
-NUMBERS: Final = ("calls", "latency_us", "cost_nano_usd", *TOKEN_KINDS, "total_tokens", "wasted_nano_usd", "errors")
+NUMBERS: Final = (
+    "calls",
+    "latency_us",
+    "cost_nano_usd",
+    "input_tokens",
+    "output_tokens",
+    "cached_input_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "total_tokens",
+    "wasted_nano_usd",
+    "errors",
+)
+"""The numbers of `Measures`. Heads and counters store them in this order without names: append at the end only, and
+never move or remove one. A number that was appended later is 0 in measures that were stored before."""
+
 _CALLS, _LATENCY, _COST, _TOTAL, _WASTED, _ERRORS = map(
     NUMBERS.index, ("calls", "latency_us", "cost_nano_usd", "total_tokens", "wasted_nano_usd", "errors")
 )
-_KINDS: Final = slice(NUMBERS.index(TOKEN_KINDS[0]), NUMBERS.index(TOKEN_KINDS[0]) + len(TOKEN_KINDS))
+_KINDS: Final = tuple((NUMBERS.index(kind), kind) for kind in TOKEN_KINDS)
 
 _MODEL_SPEND: Final = INFERENCE_OPERATIONS | REPEATING_OPERATIONS
 _NAME_CHARACTERS: Final = 80
@@ -273,7 +288,8 @@ def _measures(span: Span, charge: Charge, *, is_trace_failed: bool) -> Measures:
             measures.latencies[bucket_of(numbers[_LATENCY])] = 1
     if charge.counts_tokens:
         numbers[_TOTAL] = total_tokens(fields) or 0
-        numbers[_KINDS] = [amount(fields, kind) for kind in TOKEN_KINDS]
+        for index, kind in _KINDS:
+            numbers[index] = amount(fields, kind)
     if charge.cost_nano_usd is not None:
         numbers[_COST] = charge.cost_nano_usd
         if (is_trace_failed and operation in _MODEL_SPEND) or (is_inference and span.status == "error"):

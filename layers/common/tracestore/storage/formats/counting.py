@@ -18,6 +18,7 @@ from tracestore.domain.dimensions import FailureKind, Group, Series
 from tracestore.domain.stats import NUMBERS, Aggregate, Example, Failure, Marginal, MarginalRow, Measures, Row, Stats
 
 from ..codec import pack, unpack
+from .positional import extended
 
 Document: TypeAlias = dict[str, Any]
 PackedMeasures: TypeAlias = tuple[list[int], list[int], list[int]]
@@ -44,7 +45,7 @@ def packed_measures(measures: Measures) -> PackedMeasures:
 
 def unpacked_measures(numbers: Sequence[int], steps: Sequence[int], counts: Sequence[int]) -> Measures:
     """The measures that `packed_measures` was given."""
-    filled = [*numbers, *[0] * (len(NUMBERS) - len(numbers))]
+    filled = extended(numbers, [0] * len(NUMBERS))
     filled[_TOTAL] += filled[_INPUT] + filled[_OUTPUT]
     return Measures(filled, dict(zip(accumulate(steps), counts or repeat(1), strict=False)))
 
@@ -188,13 +189,19 @@ def _error_counter(document: Document) -> ErrorCounter:
 
 
 def _value_document(counter: ValueCounter) -> Document:
-    """`v` are counts by field and value, `c` numbers by conversation, `d` the most expensive `[cost, trace id]`."""
+    """`v` are counts by field and value, `d` the most expensive `[cost, trace id]`.
+
+    `c` are `[number of traces, *numbers]` by conversation, in the order of `NUMBERS`.
+    """
     return {"v": counter.values, "c": counter.conversations, "d": list(map(list, counter.most_expensive))}
 
 
 def _value_counter(document: Document) -> ValueCounter:
+    absent = [0] * (1 + len(NUMBERS))
     return ValueCounter(
-        document["v"], document["c"], [(cost_nano_usd, trace_id) for cost_nano_usd, trace_id in document["d"]]
+        document["v"],
+        {conversation_id: extended(numbers, absent) for conversation_id, numbers in document["c"].items()},
+        [(cost_nano_usd, trace_id) for cost_nano_usd, trace_id in document["d"]],
     )
 
 

@@ -25,6 +25,7 @@ from ..model import (
     Tombstone,
 )
 from .counting import StoredStats, stats_document
+from .positional import extended
 
 _PAYLOAD_FLAGS: Final = dict(zip(PAYLOAD_FIELDS, "ioml", strict=True))
 _PAYLOAD_FIELD_OF_FLAG: Final = {flag: name for name, flag in _PAYLOAD_FLAGS.items()}
@@ -127,7 +128,7 @@ def unpack_head(packed: bytes, *, version: int, generation: str, expires_at_s: i
     content = _ABSENT_IN_HEAD | unpack(packed)
     stored = (version, generation, expires_at_s, cursor_position, content["c"], content["u"])
     if content["d"]:
-        _, is_purged, deleted_by, deleted_spans = (*content["d"], "", 0)[:4]
+        _, is_purged, deleted_by, deleted_spans = extended(content["d"], (True, False, "", 0))
         return Tombstone(*stored, is_purged=is_purged, deleted_by=deleted_by, deleted_spans=deleted_spans)
     (inline_segment,) = segments_from_documents(content["f"], content["c"]) or (None,)
     live = (
