@@ -142,8 +142,8 @@ def test_a_test_reads_each_golden_file(path: Path) -> None:
     """A file of bytes is read by its whole name, an item by its name and its number, which is 1 by default."""
     item, number = re.fullmatch(r"(.+?)-(\d+)(?:-.+)?", path.stem).groups()  # type: ignore[union-attr]
     names = rf'"{item}"' if number == "1" else rf'"{item}"(?:, |: ){number}\b'
-    test, pattern = ("formats", f'"{path.stem}"') if path.suffix == ".hex" else ("stored_formats", names)
-    assert re.search(pattern, (ROOT / f"tests/unit/test_{test}.py").read_text())
+    test, pattern = ("counting", f'"{path.stem}"') if path.suffix == ".hex" else ("formats", names)
+    assert re.search(pattern, (ROOT / f"tests/unit/test_stored_{test}.py").read_text())
 
 
 def items_of(heading: str) -> set[str]:
