@@ -86,5 +86,6 @@ prices: $(READY) ## Generate the price table from the installed genai-prices
 	@$(RUN)python -m dev.prices
 
 clean: ## Remove all generated files, including the local data and the cache
-	@rm -rf $(VENV) .aws-sam .tracestore .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info cli/*.egg-info client/src/*.egg-info
+	@rm -rf $(VENV) .aws-sam .tracestore .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf build dist *.egg-info cli/*.egg-info layers/common/*.egg-info client/build client/dist client/src/*.egg-info
 	@find cli client dev examples functions layers tests -name __pycache__ -prune -exec rm -rf {} +
