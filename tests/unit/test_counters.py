@@ -34,7 +34,7 @@ from tracestore.domain.counters import (
 )
 from tracestore.domain.dimensions import DIMENSION_CHARACTERS, FailureKind, Group, Series
 from tracestore.domain.stats import NUMBERS, Example, Measures
-from tracestore.storage.formats.counting import PackedCounter, pack_counter, unpack_counter
+from tracestore.storage.formats.counters import PackedCounter, pack_counter, unpack_counter
 
 DAY = Bucket("values", "day", START_NS // (86_400 * 10**9))
 IDEOGRAPHS = [chr(code) for code in range(0x4E00, 0x9FFF)]

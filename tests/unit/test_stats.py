@@ -30,7 +30,7 @@ from tracestore.domain.stats import (
     sums,
 )
 from tracestore.storage.codec import pack
-from tracestore.storage.formats.counting import StoredStats, packed_measures, stats_document, unpacked_measures
+from tracestore.storage.formats.stats import StoredStats, packed_measures, stats_document, unpacked_measures
 
 durations = st.lists(st.integers(0, 10**11), min_size=1, max_size=60)
 numbers = st.lists(st.integers(-(10**15), 10**15), min_size=len(NUMBERS), max_size=len(NUMBERS))

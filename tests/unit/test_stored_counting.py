@@ -33,7 +33,8 @@ from tracestore.domain.dimensions import OTHER_FAILURES, FailureKind, Group, Ser
 from tracestore.domain.heads import Summary
 from tracestore.domain.stats import NUMBERS, Aggregate, Example, Failure, MarginalRow, Measures, Row, Stats
 from tracestore.storage.codec import decompress, unpack
-from tracestore.storage.formats.counting import PackedCounter, StoredStats, pack_counter, stats_document, unpack_counter
+from tracestore.storage.formats.counters import PackedCounter, pack_counter, unpack_counter
+from tracestore.storage.formats.stats import StoredStats, stats_document
 from tracestore.storage.items import summary_from
 
 STORED = Path(__file__).resolve().parents[1] / "data/stored"

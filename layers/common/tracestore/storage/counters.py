@@ -27,7 +27,7 @@ from tracestore.domain.counters import (
 from . import keys
 from .codec import Unreadable
 from .deadline import Deadline
-from .formats.counting import PackedCounter, pack_counter, unpack_counter
+from .formats.counters import PackedCounter, pack_counter, unpack_counter
 from .items import summary_from
 from .model import Item, ItemKey
 from .segments import expiry, key

@@ -24,8 +24,8 @@ from ..model import (
     StoredHead,
     Tombstone,
 )
-from .counting import StoredStats, stats_document
 from .positional import extended
+from .stats import StoredStats, stats_document
 
 _PAYLOAD_FLAGS: Final = dict(zip(PAYLOAD_FIELDS, "ioml", strict=True))
 _PAYLOAD_FIELD_OF_FLAG: Final = {flag: name for name, flag in _PAYLOAD_FLAGS.items()}
