@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,3 +117,19 @@ def test_a_resource_builds_on_traces_alone(file: Path) -> None:
     names = [name.split(".") for name in imports(file)]
     used = {name[2] for name in names if name[:2] == ["tracestore", "api"] and name[2] in RESOURCES_BELOW}
     assert used <= RESOURCES_BELOW.get(resource, set())
+
+
+def test_the_capture_function_starts_without_modules_that_no_capture_needs() -> None:
+    """Imports are the cold start of a function, so these are imported by the first request that needs them."""
+    imported = subprocess.run(
+        [sys.executable, "-c", "import sys, functions.capture.capture_handler; print(*sys.modules)"],
+        cwd=ROOT,
+        env={"PATH": "", "TABLE_NAME": "none", "AWS_DEFAULT_REGION": "eu-central-1"},
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout.split()
+    storage = {"bulk", "counters", "jobs", "formats.counters"}
+    unneeded = {f"tracestore.storage.{name}" for name in storage} | {"tracestore.domain.counters"}
+    assert not {*unneeded, "tracestore.ingest.pricing", "jwt"} & {*imported}
+    assert "tracestore.storage.user_store" in imported
