@@ -5,19 +5,19 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from dev.demo_user import DEMO_USER
 from tracestore_cli import tokens
 from tracestore_cli.checkout import DEVELOPER_COMMANDS
 from tracestore_cli.main import DataDir, send_samples
 from tracestore_cli.terminal import console, errors, fail
 
-DEMO_USER = "demo"
+API_KEY_NAME = "tracestore dev"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 bench = typer.Typer(no_args_is_help=True, help=DEVELOPER_COMMANDS["bench"])
@@ -98,6 +98,7 @@ def _serve(sock: socket.socket, with_demo: bool, engine_name: str, endpoint: str
     """Start all parts of `tracestore dev` in order, and wait to be interrupted. They stop in the reverse order."""
     from dev import engines, server, streams
     from dev.functions import Functions, local_environment
+    from dev.request_log import RequestLog
     from dev.template import Template
 
     secret = tokens.local_secret(data_dir)
@@ -117,11 +118,12 @@ def _serve(sock: socket.socket, with_demo: bool, engine_name: str, endpoint: str
         functions = Functions(template)
         functions.load()
         stack.enter_context(streams.delivering(template, engine.endpoint, functions.invoke))
-        requests = _RequestLog()
+        requests = RequestLog(console.print)
         base = stack.enter_context(server.serving(template, sock, functions, requests.show))
         if with_demo and _is_empty(base, key) and (problem := send_samples(base, key, None)):
             errors.print(problem)
         _introduce(base, key, engine, data_dir)
+        _introduce_exporters(base, key)
         requests.is_enabled = True
         threading.Event().wait()
 
@@ -133,18 +135,22 @@ def _introduce(base: str, key: str, engine: Any, data_dir: Path) -> None:
     console.print(f"Try:\n\ncurl -H 'Authorization: Bearer {key}' '{base}/api/analytics/traces?view=summary&limit=5'\n")
 
 
-class _RequestLog:
-    """A log of requests, enabled after the sample traces: their lines would break the progress bar."""
+def _introduce_exporters(base: str, key: str) -> None:
+    """Create the API key of this start, and print it with the variables of an OpenTelemetry exporter."""
+    import httpx
 
-    def __init__(self) -> None:
-        self.is_enabled = False
+    from dev.demo_user import NoKey, exporter_variables, replace_key
 
-    def show(self, request: Any, response: Any, duration_ms: float) -> None:
-        """Print the line of a request."""
-        if self.is_enabled:
-            console.print(
-                f"{time.strftime('%H:%M:%S')} {response.status} {request.method} {request.path} {duration_ms:.0f} ms"
-            )
+    headers = {"authorization": f"Bearer {key}"}
+    try:
+        with httpx.Client(base_url=base, headers=headers, timeout=30) as api:
+            secret = replace_key(api, API_KEY_NAME, ("ingest", "read"))
+    except NoKey as problem:
+        errors.print(f"There is no API key for exporters: {problem}")
+        return
+    console.print(f"An API key of the user {DEMO_USER} to send and to read, valid until the next start:\n\n{secret}\n")
+    console.print("To send from an OpenTelemetry exporter, paste into its shell:\n")
+    console.print("\n".join(exporter_variables(base, secret)) + "\n")
 
 
 def _is_empty(base: str, key: str) -> bool:
