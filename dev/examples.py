@@ -1,8 +1,8 @@
 """Run the programs in `examples/` offline and print the traces that they store.
 
 The models are `dev.fake_model`. `make examples` runs all examples against a store in memory, and `ARGS="chat agent"`
-runs only those two. `ARGS="--base http://127.0.0.1:8000"` runs them against the server of `make dev`, which keeps the
-traces. Each example has a user of its own.
+runs only those two; each has a user of its own. `ARGS="--base http://127.0.0.1:8000"` runs them as the user `demo`
+against the server of `make dev`, which keeps the traces and prints a token for that user.
 """
 
 import argparse
@@ -14,12 +14,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import httpx
 
 from dev import fake_model
+from dev.demo_user import DEMO_USER, replace_key
 from dev.dynamodb_local import CACHE, FETCH_TIMEOUT_S, NODE_PACKAGE
 from dev.template import ROOT
 from tracestore_cli import tokens
@@ -121,11 +123,11 @@ def main() -> None:
         else:
             base, secret = stack.enter_context(_store()), _SECRET
         for name in options.names or EXAMPLES:
-            user = f"example-{name}-{time.time_ns()}"
+            user = DEMO_USER if options.base else f"example-{name}-{time.time_ns()}"
             has_failed |= not _run_and_print(name, user, base, secret, models)
-            if options.base:
-                print(f"  To read its traces, create a token: .venv/bin/tracestore token --user {user}")
-        if not options.base:
+        if options.base:
+            print(f"\nThe traces are stored for the user {DEMO_USER}. `make dev` prints a token to read them.")
+        else:
             print("\nThe traces are deleted now. To keep them, run `make dev` and use --base http://127.0.0.1:8000.")
     sys.exit(has_failed)
 
@@ -155,18 +157,20 @@ def _store() -> Iterator[str]:
 
 
 def _run_and_print(name: str, user: str, base: str, secret: str, models: str) -> bool:
-    """Run one example as the new user `user` and print the traces that it stored. Return whether it succeeded."""
+    """Run one example as `user` and print the traces that began since. Return whether it succeeded."""
     print(f"\n{name}", flush=True)
     headers = {"authorization": f"Bearer {tokens.token(user, secret)}"}
     with httpx.Client(base_url=base, headers=headers, timeout=30) as api:
-        key = api.post("/api/keys", json={"name": "examples", "scopes": ["ingest"]}).raise_for_status().json()
+        key = replace_key(api, "examples", ["ingest"])
+        began = datetime.now(UTC).isoformat()
         try:
-            process = run(name, base, key["data"]["secret"], models)
+            process = run(name, base, key, models)
         except NodeUnavailable as reason:
             print(f"  skipped: {reason}")
             return True
         print("".join(f"  > {line}\n" for line in (process.stdout + process.stderr).splitlines()), end="")
-        roots = api.get("/api/analytics/traces", params={"order": "asc"}).raise_for_status().json()["traces"]
+        query = {"order": "asc", "start_date": began}
+        roots = api.get("/api/analytics/traces", params=query).raise_for_status().json()["traces"]
     for root in roots:
         print(f"  trace {root['trace_id']}")
         _print_tree(root, 2)

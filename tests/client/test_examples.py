@@ -2,8 +2,10 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +13,10 @@ import pytest
 from dev import examples, server
 from dev.functions import Functions
 from dev.template import ROOT, Template
-from tests.api import TRACES, Api
+from tests.api import TRACES, Api, span
 from tests.conftest import TableOnEngine
-from tests.gateway import Call, new_user
+from tests.gateway import SECRET, Call, User, new_user
+from tracestore_cli import tokens
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 
@@ -178,3 +181,27 @@ def test_the_lesson_generator_contains_no_tracing_code(stored_traces: StoredTrac
         if "trac" in line.lower() and not line.startswith('"""')
     ]
     assert code == []
+
+
+def test_examples_against_a_running_server_are_stored_for_the_demo_user(
+    engine: TableOnEngine,
+    template: Template,
+    call: Call,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    demo = Api(call, User("demo"))
+    assert demo("POST", TRACES, body=span("sample", operation_type="other")).status == 201
+    (tmp_path / tokens.SECRET_FILE).write_text(SECRET)
+    with server.serving(template, server.listening(0)) as base:
+        monkeypatch.setattr(sys, "argv", ["examples", "agent", "lesson", "--base", base, "--data-dir", str(tmp_path)])
+        with pytest.raises(SystemExit) as ended:
+            examples.main()
+    printed = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert "The traces are stored for the user demo." in printed
+    roots = demo("GET", TRACES, query="order=asc").json["traces"]
+    assert [root["operation_type"] for root in roots] == ["other", "agent", "lesson", "lesson"]
+    assert [f"trace {root['trace_id']}" in printed for root in roots] == [False, True, True, True]
+    assert [key["name"] for key in demo("GET", "/api/keys").json["keys"]] == ["examples"]
