@@ -104,6 +104,7 @@ class File:
 FILTERS: Final = (
     "start_date",
     "end_date",
+    "timezone",
     "conversation_id",
     "trace_id",
     "status",

@@ -185,7 +185,7 @@ def show_costs(request: Request, caller: Identity) -> Response:
 def show_anomalies(request: Request, caller: Identity) -> Response:
     """Hours that are far above their own history, the latest first."""
     query = _query(request)
-    anomalies = read_anomalies(reader(request, caller), hours_of(query.period), query.selection)
+    anomalies = read_anomalies(reader(request, caller), hours_of(query.period, query.zone), query.selection)
     anomalies_json = [anomaly_json(anomaly, examples, query.zone) for anomaly, examples in anomalies]
     return _answer(request, {**range_json(query.period), "timezone": query.zone.key, "anomalies": anomalies_json})
 

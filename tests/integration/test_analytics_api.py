@@ -95,6 +95,25 @@ def test_metrics_have_a_point_for_every_interval(analytics: Analytics) -> None:
     assert [point["time"] for point in group["points"] if point["calls"]] == [time(10)]
 
 
+def test_a_day_is_included_whole_in_the_time_zone(analytics: Analytics) -> None:
+    zone, offset = "Asia/Kathmandu", 5.75
+    analytics.after(called("before", -offset - 0.1), called("a", -offset), called("b", 23.9 - offset), called("c", 20))
+    day = {"start_date": DAY.date(), "end_date": DAY.date(), "timezone": zone}
+    answer = analytics.reply("metrics", **day).json
+    assert (answer["start_date"], answer["end_date"]) == (time(-offset), time(24 - offset))
+    assert answer["totals"]["calls"] == 2
+    for route in ("errors", "providers", "heatmap", "costs", "anomalies", "conversations", "facets"):
+        assert analytics.reply(route, **day).status == 200
+        assert fields_of(analytics.reply(route, **day | {"end_date": "2025-02-30"})) == ["end_date"]
+
+
+def test_conversations_of_a_day_were_last_active_on_it(analytics: Analytics) -> None:
+    spans = [called(f"t{hours}", hours, conversation_id=f"c{hours}") for hours in (-1, 0, 23, 24)]
+    analytics.after(*spans)
+    answer = analytics("conversations", start_date=DAY.date(), end_date=DAY.date())
+    assert [one["conversation_id"] for one in answer["conversations"]] == ["c23", "c0"]
+
+
 def test_metrics_are_grouped(analytics: Analytics) -> None:
     analytics.after(called("a"), called("b"), called("c", model_name=None), called("d", model_name="large"))
     groups = analytics("metrics", group_by="model_name")["groups"]

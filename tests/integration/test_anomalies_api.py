@@ -162,3 +162,5 @@ def test_more_than_a_month_is_refused(api: Api) -> None:
     assert fields_of(reply) == ["start_date"]
     month_ago = (datetime.now(UTC) - timedelta(days=31) + timedelta(minutes=1)).isoformat()
     assert api("GET", PATH, query={"start_date": month_ago}).status == 200
+    october = {"start_date": "2025-10-01", "end_date": "2025-10-31", "timezone": "Europe/Berlin"}  # and an hour
+    assert api("GET", PATH, query=october).status == 200

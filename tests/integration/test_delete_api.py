@@ -100,6 +100,13 @@ def test_traces_that_started_before_a_time_are_deleted(api: Api) -> None:
     assert api.summaries(order="asc") == ["at", "late"]
 
 
+def test_a_plus_that_is_not_percent_encoded_is_part_of_the_offset_of_a_time(api: Api) -> None:
+    api.send(span("early"), span("late", start_time=at(11)))
+    reply = api("DELETE", TRACES, query="before=2025-01-02T11:00:10+01:00")
+    assert (reply.status, reply.json["deleted"]) == (200, {"traces": 1, "spans": 1})
+    assert api.summaries() == ["late"]
+
+
 def test_all_traces_are_deleted_except_later_ones(api: Api, other: Api) -> None:
     other.send(span("theirs"))
     api.send(*(span(f"t{number}") for number in range(30)))
@@ -113,6 +120,7 @@ def test_all_traces_are_deleted_except_later_ones(api: Api, other: Api) -> None:
     "query",
     [
         *("", "deleteAll=false", "deleteAll=", "deleteAll=TRUE", "before=yesterday", "before=2025-01-01T00:00:00"),
+        *("before=2025-01-01", "before=2025-01-01T00:00:00Z&timezone=UTC"),
         *("conversation_id=", "deleteAll=true&before=2025-01-01T00:00:00Z", "conversation_id=c&deleteAll=true"),
         *("deleteAll=true&deleteAll=true", "deleteall=true", "trace_id=t", "limit=1", "deleteAll=true&user_id=u"),
     ],

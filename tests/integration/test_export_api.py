@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 
-from tests.api import TRACES, Api, at, child, failure, flat, path_of, span
+from tests.api import TRACES, Api, at, child, failure, fields_of, flat, path_of, span
 from tests.gateway import Reply
 
 EXPORT = "/api/analytics/export"
 LAMBDA_BYTES = 6_000_000
 MB = 1_000_000
+
+DAYS = {"before": "29T22:59:59", "first": "29T23:00:00", "last": "30T21:59:59", "after": "30T22:00:00"}
+"""Traces around the 30th in Berlin, which has 23 hours."""
 
 once = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 
@@ -79,6 +82,16 @@ def test_filters_work_as_in_the_list(api: Api) -> None:
     assert ids(exported(api, model_name="m", status="error")) == [("c", "root")]
     assert ids(exported(api, start_date=at(30), end_date=at(90))) == [("b", "root")]
     assert ids(exported(api, trace_id="a,c", order="asc")) == [("a", "root"), ("a", "x"), ("c", "root")]
+
+
+def test_days_are_included_whole_as_in_the_list(api: Api) -> None:
+    api.send(*(span(trace_id, start_time=f"2025-03-{time}Z") for trace_id, time in DAYS.items()))
+    day = {"start_date": "2025-03-30", "end_date": "2025-03-30", "timezone": "Europe/Berlin"}
+    assert ids(exported(api, **day)) == [("last", "root"), ("first", "root")]
+    assert ids(exported(api, start_date="2025-03-30T23:00:00 01:00")) == [("after", "root")]
+    reply = api("GET", EXPORT, query={"start_date": "2025-02-30", "timezone": "Berlin"})
+    assert failure(reply) == (400, "invalid_parameter")
+    assert fields_of(reply) == ["start_date", "timezone"]
 
 
 def test_a_response_is_gzipped_when_its_caller_accepts_it(api: Api) -> None:

@@ -48,6 +48,15 @@ def test_a_filter_returns_only_the_matching_trace(filtered: Api, name: str) -> N
         ({"start_date": "2300-01-01T00:00:00Z"}, []),
         ({"start_date": at(100), "end_date": at(1)}, []),
         ({"start_date": at(), "end_date": at()}, []),
+        ({"start_date": "2025-01-02", "end_date": "2025-01-02"}, ["wanted", "unwanted"]),
+        ({"end_date": "2025-01-01"}, []),
+        ({"start_date": "2025-01-03"}, []),
+        ({"start_date": "2025-01-03", "timezone": "Pacific/Kiritimati"}, ["wanted", "unwanted"]),  # from 10:00 on
+        ({"end_date": "2025-01-02", "timezone": "Pacific/Kiritimati"}, []),  # up to 10:00
+        ({"end_date": "9999-12-31", "timezone": "Pacific/Kiritimati"}, ["wanted", "unwanted"]),
+        ({"start_date": "1970-01-01", "timezone": "Pacific/Kiritimati"}, ["wanted", "unwanted"]),
+        ({"start_date": "2011-12-30", "end_date": "2011-12-30", "timezone": "Pacific/Apia"}, []),
+        ({"start_date": "2025-01-02T11:01:40 01:00"}, ["wanted"]),
         ({"min_duration_ms": "10000.0000001"}, []),
         ({"min_cost_usd": "0.5000000001"}, []),
         ({"min_cost_usd": "0"}, ["wanted", "unwanted"]),
@@ -74,7 +83,8 @@ def test_a_filter_on_a_field_matches_any_span_of_the_trace(api: Api) -> None:
     ("name", "value"),
     [
         *(("limit", bad) for bad in ("0", "1001", "-1", "1.0", "ten", "", "٣", "0000000010000", "1" + "0" * 5_000)),
-        *(("start_date", bad) for bad in ("", "today", "2025-01-01", "2025-01-01T00:00:00", "2025-13-01T00:00:00Z")),
+        *(("start_date", bad) for bad in ("", "today", "2025-02-30", "2025-01-01T00:00:00", "2025-13-01T00:00:00Z")),
+        *(("timezone", bad) for bad in ("", "Berlin", "+01:00", "../UTC")),
         *(("min_cost_usd", bad) for bad in ("", "-1", "NaN", "Infinity", "1_000", "1e999", " 1", "0x1")),
         *(("trace_id", bad) for bad in ("", ",", "a,", "#", "a" * 129, ",".join("abc" * 34), "..", "%2F")),
         *(
@@ -102,6 +112,35 @@ def test_an_unknown_repeated_or_incomplete_parameter_is_refused(api: Api, query:
 def test_one_error_names_every_malformed_parameter(api: Api) -> None:
     reply = api("GET", TRACES, query={"status": "ok", "start_date": "x", "min_cost_usd": "y"})
     assert sorted(fields_of(reply)) == ["min_cost_usd", "start_date", "status"]
+
+
+def test_a_date_that_does_not_exist_is_refused_with_the_remedy(api: Api) -> None:
+    (detail,) = api("GET", TRACES, query="end_date=2025-02-30").json["error"]["details"]
+    assert detail == {"field": "end_date", "message": "must be a date that exists, such as 2026-11-22"}
+
+
+def test_a_plus_that_is_not_percent_encoded_is_part_of_an_offset(filtered: Api) -> None:
+    reply = filtered("GET", TRACES, query="view=summary&end_date=2025-01-02T11:01:40+01:00")
+    assert [trace["trace_id"] for trace in reply.json["traces"]] == ["unwanted"]
+
+
+def test_consecutive_days_contain_each_trace_once_when_clocks_change(api: Api) -> None:
+    starts = ["2025-10-25T21:59:59.999Z", "2025-10-25T22:00:00Z", "2025-10-26T22:59:59.999999Z", "2025-10-26T23:00:00Z"]
+    api.send(*(span(f"t{number}", start_time=start) for number, start in enumerate(starts)))
+    days = [
+        api.summaries(start_date=day, end_date=day, timezone="Europe/Berlin", order="asc")
+        for day in ("2025-10-25", "2025-10-26", "2025-10-27")
+    ]
+    assert days == [["t0"], ["t1", "t2"], ["t3"]]
+
+
+def test_a_cursor_is_bound_to_the_zone(api: Api) -> None:
+    api.send(*(span(f"t{number}", start_time=at(number)) for number in range(3)))
+    query = {"start_date": "2025-01-02", "timezone": "Europe/Berlin", "limit": 2, "view": "summary"}
+    cursor = api.page(**query)["next_cursor"]
+    assert [trace["trace_id"] for trace in api.page(**query, cursor=cursor)["traces"]] == ["t0"]
+    other = api("GET", TRACES, query={**query, "timezone": "UTC", "cursor": cursor})
+    assert failure(other) == (400, "invalid_cursor")
 
 
 def test_a_list_without_traces_is_empty(api: Api) -> None:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracestore.api.analytics.parameters import AnalyticsQuery, parse_query, zone_of
+from tracestore.api.analytics.parameters import AnalyticsQuery, parse_query
+from tracestore.api.dates import zone_of
 from tracestore.domain.errors import Invalid
 from tracestore.domain.times import format_time, parse_time
 
@@ -78,7 +79,7 @@ def test_grouped_by_operation_spans_of_every_operation_are_calls(group_by: str, 
         ({"start_date": "2026-11-23T00:00:00Z"}, ["start_date"]),
         ({"start_date": "2026-11-20T00:00:00Z", "end_date": "2026-11-20T00:00:00Z"}, ["start_date"]),
         ({"start_date": "2025-10-18T00:00:00Z"}, ["start_date"]),
-        ({"end_date": "2026-11-20"}, ["end_date"]),
+        ({"end_date": "2026-02-30"}, ["end_date"]),
         ({"end_date": "9999-12-31T23:59:59Z"}, ["end_date"]),
         ({"end_date": "1970-01-01T00:00:00Z"}, ["start_date"]),
         ({"interval": "week"}, ["interval"]),
@@ -116,6 +117,23 @@ def test_a_marginal_is_about_a_quarter_of_a_year_at_most() -> None:
     end = {"end_date": "2026-11-22T00:00:00Z", "group_by": "service_name"}
     assert parsed(start_date="2026-08-22T00:00:00Z", **end).interval == "day"
     assert refused(start_date="2026-08-21T23:59:59Z", **end) == ["start_date"]
+
+
+def test_days_are_included_whole() -> None:
+    assert ends(parsed(start_date="2026-11-20", end_date="2026-11-21")) == ("2026-11-20T00:00", "2026-11-22T00:00")
+    query = parsed(start_date="2026-10-25", end_date="2026-10-25", timezone="Europe/Berlin", interval="hour")
+    assert (ends(query), len(query.points)) == (("2026-10-24T22:00", "2026-10-25T23:00"), 25)
+
+
+def test_limits_in_days_admit_as_many_days_on_which_clocks_are_put_back() -> None:
+    end = {"end_date": "2026-10-31", "group_by": "service_name"}
+    assert parsed(start_date="2026-08-01", timezone="Europe/Berlin", **end).interval == "day"  # 92 days and an hour
+    assert refused(start_date="2026-07-31", timezone="Europe/Berlin", **end) == ["start_date"]
+    assert refused(start_date="2026-07-31T23:00:00Z", **end) == ["start_date"]
+
+
+def test_a_skipped_day_is_no_range() -> None:
+    assert refused(start_date="2011-12-30", end_date="2011-12-30", timezone="Pacific/Apia") == ["start_date"]
 
 
 def test_a_thousand_points_are_the_most() -> None:

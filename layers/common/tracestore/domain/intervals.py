@@ -5,13 +5,13 @@ elsewhere.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import Final, NamedTuple
 
 from .counters import INTERVALS_OF, QUARTERS, Bucket, Interval, Kind
 from .stats import QUARTER_NS
-from .times import NS_PER_DAY, NS_PER_SECOND
+from .times import NS_PER_DAY, NS_PER_SECOND, day_start_s
 
 RANGE_MOST_DAYS: Final = 400
 """Counters are kept for as long."""
@@ -48,6 +48,16 @@ def whole_days(period: Period) -> Period:
 def whole_hours(period: Period) -> Period:
     """The hours in UTC that a range touches."""
     return Period(period.start_ns // NS_PER_HOUR * NS_PER_HOUR, -(-period.end_ns // NS_PER_HOUR) * NS_PER_HOUR)
+
+
+def length_ns(period: Period, zone: tzinfo) -> int:
+    """The length of a range, without the time by which the clocks of a zone were put back in it.
+
+    A limit in days thus admits as many whole days in each zone.
+    """
+    start, end = (datetime.fromtimestamp(time_ns // NS_PER_SECOND, UTC).astimezone(zone) for time_ns in period)
+    forward = (end.utcoffset() or timedelta()) - (start.utcoffset() or timedelta())
+    return period.end_ns - period.start_ns + min(0, forward // timedelta(seconds=1)) * NS_PER_SECOND
 
 
 def hours_that_start_in(kind: Kind, period: Period) -> list[Bucket]:
@@ -96,7 +106,8 @@ def _cuts(first: int, end: int, interval: Interval, zone: tzinfo) -> Iterable[in
     if interval == "hour":
         return _hours(first, end, zone)
     day, last = _local(first, zone).date(), _local(end, zone).date()
-    return (_midnight(day + timedelta(passed), zone) for passed in range((last - day).days + 1))
+    days = (day + timedelta(passed) for passed in range((last - day).days + 1))
+    return (day_start_s(day, zone) // _QUARTER_S for day in days)
 
 
 def _hours(first: int, end: int, zone: tzinfo) -> Iterator[int]:
@@ -110,14 +121,6 @@ def _hours(first: int, end: int, zone: tzinfo) -> Iterator[int]:
         if local.minute < _QUARTER_S // 60 or hour_before not in (None, local.hour):
             yield quarter
         hour_before = local.hour
-
-
-def _midnight(day: date, zone: tzinfo) -> int:
-    """The quarter in which a day begins: at midnight, or where clocks are put forward over it."""
-    quarter = int(datetime.combine(day, time(), zone).timestamp()) // _QUARTER_S
-    while _local(quarter - 1, zone).date() >= day:
-        quarter -= 1
-    return quarter
 
 
 def _local(quarter: int, zone: tzinfo) -> datetime:

@@ -1,13 +1,15 @@
 """Times: ISO 8601 with a zone in the API, integers of nanoseconds since 1970 in UTC inside."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from bisect import bisect_left
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final
 
 NS_PER_SECOND: Final = 1_000_000_000
 NS_PER_MS: Final = 1_000_000
 NS_PER_DAY: Final = 86_400 * NS_PER_SECOND
 
+_DAY_S: Final = 86_400
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_10000_NS: Final = 253_402_300_800 * NS_PER_SECOND
 """The end of `datetime`'s range, and so of `format_time`'s."""
@@ -41,6 +43,18 @@ def parse_time(text: str) -> int:
     return time_ns
 
 
+def day_start_s(day: date, zone: tzinfo) -> int:
+    """The second since 1970 in which a day begins: at midnight, or where clocks are put forward over it.
+
+    Where midnight is repeated, the day begins at the first. A day that the zone skipped begins where the next one does.
+    """
+    midnight = int(datetime.combine(day, time(), zone).timestamp())  # by the clocks before a change
+    if _local_date(midnight - 1, zone) < day:
+        return midnight
+    seconds = range(midnight - _DAY_S, midnight)
+    return seconds.start + bisect_left(seconds, day, key=lambda second: _local_date(second, zone))
+
+
 def format_time(time_ns: int) -> str:
     """Format a time as ISO 8601 in UTC: milliseconds always, microseconds and nanoseconds where they are not zero."""
     seconds, fraction_ns = divmod(time_ns, NS_PER_SECOND)
@@ -49,3 +63,7 @@ def format_time(time_ns: int) -> str:
         fraction = fraction[:-3]
     whole = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None)
     return f"{whole.isoformat()}.{fraction}Z"
+
+
+def _local_date(second: int, zone: tzinfo) -> date:
+    return (_EPOCH + timedelta(seconds=second)).astimezone(zone).date()

@@ -15,7 +15,7 @@ from tracestore.domain.anomalies import HISTORY_HOURS, Anomaly, anomalies_of, hi
 from tracestore.domain.counters import Bucket
 from tracestore.domain.errors import Detail
 from tracestore.domain.histogram import bounds_us
-from tracestore.domain.intervals import NS_PER_HOUR, Period
+from tracestore.domain.intervals import NS_PER_HOUR, Period, length_ns
 from tracestore.domain.phrases import duration, percent
 from tracestore.domain.stats import QUARTER_NS, QUARTERS_IN_HOUR
 from tracestore.domain.times import NS_PER_DAY, NS_PER_SECOND, format_time
@@ -40,9 +40,9 @@ _US_PER_MS: Final = 1_000
 _DIGITS: Final = {"error_rate": 6, "latency": 3, "cost": 9}
 
 
-def hours_of(period: Period) -> range:
+def hours_of(period: Period, zone: tzinfo) -> range:
     """The hours that a range touches. *units*: counted since 1970. *raises*: Invalid when they are too many."""
-    if period.end_ns - period.start_ns > RANGE_MOST_DAYS * NS_PER_DAY + 2 * QUARTER_NS:  # widened at both ends
+    if length_ns(period, zone) > RANGE_MOST_DAYS * NS_PER_DAY + 2 * QUARTER_NS:  # widened at both ends
         raise malformed([Detail("start_date", f"must lie at most {RANGE_MOST_DAYS} days before end_date")])
     return range(period.start_ns // NS_PER_HOUR, -(-period.end_ns // NS_PER_HOUR))
 

@@ -1,11 +1,11 @@
 """The parameters of analytics: from query strings to a range of time, its points, and the calls that count."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
+from tracestore.api.dates import UTC, range_bounds, time_or_day, zone_of
 from tracestore.domain.analytics import Selection
 from tracestore.domain.counters import Interval
 from tracestore.domain.dimensions import FILTERS, GROUPINGS, MARGINALS
@@ -17,10 +17,11 @@ from tracestore.domain.intervals import (
     Period,
     aligned,
     finest,
+    length_ns,
     points,
     whole_hours,
 )
-from tracestore.domain.times import NS_PER_DAY, NS_PER_MS, parse_time
+from tracestore.domain.times import NS_PER_DAY, NS_PER_MS
 from tracestore.http.parameters import Reader, malformed, one_of, text_of
 
 ANALYTICS_PARAMETERS: Final = ("start_date", "end_date", "interval", "timezone", *FILTERS)
@@ -28,8 +29,6 @@ ANALYTICS_PARAMETERS: Final = ("start_date", "end_date", "interval", "timezone",
 
 MARGINAL_RANGE_MOST_DAYS: Final = 92
 """A quarter of a year: 2,208 counters, since marginals are counted by the hour alone."""
-
-_ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(?:/[A-Za-z0-9_+-]{1,32}){0,2}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +54,10 @@ def parse_query(parameters: Mapping[str, str], now_ms: int) -> AnalyticsQuery:
     *raises*: Invalid when a parameter is malformed, or a marginal is combined with a filter or a finer interval.
     """
     read = Reader(parameters)
-    start_ns, end_ns = read("start_date", parse_time), read("end_date", parse_time)
+    start, end = read("start_date", time_or_day), read("end_date", time_or_day)
     requested_interval = cast("Interval | None", read("interval", one_of(*INTERVALS)))
-    zone = read("timezone", zone_of) or ZoneInfo("UTC")
+    zone = read("timezone", zone_of) or UTC
+    start_ns, end_ns = range_bounds(start, end, zone)
     group_by = read("group_by", one_of(*GROUPINGS))
     filters = {name: value for name in FILTERS if (value := read(name, text_of)) is not None}
     now_ns = now_ms * NS_PER_MS
@@ -65,7 +65,7 @@ def parse_query(parameters: Mapping[str, str], now_ms: int) -> AnalyticsQuery:
         end_ns = now_ns if end_ns is None else end_ns
         start_ns = max(0, end_ns - NS_PER_DAY) if start_ns is None else start_ns
         days_most = MARGINAL_RANGE_MOST_DAYS if group_by in MARGINALS else RANGE_MOST_DAYS
-        read.problems += _problems_of_range(start_ns, end_ns, now_ns, days_most)
+        read.problems += _problems_of_range(Period(start_ns, end_ns), zone, now_ns, days_most)
     read.end()
     assert start_ns is not None
     assert end_ns is not None
@@ -86,16 +86,6 @@ def parse_query(parameters: Mapping[str, str], now_ms: int) -> AnalyticsQuery:
     )
 
 
-def zone_of(name: str) -> ZoneInfo:
-    """The time zone with an IANA name. *raises*: ValueError when there is none."""
-    try:
-        if _ZONE.fullmatch(name):
-            return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones, or another file in it, is no zone
-        pass
-    raise ValueError("must be the IANA name of a time zone, such as Europe/Berlin")
-
-
 def _refuse_combinations(group_by: str, filters: Mapping[str, str], interval: Interval | None) -> None:
     """*raises*: Invalid when a marginal is combined with a filter, or with an interval finer than it is counted in."""
     problems = [
@@ -112,11 +102,11 @@ def _refuse_combinations(group_by: str, filters: Mapping[str, str], interval: In
         )
 
 
-def _problems_of_range(start_ns: int, end_ns: int, now_ns: int, days_most: int) -> list[Detail]:
-    if start_ns >= end_ns:
+def _problems_of_range(period: Period, zone: ZoneInfo, now_ns: int, days_most: int) -> list[Detail]:
+    if period.start_ns >= period.end_ns:
         return [Detail("start_date", "must lie before end_date (which is now, when it is absent)")]
-    if end_ns - start_ns > days_most * NS_PER_DAY:
-        return [Detail("start_date", f"must lie at most {days_most} days before end_date")]
-    if end_ns > now_ns + RANGE_MOST_DAYS * NS_PER_DAY:
+    if period.end_ns > now_ns + RANGE_MOST_DAYS * NS_PER_DAY:
         return [Detail("end_date", f"must lie at most {RANGE_MOST_DAYS} days ahead")]
+    if length_ns(period, zone) > days_most * NS_PER_DAY:
+        return [Detail("start_date", f"must lie at most {days_most} days before end_date")]
     return []

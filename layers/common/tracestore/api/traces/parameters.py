@@ -7,11 +7,12 @@ from fractions import Fraction
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from tracestore.api.bulk_deletes import require_one
+from tracestore.api.dates import UTC, query_time, range_bounds, time_or_day, zone_of
 from tracestore.api.traces.trace_json import NANO
 from tracestore.domain.errors import Detail
 from tracestore.domain.filters import Filters
 from tracestore.domain.heads import VALUE_FIELDS
-from tracestore.domain.times import NS_PER_MS, parse_time
+from tracestore.domain.times import NS_PER_MS
 from tracestore.http.parameters import Reader, choice_of, is_id, malformed, one_of, text_of
 from tracestore.http.request import Request
 from tracestore.storage.model import DeletionScope
@@ -24,6 +25,7 @@ LIST_PARAMETERS: Final = (
     "cursor",
     "start_date",
     "end_date",
+    "timezone",
     "conversation_id",
     "trace_id",
     "status",
@@ -51,6 +53,8 @@ class TraceView(NamedTuple):
 def trace_query(parameters: Mapping[str, str]) -> TraceQuery:
     """The query of a trace list. *raises*: Invalid that names every malformed parameter."""
     read = Reader(parameters)
+    start, end = read("start_date", time_or_day), read("end_date", time_or_day)
+    from_ns, to_ns = range_bounds(start, end, read("timezone", zone_of) or UTC)
     query = TraceQuery(
         filters=Filters(
             conversation_id=read("conversation_id", text_of),
@@ -61,8 +65,8 @@ def trace_query(parameters: Mapping[str, str]) -> TraceQuery:
             search=read("search", text_of),
             values={name: value for name in VALUE_FIELDS if (value := read(name, text_of)) is not None},
         ),
-        from_ns=read("start_date", parse_time),
-        to_ns=read("end_date", parse_time),
+        from_ns=from_ns,
+        to_ns=to_ns,
         trace_ids=read("trace_id", _trace_ids) or (),
         newest_first=read("order", one_of("desc", "asc")) != "asc",
     )
@@ -104,7 +108,7 @@ def _past_time(now_ns: int) -> Callable[[str], int]:
     """A parser of times that are not later than `now_ns`."""
 
     def parse(text: str) -> int:
-        time_ns = parse_time(text)
+        time_ns = query_time(text)
         if time_ns > now_ns:
             raise ValueError("must not lie in the future")
         return time_ns

@@ -1,0 +1,64 @@
+"""Dates in queries: times with a zone, and whole days by the clocks of a zone."""
+
+import re
+from datetime import date, timedelta
+from typing import Final, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from tracestore.domain.times import NS_PER_SECOND, day_start_s, parse_time
+
+TimeOrDay: TypeAlias = int | date
+"""A time in nanoseconds since 1970, or a day, whose start and end depend on a zone."""
+
+UTC: Final = ZoneInfo("UTC")
+"""The zone of a query without `timezone`."""
+
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_SPACED_OFFSET: Final = re.compile(r"(.{10}[Tt ]\S+) (\d\d:?\d\d)", re.ASCII)
+"""A time and the digits of an offset. A `+` in a query string that is not percent-encoded is decoded to a space."""
+
+_ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(?:/[A-Za-z0-9_+-]{1,32}){0,2}", re.ASCII)
+
+
+def query_time(text: str) -> int:
+    """Parse a time of a query, in which the `+` of the offset may be a space. *raises*: ValueError with the remedy."""
+    return parse_time(_SPACED_OFFSET.sub(r"\1+\2", text) if _SPACED_OFFSET.fullmatch(text) else text)
+
+
+def time_or_day(text: str) -> TimeOrDay:
+    """Parse a time, or a day such as 2026-11-22. *raises*: ValueError with the remedy."""
+    if _DAY.fullmatch(text) is None:
+        return query_time(text)
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("must be a date that exists, such as 2026-11-22") from None
+    if day.year < 1970:
+        raise ValueError("must lie between the years 1970 and 9999")
+    return day
+
+
+def range_bounds(start: TimeOrDay | None, end: TimeOrDay | None, zone: ZoneInfo) -> tuple[int | None, int | None]:
+    """The start and the end of a range, in nanoseconds: the start is included, the end is not.
+
+    A day as the start is included from its first moment on, and a day as the end up to its last. *absent*: None.
+    """
+    if isinstance(start, date):
+        start = _day_start_ns(start, zone)
+    if isinstance(end, date):
+        end = _day_start_ns(min(end, date.max - timedelta(1)) + timedelta(1), zone)
+    return start, end
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """The time zone with an IANA name. *raises*: ValueError when there is none."""
+    try:
+        if _ZONE.fullmatch(name):
+            return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # a folder of zones, or another file in it, is no zone
+        pass
+    raise ValueError("must be the IANA name of a time zone, such as Europe/Berlin")
+
+
+def _day_start_ns(day: date, zone: ZoneInfo) -> int:
+    return max(0, day_start_s(day, zone)) * NS_PER_SECOND  # 1970 began earlier east of Greenwich
