@@ -5,7 +5,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -19,6 +19,7 @@ from tracestore.api.traces.parameters import LIST_PARAMETERS
 from tracestore.api.traces.trace_json import span_json, summary_json
 from tracestore.domain.heads import Summary
 from tracestore.domain.merge import Span
+from tracestore.domain.spans import PAYLOAD_FIELDS, SpanFields
 from tracestore.domain.stats import Aggregate
 from tracestore.domain.usage import usage_of
 from tracestore.ingest.native import Capture, parse_capture
@@ -113,6 +114,12 @@ def a_span() -> Span:
     return Span({"span_id": "1", "start_ns": 0}, "pending", {}, 0, 0)
 
 
+def a_call(status: str, **reported: Any) -> Span:
+    request = {"model_name": "m", "input_data": {"prompt": "p"}, "metadata": {"temperature": 0, "max_tokens": 1}}
+    fields = {"span_id": "1", "start_ns": 0, "end_ns": 1, "model_provider": "p", **request, **reported}
+    return Span(cast(SpanFields, fields), status, dict.fromkeys(fields.keys() & {*PAYLOAD_FIELDS}, "0"), 0, 0)
+
+
 def a_head() -> Head:
     summary = Summary("1", "", "pending", 0, None, 1, 0, usage_of([], []), None, None, None)
     return Head(1, "0", 0, keys.cursor_position(0, "1"), 0, 0, summary=summary)
@@ -150,10 +157,11 @@ def test_every_parameter_of_lessons_is_documented_and_no_other() -> None:
 def test_the_documented_lesson_has_the_fields_of_a_lesson() -> None:
     (lesson,) = (one["data"] for one in examples() if "llm_calls" in one.get("data", ()))
     assert set(lesson) == set(lesson_json("1", a_head(), [a_span()]))
-    for call in lesson["llm_calls"]:
-        assert {name: keys_of(value) for name, value in call.items()} == {
-            name: keys_of(value) for name, value in call_json(a_span()).items()
-        }
+    failed, succeeded = lesson["llm_calls"]
+    assert (keys_of(failed), keys_of(succeeded)) == (
+        keys_of(call_json(a_call("error", error_message="e"))),
+        keys_of(call_json(a_call("success", output_data="o", input_tokens=1, output_tokens=1))),
+    )
 
 
 def keys_of(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """Lesson traces and their model calls as JSON, whichever client and format the spans came from."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 from tracestore.api.traces.trace_json import span_duration_ms, time_or_none
 from tracestore.domain.merge import Span
@@ -46,33 +46,52 @@ def lesson_json(
 
 
 def call_json(span: Span, *, payloads: bool = True) -> dict[str, Any]:
-    """A model call. *absent*: null; `success` is null while the call is pending."""
+    """A model call. *absent*: left out; without `payloads`, a prompt and a reply are null."""
     fields = span.fields
     metadata = fields.get("metadata")
     parameters = metadata if isinstance(metadata, dict) else {}
-    return {
+    usage = {
+        "prompt_tokens": fields.get("input_tokens"),
+        "completion_tokens": fields.get("output_tokens"),
+        "total_tokens": total_tokens(fields),
+    }
+    request = {
+        "model": fields.get("model_name"),
+        "temperature": parameters.get("temperature"),
+        "max_tokens": parameters.get("max_tokens"),
+    }
+    prompt = _payload(span, "input_data", "prompt", _prompt, payloads=payloads)
+    content = _payload(span, "output_data", "content", _content, payloads=payloads)
+    call = {
         "id": span.span_id,
         "provider": fields.get("model_provider"),
-        "request": {
-            "prompt": _prompt(fields.get("input_data")) if payloads else None,
-            "model": fields.get("model_name"),
-            "temperature": parameters.get("temperature"),
-            "max_tokens": parameters.get("max_tokens"),
-        },
-        "response": {
-            "content": _content(fields.get("output_data")) if payloads else None,
-            "usage": {
-                "prompt_tokens": fields.get("input_tokens"),
-                "completion_tokens": fields.get("output_tokens"),
-                "total_tokens": total_tokens(fields),
-            },
-        },
+        "request": {**prompt, **_present(request)} or None,
+        "response": {**content, **_present({"usage": _present(usage) or None})} or None,
         "duration_ms": span_duration_ms(fields),
         "success": None if span.status == "pending" else span.status == "success",
         "error": fields.get("error_message", fields.get("error_type")),
         "timestamp": time_or_none(fields.get("start_ns")),
     }
 
+    return _present(call)
+
+
+def _present(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _payload(
+    span: Span,
+    field: Literal["input_data", "output_data"],
+    name: str,
+    read: Callable[[Json], Json],
+    *,
+    payloads: bool,
+) -> dict[str, Json]:
+    """A prompt or a reply under its name. *absent*: empty; null if the span has one that is omitted."""
+    if field not in span.payload_from:
+        return {}
+    return _present({name: read(span.fields.get(field))}) if payloads else {name: None}
 
 def calls_below(nodes: Sequence[Node], root_id: str) -> list[Span]:
     """The completions below a root, by start. Of several spans about one call, only the one that is counted."""
