@@ -24,7 +24,10 @@ _PATHS: Final[Mapping[Kind, str]] = {
 }
 
 _SET_BY_SERVER: Final = frozenset(
-    {"id", "user_id", "created_at", "updated_at", "expires_at", "cost_source", "cost_price", "payloads_omitted"}
+    {
+        *("id", "user_id", "created_at", "updated_at", "expires_at", "clock_skew"),
+        *("cost_source", "cost_price", "payloads_omitted"),
+    }
 )
 _ABOUT_CONTENT: Final = (httpx.codes.BAD_REQUEST, httpx.codes.CONFLICT, httpx.codes.REQUEST_ENTITY_TOO_LARGE)
 """Refusals of the content. Other refusals concern the deployment or the key: they would be the same for any line."""
@@ -103,7 +106,7 @@ def sendable(span: Mapping[str, Any]) -> dict[str, Any]:
         derived.add("cost_usd")
     if span.get("parent_span_id") == span.get("parent_trace_id"):
         derived.add("parent_trace_id")
-    if span.get("end_time") is not None:
+    if span.get("end_time") is not None and not span.get("clock_skew"):
         derived.add("duration_ms")
     return {name: value for name, value in span.items() if value is not None and name not in derived}
 

@@ -32,10 +32,10 @@ from tracestore.ingest.native import (
     Capture,
     Patch,
     Rejection,
-    apply_duration,
     parse_capture,
     parse_patch,
     refuse_too_large,
+    times_of,
 )
 from tracestore.ingest.otlp import Export, WireFormat, read_logs, read_traces
 from tracestore.storage.user_store import Rejection as StoreRejection
@@ -156,9 +156,9 @@ def _changed(stored: Span, sent: Patch) -> SpanFields:
     """The fields that change the stored span as `sent` asks.
 
     *raises*: Conflict when an ended span would become pending again; Invalid when the span would be larger than 4 MiB,
-    or its times would contradict each other.
+    or would end before its start.
     """
-    fields = sent.fields
+    fields = dict(sent.fields)  # not changed in place: a retry begins with the fields as sent
     if not fields.keys().isdisjoint(PAYLOAD_FIELDS):
         refuse_too_large({**cast(dict[str, Json], stored.fields), **fields})
     if fields.get("status") == "pending":
@@ -168,10 +168,8 @@ def _changed(stored: Span, sent: Patch) -> SpanFields:
                 code="span_ended",
             )
         del fields["status"]
-    start_ns, end_ns = fields.get("start_ns", stored.fields["start_ns"]), fields.get("end_ns")
-    if end_ns is not None or sent.duration_ns is not None:
-        end_ns = apply_duration(cast(int, start_ns), cast("int | None", end_ns), sent.duration_ns)
-        fields["end_ns"] = end_ns
-    elif "end_ns" in stored.fields:
-        apply_duration(cast(int, start_ns), stored.fields["end_ns"], None)
+    start_ns = cast(int, fields.get("start_ns", stored.fields["start_ns"]))
+    fields |= times_of(start_ns, cast("int | None", fields.get("end_ns")), sent.duration_ns)
+    if "end_ns" not in fields and "end_ns" in stored.fields:
+        times_of(start_ns, stored.fields["end_ns"], None)
     return cast(SpanFields, fields)

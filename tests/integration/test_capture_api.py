@@ -12,7 +12,7 @@ from tests.api import Api, at, failure, fields_of, path_of, span
 
 FIELDS = {
     *("id", "user_id", "trace_id", "span_id", "parent_trace_id", "parent_span_id", "span_name", "operation_type"),
-    *("start_time", "end_time", "duration_ms", "model_name", "model_provider", "model_version"),
+    *("start_time", "end_time", "duration_ms", "clock_skew", "model_name", "model_provider", "model_version"),
     *("input_data", "output_data", "metadata", "conversation_id", "message_id"),
     *("input_tokens", "output_tokens", "total_tokens", "cached_input_tokens", "cache_write_tokens"),
     *(
@@ -114,6 +114,24 @@ def test_end_and_duration_derive_from_each_other(
 ) -> None:
     stored = api.send(span(**sent))
     assert (stored["end_time"], stored["duration_ms"]) == (end_time, duration_ms)
+
+
+@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize("duration_ms", [999, 3000.5, 0])
+def test_a_duration_that_contradicts_the_end_is_kept_and_marked(api: Api, batch: bool, duration_ms: float) -> None:
+    sent = span(end_time=at(2), duration_ms=duration_ms)
+    api.send(sent, span("other")) if batch else api.send(sent)
+    stored = api.span()
+    assert (stored["start_time"], stored["end_time"]) == (at(), at(2))
+    assert (stored["duration_ms"], stored["clock_skew"]) == (duration_ms, True)
+    assert api.send(stored) == {**stored, "updated_at": api.span()["updated_at"]}
+    (line,) = api.trace(view="outline")["outline"]
+    assert (line["duration_ms"], line["clock_skew"]) == (duration_ms, True)
+    assert api.trace()["summary"]["duration_ms"] == 2000
+
+
+def test_times_that_agree_are_not_marked(api: Api) -> None:
+    assert api.send(span(end_time=at(2), duration_ms=1000))["clock_skew"] is False
 
 
 @pytest.mark.parametrize(

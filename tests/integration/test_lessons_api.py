@@ -117,6 +117,20 @@ def test_a_lesson_that_is_sent_in_one_request_is_returned_unchanged(api: Api) ->
     assert again == lesson
 
 
+def test_a_duration_that_contradicts_the_end_of_a_lesson_is_kept_and_marked(api: Api) -> None:
+    times = {"completed_at": at(4), "total_duration_ms": 1500.0}
+    lesson = started(api, id="sent-whole", created_at=at(), **times)
+    started(api, id="ended-later", created_at=at())
+    changed = data(finish(api, "ended-later", status="completed", **times))
+    for stored in (lesson, changed, lesson_of(api, "sent-whole")):
+        assert {name: stored[name] for name in times} == times
+        assert (stored["created_at"], stored["clock_skew"]) == (at(), True)
+    again = data(api("POST", LESSONS, body=lesson), 201)
+    assert again == {**lesson, "updated_at": again["updated_at"]}
+    early = finish(api, "ended-later", completed_at=at(-1), total_duration_ms=1500.0)
+    assert (early.status, fields_of(early)) == (400, ["completed_at"])
+
+
 def test_a_lesson_is_in_the_trace_list_with_its_costs(api: Api) -> None:
     lesson = started(api, lesson_id="leaves-7", created_at=at(), llm_calls=[call_sent()])
     summary = api.trace(lesson["id"])["summary"]

@@ -21,6 +21,23 @@ def test_an_end_time_ends_a_span(api: Api) -> None:
     assert api.span() == ended
 
 
+def test_a_duration_that_contradicts_the_end_is_kept_and_marked(api: Api) -> None:
+    api.send(span())
+    change: dict[str, Any] = {"end_time": at(5), "duration_ms": 1000}
+    changed = api.patched(**change)
+    assert (changed["end_time"], changed["duration_ms"], changed["clock_skew"]) == (at(5), 1000, True)
+    assert api.patched(**change) == changed == api.span()
+
+
+@pytest.mark.parametrize("change", [{"end_time": at(5)}, {"duration_ms": 5000}])
+def test_a_change_of_the_end_replaces_a_contradicting_duration(api: Api, change: dict[str, Any]) -> None:
+    api.send(span())
+    api.patched(end_time=at(5), duration_ms=1000)
+    changed = api.patched(**change)
+    assert (changed["end_time"], changed["duration_ms"], changed["clock_skew"]) == (at(5), 5000, False)
+    assert api.patched(**change) == changed
+
+
 @pytest.mark.parametrize(
     ("change", "status"),
     [({"status": "error"}, "error"), ({"error_message": "No."}, "error"), ({"status": "success"}, "success")],
@@ -81,7 +98,7 @@ def test_a_pending_status_changes_nothing_of_a_pending_span(api: Api) -> None:
         ({"end_time": at(-1)}, "end_time"),
         ({"start_time": at(60)}, "end_time"),
         ({"duration_ms": -1}, "duration_ms"),
-        ({"end_time": at(5), "duration_ms": 1000}, "duration_ms"),
+        ({"end_time": at(-1), "duration_ms": 1000}, "end_time"),
         ({"end_time": at(5), "status": "pending"}, "status"),
         ({"trace_id": "other"}, "trace_id"),
         ({"span_id": "other"}, "span_id"),

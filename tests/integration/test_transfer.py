@@ -63,6 +63,7 @@ def test_imported_traces_equal_the_exported_ones(api: Api, call: Call) -> None:
     send_samples(api)
     api.send(
         span("a", end_time=at(1.23456), input_tokens=5, output_tokens=7, total_tokens=99, metadata={"n": 10**30}),
+        child("skewed", "root", "a", end_time=at(3), duration_ms=9000.5),
         child("orphan", "never-came", "a", error_type="E", error_message="m", input_data=""),
         span("lesson", operation_type="lesson", lesson_id="7", status="success", output_data={"\u2028": 0.1}),
     )

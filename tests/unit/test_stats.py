@@ -116,6 +116,11 @@ def test_a_pending_call_is_not_counted() -> None:
     assert (row.measures["calls"], row.measures["input_tokens"], row.measures.latencies) == (0, 7, {})
 
 
+def test_a_latency_is_the_measured_duration_where_it_contradicts_the_end() -> None:
+    (row,) = summary_of(call("root", end_ns=START_NS + 2 * 10**9, duration_ns=9 * 10**9)).stats.rows
+    assert (row.measures["latency_us"], row.measures.latencies) == (9_000_000, {bucket_of(9_000_000): 1})
+
+
 def test_a_span_that_adds_nothing_has_no_row() -> None:
     assert list(summary_of(fields("root", end_ns=None)).stats.rows) == []
 

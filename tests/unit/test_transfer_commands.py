@@ -54,14 +54,20 @@ def test_a_span_is_imported_without_the_fields_that_its_deployment_set(path: Pat
 
     by_server = {"id": "1", "user_id": "ada", "created_at": "x", "cost_price": "p", "payloads_omitted": True}
     times = {"start_time": "a", "end_time": "b", "duration_ms": 1}
+    measured = {"end_time": "b", "duration_ms": 9}
     path.write_text(
         line(**by_server, **times, cost_usd=1, cost_source="computed", parent_span_id="r", parent_trace_id="r")
         + line(cost_usd=1, cost_source="reported", model_name=None)
+        + line(**measured, clock_skew=True)
     )
     with server(answer) as base:
         assert run("import", str(path), base=base).exit_code == 0
     ids = {"trace_id": "t", "span_id": "s"}
-    assert sent == [{**ids, "start_time": "a", "end_time": "b", "parent_span_id": "r"}, {**ids, "cost_usd": 1}]
+    assert sent == [
+        {**ids, "start_time": "a", "end_time": "b", "parent_span_id": "r"},
+        {**ids, "cost_usd": 1},
+        {**ids, **measured},
+    ]
 
 
 @pytest.mark.parametrize("command", ["import", "export"])

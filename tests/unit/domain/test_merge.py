@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.builders import START_NS, fields, summary_of, update
 from tracestore.domain.heads import previews_of, root_of, summarize
 from tracestore.domain.merge import Span, core_of, merge, merge_span
-from tracestore.domain.spans import FROM_LOGS, SpanFields, SpanUpdate
+from tracestore.domain.spans import FROM_LOGS, SpanFields, SpanUpdate, duration_of, has_clock_skew
 
 texts = st.sampled_from(["a", "b", "Zürich 🙂", ""])
 reported_fields = st.fixed_dictionaries(
@@ -20,6 +20,7 @@ reported_fields = st.fixed_dictionaries(
         "span_name": texts,
         "parent_span_id": st.sampled_from("abcx"),
         "end_ns": st.integers(START_NS + 2, START_NS + 5),
+        "duration_ns": st.sampled_from([0, 10**9 + 6]),
         "status": st.sampled_from(["pending", "success", "error"]),
         "error_message": texts,
         "operation_type": st.sampled_from(["agent", "completion"]),
@@ -82,6 +83,33 @@ def test_an_ended_update_wins_over_a_pending_one() -> None:
 def test_the_update_with_the_later_end_wins() -> None:
     span = _merged(fields(end_ns=START_NS + 2, model_name="b"), fields(end_ns=START_NS + 1, model_name="z"))
     assert (span.fields["model_name"], span.fields["end_ns"]) == ("b", START_NS + 2)
+
+
+MEASURED = fields(end_ns=START_NS + 2, duration_ns=5 * 10**9)
+"""A span with a measured duration that contradicts its end."""
+
+
+def test_a_measured_duration_is_kept_with_the_end_it_was_sent_with() -> None:
+    for others in (
+        [],
+        [fields(end_ns=None)],
+        [fields(end_ns=START_NS + 1)],
+        [fields(end_ns=START_NS + 2, status="error")],
+    ):
+        span = _merged(MEASURED, *others)
+        assert (span.fields["end_ns"], duration_of(span.fields)) == (START_NS + 2, 5 * 10**9)
+        assert has_clock_skew(span.fields)
+
+
+def test_a_later_end_without_a_duration_replaces_the_measured_duration() -> None:
+    span = _merged(MEASURED, fields(end_ns=START_NS + 3))
+    assert (duration_of(span.fields), has_clock_skew(span.fields)) == (3, False)
+
+
+def test_a_corrected_start_that_agrees_with_the_duration_removes_the_contradiction() -> None:
+    patch = SpanFields(span_id="root", start_ns=START_NS + 2 - 5 * 10**9)
+    span = merge_span([update(MEASURED), update(patch, precedence=3)])
+    assert (duration_of(span.fields), has_clock_skew(span.fields)) == (5 * 10**9, False)
 
 
 def test_a_patch_outranks_captures_and_earlier_patches() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tracestore.domain.errors import Invalid
 from tracestore.domain.spans import SpanFields
 from tracestore.domain.times import NS_PER_DAY, format_time, parse_time
-from tracestore.ingest.native import MAX_SPAN_BYTES, apply_duration, parse_capture, parse_patch, parse_span
+from tracestore.ingest.native import MAX_SPAN_BYTES, parse_capture, parse_patch, parse_span, times_of
 
 START = "2026-11-22T10:00:00Z"
 START_NS = parse_time(START)
@@ -112,7 +112,7 @@ ONLY_IN_OTLP = {"request_model", "scope_name", "log_messages"}
 def test_every_stored_field_can_be_sent() -> None:
     fields = (SpanFields.__required_keys__ | SpanFields.__optional_keys__) - ONLY_IN_OTLP
     assert {*span(), *SENDABLE} == {
-        *(fields - {"start_ns", "end_ns", "cost_nano_usd"}),
+        *(fields - {"start_ns", "end_ns", "duration_ns", "cost_nano_usd"}),
         *("trace_id", "parent_trace_id", "start_time", "end_time", "duration_ms", "cost_usd"),
     }
 
@@ -122,7 +122,9 @@ def test_null_means_absent(name: str) -> None:
     assert fields_of(**{name: None}) == fields_of()
 
 
-@pytest.mark.parametrize("name", ["id", "user_id", "created_at", "updated_at", "expires_at", "cost_source"])
+@pytest.mark.parametrize(
+    "name", ["id", "user_id", "created_at", "updated_at", "expires_at", "cost_source", "clock_skew"]
+)
 def test_fields_that_the_server_sets_are_ignored(name: str) -> None:
     assert fields_of(**{name: "anything"}) == fields_of()
 
@@ -222,9 +224,9 @@ def test_an_end_within_a_second_of_the_duration_has_precedence() -> None:
     assert fields_of(end_time=end_time, duration_ms=1_000)["end_ns"] == START_NS + 2 * SECOND_NS
 
 
-def test_an_end_that_contradicts_the_duration_is_refused() -> None:
-    end_time = format_time(START_NS + 2 * SECOND_NS)
-    assert refusal_of(end_time=end_time, duration_ms=999).details[0].field == "duration_ms"
+def test_a_duration_that_contradicts_the_end_is_kept() -> None:
+    fields = fields_of(end_time=format_time(START_NS + 2 * SECOND_NS), duration_ms=999)
+    assert (fields["end_ns"], fields["duration_ns"]) == (START_NS + 2 * SECOND_NS, 999_000_000)
 
 
 @pytest.mark.parametrize("field", [{"duration_ms": 0}, {"end_time": START}])
@@ -366,16 +368,25 @@ def test_a_patch_with_an_unknown_field_is_refused_with_its_name(name: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("end_ns", "duration_ns", "expected_ns"),
-    [(None, None, None), (None, 5, 105), (110, None, 110), (110, 5, 110), (100 + SECOND_NS, 0, 100 + SECOND_NS)],
+    ("end_ns", "duration_ns", "expected"),
+    [
+        (None, None, {}),
+        (None, 5, {"end_ns": 105}),
+        (110, None, {"end_ns": 110}),
+        (110, 5, {"end_ns": 110}),
+        (100 + SECOND_NS, 0, {"end_ns": 100 + SECOND_NS}),
+        (101 + SECOND_NS, 0, {"end_ns": 101 + SECOND_NS, "duration_ns": 0}),
+        (100, SECOND_NS + 1, {"end_ns": 100, "duration_ns": SECOND_NS + 1}),
+    ],
 )
-def test_the_end_is_as_sent_or_the_start_plus_the_duration(
-    end_ns: int | None, duration_ns: int | None, expected_ns: int | None
+def test_the_end_is_as_sent_or_the_start_plus_the_duration_and_a_contradicting_duration_is_kept(
+    end_ns: int | None, duration_ns: int | None, expected: dict[str, int]
 ) -> None:
-    assert apply_duration(100, end_ns, duration_ns) == expected_ns
+    assert times_of(100, end_ns, duration_ns) == expected
 
 
-@pytest.mark.parametrize(("end_ns", "duration_ns"), [(99, None), (101 + SECOND_NS, 0), (100, SECOND_NS + 1)])
-def test_times_that_contradict_each_other_are_refused(end_ns: int, duration_ns: int | None) -> None:
-    with pytest.raises(Invalid):
-        apply_duration(100, end_ns, duration_ns)
+@pytest.mark.parametrize("duration_ns", [None, 0, SECOND_NS * 2])
+def test_an_end_before_the_start_is_refused(duration_ns: int | None) -> None:
+    with pytest.raises(Invalid) as refused:
+        times_of(100, 99, duration_ns)
+    assert [detail.field for detail in refused.value.details] == ["end_time"]

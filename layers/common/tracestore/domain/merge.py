@@ -2,7 +2,8 @@
 
 Updates of one span are merged field by field: a field takes its value from the highest update that reports it. The
 order is a fixed rule that uses neither a clock nor the arrival: a PATCH before captured updates and a later PATCH
-before an earlier one, then ended before pending, then the later end, then the larger digest.
+before an earlier one, then ended before pending, then the later end, then one with a measured duration, then the larger
+digest. An end and the measured duration that was sent with it are taken from the same update.
 """
 
 from collections.abc import Collection, Iterable
@@ -63,7 +64,7 @@ def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices) -> Span
     fields: dict[str, object] = {}
     payload_from: dict[str, str] = {}
     for update in lowest_first:
-        fields |= update.fields
+        fields = overlaid(fields, update.fields)
         for field in update.payload_fields:
             if field not in update.fields and payload_from.get(field) != update.digest:
                 fields.pop(field, None)  # read without it: the value of a lower update must not appear instead
@@ -98,6 +99,13 @@ def _join_log_messages(updates: list[SpanUpdate], merged: SpanFields, payload_fr
                 merged[field] = content  # type: ignore[literal-required]
 
 
+def overlaid(lower: dict[str, object], higher: SpanFields) -> dict[str, object]:
+    """Fields with those of a higher update. A measured duration is replaced together with its end."""
+    if "end_ns" in higher and "duration_ns" in lower:
+        lower = {name: value for name, value in lower.items() if name != "duration_ns"}
+    return {**lower, **higher}
+
+
 def is_ended(fields: SpanFields) -> bool:
     """Whether these fields report that the span has ended."""
     return (
@@ -108,9 +116,9 @@ def is_ended(fields: SpanFields) -> bool:
     )
 
 
-def _precedence(update: SpanUpdate) -> tuple[int, bool, int, str]:
+def _precedence(update: SpanUpdate) -> tuple[int, bool, int, bool, str]:
     fields = update.fields
-    return (update.precedence, is_ended(fields), fields.get("end_ns", -1), update.digest)
+    return (update.precedence, is_ended(fields), fields.get("end_ns", -1), "duration_ns" in fields, update.digest)
 
 
 def _status(lowest_first: list[SpanUpdate], merged: SpanFields) -> str:

@@ -13,11 +13,17 @@ from uuid import UUID, uuid5
 
 from pydantic_core import to_json
 
+from .times import NS_PER_SECOND
+
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 class SpanFields(TypedDict, total=False):
-    """The fields of one span in one request. An absent key was not reported; no value is ever null."""
+    """The fields of one span in one request. An absent key was not reported; no value is ever null.
+
+    `duration_ns` is a measured duration that contradicts the `end_ns` it was sent with. Every other duration is the
+    time from start to end.
+    """
 
     span_id: Required[str]
     parent_span_id: str
@@ -25,6 +31,7 @@ class SpanFields(TypedDict, total=False):
     operation_type: str
     start_ns: int
     end_ns: int
+    duration_ns: int
     model_name: str
     model_provider: str
     model_version: str
@@ -60,6 +67,9 @@ CAPTURED: Final = 0
 FROM_LOGS: Final = -1
 """Precedences of updates: see `SpanUpdate`."""
 
+MAX_CONTRADICTION_NS: Final = NS_PER_SECOND
+"""A duration contradicts an end if it differs by more than this from the time between start and end."""
+
 INFERENCE_OPERATIONS: Final = frozenset({"completion", "embedding", "rerank"})
 """The operations that call a model. Only their own tokens and cost are charged."""
 
@@ -88,6 +98,28 @@ def span_update(fields: SpanFields, *, received_ms: int, precedence: int = CAPTU
     payload_fields = tuple(name for name in PAYLOAD_FIELDS if name in fields)
     text = to_json(dict(sorted(fields.items())))  # a third of the time of `canonical_json`
     return SpanUpdate(fields, digest_of(text), payload_fields, received_ms, precedence)
+
+
+def contradicts(start_ns: int, end_ns: int, duration_ns: int) -> bool:
+    """Whether a measured duration contradicts the time from start to end."""
+    return abs(end_ns - start_ns - duration_ns) > MAX_CONTRADICTION_NS
+
+
+def duration_of(fields: SpanFields) -> int | None:
+    """The duration of a span: as measured if it contradicts the end, else from start to end.
+
+    *absent*: None while start or end is unknown.
+    """
+    if "start_ns" not in fields or "end_ns" not in fields:
+        return None
+    return fields.get("duration_ns", max(0, fields["end_ns"] - fields["start_ns"]))
+
+
+def has_clock_skew(fields: SpanFields) -> bool:
+    """Whether the times of a span contradict each other."""
+    if "start_ns" not in fields or "end_ns" not in fields or "duration_ns" not in fields:
+        return False
+    return contradicts(fields["start_ns"], fields["end_ns"], fields["duration_ns"])
 
 
 def canonical_json(value: object) -> bytes:

@@ -12,7 +12,7 @@ from .costs import REPEATING_OPERATIONS
 from .dimensions import MARGINALS, OTHER, FailureKind, Group, Series, cut, other_series
 from .histogram import Histogram, added, bucket_of
 from .merge import Span
-from .spans import INFERENCE_OPERATIONS, SpanFields
+from .spans import INFERENCE_OPERATIONS, SpanFields, duration_of
 from .tree import Node
 from .usage import TOKEN_KINDS, Charge, amount, total_tokens
 
@@ -283,8 +283,8 @@ def _measures(span: Span, charge: Charge, *, is_trace_failed: bool) -> Measures:
     if span.status != "pending" and (charge.is_call or not is_inference):
         numbers[_CALLS] = 1
         numbers[_ERRORS] = int(span.status == "error")
-        if "start_ns" in fields and "end_ns" in fields:
-            numbers[_LATENCY] = max(0, fields["end_ns"] - fields["start_ns"]) // 1000
+        if (duration_ns := duration_of(fields)) is not None:
+            numbers[_LATENCY] = duration_ns // 1000
             measures.latencies[bucket_of(numbers[_LATENCY])] = 1
     if charge.counts_tokens:
         numbers[_TOTAL] = total_tokens(fields) or 0

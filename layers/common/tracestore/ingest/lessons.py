@@ -16,10 +16,10 @@ from tracestore.domain.spans import PAYLOAD_FIELDS, Json, SpanFields, canonical_
 from .native import (
     MAX_SPAN_BYTES,
     TimeNames,
-    apply_duration,
     invalid,
     refuse_future_start,
     refuse_too_large,
+    times_of,
     validated,
 )
 
@@ -33,8 +33,10 @@ STATUSES: Final = {"started": "pending", "completed": "success", "failed": "erro
 PROVIDER_FIELDS: Final = ("provider_used", "fallback_providers")
 """Stored in the root's metadata under these names, because spans have no fields for them."""
 
-_TIMES: Final = TimeNames("created_at", "completed_at", "total_duration_ms")
-_SET_BY_SERVER: Final = frozenset({"user_id", "updated_at", "expires_at", "payloads_omitted", "calls_omitted"})
+_TIMES: Final = TimeNames("created_at", "completed_at")
+_SET_BY_SERVER: Final = frozenset(
+    {"user_id", "updated_at", "expires_at", "clock_skew", "payloads_omitted", "calls_omitted"}
+)
 _STEP_NS: Final = 1_000_000
 _STARTED_WITH_END: Final = Detail(
     "status", "cannot be started together with completed_at, total_duration_ms or error_message: remove one of them"
@@ -132,11 +134,9 @@ def lesson_fields(lesson: Lesson, trace_id: str, stored_root: SpanFields | None,
     fields["start_ns"] = start_ns = cast(
         int, fields.get("start_ns", stored.get("start_ns", _estimated_start(lesson, now_ns)))
     )
-    end_ns = apply_duration(start_ns, fields.get("end_ns"), lesson.duration_ns, _TIMES)
-    if end_ns is None and lesson.is_over:
-        end_ns = cast(int, stored.get("end_ns", max(now_ns, start_ns)))
-    if end_ns is not None:
-        fields["end_ns"] = end_ns
+    fields |= times_of(start_ns, fields.get("end_ns"), lesson.duration_ns, _TIMES)
+    if "end_ns" not in fields and lesson.is_over:
+        fields["end_ns"] = stored.get("end_ns", max(now_ns, start_ns))
     if lesson.status in FINAL_STATUSES:
         fields["status"] = lesson.status
     spans = [cast(SpanFields, fields)]
@@ -167,12 +167,10 @@ def apply_change(stored: Span, change: Lesson, now_ns: int) -> SpanFields:
     if status in FINAL_STATUSES:
         fields["status"] = status
     start_ns = fields.get("start_ns", stored.fields.get("start_ns", now_ns))
-    end_ns = apply_duration(start_ns, fields.get("end_ns"), change.duration_ns, _TIMES)
-    if end_ns is not None:
-        fields["end_ns"] = end_ns
-    elif "end_ns" in stored.fields:
-        apply_duration(start_ns, stored.fields["end_ns"], None, _TIMES)
-    elif status in FINAL_STATUSES:
+    fields |= times_of(start_ns, fields.get("end_ns"), change.duration_ns, _TIMES)
+    if "end_ns" not in fields and "end_ns" in stored.fields:
+        times_of(start_ns, stored.fields["end_ns"], None, _TIMES)
+    elif "end_ns" not in fields and status in FINAL_STATUSES:
         fields["end_ns"] = max(now_ns, start_ns)
     if not fields.keys().isdisjoint(PAYLOAD_FIELDS):
         refuse_too_large({**cast(dict[str, Json], stored.fields), **fields})

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast
 from pydantic_core import ErrorDetails, ValidationError
 
 from tracestore.domain.errors import Detail, Invalid
-from tracestore.domain.spans import Json, SpanFields, canonical_json
-from tracestore.domain.times import NS_PER_DAY, NS_PER_SECOND
+from tracestore.domain.spans import Json, SpanFields, canonical_json, contradicts
+from tracestore.domain.times import NS_PER_DAY
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -21,7 +21,6 @@ Model = TypeVar("Model", bound="BaseModel")
 
 MAX_SPANS: Final = 1_000
 MAX_SPAN_BYTES: Final = 4 * 1024 * 1024
-MAX_CONTRADICTION_NS: Final = NS_PER_SECOND
 _MAX_NAME_CHARACTERS: Final = 64
 _MAX_DETAILS: Final = 10
 
@@ -29,7 +28,7 @@ _PENDING_WITH_END: Final = Detail(
     "status", "cannot be pending together with end_time or duration_ms: remove one of them"
 )
 _SET_BY_SERVER: Final = frozenset(
-    {"id", "user_id", "created_at", "updated_at", "expires_at", "cost_source", "cost_price"}
+    {"id", "user_id", "created_at", "updated_at", "expires_at", "cost_source", "cost_price", "clock_skew"}
 )
 """Ignored when sent, so that a client can send a span back as it read it."""
 
@@ -54,7 +53,7 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """The fields of a change. The caller turns the duration into an end from the stored start: see `apply_duration`."""
+    """The fields of a change. The caller applies the duration to the stored start: see `times_of`."""
 
     fields: dict[str, Json]
     duration_ns: int | None
@@ -91,12 +90,10 @@ def parse_span(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) ->
     fields = _validated_fields("NewSpan", value)
     refuse_future_start(fields, now_ns)
     _join_parent_names(fields)
-    end_ns = apply_duration(fields["start_ns"], fields.get("end_ns"), fields.pop("duration_ns", None))
-    if end_ns is not None:
-        fields["end_ns"] = end_ns
+    fields |= times_of(fields["start_ns"], fields.get("end_ns"), fields.pop("duration_ns", None))
     # A span is pending if it has no end; the status itself is not stored.
     if fields.get("status") == "pending":
-        if end_ns is not None:
+        if "end_ns" in fields:
             raise invalid([_PENDING_WITH_END])
         del fields["status"]
     return fields.pop("trace_id"), cast(SpanFields, fields)
@@ -124,28 +121,26 @@ class TimeNames(NamedTuple):
 
     start: str = "start_time"
     end: str = "end_time"
-    duration: str = "duration_ms"
 
 
 SPAN_TIMES: Final = TimeNames()
 
 
-def apply_duration(
+def times_of(
     start_ns: int, end_ns: int | None, duration_ns: int | None, names: TimeNames = SPAN_TIMES
-) -> int | None:
-    """The end of a span: `end_ns` if given, else the start plus the duration. *absent*: None without either.
+) -> dict[str, int]:
+    """The end of a span as a field, and the duration if it contradicts the end.
 
-    *raises*: Invalid if the end is before the start, or differs from the duration by more than `MAX_CONTRADICTION_NS`.
+    The end is `end_ns` if given, else the start plus the duration. *absent*: no field without either.
+    *raises*: Invalid if the end is before the start.
     """
     if end_ns is None:
-        return None if duration_ns is None else start_ns + duration_ns
+        return {} if duration_ns is None else {"end_ns": start_ns + duration_ns}
     if end_ns < start_ns:
         raise invalid([Detail(names.end, f"must not be before {names.start}")])
-    if duration_ns is not None and abs(end_ns - start_ns - duration_ns) > MAX_CONTRADICTION_NS:
-        raise invalid(
-            [Detail(names.duration, f"differs from {names.end} by more than a second: send only one of them")]
-        )
-    return end_ns
+    if duration_ns is not None and contradicts(start_ns, end_ns, duration_ns):
+        return {"end_ns": end_ns, "duration_ns": duration_ns}
+    return {"end_ns": end_ns}
 
 
 _SENTENCES: Final[Mapping[str, str]] = {

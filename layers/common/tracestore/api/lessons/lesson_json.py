@@ -6,7 +6,7 @@ from typing import Any, Literal
 from tracestore.api.traces.trace_json import span_duration_ms, time_or_none
 from tracestore.domain.merge import Span
 from tracestore.domain.previews import input_text, output_text
-from tracestore.domain.spans import Json
+from tracestore.domain.spans import Json, has_clock_skew
 from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
 from tracestore.domain.tree import Node, tree_order
 from tracestore.domain.usage import charges_of, total_tokens
@@ -36,6 +36,7 @@ def lesson_json(
         "provider_used": derived_used if used is None else used,
         "fallback_providers": derived_fallbacks if fallbacks is None else fallbacks,
         "total_duration_ms": span_duration_ms(fields),
+        "clock_skew": has_clock_skew(fields),
         "created_at": time_or_none(fields.get("start_ns")),
         "completed_at": time_or_none(fields.get("end_ns")),
         "error_message": fields.get("error_message"),
@@ -72,7 +73,6 @@ def call_json(span: Span, *, payloads: bool = True) -> dict[str, Any]:
         "error": fields.get("error_message", fields.get("error_type")),
         "timestamp": time_or_none(fields.get("start_ns")),
     }
-
     return _present(call)
 
 
@@ -92,6 +92,7 @@ def _payload(
     if field not in span.payload_from:
         return {}
     return _present({name: read(span.fields.get(field))}) if payloads else {name: None}
+
 
 def calls_below(nodes: Sequence[Node], root_id: str) -> list[Span]:
     """The completions below a root, by start. Of several spans about one call, only the one that is counted."""

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from tracestore.domain.heads import Summary
 from tracestore.domain.merge import Span
-from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS, SpanFields, span_uuid
+from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS, SpanFields, duration_of, has_clock_skew, span_uuid
 from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
 from tracestore.domain.tree import Node
 from tracestore.domain.usage import total_tokens
@@ -48,6 +48,7 @@ def span_json(user_id: str, trace_id: str, span: Span, expires_at_s: int, *, pay
         "start_time": time_or_none(fields.get("start_ns")),
         "end_time": time_or_none(fields.get("end_ns")),
         "duration_ms": span_duration_ms(fields),
+        "clock_skew": has_clock_skew(fields),
         **{name: fields.get(name) for name in _MODEL_FIELDS},
         "input_tokens": fields.get("input_tokens"),
         "output_tokens": fields.get("output_tokens"),
@@ -77,7 +78,7 @@ def summary_json(trace_id: str, head: Head) -> dict[str, Any]:
         "name": summary.name,
         "start_time": format_time(summary.start_ns),
         "end_time": time_or_none(summary.end_ns),
-        "duration_ms": _duration_ms(summary.start_ns, summary.end_ns),
+        "duration_ms": None if summary.end_ns is None else _milliseconds(max(0, summary.end_ns - summary.start_ns)),
         "status": summary.status,
         "span_count": summary.span_count,
         "error_count": summary.error_count,
@@ -113,6 +114,7 @@ def outline_json(node: Node, summary: Summary) -> dict[str, Any]:
         "status": span.status,
         "start_offset_ms": (span.order[0] - summary.start_ns) / NS_PER_MS,
         "duration_ms": span_duration_ms(fields),
+        "clock_skew": has_clock_skew(fields) or None,
         **{name: fields.get(name) for name in _OUTLINE_FIELDS},
         "total_tokens": total_tokens(fields),
         "cost_usd": usd(span.cost.nano_usd),
@@ -151,8 +153,9 @@ def time_or_none(time_ns: int | None) -> str | None:
 
 def span_duration_ms(fields: SpanFields) -> float | None:
     """The duration of a span. *absent*: None while start or end is unknown."""
-    return _duration_ms(fields["start_ns"], fields.get("end_ns")) if "start_ns" in fields else None
+    duration_ns = duration_of(fields)
+    return None if duration_ns is None else _milliseconds(duration_ns)
 
 
-def _duration_ms(start_ns: int, end_ns: int | None) -> float | None:
-    return None if end_ns is None else max(0, end_ns - start_ns) / NS_PER_MS
+def _milliseconds(duration_ns: int) -> float:
+    return duration_ns / NS_PER_MS
