@@ -4,13 +4,21 @@ import gzip
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from dev.template import Template
 from tests.api import TRACES, Api, failure, fields_of, path_of, span
+from tests.gateway import Reply
+from tracestore.api.analytics.parameters import ANALYTICS_PARAMETERS
+from tracestore.api.lessons.parameters import LESSON_PARAMETERS
+from tracestore.api.traces.parameters import LIST_PARAMETERS
+from tracestore.ingest.lesson_model import LessonChange, NewLesson, SentCall
+from tracestore.ingest.native_model import NewSpan, SpanChange
 
 pytestmark = pytest.mark.parametrize(
     "engine", ["moto"], indirect=True, scope="session"
@@ -37,6 +45,11 @@ def log(api: Api) -> Iterator[io.StringIO]:
     logger.addHandler(handler)
     yield handler.stream
     logger.removeHandler(handler)
+
+
+def names_of(model: type[BaseModel]) -> set[str]:
+    """The fields of a model by the names that clients send."""
+    return {field.alias or name for name, field in model.model_fields.items()}
 
 
 def json_with(**fields: bytes) -> bytes:
@@ -138,8 +151,76 @@ def test_an_invalid_value_is_refused_with_its_fields_name_and_not_repeated(
 @pytest.mark.parametrize("value", [{}, {"x": None}], ids=["absent", "null"])
 def test_a_missing_field_is_reported_by_name(api: Api, name: str, value: dict[str, None]) -> None:
     sent = {**span(), name: None} if value else {key: item for key, item in span().items() if key != name}
-    reply = api.post(sent)
-    assert (failure(reply), fields_of(reply)) == ((400, "invalid_request"), [name])
+    batch = api.post({"spans": [sent]})
+    assert failure(batch) == (400, "all_spans_rejected")
+    assert details_of(batch) == [("spans[0]", f"{name} is required.")]
+    if name != "span_id":  # which the server makes for a single span
+        reply = api.post(sent)
+        assert (failure(reply), fields_of(reply)) == ((400, "invalid_request"), [name])
+
+
+def details_of(reply: Reply) -> list[tuple[str, str]]:
+    return [(detail["field"], detail["message"]) for detail in reply.json["error"]["details"]]
+
+
+PROGRAMMERS_TEXT = re.compile(r"[\[\]{}^$\\|]|A-Z|0-9]|Input should|is not valid")
+"""Parts of regular expressions, and of messages that pydantic writes for programmers."""
+
+VALUES: list[Any] = [
+    *("", " ", "#", "é", "a b", "x" * 70_000, "2025-02-30T10:00:00Z", "2025-01-01T00:00:00", "1969-01-01T00:00:00Z"),
+    *(-1, 0, 1.5, 1e308, 2**60, 10**400, True, [], [7], ["x" * 300], [{"id": "#"}], ["x"] * 1_000, {}, {"a": 1}),
+    *({"usage": 5}, {"usage": {"prompt_tokens": "x"}}, {"model": 5, "temperature": "x", "max_tokens": -1}),
+    *([{"request": {"model": 5}}], [{"timestamp": "x", "success": 1}]),
+]
+"""Values of every type and beyond every limit: each field refuses some of them."""
+
+BODY_FIELDS: dict[str, tuple[dict[str, Any], set[str]]] = {
+    f"POST {TRACES}": (span(), names_of(NewSpan)),
+    f"PATCH {path_of('t', 'root')}": ({}, names_of(SpanChange)),
+    "POST /api/traces": ({"request_data": {}}, names_of(NewLesson)),
+    "PATCH /api/traces/lesson": ({}, names_of(LessonChange)),
+    "POST /api/traces/lesson/llm-calls": ({}, names_of(SentCall)),
+    "POST /api/keys": ({"name": "x", "scopes": ["read"]}, {"name", "scopes", "expires_at"}),
+}
+"""Each route with a body in JSON: a valid body, and the fields that it accepts."""
+
+
+@pytest.mark.parametrize("route", BODY_FIELDS)
+def test_the_details_of_an_invalid_field_are_sentences(api: Api, route: str) -> None:
+    method, _, path = route.partition(" ")
+    valid, names = BODY_FIELDS[route]
+    any_json = {"input_data", "output_data", "metadata", "request_data", "response_data"}
+    for name in sorted(names - any_json):
+        refused = 0
+        for value in VALUES:
+            body = {**valid, name: value, "unknown": 1}  # always refused, so that nothing is stored
+            reply = api(method, path, body=body)
+            assert_sentences(reply)
+            refused += any(field.startswith(name) for field in fields_of(reply))
+            if path == TRACES:
+                assert_sentences(api.post({"spans": [body]}))
+        assert refused >= 5, name
+
+
+@pytest.mark.parametrize("route", [route.key for route in API_ROUTES if route.method in ("GET", "DELETE")])
+def test_the_details_of_an_invalid_parameter_are_sentences(api: Api, route: str) -> None:
+    method, _, path = route.partition(" ")
+    path = path.format(trace_id="t", span_id="root", id="t", job_id="0" * 36, key_id="0" * 16)
+    parameters = (*LIST_PARAMETERS, *ANALYTICS_PARAMETERS, *LESSON_PARAMETERS, "view", "payloads", "before", "group_by")
+    for name in dict.fromkeys((*parameters, "id", "deleteAll", "nonsense")):
+        for value in ("", "%23", "x" * 600, "-1", "1.5", "2025-02-30T10:00:00Z", "9999-01-01T00:00:00Z"):
+            for query in (f"{name}={value}", f"{name}={value}&{name}={value}"):
+                reply = api(method, path, query=query)
+                if reply.status == 400:
+                    assert_sentences(reply)
+
+
+def assert_sentences(reply: Reply) -> None:
+    """Check that each detail says which values are accepted, in words."""
+    assert failure(reply)[0] == 400
+    for field, message in details_of(reply):
+        assert not PROGRAMMERS_TEXT.search(message), (field, message)
+        assert len(message.split()) >= 2
 
 
 def test_one_response_names_every_invalid_field(api: Api) -> None:

@@ -138,7 +138,8 @@ def test_invalid_lines_are_reported_by_number_and_the_rest_is_stored(call: Call,
         3: "is not JSON",
         4: "is neither a span nor an OTLP export of spans or logs",
         5: "is neither a span nor an OTLP export of spans or logs",
-        6: "trace_id must match ^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$; start_time is required.",
+        6: "trace_id must have 1 to 128 characters, only ASCII letters, digits and _ . : -, and begin with a letter or "
+        "digit; start_time is required.",
         7: rejected[7],
     }
     assert sorted(names(exported(call, user))) == [f"t{n}/root" for n in range(4)]

@@ -56,7 +56,7 @@ class Request:
         parameters: dict[str, str] = {}
         for name, value in pairs:
             if name in parameters:
-                raise _invalid_parameter(name, "is given twice")
+                raise _invalid_parameter(name, "is given twice: send it once")
             parameters[name] = value
         return parameters
 
@@ -65,7 +65,9 @@ class Request:
         unknown = [name[:MAX_NAME_CHARACTERS] for name in self.query if name not in names]
         if unknown:
             accepted = f"This route accepts {', '.join(names)}." if names else "This route accepts none."
-            details = tuple(Detail(name, "is not a parameter of this route") for name in unknown)
+            details = tuple(
+                Detail(name, "is not a parameter of this route: check its name or remove it") for name in unknown
+            )
             raise Invalid(f"Unknown query parameters: {', '.join(unknown)}. {accepted}", details=details)
 
     def body(self) -> bytes:

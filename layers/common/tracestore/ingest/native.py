@@ -148,8 +148,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "extra_forbidden": "is not an accepted field: check its name or remove it",
     "string_type": "must be a string",
     "string_too_short": "must not be empty",
-    "string_too_long": "must be at most {max_length} characters long",
-    "string_pattern_mismatch": "must match {pattern}",
+    "string_too_long": "must be at most {max_length:,} characters long",
     "int_type": "must be an integer",
     "float_type": "must be a number",
     "finite_number": "must be a finite number",
@@ -188,9 +187,12 @@ def validated(model: type[Model], sent: Mapping[str, Json]) -> Model:
 
 
 def _detail(error: ErrorDetails) -> Detail:
-    sentence = _SENTENCES.get(error["type"], "is not valid")
+    from .native_model import SENTENCE_BY_PATTERN
+
+    context = error.get("ctx", {})
+    sentence = SENTENCE_BY_PATTERN.get(context.get("pattern", "")) or _SENTENCES.get(error["type"], "is not valid")
     path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error["loc"])
-    return Detail(_cut(path.removeprefix(".")), sentence.format(**error.get("ctx", {})))
+    return Detail(_cut(path.removeprefix(".")), sentence.format(**context))
 
 
 def _cut(name: str) -> str:

@@ -4,6 +4,7 @@ Imported only when needed: building these models takes longer than the rest of t
 requests never import them.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
@@ -27,8 +28,18 @@ def _absent_when_empty(text: str) -> str | None:
     return text or None
 
 
-Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
-_Operation = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$")]
+_ID_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"
+_OPERATION_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$"
+_BEGINNING: Final = "and begin with a letter or digit"
+
+SENTENCE_BY_PATTERN: Final[Mapping[str, str]] = {
+    _ID_PATTERN: f"must have 1 to 128 characters, only ASCII letters, digits and _ . : -, {_BEGINNING}",
+    _OPERATION_PATTERN: f"must have 1 to 64 characters, only ASCII letters, digits and _ . : / -, {_BEGINNING}",
+}
+"""The sentence for each pattern: an error never shows the pattern itself."""
+
+Id = Annotated[str, StringConstraints(pattern=_ID_PATTERN)]
+_Operation = Annotated[str, StringConstraints(pattern=_OPERATION_PATTERN)]
 _SpanName = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 _ForeignId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Label = Annotated[str, StringConstraints(max_length=256), AfterValidator(_absent_when_empty)]

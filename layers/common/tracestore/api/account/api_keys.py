@@ -28,7 +28,7 @@ def parse_key(body: Json, user_id: str, secret: str, now_ms: int) -> ApiKey:
     name, scopes, expires_at = body.get("name"), body.get("scopes"), body.get("expires_at")
     granted = [scope for scope in SCOPES if isinstance(scopes, list) and scope in scopes]
     details = [
-        Detail(field[:MAX_NAME_CHARACTERS], "is not a field of an API key")
+        Detail(field[:MAX_NAME_CHARACTERS], "is not a field of an API key: check its name or remove it")
         for field in body
         if field not in _SENT_FIELDS | _SERVER_FIELDS
     ]

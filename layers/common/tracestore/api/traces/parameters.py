@@ -126,5 +126,8 @@ def _scaled(text: str, scale: int) -> int:
 def _trace_ids(text: str) -> list[str]:
     ids = text.split(",")
     if len(ids) > TRACE_IDS_MOST or not all(map(is_id, ids)):
-        raise ValueError(f"must be up to {TRACE_IDS_MOST} trace ids with commas between them")
+        raise ValueError(
+            f"must be 1 to {TRACE_IDS_MOST} trace ids with commas between them, each of 1 to 128 ASCII letters, digits "
+            "and _ . : -, beginning with a letter or digit"
+        )
     return ids
