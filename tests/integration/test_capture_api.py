@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import time
 from datetime import datetime
 from typing import Any
@@ -232,6 +233,51 @@ def test_the_later_end_wins_in_any_order(api: Api, late_first: bool) -> None:
     for sent in (late, early) if late_first else (early, late):
         api.send(sent)
     assert (api.span()["output_data"], api.span()["end_time"]) == ("late", at(2))
+
+
+def test_a_span_without_an_id_and_a_start_gets_both_and_can_be_a_parent(api: Api) -> None:
+    before_ms = int(time.time() * 1000)
+    parent = api.send({"trace_id": "t", "span_name": "agent.run"})
+    assert before_ms <= datetime.fromisoformat(parent["start_time"]).timestamp() * 1000 <= time.time() * 1000
+    assert re.fullmatch(r"[0-9a-f]{32}", parent["span_id"])
+    assert (parent["status"], parent["end_time"]) == ("pending", None)
+    child = api.send(
+        {"trace_id": "t", "span_id": None, "span_name": "llm.completion", "parent_trace_id": parent["span_id"]}
+    )
+    (root,) = api.trace()["spans"]
+    assert (root["span_id"], [node["span_id"] for node in root["children"]]) == (parent["span_id"], [child["span_id"]])
+    assert api.span(parent["span_id"]) == parent
+    ended = api.patched(parent["span_id"], end_time=child["start_time"], output_data="done")
+    assert (ended["status"], ended["start_time"]) == ("success", parent["start_time"])
+
+
+def test_a_repeated_request_without_an_id_is_a_second_span(api: Api) -> None:
+    sent = {"trace_id": "t", "span_name": "tool.search", "start_time": at(), "output_data": 1}
+    first, second = api.send(sent), api.send(sent)
+    assert first["span_id"] != second["span_id"]
+    assert api.trace()["summary"]["span_count"] == 2
+
+
+def test_a_span_that_got_its_id_from_the_server_is_repeated_and_merged_with_it(api: Api) -> None:
+    sent = {"trace_id": "t", "span_name": "tool.search", "duration_ms": 250}
+    first = api.send(sent)
+    assert (first["status"], first["duration_ms"]) == ("success", 250)
+    named = {**sent, "span_id": first["span_id"], "start_time": first["start_time"]}
+    assert api.send(named) == first
+    merged = api.send({**named, "output_data": "found"})
+    assert [merged[name] for name in ("start_time", "end_time", "output_data")] == [
+        first["start_time"],
+        first["end_time"],
+        "found",
+    ]
+    assert api.trace()["summary"]["span_count"] == 1
+
+
+def test_a_report_about_a_known_span_needs_its_start(api: Api) -> None:
+    stored = api.send(span())
+    reply = api.post({"trace_id": "t", "span_id": "root", "span_name": "call.root", "end_time": at(1)})
+    assert (failure(reply), fields_of(reply)) == ((400, "invalid_request"), ["start_time"])
+    assert api.span() == stored
 
 
 def test_a_span_twice_in_one_batch_is_one_span(api: Api) -> None:

@@ -1,5 +1,6 @@
 """A span in the service's own JSON becomes fields, or is refused by field name without repeating a value."""
 
+import re
 from typing import Any
 
 import pytest
@@ -293,6 +294,85 @@ def test_one_span_is_a_capture_of_one() -> None:
 def test_a_single_invalid_span_is_refused() -> None:
     with pytest.raises(Invalid, match="span_name"):
         parse_capture(span(span_name=""), now_ns=START_NS)
+
+
+def unnamed(**fields: Any) -> SpanFields:
+    """The fields of a single span that was sent without `span_id` and `start_time`, at the time `START_NS`."""
+    capture = parse_capture({"trace_id": "t", "span_name": "llm.completion", **fields}, now_ns=START_NS)
+    assert capture.single
+    ((_, trace_id, captured),) = capture.spans
+    assert trace_id == "t"
+    return captured
+
+
+@pytest.mark.parametrize("sent", [{}, {"span_id": None, "start_time": None}], ids=["absent", "null"])
+def test_a_single_span_gets_an_id_and_the_time_of_the_request_as_its_start(sent: dict[str, None]) -> None:
+    fields = unnamed(**sent)
+    assert re.fullmatch(r"[0-9a-f]{32}", fields["span_id"])
+    assert fields == {"span_id": fields["span_id"], "span_name": "llm.completion", "start_ns": START_NS}
+
+
+def test_two_spans_without_an_id_get_different_ids() -> None:
+    assert len({unnamed()["span_id"] for _ in range(1_000)}) == 1_000
+
+
+def test_a_span_without_an_id_keeps_the_start_that_was_sent() -> None:
+    assert unnamed(start_time="2026-11-22T09:00:00Z")["start_ns"] == START_NS - 3_600 * SECOND_NS
+
+
+@pytest.mark.parametrize(
+    ("sent", "start_s", "end_s"),
+    [
+        ({"end_time": "2026-11-22T09:59:50Z"}, -10, -10),
+        ({"end_time": "2026-11-22T10:00:10Z"}, 0, 10),
+        ({"end_time": "2026-11-22T09:59:50Z", "duration_ms": 2_000}, -12, -10),
+        ({"end_time": "2026-11-22T10:00:10Z", "duration_ms": 2_000}, 8, 10),
+        ({"duration_ms": 2_000}, -2, 0),
+    ],
+)
+def test_a_start_is_derived_from_the_end_and_the_duration(sent: dict[str, Any], start_s: int, end_s: int) -> None:
+    fields = unnamed(**sent)
+    assert (fields["start_ns"], fields["end_ns"]) == (START_NS + start_s * SECOND_NS, START_NS + end_s * SECOND_NS)
+
+
+@given(
+    st.none() | st.integers(-10 * NS_PER_DAY, NS_PER_DAY),
+    st.none() | st.integers(0, 10 * 86_400_000),
+)
+def test_a_derived_start_contradicts_neither_the_end_nor_the_duration(
+    end_offset_ns: int | None, duration_ms: int | None
+) -> None:
+    end_time = None if end_offset_ns is None else format_time(START_NS + end_offset_ns)
+    fields = unnamed(end_time=end_time, duration_ms=duration_ms)
+    if end_offset_ns is not None:
+        assert fields["end_ns"] == START_NS + end_offset_ns
+    if duration_ms is not None:
+        assert fields["end_ns"] - fields["start_ns"] == duration_ms * 1_000_000
+    assert fields["start_ns"] <= fields.get("end_ns", START_NS)
+
+
+def test_a_derived_start_more_than_one_day_in_the_future_is_refused() -> None:
+    with pytest.raises(Invalid, match="start_time"):
+        unnamed(end_time="2026-12-22T10:00:00Z", duration_ms=1)
+
+
+def test_a_single_span_with_an_id_needs_a_start() -> None:
+    with pytest.raises(Invalid, match=r"^start_time is required\.$"):
+        unnamed(span_id="s")
+
+
+def test_every_other_rule_holds_for_a_span_without_an_id() -> None:
+    with pytest.raises(Invalid) as refused:
+        unnamed(span_name="", trace_id="#", status="done", nonsense=1)
+    assert {detail.field for detail in refused.value.details} == {"trace_id", "span_name", "status", "nonsense"}
+    with pytest.raises(Invalid) as too_large:
+        unnamed(input_data="x" * MAX_SPAN_BYTES)
+    assert too_large.value.code == "span_too_large"
+
+
+def test_a_batch_needs_ids_and_starts() -> None:
+    capture = parse_capture({"spans": [{"trace_id": "t", "span_name": "x"}]}, now_ns=START_NS)
+    assert [rejection.message for rejection in capture.rejected] == ["span_id is required; start_time is required."]
 
 
 def test_a_batch_keeps_the_valid_spans_and_reports_the_others_by_index() -> None:

@@ -16,6 +16,7 @@ from tracestore.domain.spans import PAYLOAD_FIELDS, Json, SpanFields, canonical_
 from .native import (
     MAX_SPAN_BYTES,
     TimeNames,
+    derived_start,
     invalid,
     refuse_future_start,
     refuse_too_large,
@@ -131,9 +132,8 @@ def lesson_fields(lesson: Lesson, trace_id: str, stored_root: SpanFields | None,
     if lesson.providers:
         fields["metadata"] = lesson.providers
     stored: Mapping[str, Any] = stored_root or {}
-    fields["start_ns"] = start_ns = cast(
-        int, fields.get("start_ns", stored.get("start_ns", _estimated_start(lesson, now_ns)))
-    )
+    start_if_absent_ns = derived_start(fields.get("end_ns"), lesson.duration_ns, now_ns)
+    fields["start_ns"] = start_ns = cast(int, fields.get("start_ns", stored.get("start_ns", start_if_absent_ns)))
     fields |= times_of(start_ns, fields.get("end_ns"), lesson.duration_ns, _TIMES)
     if "end_ns" not in fields and lesson.is_over:
         fields["end_ns"] = stored.get("end_ns", max(now_ns, start_ns))
@@ -282,11 +282,3 @@ def _lesson(fields: dict[str, Any], now_ns: int, calls: list[Call] | None = None
     if status == "pending" and lesson.is_over:
         raise invalid([_STARTED_WITH_END])
     return lesson
-
-
-def _estimated_start(lesson: Lesson, now_ns: int) -> int:
-    """The start of a lesson that was sent without one: its end, or now, minus its duration."""
-    fields: Mapping[str, int] = lesson.fields
-    if lesson.duration_ns is not None:
-        return max(0, fields.get("end_ns", now_ns) - lesson.duration_ns)
-    return min(now_ns, fields.get("end_ns", now_ns))

@@ -1,9 +1,10 @@
 """Read spans in this service's own JSON format (`docs/api.md`, "Spans") into fields.
 
-Null means absent everywhere. The only derived field is an end from a duration. `body_bytes` is the length of the
-request's body: a span from a short body need not be measured.
+Null means absent everywhere. An end is derived from a duration. A single span without `span_id` gets an id, and a start
+if it has none. `body_bytes` is the length of the request's body: a span from a short body need not be measured.
 """
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast
@@ -62,12 +63,14 @@ class Patch:
 def parse_capture(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) -> Capture:
     """One span, or the valid and the rejected spans of `{"spans": […]}`.
 
+    *repeat*: one span without `span_id` is a new span each time.
     *raises*: Invalid for a single span that is not valid, and for a body that is neither.
     """
     if not isinstance(value, dict):
         raise Invalid('Send one span as a JSON object, or many as {"spans": [...]}.')
     if "spans" not in value:
-        return Capture(True, [(0, *parse_span(value, now_ns=now_ns, body_bytes=body_bytes))], [])
+        parse = _parse_unnamed_span if value.get("span_id") is None else parse_span
+        return Capture(True, [(0, *parse(value, now_ns=now_ns, body_bytes=body_bytes))], [])
     spans = value["spans"]
     if len(value) > 1:
         raise invalid(
@@ -87,7 +90,20 @@ def parse_capture(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES)
 def parse_span(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) -> tuple[str, SpanFields]:
     """The trace id and the fields of one span. *raises*: Invalid (`invalid_request`, `span_too_large`)."""
     refuse_too_large(value, body_bytes)
-    fields = _validated_fields("NewSpan", value)
+    return _captured(_validated_fields("NewSpan", value), now_ns)
+
+
+def _parse_unnamed_span(value: Json, *, now_ns: int, body_bytes: int) -> tuple[str, SpanFields]:
+    """The trace id and the fields of a span without `span_id`, which gets a random id."""
+    refuse_too_large(value, body_bytes)
+    fields = _validated_fields("UnnamedSpan", value)
+    fields["span_id"] = secrets.token_hex(16)
+    fields.setdefault("start_ns", derived_start(fields.get("end_ns"), fields.get("duration_ns"), now_ns))
+    return _captured(fields, now_ns)
+
+
+def _captured(fields: dict[str, Any], now_ns: int) -> tuple[str, SpanFields]:
+    """The trace id and the fields of a span whose fields are valid each by itself. *raises*: Invalid."""
     refuse_future_start(fields, now_ns)
     _join_parent_names(fields)
     fields |= times_of(fields["start_ns"], fields.get("end_ns"), fields.pop("duration_ns", None))
@@ -143,6 +159,13 @@ def times_of(
     return {"end_ns": end_ns}
 
 
+def derived_start(end_ns: int | None, duration_ns: int | None, now_ns: int) -> int:
+    """The start of a span that was sent without one: its end, or now, minus its duration."""
+    if duration_ns is not None:
+        return max(0, (now_ns if end_ns is None else end_ns) - duration_ns)
+    return now_ns if end_ns is None else min(now_ns, end_ns)
+
+
 _SENTENCES: Final[Mapping[str, str]] = {
     "missing": "is required",
     "extra_forbidden": "is not an accepted field: check its name or remove it",
@@ -164,16 +187,20 @@ _SENTENCES: Final[Mapping[str, str]] = {
 """The sentence for each type of error that pydantic reports."""
 
 
-def _validated_fields(kind: Literal["NewSpan", "SpanChange"], value: Json) -> dict[str, Any]:
+def _validated_fields(kind: Literal["NewSpan", "UnnamedSpan", "SpanChange"], value: Json) -> dict[str, Any]:
     """The fields that a body contains, by their names in `SpanFields`, and those that the caller still converts."""
-    from .native_model import NewSpan, SpanChange
+    from .native_model import NewSpan, SentSpan, SpanChange, UnnamedSpan
 
-    model = NewSpan if kind == "NewSpan" else SpanChange
+    models: Mapping[str, type[SentSpan]] = {
+        "NewSpan": NewSpan,
+        "UnnamedSpan": UnnamedSpan,
+        "SpanChange": SpanChange,
+    }
     if not isinstance(value, dict):
         raise Invalid("A span must be a JSON object.")
     ignored = _SET_BY_SERVER | ({"cost_usd"} if value.get("cost_source") == "computed" else set())
     sent = {name: item for name, item in value.items() if item is not None and name not in ignored}
-    span = validated(model, sent)
+    span = validated(models[kind], sent)
     return {name: value for name, value in vars(span).items() if value is not None}
 
 

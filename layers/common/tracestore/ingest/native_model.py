@@ -95,6 +95,18 @@ class NewSpan(SentSpan):
     request_model: Label | None = None
 
 
+class UnnamedSpan(SentSpan):
+    """A span in a capture of one span, without `span_id`; its start may be absent."""
+
+    model_config = ConfigDict(defer_build=True)  # no other request needs it
+
+    trace_id: Id
+    span_name: _SpanName
+    start_ns: Time | None = Field(None, alias="start_time")
+    scope_name: Label | None = None
+    request_model: Label | None = None
+
+
 class SpanChange(SentSpan):
     """A change to a span in a PATCH request; the ids are in the path."""
 
