@@ -14,7 +14,7 @@ from typing import IO, Any, Final, NamedTuple, Protocol
 
 import httpx
 
-from tracestore.domain.heads import VALUE_FIELDS
+from tracestore.domain.filters import LIST_FILTERS
 from tracestore.domain.times import parse_time
 from tracestore_cli.posting import Deployment, json_of, refusal
 
@@ -101,30 +101,16 @@ class File:
         new_path.replace(self._state_path)
 
 
-FILTERS: Final = (
-    "start_date",
-    "end_date",
-    "timezone",
-    "conversation_id",
-    "trace_id",
-    "status",
-    "has_errors",
-    *VALUE_FIELDS,
-    "min_duration_ms",
-    "min_cost_usd",
-    "search",
-    "order",
-)
-"""The parameters of the trace list that `--where` accepts: all but those of its pages, which the export sets itself."""
-
-
 def query_of(filters: Iterable[str]) -> dict[str, str]:
-    """The query of a list, from filters like `status=error`. *raises*: ValueError with a sentence."""
+    """The query of a list, from filters like `status=error`. The export sets the parameters of pages itself.
+
+    *raises*: ValueError with a sentence.
+    """
     query = {}
     for text in filters:
         name, equals, value = text.partition("=")
-        if not equals or name not in FILTERS:
-            names = ", ".join(FILTERS)
+        if not equals or name not in LIST_FILTERS:
+            names = ", ".join(LIST_FILTERS)
             raise ValueError(f"must be a filter and its value, such as status=error. The filters are {names}.")
         query[name] = value
     return query

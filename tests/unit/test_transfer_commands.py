@@ -9,8 +9,8 @@ from typer.testing import CliRunner, Result
 
 from tests.unit.test_demo import Reply, server, stored
 from tracestore.api.traces.parameters import LIST_PARAMETERS
+from tracestore.domain.filters import LIST_FILTERS
 from tracestore_cli.main import app
-from tracestore_cli.transfer import FILTERS
 
 UNREACHABLE = "http://127.0.0.1:9"
 
@@ -92,4 +92,4 @@ def test_another_parameter_than_a_filter_is_a_usage_error(path: Path, where: str
 
 
 def test_an_export_accepts_every_parameter_of_the_list_except_those_of_its_pages() -> None:
-    assert set(FILTERS) == set(LIST_PARAMETERS) - {"limit", "cursor"}
+    assert set(LIST_FILTERS) == set(LIST_PARAMETERS) - {"limit", "cursor"}

@@ -2,9 +2,26 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
-from .heads import Summary
+from .heads import VALUE_FIELDS, Summary
 from .merge import Span
+
+LIST_FILTERS: Final = (
+    "start_date",
+    "end_date",
+    "timezone",
+    "conversation_id",
+    "trace_id",
+    "status",
+    "has_errors",
+    *VALUE_FIELDS,
+    "min_duration_ms",
+    "min_cost_usd",
+    "search",
+    "order",
+)
+"""The parameters that select and order a list of traces, named as in the API."""
 
 
 @dataclass(frozen=True, slots=True)

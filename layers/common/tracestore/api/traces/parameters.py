@@ -10,7 +10,7 @@ from tracestore.api.bulk_deletes import require_one
 from tracestore.api.dates import UTC, query_time, range_bounds, time_or_day, zone_of
 from tracestore.api.traces.trace_json import NANO
 from tracestore.domain.errors import Detail
-from tracestore.domain.filters import Filters
+from tracestore.domain.filters import LIST_FILTERS, Filters
 from tracestore.domain.heads import VALUE_FIELDS
 from tracestore.domain.times import NS_PER_MS
 from tracestore.http.parameters import Reader, choice_of, is_id, malformed, one_of, text_of
@@ -20,22 +20,7 @@ from tracestore.storage.user_store import TraceQuery
 
 TRACE_IDS_MOST: Final = 100
 
-LIST_PARAMETERS: Final = (
-    "limit",
-    "cursor",
-    "start_date",
-    "end_date",
-    "timezone",
-    "conversation_id",
-    "trace_id",
-    "status",
-    "has_errors",
-    *VALUE_FIELDS,
-    "min_duration_ms",
-    "min_cost_usd",
-    "search",
-    "order",
-)
+LIST_PARAMETERS: Final = ("limit", "cursor", *LIST_FILTERS)
 
 _NUMBER: Final = re.compile(r"(?:[0-9]{1,15}\.?|[0-9]{0,15}\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,2})?")
 
