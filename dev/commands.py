@@ -58,12 +58,12 @@ def sam_local(
     from dev import sam_local as sam
 
     secret = tokens.local_secret(data_dir)
-    key = tokens.token(DEMO_USER, secret)
+    token = tokens.token(DEMO_USER, secret)
     try:
         _listen(port).close()  # before the build, which takes a while
         with _interruptible():
             base = f"http://127.0.0.1:{port}"
-            sam.serve(port, secret, lambda engine: _introduce(base, key, engine, data_dir), console.print)
+            sam.serve(port, secret, lambda engine: _introduce(base, token, engine, data_dir), console.print)
     except KeyboardInterrupt:
         console.print("Stopped.")
     except sam.CannotServe as reason:
@@ -102,7 +102,7 @@ def _serve(sock: socket.socket, with_demo: bool, engine_name: str, endpoint: str
     from dev.template import Template
 
     secret = tokens.local_secret(data_dir)
-    key = tokens.token(DEMO_USER, secret)
+    token = tokens.token(DEMO_USER, secret)
     template = Template()
     with contextlib.ExitStack() as stack:
         stack.enter_context(sock)
@@ -120,45 +120,49 @@ def _serve(sock: socket.socket, with_demo: bool, engine_name: str, endpoint: str
         stack.enter_context(streams.delivering(template, engine.endpoint, functions.invoke))
         requests = RequestLog(console.print)
         base = stack.enter_context(server.serving(template, sock, functions, requests.show))
-        if with_demo and _is_empty(base, key) and (problem := send_samples(base, key, None)):
+        if with_demo and _is_empty(base, token) and (problem := send_samples(base, token, None)):
             errors.print(problem)
-        _introduce(base, key, engine, data_dir)
-        _introduce_exporters(base, key)
+        _introduce(base, token, engine, data_dir)
+        _introduce_exporters(base, token)
         requests.is_enabled = True
         threading.Event().wait()
 
 
-def _introduce(base: str, key: str, engine: Any, data_dir: Path) -> None:
+def _introduce(base: str, token: str, engine: Any, data_dir: Path) -> None:
     storage = f"stored in {data_dir}" if engine.is_persistent else "in memory"
     console.print(f"\ntracestore is at {base}, on {engine.name} at {engine.endpoint} ({storage}). Ctrl-C stops it.\n")
-    console.print(f"A token for the user {DEMO_USER}, valid for a day (more: tracestore token --user NAME):\n\n{key}\n")
-    console.print(f"Try:\n\ncurl -H 'Authorization: Bearer {key}' '{base}/api/analytics/traces?view=summary&limit=5'\n")
+    console.print(
+        f"A token for the user {DEMO_USER}, valid for a day (more: tracestore token --user NAME):\n\n{token}\n"
+    )
+    console.print(
+        f"Try:\n\ncurl -H 'Authorization: Bearer {token}' '{base}/api/analytics/traces?view=summary&limit=5'\n"
+    )
 
 
-def _introduce_exporters(base: str, key: str) -> None:
+def _introduce_exporters(base: str, token: str) -> None:
     """Create the API key of this start, and print it with the variables of an OpenTelemetry exporter."""
     import httpx
 
     from dev.demo_user import NoKey, exporter_variables, replace_key
 
-    headers = {"authorization": f"Bearer {key}"}
+    headers = {"authorization": f"Bearer {token}"}
     try:
         with httpx.Client(base_url=base, headers=headers, timeout=30) as api:
-            secret = replace_key(api, API_KEY_NAME, ("ingest", "read"))
+            key = replace_key(api, API_KEY_NAME, ("ingest", "read"))
     except NoKey as problem:
         errors.print(f"There is no API key for exporters: {problem}")
         return
-    console.print(f"An API key of the user {DEMO_USER} to send and to read, valid until the next start:\n\n{secret}\n")
+    console.print(f"An API key of the user {DEMO_USER} to send and to read, valid until the next start:\n\n{key}\n")
     console.print("To send from an OpenTelemetry exporter, paste into its shell:\n")
-    console.print("\n".join(exporter_variables(base, secret)) + "\n")
+    console.print("\n".join(exporter_variables(base, key)) + "\n")
 
 
-def _is_empty(base: str, key: str) -> bool:
+def _is_empty(base: str, token: str) -> bool:
     import httpx
 
     query = {"view": "summary", "limit": "1"}
     response = httpx.get(
-        f"{base}/api/analytics/traces", params=query, headers={"authorization": f"Bearer {key}"}, timeout=30
+        f"{base}/api/analytics/traces", params=query, headers={"authorization": f"Bearer {token}"}, timeout=30
     )
     return response.is_success and not response.json()["traces"]
 

@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple
 import httpx
 
 from dev import fake_model
+from dev.demo_user import replace_key
 from dev.template import ROOT
 from tracestore_cli import tokens
 
@@ -82,11 +83,10 @@ def main() -> None:
 
 
 def _environment(api: httpx.Client, models_port: int) -> dict[str, str]:
-    key = api.post("/api/keys", json={"name": "snippets", "scopes": ["ingest"]}).raise_for_status().json()
     return {
         **os.environ,
         "TRACESTORE_URL": str(api.base_url).rstrip("/"),
-        "TRACESTORE_KEY": key["data"]["secret"],
+        "TRACESTORE_KEY": replace_key(api, "snippets", ("ingest",)),
         "OPENAI_BASE_URL": f"http://127.0.0.1:{models_port}/v1",
         "OPENAI_API_KEY": "none",
     }
