@@ -64,7 +64,7 @@ def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices) -> Span
     fields: dict[str, object] = {}
     payload_from: dict[str, str] = {}
     for update in lowest_first:
-        fields = overlaid(fields, update.fields)
+        overlay(fields, update.fields)
         for field in update.payload_fields:
             if field not in update.fields and payload_from.get(field) != update.digest:
                 fields.pop(field, None)  # read without it: the value of a lower update must not appear instead
@@ -99,11 +99,11 @@ def _join_log_messages(updates: list[SpanUpdate], merged: SpanFields, payload_fr
                 merged[field] = content  # type: ignore[literal-required]
 
 
-def overlaid(lower: dict[str, object], higher: SpanFields) -> dict[str, object]:
-    """Fields with those of a higher update. A measured duration is replaced together with its end."""
-    if "end_ns" in higher and "duration_ns" in lower:
-        lower = {name: value for name, value in lower.items() if name != "duration_ns"}
-    return {**lower, **higher}
+def overlay(fields: dict[str, object], higher: SpanFields) -> None:
+    """Replace these fields by those of a higher update. A measured duration is replaced together with its end."""
+    if "end_ns" in higher:
+        fields.pop("duration_ns", None)
+    fields.update(higher)
 
 
 def is_ended(fields: SpanFields) -> bool:

@@ -7,7 +7,7 @@ however many writers there are.
 
 from collections.abc import Callable
 
-from tracestore.domain.merge import Span, merge_span, overlaid
+from tracestore.domain.merge import Span, merge_span, overlay
 from tracestore.domain.spans import CAPTURED, SpanFields, SpanUpdate, canonical_json, span_update
 
 from .dynamo import ConditionFailed
@@ -53,4 +53,6 @@ def _is_reported(fields: SpanFields, updates: list[SpanUpdate]) -> bool:
     """
     patches = [update for update in updates if update.precedence > CAPTURED]
     patched: dict[str, object] = {**merge_span(patches).fields} if patches else {"span_id": fields["span_id"]}
-    return canonical_json(overlaid(patched, fields)) == canonical_json(patched)
+    changed = {**patched}
+    overlay(changed, fields)
+    return canonical_json(changed) == canonical_json(patched)
