@@ -63,6 +63,9 @@ SHOWN_PAYLOAD_FIELDS: Final = ("input_data", "output_data", "metadata")
 PAYLOAD_FIELDS: Final = (*SHOWN_PAYLOAD_FIELDS, "log_messages")
 """Large and seldom needed fields: stored apart, so that writing a trace and drawing its tree never read them."""
 
+ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}"
+"""The ids of traces and spans: 1 to 128 ASCII characters."""
+
 CAPTURED: Final = 0
 FROM_LOGS: Final = -1
 """Precedences of updates: see `SpanUpdate`."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
 from tracestore.domain.errors import Detail, Invalid, NotFound
+from tracestore.domain.spans import ID_PATTERN
 
 from .request import Request
 
@@ -12,7 +13,7 @@ LIMIT_DEFAULT: Final = 100
 LIMIT_MOST: Final = 1_000
 TEXT_MOST: Final = 512
 
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", re.ASCII)
+_ID: Final = re.compile(ID_PATTERN)
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 Value = TypeVar("Value")

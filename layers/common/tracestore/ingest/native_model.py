@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from tracestore.domain.spans import ID_PATTERN
 from tracestore.domain.times import NS_PER_MS, parse_time
 
 MAX_DURATION_MS: Final = 100 * 365 * 86_400_000
@@ -28,7 +29,7 @@ def _absent_when_empty(text: str) -> str | None:
     return text or None
 
 
-_ID_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"
+_ID_PATTERN: Final = f"^{ID_PATTERN}$"
 _OPERATION_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}$"
 _BEGINNING: Final = "and begin with a letter or digit"
 
@@ -84,27 +85,26 @@ class SentSpan(BaseModel):
     metadata: Any = None
 
 
-class NewSpan(SentSpan):
-    """A span in a capture, with its required fields."""
-
-    trace_id: Id
-    span_id: Id
-    span_name: _SpanName
-    start_ns: Time = Field(alias="start_time")
-    scope_name: Label | None = None
-    request_model: Label | None = None
-
-
 class UnnamedSpan(SentSpan):
     """A span in a capture of one span, without `span_id`; its start may be absent."""
 
     model_config = ConfigDict(defer_build=True)  # no other request needs it
 
     trace_id: Id
+    span_id: Id | None = None
     span_name: _SpanName
     start_ns: Time | None = Field(None, alias="start_time")
     scope_name: Label | None = None
     request_model: Label | None = None
+
+
+class NewSpan(UnnamedSpan):
+    """A span in a capture, with its required fields."""
+
+    model_config = ConfigDict(defer_build=False)
+
+    span_id: Id
+    start_ns: Time = Field(alias="start_time")
 
 
 class SpanChange(SentSpan):
