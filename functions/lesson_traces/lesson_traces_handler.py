@@ -120,9 +120,9 @@ def remove(request: Request, caller: Identity) -> Response:
 
 @app.route("DELETE /api/traces", scope="delete")
 def remove_many(request: Request, caller: Identity) -> Response:
-    """Delete one lesson trace, those of one lesson, or all of them. Other traces are not affected."""
-    if require_one(request, "id", "lesson_id", "deleteAll") != "id":
-        return delete_many(request, caller, lesson_deletion_scope(request.query))
+    """Delete one lesson trace, those of one lesson, those before a time, or all. Other traces are not affected."""
+    if require_one(request, "id", "lesson_id", "before", "deleteAll") != "id":
+        return delete_many(request, caller, lesson_deletion_scope(request))
     trace_id = request.query["id"]
     if not is_id(trace_id):
         raise NotFound(NO_SUCH_LESSON)

@@ -298,6 +298,36 @@ def test_a_list_can_be_read_by_cursor_offset_lesson_and_status(api: Api) -> None
     assert listed(api, lesson_id="nobody") == ([], 0)
 
 
+def test_a_list_can_be_limited_to_a_range_of_times_or_days(api: Api) -> None:
+    for lesson_id, created_at in (
+        ("first", "2026-11-20T23:30:00Z"),
+        ("second", "2026-11-21T12:00:00Z"),
+        ("third", "2026-11-21T23:30:00Z"),
+    ):
+        status = "started" if lesson_id == "first" else "completed"
+        started(api, id=lesson_id, created_at=created_at, lesson_id="x", status=status)
+    day = {"start_date": "2026-11-21", "end_date": "2026-11-21"}
+    assert listed(api, **day) == (["third", "second"], 2)
+    assert listed(api, **day, timezone="Europe/Berlin") == (["second", "first"], 2)
+    assert listed(api, **day, timezone="Europe/Berlin", status="completed", lesson_id="x") == (["second"], 1)
+    assert listed(api, **day, offset=1) == (["second"], 2)
+    assert listed(api, start_date="2026-11-21T12:00:00Z", limit=1) == (["third"], 2)
+    assert listed(api, end_date="2026-11-21T13:00:00 01:00") == (["first"], 1)
+    assert listed(api, start_date="2026-11-22", end_date="2026-11-20") == ([], 0)
+    assert list(pages(api, limit=1, **day)) == [["third"], ["second"]]
+
+
+@pytest.mark.parametrize("other", [{"start_date": "2026-11-20"}, {"timezone": "Europe/Berlin"}, {}])
+def test_a_cursor_is_bound_to_the_range_of_its_list(api: Api, other: dict[str, str]) -> None:
+    for number in range(3):
+        started(api, id=f"l{number}", created_at=at(number))
+    query = {"limit": 1, "start_date": at()[:10], "timezone": "UTC"}
+    cursor = api("GET", LESSONS, query=query).json["next_cursor"]
+    assert api("GET", LESSONS, query={**query, "cursor": cursor}).status == 200
+    changed = {"limit": 1, **({**query, **other} if other else {}), "cursor": cursor}
+    assert failure(api("GET", LESSONS, query=changed)) == (400, "invalid_cursor")
+
+
 def test_pages_by_cursor_return_the_total_of_the_first_page(api: Api) -> None:
     for number in range(3):
         started(api, id=f"l{number}", created_at=at(number))
@@ -317,7 +347,10 @@ def test_an_unchanged_list_is_304(api: Api) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=1001", "offset=-1", "offset=x", "status=pending", "lesson_id=", "cursor=x&offset=1"],
+    [
+        *("limit=0", "limit=1001", "offset=-1", "offset=x", "status=pending", "lesson_id=", "cursor=x&offset=1"),
+        *("start_date=yesterday", "end_date=2026-02-30", "timezone=Mars"),
+    ],
 )
 def test_a_malformed_parameter_is_refused_by_name(api: Api, query: str) -> None:
     reply = api("GET", LESSONS, query=query)
@@ -377,7 +410,25 @@ def test_bulk_deletions_delete_lesson_traces_only(api: Api, other: Api, query: s
     assert listed(other) == (["theirs"], 1)
 
 
-@pytest.mark.parametrize("query", ["", "id=l&deleteAll=true", "deleteAll=yes", "before=2020-01-01T00:00:00Z"])
+def test_lesson_traces_before_a_time_can_be_deleted(api: Api, other: Api) -> None:
+    other("POST", LESSONS, body={"id": "theirs", "request_data": {}, "created_at": at(0)})
+    api.send(span("chat", "run", operation_type="agent", start_time=at(0)))
+    for number in range(3):
+        started(api, id=f"l{number}", created_at=at(number), llm_calls=[call_sent(timestamp=at(number))])
+    reply = api("DELETE", LESSONS, query={"before": at(2)})
+    assert (reply.status, reply.json["deleted"]) == (200, {"traces": 2, "spans": 4})
+    assert listed(api) == (["l2"], 1)
+    assert api.summaries() == ["l2", "chat"]
+    assert listed(other) == (["theirs"], 1)
+
+
+@pytest.mark.parametrize("before", ["2286-01-01T00:00:00Z", "2026-11-22", "x", ""])
+def test_the_time_of_a_bulk_deletion_is_a_time_in_the_past(api: Api, before: str) -> None:
+    reply = api("DELETE", LESSONS, query={"before": before})
+    assert (failure(reply), fields_of(reply)) == ((400, "invalid_parameter"), ["before"])
+
+
+@pytest.mark.parametrize("query", ["", "id=l&deleteAll=true", "deleteAll=yes", "before=2020-01-01T00:00:00Z&id=l"])
 def test_a_bulk_deletion_needs_exactly_one_parameter(api: Api, query: str) -> None:
     started(api, id="l")
     assert api("DELETE", LESSONS, query=query).status == 400

@@ -35,7 +35,13 @@ from tracestore.storage.store import Store
 few = settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 many = settings(max_examples=60, deadline=None)
 
-QUERIES = [LessonQuery(lesson, status) for lesson in (None, "one") for status in (None, "pending", "success", "error")]
+RANGES = [(None, None), (START_NS + 2, None), (None, START_NS + 3), (START_NS + 1, START_NS + 4)]
+QUERIES = [
+    LessonQuery(lesson, status, *bounds)
+    for lesson in (None, "one")
+    for status in (None, "pending", "success", "error")
+    for bounds in RANGES
+]
 
 lessons = st.fixed_dictionaries(
     {
@@ -54,6 +60,7 @@ deletions = st.sampled_from(
         {"lesson_id": "one", "lessons": True},
         {"conversation_id": "c"},
         {"before_ns": START_NS + 3},
+        {"before_ns": START_NS + 2, "lessons": True},
     ]
 )
 
@@ -98,6 +105,7 @@ def expected_trace_ids(traces: dict[str, dict[str, Any]], query: LessonQuery) ->
         if (lesson["operation_type"] == "lesson" or lesson["lesson_id"])
         and query.lesson_id in (None, lesson["lesson_id"])
         and query.status in (None, lesson["status"])
+        and (query.from_ns or 0) <= START_NS + lesson["offset_ns"] < (query.to_ns or 10**20)
     ]
     return [trace_id for _, trace_id in sorted(matches, reverse=True)]
 
@@ -185,6 +193,15 @@ def test_counting_and_skipping_lessons_reads_index_keys_only(engine: Endpoint) -
     assert [request for request in requests if request != ("query", "COUNT")] == [
         ("get_item", None)  # the user's pending deletions
     ]
+
+
+@pytest.mark.parametrize("query", [LessonQuery(), LessonQuery("one", "pending")])
+def test_a_range_that_ends_before_it_begins_contains_nothing(engine: Endpoint, query: LessonQuery) -> None:
+    store, user = store_on(engine), new_user().name
+    write(store, user, "t", {"lesson_id": "one", "status": "pending"})
+    reversed_range = query._replace(from_ns=START_NS + 1, to_ns=START_NS)
+    assert from_offset(store, user, reversed_range, 0) == (0, [])
+    assert list(pages(store, user, reversed_range, 9)) == [[]]
 
 
 def test_a_bulk_deletion_of_lessons_deletes_lesson_traces_only(engine: Endpoint) -> None:

@@ -1,11 +1,13 @@
 """Dates in queries: times with a zone, and whole days by the clocks of a zone."""
 
 import re
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tracestore.domain.times import NS_PER_SECOND, day_start_s, parse_time
+from tracestore.http.parameters import Reader
 
 TimeOrDay: TypeAlias = int | date
 """A time in nanoseconds since 1970, or a day, whose start and end depend on a zone."""
@@ -36,6 +38,24 @@ def time_or_day(text: str) -> TimeOrDay:
     if day.year < 1970:
         raise ValueError("must lie between the years 1970 and 9999")
     return day
+
+
+def past_time(now_ns: int) -> Callable[[str], int]:
+    """A parser of times that are not later than `now_ns`."""
+
+    def parse(text: str) -> int:
+        time_ns = query_time(text)
+        if time_ns > now_ns:
+            raise ValueError("must not lie in the future")
+        return time_ns
+
+    return parse
+
+
+def read_range(read: Reader) -> tuple[int | None, int | None]:
+    """The range that `start_date`, `end_date` and `timezone` select, as `range_bounds` returns it."""
+    start, end = read("start_date", time_or_day), read("end_date", time_or_day)
+    return range_bounds(start, end, read("timezone", zone_of) or UTC)
 
 
 def range_bounds(start: TimeOrDay | None, end: TimeOrDay | None, zone: ZoneInfo) -> tuple[int | None, int | None]:

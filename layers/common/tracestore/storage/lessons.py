@@ -4,10 +4,10 @@ The indexes contain lesson traces by their lesson index item. Counting and skipp
 only where a pending deletion may hide some; the heads of a page decide, as in every list (`listing`).
 """
 
+from functools import partial
 from typing import Final, NamedTuple
 
 from tracestore.domain.errors import NotFound
-from tracestore.domain.heads import Summary
 
 from . import keys
 from .listing import Candidate, Page, candidate_of, entries, heads_in, page_of, visible_heads
@@ -20,17 +20,40 @@ LESSONS_PER_PAGE: Final = 1_000
 
 
 class LessonQuery(NamedTuple):
-    """The lesson traces that a list asks for: of a lesson, a status, both, or all. `status` is the root span's."""
+    """The lesson traces that a list asks for: of a lesson, a status, a time range, or all. `status` is the root span's.
+
+    `from_ns` is included, `to_ns` is not; both limit the cursor position.
+    """
 
     lesson_id: str | None = None
     status: str | None = None
+    from_ns: int | None = None
+    to_ns: int | None = None
 
-    def matches(self, summary: Summary) -> bool:
-        """Whether the list contains a trace with this summary."""
+    @property
+    def low(self) -> str:
+        """The cursor position that the range begins at. *absent*: empty."""
+        return "" if self.from_ns is None else keys.before_time(self.from_ns)
+
+    @property
+    def high(self) -> str:
+        """The cursor position that the range ends before. *absent*: empty."""
+        return "" if self.to_ns is None else keys.before_time(self.to_ns)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no position lies in the range. DynamoDB refuses a range that ends before it begins."""
+        return self.low > self.high != ""
+
+    def matches(self, head: Head) -> bool:
+        """Whether the list contains a trace with this head."""
+        summary, position = head.summary, head.cursor_position
         return (
             summary.is_lesson
             and (self.lesson_id is None or summary.lesson_id == self.lesson_id)
             and (self.status is None or summary.status == self.status)
+            and self.low <= position
+            and (not self.high or position < self.high)
         )
 
     def partition(self, user_id: str) -> Partition:
@@ -62,30 +85,36 @@ class Offset(NamedTuple):
 
 
 def list_lessons(scope: Scope, query: LessonQuery, limit: int, after: str | None = None) -> Page:
-    index_entries = map(candidate_of, entries(scope, query.partition(scope.user_id), "", after or "", True, limit))
+    if query.is_empty:
+        return Page([], None, None)
+    partition, high = query.partition(scope.user_id), after or query.high
+    index_entries = map(candidate_of, entries(scope, partition, query.low, high, True, limit))
     candidates = (candidate for candidate in index_entries if candidate.cursor_position != after)
 
     def is_listed(candidate: Candidate, head: Head) -> bool:
-        return candidate.cursor_position == head.cursor_position and query.matches(head.summary)
+        return candidate.cursor_position == head.cursor_position and query.matches(head)
 
     return page_of(scope, candidates, limit, is_listed)
 
 
 def skip_lessons(scope: Scope, query: LessonQuery, offset: int = 0) -> Offset:
+    if query.is_empty:
+        return Offset(0, is_past_end=True)
     if query.lesson_id is not None and query.status is not None:
         return _skip_by_heads(scope, query, offset)
     index, partition = query.partition(scope.user_id)
     least = keys.lesson_index(scope.now_ms() // 1000 + 1)
+    count = partial(scope.table.count, partition, least, query.low, query.high, index=index)
     hidden = _hidden_positions(scope, query)
     counted, entry, skipped_to, missing = 0, None, None, offset
     while missing > 0:
-        more, entry = scope.table.count(partition, least, index=index, start_after=entry, at_most=missing)
+        more, entry = count(start_after=entry, at_most=missing)
         counted += more
         if entry is None:
             return Offset(max(0, counted - len(hidden)), is_past_end=True)
         skipped_to = entry["at"]["S"]
         missing = offset - counted + sum(position >= skipped_to for position in hidden)
-    rest, _ = scope.table.count(partition, least, index=index, start_after=entry)
+    rest, _ = count(start_after=entry)
     return Offset(max(0, counted + rest - len(hidden)), skipped_to)
 
 
@@ -111,7 +140,7 @@ def _hidden_positions(scope: Scope, query: LessonQuery) -> list[str]:
     return [
         head.cursor_position
         for head in heads.values()
-        if is_pending_deletion(head, pending_deletions) and query.matches(head.summary)
+        if is_pending_deletion(head, pending_deletions) and query.matches(head)
     ]
 
 
@@ -123,5 +152,6 @@ def _searched(scope: Scope, query: LessonQuery, pending: PendingDeletion) -> tup
     """
     deletion = pending.scope
     if deletion.conversation_id is not None or deletion.lesson_id is not None:
-        return partitions_of(scope, deletion)[0], ""
-    return query.partition(scope.user_id), "" if deletion.before_ns is None else keys.before_time(deletion.before_ns)
+        return partitions_of(scope, deletion)[0], query.high
+    ends = [query.high, "" if deletion.before_ns is None else keys.before_time(deletion.before_ns)]
+    return query.partition(scope.user_id), min(filter(None, ends), default="")

@@ -89,10 +89,20 @@ class UserTable:
         )
 
     def count(
-        self, pk: str, sk_from: str, *, index: str, start_after: Item | None = None, at_most: int | None = None
+        self,
+        pk: str,
+        sk_from: str,
+        at_from: str = "",
+        at_to: str = "",
+        *,
+        index: str,
+        start_after: Item | None = None,
+        at_most: int | None = None,
     ) -> tuple[int, Item | None]:
         """As `Table.count`."""
-        return self._table.count(self._own(pk), sk_from, index=index, start_after=start_after, at_most=at_most)
+        return self._table.count(
+            self._own(pk), sk_from, at_from, at_to, index=index, start_after=start_after, at_most=at_most
+        )
 
     def get(self, pk: str, sk: str) -> Item | None:
         """As `Table.get`."""

@@ -44,28 +44,8 @@ class Table:
         *shape*: read lazily, a page at a time. Reads of the table are consistent; an index lags by a fraction of a
         second.
         """
-        partition, sort = (index, "at") if index else ("pk", "sk")
-        condition = "#p = :p"
-        request: dict[str, Any] = {
-            "TableName": self.name,
-            "ExpressionAttributeNames": {"#p": partition},
-            "ExpressionAttributeValues": {":p": {"S": pk}},
-            "ScanIndexForward": not descending,
-        }
-        if sk_from and sk_to:
-            condition += " AND #s BETWEEN :from AND :to"
-        elif sk_from:
-            condition += " AND #s >= :from"
-        elif sk_to:
-            condition += " AND #s <= :to"
-        for value, name in ((sk_from, ":from"), (sk_to, ":to")):
-            if value:
-                request["ExpressionAttributeNames"]["#s"] = sort
-                request["ExpressionAttributeValues"][name] = {"S": value}
-        request["KeyConditionExpression"] = condition
-        if index:
-            request["IndexName"] = index
-        else:
+        request = self._range(pk, sk_from, sk_to, index) | {"ScanIndexForward": not descending}
+        if not index:
             request["ConsistentRead"] = True
         if keys_only and not index:
             request["ProjectionExpression"] = "pk, sk"
@@ -80,25 +60,29 @@ class Table:
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def count(
-        self, pk: str, sk_from: str, *, index: str, start_after: Item | None = None, at_most: int | None = None
+        self,
+        pk: str,
+        sk_from: str,
+        at_from: str = "",
+        at_to: str = "",
+        *,
+        index: str,
+        start_after: Item | None = None,
+        at_most: int | None = None,
     ) -> tuple[int, Item | None]:
-        """Count the entries of an index's partition whose own `sk` is `sk_from` or greater.
+        """Count the entries of an index's partition from `at_from` to `at_to` whose own `sk` is `sk_from` or greater.
 
         *shape*: counted backwards, after the entry `start_after` if that is given, and `at_most` that many. Returns the
         count and the entry to continue after; None at the end. DynamoDB sends the number alone: parsing 10,000 entries
         would take a second.
         """
-        request: dict[str, Any] = {
-            "TableName": self.name,
-            "IndexName": index,
-            "KeyConditionExpression": "#p = :p",
+        request = self._range(pk, at_from, at_to, index) | {
             # A filter may not use the keys of the index. The keys of the table are ordinary attributes there.
             "FilterExpression": "sk >= :least",
-            "ExpressionAttributeNames": {"#p": index},
-            "ExpressionAttributeValues": {":p": {"S": pk}, ":least": {"S": sk_from}},
             "ScanIndexForward": False,
             "Select": "COUNT",
         }
+        request["ExpressionAttributeValues"][":least"] = {"S": sk_from}
         counted = 0
         while at_most is None or counted < at_most:
             if start_after:
@@ -112,6 +96,28 @@ class Table:
             if start_after is None:
                 break
         return counted, start_after
+
+    def _range(self, pk: str, sort_from: str, sort_to: str, index: str | None) -> dict[str, Any]:
+        """The members of a query for one partition, of the table or an index, between two sort keys."""
+        partition, sort = (index, "at") if index else ("pk", "sk")
+        condition = "#p = :p"
+        request: dict[str, Any] = {
+            "TableName": self.name,
+            "ExpressionAttributeNames": {"#p": partition},
+            "ExpressionAttributeValues": {":p": {"S": pk}},
+        }
+        if sort_from and sort_to:
+            condition += " AND #s BETWEEN :from AND :to"
+        elif sort_from:
+            condition += " AND #s >= :from"
+        elif sort_to:
+            condition += " AND #s <= :to"
+        for value, name in ((sort_from, ":from"), (sort_to, ":to")):
+            if value:
+                request["ExpressionAttributeNames"]["#s"] = sort
+                request["ExpressionAttributeValues"][name] = {"S": value}
+        request["KeyConditionExpression"] = condition
+        return request | {"IndexName": index} if index else request
 
     def get(self, pk: str, sk: str) -> Item | None:
         """One item, read consistently."""

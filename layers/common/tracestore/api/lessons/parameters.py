@@ -4,13 +4,25 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from tracestore.api.dates import past_time, read_range
 from tracestore.domain.errors import Detail
+from tracestore.domain.times import NS_PER_MS
 from tracestore.http.parameters import Reader, malformed, one_of, text_of
+from tracestore.http.request import Request
 from tracestore.ingest.lessons import STATUSES
 from tracestore.storage.model import DeletionScope
 from tracestore.storage.user_store import LessonQuery
 
-LESSON_PARAMETERS: Final = ("limit", "offset", "cursor", "lesson_id", "status")
+LESSON_PARAMETERS: Final = (
+    "limit",
+    "offset",
+    "cursor",
+    "lesson_id",
+    "status",
+    "start_date",
+    "end_date",
+    "timezone",
+)
 
 LIMIT_DEFAULT: Final = 50
 OFFSET_MOST: Final = 1_000_000
@@ -22,8 +34,9 @@ def lesson_query(parameters: Mapping[str, str]) -> LessonQuery:
     """The query of a list of lesson traces. *raises*: Invalid that names every malformed parameter."""
     read = Reader(parameters)
     lesson_id, status = read("lesson_id", text_of), read("status", one_of(*STATUSES))
+    from_ns, to_ns = read_range(read)
     read.end()
-    return LessonQuery(lesson_id, STATUSES.get(status or ""))
+    return LessonQuery(lesson_id, STATUSES.get(status or ""), from_ns, to_ns)
 
 
 def offset_of(parameters: Mapping[str, str]) -> int:
@@ -38,10 +51,14 @@ def offset_of(parameters: Mapping[str, str]) -> int:
     return int(text)
 
 
-def lesson_deletion_scope(parameters: Mapping[str, str]) -> DeletionScope:
-    """The lesson traces that a bulk deletion includes, by `lesson_id` or `deleteAll`. *raises*: Invalid."""
-    read = Reader(parameters)
-    scope = DeletionScope(lessons=True, lesson_id=read("lesson_id", text_of))
+def lesson_deletion_scope(request: Request) -> DeletionScope:
+    """The lesson traces that a bulk deletion includes, by `lesson_id`, `before` or `deleteAll`. *raises*: Invalid."""
+    read = Reader(request.query)
+    scope = DeletionScope(
+        before_ns=read("before", past_time(request.now_ms * NS_PER_MS)),
+        lessons=True,
+        lesson_id=read("lesson_id", text_of),
+    )
     read("deleteAll", one_of("true"))
     read.end()
     return scope

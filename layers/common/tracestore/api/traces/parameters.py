@@ -2,12 +2,12 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from tracestore.api.bulk_deletes import require_one
-from tracestore.api.dates import UTC, query_time, range_bounds, time_or_day, zone_of
+from tracestore.api.dates import past_time, read_range
 from tracestore.api.traces.trace_json import NANO
 from tracestore.domain.errors import Detail
 from tracestore.domain.filters import LIST_FILTERS, Filters
@@ -38,8 +38,7 @@ class TraceView(NamedTuple):
 def trace_query(parameters: Mapping[str, str]) -> TraceQuery:
     """The query of a trace list. *raises*: Invalid that names every malformed parameter."""
     read = Reader(parameters)
-    start, end = read("start_date", time_or_day), read("end_date", time_or_day)
-    from_ns, to_ns = range_bounds(start, end, read("timezone", zone_of) or UTC)
+    from_ns, to_ns = read_range(read)
     query = TraceQuery(
         filters=Filters(
             conversation_id=read("conversation_id", text_of),
@@ -82,23 +81,11 @@ def deletion_scope(request: Request) -> DeletionScope:
     read = Reader(request.query)
     scope = DeletionScope(
         conversation_id=read("conversation_id", text_of),
-        before_ns=read("before", _past_time(request.now_ms * NS_PER_MS)),
+        before_ns=read("before", past_time(request.now_ms * NS_PER_MS)),
     )
     read("deleteAll", one_of("true"))
     read.end()
     return scope
-
-
-def _past_time(now_ns: int) -> Callable[[str], int]:
-    """A parser of times that are not later than `now_ns`."""
-
-    def parse(text: str) -> int:
-        time_ns = query_time(text)
-        if time_ns > now_ns:
-            raise ValueError("must not lie in the future")
-        return time_ns
-
-    return parse
 
 
 def _scaled(text: str, scale: int) -> int:
