@@ -1,6 +1,8 @@
 """Routes of lesson traces: start, add calls, finish, list and delete, in the vocabulary of lessons."""
 
 import secrets
+from collections.abc import Iterable, Sequence
+from uuid import uuid4
 
 from tracestore.api.bulk_deletes import delete_many, require_one
 from tracestore.api.lessons.parameters import (
@@ -10,10 +12,13 @@ from tracestore.api.lessons.parameters import (
     lesson_query,
     offset_of,
 )
-from tracestore.api.lessons.reading import NO_SUCH_LESSON, read_lesson_response, read_root_id, read_started_root
+from tracestore.api.lessons.reading import NO_SUCH_LESSON, read_lesson_response, read_started_root
 from tracestore.api.lessons.responses import call_response, encode_lessons
+from tracestore.api.lessons.trace_ids import new_trace_id, trace_ids_of
 from tracestore.api.traces.responses import list_response
 from tracestore.domain.errors import Conflict, NotFound
+from tracestore.domain.merge import Span
+from tracestore.domain.spans import SpanFields
 from tracestore.domain.times import NS_PER_MS
 from tracestore.http.app import App
 from tracestore.http.cursors import ListCursor
@@ -24,17 +29,19 @@ from tracestore.http.response import Response, json_response, with_etag
 from tracestore.http.wiring import reader, redactor, writer
 from tracestore.ingest.json_body import parse_json
 from tracestore.ingest.lessons import (
+    Call,
+    added_calls,
     apply_change,
-    call_fields,
     call_span_id,
-    estimated_start,
     lesson_fields,
+    named_calls,
     parse_call,
     parse_change,
     parse_lesson,
     refuse_another_end,
+    refuse_root_id,
 )
-from tracestore.storage.user_store import Offset, Page
+from tracestore.storage.user_store import Offset, Page, UserReader, UserWriter
 
 app = App()
 handler = app.handle
@@ -47,50 +54,51 @@ def start(request: Request, caller: Identity) -> Response:
     body = request.body()
     now_ns = request.now_ms * NS_PER_MS
     sent = parse_lesson(parse_json(body), now_ns=now_ns, body_bytes=len(body))
-    trace_id = sent.trace_id or secrets.token_hex(16)
-    root = read_started_root(reader(request, caller), trace_id) if sent.trace_id else None
+    lessons = writer(request, caller)
+    trace_id = new_trace_id(lessons, sent.trace_id) if sent.trace_id else uuid4().hex
+    root = read_started_root(lessons, trace_id) if sent.trace_id else None
     if root and sent.is_over:
         refuse_another_end(root, sent.status)
     root_fields = root.fields if root else None
-    spans = [(trace_id, redactor().redact(fields)) for fields in lesson_fields(sent, trace_id, root_fields, now_ns)]
-    for rejection in writer(request, caller).capture(spans):
-        raise Conflict(rejection.message, code=rejection.code)
-    return read_lesson_response(reader(request, caller), trace_id, 201)
+    _capture(lessons, trace_id, lesson_fields(sent, trace_id, root_fields, now_ns))
+    return read_lesson_response(lessons, [trace_id], 201)
 
 
 @app.route("POST /api/traces/{id}/llm-calls", scope="ingest")
 def add_call(request: Request, caller: Identity) -> Response:
     """Add a model call to a lesson trace, before or after the lesson has ended."""
     request.only()
-    trace_id = _trace_id(request)
+    trace_ids = _trace_ids(request)
     body = request.body()
     now_ns = request.now_ms * NS_PER_MS
     call = parse_call(parse_json(body), now_ns=now_ns, body_bytes=len(body))
-    root_id = read_root_id(reader(request, caller), trace_id)
-    if call.sent.id == root_id:
-        raise Conflict("This id belongs to the lesson itself. Give the call an id of its own.")
-    span_id = call.sent.id or (call_span_id(call) if call.has_time else secrets.token_hex(8))
-    start_ns = now_ns
-    if not call.has_time:
-        _, spans = reader(request, caller).trace(trace_id, payloads=False)
-        start_ns = estimated_start(call, span_id, spans, now_ns)
-    fields = call_fields(call, span_id, root_id, start_ns)
-    _, span = writer(request, caller).capture_one(trace_id, redactor().redact(fields))
+    calls = [(call.sent.id or (call_span_id(call) if call.has_time else secrets.token_hex(8)), call)]
+    lessons = writer(request, caller)
+    trace_id, head = lessons.lesson_head(trace_ids)
+    root_id = head.summary.root_span_id
+    refuse_root_id(calls, root_id)
+    (fields,) = added_calls(calls, root_id, _spans_before(lessons, trace_id, calls), now_ns)
+    _, span = lessons.capture_one(trace_id, redactor().redact(fields))
     return call_response(span)
 
 
 @app.route("PATCH /api/traces/{id}", scope="ingest")
 def change(request: Request, caller: Identity) -> Response:
-    """Finish or change a lesson trace. Each field sent replaces the stored one; null changes nothing."""
+    """Finish or change a lesson trace. Each field sent replaces the stored one, except that calls are added."""
     request.only()
-    trace_id = _trace_id(request)
+    trace_ids = _trace_ids(request)
     body = request.body()
     now_ns = request.now_ms * NS_PER_MS
     sent = parse_change(parse_json(body), now_ns=now_ns, body_bytes=len(body))
-    lesson = writer(request, caller)
-    root_id = read_root_id(lesson, trace_id)
-    lesson.patch(trace_id, root_id, lambda stored: redactor().redact(apply_change(stored, sent, now_ns)))
-    return read_lesson_response(reader(request, caller), trace_id)
+    calls = named_calls(sent)
+    lessons = writer(request, caller)
+    trace_id, head = lessons.lesson_head(trace_ids)
+    root_id = head.summary.root_span_id
+    refuse_root_id(calls, root_id)
+    _, root = lessons.patch(trace_id, root_id, lambda stored: redactor().redact(apply_change(stored, sent, now_ns)))
+    end_ns = root.fields.get("end_ns", now_ns)
+    _capture(lessons, trace_id, added_calls(calls, root_id, _spans_before(lessons, trace_id, calls), end_ns))
+    return read_lesson_response(lessons, [trace_id])
 
 
 @app.route("GET /api/traces", scope="read")
@@ -108,14 +116,14 @@ def show_list(request: Request, caller: Identity) -> Response:
 def show(request: Request, caller: Identity) -> Response:
     """Get one lesson trace with its calls."""
     request.only()
-    return with_etag(request, read_lesson_response(reader(request, caller), _trace_id(request)))
+    return with_etag(request, read_lesson_response(reader(request, caller), _trace_ids(request)))
 
 
 @app.route("DELETE /api/traces/{id}", scope="delete")
 def remove(request: Request, caller: Identity) -> Response:
     """Delete a lesson trace with all of its spans."""
     request.only()
-    return _removed(request, caller, _trace_id(request))
+    return _removed(request, caller, _trace_ids(request))
 
 
 @app.route("DELETE /api/traces", scope="delete")
@@ -126,7 +134,7 @@ def remove_many(request: Request, caller: Identity) -> Response:
     trace_id = request.query["id"]
     if not is_id(trace_id):
         raise NotFound(NO_SUCH_LESSON)
-    return _removed(request, caller, trace_id)
+    return _removed(request, caller, trace_ids_of(trace_id))
 
 
 def _page(request: Request, caller: Identity) -> tuple[int, Page]:
@@ -152,14 +160,27 @@ def _cursor(request: Request, caller: Identity) -> ListCursor:
     return ListCursor(request, caller, not_bound=("offset",))
 
 
-def _removed(request: Request, caller: Identity, trace_id: str) -> Response:
+def _capture(lessons: UserWriter, trace_id: str, spans: Iterable[SpanFields]) -> None:
+    """Store spans of a lesson trace. *raises*: Conflict when one of them was deleted; the others are stored."""
+    for rejection in lessons.capture([(trace_id, redactor().redact(fields)) for fields in spans]):
+        raise Conflict(rejection.message, code=rejection.code)
+
+
+def _spans_before(lessons: UserReader, trace_id: str, calls: Iterable[tuple[str, Call]]) -> Sequence[Span]:
+    """The spans of a lesson trace before `calls` are added. They are read only if a call has no timestamp."""
+    if all(call.has_time for _, call in calls):
+        return ()
+    return lessons.trace(trace_id, payloads=False)[1]
+
+
+def _removed(request: Request, caller: Identity, trace_ids: Sequence[str]) -> Response:
     """Delete a lesson trace. *raises*: NotFound, also for a trace that is not a lesson trace."""
     lessons = writer(request, caller)
-    lessons.lesson_head(trace_id)
+    trace_id, _ = lessons.lesson_head(trace_ids)
     spans = lessons.delete_trace(trace_id)
     return json_response({"deleted": {"traces": 1, "spans": spans}})
 
 
-def _trace_id(request: Request) -> str:
-    """The id in the path. *raises*: NotFound for a text that cannot be an id."""
-    return path_id(request, "id", NO_SUCH_LESSON)
+def _trace_ids(request: Request) -> Sequence[str]:
+    """The trace ids that the id in the path may mean. *raises*: NotFound for a text that cannot be an id."""
+    return trace_ids_of(path_id(request, "id", NO_SUCH_LESSON))

@@ -1,5 +1,6 @@
 """Lesson traces by HTTP: from their start to their deletion, and as a view of any trace."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +11,7 @@ from tests.api import Api, at, child, failure, fields_of, path_of, span
 from tests.gateway import Reply
 
 LESSONS = "/api/traces"
+UUID = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 SECRET = "sk-proj-" + "Ab3" * 12
 
 
@@ -46,6 +48,11 @@ def lesson_of(api: Api, lesson_id: str) -> dict[str, Any]:
     return data(api("GET", f"{LESSONS}/{lesson_id}"))
 
 
+def trace_id_of(lesson: dict[str, Any]) -> str:
+    """The trace id of a lesson trace whose id the server created."""
+    return str(lesson["id"]).replace("-", "")
+
+
 def data(reply: Reply, status: int = 200) -> dict[str, Any]:
     assert reply.status == status, reply.body
     assert reply.json["success"] is True
@@ -75,7 +82,7 @@ def pages(api: Api, **query: Any) -> Iterator[list[str]]:
 def test_a_lesson_can_be_started_added_to_and_finished(api: Api) -> None:
     lesson = started(api, lesson_id="leaves-7")
     assert (lesson["status"], lesson["completed_at"], lesson["llm_calls"]) == ("started", None, [])
-    assert len(lesson["id"]) == 32
+    assert re.fullmatch(UUID, lesson["id"])
     failed = called(api, lesson["id"], provider="openai", success=False, error="overloaded", response=None)
     assert (failed["success"], failed["error"]) == (False, "overloaded")
     good = called(api, lesson["id"], provider="anthropic", timestamp=at(2))
@@ -133,11 +140,11 @@ def test_a_duration_that_contradicts_the_end_of_a_lesson_is_kept_and_marked(api:
 
 def test_a_lesson_is_in_the_trace_list_with_its_costs(api: Api) -> None:
     lesson = started(api, lesson_id="leaves-7", created_at=at(), llm_calls=[call_sent()])
-    summary = api.trace(lesson["id"])["summary"]
+    summary = api.trace(trace_id_of(lesson))["summary"]
     assert (summary["lesson_id"], summary["status"], summary["llm_call_count"]) == ("leaves-7", "pending", 1)
     assert (summary["input_tokens"], summary["total_tokens"], summary["providers"]) == (10, 15, ["openai"])
     assert summary["cost_usd"] == pytest.approx(10 * 0.15e-6 + 5 * 0.6e-6)
-    assert api.summaries() == [lesson["id"]]
+    assert api.summaries() == [trace_id_of(lesson)]
 
 
 @pytest.mark.parametrize("with_time", [True, False])
@@ -205,7 +212,7 @@ def test_a_call_may_arrive_after_the_end_and_the_lesson_stays_ended(api: Api) ->
 
 def test_a_call_under_the_lessons_own_id_is_refused(api: Api) -> None:
     lesson = started(api)
-    (root,) = api.trace(lesson["id"])["spans"]
+    (root,) = api.trace(trace_id_of(lesson))["spans"]
     reply = api("POST", f"{LESSONS}/{lesson['id']}/llm-calls", body=call_sent(id=root["span_id"]))
     assert failure(reply) == (409, "conflict")
 
@@ -220,7 +227,7 @@ def test_a_failed_lesson_shows_the_failed_call(api: Api) -> None:
         (True, None),
         (False, "timed out after 60 s"),
     ]
-    assert api.summaries(has_errors="true") == [lesson["id"]]
+    assert api.summaries(has_errors="true") == [trace_id_of(lesson)]
 
 
 @pytest.mark.parametrize("body", [{"status": "completed", "response_data": {"a": 1}, "provider_used": "x"}])
@@ -239,10 +246,158 @@ def test_the_final_status_cannot_be_changed(api: Api, final: str, other: str) ->
     assert listed(api, lesson_id="named later", status=final) == ([lesson["id"]], 1)
 
 
+@pytest.mark.parametrize("named", [{"id": "mine"}, {}])
+@pytest.mark.parametrize("times", [(at(2), at(3)), (None, None)])
+def test_a_change_adds_calls_to_the_stored_ones_and_can_be_repeated(
+    api: Api, named: dict[str, str], times: tuple[str | None, str | None]
+) -> None:
+    lesson = started(api, created_at=at(0), llm_calls=[call_sent("mistral", timestamp=at(0))])
+    called(api, lesson["id"], provider="openai", success=False, error="overloaded", response=None)
+    calls = [call_sent("anthropic", timestamp=times[0], **named), call_sent("google", timestamp=times[1])]
+    result = {"status": "completed", "response_data": "done", "completed_at": at(9), "llm_calls": calls}
+    over = data(finish(api, lesson["id"], **result))
+    assert [call["provider"] for call in over["llm_calls"]] == ["mistral", "openai", "anthropic", "google"]
+    assert (over["status"], over["response_data"], over["provider_used"]) == ("completed", "done", "google")
+    assert data(finish(api, lesson["id"], **result)) == over == lesson_of(api, lesson["id"])
+
+
+def test_calls_of_a_change_without_a_time_follow_one_another_up_to_the_end(api: Api) -> None:
+    lesson = started(api, created_at=at(0))
+    called(api, lesson["id"], timestamp=at(1))
+    calls = [call_sent(name, timestamp=None, duration_ms=1000) for name in ("openai", "google", "anthropic")]
+    over = data(finish(api, lesson["id"], completed_at=at(10), status="completed", llm_calls=calls))
+    assert [(call["provider"], call["timestamp"]) for call in over["llm_calls"][1:]] == [
+        *(("openai", at(7)), ("google", at(8)), ("anthropic", at(9))),
+    ]
+    long = [call_sent("late", timestamp=None, duration_ms=60_000)]
+    assert data(finish(api, lesson["id"], llm_calls=long))["llm_calls"][-1]["provider"] == "late"
+
+
+def test_a_list_of_calls_that_grows_with_each_change_contains_each_call_once(api: Api) -> None:
+    calls = [call_sent(name, timestamp=None) for name in ("openai", "google", "openai")]
+    lesson = started(api, llm_calls=calls[:1])
+    for count in (1, 2, 3, 3):
+        changed = data(finish(api, lesson["id"], llm_calls=calls[:count]))
+        assert [call["provider"] for call in changed["llm_calls"]] == [call["provider"] for call in calls[:count]]
+    assert changed["status"] == "started"
+
+
+def test_a_lesson_sent_back_as_it_was_read_keeps_its_calls(api: Api) -> None:
+    lesson = started(api, created_at=at(0), llm_calls=[call_sent(), call_sent(timestamp=None)])
+    called(api, lesson["id"], timestamp=None)
+    read = lesson_of(api, lesson["id"])
+    over = data(finish(api, lesson["id"], **{**read, "status": "completed"}))
+    assert over["llm_calls"] == read["llm_calls"]
+
+
+@pytest.mark.parametrize("final", ["completed", "failed"])
+def test_a_change_adds_calls_to_an_ended_lesson_but_a_refused_change_adds_none(api: Api, final: str) -> None:
+    lesson = started(api, created_at=at(0), status=final, completed_at=at(5))
+    other = {"completed": "failed", "failed": "completed"}[final]
+    assert failure(finish(api, lesson["id"], status=other, llm_calls=[call_sent()])) == (409, "lesson_ended")
+    assert lesson_of(api, lesson["id"]) == lesson
+    over = data(finish(api, lesson["id"], status=final, llm_calls=[call_sent("late")]))
+    assert (over["status"], over["completed_at"]) == (final, at(5))
+    assert [call["provider"] for call in over["llm_calls"]] == ["late"]
+
+
+def test_a_change_with_a_call_under_the_lessons_own_id_is_refused_as_a_whole(api: Api) -> None:
+    lesson = started(api)
+    (root,) = api.trace(trace_id_of(lesson))["spans"]
+    reply = finish(api, lesson["id"], status="completed", llm_calls=[call_sent(), call_sent(id=root["span_id"])])
+    assert failure(reply) == (409, "conflict")
+    assert lesson_of(api, lesson["id"]) == lesson
+
+
+def test_a_deleted_call_of_a_change_is_refused_and_the_rest_is_stored(api: Api) -> None:
+    started(api, id="l", created_at=at(0))
+    deleted = called(api, "l", id="deleted")
+    assert api("DELETE", path_of("l", deleted["id"])).status == 200
+    reply = finish(api, "l", status="completed", llm_calls=[call_sent(id="deleted"), call_sent(id="kept")])
+    assert failure(reply) == (409, "span_deleted")
+    lesson = lesson_of(api, "l")
+    assert (lesson["status"], [call["id"] for call in lesson["llm_calls"]]) == ("completed", ["kept"])
+
+
+def test_calls_of_a_change_are_priced_and_masked_like_others(api: Api) -> None:
+    lesson = started(api, created_at=at(0))
+    finish(api, lesson["id"], llm_calls=[call_sent(error=SECRET, request={"prompt": SECRET, "model": "gpt-4o-mini"})])
+    trace = api.trace(trace_id_of(lesson))
+    assert trace["summary"]["cost_usd"] == pytest.approx(10 * 0.15e-6 + 5 * 0.6e-6)
+    assert SECRET not in str(trace)
+    assert str(trace).count("[redacted:openai_key]") >= 2
+
+
+def test_each_call_of_a_change_may_be_as_large_as_one_of_its_own_route(api: Api) -> None:
+    started(api, id="l", created_at=at(0))
+    calls = [call_sent(response={"content": text * 2_500_000}, timestamp=at(1)) for text in "ab"]
+    assert data(finish(api, "l", llm_calls=calls))["payloads_omitted"] is True
+    too_large = finish(api, "l", status="failed", llm_calls=[call_sent(response={"content": "c" * 4_300_000})])
+    assert failure(too_large) == (400, "span_too_large")
+    assert (lesson_of(api, "l")["status"], len(lesson_of(api, "l")["llm_calls"])) == ("started", 2)
+
+
 def test_a_provider_that_is_sent_later_is_added_to_the_metadata(api: Api) -> None:
     lesson = started(api, fallback_providers=["openai"])
     over = data(finish(api, lesson["id"], provider_used="anthropic"))
     assert (over["provider_used"], over["fallback_providers"]) == ("anthropic", ["openai"])
+
+
+ONE_ID = {"hyphenated": "1f0c3f7d-5b9e-4c1f-8a6a-2b7f9d1e4c55", "plain": "1f0c3f7d5b9e4c1f8a6a2b7f9d1e4c55"}
+
+
+@pytest.mark.parametrize("created_by", ["the server", "hyphenated", "plain"])
+def test_a_uuid_has_hyphens_on_lesson_routes_and_none_elsewhere(api: Api, created_by: str) -> None:
+    sent = {"id": ONE_ID[created_by]} if created_by in ONE_ID else {}
+    lesson = started(api, created_at=at(0), **sent)
+    forms = lesson["id"], trace_id_of(lesson)
+    assert re.fullmatch(UUID, lesson["id"])
+    assert lesson["id"] == ONE_ID["hyphenated"] or not sent
+    assert api.summaries() == [forms[1]]
+    for number, form in enumerate(forms):
+        assert lesson_of(api, form)["id"] == lesson["id"]
+        called(api, form, timestamp=at(number))
+        assert data(finish(api, form, provider_used=f"p{number}"))["id"] == lesson["id"]
+        again = data(api("POST", LESSONS, body={"id": form, "request_data": {"topic": "leaves"}}), 201)
+        assert (again["id"], len(again["llm_calls"])) == (lesson["id"], number + 1)
+    assert listed(api) == ([lesson["id"]], 1)
+
+
+@pytest.mark.parametrize("form", ["hyphenated", "plain"])
+@pytest.mark.parametrize("path", ["{}/{}", "{}?id={}"])
+def test_both_forms_of_an_id_delete_the_lesson_for_good(api: Api, form: str, path: str) -> None:
+    started(api, id=ONE_ID["plain"])
+    path, _, query = path.format(LESSONS, ONE_ID[form]).partition("?")
+    assert api("DELETE", path, query=query).json["deleted"] == {"traces": 1, "spans": 1}
+    assert (listed(api), api.summaries()) == (([], 0), [])
+    for again in ONE_ID.values():
+        assert failure(api("POST", LESSONS, body={"id": again, "request_data": {}})) == (409, "trace_deleted")
+
+
+@pytest.mark.parametrize("own_id", ["lesson:7", "1F0C3F7D-5B9E-4C1F-8A6A-2B7F9D1E4C55", "1f0c3f7d5b9e-4c1f", "A" * 32])
+def test_an_id_of_the_caller_is_returned_as_it_was_sent(api: Api, own_id: str) -> None:
+    assert started(api, id=own_id)["id"] == lesson_of(api, own_id)["id"] == own_id
+    assert api.summaries() == [own_id]
+
+
+@pytest.mark.parametrize("form", ["hyphenated", "plain"])
+@pytest.mark.parametrize("native_form", ["hyphenated", "plain"])
+def test_a_native_trace_with_a_uuid_is_found_by_both_forms(api: Api, form: str, native_form: str) -> None:
+    api.send(span(ONE_ID[native_form], "run", lesson_id="l", end_time=at(2)))
+    assert lesson_of(api, ONE_ID[form])["id"] == ONE_ID["hyphenated"]
+    called(api, ONE_ID[form])
+    assert api.trace(ONE_ID[native_form])["summary"]["span_count"] == 2
+    assert failure(api("POST", LESSONS, body={"id": ONE_ID[form], "request_data": {}})) == (409, "conflict")
+    assert api("DELETE", f"{LESSONS}/{ONE_ID[form]}").status == 200
+    assert api.summaries() == []
+
+
+def test_a_trace_that_is_not_a_lesson_does_not_hide_the_lesson_with_the_other_form(api: Api) -> None:
+    for form, lesson_id in (("plain", None), ("hyphenated", "l")):
+        api.send(span(ONE_ID[form], "run", lesson_id=lesson_id, operation_type="agent"))
+    assert [lesson_of(api, form)["lesson_id"] for form in ONE_ID.values()] == ["l", "l"]
+    assert api("DELETE", f"{LESSONS}/{ONE_ID['plain']}").status == 200
+    assert api.summaries() == [ONE_ID["plain"]]
 
 
 def test_a_native_trace_is_a_lesson_by_its_roots_lesson_id(api: Api) -> None:
@@ -269,7 +424,7 @@ def test_a_trace_sent_by_otlp_is_a_lesson_by_its_roots_attribute(api: Api) -> No
         "attributes": [{"key": "lesson.id", "value": {"stringValue": "l"}}],
     }
     assert api("POST", "/v1/traces", body={"resourceSpans": [{"scopeSpans": [{"spans": [sent]}]}]}).status == 200
-    assert listed(api, lesson_id="l") == (["ab" * 16], 1)
+    assert listed(api, lesson_id="l") == (["abababab-abab-abab-abab-abababababab"], 1)
 
 
 def test_a_trace_that_is_not_a_lesson_trace_is_not_found(api: Api) -> None:
@@ -455,7 +610,7 @@ def test_secrets_are_masked_in_every_field(api: Api) -> None:
     [
         ("POST", LESSONS, {"request": {}}, ["request_data", "request"]),
         ("POST", f"{LESSONS}/l/llm-calls", {"model": "m", "response": {"text": "t"}}, ["response.text", "model"]),
-        ("PATCH", f"{LESSONS}/l", {"state": "done", "llm_calls": []}, ["state", "llm_calls"]),
+        ("PATCH", f"{LESSONS}/l", {"state": "done", "llm_calls": [{"model": "m"}]}, ["state", "llm_calls[0].model"]),
     ],
 )
 def test_unknown_fields_are_named(api: Api, method: str, path: str, body: dict[str, Any], fields: list[str]) -> None:

@@ -56,7 +56,7 @@ calls = shape(
 lessons = shape(
     {"request_data": values.filter(lambda value: value is not None), "created_at": times},
     {
-        "id": st.sampled_from(["a" * 32, "lesson:1"]),
+        "id": st.sampled_from(["1f0c3f7d-5b9e-4c1f-8a6a-2b7f9d1e4c55", "lesson:1"]),
         "lesson_id": words,
         "response_data": values,
         "provider_used": words,
@@ -340,7 +340,9 @@ def test_providers_are_added_to_the_stored_metadata() -> None:
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({"llm_calls": []}, "llm_calls"),
+        ({"llm_calls": {}}, "llm_calls"),
+        ({"llm_calls": [{}, {"surprise": 1}]}, "llm_calls[1].surprise"),
+        ({"llm_calls": [{}] * 1_000}, "llm_calls"),
         ({"status": "started", "completed_at": format_time(START_NS)}, "status"),
         ({"completed_at": format_time(START_NS - 1)}, "completed_at"),
         ({"created_at": format_time(NOW_NS + 1)}, "completed_at"),

@@ -77,6 +77,7 @@ class _SentLesson(_Sent):
     start_ns: Time | None = Field(None, alias="created_at")
     end_ns: Time | None = Field(None, alias="completed_at")
     error_message: ErrorMessage | None = None
+    llm_calls: Annotated[list[SentCall], Field(max_length=MAX_CALLS)] | None = None
 
 
 class NewLesson(_SentLesson):
@@ -84,8 +85,7 @@ class NewLesson(_SentLesson):
 
     id: Id | None = None
     request_data: Any
-    llm_calls: Annotated[list[SentCall], Field(max_length=MAX_CALLS)] | None = None
 
 
 class LessonChange(_SentLesson):
-    """A change to a lesson trace in a PATCH request; its id is in the path, and its calls have their own route."""
+    """A change to a lesson trace in a PATCH request; its id is in the path, and its calls are added."""

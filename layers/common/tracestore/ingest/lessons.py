@@ -4,8 +4,8 @@ A lesson is the root span of its trace, and each call is a span below it. Null m
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from tracestore.domain.errors import Conflict, Detail, Invalid
@@ -25,7 +25,7 @@ from .native import (
 )
 
 if TYPE_CHECKING:
-    from .lesson_model import SentCall, SentRequest
+    from .lesson_model import LessonChange, NewLesson, SentCall, SentRequest
 
 OPERATION: Final = "lesson"
 STATUSES: Final = {"started": "pending", "completed": "success", "failed": "error"}
@@ -69,7 +69,7 @@ class Lesson:
     duration_ns: int | None
     status: str | None
     providers: dict[str, Json]
-    calls: list[Call] = field(default_factory=list)
+    calls: list[Call]
 
     @property
     def is_over(self) -> bool:
@@ -87,31 +87,18 @@ def parse_lesson(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) 
     """A new lesson trace with the calls in its body. *raises*: Invalid."""
     from .lesson_model import NewLesson
 
-    body = _object(value, "A lesson trace")
-    refuse_too_large({name: item for name, item in body.items() if name != "llm_calls"}, body_bytes)
-    sent = validated(NewLesson, body)
-    fields = {name: value for name, value in vars(sent).items() if value is not None}
-    sent_calls = fields.pop("llm_calls", [])
-    call_bodies = cast("list[Json]", body.get("llm_calls", []))
-    calls = [
-        _call(call, _object(call_body, "A call"), now_ns, body_bytes, f"llm_calls[{index}].")
-        for index, (call, call_body) in enumerate(zip(sent_calls, call_bodies, strict=True))
-    ]
-    return _lesson(fields, now_ns, calls)
+    return _parsed(NewLesson, _object(value, "A lesson trace"), now_ns, body_bytes)
 
 
 def parse_change(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) -> Lesson:
-    """The change to a lesson trace in a PATCH request. *raises*: Invalid."""
+    """The change to a lesson trace in a PATCH request, with the calls that it adds. *raises*: Invalid."""
     from .lesson_model import LessonChange
 
     body = _object(value, "A change")
-    refuse_too_large(cast(Json, body), body_bytes)
     body.pop("id", None)  # The id is in the path.
     if not body:
         raise Invalid("The change is empty. Send at least one field that is not null.")
-    return _lesson(
-        {name: value for name, value in vars(validated(LessonChange, body)).items() if value is not None}, now_ns
-    )
+    return _parsed(LessonChange, body, now_ns, body_bytes)
 
 
 def parse_call(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) -> Call:
@@ -139,14 +126,7 @@ def lesson_fields(lesson: Lesson, trace_id: str, stored_root: SpanFields | None,
         fields["end_ns"] = stored.get("end_ns", max(now_ns, start_ns))
     if lesson.status in FINAL_STATUSES:
         fields["status"] = lesson.status
-    spans = [cast(SpanFields, fields)]
-    next_start_ns = start_ns
-    for index, call in enumerate(lesson.calls):
-        call_id = call.sent.id or call_span_id(call, str(index))
-        span = call_fields(call, call_id, fields["span_id"], next_start_ns)
-        next_start_ns = max(next_start_ns + _STEP_NS, span.get("end_ns", span["start_ns"]))
-        spans.append(span)
-    return spans
+    return [cast(SpanFields, fields), *_calls_from(start_ns, named_calls(lesson), cast(str, fields["span_id"]))]
 
 
 def apply_change(stored: Span, change: Lesson, now_ns: int) -> SpanFields:
@@ -186,6 +166,17 @@ def refuse_another_end(stored: Span, status: str | None) -> None:
         )
 
 
+def named_calls(lesson: Lesson) -> list[tuple[str, Call]]:
+    """The calls in the body of a lesson or of its change, with their ids. *repeat*: the same for the same body."""
+    return [(call.sent.id or call_span_id(call, str(index)), call) for index, call in enumerate(lesson.calls)]
+
+
+def refuse_root_id(calls: Iterable[tuple[str, Call]], root_id: str) -> None:
+    """Refuse a call with the id of the lesson's root span. *raises*: Conflict."""
+    if any(span_id == root_id for span_id, _ in calls):
+        raise Conflict("This id belongs to the lesson itself. Give the call an id of its own.")
+
+
 def call_span_id(call: Call, index: str = "") -> str:
     """An id for a call that was sent without one. `index` distinguishes equal calls that have no timestamp.
 
@@ -222,18 +213,33 @@ def call_fields(call: Call, span_id: str, root_id: str, start_ns: int) -> SpanFi
     return cast(SpanFields, {name: value for name, value in fields.items() if value is not None})
 
 
-def estimated_start(call: Call, span_id: str, spans: Sequence[Span], now_ns: int) -> int:
-    """The start of a call without a timestamp that is added to a lesson's `spans`: now minus its duration.
+def added_calls(
+    calls: Sequence[tuple[str, Call]], root_id: str, spans: Sequence[Span], end_ns: int
+) -> list[SpanFields]:
+    """The spans of calls that are added to a lesson, which contains `spans`: not read if all calls have a timestamp.
 
-    The start is after all earlier calls, so that calls reported in one go keep their order.
-    *repeat*: a call that is already stored keeps its start.
+    Calls without a timestamp follow one another up to `end_ns`. They start after all earlier calls, so that calls keep
+    the order of their requests. *repeat*: a call that is already stored keeps its start.
     """
-    stored = next((span for span in spans if span.span_id == span_id), None)
-    if stored is not None:
-        return stored.order[0]
-    lesson_start_ns = root_of(spans).order[0]
-    starts = [span.order[0] + _STEP_NS for span in spans if span.fields.get("operation_type") == "completion"]
-    return max(now_ns - int(call.sent.duration_ns or 0), lesson_start_ns, *starts)
+    if not spans:
+        return _calls_from(end_ns, calls, root_id)
+    starts = {span.span_id: span.order[0] for span in spans}
+    new = [call for span_id, call in calls if not call.has_time and span_id not in starts]
+    duration_ns = sum(int(call.sent.duration_ns or 0) for call in new)
+    earlier = [span.order[0] + _STEP_NS for span in spans if span.fields.get("operation_type") == "completion"]
+    return _calls_from(max(end_ns - duration_ns, root_of(spans).order[0], *earlier), calls, root_id, starts)
+
+
+def _calls_from(
+    start_ns: int, calls: Sequence[tuple[str, Call]], root_id: str, stored_starts: Mapping[str, int] | None = None
+) -> list[SpanFields]:
+    """The spans of calls. Those without a timestamp or a stored start follow one another from `start_ns` on."""
+    spans = []
+    for span_id, call in calls:
+        span = call_fields(call, span_id, root_id, (stored_starts or {}).get(span_id, start_ns))
+        start_ns = max(start_ns + _STEP_NS, span.get("end_ns", span["start_ns"]))
+        spans.append(span)
+    return spans
 
 
 def _outcome(call: Call) -> str | None:
@@ -268,7 +274,19 @@ def _call(sent: "SentCall", body: dict[str, Json], now_ns: int, body_bytes: int,
     return Call(sent, hashlib.blake2b(canonical_json(body), digest_size=16).hexdigest())
 
 
-def _lesson(fields: dict[str, Any], now_ns: int, calls: list[Call] | None = None) -> Lesson:
+def _parsed(model: "type[NewLesson | LessonChange]", body: dict[str, Json], now_ns: int, body_bytes: int) -> Lesson:
+    """The lesson in a body. The lesson and each call have limits of their own."""
+    refuse_too_large({name: item for name, item in body.items() if name != "llm_calls"}, body_bytes)
+    fields = {name: value for name, value in vars(validated(model, body)).items() if value is not None}
+    call_bodies = cast("list[Json]", body.get("llm_calls", []))
+    calls = [
+        _call(call, _object(call_body, "A call"), now_ns, body_bytes, f"llm_calls[{index}].")
+        for index, (call, call_body) in enumerate(zip(fields.pop("llm_calls", []), call_bodies, strict=True))
+    ]
+    return _lesson(fields, now_ns, calls)
+
+
+def _lesson(fields: dict[str, Any], now_ns: int, calls: list[Call]) -> Lesson:
     refuse_future_start(fields, now_ns, _TIMES.start)
     providers: dict[str, Json] = {name: fields.pop(name) for name in PROVIDER_FIELDS if name in fields}
     if "fallback_providers" in providers:
@@ -278,7 +296,7 @@ def _lesson(fields: dict[str, Any], now_ns: int, calls: list[Call] | None = None
             fields[field_name] = fields.pop(name)
     trace_id, duration_ns = fields.pop("id", None), fields.pop("duration_ns", None)
     status = STATUSES[fields.pop("status")] if "status" in fields else None
-    lesson = Lesson(trace_id, fields, duration_ns, status, providers, calls or [])
+    lesson = Lesson(trace_id, fields, duration_ns, status, providers, calls)
     if status == "pending" and lesson.is_over:
         raise invalid([_STARTED_WITH_END])
     return lesson

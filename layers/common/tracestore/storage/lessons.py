@@ -4,13 +4,14 @@ The indexes contain lesson traces by their lesson index item. Counting and skipp
 only where a pending deletion may hide some; the heads of a page decide, as in every list (`listing`).
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
 from tracestore.domain.errors import NotFound
 
 from . import keys
-from .listing import Candidate, Page, candidate_of, entries, heads_in, page_of, visible_heads
+from .listing import Candidate, ListedTrace, Page, candidate_of, entries, heads_in, page_of, visible_heads
 from .model import Head, Partition, PendingDeletion
 from .pending_deletions import is_pending_deletion, partitions_of, read_pending_deletions
 from .store import Scope
@@ -65,12 +66,13 @@ class LessonQuery(NamedTuple):
         return "by_time", keys.by_lessons(user_id)
 
 
-def read_lesson_head(scope: Scope, trace_id: str) -> Head:
-    pk = scope.trace_pk(trace_id)
-    head = visible_heads(scope, [pk]).get(pk)
-    if head is None or not head.summary.is_lesson:
-        raise NotFound("There is no such lesson trace.")
-    return head
+def read_lesson_head(scope: Scope, trace_ids: Sequence[str]) -> ListedTrace:
+    heads = visible_heads(scope, map(scope.trace_pk, trace_ids))
+    for trace_id in trace_ids:
+        head = heads.get(scope.trace_pk(trace_id))
+        if head is not None and head.summary.is_lesson:
+            return ListedTrace(trace_id, head)
+    raise NotFound("There is no such lesson trace.")
 
 
 class Offset(NamedTuple):

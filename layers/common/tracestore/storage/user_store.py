@@ -129,9 +129,11 @@ class UserReader:
         """
         return lessons.skip_lessons(self._scope, query, offset)
 
-    def lesson_head(self, trace_id: str) -> Head:
-        """The head of a lesson trace. *raises*: NotFound, also for a trace that is no lesson trace."""
-        return lessons.read_lesson_head(self._scope, trace_id)
+    def lesson_head(self, trace_ids: Sequence[str]) -> ListedTrace:
+        """The first lesson trace that has one of these ids, with its head. *raises*: NotFound; a trace that is no
+        lesson trace counts as absent.
+        """
+        return lessons.read_lesson_head(self._scope, trace_ids)
 
     def counters(self, buckets: Iterable["Bucket"]) -> "dict[Bucket, Any]":
         """The counters of these buckets, each of its kind's class. *absent*: counters of nothing are left out."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+from tracestore.api.lessons.trace_ids import id_json
 from tracestore.api.traces.trace_json import span_duration_ms, time_or_none
 from tracestore.domain.merge import Span
 from tracestore.domain.previews import input_text, output_text
@@ -28,7 +29,7 @@ def lesson_json(
     used, fallbacks = (sent_providers.get(name) for name in PROVIDER_FIELDS)
     derived_used, derived_fallbacks = _providers(lesson_calls)
     return {
-        "id": trace_id,
+        "id": id_json(trace_id),
         "lesson_id": fields.get("lesson_id"),
         "request_data": fields.get("input_data", {}) if payloads else None,
         "response_data": fields.get("output_data") if payloads else None,

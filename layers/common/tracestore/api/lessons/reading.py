@@ -1,5 +1,7 @@
 """Reads of single lesson traces. A trace that is not a lesson trace counts as absent."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from tracestore.api.lessons.responses import lesson_response
@@ -13,17 +15,17 @@ from tracestore.storage.user_store import UserReader
 NO_SUCH_LESSON: Final = "There is no such lesson trace."
 
 
-def read_lesson_response(reader: UserReader, trace_id: str, status: int = 200) -> Response:
-    """Read a lesson trace and return the response that contains it. *raises*: NotFound."""
-    head, spans, is_whole = reader.trace_within(trace_id, READ_BYTES)
-    if not head.summary.is_lesson:
-        raise NotFound(NO_SUCH_LESSON)
-    return lesson_response(trace_id, head, spans, is_whole, status)
+def read_lesson_response(reader: UserReader, trace_ids: Sequence[str], status: int = 200) -> Response:
+    """Read the first lesson trace that has one of these ids, and return the response that contains it.
 
-
-def read_root_id(reader: UserReader, trace_id: str) -> str:
-    """The id of the root span of a lesson trace. *raises*: NotFound."""
-    return reader.lesson_head(trace_id).summary.root_span_id
+    *raises*: NotFound.
+    """
+    for trace_id in trace_ids:
+        with suppress(NotFound):
+            head, spans, is_whole = reader.trace_within(trace_id, READ_BYTES)
+            if head.summary.is_lesson:
+                return lesson_response(trace_id, head, spans, is_whole, status)
+    raise NotFound(NO_SUCH_LESSON)
 
 
 def read_started_root(reader: UserReader, trace_id: str) -> Span | None:
