@@ -53,6 +53,7 @@ EXAMPLES: Final = {
         ("-m", "tracestore_client", "app.py"), "lesson_generator", BY_ENVIRONMENT
     ),
     "chat.ts": Example(("chat.ts",)),
+    "agent.ts": Example(("agent.ts",)),
 }
 """The examples by the names that the command accepts."""
 

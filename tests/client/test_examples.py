@@ -170,6 +170,38 @@ def test_a_chat_in_typescript_stores_both_turns(stored_traces: StoredTraces) -> 
     assert tree(answered, *fields) == ("completion", "success", "openai", "gpt-4o-mini-2024-07-18", 412, 256, 96, [])
     assert tree(failed, *fields)[:4] == ("completion", "error", "openai", "no-such-model")
     assert failed["error_message"] == "Error: The model's API returned HTTP 404."
+    assert failed["error_type"] == "Error"
+    assert answered["output_data"]["messages"][0]["content"] == "It is 18 °C and dry in Lisbon."
+    assert (failed["output_data"], failed["input_tokens"]) == (None, None)
+    assert [turn["input_data"]["messages"][-1]["content"] for turn in (answered, failed)] == [
+        "Is it raining in Lisbon?",
+        "And in Porto?",
+    ]
+    assert {turn["conversation_id"] for turn in (answered, failed)} == {"chat-44"}
+    assert all(turn["start_time"] <= turn["end_time"] for turn in (answered, failed))
+
+
+def test_an_agent_in_typescript_stores_each_step_below_the_step_that_caused_it(stored_traces: StoredTraces) -> None:
+    (agent,) = stored_traces("agent.ts")
+    assert tree(agent, "tool_name", "output_tokens") == (
+        *("agent", "success", None, None),
+        [
+            ("completion", "success", None, 96, [("tool_call", "success", "weather", None, [])]),
+            ("completion", "success", None, 96, [("tool_call", "error", "air_quality", None, [])]),
+            ("completion", "success", None, 96, []),
+        ],
+    )
+    calls = agent["children"]
+    (weather,), (air_quality,) = calls[0]["children"], calls[1]["children"]
+    assert [call["parent_trace_id"] for call in calls] == [agent["span_id"]] * 3
+    assert weather["parent_trace_id"] == calls[0]["span_id"]
+    assert (weather["input_data"], weather["output_data"]["celsius"]) == ({"city": "Lisbon"}, 18)
+    assert air_quality["error_message"] == "Error: The station of Lisbon does not respond."
+    assert agent["output_data"] == {"answer": "It is 18 °C and dry in Lisbon."}
+    assert agent["conversation_id"] == "chat-45"
+    assert {call["model_name"] for call in calls} == {"gpt-4o-mini-2024-07-18"}
+    times = [time for call in calls for time in (call["start_time"], call["end_time"])]
+    assert times == sorted([agent["start_time"], *times, agent["end_time"]])[1:-1]
 
 
 def test_the_lesson_generator_contains_no_tracing_code(stored_traces: StoredTraces) -> None:
