@@ -193,7 +193,10 @@ def lessons(victim: Victim) -> Iterator[Attempt]:
 def lesson_lists(victim: Victim) -> Iterator[Attempt]:
     for text in [*hostile(victim, CANARY)][:16]:
         yield Attempt(LESSONS, (200, 400), {"lesson_id": text[:500]})
-    yield from (Attempt(LESSONS, (200,), query) for query in ("", "offset=0", "offset=1", "status=started", "limit=1"))
+    yield from (
+        Attempt(LESSONS, (200,), query)
+        for query in ("", "offset=0", "offset=1", "status=started", "limit=1", "start_date=2025-01-01")
+    )
     yield from (Attempt(LESSONS, (400,), {name: victim.name}) for name in ("user_id", "owner", "cursor"))
     yield Attempt(LESSONS, (400,), {"limit": 1, "cursor": victim.lesson_cursor})
     yield Attempt(LESSONS, (200,), headers={"if-none-match": victim.etag})
@@ -207,6 +210,7 @@ def lesson_deletions(victim: Victim) -> Iterator[Attempt]:
     yield from (Attempt(LESSONS, (404,), {"id": text}) for text in hostile(victim, "l"))
     yield from (Attempt(LESSONS, (200,), {"lesson_id": text[:500]}) for text in (CANARY, f"{CANARY}#", "%", "x#L#y"))
     yield Attempt(LESSONS, (400,), {"deleteAll": "true", "user_id": victim.name})
+    yield Attempt(LESSONS, (200,), {"before": at(86_400)})
     yield Attempt(LESSONS, (200,), {"deleteAll": "true"})
 
 
@@ -258,7 +262,7 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "GET /api/analytics/facets": lambda v: analytics(v, "facets"),
     "POST /api/traces": lessons,
     "POST /api/traces/{id}/llm-calls": lambda v: lesson_paths(v, "/llm-calls", {"provider": "mine"}),
-    "PATCH /api/traces/{id}": lambda v: lesson_paths(v, body={"status": "failed"}),
+    "PATCH /api/traces/{id}": lambda v: lesson_paths(v, body={"status": "failed", "llm_calls": [{"provider": "mine"}]}),
     "GET /api/traces": lesson_lists,
     "GET /api/traces/{id}": lesson_paths,
     "DELETE /api/traces": lesson_deletions,

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from tracestore.api.dates import past_time, read_range
 from tracestore.domain.errors import Detail
 from tracestore.domain.times import NS_PER_MS
 from tracestore.http.parameters import Reader, malformed, one_of, text_of
@@ -32,6 +31,8 @@ _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,7}")
 
 def lesson_query(parameters: Mapping[str, str]) -> LessonQuery:
     """The query of a list of lesson traces. *raises*: Invalid that names every malformed parameter."""
+    from tracestore.api.dates import read_range  # loads time zones, which requests that write do not need
+
     read = Reader(parameters)
     lesson_id, status = read("lesson_id", text_of), read("status", one_of(*STATUSES))
     from_ns, to_ns = read_range(read)
@@ -53,6 +54,8 @@ def offset_of(parameters: Mapping[str, str]) -> int:
 
 def lesson_deletion_scope(request: Request) -> DeletionScope:
     """The lesson traces that a bulk deletion includes, by `lesson_id`, `before` or `deleteAll`. *raises*: Invalid."""
+    from tracestore.api.dates import past_time
+
     read = Reader(request.query)
     scope = DeletionScope(
         before_ns=read("before", past_time(request.now_ms * NS_PER_MS)),
