@@ -94,4 +94,5 @@ def local_environment(template: Template, endpoint: str, jwt_secret: str) -> dic
         "JWT_SECRET": jwt_secret,
         "JWT_ISSUER": tokens.ISSUER,
         "JWT_AUDIENCE": tokens.AUDIENCE,
+        "JWT_TEAMS_CLAIM": tokens.TEAMS_CLAIM,
     }

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from tests.gateway import Call, Reply, User
+from tests.gateway import Call, Reply, User, new_user
+from tracestore.http.identity import OWNER_HEADER
 
 TRACES = "/api/analytics/traces"
 START = datetime(2025, 1, 2, 10, tzinfo=UTC)
@@ -132,3 +133,13 @@ class Api:
         reply = self("POST", "/api/keys", body={"name": "test", "scopes": scopes})
         assert reply.status == 201, reply.body
         return Api(self.call, None, {"x-api-key": reply.json["data"]["secret"]})
+
+
+def new_team() -> str:
+    """The name of a team that is new to the table."""
+    return new_user().name.replace("user", "team")
+
+
+def member_of(call: Call, team: str, name: str = "") -> Api:
+    """The API as a member who acts for this team. *absent*: without `name` a new user."""
+    return Api(call, User(name or new_user().name, (team,)), {OWNER_HEADER: quote(team, safe="")})

@@ -22,11 +22,12 @@ class User:
     """A user with tokens."""
 
     name: str
+    teams: tuple[str, ...] = ()
 
     @property
     def token(self) -> str:
         """A JWT of this user that the functions accept."""
-        return tokens.token(self.name, SECRET)
+        return tokens.token(self.name, SECRET, teams=self.teams)
 
 
 def new_user() -> User:

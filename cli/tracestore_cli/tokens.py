@@ -4,12 +4,15 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jwt
 
 ISSUER = "https://tracestore.local"
 AUDIENCE = "tracestore"
+TEAMS_CLAIM = "groups"
 SECRET_FILE = "jwt-secret"
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -29,10 +32,12 @@ def local_secret(data_dir: Path) -> str:
     return path.read_text()
 
 
-def token(user: str, secret: str, expires_in_s: int = 86400) -> str:
-    """A JWT that identifies `user`."""
+def token(user: str, secret: str, expires_in_s: int = 86400, teams: Sequence[str] = ()) -> str:
+    """A JWT that identifies `user`, who may act for `teams`."""
     now = int(time.time())
-    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": user, "iat": now, "exp": now + expires_in_s}
+    claims: dict[str, Any] = {"iss": ISSUER, "aud": AUDIENCE, "sub": user, "iat": now, "exp": now + expires_in_s}
+    if teams:
+        claims[TEAMS_CLAIM] = list(teams)
     return jwt.encode(claims, secret, algorithm="HS256")
 
 

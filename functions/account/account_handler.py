@@ -22,12 +22,15 @@ handler = app.handle
 
 @app.route("GET /api/me", scope=ANY)
 def show_caller(request: Request, caller: Identity) -> Response:
-    """Show the caller's user, scopes and retention."""
+    """Show the caller's user, owner, teams, scopes and retention."""
     request.only()
     return json_response(
         {
             "data": {
                 "user_id": caller.user_id,
+                "owner_id": caller.owner_id,
+                "team": caller.team,
+                "teams": caller.teams,
                 "credential": caller.credential,
                 "scopes": scopes_json(caller.scopes),
                 "retention_days": settings().retention_days,
@@ -41,14 +44,14 @@ def create_key(request: Request, caller: Identity) -> Response:
     """Create an API key. Only this response contains its secret."""
     request.only()
     secret = new_secret()
-    key = parse_key(parse_json(request.body()), caller.user_id, secret, request.now_ms)
+    key = parse_key(parse_json(request.body()), caller.owner_id, secret, request.now_ms)
     writer(request, caller).create_api_key(key, secret)
     return json_response({"data": {**key_json(key), "secret": secret}}, 201)
 
 
 @app.route("GET /api/keys", scope=ANY, credential="jwt")
 def list_keys(request: Request, caller: Identity) -> Response:
-    """List the caller's API keys, oldest first, without secrets."""
+    """List the API keys of the caller's owner, oldest first, without secrets."""
     request.only()
     return json_response({"keys": [key_json(key) for key in reader(request, caller).api_keys()]})
 
@@ -76,9 +79,9 @@ def show_job(request: Request, caller: Identity) -> Response:
 
 @app.route("GET /api/public/projects", scope=ANY)
 def show_project(_request: Request, caller: Identity) -> Response:
-    """List the one project of the caller, which the Langfuse SDK requests to check its credentials."""
-    project = {"id": caller.user_id, "name": PROJECT_NAME, "metadata": {}}
-    return json_response({"data": [{**project, "organization": {"id": caller.user_id, "name": PROJECT_NAME}}]})
+    """List the one project of the caller's owner, which the Langfuse SDK requests to check its credentials."""
+    project = {"id": caller.owner_id, "name": PROJECT_NAME, "metadata": {}}
+    return json_response({"data": [{**project, "organization": {"id": caller.owner_id, "name": PROJECT_NAME}}]})
 
 
 @app.public("GET /healthz")

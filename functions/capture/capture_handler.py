@@ -58,7 +58,7 @@ def capture_spans(request: Request, caller: Identity) -> Response:
     if sent.single:
         ((_, trace_id, fields),) = sent.spans
         head, span = writer(request, caller).capture_one(trace_id, redactor().redact(fields))
-        return span_response(caller.user_id, trace_id, head, span, 201)
+        return span_response(caller.owner_id, trace_id, head, span, 201)
     return _capture_many(request, caller, sent)
 
 
@@ -72,7 +72,7 @@ def change_span(request: Request, caller: Identity) -> Response:
     fields = redactor().redact(cast(SpanFields, sent.fields))
     change = Patch(cast(dict[str, Json], {**fields}), sent.duration_ns)
     head, span = writer(request, caller).patch(trace_id, span_id, lambda stored: _changed(stored, change))
-    return span_response(caller.user_id, trace_id, head, span)
+    return span_response(caller.owner_id, trace_id, head, span)
 
 
 @app.route("POST /v1/traces", scope="ingest", errors=otlp_error_response)
@@ -137,7 +137,7 @@ def _capture_many(request: Request, caller: Identity, sent: Capture) -> Response
             rejected.append(Rejection(index, rejection.code, rejection.message))
         else:
             stored.append(
-                {"id": span_uuid(caller.user_id, trace_id, span_id), "trace_id": trace_id, "span_id": span_id}
+                {"id": span_uuid(caller.owner_id, trace_id, span_id), "trace_id": trace_id, "span_id": span_id}
             )
     rejected.sort(key=lambda bad_span: bad_span.index)
     if not stored:

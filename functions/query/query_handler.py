@@ -67,7 +67,7 @@ def show_trace(request: Request, caller: Identity) -> Response:
         is_whole = True
     summary = summary_json(trace_id, head)
     if view.name == "tree":
-        tree = encode_tree(caller.user_id, trace_id, head, spans, payloads=view.payloads, is_whole=is_whole)
+        tree = encode_tree(caller.owner_id, trace_id, head, spans, payloads=view.payloads, is_whole=is_whole)
         return with_etag(request, tree_response(summary, tree))
     cursor = ListCursor(request, caller, path_id=trace_id)
     start = int(cursor.position() or 0)
@@ -83,7 +83,7 @@ def show_span(request: Request, caller: Identity) -> Response:
     request.only()
     trace_id = path_id(request, "trace_id")
     head, span = reader(request, caller).span(trace_id, path_id(request, "span_id"))
-    return with_etag(request, span_response(caller.user_id, trace_id, head, span))
+    return with_etag(request, span_response(caller.owner_id, trace_id, head, span))
 
 
 @app.route("GET /api/analytics/export", scope="read")

@@ -9,6 +9,7 @@ import pytest
 from dev.functions import load_handler
 from dev.streams import matches
 from dev.template import ROOT, Function, Template
+from tracestore.http.identity import OWNER_HEADER
 
 TEMPLATE = Template()
 RESOURCES: dict[str, Any] = TEMPLATE.body["Resources"]
@@ -148,6 +149,18 @@ def test_no_origin_may_call_unless_the_deployer_names_it() -> None:
 def test_named_origins_may_call() -> None:
     named = Template(parameters={"CorsOrigins": "https://a.example,https://b.example"})
     assert named.cors.origins == ("https://a.example", "https://b.example")
+
+
+def test_a_page_on_a_named_origin_may_send_every_header_that_the_functions_read() -> None:
+    assert set(TEMPLATE.cors.headers) >= {"authorization", "x-api-key", "content-encoding", OWNER_HEADER}
+
+
+def test_no_authorizer_of_the_gateway_rewrites_the_claims_of_a_token() -> None:
+    """API Gateway would pass a list of teams on as the text `[a b]`. The functions verify the token themselves."""
+    (api,) = of_type("AWS::Serverless::HttpApi").values()
+    assert api["Auth"] == {"EnableIamAuthorizer": False}
+    events = [event for f in FUNCTIONS for event in RESOURCES[f.name]["Properties"]["Events"].values()]
+    assert not [event for event in events if "Auth" in event["Properties"]]
 
 
 def test_the_gateway_gives_up_after_the_function() -> None:

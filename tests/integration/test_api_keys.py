@@ -104,6 +104,9 @@ def test_a_user_can_read_their_identity() -> None:
             "success": True,
             "data": {
                 "user_id": "ada",
+                "owner_id": "ada",
+                "team": None,
+                "teams": [],
                 "credential": "jwt",
                 "scopes": ["ingest", "read", "delete"],
                 "retention_days": 14,

@@ -1,19 +1,21 @@
-"""No request to any route reaches the data of another user."""
+"""No request to any route reaches the data of another owner: of another user, or of a team."""
 
 import base64
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from dev.template import Template
-from tests.api import TRACES, Api, at, child, failure, path_of, span
+from tests.api import TRACES, Api, at, child, failure, member_of, new_team, path_of, span
 from tests.conftest import TableOnEngine
 from tests.gateway import Call, User, new_user
 from tests.head_stream import count_traces
+from tracestore.http.app import PUBLIC_ROUTES
+from tracestore.http.identity import OWNER_HEADER
 from tracestore.http.wiring import store
 from tracestore.storage import keys
 
@@ -25,7 +27,7 @@ FIELDS = {"conversation_id": f"{CANARY} c", "message_id": f"{CANARY} m", "input_
 
 @dataclass(frozen=True)
 class Victim:
-    """A user who has data of every kind."""
+    """An owner with data of every kind; `name` is the owner's id."""
 
     api: Api
     name: str
@@ -38,21 +40,21 @@ class Victim:
 
     @property
     def secrets(self) -> list[str]:
-        """Texts that no other user may see."""
+        """Texts that no caller for another owner may see."""
         return [CANARY, self.name, self.key_id, self.job_id]
 
     def visible(self) -> list[Any]:
-        """All data of the user, as the API returns it."""
+        """All data of the owner, as the API returns it."""
         paths = ("/api/keys", f"/api/jobs/{self.job_id}", "/api/me", TRACES, path_of("t"), path_of("u"), LESSONS)
         return [self.api("GET", path).json for path in (*paths, "/api/analytics/conversations")]
 
     def stored(self) -> list[Any]:
-        """All data of the user, as the table stores it."""
-        user = self.name
+        """All data of the owner, as the table stores it."""
+        owner = self.name
         pks = [
-            keys.user(user),
-            keys.user_keys(user),
-            *(keys.trace(user, name) for name in ("t", "u", "l", "m", OTLP_TRACE)),
+            keys.user(owner),
+            keys.user_keys(owner),
+            *(keys.trace(owner, name) for name in ("t", "u", "l", "m", OTLP_TRACE)),
         ]
         return [stored(self.engine, pk) for pk in pks]
 
@@ -75,11 +77,20 @@ def stored(engine: TableOnEngine, pk: str) -> list[dict[str, Any]]:
     return items
 
 
+def owner_id_of(api: Api) -> str:
+    owner_id: str = api("GET", "/api/me").json["data"]["owner_id"]
+    return owner_id
+
+
 @pytest.fixture
 def victim(api: Api, engine: TableOnEngine) -> Victim:
     """The user whose data other users try to reach."""
-    assert api.user
-    name = api.user.name
+    return victim_of(api, engine)
+
+
+def victim_of(api: Api, engine: TableOnEngine) -> Victim:
+    """The owner that `api` acts for, with data that others try to reach."""
+    name = owner_id_of(api)
     api.send(span("deleted", conversation_id="deleted"))
     assert api("DELETE", TRACES, query="conversation_id=deleted").status == 200
     (job,) = (item for item in stored(engine, keys.user(name)) if item["sk"]["S"] != keys.USER)
@@ -296,20 +307,82 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     scope="session",
 )
 def test_no_route_returns_or_changes_the_data_of_another_user(victim: Victim, call: Call, credential: str) -> None:
+    walk(victim, lambda: Api(call, new_user()) if credential == "jwt" else key_of(Api(call, new_user())))
+
+
+def walk(victim: Victim, stranger_for: Callable[[], Api], known: str = "", *, is_admitted: bool = True) -> None:
+    """Make every attempt on every route, each route as another caller. The victim's data must stay as it is.
+
+    `known` is a text that the callers know. Unless they are admitted, routes that need a credential refuse them all.
+    """
     visible, stored = victim.visible(), victim.stored()
+    secrets = [secret for secret in victim.secrets if secret != known]
     for route in Template().routes:
-        stranger = Api(call, new_user())
-        if credential == "api_key":
-            stranger = stranger.with_key("ingest", "read", "delete")
+        stranger = stranger_for()
         for attempt in ATTEMPTS[route.key](victim):
             request = {"query": attempt.query, "body": attempt.body, "headers": attempt.headers}
             reply = stranger(route.method or "GET", attempt.path, **request)
-            assert reply.status in attempt.expected, (attempt, reply)
+            expected = attempt.expected if is_admitted or route.key in PUBLIC_ROUTES else (403,)
+            assert reply.status in expected, (attempt, reply)
             returned = reply.body.decode() + str(reply.headers)
             own_text = json.dumps(attempt.body) if reply.status == 201 else ""
-            assert not [secret for secret in victim.secrets if secret in returned and secret not in own_text], attempt
+            assert not [secret for secret in secrets if secret in returned and secret not in own_text], attempt
         assert victim.stored() == stored, route
     assert victim.visible() == visible
+
+
+def key_of(api: Api) -> Api:
+    """The same owner with a new API key of every scope."""
+    return api.with_key("ingest", "read", "delete")
+
+
+@pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
+@pytest.mark.parametrize("credential", ["jwt", "api_key"])
+def test_a_team_reaches_no_data_of_another_team(call: Call, engine: TableOnEngine, credential: str) -> None:
+    victim = victim_of(member_of(call, new_team()), engine)
+
+    def stranger() -> Api:
+        member = member_of(call, new_team())
+        return member if credential == "jwt" else key_of(member)
+
+    walk(victim, stranger)
+
+
+@pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
+@pytest.mark.parametrize("credential", ["jwt", "api_key"])
+def test_a_team_reaches_no_data_of_its_members(call: Call, engine: TableOnEngine, credential: str) -> None:
+    user = new_user()
+    victim = victim_of(Api(call, user), engine)
+
+    def member() -> Api:
+        member = member_of(call, new_team(), user.name)
+        return member if credential == "jwt" else key_of(member)
+
+    walk(victim, member, known=user.name)
+
+
+@pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
+def test_a_member_who_acts_alone_reaches_no_data_of_the_team(call: Call, engine: TableOnEngine) -> None:
+    team = new_team()
+    victim = victim_of(member_of(call, team), engine)
+    walk(victim, lambda: Api(call, User(new_user().name, (team,))))
+
+
+@pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
+@pytest.mark.parametrize("credential", ["jwt", "api_key"])
+def test_a_stranger_who_names_the_team_is_refused_everywhere(
+    call: Call, engine: TableOnEngine, credential: str
+) -> None:
+    team = new_team()
+    victim = victim_of(member_of(call, team), engine)
+
+    def stranger() -> Api:
+        caller = Api(call, User(new_user().name, (f"{team}x", team[:-1], team.upper(), f"{team},")))
+        if credential == "api_key":
+            caller = key_of(caller)
+        return replace(caller, headers={**caller.headers, OWNER_HEADER: team})
+
+    walk(victim, stranger, is_admitted=False)
 
 
 def test_users_with_similar_names_are_isolated(call: Call) -> None:
@@ -334,6 +407,9 @@ def test_users_with_similar_names_are_isolated(call: Call) -> None:
         "\u00e9" + base,
     ]
     users = [Api(call, User(name)) for name in similar]
+    teams = [base, f"{base}#", f"{base}%23", f"{base}#T#t", f"@team:{base}", f" {base}", f"{base}{'x' * 220}"]
+    users += [member_of(call, team, base) for team in teams]
+    similar += [f"@team:{team}" for team in teams]
     for number, user in enumerate(users):
         user.send(span("t", tool_name=f"tool {number}", conversation_id="c"))
         assert user("DELETE", TRACES, query="conversation_id=nothing").status == 200
@@ -383,6 +459,24 @@ def test_a_cursor_works_for_its_own_list(api: Api, cursor: str) -> None:
 
 def test_a_cursor_of_another_user_is_refused(other: Api, cursor: str) -> None:
     assert refused(other, cursor)
+
+
+PAGED = [(TRACES, "view=summary"), ("/api/analytics/export", ""), (LESSONS, "")]
+
+
+@pytest.mark.parametrize(("path", "query"), PAGED)
+def test_a_cursor_is_refused_when_the_same_user_acts_for_another_owner(call: Call, path: str, query: str) -> None:
+    user = User(new_user().name, (new_team(), new_team()))
+    owners = [Api(call, user), *(member_of(call, team, user.name) for team in user.teams)]
+    cursors = []
+    for owner in owners:
+        for trace_id in ("a", "b", "c"):
+            owner.send(span(trace_id, lesson_id="l"))
+        page = owner("GET", path, query=f"{query}&limit=1")
+        cursors.append(page.headers.get("x-next-cursor") or page.json["next_cursor"])
+    for number, owner in enumerate(owners):
+        statuses = [owner("GET", path, query=f"{query}&limit=1&cursor={cursor}").status for cursor in cursors]
+        assert statuses == [200 if number == other else 400 for other in range(len(owners))]
 
 
 @pytest.mark.parametrize(

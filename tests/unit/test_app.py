@@ -19,6 +19,8 @@ from tracestore.http.response import Response, json_response
 
 READER = Identity("ada", "api_key", frozenset({"read"}))
 USER = Identity("ada", "jwt", frozenset({"ingest", "read", "delete"}))
+MEMBER = Identity("ada", "jwt", frozenset({"read"}), teams=("search",))
+TEAMS_KEY = Identity("@team:search", "api_key", frozenset({"read"}), ("search",), "search", "k1")
 ROUTE = "GET /things/{id}"
 
 
@@ -234,6 +236,40 @@ def test_one_line_is_logged_per_request() -> None:
         "user": "ada",
         "span_count": 3,
     }
+
+
+@pytest.mark.parametrize(
+    ("caller", "headers", "logged"),
+    [
+        (USER, {}, ("ada", None, "ada")),
+        (MEMBER, {}, ("ada", None, "ada")),
+        (MEMBER, {"X-Tracestore-Owner": "search"}, ("ada", None, "@team:search")),
+        (MEMBER, {"x-tracestore-owner": "ads"}, ("ada", None, None)),
+        (TEAMS_KEY, {}, ("@team:search", "k1", "@team:search")),
+    ],
+)
+def test_the_log_line_names_the_caller_and_the_owner(
+    caller: Identity, headers: dict[str, str], logged: tuple[str | None, ...]
+) -> None:
+    bench = Bench(caller)
+    bench.serve(fine)
+    bench.call(headers=headers)
+    (line,) = bench.lines
+    assert (line["user"], line.get("key_id"), line.get("owner")) == logged
+
+
+def test_a_handler_receives_the_owner_that_the_header_names() -> None:
+    bench = Bench(MEMBER)
+    bench.serve(lambda _, caller: json_response({"owner": caller.owner_id}))
+    assert json.loads(bench.call(headers={"x-tracestore-owner": "search"})["body"])["owner"] == "@team:search"
+
+
+def test_a_caller_that_may_not_act_for_the_owner_does_not_reach_the_handler() -> None:
+    bench = Bench(MEMBER)
+    bench.serve(failing(AssertionError("reached")))
+    response = bench.call(headers={"x-tracestore-owner": "secret plans"})
+    assert failure(response) == (403, "forbidden_owner")
+    assert "secret" not in response["body"] + bench.written.getvalue()
 
 
 def test_the_log_line_can_be_joined_to_the_access_log_and_to_lambdas_own_lines() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracestore.domain.errors import Unauthenticated
-from tracestore.http.identity import CACHED_S, SCOPES, Identity, KeyCache, identify
+from tracestore.domain.errors import Forbidden, Unauthenticated
+from tracestore.http.identity import CACHED_S, SCOPES, Identity, KeyCache, TokenUser, acting_for, identify
 from tracestore.storage.api_keys import sha256_of
 from tracestore.storage.model import ApiKey
 
@@ -28,17 +28,17 @@ def api_key(**changes: object) -> ApiKey:
     return ApiKey(**{**defaults, **changes})  # type: ignore[arg-type]
 
 
-def owner_of(token: str) -> str:
+def verify_jwt(token: str) -> TokenUser:
     if token != JWT:
         raise Unauthenticated("no")
-    return "grace"
+    return TokenUser("grace")
 
 
 def caller_of(**headers: str) -> Identity:
     """The caller with these headers, in a store with the keys of two users."""
     stored = {SECRET: api_key(), OTHER_SECRET: api_key(user_id="eve")}
     return identify(
-        {name.replace("_", "-"): value for name, value in headers.items()}, owner_of=owner_of, find_key=stored.get
+        {name.replace("_", "-"): value for name, value in headers.items()}, verify_jwt=verify_jwt, find_key=stored.get
     )
 
 
@@ -64,7 +64,7 @@ def test_a_jwt_has_every_scope() -> None:
     ],
 )
 def test_an_api_key_is_accepted_in_every_header_that_clients_use(headers: dict[str, str]) -> None:
-    assert caller_of(**headers) == Identity("ada", "api_key", frozenset({"ingest"}))
+    assert caller_of(**headers) == Identity("ada", "api_key", frozenset({"ingest"}), key_id="1")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,62 @@ def test_anything_except_exactly_one_valid_credential_is_refused(headers: dict[s
 def test_arbitrary_headers_are_refused(headers: dict[str, str]) -> None:
     stored: dict[str, ApiKey] = {}
     with pytest.raises(Unauthenticated):
-        identify(headers, owner_of=owner_of, find_key=stored.get)
+        identify(headers, verify_jwt=verify_jwt, find_key=stored.get)
+
+
+MEMBER = Identity("grace", "jwt", frozenset(SCOPES), teams=("search", "Süd 1", "a%20b"))
+KEY_OF_TEAM = identify({"x-api-key": SECRET}, verify_jwt=verify_jwt, find_key=lambda _: api_key(user_id="@team:search"))
+KEY_OF_USER = identify({"x-api-key": SECRET}, verify_jwt=verify_jwt, find_key=lambda _: api_key())
+
+
+@pytest.mark.parametrize(
+    ("header", "team"),
+    [("search", "search"), ("S%C3%BCd%201", "Süd 1"), ("Süd 1", "Süd 1"), ("a%2520b", "a%20b"), ("%73earch", "search")],
+)
+def test_a_member_acts_for_the_team_that_the_header_names(header: str, team: str) -> None:
+    caller = acting_for(MEMBER, header)
+    assert (caller.user_id, caller.team, caller.owner_id) == ("grace", team, f"@team:{team}")
+
+
+def test_without_the_header_a_member_acts_alone() -> None:
+    assert acting_for(MEMBER, None).owner_id == "grace"
+
+
+def test_a_key_acts_for_the_owner_that_it_was_made_for() -> None:
+    assert acting_for(KEY_OF_USER, None).owner_id == "ada"
+    assert acting_for(KEY_OF_TEAM, None) == acting_for(KEY_OF_TEAM, "search")
+    assert (KEY_OF_TEAM.owner_id, KEY_OF_TEAM.team, KEY_OF_TEAM.teams) == ("@team:search", "search", ("search",))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        " ",
+        "grace",
+        "ads",
+        "@team:search",
+        "search,search",
+        "search,",
+        "Search",
+        "sear",
+        "a b",
+        "a%20b",
+        "%",
+        "%ff",
+        "*",
+    ],
+)
+def test_anything_else_in_the_header_is_refused(header: str) -> None:
+    with pytest.raises(Forbidden) as refused:
+        acting_for(MEMBER, header)
+    assert refused.value.code == "forbidden_owner"
+
+
+@pytest.mark.parametrize(("caller", "header"), [(KEY_OF_TEAM, "ads"), (KEY_OF_TEAM, "ada"), (KEY_OF_USER, "ada")])
+def test_a_key_is_refused_with_another_owner_in_the_header(caller: Identity, header: str) -> None:
+    with pytest.raises(Forbidden):
+        acting_for(caller, header)
 
 
 class Store:

@@ -60,7 +60,7 @@ def verifier(issuer: Issuer, clock: Clock) -> JwtVerifier:
 
 def refusal(verifier: JwtVerifier, sent: str) -> str:
     with pytest.raises(Unauthenticated) as refused:
-        verifier.owner_of(sent)
+        verifier.verify(sent)
     return refused.value.message
 
 
@@ -68,22 +68,22 @@ def refusal(verifier: JwtVerifier, sent: str) -> str:
 def test_a_token_signed_with_a_key_of_the_issuer_identifies_its_user(
     verifier: JwtVerifier, issuer: Issuer, algorithm: str
 ) -> None:
-    assert verifier.owner_of(token(issuer, algorithm)) == "ada"
+    assert verifier.verify(token(issuer, algorithm)).user_id == "ada"
 
 
 def test_a_token_signed_with_the_shared_secret_identifies_its_user() -> None:
     verifier = JwtVerifier(settings(), read_secret=lambda: SECRET)
-    assert verifier.owner_of(token(None, "HS256", SECRET)) == "ada"
+    assert verifier.verify(token(None, "HS256", SECRET)).user_id == "ada"
 
 
 def test_a_shared_secret_and_an_issuer_can_be_used_together(issuer: Issuer) -> None:
     verifier = JwtVerifier(settings(issuer), read_secret=lambda: SECRET)
-    assert verifier.owner_of(token(issuer, "HS256", SECRET)) == verifier.owner_of(token(issuer, "ES256"))
+    assert verifier.verify(token(issuer, "HS256", SECRET)) == verifier.verify(token(issuer, "ES256"))
 
 
 def test_a_token_without_a_kid_is_verified_with_the_only_key(verifier: JwtVerifier, issuer: Issuer) -> None:
     issuer.keys = [public_jwk("ES256")]
-    assert verifier.owner_of(token(issuer, "ES256", headers={"kid": None})) == "ada"
+    assert verifier.verify(token(issuer, "ES256", headers={"kid": None})).user_id == "ada"
 
 
 def test_without_configuration_the_error_names_the_parameters_to_configure(issuer: Issuer) -> None:
@@ -98,7 +98,7 @@ def test_without_an_audience_no_token_of_the_issuer_is_accepted(issuer: Issuer) 
 def test_a_secret_that_can_be_guessed_is_a_configuration_error() -> None:
     verifier = JwtVerifier(settings(), read_secret=lambda: "short")
     with pytest.raises(ValueError, match="32 bytes"):
-        verifier.owner_of(token(None, "HS256", SECRET))
+        verifier.verify(token(None, "HS256", SECRET))
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_an_encryption_key_is_not_used_for_signatures(verifier: JwtVerifier, iss
 def test_one_malformed_key_does_not_disable_the_others(verifier: JwtVerifier, issuer: Issuer) -> None:
     odd = ["not a key", {"kty": ["RSA"]}, {"kty": "RSA", "kid": [1]}, {"kty": "EC", "crv": "P-256", "x": "", "y": ""}]
     issuer.keys = [*odd, *issuer.keys]  # type: ignore[list-item]
-    assert verifier.owner_of(token(issuer)) == "ada"
+    assert verifier.verify(token(issuer)).user_id == "ada"
 
 
 def test_another_key_with_a_known_kid_is_refused(verifier: JwtVerifier, issuer: Issuer) -> None:
@@ -180,20 +180,63 @@ def test_an_invalid_owner_claim_is_not_replaced_by_another_claim(issuer: Issuer,
 
 def test_a_team_can_share_one_owner(issuer: Issuer) -> None:
     verifier = JwtVerifier(settings(issuer, jwt_owner_claim="team"))
-    assert verifier.owner_of(token(issuer, team="search")) == "search"
+    assert verifier.verify(token(issuer, team="search")).user_id == "search"
+
+
+@pytest.mark.parametrize("user_id", ["@team:search", "@team:"])
+def test_a_user_whose_id_has_the_form_of_a_teams_is_refused(
+    verifier: JwtVerifier, issuer: Issuer, user_id: str
+) -> None:
+    assert "JwtOwnerClaim" in refusal(verifier, token(issuer, sub=user_id))
+
+
+@pytest.mark.parametrize(
+    ("claim", "teams"),
+    [
+        ("search", ("search",)),
+        (["search", "ads"], ("search", "ads")),
+        (["search", "search"], ("search",)),
+        ("search,ads", ("search,ads",)),
+        ("search ads", ("search ads",)),
+        ("[search ads]", ("[search ads]",)),
+        (["", "  ", None, 7, ["ads"], {"ads": 1}, "half \ud800", "a" * 257, "search"], ("search",)),
+        ([], ()),
+        ("", ()),
+        (7, ()),
+        (True, ()),
+        ({"search": "admin"}, ()),
+        (None, ()),
+    ],
+)
+def test_the_teams_of_a_token_are_the_names_in_its_claim(issuer: Issuer, claim: object, teams: tuple[str, ...]) -> None:
+    verifier = JwtVerifier(settings(issuer, jwt_teams_claim="cognito:groups"))
+    claims: dict[str, Any] = {"cognito:groups": claim}
+    verified = verifier.verify(token(issuer, **claims))
+    assert (verified.user_id, verified.teams) == ("ada", teams)
+
+
+def test_a_claim_with_teams_may_have_an_address_as_its_name(issuer: Issuer) -> None:
+    verifier = JwtVerifier(settings(issuer, jwt_teams_claim="https://app.example/teams"))
+    claims: dict[str, Any] = {"https://app.example/teams": ["search"]}
+    assert verifier.verify(token(issuer, **claims)).teams == ("search",)
+
+
+def test_without_the_name_of_a_claim_a_token_has_no_teams(verifier: JwtVerifier, issuer: Issuer) -> None:
+    claims: dict[str, Any] = {"cognito:groups": ["search"], "groups": ["search"], "org_id": "search", "": ["search"]}
+    assert verifier.verify(token(issuer, **claims)).teams == ()
 
 
 def test_an_access_token_of_cognito_has_its_audience_in_client_id(verifier: JwtVerifier, issuer: Issuer) -> None:
-    assert verifier.owner_of(token(issuer, aud=None, client_id="app", token_use="access")) == "ada"
+    assert verifier.verify(token(issuer, aud=None, client_id="app", token_use="access")).user_id == "ada"
 
 
 def test_one_of_several_audiences_is_enough(verifier: JwtVerifier, issuer: Issuer) -> None:
-    assert verifier.owner_of(token(issuer, aud=["another", "app"])) == "ada"
+    assert verifier.verify(token(issuer, aud=["another", "app"])).user_id == "ada"
 
 
 def test_clocks_may_differ_by_a_minute(verifier: JwtVerifier, issuer: Issuer) -> None:
     now = int(time.time())
-    assert verifier.owner_of(token(issuer, exp=now - 30, nbf=now + 30)) == "ada"
+    assert verifier.verify(token(issuer, exp=now - 30, nbf=now + 30)).user_id == "ada"
 
 
 @pytest.mark.parametrize(
@@ -211,21 +254,21 @@ def test_an_error_repeats_nothing_of_the_token(verifier: JwtVerifier, issuer: Is
 
 def test_keys_are_fetched_once_for_many_tokens(verifier: JwtVerifier, issuer: Issuer) -> None:
     for algorithm in KEYS:
-        verifier.owner_of(token(issuer, algorithm))
+        verifier.verify(token(issuer, algorithm))
     assert issuer.hits == 1
 
 
 def test_a_new_key_is_fetched_when_a_token_names_it(verifier: JwtVerifier, issuer: Issuer, clock: Clock) -> None:
-    verifier.owner_of(token(issuer))
+    verifier.verify(token(issuer))
     issuer.keys = [public_jwk("ES256", kid="new")]
     clock.now += PAUSE_S
-    assert verifier.owner_of(token(issuer, "ES256", headers={"kid": "new"})) == "ada"
+    assert verifier.verify(token(issuer, "ES256", headers={"kid": "new"})).user_id == "ada"
 
 
 def test_a_withdrawn_key_is_refused_when_cached_keys_expire(
     verifier: JwtVerifier, issuer: Issuer, clock: Clock
 ) -> None:
-    verifier.owner_of(token(issuer))
+    verifier.verify(token(issuer))
     issuer.keys = [public_jwk("ES256", kid="new")]
     clock.now += KEYS_LIVE_S
     refusal(verifier, token(issuer))
@@ -241,32 +284,32 @@ def test_unknown_kids_cause_few_requests_to_the_issuer(verifier: JwtVerifier, is
 def test_an_unreachable_issuer_is_unavailable_and_not_a_refusal(verifier: JwtVerifier, issuer: Issuer) -> None:
     issuer.status = 500
     with pytest.raises(Unavailable):
-        verifier.owner_of(token(issuer))
+        verifier.verify(token(issuer))
 
 
 def test_an_unreachable_issuer_is_not_requested_for_every_token(verifier: JwtVerifier, issuer: Issuer) -> None:
     issuer.status = 500
     for _ in range(5):
         with pytest.raises(Unavailable):
-            verifier.owner_of(token(issuer))
+            verifier.verify(token(issuer))
     assert issuer.hits == 1
 
 
 def test_cached_keys_serve_while_the_issuer_is_unreachable(verifier: JwtVerifier, issuer: Issuer, clock: Clock) -> None:
-    verifier.owner_of(token(issuer))
+    verifier.verify(token(issuer))
     issuer.status = 500
     clock.now += KEYS_LIVE_S
-    assert verifier.owner_of(token(issuer)) == "ada"
+    assert verifier.verify(token(issuer)).user_id == "ada"
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"keys": 7}', b"\xff", b"[" * 100_000])
 def test_an_invalid_key_set_counts_as_unreachable(verifier: JwtVerifier, issuer: Issuer, body: bytes) -> None:
     issuer.body = body
     with pytest.raises(Unavailable):
-        verifier.owner_of(token(issuer))
+        verifier.verify(token(issuer))
 
 
 def test_a_redirect_of_the_issuer_is_not_followed(verifier: JwtVerifier, issuer: Issuer) -> None:
     issuer.status, issuer.headers = 302, {"Location": issuer.url + "/elsewhere"}
     with pytest.raises(Unavailable):
-        verifier.owner_of(token(issuer))
+        verifier.verify(token(issuer))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tracestore.domain.owners import team_id
 from tracestore.storage import keys
 
 UNUSUAL = [
@@ -138,3 +139,9 @@ def test_payload_parts_are_in_order() -> None:
 def test_traces_are_spread_over_all_time_shards() -> None:
     shards = {keys.by_time("u", f"t{n}", 3) for n in range(100)}
     assert shards == {keys.by_time_shard("u", shard) for shard in range(3)}
+
+
+@given(st.text(min_size=1, max_size=300), st.text(min_size=1, max_size=300))
+def test_the_partition_of_a_team_is_that_of_no_user_and_of_no_other_team(team: str, other: str) -> None:
+    assert (keys.user(team_id(team)) == keys.user(other)) == (other == team_id(team))
+    assert (keys.user(team_id(team)) == keys.user(team_id(other))) == (team == other)

@@ -23,6 +23,11 @@ def test_an_issuer_that_is_not_an_address_has_no_keys() -> None:
     assert settings_from({"TABLE_NAME": "t", "JWT_ISSUER": "tracestore-local"}).jwks_url is None
 
 
+def test_there_are_no_teams_unless_a_claim_is_named() -> None:
+    assert settings_from({"TABLE_NAME": "t", "JWT_TEAMS_CLAIM": " "}).jwt_teams_claim is None
+    assert settings_from({"TABLE_NAME": "t", "JWT_TEAMS_CLAIM": "cognito:groups"}).jwt_teams_claim == "cognito:groups"
+
+
 def test_patterns_are_a_json_list() -> None:
     configured = settings_from({"TABLE_NAME": "t", "REDACTION_PATTERNS": '["acme-[0-9]+", "x"]'})
     assert configured.redaction_patterns == ("acme-[0-9]+", "x")

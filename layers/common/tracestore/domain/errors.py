@@ -52,7 +52,7 @@ class Unauthenticated(TracestoreError):
 
 
 class Forbidden(TracestoreError):
-    """A valid credential without the scope that the route requires."""
+    """A valid credential that does not permit the request."""
 
     code = "missing_scope"
 

@@ -14,7 +14,7 @@ from tracestore.domain.errors import Forbidden, NotFound, TracestoreError
 
 from . import telemetry, wiring
 from .errors import error_response, internal_error
-from .identity import SCOPES, Identity
+from .identity import OWNER_HEADER, SCOPES, Identity, acting_for
 from .request import Request, headers_of, request_id_of, request_of
 from .response import Response, gateway_response
 
@@ -152,6 +152,10 @@ class App:
             raise NotFound("There is no such route. See docs/api.md for the routes.", code="route_not_found")
         caller = self._identify(headers)
         line["user"] = caller.user_id
+        if caller.key_id is not None:
+            line["key_id"] = caller.key_id
+        caller = acting_for(caller, headers.get(OWNER_HEADER))
+        line["owner"] = caller.owner_id
         guarded.admit(caller)
         return guarded.handler(request(), caller)
 

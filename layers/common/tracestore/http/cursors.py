@@ -1,4 +1,4 @@
-"""Cursors of lists. A cursor is bound to its user, its route and the parameters that all pages of the list share.
+"""Cursors of lists. A cursor is bound to its owner, its route and the parameters that all pages of the list share.
 
 Only this module signs and verifies cursors.
 """
@@ -35,19 +35,19 @@ class ListCursor:
     ) -> None:
         names = sorted(set(request.query) - {*_NOT_BOUND, *not_bound})
         self._list = request.route + path_id + json.dumps({name: request.query[name] for name in names})
-        self._user_id = caller.user_id
+        self._owner_id = caller.owner_id
         self._cursor = request.query.get("cursor")
         self._secret = secret
 
     def position(self) -> str | None:
         """The position that the request's cursor contains.
 
-        *absent*: None without a cursor. *raises*: Invalid when the cursor belongs to another list or user.
+        *absent*: None without a cursor. *raises*: Invalid when the cursor belongs to another list or owner.
         """
         if self._cursor is None:
             return None
-        return verify(self._secret(), self._user_id, self._list, self._cursor)
+        return verify(self._secret(), self._owner_id, self._list, self._cursor)
 
     def next(self, position: str | None) -> str | None:
         """The cursor of the page after `position`. *absent*: None, at the end of the list."""
-        return None if position is None else sign(self._secret(), self._user_id, self._list, position)
+        return None if position is None else sign(self._secret(), self._owner_id, self._list, position)

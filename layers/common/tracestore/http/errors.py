@@ -35,6 +35,7 @@ CODES: Final = (
     "all_spans_rejected",
     "body_too_large",
     "conflict",
+    "forbidden_owner",
     "internal_error",
     "invalid_cursor",
     "invalid_encoding",

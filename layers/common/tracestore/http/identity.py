@@ -1,6 +1,6 @@
 """Identify the caller by exactly one valid credential.
 
-Depends on headers alone: it reaches AWS and the JWT library through the functions `owner_of` and `find_key`.
+Depends on headers alone: it reaches AWS and the JWT library through the functions `verify_jwt` and `find_key`.
 """
 
 import base64
@@ -8,16 +8,21 @@ import binascii
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Final, Literal
+from urllib.parse import unquote
 
-from tracestore.domain.errors import Unauthenticated
+from tracestore.domain.errors import Forbidden, Unauthenticated
+from tracestore.domain.owners import team_id, team_of
 from tracestore.storage.api_keys import is_secret, sha256_of
 from tracestore.storage.model import ApiKey
 
 SCOPES: Final = ("ingest", "read", "delete")
 """All scopes, in the order of responses."""
+
+OWNER_HEADER: Final = "x-tracestore-owner"
+"""Names the team that the caller acts for."""
 
 CACHED_S: Final = 60
 """How long a revoked key may continue to work."""
@@ -27,11 +32,30 @@ _CACHED_KEYS: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A caller with a valid credential. `user_id` owns all that the caller writes and limits what it can read."""
+    """A caller with a valid credential, and the team that it acts for. *absent*: None where the user acts alone.
+
+    `user_id` is the user of a JWT, or the owner of an API key. `teams` may be named in the header, see `acting_for`.
+    """
 
     user_id: str
     credential: Literal["jwt", "api_key"]
     scopes: frozenset[str]
+    teams: tuple[str, ...] = ()
+    team: str | None = None
+    key_id: str | None = None
+
+    @property
+    def owner_id(self) -> str:
+        """The owner of all that the caller writes, which limits what it can read."""
+        return self.user_id if self.team is None else team_id(self.team)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUser:
+    """The user of a valid JWT, and the teams that the user may act for."""
+
+    user_id: str
+    teams: tuple[str, ...] = ()
 
 
 class KeyCache:
@@ -68,7 +92,7 @@ class KeyCache:
 def identify(
     headers: Mapping[str, str],
     *,
-    owner_of: Callable[[str], str],
+    verify_jwt: Callable[[str], TokenUser],
     find_key: Callable[[str], ApiKey | None],
 ) -> Identity:
     """The caller that sent these headers. Names of headers may have any case.
@@ -84,11 +108,32 @@ def identify(
         raise Unauthenticated("The request has two different credentials. Send one.")
     credential = credentials.pop()
     if not credential.startswith("tsk_"):
-        return Identity(owner_of(credential), "jwt", frozenset(SCOPES))
+        user = verify_jwt(credential)
+        return Identity(user.user_id, "jwt", frozenset(SCOPES), user.teams)
     key = find_key(credential) if is_secret(credential) else None
     if key is None:
         raise Unauthenticated("This API key does not exist, was revoked, or has expired. Create a new one.")
-    return Identity(key.user_id, "api_key", key.scopes)
+    team = team_of(key.user_id)
+    return Identity(key.user_id, "api_key", key.scopes, () if team is None else (team,), team, key.key_id)
+
+
+def acting_for(caller: Identity, header: str | None) -> Identity:
+    """The caller as a member of the team that the header `x-tracestore-owner` names, percent-encoded.
+
+    *absent*: the caller unchanged: a user with a JWT acts alone, an API key for its owner.
+    *raises*: Forbidden unless the header is one of the caller's teams.
+    """
+    if header is None:
+        return caller
+    team = unquote(header)  # replaces what is not UTF-8 by a character that a listed team would have to contain
+    if team not in caller.teams:
+        raise Forbidden(
+            f"The header {OWNER_HEADER} must name a team of this credential, percent-encoded. A user may act for the "
+            "teams in the claim that this deployment reads (JwtTeamsClaim), an API key only for its own team. Send one "
+            "of them, or leave the header out.",
+            code="forbidden_owner",
+        )
+    return replace(caller, team=team)
 
 
 def _credentials(headers: Mapping[str, str]) -> list[str]:

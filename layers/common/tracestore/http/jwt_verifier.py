@@ -1,4 +1,4 @@
-"""Verify a JWT and return its owner.
+"""Verify a JWT and return the user and the teams that it names.
 
 PyJWT checks signatures and times. This module selects the keys, and the one algorithm that each key may verify: the
 token has no influence on it. PyJWT and its cryptography take 90 ms to import, so they are imported with the first JWT.
@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from tracestore.domain.errors import Unauthenticated, Unavailable
+from tracestore.domain.owners import is_name, is_reserved
 
+from .identity import TokenUser
 from .refreshed import Refreshed
 from .settings import Settings
 
@@ -28,7 +30,6 @@ PAUSE_S: Final = 10
 """Keys are fetched at most this often, so a new key of the issuer is accepted after this time at the latest."""
 
 FETCH_TIMEOUT_S: Final = 3
-MAX_OWNER_CHARACTERS: Final = 256
 MIN_SECRET_BYTES: Final = 32
 """RFC 7518, section 3.2: an HS256 key is no shorter than its hash."""
 
@@ -56,6 +57,7 @@ class JwtVerifier:
         self._issuer = settings.jwt_issuer
         self._audience = settings.jwt_audience
         self._owner_claim = settings.jwt_owner_claim
+        self._teams_claim = settings.jwt_teams_claim
         self._keys: Refreshed[KeySet] | None = None
         self._secret: Refreshed[bytes] | None = None
         if url := settings.jwks_url:
@@ -64,8 +66,8 @@ class JwtVerifier:
         if read_secret:
             self._secret = Refreshed(lambda: _strong(read_secret()), clock, life_s=KEYS_LIVE_S, pause_s=PAUSE_S)
 
-    def owner_of(self, token: str) -> str:
-        """The user that the token names.
+    def verify(self, token: str) -> TokenUser:
+        """The user and the teams that the token names.
 
         *raises*: Unauthenticated, with the remedy, for a token that is not valid; Unavailable while the issuer's keys
         are unreachable.
@@ -80,7 +82,8 @@ class JwtVerifier:
                 "The bearer token is neither a JWT nor an API key. Send a JWT of the identity provider, or an API key, "
                 "which begins with tsk_."
             )
-        return self._owner(self._claims(token))
+        claims = self._claims(token)
+        return TokenUser(self._user_id(claims), self._teams(claims))
 
     def _claims(self, token: str) -> dict[str, Any]:
         import jwt
@@ -129,13 +132,26 @@ class JwtVerifier:
             raise Unauthenticated("The token was not signed by this deployment's identity provider.")
         return key, key.algorithm_name
 
-    def _owner(self, claims: Mapping[str, Any]) -> str:
-        owner = claims.get(self._owner_claim)
-        if not isinstance(owner, str) or not owner.strip() or len(owner) > MAX_OWNER_CHARACTERS or not _is_text(owner):
+    def _user_id(self, claims: Mapping[str, Any]) -> str:
+        user_id = claims.get(self._owner_claim)
+        if not isinstance(user_id, str) or not is_name(user_id):
             raise Unauthenticated(
                 "The token does not name a user in the claim that this deployment reads (JwtOwnerClaim)."
             )
-        return owner
+        if is_reserved(user_id):
+            raise Unauthenticated(
+                "The token names a user whose id has the form of a team's. The deployer has to choose a claim whose "
+                "values do not begin with @team: (JwtOwnerClaim)."
+            )
+        return user_id
+
+    def _teams(self, claims: Mapping[str, Any]) -> tuple[str, ...]:
+        """The teams in the claim: a name, or a list of names. *absent*: none, also for a value of another form."""
+        if self._teams_claim is None:
+            return ()
+        listed = claims.get(self._teams_claim)
+        names: list[Any] = listed if isinstance(listed, list) else [listed]
+        return tuple(dict.fromkeys(name for name in names if is_name(name)))
 
 
 def _is_for(audience: str, claims: Mapping[str, Any]) -> bool:
@@ -206,12 +222,3 @@ def _strong(secret: str) -> bytes:
             f"The secret for HS256 must have at least {MIN_SECRET_BYTES} bytes. A shorter one can be guessed."
         )
     return secret.encode()
-
-
-def _is_text(text: str) -> bool:
-    """Whether `text` can be encoded as UTF-8. JSON can contain half of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

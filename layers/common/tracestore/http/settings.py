@@ -26,6 +26,7 @@ class Settings:
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
     jwt_owner_claim: str = "sub"
+    jwt_teams_claim: str | None = None
     jwks_url: str | None = None
     jwt_secret_parameter: str | None = None
     jwt_secret: str | None = None
@@ -53,6 +54,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         jwt_issuer=issuer,
         jwt_audience=variables.get("JWT_AUDIENCE"),
         jwt_owner_claim=variables.get("JWT_OWNER_CLAIM", "sub"),
+        jwt_teams_claim=variables.get("JWT_TEAMS_CLAIM"),
         jwks_url=_jwks_url(variables.get("JWKS_URL"), issuer),
         jwt_secret_parameter=variables.get("JWT_SECRET_PARAMETER"),
         jwt_secret=variables.get("JWT_SECRET"),

@@ -90,13 +90,13 @@ def deadline_for(remaining_ms: Callable[[], int]) -> Deadline:
 
 
 def reader(request: Request, caller: identity.Identity) -> UserReader:
-    """A reader of the caller's data, for as long as the request may take."""
-    return UserReader(store(), caller.user_id, deadline_for(request.remaining_ms))
+    """A reader of the data of the caller's owner, for as long as the request may take."""
+    return UserReader(store(), caller.owner_id, deadline_for(request.remaining_ms))
 
 
 def writer(request: Request, caller: identity.Identity) -> UserWriter:
-    """A writer of the caller's data, for as long as the request may take."""
-    return UserWriter(store(), caller.user_id, deadline_for(request.remaining_ms))
+    """A writer of the data of the caller's owner, for as long as the request may take."""
+    return UserWriter(store(), caller.owner_id, deadline_for(request.remaining_ms))
 
 
 @cache
@@ -117,7 +117,7 @@ def identify(headers: Mapping[str, str]) -> identity.Identity:
     """The caller that sent these headers. *raises*: Unauthenticated, Unavailable."""
     return identity.identify(
         headers,
-        owner_of=lambda token: jwt_verifier().owner_of(token),
+        verify_jwt=lambda token: jwt_verifier().verify(token),
         find_key=lambda secret: key_cache().find(secret),
     )
 

@@ -21,8 +21,11 @@ _SERVER_FIELDS: Final = frozenset({"key_id", "user_id", "prefix", "created_at", 
 _KEY_ID: Final = re.compile(r"[0-9a-f]{16}")
 
 
-def parse_key(body: Json, user_id: str, secret: str, now_ms: int) -> ApiKey:
-    """The API key that a request asks for. *raises*: Invalid that names every malformed or unknown field."""
+def parse_key(body: Json, owner_id: str, secret: str, now_ms: int) -> ApiKey:
+    """The API key that a request asks for, of this owner.
+
+    *raises*: Invalid that names every malformed or unknown field.
+    """
     if not isinstance(body, dict):
         raise Invalid("Send a JSON object with name and scopes.")
     name, scopes, expires_at = body.get("name"), body.get("scopes"), body.get("expires_at")
@@ -43,7 +46,7 @@ def parse_key(body: Json, user_id: str, secret: str, now_ms: int) -> ApiKey:
         raise Invalid("The API key cannot be created. See details for each field.", details=tuple(details))
     return ApiKey(
         key_id=secrets.token_hex(8),
-        user_id=user_id,
+        user_id=owner_id,
         name=str(name),
         prefix=secret[:PREFIX_LENGTH],
         scopes=frozenset(granted),
