@@ -21,8 +21,13 @@ class Seen:
 
 
 @contextmanager
-def deployment_of(call: Call, user: User, fault: Fault = lambda _: None) -> Iterator[tuple[Deployment, Seen]]:
-    """The API as this user. `fault` may return a response instead of it, or raise."""
+def deployment_of(
+    call: Call, user: User, fault: Fault = lambda _: None, owner: str | None = None
+) -> Iterator[tuple[Deployment, Seen]]:
+    """The API as this user, who acts for the team `owner` if it is given.
+
+    `fault` may return a response instead of it, or raise.
+    """
     seen = Seen()
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -36,7 +41,9 @@ def deployment_of(call: Call, user: User, fault: Fault = lambda _: None) -> Iter
         return httpx.Response(reply.status, headers=reply.headers, content=reply.body)
 
     transport = httpx.MockTransport(answer)
-    with Deployment("http://api.test", user.token, sleep=seen.pauses_s.append, transport=transport) as deployment:
+    with Deployment(
+        "http://api.test", user.token, owner, sleep=seen.pauses_s.append, transport=transport
+    ) as deployment:
         yield deployment, seen
 
 

@@ -97,16 +97,23 @@ def week(now: datetime) -> list[Trace]:
     return sorted(earlier, key=_start) + day(now)
 
 
-def send(base: str, key: str, traces: int | None = None, progress: Callable[[int, int], None] | None = None) -> int:
+def send(
+    base: str,
+    key: str,
+    traces: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    owner: str | None = None,
+) -> int:
     """Send sample traces to the deployment at `base`, and return their number.
 
-    `key` is an API key with the scope `ingest`, or a token. `progress` is called with the traces sent and the total.
+    `key` is an API key with the scope `ingest`, or a token, which acts for the team `owner` if it is given. `progress`
+    is called with the traces sent and the total.
     *absent*: without `traces` a week is sent, else that many traces of its last day. *raises*: NotServed.
     """
     now = datetime.now(UTC)
     samples = week(now) if traces is None else day(now, traces)
     done = 0
-    with Deployment(base, key) as deployment:
+    with Deployment(base, key, owner) as deployment:
         for batch in batches(samples, lambda trace: (len(trace), len(json.dumps(trace)))):
             _store(deployment, [span for trace in batch for span in trace])
             done += len(batch)

@@ -21,23 +21,31 @@ app = typer.Typer(
 DataDir = Annotated[Path, typer.Option(help="Directory with the local data and the secret that signs tokens.")]
 Base = Annotated[str, typer.Option(help="Address of the deployment, such as http://127.0.0.1:8000.")]
 IngestKey = Annotated[str, typer.Option(envvar="TRACESTORE_KEY", help="An API key with the scope ingest, or a JWT.")]
+Owner = Annotated[
+    str | None, typer.Option(metavar="TEAM", help="Act for a team that the JWT lists. Default: for the user alone.")
+]
 ReadKey = Annotated[str, typer.Option(envvar="TRACESTORE_KEY", help="An API key with the scope read, or a JWT.")]
 
 
 @app.command()
 def token(
     user: Annotated[str, typer.Option(help="The user that the token identifies.")],
+    team: Annotated[
+        list[str] | None, typer.Option(help="A team that the user may act for. Repeat it for more teams.")
+    ] = None,
     expires: Annotated[str, typer.Option(help="Lifetime of the token: 90s, 15m, 12h or 1d.")] = "1d",
     data_dir: DataDir = Path(".tracestore"),
 ) -> None:
     """Print a JWT that the local server accepts."""
     if not user:
         raise typer.BadParameter("must not be empty", param_hint="--user")
+    if not all(team or ()):
+        raise typer.BadParameter("must not be empty", param_hint="--team")
     try:
         expires_in_s = tokens.duration_s(expires)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--expires") from error
-    typer.echo(tokens.token(user, tokens.local_secret(data_dir), expires_in_s))
+    typer.echo(tokens.token(user, tokens.local_secret(data_dir), expires_in_s, team or ()))
 
 
 @app.command()
@@ -47,9 +55,10 @@ def demo(
     traces: Annotated[
         int | None, typer.Option(min=1, help="Number of traces, all of the last day. Default: a week of traces.")
     ] = None,
+    owner: Owner = None,
 ) -> None:
     """Send sample traces to a deployment."""
-    if problem := send_samples(base, key, traces):
+    if problem := send_samples(base, key, traces, owner):
         fail(problem)
 
 
@@ -62,6 +71,7 @@ def export(
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A filter of the trace list, such as status=error.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted export.")] = False,
+    owner: Owner = None,
 ) -> None:
     """Write traces to a file, one complete span per line."""
     from tracestore_cli import posting, transfer
@@ -75,7 +85,7 @@ def export(
         with contextlib.ExitStack() as stack:
             stream = transfer.Stream(sys.stdout.buffer, query)
             sink = stack.enter_context(transfer.opened(file, query, resume=resume)) if file else stream
-            deployment = stack.enter_context(posting.Deployment(base, key))
+            deployment = stack.enter_context(posting.Deployment(base, key, owner))
             bar = stack.enter_context(progress_bar(errors, *columns))
             task = bar.add_task("Exporting", total=None)
 
@@ -99,6 +109,7 @@ def import_(
     base: Base,
     key: IngestKey,
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="An export, or lines of OTLP JSON.")],
+    owner: Owner = None,
 ) -> None:
     """Load the traces in a file. Loading a file again changes nothing."""
     from tracestore_cli import loading, posting
@@ -113,7 +124,7 @@ def import_(
     try:
         with (
             progress_bar(errors, *columns) as bar,
-            posting.Deployment(base, key) as deployment,
+            posting.Deployment(base, key, owner) as deployment,
             bar.open(file, "rb", description="Importing") as lines,
         ):
             stored = loading.load(deployment, lines, reject)
@@ -126,7 +137,7 @@ def import_(
 
 @app.command()
 def audit(
-    user: Annotated[str, typer.Option(help="The user whose counters are compared.")],
+    user: Annotated[str, typer.Option(help="The user whose counters are compared; for a team @team:NAME.")],
     table: Annotated[str, typer.Option(help="The deployment's table. Your AWS credentials need access to it.")],
     days: Annotated[int, typer.Option(min=0, help="Number of UTC days before today.")] = 1,
     repair: Annotated[bool, typer.Option("--repair", help="Correct the counters that are wrong.")] = False,
@@ -162,8 +173,8 @@ def audit(
         )
 
 
-def send_samples(base: str, key: str, traces: int | None) -> str | None:
-    """Send sample traces with a progress bar.
+def send_samples(base: str, key: str, traces: int | None, owner: str | None = None) -> str | None:
+    """Send sample traces, for the team `owner` if it is given, with a progress bar.
 
     *absent*: without `traces` a week of them. Returns the problem in a line, or None once all are stored.
     """
@@ -174,7 +185,11 @@ def send_samples(base: str, key: str, traces: int | None) -> str | None:
     try:
         with progress_bar(console, *columns) as bar:
             task = bar.add_task("Sending sample traces", total=None)
-            count = demo.send(base, key, traces, lambda done, total: bar.update(task, completed=done, total=total))
+
+            def show(done: int, total: int) -> None:
+                bar.update(task, completed=done, total=total)
+
+            count = demo.send(base, key, traces, show, owner)
     except NotServed as problem:
         return str(problem)
     console.print(f"Sent {count} sample traces.")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 
@@ -28,17 +29,23 @@ class NotServed(Exception):
 
 
 class Deployment:
-    """A client of a deployment, with an API key or a token. *raises*: NotServed when a request gets no response."""
+    """A client of a deployment, with an API key or a token, for a team of the token if `owner` names one.
+
+    *raises*: NotServed when a request gets no response.
+    """
 
     def __init__(
         self,
         base: str,
         key: str,
+        owner: str | None = None,
         *,
         sleep: Callable[[float], None] = time.sleep,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         headers = {"Authorization": f"Bearer {key}"}
+        if owner is not None:
+            headers["x-tracestore-owner"] = quote(owner, safe="")
         base = base.rstrip("/")
         self._client = httpx.Client(base_url=base, headers=headers, timeout=_TIMEOUT_S, transport=transport)
         self._sleep = sleep

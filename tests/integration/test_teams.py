@@ -1,5 +1,6 @@
 """A user acts for a team that the token lists: its members share its traces, jobs and keys, apart from their own."""
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,12 +12,13 @@ import pytest
 from tests import otlp
 from tests.api import TRACES, Api, failure, member_of, new_team, path_of, span
 from tests.conftest import TableOnEngine
+from tests.deploying import deployment_of
 from tests.gateway import Call, User, new_user
 from tests.integration.test_isolation import stored
 from tracestore.http import wiring
 from tracestore.http.identity import OWNER_HEADER
 from tracestore.storage import keys
-from tracestore_cli import tokens
+from tracestore_cli import loading, tokens, transfer
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 
@@ -142,6 +144,19 @@ def test_exports_contain_the_traces_of_the_owner_acted_for(ada: Api, bob: Api) -
     assert b'"trace_id":"team"' in bob("GET", "/api/analytics/export").body
     assert b'"trace_id":"own"' not in ada("GET", "/api/analytics/export").body
     assert b'"trace_id":"team"' not in alone(ada)("GET", "/api/analytics/export").body
+
+
+def test_the_commands_export_and_import_for_the_team_of_their_option(call: Call, ada: Api, team: str) -> None:
+    ada.send(span("team"))
+    assert ada.user
+    user = replace(ada.user, teams=(team, new_team()))
+    exported = io.BytesIO()
+    with deployment_of(call, user, owner=team) as (deployment, _):
+        transfer.export(deployment, transfer.Stream(exported, {}), lambda _: None)
+    with deployment_of(call, user, owner=user.teams[1]) as (deployment, _):
+        loading.load(deployment, io.BytesIO(exported.getvalue()), lambda *_: None)
+    assert member_of(call, user.teams[1]).summaries() == ["team"]
+    assert alone(ada).summaries() == []
 
 
 def test_a_caller_learns_the_owner_and_the_teams(call: Call) -> None:

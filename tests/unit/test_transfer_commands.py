@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -11,6 +12,7 @@ from tests.unit.test_demo import Reply, server, stored
 from tracestore.api.traces.parameters import LIST_PARAMETERS
 from tracestore.domain.filters import LIST_FILTERS
 from tracestore_cli.main import app
+from tracestore_cli.posting import Deployment
 
 UNREACHABLE = "http://127.0.0.1:9"
 
@@ -68,6 +70,27 @@ def test_a_span_is_imported_without_the_fields_that_its_deployment_set(path: Pat
         {**ids, "cost_usd": 1},
         {**ids, **measured},
     ]
+
+
+def test_the_owner_is_sent_percent_encoded_and_only_if_it_is_given() -> None:
+    sent: list[str | None] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers.get("x-tracestore-owner"))
+        return httpx.Response(200)
+
+    for owner in (None, "search", "Süd 1/2"):
+        with Deployment("http://api.test", "x", owner, transport=httpx.MockTransport(answer)) as deployment:
+            deployment.get("/", {})
+    assert sent == [None, "search", "S%C3%BCd%201%2F2"]
+
+
+@pytest.mark.parametrize("command", ["demo", "export", "import"])
+def test_each_command_with_a_token_accepts_an_owner(path: Path, command: str) -> None:
+    path.write_text(line())
+    ended = run(command, *((str(path),) if command == "import" else ()), "--owner", "search")
+    assert ended.exit_code == 1
+    assert "does not answer" in ended.stdout + ended.stderr
 
 
 @pytest.mark.parametrize("command", ["import", "export"])
