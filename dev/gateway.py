@@ -1,6 +1,7 @@
 """The work of an HTTP API of API Gateway between HTTP and a function: routes, events (format 2.0), responses and CORS.
 
-Pure functions, without any input or output. *source*: API Gateway developer guide, "Working with HTTP APIs".
+Pure functions, without any input or output. *source*: API Gateway developer guide, "Working with HTTP APIs"; for CORS,
+"Configure CORS for HTTP APIs".
 """
 
 import base64
@@ -53,6 +54,7 @@ def gateway_response(status: int, message: str) -> Answer:
 TOO_LARGE = gateway_response(413, "Request Entity Too Large")
 FAILED = gateway_response(500, "Internal Server Error")
 NOT_FOUND = gateway_response(404, "Not Found")
+PREFLIGHT = Answer(204, [])
 
 
 class Router:
@@ -147,42 +149,43 @@ def answer_of(result: Any) -> Answer:
 
 
 def is_preflight(request: Request, cors: Cors) -> bool:
-    """Whether `request` is a CORS preflight. The gateway answers it if the API has origins."""
+    """Whether `request` is a CORS preflight, and the API has origins."""
     has_method = request.method == "OPTIONS" and request.header("access-control-request-method")
     return bool(cors.origins and has_method and request.header("origin"))
 
 
-def preflight_answer(request: Request, cors: Cors) -> Answer:
-    """The response to a preflight. *absent*: no permission for an origin that the API does not list."""
-    allowed = _allowed_origin(request, cors)
-    if not allowed:
-        return Answer(204, [])
-    return Answer(
-        204,
-        [
-            *allowed,
-            ("access-control-allow-methods", ",".join(cors.methods)),
-            ("access-control-allow-headers", ",".join(cors.headers)),
-            ("access-control-max-age", str(cors.max_age_s)),
-        ],
-    )
-
-
 def with_cors(answer: Answer, request: Request, cors: Cors) -> Answer:
-    """`response` with the gateway's CORS headers instead of the function's, if the API has origins."""
+    """`answer` with the gateway's CORS headers instead of the function's, if the API has origins.
+
+    *absent*: no permission for an origin that the API does not list; the status stays.
+    """
     if not cors.origins or not request.header("origin"):
         return answer
     headers = [(name, value) for name, value in answer.headers if not name.startswith("access-control-")]
-    allowed = _allowed_origin(request, cors)
-    exposed = [("access-control-expose-headers", ",".join(cors.expose))] if allowed and cors.expose else []
-    return Answer(answer.status, headers + allowed + exposed, answer.body)
+    return Answer(answer.status, headers + _permissions(request, cors), answer.body)
 
 
-def _allowed_origin(request: Request, cors: Cors) -> Headers:
+def _permissions(request: Request, cors: Cors) -> Headers:
     origin = request.header("origin")
     if "*" in cors.origins:
-        return [("access-control-allow-origin", "*")]
-    return [("access-control-allow-origin", origin), ("vary", "Origin")] if origin in cors.origins else []
+        headers = [("access-control-allow-origin", "*")]
+    elif any(_allows(allowed, origin) for allowed in cors.origins):
+        headers = [("access-control-allow-origin", origin), ("vary", "Origin")]
+    else:
+        return []
+    if cors.expose:
+        headers.append(("access-control-expose-headers", ",".join(cors.expose)))
+    if is_preflight(request, cors):
+        headers.append(("access-control-allow-methods", ",".join(cors.methods)))
+        headers.append(("access-control-allow-headers", ",".join(cors.headers)))
+        headers.append(("access-control-max-age", str(cors.max_age_s)))
+    return headers
+
+
+def _allows(allowed: str, origin: str) -> bool:
+    """Whether an entry of the API's origins is `origin`, or the pattern `http://*` or `https://*` for it."""
+    is_scheme = allowed in ("http://*", "https://*")
+    return origin.startswith(allowed[:-1]) if is_scheme else origin == allowed
 
 
 def _is_parameter(segment: str) -> bool:

@@ -38,8 +38,6 @@ class Api:
 
     def answer(self, request: Request) -> Answer:
         """The response to `request`. If a handler raises: a 500 in the gateway's shape, and a traceback on stderr."""
-        if gateway.is_preflight(request, self._cors):
-            return gateway.preflight_answer(request, self._cors)
         return gateway.with_cors(self._routed(request), request, self._cors)
 
     def _routed(self, request: Request) -> Answer:
@@ -47,7 +45,8 @@ class Api:
             return gateway.TOO_LARGE
         match = self._router.match(request.method, request.path)
         if match is None:
-            return gateway.NOT_FOUND
+            # A preflight goes to a route that accepts OPTIONS, such as $default, and only otherwise to the gateway.
+            return gateway.PREFLIGHT if gateway.is_preflight(request, self._cors) else gateway.NOT_FOUND
         route, parameters = match
         try:
             return gateway.answer_of(

@@ -169,7 +169,7 @@ class Template:
     def cors(self) -> Cors:
         """The CORS configuration of the HTTP API."""
         (api,) = (r for r in self.body["Resources"].values() if r["Type"] == "AWS::Serverless::HttpApi")
-        stated = self.resolve(api.get("Properties", {}).get("CorsConfiguration", {}))
+        stated = self.resolve(api.get("Properties", {})).get("CorsConfiguration", {})
         return Cors(
             origins=tuple(stated.get("AllowOrigins", ())),
             methods=tuple(stated.get("AllowMethods", ())),

@@ -91,8 +91,14 @@ def show_health(_request: Request) -> Response:
 
 
 @app.public("$default")
-def refuse(_request: Request) -> Response:
-    """Refuse a request that matches no route of the template."""
+def refuse(request: Request) -> Response:
+    """Refuse a request that matches no route of the template, except a CORS preflight, which gets an empty 204.
+
+    API Gateway adds the headers with the permissions, and removes ours. Browsers require a status of success as well.
+    *source*: API Gateway developer guide, "Configure CORS for HTTP APIs": `$default` also receives OPTIONS requests.
+    """
+    if request.is_preflight:
+        return Response(204)
     raise NotFound(
         "There is no such route, or not with this method. See docs/api.md for the routes.", code="route_not_found"
     )

@@ -105,6 +105,21 @@ def test_a_handler_that_raises_gets_the_gateways_500(http: httpx.Client, capfd: 
     assert (response.status_code, response.json()) == (500, {"message": "Internal Server Error"})
 
 
+CORS = """
+      CorsConfiguration: { AllowOrigins: ["https://app.example"], AllowMethods: [POST] }
+"""
+
+
+def test_without_a_route_for_options_the_gateway_answers_a_preflight(scratch: Template) -> None:
+    scratch.path.write_text(TEMPLATE.replace("HttpApi\n", "HttpApi\n    Properties:" + CORS, 1))
+    headers = {"origin": "https://app.example", "access-control-request-method": "POST"}
+    with server.serving(Template(scratch.path), server.listening(0)) as base:
+        answered = httpx.options(f"{base}/echo/x", headers=headers)
+        unknown = httpx.options(f"{base}/echo/x", headers={"origin": "https://app.example"})
+    assert (answered.status_code, answered.headers["access-control-allow-methods"]) == (204, "POST")
+    assert unknown.status_code == 404
+
+
 def test_a_handler_can_read_its_remaining_time(http: httpx.Client) -> None:
     assert 20_000 < int(http.post("/echo/time").text) <= 29_000
 

@@ -30,6 +30,21 @@ def test_header_names_may_have_any_case() -> None:
     assert request(headers={"Content-ENCODING": "gzip"}).headers == {"content-encoding": "gzip"}
 
 
+@pytest.mark.parametrize(
+    ("method", "headers", "is_preflight"),
+    [
+        ("OPTIONS", {"Origin": "https://app.example", "Access-Control-Request-Method": "PATCH"}, True),
+        ("GET", {"Origin": "https://app.example", "Access-Control-Request-Method": "PATCH"}, False),
+        ("OPTIONS", {"Origin": "https://app.example"}, False),
+        ("OPTIONS", {"Access-Control-Request-Method": "PATCH"}, False),
+    ],
+)
+def test_a_preflight_is_known_by_its_method_and_two_headers(
+    method: str, headers: dict[str, str], is_preflight: bool
+) -> None:
+    assert request(headers=headers, requestContext={"http": {"method": method}}).is_preflight is is_preflight
+
+
 def test_an_event_may_lack_all_optional_members() -> None:
     empty = request(headers=None, pathParameters=None, rawQueryString=None, body=None)
     assert (empty.headers, empty.path, empty.query, empty.body()) == ({}, {}, {}, b"")

@@ -2,6 +2,7 @@
 
 import base64
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -118,14 +119,42 @@ def test_a_result_over_the_limit_of_lambda_becomes_a_500(body: str) -> None:
     assert gateway.answer_of({"statusCode": 200, "body": body}) == gateway.FAILED
 
 
+def preflight_headers(origin: str, cors: Cors = CORS) -> dict[str, str]:
+    """The gateway's headers in the response to a preflight."""
+    request = from_origin(origin, "OPTIONS", access_control_request_method="GET")
+    return dict(gateway.with_cors(gateway.PREFLIGHT, request, cors).headers)
+
+
 def test_a_preflight_of_an_allowed_origin_gets_its_permissions() -> None:
-    request = from_origin("https://app.example", "OPTIONS", access_control_request_method="GET")
-    assert dict(gateway.preflight_answer(request, CORS).headers)["access-control-allow-headers"] == "authorization"
+    assert preflight_headers("https://app.example") == {
+        "access-control-allow-origin": "https://app.example",
+        "access-control-allow-methods": "GET,POST",
+        "access-control-allow-headers": "authorization",
+        "access-control-expose-headers": "etag",
+        "access-control-max-age": "60",
+        "vary": "Origin",
+    }
 
 
 def test_a_preflight_of_another_origin_gets_no_permission() -> None:
-    request = from_origin("https://evil.example", "OPTIONS", access_control_request_method="GET")
-    assert gateway.preflight_answer(request, CORS).headers == []
+    assert preflight_headers("https://evil.example") == {}
+
+
+@pytest.mark.parametrize(
+    ("allowed", "origin", "permitted"),
+    [
+        ("*", "https://any.example", "*"),
+        ("https://*", "https://any.example", "https://any.example"),
+        ("https://*", "http://any.example", None),
+        ("http://*", "http://localhost:3000", "http://localhost:3000"),
+        ("https://app.example", "https://app.example.evil.example", None),
+        ("https://*.example", "https://app.example", None),
+    ],
+)
+def test_origins_may_be_a_pattern_of_every_origin_or_of_a_scheme(
+    allowed: str, origin: str, permitted: str | None
+) -> None:
+    assert preflight_headers(origin, replace(CORS, origins=(allowed,))).get("access-control-allow-origin") == permitted
 
 
 def test_without_origins_preflights_go_to_the_routes() -> None:

@@ -42,6 +42,15 @@ class Request:
     is_base64: bool
     now_ms: int
     remaining_ms: Callable[[], int]
+    method: str = ""
+
+    @property
+    def is_preflight(self) -> bool:
+        """Whether a browser asks if a page on another origin may send a request.
+
+        *source*: Fetch standard, "CORS-preflight request".
+        """
+        return self.method == "OPTIONS" and {"origin", "access-control-request-method"} <= self.headers.keys()
 
     @cached_property
     def query(self) -> Mapping[str, str]:
@@ -126,6 +135,7 @@ def request_of(
         is_base64=bool(event.get("isBase64Encoded")),
         now_ms=now_ms,
         remaining_ms=remaining_ms,
+        method=((event.get("requestContext") or {}).get("http") or {}).get("method") or "",
     )
 
 
