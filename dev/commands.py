@@ -2,19 +2,20 @@
 
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from dev.demo_user import DEMO_USER
+from dev.demo_user import DEMO_USER, token_of
 from tracestore_cli import tokens
 from tracestore_cli.checkout import DEVELOPER_COMMANDS
-from tracestore_cli.main import DataDir, send_samples
+from tracestore_cli.main import DataDir, JwtSecret, send_samples
 from tracestore_cli.terminal import console, errors, fail
 
 API_KEY_NAME = "tracestore dev"
@@ -26,27 +27,57 @@ app.add_typer(bench, name="bench")
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
+def _parameter(option: str, text: str, **limits: Any) -> Any:
+    """An option that sets the template's parameter with the name of its argument: `jwt_issuer` sets JwtIssuer."""
+    return typer.Option(option, help=text, rich_help_panel="Parameters of the deployment", **limits)
+
+
 @app.command(help=DEVELOPER_COMMANDS["dev"])
 def dev(
+    context: typer.Context,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1; 0 for any free port.")] = 8000,
     demo: Annotated[bool, typer.Option(help="Load sample traces when the store is empty.")] = True,
     engine: Annotated[str, typer.Option(help="auto, moto or dynamodb-local.")] = "auto",
     dynamodb: Annotated[str | None, typer.Option(metavar="URL", help="Use a DynamoDB that is running already.")] = None,
     data_dir: DataDir = Path(".tracestore"),
+    jwt_secret: JwtSecret = None,
+    jwt_issuer: Annotated[str | None, _parameter("--issuer", "Issuer of your identity provider, as in iss.")] = None,
+    jwt_audience: Annotated[str | None, _parameter("--audience", "Audience that tokens must name.")] = None,
+    jwks_url: Annotated[
+        str | None, _parameter("--jwks", "Address of the issuer's keys. Default: ISSUER/.well-known/jwks.json.")
+    ] = None,
+    jwt_owner_claim: Annotated[str | None, _parameter("--owner-claim", "Claim that names the user; else sub.")] = None,
+    jwt_teams_claim: Annotated[
+        str | None, _parameter("--teams-claim", "Claim that lists the teams that the user may act for; else groups.")
+    ] = None,
+    retention_days: Annotated[
+        int | None, _parameter("--retention-days", "Days for which a trace is stored.", min=1, max=3650)
+    ] = None,
+    cors_origins: Annotated[
+        list[str] | None, _parameter("--cors", "Origin whose pages may call the API; may be repeated.")
+    ] = None,
+    prices: Annotated[
+        str | None, _parameter("--price-overlay", "JSON object of model and dollars per million tokens.")
+    ] = None,
 ) -> None:
     """Serve the API on a local engine until the process is interrupted."""
     from dev.engines import EngineName, EngineUnavailable
+    from dev.local_settings import InvalidSettings, parameters_of
+    from dev.template import Template
 
     if engine not in list(EngineName):
         raise typer.BadParameter("must be auto, moto or dynamodb-local", param_hint="--engine")
+    parameters = parameters_of(context.params, Template())
     try:
         sock = _listen(port)
         with _interruptible():
-            _serve(sock, demo, engine, dynamodb, data_dir)
+            _serve(sock, demo, engine, dynamodb, data_dir, parameters, jwt_secret)
     except KeyboardInterrupt:
         console.print("Stopped.")
     except EngineUnavailable as reason:
         fail(f"DynamoDB Local cannot run here: {reason}. Try --engine moto.")
+    except InvalidSettings as reason:
+        fail(str(reason))
 
 
 @app.command("sam-local", help=DEVELOPER_COMMANDS["sam-local"])
@@ -63,7 +94,7 @@ def sam_local(
         _listen(port).close()  # before the build, which takes a while
         with _interruptible():
             base = f"http://127.0.0.1:{port}"
-            sam.serve(port, secret, lambda engine: _introduce(base, token, engine, data_dir), console.print)
+            sam.serve(port, secret, lambda engine: _introduce(base, token, engine, data_dir, {}), console.print)
     except KeyboardInterrupt:
         console.print("Stopped.")
     except sam.CannotServe as reason:
@@ -94,49 +125,74 @@ def bench_analytics(context: typer.Context) -> None:
     _delegate(analytics.main, context)
 
 
-def _serve(sock: socket.socket, with_demo: bool, engine_name: str, endpoint: str | None, data_dir: Path) -> None:
+def _serve(
+    sock: socket.socket,
+    with_demo: bool,
+    engine_name: str,
+    endpoint: str | None,
+    data_dir: Path,
+    parameters: dict[str, str],
+    jwt_secret: str | None,
+) -> None:
     """Start all parts of `tracestore dev` in order, and wait to be interrupted. They stop in the reverse order."""
-    from dev import engines, server, streams
+    from dev import engines, local_settings, server, streams
     from dev.functions import Functions, local_environment
     from dev.request_log import RequestLog
     from dev.template import Template
 
-    secret = tokens.local_secret(data_dir)
-    token = tokens.token(DEMO_USER, secret)
-    template = Template()
+    template = Template(parameters=parameters)
+    secret = jwt_secret or tokens.local_secret(data_dir)
     with contextlib.ExitStack() as stack:
         stack.enter_context(sock)
+        local_settings.check(parameters, local_environment(template, endpoint or "", secret))
         if endpoint:
             engine = engines.Engine("DynamoDB", endpoint, is_persistent=True)
         else:
             engine = stack.enter_context(engines.started(engine_name, data_dir=data_dir, report=console.print))
         engines.pretend_credentials(engine.endpoint)
         engines.create_table(engine.endpoint, template)
+        environment = local_environment(template, engine.endpoint, secret)
         # Before the handlers are loaded: some variables are read on import.
         log_level = os.environ.get("POWERTOOLS_LOG_LEVEL", "WARNING")
-        os.environ.update(local_environment(template, engine.endpoint, secret) | {"POWERTOOLS_LOG_LEVEL": log_level})
+        os.environ.update(environment | {"POWERTOOLS_LOG_LEVEL": log_level})
         functions = Functions(template)
         functions.load()
         stack.enter_context(streams.delivering(template, engine.endpoint, functions.invoke))
         requests = RequestLog(console.print)
         base = stack.enter_context(server.serving(template, sock, functions, requests.show))
+        token = token_of(DEMO_USER, environment)
         if with_demo and _is_empty(base, token) and (problem := send_samples(base, token, None)):
             errors.print(problem)
-        _introduce(base, token, engine, data_dir)
+        _introduce(base, token, engine, data_dir, parameters)
         _introduce_exporters(base, token)
         requests.is_enabled = True
         threading.Event().wait()
 
 
-def _introduce(base: str, token: str, engine: Any, data_dir: Path) -> None:
+def _introduce(base: str, token: str, engine: Any, data_dir: Path, parameters: Mapping[str, str]) -> None:
     storage = f"stored in {data_dir}" if engine.is_persistent else "in memory"
     console.print(f"\ntracestore is at {base}, on {engine.name} at {engine.endpoint} ({storage}). Ctrl-C stops it.\n")
+    if "JwtIssuer" in parameters:
+        claim = parameters.get("JwtOwnerClaim", "sub")
+        console.print(
+            f"It accepts tokens of {parameters['JwtIssuer']} for the audience {parameters['JwtAudience']}. "
+            f"Their claim {claim} names the user. GET {base}/api/me shows it.\n"
+        )
+    if "CorsOrigins" in parameters:
+        console.print(f"Pages of these origins may call it: {parameters['CorsOrigins']}\n")
     console.print(
-        f"A token for the user {DEMO_USER}, valid for a day (more: tracestore token --user NAME):\n\n{token}\n"
+        f"A token for the user {DEMO_USER}, valid for a day (more: {_token_command(parameters)}):\n\n{token}\n"
     )
     console.print(
         f"Try:\n\ncurl -H 'Authorization: Bearer {token}' '{base}/api/analytics/traces?view=summary&limit=5'\n"
     )
+
+
+def _token_command(parameters: Mapping[str, str]) -> str:
+    """The command that prints tokens for a server with these parameters."""
+    options = {"JwtIssuer": "--issuer", "JwtAudience": "--audience", "JwtOwnerClaim": "--owner-claim"}
+    given = [part for name, option in options.items() if name in parameters for part in (option, parameters[name])]
+    return shlex.join(["tracestore", "token", "--user", "NAME", *given])
 
 
 def _introduce_exporters(base: str, token: str) -> None:

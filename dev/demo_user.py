@@ -1,15 +1,29 @@
-"""The user of the local server: its API keys, and the lines with which an OpenTelemetry exporter sends as this user."""
+"""The user of the local server: its token and API keys, and the lines with which an exporter sends as this user."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import httpx
+
+from tracestore_cli import tokens
 
 DEMO_USER: Final = "demo"
 
 
 class NoKey(Exception):
     """The server created no API key. The message is the server's, with the remedy."""
+
+
+def token_of(user: str, environment: Mapping[str, str]) -> str:
+    """A JWT that functions with this environment accept."""
+    return tokens.token(
+        user,
+        environment["JWT_SECRET"],
+        issuer=environment["JWT_ISSUER"],
+        audience=environment["JWT_AUDIENCE"],
+        owner_claim=environment["JWT_OWNER_CLAIM"],
+        teams_claim=environment["JWT_TEAMS_CLAIM"],
+    )
 
 
 def replace_key(api: httpx.Client, name: str, scopes: Sequence[str]) -> str:

@@ -87,12 +87,16 @@ def _load(function: Function) -> Handler:
 
 
 def local_environment(template: Template, endpoint: str, jwt_secret: str) -> dict[str, str]:
-    """The functions' environment on this machine: the template's, with a local store and local tokens."""
+    """The functions' environment on this machine: the template's, with a local store and tokens of `jwt_secret`.
+
+    *absent*: without the parameters JwtIssuer and JwtAudience, those of local tokens.
+    """
+    environment = template.environment
     return {
-        **template.environment,
+        **environment,
         "DYNAMODB_ENDPOINT": endpoint,
         "JWT_SECRET": jwt_secret,
-        "JWT_ISSUER": tokens.ISSUER,
-        "JWT_AUDIENCE": tokens.AUDIENCE,
-        "JWT_TEAMS_CLAIM": tokens.TEAMS_CLAIM,
+        "JWT_ISSUER": environment.get("JWT_ISSUER") or tokens.ISSUER,
+        "JWT_AUDIENCE": environment.get("JWT_AUDIENCE") or tokens.AUDIENCE,
+        "JWT_TEAMS_CLAIM": environment.get("JWT_TEAMS_CLAIM") or tokens.TEAMS_CLAIM,
     }

@@ -19,6 +19,13 @@ app = typer.Typer(
 )
 
 DataDir = Annotated[Path, typer.Option(help="Directory with the local data and the secret that signs tokens.")]
+JwtSecret = Annotated[
+    str | None,
+    typer.Option(
+        envvar="TRACESTORE_JWT_SECRET",
+        help="Shared secret of HS256 tokens. Default: a secret that is created in the data directory.",
+    ),
+]
 Base = Annotated[str, typer.Option(help="Address of the deployment, such as http://127.0.0.1:8000.")]
 IngestKey = Annotated[str, typer.Option(envvar="TRACESTORE_KEY", help="An API key with the scope ingest, or a JWT.")]
 Owner = Annotated[
@@ -35,6 +42,11 @@ def token(
     ] = None,
     expires: Annotated[str, typer.Option(help="Lifetime of the token: 90s, 15m, 12h or 1d.")] = "1d",
     data_dir: DataDir = Path(".tracestore"),
+    issuer: Annotated[str, typer.Option(help="The --issuer of the local server.")] = tokens.ISSUER,
+    audience: Annotated[str, typer.Option(help="The --audience of the local server.")] = tokens.AUDIENCE,
+    owner_claim: Annotated[str, typer.Option(help="The --owner-claim of the local server.")] = "sub",
+    teams_claim: Annotated[str, typer.Option(help="The --teams-claim of the local server.")] = tokens.TEAMS_CLAIM,
+    jwt_secret: JwtSecret = None,
 ) -> None:
     """Print a JWT that the local server accepts."""
     if not user:
@@ -45,7 +57,9 @@ def token(
         expires_in_s = tokens.duration_s(expires)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--expires") from error
-    typer.echo(tokens.token(user, tokens.local_secret(data_dir), expires_in_s, team or ()))
+    secret = jwt_secret or tokens.local_secret(data_dir)
+    named = {"issuer": issuer, "audience": audience, "owner_claim": owner_claim, "teams_claim": teams_claim}
+    typer.echo(tokens.token(user, secret, expires_in_s, team or (), **named))
 
 
 @app.command()

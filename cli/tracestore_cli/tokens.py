@@ -32,12 +32,23 @@ def local_secret(data_dir: Path) -> str:
     return path.read_text()
 
 
-def token(user: str, secret: str, expires_in_s: int = 86400, teams: Sequence[str] = ()) -> str:
-    """A JWT that identifies `user`, who may act for `teams`."""
+def token(
+    user: str,
+    secret: str,
+    expires_in_s: int = 86400,
+    teams: Sequence[str] = (),
+    *,
+    issuer: str = ISSUER,
+    audience: str = AUDIENCE,
+    owner_claim: str = "sub",
+    teams_claim: str = TEAMS_CLAIM,
+) -> str:
+    """A JWT that identifies `user`, who may act for `teams`, to a deployment with this secret, issuer and claims."""
     now = int(time.time())
-    claims: dict[str, Any] = {"iss": ISSUER, "aud": AUDIENCE, "sub": user, "iat": now, "exp": now + expires_in_s}
+    claims: dict[str, Any] = {"sub": user, owner_claim: user, "iss": issuer, "aud": audience}
+    claims |= {"iat": now, "exp": now + expires_in_s}
     if teams:
-        claims[TEAMS_CLAIM] = list(teams)
+        claims[teams_claim] = list(teams)
     return jwt.encode(claims, secret, algorithm="HS256")
 
 

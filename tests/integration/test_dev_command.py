@@ -1,14 +1,11 @@
 """`tracestore dev` as a new user meets it: the printed key and variables work, and gRPC clients are noticed."""
 
-import re
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Thread
 
 import httpx
 import pytest
@@ -18,9 +15,9 @@ from dev.demo_user import NoKey, exporter_variables, replace_key
 from dev.request_log import HTTP2_NOTICE
 from dev.template import ROOT, Template
 from tests.conftest import TableOnEngine
+from tests.dev_command import START_S, Running, started
 from tests.gateway import User
 
-START_S = 60
 NAME = "tracestore dev"
 
 EXPORTING = """
@@ -33,69 +30,11 @@ with trace.get_tracer("tests").start_as_current_span("sent.as.printed") as span:
 """
 
 
-@dataclass
-class Running:
-    """A running `tracestore dev`. `lines` grows as it prints."""
-
-    process: subprocess.Popen[str]
-    lines: list[str] = field(default_factory=list)
-
-    def collect(self) -> None:
-        """Append the lines that the server prints, until it stops."""
-        assert self.process.stdout
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
-
-    def wait_for(self, start: str) -> str:
-        """The first line with this start."""
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline and self.process.poll() is None:
-            if line := next((line for line in self.lines if line.startswith(start)), None):
-                return line
-            time.sleep(0.05)
-        raise AssertionError("\n".join(self.lines))
-
-    @property
-    def exports(self) -> list[str]:
-        """The lines to paste into a shell."""
-        self.wait_for("export OTEL_EXPORTER_OTLP_HEADERS=")
-        return [line for line in self.lines if line.startswith("export ")]
-
-    @property
-    def base(self) -> str:
-        """The printed address."""
-        return self.exports[0].partition("=")[2]
-
-    @property
-    def key(self) -> str:
-        """The printed API key."""
-        self.wait_for("export OTEL_EXPORTER_OTLP_HEADERS=")
-        return next(line for line in self.lines if re.fullmatch(r"tsk_\S+", line))
-
-
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The command on moto, on a free port."""
-    data_dir = tmp_path_factory.mktemp("data")
-    options = ["--no-demo", "--engine", "moto", "--port", "0", "--data-dir", str(data_dir)]
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "tracestore_cli", "dev", *options],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    command = Running(process)
-    reader = Thread(target=command.collect, daemon=True)
-    reader.start()
-    try:
+    with started(tmp_path_factory.mktemp("data")) as command:
         yield command
-    finally:
-        process.terminate()
-        process.wait(30)
-        reader.join(5)
-        assert process.stdout
-        process.stdout.close()
 
 
 def test_spans_arrive_with_exactly_the_printed_lines(running: Running, tmp_path: Path) -> None:
