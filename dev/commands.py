@@ -86,15 +86,22 @@ def sam_local(
     data_dir: DataDir = Path(".tracestore"),
 ) -> None:
     """Serve the deployed form of the API in Docker until the process is interrupted."""
+    from dev import engines
     from dev import sam_local as sam
+    from dev.request_log import RequestLog
 
     secret = tokens.local_secret(data_dir)
     token = tokens.token(DEMO_USER, secret)
+    requests = RequestLog(console.print)
+
+    def introduce(engine: engines.Engine, base: str) -> None:
+        _introduce(base, token, engine, data_dir, {})
+        _introduce_exporters(base, token)
+        requests.is_enabled = True
+
     try:
-        _listen(port).close()  # before the build, which takes a while
-        with _interruptible():
-            base = f"http://127.0.0.1:{port}"
-            sam.serve(port, secret, lambda engine: _introduce(base, token, engine, data_dir, {}), console.print)
+        with _interruptible(), _listen(port) as sock:
+            sam.serve(sock, secret, introduce, console.print, requests.show)
     except KeyboardInterrupt:
         console.print("Stopped.")
     except sam.CannotServe as reason:

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from dev.template import ACCOUNT_ID, PSEUDO_PARAMETERS, Function, Template
 from tracestore_cli import tokens
@@ -37,6 +37,13 @@ class Context:
     def get_remaining_time_in_millis(self) -> int:
         """The rest of the function's timeout, at least 0."""
         return max(0, int((self.timeout_s - (time.monotonic() - self.started_s)) * 1000))
+
+
+class Invoker(Protocol):
+    """A caller of functions, in this process or in another."""
+
+    def invoke(self, name: str, event: dict[str, Any]) -> Any:
+        """Call the function with this logical name, and return its result. *raises*: any exception when it fails."""
 
 
 class Functions:

@@ -1,7 +1,9 @@
-"""The template in its deployed form, in Docker: built by `sam build`, served by `sam local start-api`.
+"""The template in its deployed form, in Docker: built by `sam build`, with functions run by `sam local start-lambda`.
 
-Its DynamoDB is a container with the name `dynamodb` on the functions' network: the official image or, if that cannot be
-pulled, moto on the functions' own image with the packages of this environment. Both lose their data when they stop.
+HTTP and the table's stream are ours, as in `tracestore dev`: `sam local start-api` decodes every body as UTF-8, and SAM
+delivers no streams. The DynamoDB is a container with the name `dynamodb` on the functions' network: the official image
+or, if that cannot be pulled, moto on the functions' own image with the packages of this environment. Both lose their
+data when they stop.
 """
 
 import contextlib
@@ -9,6 +11,7 @@ import json
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,10 +19,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
+import httpx
 
-from dev import engines
+from dev import engines, server, streams
 from dev.dynamodb_local import answers, free_port
 from dev.functions import local_environment
+from dev.remote_functions import CONTAINER_START_S, RemoteFunctions
 from dev.template import ROOT, Template
 
 ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
@@ -31,18 +36,26 @@ STORE_PORT = 8000
 BUILT = ROOT / ".aws-sam" / "local"
 """Separate from the build that `sam deploy` uploads, which may be for another processor."""
 
-_START_TIMEOUT_S = 120  # before its first response, sam builds an image with the layer
+_START_TIMEOUT_S = 120
 _PARAMETERS = ("--parameter-overrides", f"Architecture={ARCHITECTURE}")
 
 Report = Callable[[str], None]
+Ready = Callable[[engines.Engine, str], None]
+"""Called with the engine and the address of the API."""
 
 
 class CannotServe(Exception):
     """A requirement is missing or does not start. The message is one line with the remedy."""
 
 
-def serve(port: int, jwt_secret: str, ready: Callable[[engines.Engine], None], report: Report = lambda _: None) -> None:
-    """Build, serve on `port` of 127.0.0.1, call `ready` when the API responds, and return when sam ends.
+def serve(
+    sock: socket.socket,
+    jwt_secret: str,
+    ready: Ready,
+    report: Report = lambda _: None,
+    log: server.Log | None = None,
+) -> None:
+    """Build, serve on `sock`, call `ready` when the API responds, and return when sam ends.
 
     Its containers and its network are always removed, also those of an earlier run on this port that was killed.
     *raises*: CannotServe.
@@ -52,15 +65,24 @@ def serve(port: int, jwt_secret: str, ready: Callable[[engines.Engine], None], r
     _build(report)
     template = Template()
     engines.pretend_credentials("")
-    with _network(f"tracestore-{port}") as network, _store(network, report) as engine:
+    with contextlib.ExitStack() as stack:
+        network = stack.enter_context(_network(f"tracestore-{sock.getsockname()[1]}"))
+        engine = stack.enter_context(_store(network, report))
         engines.create_table(engine.endpoint, template)
         environment = local_environment(template, f"http://{STORE}:{STORE_PORT}", jwt_secret)
-        with _sam(port, network, dict.fromkeys(template.functions, environment)) as sam:
-            if not answers(f"http://127.0.0.1:{port}/healthz", lambda: sam.poll() is None, _START_TIMEOUT_S):
-                raise CannotServe("sam local does not respond; its output is above.")
-            ready(engine)
-            if sam.wait():
-                raise CannotServe("sam local has failed; its output is above.")
+        port = free_port()
+        sam = stack.enter_context(_sam(port, network, dict.fromkeys(template.functions, environment)))
+        if not answers(f"http://127.0.0.1:{port}", lambda: sam.poll() is None, _START_TIMEOUT_S):
+            raise CannotServe("sam local does not respond; its output is above.")
+        functions = stack.enter_context(contextlib.closing(RemoteFunctions(template, f"http://127.0.0.1:{port}")))
+        base = stack.enter_context(server.serving(template, sock, functions, log))
+        # For its first call, sam builds an image with the layer.
+        if not httpx.get(f"{base}/healthz", timeout=_START_TIMEOUT_S + CONTAINER_START_S).is_success:
+            raise CannotServe("The functions do not run; the output of sam local is above.")
+        stack.enter_context(streams.delivering(template, engine.endpoint, functions.invoke))
+        ready(engine, base)
+        if sam.wait():
+            raise CannotServe("sam local has failed; its output is above.")
 
 
 def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -159,11 +181,11 @@ def _runs(container: str) -> bool:
 
 @contextlib.contextmanager
 def _sam(port: int, network: str, environment: dict[str, dict[str, str]]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `sam local start-api`, which starts a container per function on its first call. `_network` removes them."""
+    """Run `sam local start-lambda`. It starts a container for a function on its first call; `_network` removes them."""
     with tempfile.TemporaryDirectory() as scratch:
         variables = Path(scratch) / "environment.json"
         variables.write_text(json.dumps(environment))
-        command = [_sam_command(), "local", "start-api", "--template", str(BUILT / "template.yaml"), *_PARAMETERS]
+        command = [_sam_command(), "local", "start-lambda", "--template", str(BUILT / "template.yaml"), *_PARAMETERS]
         command += ["--port", str(port), "--docker-network", network, "--env-vars", str(variables)]
         command += ["--skip-pull-image", "--warm-containers", "LAZY", "--no-watch"]
         # In a new session: Ctrl-C reaches only this process. sam is killed, since it prints tracebacks when it stops;

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from dev import gateway
-from dev.functions import Functions
+from dev.functions import Functions, Invoker
 from dev.gateway import Answer, Request, Router
 from dev.template import Template
 
@@ -31,7 +31,7 @@ Log = Callable[[Request, Answer, float], None]
 class Api:
     """An API that responds to requests as the deployed one does. Safe for many threads."""
 
-    def __init__(self, template: Template, functions: Functions) -> None:
+    def __init__(self, template: Template, functions: Invoker) -> None:
         self._router = Router(template.routes)
         self._cors = template.cors
         self._functions = functions
@@ -95,7 +95,7 @@ def listening(port: int, host: str = "127.0.0.1") -> socket.socket:
 
 @contextlib.contextmanager
 def serving(
-    template: Template, sock: socket.socket, functions: Functions | None = None, log: Log | None = None
+    template: Template, sock: socket.socket, functions: Invoker | None = None, log: Log | None = None
 ) -> Iterator[str]:
     """Serve the API from a thread, and yield its address. At the end of the block, running requests are completed."""
     app = application(Api(template, functions or Functions(template)), log)

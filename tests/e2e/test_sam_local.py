@@ -1,26 +1,34 @@
 """The deployed form runs under `sam local` in Docker: template, layer, handlers and runtime, as they are built."""
 
+import gzip
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import httpx
 import pytest
 
 from dev import sam_local
 from dev.dynamodb_local import free_port
-from dev.template import PYTHON_PATH, ROOT
+from dev.template import PYTHON_PATH, ROOT, Template
+from tests import otlp
+from tracestore.storage import keys
+from tracestore.storage.pending_deletions import pending_deletions_from
 from tracestore_cli import tokens
 
 pytestmark = pytest.mark.docker
 
 START_TIMEOUT_S = 400
 STOP_TIMEOUT_S = 60
+COUNTED_TIMEOUT_S = 120
+PURGED_TIMEOUT_S = 180  # a purge begins forty seconds after its request
 
 
 class SamLocal:
@@ -60,6 +68,17 @@ class SamLocal:
                 pytest.fail(f"tracestore sam-local does not start:\n{self._output.read_text()}")
             time.sleep(0.2)
 
+    @property
+    def pending_deletions(self) -> int:
+        """The pending deletions of the user, in the table."""
+        printed = re.search(r" at (http://\S+) \(in memory\)", self._output.read_text())
+        assert printed
+        table = boto3.client("dynamodb", endpoint_url=printed[1])
+        key = {"pk": {"S": keys.user("somebody")}, "sk": {"S": keys.USER}}
+        item = table.get_item(TableName=Template().table_name, Key=key).get("Item")
+        table.close()
+        return len(pending_deletions_from(item))
+
     def stop(self) -> int:
         """Interrupt it as Ctrl-C does, and return the exit status."""
         self.client.close()
@@ -93,6 +112,14 @@ def completion(trace_id: str, reply: str) -> dict[str, Any]:
     }
 
 
+def await_value(read: Callable[[], int], expected: int, timeout_s: float) -> None:
+    """Read until the value is the expected one. Fails with the last value after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while (value := read()) != expected:
+        assert time.monotonic() < deadline, value
+        time.sleep(0.5)
+
+
 def test_a_posted_span_is_read_back_as_its_trace(served: SamLocal) -> None:
     span = completion("a-trace", "Grüße aus Kyōto")
 
@@ -110,6 +137,42 @@ def test_a_response_may_be_compressed(served: SamLocal) -> None:
     response = served.client.get("/api/analytics/traces/a-long-trace", headers={"accept-encoding": "gzip"})
     assert response.headers["content-encoding"] == "gzip"
     assert response.json()["trace"]["spans"][0]["output_data"] == span["output_data"]
+
+
+@pytest.mark.parametrize("encoding", ["json", "protobuf"])
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_otlp_arrives_in_every_encoding(served: SamLocal, encoding: otlp.Encoding, packed: bool) -> None:
+    trace_id = f"{len(encoding):x}{packed:d}".rjust(32, "a")
+    body = otlp.export(otlp.span(trace_id), encoding=encoding)
+    sent = gzip.compress(body) if packed else body
+
+    response = served.client.post("/v1/traces", content=sent, headers=otlp.headers(encoding, packed=packed))
+    assert (response.status_code, response.headers["content-type"]) == (200, otlp.CONTENT_TYPES[encoding])
+
+    assert served.client.get(f"/api/analytics/traces/{trace_id}").status_code == 200
+
+
+def test_analytics_count_what_the_table_s_stream_delivers(served: SamLocal) -> None:
+    span = completion("a-counted-trace", "Hello") | {"operation_type": "completion", "model_name": "counted-model"}
+    served.client.post("/api/analytics/traces", json=span).raise_for_status()
+    day = {"start_date": "2026-11-22T00:00:00Z", "end_date": "2026-11-23T00:00:00Z", "model_name": "counted-model"}
+
+    def calls() -> int:
+        response = served.client.get("/api/analytics/metrics", params=day).raise_for_status()
+        counted: int = response.json()["totals"]["calls"]
+        return counted
+
+    await_value(calls, 1, COUNTED_TIMEOUT_S)
+
+
+def test_a_bulk_deletion_ends_with_the_purge_function(served: SamLocal) -> None:
+    span = completion("a-deleted-trace", "Hello") | {"conversation_id": "deleted"}
+    served.client.post("/api/analytics/traces", json=span).raise_for_status()
+
+    deleted = served.client.delete("/api/analytics/traces", params={"conversation_id": "deleted"})
+    assert (deleted.status_code, served.pending_deletions) == (200, 1)
+
+    await_value(lambda: served.pending_deletions, 0, PURGED_TIMEOUT_S)
 
 
 def test_an_invalid_token_is_refused_in_the_shape_of_the_api(served: SamLocal) -> None:
