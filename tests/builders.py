@@ -1,16 +1,18 @@
 """Spans, stores and clocks with defaults, so that a test states only the values that matter to it."""
 
+import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from tests.memory_dynamodb import MemoryDynamoDB
-from tracestore.domain.filters import Filters
+from tracestore.domain.filters import Condition, Filters
 from tracestore.domain.heads import Summary, previews_of, root_of, summarize
 from tracestore.domain.merge import Span, merge
-from tracestore.domain.spans import SpanFields, SpanUpdate, span_update
+from tracestore.domain.spans import SpanFields, SpanUpdate
+from tracestore.domain.updates import span_update
 from tracestore.storage import keys
 from tracestore.storage.codec import unpack
 from tracestore.storage.deadline import Deadline
@@ -195,10 +197,13 @@ def trace_ids(
 
 
 def filters(**stated: Any) -> Filters:
-    """Filters by name, also those on span fields."""
-    own = {"conversation_id", "status", "has_errors", "min_duration_ns", "min_cost_nano_usd", "search"}
-    values: Mapping[str, str] = {name: value for name, value in stated.items() if name not in own}
-    return Filters(**{name: value for name, value in stated.items() if name in own}, values=values)
+    """Filters by name, also those on span fields. A text stands for a condition with this one value."""
+    conditions: dict[str, Any] = {
+        name: Condition((value,)) if isinstance(value, str) else value for name, value in stated.items() if value != ""
+    }
+    own = {field.name for field in dataclasses.fields(Filters)}
+    values = {name: value for name, value in conditions.items() if name not in own}
+    return Filters(**{name: value for name, value in conditions.items() if name in own}, values=values)
 
 
 def batches_of(spans: Iterable[SpanFields], trace_id: str = "t") -> list[tuple[str, SpanFields]]:

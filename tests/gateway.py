@@ -80,7 +80,7 @@ class Call:
             Request(
                 method=method,
                 path=path,
-                query=query if isinstance(query, str) else urlencode(query),
+                query=query if isinstance(query, str) else urlencode(query, doseq=True),
                 headers=list(sent.items()),
                 body=body or b"",
             )

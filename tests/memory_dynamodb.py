@@ -61,7 +61,7 @@ class MemoryDynamoDB:
             item = self._items.get(_key(Key))
             return {"Item": _copy(item)} if item else {}
 
-    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:
+    def batch_get_item(self, *, RequestItems: dict[str, Any], **_: Any) -> dict[str, Any]:
         """The items that exist."""
         ((table, request),) = RequestItems.items()
         keys = [_key(key) for key in request["Keys"]]

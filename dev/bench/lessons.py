@@ -121,7 +121,8 @@ def _load(deployment: Deployment, user: User, count: int) -> None:
 
 def _items(deployment: Deployment, user: User, count: int) -> Iterator[dict[str, dict[str, Any]]]:
     """The head and the lesson index item of each lesson trace, from the store's own functions."""
-    from tracestore.domain.spans import SpanFields, span_update
+    from tracestore.domain.spans import SpanFields
+    from tracestore.domain.updates import span_update
     from tracestore.storage.items import head_item, lesson_index_item
     from tracestore.storage.recompute import first_head
     from tracestore.storage.segments import segment_of

@@ -76,7 +76,8 @@ def _measure(bodies: list[bytes]) -> tuple[float, dict[str, float]]:
     """Microseconds per span in one pass over all bodies: of the floor, and of each step in the handler's functions."""
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-    from tracestore.domain.spans import SpanUpdate, span_update
+    from tracestore.domain.spans import SpanUpdate
+    from tracestore.domain.updates import span_update
     from tracestore.ingest.conventions import spans_fields
     from tracestore.ingest.otlp import read_traces
     from tracestore.ingest.redaction import Redactor

@@ -83,7 +83,8 @@ def report(console: Console, new_bodies: Callable[[int], list[bytes]], batches: 
 
 def _parts_s(bodies: list[bytes]) -> dict[str, float]:
     """Seconds to parse, redact and compress these bodies with the functions of the handler."""
-    from tracestore.domain.spans import SpanUpdate, span_update
+    from tracestore.domain.spans import SpanUpdate
+    from tracestore.domain.updates import span_update
     from tracestore.http.wiring import redactor
     from tracestore.ingest.json_body import parse_json
     from tracestore.ingest.native import parse_capture

@@ -1,12 +1,24 @@
 """Routes that read and delete traces: lists, trees, outlines, single spans, export, deletions."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from tracestore.api.bulk_deletes import delete_many
 from tracestore.api.traces.export import export_page, export_response
-from tracestore.api.traces.parameters import LIST_PARAMETERS, deletion_scope, list_view, trace_query, trace_view
+from tracestore.api.traces.histogram import WALK_MOST, histogram_json, histogram_query
+from tracestore.api.traces.parameters import (
+    ListView,
+    deletion_scope,
+    list_view,
+    require_list_parameters,
+    trace_query,
+    trace_view,
+)
+from tracestore.api.traces.ranking import RANKED_MOST, rank_by, ranked
 from tracestore.api.traces.responses import (
     READ_BYTES,
+    Encoded,
     encode_forest,
     encode_outline,
     encode_summaries,
@@ -18,7 +30,8 @@ from tracestore.api.traces.responses import (
     tree_response,
 )
 from tracestore.api.traces.trace_json import summary_json, time_or_none
-from tracestore.domain.tree import tree_order
+from tracestore.domain.errors import NotFound
+from tracestore.domain.outline import outline_rows
 from tracestore.http.app import App
 from tracestore.http.cursors import ListCursor
 from tracestore.http.identity import Identity
@@ -26,6 +39,7 @@ from tracestore.http.parameters import limit_of, path_id
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response, with_etag
 from tracestore.http.wiring import reader, writer
+from tracestore.storage.user_store import ListedTrace, UserReader
 
 EXPORT_ENDS_MS: Final = 12_000
 """An export ends its response when this much time is left. The client goes on with the next cursor."""
@@ -37,22 +51,57 @@ handler = app.handle
 @app.route("GET /api/analytics/traces", scope="read")
 def show_list(request: Request, caller: Identity) -> Response:
     """List traces as a forest of spans, as summaries, or as the turns of a conversation."""
-    request.only(*LIST_PARAMETERS, "view")
+    require_list_parameters(request, "view", "order_by")
     query, limit = trace_query(request.query), limit_of(request.query)
-    view = list_view(request.query)
+    view, measure = list_view(request.query), rank_by(request.query)
     cursor = ListCursor(request, caller)
     stored = reader(request, caller)
+    if measure is not None:
+        page = stored.traces(replace(query, newest_first=True), RANKED_MOST)
+        first = ranked(page.traces, measure, largest_first=query.newest_first)[:limit]
+        encoded = _encoded(stored, view, first)
+        scanned_to = time_or_none(page.scanned_to_ns)
+        return with_etag(request, list_response(encoded, None, ranked=len(page.traces), scanned_to=scanned_to))
     page = stored.traces(query, limit, cursor.position())
-    if view == "summary":
-        encoded = encode_summaries(page.traces)
-    else:
-        encode = encode_turns if view == "turns" else encode_forest
-        encoded = encode(stored, page.traces)
+    encoded = _encoded(stored, view, page.traces)
     page = page.first(encoded.entries)
     members = {}
     if view == "summary":
         members["scanned_to"] = time_or_none(page.scanned_to_ns)
     return with_etag(request, list_response(encoded, cursor.next(page.next_position), **members))
+
+
+@app.route("GET /api/analytics/histogram", scope="read")
+def show_histogram(request: Request, caller: Identity) -> Response:
+    """Count the traces of a list over time."""
+    require_list_parameters(request, "interval")
+    query = histogram_query(request)
+    cursor = ListCursor(request, caller)
+    page = reader(request, caller).traces(query.traces, WALK_MOST, cursor.position())
+    content = histogram_json(query, page.traces)
+    reached = {"scanned_to": time_or_none(page.scanned_to_ns), "next_cursor": cursor.next(page.next_position)}
+    return with_etag(request, json_response({**content, **reached}))
+
+
+@app.route("GET /api/analytics/traces/{trace_id}/neighbours", scope="read")
+def show_neighbours(request: Request, caller: Identity) -> Response:
+    """Get the ids of the traces before and after one trace in a list."""
+    require_list_parameters(request)
+    query, trace_id = trace_query(request.query), path_id(request, "trace_id")
+    stored = reader(request, caller)
+    head = stored.heads([trace_id]).get(trace_id)
+    if head is None:
+        raise NotFound("There is no such trace.")
+    after = stored.traces(query, 1, head.cursor_position)
+    backwards = replace(query, newest_first=not query.newest_first)
+    before = reader(request, caller).traces(backwards, 1, head.cursor_position)
+    neighbours = {
+        "before": next((listed.trace_id for listed in before.traces), None),
+        "after": next((listed.trace_id for listed in after.traces), None),
+        "cursor_position": head.cursor_position,
+        "complete": all(page.traces or page.next_position is None for page in (before, after)),
+    }
+    return with_etag(request, json_response({"data": neighbours}))
 
 
 @app.route("GET /api/analytics/traces/{trace_id}", scope="read")
@@ -71,9 +120,9 @@ def show_trace(request: Request, caller: Identity) -> Response:
         return with_etag(request, tree_response(summary, tree))
     cursor = ListCursor(request, caller, path_id=trace_id)
     start = int(cursor.position() or 0)
-    nodes = tree_order(spans)[start:]
-    outline = encode_outline(nodes, head.summary)
-    cursor_position = str(start + outline.entries) if outline.entries < len(nodes) else None
+    rows = outline_rows(spans, head.summary.root_span_id)[start:]
+    outline = encode_outline(rows, head.summary)
+    cursor_position = str(start + outline.entries) if outline.entries < len(rows) else None
     return with_etag(request, outline_response(summary, outline, cursor.next(cursor_position)))
 
 
@@ -89,7 +138,7 @@ def show_span(request: Request, caller: Identity) -> Response:
 @app.route("GET /api/analytics/export", scope="read")
 def export(request: Request, caller: Identity) -> Response:
     """Export the spans of the traces that a list contains, one JSON line per span."""
-    request.only(*LIST_PARAMETERS)
+    require_list_parameters(request)
     query, limit = trace_query(request.query), limit_of(request.query)
     cursor = ListCursor(request, caller)
     exported = export_page(
@@ -120,3 +169,10 @@ def remove_span(request: Request, caller: Identity) -> Response:
 def remove_many(request: Request, caller: Identity) -> Response:
     """Delete a conversation, all traces before a time, or all traces."""
     return delete_many(request, caller, deletion_scope(request))
+
+
+def _encoded(stored: UserReader, view: ListView, traces: Sequence[ListedTrace]) -> Encoded:
+    if view == "summary":
+        return encode_summaries(traces)
+    encode = encode_turns if view == "turns" else encode_forest
+    return encode(stored, traces)

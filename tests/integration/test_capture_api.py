@@ -26,7 +26,9 @@ FIELDS = {
         "service_name",
         "lesson_id",
     ),
-    *("status", "error_message", "error_type", "created_at", "updated_at", "expires_at"),
+    *("status", "error_message", "error_type", "error_stack", "created_at", "updated_at", "expires_at"),
+    *("environment", "release", "tags", "prompt_name", "prompt_version", "usage_details", "cost_reason"),
+    *("time_to_first_token_ms", "finish_reason", "service_tier", "interrupted", "events", "links"),
 }
 """The fields of a span in the contract."""
 
@@ -57,6 +59,19 @@ EVERYTHING: dict[str, Any] = {
     "status": "error",
     "error_message": "It broke.",
     "error_type": "RateLimited",
+    "error_stack": "Traceback\n  at line 1",
+    "environment": "production",
+    "release": "1.4.2",
+    "tags": ["eu", "beta"],
+    "prompt_name": "welcome",
+    "prompt_version": "3",
+    "usage_details": {"input": 92, "input_audio": 8},
+    "time_to_first_token_ms": 120.5,
+    "finish_reason": "length",
+    "service_tier": "flex",
+    "interrupted": True,
+    "events": [{"name": "retry", "time": at(1), "attributes": {"after": 2}}, {"name": "done"}],
+    "links": [{"trace_id": "other", "span_id": "span", "attributes": {"why": "resumed"}}],
 }
 
 

@@ -136,14 +136,27 @@ def lists(victim: Victim) -> Iterator[Attempt]:
     for name, value in {**fields, **wide}.items():
         yield from (Attempt(TRACES, (200,), {"view": view, name: value}) for view in ("forest", "summary"))
     yield Attempt(TRACES, (200,), {"view": "turns", "conversation_id": FIELDS["conversation_id"]})
+    yield Attempt(TRACES, (200,), {"search": CANARY, "search_in": "payload"})
+    yield Attempt(TRACES, (200,), {"order_by": "cost", "metadata.tenant": f"!{victim.name}"})
     for text in hostile(victim, "t"):
         yield from (Attempt(TRACES, (200, 400), {name: text}) for name in ("trace_id", "cursor", "view"))
+        yield from (Attempt(TRACES, (200, 400), {name: text}) for name in ("parent_span_id", "metadata.user_id"))
     for text in [*hostile(victim, FIELDS["conversation_id"])][:16]:
         for name in ("conversation_id", "message_id"):
             yield Attempt(TRACES, (200,), {"view": "summary", name: text})
     yield from (Attempt(TRACES, (400,), {name: victim.name}) for name in ("user_id", "owner", "sub", "pk"))
     yield Attempt(TRACES, (400,), {"view": "summary", "limit": 1, "cursor": victim.cursor})
     yield Attempt(TRACES, (200,), headers={"if-none-match": victim.etag})
+
+
+def histograms(victim: Victim) -> Iterator[Attempt]:
+    path = "/api/analytics/histogram"
+    wide = {"start_date": at(-86_400), "end_date": at(86_400)}
+    for name in ("conversation_id", "message_id", "model_name"):
+        yield Attempt(path, (200,), {**wide, name: FIELDS[name]})
+    yield Attempt(path, (200,), {**wide, "search": CANARY, "search_in": "payload"})
+    yield Attempt(path, (400,), {**wide, "cursor": victim.cursor})
+    yield from (Attempt(path, (400,), {name: victim.name}) for name in ("user_id", "owner", "sub"))
 
 
 def downloads(victim: Victim) -> Iterator[Attempt]:
@@ -259,6 +272,10 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "GET /api/analytics/traces": lists,
     "GET /api/analytics/traces/{trace_id}": traces,
     "GET /api/analytics/traces/{trace_id}/spans/{span_id}": spans,
+    "GET /api/analytics/traces/{trace_id}/neighbours": lambda v: (
+        Attempt(f"{TRACES}/{segment}/neighbours") for segment in segments(v, "t")
+    ),
+    "GET /api/analytics/histogram": histograms,
     "GET /api/analytics/export": downloads,
     "DELETE /api/analytics/traces": bulk_deletions,
     "DELETE /api/analytics/traces/{trace_id}": lambda v: (Attempt(f"{TRACES}/{s}") for s in segments(v, "t")),

@@ -4,14 +4,16 @@ from typing import Any
 
 import pytest
 
-from tests.api import TRACES, Api, at, child, failure, fields_of, span
+from tests.api import TRACES, Api, at, child, failure, fields_of, path_of, span
 from tests.gateway import Call, new_user
 
 MATCHING: dict[str, Any] = {
     **{"conversation_id": "c #1/👋", "message_id": "m %", "operation_type": "completion", "model_name": "gpt-4o"},
     **{"model_provider": "openai", "error_type": "RateLimited", "tool_name": "search", "end_user_id": "eve"},
     **{"service_name": "chat", "cost_usd": 0.5, "start_time": at(100), "end_time": at(110), "status": "error"},
-    **{"span_name": "Wanted", "input_data": "Die Straße nach Süden"},
+    **{"span_name": "Wanted", "input_data": "Die Straße nach Süden", "parent_span_id": "above"},
+    **{"environment": "production", "release": "1.4", "tags": ["eu", "beta"], "interrupted": True},
+    **{"input_tokens": 900, "output_tokens": 100, "metadata": {"tenant": {"name": "acme"}, "attempt": 2}},
 }
 """The fields of a trace that matches every filter below."""
 
@@ -20,6 +22,8 @@ FILTERS: dict[str, str] = {
     **{name: MATCHING[name] for name in ("model_provider", "error_type", "tool_name", "end_user_id", "service_name")},
     **{"span_name": "Wanted", "status": "error", "has_errors": "true", "trace_id": "nope,wanted,nope"},
     **{"min_duration_ms": "10000", "min_cost_usd": "5e-1", "search": "STRASSE", "start_date": at(100)},
+    **{"environment": "production", "release": "1.4", "tag": "beta", "interrupted": "true", "min_tokens": "1000"},
+    **{"parent_span_id": "above", "has_model_call": "true", "metadata.tenant.name": "acme", "metadata.attempt": "2"},
 }
 
 
@@ -59,6 +63,35 @@ def test_a_filter_returns_only_the_matching_trace(filtered: Api, name: str) -> N
         ({"start_date": "2025-01-02T11:01:40 01:00"}, ["wanted"]),
         ({"min_duration_ms": "10000.0000001"}, []),
         ({"min_cost_usd": "0.5000000001"}, []),
+        ({"max_cost_usd": "0.4999999999"}, ["unwanted"]),
+        ({"max_cost_usd": "0.5"}, ["wanted", "unwanted"]),
+        ({"max_duration_ms": "1000"}, ["unwanted"]),
+        ({"max_duration_ms": "999.9999"}, []),
+        ({"min_tokens": "1001"}, []),
+        ({"parent_trace_id": "above"}, ["wanted"]),
+        ({"parent_span_id": "!above"}, ["unwanted"]),
+        ({"has_model_call": "false", "interrupted": "false"}, ["unwanted"]),
+        ({"has_retry": "false", "has_fallback": "false"}, ["wanted", "unwanted"]),
+        ({"has_retry": "true"}, []),
+        ({"model_name": ["gpt-3", "gpt-4o"]}, ["wanted"]),
+        ({"model_name": "!gpt-4o"}, ["unwanted"]),
+        ({"model_name": ["gpt-4o", "!gpt-4o"]}, []),
+        ({"tag": ["eu", "us"], "environment": "!staging"}, ["wanted"]),
+        ({"status": ["error", "success"]}, ["wanted", "unwanted"]),
+        ({"status": "!success"}, ["wanted"]),
+        ({"status": ["pending", "error"]}, ["wanted"]),
+        ({"conversation_id": ["c #1/👋", "another"]}, ["wanted"]),
+        ({"conversation_id": "!c #1/👋"}, ["unwanted"]),
+        ({"message_id": ["m %", "n"]}, ["wanted"]),
+        ({"message_id": "!m %"}, ["unwanted"]),
+        ({"model_name": "\\!gpt-4o"}, []),
+        ({"search": ["wanted", "nothing"]}, ["wanted"]),
+        ({"search": "!wanted"}, ["unwanted"]),
+        ({"search": "ACME", "search_in": "payload"}, ["wanted"]),
+        ({"search": "acme", "search_in": "names"}, []),
+        ({"metadata.tenant": "acme"}, []),
+        ({"metadata.tenant.name": ["other", "acme"], "metadata.attempt": "!3"}, ["wanted"]),
+        ({"metadata.missing": "!x"}, ["wanted", "unwanted"]),
         ({"min_cost_usd": "0"}, ["wanted", "unwanted"]),
         ({"search": "wan"}, ["wanted"]),
         ({"search": "w"}, ["wanted", "unwanted"]),
@@ -70,8 +103,111 @@ def test_a_filter_returns_only_the_matching_trace(filtered: Api, name: str) -> N
         ({"order": "desc"}, ["wanted", "unwanted"]),
     ],
 )
-def test_filters_are_exact_at_limits_and_combine(filtered: Api, query: dict[str, str], matches: list[str]) -> None:
+def test_filters_are_exact_at_limits_and_combine(filtered: Api, query: dict[str, Any], matches: list[str]) -> None:
     assert filtered.summaries(**query) == matches
+
+
+def test_a_value_that_begins_with_an_exclamation_mark_is_sent_after_a_backslash(api: Api) -> None:
+    api.send(span("a", model_name="!x"), span("b", model_name="\\!x"), span("c"))
+    queries = ["\\!x", "\\\\!x", "!!x", "!\\!x"]
+    assert [api.summaries(model_name=value) for value in queries] == [["a"], ["b"], ["c", "b"], ["c", "b"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ({"limit": ["1", "2"]}, "limit"),
+        ({"min_tokens": ["1", "2"]}, "min_tokens"),
+        ({"status": ["error", "!ok"]}, "status"),
+        ({"parent_span_id": "a b"}, "parent_span_id"),
+        ({"parent_span_id": "a", "parent_trace_id": "a"}, "parent_trace_id"),
+        ({"search_in": "payload"}, "search_in"),
+        ({"search_in": "everywhere", "search": "x"}, "search_in"),
+        ({"metadata.": "x"}, "metadata."),
+        ({f"metadata.k{number}": "x" for number in range(11)}, "metadata."),
+        ({"model_name": "!"}, "model_name"),
+        ({"order_by": "age"}, "order_by"),
+        ({"order_by": "cost", "cursor": "x"}, "cursor"),
+    ],
+)
+def test_a_malformed_condition_is_named(api: Api, query: dict[str, Any], named: str) -> None:
+    reply = api("GET", TRACES, query=query)
+    assert (reply.status, reply.json["error"]["details"][0]["field"]) == (400, named)
+
+
+def test_a_search_in_payloads_finds_any_text_of_any_script(api: Api) -> None:
+    api.send(
+        span(
+            "a", input_data={"messages": [{"role": "user", "parts": [{"type": "text", "text": "x" * 400 + "Größe"}]}]}
+        ),
+        span("b", output_data=["東京タワーの高さ"], metadata={"Ключ": 1}),
+        span("c", error_message="Connection reset", error_stack="at handler.py:7", events=[{"name": "retried"}]),
+    )
+    texts = ["GRÖSSE", "grösse", "タワー", "ﾀﾜｰ", "КЛЮЧ", "reset", "HANDLER.py", "retried", "absent"]
+    found = [api.summaries(search=text, search_in="payload") for text in texts]
+    assert found == [["a"], ["a"], ["b"], ["b"], ["b"], ["c"], ["c"], ["c"], []]
+    assert api.summaries(search="タワー", search_in="names") == ["b"]  # in the preview
+    assert api.summaries(search="GRÖSSE") == []
+    assert api.summaries(search=["!reset", "!größe"], search_in="payload") == ["b"]
+
+
+def test_a_ranking_has_one_page_with_the_largest_first(api: Api) -> None:
+    costs = {"a": 0.5, "b": 2, "c": None, "d": 1}
+    for second, (trace_id, cost) in enumerate(costs.items()):
+        end = at(second + (cost or 9))
+        api.send(span(trace_id, start_time=at(second), end_time=end, input_tokens=second, cost_usd=cost))
+    page = api.page(view="summary", order_by="cost", limit=3)
+    assert [trace["trace_id"] for trace in page["traces"]] == ["b", "d", "a"]
+    assert (page["next_cursor"], page["ranked"], page["scanned_to"]) == (None, 4, None)
+    rankings = [({"order_by": "cost", "order": "asc"}, "adbc"), ({"order_by": "duration"}, "cbda")]
+    for query, expected in [*rankings, ({"order_by": "tokens"}, "dcba"), ({"order_by": "cost", "status": "error"}, "")]:
+        assert "".join(trace["trace_id"] for trace in api.page(view="summary", **query)["traces"]) == expected
+    assert [root["trace_id"] for root in api.page(order_by="cost", limit=1)["traces"]] == ["b"]
+
+
+def test_neighbours_are_those_of_the_filtered_list(api: Api) -> None:
+    api.send(
+        *(span(f"t{n}", start_time=at(n), end_time=at(n + 1), status="error" if n % 2 else None) for n in range(5))
+    )
+    path = f"{path_of('t2')}/neighbours"
+    summary = api.trace("t2")["summary"]
+    for query, expected in [
+        ({}, ("t3", "t1")),
+        ({"order": "asc"}, ("t1", "t3")),
+        ({"status": "success"}, ("t4", "t0")),
+        ({"status": "pending"}, (None, None)),
+        ({"start_date": at(2)}, ("t3", None)),
+    ]:
+        found = api("GET", path, query=query).json["data"]
+        assert (found["before"], found["after"]) == expected
+        assert (found["complete"], found["cursor_position"]) == (True, summary["cursor_position"])
+    assert api("GET", f"{path_of('absent')}/neighbours").status == 404
+
+
+def test_a_histogram_counts_the_traces_of_a_filtered_list_by_time(api: Api) -> None:
+    minutes = [0, 10, 20, 50, 70]
+    api.send(
+        *(
+            span(f"t{n}", start_time=at(n * 60), end_time=at(n * 60 + 1), cost_usd=0.5, input_tokens=n)
+            | ({"status": "error"} if n == 20 else {})
+            for n in minutes
+        )
+    )
+    query = {"start_date": at(), "end_date": at(7_200), "interval": "hour"}
+    reply = api("GET", "/api/analytics/histogram", query=query).json
+    assert [
+        (point["traces"], point["failed"], point["total_tokens"], point["cost_usd"]) for point in reply["points"]
+    ] == [*((4, 1, 80, 2.0), (1, 0, 70, 0.5))]
+    assert (reply["interval"], reply["timezone"], reply["next_cursor"], reply["scanned_to"]) == (
+        "hour",
+        "UTC",
+        None,
+        None,
+    )
+    failed = api("GET", "/api/analytics/histogram", query={**query, "status": "error", "interval": "15m"}).json
+    assert [point["traces"] for point in failed["points"]] == [0, 1, 0, 0, 0, 0, 0, 0]
+    assert api("GET", "/api/analytics/histogram", query={**query, "end_date": at(-1)}).status == 400
+    assert api("GET", "/api/analytics/histogram").json["interval"] == "15m"
 
 
 def test_a_filter_on_a_field_matches_any_span_of_the_trace(api: Api) -> None:

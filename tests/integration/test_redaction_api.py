@@ -23,12 +23,17 @@ SECRETS = {
 }
 TEXT_FIELDS = (
     *("span_name", "model_name", "model_provider", "model_version", "conversation_id", "message_id", "tool_name"),
-    *("end_user_id", "service_name", "lesson_id", "error_message", "error_type"),
+    *("end_user_id", "service_name", "lesson_id", "error_message", "error_type", "error_stack"),
+    *("environment", "release", "prompt_name", "prompt_version", "finish_reason", "service_tier"),
 )
 PAYLOAD: dict[str, Any] = {
     "input_data": {"messages": [{"role": "user", "content": f"Use {SECRET} please"}], f"key {SECRET}": 1},
     "output_data": [f"I used {SECRET}.", json.dumps({"authorization": f"Bearer {SECRET}"})],
     "metadata": {"api_key": TAIL, "headers": {"Authorization": "Basic " + TAIL}, "max_tokens": 5},
+    "tags": ["eu", SECRET],
+    "events": [{"name": f"used {SECRET}", "attributes": {"authorization": f"Bearer {SECRET}"}}],
+    "links": [{"trace_id": "other", "span_id": "span", "attributes": {"url": f"https://host/?key={SECRET}"}}],
+    "usage_details": {SECRET[:60]: 3},
 }
 
 

@@ -79,7 +79,7 @@ def test_payloads_in_a_cycle_of_delta_bases_stay_unopened() -> None:
 
 
 def test_every_payload_field_has_a_flag_of_its_own() -> None:
-    payload: dict[str, Any] = {field: ["x"] for field in PAYLOAD_FIELDS}
+    payload: dict[str, Any] = {field: ["x"] for field in PAYLOAD_FIELDS} | {"log_messages": [[1, 0, "input", {}]]}
     segment = segment_of([update(call("a", None, **payload))])
     ((_, flags, core),) = segment_document(segment)["s"]
     assert len(set(flags)) == len(PAYLOAD_FIELDS)

@@ -16,7 +16,7 @@ from tracestore.domain.anomalies import Anomaly, anomalies_of, histories_of
 from tracestore.domain.counters import Bucket, MeasureContribution, MeasureCounter, contributions_of
 from tracestore.domain.heads import NO_PREVIEWS, summarize
 from tracestore.domain.merge import merge
-from tracestore.domain.spans import span_update
+from tracestore.domain.updates import span_update
 from tracestore.ingest.native import parse_span
 from tracestore_cli import demo
 from tracestore_cli.posting import NotServed

@@ -58,9 +58,19 @@ def test_a_parameter_may_be_blank() -> None:
     assert request(rawQueryString="a=&b=%C3%A9+1&c").query == {"a": "", "b": "é 1", "c": ""}
 
 
-def test_a_parameter_given_twice_is_named() -> None:
+def test_a_parameter_given_twice_is_named_unless_it_is_repeatable() -> None:
+    twice = request(rawQueryString="limit=1&limit=2")
     with pytest.raises(Invalid, match="limit"):
-        _ = request(rawQueryString="limit=1&limit=1").query
+        twice.only("limit")
+    twice.only("limit", repeatable=["limit"])
+    assert (twice.query.all("limit"), twice.query["limit"], twice.query.all("view")) == (["1", "2"], "1", [])
+
+
+def test_parameters_with_an_accepted_prefix_are_repeatable() -> None:
+    sent = request(rawQueryString="metadata.a=1&metadata.a=2&metadata.b=3")
+    sent.only(prefixes=("metadata.",))
+    with pytest.raises(Invalid, match=r"metadata\.<key>"):
+        request(rawQueryString="metadata.=1").only(prefixes=("metadata.",))
 
 
 @pytest.mark.parametrize("query", ["a=%FF", "%ED%A0%80=1", "&".join(f"p{number}=1" for number in range(101))])

@@ -1,11 +1,12 @@
 """The cost of a span is reported, computed or unknown; the cost of a trace counts each call once."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from tests.builders import START_NS, call, fields, update
-from tracestore.domain.costs import REPEATING_OPERATIONS, Cost, cost_of
+from tracestore.domain.costs import REPEATING_OPERATIONS, Cost, UnknownCost, cost_of
 from tracestore.domain.merge import merge
 from tracestore.domain.spans import INFERENCE_OPERATIONS, SpanFields
 from tracestore.domain.tree import tree_order
@@ -46,9 +47,17 @@ def test_a_computed_cost_names_its_price() -> None:
     assert cost_of(call("s", model_name="m"), Prices()) == Cost(36, "computed", "test/m")
 
 
-@pytest.mark.parametrize("model", ["unpriced", None])
-def test_the_cost_of_a_model_without_a_price_is_unknown_and_not_zero(model: str | None) -> None:
-    assert cost_of(call("s", model_name=model), Prices()) == Cost(None, "unknown")
+@pytest.mark.parametrize(
+    ("reported", "reason"),
+    [
+        ({"model_name": "unpriced"}, "no_price"),
+        ({"model_name": "unpriced", "input_tokens": None, "output_tokens": None}, "no_tokens"),
+        ({}, "no_model"),
+        ({"model_name": "m", "operation_type": "agent"}, "repeats_calls"),
+    ],
+)
+def test_a_cost_that_is_not_known_is_not_zero_and_has_a_reason(reported: dict[str, Any], reason: UnknownCost) -> None:
+    assert cost_of(call("s", **reported), Prices()) == Cost(None, "unknown", reason=reason)
 
 
 @pytest.mark.parametrize("operation", sorted(REPEATING_OPERATIONS))

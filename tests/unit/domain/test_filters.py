@@ -18,7 +18,7 @@ TRACE = [
 
 def matches(query_filters: Filters, reported: list[SpanFields]) -> bool:
     """Whether a list with these filters contains the trace of these spans."""
-    return query_filters.match(summary_of(*reported), lambda: spans_of(*reported))
+    return query_filters.match(summary_of(*reported), lambda **_: spans_of(*reported))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_span_names_missing_from_the_summary_are_searched_in_the_spans(search: s
 
 
 def test_spans_are_read_only_when_the_summary_cannot_decide() -> None:
-    def fail() -> Iterable[Span]:
+    def fail(**_: bool) -> Iterable[Span]:
         raise AssertionError("the spans were read")
 
     summary = summary_of(*MANY)

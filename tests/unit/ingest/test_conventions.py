@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tracestore.domain.merge import merge
-from tracestore.domain.spans import FROM_LOGS, SpanUpdate, span_update
+from tracestore.domain.spans import FROM_LOGS, SpanUpdate
 from tracestore.domain.tree import tree_order
+from tracestore.domain.updates import span_update
 from tracestore.ingest import convention_tables, message_shapes, providers
 from tracestore.ingest.conventions import span_fields, spans_fields
 from tracestore.ingest.log_fields import log_fields
@@ -383,7 +384,7 @@ def test_an_error_level_makes_a_span_an_error_without_an_error_status() -> None:
 def test_an_exception_in_a_span_that_did_not_fail_is_not_an_error() -> None:
     fields = fields_of(events=[exception(type="Retried")])
     assert "error_type" not in fields
-    assert fields["metadata"]["events"][0]["attributes"] == {"exception": {"type": "Retried"}}
+    assert fields["events"][0]["attributes"] == {"exception": {"type": "Retried"}}
 
 
 def test_a_tool_call_has_a_name_arguments_and_a_result() -> None:

@@ -59,6 +59,19 @@ def test_every_field_of_a_span_is_read() -> None:
             status="error",
             error_message="boom",
             error_type="Timeout",
+            error_stack="at line 1",
+            environment="production",
+            release="1.4.2",
+            tags=["eu", "beta"],
+            prompt_name="welcome",
+            prompt_version="3",
+            time_to_first_token_ms=120.5,
+            finish_reason="length",
+            service_tier="flex",
+            usage_details={"input": 2, "input_audio": 3},
+            interrupted=True,
+            events=[{"name": "retry", "time": "2026-11-22T11:00:00+01:00", "attributes": {"n": 1}}, {"name": "x"}],
+            links=[{"trace_id": "other", "span_id": "span"}],
         ),
         now_ns=START_NS,
     )
@@ -92,6 +105,19 @@ def test_every_field_of_a_span_is_read() -> None:
         "status": "error",
         "error_message": "boom",
         "error_type": "Timeout",
+        "error_stack": "at line 1",
+        "environment": "production",
+        "release": "1.4.2",
+        "tags": ["eu", "beta"],
+        "prompt_name": "welcome",
+        "prompt_version": "3",
+        "time_to_first_token_ns": 120_500_000,
+        "finish_reason": "length",
+        "service_tier": "flex",
+        "usage_details": {"input": 2, "input_audio": 3},
+        "interrupted": True,
+        "events": [{"name": "retry", "time": "2026-11-22T10:00:00.000Z", "attributes": {"n": 1}}, {"name": "x"}],
+        "links": [{"trace_id": "other", "span_id": "span"}],
     }
 
 
@@ -103,18 +129,23 @@ SENDABLE: dict[str, Any] = {
     **dict.fromkeys(("cached_input_tokens", "cache_write_tokens", "reasoning_tokens"), 1),
     **{name: {} for name in ("input_data", "output_data", "metadata")},
     **{"end_time": "2026-11-22T10:00:01Z", "duration_ms": 1_000, "cost_usd": 1},
-    **{"status": "error", "error_message": "x", "error_type": "x"},
+    **{"status": "error", "error_message": "x", "error_type": "x", "error_stack": "x"},
+    **dict.fromkeys(("environment", "release", "prompt_name", "prompt_version", "finish_reason", "service_tier"), "x"),
+    **{"tags": ["x"], "usage_details": {"input": 1}, "interrupted": True, "time_to_first_token_ms": 5},
+    **{"events": [{"name": "x"}], "links": [{"trace_id": "t", "span_id": "s"}]},
 }
 
 
 ONLY_IN_OTLP = {"request_model", "scope_name", "log_messages"}
+DERIVED = {"input_preview", "output_preview", "fingerprint"}
 
 
 def test_every_stored_field_can_be_sent() -> None:
-    fields = (SpanFields.__required_keys__ | SpanFields.__optional_keys__) - ONLY_IN_OTLP
+    fields = (SpanFields.__required_keys__ | SpanFields.__optional_keys__) - ONLY_IN_OTLP - DERIVED
     assert {*span(), *SENDABLE} == {
-        *(fields - {"start_ns", "end_ns", "duration_ns", "cost_nano_usd"}),
+        *(fields - {"start_ns", "end_ns", "duration_ns", "cost_nano_usd", "time_to_first_token_ns"}),
         *("trace_id", "parent_trace_id", "start_time", "end_time", "duration_ms", "cost_usd"),
+        "time_to_first_token_ms",
     }
 
 
@@ -156,6 +187,14 @@ BAD: dict[str, list[Any]] = {
     "end_time": [5, "2026-11-22T10:00:01", "2026-11-22T09:59:59Z"],
     "duration_ms": [-1, "5", True, 1e300, float("inf"), float("nan")],
     "status": ["done", "", 1, "Success"],
+    "environment": ["x" * 257, 5],
+    "tags": ["eu", ["x"] * 101],
+    "usage_details": [["input"], {str(number): 1 for number in range(51)}],
+    "interrupted": ["true", 1],
+    "time_to_first_token_ms": [-1, "5"],
+    "error_stack": ["x" * 262_145, ["frame"]],
+    "events": ["retry", {"name": "retry"}],
+    "links": ["t", [{"trace_id": "t", "span_id": "s"}] * 10_001],
     **{name: [1] for name in ("nonsense", "start_ns", "children", "depth", "tokens")},
 }
 
@@ -165,6 +204,21 @@ def test_an_invalid_value_is_refused_with_the_name_of_its_field(name: str, value
     refusal = refusal_of(**{name: value})
     assert [detail.field for detail in refusal.details] == [name]
     assert refusal.message.startswith(f"{name} ")
+
+
+@pytest.mark.parametrize(
+    ("sent", "field"),
+    [
+        ({"tags": ["eu", ""]}, "tags[1]"),
+        ({"usage_details": {"input": -1}}, "usage_details"),
+        ({"events": [{"name": "x"}, {"time": "now"}]}, "events[1].name"),
+        ({"events": [{"name": "x", "time": "now"}]}, "events[0].time"),
+        ({"links": [{"trace_id": "t", "span_id": "a b"}]}, "links[0].span_id"),
+        ({"links": [{"trace_id": "t", "span_id": "s", "state": 1}]}, "links[0].state"),
+    ],
+)
+def test_an_invalid_entry_is_refused_with_its_path(sent: dict[str, Any], field: str) -> None:
+    assert field in [detail.field for detail in refusal_of(**sent).details]
 
 
 @pytest.mark.parametrize("name", SENDABLE)

@@ -15,12 +15,21 @@ REPEATING_OPERATIONS: Final = frozenset({"agent", "chain", "workflow", "lesson",
 """Operations that call no model themselves: their tokens repeat those of the calls inside."""
 
 
+UnknownCost: TypeAlias = Literal["no_model", "no_tokens", "no_price", "repeats_calls"]
+"""The reason why a cost is unknown. With `repeats_calls`, the operation calls no model itself: its tokens are those of
+the calls inside."""
+
+
 class Cost(NamedTuple):
-    """A span's cost and its source. `price` names the price that a computed cost comes from."""
+    """A span's cost and its source. `price` names the price that a computed cost comes from.
+
+    `reason` is why a cost is unknown.
+    """
 
     nano_usd: int | None
     source: Literal["reported", "computed", "unknown"]
     price: str | None = None
+    reason: UnknownCost | None = None
 
 
 UNKNOWN: Final = Cost(None, "unknown")
@@ -30,9 +39,14 @@ def cost_of(fields: SpanFields, price_of: PriceOf) -> Cost:
     """The cost of the span with these fields."""
     if "cost_nano_usd" in fields:
         return Cost(fields["cost_nano_usd"], "reported")
-    is_call = "model_name" in fields and fields.get("operation_type") not in REPEATING_OPERATIONS
-    priced = price_of(fields) if is_call else None
-    return UNKNOWN if priced is None else Cost(priced[0], "computed", priced[1])
+    if fields.get("operation_type") in REPEATING_OPERATIONS:
+        return UNKNOWN._replace(reason="repeats_calls")
+    if "model_name" not in fields:
+        return UNKNOWN._replace(reason="no_model")
+    if (priced := price_of(fields)) is not None:
+        return Cost(priced[0], "computed", priced[1])
+    has_tokens = any(name in fields for name in ("input_tokens", "output_tokens", "total_tokens"))
+    return UNKNOWN._replace(reason="no_price" if has_tokens else "no_tokens")
 
 
 def no_prices(_fields: SpanFields) -> Price | None:

@@ -1,11 +1,16 @@
-"""Filters of trace lists: the parts of a query that a trace's summary decides."""
+"""Filters of trace lists. A trace's summary decides most of them; the others read the trace's spans.
 
-from collections.abc import Callable, Iterable, Mapping
+A condition on a field of spans holds when any span of the trace has the value, and a negative one when none has it.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple, Protocol, cast
 
-from .heads import VALUE_FIELDS, Summary
+from .heads import VALUE_FIELDS, Summary, values_of
 from .merge import Span
+from .spans import SHOWN_PAYLOAD_FIELDS, Json
+from .texts import normalized, texts_in
 
 LIST_FILTERS: Final = (
     "start_date",
@@ -16,63 +21,203 @@ LIST_FILTERS: Final = (
     "status",
     "has_errors",
     *VALUE_FIELDS,
+    "parent_span_id",
+    "parent_trace_id",
     "min_duration_ms",
+    "max_duration_ms",
     "min_cost_usd",
+    "max_cost_usd",
+    "min_tokens",
+    "has_retry",
+    "has_fallback",
+    "has_model_call",
+    "interrupted",
     "search",
+    "search_in",
     "order",
 )
-"""The parameters that select and order a list of traces, named as in the API."""
+"""The parameters that select and order a list of traces, named as in the API. `metadata.<key>` are further ones."""
+
+METADATA_PREFIX: Final = "metadata."
+"""The start of the parameters that filter by a key of metadata."""
+
+
+class Condition(NamedTuple):
+    """A condition on the values of a trace: any of the first is among them, and none of the second.
+
+    *absent*: an empty `any_of` requires nothing.
+    """
+
+    any_of: tuple[str, ...] = ()
+    none_of: tuple[str, ...] = ()
+
+    def holds(self, values: Collection[str | None]) -> bool:
+        """Whether these values meet the condition."""
+        return (not self.any_of or any(value in values for value in self.any_of)) and not any(
+            value in values for value in self.none_of
+        )
+
+    def holds_in(self, contain: Callable[[str], bool]) -> bool:
+        """Whether texts meet the condition, of which `contain` decides whether they contain another text."""
+        return (not self.any_of or any(map(contain, self.any_of))) and not any(map(contain, self.none_of))
+
+
+class SpansOf(Protocol):
+    """The spans of a trace, read when a filter needs them: with payloads only where it looks into payloads."""
+
+    def __call__(self, *, payloads: bool = False) -> Iterable[Span]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Conditions that a listed trace meets; None filters nothing.
+    """Conditions that a listed trace meets; None and empty mappings filter nothing.
 
-    `values` are conditions on spans: any span of the trace may have the value. All others are about the trace.
+    `values` are conditions on the fields of spans that summaries contain. No summary can decide the conditions
+    `parent_span_id` and `metadata`: each listed trace is read. `search` looks into names and previews, and if it is
+    `search_in_payload`, also into payloads and error texts.
     """
 
-    conversation_id: str | None = None
-    status: str | None = None
+    conversation_id: Condition | None = None
+    status: Condition | None = None
     has_errors: bool | None = None
     min_duration_ns: int | None = None
+    max_duration_ns: int | None = None
     min_cost_nano_usd: int | None = None
-    search: str | None = None
-    values: Mapping[str, str] = field(default_factory=dict)
+    max_cost_nano_usd: int | None = None
+    min_tokens: int | None = None
+    has_retry: bool | None = None
+    has_fallback: bool | None = None
+    has_model_call: bool | None = None
+    interrupted: bool | None = None
+    parent_span_id: Condition | None = None
+    search: Condition | None = None
+    search_in_payload: bool = False
+    values: Mapping[str, Condition] = field(default_factory=dict)
+    metadata: Mapping[str, Condition] = field(default_factory=dict)
 
-    def match(self, summary: Summary, spans: Callable[[], Iterable[Span]]) -> bool:
-        """Whether a trace is listed. `spans` is called only where the summary could not store all values."""
-        return self._match_trace(summary) and self._match_values(summary, spans) and self._match_search(summary, spans)
-
-    def _match_trace(self, summary: Summary) -> bool:
-        duration_ns = None if summary.end_ns is None else summary.end_ns - summary.start_ns
-        cost = summary.usage.cost_nano_usd
+    def match(self, summary: Summary, spans: SpansOf) -> bool:
+        """Whether a trace is listed. `spans` is called only where the summary cannot decide."""
         return (
-            (self.conversation_id is None or summary.conversation_id == self.conversation_id)
-            and (self.status is None or summary.status == self.status)
-            and (self.has_errors is None or (summary.error_count > 0) == self.has_errors)
-            and (self.min_duration_ns is None or (duration_ns is not None and duration_ns >= self.min_duration_ns))
-            and (self.min_cost_nano_usd is None or (cost is not None and cost >= self.min_cost_nano_usd))
+            self._match_trace(summary)
+            and self._match_values(summary, spans)
+            and self._match_search(summary, spans)
+            and self._match_spans(spans)
         )
 
-    def _match_values(self, summary: Summary, spans: Callable[[], Iterable[Span]]) -> bool:
+    def _match_trace(self, summary: Summary) -> bool:
+        duration_ns = None if summary.end_ns is None else max(0, summary.end_ns - summary.start_ns)
+        usage = summary.usage
+        stated = (
+            (self.has_errors, summary.error_count > 0),
+            (self.has_retry, summary.has_retry),
+            (self.has_fallback, summary.has_fallback),
+            (self.has_model_call, usage.llm_call_count > 0),
+            (self.interrupted, summary.is_interrupted),
+        )
+        return (
+            all(wanted is None or wanted == actual for wanted, actual in stated)
+            and _is_within(duration_ns, self.min_duration_ns, self.max_duration_ns)
+            and _is_within(usage.cost_nano_usd, self.min_cost_nano_usd, self.max_cost_nano_usd)
+            and _is_within(usage.total_tokens, self.min_tokens, None)
+            and (self.conversation_id is None or self.conversation_id.holds((summary.conversation_id,)))
+            and (self.status is None or self.status.holds((summary.status,)))
+        )
+
+    def _match_values(self, summary: Summary, spans: SpansOf) -> bool:
         undecided = {}
-        for name, value in self.values.items():
-            if value in summary.values.get(name, ()):
-                continue
+        for name, condition in self.values.items():
+            known = summary.values.get(name, ())
             if name not in summary.values_cut:
+                if not condition.holds(known):
+                    return False
+            elif any(value in known for value in condition.none_of):
                 return False
-            undecided[name] = value
+            elif condition.none_of or not condition.holds(known):
+                undecided[name] = condition
         if not undecided:
             return True
         stored = list(spans())
-        return all(any(span.fields.get(name) == value for span in stored) for name, value in undecided.items())
+        return all(
+            condition.holds({value for span in stored for value in values_of(span, name)})
+            for name, condition in undecided.items()
+        )
 
-    def _match_search(self, summary: Summary, spans: Callable[[], Iterable[Span]]) -> bool:
-        if not self.search:
+    def _match_search(self, summary: Summary, spans: SpansOf) -> bool:
+        if self.search is None:
             return True
-        needle = self.search.casefold()
-        texts = (summary.name, summary.previews.input, summary.previews.output, *summary.values.get("span_name", ()))
-        if any(needle in text.casefold() for text in texts if text):
+        condition = Condition(tuple(map(normalized, self.search.any_of)), tuple(map(normalized, self.search.none_of)))
+        texts = [summary.name, summary.previews.input, summary.previews.output, *summary.values.get("span_name", ())]
+        haystack = [normalized(text) for text in texts if text]
+        is_cut = self.search_in_payload or "span_name" in summary.values_cut
+        found = {needle for needle in (*condition.any_of, *condition.none_of) if _contains(haystack, needle)}
+        if any(needle in found for needle in condition.none_of):
+            return False
+        if is_cut and (condition.none_of or not condition.holds(found)):
+            missing = {*condition.any_of, *condition.none_of} - found
+            found |= _found_in(spans(payloads=self.search_in_payload), missing, in_payload=self.search_in_payload)
+        return condition.holds(found)
+
+    def _match_spans(self, spans: SpansOf) -> bool:
+        if self.parent_span_id is not None:
+            parents = {span.parent_span_id for span in spans()}
+            if not self.parent_span_id.holds(parents):
+                return False
+        if not self.metadata:
             return True
-        names = (span.fields.get("span_name", "") for span in spans()) if "span_name" in summary.values_cut else ()
-        return any(needle in name.casefold() for name in names)
+        stored = [span.fields.get("metadata") for span in spans(payloads=True)]
+        return all(
+            condition.holds({text for value in stored if (text := metadata_text(value, key)) is not None})
+            for key, condition in self.metadata.items()
+        )
+
+
+def metadata_text(metadata: Json, key: str) -> str | None:
+    """The value of a key of metadata as text, in which dots lead into objects. *absent*: None, also for an object."""
+    if not isinstance(metadata, dict):
+        return None
+    if key not in metadata:
+        first, _, rest = key.partition(".")
+        return metadata_text(metadata.get(first), rest) if rest else None
+    value = metadata[key]
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, str | int | float) else None
+
+
+def span_texts(span: Span, *, in_payload: bool) -> Iterable[tuple[str, str]]:
+    """The texts of a span in which a search looks, each with the name of its field."""
+    fields = span.fields
+    if name := fields.get("span_name"):
+        yield "name", name
+    if in_payload:
+        for error_field in ("error_type", "error_message"):
+            if text := fields.get(error_field):
+                yield "error", str(text)
+        for payload_field in SHOWN_PAYLOAD_FIELDS:
+            label = {"input_data": "input", "output_data": "output", "error_stack": "error"}.get(
+                payload_field, payload_field
+            )
+            for text in texts_in(cast(Json, fields.get(payload_field))):
+                yield label, text
+
+
+def _found_in(spans: Iterable[Span], needles: Collection[str], *, in_payload: bool) -> set[str]:
+    missing = set(needles)
+    for span in spans:
+        for _, text in span_texts(span, in_payload=in_payload):
+            haystack = normalized(text)
+            missing -= {needle for needle in missing if needle in haystack}
+            if not missing:
+                return {*needles}
+    return {*needles} - missing
+
+
+def _contains(haystack: Sequence[str], needle: str) -> bool:
+    return any(needle in text for text in haystack)
+
+
+def _is_within(value: int | None, least: int | None, most: int | None) -> bool:
+    """Whether a value is within its limits. A trace without the value is within no limit."""
+    if least is None and most is None:
+        return True
+    return value is not None and (least is None or value >= least) and (most is None or value <= most)

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final, NamedTuple
 
+from .attempts import AttemptGroup, Outcome, attempt_groups, wasted_cost, wasted_spans
 from .merge import Span
 from .previews import input_preview, output_preview
 from .stats import NO_STATS, Stats, stats_of
-from .tree import tree_order
-from .usage import Usage, charges_of, usage_of
+from .tree import Node, tree_order
+from .usage import Charge, Usage, charges_of, usage_of
 
 VALUE_FIELDS: Final = (
     "operation_type",
@@ -21,8 +22,14 @@ VALUE_FIELDS: Final = (
     "end_user_id",
     "service_name",
     "message_id",
+    "environment",
+    "release",
+    "tag",
 )
-"""Fields of spans that lists filter by. A trace matches when any of its spans has the value."""
+"""Fields of spans that lists filter by, as the API names them. A trace matches when any of its spans has the value."""
+
+ATTEMPTS_KEPT: Final = 20
+"""Calls with several attempts in a head, and attempts of each: a head that is written with every write stays small."""
 
 VALUES_KEPT: Final = 100
 VALUE_CHARACTERS_KEPT: Final = 5_000
@@ -39,6 +46,16 @@ class Previews(NamedTuple):
 
 
 NO_PREVIEWS: Final = Previews()
+
+
+class Attempts(NamedTuple):
+    """The attempts of one call. `group` is the span id of the first; `wasted_nano_usd` is the cost of the others than
+    the answer."""
+
+    group: str
+    span_ids: tuple[str, ...]
+    outcome: Outcome | None
+    wasted_nano_usd: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +83,12 @@ class Summary:
     previews: Previews = NO_PREVIEWS
     stats: Stats = NO_STATS
     is_lesson: bool = False
+    environment: str | None = None
+    release: str | None = None
+    is_interrupted: bool = False
+    attempts: tuple[Attempts, ...] = ()
+    has_retry: bool = False
+    has_fallback: bool = False
 
 
 def root_of(spans: Sequence[Span]) -> Span:
@@ -80,6 +103,8 @@ def summarize(spans: Sequence[Span], previews: Previews) -> Summary:
     ends = [span.fields["end_ns"] for span in spans if "end_ns" in span.fields]
     nodes = tree_order(spans)
     charges = charges_of(nodes)
+    groups = attempt_groups(nodes)
+    wasted = wasted_spans(nodes, groups, is_trace_failed=root.status == "error")
     return Summary(
         root_span_id=root.span_id,
         name=root.fields.get("span_name", ""),
@@ -88,16 +113,29 @@ def summarize(spans: Sequence[Span], previews: Previews) -> Summary:
         end_ns=max(ends) if ends and root.status != "pending" else None,
         span_count=len(spans),
         error_count=sum(span.status == "error" for span in spans),
-        usage=usage_of(nodes, charges),
+        usage=usage_of(nodes, charges, wasted),
         conversation_id=_first(root, spans, "conversation_id"),
         end_user_id=_first(root, spans, "end_user_id"),
         lesson_id=root.fields.get("lesson_id"),
         values=values,
         values_cut=values_cut,
         previews=previews,
-        stats=stats_of(nodes, charges, root),
+        stats=stats_of(nodes, charges, wasted),
         is_lesson=root.fields.get("operation_type") == "lesson" or "lesson_id" in root.fields,
+        environment=_first(root, spans, "environment"),
+        release=_first(root, spans, "release"),
+        is_interrupted=any("interrupted" in span.fields and span.fields["interrupted"] for span in spans),
+        attempts=tuple(_attempts(nodes, charges, group) for group in groups[:ATTEMPTS_KEPT]),
+        has_retry=any(group.has_retry for group in groups),
+        has_fallback=any(group.has_fallback for group in groups),
     )
+
+
+def values_of(span: Span, name: str) -> list[str]:
+    """The values of a span by which lists filter, in a field of `VALUE_FIELDS`. *absent*: an empty list."""
+    if name == "tag":
+        return span.fields.get("tags", [])
+    return [str(span.fields[name])] if name in span.fields else []  # type: ignore[literal-required]
 
 
 def preview_source(root: Span) -> tuple[str | None, str | None]:
@@ -116,6 +154,13 @@ def previews_of(root: Span, *, is_whole: bool = True) -> Previews:
     )
 
 
+def _attempts(nodes: Sequence[Node], charges: Sequence[Charge], group: AttemptGroup) -> Attempts:
+    attempts = list(zip(group.indexes, group.outcomes, strict=True))
+    discarded = [index for index, outcome in attempts if outcome in ("failed", "superseded")]
+    span_ids = [nodes[index].span.span_id for index in group.indexes[:ATTEMPTS_KEPT]]
+    return Attempts(span_ids[0], tuple(span_ids), group.outcome, wasted_cost(nodes, charges, discarded))
+
+
 def _first(root: Span, spans: Sequence[Span], name: str) -> str | None:
     """The root's value, else that of the earliest span that has one."""
     values = (span.fields.get(name) for span in (root, *spans))
@@ -125,7 +170,7 @@ def _first(root: Span, spans: Sequence[Span], name: str) -> str | None:
 def _values(spans: Sequence[Span]) -> tuple[dict[str, list[str]], tuple[str, ...]]:
     values = {}
     for name in VALUE_FIELDS:
-        seen = sorted({str(span.fields[name]) for span in spans if name in span.fields})
+        seen = sorted({value for span in spans for value in values_of(span, name)})
         if seen:
             values[name] = seen
     kept = {name: _first_few(seen) for name, seen in values.items()}

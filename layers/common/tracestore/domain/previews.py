@@ -10,33 +10,37 @@ _SCANNED_CHARACTERS: Final = 4_000
 """Characters read for a preview: enough for 300 after white space is collapsed, and bounded however large the text."""
 
 
-def input_text(value: Json) -> str:
+def input_text(value: Json, characters: int | None = None) -> str:
     """The text of an input: the last message of the user, else the last message, else the value as text.
 
-    *absent*: an empty string.
+    *shape*: with `characters`, at least its beginning of that length. *absent*: an empty string.
     """
-    messages = _messages(value)
+    messages = messages_of(value)
     from_user = [message for message in messages if message.get("role") == "user"]
-    return _message_text((from_user or messages)[-1]) if messages else _text(value)
+    return _message_text((from_user or messages)[-1], characters) if messages else text_of(value, characters)
 
 
-def output_text(value: Json) -> str:
-    """The text of an output: its last message, else the value as text. *absent*: an empty string."""
-    messages = _messages(value)
-    return _message_text(messages[-1]) if messages else _text(value)
+def output_text(value: Json, characters: int | None = None) -> str:
+    """The text of an output: its last message, else the value as text.
+
+    *shape*: with `characters`, at least its beginning of that length. *absent*: an empty string.
+    """
+    messages = messages_of(value)
+    return _message_text(messages[-1], characters) if messages else text_of(value, characters)
 
 
-def input_preview(value: Json) -> str | None:
+def input_preview(value: Json, characters: int = PREVIEW_CHARACTERS) -> str | None:
     """The beginning of an input's text. *absent*: None."""
-    return _cut(input_text(value))
+    return _line(input_text(value, _SCANNED_CHARACTERS), characters)
 
 
-def output_preview(value: Json) -> str | None:
+def output_preview(value: Json, characters: int = PREVIEW_CHARACTERS) -> str | None:
     """The beginning of an output's text. *absent*: None."""
-    return _cut(output_text(value))
+    return _line(output_text(value, _SCANNED_CHARACTERS), characters)
 
 
-def _messages(value: Json) -> list[dict[str, Json]]:
+def messages_of(value: Json) -> list[dict[str, Json]]:
+    """The messages of a conversation. *absent*: an empty list for any other value."""
     if isinstance(value, dict):
         value = value.get("messages")
     if not isinstance(value, list):
@@ -44,25 +48,52 @@ def _messages(value: Json) -> list[dict[str, Json]]:
     return [message for message in value if isinstance(message, dict) and ("parts" in message or "content" in message)]
 
 
-def _message_text(message: dict[str, Json]) -> str:
-    parts = message.get("parts", message.get("content"))
-    if isinstance(parts, list):
-        texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
-        return " ".join(texts) if texts else _text(parts)  # type: ignore[arg-type]
-    return _text(parts)
+def text_of(value: Json, characters: int | None = None) -> str:
+    """The value as readable text: an object with a single field is replaced by the value of that field.
 
-
-def _text(value: Json) -> str:
-    """The value as readable text: an object with a single field is replaced by the value of that field."""
+    *shape*: with `characters`, at least its beginning of that length; a list of a million numbers is not encoded whole.
+    """
     while isinstance(value, dict) and len(value) == 1:
         (value,) = value.values()
     if value is None or isinstance(value, str):
         return value or ""
+    if characters is not None:
+        value, _ = _beginning(value, characters)
     return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
 
 
-def _cut(text: str) -> str | None:
+def _message_text(message: dict[str, Json], characters: int | None) -> str:
+    parts = message.get("parts", message.get("content"))
+    if isinstance(parts, list):
+        texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+        return " ".join(texts) if texts else text_of(parts, characters)  # type: ignore[arg-type]
+    return text_of(parts, characters)
+
+
+def _beginning(value: Json, room: int) -> tuple[Json, int]:
+    """The part of a value that `room` characters of JSON can hold, and the room that is left."""
+    if isinstance(value, str):
+        return value[:room], room - len(value)
+    if isinstance(value, list):
+        items: list[Json] = []
+        for item in value:
+            if room <= 0:
+                break
+            kept, room = _beginning(item, room - 1)
+            items.append(kept)
+        return items, room
+    if isinstance(value, dict):
+        members: dict[str, Json] = {}
+        for name, item in value.items():
+            if room <= 0:
+                break
+            members[name], room = _beginning(item, room - len(name))
+        return members, room
+    return value, room - 1
+
+
+def _line(text: str, characters: int) -> str | None:
     line = " ".join(text[:_SCANNED_CHARACTERS].split())
-    if len(line) > PREVIEW_CHARACTERS:
-        return line[: PREVIEW_CHARACTERS - 1] + "…"
+    if len(line) > characters:
+        return line[: characters - 1] + "…"
     return line or None

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import Final, Required, TypeAlias, TypedDict
 from uuid import UUID, uuid5
 
-from pydantic_core import to_json
-
 from .times import NS_PER_SECOND
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -22,7 +20,8 @@ class SpanFields(TypedDict, total=False):
     """The fields of one span in one request. An absent key was not reported; no value is ever null.
 
     `duration_ns` is a measured duration that contradicts the `end_ns` it was sent with. Every other duration is the
-    time from start to end.
+    time from start to end. `usage_details` are disjoint kinds of tokens. An update has a preview of its input or of its
+    output, and a fingerprint of what a call asked: see `updates.py`.
     """
 
     span_id: Required[str]
@@ -50,21 +49,43 @@ class SpanFields(TypedDict, total=False):
     end_user_id: str
     service_name: str
     lesson_id: str
+    environment: str
+    release: str
+    tags: list[str]
+    prompt_name: str
+    prompt_version: str
+    time_to_first_token_ns: int
+    finish_reason: str
+    service_tier: str
+    usage_details: dict[str, int]
+    interrupted: bool
     status: str
     error_message: str
     error_type: str
+    input_preview: str
+    output_preview: str
+    fingerprint: str
     input_data: Json
     output_data: Json
     metadata: Json
+    error_stack: str
+    events: list[Json]
+    links: list[Json]
     log_messages: list[Json]
 
 
-SHOWN_PAYLOAD_FIELDS: Final = ("input_data", "output_data", "metadata")
+SHOWN_PAYLOAD_FIELDS: Final = ("input_data", "output_data", "metadata", "error_stack", "events", "links")
 PAYLOAD_FIELDS: Final = (*SHOWN_PAYLOAD_FIELDS, "log_messages")
 """Large and seldom needed fields: stored apart, so that writing a trace and drawing its tree never read them."""
 
 ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}"
 """The ids of traces and spans: 1 to 128 ASCII characters."""
+
+MAX_DURATION_MS: Final = 100 * 365 * 86_400_000
+"""A century: the end of a span that starts today can still be formatted as a time."""
+
+MAX_STACK_CHARACTERS: Final = 262_144
+"""The stack of an error: about 2,000 frames."""
 
 CAPTURED: Final = 0
 FROM_LOGS: Final = -1
@@ -94,13 +115,6 @@ class SpanUpdate:
     payload_fields: tuple[str, ...]
     received_ms: int = 0
     precedence: int = CAPTURED
-
-
-def span_update(fields: SpanFields, *, received_ms: int, precedence: int = CAPTURED) -> SpanUpdate:
-    """The update with these fields, payload included. The same fields, in any order, have the same digest."""
-    payload_fields = tuple(name for name in PAYLOAD_FIELDS if name in fields)
-    text = to_json(dict(sorted(fields.items())))  # a third of the time of `canonical_json`
-    return SpanUpdate(fields, digest_of(text), payload_fields, received_ms, precedence)
 
 
 def contradicts(start_ns: int, end_ns: int, duration_ns: int) -> bool:

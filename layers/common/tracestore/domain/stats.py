@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
-from .costs import REPEATING_OPERATIONS
 from .dimensions import MARGINALS, OTHER, FailureKind, Group, Series, cut, other_series
 from .histogram import Histogram, added, bucket_of
 from .merge import Span
@@ -64,7 +63,6 @@ _CALLS, _LATENCY, _COST, _TOTAL, _WASTED, _ERRORS = map(
 )
 _KINDS: Final = tuple((NUMBERS.index(kind), kind) for kind in TOKEN_KINDS)
 
-_MODEL_SPEND: Final = INFERENCE_OPERATIONS | REPEATING_OPERATIONS
 _NAME_CHARACTERS: Final = 80
 _MESSAGE_CHARACTERS: Final = 200
 
@@ -187,13 +185,13 @@ class Stats:
 NO_STATS: Final = Stats()
 
 
-def stats_of(nodes: Sequence[Node], charges: Sequence[Charge], root: Span) -> Stats:
-    """The stats of a trace, given its spans in tree order and the charge of each."""
+def stats_of(nodes: Sequence[Node], charges: Sequence[Charge], wasted: Sequence[bool]) -> Stats:
+    """The stats of a trace, given its spans in tree order, the charge of each and whether it is wasted."""
     rows: dict[tuple[int, Group], Measures] = {}
     counted: list[_CountedSpan] = []
     kept = _Kept(nodes)
-    for (span, _), charge in zip(nodes, charges, strict=True):
-        measures = _measures(span, charge, is_trace_failed=root.status == "error")
+    for (span, _), charge, is_wasted in zip(nodes, charges, wasted, strict=True):
+        measures = _measures(span, charge, is_wasted=is_wasted)
         if measures:
             quarter, group = kept.quarter(span), Group(kept.series(span), cut(span.status))
             rows.setdefault((quarter, group), Measures()).add(measures)
@@ -274,7 +272,7 @@ def _key(entry: tuple[tuple[int, Group], Measures]) -> tuple[int, Group]:
     return entry[0]
 
 
-def _measures(span: Span, charge: Charge, *, is_trace_failed: bool) -> Measures:
+def _measures(span: Span, charge: Charge, *, is_wasted: bool) -> Measures:
     """The measures of one span."""
     fields, measures = span.fields, Measures()
     numbers = measures.numbers
@@ -292,7 +290,7 @@ def _measures(span: Span, charge: Charge, *, is_trace_failed: bool) -> Measures:
             numbers[index] = amount(fields, kind)
     if charge.cost_nano_usd is not None:
         numbers[_COST] = charge.cost_nano_usd
-        if (is_trace_failed and operation in _MODEL_SPEND) or (is_inference and span.status == "error"):
+        if is_wasted:
             numbers[_WASTED] = charge.cost_nano_usd
     return measures
 

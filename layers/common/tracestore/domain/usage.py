@@ -22,7 +22,10 @@ TOKEN_KINDS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_wr
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The usage of a trace. `cost_nano_usd` is None while no span has a cost: unknown is not zero."""
+    """The usage of a trace. `cost_nano_usd` is None while no span has a cost: unknown is not zero.
+
+    `wasted_nano_usd` is the part of the cost that was spent in vain.
+    """
 
     llm_call_count: int
     input_tokens: int
@@ -32,6 +35,7 @@ class Usage:
     cache_write_tokens: int
     reasoning_tokens: int
     cost_nano_usd: int | None
+    wasted_nano_usd: int = 0
 
 
 class Charge(NamedTuple):
@@ -49,8 +53,8 @@ def charges_of(nodes: Sequence[Node]) -> list[Charge]:
     return list(map(Charge, _calls(nodes, tokens, duplicates), tokens, _counted_costs(nodes, tokens, duplicates)))
 
 
-def usage_of(nodes: Sequence[Node], charges: Sequence[Charge]) -> Usage:
-    """The usage of a trace: the sum of its charges."""
+def usage_of(nodes: Sequence[Node], charges: Sequence[Charge], wasted: Sequence[bool] = ()) -> Usage:
+    """The usage of a trace: the sum of its charges. `wasted` marks those that were spent in vain."""
     token_spans = [node.span for node, charge in zip(nodes, charges, strict=True) if charge.counts_tokens]
     costs = [charge.cost_nano_usd for charge in charges if charge.cost_nano_usd is not None]
     sums = {kind: sum(amount(span.fields, kind) for span in token_spans) for kind in TOKEN_KINDS}
@@ -58,6 +62,9 @@ def usage_of(nodes: Sequence[Node], charges: Sequence[Charge]) -> Usage:
         llm_call_count=sum(charge.is_call for charge in charges),
         total_tokens=sum(total_tokens(span.fields) or 0 for span in token_spans),
         cost_nano_usd=sum(costs) if costs else None,
+        wasted_nano_usd=sum(
+            charge.cost_nano_usd or 0 for charge, is_wasted in zip(charges, wasted, strict=False) if is_wasted
+        ),
         **sums,
     )
 
@@ -86,7 +93,7 @@ def _duplicates(nodes: Sequence[Node]) -> set[str]:
     equal_usage: dict[tuple[str | None, tuple[int, int]], list[Span]] = {}
     for span, _ in nodes:
         tokens = _tokens(span.fields) if "scope_name" in span.fields else None
-        if tokens is not None and _is_inference(span):
+        if tokens is not None and is_inference(span):
             equal_usage.setdefault((span.parent_span_id, tokens), []).append(span)
     return {duplicate for spans in equal_usage.values() if len(spans) > 1 for duplicate in _paired(spans)}
 
@@ -148,7 +155,7 @@ def _counted(
         span, depth = nodes[index]
         inside = below.pop(depth + 1, None)
         own = amounts[index]
-        is_other = _is_inference(span) and own != inside and not (repeats and repeats[index])
+        is_other = is_inference(span) and own != inside and not (repeats and repeats[index])
         if own is not None and (inside is None or is_other):
             counted[index] = True
             inside = _sum(own, inside)
@@ -168,10 +175,11 @@ def _calls(nodes: Sequence[Node], counted: list[bool], duplicates: set[str]) -> 
     for index in range(len(nodes) - 1, -1, -1):
         span, depth = nodes[index]
         wraps = inference_below.pop(depth + 1, False)
-        calls[index] = _is_inference(span) and span.span_id not in duplicates and (counted[index] or not wraps)
+        calls[index] = is_inference(span) and span.span_id not in duplicates and (counted[index] or not wraps)
         inference_below[depth] = inference_below.get(depth, False) or wraps or calls[index]
     return calls
 
 
-def _is_inference(span: Span) -> bool:
+def is_inference(span: Span) -> bool:
+    """Whether a span calls a model."""
     return span.fields.get("operation_type") in INFERENCE_OPERATIONS

@@ -34,7 +34,7 @@ class ListCursor:
         secret: Callable[[], bytes] = cursor_secret,
     ) -> None:
         names = sorted(set(request.query) - {*_NOT_BOUND, *not_bound})
-        self._list = request.route + path_id + json.dumps({name: request.query[name] for name in names})
+        self._list = request.route + path_id + json.dumps({name: _sent(request, name) for name in names})
         self._owner_id = caller.owner_id
         self._cursor = request.query.get("cursor")
         self._secret = secret
@@ -51,3 +51,9 @@ class ListCursor:
     def next(self, position: str | None) -> str | None:
         """The cursor of the page after `position`. *absent*: None, at the end of the list."""
         return None if position is None else sign(self._secret(), self._owner_id, self._list, position)
+
+
+def _sent(request: Request, name: str) -> str | list[str]:
+    """The values of a parameter: one as it is, several as a list."""
+    several = request.query.all(name)
+    return several if len(several) > 1 else several[0]

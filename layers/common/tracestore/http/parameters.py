@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 from tracestore.domain.errors import Detail, Invalid, NotFound
 from tracestore.domain.spans import ID_PATTERN
 
-from .request import Request
+from .request import Query, Request
 
 LIMIT_DEFAULT: Final = 100
 LIMIT_MOST: Final = 1_000
@@ -37,6 +37,17 @@ class Reader:
         except ValueError as error:
             self.problems.append(Detail(name, str(error)))
             return None
+
+    def all(self, name: str, parse: Callable[[str], Value]) -> list[Value]:
+        """Parse each value of a parameter that may be repeated. *absent*: an empty list, as for `__call__`."""
+        if name not in self._parameters:
+            return []
+        several = self._parameters.all(name) if isinstance(self._parameters, Query) else [self._parameters[name]]
+        try:
+            return [parse(text) for text in several]
+        except ValueError as error:
+            self.problems.append(Detail(name, str(error)))
+            return []
 
     def end(self) -> None:
         """Finish reading. *raises*: Invalid that names every malformed parameter."""
@@ -70,6 +81,13 @@ def path_id(request: Request, name: str, refusal: str = "There is no such trace 
 def is_id(text: str) -> bool:
     """Whether `text` can be the id of a trace or a span."""
     return _ID.fullmatch(text) is not None
+
+
+def id_of(text: str) -> str:
+    """The id of a trace or a span. *raises*: ValueError for a text that cannot be one."""
+    if not is_id(text):
+        raise ValueError("must have 1 to 128 ASCII letters, digits and _ . : -, and begin with a letter or digit")
+    return text
 
 
 def malformed(problems: list[Detail]) -> Invalid:

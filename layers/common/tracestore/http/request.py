@@ -6,7 +6,7 @@ A request is decoded within limits, or refused. This module depends on neither r
 import base64
 import binascii
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -28,6 +28,21 @@ _MAX_PARAMETERS: Final = 100
 _GZIP_HEADER: Final = 16  # makes zlib read the gzip format: one or more members, each with a header and a checksum
 _MAX_GZIP_MEMBERS: Final = 100
 _SMALLER: Final = "Send the spans in smaller batches."
+
+
+class Query(dict[str, str]):
+    """Query parameters by name, each with its first value."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        super().__init__()
+        self._all: dict[str, list[str]] = {}
+        for name, value in pairs:
+            self._all.setdefault(name, []).append(value)
+            self.setdefault(name, value)
+
+    def all(self, name: str) -> list[str]:
+        """All values of a parameter, in the order in which they were sent. *absent*: an empty list."""
+        return self._all.get(name, [])
 
 
 @dataclass(frozen=True)
@@ -53,27 +68,33 @@ class Request:
         return self.method == "OPTIONS" and {"origin", "access-control-request-method"} <= self.headers.keys()
 
     @cached_property
-    def query(self) -> Mapping[str, str]:
+    def query(self) -> "Query":
         """The query parameters, including those without a value.
 
-        *raises*: Invalid for a query that is not UTF-8, has more than 100 parameters, or has one of them twice.
+        *raises*: Invalid for a query that is not UTF-8 or has more than 100 parameters.
         """
         try:
             pairs = parse_qsl(self.raw_query, keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS)
         except ValueError as error:
             raise Invalid(f"The query must be UTF-8 with at most {_MAX_PARAMETERS} parameters.") from error
-        parameters: dict[str, str] = {}
-        for name, value in pairs:
-            if name in parameters:
-                raise _invalid_parameter(name, "is given twice: send it once")
-            parameters[name] = value
-        return parameters
+        return Query(pairs)
 
-    def only(self, *names: str) -> None:
-        """Check that the query has no other parameters than these. *raises*: Invalid that names the others."""
-        unknown = [name[:MAX_NAME_CHARACTERS] for name in self.query if name not in names]
+    def only(self, *names: str, repeatable: Collection[str] = (), prefixes: tuple[str, ...] = ()) -> None:
+        """Check that the query has no other parameters than these, each once unless it is `repeatable`.
+
+        Parameters that begin with one of `prefixes` are accepted as well, and are repeatable. *raises*: Invalid that
+        names the others.
+        """
+        unknown = []
+        for name in self.query:
+            is_prefixed = any(name.startswith(prefix) and name != prefix for prefix in prefixes)
+            if name not in names and not is_prefixed:
+                unknown.append(name[:MAX_NAME_CHARACTERS])
+            elif name not in repeatable and not is_prefixed and len(self.query.all(name)) > 1:
+                raise _invalid_parameter(name, "is given twice: send it once")
         if unknown:
-            accepted = f"This route accepts {', '.join(names)}." if names else "This route accepts none."
+            listed = (*names, *(f"{prefix}<key>" for prefix in prefixes))
+            accepted = f"This route accepts {', '.join(listed)}." if listed else "This route accepts none."
             details = tuple(
                 Detail(name, "is not a parameter of this route: check its name or remove it") for name in unknown
             )

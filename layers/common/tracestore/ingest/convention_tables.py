@@ -95,6 +95,19 @@ ROWS: Final = (
         traceloop.association.properties.lesson_id langsmith.metadata.lesson_id langfuse.trace.metadata.lesson_id
         langfuse.observation.metadata.lesson_id metadata>lesson_id""",
     ),
+    Row("environment", label, "langfuse.environment deployment.environment.name deployment.environment"),
+    Row("release", label, "langfuse.release"),
+    Row(
+        "prompt_name",
+        label,
+        "langfuse.observation.prompt.name gen_ai.prompt.name traceloop.prompt.key llm.prompt_template.name",
+    ),
+    Row(
+        "prompt_version",
+        identifier,
+        """langfuse.observation.prompt.version gen_ai.prompt.version traceloop.prompt.version
+        llm.prompt_template.version""",
+    ),
     Row("tool_name", label, "gen_ai.tool.name tool.name ai.toolCall.name tool_call.function.name"),
     Row("tool_name", label, "traceloop.entity.name", TOOL),
     Row(
@@ -215,6 +228,13 @@ ROWS: Final = (
         "langfuse.trace.tags tag.tags ai.telemetry.metadata.tags langsmith.span.tags gen_ai.tags",
     ),
 )
+
+RESOURCE_FIELDS: Final = (
+    ("service_name", ("service.name",)),
+    ("environment", ("langfuse.environment", "deployment.environment.name", "deployment.environment")),
+    ("release", ("langfuse.release", "service.version")),
+)
+"""Fields that a span takes from its resource if none of its own attributes contains them."""
 
 INPUT: Final = """gen_ai.tool.call.arguments tool_arguments ai.toolCall.args> gcp.vertex.agent.tool_call_args
     gen_ai.input.messages llm.input_messages.* ai.prompt.messages gen_ai.prompt.* llm.prompts.*

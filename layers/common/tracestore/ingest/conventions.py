@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 
 from tracestore.domain.log_messages import Direction
-from tracestore.domain.spans import Json, SpanFields
+from tracestore.domain.spans import MAX_DURATION_MS, MAX_STACK_CHARACTERS, Json, SpanFields
 from tracestore.domain.times import NS_PER_MS, format_time, parse_time
 
 from .convention_tables import (
@@ -28,6 +28,7 @@ from .convention_tables import (
     OPERATIONS_BY_NAME_PREFIX,
     OUTPUT,
     RAW_CONTENT_OPERATIONS,
+    RESOURCE_FIELDS,
     ROWS,
     SYSTEM,
     TOOL_NAME,
@@ -35,7 +36,7 @@ from .convention_tables import (
 from .event_messages import CONVERSATION_ATTRIBUTES, MESSAGE_EVENTS, EventMessage, event_messages, parse_listed_events
 from .field_readers import label
 from .messages import conversation
-from .otlp import Event, Origin, OtlpSpan
+from .otlp import Event, Link, Origin, OtlpSpan
 from .reading import Index, Reading
 from .usage_kinds import normalize_usage
 from .values import nested, parse_any, parse_container
@@ -69,6 +70,7 @@ def spans_fields(spans: Iterable[OtlpSpan]) -> list[tuple[str, SpanFields]]:
 
 def _fields(span: OtlpSpan, origin: dict[str, Json]) -> SpanFields:
     reading = Reading(_with_content_events(span), _INDEX)
+    resource = span.origin.resource
     operation = _operation(reading, span.name)
     fields: dict[str, Any] = {
         "span_id": span.span_id,
@@ -79,12 +81,13 @@ def _fields(span: OtlpSpan, origin: dict[str, Json]) -> SpanFields:
     }
     if span.parent_span_id:
         fields["parent_span_id"] = span.parent_span_id
-    if service := label(span.origin.resource.get("service.name")):
-        fields["service_name"] = service
     if scope := label(span.origin.scope_name):
         fields["scope_name"] = scope
     metadata: dict[str, Json] = {}
     _read_rows(reading, operation, fields, metadata)
+    for field, sources in RESOURCE_FIELDS:
+        if field not in fields and (found := next(filter(None, map(label, map(resource.get, sources))), None)):
+            fields[field] = found
     if isinstance(requested := metadata.get("request_model"), str) and requested != fields.get("model_name"):
         fields["request_model"] = requested  # outside of the payload: pricing reads it
     if operation == "tool_call" and "tool_name" not in fields and (name := _TOOL_NAME.fullmatch(span.name)):
@@ -94,6 +97,8 @@ def _fields(span: OtlpSpan, origin: dict[str, Json]) -> SpanFields:
     _read_content(reading, span.events, operation, fields)
     if "time_to_first_token_ms" not in metadata and (first_ms := _first_token_ms(reading, span)) is not None:
         metadata["time_to_first_token_ms"] = first_ms
+    _read_answer(metadata, fields)
+    _read_events(span, fields)
     fields["metadata"] = metadata | _unused_metadata(span, reading) | origin
     return cast(SpanFields, fields)
 
@@ -151,6 +156,9 @@ def _read_outcome(reading: Reading, span: OtlpSpan, fields: dict[str, Any]) -> N
     specific = [name for name in names if name not in GENERIC_ERRORS and not name.isdecimal()]
     if error_type := next(iter(specific or names), None):
         fields["error_type"] = label(error_type)
+    stacks = (exception.get("exception.stacktrace"), attributes.get("exception.stacktrace"))
+    if stack := next((text for text in stacks if text and isinstance(text, str)), None):
+        fields["error_stack"] = stack[:MAX_STACK_CHARACTERS]
     messages = (exception.get("exception.message"), span.status_message, *map(attributes.get, ERROR_MESSAGES))
     if message := next((str(text) for text in messages if text and str(text).strip()), None):
         fields["error_message"] = message.strip()[:MAX_MESSAGE_CHARACTERS]
@@ -256,6 +264,26 @@ def _first_token_ms(reading: Reading, span: OtlpSpan) -> float | None:
     return round(min(waits_ns) / NS_PER_MS, 3) if waits_ns else None
 
 
+def _read_answer(metadata: dict[str, Json], fields: dict[str, Any]) -> None:
+    """Store what metadata says about the answer, in the fields that lists and outlines show."""
+    if isinstance(first_ms := metadata.get("time_to_first_token_ms"), int | float) and first_ms <= MAX_DURATION_MS:
+        fields["time_to_first_token_ns"] = round(first_ms * NS_PER_MS)
+    if isinstance(reasons := metadata.get("finish_reasons"), list) and reasons[0]:
+        fields["finish_reason"] = reasons[0]
+    if isinstance(tags := metadata.get("tags"), list) and (named := [tag for tag in tags if tag]):
+        fields["tags"] = named
+
+
+def _read_events(span: OtlpSpan, fields: dict[str, Any]) -> None:
+    """Store the events that are no messages, and the links."""
+    if events := [
+        _event(event) for event in span.events if event.name not in MESSAGE_EVENTS and not _contains_conversation(event)
+    ]:
+        fields["events"] = events
+    if span.links:
+        fields["links"] = [_link(link) for link in span.links]
+
+
 def _unused_metadata(span: OtlpSpan, reading: Reading) -> dict[str, Json]:
     """Everything of a span that no field contains."""
     rest: dict[str, Json] = {}
@@ -263,15 +291,6 @@ def _unused_metadata(span: OtlpSpan, reading: Reading) -> dict[str, Json]:
         rest["kind"] = span.kind
     if attributes := reading.unused():
         rest["attributes"] = attributes
-    if events := [
-        _event(event) for event in span.events if event.name not in MESSAGE_EVENTS and not _contains_conversation(event)
-    ]:
-        rest["events"] = events
-    if span.links:
-        rest["links"] = [
-            {"trace_id": link.trace_id, "span_id": link.span_id, "attributes": nested(link.attributes)}
-            for link in span.links
-        ]
     return rest
 
 
@@ -281,6 +300,13 @@ def _event(event: Event) -> Json:
         fields["time"] = format_time(event.time_ns)
     if event.attributes:
         fields["attributes"] = nested(event.attributes)
+    return fields
+
+
+def _link(link: Link) -> Json:
+    fields: dict[str, Json] = {"trace_id": link.trace_id, "span_id": link.span_id}
+    if link.attributes:
+        fields["attributes"] = nested(link.attributes)
     return fields
 
 

@@ -29,7 +29,17 @@ _PENDING_WITH_END: Final = Detail(
     "status", "cannot be pending together with end_time or duration_ms: remove one of them"
 )
 _SET_BY_SERVER: Final = frozenset(
-    {"id", "user_id", "created_at", "updated_at", "expires_at", "cost_source", "cost_price", "clock_skew"}
+    {
+        "id",
+        "user_id",
+        "created_at",
+        "updated_at",
+        "expires_at",
+        "cost_source",
+        "cost_price",
+        "cost_reason",
+        "clock_skew",
+    }
 )
 """Ignored when sent, so that a client can send a span back as it read it."""
 
@@ -213,12 +223,19 @@ def validated(model: type[Model], sent: Mapping[str, Json]) -> Model:
         raise invalid([_detail(details) for details in error.errors(include_url=False, include_input=False)]) from None
 
 
+_NAMED_BY_CALLER: Final = frozenset({"usage_details"})
+"""Objects whose keys are values of the caller: an error does not repeat them."""
+
+
 def _detail(error: ErrorDetails) -> Detail:
     from .native_model import SENTENCE_BY_PATTERN
 
     context = error.get("ctx", {})
     sentence = SENTENCE_BY_PATTERN.get(context.get("pattern", "")) or _SENTENCES.get(error["type"], "is not valid")
-    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error["loc"])
+    steps = error["loc"]
+    if steps and steps[0] in _NAMED_BY_CALLER:
+        steps = steps[:1]
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
     return Detail(_cut(path.removeprefix(".")), sentence.format(**context))
 
 

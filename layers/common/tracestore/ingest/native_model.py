@@ -10,11 +10,13 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from tracestore.domain.spans import ID_PATTERN
-from tracestore.domain.times import NS_PER_MS, parse_time
+from tracestore.domain.spans import ID_PATTERN, MAX_DURATION_MS, MAX_STACK_CHARACTERS
+from tracestore.domain.times import NS_PER_MS, format_time, parse_time
 
-MAX_DURATION_MS: Final = 100 * 365 * 86_400_000
-"""A century: the end of a span that starts today can still be formatted as a time."""
+MAX_TAGS: Final = 100
+MAX_USAGE_KINDS: Final = 50
+MAX_EVENTS: Final = 10_000
+"""The events of a span, and its links. OTLP requests have the same limit."""
 
 
 def _duration_ns(duration_ms: float) -> int:
@@ -23,6 +25,10 @@ def _duration_ns(duration_ms: float) -> int:
 
 def _cost_nano_usd(cost_usd: float) -> int:
     return round(Decimal(str(cost_usd)) * 1_000_000_000)
+
+
+def _normal_time(text: str) -> str:
+    return format_time(parse_time(text))
 
 
 def _absent_when_empty(text: str) -> str | None:
@@ -45,10 +51,35 @@ _SpanName = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 _ForeignId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Label = Annotated[str, StringConstraints(max_length=256), AfterValidator(_absent_when_empty)]
 ErrorMessage = Annotated[str, StringConstraints(max_length=65_536), AfterValidator(_absent_when_empty)]
+_Tag = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+_Stack = Annotated[str, StringConstraints(max_length=MAX_STACK_CHARACTERS), AfterValidator(_absent_when_empty)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 Time = Annotated[str, AfterValidator(parse_time)]
 Duration = Annotated[float, Field(ge=0, le=MAX_DURATION_MS, allow_inf_nan=False), AfterValidator(_duration_ns)]
 _Cost = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False), AfterValidator(_cost_nano_usd)]
+
+
+_UsageKind = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    name: _SpanName
+    time: Annotated[str, AfterValidator(_normal_time)] | None = None
+    attributes: dict[str, Any] | None = None
+
+
+class _Link(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    trace_id: Id
+    span_id: Id
+    attributes: dict[str, Any] | None = None
+
+
+def _as_json(entries: list[Any]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in vars(entry).items() if value is not None} for entry in entries]
 
 
 class SentSpan(BaseModel):
@@ -77,12 +108,25 @@ class SentSpan(BaseModel):
     end_user_id: Label | None = None
     service_name: Label | None = None
     lesson_id: Label | None = None
+    environment: Label | None = None
+    release: Label | None = None
+    tags: Annotated[list[_Tag], Field(max_length=MAX_TAGS)] | None = None
+    prompt_name: Label | None = None
+    prompt_version: Label | None = None
+    time_to_first_token_ns: Duration | None = Field(None, alias="time_to_first_token_ms")
+    finish_reason: Label | None = None
+    service_tier: Label | None = None
+    usage_details: Annotated[dict[_UsageKind, Count], Field(max_length=MAX_USAGE_KINDS)] | None = None
+    interrupted: bool | None = None
     status: Literal["pending", "success", "error"] | None = None
     error_message: ErrorMessage | None = None
     error_type: Label | None = None
     input_data: Any = None
     output_data: Any = None
     metadata: Any = None
+    error_stack: _Stack | None = None
+    events: Annotated[list[_Event], Field(max_length=MAX_EVENTS), AfterValidator(_as_json)] | None = None
+    links: Annotated[list[_Link], Field(max_length=MAX_EVENTS), AfterValidator(_as_json)] | None = None
 
 
 class UnnamedSpan(SentSpan):

@@ -12,17 +12,22 @@ from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
 from tracestore.domain.filters import Filters
-from tracestore.domain.merge import merge
+from tracestore.domain.merge import Span, merge
 
 from . import keys
 from .items import head_from
-from .model import Head, Item, Partition
+from .model import Head, Item, Partition, StoredTrace
 from .pending_deletions import is_pending_deletion, pending_deletions_from
+from .read_budget import BudgetSpent
 from .store import Scope
 from .table import KEYS_PER_BATCH_GET
 
 SCANNED_MOST: Final = 2_000
-"""Traces that one page examines. A filter that few traces pass gives a short page and a cursor to continue from."""
+"""Traces that one page examines, unless its budget is spent before. A filter that few traces pass gives a short page
+and a cursor to continue from."""
+
+TRACE_BYTES_MOST: Final = 8_000_000
+"""Payload of one trace that filters read, about as much as one request may read at all. They do not look beyond it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +91,22 @@ def page_of(scope: Scope, candidates: Iterator[Candidate], limit: int, is_listed
         for candidate in batch:
             if last is not None and len(traces) == limit:  # one more than asked for: there is a next page
                 return Page(traces, last, keys.start_ns_of(last))
-            last = candidate.cursor_position
+            if last is not None and scope.budget.is_spent:
+                break
             head = heads.get(candidate.pk)
-            if head is not None and is_listed(candidate, head):
-                traces.append(ListedTrace(keys.trace_id_of(candidate.pk), head))
-        scanned += len(batch)
-        if scanned >= SCANNED_MOST and last is not None:
-            return Page(traces, last, keys.start_ns_of(last))
+            try:
+                if head is not None and is_listed(candidate, head):
+                    traces.append(ListedTrace(keys.trace_id_of(candidate.pk), head))
+            except BudgetSpent:
+                break
+            last = candidate.cursor_position
+            scope.budget.has_progress = True
+        else:
+            scanned += len(batch)
+            if scanned < SCANNED_MOST:
+                continue
+        assert last is not None
+        return Page(traces, last, keys.start_ns_of(last))
     return Page(traces, None, None)
 
 
@@ -146,10 +160,42 @@ def _is_listed(scope: Scope, query: TraceQuery, candidate: Candidate, head: Head
 
     A message alias may have the cursor position that the trace would have got from an interrupted first writer.
     """
-    if candidate.cursor_position != head.cursor_position and "message_id" not in query.filters.values:
+    messages = query.filters.values.get("message_id")
+    is_by_message = messages is not None and bool(messages.any_of)
+    if candidate.cursor_position != head.cursor_position and not is_by_message:
         return False
-    trace_id = keys.trace_id_of(candidate.pk)
-    return query.filters.match(head.summary, lambda: merge(scope.read_core(trace_id).updates(), head.deleted))
+    return query.filters.match(head.summary, _StoredSpans(scope, keys.trace_id_of(candidate.pk), head))
+
+
+class _StoredSpans:
+    """The spans of one trace for its filters, read at most once.
+
+    *raises*: BudgetSpent where the payloads do not fit into what is left of the budget. The first trace of a request is
+    read even so, up to `TRACE_BYTES_MOST`, so that each request makes progress.
+    """
+
+    def __init__(self, scope: Scope, trace_id: str, head: Head) -> None:
+        self._scope = scope
+        self._trace_id = trace_id
+        self._head = head
+        self._read: dict[bool, list[Span]] = {}
+
+    def __call__(self, *, payloads: bool = False) -> list[Span]:
+        if True in self._read:
+            return self._read[True]
+        if payloads not in self._read:
+            self._read[payloads] = merge(self._stored(payloads=payloads).updates(), self._head.deleted)
+        return self._read[payloads]
+
+    def _stored(self, *, payloads: bool) -> StoredTrace:
+        if not payloads:
+            return self._scope.read_core(self._trace_id)
+        budget = self._scope.budget
+        bytes_most = min(budget.bytes_left, TRACE_BYTES_MOST) if budget.has_progress else TRACE_BYTES_MOST
+        stored = self._scope.read_whole(self._trace_id, max(bytes_most, 1))
+        if stored.is_cut and budget.has_progress:
+            raise BudgetSpent
+        return stored
 
 
 def _candidates(scope: Scope, query: TraceQuery, limit: int, after: str | None) -> Iterator[Candidate]:
@@ -180,13 +226,16 @@ def entries(scope: Scope, partition: Partition, low: str, high: str, newest_firs
 
 def _partitions(scope: Scope, filters: Filters) -> list[Partition]:
     """The index partitions, as few as possible, that contain every trace which may match."""
-    if "message_id" in filters.values:
-        return [("by_conversation", keys.by_message(scope.user_id, filters.values["message_id"]))]
-    if filters.conversation_id is not None:
-        return [("by_conversation", keys.by_conversation(scope.user_id, filters.conversation_id))]
-    if filters.status == "error" or filters.has_errors:
+    messages = filters.values.get("message_id")
+    if messages is not None and messages.any_of:
+        return [("by_conversation", keys.by_message(scope.user_id, message)) for message in messages.any_of]
+    if filters.conversation_id is not None and filters.conversation_id.any_of:
+        conversations = filters.conversation_id.any_of
+        return [("by_conversation", keys.by_conversation(scope.user_id, name)) for name in conversations]
+    statuses = set(filters.status.any_of) if filters.status is not None else set()
+    if statuses == {"error"} or filters.has_errors:
         return [("by_status", keys.by_status(scope.user_id, "error"))]
-    if filters.status == "pending":  # a pending trace with a failed span is in the partition of failed ones
+    if statuses and "success" not in statuses:  # a pending trace with a failed span is in the partition of failed ones
         return [("by_status", keys.by_status(scope.user_id, status)) for status in ("pending", "error")]
     return scope.time_partitions()
 

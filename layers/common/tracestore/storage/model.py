@@ -80,6 +80,11 @@ class _StoredHead:
     def is_expired(self, now_ms: int) -> bool:
         return self.expires_at_s * 1000 <= now_ms
 
+    @property
+    def position_ns(self) -> int:
+        """The time of the trace's position in lists, in nanoseconds since 1970."""
+        return keys.start_ns_of(self.cursor_position)
+
 
 @dataclass(frozen=True, slots=True)
 class _LiveHead(_StoredHead):
@@ -181,7 +186,7 @@ class PendingDeletion:
         scope, summary = self.scope, head.summary
         return (
             (scope.conversation_id is None or summary.conversation_id == scope.conversation_id)
-            and (scope.before_ns is None or keys.start_ns_of(head.cursor_position) < scope.before_ns)
+            and (scope.before_ns is None or head.position_ns < scope.before_ns)
             and (not scope.lessons or summary.is_lesson)
             and (scope.lesson_id is None or summary.lesson_id == scope.lesson_id)
         )

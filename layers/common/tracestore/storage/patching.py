@@ -8,7 +8,8 @@ however many writers there are.
 from collections.abc import Callable
 
 from tracestore.domain.merge import Span, merge_span, overlay
-from tracestore.domain.spans import CAPTURED, SpanFields, SpanUpdate, canonical_json, span_update
+from tracestore.domain.spans import CAPTURED, SpanFields, SpanUpdate, canonical_json
+from tracestore.domain.updates import span_update
 
 from .dynamo import ConditionFailed
 from .items import alias_items, keys_of

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tracestore.domain.costs import PriceOf, no_prices
@@ -12,6 +12,7 @@ from .deadline import Deadline
 from .delta_bases import DeltaBaseCache
 from .items import head_item, keys_of, lesson_index_item, trace_from
 from .model import INDEXES, Item, ItemKey, LiveHead, Partition, Segment, StoredHead, StoredTrace, Tombstone
+from .read_budget import ReadBudget
 from .segments import joined_with, open_payloads
 from .segments import key as key_item
 from .table import Table
@@ -59,8 +60,8 @@ class UserTable:
     secret; it has to name the user. *raises*: ForeignPartition for any other; else as `Table`.
     """
 
-    def __init__(self, table: Table, user_id: str, deadline: Deadline) -> None:
-        self._table = table
+    def __init__(self, table: Table, user_id: str, deadline: Deadline, budget: ReadBudget | None = None) -> None:
+        self._table = replace(table, budget=budget)
         self._user_id = user_id
         self._user_pk = keys.user(user_id)
         self._prefix = f"{self._user_pk}#"
@@ -165,13 +166,14 @@ class Scope:
     No input of a request can reach another user's partition, because `table` refuses it.
     """
 
-    __slots__ = ("deadline", "store", "table", "user_id")
+    __slots__ = ("budget", "deadline", "store", "table", "user_id")
 
     def __init__(self, store: Store, user_id: str, deadline: Deadline) -> None:
         self.store = store
         self.user_id = user_id
         self.deadline = deadline
-        self.table = UserTable(store.table, user_id, deadline)
+        self.budget = ReadBudget()
+        self.table = UserTable(store.table, user_id, deadline, self.budget)
 
     def now_ms(self) -> int:
         """The time, in milliseconds since 1970."""

@@ -4,7 +4,7 @@ Every request raises Unavailable when DynamoDB is throttled, out of reach, or th
 were stored until then stay stored; that does no harm, since every write is repeatable.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,6 +12,7 @@ from typing import Any, Final
 from .deadline import Deadline
 from .dynamo import ConditionFailed, Contended, translated
 from .model import Item, ItemKey
+from .read_budget import ReadBudget
 
 ITEMS_PER_BATCH_WRITE: Final = 25
 KEYS_PER_BATCH_GET: Final = 100
@@ -27,6 +28,8 @@ class Table:
 
     client: Any
     name: str
+    budget: ReadBudget | None = None
+    """The budget that reads through this object are added to."""
 
     def query(
         self,
@@ -52,8 +55,7 @@ class Table:
         if page_items:
             request["Limit"] = page_items
         while True:
-            with translated():
-                page = self.client.query(**request)
+            page = self._read(self.client.query, **request)
             yield from page["Items"]
             if "LastEvaluatedKey" not in page:
                 return
@@ -89,8 +91,7 @@ class Table:
                 request["ExclusiveStartKey"] = start_after
             if at_most is not None:
                 request["Limit"] = at_most - counted  # of entries read, so that no page can count too many
-            with translated():
-                page = self.client.query(**request)
+            page = self._read(self.client.query, **request)
             counted += page["Count"]
             start_after = page.get("LastEvaluatedKey")
             if start_after is None:
@@ -121,10 +122,9 @@ class Table:
 
     def get(self, pk: str, sk: str) -> Item | None:
         """One item, read consistently."""
-        with translated():
-            answer: dict[str, Item] = self.client.get_item(
-                TableName=self.name, Key={"pk": {"S": pk}, "sk": {"S": sk}}, ConsistentRead=True
-            )
+        answer: dict[str, Item] = self._read(
+            self.client.get_item, TableName=self.name, Key={"pk": {"S": pk}, "sk": {"S": sk}}, ConsistentRead=True
+        )
         return answer.get("Item")
 
     def get_many(self, wanted: Iterable[ItemKey], deadline: Deadline) -> dict[ItemKey, Item]:
@@ -134,8 +134,8 @@ class Table:
         backoff = deadline.backoff()
         while unread:
             batch, rest = unread[:KEYS_PER_BATCH_GET], unread[KEYS_PER_BATCH_GET:]
-            with translated():
-                answer = self.client.batch_get_item(RequestItems={self.name: {"Keys": batch, "ConsistentRead": True}})
+            request = {self.name: {"Keys": batch, "ConsistentRead": True}}
+            answer = self._read(self.client.batch_get_item, RequestItems=request)
             for item in answer["Responses"].get(self.name, ()):
                 items[item["pk"]["S"], item["sk"]["S"]] = item
             unprocessed = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
@@ -143,6 +143,15 @@ class Table:
             if unprocessed:  # 16 MB of answer, or throttled: in both cases a later request returns them
                 backoff.pause()
         return items
+
+    def _read(self, operation: Callable[..., dict[str, Any]], **request: Any) -> dict[str, Any]:
+        if self.budget is None:
+            with translated():
+                return operation(**request)
+        with translated():
+            answer = operation(**request, ReturnConsumedCapacity="TOTAL")
+        self.budget.spend(answer)
+        return answer
 
     def put(self, item: Item, replaces: int | None) -> None:
         """Put an item on condition that version `replaces` is stored; None: that no item is stored.

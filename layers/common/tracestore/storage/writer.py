@@ -13,7 +13,8 @@ from typing import Final
 from tracestore.domain.errors import Conflict
 from tracestore.domain.heads import root_of
 from tracestore.domain.merge import Span, is_ended, merge
-from tracestore.domain.spans import CAPTURED, SpanFields, SpanUpdate, span_update
+from tracestore.domain.spans import CAPTURED, SpanFields, SpanUpdate
+from tracestore.domain.updates import span_update
 
 from . import keys
 from .compaction import compact, is_due

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 from zoneinfo import ZoneInfo
 
+from tracestore.api.chart_ranges import interval_of, problems_of_range
 from tracestore.api.dates import UTC, range_bounds, time_or_day, zone_of
 from tracestore.domain.analytics import Selection
 from tracestore.domain.counters import Interval
@@ -12,17 +13,14 @@ from tracestore.domain.dimensions import FILTERS, GROUPINGS, MARGINALS
 from tracestore.domain.errors import Detail, Invalid
 from tracestore.domain.intervals import (
     INTERVALS,
-    POINTS_MOST,
     RANGE_MOST_DAYS,
     Period,
     aligned,
-    finest,
-    length_ns,
     points,
     whole_hours,
 )
 from tracestore.domain.times import NS_PER_DAY, NS_PER_MS
-from tracestore.http.parameters import Reader, malformed, one_of, text_of
+from tracestore.http.parameters import Reader, one_of, text_of
 
 ANALYTICS_PARAMETERS: Final = ("start_date", "end_date", "interval", "timezone", *FILTERS)
 """The parameters that every route of analytics takes."""
@@ -65,7 +63,7 @@ def parse_query(parameters: Mapping[str, str], now_ms: int) -> AnalyticsQuery:
         end_ns = now_ns if end_ns is None else end_ns
         start_ns = max(0, end_ns - NS_PER_DAY) if start_ns is None else start_ns
         days_most = MARGINAL_RANGE_MOST_DAYS if group_by in MARGINALS else RANGE_MOST_DAYS
-        read.problems += _problems_of_range(Period(start_ns, end_ns), zone, now_ns, days_most)
+        read.problems += problems_of_range(Period(start_ns, end_ns), zone, now_ns, days_most)
     read.end()
     assert start_ns is not None
     assert end_ns is not None
@@ -74,12 +72,9 @@ def parse_query(parameters: Mapping[str, str], now_ms: int) -> AnalyticsQuery:
     if group_by in MARGINALS:
         _refuse_combinations(group_by, filters, requested_interval)
         period, finest_interval = whole_hours(period), "hour"
-    if requested_interval and len(points(period, requested_interval, zone)) > POINTS_MOST:
-        message = f"cuts this range into more than {POINTS_MOST:,} points: ask for a longer one, or for less time"
-        raise malformed([Detail("interval", message)])
     return AnalyticsQuery(
         period,
-        requested_interval or finest(period, zone, finest_interval),
+        interval_of(requested_interval, period, zone, finest_interval),
         zone,
         Selection(filters, by_operation=group_by == "operation_type"),
         group_by,
@@ -100,13 +95,3 @@ def _refuse_combinations(group_by: str, filters: Mapping[str, str], interval: In
         raise Invalid(
             f"Unsupported combination of parameters: {causes}.", code="unsupported_combination", details=tuple(problems)
         )
-
-
-def _problems_of_range(period: Period, zone: ZoneInfo, now_ns: int, days_most: int) -> list[Detail]:
-    if period.start_ns >= period.end_ns:
-        return [Detail("start_date", "must lie before end_date (which is now, when it is absent)")]
-    if period.end_ns > now_ns + RANGE_MOST_DAYS * NS_PER_DAY:
-        return [Detail("end_date", f"must lie at most {RANGE_MOST_DAYS} days ahead")]
-    if length_ns(period, zone) > days_most * NS_PER_DAY:
-        return [Detail("start_date", f"must lie at most {days_most} days before end_date")]
-    return []

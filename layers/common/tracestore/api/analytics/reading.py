@@ -13,7 +13,7 @@ from tracestore.domain.analytics import Key, Selection
 from tracestore.domain.counters import Bucket, ConversationCounter, Kind
 from tracestore.domain.dimensions import OTHER_FAILURES
 from tracestore.domain.failures import FailedSpan
-from tracestore.domain.filters import Filters
+from tracestore.domain.filters import Condition, Filters
 from tracestore.domain.heads import Summary
 from tracestore.domain.intervals import Period, hours_that_start_in, partition
 from tracestore.domain.stats import failures_of
@@ -106,7 +106,7 @@ def conversation_heads(
         head = heads.get(counter.last_trace[1])
         if head is not None and head.summary.conversation_id == conversation_id:
             return head
-        traces = reader.traces(TraceQuery(Filters(conversation_id=conversation_id)), 1).traces
+        traces = reader.traces(TraceQuery(Filters(conversation_id=Condition((conversation_id,)))), 1).traces
         return traces[0].head if traces else None
 
     with ThreadPoolExecutor(CONVERSATION_THREADS) as pool:

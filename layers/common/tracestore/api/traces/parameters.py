@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -10,17 +10,27 @@ from tracestore.api.bulk_deletes import require_one
 from tracestore.api.dates import past_time, read_range
 from tracestore.api.traces.trace_json import NANO
 from tracestore.domain.errors import Detail
-from tracestore.domain.filters import LIST_FILTERS, Filters
+from tracestore.domain.filters import LIST_FILTERS, METADATA_PREFIX, Condition, Filters
 from tracestore.domain.heads import VALUE_FIELDS
 from tracestore.domain.times import NS_PER_MS
-from tracestore.http.parameters import Reader, choice_of, is_id, malformed, one_of, text_of
+from tracestore.http.parameters import Reader, choice_of, id_of, is_id, malformed, one_of, text_of
 from tracestore.http.request import Request
 from tracestore.storage.model import DeletionScope
 from tracestore.storage.user_store import TraceQuery
 
 TRACE_IDS_MOST: Final = 100
+METADATA_KEYS_MOST: Final = 10
 
 LIST_PARAMETERS: Final = ("limit", "cursor", *LIST_FILTERS)
+
+_REPEATABLE: Final = frozenset(
+    {*VALUE_FIELDS, "conversation_id", "status", "parent_span_id", "parent_trace_id", "search"}
+)
+"""Parameters that may be repeated: any of the values has to match. A value after `!` must not match."""
+
+_NOT: Final = "!"
+_ESCAPE: Final = "\\"
+"""Stands before a value that begins with `!` or with itself."""
 
 _NUMBER: Final = re.compile(r"(?:[0-9]{1,15}\.?|[0-9]{0,15}\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,2})?")
 
@@ -35,25 +45,52 @@ class TraceView(NamedTuple):
     payloads: bool
 
 
+def require_list_parameters(request: Request, *more: str) -> None:
+    """Check that a request has no parameters except those of a list and `more`. *raises*: Invalid."""
+    request.only(*LIST_PARAMETERS, *more, repeatable=_REPEATABLE, prefixes=(METADATA_PREFIX,))
+
+
 def trace_query(parameters: Mapping[str, str]) -> TraceQuery:
     """The query of a trace list. *raises*: Invalid that names every malformed parameter."""
     read = Reader(parameters)
     from_ns, to_ns = read_range(read)
+    parents = [_condition(read, name, id_of) for name in ("parent_span_id", "parent_trace_id")]
+    if all(parents):
+        read.problems.append(Detail("parent_trace_id", "is another name of parent_span_id: send one of them"))
+    metadata = [name for name in parameters if name.startswith(METADATA_PREFIX)]
+    if len(metadata) > METADATA_KEYS_MOST:
+        read.problems.append(Detail(METADATA_PREFIX, f"may be given for at most {METADATA_KEYS_MOST} keys"))
     query = TraceQuery(
         filters=Filters(
-            conversation_id=read("conversation_id", text_of),
-            status=read("status", one_of("pending", "success", "error")),
-            has_errors=read("has_errors", lambda text: one_of("true", "false")(text) == "true"),
-            min_duration_ns=read("min_duration_ms", lambda text: _scaled(text, NS_PER_MS)),
-            min_cost_nano_usd=read("min_cost_usd", lambda text: _scaled(text, NANO)),
-            search=read("search", text_of),
-            values={name: value for name in VALUE_FIELDS if (value := read(name, text_of)) is not None},
+            conversation_id=_condition(read, "conversation_id", text_of),
+            status=_condition(read, "status", one_of("pending", "success", "error")),
+            has_errors=read("has_errors", _boolean),
+            min_duration_ns=read("min_duration_ms", _least(NS_PER_MS)),
+            max_duration_ns=read("max_duration_ms", _most(NS_PER_MS)),
+            min_cost_nano_usd=read("min_cost_usd", _least(NANO)),
+            max_cost_nano_usd=read("max_cost_usd", _most(NANO)),
+            min_tokens=read("min_tokens", _least(1)),
+            has_retry=read("has_retry", _boolean),
+            has_fallback=read("has_fallback", _boolean),
+            has_model_call=read("has_model_call", _boolean),
+            interrupted=read("interrupted", _boolean),
+            parent_span_id=next(filter(None, parents), None),
+            search=_condition(read, "search", text_of),
+            search_in_payload=read("search_in", one_of("names", "payload")) == "payload",
+            values={name: value for name in VALUE_FIELDS if (value := _condition(read, name, text_of)) is not None},
+            metadata={
+                name.removeprefix(METADATA_PREFIX): value
+                for name in metadata
+                if (value := _condition(read, name, text_of)) is not None
+            },
         ),
         from_ns=from_ns,
         to_ns=to_ns,
         trace_ids=read("trace_id", _trace_ids) or (),
         newest_first=read("order", one_of("desc", "asc")) != "asc",
     )
+    if query.filters.search_in_payload and query.filters.search is None:
+        read.problems.append(Detail("search_in", "needs search: send the text to look for"))
     read.end()
     return query
 
@@ -88,11 +125,43 @@ def deletion_scope(request: Request) -> DeletionScope:
     return scope
 
 
-def _scaled(text: str, scale: int) -> int:
-    """A decimal number in a smaller unit, rounded up, because it is a lower bound."""
+def _condition(read: Reader, name: str, parse: Callable[[str], str]) -> Condition | None:
+    """The condition of a parameter that may be repeated and negated. *absent*: None."""
+
+    def parse_value(text: str) -> tuple[bool, str]:
+        is_negative = text.startswith(_NOT)
+        value = text.removeprefix(_NOT) if is_negative else text
+        if value.startswith((_ESCAPE + _NOT, _ESCAPE * 2)):
+            value = value.removeprefix(_ESCAPE)
+        return is_negative, parse(value)
+
+    parsed = read.all(name, parse_value)
+    if not parsed:
+        return None
+    return Condition(
+        tuple(value for is_negative, value in parsed if not is_negative),
+        tuple(value for is_negative, value in parsed if is_negative),
+    )
+
+
+def _boolean(text: str) -> bool:
+    return one_of("true", "false")(text) == "true"
+
+
+def _least(scale: int) -> Callable[[str], int]:
+    """A parser of lower bounds: a decimal number in a smaller unit, rounded up."""
+    return lambda text: math.ceil(_number(text) * scale)
+
+
+def _most(scale: int) -> Callable[[str], int]:
+    """A parser of upper bounds: a decimal number in a smaller unit, rounded down."""
+    return lambda text: math.floor(_number(text) * scale)
+
+
+def _number(text: str) -> Fraction:
     if _NUMBER.fullmatch(text) is None:
         raise ValueError("must be a number of 0 or more, such as 0.05")
-    return math.ceil(Fraction(text) * scale)
+    return Fraction(text)
 
 
 def _trace_ids(text: str) -> list[str]:

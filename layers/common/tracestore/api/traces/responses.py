@@ -13,6 +13,7 @@ from tracestore.api.traces.trace_json import forest_bytes, outline_json, span_js
 from tracestore.domain.errors import NotFound
 from tracestore.domain.heads import Summary
 from tracestore.domain.merge import Span
+from tracestore.domain.outline import OutlineRow
 from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS
 from tracestore.domain.tree import Node, tree_order
 from tracestore.http.response import Response, escapes_in, json_bytes, json_response
@@ -63,9 +64,9 @@ def encode_forest(reader: UserReader, traces: Sequence[ListedTrace]) -> Encoded:
     return fitting(read_in_parallel(partial(_trees, reader, pending_deletions), traces))
 
 
-def encode_outline(nodes: Iterable[Node], summary: Summary) -> Encoded:
+def encode_outline(rows: Iterable[OutlineRow], summary: Summary) -> Encoded:
     """Spans in tree order, as lines of an outline."""
-    return fitting(json_bytes(outline_json(node, summary)) for node in nodes)
+    return fitting(json_bytes(outline_json(row, summary)) for row in rows)
 
 
 def encode_tree(

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from tracestore.domain.heads import Summary
+from tracestore.domain.heads import Attempts, Summary
 from tracestore.domain.merge import Span
+from tracestore.domain.outline import OutlineRow, Subtree
 from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS, SpanFields, duration_of, has_clock_skew, span_uuid
 from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
 from tracestore.domain.tree import Node
+from tracestore.domain.updates import preview_of
 from tracestore.domain.usage import total_tokens
 from tracestore.http.response import json_bytes
 from tracestore.storage.model import Head
@@ -16,15 +18,21 @@ NANO: Final = 1_000_000_000
 
 _MODEL_FIELDS: Final = ("model_name", "model_provider", "model_version")
 _ID_FIELDS: Final = ("conversation_id", "message_id", "tool_name", "end_user_id", "service_name", "lesson_id")
-_TOKEN_FIELDS: Final = ("cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
+_TOKEN_FIELDS: Final = ("cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "usage_details")
+_CONTEXT_FIELDS: Final = ("environment", "release", "tags", "prompt_name", "prompt_version")
+_ANSWER_FIELDS: Final = ("finish_reason", "service_tier")
 _OUTLINE_FIELDS: Final = (
     "parent_span_id",
     "span_name",
     "operation_type",
     "model_name",
     "model_provider",
+    "request_model",
     "input_tokens",
     "output_tokens",
+    "cached_input_tokens",
+    "reasoning_tokens",
+    "finish_reason",
     "tool_name",
     "service_name",
     "error_type",
@@ -57,7 +65,11 @@ def span_json(user_id: str, trace_id: str, span: Span, expires_at_s: int, *, pay
         "cost_usd": usd(span.cost.nano_usd),
         "cost_source": span.cost.source,
         "cost_price": span.cost.price,
-        **{name: fields.get(name) for name in _ID_FIELDS},
+        "cost_reason": span.cost.reason,
+        "time_to_first_token_ms": first_token_ms(fields),
+        **{name: fields.get(name) for name in _ANSWER_FIELDS},
+        "interrupted": fields.get("interrupted"),
+        **{name: fields.get(name) for name in (*_ID_FIELDS, *_CONTEXT_FIELDS)},
         "error_type": fields.get("error_type"),
         "error_message": fields.get("error_message"),
         "created_at": format_time(span.created_ms * NS_PER_MS),
@@ -75,6 +87,7 @@ def summary_json(trace_id: str, head: Head) -> dict[str, Any]:
     usage, values = summary.usage, summary.values
     return {
         "trace_id": trace_id,
+        "cursor_position": head.cursor_position,
         "name": summary.name,
         "start_time": format_time(summary.start_ns),
         "end_time": time_or_none(summary.end_ns),
@@ -90,6 +103,11 @@ def summary_json(trace_id: str, head: Head) -> dict[str, Any]:
         "cache_write_tokens": usage.cache_write_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
         "cost_usd": usd(usage.cost_nano_usd),
+        "wasted_cost_usd": usd(usage.wasted_nano_usd),
+        "attempts": list(map(_attempts_json, summary.attempts)),
+        "has_retry": summary.has_retry,
+        "has_fallback": summary.has_fallback,
+        "interrupted": summary.is_interrupted,
         "models": values.get("model_name", []),
         "providers": values.get("model_provider", []),
         "operations": values.get("operation_type", []),
@@ -97,6 +115,9 @@ def summary_json(trace_id: str, head: Head) -> dict[str, Any]:
         "conversation_id": summary.conversation_id,
         "end_user_id": summary.end_user_id,
         "lesson_id": summary.lesson_id,
+        "environment": summary.environment,
+        "release": summary.release,
+        "tags": values.get("tag", []),
         "input_preview": summary.previews.input,
         "output_preview": summary.previews.output,
         "created_at": format_time(head.created_ms * NS_PER_MS),
@@ -105,22 +126,53 @@ def summary_json(trace_id: str, head: Head) -> dict[str, Any]:
     }
 
 
-def outline_json(node: Node, summary: Summary) -> dict[str, Any]:
-    """One span of an outline: its depth, times and main fields. *absent*: left out."""
-    span, fields = node.span, node.span.fields
+def outline_json(row: OutlineRow, summary: Summary) -> dict[str, Any]:
+    """One span of an outline: its depth, times, main fields and its part in the trace. *absent*: left out.
+
+    A mark that is false is left out, except `counted`. A span without children has no `subtree`.
+    """
+    span, fields, subtree = row.span, row.span.fields, row.subtree
     content: dict[str, Any] = {
         "span_id": span.span_id,
-        "depth": node.depth,
+        "depth": row.node.depth,
         "status": span.status,
         "start_offset_ms": (span.order[0] - summary.start_ns) / NS_PER_MS,
         "duration_ms": span_duration_ms(fields),
+        "time_to_first_token_ms": first_token_ms(fields),
         "clock_skew": has_clock_skew(fields) or None,
+        "interrupted": fields.get("interrupted"),
         **{name: fields.get(name) for name in _OUTLINE_FIELDS},
         "total_tokens": total_tokens(fields),
         "cost_usd": usd(span.cost.nano_usd),
+        "cost_source": None if span.cost.nano_usd is None else span.cost.source,
+        "counted": row.is_counted,
+        "not_counted": row.not_counted,
+        "wasted": row.is_wasted or None,
+        "critical": row.is_critical or None,
+        "attempt": row.attempt and row.attempt._asdict(),
+        "subtree": _subtree_json(subtree) if subtree.spans > 1 else None,
+        "preview": preview_of(fields),
         "error_message": (fields.get("error_message") or "")[:_OUTLINE_ERROR_CHARACTERS] or None,
     }
     return {name: value for name, value in content.items() if value is not None}
+
+
+def _subtree_json(subtree: Subtree) -> dict[str, Any]:
+    return {
+        "spans": subtree.spans,
+        "errors": subtree.errors,
+        "tokens": subtree.tokens,
+        "cost_usd": usd(subtree.cost_nano_usd),
+    }
+
+
+def _attempts_json(attempts: Attempts) -> dict[str, Any]:
+    return {
+        "group": attempts.group,
+        "span_ids": attempts.span_ids,
+        "outcome": attempts.outcome,
+        "wasted_cost_usd": usd(attempts.wasted_nano_usd),
+    }
 
 
 def forest_bytes(
@@ -154,6 +206,12 @@ def time_or_none(time_ns: int | None) -> str | None:
 def span_duration_ms(fields: SpanFields) -> float | None:
     """The duration of a span. *absent*: None while start or end is unknown."""
     duration_ns = duration_of(fields)
+    return None if duration_ns is None else _milliseconds(duration_ns)
+
+
+def first_token_ms(fields: SpanFields) -> float | None:
+    """The time from the start of a span to the first token of its answer. *absent*: None."""
+    duration_ns = fields.get("time_to_first_token_ns")
     return None if duration_ns is None else _milliseconds(duration_ns)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, Final, cast
 
-from tracestore.domain.heads import Previews, Summary
+from tracestore.domain.heads import Attempts, Previews, Summary
 from tracestore.domain.merge import core_of, payload_of
-from tracestore.domain.spans import PAYLOAD_FIELDS, SpanFields, SpanUpdate
+from tracestore.domain.spans import SpanFields, SpanUpdate
 from tracestore.domain.stats import NO_STATS
 from tracestore.domain.usage import usage_of
 
@@ -27,7 +27,15 @@ from ..model import (
 from .positional import extended
 from .stats import StoredStats, stats_document
 
-_PAYLOAD_FLAGS: Final = dict(zip(PAYLOAD_FIELDS, "ioml", strict=True))
+_PAYLOAD_FLAGS: Final = {
+    "input_data": "i",
+    "output_data": "o",
+    "metadata": "m",
+    "log_messages": "l",
+    "error_stack": "k",
+    "events": "e",
+    "links": "n",
+}
 _PAYLOAD_FIELD_OF_FLAG: Final = {flag: name for name, flag in _PAYLOAD_FLAGS.items()}
 
 
@@ -166,6 +174,10 @@ def _summary_from(document: Mapping[str, Any]) -> Summary:
         values["values_cut"] = tuple(values["values_cut"])
     if "previews" in values:
         values["previews"] = Previews(values["previews"][0], values["previews"][1], tuple(values["previews"][2]))
+    if "attempts" in values:
+        values["attempts"] = tuple(
+            Attempts(group, tuple(span_ids), outcome, wasted) for group, span_ids, outcome, wasted in values["attempts"]
+        )
     if "stats" in values:
         values["stats"] = StoredStats(values["stats"])
     return replace(_EMPTY_SUMMARY, **values)

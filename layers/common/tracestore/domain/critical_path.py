@@ -1,0 +1,41 @@
+"""The critical path of a trace: the spans that its duration depends on.
+
+It is followed backwards from the end. The span that ended last delayed the end; before it began, its sibling that ended
+last until then did, and so on, at each level. A shorter span on the path would have made the trace shorter.
+"""
+
+from collections.abc import Sequence
+
+from .tree import Node
+
+
+def critical_path(nodes: Sequence[Node]) -> list[bool]:
+    """Whether each span of a trace, given in tree order, is on its critical path."""
+    last_ns = max((node.span.fields.get("end_ns", node.span.order[0]) for node in nodes), default=0)
+    starts = [node.span.order[0] for node in nodes]
+    ends = [node.span.fields.get("end_ns", last_ns) for node in nodes]
+    children = _children(nodes)
+    critical = [False] * len(nodes)
+    stack = [(-1, last_ns)]
+    while stack:
+        parent, last_ns = stack.pop()  # what ended later than that delayed nothing: it counts as ended then
+        time_ns = last_ns
+        for end_ns, start_ns, index in sorted(
+            ((min(ends[child], last_ns), starts[child], child) for child in children[parent]), reverse=True
+        ):
+            if end_ns <= time_ns and (start_ns < time_ns or start_ns == end_ns == last_ns):
+                critical[index] = True
+                stack.append((index, end_ns))
+                time_ns = start_ns
+    return critical
+
+
+def _children(nodes: Sequence[Node]) -> dict[int, list[int]]:
+    """The children of each span, by index in tree order; the roots are those of -1."""
+    children: dict[int, list[int]] = {-1: [], **{index: [] for index in range(len(nodes))}}
+    path: list[int] = []
+    for index, node in enumerate(nodes):
+        del path[node.depth :]
+        children[path[-1] if path else -1].append(index)
+        path.append(index)
+    return children

@@ -1,0 +1,95 @@
+"""Make the update of a span from reported fields: its digest, and what the core keeps of the payload.
+
+An outline shows what each span was about, and the attempts of one call are recognised by what they asked, without
+reading a payload. So a preview and a fingerprint are derived when the payload arrives and are stored in the core.
+"""
+
+from base64 import b64encode
+from hashlib import blake2b
+from typing import Final, cast
+
+from pydantic_core import to_json
+
+from .log_messages import conversation, merge_messages
+from .previews import input_preview, messages_of, output_preview, text_of
+from .spans import (
+    CAPTURED,
+    INFERENCE_OPERATIONS,
+    PAYLOAD_FIELDS,
+    Json,
+    SpanFields,
+    SpanUpdate,
+    canonical_json,
+    digest_of,
+)
+
+CORE_PREVIEW_CHARACTERS: Final = 80
+"""Characters of a preview in the core: one line of an outline. Every later write to the trace reads and packs them."""
+
+FINGERPRINT_BYTES: Final = 8
+"""Among 10,000 calls of a trace, two that ask differently have the same fingerprint once in 10^11 such traces."""
+
+ASKING_OPERATIONS: Final = frozenset({"tool_call", "retrieval", "http"})
+"""Operations of which the input says more in one line than the output."""
+
+
+def span_update(fields: SpanFields, *, received_ms: int, precedence: int = CAPTURED) -> SpanUpdate:
+    """The update with these fields, payload included. The same fields, in any order, have the same digest."""
+    payload_fields = tuple(name for name in PAYLOAD_FIELDS if name in fields)
+    text = to_json(dict(sorted(fields.items())))  # a third of the time of `canonical_json`
+    return SpanUpdate(_with_derived_core(fields), digest_of(text), payload_fields, received_ms, precedence)
+
+
+def preview_of(fields: SpanFields) -> str | None:
+    """The preview of a span for an outline: of its output, or of its input where that says more. *absent*: None."""
+    names = ["output_preview", "input_preview"]
+    if fields.get("operation_type") in ASKING_OPERATIONS:
+        names.reverse()
+    return next((str(fields[name]) for name in names if name in fields), None)  # type: ignore[literal-required]
+
+
+def fingerprint_of(input_data: Json) -> str:
+    """The fingerprint of what a call asks: the same for the same messages, whatever their white space and ids."""
+    messages = messages_of(input_data)
+    parts = [part for message in messages for part in _message_parts(message)] if messages else [text_of(input_data)]
+    text = "\0".join("".join(part.split()) for part in parts)
+    digest = blake2b(text.encode(errors="surrogatepass"), digest_size=FINGERPRINT_BYTES).digest()
+    return b64encode(digest).decode().rstrip("=")
+
+
+def _with_derived_core(fields: SpanFields) -> SpanFields:
+    """The fields with the preview and the fingerprint that follow from their payload. *absent*: as they are."""
+    derived: dict[str, str] = {}
+    asked, answered = fields.get("input_data"), fields.get("output_data")
+    if "log_messages" in fields:
+        messages = merge_messages([cast(Json, fields["log_messages"])])
+        asked, answered = conversation(messages, "input"), conversation(messages, "output")
+    operation = fields.get("operation_type")
+    outlines = [("output_preview", output_preview, answered), ("input_preview", input_preview, asked)]
+    if operation in ASKING_OPERATIONS:
+        outlines.reverse()
+    for name, preview, value in outlines:
+        if value is not None and (line := preview(value, CORE_PREVIEW_CHARACTERS)):
+            derived[name] = line
+            break
+    if asked is not None and (operation is None or operation in INFERENCE_OPERATIONS):
+        derived["fingerprint"] = fingerprint_of(asked)
+    return cast(SpanFields, {**fields, **derived}) if derived else fields
+
+
+def _message_parts(message: dict[str, Json]) -> list[str]:
+    """The role of a message and the text of its parts."""
+    parts = message.get("parts", message.get("content"))
+    rest = {name: value for name, value in message.items() if name not in ("role", "parts", "content", "id")}
+    listed = parts if isinstance(parts, list) else [parts]
+    return [str(message.get("role")), *map(_part_text, listed), *([canonical_json(rest).decode()] if rest else [])]
+
+
+def _part_text(part: Json) -> str:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, dict):
+        if set(part) <= {"type", "text"} and isinstance(part.get("text"), str):
+            return cast(str, part["text"])
+        part = {name: value for name, value in part.items() if name != "id"}
+    return canonical_json(part).decode()

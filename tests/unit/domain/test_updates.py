@@ -1,0 +1,110 @@
+"""The core of an update contains a preview and a fingerprint of its payload, so that an outline reads no payload."""
+
+from time import process_time
+from typing import Any
+
+import pytest
+
+from tests.builders import call, fields, spans_of, update
+from tracestore.domain.log_messages import log_message
+from tracestore.domain.merge import merge
+from tracestore.domain.spans import FROM_LOGS, SpanFields
+from tracestore.domain.updates import CORE_PREVIEW_CHARACTERS, fingerprint_of, preview_of
+
+
+def preview(*reported: SpanFields) -> str | None:
+    (span,) = spans_of(*reported)
+    return preview_of(span.fields)
+
+
+def messages(*texts: tuple[str, str]) -> Any:
+    return {"messages": [{"role": role, "parts": [{"type": "text", "text": text}]} for role, text in texts]}
+
+
+def test_the_preview_of_a_call_is_its_answer() -> None:
+    assert preview(call("s", input_data="ask", output_data=messages(("assistant", "the  answer\n")))) == "the answer"
+
+
+@pytest.mark.parametrize("operation", ["tool_call", "retrieval", "http"])
+def test_the_preview_of_a_tool_is_what_it_was_asked(operation: str) -> None:
+    asked = fields("s", operation_type=operation, input_data={"city": "Lisbon"}, output_data={"sky": "clear"})
+    assert preview(asked) == "Lisbon"
+
+
+def test_the_input_is_previewed_until_an_answer_arrives_in_any_order() -> None:
+    begun, ended = call("s", end_ns=None, input_data="ask"), call("s", output_data="answer")
+    assert preview(begun) == "ask"
+    assert preview(begun, ended) == preview(ended, begun) == "answer"
+
+
+def test_a_later_change_of_the_input_keeps_the_preview_of_the_answer() -> None:
+    answered = update(call("s", output_data="answer"))
+    changed = update(SpanFields(span_id="s", input_data="another question"), precedence=3)
+    (span,) = merge([answered, changed])
+    assert preview_of(span.fields) == "answer"
+
+
+def test_a_long_preview_is_cut_and_an_empty_one_is_absent() -> None:
+    assert len(preview(call("s", output_data="word " * 1_000)) or "") == CORE_PREVIEW_CHARACTERS
+    assert preview(call("s", output_data=" ")) is None
+    assert preview(call("s")) is None
+
+
+def test_messages_from_logs_have_a_preview() -> None:
+    message = log_message(5, 0, "output", {"role": "assistant", "parts": [{"type": "text", "text": "from a log"}]})
+    heard = update(SpanFields(span_id="s", start_ns=1, log_messages=[message]), precedence=FROM_LOGS)
+    (span,) = merge([heard, update(call("s"))])
+    assert preview_of(span.fields) == "from a log"
+
+
+def test_the_derived_core_does_not_change_the_digest() -> None:
+    assert update(call("s", input_data="x")).digest == update(call("s", input_data="x")).digest
+    assert "fingerprint" in update(call("s", input_data="x")).fields
+    assert "fingerprint" not in update(fields("s", operation_type="tool_call", input_data="x")).fields
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Write  a lesson.\n", "Write a lesson."),
+        ({"prompt": "Write a lesson."}, "Write a lesson."),
+        (
+            {"messages": [{"role": "user", "content": "Hi", "id": "m1"}]},
+            {"messages": [{"role": "user", "parts": [{"type": "text", "text": "Hi"}], "id": "m2"}]},
+        ),
+        (
+            [{"role": "assistant", "parts": [{"type": "tool_call", "id": "c1", "name": "f"}]}],
+            [{"role": "assistant", "parts": [{"type": "tool_call", "id": "c2", "name": "f"}]}],
+        ),
+    ],
+    ids=["white space", "a single field", "two shapes of a message", "ids of calls"],
+)
+def test_equal_questions_have_the_same_fingerprint(one: Any, other: Any) -> None:
+    assert fingerprint_of(one) == fingerprint_of(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (messages(("user", "a"), ("user", "b")), messages(("user", "ab"))),
+        (messages(("user", "a")), messages(("assistant", "a"))),
+        ({"prompt": "a", "style": 1}, {"prompt": "a", "style": 2}),
+        (messages(("user", "a")), messages(("user", "a"), ("assistant", "b"))),
+    ],
+)
+def test_different_questions_have_different_fingerprints(one: Any, other: Any) -> None:
+    assert fingerprint_of(one) != fingerprint_of(other)
+
+
+def test_a_fingerprint_of_any_text_is_possible() -> None:
+    assert len(fingerprint_of("\ud800 broken")) == 11
+
+
+def test_large_outputs_are_not_encoded_for_their_preview() -> None:
+    vectors = [[0.123456789] * 1_536 for _ in range(100)]
+    reported = call("s", operation_type="embedding", output_data=vectors)
+    update(reported)
+    started = process_time()
+    preview(reported)
+    with_vectors = process_time() - started
+    assert with_vectors < 1
