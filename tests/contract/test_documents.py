@@ -91,6 +91,12 @@ def section(text: str, heading: str) -> str:
     return re.split(r"^#", text.split(f"{heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
 
 
+def request_to_copy(route: str) -> str:
+    """The request with curl at the beginning of a route's section. *absent*: empty."""
+    match = re.match(r"\n```sh\n(curl .*?)\n```\n", section(API, f"### `{route}`"), re.DOTALL)
+    return match[1] if match else ""
+
+
 def tables(text: str, first: str) -> Iterator[list[str]]:
     """The rows of the tables whose first column is headed `first`, as their cells."""
     for table in re.findall(rf"^\| {first} \|.*\n\|[-|]+\|\n((?:\|.*\n?)+)", text, re.MULTILINE):
@@ -132,6 +138,17 @@ def parsed(body: str) -> Capture:
 
 def test_every_route_of_the_template_is_documented_and_no_other() -> None:
     assert routes_of(API) == {route.key for route in Template().routes if route.key != "$default"}
+
+
+@pytest.mark.parametrize("route", sorted(routes_of(API)))
+def test_every_route_has_a_request_to_copy(route: str) -> None:
+    request = request_to_copy(route)
+    sent = next(iter(re.findall(r"-X ([A-Z]+) ", request)), "POST" if re.search(r"\s-d ", request) else "GET")
+    (path,) = re.findall(r'"\$BASE(/[^"?]*)', request)
+    pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(route.partition(" ")[2]))
+    assert sent == route.partition(" ")[0]
+    assert re.fullmatch(pattern, path)
+    assert max(map(len, request.splitlines())) <= 120
 
 
 def test_every_list_parameter_is_documented_and_no_other() -> None:

@@ -1,0 +1,111 @@
+"""The request to copy of each route in docs/api.md, run unchanged by a shell against the local server."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dev import server
+from dev.functions import Functions
+from dev.template import Template
+from tests.api import TRACES, Api, child, span
+from tests.conftest import TableOnEngine
+from tests.contract.test_documents import API, request_to_copy, routes_of, section
+from tests.gateway import Call
+
+pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
+
+SILENT_CURL = """curl() { command curl --silent --show-error --output response --write-out '%{http_code}' "$@"; }"""
+"""A function that keeps the body in a file and prints the status."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """The response to a request of the document."""
+
+    status: int
+    body: bytes
+
+
+@pytest.fixture(scope="module")
+def base(engine: TableOnEngine, template: Template) -> Iterator[str]:
+    """The address of the local server."""
+    functions = Functions(template)
+    functions.load()
+    with server.serving(template, server.listening(0), functions) as address:
+        yield address
+
+
+@pytest.fixture
+def ids(api: Api) -> dict[str, str]:
+    """The ids that the server created for the job and the key, after everything that the document names is stored."""
+    interrupted = Template()
+    interrupted.functions["QueryFunction"] = replace(interrupted.functions["QueryFunction"], timeout_s=4)
+    api.send(span("deleted"))
+    job = Api(Call(interrupted), api.user)("DELETE", TRACES, query="deleteAll=true").json
+    api.send(span("trip-7", "run", conversation_id="chat-42"), child("call", "run", "trip-7"))
+    lesson = {"id": "lesson-1", "lesson_id": "photosynthesis-7", "request_data": {"topic": "Photosynthesis"}}
+    assert api("POST", "/api/traces", body=lesson).status == 201
+    key = api("POST", "/api/keys", body={"name": "old", "scopes": ["read"]}).json["data"]
+    return {"JOB_ID": job["job_id"], "KEY_ID": key["key_id"]}
+
+
+@pytest.fixture
+def run(base: str, api: Api, ids: dict[str, str], tmp_path: Path) -> Callable[[str], Response]:
+    """A function that runs a request as the user who owns the stored ids."""
+    if not shutil.which("curl"):
+        if os.environ.get("CI", "").lower() in ("1", "true"):
+            pytest.fail("curl must be installed under CI")
+        pytest.skip("curl is not installed")
+    assert api.user
+    environment = {**os.environ, **ids, "BASE": base, "TOKEN": api.user.token}
+
+    def run_request(request: str) -> Response:
+        script = f"{SILENT_CURL}\n{request}"
+        process = subprocess.run(
+            ["bash", "-c", script],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert process.returncode == 0, process.stderr
+        return Response(int(process.stdout), (tmp_path / "response").read_bytes())
+
+    return run_request
+
+
+def success_statuses(route: str) -> set[int]:
+    """The statuses of success in the section of a route; 200 when it names none."""
+    return {int(number) for number in re.findall(r"\b20[0-2]\b", section(API, f"### `{route}`"))} or {200}
+
+
+def is_complete(route: str, content: Any) -> bool:
+    """Whether a JSON response reports success. That of an OTLP export is empty when all records are stored."""
+    return content == {} if "/v1/" in route else content["success"] is True
+
+
+@pytest.mark.parametrize("route", sorted(routes_of(API)))
+def test_the_request_to_copy_succeeds_as_documented(route: str, run: Callable[[str], Response]) -> None:
+    response = run(request_to_copy(route))
+    assert response.status in success_statuses(route), response.body
+    if route == "GET /api/analytics/export":
+        assert {json.loads(line)["span_id"] for line in response.body.splitlines()} == {"run", "call"}
+    elif route != "GET /api/public/projects":
+        assert is_complete(route, json.loads(response.body)), response.body
+
+
+def test_the_exported_span_of_the_document_is_stored_with_its_message(run: Callable[[str], Response], api: Api) -> None:
+    for route in ("POST /v1/traces", "POST /v1/logs"):
+        run(request_to_copy(route))
+    stored = api.span("eee19b7ec3c1b174", "5b8efff798038103d269b633813fc60c")
+    assert stored["input_data"]["messages"][0]["parts"] == [{"type": "text", "text": "Is it raining in Lisbon?"}]
