@@ -2,10 +2,12 @@
 
 Run `python -m dev.snippets docs/sending/*.md` while `make dev` runs. The packages of each page are installed in a
 folder of their own in `.tracestore/snippets`, and the page's `export` lines are executed. The models are
-`dev.fake_model`. This is not part of the tests, because it installs the newest versions of the packages.
+`dev.fake_model`. A page with the configuration of an OpenTelemetry Collector needs its program `otelcol` in the PATH.
+This is not part of the tests, because it installs the newest versions of the packages.
 """
 
 import argparse
+import contextlib
 import hashlib
 import os
 import re
@@ -28,6 +30,9 @@ from tracestore_cli import tokens
 SETTLE_S: Final = 2.0
 """How long to wait, after a program has ended, for spans that arrive late."""
 
+COLLECTOR_START_S: Final = 3.0
+"""How long a Collector has to open its ports."""
+
 STANDARD_EXPORTS: Final = """
 export OTEL_EXPORTER_OTLP_ENDPOINT=$TRACESTORE_URL
 export OTEL_EXPORTER_OTLP_HEADERS="x-api-key=$TRACESTORE_KEY"
@@ -36,25 +41,35 @@ export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
 """The variables for pages without `export` lines of their own, as docs/sending/README.md documents them."""
 
 
+COMMANDS: Final = {"python": "python app.py", "js": "node app.mjs"}
+"""The command that runs a program, unless its page states one."""
+
+
 class Snippet(NamedTuple):
-    """A program in a page, with the install command and the `export` lines that precede it."""
+    """A program in a page, with the blocks that precede it: packages, `export` lines, Collector and command."""
 
     language: str
     text: str
     install: str
     exports: str
+    collector: str
+    command: str
 
 
 def snippets(page: str) -> Iterator[Snippet]:
-    """The programs in the text of a page, in order."""
-    install = exports = ""
-    for language, text in re.findall(r"^```(sh|python|js)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
+    """The programs in the text of a page, in order. The configuration of a Collector applies to all later ones."""
+    install = exports = collector = command = ""
+    for language, text in re.findall(r"^```(sh|python|js|yaml)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL):
         if text.startswith(("pip install", "npm install")):
-            install, exports = text.strip(), ""
+            install, exports, command = text.strip(), "", ""
         elif text.startswith("export"):
             exports = text
-        elif language != "sh":
-            yield Snippet(language, text, install, exports)
+        elif text.startswith("receivers:"):
+            collector = text
+        elif "opentelemetry-instrument python app.py" in text:
+            command = text
+        elif language in COMMANDS:
+            yield Snippet(language, text, install, exports, collector, command or COMMANDS[language])
 
 
 def main() -> None:
@@ -99,18 +114,37 @@ def _run(snippet: Snippet, folder: Path, environment: dict[str, str]) -> int:
     if snippet.language == "python":
         uv, python = f"{sys.executable} -m uv", f"{directory}/bin/python"
         install = f"{uv} venv -q --python {sys.executable} {directory} && {uv} {install_line} -q --python {python}"
-        command = f"{python} snippet.py"
     else:
         install = f"{install_line} --prefix {directory}"  # otherwise npm searches parent directories for a package
-        command = "node snippet.mjs"
     if not directory.exists():
         directory.mkdir(parents=True)
         if subprocess.run(["bash", "-c", install], cwd=directory, check=False).returncode:
             shutil.rmtree(directory)
             return 1
-    (directory / ("snippet.py" if snippet.language == "python" else "snippet.mjs")).write_text(snippet.text)
-    script = f"set -e\n{snippet.exports or STANDARD_EXPORTS}\n{command}"
-    return subprocess.run(["bash", "-c", script], cwd=directory, env=environment, check=False).returncode
+    (directory / ("app.py" if snippet.language == "python" else "app.mjs")).write_text(snippet.text)
+    script = f"set -e\n{snippet.exports or STANDARD_EXPORTS}\n{snippet.command}"
+    own_programs = {**environment, "PATH": f"{directory}/bin{os.pathsep}{environment['PATH']}"}
+    with _collector(snippet.collector, directory, environment):
+        return subprocess.run(["bash", "-c", script], cwd=directory, env=own_programs, check=False).returncode
+
+
+@contextlib.contextmanager
+def _collector(configuration: str, directory: Path, environment: dict[str, str]) -> Iterator[None]:
+    """Run an OpenTelemetry Collector during the block. At its end, it sends what it has received, and stops.
+
+    *absent*: nothing runs without a configuration.
+    """
+    if not configuration:
+        yield
+        return
+    (directory / "collector.yaml").write_text(configuration)
+    collector = subprocess.Popen(["otelcol", "--config", "collector.yaml"], cwd=directory, env=environment)
+    time.sleep(COLLECTOR_START_S)
+    try:
+        yield
+    finally:
+        collector.terminate()
+        collector.wait(timeout=30)
 
 
 def _print_traces(api: httpx.Client) -> bool:
