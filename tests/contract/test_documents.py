@@ -34,6 +34,7 @@ DATA_MODEL = (ROOT / "docs" / "data-model.md").read_text()
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 DEPLOY = (ROOT / "docs" / "deploy.md").read_text()
 DECISIONS = (ROOT / "docs" / "decisions.md").read_text()
+COMPARISON = (ROOT / "docs" / "comparison.md").read_text()
 
 NOW_NS = 1_795_400_000 * 10**9  # 2026-11-23, a day after the examples
 
@@ -271,6 +272,25 @@ def test_the_dollars_follow_from_the_measured_write_units() -> None:
     workloads = ("single chats", f"agents of 5 spans{per_request}", f"agents of 41 spans{per_request}")
     assert dollars.split(" | ") == [f"${float(units[name]) * 0.625:.2f}" for name in workloads]
     assert f"(${counting_units(ARCHITECTURE) * 0.625:.2f} per million spans in large batches)" in cost
+
+
+def test_the_comparison_states_the_dollars_of_the_deployment() -> None:
+    cost = section(DEPLOY, "## Cost")
+    parts = [re.findall(rf"^\| {name}[^|]*\|(.*)\|$", cost, re.MULTILINE)[0] for name in ("DynamoDB", "API Gateway")]
+    dynamodb, requests = ([float(number) for number in re.findall(r"\$([0-9.]+)", part)] for part in parts)
+    counting = round(counting_units(ARCHITECTURE) * 0.625, 2)
+    sums = [f"${first + second + counting:.2f}" for first, second in zip(dynamodb[1:], requests[1:], strict=True)]
+    (row,) = re.findall(r"^\| tracestore, in us-east-1 \| (.*?) \| \[", COMPARISON, re.MULTILINE)
+    assert row.split(" | ") == sums
+
+
+def test_every_source_of_the_comparison_is_named_and_used() -> None:
+    text, sources = COMPARISON.split("## Sources\n")
+    numbered = re.findall(r"^(\d+)\. ((?:.+\n)+?)(?=\d+\. |\Z)", sources, re.MULTILINE)
+    assert [int(number) for number, _ in numbered] == list(range(1, len(numbered) + 1))
+    assert all("<https://" in entry for _, entry in numbered)
+    assert set(re.findall(r"\[(\d+)\](?!\()", text)) == {number for number, _ in numbered}
+    assert re.search(r"read on 20\d\d-\d\d-\d\d", sources)
 
 
 def counting_units(text: str) -> float:

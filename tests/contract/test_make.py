@@ -84,5 +84,9 @@ def test_the_complete_run_is_that_of_ci() -> None:
 
 
 @pytest.mark.parametrize("target", ["unit", "check", "test", "test-all"])
-def test_help_states_how_long_tests_take(target: str) -> None:
-    assert re.search(r"\b\d+ (s|min)\b", help_line(target))
+def test_help_and_documents_state_how_long_tests_take(target: str) -> None:
+    duration = re.search(r"\b\d+ (s|min)\b", help_line(target))
+    assert duration
+    for name in ("README.md", "CONTRIBUTING.md"):
+        (line,) = re.findall(rf"^make {target}  +# .*: \d.*$", (ROOT / name).read_text(), re.MULTILINE)[-1:]
+        assert duration[0] in line
