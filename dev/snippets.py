@@ -121,6 +121,9 @@ def _run(snippet: Snippet, folder: Path, environment: dict[str, str]) -> int:
         if subprocess.run(["bash", "-c", install], cwd=directory, check=False).returncode:
             shutil.rmtree(directory)
             return 1
+    if snippet.collector and not shutil.which("otelcol"):
+        print("  This page needs the program otelcol, an OpenTelemetry Collector, in the PATH.", flush=True)
+        return 1
     (directory / ("app.py" if snippet.language == "python" else "app.mjs")).write_text(snippet.text)
     script = f"set -e\n{snippet.exports or STANDARD_EXPORTS}\n{snippet.command}"
     own_programs = {**environment, "PATH": f"{directory}/bin{os.pathsep}{environment['PATH']}"}
