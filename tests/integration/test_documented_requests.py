@@ -45,16 +45,22 @@ def base(engine: TableOnEngine, template: Template) -> Iterator[str]:
 
 @pytest.fixture
 def ids(api: Api) -> dict[str, str]:
-    """The ids that the server created for the job and the key, after everything that the document names is stored."""
+    """The ids that the server created for a job and a key. They have to be sent in place of the variables."""
     interrupted = Template()
     interrupted.functions["QueryFunction"] = replace(interrupted.functions["QueryFunction"], timeout_s=4)
     api.send(span("deleted"))
     job = Api(Call(interrupted), api.user)("DELETE", TRACES, query="deleteAll=true").json
+    key = api("POST", "/api/keys", body={"name": "old", "scopes": ["read"]}).json["data"]
+    return {"JOB_ID": job["job_id"], "KEY_ID": key["key_id"]}
+
+
+@pytest.fixture
+def stored(api: Api, ids: dict[str, str]) -> None:
+    """All traces and lessons that the document names. The job deletes only what was stored before."""
+    api.send(span("5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174"))
     api.send(span("trip-7", "run", conversation_id="chat-42"), child("call", "run", "trip-7"))
     lesson = {"id": "lesson-1", "lesson_id": "photosynthesis-7", "request_data": {"topic": "Photosynthesis"}}
     assert api("POST", "/api/traces", body=lesson).status == 201
-    key = api("POST", "/api/keys", body={"name": "old", "scopes": ["read"]}).json["data"]
-    return {"JOB_ID": job["job_id"], "KEY_ID": key["key_id"]}
 
 
 @pytest.fixture
@@ -94,6 +100,7 @@ def is_complete(route: str, content: Any) -> bool:
     return content == {} if "/v1/" in route else content["success"] is True
 
 
+@pytest.mark.usefixtures("stored")
 @pytest.mark.parametrize("route", sorted(routes_of(API)))
 def test_the_request_to_copy_succeeds_as_documented(route: str, run: Callable[[str], Response]) -> None:
     response = run(request_to_copy(route))
@@ -102,6 +109,17 @@ def test_the_request_to_copy_succeeds_as_documented(route: str, run: Callable[[s
         assert {json.loads(line)["span_id"] for line in response.body.splitlines()} == {"run", "call"}
     elif route != "GET /api/public/projects":
         assert is_complete(route, json.loads(response.body)), response.body
+
+
+def test_a_new_user_can_send_all_requests_in_the_order_of_the_document(run: Callable[[str], Response]) -> None:
+    routes = sorted(routes_of(API), key=lambda route: API.index(f"### `{route}`\n"))
+    responses = {route: run(request_to_copy(route)) for route in routes}
+    failed = {
+        route: response.body
+        for route, response in responses.items()
+        if response.status not in success_statuses(route) or not response.body or b'rejected": [{' in response.body
+    }
+    assert failed == {}
 
 
 def test_the_exported_span_of_the_document_is_stored_with_its_message(run: Callable[[str], Response], api: Api) -> None:
