@@ -132,6 +132,21 @@ def test_metrics_are_grouped_by_service(analytics: Analytics) -> None:
     assert (none["group"], none["totals"]["errors"], len(none["points"])) == (None, 1, 24)
 
 
+def test_tools_are_counted_by_their_own_calls(analytics: Analytics) -> None:
+    tool = {"operation_type": "tool_call", "start_time": time(9), "duration_ms": 200}
+    analytics.after(
+        called("a"),
+        span("a", "s1", parent_span_id="root", tool_name="search", **tool),
+        span("a", "s2", parent_span_id="root", tool_name="search", status="error", **tool),
+        span("a", "order", parent_span_id="root", tool_name="order", **tool),
+        span("b", "s3", tool_name="search", **tool),
+    )
+    search, order = analytics("metrics", group_by="tool_name")["groups"]
+    assert [search["group"], order["group"]] == ["search", "order"]
+    assert [search["totals"][name] for name in ("traces", "calls", "errors")] == [2, 3, 1]
+    assert (search["totals"]["latency_ms"]["avg"], order["totals"]["calls"]) == (200, 1)
+
+
 @pytest.mark.parametrize("name", MARGINALS)
 def test_metrics_are_grouped_by_each_marginal(analytics: Analytics, name: str) -> None:
     """So a further marginal takes one line of code, in `MARGINALS`, and its name in two documents."""

@@ -70,9 +70,12 @@ class FailureKind(NamedTuple):
 OTHER_FAILURES: Final = FailureKind(other_series(), OTHER)
 """The kind of failures for which a counter has no room."""
 
-MARGINALS: Final = ("service_name",)
+MARGINALS: Final = ("service_name", "end_user_id", "tool_name", "environment", "prompt_version")
 """The fields of spans that are counted by themselves. A new one goes to the end: heads and stored stats list them in
 this order, and a head that was stored before has fewer."""
+
+OF_ANY_OPERATION: Final = frozenset({"tool_name"})
+"""The marginals whose calls are spans of any operation that have the field, not only model calls."""
 
 FILTERS: Final = Series._fields
 """The dimensions that analytics filter by."""

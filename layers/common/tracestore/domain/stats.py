@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
-from .dimensions import MARGINALS, OTHER, FailureKind, Group, Series, cut, other_series
+from .dimensions import MARGINALS, OF_ANY_OPERATION, OTHER, FailureKind, Group, Series, cut, other_series
 from .histogram import Histogram, added, bucket_of
 from .merge import Span
 from .spans import INFERENCE_OPERATIONS, SpanFields, duration_of
@@ -165,7 +165,7 @@ class MarginalRow(NamedTuple):
 
 Marginal: TypeAlias = str | tuple[MarginalRow, ...]
 """One marginal of one trace: its only value, or rows. Nearly every trace has one service, and then its rows follow from
-those of the trace, so that heads do not grow."""
+those of the trace, so that heads do not grow. Marginals in `OF_ANY_OPERATION` always have rows."""
 
 
 @dataclass(frozen=True)
@@ -239,12 +239,15 @@ class _CountedSpan(NamedTuple):
 
 def _marginal(name: str, counted: Sequence[_CountedSpan], first_hour: int) -> Marginal:
     """A marginal of a trace of which these spans have measures."""
-    values = {each.span.fields.get(name, "") for each in counted}
-    if len(values) < 2:
-        return cut(*values) if values else ""
-    calls = [(each, calls) for each in counted if (calls := as_model_calls(each.group, each.measures))]
+    if name in OF_ANY_OPERATION:
+        calls = [(each, each.measures) for each in counted if each.span.fields.get(name)]
+    else:
+        values = {each.span.fields.get(name, "") for each in counted}
+        if len(values) < 2:
+            return cut(*values) if values else ""
+        calls = [(each, calls) for each in counted if (calls := as_model_calls(each.group, each.measures))]
     kept = sorted({cut(each.span.fields.get(name, "")) for each, _ in calls})[:MARGINAL_VALUES_KEPT]
-    if len(kept) < 2:
+    if len(kept) < 2 and name not in OF_ANY_OPERATION:
         return kept[0] if kept else ""
     rows: dict[tuple[int, str], MarginalRow] = {}
     for each, measures in calls:
@@ -252,7 +255,8 @@ def _marginal(name: str, counted: Sequence[_CountedSpan], first_hour: int) -> Ma
         hour, value = each.quarter // QUARTERS_IN_HOUR, value if value in kept else OTHER
         row = rows.get((hour, value)) or MarginalRow(hour, value, Measures(), False)
         row.measures.add(measures)
-        rows[hour, value] = row._replace(has_call=row.has_call or each.group.series.is_inference)
+        is_call = name in OF_ANY_OPERATION or each.group.series.is_inference
+        rows[hour, value] = row._replace(has_call=row.has_call or is_call)
     if len(rows) > MARGINAL_ROWS_KEPT:
         rows = _in_one_hour(rows.values(), first_hour)
     return tuple(rows[key] for key in sorted(rows))
