@@ -22,6 +22,7 @@ from tracestore.api.analytics.analytics_json import (
     values_json,
 )
 from tracestore.api.analytics.anomalies import anomaly_json, hours_of, read_anomalies
+from tracestore.api.analytics.deletions import deletion_json
 from tracestore.api.analytics.parameters import ANALYTICS_PARAMETERS, AnalyticsQuery, parse_query
 from tracestore.api.analytics.reading import (
     conversation_heads,
@@ -217,6 +218,16 @@ def show_facets(request: Request, caller: Identity) -> Response:
     values = values_of(_values(request, caller, query))
     facets = {name: values_json(values.get(name, {}), VALUES_IN_COUNTER) for name in FACETS}
     return _answer(request, {**range_json(whole_days(query.period)), "facets": facets})
+
+
+@app.route("GET /api/analytics/deletions", scope="read")
+def show_deletions(request: Request, caller: Identity) -> Response:
+    """A page of the record of deletions, the latest first."""
+    request.only("limit", "cursor")
+    limit, cursor = limit_of(request.query), ListCursor(request, caller)
+    records, next_position = reader(request, caller).deletion_records(limit, cursor.position())
+    deletions = [deletion_json(record) for record in records]
+    return _answer(request, {"deletions": deletions, "next_cursor": cursor.next(next_position)})
 
 
 def _query(request: Request, *more: str) -> AnalyticsQuery:

@@ -53,6 +53,8 @@ KEYS = {
     keys.payload_part("generation", "digest", 0),
     keys.delta_payload("generation", "digest", "base"),
     keys.job("job"),
+    keys.deletion_records("user"),
+    keys.deletion_record(1_795_312_800_000, "job"),
     *keys.counter(keys.user("user"), "measures", "15m", COUNTED_NS),
     *keys.counter(keys.user("user"), "measures", "hour", COUNTED_NS),
     *keys.counter(keys.user("user"), "measures", "day", COUNTED_NS),

@@ -37,6 +37,7 @@ class Victim:
     cursor: str
     etag: str
     lesson_cursor: str
+    deletions_cursor: str
 
     @property
     def secrets(self) -> list[str]:
@@ -46,7 +47,8 @@ class Victim:
     def visible(self) -> list[Any]:
         """All data of the owner, as the API returns it."""
         paths = ("/api/keys", f"/api/jobs/{self.job_id}", "/api/me", TRACES, path_of("t"), path_of("u"), LESSONS)
-        return [self.api("GET", path).json for path in (*paths, "/api/analytics/conversations")]
+        more = ("/api/analytics/conversations", "/api/analytics/deletions")
+        return [self.api("GET", path).json for path in (*paths, *more)]
 
     def stored(self) -> list[Any]:
         """All data of the owner, as the table stores it."""
@@ -54,6 +56,7 @@ class Victim:
         pks = [
             keys.user(owner),
             keys.user_keys(owner),
+            keys.deletion_records(owner),
             *(keys.trace(owner, name) for name in ("t", "u", "l", "m", OTLP_TRACE)),
         ]
         return [stored(self.engine, pk) for pk in pks]
@@ -94,6 +97,9 @@ def victim_of(api: Api, engine: TableOnEngine) -> Victim:
     api.send(span("deleted", conversation_id="deleted"))
     assert api("DELETE", TRACES, query="conversation_id=deleted").status == 200
     (job,) = (item for item in stored(engine, keys.user(name)) if item["sk"]["S"] != keys.USER)
+    api.send(span("gone"))
+    assert api("DELETE", path_of("gone")).status == 200
+    deletions_cursor = api("GET", "/api/analytics/deletions", query="limit=1").json["next_cursor"]
     api.send(span("t", **FIELDS, end_time=at(1)), child("a", "root", "t", **FIELDS), span("u", **FIELDS))
     api.send(span(OTLP_TRACE, OTLP_SPAN, **FIELDS))
     count_traces(store(), name)
@@ -104,7 +110,7 @@ def victim_of(api: Api, engine: TableOnEngine) -> Victim:
         api("POST", LESSONS, body={"id": lesson_id, "request_data": CANARY, "lesson_id": CANARY, "llm_calls": [{}]})
     lessons_cursor = api("GET", LESSONS, query="limit=1").json["next_cursor"]
     job_id = job["sk"]["S"].removeprefix(keys.job(""))
-    return Victim(api, name, engine, key["key_id"], job_id, cursor, etag, lessons_cursor)
+    return Victim(api, name, engine, key["key_id"], job_id, cursor, etag, lessons_cursor, deletions_cursor)
 
 
 def hostile(victim: Victim, real: str) -> Iterator[str]:
@@ -266,6 +272,13 @@ def analytics(victim: Victim, name: str) -> Iterator[Attempt]:
     yield Attempt(path, (400,), {"cursor": victim.cursor})
 
 
+def deletion_records(victim: Victim) -> Iterator[Attempt]:
+    path = "/api/analytics/deletions"
+    yield from (Attempt(path, (200,)), Attempt(path, (200,), {"limit": 1}), Attempt(path, (400,), {"limit": 0}))
+    yield from (Attempt(path, (400,), {name: victim.name}) for name in ("user_id", "owner", "cursor"))
+    yield from (Attempt(path, (400,), {"limit": 1, "cursor": c}) for c in (victim.cursor, victim.deletions_cursor))
+
+
 ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "POST /api/analytics/traces": captures,
     "PATCH /api/analytics/traces/{trace_id}/spans/{span_id}": lambda victim: spans(victim, {"status": "error"}),
@@ -288,6 +301,7 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "GET /api/analytics/anomalies": lambda v: analytics(v, "anomalies"),
     "GET /api/analytics/conversations": lambda v: analytics(v, "conversations"),
     "GET /api/analytics/facets": lambda v: analytics(v, "facets"),
+    "GET /api/analytics/deletions": deletion_records,
     "POST /api/traces": lessons,
     "POST /api/traces/{id}/llm-calls": lambda v: lesson_paths(v, "/llm-calls", {"provider": "mine"}),
     "PATCH /api/traces/{id}": lambda v: lesson_paths(v, body={"status": "failed", "llm_calls": [{"provider": "mine"}]}),

@@ -19,11 +19,14 @@ from tracestore.domain.spans import SpanFields, SpanUpdate
 from tracestore.domain.updates import span_update
 from tracestore.storage import keys
 from tracestore.storage.codec import decompress, is_delta_encoded, pack
+from tracestore.storage.deletion_records import record_from, record_item
 from tracestore.storage.formats.traces import unpack_job, unpack_pending_deletions
 from tracestore.storage.items import alias_items, head_from, head_item, lesson_index_item, trace_from
 from tracestore.storage.jobs import job_item
 from tracestore.storage.model import (
+    Actor,
     ApiKey,
+    DeletionRecord,
     DeletionScope,
     EmptiedHead,
     Head,
@@ -230,11 +233,28 @@ PENDING_DELETIONS = (
     PendingDeletion("job-4", NOW_MS + 3),
 )
 JOB = Job("job-1", "running", NOW_MS, 12, 34, 5, None, ("t-1", "t-2"), ("t-3",), 2)
+REQUESTED_JOB = replace(JOB, kind="before", credential="api_key", key_id="00112233aabbccdd")
+RECORD = DeletionRecord(
+    "job-1",
+    "ada",
+    "before",
+    Actor("api_key", "00112233aabbccdd"),
+    NOW_MS,
+    "done",
+    NOW_MS + 9,
+    12,
+    34,
+)
 
 
 def test_stored_pending_deletions_and_jobs_are_decoded() -> None:
     assert unpack_pending_deletions(stored("pending-deletions")["marks"]["B"]) == PENDING_DELETIONS
     assert unpack_job(stored("job")["job"]["B"]) == JOB
+    assert unpack_job(stored("job", 2)["job"]["B"]) == REQUESTED_JOB
+
+
+def test_a_stored_deletion_record_is_decoded() -> None:
+    assert record_from(stored("deletion-record")) == RECORD
 
 
 def encoded_items() -> dict[str, Item]:
@@ -260,7 +280,8 @@ def encoded_items() -> dict[str, Item]:
         "payload-delta": payload_items(TRACE_PK, GENERATION, DELTA, EXPIRES_AT_S)[0],
         "compacted": compacted_items(TRACE_PK, GENERATION, [SEGMENT, DELTA], EXPIRES_AT_S)[0],
         "pending-deletions": pending_deletions_item("ada", PENDING_DELETIONS, 4),
-        "job": job_item("ada", JOB, wakes=True),
+        "job": job_item("ada", REQUESTED_JOB, wakes=True),
+        "deletion-record": record_item(RECORD),
         "api-key": items_of(api_key, "0" * 64)[1],
     }
 

@@ -44,6 +44,7 @@ def partitions_of(user: str, other_id: str) -> list[str]:
         keys.by_lesson(user, other_id),
         keys.by_lesson_status(user, "pending"),
         keys.user_keys(user),
+        keys.deletion_records(user),
         keys.counter(keys.user(user), "measures", "hour", 0)[0],
         keys.by_conversations(keys.user(user)),
         keys.dead_letters(keys.user(user)),

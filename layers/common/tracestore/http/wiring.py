@@ -12,6 +12,7 @@ from tracestore.storage import dynamo
 from tracestore.storage.api_keys import find_api_key
 from tracestore.storage.cursor import cursor_secret as read_cursor_secret
 from tracestore.storage.deadline import Deadline
+from tracestore.storage.model import Actor
 from tracestore.storage.store import Store
 from tracestore.storage.table import Table
 from tracestore.storage.user_store import UserReader, UserWriter
@@ -96,7 +97,8 @@ def reader(request: Request, caller: identity.Identity) -> UserReader:
 
 def writer(request: Request, caller: identity.Identity) -> UserWriter:
     """A writer of the data of the caller's owner, for as long as the request may take."""
-    return UserWriter(store(), caller.owner_id, deadline_for(request.remaining_ms))
+    actor = Actor(caller.credential, caller.key_id)
+    return UserWriter(store(), caller.owner_id, deadline_for(request.remaining_ms), actor)
 
 
 @cache

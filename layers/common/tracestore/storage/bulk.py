@@ -20,6 +20,7 @@ from tracestore.domain.errors import NotFound, Unavailable
 
 from . import keys
 from .deletes import DELETE_THREADS, delete_trace_for_job
+from .deletion_records import job_record_item, kind_of
 from .dynamo import ConditionFailed
 from .items import head_from
 from .jobs import job_item, read_job
@@ -49,9 +50,19 @@ Report: TypeAlias = Callable[[str, Exception], None]
 
 
 def start(scope: Scope, deletion: DeletionScope) -> Job:
-    job = Job(str(uuid4()), "queued", scope.now_ms(), version=1)
+    actor = scope.actor
+    job = Job(
+        str(uuid4()),
+        "queued",
+        scope.now_ms(),
+        version=1,
+        kind="prune" if actor.credential == "operator" else kind_of(deletion),
+        credential=actor.credential,
+        key_id=actor.key_id,
+    )
     pending = PendingDeletion(job.job_id, job.requested_ms, deletion)
-    companions = [job_item(scope.user_id, job, wakes=True)]
+    record = job_record_item(scope.user_id, job)
+    companions = [job_item(scope.user_id, job, wakes=True), *([record] if record else [])]
     change_pending_deletions(scope, lambda pending_deletions: [*pending_deletions, pending], companions)
     return job
 
@@ -130,10 +141,16 @@ class _Worker:
         return True
 
     def put(self, job: Job, *, wakes: bool = False) -> None:
-        """As `save`. *raises*: ConditionFailed when another worker did."""
+        """As `save`. The record of the deletion follows its job. *raises*: ConditionFailed when another worker did."""
+        user_id = self.scope.user_id
         saved = replace(job, version=self.job.version + 1)
+        item = job_item(user_id, saved, wakes=wakes)
+        record = job_record_item(user_id, saved)
         try:
-            self.scope.table.put(job_item(self.scope.user_id, saved, wakes=wakes), replaces=self.job.version)
+            if record and record != job_record_item(user_id, self.job):
+                self.scope.table.put_together(item, self.job.version, [record])
+            else:
+                self.scope.table.put(item, self.job.version)
         except ConditionFailed:
             self.job = read_job(self.scope, job.job_id)
             raise

@@ -14,10 +14,11 @@ from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import merge
 
 from . import keys
+from .deletion_records import new_record_item
 from .dynamo import ConditionFailed
 from .erasure import erase, erase_with
 from .items import head_from
-from .model import Head, LiveHead, StoredHead, StoredTrace, Tombstone
+from .model import Head, Item, LiveHead, StoredHead, StoredTrace, Tombstone
 from .pending_deletions import is_pending_deletion, read_pending_deletions
 from .recompute import next_head
 from .store import Scope
@@ -70,7 +71,9 @@ def _write_tombstone(
             deleted_by=job_id,
             deleted_spans=head.summary.span_count,
         )
-        scope.put_head(trace_id, tombstone, head)
+        is_recorded = bool(job_id)  # by the record of its job
+        records = [] if is_recorded else [new_record_item(scope, "trace", traces=1, spans=tombstone.deleted_spans)]
+        scope.put_head(trace_id, tombstone, head, records)
         if not tombstone.is_purged:
             purge(scope, trace_id)
         return tombstone, True
@@ -108,5 +111,8 @@ def delete_span(scope: Scope, trace_id: str, span_id: str) -> None:
             return replace(new, inline_segment=None)  # its replacement has an item of its own
         return new
 
-    if not erase_with(scope, trace_id, without_span):
+    def record() -> list[Item]:
+        return [new_record_item(scope, "span", traces=0, spans=1)]
+
+    if not erase_with(scope, trace_id, without_span, record):
         raise NotFound("There is no such span in this trace.")

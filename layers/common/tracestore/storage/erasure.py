@@ -5,7 +5,7 @@ reader of that version of the head therefore finds everything that the head was 
 the trace was deleted meanwhile.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -68,11 +68,17 @@ def erase(scope: Scope, trace_id: str) -> None:
     erase_with(scope, trace_id, lambda _, head: head)
 
 
-def erase_with(scope: Scope, trace_id: str, next_of: Callable[[StoredTrace, LiveHead], LiveHead]) -> bool:
+def erase_with(
+    scope: Scope,
+    trace_id: str,
+    next_of: Callable[[StoredTrace, LiveHead], LiveHead],
+    together_with: Callable[[], Sequence[Item]] = tuple,
+) -> bool:
     """Put the head that `next_of` derives from what is stored, and erase the spans that it names as deleted.
 
     `next_of` is called again each time another writer was faster. Where it returns the head unchanged and nothing is
-    left to erase, nothing is written. *absent*: False when there is no such trace, or no longer.
+    left to erase, nothing is written. The items of `together_with` are put in one transaction with the head.
+    *absent*: False when there is no such trace, or no longer.
     """
     written: list[ItemKey] = []
 
@@ -89,7 +95,7 @@ def erase_with(scope: Scope, trace_id: str, next_of: Callable[[StoredTrace, Live
             return True
         scope.put_companions(erasure.puts)
         written.extend(keys_of(erasure.puts))
-        scope.put_head(trace_id, replace(new, version=head.version + 1), head)
+        scope.put_head(trace_id, replace(new, version=head.version + 1), head, together_with())
         delete_erased(scope, erasure)
         return True
 

@@ -114,6 +114,15 @@ def job(job_id: str) -> str:
     return f"J#{job_id}"
 
 
+def deletion_records(user_id: str) -> str:
+    return f"{user(user_id)}#D"
+
+
+def deletion_record(requested_ms: int, record_id: str) -> str:
+    """A sort key in the order of the requests."""
+    return f"{requested_ms:013d}#{record_id}"
+
+
 def cursor_position(start_ns: int, trace_id: str) -> str:
     """A trace's sort key in every index: by start, then by id. Cursors of lists contain it."""
     return f"{_nanoseconds(start_ns)}#{encode_id(trace_id)}"

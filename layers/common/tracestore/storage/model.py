@@ -192,6 +192,22 @@ class PendingDeletion:
         )
 
 
+Credential: TypeAlias = Literal["jwt", "api_key", "operator"]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The caller in whose name a request deletes: the kind of its credential, and the id of its API key.
+
+    *absent*: None. `credential` is `operator` for the operator's own command, which reaches the table directly.
+    """
+
+    credential: Credential | None = None
+    key_id: str | None = None
+
+
+DeletionKind: TypeAlias = Literal["trace", "span", "conversation", "before", "lesson", "lessons", "all", "prune"]
+
 JobState: TypeAlias = Literal["queued", "running", "done", "failed"]
 
 
@@ -201,7 +217,8 @@ class Job:
 
     `intent_log` names the traces that are being removed; they count once all of them are gone. `skipped` names the
     traces that could not be removed. `attempts` counts the steps since one last removed a trace. `ended_ms` is set when
-    the job is done or has failed.
+    the job is done or has failed. `kind`, `credential` and `key_id` are those of the request. *absent*: None in a job
+    that an earlier version started.
     """
 
     job_id: str
@@ -214,6 +231,28 @@ class Job:
     intent_log: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     attempts: int = 0
+    kind: DeletionKind | None = None
+    credential: Credential | None = None
+    key_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionRecord:
+    """One deletion in the append-only record: its actor, its kind, its time and its numbers.
+
+    It contains no content and no id of a trace, a span or a conversation, because it outlives them. `record_id` is
+    the id of the job for a bulk deletion. *absent*: `ended_ms` is None until the job has ended.
+    """
+
+    record_id: str
+    user_id: str
+    kind: DeletionKind
+    actor: Actor
+    requested_ms: int
+    state: JobState
+    ended_ms: int | None
+    traces: int
+    spans: int
 
 
 @dataclass(frozen=True, slots=True)

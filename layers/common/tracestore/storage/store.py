@@ -11,7 +11,7 @@ from . import keys
 from .deadline import Deadline
 from .delta_bases import DeltaBaseCache
 from .items import head_item, keys_of, lesson_index_item, trace_from
-from .model import INDEXES, Item, ItemKey, LiveHead, Partition, Segment, StoredHead, StoredTrace, Tombstone
+from .model import INDEXES, Actor, Item, ItemKey, LiveHead, Partition, Segment, StoredHead, StoredTrace, Tombstone
 from .read_budget import ReadBudget
 from .segments import joined_with, open_payloads
 from .segments import key as key_item
@@ -19,6 +19,9 @@ from .table import Table
 
 ITEM_GRACE_S: Final = 86_400
 """Other items of a trace outlive its head by a day: another machine's clock may have set the head's expiry."""
+
+NO_ACTOR: Final = Actor()
+"""The actor of requests that begin no deletion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,9 @@ class Store:
         """The expiry of a trace that is first written now."""
         return self.now_ms() // 1000 + self.retention_s
 
-    def scope(self, user_id: str, deadline: Deadline) -> "Scope":
-        """The partitions of one user, for one request."""
-        return Scope(self, user_id, deadline)
+    def scope(self, user_id: str, deadline: Deadline, actor: Actor = NO_ACTOR) -> "Scope":
+        """The partitions of one user, for one request of `actor`."""
+        return Scope(self, user_id, deadline, actor)
 
 
 class ForeignPartition(Exception):
@@ -163,13 +166,15 @@ class UserTable:
 class Scope:
     """One user's part of the store for the duration of one request: what reads and writes traces is given this.
 
-    No input of a request can reach another user's partition, because `table` refuses it.
+    No input of a request can reach another user's partition, because `table` refuses it. `actor` is recorded with what
+    the request deletes.
     """
 
-    __slots__ = ("budget", "deadline", "store", "table", "user_id")
+    __slots__ = ("actor", "budget", "deadline", "store", "table", "user_id")
 
-    def __init__(self, store: Store, user_id: str, deadline: Deadline) -> None:
+    def __init__(self, store: Store, user_id: str, deadline: Deadline, actor: Actor = NO_ACTOR) -> None:
         self.store = store
+        self.actor = actor
         self.user_id = user_id
         self.deadline = deadline
         self.budget = ReadBudget()

@@ -19,6 +19,7 @@ from tracestore.domain.spans import CAPTURED, SpanFields
 from . import (
     api_keys,
     deletes,
+    deletion_records,
     keys,
     lessons,
     listing,
@@ -31,8 +32,8 @@ from .deadline import Deadline
 from .deletes import DELETE_THREADS
 from .lessons import LessonQuery, Offset
 from .listing import ListedTrace, Page, TraceQuery
-from .model import ApiKey, DeletionScope, Head, Job, PendingDeletion
-from .store import Store
+from .model import Actor, ApiKey, DeletionRecord, DeletionScope, Head, Job, PendingDeletion
+from .store import NO_ACTOR, Store
 from .writer import Rejection
 
 if TYPE_CHECKING:
@@ -167,9 +168,20 @@ class UserReader:
 
         return read_job(self._scope, job_id)
 
+    def deletion_records(self, limit: int, after: str | None = None) -> tuple[list[DeletionRecord], str | None]:
+        """A page of the record of deletions after cursor position `after`, and the position to continue after.
+
+        *shape*: the latest request first, at most `limit`. *absent*: the position is None at the end.
+        """
+        return deletion_records.read_deletion_records(self._scope, limit, after)
+
 
 class UserWriter(UserReader):
-    """A reader and writer of one user's traces."""
+    """A reader and writer of one user's traces. `actor` is recorded with everything that it deletes."""
+
+    def __init__(self, store: Store, user_id: str, deadline: Deadline, actor: Actor = NO_ACTOR) -> None:
+        super().__init__(store, user_id, deadline)
+        self._scope = store.scope(user_id, deadline, actor)
 
     def capture(self, spans: Iterable[tuple[str, SpanFields]], *, precedence: int = CAPTURED) -> list[Rejection]:
         """Store captured spans, given with their trace ids; returns those that a deletion forbids.
