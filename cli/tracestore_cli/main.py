@@ -1,15 +1,22 @@
 """The `tracestore` command: its options and its output. The other modules of this package do the work."""
 
 import contextlib
+import json
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from tracestore_cli import checkout, tokens
 from tracestore_cli.terminal import console, errors, fail, progress_bar
+
+if TYPE_CHECKING:
+    from tracestore.storage.store import Store
+    from tracestore_cli.prune import Candidates, Receipt
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,6 +38,14 @@ IngestKey = Annotated[str, typer.Option(envvar="TRACESTORE_KEY", help="An API ke
 Owner = Annotated[
     str | None, typer.Option(metavar="TEAM", help="Act for a team that the JWT lists. Default: for the user alone.")
 ]
+TableName = Annotated[
+    str, typer.Option("--table", help="The deployment's table. Your AWS credentials need access to it.")
+]
+DynamoDB = Annotated[
+    str | None, typer.Option("--dynamodb", metavar="URL", help="Endpoint of another DynamoDB than AWS's.")
+]
+RetentionDays = Annotated[int, typer.Option(min=1, help="The stack's parameter RetentionDays.")]
+TimeShards = Annotated[int, typer.Option(min=1, help="The stack's parameter TimeShards.")]
 ReadKey = Annotated[str, typer.Option(envvar="TRACESTORE_KEY", help="An API key with the scope read, or a JWT.")]
 
 
@@ -152,39 +167,139 @@ def import_(
 @app.command()
 def audit(
     user: Annotated[str, typer.Option(help="The user whose counters are compared; for a team @team:NAME.")],
-    table: Annotated[str, typer.Option(help="The deployment's table. Your AWS credentials need access to it.")],
+    table: TableName,
     days: Annotated[int, typer.Option(min=0, help="Number of UTC days before today.")] = 1,
     repair: Annotated[bool, typer.Option("--repair", help="Correct the counters that are wrong.")] = False,
-    dynamodb: Annotated[
-        str | None, typer.Option(metavar="URL", help="Endpoint of another DynamoDB than AWS's.")
-    ] = None,
-    retention_days: Annotated[int, typer.Option(min=1, help="The stack's parameter RetentionDays.")] = 30,
-    time_shards: Annotated[int, typer.Option(min=1, help="The stack's parameter TimeShards.")] = 1,
+    dynamodb: DynamoDB = None,
+    retention_days: RetentionDays = 30,
+    time_shards: TimeShards = 1,
 ) -> None:
     """Compare the counters of analytics with the stored traces, to the token and the nano-dollar."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from tracestore.domain.errors import Unavailable
     from tracestore_cli import audit as auditing
 
-    try:
+    with _reaching(table):
+        store = _store(table, dynamodb, retention_days, time_shards)
         try:
-            store = auditing.store_of(table, dynamodb, retention_days, time_shards)
+            is_right = auditing.run(store, user, days, should_repair=repair, report=console.print)
         except ValueError as error:
-            raise typer.BadParameter(str(error), param_hint="--dynamodb") from error
-        is_right = auditing.run(store, user, days, should_repair=repair, report=console.print)
-    except (BotoCoreError, ClientError) as problem:
-        fail(f"DynamoDB refuses requests for the table {table}: {problem}")
-    except Unavailable:
-        fail("DynamoDB is throttled or out of reach: try again, or check the address.")
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--days") from error
+            raise typer.BadParameter(str(error), param_hint="--days") from error
     if not is_right:
         fail(
             "Some traces were still changing: repair again in some minutes."
             if repair
             else "To correct the counters, run the command with --repair."
         )
+
+
+@app.command()
+def prune(
+    before: Annotated[
+        str, typer.Option(help="Delete traces that started before this time, or before this day in UTC.")
+    ],
+    table: TableName,
+    user: Annotated[
+        str | None, typer.Option(help="Only this user's traces; for a team @team:NAME. Default: all users and teams.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the traces, and delete nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+    dynamodb: DynamoDB = None,
+    retention_days: RetentionDays = 30,
+    time_shards: TimeShards = 1,
+) -> None:
+    """Delete old traces of all users, and print a receipt in JSON."""
+    from tracestore_cli import prune as pruning
+
+    now_ns = time.time_ns()
+    try:
+        before_ns = pruning.before_ns_of(before, now_ns)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--before") from error
+    with _reaching(table):
+        store = _store(table, dynamodb, retention_days, time_shards)
+        found = _users_to_prune(store, before_ns, user)
+        if found.users and not (dry_run or yes):
+            traces = "All traces of 1 user" if found.traces is None else f"Up to {found.traces:,} traces"
+            typer.confirm(f"{traces} before {before} will be deleted for good. Delete?", abort=True, err=True)
+        receipt = pruning.Receipt(table, before_ns, now_ns // 1_000_000, dry_run, found.unnamed)
+        try:
+            _prune_with_progress(store, receipt, found.users)
+        finally:  # also when it is interrupted: what was deleted until then is deleted
+            typer.echo(json.dumps(receipt.json(time.time_ns() // 1_000_000), indent=2))
+    if receipt.unnamed:
+        errors.print(
+            f"Users whose ids the table stores as hashes, because they are longer than 200 bytes: {receipt.unnamed:,}. "
+            "Run the command for each of them, with --user."
+        )
+    if not receipt.is_complete:
+        fail("Some traces were not pruned: run the command again. The receipt names the users that failed.")
+
+
+@app.command()
+def deletions(
+    user: Annotated[str, typer.Option(help="The user whose deletions are listed; for a team @team:NAME.")],
+    table: TableName,
+    limit: Annotated[int, typer.Option(min=1, help="Number of deletions, the latest first.")] = 100,
+    dynamodb: DynamoDB = None,
+) -> None:
+    """Print the record of a user's deletions, one in JSON per line, the latest first."""
+    from tracestore.api.analytics.deletions import deletion_json
+    from tracestore.storage.deadline import Deadline
+    from tracestore.storage.user_store import UserReader
+
+    with _reaching(table):
+        reader = UserReader(_store(table, dynamodb), user, Deadline.never())
+        records, _ = reader.deletion_records(limit)
+        for record in records:
+            typer.echo(json.dumps(deletion_json(record)))
+
+
+def _users_to_prune(store: "Store", before_ns: int, user: str | None) -> "Candidates":
+    from tracestore_cli import prune as pruning
+
+    with progress_bar(errors, TextColumn("Searching for traces: {task.completed:,} index entries")) as bar:
+        task = bar.add_task("", total=None)
+        try:
+            return pruning.candidates(store, before_ns, user, lambda entries: bar.update(task, completed=entries))
+        except pruning.WrongOption as error:
+            raise typer.BadParameter(str(error), param_hint=error.option) from error
+
+
+def _prune_with_progress(store: "Store", receipt: "Receipt", users: list[str]) -> None:
+    from tracestore_cli import prune as pruning
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with progress_bar(errors, *columns) as bar:
+        task = bar.add_task("Users", total=len(users))
+
+        def show(receipt: "Receipt") -> None:
+            bar.update(task, advance=1, description=f"Users ({receipt.traces:,} traces)")
+
+        pruning.prune(store, receipt, users, show)
+
+
+@contextlib.contextmanager
+def _reaching(table: str) -> Iterator[None]:
+    """End the command with a sentence where DynamoDB refuses its requests or cannot be reached."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from tracestore.domain.errors import Unavailable
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as problem:
+        fail(f"DynamoDB refuses requests for the table {table}: {problem}")
+    except Unavailable:
+        fail("DynamoDB is throttled or out of reach: try again, or check the address.")
+
+
+def _store(table: str, dynamodb: str | None, retention_days: int = 30, time_shards: int = 1) -> "Store":
+    """The store of a deployment. *raises*: BadParameter where the endpoint is no address."""
+    from tracestore_cli.audit import store_of
+
+    try:
+        return store_of(table, dynamodb, retention_days, time_shards)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--dynamodb") from error
 
 
 def send_samples(base: str, key: str, traces: int | None, owner: str | None = None) -> str | None:

@@ -8,7 +8,7 @@ hash.
 import hashlib
 import re
 from typing import Final, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from tracestore.domain.times import format_time
 
@@ -54,6 +54,12 @@ def encode_id(text: str) -> str:
 
 def user(user_id: str) -> str:
     return f"U#{encode_id(user_id)}"
+
+
+def user_id_of(user_pk: str) -> str | None:
+    """The user id in a key that `user` made. *absent*: None where a hash is in the place of a long id."""
+    encoded = user_pk.removeprefix("U#")
+    return None if encoded.startswith("%%") else unquote(encoded)
 
 
 def trace(user_id: str, trace_id: str) -> str:
@@ -150,6 +156,15 @@ def by_time(user_id: str, trace_id: str, shards: int) -> str:
 
 def by_time_shard(user_id: str, shard: int) -> str:
     return f"{user(user_id)}#W#{shard}"
+
+
+_TIME_SHARD: Final = re.compile(r"(U#[^#]*)#W#([0-9]+)")
+
+
+def time_shard_of(partition: str) -> tuple[str, int] | None:
+    """The user's part and the number of a time shard. *absent*: None for any other partition of an index."""
+    shard = _TIME_SHARD.fullmatch(partition)
+    return (shard[1], int(shard[2])) if shard else None
 
 
 def by_conversation(user_id: str, conversation_id: str) -> str:

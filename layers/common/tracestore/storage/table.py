@@ -120,6 +120,17 @@ class Table:
         request["KeyConditionExpression"] = condition
         return request | {"IndexName": index} if index else request
 
+    def scan(self, index: str) -> Iterator[list[Item]]:
+        """All entries of an index, of all users, in pages. For the operator's command alone: no function may scan."""
+        request: dict[str, Any] = {"TableName": self.name, "IndexName": index}
+        while True:
+            with translated():
+                page = self.client.scan(**request)
+            yield page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
     def get(self, pk: str, sk: str) -> Item | None:
         """One item, read consistently."""
         answer: dict[str, Item] = self._read(
