@@ -23,7 +23,12 @@ from tracestore.api.analytics.analytics_json import (
 )
 from tracestore.api.analytics.anomalies import anomaly_json, hours_of, read_anomalies
 from tracestore.api.analytics.deletions import deletion_json
-from tracestore.api.analytics.parameters import ANALYTICS_PARAMETERS, AnalyticsQuery, parse_query
+from tracestore.api.analytics.parameters import (
+    ANALYTICS_PARAMETERS,
+    AnalyticsQuery,
+    parse_query,
+    parse_stored_range,
+)
 from tracestore.api.analytics.reading import (
     conversation_heads,
     has_values,
@@ -32,7 +37,8 @@ from tracestore.api.analytics.reading import (
     read_periods,
     top_traces_by_cost,
 )
-from tracestore.api.traces.trace_json import summary_json
+from tracestore.api.analytics.storage import TRACES_EXAMINED, StorageSums, storage_json
+from tracestore.api.traces.trace_json import summary_json, time_or_none
 from tracestore.domain.analytics import (
     Selection,
     candidates_by_cost,
@@ -59,6 +65,7 @@ from tracestore.http.parameters import limit_of
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response, with_etag
 from tracestore.http.wiring import reader
+from tracestore.storage.user_store import TraceQuery
 
 OPERATIONS_MOST: Final = 20
 EXAMPLES_MOST: Final = 5
@@ -218,6 +225,22 @@ def show_facets(request: Request, caller: Identity) -> Response:
     values = values_of(_values(request, caller, query))
     facets = {name: values_json(values.get(name, {}), VALUES_IN_COUNTER) for name in FACETS}
     return _answer(request, {**range_json(whole_days(query.period)), "facets": facets})
+
+
+@app.route("GET /api/analytics/storage", scope="read")
+def show_storage(request: Request, caller: Identity) -> Response:
+    """The estimated size of the stored traces by month, newest first."""
+    request.only("start_date", "end_date", "timezone", "cursor")
+    start_ns, end_ns, zone = parse_stored_range(request.query)
+    cursor = ListCursor(request, caller)
+    sums, after = StorageSums.from_cursor(cursor.position())
+    query = TraceQuery(from_ns=start_ns, to_ns=end_ns)
+    sizes = reader(request, caller).stored_sizes(query, TRACES_EXAMINED, after)
+    sums.add(sizes.traces, zone)
+    if sizes.next_position is None:
+        sums.end_month()
+    content = {**storage_json(sums, zone), "scanned_to": time_or_none(sizes.scanned_to_ns)}
+    return _answer(request, {**content, "next_cursor": cursor.next(sums.cursor(sizes.next_position))})
 
 
 @app.route("GET /api/analytics/deletions", scope="read")

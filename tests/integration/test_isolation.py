@@ -279,6 +279,14 @@ def deletion_records(victim: Victim) -> Iterator[Attempt]:
     yield from (Attempt(path, (400,), {"limit": 1, "cursor": c}) for c in (victim.cursor, victim.deletions_cursor))
 
 
+def storage(victim: Victim) -> Iterator[Attempt]:
+    path = "/api/analytics/storage"
+    yield from (Attempt(path, (200,)), Attempt(path, (200,), {"start_date": at(-86_400), "end_date": at(86_400)}))
+    yield from (Attempt(path, (400,), {name: victim.name}) for name in ("user_id", "owner", "cursor"))
+    yield Attempt(path, (400,), {"timezone": f"../{victim.name}"})
+    yield from (Attempt(path, (400,), {"cursor": c}) for c in (victim.cursor, victim.deletions_cursor))
+
+
 ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "POST /api/analytics/traces": captures,
     "PATCH /api/analytics/traces/{trace_id}/spans/{span_id}": lambda victim: spans(victim, {"status": "error"}),
@@ -301,6 +309,7 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "GET /api/analytics/anomalies": lambda v: analytics(v, "anomalies"),
     "GET /api/analytics/conversations": lambda v: analytics(v, "conversations"),
     "GET /api/analytics/facets": lambda v: analytics(v, "facets"),
+    "GET /api/analytics/storage": storage,
     "GET /api/analytics/deletions": deletion_records,
     "POST /api/traces": lessons,
     "POST /api/traces/{id}/llm-calls": lambda v: lesson_paths(v, "/llm-calls", {"provider": "mine"}),

@@ -9,6 +9,7 @@ items are compared after decompression.
 import json
 import re
 from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, cast
 
@@ -85,6 +86,7 @@ def reported(fields: dict[str, Any], received_ms: int = NOW_MS) -> SpanUpdate:
 
 SEGMENT = segment_of([reported(ROOT), reported(CALL)])
 BASE = segment_of([reported({**ROOT, "input_data": {"text": "word " * 600}})])
+APART = segment_of([reported({**ROOT, "input_data": "".join(blake2b(bytes([n])).hexdigest() for n in range(24))})])
 NEXT = segment_of([reported({**ROOT, "span_id": "next", "input_data": {"text": "word " * 600 + "more"}}, NOW_MS + 1)])
 DELTA = delta_encoded(NEXT, BASE.digest, BASE.text or b"")
 TRACE_PK = keys.trace("ada", "t-1")
@@ -160,6 +162,31 @@ def test_a_stored_head_is_decoded_with_its_summary_and_its_inlined_segment() -> 
     assert summary.previews.source == (SEGMENT.updates[1].digest,) * 2
 
 
+def test_a_stored_head_is_decoded_with_the_size_of_its_other_items() -> None:
+    """Heads of the first format have none, and segments in them no size of their payload."""
+    head = head_from(stored("head", 2))
+    assert isinstance(head, Head)
+    assert head == replace(stored_head(), inline_segment=head.inline_segment)
+    assert (head.other_bytes, stored_head().other_bytes) == (12_345, 0)
+    assert head.inline_segment is not None
+    assert head.inline_segment.payload is None
+    assert head.inline_segment.payload_bytes == SEGMENT.payload_bytes
+
+
+def test_a_stored_segment_is_decoded_with_the_size_of_its_payload() -> None:
+    trace = trace_from([stored("segment-apart")], NOW_MS, GENERATION)
+    assert trace.segments[APART.digest].payload_bytes == APART.payload_bytes > 0
+    assert trace.segments[APART.digest].payload is None
+
+
+def test_compacted_items_of_earlier_formats_have_no_sizes() -> None:
+    sizes = [
+        [segment.payload_bytes for segment in trace_from([item], NOW_MS, GENERATION).segments.values()]
+        for item in (stored("compacted"), stored("compacted", 2), stored("compacted", 3))
+    ]
+    assert sizes == [[0, 0], [0, 0], [SEGMENT.payload_bytes, DELTA.payload_bytes]]
+
+
 def test_a_stored_emptied_head_is_decoded() -> None:
     head = head_from(stored("emptied-head"))
     assert isinstance(head, EmptiedHead)
@@ -205,7 +232,7 @@ def test_a_stored_segment_is_decoded_with_its_inline_payload(name: str, number: 
     assert trace.loose == {SEGMENT.digest}
 
 
-@pytest.mark.parametrize(("name", "number"), [("compacted", 1), ("compacted", 2)])
+@pytest.mark.parametrize(("name", "number"), [("compacted", 1), ("compacted", 2), ("compacted", 3)])
 def test_a_stored_compacted_item_is_decoded_with_a_delta_encoded_payload(name: str, number: int) -> None:
     base_items = segment_items(TRACE_PK, GENERATION, BASE, EXPIRES_AT_S)
     items = sorted([*base_items, stored(name, number), stored("payload-delta")], key=lambda item: item["sk"]["S"])
@@ -263,18 +290,20 @@ def encoded_items() -> dict[str, Item]:
     from tracestore.storage.pending_deletions import pending_deletions_item
 
     head = stored_head()
+    sized_head = replace(head, other_bytes=12_345, inline_segment=replace(SEGMENT, payload=None))
     emptied, tombstone = head_from(stored("emptied-head")), head_from(stored("tombstone"))
     lesson = {"span_id": "l", "span_name": "lesson", "operation_type": "lesson", "lesson_id": "L-7"}
     full = segment_of([reported({**ROOT, "input_data": stored_text("payload-part")})])
     api_key = ApiKey("00112233aabbccdd", "ada", "ci", "tsk_abcd", frozenset({"ingest", "read"}), NOW_MS, EXPIRES_AT_S)
     return {
-        "head": head_item("ada", "t-1", head, 1),
+        "head": head_item("ada", "t-1", sized_head, 1),
         "emptied-head": head_item("ada", "t-1", emptied, 1),
         "tombstone": head_item("ada", "t-1", tombstone, 1),
         "lesson-index": cast(Item, lesson_index_item("ada", "t-2", lesson_head(lesson))),
         "message-alias": alias_items("ada", "t-1", head, SEGMENT.updates)[0],
         "segment": segment_items(TRACE_PK, GENERATION, SEGMENT, EXPIRES_AT_S)[0],
         "segment-first": segment_items(TRACE_PK, GENERATION, SEGMENT, EXPIRES_AT_S, is_first=True)[0],
+        "segment-apart": segment_items(TRACE_PK, GENERATION, APART, EXPIRES_AT_S)[0],
         "segment-delta": segment_items(TRACE_PK, GENERATION, DELTA, EXPIRES_AT_S)[0],
         "payload-part": payload_items(TRACE_PK, GENERATION, full, EXPIRES_AT_S)[0],
         "payload-delta": payload_items(TRACE_PK, GENERATION, DELTA, EXPIRES_AT_S)[0],

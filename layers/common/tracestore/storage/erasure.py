@@ -19,10 +19,22 @@ from .store import Scope, expiry_of_companions
 
 
 class Erasure(NamedTuple):
-    """Items to store before a head, and the keys of items to delete after it."""
+    """Items to store before a head, and the keys of items to delete after it.
+
+    `affected` are the segments that it replaces, and `replacement_bytes` the payloads of their replacements.
+    """
 
     puts: list[Item]
     deletes: list[ItemKey]
+    affected: Collection[str] = ()
+    replacement_bytes: int = 0
+
+    def sized(self, head: LiveHead, stored: StoredTrace) -> LiveHead:
+        """The head with the size of what is stored after the erasure."""
+        if not self.affected:
+            return head
+        other_bytes = stored.other_bytes(head.inline_segment, self.affected) + self.replacement_bytes
+        return replace(head, other_bytes=other_bytes)
 
 
 def erasure_of(scope: Scope, trace_id: str, stored: StoredTrace, head: LiveHead) -> Erasure:
@@ -39,6 +51,7 @@ def erasure_of(scope: Scope, trace_id: str, stored: StoredTrace, head: LiveHead)
     expires_at_s = expiry_of_companions(head.expires_at_s)
     puts: list[Item] = []
     deletes: list[ItemKey] = []
+    replacement_bytes = 0
     for digest in sorted(dependent):
         segment = stored.segments[digest]
         if segment.base is None or segment.text is None:
@@ -50,7 +63,9 @@ def erasure_of(scope: Scope, trace_id: str, stored: StoredTrace, head: LiveHead)
     for segment in (stored.segments[digest] for digest in sorted(affected)):
         rest = [_as_read(update) for update in segment.updates if update.fields["span_id"] not in head.deleted]
         if rest:
-            puts += segment_items(pk, head.generation, segment_of(rest), expires_at_s)
+            replacement = segment_of(rest)
+            replacement_bytes += replacement.payload_bytes
+            puts += segment_items(pk, head.generation, replacement, expires_at_s)
         first, last = keys.payload_range(head.generation, segment.digest)
         deletes += keys_of(scope.table.query(pk, first, last, keys_only=True))
         deletes.append((pk, keys.segment(head.generation, segment.digest)))
@@ -60,7 +75,7 @@ def erasure_of(scope: Scope, trace_id: str, stored: StoredTrace, head: LiveHead)
             puts += compacted_items(pk, head.generation, unaffected, expires_at_s)
             deletes.append((pk, sk))
     unique = {(pk, item["sk"]["S"]): item for item in puts}  # two segments may be the same without the span
-    return Erasure(list(unique.values()), [key for key in deletes if key not in unique])
+    return Erasure(list(unique.values()), [key for key in deletes if key not in unique], affected, replacement_bytes)
 
 
 def erase(scope: Scope, trace_id: str) -> None:
@@ -93,6 +108,7 @@ def erase_with(
         erasure = erasure_of(scope, trace_id, stored, new)
         if new is head and not erasure.deletes:
             return True
+        new = erasure.sized(new, stored)
         scope.put_companions(erasure.puts)
         written.extend(keys_of(erasure.puts))
         scope.put_head(trace_id, replace(new, version=head.version + 1), head, together_with())

@@ -9,7 +9,7 @@ from tracestore.domain.spans import SpanUpdate
 
 from . import keys
 from .formats.traces import pack_head, unpack_head, unpack_segments, unpack_summary
-from .model import Head, Item, ItemKey, StoredHead, StoredTrace, Tombstone
+from .model import Head, Item, ItemKey, Segment, StoredHead, StoredTrace, Tombstone
 from .segments import expiry, joined_with, key, open_payloads, opened
 
 
@@ -85,7 +85,7 @@ def head_from(item: Item) -> StoredHead:
     )
     if isinstance(head, Tombstone) or head.inline_segment is None or "payload" not in item:
         return head
-    return replace(head, inline_segment=opened(replace(head.inline_segment, payload=item["payload"]["B"]), None))
+    return replace(head, inline_segment=opened(with_inline_payload(head.inline_segment, item["payload"]["B"]), None))
 
 
 def trace_from(
@@ -111,6 +111,8 @@ def trace_from(
                 if not isinstance(head, Tombstone) and head.inline_segment:
                     stored.segments = {head.inline_segment.digest: head.inline_segment}
         if sk.generation != current:
+            if not sk.generation and sk.kind != keys.HEAD:  # an alias or a lesson index item
+                stored.core_bytes += item_bytes(item)
             continue
         if sk.kind == keys.PAYLOAD_KIND:
             packed_bytes += len(item["payload"]["B"])
@@ -128,15 +130,21 @@ def trace_from(
 
 
 def _add_segments(stored: StoredTrace, item: Item, created_ms: int, *, is_compacted: bool) -> None:
+    stored.core_bytes += core_bytes_of(item)
     segments = unpack_segments(item["light"]["B"], created_ms)
     if "payload" in item:
-        segments = [replace(segment, payload=item["payload"]["B"]) for segment in segments]
+        segments = [with_inline_payload(segment, item["payload"]["B"]) for segment in segments]
     for segment in segments:
         stored.segments.setdefault(segment.digest, segment)
     if is_compacted:
         stored.compacted[item["sk"]["S"]] = [segment.digest for segment in segments]
     else:
         stored.loose.update(segment.digest for segment in segments)
+
+
+def with_inline_payload(segment: Segment, payload: bytes) -> Segment:
+    """The segment with the payload from the same item."""
+    return replace(segment, payload=payload, payload_bytes=len(payload))
 
 
 def keys_of(items: Iterable[Item]) -> list[ItemKey]:
@@ -147,6 +155,12 @@ def keys_of(items: Iterable[Item]) -> list[ItemKey]:
 def item_bytes(item: Item) -> int:
     """An item's size as DynamoDB counts it: names, and values as UTF-8, bytes, or digits by two and one."""
     return sum(len(name) + _value_bytes(*next(iter(value.items()))) for name, value in item.items())
+
+
+def core_bytes_of(item: Item) -> int:
+    """The size of an item other than a head, without a payload in it."""
+    payload = item["payload"]["B"] if "payload" in item else b""
+    return item_bytes(item) - len(payload)
 
 
 def _value_bytes(kind: str, value: Any) -> int:

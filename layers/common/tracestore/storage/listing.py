@@ -78,7 +78,7 @@ IsListed: TypeAlias = Callable[[Candidate, Head], bool]
 
 
 def list_traces(scope: Scope, query: TraceQuery, limit: int, after: str | None = None) -> Page:
-    return page_of(scope, _candidates(scope, query, limit, after), limit, partial(_is_listed, scope, query))
+    return page_of(scope, candidates(scope, query, limit, after), limit, partial(_is_listed, scope, query))
 
 
 def page_of(scope: Scope, candidates: Iterator[Candidate], limit: int, is_listed: IsListed) -> Page:
@@ -112,13 +112,18 @@ def page_of(scope: Scope, candidates: Iterator[Candidate], limit: int, is_listed
 
 def visible_heads(scope: Scope, pks: Iterable[str]) -> dict[str, Head]:
     """The heads, by partition key, of the traces that the user may see: not expired, deleted, or pending deletion."""
+    return {pk: head for pk, (head, _) in visible_head_items(scope, pks).items()}
+
+
+def visible_head_items(scope: Scope, pks: Iterable[str]) -> dict[str, tuple[Head, Item]]:
+    """As `visible_heads`, each with the item that contains it."""
     user_key = keys.user(scope.user_id), keys.USER
     items = scope.table.get_many([user_key, *((pk, keys.HEAD) for pk in pks)])
     pending_deletions = pending_deletions_from(items.pop(user_key, None))
-    heads = {pk: head_from(item) for (pk, _), item in items.items()}
+    heads = {pk: (head_from(item), item) for (pk, _), item in items.items()}
     return {
-        pk: head
-        for pk, head in heads.items()
+        pk: (head, item)
+        for pk, (head, item) in heads.items()
         if isinstance(head, Head)
         and not head.is_expired(scope.now_ms())
         and not is_pending_deletion(head, pending_deletions)
@@ -198,7 +203,7 @@ class _StoredSpans:
         return stored
 
 
-def _candidates(scope: Scope, query: TraceQuery, limit: int, after: str | None) -> Iterator[Candidate]:
+def candidates(scope: Scope, query: TraceQuery, limit: int, after: str | None) -> Iterator[Candidate]:
     """The index entries of traces that may match, in order, those up to and including `after` left out."""
     low = keys.before_time(query.from_ns) if query.from_ns is not None else ""
     high = keys.before_time(query.to_ns) if query.to_ns is not None else ""

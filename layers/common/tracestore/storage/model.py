@@ -1,8 +1,8 @@
 """The typed objects of the store: segments, heads, stored traces, pending deletions and jobs. No I/O and no bytes."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from tracestore.domain.heads import Summary
 from tracestore.domain.spans import SpanUpdate
@@ -24,6 +24,9 @@ INDEXES: Final = ("by_time", "by_conversation", "by_status")
 INLINE_PAYLOAD_BYTES: Final = 700
 """A payload up to this size is stored inside its segment's item, which then still costs one write unit (1 KB)."""
 
+PAYLOAD_ITEM_BYTES: Final = 110
+"""Keys, names and expiry of an item with a payload, about; for estimates alone."""
+
 MERGED_DIGEST_DIGITS: Final = 10
 """Digits of each digest in a head: of 10¹¹ writers that lose a race, one mistakes another's segment for its own."""
 
@@ -34,7 +37,7 @@ class Segment:
 
     `payload` is compressed as it is stored, and None where it was not read or the segment has none. `text` is the
     payload's JSON; it is set once the payload is in the fields of the updates. `base` is the digest of the segment that
-    the payload is delta-encoded against.
+    the payload is delta-encoded against. `payload_bytes` is the size of the stored payload, also where it was not read.
     """
 
     digest: str
@@ -42,6 +45,7 @@ class Segment:
     payload: bytes | None = None
     text: bytes | None = None
     base: str | None = None
+    payload_bytes: int = field(default=0, compare=False)
 
     @property
     def received_ms(self) -> int:
@@ -92,13 +96,15 @@ class _LiveHead(_StoredHead):
 
     `merged_digests` names the newest segments that the head was derived from, `deleted` the spans that were deleted for
     good. `inline_segment` is a segment stored inside the head. `compaction_started_ms` is when a writer last began a
-    compaction.
+    compaction. `other_bytes` is an estimate: the size of the trace's other items, as the head's writer knew them. It
+    depends on how payloads were encoded, so equal traces may differ in it.
     """
 
     merged_digests: tuple[str, ...] = ()
     deleted: frozenset[str] = frozenset()
     inline_segment: Segment | None = None
     compaction_started_ms: int = 0
+    other_bytes: int = field(default=0, compare=False)
 
     def includes(self, segment: Segment) -> bool:
         """Whether it names this segment among those that it was derived from."""
@@ -140,7 +146,7 @@ class StoredTrace:
 
     `loose` are the segments with an item of their own; `compacted` has the sort key of each compacted item with the
     digests of its segments. `is_cut` is set when there was more payload than the reader asked for: then some segments
-    have their payload and others do not.
+    have their payload and others do not. `core_bytes` is the size of the items that were read, payloads left out.
     """
 
     head: StoredHead | None = None
@@ -148,10 +154,23 @@ class StoredTrace:
     loose: set[str] = field(default_factory=set)
     compacted: dict[str, list[str]] = field(default_factory=dict)
     is_cut: bool = False
+    core_bytes: int = 0
 
     def updates(self) -> Iterator[SpanUpdate]:
         for segment in self.segments.values():
             yield from segment.updates
+
+    def other_bytes(self, inline_segment: Segment | None, without: Collection[str] = ()) -> int:
+        """The size of all items except the head, with the payloads of all segments except those `without`."""
+        in_head = inline_segment.digest if inline_segment and inline_segment.payload is not None else None
+        return self.core_bytes + sum(
+            segment.payload_bytes + (0 if self._has_payload_in_its_item(segment) else PAYLOAD_ITEM_BYTES)
+            for digest, segment in self.segments.items()
+            if segment.payload_bytes and digest != in_head and digest not in without
+        )
+
+    def _has_payload_in_its_item(self, segment: Segment) -> bool:
+        return segment.digest in self.loose and segment.payload_bytes <= INLINE_PAYLOAD_BYTES
 
     def digests_of(self, span_id: str) -> list[str]:
         """The segments that have an update of this span."""
@@ -253,6 +272,25 @@ class DeletionRecord:
     ended_ms: int | None
     traces: int
     spans: int
+
+
+class StoredSize(NamedTuple):
+    """One trace: its position in nanoseconds, its number of spans, and the estimated size of its items."""
+
+    position_ns: int
+    spans: int
+    stored_bytes: int
+
+
+class StoredSizes(NamedTuple):
+    """The sizes of some traces, the cursor position to continue after, and how far back they reach.
+
+    *absent*: None at the end of the list.
+    """
+
+    traces: list[StoredSize]
+    next_position: str | None
+    scanned_to_ns: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from tracestore.domain.spans import CAPTURED, SpanFields, SpanUpdate, canonical_
 from tracestore.domain.updates import span_update
 
 from .dynamo import ConditionFailed
-from .items import alias_items, keys_of
+from .items import alias_items, core_bytes_of, keys_of
 from .model import Head
 from .reading import span_updates, span_with_payload, visible_head
 from .recompute import next_head
@@ -30,12 +30,13 @@ def patch(scope: Scope, trace_id: str, span_id: str, change: Callable[[Span], Sp
         if _is_reported(fields, updates):
             return head, span
         segment = segment_of([span_update(fields, received_ms=scope.now_ms(), precedence=head.version + 1)])
-        stored.segments[segment.digest] = segment
-        new = next_head(scope, trace_id, head, stored)
-        assert isinstance(new, Head)
         expires_at_s = expiry_of_companions(head.expires_at_s)
         core, *parts = segment_items(scope.trace_pk(trace_id), head.generation, segment, expires_at_s)
         aliases = alias_items(scope.user_id, trace_id, head, segment.updates)
+        stored.segments[segment.digest] = segment
+        stored.core_bytes += sum(map(core_bytes_of, (core, *aliases)))
+        new = next_head(scope, trace_id, head, stored)
+        assert isinstance(new, Head)
         scope.table.write(parts)
         try:
             scope.put_head(trace_id, new, head, [core, *aliases])

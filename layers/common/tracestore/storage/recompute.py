@@ -43,6 +43,7 @@ def next_head(scope: Scope, trace_id: str, head: LiveHead, stored: StoredTrace) 
         "deleted": head.deleted,
         "inline_segment": head.inline_segment,
         "compaction_started_ms": head.compaction_started_ms,
+        "other_bytes": stored.other_bytes(head.inline_segment),
     }
     if not spans:
         return EmptiedHead(**parts)

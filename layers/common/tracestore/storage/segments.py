@@ -40,7 +40,8 @@ def segment_of(updates: Iterable[SpanUpdate]) -> Segment:
     if any(update.payload_fields for update in ordered):
         text = payload_text(ordered)
         names += "\n" + digest_of(text)  # updates' digests ignore the order of keys, on which delta encoding depends
-    return Segment(_digest_of(names), ordered, None if text is None else compress(text), text)
+    payload = None if text is None else compress(text)
+    return Segment(_digest_of(names), ordered, payload, text, payload_bytes=len(payload or b""))
 
 
 def segments_of(updates: Iterable[SpanUpdate]) -> list[Segment]:
@@ -63,14 +64,16 @@ def opened(segment: Segment, base_text: bytes | None) -> Segment:
 def delta_encoded(segment: Segment, base: str, base_text: bytes) -> Segment:
     """The segment with its payload compressed against that of segment `base`."""
     assert segment.text is not None
-    return replace(segment, payload=compress(segment.text, base_text), base=base)
+    payload = compress(segment.text, base_text)
+    return replace(segment, payload=payload, base=base, payload_bytes=len(payload))
 
 
 def rebased(segment: Segment) -> Segment:
     """The segment with its payload rewritten in full, so that it needs no delta base."""
     if segment.base is None or segment.text is None:
         return segment
-    return replace(segment, payload=compress(segment.text), base=None)
+    payload = compress(segment.text)
+    return replace(segment, payload=payload, base=None, payload_bytes=len(payload))
 
 
 def joined_with(segment: Segment, parts: Iterable[Item]) -> Segment:
@@ -124,7 +127,7 @@ def segment_items(
 ) -> list[Item]:
     """The items that store a segment by itself: its core, with a small payload inline, and payload parts."""
     core: Item = {**key(trace_pk, keys.segment(generation, segment.digest)), **expiry(expires_at_s)}
-    core["light"] = {"B": pack_segments([segment], is_first=is_first)}
+    core["light"] = {"B": pack_segments([segment], is_first=is_first, payload_apart=not segment.is_payload_inline)}
     if segment.is_payload_inline:
         core["payload"] = {"B": segment.payload}
         return [core]

@@ -32,7 +32,7 @@ from .deadline import Deadline
 from .deletes import DELETE_THREADS
 from .lessons import LessonQuery, Offset
 from .listing import ListedTrace, Page, TraceQuery
-from .model import Actor, ApiKey, DeletionRecord, DeletionScope, Head, Job, PendingDeletion
+from .model import Actor, ApiKey, DeletionRecord, DeletionScope, Head, Job, PendingDeletion, StoredSizes
 from .store import NO_ACTOR, Store
 from .writer import Rejection
 
@@ -117,6 +117,15 @@ class UserReader:
         """The heads of these traces by trace id. *absent*: left out."""
         by_pk = {self._scope.trace_pk(trace_id): trace_id for trace_id in trace_ids}
         return {by_pk[pk]: head for pk, head in listing.visible_heads(self._scope, by_pk).items()}
+
+    def stored_sizes(self, query: TraceQuery, most: int, after: str | None = None) -> StoredSizes:
+        """The estimated sizes of the traces after cursor position `after`; filters do not apply.
+
+        *shape*: newest first; at most `most` traces are examined, at a read unit each.
+        """
+        from .stored_sizes import read_stored_sizes
+
+        return read_stored_sizes(self._scope, query, most, after)
 
     def lessons(self, query: LessonQuery, limit: int, after: str | None = None) -> Page:
         """A page of at most `limit` lesson traces, newest first, those after cursor position `after`; as `traces`."""

@@ -21,7 +21,7 @@ from .compaction import compact, is_due
 from .deletes import purge
 from .dynamo import ConditionFailed
 from .erasure import delete_erased, erasure_of, is_of_segment, orphaned_items
-from .items import alias_items, head_from, head_item, item_bytes, keys_of
+from .items import alias_items, core_bytes_of, head_from, head_item, item_bytes, keys_of
 from .model import EmptiedHead, Head, Item, ItemKey, LiveHead, Segment, StoredHead, StoredTrace, Tombstone
 from .pending_deletions import is_pending_deletion, read_pending_deletions
 from .reading import read_span, span_with_payload
@@ -89,6 +89,7 @@ class _Capture:
         self.pk = scope.trace_pk(trace_id)
         self.written: list[ItemKey] = []
         self.stored: StoredTrace | None = None
+        self._companions: list[Item] = []
         self.new_head = self._head_of_new_trace()
         self._lost_race: tuple[Segment, list[Rejection]] | None = None
 
@@ -102,25 +103,30 @@ class _Capture:
         head = first_head(self.scope.store, self.trace_id, self.segment)
         limit = READ_UNIT_BYTES if is_ended(root.fields) else WRITE_UNIT_BYTES
         for inline_segment in (self.segment, replace(self.segment, payload=None)):
-            with_segment = replace(head, inline_segment=inline_segment)
+            with_segment = self._with_companions(replace(head, inline_segment=inline_segment))
             if item_bytes(self._item(with_segment)) <= limit:
                 return with_segment
-        return head
+        return self._with_companions(head)
+
+    def _with_companions(self, head: Head) -> Head:
+        """The head of a new trace with the size of its companion items, which are kept for `companion_items`."""
+        self._companions = self._companions_of(head)
+        return replace(head, other_bytes=sum(map(item_bytes, self._companions)))
 
     def companion_items(self) -> list[Item]:
         """The items to store before a head that may be the trace's first; none where no such head is tried."""
-        if self.new_head is None:
-            return []
-        head, expires_at_s = self.new_head, expiry_of_companions(self.new_head.expires_at_s)
+        self.written += keys_of(self._companions)
+        return self._companions
+
+    def _companions_of(self, head: Head) -> list[Item]:
+        expires_at_s = expiry_of_companions(head.expires_at_s)
         if head.inline_segment is None:
             items = segment_items(self.pk, head.generation, self.segment, expires_at_s, is_first=True)
         elif head.inline_segment.payload is None:
             items = payload_items(self.pk, head.generation, self.segment, expires_at_s)
         else:
             items = []
-        items += self._aliases(head)
-        self.written += keys_of(items)
-        return items
+        return items + self._aliases(head)
 
     def commit(self) -> list[Rejection]:
         """Store the segment and a head that includes it."""
@@ -165,12 +171,13 @@ class _Capture:
         is_stored = _is_readable(stored, head, segment.digest)
         if not is_stored and not head.deleted:  # else the erasure of a deleted span might remove its delta base
             segment = store.delta_bases.delta_encode(self.pk, head.generation, segment, stored.segments)
-        self._store_segment(segment, head, is_stored=is_stored)
+        stored.core_bytes += self._store_segment(segment, head, is_stored=is_stored)
         if not is_stored:
             stored.segments[segment.digest] = segment
             stored.loose.add(segment.digest)
         new = next_head(self.scope, self.trace_id, head, stored)
         erasure = erasure_of(self.scope, self.trace_id, stored, new)
+        new = erasure.sized(new, stored)
         self._put_companions(erasure.puts)
         is_compacting = not erasure.deletes and is_due(new, stored, self.scope.now_ms())
         if is_compacting:
@@ -185,8 +192,11 @@ class _Capture:
             compact(self.scope, self.trace_id, stored)
         delete_erased(self.scope, erasure)
 
-    def _store_segment(self, segment: Segment, head: LiveHead, *, is_stored: bool) -> None:
-        """Store the segment unless it is stored, and its aliases unless they are stored as this head calls for."""
+    def _store_segment(self, segment: Segment, head: LiveHead, *, is_stored: bool) -> int:
+        """Store the segment unless it is stored, and its aliases unless they are stored as this head calls for.
+
+        Returns the size of the items that a reader of the trace has not seen yet, without payloads.
+        """
         items = []
         if not is_stored:
             expires_at_s = expiry_of_companions(head.expires_at_s)
@@ -195,6 +205,7 @@ class _Capture:
         if not is_stored or (self.new_head is not None and aliases != self._aliases(self.new_head)):
             items += aliases
         self._put_companions(items)
+        return 0 if is_stored else sum(core_bytes_of(item) for item in items if not keys.is_payload(item["sk"]["S"]))
 
     def _put_companions(self, items: list[Item]) -> None:
         self.written += keys_of(items)

@@ -45,6 +45,21 @@ class AnalyticsQuery:
         return points(self.period, self.interval, self.zone)
 
 
+def parse_stored_range(parameters: Mapping[str, str]) -> tuple[int | None, int | None, ZoneInfo]:
+    """The range of positions and the zone of a request about stored traces.
+
+    *absent*: None for an end that is not given, and UTC. *raises*: Invalid when a parameter is malformed.
+    """
+    read = Reader(parameters)
+    start, end = read("start_date", time_or_day), read("end_date", time_or_day)
+    zone = read("timezone", zone_of) or UTC
+    start_ns, end_ns = range_bounds(start, end, zone)
+    if start_ns is not None and end_ns is not None and start_ns >= end_ns:
+        read.problems.append(Detail("start_date", "must lie before end_date"))
+    read.end()
+    return start_ns, end_ns, zone
+
+
 def parse_query(parameters: Mapping[str, str], now_ms: int) -> AnalyticsQuery:
     """The query of a request. *absent*: without dates it is about the last 24 hours.
 

@@ -44,14 +44,17 @@ def payload_flags(update: SpanUpdate) -> str:
     return "".join(_PAYLOAD_FLAGS[name] for name in update.payload_fields)
 
 
-def segment_document(segment: Segment, *, is_first: bool = False) -> dict[str, Any]:
+def segment_document(segment: Segment, *, is_first: bool = False, payload_apart: bool = True) -> dict[str, Any]:
     """The core of a segment.
 
     *shape*: `h` digest, `t` time of arrival in milliseconds, `r` precedence, `b` the segment that its payload is
-    delta-encoded against, `s` a list of [digest, payload flags, fields]. `t` is 0 in a segment that `is_first`, which
-    came when the trace was created: a retry stores it again before it reads the head, and must change nothing.
+    delta-encoded against, `n` the bytes of its payload where that is stored apart from the core, `s` a list of
+    [digest, payload flags, fields]. `t` is 0 in a segment that `is_first`, which came when the trace was created: a
+    retry stores it again before it reads the head, and must change nothing. *absent*: an earlier version stored no `n`.
     """
-    base = {"b": segment.base} if segment.base else {}
+    base: dict[str, Any] = {"b": segment.base} if segment.base else {}
+    if payload_apart and segment.payload_bytes:
+        base["n"] = segment.payload_bytes
     return base | {
         "h": segment.digest,
         "t": 0 if is_first else segment.received_ms,
@@ -76,14 +79,15 @@ def segments_from_documents(documents: Iterable[Mapping[str, Any]], created_ms: 
                 for digest, flags, span_fields in document["s"]
             ),
             base=document.get("b"),
+            payload_bytes=document.get("n", 0),
         )
         for document in documents
     ]
 
 
-def pack_segments(segments: Iterable[Segment], *, is_first: bool = False) -> bytes:
+def pack_segments(segments: Iterable[Segment], *, is_first: bool = False, payload_apart: bool = True) -> bytes:
     """The cores of one or more segments as stored bytes."""
-    return pack([segment_document(segment, is_first=is_first) for segment in segments])
+    return pack([segment_document(segment, is_first=is_first, payload_apart=payload_apart) for segment in segments])
 
 
 def unpack_segments(packed: bytes, created_ms: int) -> list[Segment]:
@@ -104,7 +108,7 @@ def with_payload(updates: Sequence[SpanUpdate], text: bytes) -> tuple[SpanUpdate
     )
 
 
-_ABSENT_IN_HEAD: Final[dict[str, Any]] = {"c": 0, "u": 0, "s": None, "k": "", "x": [], "f": [], "l": 0, "d": []}
+_ABSENT_IN_HEAD: Final[dict[str, Any]] = {"c": 0, "u": 0, "s": None, "k": "", "x": [], "f": [], "l": 0, "b": 0, "d": []}
 """The content of a head where its document has no such key."""
 
 _EMPTY_SUMMARY: Final = Summary("", "", "", 0, None, 0, 0, usage_of([], []), None, None, None)
@@ -114,8 +118,9 @@ def pack_head(head: StoredHead) -> bytes:
     """The content of a head or a tombstone, except what has attributes of its own.
 
     *shape*: `c` created and `u` updated, in milliseconds; `s` summary; `k` the merged digests, joined; `x` deleted span
-    ids; `f` the inlined segment; `l` start of the last compaction, in milliseconds; `d` of a tombstone: [true, whether
-    it is purged, the job, the number of deleted spans].
+    ids; `f` the inlined segment; `l` start of the last compaction, in milliseconds; `b` bytes of the other items, which
+    is absent in heads of an earlier version; `d` of a tombstone: [true, whether it is purged, the job, the number of
+    deleted spans].
     """
     content: dict[str, Any] = {"c": head.created_ms, "u": head.updated_ms}
     if isinstance(head, Tombstone):
@@ -125,8 +130,13 @@ def pack_head(head: StoredHead) -> bytes:
             "s": _summary_document(head.summary) if isinstance(head, Head) else None,
             "k": "".join(head.merged_digests),
             "x": sorted(head.deleted),
-            "f": [segment_document(head.inline_segment, is_first=True)] if head.inline_segment else [],
+            "f": [
+                segment_document(segment, is_first=True, payload_apart=segment.payload is None)
+                for segment in (head.inline_segment,)
+                if segment
+            ],
             "l": head.compaction_started_ms,
+            "b": head.other_bytes,
         }
     return pack({name: value for name, value in content.items() if value})
 
@@ -145,6 +155,7 @@ def unpack_head(packed: bytes, *, version: int, generation: str, expires_at_s: i
         frozenset(content["x"]),
         inline_segment,
         content["l"],
+        content["b"],
     )
     return EmptiedHead(*live) if content["s"] is None else Head(*live, summary=_summary_from(content["s"]))
 
