@@ -15,6 +15,7 @@ from tests.builders import (
     call,
     fields,
     reader,
+    scope,
     store_on,
     stored_items,
     writer,
@@ -28,6 +29,7 @@ from tracestore.storage import keys
 from tracestore.storage.items import head_from, item_bytes
 from tracestore.storage.model import DeletionScope, Head
 from tracestore.storage.store import Store
+from tracestore.storage.stored_sizes import read_stored_sizes
 from tracestore.storage.user_store import TraceQuery
 
 STORAGE = "/api/analytics/storage"
@@ -199,6 +201,19 @@ def test_a_head_with_a_size_stays_within_its_units(engine: Endpoint) -> None:
         stored = head_from(head)
         assert isinstance(stored, Head)
         assert item_bytes(head) <= 1_024
+
+
+def test_large_heads_end_a_page_early() -> None:
+    store, user = store_on(MemoryDynamoDB(), Clock()), new_user().name
+    writer(store, user).capture([(f"t{number}", call("root")) for number in range(250)])
+    pages, after = [], None
+    while True:
+        sizes = read_stored_sizes(scope(store, user), TraceQuery(), 1_000, after, head_bytes_most=1)
+        pages.append(len(sizes.traces))
+        after = sizes.next_position
+        if after is None:
+            break
+    assert (sum(pages), max(pages)) == (250, 99)
 
 
 def test_reading_sizes_reads_no_span() -> None:

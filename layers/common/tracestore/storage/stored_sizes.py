@@ -16,7 +16,14 @@ HEAD_BYTES_MOST: Final = 20_000_000
 """Heads that one call reads. Most are below 4 KB; those with very many values have up to a hundred times that."""
 
 
-def read_stored_sizes(scope: Scope, query: TraceQuery, most: int, after: str | None = None) -> StoredSizes:
+def read_stored_sizes(
+    scope: Scope,
+    query: TraceQuery,
+    most: int,
+    after: str | None = None,
+    *,
+    head_bytes_most: int = HEAD_BYTES_MOST,
+) -> StoredSizes:
     entries = candidates(scope, query, ENTRIES_IN_PAGE, after)
     sizes: list[StoredSize] = []
     examined = head_bytes = 0
@@ -30,7 +37,7 @@ def read_stored_sizes(scope: Scope, query: TraceQuery, most: int, after: str | N
                 sizes.append(StoredSize(keys.start_ns_of(entry.cursor_position), head.summary.span_count, size))
                 head_bytes += in_head
         examined += len(batch)
-        if examined >= most or head_bytes >= HEAD_BYTES_MOST:
+        if examined >= most or head_bytes >= head_bytes_most:
             last = batch[-1].cursor_position
             return StoredSizes(sizes, last, keys.start_ns_of(last))
     return StoredSizes(sizes, None, None)
