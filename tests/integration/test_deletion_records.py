@@ -9,7 +9,7 @@ from tests.api import TRACES, Api, child, failure, path_of, span
 from tests.builders import DAY_S, Clock, Endpoint, awaiting, call, store_on, unexpected, writer
 from tests.conftest import TableOnEngine
 from tests.crashing import Crash, CrashingAtCall
-from tests.gateway import new_user
+from tests.gateway import Call, User, new_user
 from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.errors import NotFound
 from tracestore.storage import keys
@@ -221,3 +221,13 @@ def test_no_route_changes_or_removes_a_record(api: Api) -> None:
 def test_records_are_kept_as_long_as_counters() -> None:
     assert RECORDS_KEPT_S == KEPT_S
     assert RECORDS_KEPT_S > 30 * DAY_S
+
+
+def test_a_deletion_for_a_team_names_the_user_that_requested_it(call: Call, user: User) -> None:
+    team = f"team-{user.name}"
+    member = Api(call, User(user.name, (team,)), {"x-tracestore-owner": team})
+    member.send(span("t"), span("u"))
+    assert member("DELETE", path_of("t")).status == 200
+    assert member("DELETE", TRACES, query="deleteAll=true").status == 200
+    assert [(each["user_id"], each["credential"]) for each in recorded(member)] == [(user.name, "jwt")] * 2
+    assert recorded(Api(call, user)) == []

@@ -260,12 +260,11 @@ PENDING_DELETIONS = (
     PendingDeletion("job-4", NOW_MS + 3),
 )
 JOB = Job("job-1", "running", NOW_MS, 12, 34, 5, None, ("t-1", "t-2"), ("t-3",), 2)
-REQUESTED_JOB = replace(JOB, kind="before", credential="api_key", key_id="00112233aabbccdd")
+REQUESTED_JOB = replace(JOB, kind="before", credential="api_key", key_id="00112233aabbccdd", requested_by="ada")
 RECORD = DeletionRecord(
     "job-1",
-    "ada",
     "before",
-    Actor("api_key", "00112233aabbccdd"),
+    Actor("api_key", "00112233aabbccdd", "ada"),
     NOW_MS,
     "done",
     NOW_MS + 9,
@@ -310,7 +309,7 @@ def encoded_items() -> dict[str, Item]:
         "compacted": compacted_items(TRACE_PK, GENERATION, [SEGMENT, DELTA], EXPIRES_AT_S)[0],
         "pending-deletions": pending_deletions_item("ada", PENDING_DELETIONS, 4),
         "job": job_item("ada", REQUESTED_JOB, wakes=True),
-        "deletion-record": record_item(RECORD),
+        "deletion-record": record_item("ada", RECORD),
         "api-key": items_of(api_key, "0" * 64)[1],
     }
 

@@ -97,7 +97,7 @@ def reader(request: Request, caller: identity.Identity) -> UserReader:
 
 def writer(request: Request, caller: identity.Identity) -> UserWriter:
     """A writer of the data of the caller's owner, for as long as the request may take."""
-    actor = Actor(caller.credential, caller.key_id)
+    actor = Actor(caller.credential, caller.key_id, caller.user_id)
     return UserWriter(store(), caller.owner_id, deadline_for(request.remaining_ms), actor)
 
 

@@ -59,6 +59,7 @@ def start(scope: Scope, deletion: DeletionScope) -> Job:
         kind="prune" if actor.credential == "operator" else kind_of(deletion),
         credential=actor.credential,
         key_id=actor.key_id,
+        requested_by=actor.user_id,
     )
     pending = PendingDeletion(job.job_id, job.requested_ms, deletion)
     record = job_record_item(scope.user_id, job)

@@ -31,30 +31,27 @@ def kind_of(deletion: DeletionScope) -> DeletionKind:
 def new_record_item(scope: Scope, kind: DeletionKind, *, traces: int, spans: int) -> Item:
     """The record of a deletion that is complete with the write which stores this item."""
     now_ms = scope.now_ms()
-    return record_item(
-        DeletionRecord(str(uuid4()), scope.user_id, kind, scope.actor, now_ms, "done", now_ms, traces, spans)
-    )
+    record = DeletionRecord(str(uuid4()), kind, scope.actor, now_ms, "done", now_ms, traces, spans)
+    return record_item(scope.user_id, record)
 
 
 def job_record_item(user_id: str, job: Job) -> Item | None:
     """The record of a bulk deletion at this state of its job. *absent*: None for a job of an earlier version."""
     if job.kind is None:
         return None
-    actor = Actor(job.credential, job.key_id)
-    return record_item(
-        DeletionRecord(
-            job.job_id, user_id, job.kind, actor, job.requested_ms, job.state, job.ended_ms, job.traces, job.spans
-        )
+    actor = Actor(job.credential, job.key_id, job.requested_by)
+    record = DeletionRecord(
+        job.job_id, job.kind, actor, job.requested_ms, job.state, job.ended_ms, job.traces, job.spans
     )
+    return record_item(user_id, record)
 
 
-def record_item(record: DeletionRecord) -> Item:
-    """The item of a record."""
+def record_item(user_id: str, record: DeletionRecord) -> Item:
+    """The item of a record about data of the user."""
     item: Item = {
-        **key(keys.deletion_records(record.user_id), keys.deletion_record(record.requested_ms, record.record_id)),
+        **key(keys.deletion_records(user_id), keys.deletion_record(record.requested_ms, record.record_id)),
         **expiry(record.requested_ms // 1000 + RECORDS_KEPT_S),
         "record_id": {"S": record.record_id},
-        "user_id": {"S": record.user_id},
         "kind": {"S": record.kind},
         "requested_ms": {"N": str(record.requested_ms)},
         "state": {"S": record.state},
@@ -63,6 +60,8 @@ def record_item(record: DeletionRecord) -> Item:
     }
     if record.actor.credential is not None:
         item["credential"] = {"S": record.actor.credential}
+    if record.actor.user_id is not None:
+        item["user_id"] = {"S": record.actor.user_id}
     if record.actor.key_id is not None:
         item["key_id"] = {"S": record.actor.key_id}
     if record.ended_ms is not None:
@@ -78,9 +77,8 @@ def record_from(item: Item) -> DeletionRecord:
 
     return DeletionRecord(
         record_id=item["record_id"]["S"],
-        user_id=item["user_id"]["S"],
         kind=item["kind"]["S"],
-        actor=Actor(text("credential"), text("key_id")),  # type: ignore[arg-type]
+        actor=Actor(text("credential"), text("key_id"), text("user_id")),  # type: ignore[arg-type]
         requested_ms=int(item["requested_ms"]["N"]),
         state=item["state"]["S"],
         ended_ms=int(item["ended_ms"]["N"]) if "ended_ms" in item else None,

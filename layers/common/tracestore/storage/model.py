@@ -216,13 +216,15 @@ Credential: TypeAlias = Literal["jwt", "api_key", "operator"]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The caller in whose name a request deletes: the kind of its credential, and the id of its API key.
+    """The caller in whose name a request deletes: its user, who may act for a team, the kind of its credential, and the
+    id of its API key.
 
     *absent*: None. `credential` is `operator` for the operator's own command, which reaches the table directly.
     """
 
     credential: Credential | None = None
     key_id: str | None = None
+    user_id: str | None = None
 
 
 DeletionKind: TypeAlias = Literal["trace", "span", "conversation", "before", "lesson", "lessons", "all", "prune"]
@@ -236,8 +238,8 @@ class Job:
 
     `intent_log` names the traces that are being removed; they count once all of them are gone. `skipped` names the
     traces that could not be removed. `attempts` counts the steps since one last removed a trace. `ended_ms` is set when
-    the job is done or has failed. `kind`, `credential` and `key_id` are those of the request. *absent*: None in a job
-    that an earlier version started.
+    the job is done or has failed. `kind` and the fields after it describe the request, as an `Actor`. *absent*: None in
+    a job that an earlier version started.
     """
 
     job_id: str
@@ -253,6 +255,7 @@ class Job:
     kind: DeletionKind | None = None
     credential: Credential | None = None
     key_id: str | None = None
+    requested_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +267,6 @@ class DeletionRecord:
     """
 
     record_id: str
-    user_id: str
     kind: DeletionKind
     actor: Actor
     requested_ms: int

@@ -10,7 +10,7 @@ def deletion_json(record: DeletionRecord) -> dict[str, Any]:
     """One deletion. `finished_at` is null until its job has ended."""
     return {
         "kind": record.kind,
-        "user_id": record.user_id,
+        "user_id": record.actor.user_id,
         "credential": record.actor.credential,
         "key_id": record.actor.key_id,
         "state": record.state,
