@@ -37,7 +37,7 @@ def read_stored_sizes(
                 sizes.append(StoredSize(keys.start_ns_of(entry.cursor_position), head.summary.span_count, size))
                 head_bytes += in_head
         examined += len(batch)
-        if examined >= most or head_bytes >= head_bytes_most:
+        if examined >= most or head_bytes >= head_bytes_most or scope.budget.is_spent:
             last = batch[-1].cursor_position
             return StoredSizes(sizes, last, keys.start_ns_of(last))
     return StoredSizes(sizes, None, None)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from tracestore.domain.times import NS_PER_SECOND
 from tracestore.storage.model import StoredSize
 
-TRACES_EXAMINED: Final = 5_000
+TRACES_EXAMINED: Final = 2_000
 """Traces that one request examines: a read unit and about 0.2 ms each, far below the 29 seconds of a function."""
 
 
