@@ -1,7 +1,7 @@
 # The tasks of a developer. `make help` lists them. Each target installs its own requirements, and only once.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev examples unit check test test-all lint format build sam-local bench lock prices clean
+.PHONY: help setup dev examples unit check test test-all lint format packages build sam-local bench lock prices clean
 SHELL := /bin/sh
 
 VENV := .venv
@@ -62,6 +62,12 @@ format: $(READY) ## Format the code, and fix what the linter can fix
 	@$(RUN)ruff check --fix .
 	@$(RUN)ruff format .
 
+packages: $(READY) ## Build the clients into dist: a wheel and an sdist for Python, a tarball for Node (needs npm)
+	@VIRTUAL_ENV=$(VENV) $(RUN)uv build --quiet --no-build-isolation --python $(RUN)python --out-dir dist client
+	@cd client-js && npm ci --ignore-scripts --no-audit --no-fund --silent
+	@cd client-js && npm pack --silent --pack-destination ../dist >/dev/null
+	@ls dist
+
 build: $(READY) ## Check the template, and build the files that `sam deploy` uploads (needs Python 3.13)
 	@[ -x $(RUN)python3.13 ] || { echo "The build needs Python 3.13: install it, then run: make clean build" >&2; exit 1; }
 	@find functions layers -name __pycache__ -prune -exec rm -rf {} + # else every test run changes the layer's hash
@@ -88,4 +94,5 @@ prices: $(READY) ## Generate the price table from the installed genai-prices
 clean: ## Remove all generated files, including the local data and the cache
 	@rm -rf $(VENV) .aws-sam .tracestore .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@rm -rf build dist *.egg-info cli/*.egg-info layers/common/*.egg-info client/build client/dist client/src/*.egg-info
+	@rm -rf client-js/dist client-js/node_modules
 	@find cli client dev examples functions layers tests -name __pycache__ -prune -exec rm -rf {} +

@@ -28,11 +28,14 @@ export const post: Post = async (url, headers, body, signal) => {
   };
 };
 
-/** The bytes compressed, or null where the runtime cannot compress. */
+/** The bytes compressed, or null where the runtime cannot compress: that of Next.js throws at the attempt. */
 export async function gzip(bytes: Uint8Array): Promise<Uint8Array | null> {
-  if (typeof CompressionStream === "undefined") return null;
-  const stream = new Blob([bytes as BlobPart]).stream().pipeThrough(new CompressionStream("gzip"));
-  return new Uint8Array(await new globalThis.Response(stream).arrayBuffer());
+  try {
+    const stream = new Blob([bytes as BlobPart]).stream().pipeThrough(new CompressionStream("gzip"));
+    return new Uint8Array(await new globalThis.Response(stream).arrayBuffer());
+  } catch {
+    return null;
+  }
 }
 
 /** A manager of the current span, or null where the runtime has none: only `lesson.llmCall` and the like nest there. */

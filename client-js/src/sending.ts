@@ -1,9 +1,8 @@
 /**
  * Sending of one batch, and its outcome.
  *
- * OpenTelemetry's serializer encodes the spans. Its exporters are not used: they report neither the reason of a failure
- * nor rejected spans, take any answer for a store's, and send the content of OTEL_EXPORTER_OTLP_HEADERS, which may be
- * another service's key.
+ * OpenTelemetry's serializer encodes the spans. Its exporters are not used: they do not report rejected spans, take any
+ * answer below 300 for a store's, and send the content of OTEL_EXPORTER_OTLP_HEADERS, which may be another service's key.
  */
 
 import { context, ROOT_CONTEXT } from "@opentelemetry/api";
@@ -54,7 +53,7 @@ export class Sender {
       }
       return items[0]?.span ? spansOutcome(answer, items.length) : capturesOutcome(answer, items.length);
     } catch (failure) {
-      return { lost: items.length, reason: typeOf(failure) };
+      return { lost: items.length, reason: `sending failed with ${typeOf(failure)}` };
     }
   }
 

