@@ -24,6 +24,11 @@ TESTS = [
     if "node_modules" not in path.parts and ROOT / "tests/data" not in path.parents and path != Path(__file__)
 ]
 EXAMPLES = [path for path in (ROOT / "examples").rglob("*") if path.suffix in (".py", ".ts")]
+CLIENT_JS = [
+    path
+    for pattern in ("src/*.ts", "test/*.ts", "test/*.mjs", "*.mjs", "*.md")
+    for path in (ROOT / "client-js").glob(pattern)
+]
 BUILD = [ROOT / "template.yaml", ROOT / "Makefile", ROOT / ".ci/run"]
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "client").glob("*.md")]
 SAMPLE_TEXT = ("samples/", "text_generator.py")
@@ -75,7 +80,7 @@ def test_each_term_occurs_in_the_code(term: str) -> None:
         assert any(re.search(pattern, text, re.IGNORECASE) for text in texts), variant
 
 
-@pytest.mark.parametrize("path", [*CODE, *TESTS, *EXAMPLES, *BUILD, *DOCUMENTS], ids=relative)
+@pytest.mark.parametrize("path", [*CODE, *TESTS, *EXAMPLES, *CLIENT_JS, *BUILD, *DOCUMENTS], ids=relative)
 def test_no_retired_word_occurs(path: Path) -> None:
     if not any(part in relative(path) for part in SAMPLE_TEXT):
         assert words(path.read_text()) & RETIRED == set()
