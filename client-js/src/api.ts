@@ -1,5 +1,6 @@
 /** The functions that an application calls to trace. Each runs a function and returns its result. */
 
+import { created } from "./failures.js";
 import { runInside } from "./functions.js";
 import { fieldsOf, Lesson, type LessonOptions, LlmCall, type LlmCallOptions, optionsAndRun, Step } from "./steps.js";
 import type { SpanOptions, TraceOptions } from "./steps.js";
@@ -11,7 +12,10 @@ import type { SpanOptions, TraceOptions } from "./steps.js";
  * thrown again unchanged.
  */
 export function traceLesson<R>(options: LessonOptions, run: (lesson: Lesson) => R): R {
-  return runInside(new Lesson(options), run);
+  return runInside(
+    created("traceLesson", options, (given) => new Lesson(given)),
+    run,
+  );
 }
 
 /**
@@ -23,7 +27,9 @@ export function trace<R>(name: string, run: (step: Step) => R): R;
 export function trace<R>(name: string, options: TraceOptions, run: (step: Step) => R): R;
 export function trace<R>(name: string, ...rest: [(step: Step) => R] | [TraceOptions, (step: Step) => R]): R {
   const [options, run] = optionsAndRun(rest);
-  return runInside(new Step(name, options.operation ?? "workflow", fieldsOf(options), null, true), run);
+  const make = (given: TraceOptions): Step =>
+    new Step(name, given.operation ?? "workflow", fieldsOf(given), null, true);
+  return runInside(created("trace", options, make), run);
 }
 
 /** Run `run` as a step inside the current one. Use `llmCall` for calls of a model. */
@@ -31,10 +37,14 @@ export function span<R>(name: string, run: (step: Step) => R): R;
 export function span<R>(name: string, options: SpanOptions, run: (step: Step) => R): R;
 export function span<R>(name: string, ...rest: [(step: Step) => R] | [SpanOptions, (step: Step) => R]): R {
   const [options, run] = optionsAndRun(rest);
-  return runInside(new Step(name, options.operation ?? "chain", fieldsOf(options)), run);
+  const make = (given: SpanOptions): Step => new Step(name, given.operation ?? "chain", fieldsOf(given));
+  return runInside(created("span", options, make), run);
 }
 
 /** Run `run` as a call of a model that has no instrumentation, inside the current step. */
 export function llmCall<R>(options: LlmCallOptions, run: (call: LlmCall) => R): R {
-  return runInside(new LlmCall(options), run);
+  return runInside(
+    created("llmCall", options, (given) => new LlmCall(given)),
+    run,
+  );
 }

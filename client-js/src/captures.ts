@@ -99,6 +99,9 @@ function startOf(fields: CapturedTrace): string {
 
 function hexId(digits: number): string {
   let id = "";
-  while (id.length < digits) id += Math.floor(Math.random() * 2 ** 32).toString(16).padStart(8, "0");
+  while (id.length < digits)
+    id += Math.floor(Math.random() * 2 ** 32)
+      .toString(16)
+      .padStart(8, "0");
   return /[^0]/.test(id) ? id : hexId(digits);
 }

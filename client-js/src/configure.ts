@@ -24,8 +24,8 @@ const MAX_ATTRIBUTES = 4_096;
  * Send every span of this process to the store at `endpoint`, in the background. Return whether tracing is on.
  *
  * The provider is a new one, which becomes OpenTelemetry's global provider, so that instrumentations use it. If the
- * application has a provider of its own, give it `spanProcessor()` before this call. The last call replaces all settings
- * of earlier ones. Never throws; an error is logged, and the application runs untraced.
+ * application has a provider of its own, give it `spanProcessor()` before this call. The last call replaces all
+ * settings of earlier ones. Never throws; an error is logged, and the application runs untraced.
  */
 export function configure(options: Options = {}): boolean {
   shared.loggedKinds.clear();
@@ -78,8 +78,8 @@ function newProvider(settings: Settings): BasicTracerProvider {
   if (!otel.setGlobalTracerProvider(provider)) {
     logOnce(
       "provider",
-      "The application has a tracer provider: only spans of tracestore-client are sent. To send its spans too, create " +
-        "it with spanProcessor() of tracestore-client, before configure().",
+      "The application has a tracer provider: only spans of tracestore-client are sent. To send its spans too, " +
+        "create it with spanProcessor() of tracestore-client, before configure().",
     );
   }
   return provider;

@@ -1,9 +1,9 @@
 /**
  * Delivery of ended spans: a bounded queue, and the loop that sends its content.
  *
- * Code that ends a span only appends to the queue, in whatever state the store is. Spans that do not fit are dropped and
- * counted. OpenTelemetry's BatchSpanProcessor is not used: its queue is bounded by spans and not by bytes, and it counts
- * no drops.
+ * Code that ends a span only appends to the queue, in whatever state the store is. Spans that do not fit are dropped
+ * and counted. OpenTelemetry's BatchSpanProcessor is not used: its queue is bounded by spans and not by bytes, and it
+ * does not report how many it has dropped.
  */
 
 import { context, ROOT_CONTEXT } from "@opentelemetry/api";

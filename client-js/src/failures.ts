@@ -27,6 +27,11 @@ export function guarded<T>(name: string, fallback: T, run: () => T): T {
   }
 }
 
+/** What `make` creates from an application's options, or from none if they cannot be read. */
+export function created<T, O>(name: string, options: O, make: (options: O) => T): T {
+  return guarded<T | null>(name, null, () => make(options)) ?? make({} as O);
+}
+
 /** The name of a thrown value's class. */
 export function typeOf(failure: unknown): string {
   try {

@@ -15,4 +15,13 @@ export { lesson, wrapLesson } from "./lessons.js";
 export type { LessonRule, LessonRules, Limits, Options } from "./settings.js";
 export type { Logger } from "./shared.js";
 export { dropped, flush, shutdown, stats } from "./state.js";
-export type { Lesson, LessonOptions, LlmCall, LlmCallOptions, SpanOptions, Step, TraceOptions, Usage } from "./steps.js";
+export type {
+  Lesson,
+  LessonOptions,
+  LlmCall,
+  LlmCallOptions,
+  SpanOptions,
+  Step,
+  TraceOptions,
+  Usage,
+} from "./steps.js";

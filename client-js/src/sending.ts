@@ -2,7 +2,8 @@
  * Sending of one batch, and its outcome.
  *
  * OpenTelemetry's serializer encodes the spans. Its exporters are not used: they do not report rejected spans, take any
- * answer below 300 for a store's, and send the content of OTEL_EXPORTER_OTLP_HEADERS, which may be another service's key.
+ * answer below 300 for a store's, and send the content of OTEL_EXPORTER_OTLP_HEADERS, which may be another service's
+ * key.
  */
 
 import { context, ROOT_CONTEXT } from "@opentelemetry/api";

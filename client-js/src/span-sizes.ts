@@ -33,7 +33,9 @@ export function withinLimits(span: ReadableSpan, limits: Limits): ReadableSpan {
   const size = sizeBytes(span);
   if (size <= limits.maxValueCharacters) return span;
   const values = [span.attributes, ...span.events.map((event) => event.attributes ?? {})].flatMap(Object.values);
-  const fitting = values.every((value: AttributeValue) => length(value) <= limits.maxValueCharacters + CUT_NOTE_CHARACTERS);
+  const fitting = values.every(
+    (value: AttributeValue) => length(value) <= limits.maxValueCharacters + CUT_NOTE_CHARACTERS,
+  );
   if (size <= limits.maxSpanBytes && fitting) return span;
   let characters = limits.maxValueCharacters;
   let copy = cutSpan(span, characters);

@@ -17,7 +17,7 @@ import {
   trace as otel,
 } from "@opentelemetry/api";
 
-import { guarded, typeOf } from "./failures.js";
+import { created, guarded, typeOf } from "./failures.js";
 import { runInside } from "./functions.js";
 import { messages } from "./messages.js";
 import { tracer, valueLimit } from "./state.js";
@@ -123,7 +123,7 @@ export interface LessonOptions {
   userId?: string;
 }
 
-/** A span that the application creates. Any value can be recorded: one that is not JSON is described, a long one cut. */
+/** A span that the application creates. It records any value: one that is not JSON is described, a long one is cut. */
 export class Step {
   protected otelSpan: Span = otel.wrapSpanContext(INVALID_SPAN_CONTEXT);
   protected context: Context | null = null;
@@ -175,7 +175,8 @@ export class Step {
     guarded("usage", undefined, () => {
       for (const [name, attribute] of Object.entries(USAGE)) {
         const count = usage[name as keyof typeof USAGE];
-        if (typeof count === "number" && Number.isFinite(count)) this.otelSpan.setAttribute(attribute, Math.trunc(count));
+        if (typeof count === "number" && Number.isFinite(count))
+          this.otelSpan.setAttribute(attribute, Math.trunc(count));
       }
       if (typeof usage.costUsd === "number") this.otelSpan.setAttribute("gen_ai.usage.cost", usage.costUsd);
     });
@@ -210,12 +211,16 @@ export class Step {
   span<R>(name: string, options: SpanOptions, run: (step: Step) => R): R;
   span<R>(name: string, ...rest: [(step: Step) => R] | [SpanOptions, (step: Step) => R]): R {
     const [options, run] = optionsAndRun(rest);
-    return runInside(new Step(name, options.operation ?? "chain", fieldsOf(options), this), run);
+    const make = (given: SpanOptions): Step => new Step(name, given.operation ?? "chain", fieldsOf(given), this);
+    return runInside(created("span", options, make), run);
   }
 
   /** Trace a model call inside this step. It also works where the context of this step is not current. */
   llmCall<R>(options: LlmCallOptions, run: (call: LlmCall) => R): R {
-    return runInside(new LlmCall(options, this), run);
+    return runInside(
+      created("llmCall", options, (given) => new LlmCall(given, this)),
+      run,
+    );
   }
 
   /** Start the span in the current context. */

@@ -57,7 +57,7 @@ export function messageOf(failure: unknown): string {
   }
 }
 
-/** Return whether the value consists of JSON's own types and is within the limits, so that JSON.stringify can be used. */
+/** Return whether the value consists of JSON's own types and is within the limits: JSON.stringify can be used. */
 function isPlainAndFits(value: unknown, limit: number): boolean {
   const remaining: [unknown, number][] = [[value, 0]];
   let nodes = MAX_NODES;

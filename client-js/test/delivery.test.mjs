@@ -226,7 +226,10 @@ test("only its own credential is sent", async (t) => {
   lesson();
   await client.flush();
   const [{ url, headers }] = store.requests;
-  assert.deepEqual([url, headers.authorization, headers["x-other-vendor"]], ["/v1/traces", "Bearer tsk_test", undefined]);
+  assert.deepEqual(
+    [url, headers.authorization, headers["x-other-vendor"]],
+    ["/v1/traces", "Bearer tsk_test", undefined],
+  );
 });
 
 test("a shutdown waits for a hanging store no longer than its timeout", async (t) => {
@@ -299,7 +302,9 @@ test("a handler returns after its spans are sent, and waits for a hanging store 
 test("an application's own provider sends through the span processor, and to its other exporters", async (t) => {
   const store = await storeFor(t);
   const exporter = new InMemorySpanExporter();
-  const provider = new BasicTracerProvider({ spanProcessors: [client.spanProcessor(), new SimpleSpanProcessor(exporter)] });
+  const provider = new BasicTracerProvider({
+    spanProcessors: [client.spanProcessor(), new SimpleSpanProcessor(exporter)],
+  });
   otel.disable();
   otel.setGlobalTracerProvider(provider);
   configureFor(t, store.base);

@@ -9,9 +9,30 @@ import { build } from "esbuild";
 const { TRACESTORE_ENDPOINT: base, TRACESTORE_API_KEY: key } = process.env;
 
 const WEB = [
-  "AbortController", "AbortSignal", "Blob", "CompressionStream", "Headers", "Request", "Response", "ReadableStream",
-  "TextDecoder", "TextEncoder", "URL", "URLSearchParams", "clearInterval", "clearTimeout", "console", "crypto", "fetch",
-  "performance", "queueMicrotask", "setInterval", "setTimeout", "structuredClone", "Uint8Array", "ArrayBuffer",
+  "AbortController",
+  "AbortSignal",
+  "Blob",
+  "CompressionStream",
+  "Headers",
+  "Request",
+  "Response",
+  "ReadableStream",
+  "TextDecoder",
+  "TextEncoder",
+  "URL",
+  "URLSearchParams",
+  "clearInterval",
+  "clearTimeout",
+  "console",
+  "crypto",
+  "fetch",
+  "performance",
+  "queueMicrotask",
+  "setInterval",
+  "setTimeout",
+  "structuredClone",
+  "Uint8Array",
+  "ArrayBuffer",
 ];
 
 /** The result of code in an edge runtime, where `client` is the package. */
@@ -37,7 +58,7 @@ const PROGRAM = `
   let ids;
   await client.traceLesson({ lessonId: "edge", request: { topic: "rivers" } }, async (lesson) => {
     ids = [lesson.traceId];
-    await lesson.llmCall({ provider: "openai", model: "gpt-4o-mini", prompt: "Hi" }, async (call) => call.respond("Hello"));
+    await lesson.llmCall({ model: "gpt-4o-mini", prompt: "Hi" }, async (call) => call.respond("Hello"));
     await new Promise((resolve) => setTimeout(resolve, 1));
     client.span("by context", () => 1);
   });
@@ -46,7 +67,9 @@ const PROGRAM = `
   return { ids, stats: client.stats() };`;
 
 async function spansOf(traceId) {
-  const response = await fetch(`${base}/api/analytics/traces/${traceId}`, { headers: { authorization: `Bearer ${key}` } });
+  const response = await fetch(`${base}/api/analytics/traces/${traceId}`, {
+    headers: { authorization: `Bearer ${key}` },
+  });
   const { trace } = await response.json();
   const flat = (spans) => spans.flatMap((span) => [span.span_name, ...flat(span.children)]);
   return flat(trace.spans);
@@ -73,7 +96,8 @@ test("a runtime without it nests the steps of a lesson, and cannot compress or n
 test("a store in trouble does no harm", async () => {
   const limits = JSON.stringify({ exportTimeoutMs: 300 });
   const code = `
-    client.configure({ endpoint: "http://127.0.0.1:9", apiKey: "tsk_x", limits: ${limits}, logger: { warn() {}, error() {} } });
+    const logger = { warn() {}, error() {} };
+    client.configure({ endpoint: "http://127.0.0.1:9", apiKey: "tsk_x", limits: ${limits}, logger });
     const result = await client.trace("t", async () => "made");
     return [result, await client.flush(), client.dropped()];`;
   assert.deepEqual([...(await onTheEdge(code))], ["made", true, 1]);

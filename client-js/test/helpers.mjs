@@ -14,7 +14,8 @@ export const logged = [];
 export function configureFor(test, endpoint = "http://127.0.0.1:9", options = {}) {
   logged.length = 0;
   const logger = { warn: (line) => logged.push(line), error: (line) => logged.push(line) };
-  if (!configure({ endpoint, apiKey: "tsk_test", serviceName: "tests", logger, ...options })) throw new Error(logged[0]);
+  if (!configure({ endpoint, apiKey: "tsk_test", serviceName: "tests", logger, ...options }))
+    throw new Error(logged[0]);
   test.after(() => shutdown(0));
 }
 
@@ -50,7 +51,13 @@ export async function serving(test, server) {
 
 /** A store that accepts everything, unless the test configures it otherwise. */
 export async function storeFor(test) {
-  const store = { status: 200, headers: { "content-type": "application/x-protobuf" }, body: "", requests: [], base: "" };
+  const store = {
+    status: 200,
+    headers: { "content-type": "application/x-protobuf" },
+    body: "",
+    requests: [],
+    base: "",
+  };
   const server = http.createServer(async (request, response) => {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);

@@ -8,11 +8,20 @@ import { storeFor, troubles } from "./helpers.mjs";
 /** Runs a program. Resolves to its exit code, its output and its time. */
 function run(endpoint, args, variables = {}) {
   const environment = Object.entries(process.env).filter(([name]) => !/^(OTEL|TRACESTORE|NODE_)/.test(name));
-  const env = { ...Object.fromEntries(environment), TRACESTORE_ENDPOINT: endpoint, TRACESTORE_API_KEY: "tsk_test", ...variables };
+  const env = {
+    ...Object.fromEntries(environment),
+    TRACESTORE_ENDPOINT: endpoint,
+    TRACESTORE_API_KEY: "tsk_test",
+    ...variables,
+  };
   const began = performance.now();
   return new Promise((resolve) => {
-    execFile(process.execPath, args, { env, timeout: 60_000, cwd: new URL("..", import.meta.url) }, (failure, stdout, stderr) =>
-      resolve({ code: failure ? failure.code : 0, stdout, stderr, ms: performance.now() - began }),
+    execFile(
+      process.execPath,
+      args,
+      { env, timeout: 60_000, cwd: new URL("..", import.meta.url) },
+      (failure, stdout, stderr) =>
+        resolve({ code: failure ? failure.code : 0, stdout, stderr, ms: performance.now() - began }),
     );
   });
 }

@@ -49,7 +49,10 @@ test("a lesson contains its id, request and response", (t) => {
 
 test("the result of the function is the response, unless one was set", (t) => {
   const spans = spansOf(t);
-  assert.equal(client.traceLesson({ lessonId: 7 }, () => "made"), "made");
+  assert.equal(
+    client.traceLesson({ lessonId: 7 }, () => "made"),
+    "made",
+  );
   client.traceLesson({ lessonId: 8 }, (lesson) => {
     lesson.response = "set";
     return "returned";
@@ -72,8 +75,18 @@ for (const value of [2, 0.5, true, "2"]) {
 }
 
 for (const [kind, run] of [
-  ["a function", () => { throw new Broken("no provider"); }],
-  ["an async function", async () => { throw new Broken("no provider"); }],
+  [
+    "a function",
+    () => {
+      throw new Broken("no provider");
+    },
+  ],
+  [
+    "an async function",
+    async () => {
+      throw new Broken("no provider");
+    },
+  ],
 ]) {
   test(`${kind} that fails throws its own exception, which is recorded`, async (t) => {
     const spans = spansOf(t);
@@ -134,7 +147,14 @@ test("concurrent lessons keep their calls apart", async (t) => {
 
 test("a call contains its request, response and usage", (t) => {
   const spans = spansOf(t);
-  const options = { provider: "openai", model: "gpt-4o-mini", prompt: "Hello", temperature: 0.2, maxTokens: 9, topP: 1 };
+  const options = {
+    provider: "openai",
+    model: "gpt-4o-mini",
+    prompt: "Hello",
+    temperature: 0.2,
+    maxTokens: 9,
+    topP: 1,
+  };
   client.llmCall({ ...options, tier: "flex" }, (call) => {
     call.respond("Hi", { model: "gpt-4o-mini-2024", responseId: "r1", finishReason: "stop" });
     call.usage({ inputTokens: 1, outputTokens: 2, cachedInputTokens: 1, reasoningTokens: 0, costUsd: 0.5 });
@@ -214,7 +234,12 @@ test("a promise is returned unchanged, with its own methods", async (t) => {
 test("a query that runs at each call of then runs once", async (t) => {
   const spans = spansOf(t);
   let runs = 0;
-  const query = { then: (resolve) => { runs += 1; resolve("rows"); } };
+  const query = {
+    then: (resolve) => {
+      runs += 1;
+      resolve("rows");
+    },
+  };
   assert.equal(await client.span("query", () => query), "rows");
   assert.equal(runs, 1);
   assert.equal(spans[0].attributes["output.value"], "rows");
@@ -253,7 +278,10 @@ test("a generator accepts values and exceptions, and may be left early", (t) => 
       isClosed = true;
     }
   });
-  assert.deepEqual([talk.next().value, talk.next("second").value, talk.throw(new Broken()).value], ["first", "second", "caught"]);
+  assert.deepEqual(
+    [talk.next().value, talk.next("second").value, talk.throw(new Broken()).value],
+    ["first", "second", "caught"],
+  );
   talk.return();
   assert.ok(isClosed);
   assert.equal(spans[0].status.code, SpanStatusCode.OK);
@@ -271,11 +299,16 @@ test("an async generator is traced to its last item, and its failure is recorded
   let text = "";
   for await (const part of talk(false)) text += part;
   assert.equal(text, "Rivers flow.");
-  await assert.rejects(async () => { for await (const part of talk(true)) text += part; }, Broken);
-  assert.deepEqual(spans.map((span) => [span.attributes["output.value"], span.status.code]), [
-    ["Rivers flow.", SpanStatusCode.OK],
-    ["Rivers ", SpanStatusCode.ERROR],
-  ]);
+  await assert.rejects(async () => {
+    for await (const part of talk(true)) text += part;
+  }, Broken);
+  assert.deepEqual(
+    spans.map((span) => [span.attributes["output.value"], span.status.code]),
+    [
+      ["Rivers flow.", SpanStatusCode.OK],
+      ["Rivers ", SpanStatusCode.ERROR],
+    ],
+  );
 });
 
 test("a named function is a lesson whose id and request are its arguments", async (t) => {
@@ -297,9 +330,16 @@ test("the lesson's id may be a position, a path or a function", (t) => {
   client.lesson("b", (_request) => 1, "request.lesson.id")({ request: { lesson: { id: "l-2" } } });
   client.lesson("c", (_first, _request) => 1, "1.id")("x", { id: "l-3" });
   client.lesson("d", (course, number) => 1, { lessonId: (course, number) => `${course}/${number}` })("geo", 4);
-  client.lesson("e", () => 1, { lessonId: () => { throw new Broken(); } })();
+  client.lesson("e", () => 1, {
+    lessonId: () => {
+      throw new Broken();
+    },
+  })();
   client.lesson("f", (_request) => 1, "no.such.path")({ no: null });
-  assert.deepEqual(spans.map((span) => span.attributes["lesson.id"]), ["l-1", "l-2", "l-3", "geo/4", undefined, undefined]);
+  assert.deepEqual(
+    spans.map((span) => span.attributes["lesson.id"]),
+    ["l-1", "l-2", "l-3", "geo/4", undefined, undefined],
+  );
   assert.equal(spans[0].attributes.request_data, '["l-1","rivers"]');
 });
 
@@ -310,7 +350,10 @@ test("a rule of a later configuration applies, and false turns tracing off", (t)
   assert.equal(spans.length, 0);
   const later = spansOf(t, { lessons: { generate: { lessonId: 0, name: "lesson by name" } } });
   generate("l-2");
-  assert.deepEqual(later.map((span) => [span.name, span.attributes["lesson.id"]]), [["lesson by name", "l-2"]]);
+  assert.deepEqual(
+    later.map((span) => [span.name, span.attributes["lesson.id"]]),
+    [["lesson by name", "l-2"]],
+  );
 });
 
 test("a method of an object or a class can be replaced, once", (t) => {
@@ -367,6 +410,32 @@ for (const [kind, make] of Object.entries(STRANGE)) {
     client.captureTrace(undefined);
   });
 }
+
+test("options that cannot be read do not reach the application", (t) => {
+  const spans = spansOf(t);
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  const text = {
+    toString() {
+      throw new Broken();
+    },
+  };
+  for (const options of [proxy, null, { model: text, operation: text, name: text }]) {
+    assert.equal(
+      client.traceLesson(options, (lesson) => lesson.llmCall(options, () => 1)),
+      1,
+    );
+    assert.equal(
+      client.trace("t", options, (step) => step.span("s", options, () => 2)),
+      2,
+    );
+    assert.equal(
+      client.span(text, options, () => client.llmCall(options, () => 3)),
+      3,
+    );
+  }
+  assert.ok(spans.length > 9);
+});
 
 test("values set after the end are ignored without a log line", (t) => {
   const spans = spansOf(t);

@@ -41,11 +41,14 @@ test("a lesson is stored with its calls, and listed as a lesson", async () => {
       throw new RangeError("overloaded");
     });
     await failing.catch(() => undefined);
-    return lesson.llmCall({ provider: "openai", model: "gpt-4o-mini", prompt: "Write.", temperature: 0.3 }, async (call) => {
-      call.respond("Flüsse fließen. 🌊", { model: "gpt-4o-mini-2024-07-18" });
-      call.usage({ inputTokens: 12, outputTokens: 3 });
-      return { title: "Flüsse" };
-    });
+    return lesson.llmCall(
+      { provider: "openai", model: "gpt-4o-mini", prompt: "Write.", temperature: 0.3 },
+      async (call) => {
+        call.respond("Flüsse fließen. 🌊", { model: "gpt-4o-mini-2024-07-18" });
+        call.usage({ inputTokens: 12, outputTokens: 3 });
+        return { title: "Flüsse" };
+      },
+    );
   });
   assert.deepEqual(result, { title: "Flüsse" });
   await sent();
@@ -74,7 +77,10 @@ test("spans of steps have their operations, inputs and outputs", async () => {
   await sent();
   const [agent, weather] = await spansOf(traceId);
   assert.deepEqual([agent.operation_type, agent.conversation_id], ["agent", "chat-42"]);
-  assert.deepEqual([weather.operation_type, weather.tool_name, weather.parent_span_id], ["tool_call", "weather", agent.span_id]);
+  assert.deepEqual(
+    [weather.operation_type, weather.tool_name, weather.parent_span_id],
+    ["tool_call", "weather", agent.span_id],
+  );
   assert.match(JSON.stringify([weather.input_data, weather.output_data]), /Lisbon.*18/);
 });
 
@@ -122,7 +128,10 @@ test("a flat span inside a step is the child of the step", async () => {
   });
   assert.equal(ids.trace_id, traceId);
   await sent();
-  assert.deepEqual((await spansOf(traceId)).map((span) => span.span_name), ["outer", "inner"]);
+  assert.deepEqual(
+    (await spansOf(traceId)).map((span) => span.span_name),
+    ["outer", "inner"],
+  );
 });
 
 test("more flat spans than fit into one request are all stored", async () => {
@@ -152,7 +161,12 @@ test("the AI SDK's telemetry arrives inside the lesson", async () => {
       usage,
       warnings: [],
     },
-    { content: [{ type: "text", text: "It is dry." }], finishReason: { unified: "stop", raw: "stop" }, usage, warnings: [] },
+    {
+      content: [{ type: "text", text: "It is dry." }],
+      finishReason: { unified: "stop", raw: "stop" },
+      usage,
+      warnings: [],
+    },
   ];
   const model = new MockLanguageModelV3({
     provider: "openai.chat",
@@ -175,15 +189,21 @@ test("the AI SDK's telemetry arrives inside the lesson", async () => {
   assert.equal(text, "It is dry.");
   await sent();
   const spans = await spansOf(traceId);
-  assert.deepEqual(
-    spans.map((span) => span.operation_type).sort(),
-    ["chain", "completion", "completion", "lesson", "tool_call"],
-  );
-  const calls = spans.filter((span) => span.operation_type === "completion");
-  assert.deepEqual(calls.map((span) => [span.model_name, span.input_tokens, span.output_tokens]), [
-    ["gpt-4o-mini", 10, 5],
-    ["gpt-4o-mini", 10, 5],
+  assert.deepEqual(spans.map((span) => span.operation_type).sort(), [
+    "chain",
+    "completion",
+    "completion",
+    "lesson",
+    "tool_call",
   ]);
+  const calls = spans.filter((span) => span.operation_type === "completion");
+  assert.deepEqual(
+    calls.map((span) => [span.model_name, span.input_tokens, span.output_tokens]),
+    [
+      ["gpt-4o-mini", 10, 5],
+      ["gpt-4o-mini", 10, 5],
+    ],
+  );
   assert.match(JSON.stringify(calls[0].input_data), /Is it raining in Lisbon/);
   const { trace } = await read(`/api/analytics/traces/${traceId}`);
   assert.equal(trace.summary.total_tokens, 30);

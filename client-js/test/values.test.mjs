@@ -95,7 +95,13 @@ test("options take precedence over the environment", () => {
   const { apiKey, serviceName } = read({ apiKey: " tsk_option\n" }, environment);
   assert.deepEqual({ apiKey, serviceName }, { apiKey: "tsk_option", serviceName: "env" });
   const lessons = read(SETTINGS, { TRACESTORE_LESSONS: '{"generate": "lessonId", "other": false}' }).lessons;
-  assert.deepEqual([...lessons], [["generate", { lessonId: "lessonId" }], ["other", false]]);
+  assert.deepEqual(
+    [...lessons],
+    [
+      ["generate", { lessonId: "lessonId" }],
+      ["other", false],
+    ],
+  );
 });
 
 const UNUSABLE = [
@@ -110,7 +116,8 @@ const UNUSABLE = [
 ];
 
 for (const [options, environment, message] of UNUSABLE) {
-  test(`unusable settings are named: ${message.source}`, () => assert.throws(() => read(options, environment), message));
+  test(`unusable settings are named: ${message.source}`, () =>
+    assert.throws(() => read(options, environment), message));
 }
 
 test("configure returns false for unusable settings, and logs the reason", () => {
