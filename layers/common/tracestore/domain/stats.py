@@ -245,7 +245,7 @@ def _marginal(name: str, counted: Sequence[_CountedSpan], first_hour: int) -> Ma
         values = {each.span.fields.get(name, "") for each in counted}
         if len(values) < 2:
             return cut(*values) if values else ""
-        calls = [(each, calls) for each in counted if (calls := as_model_calls(each.group, each.measures))]
+        calls = [(each, as_calls) for each in counted if (as_calls := as_model_calls(each.group, each.measures))]
     kept = sorted({cut(each.span.fields.get(name, "")) for each, _ in calls})[:MARGINAL_VALUES_KEPT]
     if len(kept) < 2 and name not in OF_ANY_OPERATION:
         return kept[0] if kept else ""
