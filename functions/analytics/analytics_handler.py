@@ -23,6 +23,7 @@ from tracestore.api.analytics.analytics_json import (
 )
 from tracestore.api.analytics.anomalies import anomaly_json, hours_of, read_anomalies
 from tracestore.api.analytics.deletions import deletion_json
+from tracestore.api.analytics.lessons import LESSONS_MOST, lesson_figures_json
 from tracestore.api.analytics.parameters import (
     ANALYTICS_PARAMETERS,
     AnalyticsQuery,
@@ -38,6 +39,7 @@ from tracestore.api.analytics.reading import (
     top_traces_by_cost,
 )
 from tracestore.api.analytics.storage import TRACES_EXAMINED, StorageSums, storage_json
+from tracestore.api.lessons.parameters import lesson_query
 from tracestore.api.traces.trace_json import summary_json, time_or_none
 from tracestore.domain.analytics import (
     Selection,
@@ -58,6 +60,7 @@ from tracestore.domain.dimensions import MARGINALS, OTHER, FailureKind, Group
 from tracestore.domain.failures import failures_by_type, latest_failures
 from tracestore.domain.health import Health, health_by, windows_of
 from tracestore.domain.intervals import Period, whole_days
+from tracestore.domain.times import NS_PER_DAY, NS_PER_MS, format_time
 from tracestore.http.app import App
 from tracestore.http.cursors import ListCursor
 from tracestore.http.identity import Identity
@@ -216,6 +219,17 @@ def show_conversations(request: Request, caller: Identity) -> Response:
         if head is not None and has_values(head.summary, query.selection)
     ]
     return _answer(request, {"conversations": conversations, "next_cursor": cursor.next(next_position)})
+
+
+@app.route("GET /api/analytics/lessons", scope="read")
+def show_lessons(request: Request, caller: Identity) -> Response:
+    """The figures of the newest lessons of a range."""
+    request.only("start_date", "end_date", "timezone", "lesson_id", "provider_used")
+    query = lesson_query({"start_date": format_time(request.now_ms * NS_PER_MS - NS_PER_DAY), **request.query})
+    page = reader(request, caller).lessons(query, LESSONS_MOST)
+    figures = lesson_figures_json([listed.head.summary for listed in page.traces])
+    range_of_lessons = {"start_date": time_or_none(query.from_ns), "end_date": time_or_none(query.to_ns)}
+    return _answer(request, {**range_of_lessons, **figures, "scanned_to": time_or_none(page.scanned_to_ns)})
 
 
 @app.route("GET /api/analytics/facets", scope="read")

@@ -10,12 +10,14 @@ from tracestore.api.lessons.parameters import (
     LIMIT_DEFAULT,
     lesson_deletion_scope,
     lesson_query,
+    lesson_view,
     offset_of,
 )
 from tracestore.api.lessons.reading import NO_SUCH_LESSON, read_lesson_response, read_started_root
-from tracestore.api.lessons.responses import call_response, encode_lessons
+from tracestore.api.lessons.responses import call_response, encode_lesson_summaries, encode_lessons
 from tracestore.api.lessons.trace_ids import new_trace_id, trace_ids_of
 from tracestore.api.traces.responses import list_response
+from tracestore.api.traces.trace_json import time_or_none
 from tracestore.domain.errors import Conflict, NotFound
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import SpanFields
@@ -105,11 +107,14 @@ def change(request: Request, caller: Identity) -> Response:
 def show_list(request: Request, caller: Identity) -> Response:
     """List lesson traces, newest first, with their total number."""
     request.only(*LESSON_PARAMETERS)
+    view = lesson_view(request.query)
     total, page = _page(request, caller)
-    encoded = encode_lessons(reader(request, caller), page.traces)
-    position = page.first(encoded.entries).next_position
-    next_cursor = _cursor(request, caller).next(None if position is None else f"{total} {position}")
-    return with_etag(request, list_response(encoded, next_cursor, total=total))
+    is_short = view == "summary"
+    encoded = encode_lesson_summaries(page.traces) if is_short else encode_lessons(reader(request, caller), page.traces)
+    page = page.first(encoded.entries)
+    position = None if page.next_position is None else f"{'' if total is None else total} {page.next_position}"
+    members = {"total": total, "scanned_to": time_or_none(page.scanned_to_ns)}
+    return with_etag(request, list_response(encoded, _cursor(request, caller).next(position), **members))
 
 
 @app.route("GET /api/traces/{id}", scope="read")
@@ -137,14 +142,19 @@ def remove_many(request: Request, caller: Identity) -> Response:
     return _removed(request, caller, trace_ids_of(trace_id))
 
 
-def _page(request: Request, caller: Identity) -> tuple[int, Page]:
+def _page(request: Request, caller: Identity) -> tuple[int | None, Page]:
     """The total number of lesson traces in the list, and the page that the cursor or the offset selects.
+
+    *absent*: a total of None for a list that no index can count.
 
     The first page counts them. Cursors then contain the total: counting again would make every page cost as much as
     the whole list.
     """
     query, limit = lesson_query(request.query), limit_of(request.query, LIMIT_DEFAULT)
     offset, lessons = offset_of(request.query), reader(request, caller)
+    if query.is_walked:
+        _, _, position = (_cursor(request, caller).position() or "").partition(" ")
+        return None, lessons.lessons(query, limit, position or None)
     if (cursor_position := _cursor(request, caller).position()) is not None:
         total, _, position = cursor_position.partition(" ")
         list_start = Offset(int(total), position)

@@ -309,6 +309,10 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "GET /api/analytics/anomalies": lambda v: analytics(v, "anomalies"),
     "GET /api/analytics/conversations": lambda v: analytics(v, "conversations"),
     "GET /api/analytics/facets": lambda v: analytics(v, "facets"),
+    "GET /api/analytics/lessons": lambda v: (
+        *(Attempt("/api/analytics/lessons", (200,), {"lesson_id": text}) for text in ("l", v.name)),
+        *(Attempt("/api/analytics/lessons", (400,), {name: v.name}) for name in ("user_id", "owner")),
+    ),
     "GET /api/analytics/storage": storage,
     "GET /api/analytics/deletions": deletion_records,
     "POST /api/traces": lessons,

@@ -653,3 +653,75 @@ def test_no_error_repeats_a_value_that_was_sent(api: Api, bad_call: dict[str, An
     ]
     assert {failure(reply) for reply in replies} == {(400, "invalid_request")}
     assert not any(SECRET in reply.body.decode() for reply in replies)
+
+
+def lessons_with_providers(api: Api) -> None:
+    """A lesson that fell back, one whose providers are stated, one that failed, and one that has started."""
+    failed = {"success": False, "error": "overloaded", "response": None}
+    bodies: dict[str, dict[str, Any]] = {
+        "fell-back": {
+            "llm_calls": [call_sent("openai", timestamp=at(0), **failed), call_sent("anthropic")],
+            "status": "completed",
+        },
+        "stated": {"provider_used": "acme", "fallback_providers": ["other"], "status": "completed"},
+        "failed": {"llm_calls": [call_sent("openai", timestamp=at(2), **failed)], "status": "failed"},
+        "started": {"llm_calls": []},
+    }
+    for second, (name, body) in enumerate(bodies.items()):
+        ended = {"completed_at": at(second + 2)} if "status" in body else {}
+        sent = {"id": name, "request_data": {"topic": f"Topic {name}"}, "created_at": at(second), **ended, **body}
+        assert api("POST", LESSONS, body=sent).status == 201
+
+
+def test_a_summary_of_lessons_has_no_payloads_and_the_providers(api: Api) -> None:
+    lessons_with_providers(api)
+    reply = api("GET", LESSONS, query={"view": "summary"}).json
+    by_id = {lesson["id"]: lesson for lesson in reply["traces"]}
+    assert [*by_id] == ["started", "failed", "stated", "fell-back"]
+    assert reply["total"] == 4
+    providers = {name: (lesson["provider_used"], lesson["fallback_providers"]) for name, lesson in by_id.items()}
+    assert providers == {
+        "started": (None, []),
+        "failed": (None, ["openai"]),
+        "stated": ("acme", ["other"]),
+        "fell-back": ("anthropic", ["openai"]),
+    }
+    fell_back = by_id["fell-back"]
+    assert (fell_back["status"], fell_back["llm_call_count"], fell_back["total_duration_ms"]) == ("completed", 2, 2000)
+    assert (fell_back["attempts"][0]["outcome"], fell_back["request_preview"]) == ("answered", "Topic fell-back")
+    assert not {"request_data", "response_data", "llm_calls"} & set(fell_back)
+
+
+def test_lessons_are_found_by_provider_and_by_text(api: Api) -> None:
+    lessons_with_providers(api)
+    queries: list[tuple[dict[str, Any], list[str]]] = [
+        ({"provider_used": "anthropic"}, ["fell-back"]),
+        ({"provider_used": "acme"}, ["stated"]),
+        ({"provider_used": "openai"}, []),
+        ({"search": "TOPIC F"}, ["failed", "fell-back"]),
+        ({"search": "topic", "status": "failed"}, ["failed"]),
+        ({"search": "topic", "start_date": at(2)}, ["started", "failed"]),
+    ]
+    for query, expected in queries:
+        for view in ("summary", "full"):
+            reply = api("GET", LESSONS, query={**query, "view": view}).json
+            assert ([lesson["id"] for lesson in reply["traces"]], reply["total"]) == (expected, None)
+    first = api("GET", LESSONS, query={"search": "topic", "limit": 3}).json
+    rest = api("GET", LESSONS, query={"search": "topic", "limit": 3, "cursor": first["next_cursor"]}).json
+    assert [lesson["id"] for lesson in rest["traces"]] == ["fell-back"]
+    refused = api("GET", LESSONS, query={"search": "topic", "offset": 1})
+    assert (refused.status, fields_of(refused)) == (400, ["offset"])
+
+
+def test_the_figures_of_lessons_count_failures_and_fallbacks(api: Api) -> None:
+    lessons_with_providers(api)
+    figures = api("GET", "/api/analytics/lessons", query={"start_date": at(-10)}).json
+    assert [figures[name] for name in ("lessons", "started", "completed", "failed")] == [4, 1, 2, 1]
+    assert (figures["failure_rate"], figures["fallback_rate"]) == (0.333333, 1.0)
+    assert figures["total_duration_ms"] == {"p50": 2000.0, "p95": 2000.0}
+    assert figures["scanned_to"] is None
+    assert api("GET", "/api/analytics/lessons").json["lessons"] == 0
+    assert (
+        api("GET", "/api/analytics/lessons", query={"start_date": at(-10), "provider_used": "acme"}).json["lessons"]
+        == 1
+    )

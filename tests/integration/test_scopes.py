@@ -47,6 +47,7 @@ NEEDS = {
     "GET /api/analytics/anomalies": "read",
     "GET /api/analytics/conversations": "read",
     "GET /api/analytics/facets": "read",
+    "GET /api/analytics/lessons": "read",
     "GET /api/analytics/storage": "read",
     "GET /api/analytics/deletions": "read",
     "GET /api/public/projects": "any",

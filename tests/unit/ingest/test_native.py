@@ -137,7 +137,7 @@ SENDABLE: dict[str, Any] = {
 
 
 ONLY_IN_OTLP = {"request_model", "scope_name", "log_messages"}
-DERIVED = {"input_preview", "output_preview", "fingerprint"}
+DERIVED = {"input_preview", "output_preview", "fingerprint", "provider_used", "fallback_providers"}
 
 
 def test_every_stored_field_can_be_sent() -> None:

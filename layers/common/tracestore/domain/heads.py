@@ -6,10 +6,12 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from .attempts import AttemptGroup, Outcome, attempt_groups, wasted_cost, wasted_spans
+from .lessons import calls_below, providers_tried
 from .merge import Span
 from .previews import input_preview, output_preview
 from .stats import NO_STATS, Stats, stats_of
 from .tree import Node, tree_order
+from .updates import FALLBACKS_KEPT
 from .usage import Charge, Usage, charges_of, usage_of
 
 VALUE_FIELDS: Final = (
@@ -64,7 +66,7 @@ class Summary:
 
     `start_ns` and `end_ns` include all of its spans; `end_ns` is None while the trace is pending or no span reports an
     end. `stats` is the trace's contribution to the counters: see `stats.py`. It `is_lesson` by its root's operation or
-    lesson id.
+    lesson id; only lessons have providers, as they state them or as their calls tried them.
     """
 
     root_span_id: str
@@ -89,6 +91,8 @@ class Summary:
     attempts: tuple[Attempts, ...] = ()
     has_retry: bool = False
     has_fallback: bool = False
+    provider_used: str | None = None
+    fallback_providers: tuple[str, ...] = ()
 
 
 def root_of(spans: Sequence[Span]) -> Span:
@@ -105,6 +109,8 @@ def summarize(spans: Sequence[Span], previews: Previews) -> Summary:
     charges = charges_of(nodes)
     groups = attempt_groups(nodes)
     wasted = wasted_spans(nodes, groups, is_trace_failed=root.status == "error")
+    is_lesson = root.fields.get("operation_type") == "lesson" or "lesson_id" in root.fields
+    used, fallbacks = _providers(root, nodes, charges) if is_lesson else (None, ())
     return Summary(
         root_span_id=root.span_id,
         name=root.fields.get("span_name", ""),
@@ -121,13 +127,15 @@ def summarize(spans: Sequence[Span], previews: Previews) -> Summary:
         values_cut=values_cut,
         previews=previews,
         stats=stats_of(nodes, charges, wasted),
-        is_lesson=root.fields.get("operation_type") == "lesson" or "lesson_id" in root.fields,
+        is_lesson=is_lesson,
         environment=_first(root, spans, "environment"),
         release=_first(root, spans, "release"),
         is_interrupted=any("interrupted" in span.fields and span.fields["interrupted"] for span in spans),
         attempts=tuple(_attempts(nodes, charges, group) for group in groups[:ATTEMPTS_KEPT]),
         has_retry=any(group.has_retry for group in groups),
         has_fallback=any(group.has_fallback for group in groups),
+        provider_used=used,
+        fallback_providers=fallbacks,
     )
 
 
@@ -152,6 +160,13 @@ def previews_of(root: Span, *, is_whole: bool = True) -> Previews:
     return Previews(
         input_preview(root.fields.get("input_data")), output_preview(root.fields.get("output_data")), source
     )
+
+
+def _providers(root: Span, nodes: Sequence[Node], charges: Sequence[Charge]) -> tuple[str | None, tuple[str, ...]]:
+    """The provider that a lesson used and those that it tried before, as its root states them, else by its calls."""
+    used, fallbacks = providers_tried(calls_below(nodes, charges, root.span_id))
+    stated = root.fields.get("fallback_providers", fallbacks)
+    return root.fields.get("provider_used", used), tuple(stated[:FALLBACKS_KEPT])
 
 
 def _attempts(nodes: Sequence[Node], charges: Sequence[Charge], group: AttemptGroup) -> Attempts:

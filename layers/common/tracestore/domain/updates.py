@@ -29,6 +29,10 @@ CORE_PREVIEW_CHARACTERS: Final = 80
 FINGERPRINT_BYTES: Final = 8
 """Among 10,000 calls of a trace, two that ask differently have the same fingerprint once in 10^11 such traces."""
 
+PROVIDER_CHARACTERS: Final = 256
+FALLBACKS_KEPT: Final = 20
+"""Providers of a lesson in its core and its head, so that a list of lessons reads no metadata."""
+
 ASKING_OPERATIONS: Final = frozenset({"tool_call", "retrieval", "http"})
 """Operations of which the input says more in one line than the output."""
 
@@ -59,7 +63,7 @@ def fingerprint_of(input_data: Json) -> str:
 
 def _with_derived_core(fields: SpanFields) -> SpanFields:
     """The fields with the preview and the fingerprint that follow from their payload. *absent*: as they are."""
-    derived: dict[str, str] = {}
+    derived: dict[str, Json] = _stated_providers(fields.get("metadata"))
     asked, answered = fields.get("input_data"), fields.get("output_data")
     if "log_messages" in fields:
         messages = merge_messages([cast(Json, fields["log_messages"])])
@@ -75,6 +79,18 @@ def _with_derived_core(fields: SpanFields) -> SpanFields:
     if asked is not None and (operation is None or operation in INFERENCE_OPERATIONS):
         derived["fingerprint"] = fingerprint_of(asked)
     return cast(SpanFields, {**fields, **derived}) if derived else fields
+
+
+def _stated_providers(metadata: Json) -> dict[str, Json]:
+    """The providers that the metadata of a lesson states. *absent*: empty."""
+    stated: dict[str, Json] = {}
+    if isinstance(metadata, dict):
+        if isinstance(used := metadata.get("provider_used"), str) and used:
+            stated["provider_used"] = used[:PROVIDER_CHARACTERS]
+        if isinstance(fallbacks := metadata.get("fallback_providers"), list):
+            names = [name[:PROVIDER_CHARACTERS] for name in fallbacks if isinstance(name, str)]
+            stated["fallback_providers"] = cast(Json, names[:FALLBACKS_KEPT])
+    return stated
 
 
 def _message_parts(message: dict[str, Json]) -> list[str]:

@@ -4,11 +4,13 @@ The indexes contain lesson traces by their lesson index item. Counting and skipp
 only where a pending deletion may hide some; the heads of a page decide, as in every list (`listing`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
 from tracestore.domain.errors import NotFound
+from tracestore.domain.heads import Summary
+from tracestore.domain.texts import normalized
 
 from . import keys
 from .listing import Candidate, ListedTrace, Page, candidate_of, entries, heads_in, page_of, visible_heads
@@ -23,13 +25,20 @@ LESSONS_PER_PAGE: Final = 1_000
 class LessonQuery(NamedTuple):
     """The lesson traces that a list asks for: of a lesson, a status, a time range, or all. `status` is the root span's.
 
-    `from_ns` is included, `to_ns` is not; both limit the cursor position.
+    `from_ns` is included, `to_ns` is not; both limit the cursor position. `search` is normalized text.
     """
 
     lesson_id: str | None = None
     status: str | None = None
     from_ns: int | None = None
     to_ns: int | None = None
+    provider_used: str | None = None
+    search: str | None = None
+
+    @property
+    def is_walked(self) -> bool:
+        """Whether heads alone decide: then no index can count the lessons, nor skip some."""
+        return self.provider_used is not None or self.search is not None
 
     @property
     def low(self) -> str:
@@ -55,6 +64,8 @@ class LessonQuery(NamedTuple):
             and (self.status is None or summary.status == self.status)
             and self.low <= position
             and (not self.high or position < self.high)
+            and (self.provider_used is None or summary.provider_used == self.provider_used)
+            and (self.search is None or any(self.search in normalized(text) for text in _texts(summary)))
         )
 
     def partition(self, user_id: str) -> Partition:
@@ -64,6 +75,11 @@ class LessonQuery(NamedTuple):
         if self.status is not None:
             return "by_status", keys.by_lesson_status(user_id, self.status)
         return "by_time", keys.by_lessons(user_id)
+
+
+def _texts(summary: Summary) -> Iterable[str]:
+    """The texts of a lesson in which a search looks."""
+    return filter(None, (summary.lesson_id, summary.name, summary.previews.input, summary.previews.output))
 
 
 def read_lesson_head(scope: Scope, trace_ids: Sequence[str]) -> ListedTrace:

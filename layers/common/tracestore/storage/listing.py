@@ -83,6 +83,7 @@ def list_traces(scope: Scope, query: TraceQuery, limit: int, after: str | None =
 
 def page_of(scope: Scope, candidates: Iterator[Candidate], limit: int, is_listed: IsListed) -> Page:
     """A page of the candidates whose heads qualify. It reads no more of them than it needs."""
+    scope.budget.restart()
     traces: list[ListedTrace] = []
     scanned = 0
     last: str | None = None

@@ -19,7 +19,7 @@ class BudgetSpent(Exception):
 
 @dataclass(slots=True)
 class ReadBudget:
-    """The read units and the processor time of one request, as far as they are spent.
+    """The read units and the processor time of one page, as far as they are spent.
 
     `has_progress` once a first trace was examined: the request may end then.
     """
@@ -29,6 +29,10 @@ class ReadBudget:
     units: float = 0
     has_progress: bool = False
     _started_s: float = field(default_factory=time.process_time)
+
+    def restart(self) -> None:
+        """Begin a new page, which has the whole budget."""
+        self.units, self.has_progress, self._started_s = 0, False, time.process_time()
 
     def spend(self, answer: dict[str, Any]) -> None:
         """Add the read units that DynamoDB reports in an answer."""

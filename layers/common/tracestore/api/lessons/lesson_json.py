@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from tracestore.api.lessons.trace_ids import id_json
-from tracestore.api.traces.trace_json import span_duration_ms, time_or_none
+from tracestore.api.traces.trace_json import attempts_json, span_duration_ms, time_or_none, usd
+from tracestore.domain.lessons import calls_below, providers_tried
 from tracestore.domain.merge import Span
 from tracestore.domain.previews import input_text, output_text
 from tracestore.domain.spans import Json, has_clock_skew
 from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
-from tracestore.domain.tree import Node, tree_order
+from tracestore.domain.tree import tree_order
 from tracestore.domain.usage import charges_of, total_tokens
 from tracestore.ingest.lessons import PROVIDER_FIELDS, STATUSES
 from tracestore.storage.model import Head
@@ -23,11 +24,11 @@ def lesson_json(
     """A lesson trace with its calls. *absent*: null; without `payloads`, prompts and replies are null as well."""
     nodes = tree_order(spans)
     root = next((node.span for node in nodes if node.span.span_id == head.summary.root_span_id), nodes[0].span)
-    fields, lesson_calls = root.fields, calls_below(nodes, root.span_id)
+    fields, lesson_calls = root.fields, calls_below(nodes, charges_of(nodes), root.span_id)
     metadata = fields.get("metadata")
     sent_providers = metadata if isinstance(metadata, dict) else {}
     used, fallbacks = (sent_providers.get(name) for name in PROVIDER_FIELDS)
-    derived_used, derived_fallbacks = _providers(lesson_calls)
+    derived_used, derived_fallbacks = providers_tried(lesson_calls)
     return {
         "id": id_json(trace_id),
         "lesson_id": fields.get("lesson_id"),
@@ -42,6 +43,34 @@ def lesson_json(
         "completed_at": time_or_none(fields.get("end_ns")),
         "error_message": fields.get("error_message"),
         "llm_calls": [call_json(span, payloads=payloads) for span in lesson_calls] if calls else [],
+        "updated_at": format_time(head.updated_ms * NS_PER_MS),
+        "expires_at": format_time(head.expires_at_s * NS_PER_SECOND),
+    }
+
+
+def lesson_summary_json(trace_id: str, head: Head) -> dict[str, Any]:
+    """A lesson trace in a line, from its head alone. *absent*: null."""
+    summary = head.summary
+    usage = summary.usage
+    end_ns = summary.end_ns
+    return {
+        "id": id_json(trace_id),
+        "lesson_id": summary.lesson_id,
+        "status": _LESSON_STATUSES[summary.status],
+        "provider_used": summary.provider_used,
+        "fallback_providers": list(summary.fallback_providers),
+        "total_duration_ms": None if end_ns is None else max(0, end_ns - summary.start_ns) / NS_PER_MS,
+        "created_at": format_time(summary.start_ns),
+        "completed_at": time_or_none(end_ns),
+        "error_types": summary.values.get("error_type", []),
+        "error_count": summary.error_count,
+        "llm_call_count": usage.llm_call_count,
+        "attempts": list(map(attempts_json, summary.attempts)),
+        "total_tokens": usage.total_tokens,
+        "cost_usd": usd(usage.cost_nano_usd),
+        "wasted_cost_usd": usd(usage.wasted_nano_usd),
+        "request_preview": summary.previews.input,
+        "response_preview": summary.previews.output,
         "updated_at": format_time(head.updated_ms * NS_PER_MS),
         "expires_at": format_time(head.expires_at_s * NS_PER_SECOND),
     }
@@ -93,33 +122,6 @@ def _payload(
     if field not in span.payload_from:
         return {}
     return _present({name: read(span.fields.get(field))}) if payloads else {name: None}
-
-
-def calls_below(nodes: Sequence[Node], root_id: str) -> list[Span]:
-    """The completions below a root, by start. Of several spans about one call, only the one that is counted."""
-    calls = []
-    root_depth: int | None = None
-    for (span, depth), charge in zip(nodes, charges_of(nodes), strict=True):
-        if span.span_id == root_id:
-            root_depth = depth
-        elif root_depth is not None and depth <= root_depth:
-            break
-        elif root_depth is not None and charge.is_call and span.fields.get("operation_type") == "completion":
-            calls.append(span)
-    return sorted(calls, key=lambda span: span.order)
-
-
-def _providers(calls: Sequence[Span]) -> tuple[str | None, list[str]]:
-    """The provider whose call succeeded last, and the other providers of earlier calls, each once."""
-    succeeded = [index for index, call in enumerate(calls) if call.status == "success" and _provider(call)]
-    tried = calls[: succeeded[-1]] if succeeded else calls
-    used = _provider(calls[succeeded[-1]]) if succeeded else None
-    names = dict.fromkeys(name for call in tried if (name := _provider(call)) and name != used)
-    return used, list(names)
-
-
-def _provider(call: Span) -> str | None:
-    return call.fields.get("model_provider")
 
 
 def _prompt(value: Json) -> Json:

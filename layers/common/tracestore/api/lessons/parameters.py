@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from tracestore.domain.errors import Detail
+from tracestore.domain.texts import normalized
 from tracestore.domain.times import NS_PER_MS
-from tracestore.http.parameters import Reader, malformed, one_of, text_of
+from tracestore.http.parameters import Reader, choice_of, malformed, one_of, text_of
 from tracestore.http.request import Request
 from tracestore.ingest.lessons import STATUSES
 from tracestore.storage.model import DeletionScope
@@ -21,7 +22,12 @@ LESSON_PARAMETERS: Final = (
     "start_date",
     "end_date",
     "timezone",
+    "provider_used",
+    "search",
+    "view",
 )
+
+LessonView: TypeAlias = Literal["full", "summary"]
 
 LIMIT_DEFAULT: Final = 50
 OFFSET_MOST: Final = 1_000_000
@@ -36,8 +42,19 @@ def lesson_query(parameters: Mapping[str, str]) -> LessonQuery:
     read = Reader(parameters)
     lesson_id, status = read("lesson_id", text_of), read("status", one_of(*STATUSES))
     from_ns, to_ns = read_range(read)
+    provider_used, search = read("provider_used", text_of), read("search", text_of)
+    query = LessonQuery(
+        lesson_id, STATUSES.get(status or ""), from_ns, to_ns, provider_used, search and normalized(search)
+    )
+    if query.is_walked and "offset" in parameters:
+        read.problems.append(Detail("offset", "cannot be combined with provider_used or search: use cursor"))
     read.end()
-    return LessonQuery(lesson_id, STATUSES.get(status or ""), from_ns, to_ns)
+    return query
+
+
+def lesson_view(parameters: Mapping[str, str]) -> LessonView:
+    """The view of a list of lesson traces; `full` by default. *raises*: Invalid."""
+    return choice_of(parameters, "view", "full", "summary")
 
 
 def offset_of(parameters: Mapping[str, str]) -> int:

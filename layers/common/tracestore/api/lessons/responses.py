@@ -1,10 +1,10 @@
 """Responses that contain lesson traces, kept below the size that Lambda can return, as in `traces.responses`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from tracestore.api.lessons.lesson_json import call_json, lesson_json
+from tracestore.api.lessons.lesson_json import call_json, lesson_json, lesson_summary_json
 from tracestore.api.traces.responses import READ_BYTES, Encoded, Room, fitting, read_in_parallel
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span
@@ -16,6 +16,11 @@ from tracestore.storage.user_store import ListedTrace, UserReader
 def encode_lessons(reader: UserReader, traces: Sequence[ListedTrace]) -> Encoded:
     """Lesson traces with their calls."""
     return fitting(read_in_parallel(partial(_listed, reader, reader.pending_deletions()), traces))
+
+
+def encode_lesson_summaries(traces: Iterable[ListedTrace]) -> Encoded:
+    """Lesson traces in a line each."""
+    return fitting(json_bytes(lesson_summary_json(trace_id, head)) for trace_id, head in traces)
 
 
 def lesson_response(trace_id: str, head: Head, spans: Sequence[Span], is_whole: bool, status: int = 200) -> Response:

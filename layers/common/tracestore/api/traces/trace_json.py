@@ -104,7 +104,7 @@ def summary_json(trace_id: str, head: Head) -> dict[str, Any]:
         "reasoning_tokens": usage.reasoning_tokens,
         "cost_usd": usd(usage.cost_nano_usd),
         "wasted_cost_usd": usd(usage.wasted_nano_usd),
-        "attempts": list(map(_attempts_json, summary.attempts)),
+        "attempts": list(map(attempts_json, summary.attempts)),
         "has_retry": summary.has_retry,
         "has_fallback": summary.has_fallback,
         "interrupted": summary.is_interrupted,
@@ -166,7 +166,8 @@ def _subtree_json(subtree: Subtree) -> dict[str, Any]:
     }
 
 
-def _attempts_json(attempts: Attempts) -> dict[str, Any]:
+def attempts_json(attempts: Attempts) -> dict[str, Any]:
+    """The attempts of one call."""
     return {
         "group": attempts.group,
         "span_ids": attempts.span_ids,

@@ -181,8 +181,9 @@ def _changed(value: Any, empty: Any) -> dict[str, Any]:
 
 def _summary_from(document: Mapping[str, Any]) -> Summary:
     values = {**document, "usage": replace(_EMPTY_SUMMARY.usage, **document["usage"])}
-    if "values_cut" in values:
-        values["values_cut"] = tuple(values["values_cut"])
+    for name in ("values_cut", "fallback_providers"):
+        if name in values:
+            values[name] = tuple(values[name])
     if "previews" in values:
         values["previews"] = Previews(values["previews"][0], values["previews"][1], tuple(values["previews"][2]))
     if "attempts" in values:
