@@ -20,7 +20,7 @@ help: ## List the targets
 
 setup: $(READY) ## Create .venv with all requirements (PYTHON=... chooses the Python)
 
-$(READY): requirements-dev.txt pyproject.toml client/pyproject.toml layers/common/requirements.in cli/requirements.in
+$(READY): requirements-dev.txt requirements-viewer.txt pyproject.toml client/pyproject.toml layers/common/requirements.in cli/requirements.in
 	@$(FIND_PYTHON); \
 	[ -n "$$python" ] || { echo "This needs Python 3.11 or later, with its venv module." >&2; exit 1; }; \
 	echo "Setting up $(VENV) with $$("$$python" --version)"; \
@@ -29,6 +29,7 @@ $(READY): requirements-dev.txt pyproject.toml client/pyproject.toml layers/commo
 	@sed -n '/^uv==/,/^[^ ]/{/^uv==/p;/--hash/p;}' requirements-dev.txt > $(VENV)/uv.txt
 	@$(RUN)python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(VENV)/uv.txt
 	@VIRTUAL_ENV=$(VENV) $(RUN)uv pip install --quiet --require-hashes -r requirements-dev.txt
+	@VIRTUAL_ENV=$(VENV) $(RUN)uv pip install --quiet --require-hashes --no-deps -r requirements-viewer.txt
 	@VIRTUAL_ENV=$(VENV) $(RUN)uv pip install --quiet --no-deps --no-build-isolation -e . -e client
 	@touch $@
 
@@ -71,6 +72,7 @@ packages: $(READY) ## Build the clients into dist: a wheel and an sdist for Pyth
 build: $(READY) ## Check the template, and build the files that `sam deploy` uploads (needs Python 3.13)
 	@[ -x $(RUN)python3.13 ] || { echo "The build needs Python 3.13: install it, then run: make clean build" >&2; exit 1; }
 	@find functions layers -name __pycache__ -prune -exec rm -rf {} + # else every test run changes the layer's hash
+	@$(RUN)python -m dev.docs_files
 	@$(RUN)sam validate --lint --region us-east-1
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)sam build $(ARGS)
 
@@ -85,6 +87,7 @@ bench: $(READY) ## Measure capacity units and speed
 lock: $(READY) ## Resolve the requirements again (ARGS="--upgrade" for newer versions)
 	@$(RUN)uv pip compile $(LOCK) requirements-dev.in -o requirements-dev.txt $(ARGS)
 	@$(RUN)uv pip compile $(LOCK) -c requirements-dev.txt layers/common/requirements.in -o layers/common/requirements.txt
+	@$(RUN)uv pip compile $(LOCK) --no-deps requirements-viewer.in -o requirements-viewer.txt $(ARGS)
 
 LOCK := --quiet --universal --generate-hashes --no-header --python-version 3.11
 
@@ -92,7 +95,7 @@ prices: $(READY) ## Generate the price table from the installed genai-prices
 	@$(RUN)python -m dev.prices
 
 clean: ## Remove all generated files, including the local data and the cache
-	@rm -rf $(VENV) .aws-sam .tracestore .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .aws-sam .tracestore .cache functions/docs/static .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@rm -rf build dist *.egg-info cli/*.egg-info layers/common/*.egg-info client/build client/dist client/src/*.egg-info
 	@rm -rf client-js/dist client-js/node_modules
 	@find cli client dev examples functions layers tests -name __pycache__ -prune -exec rm -rf {} +

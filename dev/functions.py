@@ -55,15 +55,22 @@ class Functions:
 
     def load(self) -> None:
         """Load all handlers now. *raises*: the errors of their imports, FileNotFoundError for a missing file."""
-        for function in self._functions.values():
-            self._handlers[function.name] = load_handler(function)
+        for name in self._functions:
+            self._load(name)
 
     def invoke(self, name: str, event: dict[str, Any]) -> Any:
         """Call the function and return its result. *raises*: the exceptions of the function."""
         function = self._functions[name]
         if name not in self._handlers:
-            self._handlers[name] = load_handler(function)
+            self._load(name)
         return self._handlers[name](event, Context(name, function.memory_mb, function.timeout_s))
+
+    def _load(self, name: str) -> None:
+        from dev import docs_files  # loads handlers itself, to describe their routes
+
+        if name == docs_files.FUNCTION:
+            docs_files.write()
+        self._handlers[name] = load_handler(self._functions[name])
 
 
 def load_handler(function: Function) -> Handler:

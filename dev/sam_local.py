@@ -21,7 +21,7 @@ from pathlib import Path
 import boto3
 import httpx
 
-from dev import engines, server, streams
+from dev import docs_files, engines, server, streams
 from dev.dynamodb_local import answers, free_port
 from dev.functions import local_environment
 from dev.remote_functions import CONTAINER_START_S, RemoteFunctions
@@ -116,6 +116,7 @@ def _build(report: Report) -> None:
         except CannotServe as reason:
             raise CannotServe(f"The build needs Python 3.13: install it, then run `make clean`. {reason}") from reason
         container = ("--use-container", "--skip-pull-image")
+    docs_files.write()
     report("Building with sam")
     command = [_sam_command(), "build", "--build-dir", str(BUILT), *_PARAMETERS, *container]
     # sam looks for the runtime's Python on the path, which lacks this environment when it is not activated.

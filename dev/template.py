@@ -32,10 +32,11 @@ _ABSENT = object()  # the value of AWS::NoValue
 
 @dataclass(frozen=True)
 class Route:
-    """One route of the API. `key` is the `routeKey` of its events."""
+    """One route of the API. `key` is the `routeKey` of its events, and `name` is that of its event in the template."""
 
     key: str
     function: str
+    name: str = ""
 
     @property
     def method(self) -> str:
@@ -136,11 +137,11 @@ class Template:
         """Every HTTP route, with its function."""
         routes = []
         for name, properties in self._functions_as_written():
-            for event in properties.get("Events", {}).values():
+            for event_name, event in properties.get("Events", {}).items():
                 if event["Type"] == "HttpApi":
                     stated = event.get("Properties", {})
                     key = f"{stated['Method'].upper()} {stated['Path']}" if "Path" in stated else "$default"
-                    routes.append(Route(key, name))
+                    routes.append(Route(key, name, event_name))
         return tuple(routes)
 
     @cached_property

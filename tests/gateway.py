@@ -9,7 +9,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from dev.functions import Functions
-from dev.gateway import Request
+from dev.gateway import Request, Router
+from dev.openapi import conformance
 from dev.server import Api
 from dev.template import Template
 from tracestore_cli import tokens
@@ -54,6 +55,7 @@ class Call:
 
     def __init__(self, template: Template) -> None:
         self._api = Api(template, Functions(template))
+        self._router = Router(template.routes)
 
     def __call__(
         self,
@@ -76,15 +78,27 @@ class Call:
             body = json.dumps(body).encode()
         if body is not None:
             sent.setdefault("content-type", "application/json")
-        answer = self._api.answer(
-            Request(
-                method=method,
-                path=path,
-                query=query if isinstance(query, str) else urlencode(query, doseq=True),
-                headers=list(sent.items()),
-                body=body or b"",
-            )
+        request = Request(
+            method=method,
+            path=path,
+            query=query if isinstance(query, str) else urlencode(query, doseq=True),
+            headers=list(sent.items()),
+            body=body or b"",
         )
+        answer = self._api.answer(request)
         received = dict(answer.headers)
         is_packed = received.get("content-encoding") == "gzip"
-        return Reply(answer.status, received, gzip.decompress(answer.body) if is_packed else answer.body)
+        reply = Reply(answer.status, received, gzip.decompress(answer.body) if is_packed else answer.body)
+        self._compare_with_document(request, reply)
+        return reply
+
+    def _compare_with_document(self, request: Request, reply: Reply) -> None:
+        """Compare each reply, and each request that was accepted, with the OpenAPI document."""
+        match = self._router.match(request.method, request.path)
+        assert match
+        route, _ = match
+        problems = list(conformance.problems_of_reply(route, reply.status, reply.headers, reply.body))
+        if reply.status < 400 and b'"rejected":[{' not in reply.body:
+            body = gzip.decompress(request.body) if request.header("content-encoding") else request.body
+            problems += conformance.problems_of_request(route, request.query, body)
+        assert problems == [], f"{route.key} does not agree with dev/openapi"

@@ -1,4 +1,4 @@
-"""Routes for the caller's identity, API keys and jobs; also the health check and the response to unknown routes."""
+"""Routes for the caller's identity, API keys and jobs; also the health check."""
 
 from typing import Final
 
@@ -88,17 +88,3 @@ def show_project(_request: Request, caller: Identity) -> Response:
 def show_health(_request: Request) -> Response:
     """Report that the function runs. The store is not checked."""
     return json_response({"status": "ok"})
-
-
-@app.public("$default")
-def refuse(request: Request) -> Response:
-    """Refuse a request that matches no route of the template, except a CORS preflight, which gets an empty 204.
-
-    API Gateway adds the headers with the permissions, and removes ours. Browsers require a status of success as well.
-    *source*: API Gateway developer guide, "Configure CORS for HTTP APIs": `$default` also receives OPTIONS requests.
-    """
-    if request.is_preflight:
-        return Response(204)
-    raise NotFound(
-        "There is no such route, or not with this method. See docs/api.md for the routes.", code="route_not_found"
-    )

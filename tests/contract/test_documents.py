@@ -248,7 +248,9 @@ def test_every_page_of_sending_is_listed() -> None:
     assert {path.name for path in SENDING} <= set(re.findall(r"\]\(([^)\s]+)\)", index))
 
 
-@pytest.mark.parametrize("name", ["layers/common/requirements.in", "cli/requirements.in", "requirements-dev.in"])
+@pytest.mark.parametrize(
+    "name", ["layers/common/requirements.in", "cli/requirements.in", "requirements-dev.in", "requirements-viewer.in"]
+)
 def test_every_dependency_has_its_reason(name: str) -> None:
     lines = [line for line in (ROOT / name).read_text().splitlines() if line and line[0] not in "#-"]
     needed = {re.split(r"[;<>=~ ]", re.sub(r"\[(?!crypto).*\]", "", line))[0] for line in lines}

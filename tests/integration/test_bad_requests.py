@@ -291,17 +291,33 @@ def test_every_route_refuses_unknown_parameters(api: Api, log: io.StringIO, rout
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        *(("PUT", TRACES), ("PATCH", TRACES), ("HEAD", TRACES), ("OPTIONS", TRACES), ("TRACE", TRACES)),
-        *(("POST", path_of("t")), ("PUT", path_of("t")), ("POST", path_of("t", "a")), ("PUT", path_of("t", "a"))),
         *(("GET", TRACES + "/"), ("GET", path_of("t") + "/spans"), ("GET", path_of("t") + "/spans/"), ("GET", "//")),
         *(("GET", TRACES + "//spans/a"), ("GET", TRACES.upper()), ("GET", "/"), ("GET", "/api"), ("SESAME", "/sesame")),
-        *(("GET", "/sesame"), ("POST", "/healthz"), ("PATCH", "/api/keys"), ("GET", TRACES + "/t/spans/a/sesame")),
+        *(("GET", "/sesame"), ("GET", TRACES + "/t/spans/a/sesame"), ("GET", "/docs/docs.js/sesame")),
         *(("GET", "/api/analytics/traces/../traces/sesame"), ("GET", "/%2e%2e/sesame"), ("GET", "/sesame" * 500)),
     ],
 )
-def test_a_wrong_method_or_an_unknown_route_is_not_found(api: Api, log: io.StringIO, method: str, path: str) -> None:
+def test_an_unknown_route_is_not_found(api: Api, log: io.StringIO, method: str, path: str) -> None:
     reply = api(method, path, query="search=sesame", body=b"sesame")
     assert failure(reply) == (404, "route_not_found")
+    assert CANARY not in reply.body.decode() + log.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        *((method, TRACES, "POST, GET, DELETE") for method in ("PUT", "PATCH", "HEAD", "OPTIONS", "TRACE", "SESAME")),
+        *((method, path_of("t"), "GET, DELETE") for method in ("POST", "PUT")),
+        *((method, path_of("t", "a"), "PATCH, GET, DELETE") for method in ("POST", "PUT")),
+        *(("POST", "/healthz", "GET"), ("PATCH", "/api/keys", "POST, GET"), ("DELETE", "/docs/docs.js", "GET")),
+    ],
+)
+def test_another_method_of_a_route_is_refused_with_the_methods_that_it_has(
+    api: Api, log: io.StringIO, method: str, path: str, allowed: str
+) -> None:
+    reply = api(method, path, query="search=sesame", body=b"sesame")
+    assert failure(reply) == (405, "method_not_allowed")
+    assert reply.headers["allow"] == allowed
     assert CANARY not in reply.body.decode() + log.getvalue()
 
 

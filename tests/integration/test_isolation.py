@@ -339,6 +339,12 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "POST /api/keys": new_keys,
     "DELETE /api/keys/{key_id}": lambda v: (Attempt(f"/api/keys/{s}", (403, 404)) for s in segments(v, v.key_id)),
     "GET /healthz": lambda _: [Attempt("/healthz", (200,))],
+    "GET /openapi.json": lambda _: [Attempt("/openapi.json", (200,))],
+    "GET /docs": lambda _: [Attempt("/docs", (200,))],
+    "GET /docs/{file}": lambda v: [
+        Attempt("/docs/docs.js", (200,)),
+        *(Attempt(f"/docs/{name}") for name in ("docs_handler.py", "..%2fdocs_handler.py", quote(v.name))),
+    ],
     "$default": lambda v: (Attempt(f"/api/users/{segment}/traces") for segment in segments(v, v.name)),
 }
 """The attempts of another user on each route. A route that is not listed here fails the test below."""

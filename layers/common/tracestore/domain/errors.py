@@ -70,6 +70,16 @@ class NotFound(TracestoreError):
         super().__init__(message + remedy, code=code)
 
 
+class MethodNotAllowed(TracestoreError):
+    """A route that exists, but not with this method. `allowed` are the methods that it has."""
+
+    code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allowed: tuple[str, ...] = (), code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.allowed = allowed
+
+
 class Conflict(TracestoreError):
     """The stored state does not allow the change."""
 

@@ -18,7 +18,7 @@ from .identity import OWNER_HEADER, SCOPES, Identity, acting_for
 from .request import Request, headers_of, request_id_of, request_of
 from .response import Response, gateway_response
 
-PUBLIC_ROUTES: Final = ("GET /healthz", "$default")
+PUBLIC_ROUTES: Final = ("GET /healthz", "GET /openapi.json", "GET /docs", "GET /docs/{file}", "$default")
 """The only routes that need no credential."""
 
 ANY: Final = "any"
@@ -48,6 +48,16 @@ class _Guarded:
             )
         if self.scope != ANY and self.scope not in caller.scopes:
             raise Forbidden(f"This API key lacks the scope {self.scope}. Use a key that has it.")
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """The declaration of a route. *absent*: a public route needs no scope and no credential."""
+
+    summary: str
+    scope: str | None = None
+    credential: Literal["any", "jwt"] | None = None
+    errors: ErrorResponse = error_response
 
 
 class App:
@@ -107,6 +117,12 @@ class App:
         """The route keys of all registered handlers."""
         return frozenset(self._guarded) | frozenset(self._public)
 
+    def registration(self, route: str) -> Registration:
+        """The declaration of a route, for the API document. *raises*: KeyError for a route without a handler."""
+        if guarded := self._guarded.get(route):
+            return Registration(_summary_of(guarded.handler), guarded.scope, guarded.credential, guarded.errors)
+        return Registration(_summary_of(self._public[route]))
+
     def handle(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Serve one API Gateway event and write one log line. Every failure becomes a response.
 
@@ -162,3 +178,8 @@ class App:
     def _claim(self, route: str) -> None:
         if route in self._guarded or route in self._public:
             raise ValueError(f"{route} already has a handler.")
+
+
+def _summary_of(handler: Callable[..., Response]) -> str:
+    """The first line of a handler's docstring."""
+    return (handler.__doc__ or "").partition("\n")[0]

@@ -8,6 +8,7 @@ from tracestore.domain.errors import (
     Conflict,
     Forbidden,
     Invalid,
+    MethodNotAllowed,
     NotFound,
     TooLarge,
     TracestoreError,
@@ -24,6 +25,7 @@ STATUSES: Final[Mapping[type[TracestoreError], int]] = {
     Unauthenticated: 401,
     Forbidden: 403,
     NotFound: 404,
+    MethodNotAllowed: 405,
     Conflict: 409,
     TooLarge: 413,
     Unsupported: 415,
@@ -47,6 +49,7 @@ CODES: Final = (
     "lesson_ended",
     "malformed_json",
     "malformed_otlp",
+    "method_not_allowed",
     "missing_scope",
     "not_found",
     "route_not_found",
@@ -87,9 +90,11 @@ def error_response(error: TracestoreError, _headers: Mapping[str, str]) -> Respo
 
 
 def headers_for(error: TracestoreError) -> dict[str, str]:
-    """The headers that HTTP requires of an error: how to authenticate, when to retry."""
+    """The headers that HTTP requires of an error: how to authenticate, when to retry, which methods there are."""
     if isinstance(error, Unauthenticated):
         return {"www-authenticate": "Bearer"}
+    if isinstance(error, MethodNotAllowed):
+        return {"allow": ", ".join(error.allowed)}
     if isinstance(error, Unavailable):
         return {"retry-after": str(error.retry_after_s)}
     return {}

@@ -58,6 +58,7 @@ class Request:
     now_ms: int
     remaining_ms: Callable[[], int]
     method: str = ""
+    raw_path: str = ""
 
     @property
     def is_preflight(self) -> bool:
@@ -157,6 +158,7 @@ def request_of(
         now_ms=now_ms,
         remaining_ms=remaining_ms,
         method=((event.get("requestContext") or {}).get("http") or {}).get("method") or "",
+        raw_path=event.get("rawPath") or "",
     )
 
 

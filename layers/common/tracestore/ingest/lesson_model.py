@@ -22,7 +22,11 @@ def _number(value: Any) -> Any:
     return value
 
 
-_Number = Annotated[Any, AfterValidator(lambda value: None if value is None else _number(value))]
+_Number = Annotated[
+    Any,
+    Field(json_schema_extra={"type": ["number", "null"]}),
+    AfterValidator(lambda value: None if value is None else _number(value)),
+]
 
 
 class _Sent(BaseModel):

@@ -54,7 +54,7 @@ ErrorMessage = Annotated[str, StringConstraints(max_length=65_536), AfterValidat
 _Tag = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 _Stack = Annotated[str, StringConstraints(max_length=MAX_STACK_CHARACTERS), AfterValidator(_absent_when_empty)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
-Time = Annotated[str, AfterValidator(parse_time)]
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}), AfterValidator(parse_time)]
 Duration = Annotated[float, Field(ge=0, le=MAX_DURATION_MS, allow_inf_nan=False), AfterValidator(_duration_ns)]
 _Cost = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False), AfterValidator(_cost_nano_usd)]
 

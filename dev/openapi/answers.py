@@ -1,0 +1,359 @@
+"""The schemas of responses, by name. They are the fields that the modules `*_json.py` of `api/` return.
+
+The integration tests validate every response of the real handlers against these schemas, without further fields.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from dev.openapi.schemas import (
+    Schema,
+    anything,
+    array,
+    boolean,
+    choice,
+    integer,
+    nullable,
+    number,
+    obj,
+    ref,
+    string,
+    time,
+)
+from tracestore.domain.counters import FACETS
+from tracestore.domain.dimensions import Series
+from tracestore.domain.intervals import INTERVALS
+from tracestore.domain.spans import ID_PATTERN
+from tracestore.domain.usage import TOKEN_KINDS
+from tracestore.http.errors import CODES
+from tracestore.http.identity import SCOPES
+from tracestore.ingest.lessons import STATUSES as LESSON_STATUSES
+
+ID: Final = string(pattern=f"^{ID_PATTERN}$", examples=["trip-7"])
+SPAN_ID: Final = {**ID, "examples": ["call"]}
+UUID: Final = string(format="uuid", examples=["e0cc66d2-abbd-5892-8130-287dfd79dcdb"])
+JOB_ID: Final = string(pattern="^[0-9a-f-]{36}$", examples=["9b2f6a0e-6f0b-4a53-9f0e-5d8c1f3a7b21"])
+TEXT: Final = nullable(string())
+COUNT: Final = nullable(integer())
+SPAN_STATUS: Final = choice("pending", "success", "error", examples=["success"])
+CURSOR: Final = nullable(string("The cursor of the next page; null at the end of the list", examples=[None]))
+IGNORED: Final = {"readOnly": True, "description": "Ignored in requests"}
+SUCCESS: Final = {"type": "boolean", "const": True}
+OMITTED_PAYLOADS: Final = {"type": "boolean", "const": True, "description": "Payloads are left out for their size"}
+OMITTED_CHILDREN: Final = {"type": "boolean", "const": True, "description": "Only the root is returned, for its size"}
+PAYLOADS: Final = {name: anything("Any JSON value") for name in ("input_data", "output_data", "metadata")}
+INTERVAL: Final = choice(*INTERVALS, examples=["hour"])
+ZONE: Final = string("An IANA name", examples=["Europe/Berlin"])
+
+SPAN_FIELDS: Final[Mapping[str, Schema]] = {
+    "id": {**UUID, "description": "Always the same for the same user, trace and span"},
+    "user_id": string("The owner", examples=["ada"]),
+    "trace_id": ID,
+    "span_id": SPAN_ID,
+    "parent_trace_id": nullable(string("The older name of `parent_span_id`", examples=["run"])),
+    "parent_span_id": nullable(string(examples=["run"])),
+    "span_name": nullable(string(examples=["llm.completion"])),
+    "operation_type": nullable(string(examples=["completion"])),
+    "status": SPAN_STATUS,
+    "start_time": nullable(time()),
+    "end_time": nullable(time()),
+    "duration_ms": nullable(number()),
+    "clock_skew": boolean("Whether the measured duration contradicts the times"),
+    **dict.fromkeys(("model_name", "model_provider", "model_version"), TEXT),
+    **dict.fromkeys(("input_tokens", "output_tokens", "total_tokens", *TOKEN_KINDS[2:]), COUNT),
+    "cost_usd": nullable(number()),
+    "cost_source": choice("reported", "computed", "unknown", description="The origin of the cost"),
+    "cost_price": nullable(string("The price of a computed cost", examples=["openai/gpt-4o-mini @ overlay"])),
+    **dict.fromkeys(("conversation_id", "message_id", "tool_name", "end_user_id", "service_name", "lesson_id"), TEXT),
+    "error_type": TEXT,
+    "error_message": TEXT,
+    "created_at": time("When the server first stored the span"),
+    "updated_at": time("When a stored value last changed"),
+    "expires_at": time("When retention removes the trace"),
+}
+
+SUMMARY_FIELDS: Final[Mapping[str, Schema]] = {
+    "trace_id": ID,
+    "name": TEXT,
+    "start_time": time(),
+    "end_time": nullable(time("Of the last span; null while the root is pending")),
+    "duration_ms": nullable(number("Of all spans; null while the root is pending")),
+    "status": {**SPAN_STATUS, "description": "That of the root"},
+    "span_count": integer(),
+    "error_count": integer("The number of failed spans in the whole trace"),
+    "llm_call_count": integer(),
+    **dict.fromkeys(("input_tokens", "output_tokens", "total_tokens", *TOKEN_KINDS[2:]), integer()),
+    "cost_usd": nullable(number("Null while no span has a cost")),
+    **dict.fromkeys(("models", "providers", "operations", "services"), array(string())),
+    **dict.fromkeys(("conversation_id", "end_user_id", "lesson_id"), TEXT),
+    "input_preview": nullable(string("The first 300 characters of the last user message")),
+    "output_preview": nullable(string("The first 300 characters of the reply")),
+    "created_at": time(),
+    "updated_at": time(),
+    "expires_at": time(),
+}
+
+MEASURES: Final[Mapping[str, Schema]] = {
+    "traces": integer(),
+    "calls": integer(),
+    "errors": integer(),
+    "error_rate": number(maximum=1),
+    **dict.fromkeys(("input_tokens", "output_tokens", "total_tokens", *TOKEN_KINDS[2:]), integer()),
+    "cost_usd": number(),
+    "wasted_cost_usd": number(),
+    "latency_ms": ref("Latencies"),
+}
+
+RANGE: Final[Mapping[str, Schema]] = {"start_date": time(), "end_date": time()}
+IN_POINTS: Final[Mapping[str, Schema]] = {**RANGE, "interval": INTERVAL, "timezone": ZONE}
+HEALTH: Final[Mapping[str, Schema]] = {
+    "state": choice("healthy", "degraded", "down"),
+    "reason": string("A sentence with the numbers"),
+    "totals": ref("Measures"),
+}
+DELETED: Final = obj({"traces": integer(), "spans": integer()}, examples=[{"traces": 1, "spans": 12}])
+
+FAILED_CALL: Final[Mapping[str, Schema]] = {
+    "trace_id": ID,
+    "span_name": TEXT,
+    "error_message": nullable(string("The first 200 characters")),
+    "time": time(),
+}
+
+LESSON_FIELDS: Final[Mapping[str, Schema]] = {
+    "id": ID,
+    "lesson_id": TEXT,
+    "request_data": anything(),
+    "response_data": anything(),
+    "status": choice(*LESSON_STATUSES),
+    "provider_used": anything("Text, unless a span was sent with another value"),
+    "fallback_providers": anything("A list of texts, unless a span was sent with another value"),
+    "total_duration_ms": nullable(number()),
+    "clock_skew": boolean(),
+    "created_at": nullable(time()),
+    "completed_at": nullable(time()),
+    "error_message": TEXT,
+    "llm_calls": array(ref("LessonCall")),
+    "updated_at": time(),
+    "expires_at": time(),
+}
+
+KEY_FIELDS: Final[Mapping[str, Schema]] = {
+    "key_id": string(pattern="^[0-9a-f]{16}$", examples=["e97fad263bf7c322"]),
+    "name": string(examples=["ci"]),
+    "prefix": string("The beginning of the secret", examples=["tsk_nNX-"]),
+    "scopes": array(choice(*SCOPES)),
+    "created_at": time(),
+    "expires_at": nullable(time()),
+}
+
+
+def success(**members: Schema) -> Schema:
+    """The schema of a successful response with these members."""
+    return obj({"success": SUCCESS, **members})
+
+
+COMPONENTS: Final[Mapping[str, Schema]] = {
+    "Error": obj(
+        {
+            "success": {"type": "boolean", "const": False},
+            "error": obj(
+                {
+                    "code": choice(*CODES, description="Stable"),
+                    "message": string("The failure and its remedy", examples=["There is no such trace or span."]),
+                    "details": array(obj({"field": string(), "message": string()}), examples=[[]]),
+                }
+            ),
+        }
+    ),
+    "GatewayError": obj({"message": string("Of API Gateway itself", examples=["Service Unavailable"])}),
+    "RpcStatus": obj(
+        {"code": integer("A `google.rpc.Code`", examples=[3]), "message": string(examples=["Send smaller batches."])},
+        {"details": array(obj({}))},
+    ),
+    "Span": obj({**SPAN_FIELDS, **PAYLOADS}, {"payloads_omitted": OMITTED_PAYLOADS}),
+    "SpanNode": obj(
+        {**SPAN_FIELDS, "children": array(ref("SpanNode"), examples=[[]])},
+        {**PAYLOADS, "payloads_omitted": OMITTED_PAYLOADS, "children_omitted": OMITTED_CHILDREN},
+    ),
+    "ExportedSpan": obj(
+        {**SPAN_FIELDS, **PAYLOADS},
+        {"scope_name": string(), "request_model": string(), "payloads_omitted": OMITTED_PAYLOADS},
+    ),
+    "SpanId": obj({"id": UUID, "trace_id": ID, "span_id": SPAN_ID}),
+    "RejectedSpan": obj(
+        {
+            "index": integer("Of the span in the request", examples=[2]),
+            "code": choice(*CODES, examples=["invalid_request"]),
+            "message": string(examples=["start_time is required."]),
+        }
+    ),
+    "TraceSummary": obj(SUMMARY_FIELDS),
+    "Turn": obj(
+        SUMMARY_FIELDS,
+        {**{name: PAYLOADS[name] for name in ("input_data", "output_data")}, "payloads_omitted": OMITTED_PAYLOADS},
+    ),
+    "OutlineSpan": obj(
+        {
+            "span_id": SPAN_ID,
+            "depth": integer("The number of spans above it"),
+            "status": SPAN_STATUS,
+            "start_offset_ms": number("From the start of the trace", minimum=None),
+        },
+        {
+            "duration_ms": number(),
+            "clock_skew": {"type": "boolean", "const": True},
+            "parent_span_id": string(),
+            "span_name": string(),
+            "operation_type": string(),
+            "model_name": string(),
+            "model_provider": string(),
+            "input_tokens": integer(),
+            "output_tokens": integer(),
+            "total_tokens": integer(),
+            "cost_usd": number(),
+            "tool_name": string(),
+            "service_name": string(),
+            "error_type": string(),
+            "error_message": string("The first 300 characters"),
+        },
+    ),
+    "Deleted": success(deleted=DELETED),
+    "DeletionJob": success(deleted=DELETED, job_id=JOB_ID),
+    "Job": obj(
+        {
+            "job_id": JOB_ID,
+            "state": choice("queued", "running", "done", "failed", examples=["done"]),
+            "deleted": DELETED,
+            "created_at": time(),
+            "finished_at": nullable(time("Null until the job has ended")),
+        }
+    ),
+    "LessonTrace": obj(
+        LESSON_FIELDS,
+        {"payloads_omitted": OMITTED_PAYLOADS, "calls_omitted": {"type": "boolean", "const": True}},
+    ),
+    "LessonCall": obj(
+        {"id": ID},
+        {
+            "provider": string(),
+            "request": obj(
+                {},
+                {"prompt": anything(), "model": string(), "temperature": anything(), "max_tokens": anything()},
+            ),
+            "response": obj(
+                {},
+                {
+                    "content": anything(),
+                    "usage": obj({}, dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), integer())),
+                },
+            ),
+            "duration_ms": number(),
+            "success": boolean("Absent while the call is pending"),
+            "error": string(),
+            "timestamp": time(),
+            "payloads_omitted": OMITTED_PAYLOADS,
+        },
+    ),
+    "Latencies": obj(
+        {name: nullable(number("ms; null without calls")) for name in ("avg", "p50", "p90", "p95", "p99")}
+    ),
+    "Measures": obj(MEASURES),
+    "Group": obj(
+        {
+            "group": nullable(string("The value; null for calls without one", examples=["openai"])),
+            "totals": ref("Measures"),
+            "points": array(obj({"time": time(), **MEASURES})),
+        }
+    ),
+    "FailedCall": obj(FAILED_CALL),
+    "FailureType": obj(
+        {
+            "error_type": string(examples=["timeout"]),
+            "count": integer(),
+            "share": number(maximum=1),
+            "first_seen": time(),
+            "last_seen": time(),
+            "points": array(obj({"time": time(), "count": integer()})),
+            "examples": array(ref("FailedCall")),
+        }
+    ),
+    "Provider": obj(
+        {
+            "model_provider": nullable(string(examples=["openai"])),
+            **HEALTH,
+            "models": array(
+                obj(
+                    {
+                        "model_name": nullable(string(examples=["gpt-4o-mini"])),
+                        **HEALTH,
+                        "last_error": nullable(obj({"error_type": string(), **FAILED_CALL})),
+                    }
+                )
+            ),
+        }
+    ),
+    "Heatmap": obj(
+        {
+            "operation_type": nullable(string(examples=["completion"])),
+            "times": array(time()),
+            "buckets_ms": array(array(number(), minItems=2, maxItems=2, examples=[[952.6, 1395.1]])),
+            "counts": array(array(integer())),
+        }
+    ),
+    "Anomaly": obj(
+        {
+            "kind": choice("error_rate", "latency", "cost"),
+            **dict.fromkeys(Series._fields, TEXT),
+            "since": time(),
+            "value": number(),
+            "baseline": number(),
+            "score": number(),
+            "message": string("A sentence with the numbers"),
+            "examples": array(ID, maxItems=3),
+        }
+    ),
+    "Conversation": obj(
+        {
+            "conversation_id": string(examples=["chat-42"]),
+            "first_time": time(),
+            "last_time": time(),
+            **MEASURES,
+            "input_preview": TEXT,
+            "output_preview": TEXT,
+        }
+    ),
+    "ApiKey": obj(KEY_FIELDS),
+}
+
+FACET_VALUES: Final = array(obj({"value": string(examples=["gpt-4o-mini"]), "count": integer()}))
+
+
+def rows(*names: str) -> Schema:
+    """Measures by these names."""
+    return array(obj({**dict.fromkeys(names, TEXT), **MEASURES}))
+
+
+COSTS: Final = success(
+    **RANGE,
+    totals=ref("Measures"),
+    by_model=rows("model_provider", "model_name"),
+    by_provider=rows("model_provider"),
+    by_operation=rows("operation_type"),
+    by_conversation=nullable(array(obj({"conversation_id": string(), **MEASURES}), "Null with a filter")),
+    conversation_days=obj(RANGE),
+    top_traces_by_cost=array(ref("TraceSummary")),
+)
+
+FACET_LISTS: Final = obj(dict.fromkeys(FACETS, FACET_VALUES))
+
+OTLP_SUCCESS: Final = obj(
+    {},
+    {
+        "partialSuccess": obj(
+            {"errorMessage": string()},
+            dict.fromkeys(("rejectedSpans", "rejectedLogRecords", "rejectedDataPoints"), string("A 64-bit integer")),
+        )
+    },
+    examples=[{}],
+)

@@ -1,0 +1,483 @@
+"""The parameters, the body and the responses of each route. The template and the handlers declare everything else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from dev.openapi.answers import (
+    COSTS,
+    CURSOR,
+    FACET_LISTS,
+    IGNORED,
+    IN_POINTS,
+    KEY_FIELDS,
+    OMITTED_CHILDREN,
+    OMITTED_PAYLOADS,
+    OTLP_SUCCESS,
+    RANGE,
+    SUCCESS,
+    ZONE,
+    success,
+)
+from dev.openapi.schemas import (
+    Schema,
+    anything,
+    array,
+    boolean,
+    choice,
+    integer,
+    nullable,
+    number,
+    obj,
+    ref,
+    string,
+    time,
+)
+from tracestore.api.account.api_keys import MAX_NAME
+from tracestore.api.analytics.parameters import ANALYTICS_PARAMETERS
+from tracestore.api.lessons.parameters import OFFSET_MOST
+from tracestore.domain.dimensions import FILTERS, GROUPINGS
+from tracestore.domain.heads import VALUE_FIELDS
+from tracestore.domain.intervals import INTERVALS
+from tracestore.domain.spans import ID_PATTERN
+from tracestore.http.identity import SCOPES
+from tracestore.http.parameters import LIMIT_DEFAULT, LIMIT_MOST, TEXT_MOST
+from tracestore.ingest.lessons import STATUSES as LESSON_STATUSES
+from tracestore.ingest.native import MAX_SPANS
+
+JSON: Final = "application/json"
+PROTOBUF: Final = "application/x-protobuf"
+
+ID_LIST: Final = string(pattern=f"^{ID_PATTERN}(,{ID_PATTERN}){{0,99}}$", examples=["trip-7,trip-8"])
+WORDS: Final = string(minLength=1, maxLength=TEXT_MOST)
+QUERY_TIME: Final = string(format="date-time", examples=["2026-11-22T10:00:00Z"])
+QUERY_DATE: Final = {
+    "anyOf": [QUERY_TIME, string(format="date", examples=["2026-11-22"])],
+    "examples": ["2026-11-22"],
+}
+QUERY_NUMBER: Final = number(maximum=10**14, examples=[0.05])
+QUERY_ZONE: Final = {**ZONE, "format": "time-zone", "default": "UTC"}
+QUERY_CURSOR: Final = string(minLength=1, format="cursor")
+TRUE: Final = choice("true")
+
+
+def page_size(default: int) -> Schema:
+    """The schema of `limit`."""
+    return integer(minimum=1, maximum=LIMIT_MOST, default=default)
+
+
+TRACE_LIST: Final[Mapping[str, Schema]] = {
+    "limit": page_size(LIMIT_DEFAULT),
+    "cursor": QUERY_CURSOR,
+    "start_date": QUERY_DATE,
+    "end_date": QUERY_DATE,
+    "timezone": QUERY_ZONE,
+    "conversation_id": WORDS,
+    "trace_id": ID_LIST,
+    "status": choice("pending", "success", "error"),
+    "has_errors": boolean(),
+    **dict.fromkeys(VALUE_FIELDS, WORDS),
+    "min_duration_ms": QUERY_NUMBER,
+    "min_cost_usd": QUERY_NUMBER,
+    "search": WORDS,
+    "order": choice("desc", "asc", default="desc"),
+}
+
+_ANALYTICS_SCHEMAS: Final[Mapping[str, Schema]] = {
+    "start_date": QUERY_DATE,
+    "end_date": QUERY_DATE,
+    "interval": choice(*INTERVALS),
+    "timezone": QUERY_ZONE,
+    **dict.fromkeys(FILTERS, WORDS),
+}
+ANALYTICS: Final = {name: _ANALYTICS_SCHEMAS[name] for name in ANALYTICS_PARAMETERS}
+
+PATH: Final[Mapping[str, Schema]] = {
+    "trace_id": string("The id of a trace", pattern=f"^{ID_PATTERN}$", examples=["trip-7"]),
+    "span_id": string("The id of a span", pattern=f"^{ID_PATTERN}$", examples=["call"]),
+    "id": string("The id of a lesson trace", pattern=f"^{ID_PATTERN}$", examples=["1f0c3f7d5b9e4c1f8a6a2b7f9d1e4c55"]),
+    "job_id": string("The id of a job", pattern="^[0-9a-f-]{36}$", examples=["9b2f6a0e-6f0b-4a53-9f0e-5d8c1f3a7b21"]),
+    "key_id": string("The id of an API key", pattern="^[0-9a-f]{16}$", examples=["e97fad263bf7c322"]),
+    "file": string("The name of a file", examples=["docs.js"]),
+}
+"""The parameters in paths. A text of another form is no id of anything, which is a 404."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """A request body: its schema for each media type, and the response codes of requests that cannot be used.
+
+    `example` is JSON, for a body of which `docs/api.md` has none.
+    """
+
+    content: Mapping[str, Schema]
+    codes: tuple[str, ...] = ()
+    example: Any = None
+
+
+@dataclass(frozen=True)
+class Link:
+    """A request that can follow: its route, and where its parameters are in the response."""
+
+    route: str
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """The parameters, the body and the responses of one route.
+
+    `answers` are the schemas of the successful statuses, by media type. `codes` are the errors that are particular to
+    the route. `parameter_texts` are further headings of `docs/api.md` whose tables describe its parameters. `one_of`
+    are parameters of which a request needs exactly one.
+    """
+
+    answers: Mapping[int, Mapping[str, Schema]]
+    query: Mapping[str, Schema] = field(default_factory=dict)
+    body: Body | None = None
+    codes: tuple[str, ...] = ()
+    has_etag: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    parameter_texts: tuple[str, ...] = ()
+    links: Mapping[str, Link] = field(default_factory=dict)
+    one_of: tuple[str, ...] = ()
+    ignores_other_parameters: bool = False
+
+
+def returns(schema: Schema, status: int = 200) -> dict[int, Mapping[str, Schema]]:
+    """One JSON response."""
+    return {status: {JSON: schema}}
+
+
+_JSON_CODES: Final = ("malformed_json", "json_too_deep", "invalid_encoding", "invalid_request", "body_too_large")
+_BYTES: Final = string(contentMediaType=PROTOBUF)
+_TRACE_PATH: Final = {"trace_id": "$response.body#/data/trace_id"}
+_FIRST_TRACE: Final = {"trace_id": "$response.body#/traces/0/trace_id"}
+_SPAN_PATH: Final = {**_TRACE_PATH, "span_id": "$response.body#/data/span_id"}
+_LESSON_PATH: Final = {"id": "$response.body#/data/id"}
+_ANY_VALUE: Final = obj({}, {"stringValue": string(), "boolValue": boolean(), "doubleValue": number()})
+_ATTRIBUTES: Final = array(obj({"key": string(), "value": _ANY_VALUE}))
+_TIME_NS: Final = string("Nanoseconds since 1970", pattern="^1?[0-9]{1,18}$", examples=["1795309200000000000"])
+_RESOURCE: Final = obj({}, {"attributes": _ATTRIBUTES})
+_SCOPE: Final = obj({}, {"name": string(), "version": string()})
+_TRACE_ID: Final = string(pattern="^[0-9a-f]{32}$", examples=["0af7651916cd43dd8448eb211c80319c"])
+_SPAN_ID: Final = string(pattern="^[0-9a-f]{16}$", examples=["b7ad6b7169203331"])
+
+
+def otlp(resource_list: str, scope_list: str, records: str, record: Schema, example: Any) -> Operation:
+    """A route that accepts OTLP. `example` is one record."""
+    codes = ("body_too_large", "invalid_encoding", "malformed_otlp", "unsupported_media_type")
+    scopes = array(obj({records: array(record)}, {"scope": _SCOPE}))
+    export = obj({}, {resource_list: array(obj({scope_list: scopes}, {"resource": _RESOURCE}))})
+    return Operation(
+        answers={200: {JSON: OTLP_SUCCESS, PROTOBUF: _BYTES}},
+        body=Body({JSON: export, PROTOBUF: _BYTES}, codes, {resource_list: [{scope_list: [{records: [example]}]}]}),
+        ignores_other_parameters=True,
+    )
+
+
+OTLP_SPANS: Final = otlp(
+    "resourceSpans",
+    "scopeSpans",
+    "spans",
+    obj(
+        {
+            "traceId": _TRACE_ID,
+            "spanId": _SPAN_ID,
+            "name": string(),
+            "startTimeUnixNano": _TIME_NS,
+            "endTimeUnixNano": _TIME_NS,
+        },
+        {
+            "parentSpanId": _SPAN_ID,
+            "kind": integer(maximum=5),
+            "attributes": _ATTRIBUTES,
+            "status": obj({}, {"code": integer(maximum=2), "message": string()}),
+        },
+    ),
+    {
+        "traceId": "0af7651916cd43dd8448eb211c80319c",
+        "spanId": "b7ad6b7169203331",
+        "name": "chat gpt-4o-mini",
+        "startTimeUnixNano": "1795309200000000000",
+        "endTimeUnixNano": "1795309201900000000",
+        "attributes": [{"key": "gen_ai.request.model", "value": {"stringValue": "gpt-4o-mini"}}],
+    },
+)
+OTLP_LOGS: Final = otlp(
+    "resourceLogs",
+    "scopeLogs",
+    "logRecords",
+    obj(
+        {},
+        {
+            "traceId": _TRACE_ID,
+            "spanId": _SPAN_ID,
+            "timeUnixNano": _TIME_NS,
+            "eventName": string(),
+            "body": _ANY_VALUE,
+            "attributes": _ATTRIBUTES,
+        },
+    ),
+    {
+        "traceId": "0af7651916cd43dd8448eb211c80319c",
+        "spanId": "b7ad6b7169203331",
+        "timeUnixNano": "1795309200000000000",
+        "eventName": "gen_ai.user.message",
+        "body": {"stringValue": "Is it raining in Lisbon?"},
+    },
+)
+OTLP_METRICS: Final = otlp("resourceMetrics", "scopeMetrics", "metrics", obj({"name": string()}), {"name": "tokens"})
+
+
+def analytics(schema: Schema, **more: Schema) -> Operation:
+    """A route of analytics."""
+    return Operation(
+        answers=returns(schema), query={**ANALYTICS, **more}, has_etag=True, parameter_texts=("## Analytics",)
+    )
+
+
+_BATCH: Final = obj(
+    {"spans": array(ref("NewSpan"), minItems=1, maxItems=MAX_SPANS)}, description="Many spans in one request"
+)
+_KEY_BODY: Final = obj(
+    {
+        "name": string(minLength=1, maxLength=MAX_NAME, pattern=r"\S", examples=["ci"]),
+        "scopes": array(choice(*SCOPES), minItems=1),
+    },
+    {
+        "expires_at": nullable(string("In the future", format="date-time", examples=["2030-01-01T00:00:00Z"])),
+        **dict.fromkeys(("key_id", "user_id", "prefix", "created_at", "secret"), IGNORED),
+    },
+    additionalProperties=False,
+)
+_STORED: Final = ("span_too_large", "trace_deleted", "span_deleted")
+_DELETIONS: Final = {200: {JSON: ref("Deleted")}, 202: {JSON: ref("DeletionJob")}}
+_JOB_LINK: Final = {"job": Link("GET /api/jobs/{job_id}", {"job_id": "$response.body#/job_id"})}
+
+_CALL: Final = {
+    "provider": "anthropic",
+    "request": {"prompt": "Write a lesson", "model": "claude-sonnet-4-5", "max_tokens": 800},
+    "response": {"content": "A leaf is a kitchen.", "usage": {"prompt_tokens": 412, "completion_tokens": 96}},
+    "duration_ms": 3900,
+}
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "POST /api/analytics/traces": Operation(
+        answers={
+            201: {
+                JSON: {
+                    "anyOf": [
+                        success(data=ref("Span")),
+                        success(data=array(ref("SpanId")), rejected=array(ref("RejectedSpan"))),
+                    ]
+                }
+            }
+        },
+        body=Body({JSON: {"anyOf": [_BATCH, ref("NewSpan"), ref("UnnamedSpan")]}}, _JSON_CODES),
+        codes=("all_spans_rejected", *_STORED),
+        links={
+            "span": Link("GET /api/analytics/traces/{trace_id}/spans/{span_id}", _SPAN_PATH),
+            "change": Link("PATCH /api/analytics/traces/{trace_id}/spans/{span_id}", _SPAN_PATH),
+            "trace": Link("GET /api/analytics/traces/{trace_id}", _TRACE_PATH),
+            "deleteSpan": Link("DELETE /api/analytics/traces/{trace_id}/spans/{span_id}", _SPAN_PATH),
+            "deleteTrace": Link("DELETE /api/analytics/traces/{trace_id}", _TRACE_PATH),
+        },
+    ),
+    "PATCH /api/analytics/traces/{trace_id}/spans/{span_id}": Operation(
+        answers=returns(success(data=ref("Span"))),
+        body=Body(
+            {JSON: ref("SpanChange")},
+            _JSON_CODES,
+            {"end_time": "2026-11-22T01:00:02.100Z", "output_data": {"text": "Morning: Alfama."}, "output_tokens": 96},
+        ),
+        codes=("span_ended", *_STORED),
+    ),
+    "GET /api/analytics/traces": Operation(
+        answers=returns(
+            {
+                "anyOf": [
+                    obj(
+                        {"success": SUCCESS, "traces": array(ref("TraceSummary")), "next_cursor": CURSOR},
+                        {"scanned_to": nullable(time("How far back the page has examined"))},
+                    ),
+                    obj({"success": SUCCESS, "traces": array(ref("SpanNode"), minItems=1), "next_cursor": CURSOR}),
+                    obj({"success": SUCCESS, "traces": array(ref("Turn"), minItems=1), "next_cursor": CURSOR}),
+                ]
+            }
+        ),
+        query={**TRACE_LIST, "view": choice("forest", "summary", "turns", default="forest")},
+        has_etag=True,
+        links={"trace": Link("GET /api/analytics/traces/{trace_id}", _FIRST_TRACE)},
+    ),
+    "GET /api/analytics/traces/{trace_id}": Operation(
+        answers=returns(
+            {
+                "anyOf": [
+                    success(
+                        trace=obj(
+                            {"summary": ref("TraceSummary"), "spans": array(ref("SpanNode"))},
+                            {"payloads_omitted": OMITTED_PAYLOADS, "children_omitted": OMITTED_CHILDREN},
+                        )
+                    ),
+                    success(
+                        trace=obj({"summary": ref("TraceSummary"), "outline": array(ref("OutlineSpan"))}),
+                        next_cursor=CURSOR,
+                    ),
+                ]
+            }
+        ),
+        query={
+            "view": choice("tree", "outline", default="tree"),
+            "payloads": boolean(default=True),
+            "cursor": QUERY_CURSOR,
+        },
+        has_etag=True,
+    ),
+    "GET /api/analytics/traces/{trace_id}/spans/{span_id}": Operation(
+        answers=returns(success(data=ref("Span"))), has_etag=True
+    ),
+    "GET /api/analytics/export": Operation(
+        answers={200: {"application/x-ndjson": string("A JSON object `ExportedSpan` on each line")}},
+        query=TRACE_LIST,
+        headers={"x-next-cursor": "The cursor of the next response; absent in the last one"},
+        parameter_texts=("### `GET /api/analytics/traces`",),
+    ),
+    "DELETE /api/analytics/traces/{trace_id}": Operation(answers=returns(ref("Deleted"))),
+    "DELETE /api/analytics/traces/{trace_id}/spans/{span_id}": Operation(answers=returns(ref("Deleted"))),
+    "DELETE /api/analytics/traces": Operation(
+        answers=_DELETIONS,
+        query={"conversation_id": WORDS, "before": QUERY_TIME, "deleteAll": TRUE},
+        codes=("too_many_jobs",),
+        links=_JOB_LINK,
+        one_of=("conversation_id", "before", "deleteAll"),
+    ),
+    "GET /api/jobs/{job_id}": Operation(answers=returns(success(data=ref("Job")))),
+    "POST /v1/traces": OTLP_SPANS,
+    "POST /api/public/otel/v1/traces": OTLP_SPANS,
+    "POST /otel/v1/traces": OTLP_SPANS,
+    "POST /v1/logs": OTLP_LOGS,
+    "POST /v1/metrics": OTLP_METRICS,
+    "GET /api/public/projects": Operation(
+        answers=returns(
+            success(
+                data=array(
+                    obj(
+                        {
+                            "id": string(examples=["ada"]),
+                            "name": string(examples=["tracestore"]),
+                            "metadata": obj({}),
+                            "organization": obj({"id": string(examples=["ada"]), "name": string()}),
+                        }
+                    )
+                )
+            )
+        ),
+        ignores_other_parameters=True,
+    ),
+    "POST /api/traces": Operation(
+        answers=returns(success(data=ref("LessonTrace")), 201),
+        body=Body(
+            {JSON: ref("NewLesson")},
+            _JSON_CODES,
+            {"lesson_id": "photosynthesis-7", "request_data": {"topic": "Photosynthesis"}},
+        ),
+        codes=("conflict", "lesson_ended", *_STORED),
+        links={
+            "lesson": Link("GET /api/traces/{id}", _LESSON_PATH),
+            "call": Link("POST /api/traces/{id}/llm-calls", _LESSON_PATH),
+            "change": Link("PATCH /api/traces/{id}", _LESSON_PATH),
+            "delete": Link("DELETE /api/traces/{id}", _LESSON_PATH),
+        },
+    ),
+    "POST /api/traces/{id}/llm-calls": Operation(
+        answers=returns(success(data=ref("LessonCall")), 201),
+        body=Body({JSON: ref("SentCall")}, _JSON_CODES, _CALL),
+        codes=("conflict", *_STORED),
+    ),
+    "PATCH /api/traces/{id}": Operation(
+        answers=returns(success(data=ref("LessonTrace"))),
+        body=Body(
+            {JSON: ref("LessonChange")},
+            _JSON_CODES,
+            {"status": "completed", "response_data": {"title": "Photosynthesis"}},
+        ),
+        codes=("lesson_ended", *_STORED),
+    ),
+    "GET /api/traces": Operation(
+        answers=returns(
+            success(
+                traces=array(ref("LessonTrace")),
+                next_cursor=CURSOR,
+                total=integer("Of all lesson traces that match the filters"),
+            )
+        ),
+        query={
+            "limit": page_size(50),
+            "offset": integer(maximum=OFFSET_MOST, default=0),
+            "cursor": QUERY_CURSOR,
+            "lesson_id": WORDS,
+            "status": choice(*LESSON_STATUSES),
+        },
+        has_etag=True,
+        links={"lesson": Link("GET /api/traces/{id}", {"id": "$response.body#/traces/0/id"})},
+    ),
+    "GET /api/traces/{id}": Operation(answers=returns(success(data=ref("LessonTrace"))), has_etag=True),
+    "DELETE /api/traces/{id}": Operation(answers=returns(ref("Deleted"))),
+    "DELETE /api/traces": Operation(
+        answers=_DELETIONS,
+        query={"id": {**PATH["id"]}, "lesson_id": WORDS, "deleteAll": TRUE},
+        codes=("too_many_jobs", "not_found"),
+        links=_JOB_LINK,
+        one_of=("id", "lesson_id", "deleteAll"),
+    ),
+    "GET /api/analytics/metrics": Operation(
+        answers=returns(success(**IN_POINTS, totals=ref("Measures"), groups=array(ref("Group")))),
+        query={**ANALYTICS, "group_by": choice(*GROUPINGS)},
+        codes=("unsupported_combination",),
+        has_etag=True,
+        parameter_texts=("## Analytics",),
+    ),
+    "GET /api/analytics/errors": analytics(success(**IN_POINTS, errors=array(ref("FailureType")))),
+    "GET /api/analytics/providers": analytics(success(**RANGE, providers=array(ref("Provider")))),
+    "GET /api/analytics/heatmap": analytics(success(**IN_POINTS, heatmaps=array(ref("Heatmap")))),
+    "GET /api/analytics/costs": analytics(COSTS),
+    "GET /api/analytics/anomalies": analytics(success(**RANGE, timezone=ZONE, anomalies=array(ref("Anomaly")))),
+    "GET /api/analytics/conversations": analytics(
+        success(conversations=array(ref("Conversation")), next_cursor=CURSOR),
+        limit=page_size(50),
+        cursor=QUERY_CURSOR,
+    ),
+    "GET /api/analytics/facets": analytics(success(**RANGE, facets=FACET_LISTS)),
+    "GET /api/me": Operation(
+        answers=returns(
+            success(
+                data=obj(
+                    {
+                        "user_id": string(examples=["ada"]),
+                        "credential": choice("jwt", "api_key"),
+                        "scopes": array(choice(*SCOPES)),
+                        "retention_days": integer(examples=[30]),
+                    }
+                )
+            )
+        )
+    ),
+    "POST /api/keys": Operation(
+        answers=returns(
+            success(data=obj({**KEY_FIELDS, "secret": string("Only in this response", examples=["tsk_nNX-…"])})), 201
+        ),
+        body=Body({JSON: _KEY_BODY}, _JSON_CODES),
+        codes=("conflict",),
+        links={"revoke": Link("DELETE /api/keys/{key_id}", {"key_id": "$response.body#/data/key_id"})},
+    ),
+    "GET /api/keys": Operation(answers=returns(success(keys=array(ref("ApiKey"))))),
+    "DELETE /api/keys/{key_id}": Operation(answers=returns(success())),
+    "GET /healthz": Operation(
+        answers=returns(success(status={"type": "string", "const": "ok"})), ignores_other_parameters=True
+    ),
+    "GET /openapi.json": Operation(answers=returns(anything("An OpenAPI 3.1 document")), has_etag=True),
+    "GET /docs": Operation(answers={200: {"text/html": string()}}, has_etag=True, ignores_other_parameters=True),
+    "GET /docs/{file}": Operation(answers={200: {"text/css": string(), "text/javascript": string()}}, has_etag=True),
+}
+"""Every route of the template except `$default`."""

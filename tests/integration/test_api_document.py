@@ -1,0 +1,130 @@
+"""The API document and its page: the document is served as generated, and the page runs under a strict policy.
+
+Every other integration test compares its requests and their responses with the document: see `tests/gateway.py`.
+"""
+
+import re
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from dev.docs_files import STATIC, VIEWER_FILES
+from dev.openapi import conformance
+from dev.openapi.document import build, operations
+from dev.openapi.routes import OPERATIONS
+from dev.server import serving
+from dev.template import Route, Template
+from tests import browser
+from tests.api import Api, failure, span
+from tests.gateway import Call, User
+from tracestore.http.app import PUBLIC_ROUTES
+
+pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")  # few requests reach the store
+
+ROUTES = dict(operations(build()))
+FILES = ("docs.js", "docs.css", "swagger-ui-bundle.js", "swagger-ui.css")
+
+
+@pytest.mark.usefixtures("engine")
+def test_the_document_is_served_as_it_is_generated(call: Call) -> None:
+    reply = call("GET", "/openapi.json")
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
+    assert reply.json == build()
+
+
+def test_a_client_that_has_the_document_gets_it_only_once(call: Call) -> None:
+    tag = call("GET", "/openapi.json").headers["etag"]
+    reply = call("GET", "/openapi.json", headers={"if-none-match": tag})
+    assert (reply.status, reply.body) == (304, b"")
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route not in PUBLIC_ROUTES])
+def test_a_handler_accepts_the_parameters_of_the_document_and_no_other(api: Api, route: str) -> None:
+    method, _, path = route.partition(" ")
+    reply = api(method, re.sub(r"[{}]", "", path), query={"no_such_parameter": "1"}, body={})
+    if OPERATIONS[route].ignores_other_parameters:
+        assert reply.status in (200, 415)
+        return
+    assert failure(reply) == (400, "invalid_request")
+    accepted = re.search(r"This route accepts ([\w., -]+)\.", reply.json["error"]["message"])
+    assert accepted
+    names = {name for name in accepted[1].split(", ") if name != "none"}
+    assert names == {p["name"] for p in ROUTES[route].get("parameters", ()) if p["in"] == "query"}
+
+
+def test_the_policy_of_the_page_allows_this_host_alone_and_no_inline_script(call: Call) -> None:
+    policy = call("GET", "/docs").headers["content-security-policy"]
+    sources = {name: words for name, *words in (part.split() for part in policy.split(";"))}
+    assert sources["default-src"] == ["'none'"]
+    assert (sources["script-src"], sources["style-src"], sources["connect-src"]) == (["'self'"],) * 3
+    assert not re.search(r"unsafe|https?:|\*", policy)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_page_loads_only_files_that_exist(call: Call, name: str) -> None:
+    assert f"docs/{name}" in call("GET", "/docs").body.decode()
+    reply = call("GET", f"/docs/{name}")
+    kind = "text/css" if name.endswith(".css") else "text/javascript"
+    assert (reply.status, reply.headers["content-type"]) == (200, f"{kind}; charset=utf-8")
+    assert len(reply.body) > 10
+
+
+def test_no_other_file_is_returned(call: Call) -> None:
+    for name in ("openapi.json", "docs_handler.py", "docs.html", "..%2Fdocs_handler.py", "%2e%2e", "LICENSE"):
+        assert failure(call("GET", f"/docs/{name}")) == (404, "not_found"), name
+
+
+@pytest.mark.usefixtures("engine")
+def test_the_licence_of_the_viewer_is_deployed_with_it() -> None:
+    assert all((STATIC / name).stat().st_size > 1_000 for name in VIEWER_FILES)
+
+
+def test_a_difference_between_a_response_and_the_document_is_found(api: Api) -> None:
+    api.send(span("t", "a"))
+    reply = api("GET", "/api/analytics/traces/t/spans/a")
+    route = next(route for route in Template().routes if route.name == "GetSpan")
+    wrong = reply.body.replace(b'"span_name":', b'"span_nome":')
+    found = list(conformance.problems_of_reply(route, 200, reply.headers, wrong))
+    assert len(found) == 2
+    assert list(conformance.problems_of_reply(route, 418, reply.headers, wrong)) == [
+        "the status 418 is not in the document"
+    ]
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_difference_between_a_request_and_the_document_is_found() -> None:
+    keys, traces = Route("POST /api/keys", ""), Route("GET /api/analytics/traces", "")
+    assert list(conformance.problems_of_request(keys, "", b'{"name": "ci", "scopes": ["ingest"], "colour": "red"}'))
+    assert list(conformance.problems_of_request(traces, "limit=many&colour=red", b"")) == [
+        'the parameter limit: : "many" is not of type "integer"',
+        "the parameter colour is not in the document",
+    ]
+
+
+@pytest.fixture
+def address(call: Call, template: Template) -> Iterator[str]:
+    """The address of the API over HTTP."""
+    sock = socket.create_server(("127.0.0.1", 0))
+    with serving(template, sock) as base:
+        yield base
+
+
+def test_the_page_sends_a_request_without_violating_its_policy(address: str, user: User) -> None:
+    operation = "[id$=-whoAmI]"
+    with browser.opened() as page:
+        page.open(f"{address}/docs")
+        page.click(".scheme-container .authorize")
+        page.type(".auth-container input", user.token)
+        page.click(".auth-container button.authorize")
+        page.click(".btn-done")
+        page.click(f"{operation} .opblock-summary-control")
+        page.click(f"{operation} .try-out__btn")
+        page.click(f"{operation} .execute")
+        assert user.name in page.text(f"{operation} .live-responses-table")
+        assert page.evaluate("document.querySelectorAll('.opblock').length") == len(ROUTES)
+        assert page.complaints == []
+        hosts = {urlsplit(url).netloc for url in page.requested if not url.startswith("data:")}
+        assert hosts == {urlsplit(address).netloc}
+        assert page.evaluate("localStorage.length + sessionStorage.length + document.cookie.length") == 0
