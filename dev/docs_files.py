@@ -27,7 +27,7 @@ VIEWER_FILES: Final = ("swagger-ui-bundle.js", "swagger-ui.css", "swagger-ui-bun
 def write() -> None:
     """Write all files, once in a process. Files that are the same already stay untouched."""
     STATIC.mkdir(exist_ok=True)
-    _replace(STATIC / "openapi.json", json.dumps(build(), indent=1, ensure_ascii=False).encode())
+    _replace(STATIC / "openapi.json", json.dumps(build(), ensure_ascii=False, separators=(",", ":")).encode())
     package = importlib.util.find_spec(_PACKAGE)  # finds its files without importing it
     assert package is not None, f"{_PACKAGE} is missing: run make setup"
     assert package.submodule_search_locations is not None

@@ -66,6 +66,8 @@ def _bodies() -> dict[str, Schema]:
         ignored = {"user_id", *COMPONENTS[returned]["properties"]} - fields.keys() - refused
         from_server = dict.fromkeys(sorted(ignored), IGNORED)
         bodies[model.__name__] = {**schema, "properties": {**fields, **from_server}}
+    for change in (SpanChange, LessonChange):
+        bodies[change.__name__]["minProperties"] = 1
     bodies["UnnamedSpan"]["properties"]["span_id"] = {"type": "null"}
     return bodies
 

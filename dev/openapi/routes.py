@@ -48,13 +48,17 @@ from tracestore.ingest.native import MAX_SPANS
 JSON: Final = "application/json"
 PROTOBUF: Final = "application/x-protobuf"
 
+
+def _time_or_day(example: str) -> Schema:
+    """The schema of the bound of a range."""
+    return {"anyOf": [string(format="date-time"), string(format="date")], "examples": [example]}
+
+
 ID_LIST: Final = string(pattern=f"^{ID_PATTERN}(,{ID_PATTERN}){{0,99}}$", examples=["trip-7,trip-8"])
 WORDS: Final = string(minLength=1, maxLength=TEXT_MOST)
 QUERY_TIME: Final = string(format="date-time", examples=["2026-11-22T10:00:00Z"])
-QUERY_DATE: Final = {
-    "anyOf": [QUERY_TIME, string(format="date", examples=["2026-11-22"])],
-    "examples": ["2026-11-22"],
-}
+START_DATE: Final = _time_or_day("2026-11-21")
+END_DATE: Final = _time_or_day("2026-11-22")
 QUERY_NUMBER: Final = number(maximum=10**14, examples=[0.05])
 QUERY_ZONE: Final = {**ZONE, "format": "time-zone", "default": "UTC"}
 QUERY_CURSOR: Final = string(minLength=1, format="cursor")
@@ -69,8 +73,8 @@ def page_size(default: int) -> Schema:
 TRACE_LIST: Final[Mapping[str, Schema]] = {
     "limit": page_size(LIMIT_DEFAULT),
     "cursor": QUERY_CURSOR,
-    "start_date": QUERY_DATE,
-    "end_date": QUERY_DATE,
+    "start_date": START_DATE,
+    "end_date": END_DATE,
     "timezone": QUERY_ZONE,
     "conversation_id": WORDS,
     "trace_id": ID_LIST,
@@ -84,8 +88,8 @@ TRACE_LIST: Final[Mapping[str, Schema]] = {
 }
 
 _ANALYTICS_SCHEMAS: Final[Mapping[str, Schema]] = {
-    "start_date": QUERY_DATE,
-    "end_date": QUERY_DATE,
+    "start_date": START_DATE,
+    "end_date": END_DATE,
     "interval": choice(*INTERVALS),
     "timezone": QUERY_ZONE,
     **dict.fromkeys(FILTERS, WORDS),
@@ -164,14 +168,20 @@ _TRACE_ID: Final = string(pattern="^[0-9a-f]{32}$", examples=["0af7651916cd43dd8
 _SPAN_ID: Final = string(pattern="^[0-9a-f]{16}$", examples=["b7ad6b7169203331"])
 
 
-def otlp(resource_list: str, scope_list: str, records: str, record: Schema, example: Any) -> Operation:
-    """A route that accepts OTLP. `example` is one record."""
-    codes = ("body_too_large", "invalid_encoding", "malformed_otlp", "unsupported_media_type")
+def otlp(
+    resource_list: str, scope_list: str, records: str, record: Schema, example: Any, *, is_read: bool = True
+) -> Operation:
+    """A route that accepts OTLP. `example` is one record. `is_read` unless the route drops its body unread."""
+    codes = ("body_too_large", "invalid_encoding", "malformed_otlp") if is_read else ()
     scopes = array(obj({records: array(record)}, {"scope": _SCOPE}))
     export = obj({}, {resource_list: array(obj({scope_list: scopes}, {"resource": _RESOURCE}))})
     return Operation(
         answers={200: {JSON: OTLP_SUCCESS, PROTOBUF: _BYTES}},
-        body=Body({JSON: export, PROTOBUF: _BYTES}, codes, {resource_list: [{scope_list: [{records: [example]}]}]}),
+        body=Body(
+            {JSON: export, PROTOBUF: _BYTES},
+            (*codes, "unsupported_media_type"),
+            {resource_list: [{scope_list: [{records: [example]}]}]},
+        ),
         ignores_other_parameters=True,
     )
 
@@ -227,7 +237,9 @@ OTLP_LOGS: Final = otlp(
         "body": {"stringValue": "Is it raining in Lisbon?"},
     },
 )
-OTLP_METRICS: Final = otlp("resourceMetrics", "scopeMetrics", "metrics", obj({"name": string()}), {"name": "tokens"})
+OTLP_METRICS: Final = otlp(
+    "resourceMetrics", "scopeMetrics", "metrics", obj({"name": string()}), {"name": "tokens"}, is_read=False
+)
 
 
 def analytics(schema: Schema, **more: Schema) -> Operation:
@@ -238,7 +250,9 @@ def analytics(schema: Schema, **more: Schema) -> Operation:
 
 
 _BATCH: Final = obj(
-    {"spans": array(ref("NewSpan"), minItems=1, maxItems=MAX_SPANS)}, description="Many spans in one request"
+    {"spans": array(ref("NewSpan"), minItems=1, maxItems=MAX_SPANS)},
+    description="Many spans in one request",
+    additionalProperties=False,
 )
 _KEY_BODY: Final = obj(
     {
@@ -382,7 +396,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             _JSON_CODES,
             {"lesson_id": "photosynthesis-7", "request_data": {"topic": "Photosynthesis"}},
         ),
-        codes=("conflict", "lesson_ended", *_STORED),
+        codes=("conflict", "lesson_ended", "not_found", *_STORED),
         links={
             "lesson": Link("GET /api/traces/{id}", _LESSON_PATH),
             "call": Link("POST /api/traces/{id}/llm-calls", _LESSON_PATH),

@@ -123,7 +123,7 @@ def example_of(schema: Schema, components: Mapping[str, Schema]) -> Any:
     if "properties" in schema:
         fields = schema["properties"]
         return {name: example_of(fields[name], components) for name in fields if name in schema.get("required", ())}
-    kind = schema.get("type", "null")
+    kind = schema.get("type", "object" if "not" in schema else "null")
     kind = kind[0] if isinstance(kind, list) else kind
     if kind == "array":
         return [example_of(schema["items"], components)] if "items" in schema else []

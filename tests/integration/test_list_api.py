@@ -93,6 +93,7 @@ def test_a_filter_returns_only_the_matching_trace(filtered: Api, name: str) -> N
         ({"metadata.tenant.name": ["other", "acme"], "metadata.attempt": "!3"}, ["wanted"]),
         ({"metadata.missing": "!x"}, ["wanted", "unwanted"]),
         ({"min_cost_usd": "0"}, ["wanted", "unwanted"]),
+        ({"min_cost_usd": "3.79e-241"}, ["wanted", "unwanted"]),
         ({"search": "wan"}, ["wanted"]),
         ({"search": "w"}, ["wanted", "unwanted"]),
         ({"search": "%"}, []),

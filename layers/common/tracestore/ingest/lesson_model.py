@@ -88,7 +88,7 @@ class NewLesson(_SentLesson):
     """A new lesson trace, which may have ended already."""
 
     id: Id | None = None
-    request_data: Any
+    request_data: Annotated[Any, Field(json_schema_extra={"not": {"type": "null"}})]
 
 
 class LessonChange(_SentLesson):

@@ -32,7 +32,7 @@ _NOT: Final = "!"
 _ESCAPE: Final = "\\"
 """Stands before a value that begins with `!` or with itself."""
 
-_NUMBER: Final = re.compile(r"(?:[0-9]{1,15}\.?|[0-9]{0,15}\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,2})?")
+_NUMBER: Final = re.compile(r"(?:[0-9]{1,15}\.?|[0-9]{0,15}\.[0-9]{1,30})(?:[eE](?:[+]?[0-9]{1,2}|-[0-9]{1,3}))?")
 
 
 ListView: TypeAlias = Literal["forest", "summary", "turns"]
