@@ -1,0 +1,93 @@
+"""Values and rules that schemas cannot describe, for the requests that schemathesis generates.
+
+Only valid requests are changed, and only to keep a rule between fields that `docs/api.md` states.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import schemathesis
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
+from dev.openapi.routes import PROTOBUF
+
+NOW = datetime.now(UTC).replace(tzinfo=None)
+RECENT = st.datetimes(NOW - timedelta(days=28), NOW - timedelta(days=2))
+"""Times of which any two are a range that every route accepts."""
+
+schemathesis.openapi.format("date-time", RECENT.map(lambda time: f"{time.isoformat(timespec='milliseconds')}Z"))
+schemathesis.openapi.format("date", RECENT.map(lambda time: time.date().isoformat()))
+schemathesis.openapi.format("time-zone", st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kathmandu"]))
+
+# The empty message: exporters of all signals accept it. Recorded exports are tested elsewhere.
+schemathesis.openapi.media_type(PROTOBUF, st.just(ExportMetricsServiceRequest().SerializeToString()))
+
+
+@schemathesis.hook
+def before_call(context: schemathesis.HookContext, case: "schemathesis.Case[Any]", kwargs: dict[str, Any]) -> None:
+    """Change a valid request so that it keeps the rules between its fields."""
+    if case.meta is None or case.meta.generation.mode != schemathesis.GenerationMode.POSITIVE:
+        return
+    _keep_rules_of_query(case.query, case.operation.definition.raw.get("x-exactly-one-of", []))
+    if isinstance(case.body, dict):
+        _write_integers(case.body)
+        for content in [case.body, *_objects(case.body.get("spans")), *_objects(case.body.get("llm_calls"))]:
+            _keep_rules_of_body(content)
+        if case.operation.method.lower() == "patch":
+            _keep_rules_of_change(case.body)
+
+
+def _keep_rules_of_query(query: dict[str, Any], one_of: list[str]) -> None:
+    query.pop("cursor", None)  # only the server can make one
+    for name in [name for name in one_of if name in query][1:]:
+        del query[name]
+    if one_of and not query:
+        query[one_of[-1]] = "true"
+    if query.get("group_by") == "service_name":
+        for name in ("operation_type", "model_name", "model_provider", "interval"):
+            query.pop(name, None)
+    if query.get("interval") in ("15m", "hour"):
+        query |= {"start_date": (NOW - timedelta(days=3)).date().isoformat(), "end_date": NOW.date().isoformat()}
+    elif "start_date" in query or "end_date" in query:
+        days = sorted(str(query[name])[:10] for name in ("start_date", "end_date") if name in query)
+        bounds = [max(day, (NOW - timedelta(days=28)).date().isoformat()) for day in days]
+        query |= {"start_date": bounds[0], "end_date": max(bounds[-1], (NOW - timedelta(days=1)).date().isoformat())}
+
+
+def _write_integers(value: Any) -> None:
+    """Write 1.0 as 1: it is an integer for JSON Schema, but not for this API."""
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _write_integers(part)
+    if isinstance(value, dict):
+        floats = {name: part for name, part in value.items() if isinstance(part, float) and name.endswith("_tokens")}
+        value |= {name: int(part) for name, part in floats.items()}
+
+
+def _keep_rules_of_body(body: dict[str, Any]) -> None:
+    if body.get("parent_trace_id") and body.get("parent_span_id"):
+        body["parent_trace_id"] = body["parent_span_id"]
+    for first, last in (("start_time", "end_time"), ("created_at", "completed_at")):
+        if body.get(first) and body.get(last):
+            body[first], body[last] = sorted((body[first], body[last]))
+    ends = ("end_time", "duration_ms", "completed_at", "total_duration_ms", "error_message")
+    if body.get("status") in ("pending", "started") and any(body.get(name) is not None for name in ends):
+        del body["status"]
+    if "scopes" in body and body.get("expires_at"):
+        body["expires_at"] = (NOW + timedelta(days=30)).isoformat() + "Z"
+
+
+def _keep_rules_of_change(body: dict[str, Any]) -> None:
+    """A change is not empty, and contains both times or none: a stored time may contradict a single one."""
+    for first, last in (("start_time", "end_time"), ("created_at", "completed_at")):
+        if body.get(last):
+            body.setdefault(first, body[last])
+            body[first] = body[first] or body[last]
+        else:
+            body.pop(first, None)
+    if all(value is None for value in body.values()):
+        body["error_message"] = "no answer"
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
