@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from dev.openapi.routes import PROTOBUF
+from tracestore.domain.dimensions import MARGINALS
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
 RECENT = st.datetimes(NOW - timedelta(days=28), NOW - timedelta(days=2))
@@ -44,7 +45,13 @@ def _keep_rules_of_query(query: dict[str, Any], one_of: list[str]) -> None:
         del query[name]
     if one_of and not query:
         query[one_of[-1]] = "true"
-    if query.get("group_by") == "service_name":
+    if "search" not in query:
+        query.pop("search_in", None)
+    if "parent_span_id" in query:
+        query.pop("parent_trace_id", None)
+    if "search" in query or "provider_used" in query:
+        query.pop("offset", None)
+    if query.get("group_by") in MARGINALS:
         for name in ("operation_type", "model_name", "model_provider", "interval"):
             query.pop(name, None)
     if query.get("interval") in ("15m", "hour"):

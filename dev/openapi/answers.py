@@ -4,7 +4,7 @@ The integration tests validate every response of the real handlers against these
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, get_args
 
 from dev.openapi.schemas import (
     Schema,
@@ -20,6 +20,7 @@ from dev.openapi.schemas import (
     string,
     time,
 )
+from tracestore.domain.costs import UnknownCost
 from tracestore.domain.counters import FACETS
 from tracestore.domain.dimensions import Series
 from tracestore.domain.intervals import INTERVALS
@@ -41,7 +42,24 @@ IGNORED: Final = {"readOnly": True, "description": "Ignored in requests"}
 SUCCESS: Final = {"type": "boolean", "const": True}
 OMITTED_PAYLOADS: Final = {"type": "boolean", "const": True, "description": "Payloads are left out for their size"}
 OMITTED_CHILDREN: Final = {"type": "boolean", "const": True, "description": "Only the root is returned, for its size"}
-PAYLOADS: Final = {name: anything("Any JSON value") for name in ("input_data", "output_data", "metadata")}
+_ATTRIBUTES: Final = {"type": "object", "description": "Any members"}
+EVENT: Final = obj({"name": string()}, {"time": time(), "attributes": _ATTRIBUTES})
+LINK: Final = obj({"trace_id": string(), "span_id": string()}, {"attributes": _ATTRIBUTES})
+PAYLOADS: Final[Mapping[str, Schema]] = {
+    **{name: anything("Any JSON value") for name in ("input_data", "output_data", "metadata")},
+    "error_stack": nullable(string("The stack trace of the error")),
+    "events": nullable(array(EVENT, "Moments within the span")),
+    "links": nullable(array(LINK, "Related spans, also of other traces")),
+}
+ATTEMPT_OUTCOME: Final = nullable(choice("failed", "answered", "superseded", description="Null while it is pending"))
+ATTEMPTS: Final = obj(
+    {
+        "group": SPAN_ID,
+        "span_ids": array(SPAN_ID),
+        "outcome": ATTEMPT_OUTCOME,
+        "wasted_cost_usd": number(),
+    }
+)
 INTERVAL: Final = choice(*INTERVALS, examples=["hour"])
 ZONE: Final = string("An IANA name", examples=["Europe/Berlin"])
 
@@ -64,6 +82,13 @@ SPAN_FIELDS: Final[Mapping[str, Schema]] = {
     "cost_usd": nullable(number()),
     "cost_source": choice("reported", "computed", "unknown", description="The origin of the cost"),
     "cost_price": nullable(string("The price of a computed cost", examples=["openai/gpt-4o-mini @ overlay"])),
+    "cost_reason": nullable(choice(*get_args(UnknownCost), description="Why the cost is unknown")),
+    "usage_details": nullable({"type": "object", "additionalProperties": integer(), "description": "Tokens by kind"}),
+    "time_to_first_token_ms": nullable(number()),
+    **dict.fromkeys(("finish_reason", "service_tier", "environment", "release"), TEXT),
+    **dict.fromkeys(("prompt_name", "prompt_version"), TEXT),
+    "tags": nullable(array(string())),
+    "interrupted": nullable(boolean("Whether the span was cut off")),
     **dict.fromkeys(("conversation_id", "message_id", "tool_name", "end_user_id", "service_name", "lesson_id"), TEXT),
     "error_type": TEXT,
     "error_message": TEXT,
@@ -74,6 +99,7 @@ SPAN_FIELDS: Final[Mapping[str, Schema]] = {
 
 SUMMARY_FIELDS: Final[Mapping[str, Schema]] = {
     "trace_id": ID,
+    "cursor_position": string("The place in lists", examples=["1795309200000000000#trip-7"]),
     "name": TEXT,
     "start_time": time(),
     "end_time": nullable(time("Of the last span; null while the root is pending")),
@@ -84,6 +110,11 @@ SUMMARY_FIELDS: Final[Mapping[str, Schema]] = {
     "llm_call_count": integer(),
     **dict.fromkeys(("input_tokens", "output_tokens", "total_tokens", *TOKEN_KINDS[2:]), integer()),
     "cost_usd": nullable(number("Null while no span has a cost")),
+    "wasted_cost_usd": number(),
+    "attempts": array(ATTEMPTS, maxItems=20),
+    **dict.fromkeys(("has_retry", "has_fallback", "interrupted"), boolean()),
+    **dict.fromkeys(("environment", "release"), TEXT),
+    "tags": array(string()),
     **dict.fromkeys(("models", "providers", "operations", "services"), array(string())),
     **dict.fromkeys(("conversation_id", "end_user_id", "lesson_id"), TEXT),
     "input_preview": nullable(string("The first 300 characters of the last user message")),
@@ -137,6 +168,41 @@ LESSON_FIELDS: Final[Mapping[str, Schema]] = {
     "updated_at": time(),
     "expires_at": time(),
 }
+
+LESSON_SUMMARY_FIELDS: Final[Mapping[str, Schema]] = {
+    "id": ID,
+    "lesson_id": TEXT,
+    "status": choice(*LESSON_STATUSES),
+    "provider_used": TEXT,
+    "fallback_providers": array(string()),
+    "total_duration_ms": nullable(number()),
+    "created_at": time(),
+    "completed_at": nullable(time()),
+    "error_types": array(string()),
+    "error_count": integer(),
+    "llm_call_count": integer(),
+    "attempts": array(ATTEMPTS),
+    "total_tokens": integer(),
+    "cost_usd": nullable(number()),
+    "wasted_cost_usd": number(),
+    "request_preview": TEXT,
+    "response_preview": TEXT,
+    "updated_at": time(),
+    "expires_at": time(),
+}
+
+LESSON_STATISTICS: Final[Mapping[str, Schema]] = {
+    "start_date": nullable(time()),
+    "end_date": nullable(time()),
+    **dict.fromkeys(("lessons", "started", "completed", "failed"), integer()),
+    **dict.fromkeys(("failure_rate", "fallback_rate", "wasted_share"), number(maximum=1)),
+    "total_duration_ms": obj({"p50": nullable(number()), "p95": nullable(number())}),
+    "cost_usd": number(),
+    "wasted_cost_usd": number(),
+    "scanned_to": nullable(time()),
+}
+
+STORED: Final[Mapping[str, Schema]] = {"traces": integer(), "spans": integer(), "bytes": integer()}
 
 KEY_FIELDS: Final[Mapping[str, Schema]] = {
     "key_id": string(pattern="^[0-9a-f]{16}$", examples=["e97fad263bf7c322"]),
@@ -199,6 +265,7 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "depth": integer("The number of spans above it"),
             "status": SPAN_STATUS,
             "start_offset_ms": number("From the start of the trace", minimum=None),
+            "counted": boolean("Whether the tokens or the cost count"),
         },
         {
             "duration_ms": number(),
@@ -216,6 +283,21 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "service_name": string(),
             "error_type": string(),
             "error_message": string("The first 300 characters"),
+            "time_to_first_token_ms": number(),
+            "interrupted": boolean(),
+            "request_model": string(),
+            "cached_input_tokens": integer(),
+            "reasoning_tokens": integer(),
+            "finish_reason": string(),
+            "cost_source": choice("reported", "computed"),
+            "not_counted": choice("tokens", "cost"),
+            "wasted": {"type": "boolean", "const": True},
+            "critical": {"type": "boolean", "const": True},
+            "attempt": obj({"group": SPAN_ID, "number": integer(minimum=1), "outcome": ATTEMPT_OUTCOME}),
+            "subtree": obj(
+                {"spans": integer(), "errors": integer(), "tokens": integer(), "cost_usd": nullable(number())}
+            ),
+            "preview": string("80 characters at most"),
         },
     ),
     "Deleted": success(deleted=DELETED),
@@ -228,6 +310,22 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "created_at": time(),
             "finished_at": nullable(time("Null until the job has ended")),
         }
+    ),
+    "LessonSummary": obj(LESSON_SUMMARY_FIELDS),
+    "DeletionRecord": obj(
+        {
+            "kind": string(examples=["trace"]),
+            "user_id": string(examples=["ada"]),
+            "credential": string(examples=["jwt"]),
+            "key_id": TEXT,
+            "state": string(examples=["done"]),
+            "requested_at": time(),
+            "finished_at": nullable(time()),
+            "deleted": DELETED,
+        }
+    ),
+    "HistogramPoint": obj(
+        {"time": time(), "traces": integer(), "failed": integer(), "total_tokens": integer(), "cost_usd": number()}
     ),
     "LessonTrace": obj(
         LESSON_FIELDS,

@@ -54,6 +54,8 @@ def problems_of_request(route: Route, query: str, body: bytes) -> Iterator[str]:
     schemas = {p["name"]: p["schema"] for p in operation.get("parameters", ()) if p["in"] == "query"}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in schemas:
+            if name.startswith(OPERATIONS[route.key].prefixes or ("\0",)):
+                continue
             if OPERATIONS[route.key].ignores_other_parameters:
                 continue
             yield f"the parameter {name} is not in the document"
@@ -66,7 +68,9 @@ def problems_of_request(route: Route, query: str, body: bytes) -> Iterator[str]:
 
 
 def _typed(text: str, schema: Schema) -> Any:
-    """A parameter's value with the type of its schema, if it can have that type."""
+    """A parameter's value with the type of its schema, if it can have that type. One of several values is a list."""
+    if schema.get("type") == "array":
+        return [text]
     if schema.get("type") in ("integer", "number", "boolean"):
         try:
             return json.loads(text)

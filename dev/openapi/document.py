@@ -248,7 +248,7 @@ def codes_of(route: Route, declared: Operation, registration: Registration) -> s
     """The codes of all errors that a route can return."""
     codes = {*_EVERYWHERE, *declared.codes, *(declared.body.codes if declared.body else ())}
     if registration.scope is not None:
-        codes |= {"unauthenticated", "issuer_unavailable"}
+        codes |= {"unauthenticated", "issuer_unavailable", "forbidden_owner"}
     if registration.scope not in (None, ANY):
         codes.add("missing_scope")
     if registration.credential == "jwt":

@@ -126,7 +126,7 @@ class Prose:
                 yield "; ".join(f"{row[0]}: {plain(row[1])}" for row in table.rows)
 
     def _sentences(self, name: str, heading: str) -> Iterator[str]:
-        text = re.sub(r"\s+", " ", _TABLE.sub("", _FENCE.sub("", self.sections[heading])))
+        text = re.sub(r"\s+", " ", _TABLE.sub("", _FENCE.sub("", self.sections[heading]))).strip()
         for sentence in re.split(r"(?<=[.]) (?=[A-Z`])", text):
             subjects = re.match(r"(?:(?:, | and )?`\w+`(?: \([^)]*\))?)+", sentence)
             if subjects and f"`{name}`" in subjects[0]:

@@ -11,10 +11,12 @@ from dev.openapi.answers import (
     IGNORED,
     IN_POINTS,
     KEY_FIELDS,
+    LESSON_STATISTICS,
     OMITTED_CHILDREN,
     OMITTED_PAYLOADS,
     OTLP_SUCCESS,
     RANGE,
+    STORED,
     SUCCESS,
     ZONE,
     success,
@@ -37,6 +39,7 @@ from tracestore.api.account.api_keys import MAX_NAME
 from tracestore.api.analytics.parameters import ANALYTICS_PARAMETERS
 from tracestore.api.lessons.parameters import OFFSET_MOST
 from tracestore.domain.dimensions import FILTERS, GROUPINGS
+from tracestore.domain.filters import METADATA_PREFIX
 from tracestore.domain.heads import VALUE_FIELDS
 from tracestore.domain.intervals import INTERVALS
 from tracestore.domain.spans import ID_PATTERN
@@ -47,6 +50,7 @@ from tracestore.ingest.native import MAX_SPANS
 
 JSON: Final = "application/json"
 PROTOBUF: Final = "application/x-protobuf"
+SPAN_STATUSES: Final = ("pending", "success", "error")
 
 
 def _time_or_day(example: str) -> Schema:
@@ -70,22 +74,30 @@ def page_size(default: int) -> Schema:
     return integer(minimum=1, maximum=LIMIT_MOST, default=default)
 
 
-TRACE_LIST: Final[Mapping[str, Schema]] = {
-    "limit": page_size(LIMIT_DEFAULT),
-    "cursor": QUERY_CURSOR,
+CONDITION: Final = array(
+    string(minLength=1, maxLength=TEXT_MOST, pattern="^(?!!?$)"), minItems=1, examples=[["gpt-4o"]]
+)
+"""Values of which one has to match. A value after `!` must not match."""
+
+ID_CONDITION: Final = array(string(pattern=f"^!?{ID_PATTERN}$"), minItems=1, examples=[["run"]])
+
+TRACE_FILTERS: Final[Mapping[str, Schema]] = {
     "start_date": START_DATE,
     "end_date": END_DATE,
     "timezone": QUERY_ZONE,
-    "conversation_id": WORDS,
+    "conversation_id": CONDITION,
     "trace_id": ID_LIST,
-    "status": choice("pending", "success", "error"),
-    "has_errors": boolean(),
-    **dict.fromkeys(VALUE_FIELDS, WORDS),
-    "min_duration_ms": QUERY_NUMBER,
-    "min_cost_usd": QUERY_NUMBER,
-    "search": WORDS,
+    "status": array(choice(*(f"{sign}{status}" for status in SPAN_STATUSES for sign in ("", "!"))), minItems=1),
+    **dict.fromkeys(("has_errors", "has_retry", "has_fallback", "has_model_call", "interrupted"), boolean()),
+    **dict.fromkeys(VALUE_FIELDS, CONDITION),
+    "parent_span_id": ID_CONDITION,
+    "parent_trace_id": ID_CONDITION,
+    **dict.fromkeys(("min_duration_ms", "max_duration_ms", "min_cost_usd", "max_cost_usd", "min_tokens"), QUERY_NUMBER),
+    "search": CONDITION,
+    "search_in": choice("names", "payload", default="names"),
     "order": choice("desc", "asc", default="desc"),
 }
+TRACE_LIST: Final[Mapping[str, Schema]] = {"limit": page_size(LIMIT_DEFAULT), "cursor": QUERY_CURSOR, **TRACE_FILTERS}
 
 _ANALYTICS_SCHEMAS: Final[Mapping[str, Schema]] = {
     "start_date": START_DATE,
@@ -133,7 +145,8 @@ class Operation:
 
     `answers` are the schemas of the successful statuses, by media type. `codes` are the errors that are particular to
     the route. `parameter_texts` are further headings of `docs/api.md` whose tables describe its parameters. `one_of`
-    are parameters of which a request needs exactly one.
+    are parameters of which a request needs exactly one. `prefixes` begin the names of further parameters, which OpenAPI
+    cannot describe.
     """
 
     answers: Mapping[int, Mapping[str, Schema]]
@@ -145,6 +158,7 @@ class Operation:
     parameter_texts: tuple[str, ...] = ()
     links: Mapping[str, Link] = field(default_factory=dict)
     one_of: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
     ignores_other_parameters: bool = False
 
 
@@ -265,6 +279,9 @@ _KEY_BODY: Final = obj(
     },
     additionalProperties=False,
 )
+SCANNED_TO: Final = nullable(time("How far back the page has examined"))
+RANKED: Final = integer("The number of traces that were ranked")
+_LIST_TEXT: Final = "### `GET /api/analytics/traces`"
 _STORED: Final = ("span_too_large", "trace_deleted", "span_deleted")
 _DELETIONS: Final = {200: {JSON: ref("Deleted")}, 202: {JSON: ref("DeletionJob")}}
 _JOB_LINK: Final = {"job": Link("GET /api/jobs/{job_id}", {"job_id": "$response.body#/job_id"})}
@@ -313,14 +330,25 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 "anyOf": [
                     obj(
                         {"success": SUCCESS, "traces": array(ref("TraceSummary")), "next_cursor": CURSOR},
-                        {"scanned_to": nullable(time("How far back the page has examined"))},
+                        {"scanned_to": SCANNED_TO, "ranked": RANKED},
                     ),
-                    obj({"success": SUCCESS, "traces": array(ref("SpanNode"), minItems=1), "next_cursor": CURSOR}),
-                    obj({"success": SUCCESS, "traces": array(ref("Turn"), minItems=1), "next_cursor": CURSOR}),
+                    obj(
+                        {"success": SUCCESS, "traces": array(ref("SpanNode"), minItems=1), "next_cursor": CURSOR},
+                        {"scanned_to": SCANNED_TO, "ranked": RANKED},
+                    ),
+                    obj(
+                        {"success": SUCCESS, "traces": array(ref("Turn"), minItems=1), "next_cursor": CURSOR},
+                        {"scanned_to": SCANNED_TO, "ranked": RANKED},
+                    ),
                 ]
             }
         ),
-        query={**TRACE_LIST, "view": choice("forest", "summary", "turns", default="forest")},
+        query={
+            **TRACE_LIST,
+            "view": choice("forest", "summary", "turns", default="forest"),
+            "order_by": choice("cost", "duration", "tokens"),
+        },
+        prefixes=(METADATA_PREFIX,),
         has_etag=True,
         links={"trace": Link("GET /api/analytics/traces/{trace_id}", _FIRST_TRACE)},
     ),
@@ -351,9 +379,37 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "GET /api/analytics/traces/{trace_id}/spans/{span_id}": Operation(
         answers=returns(success(data=ref("Span"))), has_etag=True
     ),
+    "GET /api/analytics/traces/{trace_id}/neighbours": Operation(
+        answers=returns(
+            success(
+                data=obj(
+                    {
+                        "before": nullable(string(examples=["trip-8"])),
+                        "after": nullable(string(examples=["trip-6"])),
+                        "cursor_position": string(),
+                        "complete": boolean(),
+                    }
+                )
+            )
+        ),
+        query=TRACE_LIST,
+        prefixes=(METADATA_PREFIX,),
+        has_etag=True,
+        parameter_texts=(_LIST_TEXT,),
+    ),
+    "GET /api/analytics/histogram": Operation(
+        answers=returns(
+            success(**IN_POINTS, points=array(ref("HistogramPoint")), scanned_to=SCANNED_TO, next_cursor=CURSOR)
+        ),
+        query={**TRACE_LIST, "interval": choice(*INTERVALS)},
+        prefixes=(METADATA_PREFIX,),
+        has_etag=True,
+        parameter_texts=(_LIST_TEXT, "## Analytics"),
+    ),
     "GET /api/analytics/export": Operation(
         answers={200: {"application/x-ndjson": string("A JSON object `ExportedSpan` on each line")}},
         query=TRACE_LIST,
+        prefixes=(METADATA_PREFIX,),
         headers={"x-next-cursor": "The cursor of the next response; absent in the last one"},
         parameter_texts=("### `GET /api/analytics/traces`",),
     ),
@@ -416,14 +472,15 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             _JSON_CODES,
             {"status": "completed", "response_data": {"title": "Photosynthesis"}},
         ),
-        codes=("lesson_ended", *_STORED),
+        codes=("conflict", "lesson_ended", *_STORED),
     ),
     "GET /api/traces": Operation(
         answers=returns(
             success(
-                traces=array(ref("LessonTrace")),
+                traces={"anyOf": [array(ref("LessonTrace")), array(ref("LessonSummary"))]},
                 next_cursor=CURSOR,
-                total=integer("Of all lesson traces that match the filters"),
+                total=nullable(integer("Of all lesson traces that match the filters; null with a search")),
+                scanned_to=SCANNED_TO,
             )
         ),
         query={
@@ -432,6 +489,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "cursor": QUERY_CURSOR,
             "lesson_id": WORDS,
             "status": choice(*LESSON_STATUSES),
+            "start_date": START_DATE,
+            "end_date": END_DATE,
+            "timezone": QUERY_ZONE,
+            "provider_used": WORDS,
+            "search": WORDS,
+            "view": choice("full", "summary", default="full"),
         },
         has_etag=True,
         links={"lesson": Link("GET /api/traces/{id}", {"id": "$response.body#/traces/0/id"})},
@@ -440,10 +503,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "DELETE /api/traces/{id}": Operation(answers=returns(ref("Deleted"))),
     "DELETE /api/traces": Operation(
         answers=_DELETIONS,
-        query={"id": {**PATH["id"]}, "lesson_id": WORDS, "deleteAll": TRUE},
+        query={"id": {**PATH["id"]}, "lesson_id": WORDS, "before": QUERY_TIME, "deleteAll": TRUE},
         codes=("too_many_jobs", "not_found"),
         links=_JOB_LINK,
-        one_of=("id", "lesson_id", "deleteAll"),
+        one_of=("id", "lesson_id", "before", "deleteAll"),
     ),
     "GET /api/analytics/metrics": Operation(
         answers=returns(success(**IN_POINTS, totals=ref("Measures"), groups=array(ref("Group")))),
@@ -463,12 +526,48 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         cursor=QUERY_CURSOR,
     ),
     "GET /api/analytics/facets": analytics(success(**RANGE, facets=FACET_LISTS)),
+    "GET /api/analytics/lessons": Operation(
+        answers=returns(success(**LESSON_STATISTICS)),
+        query={
+            "start_date": START_DATE,
+            "end_date": END_DATE,
+            "timezone": QUERY_ZONE,
+            "lesson_id": WORDS,
+            "provider_used": WORDS,
+        },
+        has_etag=True,
+        parameter_texts=("### `GET /api/traces`", "## Analytics"),
+    ),
+    "GET /api/analytics/storage": Operation(
+        answers=returns(
+            success(
+                estimated={"type": "boolean", "const": True},
+                timezone=ZONE,
+                months=array(obj({"month": string(examples=["2026-11"]), **STORED})),
+                total=obj(STORED),
+                scanned_to=SCANNED_TO,
+                next_cursor=CURSOR,
+            )
+        ),
+        query={"start_date": START_DATE, "end_date": END_DATE, "timezone": QUERY_ZONE, "cursor": QUERY_CURSOR},
+        has_etag=True,
+        parameter_texts=(_LIST_TEXT,),
+    ),
+    "GET /api/analytics/deletions": Operation(
+        answers=returns(success(deletions=array(ref("DeletionRecord")), next_cursor=CURSOR)),
+        query={"limit": page_size(LIMIT_DEFAULT), "cursor": QUERY_CURSOR},
+        has_etag=True,
+        parameter_texts=(_LIST_TEXT,),
+    ),
     "GET /api/me": Operation(
         answers=returns(
             success(
                 data=obj(
                     {
                         "user_id": string(examples=["ada"]),
+                        "owner_id": string(examples=["ada"]),
+                        "team": nullable(string(examples=["search"])),
+                        "teams": array(string()),
                         "credential": choice("jwt", "api_key"),
                         "scopes": array(choice(*SCOPES)),
                         "retention_days": integer(examples=[30]),

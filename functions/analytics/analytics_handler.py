@@ -23,7 +23,7 @@ from tracestore.api.analytics.analytics_json import (
 )
 from tracestore.api.analytics.anomalies import anomaly_json, hours_of, read_anomalies
 from tracestore.api.analytics.deletions import deletion_json
-from tracestore.api.analytics.lessons import LESSONS_MOST, lesson_figures_json
+from tracestore.api.analytics.lessons import LESSONS_MOST, lesson_statistics_json
 from tracestore.api.analytics.parameters import (
     ANALYTICS_PARAMETERS,
     AnalyticsQuery,
@@ -223,13 +223,13 @@ def show_conversations(request: Request, caller: Identity) -> Response:
 
 @app.route("GET /api/analytics/lessons", scope="read")
 def show_lessons(request: Request, caller: Identity) -> Response:
-    """The figures of the newest lessons of a range."""
+    """The statistics of the newest lessons of a range."""
     request.only("start_date", "end_date", "timezone", "lesson_id", "provider_used")
     query = lesson_query({"start_date": format_time(request.now_ms * NS_PER_MS - NS_PER_DAY), **request.query})
     page = reader(request, caller).lessons(query, LESSONS_MOST)
-    figures = lesson_figures_json([listed.head.summary for listed in page.traces])
+    statistics = lesson_statistics_json([listed.head.summary for listed in page.traces])
     range_of_lessons = {"start_date": time_or_none(query.from_ns), "end_date": time_or_none(query.to_ns)}
-    return _answer(request, {**range_of_lessons, **figures, "scanned_to": time_or_none(page.scanned_to_ns)})
+    return _answer(request, {**range_of_lessons, **statistics, "scanned_to": time_or_none(page.scanned_to_ns)})
 
 
 @app.route("GET /api/analytics/facets", scope="read")

@@ -713,13 +713,13 @@ def test_lessons_are_found_by_provider_and_by_text(api: Api) -> None:
     assert (refused.status, fields_of(refused)) == (400, ["offset"])
 
 
-def test_the_figures_of_lessons_count_failures_and_fallbacks(api: Api) -> None:
+def test_the_statistics_of_lessons_count_failures_and_fallbacks(api: Api) -> None:
     lessons_with_providers(api)
-    figures = api("GET", "/api/analytics/lessons", query={"start_date": at(-10)}).json
-    assert [figures[name] for name in ("lessons", "started", "completed", "failed")] == [4, 1, 2, 1]
-    assert (figures["failure_rate"], figures["fallback_rate"]) == (0.333333, 1.0)
-    assert figures["total_duration_ms"] == {"p50": 2000.0, "p95": 2000.0}
-    assert figures["scanned_to"] is None
+    statistics = api("GET", "/api/analytics/lessons", query={"start_date": at(-10)}).json
+    assert [statistics[name] for name in ("lessons", "started", "completed", "failed")] == [4, 1, 2, 1]
+    assert (statistics["failure_rate"], statistics["fallback_rate"]) == (0.333333, 1.0)
+    assert statistics["total_duration_ms"] == {"p50": 2000.0, "p95": 2000.0}
+    assert statistics["scanned_to"] is None
     assert api("GET", "/api/analytics/lessons").json["lessons"] == 0
     assert (
         api("GET", "/api/analytics/lessons", query={"start_date": at(-10), "provider_used": "acme"}).json["lessons"]

@@ -101,11 +101,13 @@ def test_an_outline_is_flat_and_has_neither_payloads_nor_absent_fields(api: Api)
     assert api.trace(view="outline")["outline"] == [
         {
             **{"span_id": "root", "depth": 0, "span_name": "call.root", "status": "success"},
-            **{"start_offset_ms": 0, "duration_ms": 2000},
+            **{"start_offset_ms": 0, "duration_ms": 2000, "counted": False, "critical": True, "preview": "long"},
+            "subtree": {"spans": 2, "errors": 0, "tokens": 0, "cost_usd": None},
         },
         {
             **{"span_id": "a", "depth": 1, "span_name": "call.a", "status": "pending"},
             **{"start_offset_ms": 1000, "parent_span_id": "root", "model_name": "m"},
+            **{"counted": False, "critical": True},
         },
     ]
 
@@ -118,7 +120,7 @@ def test_an_outline_that_fits_has_no_next_page(api: Api) -> None:
 def test_payloads_can_be_left_out(api: Api) -> None:
     api.send(span(input_data=1, output_data=2, metadata=3))
     (with_payloads,), (without,) = api.trace()["spans"], api.trace(payloads="false")["spans"]
-    payloads = {"input_data": 1, "output_data": 2, "metadata": 3}
+    payloads = {"input_data": 1, "output_data": 2, "metadata": 3, "error_stack": None, "events": None, "links": None}
     assert with_payloads == {**without, **payloads}
     assert not set(without) & set(payloads)
 

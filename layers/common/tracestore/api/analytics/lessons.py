@@ -1,4 +1,4 @@
-"""Figures of lessons: how many failed, fell back, and what they took, from the heads of the newest of them."""
+"""Statistics of lessons: how many failed, fell back, and what they took, from the heads of the newest of them."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -8,13 +8,13 @@ from tracestore.domain.heads import Summary
 from tracestore.domain.times import NS_PER_MS
 
 LESSONS_MOST: Final = 2_000
-"""The newest lessons of a range that the figures are about: as many as one request examines."""
+"""The newest lessons of a range that the statistics are about: as many as one request examines."""
 
 _PERCENTILES: Final = (50, 95)
 
 
-def lesson_figures_json(summaries: Sequence[Summary]) -> dict[str, Any]:
-    """The figures of these lessons. *absent*: rates are 0 and durations null where no lesson has ended."""
+def lesson_statistics_json(summaries: Sequence[Summary]) -> dict[str, Any]:
+    """The statistics of these lessons. *absent*: rates are 0 and durations null where no lesson has ended."""
     ended = [summary for summary in summaries if summary.status != "pending"]
     failed = sum(summary.status == "error" for summary in ended)
     fallbacks = sum(summary.has_fallback or bool(summary.fallback_providers) for summary in ended)
