@@ -82,7 +82,7 @@ class MemoryDynamoDB:
         puts = [entry["Put"] for entry in TransactItems if "Put" in entry]
         deletes = [_key(entry["Delete"]["Key"]) for entry in TransactItems if "Delete" in entry]
         keys = [*(_key(put["Item"]) for put in puts), *deletes]
-        assert len(set(keys)) == len(keys) == len(TransactItems) <= 10, "TransactWriteItems takes 10 different keys"
+        assert len(set(keys)) == len(keys) == len(TransactItems) <= 100, "TransactWriteItems takes 100 different keys"
         with self._lock:
             if not all(self._holds(put["Item"], put) for put in puts):
                 raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, "TransactWriteItems")

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from urllib.parse import quote
 
 import httpx
 
@@ -27,19 +28,25 @@ _SET_BY_SERVER: Final = frozenset(
     {
         *("id", "user_id", "created_at", "updated_at", "expires_at", "clock_skew"),
         *("cost_source", "cost_price", "payloads_omitted"),
+        *("annotations", "annotations_omitted"),
     }
 )
+_ANNOTATION_FIELDS: Final = ("id", "value", "comment", "source", "span_id")
 _ABOUT_CONTENT: Final = (httpx.codes.BAD_REQUEST, httpx.codes.CONFLICT, httpx.codes.REQUEST_ENTITY_TOO_LARGE)
 """Refusals of the content. Other refusals concern the deployment or the key: they would be the same for any line."""
 
 
 class Part(NamedTuple):
-    """An indivisible part of a request: entries of the array that `kind` names, from one line."""
+    """An indivisible part of a request: entries of the array that `kind` names, from one line.
+
+    `annotations` are stored after the span of the line, one by one.
+    """
 
     kind: Kind
     line: int
     entries: list[Any]
     size: int
+    annotations: Sequence[Mapping[str, Any]] = ()
 
     @property
     def spans(self) -> int:
@@ -60,6 +67,8 @@ def load(deployment: Deployment, lines: Iterable[bytes], reject: Reject) -> int:
         for batch in batches(parts, lambda part: (part.spans, part.size)):
             _store(deployment, kind, batch, note)
             sent.update(part.line for part in batch)
+            for part in batch:
+                _annotate(deployment, part, note)
     return len(sent - rejected)
 
 
@@ -77,7 +86,11 @@ def parts_of(lines: Iterable[bytes], reject: Reject) -> Iterator[Part]:
         if kind is None:
             reject(number, "is neither a span nor an OTLP export of spans or logs")
         elif kind == "spans":
-            yield Part(kind, number, [sendable(content)], len(line))
+            annotations = content.get("annotations") or ()
+            if not isinstance(annotations, list | tuple) or not all(map(_is_annotation, annotations)):
+                reject(number, "has annotations of another form than an export")
+                annotations = ()
+            yield Part(kind, number, [sendable(content)], len(line), annotations)
         elif len(line) <= BATCH_BYTES:
             yield Part(kind, number, content[kind], len(line))
         else:
@@ -118,6 +131,22 @@ def _split(kind: Kind, entries: Iterable[Mapping[str, Any]]) -> Iterator[dict[st
         for scope in entry.get(by_scope) or ():
             for record in scope.get(records) or ():
                 yield {**entry, by_scope: [{**scope, records: [record]}]}
+
+
+def _is_annotation(content: object) -> bool:
+    return isinstance(content, dict) and all(isinstance(content.get(name), str) for name in ("trace_id", "name"))
+
+
+def _annotate(deployment: Deployment, part: Part, reject: Reject) -> None:
+    """Store the annotations of a line. Those that are stored already do not change."""
+    for annotation in part.annotations:
+        trace_id, name = (quote(annotation[field], safe="") for field in ("trace_id", "name"))
+        sent = {field: annotation[field] for field in _ANNOTATION_FIELDS if annotation.get(field) is not None}
+        response = deployment.put(f"{_PATHS['spans']}/{trace_id}/annotations/{name}", sent)
+        if response.status_code in _ABOUT_CONTENT:
+            reject(part.line, f"an annotation was refused: {message_of(response)}")
+        elif not response.is_success:
+            raise refusal(response, "annotate")
 
 
 def _store(deployment: Deployment, kind: Kind, parts: Sequence[Part], reject: Reject) -> None:

@@ -130,7 +130,7 @@ def export(
         fail(str(problem))
     errors.print(f"Exported {written.totals}.")
     if written.incomplete:
-        fail(f"{written.incomplete:,} spans are larger than a response may be: parts of their payloads are missing.")
+        fail(f"{written.incomplete:,} spans are larger than a response may be: parts of them are missing.")
 
 
 @app.command("import")
@@ -140,7 +140,10 @@ def import_(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="An export, or lines of OTLP JSON.")],
     owner: Owner = None,
 ) -> None:
-    """Load the traces in a file. Loading a file again changes nothing."""
+    """Load the traces in a file. Loading a file again changes nothing.
+
+    If the file contains annotations, the key needs the scope annotate as well.
+    """
     from tracestore_cli import loading, posting
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())

@@ -63,12 +63,19 @@ class Deployment:
 
     def post(self, path: str, content: object) -> httpx.Response:
         """The response to a POST of JSON, of any status. It is retried, so it must be repeatable."""
+        return self._send("POST", path, content)
+
+    def put(self, path: str, content: object) -> httpx.Response:
+        """The response to a PUT of JSON, as of `post`."""
+        return self._send("PUT", path, content)
+
+    def _send(self, method: str, path: str, content: object) -> httpx.Response:
         headers = {"Content-Type": "application/json"}
         body = _json(content)
         if len(body) >= _GZIP_FROM_BYTES:
             body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
             headers["Content-Encoding"] = "gzip"
-        return self._answer("POST", path, content=body, headers=headers)
+        return self._answer(method, path, content=body, headers=headers)
 
     def _answer(self, method: str, path: str, **request: Any) -> httpx.Response:
         for attempt in range(1, _ATTEMPTS + 1):

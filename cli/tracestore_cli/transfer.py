@@ -14,13 +14,16 @@ from typing import IO, Any, Final, NamedTuple, Protocol
 
 import httpx
 
-from tracestore.domain.filters import LIST_FILTERS
+from tracestore.domain.filters import LIST_FILTERS, SCORE_PREFIX
 from tracestore.domain.times import parse_time
 from tracestore_cli.posting import Deployment, json_of, refusal
 
 LIMIT_FIRST: Final = 100
 LIMIT_MOST: Final = 1_000
 """Traces per page. A page should fit into one response: the server reads more traces than it can send otherwise."""
+
+_OMITTED: Final = frozenset({"payloads_omitted", "annotations_omitted"})
+"""Fields that mark a line from which something is left out for its size."""
 
 _LIST: Final = "/api/analytics/traces"
 _EXPORT: Final = "/api/analytics/export"
@@ -109,7 +112,7 @@ def query_of(filters: Iterable[str]) -> dict[str, str]:
     query = {}
     for text in filters:
         name, equals, value = text.partition("=")
-        if not equals or name not in LIST_FILTERS:
+        if not equals or not (name in LIST_FILTERS or name.startswith(SCORE_PREFIX)):
             names = ", ".join(LIST_FILTERS)
             raise ValueError(f"must be a filter and its value, such as status=error. The filters are {names}.")
         query[name] = value
@@ -170,7 +173,7 @@ def export(deployment: Deployment, sink: Sink, progress: Callable[[Written], Non
             written.traces + traces,
             written.spans + len(spans),
             written.size + len(response.content),
-            written.incomplete + sum("payloads_omitted" in span for span in spans),
+            written.incomplete + sum(not _OMITTED.isdisjoint(span) for span in spans),
             share_of(spans[-1]["start_time"]) if spans else written.share,
         )
         progress(written)

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from dev import workloads
 from dev.bench import reference, report
+from dev.bench.annotations import report_annotations
 from dev.bench.deployment import Deployment, User, deployed
 from dev.bench.lessons import report_lessons
 from dev.bench.meter import Consumed, Meter, metered
@@ -52,6 +53,7 @@ def main(
             users = _report_writing(console, deployment, meter, _workloads(scale), with_reference)
             _report_reads_by_writing(console, deployment, meter, max(40, round(500 * min(scale, 1))))
             _report_reading(console, meter, *users)
+            report_annotations(console, deployment, meter)
             report_lessons(console, deployment, meter, max(500, round(10_000 * min(scale, 1))))
     except EngineUnavailable as reason:
         console.print(f"DynamoDB Local cannot run here, and no other engine reports capacity: {reason}.")

@@ -1,4 +1,4 @@
-"""The routes of analytics: metrics, errors, providers, latencies, costs, anomalies, conversations and facets.
+"""The routes of analytics: metrics, errors, providers, latencies, costs, anomalies, conversations, facets and scores.
 
 No route reads spans: the cost of a response depends on its range and not on the number of traces.
 """
@@ -18,6 +18,7 @@ from tracestore.api.analytics.analytics_json import (
     measures_json,
     name_json,
     range_json,
+    score_json,
     series_json,
     values_json,
 )
@@ -61,6 +62,7 @@ from tracestore.domain.failures import failures_by_type, latest_failures
 from tracestore.domain.health import Health, health_by, windows_of
 from tracestore.domain.intervals import Period, whole_days
 from tracestore.domain.times import NS_PER_DAY, NS_PER_MS, format_time
+from tracestore.domain.scores import score_series
 from tracestore.http.app import App
 from tracestore.http.cursors import ListCursor
 from tracestore.http.identity import Identity
@@ -265,6 +267,17 @@ def show_deletions(request: Request, caller: Identity) -> Response:
     records, next_position = reader(request, caller).deletion_records(limit, cursor.position())
     deletions = [deletion_json(record) for record in records]
     return _answer(request, {"deletions": deletions, "next_cursor": cursor.next(next_position)})
+
+
+@app.route("GET /api/analytics/scores", scope="read")
+def show_scores(request: Request, caller: Identity) -> Response:
+    """The scores of traces over time: the number of values and their mean, by name and point."""
+    request.only(*ANALYTICS_PARAMETERS)
+    query = parse_query(request.query, request.now_ms, is_hourly=True)
+    points = query.points
+    counters = read_hours(reader(request, caller), "scores", points)
+    scores = [score_json(score, points) for score in score_series(counters, groups_shown(len(points)))]
+    return _answer(request, {**_in_points(query), "scores": scores})
 
 
 def _query(request: Request, *more: str) -> AnalyticsQuery:

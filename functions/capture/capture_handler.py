@@ -1,6 +1,6 @@
-"""Routes that store spans: JSON captures, changes to a stored span, and OTLP exports."""
+"""Routes that store: JSON captures, changes to a stored span, annotations, and OTLP exports."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final, cast
 
@@ -14,6 +14,7 @@ from tracestore.api.otlp.exports import (
     rejected_records,
     within_span_limit,
 )
+from tracestore.api.traces.annotations import annotation_json
 from tracestore.api.traces.responses import span_response
 from tracestore.domain.errors import Conflict, Detail, Invalid
 from tracestore.domain.merge import Span
@@ -25,6 +26,7 @@ from tracestore.http.parameters import path_id
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response
 from tracestore.http.wiring import redactor, writer
+from tracestore.ingest.annotations import parse_annotation
 from tracestore.ingest.conventions import spans_fields
 from tracestore.ingest.json_body import parse_json
 from tracestore.ingest.log_fields import log_fields
@@ -44,6 +46,10 @@ DETAILS_MOST: Final = 20
 """Rejected spans that an error names. All of them are named when at least one span was stored."""
 
 NO_SUCH_SPAN: Final = "There is no such span."
+NO_SUCH_TRACE: Final = "There is no such trace."
+
+DEFAULT_SOURCES: Final[Mapping[str, str]] = {"jwt": "user", "api_key": "api"}
+"""The source of an annotation that names none, by the credential: a person or a program."""
 
 app = App()
 handler = app.handle
@@ -73,6 +79,21 @@ def change_span(request: Request, caller: Identity) -> Response:
     change = Patch(cast(dict[str, Json], {**fields}), sent.duration_ns)
     head, span = writer(request, caller).patch(trace_id, span_id, lambda stored: _changed(stored, change))
     return span_response(caller.owner_id, trace_id, head, span)
+
+
+@app.route("PUT /api/analytics/traces/{trace_id}/annotations/{name}", scope="annotate")
+def put_annotation(request: Request, caller: Identity) -> Response:
+    """Attach a score, a label or a note to a trace or to one of its spans, in place of the one with the same id."""
+    request.only()
+    trace_id = path_id(request, "trace_id", NO_SUCH_TRACE)
+    annotation = parse_annotation(
+        request.path["name"],
+        parse_json(request.body()),
+        default_source=DEFAULT_SOURCES[caller.credential],
+        redactor=redactor(),
+    )
+    stored, head = writer(request, caller).annotate(trace_id, annotation)
+    return json_response({"data": annotation_json(trace_id, stored, head)})
 
 
 @app.route("POST /v1/traces", scope="ingest", errors=otlp_error_response)

@@ -1,10 +1,11 @@
-"""Routes that read and delete traces: lists, trees, outlines, single spans, export, deletions."""
+"""Routes that read and delete: lists, trees, outlines, single spans, annotations, export, deletions."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from tracestore.api.bulk_deletes import delete_many
+from tracestore.api.traces.annotations import annotation_json, annotation_name
 from tracestore.api.traces.export import export_page, export_response
 from tracestore.api.traces.histogram import WALK_MOST, histogram_json, histogram_query
 from tracestore.api.traces.parameters import (
@@ -35,7 +36,7 @@ from tracestore.domain.outline import outline_rows
 from tracestore.http.app import App
 from tracestore.http.cursors import ListCursor
 from tracestore.http.identity import Identity
-from tracestore.http.parameters import limit_of, path_id
+from tracestore.http.parameters import Reader, limit_of, path_id, text_of
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response, with_etag
 from tracestore.http.wiring import reader, writer
@@ -133,6 +134,30 @@ def show_span(request: Request, caller: Identity) -> Response:
     trace_id = path_id(request, "trace_id")
     head, span = reader(request, caller).span(trace_id, path_id(request, "span_id"))
     return with_etag(request, span_response(caller.owner_id, trace_id, head, span))
+
+
+@app.route("GET /api/analytics/traces/{trace_id}/annotations", scope="read")
+def show_annotations(request: Request, caller: Identity) -> Response:
+    """List the annotations of a trace and of its spans."""
+    request.only()
+    trace_id = path_id(request, "trace_id")
+    annotations, head = reader(request, caller).annotations(trace_id)
+    content = [annotation_json(trace_id, annotation, head) for annotation in annotations]
+    return with_etag(request, json_response({"annotations": content}))
+
+
+@app.route("DELETE /api/analytics/traces/{trace_id}/annotations/{name}", scope="annotate")
+def remove_annotations(request: Request, caller: Identity) -> Response:
+    """Delete the annotations of a name; the parameters choose among them."""
+    request.only("id", "span_id", "source")
+    trace_id, name = path_id(request, "trace_id"), annotation_name(request)
+    read = Reader(request.query)
+    annotation_id, span_id, source = (read(parameter, text_of) for parameter in ("id", "span_id", "source"))
+    read.end()
+    deleted = writer(request, caller).delete_annotations(
+        trace_id, name, annotation_id=annotation_id, span_id=span_id, source=source
+    )
+    return json_response({"deleted": {"annotations": deleted}})
 
 
 @app.route("GET /api/analytics/export", scope="read")

@@ -18,7 +18,7 @@ from tests.unit.test_user_table import partitions_of
 from tracestore.api.traces.parameters import LIST_PARAMETERS
 from tracestore.domain.counters import FACETS
 from tracestore.domain.dimensions import GROUPINGS
-from tracestore.domain.filters import METADATA_PREFIX
+from tracestore.domain.filters import METADATA_PREFIX, SCORE_PREFIX
 from tracestore.storage import keys
 
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
@@ -108,7 +108,9 @@ def test_every_filter_of_lists_has_a_test_of_its_values() -> None:
     (mark,) = test_list_api.test_filters_are_exact_at_limits_and_combine.pytestmark
     queries = [query for query, _ in mark.args[1]]
     names = {name for query in (test_list_api.FILTERS, *queries) for name in query}
-    assert set(LIST_PARAMETERS) - PAGING == {name for name in names if not name.startswith(METADATA_PREFIX)}
+    assert set(LIST_PARAMETERS) - PAGING == {
+        name for name in names if not name.startswith((METADATA_PREFIX, SCORE_PREFIX))
+    }
 
 
 def test_every_facet_is_documented_and_no_other() -> None:

@@ -15,9 +15,11 @@ from tracestore.api.analytics.analytics_json import measures_json
 from tracestore.api.analytics.parameters import ANALYTICS_PARAMETERS
 from tracestore.api.lessons.lesson_json import call_json, lesson_json
 from tracestore.api.lessons.parameters import LESSON_PARAMETERS
+from tracestore.api.traces.annotations import annotation_json
 from tracestore.api.traces.parameters import LIST_PARAMETERS
 from tracestore.api.traces.trace_json import span_json, summary_json
-from tracestore.domain.filters import METADATA_PREFIX
+from tracestore.domain.annotations import Annotation
+from tracestore.domain.filters import METADATA_PREFIX, SCORE_PREFIX
 from tracestore.domain.heads import Summary
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import PAYLOAD_FIELDS, SpanFields
@@ -48,6 +50,7 @@ KEYS = {
     keys.HEAD,
     keys.lesson_index(1_797_904_800),
     keys.message_alias("message"),
+    keys.annotation("span", "name", "id"),
     keys.segment("generation", "digest"),
     keys.compacted_segment("generation", "digest"),
     keys.payload_part("generation", "digest", 0),
@@ -157,18 +160,23 @@ def test_every_route_has_a_request_to_copy(route: str) -> None:
 def test_every_list_parameter_is_documented_and_no_other() -> None:
     rows = tables(section(API, "### `GET /api/analytics/traces`"), "parameter")
     documented = [name for row in rows for name in code(re.sub(r"\(.*\)", "", row[0]))]
-    fixed = [name for name in documented if not name.startswith(METADATA_PREFIX)]
+    fixed = [name for name in documented if not name.startswith((METADATA_PREFIX, SCORE_PREFIX))]
     assert sorted(fixed) == sorted((*LIST_PARAMETERS, "order_by"))
 
 
 def test_the_documented_span_has_the_fields_of_a_span() -> None:
-    (span,) = (one["data"] for one in examples() if "span_id" in one.get("data", ()))
+    (span,) = (one["data"] for one in examples() if "span_name" in one.get("data", ()))
     assert set(span) == set(span_json("ada", "1", a_span(), 0))
 
 
 def test_the_documented_summary_has_the_fields_of_a_summary() -> None:
     (summary,) = (one for one in examples() if "span_count" in one)
     assert set(summary) == set(summary_json("1", a_head()))
+
+
+def test_the_documented_annotation_has_the_fields_of_an_annotation() -> None:
+    (annotation,) = (one["data"] for one in examples() if "is_waiting" in one.get("data", ()))
+    assert set(annotation) == set(annotation_json("1", Annotation("n", "1", 1, "s"), a_head()))
 
 
 def test_every_parameter_of_lessons_is_documented_and_no_other() -> None:

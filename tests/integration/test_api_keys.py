@@ -108,7 +108,7 @@ def test_a_user_can_read_their_identity() -> None:
                 "team": None,
                 "teams": [],
                 "credential": "jwt",
-                "scopes": ["ingest", "read", "delete"],
+                "scopes": ["ingest", "read", "delete", "annotate"],
                 "retention_days": 14,
             },
         },

@@ -205,7 +205,7 @@ def test_the_details_of_an_invalid_field_are_sentences(api: Api, route: str) -> 
 @pytest.mark.parametrize("route", [route.key for route in API_ROUTES if route.method in ("GET", "DELETE")])
 def test_the_details_of_an_invalid_parameter_are_sentences(api: Api, route: str) -> None:
     method, _, path = route.partition(" ")
-    path = path.format(trace_id="t", span_id="root", id="t", job_id="0" * 36, key_id="0" * 16)
+    path = path.format(trace_id="t", span_id="root", id="t", name="n", job_id="0" * 36, key_id="0" * 16)
     parameters = (*LIST_PARAMETERS, *ANALYTICS_PARAMETERS, *LESSON_PARAMETERS, "view", "payloads", "before", "group_by")
     for name in dict.fromkeys((*parameters, "id", "deleteAll", "nonsense")):
         for value in ("", "%23", "x" * 600, "-1", "1.5", "2025-02-30T10:00:00Z", "9999-01-01T00:00:00Z"):
@@ -261,11 +261,12 @@ def test_a_body_that_decompresses_beyond_the_limit_is_refused(api: Api) -> None:
     assert failure(api.post(bomb, headers={"content-encoding": "gzip"})) == (413, "body_too_large")
 
 
-@pytest.mark.parametrize("method", ["POST", "PATCH"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
 @pytest.mark.parametrize("body", [b"sesame", b"", b'{"sesame', b"[" * 100_000, b"NaN"])
 def test_every_route_with_a_body_refuses_invalid_json(api: Api, log: io.StringIO, method: str, body: bytes) -> None:
     api.send(span())
-    paths = [route.path.format(trace_id="t", span_id="root", id="t") for route in API_ROUTES if route.method == method]
+    routes = [route for route in API_ROUTES if route.method == method]
+    paths = [route.path.format(trace_id="t", span_id="root", id="t", name="n") for route in routes]
     assert paths
     for path in paths:
         reply = api(method, path, body=body)
@@ -276,7 +277,7 @@ def test_every_route_with_a_body_refuses_invalid_json(api: Api, log: io.StringIO
 @pytest.mark.parametrize("route", [route.key for route in API_ROUTES])
 def test_every_route_refuses_unknown_parameters(api: Api, log: io.StringIO, route: str) -> None:
     method, _, path = route.partition(" ")
-    path = path.format(trace_id="t", span_id="root", id="t", job_id="0" * 36, key_id="0" * 16)
+    path = path.format(trace_id="t", span_id="root", id="t", name="n", job_id="0" * 36, key_id="0" * 16)
     for query in (
         f"{LONG}={CANARY}",
         f"limit={CANARY}&limit={CANARY}",

@@ -17,6 +17,7 @@ from tests.gateway import new_user
 from tests.head_stream import StreamedDynamoDB, count_traces, deliver_with_faults, shards_of
 from tests.memory_dynamodb import Scheduler
 from tracestore.domain.analytics import Selection, aggregates_by, key_of_dimension
+from tracestore.domain.annotations import Annotation
 from tracestore.domain.counters import (
     GROUPS_IN_COUNTER,
     Bucket,
@@ -25,7 +26,7 @@ from tracestore.domain.counters import (
     MeasureContribution,
     MeasureCounter,
 )
-from tracestore.domain.errors import NotFound
+from tracestore.domain.errors import Conflict, NotFound
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import SpanFields
 from tracestore.domain.stats import Aggregate
@@ -40,7 +41,10 @@ DAY_NS = DAY_S * 10**9
 MODELS = [("openai", "gpt-4o"), ("anthropic", "claude"), ("", "")]
 
 steps = st.lists(
-    st.tuples(st.sampled_from(["capture"] * 6 + ["patch", "delete span", "delete trace", "expire"]), st.integers()),
+    st.tuples(
+        st.sampled_from(["capture"] * 6 + ["patch", "annotate", "unannotate", "delete span", "delete trace", "expire"]),
+        st.integers(),
+    ),
     min_size=1,
     max_size=25,
 )
@@ -84,7 +88,7 @@ def live(
     for step, seed in history:
         rng = random.Random(seed)
         trace_id, span = span_of(rng)
-        with suppress(NotFound):
+        with suppress(NotFound, Conflict):
             match step:
                 case "capture":
                     more = [span_of(rng) for _ in range(rng.choice([0, 0, 2]))]
@@ -95,6 +99,13 @@ def live(
                         **{name: span.get(name) for name in ("input_tokens", "status", "end_ns", "start_ns")},
                     )
                     writer(store, user).patch(trace_id, span["span_id"], to_fields(changed))
+                case "annotate":
+                    value: Any = rng.choice([True, "text", 0.1, rng.randrange(-(10**15), 10**15), rng.random()])
+                    name, source = rng.choice(["quality", "star"]), rng.choice("xyz")
+                    annotation = Annotation(name, source, value, source, rng.choice([None, span["span_id"]]))
+                    writer(store, user).annotate(trace_id, annotation)
+                case "unannotate":
+                    writer(store, user).delete_annotations(trace_id, rng.choice(["quality", "star"]))
                 case "delete span":
                     writer(store, user).delete_span(trace_id, span["span_id"])
                 case "delete trace":

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -46,7 +46,8 @@ class Victim:
 
     def visible(self) -> list[Any]:
         """All data of the owner, as the API returns it."""
-        paths = ("/api/keys", f"/api/jobs/{self.job_id}", "/api/me", TRACES, path_of("t"), path_of("u"), LESSONS)
+        traces = (TRACES, path_of("t"), f"{path_of('t')}/annotations", path_of("u"))
+        paths = ("/api/keys", f"/api/jobs/{self.job_id}", "/api/me", *traces, LESSONS)
         more = ("/api/analytics/conversations", "/api/analytics/deletions")
         return [self.api("GET", path).json for path in (*paths, *more)]
 
@@ -102,6 +103,9 @@ def victim_of(api: Api, engine: TableOnEngine) -> Victim:
     deletions_cursor = api("GET", "/api/analytics/deletions", query="limit=1").json["next_cursor"]
     api.send(span("t", **FIELDS, end_time=at(1)), child("a", "root", "t", **FIELDS), span("u", **FIELDS))
     api.send(span(OTLP_TRACE, OTLP_SPAN, **FIELDS))
+    note = {"value": CANARY, "comment": CANARY, "source": CANARY}
+    assert api("PUT", f"{path_of('t')}/annotations/note", body=note).status == 200
+    assert api("PUT", f"{path_of('t')}/annotations/quality", body={"value": 0.5}).status == 200
     count_traces(store(), name)
     key = api("POST", "/api/keys", body={"name": CANARY, "scopes": ["read"]}).json["data"]
     cursor = api.page(view="summary", limit=1)["next_cursor"]
@@ -150,6 +154,8 @@ def lists(victim: Victim) -> Iterator[Attempt]:
     for text in [*hostile(victim, FIELDS["conversation_id"])][:16]:
         for name in ("conversation_id", "message_id"):
             yield Attempt(TRACES, (200,), {"view": "summary", name: text})
+    yield from (Attempt(TRACES, (200,), query) for query in ("label=note", f"label=note:{quote(CANARY)}"))
+    yield from (Attempt(TRACES, (200,), f"view=summary&score.quality{sign}0.5") for sign in (">=", "<=", "="))
     yield from (Attempt(TRACES, (400,), {name: victim.name}) for name in ("user_id", "owner", "sub", "pk"))
     yield Attempt(TRACES, (400,), {"view": "summary", "limit": 1, "cursor": victim.cursor})
     yield Attempt(TRACES, (200,), headers={"if-none-match": victim.etag})
@@ -185,6 +191,33 @@ def traces(victim: Victim) -> Iterator[Attempt]:
 def spans(victim: Victim, body: Any = None) -> Iterator[Attempt]:
     yield from (Attempt(f"{TRACES}/t/spans/{segment}", body=body) for segment in segments(victim, "root"))
     yield from (Attempt(f"{TRACES}/{segment}/spans/root", body=body) for segment in segments(victim, "t"))
+
+
+def new_annotations(victim: Victim) -> Iterator[Attempt]:
+    """An annotation of one's own waits for a trace of one's own, whatever other traces have its id."""
+    mine = {"value": "mine", "user_id": victim.name}
+    for segment in segments(victim, "t"):
+        yield Attempt(f"{TRACES}/{segment}/annotations/note", (200, 404), body=mine)
+        yield Attempt(f"{TRACES}/t/annotations/{segment}", (200, 400, 404), body=mine)
+    for text in hostile(victim, "root"):
+        yield Attempt(f"{TRACES}/t/annotations/note", (200, 400, 409), body={**mine, "span_id": text})
+        yield Attempt(f"{TRACES}/t/annotations/note", (200, 400, 409), body={**mine, "id": text, "source": "mine"})
+
+
+def annotations(victim: Victim) -> Iterator[Attempt]:
+    yield from (Attempt(f"{TRACES}/{segment}/annotations") for segment in segments(victim, "t"))
+    yield Attempt(f"{TRACES}/{OTLP_TRACE}/annotations", headers={"if-none-match": victim.etag})
+    yield Attempt(f"{TRACES}/t/annotations", (400,), {"user_id": victim.name})
+
+
+def annotation_deletions(victim: Victim) -> Iterator[Attempt]:
+    for segment in segments(victim, "t"):
+        yield Attempt(f"{TRACES}/{segment}/annotations/quality")
+        yield Attempt(f"{TRACES}/t/annotations/{segment}")
+    for text in hostile(victim, CANARY):
+        for name in ("id", "source", "span_id"):
+            yield Attempt(f"{TRACES}/t/annotations/quality", (400, 404), {name: text})
+    yield Attempt(f"{TRACES}/t/annotations/note")
 
 
 def captures(victim: Victim) -> Iterator[Attempt]:
@@ -263,11 +296,11 @@ def logs(_: Victim) -> Iterator[Attempt]:
     yield Attempt("/v1/logs", (200,), body={"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]})
 
 
-def analytics(victim: Victim, name: str) -> Iterator[Attempt]:
+def analytics(victim: Victim, name: str, filtered: int = 200) -> Iterator[Attempt]:
     path = f"/api/analytics/{name}"
     ever = {"start_date": at(-86_400), "end_date": at(86_400)}
     yield from (Attempt(path, (200,)), Attempt(path, (200,), ever), Attempt(path, (400,), {"user_id": victim.name}))
-    yield Attempt(path, (200,), {**ever, "model_name": CANARY})
+    yield Attempt(path, (filtered,), {**ever, "model_name": CANARY})
     yield Attempt(path, (400,), {"timezone": f"../{victim.name}"})
     yield Attempt(path, (400,), {"cursor": victim.cursor})
 
@@ -297,6 +330,9 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
         Attempt(f"{TRACES}/{segment}/neighbours") for segment in segments(v, "t")
     ),
     "GET /api/analytics/histogram": histograms,
+    "PUT /api/analytics/traces/{trace_id}/annotations/{name}": new_annotations,
+    "GET /api/analytics/traces/{trace_id}/annotations": annotations,
+    "DELETE /api/analytics/traces/{trace_id}/annotations/{name}": annotation_deletions,
     "GET /api/analytics/export": downloads,
     "DELETE /api/analytics/traces": bulk_deletions,
     "DELETE /api/analytics/traces/{trace_id}": lambda v: (Attempt(f"{TRACES}/{s}") for s in segments(v, "t")),
@@ -315,6 +351,7 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     ),
     "GET /api/analytics/storage": storage,
     "GET /api/analytics/deletions": deletion_records,
+    "GET /api/analytics/scores": lambda v: analytics(v, "scores", 400),
     "POST /api/traces": lessons,
     "POST /api/traces/{id}/llm-calls": lambda v: lesson_paths(v, "/llm-calls", {"provider": "mine"}),
     "PATCH /api/traces/{id}": lambda v: lesson_paths(v, body={"status": "failed", "llm_calls": [{"provider": "mine"}]}),
@@ -375,7 +412,8 @@ def walk(victim: Victim, stranger_for: Callable[[], Api], known: str = "", *, is
             expected = attempt.expected if is_admitted or route.key in PUBLIC_ROUTES else (403,)
             assert reply.status in expected, (attempt, reply)
             returned = reply.body.decode() + str(reply.headers)
-            own_text = json.dumps(attempt.body) if reply.status == 201 else ""
+            is_own = reply.status == 201 or (route.method == "PUT" and reply.status == 200)
+            own_text = json.dumps(attempt.body) + unquote(attempt.path) if is_own else ""
             assert not [secret for secret in secrets if secret in returned and secret not in own_text], attempt
         assert victim.stored() == stored, route
     assert victim.visible() == visible

@@ -21,6 +21,7 @@ FILTERS: dict[str, str] = {
     **{name: MATCHING[name] for name in ("conversation_id", "message_id", "operation_type", "model_name")},
     **{name: MATCHING[name] for name in ("model_provider", "error_type", "tool_name", "end_user_id", "service_name")},
     **{"span_name": "Wanted", "status": "error", "has_errors": "true", "trace_id": "nope,wanted,nope"},
+    **{"label": "star:true", "score.quality>": "0.5"},
     **{"min_duration_ms": "10000", "min_cost_usd": "5e-1", "search": "STRASSE", "start_date": at(100)},
     **{"environment": "production", "release": "1.4", "tag": "beta", "interrupted": "true", "min_tokens": "1000"},
     **{"parent_span_id": "above", "has_model_call": "true", "metadata.tenant.name": "acme", "metadata.attempt": "2"},
@@ -32,6 +33,8 @@ def filtered(call: Call) -> Api:
     """A user with one trace that matches the filters and one that does not. Nothing else is written for this user."""
     api = Api(call, new_user())
     api.send(span("wanted", **MATCHING), span("unwanted", span_name="Unwonted", end_time=at(1), cost_usd=0.25))
+    for trace_id, name, value in (("wanted", "star", True), ("wanted", "quality", 0.5), ("unwanted", "quality", 0.4)):
+        assert api("PUT", f"{TRACES}/{trace_id}/annotations/{name}", body={"value": value}).status == 200
     return api
 
 
@@ -92,6 +95,11 @@ def test_a_filter_returns_only_the_matching_trace(filtered: Api, name: str) -> N
         ({"metadata.tenant": "acme"}, []),
         ({"metadata.tenant.name": ["other", "acme"], "metadata.attempt": "!3"}, ["wanted"]),
         ({"metadata.missing": "!x"}, ["wanted", "unwanted"]),
+        ({"score.quality>": "0.500000001"}, []),
+        ({"score.quality<": "0.4"}, ["unwanted"]),
+        ({"score.quality": "0.5"}, ["wanted"]),
+        ({"label": "quality"}, ["wanted", "unwanted"]),
+        ({"label": "star:false"}, []),
         ({"min_cost_usd": "0"}, ["wanted", "unwanted"]),
         ({"min_cost_usd": "3.79e-241"}, ["wanted", "unwanted"]),
         ({"search": "wan"}, ["wanted"]),

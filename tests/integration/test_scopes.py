@@ -27,6 +27,9 @@ NEEDS = {
     "DELETE /api/analytics/traces": "delete",
     "DELETE /api/analytics/traces/{trace_id}": "delete",
     "DELETE /api/analytics/traces/{trace_id}/spans/{span_id}": "delete",
+    "PUT /api/analytics/traces/{trace_id}/annotations/{name}": "annotate",
+    "GET /api/analytics/traces/{trace_id}/annotations": "read",
+    "DELETE /api/analytics/traces/{trace_id}/annotations/{name}": "annotate",
     "POST /api/traces": "ingest",
     "POST /api/traces/{id}/llm-calls": "ingest",
     "PATCH /api/traces/{id}": "ingest",
@@ -50,6 +53,7 @@ NEEDS = {
     "GET /api/analytics/lessons": "read",
     "GET /api/analytics/storage": "read",
     "GET /api/analytics/deletions": "read",
+    "GET /api/analytics/scores": "read",
     "GET /api/public/projects": "any",
     "GET /api/jobs/{job_id}": "read",
     "GET /api/me": "any",
@@ -64,7 +68,7 @@ NEEDS = {
 }
 """The requirement of each route: a scope, any credential, a JWT, or nothing. A missing route fails every test."""
 
-SCOPES = ("ingest", "read", "delete")
+SCOPES = ("ingest", "read", "delete", "annotate")
 ROUTES = [route.key for route in Template().routes]
 GUARDED = [route for route in ROUTES if route not in PUBLIC_ROUTES]
 
@@ -82,7 +86,7 @@ def status(api: Api, route: str, **headers: str) -> int:
 def keyed(call: Call) -> dict[tuple[str, ...], Api]:
     """A user with an API key for each combination of scopes."""
     user = Api(call, new_user())
-    choices = [choice for size in (1, 2, 3) for choice in combinations(SCOPES, size)]
+    choices = [choice for size in (1, 2, 3, 4) for choice in combinations(SCOPES, size)]
     return {choice: user.with_key(*choice) for choice in choices}
 
 

@@ -13,6 +13,7 @@ from tracestore.domain.counters import (
     EXAMPLES_KEPT,
     GROUPS_IN_COUNTER,
     MOST_EXPENSIVE_KEPT,
+    SCORES_IN_COUNTER,
     SIGNATURES_IN_COUNTER,
     VALUES_IN_COUNTER,
     VALUES_IN_MARGINAL,
@@ -28,6 +29,9 @@ from tracestore.domain.counters import (
     MarginalCounter,
     MeasureContribution,
     MeasureCounter,
+    ScoreContribution,
+    ScoreCounter,
+    ScoreTotal,
     ValueContribution,
     ValueCounter,
     contributions_of,
@@ -81,6 +85,11 @@ def of_service(service: str, *others: str) -> MarginalContribution:
     return MarginalContribution([(*pair, calls) for pair in pairs], set(pairs))
 
 
+def scored(name: str, value: float) -> ScoreContribution:
+    """A trace with one score."""
+    return ScoreContribution(((name, ScoreTotal(1, round(value * 1_000_000))),))
+
+
 MANY: dict[str, tuple[Counter, list[object]]] = {
     "groups": (
         MeasureCounter(),
@@ -109,6 +118,7 @@ MANY: dict[str, tuple[Counter, list[object]]] = {
     "long values": (ValueCounter(), [valued({"tool_name": f"v{n:0120}"}) for n in range(VALUES_IN_COUNTER)]),
     "services": (MarginalCounter(), [of_service(f"s{n}", f"s{n + 1}") for n in range(VALUES_IN_MARGINAL + 9)]),
     "long services": (MarginalCounter(), [of_service(f"s{n:0120}") for n in range(VALUES_IN_MARGINAL)]),
+    "scores": (ScoreCounter(), [scored(f"s{n}", n) for n in range(SCORES_IN_COUNTER + 9)]),
     "conversations": (ValueCounter(), [valued({}, f"c{n}") for n in range(CONVERSATIONS_IN_COUNTER + 9)]),
     "long conversations": (ValueCounter(), [valued({}, f"c{n:0250}") for n in range(CONVERSATIONS_IN_COUNTER)]),
 }
@@ -149,6 +159,7 @@ def test_counting_the_traces_of_a_full_counter_again_gives_the_same(many: str) -
         ("values", VALUES_IN_COUNTER),
         ("long values", CHARACTERS_IN_COUNTER // 121),
         ("services", VALUES_IN_MARGINAL),
+        ("scores", SCORES_IN_COUNTER),
         ("long services", CHARACTERS_IN_COUNTER // 121),
         ("conversations", CONVERSATIONS_IN_COUNTER),
         ("long conversations", CHARACTERS_IN_COUNTER // 251),

@@ -16,6 +16,7 @@ import pytest
 
 from tests.builders import DAY_S, START_NS
 from tracestore.domain.analytics import top_conversations_by_cost
+from tracestore.domain.annotations import Annotation, summarize_annotations
 from tracestore.domain.counters import (
     COUNTERS,
     Contribution,
@@ -25,6 +26,8 @@ from tracestore.domain.counters import (
     ErrorCounter,
     MarginalCounter,
     MeasureCounter,
+    ScoreCounter,
+    ScoreTotal,
     ValueContribution,
     ValueCounter,
     contributions_of,
@@ -95,6 +98,9 @@ COUNTERS_STORED: dict[str, Counter] = {
             }
         }
     ),
+    "counter-scores-1": ScoreCounter(
+        {"quality": ScoreTotal(3, 2_100_000), "star": ScoreTotal(1, 1_000_000), "gone": ScoreTotal()}
+    ),
 }
 CURRENT_COUNTERS = (
     "counter-measures-1",
@@ -102,6 +108,7 @@ CURRENT_COUNTERS = (
     "counter-values-1",
     "counter-conversation-1",
     "counter-marginals-1",
+    "counter-scores-1",
 )
 
 AGENT_ROW = Row(QUARTER, Group(Series("agent", "", ""), "success"), Measures(numbers(1, 1_000), {73: 1}))
@@ -199,11 +206,16 @@ def one_more_number() -> Iterator[None]:
         yield
 
 
+def annotated_summary() -> Summary:
+    """The summary of a stored head, with a score."""
+    return replace(stored_summary("head-stats-2"), annotations=summarize_annotations([Annotation("n", "s", 1, "s")]))
+
+
 def contribution_of_one_more(kind: CounterKind, number: int) -> Contribution:
     """The contribution of a trace with one call, in which the appended number is `number`."""
     measures = Measures([*CALL_ROW.measures.numbers, number], dict(CALL_ROW.measures.latencies))
     stats = Stats((CALL_ROW._replace(measures=measures),), (TIMEOUT,), ("shop",))
-    summary = replace(stored_summary("head-stats-2"), conversation_id="c1", stats=stats)
+    summary = replace(annotated_summary(), conversation_id="c1", stats=stats)
     contributions = contributions_of("t9", summary, EXPIRES_AT_S)
     return next(contribution for target, contribution in contributions.items() if target.kind == kind)
 
@@ -230,7 +242,7 @@ def test_a_number_that_is_appended_is_counted_in_every_stored_counter(name: str)
     counter.add(contribution_of_one_more(kind_of(name), 7), 1)
     content = PackedCounter(counter, CHECKPOINTS, EXPIRES_AT_S)
     assert unpack_counter(kind_of(name), pack_counter(kind_of(name), content)) == content
-    expected = 0 if isinstance(counter, ErrorCounter) else 7
+    expected = 0 if isinstance(counter, ErrorCounter | ScoreCounter) else 7
     assert sum(sums[-1] for sums in lists_of_numbers(counter)) == expected
 
 
@@ -265,5 +277,5 @@ def test_a_number_of_a_later_version_is_left_out(name: str) -> None:
         packed = pack_counter(kind_of(name), PackedCounter(counter, CHECKPOINTS, EXPIRES_AT_S))
     counter = unpack_counter(kind_of(name), packed).counter
     assert {len(sums) for sums in lists_of_numbers(counter)} <= {len(NUMBERS)}
-    contributions = contributions_of("t10", stored_summary("head-stats-2"), EXPIRES_AT_S)
+    contributions = contributions_of("t10", annotated_summary(), EXPIRES_AT_S)
     counter.add(next(each for target, each in contributions.items() if target.kind == kind_of(name)), 1)

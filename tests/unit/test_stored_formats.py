@@ -16,13 +16,22 @@ from typing import Any, cast
 import pytest
 
 from tests.builders import START_NS
+from tracestore.domain.annotations import NO_ANNOTATIONS, Annotation, AnnotationSummary, Score
 from tracestore.domain.spans import SpanFields, SpanUpdate
 from tracestore.domain.updates import span_update
 from tracestore.storage import keys
 from tracestore.storage.codec import decompress, is_delta_encoded, pack
 from tracestore.storage.deletion_records import record_from, record_item
 from tracestore.storage.formats.traces import unpack_job, unpack_pending_deletions
-from tracestore.storage.items import alias_items, head_from, head_item, lesson_index_item, trace_from
+from tracestore.storage.items import (
+    alias_items,
+    annotation_item,
+    head_from,
+    head_item,
+    lesson_index_item,
+    summary_from,
+    trace_from,
+)
 from tracestore.storage.jobs import job_item
 from tracestore.storage.model import (
     Actor,
@@ -34,6 +43,7 @@ from tracestore.storage.model import (
     Item,
     Job,
     PendingDeletion,
+    Placeholder,
     Segment,
     Tombstone,
 )
@@ -132,9 +142,9 @@ def readable(item: Item) -> dict[str, Any]:
     return decoded
 
 
-def stored_head() -> Head:
-    """The head in `head-1.json`."""
-    head = head_from(stored("head"))
+def stored_head(name: str = "head") -> Head:
+    """The head in `head-1.json` or in another golden file."""
+    head = head_from(stored(name))
     assert isinstance(head, Head)
     return head
 
@@ -273,6 +283,34 @@ RECORD = DeletionRecord(
 )
 
 
+ANNOTATION = Annotation("quality", "judge-1", 0.75, "judge", "root", "Answers the question.", NOW_MS, NOW_MS + 9)
+PLACEHOLDER = Placeholder(2, GENERATION, EXPIRES_AT_S, POSITION, NOW_MS, NOW_MS)
+ANNOTATIONS = AnnotationSummary(
+    3,
+    NOW_MS + 9,
+    (("quality", Score(0.75, 1)), ("resolved", Score(1.0, 1))),
+    (("category", ("billing",)), ("resolved", ("true",))),
+)
+
+
+def test_a_stored_annotation_belongs_to_the_generation_of_its_trace() -> None:
+    item = stored("annotation")
+    assert trace_from([item], NOW_MS, GENERATION).annotations == {item["sk"]["S"]: ANNOTATION}
+    assert trace_from([item], NOW_MS, "other").annotations == {}
+
+
+def test_a_stored_placeholder_is_no_head_of_a_trace() -> None:
+    head = head_from(stored("placeholder"))
+    assert head == PLACEHOLDER
+    assert head.is_expired(NOW_MS)
+
+
+def test_a_stored_head_is_decoded_with_its_annotations() -> None:
+    assert stored_head("annotated-head").summary.annotations == ANNOTATIONS
+    assert summary_from(stored("annotated-head")) == stored_head("annotated-head").summary
+    assert stored_head().summary.annotations == NO_ANNOTATIONS
+
+
 def test_stored_pending_deletions_and_jobs_are_decoded() -> None:
     assert unpack_pending_deletions(stored("pending-deletions")["marks"]["B"]) == PENDING_DELETIONS
     assert unpack_job(stored("job")["job"]["B"]) == JOB
@@ -296,6 +334,11 @@ def encoded_items() -> dict[str, Item]:
     api_key = ApiKey("00112233aabbccdd", "ada", "ci", "tsk_abcd", frozenset({"ingest", "read"}), NOW_MS, EXPIRES_AT_S)
     return {
         "head": head_item("ada", "t-1", sized_head, 1),
+        "annotated-head": head_item(
+            "ada", "t-1", replace(head, version=4, summary=replace(head.summary, annotations=ANNOTATIONS)), 1
+        ),
+        "placeholder": head_item("ada", "t-1", PLACEHOLDER, 1),
+        "annotation": annotation_item(TRACE_PK, ANNOTATION, GENERATION, EXPIRES_AT_S),
         "emptied-head": head_item("ada", "t-1", emptied, 1),
         "tombstone": head_item("ada", "t-1", tombstone, 1),
         "lesson-index": cast(Item, lesson_index_item("ada", "t-2", lesson_head(lesson))),

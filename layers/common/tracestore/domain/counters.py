@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
+from .annotations import AnnotationSummary
 from .dimensions import OTHER, OTHER_FAILURES, FailureKind, Group, cut, other_series
 from .heads import VALUE_FIELDS, Summary
 from .stats import QUARTER_NS, Aggregate, Example, Measures, Stats, failures_of, marginal_rows, sums
 
 Interval: TypeAlias = Literal["15m", "hour", "day"]
-Kind: TypeAlias = Literal["measures", "errors", "values", "marginals"]
+Kind: TypeAlias = Literal["measures", "errors", "values", "marginals", "scores"]
 CounterKind: TypeAlias = Kind | Literal["conversation"]
 
 QUARTERS: Final[Mapping[Interval, int]] = {"15m": 1, "hour": 4, "day": 96}
@@ -25,6 +26,7 @@ INTERVALS_OF: Final[Mapping[Kind, tuple[Interval, ...]]] = {
     "errors": ("15m", "hour", "day"),
     "values": ("day",),
     "marginals": ("hour",),
+    "scores": ("hour",),
 }
 """The intervals in which each kind is counted, the finest first."""
 
@@ -34,11 +36,14 @@ ERRORS_IN_COUNTER: Final = 100
 EXAMPLES_KEPT: Final = 3
 VALUES_IN_COUNTER: Final = 200
 VALUES_IN_MARGINAL: Final = 100
+SCORES_IN_COUNTER: Final = 100
 CONVERSATIONS_IN_COUNTER: Final = 100
 MOST_EXPENSIVE_KEPT: Final = 20
 CHARACTERS_IN_COUNTER: Final = 10_000
 """These keep a counter's item at a few KB: it is written whenever one of its traces changes. Characters are those of
 all values of a field, or all kinds of failure, together: of long names fewer fit, and no item comes near 400 KB."""
+
+MICRO: Final = 1_000_000
 
 FACETS: Final = ("status", *(name for name in VALUE_FIELDS if name != "message_id"))
 
@@ -132,12 +137,35 @@ class MarginalContribution:
     traces: set[tuple[str, str]] = field(default_factory=set)
 
 
+class ScoreTotal(NamedTuple):
+    """A number of values and their sum. *units*: the sum is in millionths, so that differences are exact."""
+
+    value_count: int = 0
+    sum_micro: int = 0
+
+    def plus(self, added: "ScoreTotal", sign: int = 1) -> "ScoreTotal":
+        """The total with another one added, or subtracted with `sign` -1."""
+        return ScoreTotal(self.value_count + sign * added.value_count, self.sum_micro + sign * added.sum_micro)
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of the values. *absent*: None without any."""
+        return self.sum_micro / self.value_count / MICRO if self.value_count > 0 else None
+
+
+class ScoreContribution(NamedTuple):
+    """The scores of one trace, by name, for the hour in which it began."""
+
+    scores: tuple[tuple[str, ScoreTotal], ...]
+
+
 Contribution: TypeAlias = (
     MeasureContribution
     | list[FailureContribution]
     | ValueContribution
     | ConversationContribution
     | MarginalContribution
+    | ScoreContribution
 )
 
 
@@ -177,6 +205,9 @@ def contributions_of(trace_id: str, summary: Summary | None, expires_at_s: int) 
             contribution = FailureContribution(failure.kind, failure.failed, failure.example)
             contributions.setdefault(bucket, []).append(contribution)
     contributions |= _marginal_contributions(summary.stats, start_quarter // QUARTERS["hour"])
+    if summary.annotations.scores:
+        scores = Bucket("scores", "hour", start_quarter // QUARTERS["hour"])
+        contributions[scores] = _score_contribution(summary.annotations)
     total = sums(rows)
     if summary.conversation_id is not None:
         end_ns = summary.end_ns or summary.start_ns
@@ -191,6 +222,15 @@ def contributions_of(trace_id: str, summary: Summary | None, expires_at_s: int) 
         summary.usage.cost_nano_usd or 0,
     )
     return contributions
+
+
+def _score_contribution(annotations: AnnotationSummary) -> ScoreContribution:
+    return ScoreContribution(
+        tuple(
+            (name, ScoreTotal(score.value_count, round(score.mean * score.value_count * MICRO)))
+            for name, score in annotations.scores
+        )
+    )
 
 
 def _marginal_contributions(stats: Stats, start_hour: int) -> dict[Target, MarginalContribution]:
@@ -357,6 +397,27 @@ class MarginalCounter:
 
 
 @dataclass
+class ScoreCounter:
+    """The scores of the traces that began in one hour, by name."""
+
+    scores: dict[str, ScoreTotal] = field(default_factory=dict)
+
+    def add(self, contribution: ScoreContribution, sign: int) -> None:
+        """See `Counter.add`."""
+        for name, total in contribution.scores:
+            admitted = _admitted(self.scores, name, SCORES_IN_COUNTER)
+            self.scores[admitted] = self.scores.get(admitted, ScoreTotal()).plus(total, sign)
+
+    def cleared(self) -> "ScoreCounter":
+        """See `Counter.cleared`."""
+        return ScoreCounter(dict.fromkeys(self.scores, ScoreTotal()))
+
+    def totals(self) -> dict[str, Any]:
+        """See `Counter.totals`. Numbers of values and their sums by name."""
+        return {"scores": {name: total for name, total in self.scores.items() if any(total)}}
+
+
+@dataclass
 class ConversationCounter:
     """A conversation over its whole life.
 
@@ -395,6 +456,7 @@ COUNTERS: Final[Mapping[CounterKind, type[Counter]]] = {
     "errors": ErrorCounter,
     "values": ValueCounter,
     "marginals": MarginalCounter,
+    "scores": ScoreCounter,
     "conversation": ConversationCounter,
 }
 """The class of each kind of counter."""

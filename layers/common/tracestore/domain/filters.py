@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol, cast
 
+from .annotations import Annotation, AnnotationFilter, match_annotations
 from .heads import VALUE_FIELDS, Summary, values_of
 from .merge import Span
 from .spans import SHOWN_PAYLOAD_FIELDS, Json
@@ -34,12 +35,17 @@ LIST_FILTERS: Final = (
     "interrupted",
     "search",
     "search_in",
+    "label",
     "order",
 )
-"""The parameters that select and order a list of traces, named as in the API. `metadata.<key>` are further ones."""
+"""The parameters that select and order a list of traces, named as in the API. `metadata.<key>` and `score.<name>` are
+further ones."""
 
 METADATA_PREFIX: Final = "metadata."
 """The start of the parameters that filter by a key of metadata."""
+
+SCORE_PREFIX: Final = "score."
+"""The start of the parameters that filter by a score. `score.quality>=0.5` is `score.quality>` with the value 0.5."""
 
 
 class Condition(NamedTuple):
@@ -94,11 +100,13 @@ class Filters:
     search_in_payload: bool = False
     values: Mapping[str, Condition] = field(default_factory=dict)
     metadata: Mapping[str, Condition] = field(default_factory=dict)
+    annotations: Sequence[AnnotationFilter] = ()
 
-    def match(self, summary: Summary, spans: SpansOf) -> bool:
-        """Whether a trace is listed. `spans` is called only where the summary cannot decide."""
+    def match(self, summary: Summary, spans: SpansOf, annotations: Callable[[], Iterable[Annotation]] = tuple) -> bool:
+        """Whether a trace is listed. `spans` and `annotations` are called only where the summary cannot decide."""
         return (
             self._match_trace(summary)
+            and match_annotations(self.annotations, summary.annotations, annotations)
             and self._match_values(summary, spans)
             and self._match_search(summary, spans)
             and self._match_spans(spans)

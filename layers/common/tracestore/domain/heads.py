@@ -1,10 +1,11 @@
-"""The summary of a trace: what lists show and filter by, derived from its spans and from nothing else."""
+"""The summary of a trace: what lists show and filter by, derived from its spans and its annotations alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Final, NamedTuple
 
+from .annotations import NO_ANNOTATIONS, AnnotationSummary
 from .attempts import AttemptGroup, Outcome, attempt_groups, wasted_cost, wasted_spans
 from .lessons import calls_below, providers_tried
 from .merge import Span
@@ -93,6 +94,7 @@ class Summary:
     has_fallback: bool = False
     provider_used: str | None = None
     fallback_providers: tuple[str, ...] = ()
+    annotations: AnnotationSummary = NO_ANNOTATIONS
 
 
 def root_of(spans: Sequence[Span]) -> Span:

@@ -58,6 +58,7 @@ CODES: Final = (
     "span_too_large",
     "store_unavailable",
     "stored_format_unknown",
+    "too_many_annotations",
     "too_many_jobs",
     "trace_deleted",
     "unauthenticated",

@@ -18,7 +18,7 @@ from tracestore.domain.owners import team_id, team_of
 from tracestore.storage.api_keys import is_secret, sha256_of
 from tracestore.storage.model import ApiKey
 
-SCOPES: Final = ("ingest", "read", "delete")
+SCOPES: Final = ("ingest", "read", "delete", "annotate")
 """All scopes, in the order of responses."""
 
 OWNER_HEADER: Final = "x-tracestore-owner"

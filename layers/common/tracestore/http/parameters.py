@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 from tracestore.domain.errors import Detail, Invalid, NotFound
 from tracestore.domain.spans import ID_PATTERN
 
-from .request import Query, Request
+from .request import MAX_NAME_CHARACTERS, Query, Request
 
 LIMIT_DEFAULT: Final = 100
 LIMIT_MOST: Final = 1_000
@@ -35,7 +35,7 @@ class Reader:
         try:
             return parse(self._parameters[name]) if name in self._parameters else None
         except ValueError as error:
-            self.problems.append(Detail(name, str(error)))
+            self.problems.append(Detail(name[:MAX_NAME_CHARACTERS], str(error)))
             return None
 
     def all(self, name: str, parse: Callable[[str], Value]) -> list[Value]:
@@ -46,7 +46,7 @@ class Reader:
         try:
             return [parse(text) for text in several]
         except ValueError as error:
-            self.problems.append(Detail(name, str(error)))
+            self.problems.append(Detail(name[:MAX_NAME_CHARACTERS], str(error)))
             return []
 
     def end(self) -> None:

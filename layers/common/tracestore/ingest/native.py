@@ -39,9 +39,10 @@ _SET_BY_SERVER: Final = frozenset(
         "cost_price",
         "cost_reason",
         "clock_skew",
+        "annotations",
     }
 )
-"""Ignored when sent, so that a client can send a span back as it read it."""
+"""Ignored when sent, so that a client can send a span back as it read it. Annotations have a route of their own."""
 
 
 @dataclass(frozen=True, slots=True)

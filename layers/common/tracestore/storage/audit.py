@@ -120,7 +120,7 @@ def audit(
         conversations.update(target for target in contributions if isinstance(target, ConversationTarget))
         for target in expected.keys() & contributions:
             expected[target].include(contributions[target], head)
-        if head.updated_ms > now_ms - moving_ms:
+        if max(head.updated_ms, head.summary.annotations.updated_ms) > now_ms - moving_ms:
             result.moving |= set(contributions)
     for conversation in sorted(conversations):
         expected[conversation] = _Expected()

@@ -9,7 +9,7 @@ from typing import Final
 from . import keys
 from .erasure import erase
 from .items import head_from, keys_of
-from .model import LiveHead, StoredTrace, Tombstone
+from .model import EmptiedHead, Head, LiveHead, StoredTrace
 from .segments import compacted_items, payload_items
 from .store import Scope, expiry_of_companions
 
@@ -31,8 +31,7 @@ def compact(scope: Scope, trace_id: str, stored: StoredTrace) -> None:
     The compacted item is stored before a segment is removed, and sorts after all of them: a reader finds each segment
     at least once. *repeat*: harmless; a segment in two compacted items counts once.
     """
-    assert stored.head is not None
-    assert not isinstance(stored.head, Tombstone)
+    assert isinstance(stored.head, Head | EmptiedHead)
     pk = scope.trace_pk(trace_id)
     generation, expires_at_s = stored.head.generation, expiry_of_companions(stored.head.expires_at_s)
     segments = [stored.segments[digest] for digest in sorted(stored.loose)]
@@ -42,7 +41,7 @@ def compact(scope: Scope, trace_id: str, stored: StoredTrace) -> None:
     scope.put_companions(companions)
     item = scope.table.get(pk, keys.HEAD)
     head = head_from(item) if item else None
-    if head is None or isinstance(head, Tombstone):  # deleted meanwhile: no item may be left
+    if not isinstance(head, Head | EmptiedHead):  # deleted meanwhile: no item may be left
         scope.table.write(deletes=keys_of(companions))
         return
     scope.table.write(deletes=[(pk, keys.segment(generation, digest)) for digest in stored.loose])

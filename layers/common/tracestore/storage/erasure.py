@@ -44,13 +44,14 @@ def erasure_of(scope: Scope, trace_id: str, stored: StoredTrace, head: LiveHead)
     """
     pk = scope.trace_pk(trace_id)
     affected = {digest for digest, segment in stored.segments.items() if _is_affected(segment, head)}
+    annotations = [(pk, sk) for sk, annotation in stored.annotations.items() if annotation.span_id in head.deleted]
     if not affected:
-        return Erasure([], [])
+        return Erasure([], annotations)
     dependent = {digest for digest, segment in stored.segments.items() if segment.base} - affected
     scope.with_payloads(trace_id, stored, affected | dependent)
     expires_at_s = expiry_of_companions(head.expires_at_s)
     puts: list[Item] = []
-    deletes: list[ItemKey] = []
+    deletes: list[ItemKey] = annotations
     replacement_bytes = 0
     for digest in sorted(dependent):
         segment = stored.segments[digest]

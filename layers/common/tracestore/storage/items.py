@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from tracestore.domain.annotations import Annotation
 from tracestore.domain.heads import Summary
 from tracestore.domain.spans import SpanUpdate
 
 from . import keys
+from .formats.annotations import pack_annotation, unpack_annotation
 from .formats.traces import pack_head, unpack_head, unpack_segments, unpack_summary
-from .model import Head, Item, ItemKey, Segment, StoredHead, StoredTrace, Tombstone
+from .model import EmptiedHead, Head, Item, ItemKey, Segment, StoredHead, StoredTrace
 from .segments import expiry, joined_with, key, open_payloads, opened
 
 
@@ -25,6 +27,13 @@ def alias_items(user_id: str, trace_id: str, head: StoredHead, updates: Iterable
         }
         for message_id in message_ids
     ]
+
+
+def annotation_item(trace_pk: str, annotation: Annotation, generation: str | None, expires_at_s: int) -> Item:
+    """An annotation as an item. *absent*: no `generation` before the first span of its trace."""
+    sk = keys.annotation(annotation.span_id, annotation.name, annotation.annotation_id)
+    item = {**key(trace_pk, sk), **expiry(expires_at_s), "annotation": {"B": pack_annotation(annotation)}}
+    return item if generation is None else item | {"g": {"S": generation}}
 
 
 def lesson_index_item(user_id: str, trace_id: str, head: StoredHead | None) -> Item | None:
@@ -53,7 +62,7 @@ def head_item(user_id: str, trace_id: str, head: StoredHead, time_shards: int) -
         "g": {"S": head.generation},
         "head": {"B": pack_head(head)},
     }
-    if isinstance(head, Tombstone):
+    if not isinstance(head, Head | EmptiedHead):
         return item
     if head.inline_segment and head.inline_segment.payload is not None:
         item["payload"] = {"B": head.inline_segment.payload}
@@ -83,7 +92,7 @@ def head_from(item: Item) -> StoredHead:
         expires_at_s=int(item["expires_at"]["N"]),
         cursor_position=item["at"]["S"],
     )
-    if isinstance(head, Tombstone) or head.inline_segment is None or "payload" not in item:
+    if not isinstance(head, Head | EmptiedHead) or head.inline_segment is None or "payload" not in item:
         return head
     return replace(head, inline_segment=opened(with_inline_payload(head.inline_segment, item["payload"]["B"]), None))
 
@@ -92,6 +101,8 @@ def trace_from(
     items: Iterable[Item], now_ms: int, new_generation: str, payload_bytes: int | None = None
 ) -> StoredTrace:
     """The trace in the items of a partition, without items of other generations and without incomplete payloads.
+
+    Annotations that came before its first span have no generation yet.
 
     At most `payload_bytes` of payload, compressed or open, are read: payloads come last, and the rest is not fetched.
 
@@ -108,8 +119,10 @@ def trace_from(
             stored.head = head = head_from(item)
             if not head.is_expired(now_ms):
                 current, created_ms = head.generation, head.created_ms
-                if not isinstance(head, Tombstone) and head.inline_segment:
+                if isinstance(head, Head | EmptiedHead) and head.inline_segment:
                     stored.segments = {head.inline_segment.digest: head.inline_segment}
+        if sk.kind == keys.ANNOTATION_KIND:
+            _add_annotation(stored, item, current, now_ms)
         if sk.generation != current:
             if not sk.generation and sk.kind != keys.HEAD:  # an alias or a lesson index item
                 stored.core_bytes += item_bytes(item)
@@ -145,6 +158,18 @@ def _add_segments(stored: StoredTrace, item: Item, created_ms: int, *, is_compac
 def with_inline_payload(segment: Segment, payload: bytes) -> Segment:
     """The segment with the payload from the same item."""
     return replace(segment, payload=payload, payload_bytes=len(payload))
+
+
+def _add_annotation(stored: StoredTrace, item: Item, generation: str, now_ms: int) -> None:
+    """Add an annotation of this generation, or one that waits for its trace and has not expired."""
+    sk = item["sk"]["S"]
+    is_waiting = "g" not in item
+    if is_waiting and int(item["expires_at"]["N"]) * 1000 <= now_ms:
+        return
+    if is_waiting or item["g"]["S"] == generation:
+        stored.annotations[sk] = unpack_annotation(item["annotation"]["B"])
+    if is_waiting:
+        stored.waiting.add(sk)
 
 
 def keys_of(items: Iterable[Item]) -> list[ItemKey]:

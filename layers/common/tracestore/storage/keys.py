@@ -21,8 +21,13 @@ LAST_NS: Final = 10**19 - 1
 HEAD: Final = "H"
 USER: Final = "P"
 CORE_FROM, CORE_TO = "H", "T"
-"""The sort keys of a trace's head, lesson index item, message aliases, segments and compacted segments lie between
-these two, in this order. No payload does."""
+"""The sort keys of a trace's head, lesson index item, message aliases, annotations, segments and compacted segments lie
+between these two, in this order. No payload does."""
+
+ANNOTATIONS_FROM, ANNOTATIONS_TO = "N#", "N$"
+"""The sort keys of a trace's annotations lie between these two."""
+
+ANNOTATION_KIND: Final = "N"
 
 SEGMENT_KIND: Final = "S"
 COMPACTED_KIND: Final = "SF"
@@ -109,6 +114,10 @@ def is_segment(sk: str) -> bool:
 
 def message_alias(message_id: str) -> str:
     return f"M#{encode_id(message_id)}"
+
+
+def annotation(span_id: str | None, name: str, annotation_id: str) -> str:
+    return f"N#{encode_id(span_id or '')}#{encode_id(name)}#{encode_id(annotation_id)}"
 
 
 def lesson_index(expires_at_s: int) -> str:

@@ -170,7 +170,12 @@ def _is_listed(scope: Scope, query: TraceQuery, candidate: Candidate, head: Head
     is_by_message = messages is not None and bool(messages.any_of)
     if candidate.cursor_position != head.cursor_position and not is_by_message:
         return False
-    return query.filters.match(head.summary, _StoredSpans(scope, keys.trace_id_of(candidate.pk), head))
+    trace_id = keys.trace_id_of(candidate.pk)
+    return query.filters.match(
+        head.summary,
+        _StoredSpans(scope, trace_id, head),
+        lambda: scope.read_annotations(trace_id).annotations_without(head.deleted),
+    )
 
 
 class _StoredSpans:

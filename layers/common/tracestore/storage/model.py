@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+from tracestore.domain.annotations import Annotation
 from tracestore.domain.heads import Summary
 from tracestore.domain.spans import SpanUpdate
 
@@ -82,12 +83,26 @@ class _StoredHead:
     updated_ms: int
 
     def is_expired(self, now_ms: int) -> bool:
+        """Whether the trace may begin anew."""
         return self.expires_at_s * 1000 <= now_ms
 
     @property
     def position_ns(self) -> int:
         """The time of the trace's position in lists, in nanoseconds since 1970."""
         return keys.start_ns_of(self.cursor_position)
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholder(_StoredHead):
+    """In place of the head of a trace that has annotations, but no span yet.
+
+    It counts as an expired head: there is no trace. The first writer of a span cannot miss it, and so reads the
+    annotations.
+    """
+
+    def is_expired(self, now_ms: int) -> bool:
+        """Always: there is no trace yet, and the first span begins it."""
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +152,7 @@ class Tombstone(_StoredHead):
 
 
 LiveHead: TypeAlias = Head | EmptiedHead
-StoredHead: TypeAlias = Head | EmptiedHead | Tombstone
+StoredHead: TypeAlias = Head | EmptiedHead | Tombstone | Placeholder
 
 
 @dataclass(slots=True)
@@ -145,16 +160,24 @@ class StoredTrace:
     """The content of a trace's partition, as one Query read it: payloads only where the Query read them.
 
     `loose` are the segments with an item of their own; `compacted` has the sort key of each compacted item with the
-    digests of its segments. `is_cut` is set when there was more payload than the reader asked for: then some segments
-    have their payload and others do not. `core_bytes` is the size of the items that were read, payloads left out.
+    digests of its segments. `annotations` are by sort key; those in `waiting` came before the first span, and expire
+    unless a writer stores them again. `is_cut` is set when there was more payload than the reader asked for: then some
+    segments have their payload and others do not. `core_bytes` is the size of the items that were read, payloads left
+    out.
     """
 
     head: StoredHead | None = None
     segments: dict[str, Segment] = field(default_factory=dict)
     loose: set[str] = field(default_factory=set)
     compacted: dict[str, list[str]] = field(default_factory=dict)
+    annotations: dict[str, Annotation] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
     is_cut: bool = False
     core_bytes: int = 0
+
+    def annotations_without(self, deleted: Collection[str]) -> list[Annotation]:
+        """The annotations, except those of deleted spans."""
+        return [annotation for annotation in self.annotations.values() if annotation.span_id not in deleted]
 
     def updates(self) -> Iterator[SpanUpdate]:
         for segment in self.segments.values():

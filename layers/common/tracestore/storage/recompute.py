@@ -1,8 +1,10 @@
 """The next head of a trace, derived from everything that is stored of it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, Final
 
+from tracestore.domain.annotations import summarize_annotations
 from tracestore.domain.heads import Previews, preview_source, previews_of, root_of, summarize
 from tracestore.domain.merge import Span, merge, merge_span
 
@@ -47,7 +49,9 @@ def next_head(scope: Scope, trace_id: str, head: LiveHead, stored: StoredTrace) 
     }
     if not spans:
         return EmptiedHead(**parts)
-    return Head(**parts, summary=summarize(spans, _previews(scope, trace_id, head, stored, spans)))
+    summary = summarize(spans, _previews(scope, trace_id, head, stored, spans))
+    annotations = summarize_annotations(stored.annotations_without(head.deleted))
+    return Head(**parts, summary=replace(summary, annotations=annotations))
 
 
 def _previews(scope: Scope, trace_id: str, head: LiveHead, stored: StoredTrace, spans: list[Span]) -> Previews:

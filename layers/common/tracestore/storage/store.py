@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Final
 
 from tracestore.domain.costs import PriceOf, no_prices
@@ -11,7 +12,19 @@ from . import keys
 from .deadline import Deadline
 from .delta_bases import DeltaBaseCache
 from .items import head_item, keys_of, lesson_index_item, trace_from
-from .model import INDEXES, Actor, Item, ItemKey, LiveHead, Partition, Segment, StoredHead, StoredTrace, Tombstone
+from .model import (
+    INDEXES,
+    Actor,
+    Item,
+    ItemKey,
+    LiveHead,
+    Partition,
+    Placeholder,
+    Segment,
+    StoredHead,
+    StoredTrace,
+    Tombstone,
+)
 from .read_budget import ReadBudget
 from .segments import joined_with, open_payloads
 from .segments import key as key_item
@@ -197,6 +210,13 @@ class Scope:
         items = self.table.query(self.trace_pk(trace_id), keys.CORE_FROM, keys.CORE_TO)
         return trace_from(items, self.now_ms(), self.store.generation())
 
+    def read_annotations(self, trace_id: str) -> StoredTrace:
+        """A trace without its segments: its head, read first, and its annotations."""
+        pk = self.trace_pk(trace_id)
+        head = self.table.get(pk, keys.HEAD)
+        annotations = self.table.query(pk, keys.ANNOTATIONS_FROM, keys.ANNOTATIONS_TO)
+        return trace_from(chain([head] if head else [], annotations), self.now_ms(), self.store.generation())
+
     def read_whole(self, trace_id: str, payload_bytes: int | None = None) -> StoredTrace:
         """A trace with the payloads in the fields of its updates; cut where they exceed `payload_bytes`."""
         items = self.table.query(self.trace_pk(trace_id), keys.CORE_FROM)
@@ -222,8 +242,9 @@ class Scope:
         return [stored.segments[digest] for digest in digests]
 
     def live_head(self, stored: StoredTrace) -> LiveHead | Tombstone | None:
-        """The head; None where there is none or its retention is over: then the trace may begin anew."""
-        return None if stored.head is None or stored.head.is_expired(self.now_ms()) else stored.head
+        """The head; None where there is none, or where its retention is over: then the trace may begin anew."""
+        head = stored.head
+        return None if head is None or isinstance(head, Placeholder) or head.is_expired(self.now_ms()) else head
 
     def put_companions(self, items: Sequence[Item]) -> None:
         """Store the companion items of heads: all that belongs to a segment before the segment itself.

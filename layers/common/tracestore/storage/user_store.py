@@ -13,10 +13,12 @@ deletions are imported when they are used: the capture function starts faster wi
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tracestore.domain.annotations import Annotation
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import CAPTURED, SpanFields
 
 from . import (
+    annotations,
     api_keys,
     deletes,
     deletion_records,
@@ -32,7 +34,7 @@ from .deadline import Deadline
 from .deletes import DELETE_THREADS
 from .lessons import LessonQuery, Offset
 from .listing import ListedTrace, Page, TraceQuery
-from .model import Actor, ApiKey, DeletionRecord, DeletionScope, Head, Job, PendingDeletion, StoredSizes
+from .model import Actor, ApiKey, DeletionRecord, DeletionScope, Head, Job, PendingDeletion, StoredHead, StoredSizes
 from .store import NO_ACTOR, Store
 from .writer import Rejection
 
@@ -96,6 +98,14 @@ class UserReader:
         trace_id = keys.trace_id_at(position)
         head, spans = reading.read_spans_after(self._scope, trace_id, order)
         return ListedTrace(trace_id, head), spans
+
+    def annotations(self, trace_id: str) -> tuple[list[Annotation], StoredHead | None]:
+        """The annotations of a trace and of its spans, and its head.
+
+        *shape*: by name, then by span, those of the trace first, then by id. *absent*: the head is no `Head` where the
+        trace has no span; then there is at least one annotation. *raises*: NotFound.
+        """
+        return annotations.read_annotations(self._scope, trace_id)
 
     def traces(self, query: TraceQuery, limit: int, after: str | None = None) -> Page:
         """A page of at most `limit` traces, those after cursor position `after`.
@@ -215,6 +225,29 @@ class UserWriter(UserReader):
         *raises*: NotFound.
         """
         return patching.patch(self._scope, trace_id, span_id, change)
+
+    def annotate(self, trace_id: str, annotation: Annotation) -> tuple[Annotation, StoredHead]:
+        """Store an annotation in place of the one with the same span, name and id; returns it, and the trace's head.
+
+        A trace that is absent, and one without spans, gets it with its next span, if that comes within a day: then the
+        head is no `Head`. *repeat*: changes nothing. *raises*: Conflict when the trace or the span was deleted, or has
+        too many annotations.
+        """
+        return annotations.annotate(self._scope, trace_id, annotation)
+
+    def delete_annotations(
+        self,
+        trace_id: str,
+        name: str,
+        *,
+        annotation_id: str | None = None,
+        span_id: str | None = None,
+        source: str | None = None,
+    ) -> int:
+        """Delete the annotations of a name that have all values given; returns their number. *raises*: NotFound."""
+        return annotations.delete_annotations(
+            self._scope, trace_id, name, annotation_id=annotation_id, span_id=span_id, source=source
+        )
 
     def delete_trace(self, trace_id: str) -> int:
         """Delete a trace; returns the number of its spans.

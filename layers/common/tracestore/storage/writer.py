@@ -17,6 +17,7 @@ from tracestore.domain.spans import CAPTURED, SpanFields, SpanUpdate
 from tracestore.domain.updates import span_update
 
 from . import keys
+from .annotations import adopted_items
 from .compaction import compact, is_due
 from .deletes import purge
 from .dynamo import ConditionFailed
@@ -184,7 +185,7 @@ class _Capture:
             new = replace(new, compaction_started_ms=self.scope.now_ms())
         # A new segment counts only with a head that replaces the one that was read: else a deletion would miss it.
         if begins or not is_stored or is_compacting or erasure.deletes or not _is_same_summary(new, head):
-            self.scope.put_head(self.trace_id, new, old)
+            self.scope.put_head(self.trace_id, new, old, adopted_items(self.scope, self.trace_id, new, stored))
             stored.head = new
         self.stored = stored
         store.delta_bases.remember(self.pk, new.generation, stored.segments[segment.digest])
@@ -223,7 +224,7 @@ class _Capture:
         """
         item = self.scope.table.get(self.pk, keys.HEAD)
         head = head_from(item) if item else None
-        if head is None or isinstance(head, Tombstone) or head.deleted:
+        if not isinstance(head, Head | EmptiedHead) or head.deleted:
             return False
         return head.includes(segment)
 

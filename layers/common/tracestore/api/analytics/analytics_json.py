@@ -5,11 +5,12 @@ from typing import Any, Final
 
 from tracestore.api.traces.trace_json import NANO
 from tracestore.domain.analytics import GroupSeries, Heatmap
-from tracestore.domain.counters import ConversationCounter
+from tracestore.domain.counters import ConversationCounter, ScoreTotal
 from tracestore.domain.failures import FailedSpan, FailuresOfType
 from tracestore.domain.heads import Summary
 from tracestore.domain.histogram import bounds_us, percentiles_us
 from tracestore.domain.intervals import Period
+from tracestore.domain.scores import ScoreSeries
 from tracestore.domain.stats import NUMBERS, Aggregate, Example, Measures
 from tracestore.domain.times import format_time
 from tracestore.domain.usage import TOKEN_KINDS
@@ -67,6 +68,22 @@ def name_json(name: str) -> str | None:
 def range_json(period: Period) -> dict[str, str]:
     """The range that a response is about."""
     return {"start_date": format_time(period.start_ns), "end_date": format_time(period.end_ns)}
+
+
+def score_json(score: ScoreSeries, points: Sequence[Period]) -> dict[str, Any]:
+    """A score with its points. *absent*: the mean is null without values."""
+    return {
+        "name": score.name,
+        **_score_total_json(score.total),
+        "points": [
+            {"time": format_time(point.start_ns), **_score_total_json(total)}
+            for point, total in zip(points, score.points, strict=True)
+        ],
+    }
+
+
+def _score_total_json(total: ScoreTotal) -> dict[str, Any]:
+    return {"count": total.value_count, "mean": total.mean}
 
 
 def groups_shown(points: int) -> int:

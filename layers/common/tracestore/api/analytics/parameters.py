@@ -60,11 +60,11 @@ def parse_stored_range(parameters: Mapping[str, str]) -> tuple[int | None, int |
     return start_ns, end_ns, zone
 
 
-def parse_query(parameters: Mapping[str, str], now_ms: int) -> AnalyticsQuery:
+def parse_query(parameters: Mapping[str, str], now_ms: int, *, is_hourly: bool = False) -> AnalyticsQuery:
     """The query of a request. *absent*: without dates it is about the last 24 hours.
 
-    Grouped by a marginal, the range is whole hours and no interval is finer than an hour.
-    *raises*: Invalid when a parameter is malformed, or a marginal is combined with a filter or a finer interval.
+    If the route `is_hourly`, or grouped by a marginal, the range is whole hours and no interval is finer than an hour.
+    *raises*: Invalid when a parameter is malformed, or such a query has a filter or a finer interval.
     """
     read = Reader(parameters)
     start, end = read("start_date", time_or_day), read("end_date", time_or_day)
@@ -77,14 +77,15 @@ def parse_query(parameters: Mapping[str, str], now_ms: int) -> AnalyticsQuery:
     if not read.problems:
         end_ns = now_ns if end_ns is None else end_ns
         start_ns = max(0, end_ns - NS_PER_DAY) if start_ns is None else start_ns
-        days_most = MARGINAL_RANGE_MOST_DAYS if group_by in MARGINALS else RANGE_MOST_DAYS
+        is_hourly = is_hourly or group_by in MARGINALS
+        days_most = MARGINAL_RANGE_MOST_DAYS if is_hourly else RANGE_MOST_DAYS
         read.problems += problems_of_range(Period(start_ns, end_ns), zone, now_ns, days_most)
     read.end()
     assert start_ns is not None
     assert end_ns is not None
     period = aligned(start_ns, end_ns)
     finest_interval = INTERVALS[0]
-    if group_by in MARGINALS:
+    if is_hourly:
         _refuse_combinations(group_by, filters, requested_interval)
         period, finest_interval = whole_hours(period), "hour"
     return AnalyticsQuery(
@@ -96,14 +97,20 @@ def parse_query(parameters: Mapping[str, str], now_ms: int) -> AnalyticsQuery:
     )
 
 
-def _refuse_combinations(group_by: str, filters: Mapping[str, str], interval: Interval | None) -> None:
-    """*raises*: Invalid when a marginal is combined with a filter, or with an interval finer than it is counted in."""
+def _refuse_combinations(group_by: str | None, filters: Mapping[str, str], interval: Interval | None) -> None:
+    """*raises*: Invalid when a marginal or scores have a filter, or an interval finer than they are counted in.
+
+    *absent*: without `group_by` the query is about scores.
+    """
+    counted = f"group_by={group_by}, which is" if group_by else "scores, which are"
     problems = [
-        Detail(name, f"cannot be combined with group_by={group_by}, which is counted by itself: leave one of them out")
+        Detail(name, f"cannot be combined with {counted} counted by itself: leave one of them out")
+        if group_by
+        else Detail(name, f"cannot be combined with {counted} counted by themselves: leave it out")
         for name in filters
     ]
     if interval == "15m":
-        message = f"must be hour or day with group_by={group_by}, which is counted by the hour"
+        message = f"must be hour or day with {counted} counted by the hour"
         problems.append(Detail("interval", message))
     if problems:
         causes = "; ".join(f"{problem.field} {problem.message}" for problem in problems)

@@ -1,18 +1,20 @@
 """Export of traces as JSON lines, one span per line with its payload, in responses that Lambda can return.
 
 A response ends after a whole trace. A trace that is larger than one response is split between its spans, into responses
-of its own. Nothing is left out because of its size, except in a single span that no response could contain.
+of its own. Nothing is left out because of its size, except in a single span that no response could contain. The first
+span of a trace carries the annotations of the trace and of its spans.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from tracestore.api.traces.annotations import annotation_json
 from tracestore.api.traces.responses import READ_BYTES, Room, fitting_span, read_in_parallel
 from tracestore.api.traces.trace_json import span_json
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span
-from tracestore.http.response import Response
+from tracestore.http.response import Response, json_bytes
 from tracestore.storage.model import Head, PendingDeletion
 from tracestore.storage.user_store import ListedTrace, TraceQuery, UserReader
 
@@ -90,8 +92,9 @@ def _trace_lines(reader: UserReader, pending_deletions: Sequence[PendingDeletion
         return b""
     lines: list[bytes] = []
     room = Room()
+    annotations = _annotations(reader, listed.trace_id, head) if is_whole else []
     for span in spans if is_whole else ():
-        lines.append(_line(reader.user_id, listed.trace_id, head, span))
+        lines.append(_line(reader.user_id, listed.trace_id, head, span, [] if lines else annotations))
         if not room.takes(lines[-1]):
             return None
     return b"".join(lines) or None
@@ -106,8 +109,10 @@ def _part_of_trace(reader: UserReader, start: _CursorPosition, is_late: Callable
         return Exported(lines, start.trace_position)
     room = Room()
     last_order = start.span_order
+    is_first_part = start.span_order == _BEFORE_ALL_SPANS
+    annotations = _annotations(reader, trace_id, head) if is_first_part else []
     for span in spans:
-        line = _line(reader.user_id, trace_id, head, span)
+        line = _line(reader.user_id, trace_id, head, span, [] if lines else annotations)
         if not room.takes(line) or (lines and is_late()):
             return Exported(lines, str(_CursorPosition(start.trace_position, last_order)))
         lines.append(line)
@@ -115,9 +120,28 @@ def _part_of_trace(reader: UserReader, start: _CursorPosition, is_late: Callable
     return Exported(lines, start.trace_position)
 
 
-def _line(user_id: str, trace_id: str, head: Head, span: Span) -> bytes:
-    """A span as its route returns it, and the further fields that affect its price and its counting."""
+def _annotations(reader: UserReader, trace_id: str, head: Head) -> list[dict[str, Any]]:
+    """The annotations of a trace, which are read only where its head counts some. *absent*: empty."""
+    if not head.summary.annotations.count:
+        return []
+    try:
+        annotations, _ = reader.annotations(trace_id)
+    except NotFound:  # deleted since it was listed
+        return []
+    return [annotation_json(trace_id, annotation, head) for annotation in annotations]
+
+
+def _line(user_id: str, trace_id: str, head: Head, span: Span, annotations: Sequence[dict[str, Any]] = ()) -> bytes:
+    """A span as its route returns it, the further fields that affect its price and its counting, and `annotations`.
+
+    Where they do not fit next to the largest span that a response may contain, they are left out, and the line is
+    marked.
+    """
     content = span_json(user_id, trace_id, span, head.expires_at_s)
     content |= {name: span.fields.get(name) for name in ("scope_name", "request_model") if name in span.fields}
-    _, text = fitting_span(content)
+    content, text = fitting_span(content)
+    if annotations:
+        annotated = json_bytes({**content, "annotations": annotations})
+        fits = Room().takes(annotated + b"\n")
+        text = annotated if fits else json_bytes({**content, "annotations_omitted": True})
     return text + b"\n"

@@ -8,9 +8,10 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from tracestore.api.bulk_deletes import require_one
 from tracestore.api.dates import past_time, read_range
+from tracestore.api.traces.annotations import annotation_filters, label_text
 from tracestore.api.traces.trace_json import NANO
 from tracestore.domain.errors import Detail
-from tracestore.domain.filters import LIST_FILTERS, METADATA_PREFIX, Condition, Filters
+from tracestore.domain.filters import LIST_FILTERS, METADATA_PREFIX, SCORE_PREFIX, Condition, Filters
 from tracestore.domain.heads import VALUE_FIELDS
 from tracestore.domain.times import NS_PER_MS
 from tracestore.http.parameters import Reader, choice_of, id_of, is_id, malformed, one_of, text_of
@@ -24,7 +25,7 @@ METADATA_KEYS_MOST: Final = 10
 LIST_PARAMETERS: Final = ("limit", "cursor", *LIST_FILTERS)
 
 _REPEATABLE: Final = frozenset(
-    {*VALUE_FIELDS, "conversation_id", "status", "parent_span_id", "parent_trace_id", "search"}
+    {*VALUE_FIELDS, "conversation_id", "status", "parent_span_id", "parent_trace_id", "search", "label"}
 )
 """Parameters that may be repeated: any of the values has to match. A value after `!` must not match."""
 
@@ -47,7 +48,7 @@ class TraceView(NamedTuple):
 
 def require_list_parameters(request: Request, *more: str) -> None:
     """Check that a request has no parameters except those of a list and `more`. *raises*: Invalid."""
-    request.only(*LIST_PARAMETERS, *more, repeatable=_REPEATABLE, prefixes=(METADATA_PREFIX,))
+    request.only(*LIST_PARAMETERS, *more, repeatable=_REPEATABLE, prefixes=(METADATA_PREFIX, SCORE_PREFIX))
 
 
 def trace_query(parameters: Mapping[str, str]) -> TraceQuery:
@@ -83,6 +84,7 @@ def trace_query(parameters: Mapping[str, str]) -> TraceQuery:
                 for name in metadata
                 if (value := _condition(read, name, text_of)) is not None
             },
+            annotations=annotation_filters(read, parameters, _condition(read, "label", label_text)),
         ),
         from_ns=from_ns,
         to_ns=to_ns,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from tracestore.api.traces.annotations import annotations_in_summary
 from tracestore.domain.heads import Attempts, Summary
 from tracestore.domain.merge import Span
 from tracestore.domain.outline import OutlineRow, Subtree
@@ -120,6 +121,7 @@ def summary_json(trace_id: str, head: Head) -> dict[str, Any]:
         "tags": values.get("tag", []),
         "input_preview": summary.previews.input,
         "output_preview": summary.previews.output,
+        **annotations_in_summary(summary.annotations),
         "created_at": format_time(head.created_ms * NS_PER_MS),
         "updated_at": format_time(head.updated_ms * NS_PER_MS),
         "expires_at": format_time(head.expires_at_s * NS_PER_SECOND),

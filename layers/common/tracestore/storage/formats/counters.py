@@ -10,6 +10,8 @@ from tracestore.domain.counters import (
     ErrorCounter,
     MarginalCounter,
     MeasureCounter,
+    ScoreCounter,
+    ScoreTotal,
     ValueCounter,
 )
 from tracestore.domain.dimensions import FailureKind, Group, Series
@@ -142,6 +144,15 @@ def _marginal_counter(document: Document) -> MarginalCounter:
     )
 
 
+def _score_document(counter: ScoreCounter) -> Document:
+    """`s` are, by name, `[number of values, their sum in millionths]`."""
+    return {"s": {name: list(total) for name, total in counter.scores.items()}}
+
+
+def _score_counter(document: Document) -> ScoreCounter:
+    return ScoreCounter({name: ScoreTotal(*extended(total, (0, 0))) for name, total in document["s"].items()})
+
+
 class _CounterFormat(NamedTuple):
     """How the counters of one kind are written and read."""
 
@@ -154,5 +165,6 @@ _COUNTERS: Final[Mapping[CounterKind, _CounterFormat]] = {
     "errors": _CounterFormat(_error_document, _error_counter),
     "values": _CounterFormat(_value_document, _value_counter),
     "marginals": _CounterFormat(_marginal_document, _marginal_counter),
+    "scores": _CounterFormat(_score_document, _score_counter),
     "conversation": _CounterFormat(_conversation_document, _conversation_counter),
 }

@@ -20,10 +20,12 @@ from ..model import (
     Head,
     Job,
     PendingDeletion,
+    Placeholder,
     Segment,
     StoredHead,
     Tombstone,
 )
+from .annotations import annotations_document, annotations_from_document
 from .positional import extended
 from .stats import StoredStats, stats_document
 
@@ -108,7 +110,10 @@ def with_payload(updates: Sequence[SpanUpdate], text: bytes) -> tuple[SpanUpdate
     )
 
 
-_ABSENT_IN_HEAD: Final[dict[str, Any]] = {"c": 0, "u": 0, "s": None, "k": "", "x": [], "f": [], "l": 0, "b": 0, "d": []}
+_ABSENT_IN_HEAD: Final[dict[str, Any]] = {
+    **{"c": 0, "u": 0, "s": None, "n": [], "k": "", "x": [], "f": [], "l": 0, "b": 0},
+    **{"d": [], "w": False},
+}
 """The content of a head where its document has no such key."""
 
 _EMPTY_SUMMARY: Final = Summary("", "", "", 0, None, 0, 0, usage_of([], []), None, None, None)
@@ -117,17 +122,20 @@ _EMPTY_SUMMARY: Final = Summary("", "", "", 0, None, 0, 0, usage_of([], []), Non
 def pack_head(head: StoredHead) -> bytes:
     """The content of a head or a tombstone, except what has attributes of its own.
 
-    *shape*: `c` created and `u` updated, in milliseconds; `s` summary; `k` the merged digests, joined; `x` deleted span
-    ids; `f` the inlined segment; `l` start of the last compaction, in milliseconds; `b` bytes of the other items, which
-    is absent in heads of an earlier version; `d` of a tombstone: [true, whether it is purged, the job, the number of
-    deleted spans].
+    *shape*: `c` created and `u` updated, in milliseconds; `s` summary; `n` its annotations; `k` the merged digests,
+    joined; `x` deleted span ids; `f` the inlined segment; `l` start of the last compaction, in milliseconds; `b` bytes
+    of the other items, which is absent in heads of an earlier version; `d` of a tombstone: [true, whether it is purged,
+    the job, the number of deleted spans]; `w` true in a placeholder.
     """
     content: dict[str, Any] = {"c": head.created_ms, "u": head.updated_ms}
     if isinstance(head, Tombstone):
         content["d"] = [True, head.is_purged, head.deleted_by, head.deleted_spans]
+    elif isinstance(head, Placeholder):
+        content["w"] = True
     else:
         content |= {
             "s": _summary_document(head.summary) if isinstance(head, Head) else None,
+            "n": annotations_document(head.summary.annotations) if isinstance(head, Head) else [],
             "k": "".join(head.merged_digests),
             "x": sorted(head.deleted),
             "f": [
@@ -148,6 +156,8 @@ def unpack_head(packed: bytes, *, version: int, generation: str, expires_at_s: i
     if content["d"]:
         _, is_purged, deleted_by, deleted_spans = extended(content["d"], (True, False, "", 0))
         return Tombstone(*stored, is_purged=is_purged, deleted_by=deleted_by, deleted_spans=deleted_spans)
+    if content["w"]:
+        return Placeholder(*stored)
     (inline_segment,) = segments_from_documents(content["f"], content["c"]) or (None,)
     live = (
         *stored,
@@ -157,18 +167,19 @@ def unpack_head(packed: bytes, *, version: int, generation: str, expires_at_s: i
         content["l"],
         content["b"],
     )
-    return EmptiedHead(*live) if content["s"] is None else Head(*live, summary=_summary_from(content["s"]))
+    return EmptiedHead(*live) if content["s"] is None else Head(*live, summary=_summary_from(content))
 
 
 def unpack_summary(packed: bytes) -> Summary | None:
     """The summary in a head's content, without the work of reading the rest; None where it has none."""
-    document = unpack(packed).get("s")
-    return None if document is None else _summary_from(document)
+    content = _ABSENT_IN_HEAD | unpack(packed)
+    return None if content["s"] is None else _summary_from(content)
 
 
 def _summary_document(summary: Summary) -> dict[str, Any]:
     """A summary without the values that an empty one has. `asdict` would copy every list in it."""
     document = _changed(summary, _EMPTY_SUMMARY) | {"usage": _changed(summary.usage, _EMPTY_SUMMARY.usage)}
+    document.pop("annotations", None)  # apart from it, so that earlier versions can read the head
     if summary.stats is not NO_STATS:
         document["stats"] = stats_document(summary.stats)
     return document
@@ -179,11 +190,14 @@ def _changed(value: Any, empty: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value != getattr(empty, name)}
 
 
-def _summary_from(document: Mapping[str, Any]) -> Summary:
+def _summary_from(content: Mapping[str, Any]) -> Summary:
+    document = content["s"]
     values = {**document, "usage": replace(_EMPTY_SUMMARY.usage, **document["usage"])}
     for name in ("values_cut", "fallback_providers"):
         if name in values:
             values[name] = tuple(values[name])
+    if content["n"]:
+        values["annotations"] = annotations_from_document(content["n"])
     if "previews" in values:
         values["previews"] = Previews(values["previews"][0], values["previews"][1], tuple(values["previews"][2]))
     if "attempts" in values:

@@ -1,0 +1,61 @@
+"""Documents of annotations: one annotation, and the bounded copy of all of them in a head."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from tracestore.domain.annotations import NO_ANNOTATIONS, Annotation, AnnotationSummary, Score
+
+from ..codec import pack, unpack
+from .positional import extended
+
+_NAMES: Final = {
+    "n": "name",
+    "i": "annotation_id",
+    "v": "value",
+    "f": "source",
+    "s": "span_id",
+    "c": "comment",
+    "t": "created_ms",
+    "u": "updated_ms",
+}
+
+
+def pack_annotation(annotation: Annotation) -> bytes:
+    """An annotation as stored bytes.
+
+    *shape*: `n` name, `i` id, `v` value, `f` source, `s` span id, `c` comment, `t` created and `u` updated, in
+    milliseconds. *absent*: span id and comment are left out.
+    """
+    content = {key: getattr(annotation, name) for key, name in _NAMES.items()}
+    return pack({key: value for key, value in content.items() if value is not None})
+
+
+def unpack_annotation(packed: bytes) -> Annotation:
+    """The annotation that `pack_annotation` was given. *raises*: Unreadable."""
+    content = unpack(packed)
+    return Annotation(**{name: content[key] for key, name in _NAMES.items() if key in content})
+
+
+def annotations_document(summary: AnnotationSummary) -> list[Any]:
+    """The annotations of a trace in brief, as JSON.
+
+    *shape*: number, last change in milliseconds, `[mean, number of values]` of scores by name, values of labels by
+    name, 1 if there are more of them than the head contains else 0. *absent*: empty without annotations.
+    """
+    if summary == NO_ANNOTATIONS:
+        return []
+    return [summary.count, summary.updated_ms, dict(summary.scores), dict(summary.labels), int(summary.is_cut)]
+
+
+def annotations_from_document(document: Sequence[Any]) -> AnnotationSummary:
+    """The summary that `annotations_document` was given."""
+    if not document:
+        return NO_ANNOTATIONS
+    count, updated_ms, scores, labels, is_cut = extended(document, (0, 0, {}, {}, 0))
+    return AnnotationSummary(
+        count,
+        updated_ms,
+        tuple((name, Score(float(mean), number)) for name, (mean, number) in scores.items()),
+        tuple((name, tuple(values)) for name, values in labels.items()),
+        bool(is_cut),
+    )
