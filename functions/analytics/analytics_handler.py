@@ -61,8 +61,8 @@ from tracestore.domain.dimensions import MARGINALS, OTHER, FailureKind, Group
 from tracestore.domain.failures import failures_by_type, latest_failures
 from tracestore.domain.health import Health, health_by, windows_of
 from tracestore.domain.intervals import Period, whole_days
-from tracestore.domain.times import NS_PER_DAY, NS_PER_MS, format_time
 from tracestore.domain.scores import score_series
+from tracestore.domain.times import NS_PER_DAY, NS_PER_MS, format_time
 from tracestore.http.app import App
 from tracestore.http.cursors import ListCursor
 from tracestore.http.identity import Identity
