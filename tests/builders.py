@@ -12,7 +12,7 @@ from tracestore.domain.filters import Condition, Filters
 from tracestore.domain.heads import Summary, previews_of, root_of, summarize
 from tracestore.domain.merge import Span, merge
 from tracestore.domain.spans import SpanFields, SpanUpdate
-from tracestore.domain.updates import span_update
+from tracestore.domain.updates import DERIVED_FIELDS, span_update
 from tracestore.storage import keys
 from tracestore.storage.codec import unpack
 from tracestore.storage.deadline import Deadline
@@ -144,9 +144,14 @@ def stored_items(store: Store, user: str, trace_id: str = "t") -> dict[str, Item
 
 
 def stored_spans(store: Store, user: str, trace_id: str = "t") -> dict[str, SpanFields]:
-    """The fields of each span of a trace, with its payload."""
+    """The reported fields of each span of a trace, with its payload."""
     _, spans = reader(store, user).trace(trace_id, payloads=True)
-    return {span.span_id: span.fields for span in spans}
+    return {span.span_id: reported(span.fields) for span in spans}
+
+
+def reported(span: SpanFields) -> SpanFields:
+    """The fields of a span without those that follow from its payload."""
+    return cast(SpanFields, {name: value for name, value in span.items() if name not in DERIVED_FIELDS})
 
 
 def stored_summary(store: Store, user: str, trace_id: str = "t") -> Summary:

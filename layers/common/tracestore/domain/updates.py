@@ -23,6 +23,9 @@ from .spans import (
     digest_of,
 )
 
+DERIVED_FIELDS: Final = ("input_preview", "output_preview", "fingerprint", "provider_used", "fallback_providers")
+"""The fields that follow from a payload. No client sends them, and the digest of an update leaves them out."""
+
 CORE_PREVIEW_CHARACTERS: Final = 80
 """Characters of a preview in the core: one line of an outline. Every later write to the trace reads and packs them."""
 
