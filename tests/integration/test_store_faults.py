@@ -71,7 +71,7 @@ class Flaky:
         unprocessed = [request for request in requests if request not in done]
         return {"UnprocessedItems": {table: unprocessed} if unprocessed else {}}
 
-    def _half_read(self, RequestItems: dict[str, Any]) -> dict[str, Any]:
+    def _half_read(self, RequestItems: dict[str, Any], **_: Any) -> dict[str, Any]:
         ((table, request),) = RequestItems.items()
         middle = len(request["Keys"]) // 2
         processed, unprocessed = request["Keys"][:middle], request["Keys"][middle:]
