@@ -119,9 +119,24 @@ SUMMARY_FIELDS: Final[Mapping[str, Schema]] = {
     **dict.fromkeys(("conversation_id", "end_user_id", "lesson_id"), TEXT),
     "input_preview": nullable(string("The first 300 characters of the last user message")),
     "output_preview": nullable(string("The first 300 characters of the reply")),
+    "scores": {"type": "object", "additionalProperties": number(minimum=None), "description": "The means, by name"},
+    "labels": {"type": "object", "additionalProperties": array(string()), "description": "The values, by name"},
+    "annotation_count": integer(),
+    "annotated_at": nullable(time("The last change of an annotation that exists")),
     "created_at": time(),
     "updated_at": time(),
     "expires_at": time(),
+}
+
+SUMMARY_CUT: Final[Mapping[str, Schema]] = {
+    "annotations_cut": {"type": "boolean", "const": True, "description": "Some scores or labels are left out"}
+}
+"""The field that only a summary without all scores and labels has."""
+
+ANNOTATION_VALUE: Final = {
+    "anyOf": [boolean(), number(minimum=-(10**15), maximum=10**15), string(minLength=1, maxLength=512)],
+    "description": "A score, a label or both",
+    "examples": [0.8],
 }
 
 MEASURES: Final[Mapping[str, Schema]] = {
@@ -133,6 +148,11 @@ MEASURES: Final[Mapping[str, Schema]] = {
     "cost_usd": number(),
     "wasted_cost_usd": number(),
     "latency_ms": ref("Latencies"),
+}
+
+SCORE_TOTAL: Final[Mapping[str, Schema]] = {
+    "count": integer("The number of values"),
+    "mean": nullable(number("Null without values", minimum=None)),
 }
 
 RANGE: Final[Mapping[str, Schema]] = {"start_date": time(), "end_date": time()}
@@ -244,7 +264,17 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
     ),
     "ExportedSpan": obj(
         {**SPAN_FIELDS, **PAYLOADS},
-        {"scope_name": string(), "request_model": string(), "payloads_omitted": OMITTED_PAYLOADS},
+        {
+            "scope_name": string(),
+            "request_model": string(),
+            "payloads_omitted": OMITTED_PAYLOADS,
+            "annotations": array(ref("Annotation"), "Of the trace and its spans; only on the first line of a trace"),
+            "annotations_omitted": {
+                "type": "boolean",
+                "const": True,
+                "description": "They do not fit next to the span",
+            },
+        },
     ),
     "SpanId": obj({"id": UUID, "trace_id": ID, "span_id": SPAN_ID}),
     "RejectedSpan": obj(
@@ -254,10 +284,14 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "message": string(examples=["start_time is required."]),
         }
     ),
-    "TraceSummary": obj(SUMMARY_FIELDS),
+    "TraceSummary": obj(SUMMARY_FIELDS, SUMMARY_CUT),
     "Turn": obj(
         SUMMARY_FIELDS,
-        {**{name: PAYLOADS[name] for name in ("input_data", "output_data")}, "payloads_omitted": OMITTED_PAYLOADS},
+        {
+            **SUMMARY_CUT,
+            **{name: PAYLOADS[name] for name in ("input_data", "output_data")},
+            "payloads_omitted": OMITTED_PAYLOADS,
+        },
     ),
     "OutlineSpan": obj(
         {
@@ -299,6 +333,28 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             ),
             "preview": string("80 characters at most"),
         },
+    ),
+    "Annotation": obj(
+        {
+            "trace_id": ID,
+            "name": string(examples=["quality"]),
+            "id": string(examples=["judge"]),
+            "span_id": nullable(string(examples=["call"])),
+            "value": ANNOTATION_VALUE,
+            "comment": TEXT,
+            "source": string(examples=["judge"]),
+            "created_at": time(),
+            "updated_at": time(),
+            "expires_at": nullable(time("When the annotation is removed")),
+            "is_waiting": boolean("Whether its trace has not arrived yet"),
+        }
+    ),
+    "ScoreSeries": obj(
+        {
+            "name": string(examples=["quality"]),
+            **SCORE_TOTAL,
+            "points": array(obj({"time": time(), **SCORE_TOTAL})),
+        }
     ),
     "Deleted": success(deleted=DELETED),
     "DeletionJob": success(deleted=DELETED, job_id=JOB_ID),

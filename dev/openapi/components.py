@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from dev.openapi.answers import COMPONENTS, IGNORED
+from dev.openapi.answers import ANNOTATION_VALUE, COMPONENTS, IGNORED
 from dev.openapi.prose import Prose
 from dev.openapi.schemas import REFERENCE, Schema, Strict
 
@@ -16,6 +16,8 @@ FIELD_TEXTS: Final = {
     "LessonTrace": "## Lesson traces",
     "NewLesson": "## Lesson traces",
     "LessonChange": "## Lesson traces",
+    "Annotation": "## Annotations",
+    "SentAnnotation": "## Annotations",
     "Measures": "## Analytics",
 }
 """The sections of `docs/api.md` whose tables describe the fields of a schema."""
@@ -48,14 +50,16 @@ def _described(schema: Schema, notes: dict[str, str]) -> Schema:
 
 def _bodies() -> dict[str, Schema]:
     """The schemas of the models of request bodies. The fields that only responses have are ignored when sent."""
+    from tracestore.ingest.annotation_model import SentAnnotation
     from tracestore.ingest.lesson_model import LessonChange, NewLesson, SentCall
     from tracestore.ingest.native_model import NewSpan, SpanChange, UnnamedSpan
 
     bodies: dict[str, Schema] = {}
     for model, returned, refused in (
-        (NewSpan, "Span", set[str]()),
-        (UnnamedSpan, "Span", set[str]()),
-        (SpanChange, "Span", {"trace_id", "span_id"}),
+        (NewSpan, "ExportedSpan", {"annotations_omitted"}),
+        (UnnamedSpan, "ExportedSpan", {"annotations_omitted"}),
+        (SpanChange, "ExportedSpan", {"trace_id", "span_id", "annotations_omitted"}),
+        (SentAnnotation, "Annotation", set[str]()),
         (SentCall, "LessonCall", set[str]()),
         (NewLesson, "LessonTrace", set[str]()),
         (LessonChange, "LessonTrace", {"llm_calls"}),
@@ -68,6 +72,7 @@ def _bodies() -> dict[str, Schema]:
         bodies[model.__name__] = {**schema, "properties": {**fields, **from_server}}
     for change in (SpanChange, LessonChange):
         bodies[change.__name__]["minProperties"] = 1
+    bodies["SentAnnotation"]["properties"]["value"] = ANNOTATION_VALUE
     bodies["UnnamedSpan"]["properties"]["span_id"] = {"type": "null"}
     return bodies
 

@@ -38,8 +38,9 @@ from dev.openapi.schemas import (
 from tracestore.api.account.api_keys import MAX_NAME
 from tracestore.api.analytics.parameters import ANALYTICS_PARAMETERS
 from tracestore.api.lessons.parameters import OFFSET_MOST
+from tracestore.domain.annotations import NAME_PATTERN
 from tracestore.domain.dimensions import FILTERS, GROUPINGS
-from tracestore.domain.filters import METADATA_PREFIX
+from tracestore.domain.filters import METADATA_PREFIX, SCORE_PREFIX
 from tracestore.domain.heads import VALUE_FIELDS
 from tracestore.domain.intervals import INTERVALS
 from tracestore.domain.spans import ID_PATTERN
@@ -81,6 +82,10 @@ CONDITION: Final = array(
 
 ID_CONDITION: Final = array(string(pattern=f"^!?{ID_PATTERN}$"), minItems=1, examples=[["run"]])
 
+LABEL_CONDITION: Final = array(
+    string(pattern=f"^!?{NAME_PATTERN}(:(.|\\n)*)?$", maxLength=TEXT_MOST), minItems=1, examples=[["category:travel"]]
+)
+
 TRACE_FILTERS: Final[Mapping[str, Schema]] = {
     "start_date": START_DATE,
     "end_date": END_DATE,
@@ -93,6 +98,7 @@ TRACE_FILTERS: Final[Mapping[str, Schema]] = {
     "parent_span_id": ID_CONDITION,
     "parent_trace_id": ID_CONDITION,
     **dict.fromkeys(("min_duration_ms", "max_duration_ms", "min_cost_usd", "max_cost_usd", "min_tokens"), QUERY_NUMBER),
+    "label": LABEL_CONDITION,
     "search": CONDITION,
     "search_in": choice("names", "payload", default="names"),
     "order": choice("desc", "asc", default="desc"),
@@ -111,6 +117,7 @@ ANALYTICS: Final = {name: _ANALYTICS_SCHEMAS[name] for name in ANALYTICS_PARAMET
 PATH: Final[Mapping[str, Schema]] = {
     "trace_id": string("The id of a trace", pattern=f"^{ID_PATTERN}$", examples=["trip-7"]),
     "span_id": string("The id of a span", pattern=f"^{ID_PATTERN}$", examples=["call"]),
+    "name": string("The name of an annotation", pattern=f"^{NAME_PATTERN}$", examples=["quality"]),
     "id": string("The id of a lesson trace", pattern=f"^{ID_PATTERN}$", examples=["1f0c3f7d5b9e4c1f8a6a2b7f9d1e4c55"]),
     "job_id": string("The id of a job", pattern="^[0-9a-f-]{36}$", examples=["9b2f6a0e-6f0b-4a53-9f0e-5d8c1f3a7b21"]),
     "key_id": string("The id of an API key", pattern="^[0-9a-f]{16}$", examples=["e97fad263bf7c322"]),
@@ -172,6 +179,7 @@ _BYTES: Final = string(contentMediaType=PROTOBUF)
 _TRACE_PATH: Final = {"trace_id": "$response.body#/data/trace_id"}
 _FIRST_TRACE: Final = {"trace_id": "$response.body#/traces/0/trace_id"}
 _SPAN_PATH: Final = {**_TRACE_PATH, "span_id": "$response.body#/data/span_id"}
+_ANNOTATION_PATH: Final = {**_TRACE_PATH, "name": "$response.body#/data/name"}
 _LESSON_PATH: Final = {"id": "$response.body#/data/id"}
 _ANY_VALUE: Final = obj({}, {"stringValue": string(), "boolValue": boolean(), "doubleValue": number()})
 _ATTRIBUTES: Final = array(obj({"key": string(), "value": _ANY_VALUE}))
@@ -348,7 +356,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "view": choice("forest", "summary", "turns", default="forest"),
             "order_by": choice("cost", "duration", "tokens"),
         },
-        prefixes=(METADATA_PREFIX,),
+        prefixes=(METADATA_PREFIX, SCORE_PREFIX),
         has_etag=True,
         links={"trace": Link("GET /api/analytics/traces/{trace_id}", _FIRST_TRACE)},
     ),
@@ -393,7 +401,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             )
         ),
         query=TRACE_LIST,
-        prefixes=(METADATA_PREFIX,),
+        prefixes=(METADATA_PREFIX, SCORE_PREFIX),
         has_etag=True,
         parameter_texts=(_LIST_TEXT,),
     ),
@@ -402,16 +410,32 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             success(**IN_POINTS, points=array(ref("HistogramPoint")), scanned_to=SCANNED_TO, next_cursor=CURSOR)
         ),
         query={**TRACE_LIST, "interval": choice(*INTERVALS)},
-        prefixes=(METADATA_PREFIX,),
+        prefixes=(METADATA_PREFIX, SCORE_PREFIX),
         has_etag=True,
         parameter_texts=(_LIST_TEXT, "## Analytics"),
     ),
     "GET /api/analytics/export": Operation(
         answers={200: {"application/x-ndjson": string("A JSON object `ExportedSpan` on each line")}},
         query=TRACE_LIST,
-        prefixes=(METADATA_PREFIX,),
+        prefixes=(METADATA_PREFIX, SCORE_PREFIX),
         headers={"x-next-cursor": "The cursor of the next response; absent in the last one"},
         parameter_texts=("### `GET /api/analytics/traces`",),
+    ),
+    "PUT /api/analytics/traces/{trace_id}/annotations/{name}": Operation(
+        answers=returns(success(data=ref("Annotation"))),
+        body=Body({JSON: ref("SentAnnotation")}, _JSON_CODES, {"value": 0.8, "source": "judge", "span_id": "call"}),
+        codes=("conflict", "too_many_annotations", "trace_deleted", "span_deleted"),
+        links={
+            "annotations": Link("GET /api/analytics/traces/{trace_id}/annotations", _TRACE_PATH),
+            "deleteAnnotations": Link("DELETE /api/analytics/traces/{trace_id}/annotations/{name}", _ANNOTATION_PATH),
+        },
+    ),
+    "GET /api/analytics/traces/{trace_id}/annotations": Operation(
+        answers=returns(success(annotations=array(ref("Annotation")))), has_etag=True
+    ),
+    "DELETE /api/analytics/traces/{trace_id}/annotations/{name}": Operation(
+        answers=returns(success(deleted=obj({"annotations": integer()}))),
+        query={"id": WORDS, "span_id": WORDS, "source": WORDS},
     ),
     "DELETE /api/analytics/traces/{trace_id}": Operation(answers=returns(ref("Deleted"))),
     "DELETE /api/analytics/traces/{trace_id}/spans/{span_id}": Operation(answers=returns(ref("Deleted"))),
@@ -526,6 +550,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         cursor=QUERY_CURSOR,
     ),
     "GET /api/analytics/facets": analytics(success(**RANGE, facets=FACET_LISTS)),
+    "GET /api/analytics/scores": Operation(
+        answers=returns(success(**IN_POINTS, scores=array(ref("ScoreSeries")))),
+        query=ANALYTICS,
+        codes=("unsupported_combination",),
+        has_etag=True,
+        parameter_texts=("## Analytics",),
+    ),
     "GET /api/analytics/lessons": Operation(
         answers=returns(success(**LESSON_STATISTICS)),
         query={
