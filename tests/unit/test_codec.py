@@ -1,5 +1,6 @@
 """Values are unchanged by packing and unpacking."""
 
+from hashlib import blake2b
 from typing import Any
 
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import strategies as st
 
 from tests.builders import call, update
 from tracestore.domain.spans import PAYLOAD_FIELDS, canonical_json
-from tracestore.storage.codec import Unreadable, compress, decompress, is_delta_encoded, pack, unpack
+from tracestore.storage.codec import Unreadable, compress, decompress, encode, is_delta_encoded, pack, unpack
+from tracestore.storage.dictionaries import FIELD_NAMES_01, FIELD_NAMES_03, TABLES_03
 from tracestore.storage.formats.traces import segment_document
 from tracestore.storage.segments import open_payloads, segment_of
 
@@ -24,6 +26,44 @@ json_values: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=5), inner, max_size=4)),
     max_leaves=20,
 )
+
+
+VALUE = {
+    "span_id": "call",
+    "operation_type": "completion",
+    "model_name": "gpt-4o-mini",
+    "status": "success",
+    "output_preview": "On its way.",
+    "fingerprint": "AAAAAAAAAAA",
+}
+BASE = b"base text " * 20 + encode(VALUE)[:60]
+STORED = {
+    "01": "0128b52ffd2099050200f87b223a224f6e20697473207761792e222c2266696e6765727072692241227d0a00b8c5be98ed3c976c5f93"
+    "c592390149720793640ee4080c7664010b0c7105",
+    "02": "0228b52ffd24999d0200f2441118a0a56de067bfec2ef23fe15d9aa0822efe6b9d0d27a818068517b773a252752911f0f28170165946"
+    "92c6edeb70704a0f6ee5de3d847a6fdfe6c3fb724c0c18016158d32d0300c5b7e00916e54bca0a32dc907c",
+    "03": "0328b52ffd20993d0100787b4f6e20697473207761792e41227d08f0f8c6ea6fb6bd73d49ef005a16d28b2b043f6580d57",
+}
+"""`VALUE` as every format stored it. None is ever edited: items are readable for ever."""
+
+
+@pytest.mark.parametrize("stored", STORED.values(), ids=STORED)
+def test_a_value_is_read_in_every_format_that_was_ever_stored(stored: str) -> None:
+    packed = bytes.fromhex(stored)
+    assert decompress(packed, BASE if is_delta_encoded(packed) else None) == encode(VALUE)
+
+
+@pytest.mark.parametrize(
+    ("dictionary", "digest"),
+    [
+        (FIELD_NAMES_01, "c8cfb879084c5707a836605566276aff"),
+        (TABLES_03 + FIELD_NAMES_03, "09a7b27c4a28045ba6e615ecec1eb13c"),
+    ],
+    ids=["01", "03"],
+)
+def test_no_dictionary_is_ever_edited(dictionary: bytes, digest: str) -> None:
+    """Without its dictionary byte by byte, no stored item of the format is readable. A change is another format."""
+    assert blake2b(dictionary, digest_size=16).hexdigest() == digest
 
 
 @given(json_values)
