@@ -53,6 +53,11 @@ def test_a_value_is_read_in_every_format_that_was_ever_stored(stored: str) -> No
     assert decompress(packed, BASE if is_delta_encoded(packed) else None) == encode(VALUE)
 
 
+def test_a_value_is_written_in_the_newest_formats() -> None:
+    assert pack(VALUE)[:1].hex() == max(STORED)
+    assert compress(encode(VALUE), BASE)[:1].hex() == "02"
+
+
 @pytest.mark.parametrize(
     ("dictionary", "digest"),
     [

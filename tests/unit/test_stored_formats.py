@@ -17,6 +17,7 @@ import pytest
 
 from tests.builders import START_NS
 from tracestore.domain.annotations import NO_ANNOTATIONS, Annotation, AnnotationSummary, Score
+from tracestore.domain.merge import payload_of
 from tracestore.domain.spans import SpanFields, SpanUpdate
 from tracestore.domain.updates import span_update
 from tracestore.storage import keys
@@ -106,10 +107,15 @@ DERIVED_CORE = ("input_preview", "output_preview", "fingerprint")
 
 
 def in_format(segment: Segment, number: int) -> Segment:
-    """A segment as it is read from a golden file with this number."""
+    """A segment as it is read from a golden file with this number, its payload as text alone."""
     if number > 1:
-        return segment
-    return replace(segment, updates=tuple(map(_without_derived_core, segment.updates)))
+        return as_text(segment)
+    return replace(as_text(segment), updates=tuple(map(_without_derived_core, segment.updates)))
+
+
+def as_text(segment: Segment) -> Segment:
+    """A segment without the compressed bytes of its payload, which its text is compared in place of."""
+    return replace(segment, payload=None)
 
 
 def _without_derived_core(update: SpanUpdate) -> SpanUpdate:
@@ -132,11 +138,15 @@ def stored(name: str, number: int = 1) -> Item:
 
 
 def readable(item: Item) -> dict[str, Any]:
-    """An item with its bytes as the format byte and the text that they decompress to."""
+    """An item with its bytes as the text that they decompress to, and whether that takes a delta base.
+
+    The formats of compressed bytes are in `test_codec.py`: they change together for all items, whose shape stays.
+    """
     decoded: dict[str, Any] = {}
     for attribute, ((kind, value),) in ((name, typed.items()) for name, typed in item.items()):
         if kind == "B":
-            decoded[attribute] = value[:1], decompress(value, BASE.text if is_delta_encoded(value) else None)
+            is_delta = is_delta_encoded(value)
+            decoded[attribute] = is_delta, decompress(value, BASE.text if is_delta else None)
         else:
             decoded[attribute] = sorted(value) if kind == "SS" else value
     return decoded
@@ -159,7 +169,8 @@ def test_a_stored_head_is_decoded_with_its_summary_and_its_inlined_segment() -> 
     )
     assert (head.created_ms, head.updated_ms, head.compaction_started_ms) == (NOW_MS, NOW_MS, NOW_MS + 5)
     assert (head.merged_digests, head.deleted) == (("a391a942a2",), frozenset({"gone"}))
-    assert head.inline_segment == in_format(SEGMENT, 1)
+    assert head.inline_segment is not None
+    assert as_text(head.inline_segment) == in_format(SEGMENT, 1)
     assert (summary.root_span_id, summary.name, summary.status) == ("root", "agent.run", "success")
     assert (summary.start_ns, summary.end_ns) == (START_NS, START_NS + 2_500_000_000)
     assert (summary.span_count, summary.error_count) == (2, 1)
@@ -172,29 +183,33 @@ def test_a_stored_head_is_decoded_with_its_summary_and_its_inlined_segment() -> 
     assert summary.previews.source == (SEGMENT.updates[1].digest,) * 2
 
 
-def test_a_stored_head_is_decoded_with_the_size_of_its_other_items() -> None:
+@pytest.mark.parametrize(("name", "number", "payload_bytes"), [("head", 2, 88), ("head", 3, 68)])
+def test_a_stored_head_is_decoded_with_the_size_of_its_other_items(name: str, number: int, payload_bytes: int) -> None:
     """Heads of the first format have none, and segments in them no size of their payload."""
-    head = head_from(stored("head", 2))
+    head = head_from(stored(name, number))
     assert isinstance(head, Head)
     assert head == replace(stored_head(), inline_segment=head.inline_segment)
     assert (head.other_bytes, stored_head().other_bytes) == (12_345, 0)
     assert head.inline_segment is not None
     assert head.inline_segment.payload is None
-    assert head.inline_segment.payload_bytes == SEGMENT.payload_bytes
+    assert head.inline_segment.payload_bytes == payload_bytes
 
 
-def test_a_stored_segment_is_decoded_with_the_size_of_its_payload() -> None:
-    trace = trace_from([stored("segment-apart")], NOW_MS, GENERATION)
-    assert trace.segments[APART.digest].payload_bytes == APART.payload_bytes > 0
+@pytest.mark.parametrize(
+    ("name", "number", "payload_bytes"), [("segment-apart", 1, 1_695), ("segment-apart", 2, 1_669)]
+)
+def test_a_stored_segment_is_decoded_with_the_size_of_its_payload(name: str, number: int, payload_bytes: int) -> None:
+    trace = trace_from([stored(name, number)], NOW_MS, GENERATION)
+    assert trace.segments[APART.digest].payload_bytes == payload_bytes
     assert trace.segments[APART.digest].payload is None
 
 
 def test_compacted_items_of_earlier_formats_have_no_sizes() -> None:
     sizes = [
         [segment.payload_bytes for segment in trace_from([item], NOW_MS, GENERATION).segments.values()]
-        for item in (stored("compacted"), stored("compacted", 2), stored("compacted", 3))
+        for item in (stored("compacted"), stored("compacted", 2), stored("compacted", 3), stored("compacted", 4))
     ]
-    assert sizes == [[0, 0], [0, 0], [SEGMENT.payload_bytes, DELTA.payload_bytes]]
+    assert sizes == [[0, 0], [0, 0], [88, DELTA.payload_bytes], [68, DELTA.payload_bytes]]
 
 
 def test_a_stored_emptied_head_is_decoded() -> None:
@@ -234,15 +249,17 @@ def test_a_tombstone_with_more_or_fewer_entries_is_decoded(entries: list[Any], e
 
 
 @pytest.mark.parametrize(
-    ("name", "number"), [("segment", 1), ("segment", 2), ("segment-first", 1), ("segment-first", 2)]
+    ("name", "number"), [("segment", 1), ("segment", 2), ("segment", 3), ("segment-first", 1), ("segment-first", 2)]
 )
 def test_a_stored_segment_is_decoded_with_its_inline_payload(name: str, number: int) -> None:
     trace = trace_from([stored(name, number)], NOW_MS, GENERATION)
-    assert trace.segments == {SEGMENT.digest: in_format(SEGMENT, number)}
+    assert {digest: as_text(segment) for digest, segment in trace.segments.items()} == {
+        SEGMENT.digest: in_format(SEGMENT, number)
+    }
     assert trace.loose == {SEGMENT.digest}
 
 
-@pytest.mark.parametrize(("name", "number"), [("compacted", 1), ("compacted", 2), ("compacted", 3)])
+@pytest.mark.parametrize(("name", "number"), [("compacted", 1), ("compacted", 2), ("compacted", 3), ("compacted", 4)])
 def test_a_stored_compacted_item_is_decoded_with_a_delta_encoded_payload(name: str, number: int) -> None:
     base_items = segment_items(TRACE_PK, GENERATION, BASE, EXPIRES_AT_S)
     items = sorted([*base_items, stored(name, number), stored("payload-delta")], key=lambda item: item["sk"]["S"])
@@ -309,6 +326,13 @@ def test_a_stored_head_is_decoded_with_its_annotations() -> None:
     assert stored_head("annotated-head").summary.annotations == ANNOTATIONS
     assert summary_from(stored("annotated-head")) == stored_head("annotated-head").summary
     assert stored_head().summary.annotations == NO_ANNOTATIONS
+
+
+@pytest.mark.parametrize(("name", "number"), [("payload-part", 1), ("payload-part", 2)])
+def test_a_stored_payload_part_is_decoded(name: str, number: int) -> None:
+    ((payload,),) = [json.loads(decompress(stored(name, number)["payload"]["B"]))]
+    assert payload == {**payload_of(cast(SpanFields, ROOT)), "input_data": stored_text("payload-part")}
+    assert len(stored_text("payload-part")) > 100
 
 
 def test_stored_pending_deletions_and_jobs_are_decoded() -> None:

@@ -20,15 +20,22 @@ from tracestore.domain.errors import TracestoreError
 
 from .dictionaries import FIELD_NAMES_01, FIELD_NAMES_03, TABLES_03
 
-_LEVEL: Final = 3
+_LEVEL: Final = 6
+"""Stores 5 to 10 % less than level 3, zstd's default, which is poor at small values. It takes 10 µs more for a small
+value and 40 ms more for 4 MB, and a write unit costs as much as about 40 ms of a function with 1 GB. Values of all
+levels are read alike."""
 
-_PLAIN: Final = b"\x01"
+_PLAIN_01: Final = b"\x01"
 _DELTA: Final = b"\x02"
-_PLAIN_03: Final = b"\x03"
-_DICTIONARY: Final = zstd.ZstdDict(FIELD_NAMES_01, is_raw=True)
-_DICTIONARY_03: Final = zstd.ZstdDict(TABLES_03 + FIELD_NAMES_03)
+_PLAIN: Final = b"\x03"
+_DICTIONARY_01: Final = zstd.ZstdDict(FIELD_NAMES_01, is_raw=True)
+_DICTIONARY: Final = zstd.ZstdDict(TABLES_03 + FIELD_NAMES_03)
 _per_thread: Final = threading.local()
-_CHECKED: Final = {
+_PLAIN_OPTIONS: Final = {
+    int(zstd.CompressionParameter.compression_level): _LEVEL,
+    int(zstd.CompressionParameter.dict_id_flag): 0,  # four bytes that the format byte makes superfluous
+}
+_DELTA_OPTIONS: Final = {
     int(zstd.CompressionParameter.compression_level): _LEVEL,
     int(zstd.CompressionParameter.checksum_flag): 1,
 }
@@ -60,13 +67,13 @@ def compress(text: bytes, base: bytes | None = None) -> bytes:
     if base is None:
         compressor = _compressor()
         return _PLAIN + compressor.compress(text, compressor.FLUSH_FRAME)
-    return _DELTA + zstd.compress(text, options=_CHECKED, zstd_dict=zstd.ZstdDict(base, is_raw=True))
+    return _DELTA + zstd.compress(text, options=_DELTA_OPTIONS, zstd_dict=zstd.ZstdDict(base, is_raw=True))
 
 
 def _compressor() -> zstd.ZstdCompressor:
     """This thread's compressor: creating one takes longer than compressing a small value."""
     if not hasattr(_per_thread, "compressor"):
-        _per_thread.compressor = zstd.ZstdCompressor(_LEVEL, zstd_dict=_DICTIONARY)
+        _per_thread.compressor = zstd.ZstdCompressor(options=_PLAIN_OPTIONS, zstd_dict=_DICTIONARY)
     compressor: zstd.ZstdCompressor = _per_thread.compressor
     return compressor
 
@@ -80,8 +87,8 @@ def decompress(packed: bytes, base: bytes | None = None) -> bytes:
     """The text that `compress` was given. *raises*: Unreadable."""
     if packed[:1] == _PLAIN:
         return zstd.decompress(packed[1:], zstd_dict=_DICTIONARY)
-    if packed[:1] == _PLAIN_03:
-        return zstd.decompress(packed[1:], zstd_dict=_DICTIONARY_03)
+    if packed[:1] == _PLAIN_01:
+        return zstd.decompress(packed[1:], zstd_dict=_DICTIONARY_01)
     if is_delta_encoded(packed) and base is not None:
         return zstd.decompress(packed[1:], zstd_dict=zstd.ZstdDict(base, is_raw=True))
     raise Unreadable("A stored item has a format that this version cannot read; deploy the version that wrote it.")
