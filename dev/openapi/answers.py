@@ -42,9 +42,11 @@ IGNORED: Final = {"readOnly": True, "description": "Ignored in requests"}
 SUCCESS: Final = {"type": "boolean", "const": True}
 OMITTED_PAYLOADS: Final = {"type": "boolean", "const": True, "description": "Payloads are left out for their size"}
 OMITTED_CHILDREN: Final = {"type": "boolean", "const": True, "description": "Only the root is returned, for its size"}
-_ATTRIBUTES: Final = {"type": "object", "description": "Any members"}
-EVENT: Final = obj({"name": string()}, {"time": time(), "attributes": _ATTRIBUTES})
-LINK: Final = obj({"trace_id": string(), "span_id": string()}, {"attributes": _ATTRIBUTES})
+ANY_MEMBERS: Final = {"type": "object", "description": "Any members"}
+JSON_RPC: Final = {"type": "string", "const": "2.0"}
+MESSAGE_ID: Final[Schema] = {"anyOf": [string(), integer()], "examples": [1]}
+EVENT: Final = obj({"name": string()}, {"time": time(), "attributes": ANY_MEMBERS})
+LINK: Final = obj({"trace_id": string(), "span_id": string()}, {"attributes": ANY_MEMBERS})
 PAYLOADS: Final[Mapping[str, Schema]] = {
     **{name: anything("Any JSON value") for name in ("input_data", "output_data", "metadata")},
     "error_stack": nullable(string("The stack trace of the error")),
@@ -257,6 +259,16 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
         {"code": integer("A `google.rpc.Code`", examples=[3]), "message": string(examples=["Send smaller batches."])},
         {"details": array(obj({}))},
     ),
+    "McpError": obj(
+        {
+            "jsonrpc": JSON_RPC,
+            "id": nullable({**MESSAGE_ID, "examples": [1]}),
+            "error": obj(
+                {"code": integer(minimum=-32_768, examples=[-32600]), "message": string()}, {"data": ANY_MEMBERS}
+            ),
+        }
+    ),
+    "McpResult": obj({"jsonrpc": JSON_RPC, "id": MESSAGE_ID, "result": ANY_MEMBERS}),
     "Span": obj({**SPAN_FIELDS, **PAYLOADS}, {"payloads_omitted": OMITTED_PAYLOADS}),
     "SpanNode": obj(
         {**SPAN_FIELDS, "children": array(ref("SpanNode"), examples=[[]])},

@@ -14,8 +14,9 @@ from dev.openapi.prose import Prose
 from dev.openapi.routes import JSON, OPERATIONS, PATH, PROTOBUF, Operation
 from dev.openapi.schemas import Schema, Strict, complete, example_of, ref
 from dev.template import ROOT, Route, Template
+from tracestore.api.agent_tools.protocol import rpc_error_response
 from tracestore.api.otlp.exports import otlp_error_response
-from tracestore.http.app import ANY, App, Registration
+from tracestore.http.app import ANY, App, ErrorResponse, Registration
 
 VERSION: Final[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
@@ -148,7 +149,7 @@ class _Builder:
             ],
             "responses": {
                 **self._successes(declared, examples),
-                **self._failures(codes_of(route, declared, registration), registration.errors is otlp_error_response),
+                **self._failures(codes_of(route, declared, registration), registration.errors),
             },
             "security": _security(registration),
         }
@@ -175,7 +176,7 @@ class _Builder:
         responses: dict[str, Any] = {}
         for status, content in declared.answers.items():
             response = {
-                "description": _SUCCESSES[status],
+                "description": declared.texts.get(status) or _SUCCESSES[status],
                 "headers": {**headers, **(_ETAG if declared.has_etag else {})},
                 "content": self._contents(content, examples),
                 "links": links,
@@ -185,7 +186,7 @@ class _Builder:
             responses["304"] = {"description": "The content has not changed since the response with this `ETag`"}
         return responses
 
-    def _failures(self, codes: set[str], is_otlp: bool) -> dict[str, Any]:
+    def _failures(self, codes: set[str], errors: ErrorResponse) -> dict[str, Any]:
         """The responses to requests that fail: for each status its codes, with causes and remedies."""
         by_status: dict[int, list[str]] = {429: []}
         for code in sorted(codes):
@@ -197,19 +198,22 @@ class _Builder:
                 lines.append(f"- {_GATEWAY_TEXTS[status]}")
             responses[str(status)] = {
                 "description": "\n".join(lines),
-                "content": self._failure(status, of_status, is_otlp),
+                "content": self._failure(status, of_status, errors),
                 **({"headers": _ERROR_HEADERS[status]} if status in _ERROR_HEADERS else {}),
             }
         return responses
 
-    def _failure(self, status: int, codes: Sequence[str], is_otlp: bool) -> dict[str, Any]:
+    def _failure(self, status: int, codes: Sequence[str], errors: ErrorResponse) -> dict[str, Any]:
         shapes: list[Schema] = []
         example: dict[str, Any] = {"message": "Too Many Requests"}
         if codes:
             _, cause, remedy = self._errors[codes[0]]
             message = f"{cause[:1].upper()}{cause[1:]}: {remedy}."
-            if is_otlp:
+            if errors is otlp_error_response:
                 shapes, example = [ref("RpcStatus")], {"code": 3, "message": message}
+            elif errors is rpc_error_response:
+                error = {"code": -32600, "message": message, "data": {"code": codes[0]}}
+                shapes, example = [ref("McpError")], {"jsonrpc": "2.0", "id": None, "error": error}
             else:
                 narrowed = {"properties": {"error": {"properties": {"code": {"enum": list(codes)}}}}}
                 shapes = [{"allOf": [ref("Error"), narrowed]}]
@@ -218,7 +222,7 @@ class _Builder:
             shapes.append(ref("GatewayError"))
         schema = shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
         content: dict[str, Any] = {JSON: {"schema": schema, "example": example}}
-        if codes and is_otlp:
+        if codes and errors is otlp_error_response:
             content[PROTOBUF] = {"schema": {**_TEXT, "contentMediaType": PROTOBUF}}
         return content
 

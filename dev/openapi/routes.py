@@ -5,13 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from dev.openapi.answers import (
+    ANY_MEMBERS,
     COSTS,
     CURSOR,
     FACET_LISTS,
     IGNORED,
     IN_POINTS,
+    JSON_RPC,
     KEY_FIELDS,
     LESSON_STATISTICS,
+    MESSAGE_ID,
     OMITTED_CHILDREN,
     OMITTED_PAYLOADS,
     OTLP_SUCCESS,
@@ -153,7 +156,7 @@ class Operation:
     `answers` are the schemas of the successful statuses, by media type. `codes` are the errors that are particular to
     the route. `parameter_texts` are further headings of `docs/api.md` whose tables describe its parameters. `one_of`
     are parameters of which a request needs exactly one. `prefixes` begin the names of further parameters, which OpenAPI
-    cannot describe.
+    cannot describe. `texts` describe statuses of `answers` to which the usual text does not apply.
     """
 
     answers: Mapping[int, Mapping[str, Schema]]
@@ -167,6 +170,7 @@ class Operation:
     one_of: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     ignores_other_parameters: bool = False
+    texts: Mapping[int, str] = field(default_factory=dict)
 
 
 def returns(schema: Schema, status: int = 200) -> dict[int, Mapping[str, Schema]]:
@@ -617,6 +621,16 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "GET /api/keys": Operation(answers=returns(success(keys=array(ref("ApiKey"))))),
     "DELETE /api/keys/{key_id}": Operation(answers=returns(success())),
+    "POST /mcp": Operation(
+        answers={200: {JSON: ref("McpResult")}, 202: {}, 404: {JSON: ref("McpError")}},
+        texts={202: "The notification is accepted", 404: "There is no such method of the protocol"},
+        body=Body(
+            {JSON: obj({"jsonrpc": JSON_RPC, "method": string()}, {"id": MESSAGE_ID, "params": ANY_MEMBERS})},
+            (*_JSON_CODES, "unsupported_media_type"),
+            {"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
+        ),
+        codes=("forbidden_origin", "store_unavailable"),
+    ),
     "GET /healthz": Operation(
         answers=returns(success(status={"type": "string", "const": "ok"})), ignores_other_parameters=True
     ),

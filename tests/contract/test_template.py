@@ -13,7 +13,9 @@ from samtranslator.translator.translator import Translator  # type: ignore[impor
 from dev.functions import load_handler
 from dev.streams import matches
 from dev.template import ROOT, Function, Template
+from tracestore.api.agent_tools.protocol import METHOD_HEADER, NAME_HEADER, VERSION_HEADER
 from tracestore.http.identity import OWNER_HEADER
+from tracestore.http.settings import settings_from
 
 TEMPLATE = Template()
 RESOURCES: dict[str, Any] = TEMPLATE.body["Resources"]
@@ -42,6 +44,7 @@ MAY = {
     },
     "AnalyticsFunction": {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
     "DocsFunction": set(),
+    "AgentToolsFunction": {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
     "AccountFunction": {"dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
 }
 """The most that each function may do. A function that is not here may do nothing."""
@@ -159,6 +162,13 @@ def test_named_origins_may_call() -> None:
 def test_a_page_on_a_named_origin_may_send_every_header_that_the_functions_read() -> None:
     named = Template(parameters={"CorsOrigins": "https://a.example"})
     assert set(named.cors.headers) >= {"authorization", "x-api-key", "content-encoding", OWNER_HEADER}
+    assert set(named.cors.headers) >= {VERSION_HEADER, METHOD_HEADER, NAME_HEADER}
+
+
+def test_the_functions_get_the_origins_that_the_gateway_allows() -> None:
+    named = Template(parameters={"CorsOrigins": "https://a.example, https://b.example"})
+    configured = settings_from({"TABLE_NAME": "t", "CORS_ORIGINS": named.environment["CORS_ORIGINS"]})
+    assert configured.cors_origins == named.cors.origins
 
 
 def test_no_authorizer_of_the_gateway_rewrites_the_claims_of_a_token() -> None:

@@ -320,6 +320,31 @@ def storage(victim: Victim) -> Iterator[Attempt]:
     yield from (Attempt(path, (400,), {"cursor": c}) for c in (victim.cursor, victim.deletions_cursor))
 
 
+def tool_calls(victim: Victim) -> Iterator[Attempt]:
+    """Calls of tools. A failed call is a result, with status 200."""
+
+    def call(tool: str, **arguments: Any) -> Attempt:
+        params = {"name": tool, "arguments": arguments}
+        return Attempt("/mcp", (200,), body={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+
+    yield from (call("search_traces", **filters) for filters in ({}, {"order_by": "cost"}, {"limit": 100}))
+    for name in ("conversation_id", "model_name"):
+        yield call("search_traces", **{name: FIELDS[name]})
+    yield call("search_traces", search=CANARY, search_in="payload")
+    yield call("search_traces", limit=1, cursor=victim.cursor)
+    for text in hostile(victim, "t"):
+        yield call("get_trace", trace_id=text)
+        yield call("get_span", trace_id=text, span_id="root")
+        yield call("get_span", trace_id="t", span_id=text)
+        yield call("compare_traces", trace_id_a=text, trace_id_b="u")
+        yield call("search_traces", conversation_id=text[:500], cursor=text)
+    for group_by in ("model_name", "end_user_id"):
+        yield call("costs", start_date=at(-86_400), end_date=at(86_400), group_by=group_by)
+    for name in ("user_id", "owner", "owner_id", "sub", "pk"):
+        yield from (call(tool, **{name: victim.name}) for tool in ("search_traces", "get_trace", "costs"))
+    yield Attempt("/mcp", (400,), {"user_id": victim.name}, {"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+
+
 ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "POST /api/analytics/traces": captures,
     "PATCH /api/analytics/traces/{trace_id}/spans/{span_id}": lambda victim: spans(victim, {"status": "error"}),
@@ -375,6 +400,7 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     ],
     "POST /api/keys": new_keys,
     "DELETE /api/keys/{key_id}": lambda v: (Attempt(f"/api/keys/{s}", (403, 404)) for s in segments(v, v.key_id)),
+    "POST /mcp": tool_calls,
     "GET /healthz": lambda _: [Attempt("/healthz", (200,))],
     "GET /openapi.json": lambda _: [Attempt("/openapi.json", (200,))],
     "GET /docs": lambda _: [Attempt("/docs", (200,))],

@@ -107,6 +107,7 @@ RESOURCES_BELOW = {
     "lessons": {"traces", "lessons"},
     "analytics": {"traces", "analytics"},
     "otlp": {"otlp"},
+    "agent_tools": {"traces", "analytics", "agent_tools"},
 }
 
 
@@ -121,16 +122,27 @@ def test_a_resource_builds_on_traces_alone(file: Path) -> None:
     assert used <= RESOURCES_BELOW.get(resource, set())
 
 
-def test_the_capture_function_starts_without_modules_that_no_capture_needs() -> None:
-    """Imports are the cold start of a function, so these are imported by the first request that needs them."""
-    imported = subprocess.run(
-        [sys.executable, "-c", "import sys, functions.capture.capture_handler; print(*sys.modules)"],
+def modules_at_start(function: str) -> list[str]:
+    """The modules that a function imports at its cold start. The others wait for a request that needs them."""
+    return subprocess.run(
+        [sys.executable, "-c", f"import sys, functions.{function}.{function}_handler; print(*sys.modules)"],
         cwd=ROOT,
         env={"PATH": "", "TABLE_NAME": "none", "AWS_DEFAULT_REGION": "eu-central-1"},
         capture_output=True,
         check=True,
         text=True,
     ).stdout.split()
+
+
+def test_the_function_for_agents_starts_without_analytics_and_without_a_package_of_the_protocol() -> None:
+    imported = {*modules_at_start("agent_tools")}
+    assert not [name for name in imported if name.startswith("tracestore.api.analytics")]
+    assert not {"tracestore.domain.counters", "tracestore.storage.counters", "jwt", "mcp", "mcp_types"} & imported
+    assert "tracestore.storage.user_store" in imported
+
+
+def test_the_capture_function_starts_without_modules_that_no_capture_needs() -> None:
+    imported = modules_at_start("capture")
     storage = {"bulk", "counters", "jobs", "formats.counters"}
     unneeded = {f"tracestore.storage.{name}" for name in storage} | {"tracestore.domain.counters"}
     assert not {*unneeded, "tracestore.ingest.pricing", "jwt"} & {*imported}

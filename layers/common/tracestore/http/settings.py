@@ -33,6 +33,7 @@ class Settings:
     dynamodb_endpoint: str | None = None
     redaction_patterns: tuple[str, ...] = ()
     prices: str = "{}"
+    cors_origins: tuple[str, ...] = ()
 
 
 @cache
@@ -61,6 +62,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         dynamodb_endpoint=variables.get("DYNAMODB_ENDPOINT"),
         redaction_patterns=_patterns(variables.get("REDACTION_PATTERNS", "[]")),
         prices=variables.get("PRICES", "{}"),
+        cors_origins=tuple(filter(None, map(str.strip, variables.get("CORS_ORIGINS", "").split(",")))),
     )
 
 
