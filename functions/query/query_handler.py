@@ -15,6 +15,7 @@ from tracestore.api.traces.parameters import (
     require_list_parameters,
     trace_query,
     trace_view,
+    turns_query,
 )
 from tracestore.api.traces.ranking import RANKED_MOST, rank_by, ranked
 from tracestore.api.traces.responses import (
@@ -24,13 +25,14 @@ from tracestore.api.traces.responses import (
     encode_outline,
     encode_summaries,
     encode_tree,
-    encode_turns,
     list_response,
-    outline_response,
+    rows_response,
     span_response,
     tree_response,
 )
+from tracestore.api.traces.span_pages import matches_page, spans_page
 from tracestore.api.traces.trace_json import summary_json, time_or_none
+from tracestore.api.traces.turns import turns_page
 from tracestore.domain.errors import NotFound
 from tracestore.domain.outline import outline_rows
 from tracestore.http.app import App
@@ -52,11 +54,14 @@ handler = app.handle
 @app.route("GET /api/analytics/traces", scope="read")
 def show_list(request: Request, caller: Identity) -> Response:
     """List traces as a forest of spans, as summaries, or as the turns of a conversation."""
-    require_list_parameters(request, "view", "order_by")
-    query, limit = trace_query(request.query), limit_of(request.query)
-    view, measure = list_view(request.query), rank_by(request.query)
+    require_list_parameters(request, "view", "order_by", "messages")
+    view, limit = list_view(request.query), limit_of(request.query)
     cursor = ListCursor(request, caller)
     stored = reader(request, caller)
+    if view == "turns":
+        turns = turns_page(stored, turns_query(request.query), limit, cursor.position())
+        return with_etag(request, list_response(turns.encoded, cursor.next(turns.cursor_position)))
+    query, measure = trace_query(request.query), rank_by(request.query)
     if measure is not None:
         page = stored.traces(replace(query, newest_first=True), RANKED_MOST)
         first = ranked(page.traces, measure, largest_first=query.newest_first)[:limit]
@@ -107,24 +112,35 @@ def show_neighbours(request: Request, caller: Identity) -> Response:
 
 @app.route("GET /api/analytics/traces/{trace_id}", scope="read")
 def show_trace(request: Request, caller: Identity) -> Response:
-    """Get one trace, as a tree or as an outline."""
-    request.only("view", "payloads", "cursor")
+    """Get one trace: as a tree, as an outline, as whole spans, or the places in it that contain a text."""
+    request.only("view", "payloads", "cursor", "span_id", "new_messages", "search")
     view, trace_id = trace_view(request.query), path_id(request, "trace_id")
+    cursor = ListCursor(request, caller, path_id=trace_id)
+    stored = reader(request, caller)
+    if view.name == "spans":
+        trace = stored.lazy_trace(trace_id)
+        page = spans_page(caller.owner_id, trace_id, trace, view, cursor.position())
+        summary = summary_json(trace_id, trace.head)
+        return with_etag(request, rows_response(summary, "spans", page.rows, cursor.next(page.cursor_position)))
+    if view.name == "matches":
+        trace = stored.lazy_trace(trace_id)
+        page = matches_page(trace, view.search, cursor.position())
+        summary, next_cursor = summary_json(trace_id, trace.head), cursor.next(page.cursor_position)
+        return with_etag(request, rows_response(summary, "matches", page.rows, next_cursor, scanned=page.scanned))
     if view.payloads:
-        head, spans, is_whole = reader(request, caller).trace_within(trace_id, READ_BYTES)
+        head, spans, is_whole = stored.trace_within(trace_id, READ_BYTES)
     else:
-        head, spans = reader(request, caller).trace(trace_id, payloads=False)
+        head, spans = stored.trace(trace_id, payloads=False)
         is_whole = True
     summary = summary_json(trace_id, head)
     if view.name == "tree":
         tree = encode_tree(caller.owner_id, trace_id, head, spans, payloads=view.payloads, is_whole=is_whole)
         return with_etag(request, tree_response(summary, tree))
-    cursor = ListCursor(request, caller, path_id=trace_id)
     start = int(cursor.position() or 0)
     rows = outline_rows(spans, head.summary.root_span_id)[start:]
     outline = encode_outline(rows, head.summary)
     cursor_position = str(start + outline.entries) if outline.entries < len(rows) else None
-    return with_etag(request, outline_response(summary, outline, cursor.next(cursor_position)))
+    return with_etag(request, rows_response(summary, "outline", outline.texts, cursor.next(cursor_position)))
 
 
 @app.route("GET /api/analytics/traces/{trace_id}/spans/{span_id}", scope="read")
@@ -197,7 +213,4 @@ def remove_many(request: Request, caller: Identity) -> Response:
 
 
 def _encoded(stored: UserReader, view: ListView, traces: Sequence[ListedTrace]) -> Encoded:
-    if view == "summary":
-        return encode_summaries(traces)
-    encode = encode_turns if view == "turns" else encode_forest
-    return encode(stored, traces)
+    return encode_summaries(traces) if view == "summary" else encode_forest(stored, traces)

@@ -103,6 +103,14 @@ def request_to_copy(route: str) -> str:
     return match[1] if match else ""
 
 
+def further_requests() -> list[str]:
+    """The other requests with curl of all routes, which show what their parameters do."""
+    first = {request_to_copy(route) for route in routes_of(API)}
+    after_setup = API.split("\n## Spans\n", 1)[1]
+    found = re.findall(r"\n```sh\n(curl .*?)\n```\n", after_setup, re.DOTALL)
+    return [request for request in found if request not in first]
+
+
 def tables(text: str, first: str) -> Iterator[list[str]]:
     """The rows of the tables whose first column is headed `first`, as their cells."""
     for table in re.findall(rf"^\| {first} \|.*\n\|[-|]+\|\n((?:\|.*\n?)+)", text, re.MULTILINE):

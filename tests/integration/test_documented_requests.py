@@ -17,7 +17,7 @@ from dev.functions import Functions
 from dev.template import Template
 from tests.api import TRACES, Api, child, span
 from tests.conftest import TableOnEngine
-from tests.contract.test_documents import API, request_to_copy, routes_of, section
+from tests.contract.test_documents import API, further_requests, request_to_copy, routes_of, section
 from tests.gateway import Call
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
@@ -113,6 +113,14 @@ def test_the_request_to_copy_succeeds_as_documented(route: str, run: Callable[[s
         assert {json.loads(line)["span_id"] for line in response.body.splitlines()} == {"run", "call"}
     elif route != "GET /api/public/projects":
         assert is_complete(route, json.loads(response.body)), response.body
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize("request_to_read", further_requests())
+def test_a_further_request_of_a_route_succeeds(request_to_read: str, run: Callable[[str], Response]) -> None:
+    response = run(request_to_read)
+    content = json.loads(response.body)
+    assert (response.status, content["success"]) == (200, True), response.body
 
 
 def test_a_new_user_can_send_all_requests_in_the_order_of_the_document(run: Callable[[str], Response]) -> None:

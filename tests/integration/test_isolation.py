@@ -145,7 +145,9 @@ def lists(victim: Victim) -> Iterator[Attempt]:
     wide = {"order": "asc", "status": "pending", "has_errors": "false", "trace_id": "t,u", "limit": "1000"}
     for name, value in {**fields, **wide}.items():
         yield from (Attempt(TRACES, (200,), {"view": view, name: value}) for view in ("forest", "summary"))
-    yield Attempt(TRACES, (200,), {"view": "turns", "conversation_id": FIELDS["conversation_id"]})
+    for query in ({}, {"messages": "all", "order": "asc"}):
+        yield Attempt(TRACES, (200,), {"view": "turns", "conversation_id": FIELDS["conversation_id"], **query})
+    yield Attempt(TRACES, (400,), {"view": "turns", "conversation_id": "c", "cursor": victim.cursor})
     yield Attempt(TRACES, (200,), {"search": CANARY, "search_in": "payload"})
     yield Attempt(TRACES, (200,), {"order_by": "cost", "metadata.tenant": f"!{victim.name}"})
     for text in hostile(victim, "t"):
@@ -184,7 +186,11 @@ def downloads(victim: Victim) -> Iterator[Attempt]:
 def traces(victim: Victim) -> Iterator[Attempt]:
     yield from (Attempt(f"{TRACES}/{segment}") for segment in segments(victim, "t"))
     yield from (Attempt(path_of("t"), query=query) for query in ("view=outline", "payloads=false"))
-    yield Attempt(path_of("t"), (400, 404), {"view": "outline", "cursor": victim.cursor})
+    views = ({"view": "spans"}, {"view": "spans", "span_id": "root,a", "new_messages": "true"}, {"search": CANARY})
+    yield from (Attempt(path_of("t"), query=query) for query in views)
+    for query in ({"view": "outline"}, {"view": "spans"}, {"search": CANARY}):
+        yield Attempt(path_of("t"), (400, 404), {**query, "cursor": victim.cursor})
+    yield from (Attempt(path_of("t"), (400, 404), {"view": "spans", "span_id": text}) for text in hostile(victim, "a"))
     yield from (Attempt(path_of("t"), headers={"if-none-match": tag}) for tag in ("*", victim.etag))
 
 

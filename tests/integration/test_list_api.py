@@ -304,22 +304,6 @@ def test_a_forest_has_the_roots_of_each_trace_newest_trace_first(api: Api) -> No
     assert roots == [("new", "b", 0), ("new", "root", 0), ("old", "root", 1)]
 
 
-def test_turns_have_the_whole_inputs_and_outputs_of_a_conversation(api: Api) -> None:
-    long = {"messages": [{"role": "user", "content": "why? " * 200}]}
-    api.send(
-        span("one", conversation_id="c", input_data=long, output_data=["because"], metadata="left out"),
-        child("a", "root", "one", input_data="not the root's"),
-        span("two", conversation_id="c", start_time=at(60)),
-        span("three", conversation_id="d"),
-    )
-    turns = api.page(view="turns", conversation_id="c", order="asc")["traces"]
-    assert [turn["trace_id"] for turn in turns] == ["one", "two"]
-    assert (turns[0]["input_data"], turns[0]["output_data"]) == (long, ["because"])
-    assert (turns[1]["input_data"], turns[1]["output_data"]) == (None, None)
-    (summary,) = api.page(view="summary", trace_id="one")["traces"]
-    assert {name: value for name, value in turns[0].items() if name not in ("input_data", "output_data")} == summary
-
-
 def test_a_limit_counts_traces_not_spans(api: Api) -> None:
     api.send(span("a"), child("b", "root", "a"), child("c", "gone", "a"), span("z"))
     page = api.page(limit=1, order="asc")

@@ -41,6 +41,7 @@ def all_responses(api: Api) -> str:
     """The responses of all routes that return the trace `t`."""
     replies = [
         *(api("GET", path_of("t"), query=query) for query in ("", "view=outline", "payloads=false")),
+        *(api("GET", path_of("t"), query=query) for query in ("view=spans&new_messages=true", "search=used")),
         *(api("GET", TRACES, query=query) for query in ("", "view=summary")),
         *(api("GET", path_of("t", span_id)) for span_id in ("root", "b")),
     ]

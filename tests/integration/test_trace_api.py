@@ -145,6 +145,8 @@ def test_an_absent_trace_or_span_is_not_found(api: Api, path: str) -> None:
         (path_of("t"), ""),
         (path_of("t"), "view=outline"),
         (path_of("t"), "payloads=false"),
+        (path_of("t"), "view=spans"),
+        (path_of("t"), "search=call"),
         (path_of("t", "root"), ""),
         (TRACES, ""),
         (TRACES, "view=summary"),

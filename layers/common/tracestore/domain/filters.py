@@ -11,7 +11,7 @@ from .annotations import Annotation, AnnotationFilter, match_annotations
 from .heads import VALUE_FIELDS, Summary, values_of
 from .merge import Span
 from .spans import SHOWN_PAYLOAD_FIELDS, Json
-from .texts import normalized, texts_in
+from .texts import excerpt, normalized, texts_in
 
 LIST_FILTERS: Final = (
     "start_date",
@@ -207,6 +207,15 @@ def span_texts(span: Span, *, in_payload: bool) -> Iterable[tuple[str, str]]:
             )
             for text in texts_in(cast(Json, fields.get(payload_field))):
                 yield label, text
+
+
+def span_matches(span: Span, needle: str) -> dict[str, str]:
+    """The fields of a span that contain a normalized text, payload included, each with an excerpt around it."""
+    found: dict[str, str] = {}
+    for name, text in span_texts(span, in_payload=True):
+        if name not in found and (part := excerpt(text, needle)) is not None:
+            found[name] = part
+    return found
 
 
 def _found_in(spans: Iterable[Span], needles: Collection[str], *, in_payload: bool) -> set[str]:

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
-from tracestore.domain.filters import Filters
+from tracestore.domain.filters import Condition, Filters
 from tracestore.domain.merge import Span, merge
 
 from . import keys
@@ -159,6 +159,22 @@ def newest_in(scope: Scope, from_ns: int, to_ns: int, most: int) -> list[str]:
     ]
     candidates = islice(heapq.merge(*streams, reverse=True), most)
     return [keys.trace_id_of(candidate.pk) for candidate in candidates]
+
+
+def turn_number(scope: Scope, conversation_id: str, position: str) -> int:
+    filters = Filters(conversation_id=Condition((conversation_id,)))
+    oldest = list_traces(scope, TraceQuery(filters, newest_first=False), 1)
+    first = oldest.traces[0].head.cursor_position if oldest.traces else oldest.next_position
+    if first is None or position <= first:
+        return 1
+    partition = keys.by_conversation(scope.user_id, conversation_id)
+    number, _ = scope.table.count(partition, keys.HEAD, first, position, index="by_conversation")
+    return max(1, number)
+
+
+def turn_before(scope: Scope, conversation_id: str, position: str) -> ListedTrace | None:
+    filters = Filters(conversation_id=Condition((conversation_id,)))
+    return next(iter(list_traces(scope, TraceQuery(filters), 1, position).traces), None)
 
 
 def _is_listed(scope: Scope, query: TraceQuery, candidate: Candidate, head: Head) -> bool:

@@ -195,6 +195,11 @@ class StoredTrace:
     def _has_payload_in_its_item(self, segment: Segment) -> bool:
         return segment.digest in self.loose and segment.payload_bytes <= INLINE_PAYLOAD_BYTES
 
+    def is_unread(self, digest: str) -> bool:
+        """Whether a segment has a payload that is not in the fields of its updates."""
+        segment = self.segments[digest]
+        return segment.has_payload and segment.text is None
+
     def digests_of(self, span_id: str) -> list[str]:
         """The segments that have an update of this span."""
         return [digest for digest, segment in self.segments.items() if segment.reports(span_id)]

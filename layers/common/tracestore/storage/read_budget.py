@@ -10,6 +10,9 @@ READ_UNITS_MOST: Final = 2_000
 PROCESSOR_S_MOST: Final = 5.0
 """Seconds of processor time of one request: decompressing and searching payloads. API Gateway waits for 30 seconds."""
 
+OPENED_BYTES_MOST: Final = 32_000_000
+"""Payload that one request opens: as objects it takes several times its size, and a function has 1 GB of memory."""
+
 READ_UNIT_BYTES: Final = 4_096
 
 
@@ -19,7 +22,7 @@ class BudgetSpent(Exception):
 
 @dataclass(slots=True)
 class ReadBudget:
-    """The read units and the processor time of one page, as far as they are spent.
+    """The read units, the opened payload and the processor time of one page, as far as they are spent.
 
     `has_progress` once a first trace was examined: the request may end then.
     """
@@ -27,12 +30,13 @@ class ReadBudget:
     units_most: float = field(default_factory=lambda: READ_UNITS_MOST)
     processor_s_most: float = field(default_factory=lambda: PROCESSOR_S_MOST)
     units: float = 0
+    opened_bytes: int = 0
     has_progress: bool = False
     _started_s: float = field(default_factory=time.process_time)
 
     def restart(self) -> None:
         """Begin a new page, which has the whole budget."""
-        self.units, self.has_progress, self._started_s = 0, False, time.process_time()
+        self.units, self.opened_bytes, self.has_progress, self._started_s = 0, 0, False, time.process_time()
 
     def spend(self, answer: dict[str, Any]) -> None:
         """Add the read units that DynamoDB reports in an answer."""
@@ -44,7 +48,11 @@ class ReadBudget:
     @property
     def is_spent(self) -> bool:
         """Whether the request should end with what it has."""
-        return self.units >= self.units_most or time.process_time() - self._started_s >= self.processor_s_most
+        return (
+            self.units >= self.units_most
+            or self.opened_bytes >= OPENED_BYTES_MOST
+            or time.process_time() - self._started_s >= self.processor_s_most
+        )
 
     @property
     def bytes_left(self) -> int:

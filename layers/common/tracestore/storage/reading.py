@@ -1,7 +1,8 @@
 """One trace, or one span of it, as its user may see it."""
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Final, NamedTuple
 
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span, merge, merge_span
@@ -13,6 +14,18 @@ from .store import Scope
 
 SPANS_PER_READ: Final = 8
 """Spans of a trace that are read together, one by one read span by span: each may have 4 MiB."""
+
+
+class LazyTrace(NamedTuple):
+    """A trace without payloads, whose spans can be read with payloads.
+
+    `with_payloads` takes ids of its spans and returns these spans in the same order. It reads lazily, a few at a time,
+    and ends before the next read once the budget of the request is spent. The first spans are always returned.
+    """
+
+    head: Head
+    spans: list[Span]
+    with_payloads: Callable[[Sequence[str]], Iterator[Span]]
 
 
 def read_trace(
@@ -35,23 +48,31 @@ def read_span(scope: Scope, trace_id: str, span_id: str) -> tuple[Head, Span]:
     return head, span_with_payload(scope, trace_id, stored, span_id)
 
 
+def read_lazily(scope: Scope, trace_id: str, pending_deletions: Sequence[PendingDeletion] | None = None) -> LazyTrace:
+    stored = scope.read_core(trace_id)
+    head, spans = _visible(scope, stored, pending_deletions)
+    return LazyTrace(head, spans, partial(_with_payloads, scope, trace_id, stored, is_bounded=True))
+
+
 def read_spans_after(scope: Scope, trace_id: str, order: tuple[int, str]) -> tuple[Head, Iterator[Span]]:
     stored = scope.read_core(trace_id)
     head = visible_head(scope, stored)
-    return head, _spans_after(scope, trace_id, stored, head, order)
+    span_ids = [span.span_id for span in merge(stored.updates(), head.deleted) if span.order > order]
+    return head, _with_payloads(scope, trace_id, stored, span_ids)
 
 
-def _spans_after(
-    scope: Scope, trace_id: str, stored: StoredTrace, head: Head, order: tuple[int, str]
+def _with_payloads(
+    scope: Scope, trace_id: str, stored: StoredTrace, span_ids: Sequence[str], *, is_bounded: bool = False
 ) -> Iterator[Span]:
     digests_by_span: dict[str, list[str]] = {}
     for digest, segment in stored.segments.items():
         for update in segment.updates:
             digests_by_span.setdefault(update.fields["span_id"], []).append(digest)
-    span_ids = [span.span_id for span in merge(stored.updates(), head.deleted) if span.order > order]
     for start in range(0, len(span_ids), SPANS_PER_READ):
         updates: dict[str, list[SpanUpdate]] = {span_id: [] for span_id in span_ids[start : start + SPANS_PER_READ]}
         digests = {digest: None for span_id in updates for digest in digests_by_span[span_id]}
+        if is_bounded and start and scope.budget.is_spent and any(map(stored.is_unread, digests)):
+            return
         for segment in scope.with_payloads(trace_id, stored, digests):
             for update in segment.updates:
                 if (span_updates := updates.get(update.fields["span_id"])) is not None:

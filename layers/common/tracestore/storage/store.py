@@ -239,6 +239,7 @@ class Scope:
                 stored.segments[segment.digest] = segment
             unvisited += [segment.base] if segment.base else []
         open_payloads(stored.segments)
+        self.budget.opened_bytes += sum(len(stored.segments[digest].text or b"") for digest in visited)
         return [stored.segments[digest] for digest in digests]
 
     def live_head(self, stored: StoredTrace) -> LiveHead | Tombstone | None:

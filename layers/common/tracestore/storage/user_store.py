@@ -35,6 +35,7 @@ from .deletes import DELETE_THREADS
 from .lessons import LessonQuery, Offset
 from .listing import ListedTrace, Page, TraceQuery
 from .model import Actor, ApiKey, DeletionRecord, DeletionScope, Head, Job, PendingDeletion, StoredHead, StoredSizes
+from .reading import LazyTrace
 from .store import NO_ACTOR, Store
 from .writer import Rejection
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from .bulk import Report
 
 __all__ = [
+    "LazyTrace",
     "LessonQuery",
     "ListedTrace",
     "Offset",
@@ -66,6 +68,11 @@ class UserReader:
         """The user whose data this reads."""
         return self._scope.user_id
 
+    @property
+    def is_budget_spent(self) -> bool:
+        """Whether the request has read as much as one request may: a page ends then with what it has."""
+        return self._scope.budget.is_spent
+
     def trace(
         self, trace_id: str, *, payloads: bool, pending_deletions: Sequence[PendingDeletion] | None = None
     ) -> tuple[Head, list[Span]]:
@@ -84,6 +91,10 @@ class UserReader:
         A trace may have hundreds of megabytes, more than a function has time and memory for. *raises*: NotFound.
         """
         return reading.read_trace_within(self._scope, trace_id, payload_bytes, pending_deletions)
+
+    def lazy_trace(self, trace_id: str, pending_deletions: Sequence[PendingDeletion] | None = None) -> LazyTrace:
+        """One trace whose payloads are read on demand, those of a few spans at a time. *raises*: NotFound."""
+        return reading.read_lazily(self._scope, trace_id, pending_deletions)
 
     def span(self, trace_id: str, span_id: str) -> tuple[Head, Span]:
         """One span with its payload, and the head of its trace. *raises*: NotFound."""
@@ -115,6 +126,17 @@ class UserReader:
         repeated nor moved.
         """
         return listing.list_traces(self._scope, query, limit, after)
+
+    def turn_number(self, conversation_id: str, position: str) -> int:
+        """The number of the turn at a cursor position, counted from the oldest trace of its conversation.
+
+        Costs half a read unit for about 25 turns. Traces within the conversation that a pending deletion hides count.
+        """
+        return listing.turn_number(self._scope, conversation_id, position)
+
+    def turn_before(self, conversation_id: str, position: str) -> ListedTrace | None:
+        """The newest trace of a conversation before a cursor position. *absent*: None."""
+        return listing.turn_before(self._scope, conversation_id, position)
 
     def newest_traces(self, from_ns: int, to_ns: int, most: int) -> list[str]:
         """The ids of the newest traces of a time range, at most `most`, as the indexes have them.

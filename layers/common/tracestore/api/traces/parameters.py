@@ -15,14 +15,22 @@ from tracestore.domain.filters import LIST_FILTERS, METADATA_PREFIX, SCORE_PREFI
 from tracestore.domain.heads import VALUE_FIELDS
 from tracestore.domain.times import NS_PER_MS
 from tracestore.http.parameters import Reader, choice_of, id_of, is_id, malformed, one_of, text_of
-from tracestore.http.request import Request
+from tracestore.http.request import MAX_NAME_CHARACTERS, Request
 from tracestore.storage.model import DeletionScope
 from tracestore.storage.user_store import TraceQuery
 
-TRACE_IDS_MOST: Final = 100
+IDS_MOST: Final = 100
+ID_LIST_CHARACTERS: Final = 6_000
+"""Characters of a list of ids. *source*: API Gateway takes 10,240 bytes of request line and headers, and a token is one
+of them."""
+
 METADATA_KEYS_MOST: Final = 10
 
 LIST_PARAMETERS: Final = ("limit", "cursor", *LIST_FILTERS)
+
+_TURNS_PARAMETERS: Final = frozenset(
+    {"view", "messages", "conversation_id", "limit", "cursor", "order", "start_date", "end_date", "timezone"}
+)
 
 _REPEATABLE: Final = frozenset(
     {*VALUE_FIELDS, "conversation_id", "status", "parent_span_id", "parent_trace_id", "search", "label"}
@@ -39,11 +47,25 @@ _NUMBER: Final = re.compile(r"(?:[0-9]{1,15}\.?|[0-9]{0,15}\.[0-9]{1,30})(?:[eE]
 ListView: TypeAlias = Literal["forest", "summary", "turns"]
 
 
-class TraceView(NamedTuple):
-    """How one trace is returned. An outline never has payloads."""
+class TurnsQuery(NamedTuple):
+    """A page of the turns of one conversation. `whole_inputs` returns inputs in addition to their new messages."""
 
-    name: Literal["tree", "outline"]
+    traces: TraceQuery
+    conversation_id: str
+    whole_inputs: bool
+
+
+class TraceView(NamedTuple):
+    """How one trace is returned. An outline never has payloads.
+
+    `span_ids` chooses spans of the view `spans`; None chooses all. `search` is the text that `matches` looks for.
+    """
+
+    name: Literal["tree", "outline", "spans", "matches"]
     payloads: bool
+    span_ids: frozenset[str] | None = None
+    new_messages: bool = False
+    search: str = ""
 
 
 def require_list_parameters(request: Request, *more: str) -> None:
@@ -88,7 +110,7 @@ def trace_query(parameters: Mapping[str, str]) -> TraceQuery:
         ),
         from_ns=from_ns,
         to_ns=to_ns,
-        trace_ids=read("trace_id", _trace_ids) or (),
+        trace_ids=read("trace_id", _ids("trace")) or (),
         newest_first=read("order", one_of("desc", "asc")) != "asc",
     )
     if query.filters.search_in_payload and query.filters.search is None:
@@ -98,20 +120,57 @@ def trace_query(parameters: Mapping[str, str]) -> TraceQuery:
 
 
 def list_view(parameters: Mapping[str, str]) -> ListView:
-    """The view of a list; `forest` by default. *raises*: Invalid, also for turns without a conversation_id."""
+    """The view of a list; `forest` by default. *raises*: Invalid for parameters that do not belong to it."""
     view: ListView = choice_of(parameters, "view", "forest", "summary", "turns")
     if view == "turns" and "conversation_id" not in parameters:
         raise malformed([Detail("view", "turns needs a conversation_id")])
+    if view != "turns" and "messages" in parameters:
+        raise malformed([Detail("messages", "needs view=turns")])
     return view
 
 
+def turns_query(parameters: Mapping[str, str]) -> TurnsQuery:
+    """The query of a page of turns. *raises*: Invalid, also for filters: turns are numbered and compared one by one."""
+    others = sorted(set(parameters) - _TURNS_PARAMETERS)
+    if others:
+        problem = "cannot be combined with view=turns, which shows all turns: remove it, or use view=summary"
+        raise malformed([Detail(name[:MAX_NAME_CHARACTERS], problem) for name in others])
+    traces = trace_query(parameters)
+    condition = traces.filters.conversation_id
+    if condition is None or condition.none_of or len(condition.any_of) != 1:
+        raise malformed([Detail("conversation_id", "must be one conversation, not negated, for view=turns")])
+    messages = choice_of(parameters, "messages", "new", "all")
+    return TurnsQuery(traces, condition.any_of[0], messages == "all")
+
+
 def trace_view(parameters: Mapping[str, str]) -> TraceView:
-    """The view of one trace; a tree with payloads by default. *raises*: Invalid, also for a tree with a cursor."""
-    view: Literal["tree", "outline"] = choice_of(parameters, "view", "tree", "outline")
-    payloads = choice_of(parameters, "payloads", "true", "false")
-    if view == "tree" and "cursor" in parameters:
-        raise malformed([Detail("cursor", "needs view=outline")])
-    return TraceView(view, payloads == "true" and view == "tree")
+    """The view of one trace; a tree with payloads by default.
+
+    *raises*: Invalid, also for parameters that do not belong to the view.
+    """
+    read = Reader(parameters)
+    view: Literal["tree", "outline", "spans"] = read("view", one_of("tree", "outline", "spans")) or "tree"
+    payloads = read("payloads", _boolean)
+    span_ids = read("span_id", _ids("span"))
+    new_messages = read("new_messages", _boolean)
+    search = read("search", text_of)
+    if "search" in parameters:
+        others = [name for name in ("view", "payloads", "span_id", "new_messages") if name in parameters]
+        read.problems += [Detail(name, "cannot be combined with search: leave it out") for name in others]
+    elif view == "spans":
+        if "payloads" in parameters:
+            read.problems.append(Detail("payloads", "cannot be combined with view=spans: use view=outline without it"))
+    else:
+        others = [name for name in ("span_id", "new_messages") if name in parameters]
+        read.problems += [Detail(name, "needs view=spans") for name in others]
+        if view == "tree" and "cursor" in parameters:
+            read.problems.append(Detail("cursor", "needs view=outline, view=spans or search"))
+    read.end()
+    if search is not None:
+        return TraceView("matches", True, search=search)
+    if view == "spans":
+        return TraceView("spans", True, None if span_ids is None else frozenset(span_ids), bool(new_messages))
+    return TraceView(view, payloads is not False and view == "tree")
 
 
 def deletion_scope(request: Request) -> DeletionScope:
@@ -166,11 +225,20 @@ def _number(text: str) -> Fraction:
     return Fraction(text)
 
 
-def _trace_ids(text: str) -> list[str]:
-    ids = text.split(",")
-    if len(ids) > TRACE_IDS_MOST or not all(map(is_id, ids)):
-        raise ValueError(
-            f"must be 1 to {TRACE_IDS_MOST} trace ids with commas between them, each of 1 to 128 ASCII letters, digits "
-            "and _ . : -, beginning with a letter or digit"
-        )
-    return ids
+def _ids(kind: str) -> Callable[[str], list[str]]:
+    """A parser of a list of ids with commas between them."""
+
+    def parse(text: str) -> list[str]:
+        if len(text) > ID_LIST_CHARACTERS:
+            raise ValueError(
+                f"must have at most {ID_LIST_CHARACTERS:,} characters (6 KB): send the ids in two requests"
+            )
+        ids = text.split(",")
+        if len(ids) > IDS_MOST or not all(map(is_id, ids)):
+            raise ValueError(
+                f"must be 1 to {IDS_MOST} {kind} ids with commas between them, each of 1 to 128 ASCII letters, digits "
+                "and _ . : -, beginning with a letter or digit"
+            )
+        return ids
+
+    return parse

@@ -31,7 +31,7 @@ READ_BYTES: Final = 3 * RESPONSE_BYTES
 
 READ_THREADS: Final = 8
 
-Text = TypeVar("Text", bytes, bytes | None)
+Value = TypeVar("Value")
 
 
 class Encoded(NamedTuple):
@@ -51,11 +51,6 @@ class Tree(NamedTuple):
 def encode_summaries(traces: Iterable[ListedTrace]) -> Encoded:
     """Traces as summaries."""
     return fitting(json_bytes(summary_json(trace_id, head)) for trace_id, head in traces)
-
-
-def encode_turns(reader: UserReader, traces: Sequence[ListedTrace]) -> Encoded:
-    """Traces as summaries, with the whole input and output of their roots."""
-    return fitting(read_in_parallel(partial(_turn, reader), traces))
 
 
 def encode_forest(reader: UserReader, traces: Sequence[ListedTrace]) -> Encoded:
@@ -117,7 +112,8 @@ def span_response(user_id: str, trace_id: str, head: Head, span: Span, status: i
 
 def fitting_span(content: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     """A span that fits into one response, and its JSON. The largest payload fields are left out where necessary."""
-    largest_first = sorted(SHOWN_PAYLOAD_FIELDS, key=lambda name: -len(json_bytes(content[name])))
+    names = [name for name in (*SHOWN_PAYLOAD_FIELDS, "new_messages") if name in content]
+    largest_first = sorted(names, key=lambda name: -len(json_bytes(content[name])))
     while not Room().takes(text := json_bytes(content)):
         content = content | {largest_first.pop(0): None, "payloads_omitted": True}
     return content, text
@@ -134,10 +130,12 @@ def tree_response(summary: dict[str, Any], tree: Tree) -> Response:
     return _response(b'"trace":{"summary":%s,"spans":%s%s}' % (json_bytes(summary), tree.roots, _members(tree.omitted)))
 
 
-def outline_response(summary: dict[str, Any], outline: Encoded, next_cursor: str | None) -> Response:
-    """The response that contains one trace as an outline."""
-    trace = b'"trace":{"summary":%s,"outline":[%s]}' % (json_bytes(summary), b",".join(outline.texts))
-    return _response(trace, {"next_cursor": next_cursor})
+def rows_response(
+    summary: dict[str, Any], name: str, rows: Sequence[bytes], next_cursor: str | None, **members: Any
+) -> Response:
+    """The response that contains a page of one trace's rows under `name`, and further `members` after `next_cursor`."""
+    trace = b'"trace":{"summary":%s,"%s":[%s]}' % (json_bytes(summary), name.encode(), b",".join(rows))
+    return _response(trace, {"next_cursor": next_cursor, **members})
 
 
 def _response(first_member: bytes, members: dict[str, Any] | None = None) -> Response:
@@ -149,17 +147,6 @@ def _members(members: dict[str, Any]) -> bytes:
     return b"," + json_bytes(members)[1:-1] if members else b""
 
 
-def _turn(reader: UserReader, listed: ListedTrace) -> bytes:
-    summary = summary_json(*listed)
-    try:
-        _, root = reader.span(listed.trace_id, listed.head.summary.root_span_id)
-    except NotFound:  # deleted since it was listed
-        return b""
-    payload = {name: root.fields.get(name) for name in ("input_data", "output_data")}
-    text = json_bytes(summary | payload)
-    return text if Room().takes(text) else json_bytes(summary | {"payloads_omitted": True})
-
-
 def _trees(reader: UserReader, pending_deletions: Sequence[PendingDeletion], listed: ListedTrace) -> bytes:
     try:
         head, spans, is_whole = reader.trace_within(listed.trace_id, READ_BYTES, pending_deletions)
@@ -168,11 +155,17 @@ def _trees(reader: UserReader, pending_deletions: Sequence[PendingDeletion], lis
     return encode_tree(reader.user_id, listed.trace_id, head, spans, is_whole=is_whole, mark_roots=True).roots[1:-1]
 
 
-def read_in_parallel(encode: Callable[[ListedTrace], Text], traces: Sequence[ListedTrace]) -> Iterator[Text]:
-    """Encode traces in order, `READ_THREADS` at a time. Stops reading when the caller stops iterating."""
+def read_in_parallel(
+    read: Callable[[ListedTrace], Value],
+    traces: Sequence[ListedTrace],
+    is_enough: Callable[[], bool] = lambda: False,
+) -> Iterator[Value]:
+    """Read traces in order, `READ_THREADS` at a time. Stops when the caller stops iterating, or once `is_enough`."""
     with ThreadPoolExecutor(READ_THREADS) as pool:
         for first in range(0, len(traces), READ_THREADS):
-            yield from pool.map(encode, traces[first : first + READ_THREADS])
+            if is_enough():
+                return
+            yield from pool.map(read, traces[first : first + READ_THREADS])
 
 
 def fitting(texts: Iterable[bytes]) -> Encoded:

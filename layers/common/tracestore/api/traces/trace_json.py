@@ -1,6 +1,6 @@
 """Spans and traces as JSON. The only module that names the JSON fields of traces."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from tracestore.api.traces.annotations import annotations_in_summary
@@ -10,12 +10,16 @@ from tracestore.domain.outline import OutlineRow, Subtree
 from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS, SpanFields, duration_of, has_clock_skew, span_uuid
 from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
 from tracestore.domain.tree import Node
+from tracestore.domain.turns import NewInput
 from tracestore.domain.updates import preview_of
 from tracestore.domain.usage import total_tokens
 from tracestore.http.response import json_bytes
 from tracestore.storage.model import Head
 
 NANO: Final = 1_000_000_000
+
+STEPS_MOST: Final = 100
+"""Steps of a turn. The outline has the others."""
 
 _MODEL_FIELDS: Final = ("model_name", "model_provider", "model_version")
 _ID_FIELDS: Final = ("conversation_id", "message_id", "tool_name", "end_user_id", "service_name", "lesson_id")
@@ -157,6 +161,39 @@ def outline_json(row: OutlineRow, summary: Summary) -> dict[str, Any]:
         "error_message": (fields.get("error_message") or "")[:_OUTLINE_ERROR_CHARACTERS] or None,
     }
     return {name: value for name, value in content.items() if value is not None}
+
+
+def turn_json(summary: dict[str, Any], turn: int, spans: Sequence[Node], root: Span, new: NewInput) -> dict[str, Any]:
+    """A turn of a conversation: the summary of its trace, its new messages, its steps and its output.
+
+    The input is left out where it is a list of messages.
+    """
+    root_id = root.span_id
+    steps = [_step_json(node.span) for node in spans if len(spans) == 1 or node.span.span_id != root_id]
+    omitted = {"steps_omitted": len(steps) - STEPS_MOST} if len(steps) > STEPS_MOST else {}
+    content = {**summary, "turn": turn, **new._asdict(), "steps": steps[:STEPS_MOST], **omitted}
+    if new.new_messages is None:
+        content["input_data"] = root.fields.get("input_data")
+    return content | {"output_data": root.fields.get("output_data")}
+
+
+def matches_json(span_id: str, found: Mapping[str, str]) -> dict[str, Any]:
+    """A span in which a search found a text."""
+    return {"span_id": span_id, "matched_in": [{"field": name, "excerpt": part} for name, part in found.items()]}
+
+
+def _step_json(span: Span) -> dict[str, Any]:
+    fields = span.fields
+    return {
+        "span_id": span.span_id,
+        "kind": fields.get("operation_type"),
+        "name": fields.get("span_name"),
+        "status": span.status,
+        "duration_ms": span_duration_ms(fields),
+        "cost_usd": usd(span.cost.nano_usd),
+        "model_name": fields.get("model_name"),
+        "tool_name": fields.get("tool_name"),
+    }
 
 
 def _subtree_json(subtree: Subtree) -> dict[str, Any]:

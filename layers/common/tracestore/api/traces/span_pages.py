@@ -1,0 +1,113 @@
+"""Pages of one trace's spans with payloads, and of the places in them where a search found a text.
+
+Payloads are read a few spans at a time, so that a trace of any size can be read page by page. A cursor names the last
+span of its page: spans that arrive between two pages neither repeat nor hide others.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from tracestore.api.traces.parameters import TraceView
+from tracestore.api.traces.responses import Room, fitting_span
+from tracestore.api.traces.trace_json import matches_json, span_json
+from tracestore.domain.filters import span_matches
+from tracestore.domain.merge import Span
+from tracestore.domain.texts import normalized
+from tracestore.domain.tree import tree_order
+from tracestore.domain.turns import Message, history_after, messages_in, new_input
+from tracestore.http.response import json_bytes
+from tracestore.storage.user_store import LazyTrace
+
+
+class SpanPage(NamedTuple):
+    """The rows of one response, the number of spans that were examined for them, and the cursor position after them.
+
+    *absent*: the position is None at the end of the trace.
+    """
+
+    rows: list[bytes]
+    scanned: int
+    cursor_position: str | None
+
+
+def spans_page(user_id: str, trace_id: str, trace: LazyTrace, view: TraceView, cursor_position: str | None) -> SpanPage:
+    """A page of whole spans in tree order: all, or those that the view chooses.
+
+    *absent*: chosen spans that the trace does not have are left out.
+    """
+    ordered = [node.span for node in tree_order(trace.spans)]
+    span_ids = [span.span_id for span in ordered if view.span_ids is None or span.span_id in view.span_ids]
+    start = _start(span_ids, cursor_position)
+    calls_before = _calls_before(ordered) if view.new_messages else {}
+    order = list(_reading_order(span_ids[start:], calls_before))
+    history: list[Message] = []
+    rows: list[bytes] = []
+    room = Room()
+    for (span_id, is_shown), span in zip(order, trace.with_payloads([each for each, _ in order]), strict=False):
+        is_call, input_data = span_id in calls_before, span.fields.get("input_data")
+        if is_shown:
+            content = span_json(user_id, trace_id, span, trace.head.expires_at_s)
+            if is_call and messages_in(input_data) is not None:
+                del content["input_data"]
+                content |= new_input(input_data, history if calls_before[span_id] else [])._asdict()
+            _, text = fitting_span(content)
+            if not room.takes(text) and rows:
+                break
+            rows.append(text)
+        if is_call:
+            history = history_after(input_data, span.fields.get("output_data"))
+    return SpanPage(rows, len(rows), _position_after(span_ids, start + len(rows)))
+
+
+def matches_page(trace: LazyTrace, search: str, cursor_position: str | None) -> SpanPage:
+    """A page of the spans that contain a text, in tree order."""
+    span_ids = [node.span.span_id for node in tree_order(trace.spans)]
+    start = _start(span_ids, cursor_position)
+    needle = normalized(search)
+    rows: list[bytes] = []
+    room = Room()
+    scanned = 0
+    for span in trace.with_payloads(span_ids[start:]):
+        if found := span_matches(span, needle):
+            text = json_bytes(matches_json(span.span_id, found))
+            if not room.takes(text) and rows:
+                break
+            rows.append(text)
+        scanned += 1
+    return SpanPage(rows, scanned, _position_after(span_ids, start + scanned))
+
+
+def _calls_before(ordered: Sequence[Span]) -> dict[str, str | None]:
+    """For each completion of a trace, the completion before it. *absent*: None for the first."""
+    before: dict[str, str | None] = {}
+    last = None
+    for span in ordered:
+        if span.fields.get("operation_type") == "completion":
+            before[span.span_id] = last
+            last = span.span_id
+    return before
+
+
+def _reading_order(span_ids: Sequence[str], calls_before: Mapping[str, str | None]) -> Iterator[tuple[str, bool]]:
+    """The spans to read, and whether each is shown: a call is read after the call before it."""
+    last_call = None
+    for span_id in span_ids:
+        before = calls_before.get(span_id)
+        if before is not None and before != last_call:
+            yield before, False
+        yield span_id, True
+        if span_id in calls_before:
+            last_call = span_id
+
+
+def _start(span_ids: Sequence[str], cursor_position: str | None) -> int:
+    """The index of the first span after a cursor position. *absent*: as many as before, if its span was deleted."""
+    if cursor_position is None:
+        return 0
+    index, _, span_id = cursor_position.partition(" ")
+    return span_ids.index(span_id) + 1 if span_id in span_ids else min(int(index), len(span_ids))
+
+
+def _position_after(span_ids: Sequence[str], end: int) -> str | None:
+    """The cursor position after the first `end` spans. *absent*: None after all of them."""
+    return f"{end} {span_ids[end - 1]}" if end < len(span_ids) else None
