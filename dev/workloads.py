@@ -39,6 +39,20 @@ def single_chats(count: int, seed: int = 0) -> Iterator[Request]:
         yield [trace.completion(start, messages, [_message("assistant", trace.generator.text(rng.randint(400, 1000)))])]
 
 
+def conversation(turns: int, seed: int = 0) -> Iterator[Request]:
+    """One conversation of `turns` traces: each sends the system prompt and the whole history with a new question."""
+    rng = Random(f"conversation {seed}")
+    first = _TraceMaker(rng)
+    history = [_message("system", first.generator.text(rng.randint(300, 480)))]
+    for number in range(turns):
+        trace = _TraceMaker(rng)
+        trace.shared |= {name: first.shared[name] for name in ("conversation_id", "end_user_id", "service_name")}
+        history.append(_message("user", trace.generator.text(rng.randint(120, 640))))
+        reply = _message("assistant", trace.generator.text(rng.randint(400, 1000)))
+        yield [trace.completion(BEGINNING + timedelta(seconds=60 * number), list(history), [reply])]
+        history.append(reply)
+
+
 def agents(count: int, turns: int, seed: int = 0) -> Iterator[Request]:
     """`count` traces of 2·`turns` + 1 spans, each in one request: the root, then the calls of each turn."""
     for number in range(count):

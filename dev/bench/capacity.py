@@ -4,6 +4,7 @@ All requests go through the real handlers, so the numbers are those of the HTTP 
 workloads are seeded: two runs of one version print the same numbers, except those of concurrent writers.
 """
 
+import json
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,9 @@ from dev.workloads import Request
 
 _LISTED: Final = 50
 _FOREST: Final = 20
+_TURNS: Final = 50
+_TURNS_RATIO: Final = 3
+"""Bytes of an answer for each byte of text that is new in the conversation."""
 
 
 class Workload(NamedTuple):
@@ -54,6 +58,7 @@ def main(
             _report_reads_by_writing(console, deployment, meter, max(40, round(500 * min(scale, 1))))
             _report_reading(console, meter, *users)
             report_annotations(console, deployment, meter)
+            _report_conversation(console, deployment, meter, _TURNS)
             report_lessons(console, deployment, meter, max(500, round(10_000 * min(scale, 1))))
     except EngineUnavailable as reason:
         console.print(f"DynamoDB Local cannot run here, and no other engine reports capacity: {reason}.")
@@ -150,6 +155,37 @@ def _report_reading(console: Console, meter: Meter, chats: User, small: User, la
         consumed = meter.take()
         calls = ", ".join(f"{count} {operation}" for operation, count in sorted(consumed.calls.items()))
         rows.add_row(name, f"{consumed.read_units:g}", calls, f"{len(str(response)) / 1024:,.0f}")
+    console.print(rows)
+
+
+def _report_conversation(console: Console, deployment: Deployment, meter: Meter, turns: int) -> None:
+    """Measure how much a reader of a conversation reads and receives, compared with the text that is new in it."""
+    user, requests = deployment.user("talker"), list(workloads.conversation(turns))
+    _write(meter, user, requests)
+    _assert_stored(user, turns)
+    conversation_id = requests[0][0]["conversation_id"]
+    last = requests[-1][0]
+    said = [*last["input_data"]["messages"], *last["output_data"]["messages"]]
+    new_bytes = sum(len(part["text"].encode()) for message in said for part in message["parts"])
+    rows = table(f"A conversation of {turns} turns", "read units", "KB returned", "KB of new text", "ratio", "target")
+    for name, query, target in (
+        ("turns", "view=turns", _TURNS_RATIO),
+        ("turns with whole inputs", "view=turns&messages=all", None),
+        ("summaries", "view=summary", None),
+    ):
+        meter.take()
+        response = user.get(query=f"{query}&conversation_id={conversation_id}&limit=1000")
+        consumed = meter.take()
+        returned = len(json.dumps(response, ensure_ascii=False, separators=(",", ":")).encode())
+        ratio = returned / new_bytes
+        rows.add_row(
+            name,
+            f"{consumed.read_units:g}",
+            f"{returned / 1024:,.1f}",
+            f"{new_bytes / 1024:,.1f}",
+            rated(ratio, target) if target else f"{ratio:.2f}",
+            f"≤ {target}" if target else "–",
+        )
     console.print(rows)
 
 
