@@ -13,7 +13,13 @@ from .pending_deletions import is_pending_deletion, read_pending_deletions
 from .store import Scope
 
 SPANS_PER_READ: Final = 8
-"""Spans of a trace that are read together, one by one read span by span: each may have 4 MiB."""
+"""Spans of a trace that are read together while their payloads are small: each may have 4 MiB."""
+
+SPANS_PER_READ_LEAST: Final = 2
+"""Spans that are read together otherwise: a call, and the call before it that it is compared with."""
+
+SMALL_READ_BYTES: Final = 500_000
+"""Payload after which the next read has the fewest spans: a page of 5 MB would discard most of eight large ones."""
 
 
 class LazyTrace(NamedTuple):
@@ -68,16 +74,21 @@ def _with_payloads(
     for digest, segment in stored.segments.items():
         for update in segment.updates:
             digests_by_span.setdefault(update.fields["span_id"], []).append(digest)
-    for start in range(0, len(span_ids), SPANS_PER_READ):
-        updates: dict[str, list[SpanUpdate]] = {span_id: [] for span_id in span_ids[start : start + SPANS_PER_READ]}
+    start, count = 0, SPANS_PER_READ_LEAST
+    while start < len(span_ids):
+        updates: dict[str, list[SpanUpdate]] = {span_id: [] for span_id in span_ids[start : start + count]}
         digests = {digest: None for span_id in updates for digest in digests_by_span[span_id]}
         if is_bounded and start and scope.budget.is_spent and any(map(stored.is_unread, digests)):
             return
+        opened_before = scope.budget.opened_bytes
         for segment in scope.with_payloads(trace_id, stored, digests):
             for update in segment.updates:
                 if (span_updates := updates.get(update.fields["span_id"])) is not None:
                     span_updates.append(update)
         yield from (merge_span(span_updates, scope.store.price_of) for span_updates in updates.values())
+        start += count
+        is_small = scope.budget.opened_bytes - opened_before < SMALL_READ_BYTES
+        count = min(2 * count, SPANS_PER_READ) if is_small else SPANS_PER_READ_LEAST
 
 
 def _visible(
