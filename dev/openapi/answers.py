@@ -20,6 +20,7 @@ from dev.openapi.schemas import (
     string,
     time,
 )
+from tracestore.api.traces.trace_json import STEPS_MOST
 from tracestore.domain.costs import UnknownCost
 from tracestore.domain.counters import FACETS
 from tracestore.domain.dimensions import Series
@@ -128,6 +129,12 @@ SUMMARY_FIELDS: Final[Mapping[str, Schema]] = {
     "created_at": time(),
     "updated_at": time(),
     "expires_at": time(),
+}
+
+NEW_INPUT: Final[Mapping[str, Schema]] = {
+    "new_messages": nullable(array(anything(), "Messages that the history does not have; null without a list of them")),
+    "repeated_messages": integer("The number of the other messages"),
+    "history": choice("same", "changed", "none"),
 }
 
 SUMMARY_CUT: Final[Mapping[str, Schema]] = {
@@ -298,12 +305,48 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
     ),
     "TraceSummary": obj(SUMMARY_FIELDS, SUMMARY_CUT),
     "Turn": obj(
-        SUMMARY_FIELDS,
+        {
+            **SUMMARY_FIELDS,
+            "turn": integer("From 1; less if older traces arrived between two pages", minimum=None),
+            **{name: NEW_INPUT[name] for name in ("repeated_messages", "history")},
+            "steps": array(ref("Step"), maxItems=STEPS_MOST),
+        },
         {
             **SUMMARY_CUT,
+            "new_messages": NEW_INPUT["new_messages"],
+            "steps_omitted": integer("The number of the other steps"),
             **{name: PAYLOADS[name] for name in ("input_data", "output_data")},
             "payloads_omitted": OMITTED_PAYLOADS,
         },
+    ),
+    "Step": obj(
+        {
+            "span_id": SPAN_ID,
+            "kind": nullable(string(examples=["completion"])),
+            "name": nullable(string(examples=["llm.completion"])),
+            "status": SPAN_STATUS,
+            "duration_ms": nullable(number()),
+            "cost_usd": nullable(number()),
+            "model_name": TEXT,
+            "tool_name": TEXT,
+        }
+    ),
+    "SpanOfPage": obj(
+        {**SPAN_FIELDS, **{name: schema for name, schema in PAYLOADS.items() if name != "input_data"}},
+        {"input_data": PAYLOADS["input_data"], **NEW_INPUT, "payloads_omitted": OMITTED_PAYLOADS},
+    ),
+    "Match": obj(
+        {
+            "span_id": SPAN_ID,
+            "matched_in": array(
+                obj(
+                    {
+                        "field": choice("name", "error", "input", "output", "metadata", "events", "links"),
+                        "excerpt": string("Up to 120 characters around the first match"),
+                    }
+                )
+            ),
+        }
     ),
     "OutlineSpan": obj(
         {

@@ -9,6 +9,7 @@ from dev.openapi.schemas import REFERENCE, Schema, Strict
 FIELD_TEXTS: Final = {
     "Span": "## Spans",
     "SpanNode": "## Spans",
+    "SpanOfPage": "## Spans",
     "ExportedSpan": "## Spans",
     "NewSpan": "## Spans",
     "UnnamedSpan": "## Spans",

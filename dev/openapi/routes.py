@@ -41,6 +41,7 @@ from dev.openapi.schemas import (
 from tracestore.api.account.api_keys import MAX_NAME
 from tracestore.api.analytics.parameters import ANALYTICS_PARAMETERS
 from tracestore.api.lessons.parameters import OFFSET_MOST
+from tracestore.api.traces.parameters import ID_LIST_CHARACTERS
 from tracestore.domain.annotations import NAME_PATTERN
 from tracestore.domain.dimensions import FILTERS, GROUPINGS
 from tracestore.domain.filters import METADATA_PREFIX, SCORE_PREFIX
@@ -62,7 +63,9 @@ def _time_or_day(example: str) -> Schema:
     return {"anyOf": [string(format="date-time"), string(format="date")], "examples": [example]}
 
 
-ID_LIST: Final = string(pattern=f"^{ID_PATTERN}(,{ID_PATTERN}){{0,99}}$", examples=["trip-7,trip-8"])
+ID_LIST: Final = string(
+    maxLength=ID_LIST_CHARACTERS, pattern=f"^{ID_PATTERN}(,{ID_PATTERN}){{0,99}}$", examples=["trip-7,trip-8"]
+)
 WORDS: Final = string(minLength=1, maxLength=TEXT_MOST)
 QUERY_TIME: Final = string(format="date-time", examples=["2026-11-22T10:00:00Z"])
 START_DATE: Final = _time_or_day("2026-11-21")
@@ -359,6 +362,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             **TRACE_LIST,
             "view": choice("forest", "summary", "turns", default="forest"),
             "order_by": choice("cost", "duration", "tokens"),
+            "messages": choice("new", "all", default="new"),
         },
         prefixes=(METADATA_PREFIX, SCORE_PREFIX),
         has_etag=True,
@@ -378,12 +382,24 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                         trace=obj({"summary": ref("TraceSummary"), "outline": array(ref("OutlineSpan"))}),
                         next_cursor=CURSOR,
                     ),
+                    success(
+                        trace=obj({"summary": ref("TraceSummary"), "spans": array(ref("SpanOfPage"))}),
+                        next_cursor=CURSOR,
+                    ),
+                    success(
+                        trace=obj({"summary": ref("TraceSummary"), "matches": array(ref("Match"))}),
+                        next_cursor=CURSOR,
+                        scanned=integer("The number of spans that the page has examined"),
+                    ),
                 ]
             }
         ),
         query={
-            "view": choice("tree", "outline", default="tree"),
+            "view": choice("tree", "outline", "spans", default="tree"),
             "payloads": boolean(default=True),
+            "span_id": ID_LIST,
+            "new_messages": boolean(default=False),
+            "search": WORDS,
             "cursor": QUERY_CURSOR,
         },
         has_etag=True,
