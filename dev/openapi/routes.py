@@ -420,7 +420,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 )
             )
         ),
-        query=TRACE_LIST,
+        query=TRACE_FILTERS,
         prefixes=(METADATA_PREFIX, SCORE_PREFIX),
         has_etag=True,
         parameter_texts=(_LIST_TEXT,),
@@ -429,7 +429,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         answers=returns(
             success(**IN_POINTS, points=array(ref("HistogramPoint")), scanned_to=SCANNED_TO, next_cursor=CURSOR)
         ),
-        query={**TRACE_LIST, "interval": choice(*INTERVALS)},
+        query={**TRACE_FILTERS, "interval": choice(*INTERVALS), "cursor": QUERY_CURSOR},
         prefixes=(METADATA_PREFIX, SCORE_PREFIX),
         has_etag=True,
         parameter_texts=(_LIST_TEXT, "## Analytics"),

@@ -12,6 +12,7 @@ from tracestore.api.traces.parameters import (
     ListView,
     deletion_scope,
     list_view,
+    require_filters,
     require_list_parameters,
     trace_query,
     trace_view,
@@ -80,7 +81,7 @@ def show_list(request: Request, caller: Identity) -> Response:
 @app.route("GET /api/analytics/histogram", scope="read")
 def show_histogram(request: Request, caller: Identity) -> Response:
     """Count the traces of a list over time."""
-    require_list_parameters(request, "interval")
+    require_filters(request, "interval", "cursor")
     query = histogram_query(request)
     cursor = ListCursor(request, caller)
     page = reader(request, caller).traces(query.traces, WALK_MOST, cursor.position())
@@ -92,7 +93,7 @@ def show_histogram(request: Request, caller: Identity) -> Response:
 @app.route("GET /api/analytics/traces/{trace_id}/neighbours", scope="read")
 def show_neighbours(request: Request, caller: Identity) -> Response:
     """Get the ids of the traces before and after one trace in a list."""
-    require_list_parameters(request)
+    require_filters(request)
     query, trace_id = trace_query(request.query), path_id(request, "trace_id")
     stored = reader(request, caller)
     head = stored.heads([trace_id]).get(trace_id)

@@ -163,8 +163,8 @@ def details_of(reply: Reply) -> list[tuple[str, str]]:
     return [(detail["field"], detail["message"]) for detail in reply.json["error"]["details"]]
 
 
-PROGRAMMERS_TEXT = re.compile(r"[\[\]{}^$\\|]|A-Z|0-9]|Input should|is not valid")
-"""Parts of regular expressions, and of messages that pydantic writes for programmers."""
+PROGRAMMERS_TEXT = re.compile(r"(?<!\w)\[|(?<!\d)\]|[{}^$\\|]|A-Z|0-9]|Input should|is not valid")
+"""Parts of regular expressions, and of messages that pydantic writes for programmers. Indexes are no such parts."""
 
 VALUES: list[Any] = [
     *("", " ", "#", "é", "a b", "x" * 70_000, "2025-02-30T10:00:00Z", "2025-01-01T00:00:00", "1969-01-01T00:00:00Z"),

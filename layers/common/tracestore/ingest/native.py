@@ -192,6 +192,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "list_type": "must be a list",
     "too_long": "must contain at most {max_length:,} entries",
     "model_type": "must be an object",
+    "dict_type": "must be an object",
     "literal_error": "must be {expected}",
     "value_error": "{error}",
 }

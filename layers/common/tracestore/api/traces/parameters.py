@@ -70,7 +70,12 @@ class TraceView(NamedTuple):
 
 def require_list_parameters(request: Request, *more: str) -> None:
     """Check that a request has no parameters except those of a list and `more`. *raises*: Invalid."""
-    request.only(*LIST_PARAMETERS, *more, repeatable=_REPEATABLE, prefixes=(METADATA_PREFIX, SCORE_PREFIX))
+    require_filters(request, "limit", "cursor", *more)
+
+
+def require_filters(request: Request, *more: str) -> None:
+    """Check that a request has no parameters except the filters of a list and `more`. *raises*: Invalid."""
+    request.only(*more, *LIST_FILTERS, repeatable=_REPEATABLE, prefixes=(METADATA_PREFIX, SCORE_PREFIX))
 
 
 def trace_query(parameters: Mapping[str, str]) -> TraceQuery:
