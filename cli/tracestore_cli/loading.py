@@ -27,8 +27,8 @@ _PATHS: Final[Mapping[Kind, str]] = {
 _SET_BY_SERVER: Final = frozenset(
     {
         *("id", "user_id", "created_at", "updated_at", "expires_at", "clock_skew"),
-        *("cost_source", "cost_price", "payloads_omitted"),
         *("annotations", "annotations_omitted"),
+        *("cost_source", "cost_price", "payloads_omitted", "media_omitted"),
     }
 )
 _ANNOTATION_FIELDS: Final = ("id", "value", "comment", "source", "span_id")

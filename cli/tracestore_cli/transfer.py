@@ -22,7 +22,7 @@ LIMIT_FIRST: Final = 100
 LIMIT_MOST: Final = 1_000
 """Traces per page. A page should fit into one response: the server reads more traces than it can send otherwise."""
 
-_OMITTED: Final = frozenset({"payloads_omitted", "annotations_omitted"})
+_OMITTED: Final = frozenset({"payloads_omitted", "annotations_omitted", "media_omitted"})
 """Fields that mark a line from which something is left out for its size."""
 
 _LIST: Final = "/api/analytics/traces"

@@ -18,6 +18,7 @@ from dev.bench import reference, report
 from dev.bench.annotations import report_annotations
 from dev.bench.deployment import Deployment, User, deployed
 from dev.bench.lessons import report_lessons
+from dev.bench.media import report_media
 from dev.bench.meter import Consumed, Meter, metered
 from dev.bench.report import rated, table
 from dev.engines import EngineUnavailable
@@ -59,6 +60,7 @@ def main(
             _report_reading(console, meter, *users)
             report_annotations(console, deployment, meter)
             _report_conversation(console, deployment, meter, _TURNS)
+            report_media(console, deployment, meter)
             report_lessons(console, deployment, meter, max(500, round(10_000 * min(scale, 1))))
     except EngineUnavailable as reason:
         console.print(f"DynamoDB Local cannot run here, and no other engine reports capacity: {reason}.")

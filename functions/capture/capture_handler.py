@@ -30,6 +30,7 @@ from tracestore.ingest.annotations import parse_annotation
 from tracestore.ingest.conventions import spans_fields
 from tracestore.ingest.json_body import parse_json
 from tracestore.ingest.log_fields import log_fields
+from tracestore.ingest.media import MediaCollector
 from tracestore.ingest.native import (
     Capture,
     Patch,
@@ -60,12 +61,13 @@ def capture_spans(request: Request, caller: Identity) -> Response:
     """Store one span or a batch. Valid spans of a batch are stored, and the response names each rejected one."""
     request.only()
     body = request.body()
-    sent = parse_capture(parse_json(body), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
+    media = MediaCollector(body)
+    sent = parse_capture(media.take(parse_json(body)), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
     if sent.single:
         ((_, trace_id, fields),) = sent.spans
-        head, span = writer(request, caller).capture_one(trace_id, redactor().redact(fields))
+        head, span = writer(request, caller).capture_one(trace_id, redactor().redact(fields), media.found)
         return span_response(caller.owner_id, trace_id, head, span, 201)
-    return _capture_many(request, caller, sent)
+    return _capture_many(request, caller, sent, media)
 
 
 @app.route("PATCH /api/analytics/traces/{trace_id}/spans/{span_id}", scope="ingest")
@@ -74,10 +76,11 @@ def change_span(request: Request, caller: Identity) -> Response:
     request.only()
     trace_id, span_id = path_id(request, "trace_id", NO_SUCH_SPAN), path_id(request, "span_id", NO_SUCH_SPAN)
     body = request.body()
-    sent = parse_patch(parse_json(body), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
+    media = MediaCollector(body)
+    sent = parse_patch(media.take(parse_json(body)), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
     fields = redactor().redact(cast(SpanFields, sent.fields))
     change = Patch(cast(dict[str, Json], {**fields}), sent.duration_ns)
-    head, span = writer(request, caller).patch(trace_id, span_id, lambda stored: _changed(stored, change))
+    head, span = writer(request, caller).patch(trace_id, span_id, lambda stored: _changed(stored, change), media.found)
     return span_response(caller.owner_id, trace_id, head, span)
 
 
@@ -104,11 +107,11 @@ def export_spans(request: Request, caller: Identity) -> Response:
     encoding = encoding_of(request)
     body = export_body(request, encoding)
     export = read_traces(body, encoding, latest_start_ns=request.now_ms * NS_PER_MS + NS_PER_DAY)
-    body_bytes = len(body)
+    body_bytes, media = len(body), MediaCollector(body)
     del body  # up to 64 MiB that are not needed any more
-    reported = within_span_limit(spans_fields(export.records), export, body_bytes)
+    reported = within_span_limit(media.take_from(spans_fields(export.records)), export, body_bytes)
     spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in reported]
-    rejections = writer(request, caller).capture(spans)
+    rejections = writer(request, caller).capture(spans, media=media.found)
     return _otlp_response("traces", encoding, export, spans, rejections)
 
 
@@ -118,9 +121,11 @@ def export_logs(request: Request, caller: Identity) -> Response:
     encoding = encoding_of(request)
     body = export_body(request, encoding)
     export = read_logs(body, encoding)
-    reported = within_span_limit(log_fields(export.records, now_ns=request.now_ms * NS_PER_MS), export, len(body))
+    media = MediaCollector(body)
+    logged = media.take_from(log_fields(export.records, now_ns=request.now_ms * NS_PER_MS))
+    reported = within_span_limit(logged, export, len(body))
     spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in reported]
-    rejections = writer(request, caller).capture(spans, precedence=FROM_LOGS)
+    rejections = writer(request, caller).capture(spans, precedence=FROM_LOGS, media=media.found)
     return _otlp_response("logs", encoding, export, spans, rejections)
 
 
@@ -144,11 +149,12 @@ def _otlp_response(
     return replace(response, span_count=len(spans) - len(rejections))
 
 
-def _capture_many(request: Request, caller: Identity, sent: Capture) -> Response:
+def _capture_many(request: Request, caller: Identity, sent: Capture, media: MediaCollector) -> Response:
     """Store the valid spans of a batch. *raises*: Invalid when none could be stored."""
     spans = [(trace_id, redactor().redact(fields)) for _, trace_id, fields in sent.spans]
     store_rejections = {
-        (rejection.trace_id, rejection.span_id): rejection for rejection in writer(request, caller).capture(spans)
+        (rejection.trace_id, rejection.span_id): rejection
+        for rejection in writer(request, caller).capture(spans, media=media.found)
     }
     stored: list[dict[str, str]] = []
     rejected = list(sent.rejected)

@@ -43,6 +43,7 @@ from tracestore.ingest.lessons import (
     refuse_another_end,
     refuse_root_id,
 )
+from tracestore.ingest.media import MediaCollector
 from tracestore.storage.user_store import Offset, Page, UserReader, UserWriter
 
 app = App()
@@ -54,15 +55,15 @@ def start(request: Request, caller: Identity) -> Response:
     """Start a lesson trace, or store a finished one with its calls."""
     request.only()
     body = request.body()
-    now_ns = request.now_ms * NS_PER_MS
-    sent = parse_lesson(parse_json(body), now_ns=now_ns, body_bytes=len(body))
+    media, now_ns = MediaCollector(body), request.now_ms * NS_PER_MS
+    sent = parse_lesson(media.take(parse_json(body)), now_ns=now_ns, body_bytes=len(body))
     lessons = writer(request, caller)
     trace_id = new_trace_id(lessons, sent.trace_id) if sent.trace_id else uuid4().hex
     root = read_started_root(lessons, trace_id) if sent.trace_id else None
     if root and sent.is_over:
         refuse_another_end(root, sent.status)
     root_fields = root.fields if root else None
-    _capture(lessons, trace_id, lesson_fields(sent, trace_id, root_fields, now_ns))
+    _capture(lessons, trace_id, lesson_fields(sent, trace_id, root_fields, now_ns), media)
     return read_lesson_response(lessons, [trace_id], 201)
 
 
@@ -72,15 +73,15 @@ def add_call(request: Request, caller: Identity) -> Response:
     request.only()
     trace_ids = _trace_ids(request)
     body = request.body()
-    now_ns = request.now_ms * NS_PER_MS
-    call = parse_call(parse_json(body), now_ns=now_ns, body_bytes=len(body))
+    media, now_ns = MediaCollector(body), request.now_ms * NS_PER_MS
+    call = parse_call(media.take(parse_json(body)), now_ns=now_ns, body_bytes=len(body))
     calls = [(call.sent.id or (call_span_id(call) if call.has_time else secrets.token_hex(8)), call)]
     lessons = writer(request, caller)
     trace_id, head = lessons.lesson_head(trace_ids)
     root_id = head.summary.root_span_id
     refuse_root_id(calls, root_id)
     (fields,) = added_calls(calls, root_id, _spans_before(lessons, trace_id, calls), now_ns)
-    _, span = lessons.capture_one(trace_id, redactor().redact(fields))
+    _, span = lessons.capture_one(trace_id, redactor().redact(fields), media.found)
     return call_response(span)
 
 
@@ -90,16 +91,18 @@ def change(request: Request, caller: Identity) -> Response:
     request.only()
     trace_ids = _trace_ids(request)
     body = request.body()
-    now_ns = request.now_ms * NS_PER_MS
-    sent = parse_change(parse_json(body), now_ns=now_ns, body_bytes=len(body))
+    media, now_ns = MediaCollector(body), request.now_ms * NS_PER_MS
+    sent = parse_change(media.take(parse_json(body)), now_ns=now_ns, body_bytes=len(body))
     calls = named_calls(sent)
     lessons = writer(request, caller)
     trace_id, head = lessons.lesson_head(trace_ids)
     root_id = head.summary.root_span_id
     refuse_root_id(calls, root_id)
-    _, root = lessons.patch(trace_id, root_id, lambda stored: redactor().redact(apply_change(stored, sent, now_ns)))
+    _, root = lessons.patch(
+        trace_id, root_id, lambda stored: redactor().redact(apply_change(stored, sent, now_ns)), media.found
+    )
     end_ns = root.fields.get("end_ns", now_ns)
-    _capture(lessons, trace_id, added_calls(calls, root_id, _spans_before(lessons, trace_id, calls), end_ns))
+    _capture(lessons, trace_id, added_calls(calls, root_id, _spans_before(lessons, trace_id, calls), end_ns), media)
     return read_lesson_response(lessons, [trace_id])
 
 
@@ -170,9 +173,9 @@ def _cursor(request: Request, caller: Identity) -> ListCursor:
     return ListCursor(request, caller, not_bound=("offset",))
 
 
-def _capture(lessons: UserWriter, trace_id: str, spans: Iterable[SpanFields]) -> None:
+def _capture(lessons: UserWriter, trace_id: str, spans: Iterable[SpanFields], media: MediaCollector) -> None:
     """Store spans of a lesson trace. *raises*: Conflict when one of them was deleted; the others are stored."""
-    for rejection in lessons.capture([(trace_id, redactor().redact(fields)) for fields in spans]):
+    for rejection in lessons.capture([(trace_id, redactor().redact(fields)) for fields in spans], media=media.found):
         raise Conflict(rejection.message, code=rejection.code)
 
 

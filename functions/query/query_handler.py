@@ -8,6 +8,7 @@ from tracestore.api.bulk_deletes import delete_many
 from tracestore.api.traces.annotations import annotation_json, annotation_name
 from tracestore.api.traces.export import export_page, export_response
 from tracestore.api.traces.histogram import WALK_MOST, histogram_json, histogram_query
+from tracestore.api.traces.media import medium_response
 from tracestore.api.traces.parameters import (
     ListView,
     deletion_scope,
@@ -35,6 +36,7 @@ from tracestore.api.traces.span_pages import matches_page, spans_page
 from tracestore.api.traces.trace_json import summary_json, time_or_none
 from tracestore.api.traces.turns import turns_page
 from tracestore.domain.errors import NotFound
+from tracestore.domain.media import is_sha256
 from tracestore.domain.outline import outline_rows
 from tracestore.http.app import App
 from tracestore.http.cursors import ListCursor
@@ -175,6 +177,17 @@ def remove_annotations(request: Request, caller: Identity) -> Response:
         trace_id, name, annotation_id=annotation_id, span_id=span_id, source=source
     )
     return json_response({"deleted": {"annotations": deleted}})
+
+
+@app.route("GET /api/analytics/traces/{trace_id}/media/{sha256}", scope="read")
+def show_medium(request: Request, caller: Identity) -> Response:
+    """Get the content of an image or another medium that a span refers to."""
+    request.only()
+    sha256 = request.path["sha256"]
+    if not is_sha256(sha256):
+        raise NotFound("There is no such medium in this trace.")
+    medium = reader(request, caller).medium(path_id(request, "trace_id"), sha256)
+    return with_etag(request, medium_response(medium))
 
 
 @app.route("GET /api/analytics/export", scope="read")

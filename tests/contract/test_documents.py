@@ -55,6 +55,8 @@ KEYS = {
     keys.compacted_segment("generation", "digest"),
     keys.payload_part("generation", "digest", 0),
     keys.delta_payload("generation", "digest", "base"),
+    keys.medium("generation", "sha256"),
+    keys.medium_part("generation", "sha256", 1),
     keys.job("job"),
     keys.deletion_records("user"),
     keys.deletion_record(1_795_312_800_000, "job"),

@@ -12,8 +12,8 @@ from tests.unit.test_layering import imports
 MAKEFILE = (ROOT / "Makefile").read_text()
 UNIT = ROOT / "tests" / "unit"
 PURE = {
-    "domain": {"tracestore.domain"},
-    "ingest": {"tracestore.domain", "tracestore.ingest", "dev.prices"},
+    "domain": {"tracestore.domain", "tests.media"},
+    "ingest": {"tracestore.domain", "tracestore.ingest", "dev.prices", "tests.media"},
 }
 """The directories of `make unit`, and the packages that their tests may import from this repository."""
 

@@ -19,11 +19,15 @@ from tests.api import TRACES, Api, child, span
 from tests.conftest import TableOnEngine
 from tests.contract.test_documents import API, further_requests, request_to_copy, routes_of, section
 from tests.gateway import Call
+from tests.media import asking, image, part, sha256_of
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 
 SILENT_CURL = """curl() { command curl --silent --show-error --output response --write-out '%{http_code}' "$@"; }"""
 """A function that keeps the body in a file and prints the status."""
+
+
+PHOTO = image()
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,14 @@ def base(engine: TableOnEngine, template: Template) -> Iterator[str]:
 
 @pytest.fixture
 def ids(api: Api) -> dict[str, str]:
-    """The ids that the server created for a job and a key. They have to be sent in place of the variables."""
+    """The ids that the server created for a job and a key, and the hash of a medium, in place of the variables."""
     interrupted = Template()
     interrupted.functions["QueryFunction"] = replace(interrupted.functions["QueryFunction"], timeout_s=4)
     api.send(span("deleted"))
     job = Api(Call(interrupted), api.user)("DELETE", TRACES, query="deleteAll=true").json
     key = api("POST", "/api/keys", body={"name": "old", "scopes": ["read"]}).json["data"]
-    return {"JOB_ID": job["job_id"], "KEY_ID": key["key_id"]}
+    api.send(span("photo-1", input_data=asking(part(PHOTO))))
+    return {"JOB_ID": job["job_id"], "KEY_ID": key["key_id"], "SHA256": sha256_of(PHOTO)}
 
 
 @pytest.fixture
@@ -111,6 +116,8 @@ def test_the_request_to_copy_succeeds_as_documented(route: str, run: Callable[[s
     assert response.status in success_statuses(route), response.body
     if route == "GET /api/analytics/export":
         assert {json.loads(line)["span_id"] for line in response.body.splitlines()} == {"run", "call"}
+    elif route == "GET /api/analytics/traces/{trace_id}/media/{sha256}":
+        assert response.body == PHOTO
     elif route != "GET /api/public/projects":
         assert is_complete(route, json.loads(response.body)), response.body
 

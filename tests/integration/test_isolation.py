@@ -14,6 +14,7 @@ from tests.api import TRACES, Api, at, child, failure, member_of, new_team, path
 from tests.conftest import TableOnEngine
 from tests.gateway import Call, User, new_user
 from tests.head_stream import count_traces
+from tests.media import asking, part, sha256_of
 from tracestore.http.app import PUBLIC_ROUTES
 from tracestore.http.identity import OWNER_HEADER
 from tracestore.http.wiring import store
@@ -22,6 +23,7 @@ from tracestore.storage import keys
 CANARY = "canary in the prompt"
 OTLP_TRACE, OTLP_SPAN = "0123456789abcdef" * 2, "0123456789abcdef"
 LESSONS = "/api/traces"
+MEDIUM = (CANARY * 2_000).encode()
 FIELDS = {"conversation_id": f"{CANARY} c", "message_id": f"{CANARY} m", "input_data": CANARY, "model_name": CANARY}
 
 
@@ -49,7 +51,8 @@ class Victim:
         traces = (TRACES, path_of("t"), f"{path_of('t')}/annotations", path_of("u"))
         paths = ("/api/keys", f"/api/jobs/{self.job_id}", "/api/me", *traces, LESSONS)
         more = ("/api/analytics/conversations", "/api/analytics/deletions")
-        return [self.api("GET", path).json for path in (*paths, *more)]
+        shown = [self.api("GET", path).json for path in (*paths, *more)]
+        return [*shown, self.api("GET", f"{path_of('u')}/media/{sha256_of(MEDIUM)}").body]
 
     def stored(self) -> list[Any]:
         """All data of the owner, as the table stores it."""
@@ -102,6 +105,7 @@ def victim_of(api: Api, engine: TableOnEngine) -> Victim:
     assert api("DELETE", path_of("gone")).status == 200
     deletions_cursor = api("GET", "/api/analytics/deletions", query="limit=1").json["next_cursor"]
     api.send(span("t", **FIELDS, end_time=at(1)), child("a", "root", "t", **FIELDS), span("u", **FIELDS))
+    api.send(child("photo", "root", "u", input_data=asking(part(MEDIUM, "text/plain"))))
     api.send(span(OTLP_TRACE, OTLP_SPAN, **FIELDS))
     note = {"value": CANARY, "comment": CANARY, "source": CANARY}
     assert api("PUT", f"{path_of('t')}/annotations/note", body=note).status == 200
@@ -224,6 +228,12 @@ def annotation_deletions(victim: Victim) -> Iterator[Attempt]:
         for name in ("id", "source", "span_id"):
             yield Attempt(f"{TRACES}/t/annotations/quality", (400, 404), {name: text})
     yield Attempt(f"{TRACES}/t/annotations/note")
+
+
+def media(victim: Victim) -> Iterator[Attempt]:
+    sha256 = sha256_of(MEDIUM)
+    yield from (Attempt(f"{TRACES}/{segment}/media/{sha256}") for segment in segments(victim, "u"))
+    yield from (Attempt(f"{TRACES}/u/media/{segment}") for segment in segments(victim, sha256))
 
 
 def captures(victim: Victim) -> Iterator[Attempt]:
@@ -360,6 +370,7 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "GET /api/analytics/traces/{trace_id}/neighbours": lambda v: (
         Attempt(f"{TRACES}/{segment}/neighbours") for segment in segments(v, "t")
     ),
+    "GET /api/analytics/traces/{trace_id}/media/{sha256}": media,
     "GET /api/analytics/histogram": histograms,
     "PUT /api/analytics/traces/{trace_id}/annotations/{name}": new_annotations,
     "GET /api/analytics/traces/{trace_id}/annotations": annotations,

@@ -22,6 +22,7 @@ NEEDS = {
     "GET /api/analytics/traces/{trace_id}": "read",
     "GET /api/analytics/traces/{trace_id}/spans/{span_id}": "read",
     "GET /api/analytics/traces/{trace_id}/neighbours": "read",
+    "GET /api/analytics/traces/{trace_id}/media/{sha256}": "read",
     "GET /api/analytics/histogram": "read",
     "GET /api/analytics/export": "read",
     "DELETE /api/analytics/traces": "delete",

@@ -20,6 +20,7 @@ from tests.builders import (
     db_on,
     holds,
     long_deadline,
+    reader,
     store_on,
     stored_items,
     stored_spans,
@@ -30,9 +31,12 @@ from tests.builders import (
 )
 from tests.crashing import Crash, CrashingAtWrite
 from tests.gateway import new_user
+from tests.media import asking, image, reference, sha256_of
 from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.errors import NotFound, Unavailable
+from tracestore.domain.media import Medium
 from tracestore.domain.spans import SpanFields
+from tracestore.storage import keys
 from tracestore.storage.deadline import Deadline
 from tracestore.storage.store import Store
 
@@ -330,3 +334,89 @@ def _delete_until_gone(delete: Callable[[], object]) -> None:
     """Repeat a deletion until it is answered; after a lost response, the repeat reports NotFound."""
     with suppress(NotFound):
         until_acknowledged(delete)
+
+
+PHOTOS = {sha256_of(content): Medium("image/png", content) for content in (image(900_000, seed=n) for n in range(3))}
+
+
+def photo_calls() -> list[SpanFields]:
+    """Calls that refer to one more photo each."""
+    references = [reference(medium.content) for medium in PHOTOS.values()]
+    return [call(f"s{n}", "root", input_data=asking(*references[: n + 1])) for n in range(len(PHOTOS))]
+
+
+def shown_photos(store: Store, user: str) -> list[bool]:
+    """Whether each photo can be read."""
+    shown = []
+    for sha256, medium in PHOTOS.items():
+        with suppress(NotFound):
+            assert reader(store, user).medium("t", sha256) == medium
+            shown.append(True)
+            continue
+        shown.append(False)
+    return shown
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_acknowledged_medium_is_lost_for_any_seed_of_failing_calls(memory: MemoryDynamoDB, seed: int) -> None:
+    clock, user = Clock(), new_user().name
+    store, healthy = store_on(memory, clock, db=Flaky(db_on(memory), seed)), store_on(memory, clock)
+    for number, span in enumerate(photo_calls()):
+        until_acknowledged(lambda: writer(store, user).capture([("t", span)], media=PHOTOS))  # noqa: B023
+        assert shown_photos(healthy, user)[: number + 1] == [True] * (number + 1)
+
+
+@pytest.mark.parametrize("exists", [False, True], ids=["new", "existing"])
+def test_a_crash_while_media_are_stored_loses_nothing(memory: MemoryDynamoDB, exists: bool) -> None:
+    """No span refers to a medium that is stored in part, whatever another writer does after the crash."""
+    clock, spans = Clock(), photo_calls()
+    store = store_on(memory, clock)
+
+    def prepare(user: str) -> None:
+        if exists:
+            writer(store, user).capture([("t", call("root"))])
+
+    def capture_all(crashing: Store, user: str) -> None:
+        writer(crashing, user).capture(batches_of(spans), media=PHOTOS)
+
+    for user in users_after_crashes(memory, capture_all, prepare):
+        writer(store, user).capture([("t", call("root"))])
+        is_stored = "s0" in stored_spans(store, user)
+        assert shown_photos(store, user) == [is_stored] * len(PHOTOS)
+        writer(store, user).capture([("t", spans[1])], media=PHOTOS)
+        assert shown_photos(store, user)[:2] == [True] * 2
+        writer(store, user).capture(batches_of(spans), media=PHOTOS)
+        assert shown_photos(store, user) == [True] * len(PHOTOS)
+
+
+def test_a_crash_while_a_trace_with_media_is_deleted_leaves_nothing_to_read(memory: MemoryDynamoDB) -> None:
+    store = store_on(memory, Clock())
+
+    def prepare(user: str) -> None:
+        writer(store, user).capture(batches_of(photo_calls()), media=PHOTOS)
+
+    for user in users_after_crashes(memory, lambda crashing, user: writer(crashing, user).delete_trace("t"), prepare):
+        with suppress(NotFound):
+            writer(store, user).delete_trace("t")
+        assert shown_photos(store, user) == [False] * len(PHOTOS)
+        assert list(stored_items(store, user)) == ["H"]
+
+
+def test_media_that_are_stored_are_not_written_again(memory: MemoryDynamoDB) -> None:
+    store, user = store_on(memory, Clock()), new_user().name
+    first, second, _ = photo_calls()
+    writer(store, user).capture([("t", first)], media=PHOTOS)
+    last = CrashingAtWrite(db_on(memory), 4 + 2)  # the second photo in four items, the segment and the head
+    writer(store_on(memory, Clock(), db=last), user).capture([("t", second)], media=PHOTOS)
+    assert shown_photos(store, user) == [True, True, False]
+
+
+def test_a_trace_that_begins_again_after_its_expiry_stores_its_media_again(memory: MemoryDynamoDB) -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(memory, clock)
+    writer(store, user).capture(batches_of(photo_calls()), media=PHOTOS)
+    clock.advance(s=40 * 86_400)
+    writer(store, user).capture(batches_of(photo_calls()[:1]), media=PHOTOS)
+    assert shown_photos(store, user) == [True, False, False]
+    expiries = {item["expires_at"]["N"] for sk, item in stored_items(store, user).items() if keys.is_medium(sk)}
+    assert len(expiries) == 2

@@ -21,6 +21,7 @@ from tests.builders import (
     call,
     holds,
     orphans,
+    reader,
     store_on,
     stored_items,
     stored_spans,
@@ -30,8 +31,10 @@ from tests.builders import (
     writer,
 )
 from tests.gateway import new_user
+from tests.media import asking, image, reference, sha256_of
 from tests.memory_dynamodb import MemoryDynamoDB, Scheduler
 from tracestore.domain.errors import NotFound
+from tracestore.domain.media import Medium
 from tracestore.domain.spans import SpanFields
 from tracestore.storage.store import Store
 from tracestore.storage.table import Table
@@ -225,3 +228,30 @@ def test_500_spans_sent_one_by_one_by_8_threads_are_all_stored(engine: Endpoint)
         thread.join()
     assert stored_spans(store, user) == {span["span_id"]: span for span in spans}
     assert stored_summary(store, user) == summary_of(*spans)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_racing_writers_of_one_image_lose_neither_it_nor_their_spans(memory: MemoryDynamoDB, seed: int) -> None:
+    """Another one deletes a span that refers to it, or the trace."""
+    clock, user, content = Clock(), new_user().name, image(800_000)
+    media = {sha256_of(content): Medium("image/png", content)}
+    spans = [call(f"s{n}", "root" if n else None, input_data=asking(reference(content))) for n in range(4)]
+    store = store_on(memory, clock)
+    writer(store, user).capture([("t", spans[0])], media=media)
+
+    def capturing_photo(span: SpanFields) -> Act:
+        return lambda own: writer(own, user).capture([("t", span)], media=media)
+
+    def deleting(own: Store) -> None:
+        if seed % 2:
+            writer(own, user).delete_trace("t")
+        else:
+            writer(own, user).delete_span("t", "s0")
+
+    acts: list[Act] = [*map(capturing_photo, spans[1:]), deleting]
+    race(memory, seed, *((store_on(memory, clock), act) for act in acts))
+    if seed % 2:
+        assert list(stored_items(store, user)) == ["H"]
+        return
+    assert sorted(stored_spans(store, user)) == ["s1", "s2", "s3"]
+    assert reader(store, user).medium("t", sha256_of(content)).content == content

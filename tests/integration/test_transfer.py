@@ -7,10 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api import Api, at, child, span
+from tests.api import Api, at, child, path_of, span
 from tests.deploying import Fault, broken_every, busy, deployment_of
 from tests.gateway import Call, User, new_user
 from tests.integration.test_otlp_corpus import replay, requests_of
+from tests.media import asking, image, part, sha256_of
 from tests.unit.ingest.test_conventions import CASES
 from tests.unit.test_demo import NOW
 from tracestore_cli import loading, transfer
@@ -96,6 +97,18 @@ def test_large_payloads_are_reproduced(api: Api, call: Call) -> None:
     content, copy = exported(call, user_of(api)), new_user()
     assert loaded(call, copy, content) == {}
     assert reported(exported(call, copy)) == reported(content)
+
+
+def test_media_are_reproduced(api: Api, call: Call) -> None:
+    photos = [image(MB, seed=number) for number in range(6)]
+    for number in range(6):
+        api.send(span(span_id=f"s{number}", input_data=asking(*map(part, photos[max(0, number - 2) : number + 1]))))
+    content, copy = exported(call, user_of(api)), new_user()
+    assert loaded(call, copy, content) == {}
+    assert reported(exported(call, copy)) == reported(content)
+    for photo in photos:
+        path = f"{path_of('t')}/media/{sha256_of(photo)}"
+        assert Api(call, copy)("GET", path).body == photo
 
 
 def test_a_second_import_changes_nothing(api: Api, call: Call) -> None:

@@ -9,7 +9,7 @@ items are compared after decompression.
 import json
 import re
 from dataclasses import replace
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ import pytest
 
 from tests.builders import START_NS
 from tracestore.domain.annotations import NO_ANNOTATIONS, Annotation, AnnotationSummary, Score
+from tracestore.domain.media import Medium
 from tracestore.domain.merge import payload_of
 from tracestore.domain.spans import SpanFields, SpanUpdate
 from tracestore.domain.updates import span_update
@@ -34,6 +35,7 @@ from tracestore.storage.items import (
     trace_from,
 )
 from tracestore.storage.jobs import job_item
+from tracestore.storage.media import medium_from, medium_items
 from tracestore.storage.model import (
     Actor,
     ApiKey,
@@ -144,7 +146,7 @@ def readable(item: Item) -> dict[str, Any]:
     """
     decoded: dict[str, Any] = {}
     for attribute, ((kind, value),) in ((name, typed.items()) for name, typed in item.items()):
-        if kind == "B":
+        if kind == "B" and attribute != "content":  # media are stored as they are
             is_delta = is_delta_encoded(value)
             decoded[attribute] = is_delta, decompress(value, BASE.text if is_delta else None)
         else:
@@ -280,6 +282,20 @@ def test_a_stored_delta_encoded_segment_is_decoded_with_its_base(name: str, numb
     assert (delta.updates, delta.base) == (in_format(NEXT, number).updates, BASE.digest)
 
 
+MEDIUM = Medium("image/png", b"\x89PNG\r\n\x1a\n, a small one")
+MEDIUM_SHA256 = sha256(MEDIUM.content).hexdigest()
+
+
+def test_a_stored_medium_is_decoded() -> None:
+    assert medium_from([stored("medium"), stored("medium-part")]) == MEDIUM
+
+
+def test_a_medium_without_one_of_its_items_is_absent() -> None:
+    assert medium_from([stored("medium")]) is None
+    assert medium_from([stored("medium-part")]) is None
+    assert medium_from([]) is None
+
+
 PENDING_DELETIONS = (
     PendingDeletion("job-1", NOW_MS, DeletionScope(conversation_id="c-1")),
     PendingDeletion("job-2", NOW_MS + 1, DeletionScope(before_ns=START_NS)),
@@ -374,6 +390,8 @@ def encoded_items() -> dict[str, Item]:
         "payload-part": payload_items(TRACE_PK, GENERATION, full, EXPIRES_AT_S)[0],
         "payload-delta": payload_items(TRACE_PK, GENERATION, DELTA, EXPIRES_AT_S)[0],
         "compacted": compacted_items(TRACE_PK, GENERATION, [SEGMENT, DELTA], EXPIRES_AT_S)[0],
+        "medium": medium_items(TRACE_PK, GENERATION, MEDIUM_SHA256, MEDIUM, EXPIRES_AT_S)[0],
+        "medium-part": medium_items(TRACE_PK, GENERATION, MEDIUM_SHA256, MEDIUM, EXPIRES_AT_S)[1],
         "pending-deletions": pending_deletions_item("ada", PENDING_DELETIONS, 4),
         "job": job_item("ada", REQUESTED_JOB, wakes=True),
         "deletion-record": record_item("ada", RECORD),

@@ -1,12 +1,15 @@
 """The core of an update contains a preview and a fingerprint of its payload, so that an outline reads no payload."""
 
+import json
 from time import process_time
 from typing import Any
 
 import pytest
 
 from tests.builders import call, fields, spans_of, update
+from tests.media import asking, reference
 from tracestore.domain.log_messages import log_message
+from tracestore.domain.media import MAX_REFERENCES, name_of
 from tracestore.domain.merge import merge
 from tracestore.domain.spans import FROM_LOGS, SpanFields
 from tracestore.domain.updates import CORE_PREVIEW_CHARACTERS, fingerprint_of, preview_of
@@ -108,3 +111,41 @@ def test_large_outputs_are_not_encoded_for_their_preview() -> None:
     preview(reported)
     with_vectors = process_time() - started
     assert with_vectors < 1
+
+
+def test_the_core_names_the_media_that_the_payload_refers_to_each_once() -> None:
+    first, second = reference(b"one"), reference(b"two")
+    named = update(call("s", input_data=[first, {"image": second}, first], metadata={"photo": second}))
+    assert named.fields["media"] == {name_of(first["sha256"]): 3, name_of(second["sha256"]): 3}
+    assert "media" not in update(call("s", input_data="x")).fields
+
+
+def test_a_reference_in_another_order_is_named_without_its_size() -> None:
+    sent_back = dict(sorted(reference(b"one").items()))
+    assert list(update(call("s", input_data=sent_back)).fields["media"].values()) == [0]
+    assert list(update(call("s", input_data=[sent_back, reference(b"one")])).fields["media"].values()) == [3]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        json.dumps(reference(b"one")),
+        {"ref": "media/" + "0" * 63},
+        {"ref": "media/" + "A" * 64},
+        {**reference(b"one"), "ref": None},
+    ],
+)
+def test_a_text_like_a_reference_is_no_reference(value: Any) -> None:
+    assert "media" not in update(call("s", input_data=value)).fields
+
+
+def test_the_names_of_media_are_not_part_of_the_digest_and_are_bounded() -> None:
+    references = [reference(str(number).encode()) for number in range(MAX_REFERENCES + 5)]
+    named = update(call("s", input_data=references))
+    assert len(named.fields["media"]) == MAX_REFERENCES
+    assert named.digest == update(call("s", input_data=references)).digest
+
+
+def test_different_images_have_different_fingerprints() -> None:
+    assert fingerprint_of(asking(reference(b"one"))) != fingerprint_of(asking(reference(b"two")))
+    assert fingerprint_of(asking(reference(b"one"))) == fingerprint_of(asking(reference(b"one")))

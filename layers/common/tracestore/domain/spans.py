@@ -21,7 +21,8 @@ class SpanFields(TypedDict, total=False):
 
     `duration_ns` is a measured duration that contradicts the `end_ns` it was sent with. Every other duration is the
     time from start to end. `usage_details` are disjoint kinds of tokens. An update has a preview of its input or of its
-    output, a fingerprint of what a call asked, and the providers that a lesson's metadata states: see `updates.py`.
+    output, a fingerprint of what a call asked, the providers that a lesson's metadata states, and the media that it
+    refers to, with their sizes: see `updates.py`.
     """
 
     span_id: Required[str]
@@ -67,6 +68,7 @@ class SpanFields(TypedDict, total=False):
     fingerprint: str
     provider_used: str
     fallback_providers: list[str]
+    media: dict[str, int]
     input_data: Json
     output_data: Json
     metadata: Json

@@ -1,7 +1,8 @@
 """Make the update of a span from reported fields: its digest, and what the core keeps of the payload.
 
 An outline shows what each span was about, and the attempts of one call are recognised by what they asked, without
-reading a payload. So a preview and a fingerprint are derived when the payload arrives and are stored in the core.
+reading a payload. So a preview and a fingerprint are derived when the payload arrives and are stored in the core. So
+are the names of the media that the payload refers to: a medium is shown only while a span refers to it.
 """
 
 from base64 import b64encode
@@ -11,6 +12,7 @@ from typing import Final, cast
 from pydantic_core import to_json
 
 from .log_messages import conversation, merge_messages
+from .media import referred_media
 from .previews import input_preview, messages_of, output_preview, text_of
 from .spans import (
     CAPTURED,
@@ -23,7 +25,10 @@ from .spans import (
     digest_of,
 )
 
-DERIVED_FIELDS: Final = ("input_preview", "output_preview", "fingerprint", "provider_used", "fallback_providers")
+DERIVED_FIELDS: Final = (
+    *("input_preview", "output_preview", "fingerprint", "provider_used", "fallback_providers"),
+    "media",
+)
 """The fields that follow from a payload. No client sends them, and the digest of an update leaves them out."""
 
 CORE_PREVIEW_CHARACTERS: Final = 80
@@ -44,7 +49,10 @@ def span_update(fields: SpanFields, *, received_ms: int, precedence: int = CAPTU
     """The update with these fields, payload included. The same fields, in any order, have the same digest."""
     payload_fields = tuple(name for name in PAYLOAD_FIELDS if name in fields)
     text = to_json(dict(sorted(fields.items())))  # a third of the time of `canonical_json`
-    return SpanUpdate(_with_derived_core(fields), digest_of(text), payload_fields, received_ms, precedence)
+    core = _with_derived_core(fields)
+    if media := referred_media(text):
+        core = cast(SpanFields, {**core, "media": media})
+    return SpanUpdate(core, digest_of(text), payload_fields, received_ms, precedence)
 
 
 def preview_of(fields: SpanFields) -> str | None:

@@ -21,12 +21,16 @@ _GZIP_LEVEL: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One response. Caches must not store it unless its headers allow that. `span_count` is for the log."""
+    """One response. Caches must not store it unless its headers allow that. `span_count` is for the log.
+
+    `is_packed` bodies are not gzipped: images are compressed already.
+    """
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     span_count: int | None = None
+    is_packed: bool = False
 
 
 def json_response(content: Mapping[str, Any], status: int = 200, *, span_count: int | None = None) -> Response:
@@ -63,7 +67,7 @@ def gateway_response(response: Response, headers: Mapping[str, str]) -> dict[str
     """The response in API Gateway's form. Large ones are gzipped when the request's `headers` accept that."""
     body = response.body
     sent_headers = {"cache-control": "no-store", "vary": "Accept-Encoding", **response.headers}
-    if len(body) >= GZIP_FROM_BYTES and accepts_gzip(headers.get("accept-encoding", "")):
+    if len(body) >= GZIP_FROM_BYTES and not response.is_packed and accepts_gzip(headers.get("accept-encoding", "")):
         body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
         sent_headers["content-encoding"] = "gzip"
     is_text = "content-encoding" not in sent_headers and len(body) + escapes_in(body) <= MAX_CARRIED_BYTES

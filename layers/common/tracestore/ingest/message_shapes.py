@@ -102,3 +102,36 @@ ITEM_ROLES: Final = {
     "custom_tool_call_output": "tool",
 }
 """Items of OpenAI's responses that are parts listed among messages, with the role of the message they become."""
+
+MEDIA_WORDS: Final = frozenset(
+    {*(word for word, kind in PART_TYPES.items() if kind == "media"), "image_generation_call"}
+)
+"""The types of objects with a medium, and the names of fields that contain such an object."""
+
+MEDIA_TYPE_FIELDS: Final = PART_FIELDS["media"]["mime_type"]
+MEDIA_DATA_FIELDS: Final = frozenset(
+    {*PART_FIELDS["media"]["data"], "blob", "base64", "b64_json", "file_data", "images", "result"}
+)
+"""The names under which clients send the media type and the base64 of a medium.
+
+*source*: in addition to the message shapes above, the image API of OpenAI, Ollama's chat, and MCP's contents.
+"""
+
+MEDIA_FORMATS: Final = {
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "jpg": "image/jpeg",
+    "image/jpg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "wav": "audio/wav",
+    "mp3": "audio/mpeg",
+    "flac": "audio/flac",
+    "opus": "audio/opus",
+    "pcm16": "audio/pcm",
+    "mp4": "video/mp4",
+    "webm": "video/webm",
+    "mov": "video/quicktime",
+    "pdf": "application/pdf",
+}
+"""Media types by the short words that OpenAI and Bedrock use, and by a common misspelling."""

@@ -40,6 +40,7 @@ _SET_BY_SERVER: Final = frozenset(
         "cost_reason",
         "clock_skew",
         "annotations",
+        "media_omitted",
     }
 )
 """Ignored when sent, so that a client can send a span back as it read it. Annotations have a route of their own."""

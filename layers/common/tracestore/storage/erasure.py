@@ -124,10 +124,16 @@ def orphaned_items(
 ) -> list[ItemKey]:
     """Of the items that a writer `written`, those of segments that the trace no longer has, except the digest `spare`.
 
-    Another writer has erased those segments, and could not know of items that were written at the same moment.
+    Another writer has erased those segments, and could not know of items that were written at the same moment. Media
+    are orphaned only by another generation: they may be those of other writers as well.
     """
     known = {(generation, digest) for digest in (*stored.segments, spare)}
-    return [(pk, sk) for pk, sk in written if is_of_segment(sk) and keys.parse(sk)[1:3] not in known]
+    return [
+        (pk, sk)
+        for pk, sk in written
+        if (is_of_segment(sk) and keys.parse(sk)[1:3] not in known)
+        or (keys.is_medium(sk) and keys.parse(sk).generation != generation)
+    ]
 
 
 def is_of_segment(sk: str) -> bool:

@@ -32,6 +32,9 @@ ANNOTATION_KIND: Final = "N"
 SEGMENT_KIND: Final = "S"
 COMPACTED_KIND: Final = "SF"
 PAYLOAD_KIND: Final = "X"
+MEDIUM_KIND: Final = "Y"
+WHOLE_TO: Final = "Y"
+"""The sort keys of a trace from `CORE_FROM` to here include its payloads. Those of media come after it."""
 
 
 class SortKey(NamedTuple):
@@ -46,7 +49,7 @@ class SortKey(NamedTuple):
 def parse(sk: str) -> SortKey:
     """The parts of a sort key of a trace's partition."""
     kind, *parts = sk.split("#", 3)
-    return SortKey(kind, *parts) if kind in (SEGMENT_KIND, COMPACTED_KIND, PAYLOAD_KIND) else SortKey(kind)
+    return SortKey(kind, *parts) if kind in (SEGMENT_KIND, COMPACTED_KIND, PAYLOAD_KIND, MEDIUM_KIND) else SortKey(kind)
 
 
 def encode_id(text: str) -> str:
@@ -101,6 +104,27 @@ def payload_part(generation: str, digest: str, index: int) -> str:
 def delta_payload(generation: str, digest: str, base: str) -> str:
     """A sort key that names the delta base: two writers may encode one payload differently and must not mix items."""
     return f"X#{generation}#{digest}#{base}"
+
+
+def medium(generation: str, sha256: str) -> str:
+    """The sort key of the item that describes a medium. The parts of its content follow it."""
+    return medium_part(generation, sha256, 0)
+
+
+def medium_part(generation: str, sha256: str, index: int) -> str:
+    """The sort key of part `index` of a medium's content, from 1 on."""
+    return f"Y#{generation}#{sha256}#{payload_part_name(index)}"
+
+
+def medium_range(generation: str, sha256: str) -> tuple[str, str]:
+    """The first and the last possible sort key of a medium."""
+    prefix = f"Y#{generation}#{sha256}#"
+    return prefix, prefix + "~"
+
+
+def is_medium(sk: str) -> bool:
+    """Whether it is an item of a medium."""
+    return sk.startswith("Y#")
 
 
 def is_payload(sk: str) -> bool:

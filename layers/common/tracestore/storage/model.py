@@ -28,6 +28,9 @@ INLINE_PAYLOAD_BYTES: Final = 700
 PAYLOAD_ITEM_BYTES: Final = 110
 """Keys, names and expiry of an item with a payload, about; for estimates alone."""
 
+MEDIUM_ITEM_BYTES: Final = 400
+"""The same of the items of a medium."""
+
 MERGED_DIGEST_DIGITS: Final = 10
 """Digits of each digest in a head: of 10¹¹ writers that lose a race, one mistakes another's segment for its own."""
 
@@ -186,11 +189,23 @@ class StoredTrace:
     def other_bytes(self, inline_segment: Segment | None, without: Collection[str] = ()) -> int:
         """The size of all items except the head, with the payloads of all segments except those `without`."""
         in_head = inline_segment.digest if inline_segment and inline_segment.payload is not None else None
-        return self.core_bytes + sum(
-            segment.payload_bytes + (0 if self._has_payload_in_its_item(segment) else PAYLOAD_ITEM_BYTES)
-            for digest, segment in self.segments.items()
-            if segment.payload_bytes and digest != in_head and digest not in without
+        return (
+            self.core_bytes
+            + self._media_bytes()
+            + sum(
+                segment.payload_bytes + (0 if self._has_payload_in_its_item(segment) else PAYLOAD_ITEM_BYTES)
+                for digest, segment in self.segments.items()
+                if segment.payload_bytes and digest != in_head and digest not in without
+            )
         )
+
+    def _media_bytes(self) -> int:
+        """The size of the media that spans refer to, each once."""
+        sizes: dict[str, int] = {}
+        for update in self.updates():
+            for name, size in update.fields.get("media", {}).items():
+                sizes[name] = max(sizes.get(name, 0), size)
+        return sum(size + MEDIUM_ITEM_BYTES for size in sizes.values())
 
     def _has_payload_in_its_item(self, segment: Segment) -> bool:
         return segment.digest in self.loose and segment.payload_bytes <= INLINE_PAYLOAD_BYTES

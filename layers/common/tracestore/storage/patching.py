@@ -5,31 +5,45 @@ of the version, so that the change is applied to exactly the state that allowed 
 however many writers there are.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from tracestore.domain.media import Medium
 from tracestore.domain.merge import Span, merge_span, overlay
 from tracestore.domain.spans import CAPTURED, SpanFields, SpanUpdate, canonical_json
 from tracestore.domain.updates import span_update
 
 from .dynamo import ConditionFailed
 from .items import alias_items, core_bytes_of, keys_of
-from .model import Head
+from .media import NO_MEDIA, media_of, put_media
+from .model import Head, ItemKey, Tombstone
 from .reading import span_updates, span_with_payload, visible_head
 from .recompute import next_head
 from .segments import segment_items, segment_of
 from .store import Scope, expiry_of_companions
 
 
-def patch(scope: Scope, trace_id: str, span_id: str, change: Callable[[Span], SpanFields]) -> tuple[Head, Span]:
+def patch(
+    scope: Scope,
+    trace_id: str,
+    span_id: str,
+    change: Callable[[Span], SpanFields],
+    media: Mapping[str, Medium] = NO_MEDIA,
+) -> tuple[Head, Span]:
+    written: list[ItemKey] = []
+
     def attempt() -> tuple[Head, Span]:
         stored = scope.read_core(trace_id)
+        if isinstance(stored.head, Tombstone):  # deleted meanwhile: no item may be left
+            scope.table.write(deletes=written)
         head = visible_head(scope, stored)
         updates = span_updates(scope, trace_id, stored, span_id)
         span = merge_span(updates)
         fields = SpanFields(**{**change(span), "span_id": span_id})
+        update = span_update(fields, received_ms=scope.now_ms(), precedence=head.version + 1)
+        written.extend(put_media(scope, trace_id, head, media_of([update], media)))
         if _is_reported(fields, updates):
             return head, span
-        segment = segment_of([span_update(fields, received_ms=scope.now_ms(), precedence=head.version + 1)])
+        segment = segment_of([update])
         expires_at_s = expiry_of_companions(head.expires_at_s)
         core, *parts = segment_items(scope.trace_pk(trace_id), head.generation, segment, expires_at_s)
         aliases = alias_items(scope.user_id, trace_id, head, segment.updates)

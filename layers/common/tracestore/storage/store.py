@@ -219,7 +219,7 @@ class Scope:
 
     def read_whole(self, trace_id: str, payload_bytes: int | None = None) -> StoredTrace:
         """A trace with the payloads in the fields of its updates; cut where they exceed `payload_bytes`."""
-        items = self.table.query(self.trace_pk(trace_id), keys.CORE_FROM)
+        items = self.table.query(self.trace_pk(trace_id), keys.CORE_FROM, keys.WHOLE_TO)
         return trace_from(items, self.now_ms(), self.store.generation(), payload_bytes)
 
     def with_payloads(self, trace_id: str, stored: StoredTrace, digests: Collection[str]) -> list[Segment]:

@@ -10,10 +10,11 @@ lists. The modules below are the implementation: routes import this module and `
 deletions are imported when they are used: the capture function starts faster without them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracestore.domain.annotations import Annotation
+from tracestore.domain.media import Medium
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import CAPTURED, SpanFields
 
@@ -25,6 +26,7 @@ from . import (
     keys,
     lessons,
     listing,
+    media,
     patching,
     pending_deletions,
     reading,
@@ -34,6 +36,7 @@ from .deadline import Deadline
 from .deletes import DELETE_THREADS
 from .lessons import LessonQuery, Offset
 from .listing import ListedTrace, Page, TraceQuery
+from .media import NO_MEDIA
 from .model import Actor, ApiKey, DeletionRecord, DeletionScope, Head, Job, PendingDeletion, StoredHead, StoredSizes
 from .reading import LazyTrace
 from .store import NO_ACTOR, Store
@@ -99,6 +102,17 @@ class UserReader:
     def span(self, trace_id: str, span_id: str) -> tuple[Head, Span]:
         """One span with its payload, and the head of its trace. *raises*: NotFound."""
         return reading.read_span(self._scope, trace_id, span_id)
+
+    def medium(self, trace_id: str, sha256: str) -> Medium:
+        """A medium that a span of the trace refers to, by the hash of its content. *raises*: NotFound."""
+        return media.read_medium(self._scope, trace_id, sha256)
+
+    def media(self, trace_id: str, head: Head, hashes: Iterable[str]) -> Iterator[tuple[str, Medium]]:
+        """The media that spans of a trace refer to, which the caller has read with this head, by their hashes.
+
+        *shape*: read lazily, one after the other. *absent*: left out.
+        """
+        return media.read_media(self._scope, trace_id, head, hashes)
 
     def spans_after(self, position: str, order: tuple[int, str]) -> tuple[ListedTrace, Iterator[Span]]:
         """The trace at a cursor position, and its spans after `order` (start in nanoseconds, span id) with payloads.
@@ -224,29 +238,44 @@ class UserWriter(UserReader):
         super().__init__(store, user_id, deadline)
         self._scope = store.scope(user_id, deadline, actor)
 
-    def capture(self, spans: Iterable[tuple[str, SpanFields]], *, precedence: int = CAPTURED) -> list[Rejection]:
+    def capture(
+        self,
+        spans: Iterable[tuple[str, SpanFields]],
+        *,
+        precedence: int = CAPTURED,
+        media: Mapping[str, Medium] = NO_MEDIA,
+    ) -> list[Rejection]:
         """Store captured spans, given with their trace ids; returns those that a deletion forbids.
 
-        When it returns, all others are stored. *repeat*: the same spans again change nothing. *raises*: Unavailable;
-        some traces may be stored by then, and the same call again completes it.
+        When it returns, all others are stored, and before them those of `media` that they refer to, which are given by
+        their hashes. *repeat*: the same spans again change nothing. *raises*: Unavailable; some traces may be stored by
+        then, and the same call again completes it.
         """
-        return writer.capture(self._scope, spans, precedence=precedence)
+        return writer.capture(self._scope, spans, precedence=precedence, media=media)
 
-    def capture_one(self, trace_id: str, fields: SpanFields) -> tuple[Head, Span]:
+    def capture_one(
+        self, trace_id: str, fields: SpanFields, media: Mapping[str, Medium] = NO_MEDIA
+    ) -> tuple[Head, Span]:
         """Store one captured span; returns its trace's head, and the span merged with earlier updates.
 
         *repeat*: as `capture`. *raises*: Conflict when the span or its trace was deleted.
         """
-        return writer.capture_one(self._scope, trace_id, fields)
+        return writer.capture_one(self._scope, trace_id, fields, media)
 
-    def patch(self, trace_id: str, span_id: str, change: Callable[[Span], SpanFields]) -> tuple[Head, Span]:
+    def patch(
+        self,
+        trace_id: str,
+        span_id: str,
+        change: Callable[[Span], SpanFields],
+        media: Mapping[str, Medium] = NO_MEDIA,
+    ) -> tuple[Head, Span]:
         """Apply to a span the fields that `change` returns for it; returns its trace's head and the changed span.
 
         `change` is called again each time another writer was faster, and raises where the change is not allowed. Of two
         PATCHes at the same time the last to arrive wins. *repeat*: fields that earlier PATCHes report are not written.
         *raises*: NotFound.
         """
-        return patching.patch(self._scope, trace_id, span_id, change)
+        return patching.patch(self._scope, trace_id, span_id, change, media)
 
     def annotate(self, trace_id: str, annotation: Annotation) -> tuple[Annotation, StoredHead]:
         """Store an annotation in place of the one with the same span, name and id; returns it, and the trace's head.

@@ -5,13 +5,14 @@ condition of the version that it read. A crash in between leaves a segment that 
 loses the race for the head reads it again, and is done when the head includes its segment already.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
 
 from tracestore.domain.errors import Conflict
 from tracestore.domain.heads import root_of
+from tracestore.domain.media import Medium
 from tracestore.domain.merge import Span, is_ended, merge
 from tracestore.domain.spans import CAPTURED, SpanFields, SpanUpdate
 from tracestore.domain.updates import span_update
@@ -23,6 +24,7 @@ from .deletes import purge
 from .dynamo import ConditionFailed
 from .erasure import delete_erased, erasure_of, is_of_segment, orphaned_items
 from .items import alias_items, core_bytes_of, head_from, head_item, item_bytes, keys_of
+from .media import NO_MEDIA, media_of, put_media
 from .model import EmptiedHead, Head, Item, ItemKey, LiveHead, Segment, StoredHead, StoredTrace, Tombstone
 from .pending_deletions import is_pending_deletion, read_pending_deletions
 from .reading import read_span, span_with_payload
@@ -50,14 +52,22 @@ class Rejection:
     message: str
 
 
-def capture(scope: Scope, spans: Iterable[tuple[str, SpanFields]], *, precedence: int = CAPTURED) -> list[Rejection]:
+def capture(
+    scope: Scope,
+    spans: Iterable[tuple[str, SpanFields]],
+    *,
+    precedence: int = CAPTURED,
+    media: Mapping[str, Medium] = NO_MEDIA,
+) -> list[Rejection]:
     received_ms = scope.now_ms()
     by_trace: dict[str, list[SpanUpdate]] = {}
     for trace_id, fields in spans:
         update = span_update(fields, received_ms=received_ms, precedence=precedence)
         by_trace.setdefault(trace_id, []).append(update)
     captures = [
-        _Capture(scope, trace_id, segment) for trace_id, updates in by_trace.items() for segment in segments_of(updates)
+        _Capture(scope, trace_id, segment, media)
+        for trace_id, updates in by_trace.items()
+        for segment in segments_of(updates)
     ]
     scope.put_companions([item for each in captures for item in each.companion_items()])
     if len(captures) == 1:
@@ -66,8 +76,10 @@ def capture(scope: Scope, spans: Iterable[tuple[str, SpanFields]], *, precedence
         return [rejection for rejections in pool.map(_Capture.commit, captures) for rejection in rejections]
 
 
-def capture_one(scope: Scope, trace_id: str, fields: SpanFields) -> tuple[Head, Span]:
-    each = _Capture(scope, trace_id, segment_of([span_update(fields, received_ms=scope.now_ms())]))
+def capture_one(
+    scope: Scope, trace_id: str, fields: SpanFields, media: Mapping[str, Medium] = NO_MEDIA
+) -> tuple[Head, Span]:
+    each = _Capture(scope, trace_id, segment_of([span_update(fields, received_ms=scope.now_ms())]), media)
     scope.put_companions(each.companion_items())
     for rejection in each.commit():
         raise Conflict(rejection.message, code=rejection.code)
@@ -83,10 +95,11 @@ class _Capture:
     left it, unless another writer was the last.
     """
 
-    def __init__(self, scope: Scope, trace_id: str, segment: Segment) -> None:
+    def __init__(self, scope: Scope, trace_id: str, segment: Segment, media: Mapping[str, Medium]) -> None:
         self.scope = scope
         self.trace_id = trace_id
         self.segment = segment
+        self.media = media_of(segment.updates, media)
         self.pk = scope.trace_pk(trace_id)
         self.written: list[ItemKey] = []
         self.stored: StoredTrace | None = None
@@ -95,8 +108,11 @@ class _Capture:
         self._lost_race: tuple[Segment, list[Rejection]] | None = None
 
     def _head_of_new_trace(self) -> Head | None:
-        """The head to try first when the segment has the root, since then the trace is likely to be new."""
-        if self.pk in self.scope.store.delta_bases:
+        """The head to try first when the segment has the root, since then the trace is likely to be new.
+
+        Not with media: an existing trace may have them, and they cost more to write than the trace to read.
+        """
+        if self.media or self.pk in self.scope.store.delta_bases:
             return None
         root = root_of(merge(self.segment.updates))
         if root.parent_span_id is not None:
@@ -172,6 +188,7 @@ class _Capture:
         is_stored = _is_readable(stored, head, segment.digest)
         if not is_stored and not head.deleted:  # else the erasure of a deleted span might remove its delta base
             segment = store.delta_bases.delta_encode(self.pk, head.generation, segment, stored.segments)
+        self.written += put_media(self.scope, self.trace_id, head, self.media)
         stored.core_bytes += self._store_segment(segment, head, is_stored=is_stored)
         if not is_stored:
             stored.segments[segment.digest] = segment

@@ -3,6 +3,9 @@
 A response ends after a whole trace. A trace that is larger than one response is split between its spans, into responses
 of its own. Nothing is left out because of its size, except in a single span that no response could contain. The first
 span of a trace carries the annotations of the trace and of its spans.
+
+The first line of a trace in a response that refers to a medium contains it, as it was sent. Its other lines only refer
+to it: an import stores it once, and in any order.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,16 +13,22 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from tracestore.api.traces.annotations import annotation_json
-from tracestore.api.traces.responses import READ_BYTES, Room, fitting_span, read_in_parallel
+from tracestore.api.traces.responses import CARRIED_BYTES, READ_BYTES, Room, fitting_span, read_in_parallel
 from tracestore.api.traces.trace_json import span_json
 from tracestore.domain.errors import NotFound
+from tracestore.domain.media import Medium
 from tracestore.domain.merge import Span
-from tracestore.http.response import Response, json_bytes
+from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS
+from tracestore.http.response import Response, escapes_in, json_bytes
+from tracestore.ingest.media import base64_length, put_back, references_in
 from tracestore.storage.model import Head, PendingDeletion
 from tracestore.storage.user_store import ListedTrace, TraceQuery, UserReader
 
 _BEFORE_ALL_SPANS: Final = (-1, "")
 """An order that is lower than that of every span."""
+
+LINE_BYTES: Final = CARRIED_BYTES - 100_000
+"""Limit of a line with media, after escaping: it is the only one of its response, and a request can contain it too."""
 
 
 class Exported(NamedTuple):
@@ -92,9 +101,10 @@ def _trace_lines(reader: UserReader, pending_deletions: Sequence[PendingDeletion
         return b""
     lines: list[bytes] = []
     room = Room()
+    line_of = _Lines(reader, listed.trace_id, head)
     annotations = _annotations(reader, listed.trace_id, head) if is_whole else []
     for span in spans if is_whole else ():
-        lines.append(_line(reader.user_id, listed.trace_id, head, span, [] if lines else annotations))
+        lines.append(line_of(span, [] if lines else annotations))
         if not room.takes(lines[-1]):
             return None
     return b"".join(lines) or None
@@ -108,12 +118,14 @@ def _part_of_trace(reader: UserReader, start: _CursorPosition, is_late: Callable
     except NotFound:  # deleted since the export of it began
         return Exported(lines, start.trace_position)
     room = Room()
+    line_of = _Lines(reader, trace_id, head)
     last_order = start.span_order
     is_first_part = start.span_order == _BEFORE_ALL_SPANS
     annotations = _annotations(reader, trace_id, head) if is_first_part else []
     for span in spans:
-        line = _line(reader.user_id, trace_id, head, span, [] if lines else annotations)
-        if not room.takes(line) or (lines and is_late()):
+        line = line_of(span, [] if lines else annotations)
+        fits = room.takes(line)
+        if lines and (not fits or is_late()):
             return Exported(lines, str(_CursorPosition(start.trace_position, last_order)))
         lines.append(line)
         last_order = span.order
@@ -131,17 +143,49 @@ def _annotations(reader: UserReader, trace_id: str, head: Head) -> list[dict[str
     return [annotation_json(trace_id, annotation, head) for annotation in annotations]
 
 
-def _line(user_id: str, trace_id: str, head: Head, span: Span, annotations: Sequence[dict[str, Any]] = ()) -> bytes:
-    """A span as its route returns it, the further fields that affect its price and its counting, and `annotations`.
+class _Lines:
+    """The lines of one trace in one response, each medium in the first line that refers to it."""
 
-    Where they do not fit next to the largest span that a response may contain, they are left out, and the line is
-    marked.
-    """
-    content = span_json(user_id, trace_id, span, head.expires_at_s)
-    content |= {name: span.fields.get(name) for name in ("scope_name", "request_model") if name in span.fields}
-    content, text = fitting_span(content)
-    if annotations:
-        annotated = json_bytes({**content, "annotations": annotations})
-        fits = Room().takes(annotated + b"\n")
-        text = annotated if fits else json_bytes({**content, "annotations_omitted": True})
-    return text + b"\n"
+    def __init__(self, reader: UserReader, trace_id: str, head: Head) -> None:
+        self._reader = reader
+        self._trace_id = trace_id
+        self._head = head
+        self._included: set[str] = set()
+
+    def __call__(self, span: Span, annotations: Sequence[dict[str, Any]] = ()) -> bytes:
+        """A span as its route returns it, its media, `annotations`, and the further fields that affect its price.
+
+        Annotations that do not fit next to the largest span that a response may contain are left out, and the line is
+        marked.
+        """
+        content = span_json(self._reader.user_id, self._trace_id, span, self._head.expires_at_s)
+        content |= {name: span.fields.get(name) for name in ("scope_name", "request_model") if name in span.fields}
+        content, text = fitting_span(content)
+        if annotations:
+            annotated = content | {"annotations": annotations}
+            fits = Room().takes(json_bytes(annotated) + b"\n")
+            content = annotated if fits else content | {"annotations_omitted": True}
+            text = json_bytes(content)
+        if span.fields.get("media"):
+            text = self._with_media(content, text)
+        return text + b"\n"
+
+    def _with_media(self, content: dict[str, Any], text: bytes) -> bytes:
+        """The line with as many media as fit into it, the smallest first; marked if one does not fit."""
+        payload = {name: content[name] for name in SHOWN_PAYLOAD_FIELDS}
+        room = LINE_BYTES - len(text) - escapes_in(text)
+        media: dict[str, Medium] = {}
+        is_omitted = False
+        for sha256, stated_size in references_in(payload).items():
+            if sha256 in self._included:
+                continue
+            is_small = base64_length(stated_size) <= room
+            for _, medium in self._reader.media(self._trace_id, self._head, [sha256] if is_small else []):
+                is_small = base64_length(len(medium.content)) <= room
+                if is_small:
+                    media[sha256] = medium
+                    room -= base64_length(len(medium.content))
+            is_omitted |= not is_small
+        self._included |= media.keys()
+        content = content | {name: put_back(value, media) for name, value in payload.items()}
+        return json_bytes(content | ({"media_omitted": True} if is_omitted else {}))
