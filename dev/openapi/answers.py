@@ -293,6 +293,7 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
                 "const": True,
                 "description": "They do not fit next to the span",
             },
+            "media_omitted": {"type": "boolean", "const": True, "description": "Media do not fit into the line"},
         },
     ),
     "SpanId": obj({"id": UUID, "trace_id": ID, "span_id": SPAN_ID}),

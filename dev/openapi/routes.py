@@ -54,6 +54,7 @@ from tracestore.ingest.lessons import STATUSES as LESSON_STATUSES
 from tracestore.ingest.native import MAX_SPANS
 
 JSON: Final = "application/json"
+ANY_TYPE: Final = "*/*"
 PROTOBUF: Final = "application/x-protobuf"
 SPAN_STATUSES: Final = ("pending", "success", "error")
 
@@ -122,6 +123,11 @@ ANALYTICS: Final = {name: _ANALYTICS_SCHEMAS[name] for name in ANALYTICS_PARAMET
 
 PATH: Final[Mapping[str, Schema]] = {
     "trace_id": string("The id of a trace", pattern=f"^{ID_PATTERN}$", examples=["trip-7"]),
+    "sha256": string(
+        "The SHA-256 of the content, in hexadecimal",
+        pattern="^[0-9a-f]{64}$",
+        examples=["6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"],
+    ),
     "span_id": string("The id of a span", pattern=f"^{ID_PATTERN}$", examples=["call"]),
     "name": string("The name of an annotation", pattern=f"^{NAME_PATTERN}$", examples=["quality"]),
     "id": string("The id of a lesson trace", pattern=f"^{ID_PATTERN}$", examples=["1f0c3f7d5b9e4c1f8a6a2b7f9d1e4c55"]),
@@ -406,6 +412,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "GET /api/analytics/traces/{trace_id}/spans/{span_id}": Operation(
         answers=returns(success(data=ref("Span"))), has_etag=True
+    ),
+    "GET /api/analytics/traces/{trace_id}/media/{sha256}": Operation(
+        answers={200: {ANY_TYPE: string("The bytes of the medium")}}, has_etag=True
     ),
     "GET /api/analytics/traces/{trace_id}/neighbours": Operation(
         answers=returns(
