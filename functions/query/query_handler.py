@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from tracestore.api.bulk_deletes import delete_many
+from tracestore.api.bulk_deletes import chosen_ids, delete_chosen, delete_many
 from tracestore.api.traces.annotations import annotation_json, annotation_name
 from tracestore.api.traces.export import export_page, export_response
 from tracestore.api.traces.histogram import WALK_MOST, histogram_json, histogram_query
@@ -45,6 +45,7 @@ from tracestore.http.parameters import Reader, limit_of, path_id, text_of
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response, with_etag
 from tracestore.http.wiring import reader, writer
+from tracestore.ingest.json_body import parse_json
 from tracestore.storage.user_store import ListedTrace, UserReader
 
 EXPORT_ENDS_MS: Final = 12_000
@@ -224,6 +225,13 @@ def remove_span(request: Request, caller: Identity) -> Response:
 def remove_many(request: Request, caller: Identity) -> Response:
     """Delete a conversation, all traces before a time, or all traces."""
     return delete_many(request, caller, deletion_scope(request))
+
+
+@app.route("POST /api/analytics/traces/delete", scope="delete")
+def remove_chosen(request: Request, caller: Identity) -> Response:
+    """Delete the traces that the body names by their ids."""
+    request.only()
+    return delete_chosen(request, caller, chosen_ids(parse_json(request.body())))
 
 
 def _encoded(stored: UserReader, view: ListView, traces: Sequence[ListedTrace]) -> Encoded:

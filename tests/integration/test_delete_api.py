@@ -1,5 +1,6 @@
 """Deletions by HTTP: of a span, of a trace, of many traces; and spans that arrive after them."""
 
+import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -164,6 +165,70 @@ def test_traces_that_a_slow_deletion_left_can_be_removed_by_another(api: Api, sl
     api.send(span("a"), span("b"))
     assert slow("DELETE", TRACES, query={"deleteAll": "true"}).status == 202
     assert deleted(api, TRACES, deleteAll="true") == {"traces": 2, "spans": 2}
+
+
+CHOSEN = f"{TRACES}/delete"
+
+
+def test_the_chosen_traces_are_deleted_and_unknown_ids_are_not_counted(api: Api, other: Api) -> None:
+    other.send(span("a"))
+    api.send(span("a"), child("c", "root", "a"), span("b"), span("delete"), span("kept"))
+    reply = api("POST", CHOSEN, body={"trace_ids": ["a", "b", "delete", "a", "unknown"]})
+    assert (reply.status, reply.json) == (200, {"success": True, "deleted": {"traces": 3, "spans": 4}})
+    assert api.summaries() == ["kept"]
+    assert failure(api.post(span("a", "late"))) == (409, "trace_deleted")
+    assert other.summaries() == ["a"]
+    repeated = api("POST", CHOSEN, body={"trace_ids": ["a", "b"]})
+    assert (repeated.status, repeated.json["deleted"]) == (200, {"traces": 0, "spans": 0})
+
+
+def test_each_chosen_trace_is_recorded_once(api: Api, slow: Api) -> None:
+    noise = random.Random(0).randbytes(3_000).hex()
+    api.send(span("a"), span("b"), span("large", output_data=noise), span("large", "more", output_data=noise))
+    assert slow("POST", CHOSEN, body={"trace_ids": ["a", "large", "unknown"]}).status == 202
+    assert api("POST", CHOSEN, body={"trace_ids": ["a", "large"]}).status == 200
+    records = api("GET", "/api/analytics/deletions").json["deletions"]
+    assert {(record["kind"], record["state"]) for record in records} == {("trace", "done")}
+    assert sorted(record["deleted"]["spans"] for record in records) == [1, 2]
+
+
+def test_a_thousand_traces_can_be_chosen(api: Api) -> None:
+    ids = [f"t{number}" for number in range(1_000)]
+    api.send(*(span(trace_id) for trace_id in ids))
+    reply = api("POST", CHOSEN, body={"trace_ids": ids})
+    assert reply.status in (200, 202)
+    assert api.summaries() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ([], []),
+        ({}, ["trace_ids"]),
+        ({"trace_ids": []}, ["trace_ids"]),
+        ({"trace_ids": "t"}, ["trace_ids"]),
+        ({"trace_ids": ["t"] * 1_001}, ["trace_ids"]),
+        ({"trace_ids": ["t", "#", None]}, ["trace_ids[1]", "trace_ids[2]"]),
+        ({"trace_ids": ["t"], "deleteAll": True}, ["deleteAll"]),
+    ],
+)
+def test_a_malformed_choice_deletes_nothing(api: Api, body: Any, fields: list[str]) -> None:
+    api.send(span())
+    reply = api("POST", CHOSEN, body=body)
+    assert (failure(reply), fields_of(reply)) == ((400, "invalid_request"), fields)
+    assert api.summaries() == ["t"]
+
+
+def test_chosen_traces_are_invisible_at_once_and_a_job_removes_what_is_left_of_them(api: Api, slow: Api) -> None:
+    noise = random.Random(0).randbytes(3_000).hex()
+    api.send(span("small"), span("large", output_data=noise), span("large", "b", output_data=noise))
+    reply = slow("POST", CHOSEN, body={"trace_ids": ["small", "large"]})
+    assert (reply.status, reply.json["deleted"]) == (202, {"traces": 1, "spans": 1})
+    assert api.summaries() == []
+    assert failure(api("GET", path_of("large"))) == (404, "not_found")
+    assert failure(api.post(span("large", "late"))) == (409, "trace_deleted")
+    job: dict[str, Any] = api("GET", f"/api/jobs/{reply.json['job_id']}").json["data"]
+    assert (job["state"], job["deleted"], job["finished_at"]) == ("queued", {"traces": 1, "spans": 1}, None)
 
 
 @pytest.mark.parametrize("job_id", ["nope", "0" * 36, "%23", "..%2F..", "%F0%9F%98%80", "x" * 3_000])

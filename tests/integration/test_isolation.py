@@ -260,6 +260,15 @@ def bulk_deletions(victim: Victim) -> Iterator[Attempt]:
     yield Attempt(TRACES, (200,), {"deleteAll": "true"})
 
 
+def chosen_deletions(victim: Victim) -> Iterator[Attempt]:
+    path = f"{TRACES}/delete"
+    yield Attempt(path, (200,), body={"trace_ids": ["t", "u", "l", "m", OTLP_TRACE]})
+    yield Attempt(path, (400,), {"user_id": victim.name}, {"trace_ids": ["t"]})
+    yield Attempt(path, (400,), body={"trace_ids": ["t"], "user_id": victim.name})
+    for text in hostile(victim, "t"):
+        yield Attempt(path, (200, 400), body={"trace_ids": [text]})
+
+
 def lessons(victim: Victim) -> Iterator[Attempt]:
     """A lesson of one's own may have the same id as another user's lesson."""
     mine = {"request_data": "mine", "id": "l", "llm_calls": [{"id": "call", "provider": "mine"}]}
@@ -379,6 +388,7 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "DELETE /api/analytics/traces": bulk_deletions,
     "DELETE /api/analytics/traces/{trace_id}": lambda v: (Attempt(f"{TRACES}/{s}") for s in segments(v, "t")),
     "DELETE /api/analytics/traces/{trace_id}/spans/{span_id}": spans,
+    "POST /api/analytics/traces/delete": chosen_deletions,
     "GET /api/analytics/metrics": lambda v: analytics(v, "metrics"),
     "GET /api/analytics/errors": lambda v: analytics(v, "errors"),
     "GET /api/analytics/providers": lambda v: analytics(v, "providers"),

@@ -282,6 +282,45 @@ def test_a_trace_in_the_intent_log_that_has_begun_again_is_not_removed() -> None
     assert trace_ids(store, user) == ["t"]
 
 
+@pytest.mark.parametrize("calls_before_crash", range(30))
+def test_a_deletion_of_chosen_traces_that_crashes_anywhere_is_completed_by_the_same_request(
+    calls_before_crash: int,
+) -> None:
+    memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
+    store = store_on(memory, clock)
+    written(store, clock, user, "a", "b", "kept")
+    with suppress(Crash):
+        crashing = store_on(memory, clock, db=CrashingAtCall(memory, calls_before_crash))
+        writer(crashing, user).delete_chosen(["a", "b"], threads=1)
+    assert writer(store, user).delete_chosen(["a", "b"], threads=1).state == "done"
+    assert trace_ids(store, user) == ["kept"]
+    assert all(list(stored_items(store, user, trace_id)) == ["H"] for trace_id in "ab")
+
+
+def test_a_job_removes_and_counts_the_chosen_traces_that_a_request_left() -> None:
+    clock, user = Clock(), new_user().name
+    collector = JobCollector(MemoryDynamoDB())
+    store = store_on(collector._db, clock, db=collector)
+    written(store, clock, user, "a", "b", "kept")
+    hurried = Deadline(time_left_s=lambda: bulk.STOP_AT_S, sleep=lambda _: None)
+    job = writer(store, user, hurried).delete_chosen(["a", "b", "unknown"], threads=1)
+    assert (progress(job), job.intent_log) == (("queued", 0, 0), ("a", "b"))
+    assert trace_ids(store, user) == ["kept"]
+    assert collector.jobs == [(user, job.job_id)]
+    assert progress(ended(store, clock, user, job)) == ("done", 2, 4)
+    assert all(list(stored_items(store, user, trace_id)) == ["H"] for trace_id in "ab")
+    assert trace_ids(store, user) == ["kept"]
+
+
+def test_chosen_traces_that_another_deletion_hides_are_counted_by_that_one_only() -> None:
+    memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
+    store = store_on(memory, clock)
+    written(store, clock, user, "a", conversation_id="c")
+    job = writer(store, user).start_deletion(DeletionScope(conversation_id="c"))
+    assert progress(writer(store, user).delete_chosen(["a"], threads=1)) == ("done", 0, 0)
+    assert progress(stepped(store, clock, user, job)) == ("done", 1, 2)
+
+
 def test_a_trace_without_companion_items_is_removed_in_two_calls() -> None:
     memory, user = MemoryDynamoDB(), new_user().name
     writer(store_on(memory), user).capture([("t", call("root"))])

@@ -31,6 +31,7 @@ NEEDS = {
     "PUT /api/analytics/traces/{trace_id}/annotations/{name}": "annotate",
     "GET /api/analytics/traces/{trace_id}/annotations": "read",
     "DELETE /api/analytics/traces/{trace_id}/annotations/{name}": "annotate",
+    "POST /api/analytics/traces/delete": "delete",
     "POST /api/traces": "ingest",
     "POST /api/traces/{id}/llm-calls": "ingest",
     "PATCH /api/traces/{id}": "ingest",

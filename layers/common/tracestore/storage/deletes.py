@@ -45,17 +45,37 @@ def delete_trace_for_job(
     return tombstone.deleted_spans if tombstone and tombstone.deleted_by == job_id else None
 
 
+def hide_trace(
+    scope: Scope, trace_id: str, job_id: str, includes: Callable[[StoredHead], bool]
+) -> Tombstone | None:
+    """Write the tombstone of a trace and its deletion record, without removing its other items: `purge` does.
+
+    The tombstone names the job, which counts the trace if it removes those items.
+    *absent*: None for a trace that is absent or that the job does not include. *repeat*: returns the tombstone.
+    """
+    tombstone, _ = _write_tombstone(scope, trace_id, includes, job_id, purges=False)
+    return tombstone
+
+
 def _write_tombstone(
-    scope: Scope, trace_id: str, includes: Callable[[StoredHead], bool] = lambda _: True, job_id: str = ""
+    scope: Scope,
+    trace_id: str,
+    includes: Callable[[StoredHead], bool] = lambda _: True,
+    job_id: str = "",
+    *,
+    purges: bool = True,
 ) -> tuple[Tombstone | None, bool]:
-    """The trace's tombstone, purged, and whether this call wrote it; None where the trace is not to be deleted."""
+    """The trace's tombstone and whether this call wrote it; None where the trace is not to be deleted.
+
+    All other items of the trace are removed too if the call `purges`.
+    """
     pk = scope.trace_pk(trace_id)
 
     def attempt() -> tuple[Tombstone | None, bool]:
         first_items = list(islice(scope.table.query(pk, page_items=2), 2))  # the head, and whether there are others
         head = head_from(first_items[0]) if first_items and first_items[0]["sk"]["S"] == keys.HEAD else None
         if isinstance(head, Tombstone):
-            if not head.is_purged:
+            if purges and not head.is_purged:
                 purge(scope, trace_id)
             return head, False
         if not isinstance(head, Head) or head.is_expired(scope.now_ms()) or not includes(head):
@@ -71,10 +91,10 @@ def _write_tombstone(
             deleted_by=job_id,
             deleted_spans=head.summary.span_count,
         )
-        is_recorded = bool(job_id)  # by the record of its job
+        is_recorded = bool(job_id) and purges  # by the record of its job
         records = [] if is_recorded else [new_record_item(scope, "trace", traces=1, spans=tombstone.deleted_spans)]
         scope.put_head(trace_id, tombstone, head, records)
-        if not tombstone.is_purged:
+        if purges and not tombstone.is_purged:
             purge(scope, trace_id)
         return tombstone, True
 

@@ -323,6 +323,17 @@ class UserWriter(UserReader):
         """Remove an API key. *raises*: NotFound."""
         api_keys.revoke_api_key(self._scope, key_id)
 
+    def delete_chosen(self, trace_ids: Iterable[str], *, threads: int = DELETE_THREADS) -> Job:
+        """Delete the traces with these ids; returns the result, a job that is done or that removes what is left.
+
+        All of them are invisible when it returns. *absent*: ids without a visible trace are ignored. *repeat*: finishes
+        what an interrupted call has begun, and counts only what it deletes itself. *raises*: Unavailable; some of the
+        traces may be deleted by then.
+        """
+        from .chosen_deletes import delete_chosen
+
+        return delete_chosen(self._scope, trace_ids, threads=threads)
+
     def start_deletion(self, deletion: DeletionScope) -> Job:
         """Hide all traces that a bulk deletion includes, and queue the job that removes them, both or neither.
 
