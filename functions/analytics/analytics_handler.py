@@ -28,13 +28,16 @@ from tracestore.api.analytics.lessons import LESSONS_MOST, lesson_statistics_jso
 from tracestore.api.analytics.parameters import (
     ANALYTICS_PARAMETERS,
     AnalyticsQuery,
+    conversation_filters,
     parse_query,
     parse_stored_range,
 )
 from tracestore.api.analytics.reading import (
-    conversation_heads,
+    find_conversations,
+    has_text,
     has_values,
     live_examples,
+    newest_summaries,
     read_hours,
     read_periods,
     top_traces_by_cost,
@@ -58,7 +61,9 @@ from tracestore.domain.analytics import (
 )
 from tracestore.domain.counters import FACETS, VALUES_IN_COUNTER, MeasureCounter, ValueCounter
 from tracestore.domain.dimensions import MARGINALS, OTHER, FailureKind, Group
+from tracestore.domain.errors import NotFound
 from tracestore.domain.failures import failures_by_type, latest_failures
+from tracestore.domain.heads import Summary
 from tracestore.domain.health import Health, health_by, windows_of
 from tracestore.domain.intervals import Period, whole_days
 from tracestore.domain.scores import score_series
@@ -76,6 +81,11 @@ OPERATIONS_MOST: Final = 20
 EXAMPLES_MOST: Final = 5
 TOP_TRACES_MOST: Final = 20
 CONVERSATIONS_DEFAULT: Final = 50
+
+CONVERSATION_ID_MOST: Final = 256
+"""The longest id of a conversation that a span may have, in characters."""
+
+NO_SUCH_CONVERSATION: Final = "There is no such conversation."
 
 app = App()
 handler = app.handle
@@ -206,20 +216,24 @@ def show_anomalies(request: Request, caller: Identity) -> Response:
 @app.route("GET /api/analytics/conversations", scope="read")
 def show_conversations(request: Request, caller: Identity) -> Response:
     """A page of conversations, last active first, each over its whole life."""
-    query = _query(request, "limit", "cursor")
+    query = _query(request, "limit", "cursor", "search", "end_user_id")
     limit = limit_of(request.query, CONVERSATIONS_DEFAULT)
+    search, end_user_id = conversation_filters(request.query)
     cursor = ListCursor(request, caller)
-    before_ns = query.period.end_ns if "end_date" in request.query else None
-    page, next_position = reader(request, caller).conversations(limit, cursor.position(), before_ns=before_ns)
-    if "start_date" in request.query:
-        within = [(name, counter) for name, counter in page if counter.last_ns >= query.period.start_ns]
-        page, next_position = within, next_position if len(within) == len(page) else None
-    heads = conversation_heads(reader(request, caller), page)
-    conversations = [
-        conversation_json(conversation_id, counter, head.summary)
-        for (conversation_id, counter), head in zip(page, heads, strict=True)
-        if head is not None and has_values(head.summary, query.selection)
-    ]
+
+    def matches(conversation_id: str, newest: Summary) -> bool:
+        return (
+            has_values(newest, query.selection)
+            and (end_user_id is None or end_user_id in newest.values.get("end_user_id", ()))
+            and (search is None or has_text(conversation_id, newest, search))
+        )
+
+    period = (
+        query.period.start_ns if "start_date" in request.query else None,
+        query.period.end_ns if "end_date" in request.query else None,
+    )
+    found, next_position = find_conversations(reader(request, caller), limit, cursor.position(), period, matches)
+    conversations = [conversation_json(*conversation) for conversation in found]
     return _answer(request, {"conversations": conversations, "next_cursor": cursor.next(next_position)})
 
 
@@ -232,6 +246,21 @@ def show_lessons(request: Request, caller: Identity) -> Response:
     statistics = lesson_statistics_json([listed.head.summary for listed in page.traces])
     range_of_lessons = {"start_date": time_or_none(query.from_ns), "end_date": time_or_none(query.to_ns)}
     return _answer(request, {**range_of_lessons, **statistics, "scanned_to": time_or_none(page.scanned_to_ns)})
+
+
+@app.route("GET /api/analytics/conversations/{conversation_id}", scope="read")
+def show_conversation(request: Request, caller: Identity) -> Response:
+    """One conversation over its whole life."""
+    request.only()
+    conversation_id = request.path["conversation_id"]
+    if len(conversation_id) > CONVERSATION_ID_MOST:
+        raise NotFound(NO_SUCH_CONVERSATION)
+    stored = reader(request, caller)
+    counter = stored.conversation(conversation_id)
+    (newest,) = newest_summaries(stored, [(conversation_id, counter)])
+    if newest is None:
+        raise NotFound(NO_SUCH_CONVERSATION)
+    return _answer(request, {"data": conversation_json(conversation_id, counter, newest)})
 
 
 @app.route("GET /api/analytics/facets", scope="read")

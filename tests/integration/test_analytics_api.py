@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -352,6 +353,78 @@ def test_a_conversation_without_visible_traces_is_left_out(analytics: Analytics)
 def test_conversations_are_filtered_by_their_newest_trace(analytics: Analytics) -> None:
     analytics.after(turn("a", 1, "chat", model_name="large"), turn("b", 2, "other"))
     assert ids(analytics("conversations", model_name="large")) == ["chat"]
+
+
+def test_conversations_are_searched_by_id_and_previews(analytics: Analytics) -> None:
+    other = called("b", 2, conversation_id="other", output_data={"text": "ＷＩＤＥ"})
+    analytics.after(turn("a", 1, "Straße 7"), other, turn("c", 3, "third"))
+    assert ids(analytics("conversations", search="STRASSE")) == ["Straße 7"]
+    assert ids(analytics("conversations", search="wide")) == ["other"]
+    assert ids(analytics("conversations", search="in ", limit=2)) == ["third", "Straße 7"]
+    assert ids(analytics("conversations", search="nowhere")) == []
+    assert fields_of(analytics.reply("conversations", search="", end_user_id="x" * 513)) == ["search", "end_user_id"]
+
+
+def test_conversations_are_filtered_by_the_end_user_of_their_newest_trace(analytics: Analytics) -> None:
+    analytics.after(
+        turn("a", 1, "mine", end_user_id="ada"), turn("b", 2, "other", end_user_id="bob"), turn("c", 3, "nobody")
+    )
+    assert ids(analytics("conversations", end_user_id="ada")) == ["mine"]
+    assert ids(analytics("conversations", end_user_id="ada", search="other")) == []
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7])
+def test_a_filtered_list_of_conversations_looks_further_and_has_each_match_once(
+    analytics: Analytics, limit: int
+) -> None:
+    spans = [turn(f"t{number}", number, f"{'odd' if number % 2 else 'even'} {number}") for number in range(7)]
+    analytics.after(*spans)
+    listed: list[str] = []
+    query: dict[str, Any] = {"limit": limit, "search": "odd"}
+    while True:
+        page = analytics("conversations", **query)
+        assert len(ids(page)) == limit or page["next_cursor"] is None
+        listed += ids(page)
+        if page["next_cursor"] is None:
+            break
+        query["cursor"] = page["next_cursor"]
+    assert listed == ["odd 5", "odd 3", "odd 1"]
+
+
+def test_a_search_of_conversations_ends_with_its_budget_and_goes_on_with_the_cursor(
+    analytics: Analytics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analytics.after(*(turn(f"t{number}", number, f"c{number}") for number in range(5)))
+    monkeypatch.setattr("tracestore.storage.read_budget.READ_UNITS_MOST", 3)
+    pages, query = 1, {"limit": 1, "search": "c0"}
+    while ids(page := analytics("conversations", **query)) == [] and page["next_cursor"]:
+        pages, query = pages + 1, {**query, "cursor": page["next_cursor"]}
+    assert ids(page) == ["c0"]
+    assert pages > 1
+
+
+def test_one_conversation_has_the_figures_of_the_list(analytics: Analytics) -> None:
+    analytics.after(turn("a", 1, "chat"), failing("b", 2, conversation_id="chat"), turn("c", 3, "other"))
+    reply = analytics.reply("conversations/chat")
+    assert reply.status == 200
+    assert reply.json["data"] == analytics("conversations", search="chat")["conversations"][0]
+    assert reply.json["data"]["traces"] == 2
+    assert fields_of(analytics.reply("conversations/chat", interval="day")) == ["interval"]
+
+
+@pytest.mark.parametrize("name", ["chat", "a b", "c#/%", "%2F", "é?x=1", "💬" * 256, ".."])
+def test_one_conversation_is_found_by_its_id_encoded_twice(analytics: Analytics, name: str) -> None:
+    analytics.after(turn("a", 1, name))
+    reply = analytics.reply("conversations/" + quote(quote(name, safe=""), safe=""))
+    assert (reply.status, reply.json["data"]["conversation_id"]) == (200, name)
+
+
+def test_an_absent_conversation_is_not_found(analytics: Analytics, other: Api) -> None:
+    analytics.after(turn("a", 1, "chat"), turn("b", 2, "gone"))
+    assert analytics.api("DELETE", "/api/analytics/traces/b").status == 200
+    for name in ("gone", "unknown", "c" * 257, "%"):
+        assert failure(analytics.reply(f"conversations/{quote(name)}")) == (404, "not_found")
+    assert failure(other("GET", "/api/analytics/conversations/chat")) == (404, "not_found")
 
 
 def test_a_conversation_with_a_long_name_keeps_it(analytics: Analytics) -> None:

@@ -370,6 +370,18 @@ def tool_calls(victim: Victim) -> Iterator[Attempt]:
     yield Attempt("/mcp", (400,), {"user_id": victim.name}, {"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
 
 
+def conversations(victim: Victim) -> Iterator[Attempt]:
+    yield from analytics(victim, "conversations")
+    for text in [*hostile(victim, FIELDS["conversation_id"])][:16]:
+        yield from (Attempt("/api/analytics/conversations", (200,), {name: text}) for name in ("search", "end_user_id"))
+
+
+def one_conversation(victim: Victim) -> Iterator[Attempt]:
+    path = "/api/analytics/conversations"
+    for segment in segments(victim, FIELDS["conversation_id"]):
+        yield from (Attempt(f"{path}/{segment}", (404,)), Attempt(f"{path}/{segment}", (400, 404), {"user_id": "x"}))
+
+
 ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "POST /api/analytics/traces": captures,
     "PATCH /api/analytics/traces/{trace_id}/spans/{span_id}": lambda victim: spans(victim, {"status": "error"}),
@@ -395,7 +407,8 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "GET /api/analytics/heatmap": lambda v: analytics(v, "heatmap"),
     "GET /api/analytics/costs": lambda v: analytics(v, "costs"),
     "GET /api/analytics/anomalies": lambda v: analytics(v, "anomalies"),
-    "GET /api/analytics/conversations": lambda v: analytics(v, "conversations"),
+    "GET /api/analytics/conversations": conversations,
+    "GET /api/analytics/conversations/{conversation_id}": one_conversation,
     "GET /api/analytics/facets": lambda v: analytics(v, "facets"),
     "GET /api/analytics/lessons": lambda v: (
         *(Attempt("/api/analytics/lessons", (200,), {"lesson_id": text}) for text in ("l", v.name)),

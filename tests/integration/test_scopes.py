@@ -51,6 +51,7 @@ NEEDS = {
     "GET /api/analytics/costs": "read",
     "GET /api/analytics/anomalies": "read",
     "GET /api/analytics/conversations": "read",
+    "GET /api/analytics/conversations/{conversation_id}": "read",
     "GET /api/analytics/facets": "read",
     "GET /api/analytics/lessons": "read",
     "GET /api/analytics/storage": "read",

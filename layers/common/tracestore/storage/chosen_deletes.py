@@ -45,7 +45,9 @@ def delete_chosen(scope: Scope, trace_ids: Iterable[str], *, threads: int = DELE
         if is_done and tombstone.deleted_by == job_id
     ]
     left = tuple(trace_id for (trace_id, _), is_done in zip(tombstones, removed, strict=True) if not is_done)
-    job = Job(job_id, "queued" if left else "done", requested_ms, len(counted), sum(counted), version=1, intent_log=left)
+    job = Job(
+        job_id, "queued" if left else "done", requested_ms, len(counted), sum(counted), version=1, intent_log=left
+    )
     if left:
         scope.table.put(job_item(scope.user_id, job, wakes=True), None)
     return job

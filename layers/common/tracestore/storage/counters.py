@@ -23,6 +23,7 @@ from tracestore.domain.counters import (
     Target,
     contributions_of,
 )
+from tracestore.domain.errors import NotFound
 
 from . import keys
 from .codec import Unreadable
@@ -112,6 +113,14 @@ class StoredCounter:
     def note_expiry(self, expires_at_s: int) -> None:
         """Take note that it counts a trace which expires then."""
         self.whole_until_s = min(self.whole_until_s or expires_at_s, expires_at_s)
+
+
+class ListedConversation(NamedTuple):
+    """A conversation in a list. A list continues after its `cursor_position`."""
+
+    conversation_id: str
+    counter: ConversationCounter
+    cursor_position: str
 
 
 class Applied(NamedTuple):
@@ -212,9 +221,18 @@ def counter_item(store: Store, user_pk: str, target: Target, counter: Counter) -
     return _item(store, CounterKey(user_pk, target), StoredCounter(counter))
 
 
+def read_conversation(scope: Scope, conversation_id: str) -> ConversationCounter:
+    item = scope.table.get(keys.conversation(keys.user(scope.user_id), conversation_id), keys.CONVERSATION)
+    if item is not None:
+        counter = _conversation_counter(scope, item)
+        if counter.traces > 0:
+            return counter
+    raise NotFound("There is no such conversation.")
+
+
 def read_conversations(
     scope: Scope, limit: int, after: str | None = None, before_ns: int | None = None
-) -> tuple[list[tuple[str, ConversationCounter]], str | None]:
+) -> tuple[list[ListedConversation], str | None]:
     user_pk = keys.user(scope.user_id)
     if after is None and before_ns is not None:
         after = keys.before_time(before_ns)
@@ -232,15 +250,20 @@ def read_conversations(
         page.append((entry["pk"]["S"], entry["at"]["S"]))
     items = scope.table.get_many((pk, keys.CONVERSATION) for pk, _ in page)
     conversations = []
-    for pk, _ in page:
+    for pk, position in page:
         item = items.get((pk, keys.CONVERSATION))
         if item is not None:
-            conversation_id = item["conversation_id"]["S"]
-            counter = _stored_counter(ConversationTarget(conversation_id), item, scope.now_ms()).counter
-            assert isinstance(counter, ConversationCounter)
+            counter = _conversation_counter(scope, item)
             if counter.traces > 0:
-                conversations.append((conversation_id, counter))
+                conversations.append(ListedConversation(item["conversation_id"]["S"], counter, position))
     return conversations, page[-1][1] if is_more else None
+
+
+def _conversation_counter(scope: Scope, item: Item) -> ConversationCounter:
+    """The counter in a conversation's item."""
+    counter = _stored_counter(ConversationTarget(item["conversation_id"]["S"]), item, scope.now_ms()).counter
+    assert isinstance(counter, ConversationCounter)
+    return counter
 
 
 def _deltas_of(store: Store, change: Change) -> list[tuple[Target, _Delta]]:

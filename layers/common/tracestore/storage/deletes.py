@@ -45,9 +45,7 @@ def delete_trace_for_job(
     return tombstone.deleted_spans if tombstone and tombstone.deleted_by == job_id else None
 
 
-def hide_trace(
-    scope: Scope, trace_id: str, job_id: str, includes: Callable[[StoredHead], bool]
-) -> Tombstone | None:
+def hide_trace(scope: Scope, trace_id: str, job_id: str, includes: Callable[[StoredHead], bool]) -> Tombstone | None:
     """Write the tombstone of a trace and its deletion record, without removing its other items: `purge` does.
 
     The tombstone names the job, which counts the trace if it removes those items.

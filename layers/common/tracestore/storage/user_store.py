@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from tracestore.domain.counters import Bucket, ConversationCounter
 
     from .bulk import Report
+    from .counters import ListedConversation
 
 __all__ = [
     "LazyTrace",
@@ -199,7 +200,7 @@ class UserReader:
 
     def conversations(
         self, limit: int, after: str | None = None, *, before_ns: int | None = None
-    ) -> "tuple[list[tuple[str, ConversationCounter]], str | None]":
+    ) -> "tuple[list[ListedConversation], str | None]":
         """A page of conversations after cursor position `after`, and the position to continue after.
 
         The first page begins with those last active before `before_ns`. *shape*: last active first, at most `limit`;
@@ -208,6 +209,17 @@ class UserReader:
         from .counters import read_conversations
 
         return read_conversations(self._scope, limit, after, before_ns)
+
+    def conversation(self, conversation_id: str) -> "ConversationCounter":
+        """The counter of one conversation. *raises*: NotFound, also when it has no traces any more."""
+        from .counters import read_conversation
+
+        return read_conversation(self._scope, conversation_id)
+
+    @property
+    def has_spent_budget(self) -> bool:
+        """Whether this request has read so much that it should end with what it has, see `read_budget`."""
+        return self._scope.budget.is_spent
 
     def pending_deletions(self) -> tuple[PendingDeletion, ...]:
         """The user's bulk deletions that are not done, in the order of their requests."""

@@ -97,6 +97,14 @@ def parse_query(parameters: Mapping[str, str], now_ms: int, *, is_hourly: bool =
     )
 
 
+def conversation_filters(parameters: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """The parameters `search` and `end_user_id` of a list of conversations. *raises*: Invalid when malformed."""
+    read = Reader(parameters)
+    search, end_user_id = read("search", text_of), read("end_user_id", text_of)
+    read.end()
+    return search, end_user_id
+
+
 def _refuse_combinations(group_by: str | None, filters: Mapping[str, str], interval: Interval | None) -> None:
     """*raises*: Invalid when a marginal or scores have a filter, or an interval finer than they are counted in.
 

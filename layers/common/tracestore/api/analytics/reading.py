@@ -4,10 +4,10 @@ Counters follow the traces within seconds and contain numbers. Before a response
 read, so that nothing deleted, hidden or expired is shown.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tracestore.domain.analytics import Key, Selection
 from tracestore.domain.counters import Bucket, ConversationCounter, Kind
@@ -17,6 +17,7 @@ from tracestore.domain.filters import Condition, Filters
 from tracestore.domain.heads import Summary
 from tracestore.domain.intervals import Period, hours_that_start_in, partition
 from tracestore.domain.stats import failures_of
+from tracestore.domain.texts import normalized
 from tracestore.storage.model import Head
 from tracestore.storage.user_store import ListedTrace, TraceQuery, UserReader
 
@@ -29,6 +30,12 @@ HEADS_MOST: Final = 300
 HEADS_IN_ROUND: Final = 50
 
 CONVERSATION_THREADS: Final = 8
+
+CONVERSATIONS_IN_ROUND: Final = 100
+"""One BatchGetItem reads so many."""
+
+CONVERSATIONS_MOST: Final = 2_000
+"""The most conversations that one request examines: as many as a list examines traces."""
 
 
 def read_periods(reader: UserReader, kind: Kind, periods: Iterable[Period]) -> list[dict[Bucket, Any]]:
@@ -95,22 +102,71 @@ def top_traces_by_cost(
     return sorted(traces, key=lambda listed: (-_cost(listed.head), listed.trace_id))[:most]
 
 
-def conversation_heads(
+class FoundConversation(NamedTuple):
+    """A conversation, and the summary of its newest trace that can be seen."""
+
+    conversation_id: str
+    counter: ConversationCounter
+    newest: Summary
+
+
+def find_conversations(
+    reader: UserReader,
+    limit: int,
+    after: str | None,
+    period: tuple[int | None, int | None],
+    matches: Callable[[str, Summary], bool],
+) -> tuple[list[FoundConversation], str | None]:
+    """At most `limit` conversations that match, and the cursor position to continue after.
+
+    `period` contains the first and the end of the times at which they were last active. *shape*: last active first. The
+    search ends after `CONVERSATIONS_MOST`, or when the budget of the request is spent: then the page is short or empty,
+    with a position. *absent*: the position is None at the end.
+    """
+    from_ns, to_ns = period
+    found: list[FoundConversation] = []
+    examined = 0
+    while True:
+        size = min(max(limit - len(found), examined), CONVERSATIONS_IN_ROUND)
+        page, after = reader.conversations(size, after, before_ns=to_ns)
+        within = [listed for listed in page if from_ns is None or listed.counter.last_ns >= from_ns]
+        if len(within) < len(page):
+            after = None
+        summaries = newest_summaries(reader, [(listed.conversation_id, listed.counter) for listed in within])
+        for index, (listed, newest) in enumerate(zip(within, summaries, strict=True)):
+            if newest is not None and matches(listed.conversation_id, newest):
+                found.append(FoundConversation(listed.conversation_id, listed.counter, newest))
+            if len(found) == limit:
+                is_last = after is None and index == len(within) - 1
+                return found, None if is_last else listed.cursor_position
+        examined += size
+        if after is None or examined >= CONVERSATIONS_MOST or reader.has_spent_budget:
+            return found, after
+
+
+def newest_summaries(
     reader: UserReader, conversations: Sequence[tuple[str, ConversationCounter]]
-) -> list[Head | None]:
-    """The head of the newest trace of each conversation that can be seen. *absent*: None where there is none."""
+) -> list[Summary | None]:
+    """The summary of the newest trace of each conversation that can be seen. *absent*: None where there is none."""
     heads = reader.heads(counter.last_trace[1] for _, counter in conversations)
 
-    def newest(conversation: tuple[str, ConversationCounter]) -> Head | None:
+    def newest(conversation: tuple[str, ConversationCounter]) -> Summary | None:
         conversation_id, counter = conversation
         head = heads.get(counter.last_trace[1])
         if head is not None and head.summary.conversation_id == conversation_id:
-            return head
+            return head.summary
         traces = reader.traces(TraceQuery(Filters(conversation_id=Condition((conversation_id,)))), 1).traces
-        return traces[0].head if traces else None
+        return traces[0].head.summary if traces else None
 
     with ThreadPoolExecutor(CONVERSATION_THREADS) as pool:
         return list(pool.map(newest, conversations))
+
+
+def has_text(conversation_id: str, newest: Summary, text: str) -> bool:
+    """Whether a conversation has a text in its id or in the previews of its newest trace, as searches compare texts."""
+    needle = normalized(text)
+    texts = (conversation_id, newest.previews.input, newest.previews.output)
+    return any(needle in normalized(searched) for searched in texts if searched)
 
 
 def has_values(summary: Summary, selection: Selection) -> bool:
