@@ -1,16 +1,17 @@
-"""Routes for the caller's identity, API keys and jobs; also the health check."""
+"""Routes for the caller's identity, API keys, saved views and jobs; also the health check."""
 
 from typing import Final
 
 from tracestore.api.account.api_keys import is_key_id, key_json, parse_key, scopes_json
 from tracestore.api.account.jobs import is_job_id, job_json
+from tracestore.api.account.views import is_view_name, parse_view, view_json
 from tracestore.domain.errors import NotFound
 from tracestore.http.app import ANY, App
 from tracestore.http.identity import Identity
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response
 from tracestore.http.settings import settings
-from tracestore.http.wiring import reader, writer
+from tracestore.http.wiring import reader, redactor, writer
 from tracestore.ingest.json_body import parse_json
 from tracestore.storage.api_keys import new_secret
 
@@ -64,6 +65,33 @@ def revoke_key(request: Request, caller: Identity) -> Response:
     if not is_key_id(key_id):
         raise NotFound("There is no such API key among yours.")
     writer(request, caller).revoke_api_key(key_id)
+    return json_response({})
+
+
+@app.route("GET /api/me/views", scope="read")
+def list_views(request: Request, caller: Identity) -> Response:
+    """List the saved views of the caller's owner, by name."""
+    request.only()
+    return json_response({"views": [view_json(view) for view in reader(request, caller).views()]})
+
+
+@app.route("PUT /api/me/views/{name}", scope=ANY, credential="jwt")
+def save_view(request: Request, caller: Identity) -> Response:
+    """Save a view under a name, in place of the one that has it."""
+    request.only()
+    name = request.path["name"]
+    title, query = map(redactor().redact_text, parse_view(name, parse_json(request.body())))
+    return json_response({"data": view_json(writer(request, caller).put_view(name, title, query))})
+
+
+@app.route("DELETE /api/me/views/{name}", scope=ANY, credential="jwt")
+def delete_view(request: Request, caller: Identity) -> Response:
+    """Delete a saved view."""
+    request.only()
+    name = request.path["name"]
+    if not is_view_name(name):
+        raise NotFound("There is no such view among yours.")
+    writer(request, caller).delete_view(name)
     return json_response({})
 
 

@@ -80,6 +80,7 @@ KEYS = {
     keys.api_key("sha256"),
     keys.API_KEY,
     keys.user_keys("user"),
+    keys.user_views("user"),
     *keys.SECRET,
 }
 """Every key, with the ids that the document uses."""

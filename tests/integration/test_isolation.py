@@ -24,6 +24,7 @@ CANARY = "canary in the prompt"
 OTLP_TRACE, OTLP_SPAN = "0123456789abcdef" * 2, "0123456789abcdef"
 LESSONS = "/api/traces"
 MEDIUM = (CANARY * 2_000).encode()
+VIEWS = "/api/me/views"
 FIELDS = {"conversation_id": f"{CANARY} c", "message_id": f"{CANARY} m", "input_data": CANARY, "model_name": CANARY}
 
 
@@ -49,7 +50,7 @@ class Victim:
     def visible(self) -> list[Any]:
         """All data of the owner, as the API returns it."""
         traces = (TRACES, path_of("t"), f"{path_of('t')}/annotations", path_of("u"))
-        paths = ("/api/keys", f"/api/jobs/{self.job_id}", "/api/me", *traces, LESSONS)
+        paths = ("/api/keys", VIEWS, f"/api/jobs/{self.job_id}", "/api/me", *traces, LESSONS)
         more = ("/api/analytics/conversations", "/api/analytics/deletions")
         shown = [self.api("GET", path).json for path in (*paths, *more)]
         return [*shown, self.api("GET", f"{path_of('u')}/media/{sha256_of(MEDIUM)}").body]
@@ -61,6 +62,7 @@ class Victim:
             keys.user(owner),
             keys.user_keys(owner),
             keys.deletion_records(owner),
+            keys.user_views(owner),
             *(keys.trace(owner, name) for name in ("t", "u", "l", "m", OTLP_TRACE)),
         ]
         return [stored(self.engine, pk) for pk in pks]
@@ -112,6 +114,7 @@ def victim_of(api: Api, engine: TableOnEngine) -> Victim:
     assert api("PUT", f"{path_of('t')}/annotations/quality", body={"value": 0.5}).status == 200
     count_traces(store(), name)
     key = api("POST", "/api/keys", body={"name": CANARY, "scopes": ["read"]}).json["data"]
+    assert api("PUT", f"{VIEWS}/mine", body={"title": CANARY, "query": f"search={CANARY}"}).status == 200
     cursor = api.page(view="summary", limit=1)["next_cursor"]
     etag = api("GET", path_of("t")).headers["etag"]
     for lesson_id in ("l", "m"):
@@ -302,6 +305,15 @@ def lesson_deletions(victim: Victim) -> Iterator[Attempt]:
     yield Attempt(LESSONS, (200,), {"deleteAll": "true"})
 
 
+def saved_views(victim: Victim) -> Iterator[Attempt]:
+    view = {"title": "theirs", "query": "status=error"}
+    for segment in segments(victim, "mine"):
+        if victim.name not in segment:  # the response repeats the name
+            yield Attempt(f"{VIEWS}/{segment}", (200, 400, 403, 404), body=view)
+    yield Attempt(f"{VIEWS}/mine", (400, 403), body={**view, "user_id": victim.name})
+    yield Attempt(f"{VIEWS}/mine", (400, 403), {"user_id": victim.name}, view)
+
+
 def new_keys(victim: Victim) -> Iterator[Attempt]:
     key = {"name": "mine", "scopes": ["read"], "user_id": victim.name, "key_id": victim.key_id}
     yield Attempt("/api/keys", (201, 403), body=key)
@@ -434,6 +446,9 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     ],
     "GET /api/jobs/{job_id}": lambda v: (Attempt(f"/api/jobs/{segment}") for segment in segments(v, v.job_id)),
     "GET /api/me": lambda v: [Attempt("/api/me", (200,)), Attempt("/api/me", (400,), {"user_id": v.name})],
+    "PUT /api/me/views/{name}": saved_views,
+    "GET /api/me/views": lambda _: [Attempt("/api/me/views", (200,)), Attempt("/api/me/views", (400,), {"user": "x"})],
+    "DELETE /api/me/views/{name}": lambda v: (Attempt(f"{VIEWS}/{s}", (403, 404)) for s in segments(v, "mine")),
     "GET /api/keys": lambda v: [
         Attempt("/api/keys", (200, 403)),
         Attempt("/api/keys", (400, 403), {"user_id": v.name}),

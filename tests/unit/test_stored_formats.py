@@ -15,7 +15,8 @@ from typing import Any, cast
 
 import pytest
 
-from tests.builders import START_NS
+from tests.builders import START_NS, reader, store_on
+from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.annotations import NO_ANNOTATIONS, Annotation, AnnotationSummary, Score
 from tracestore.domain.media import Medium
 from tracestore.domain.merge import payload_of
@@ -49,6 +50,7 @@ from tracestore.storage.model import (
     Placeholder,
     Segment,
     Tombstone,
+    View,
 )
 from tracestore.storage.segments import compacted_items, delta_encoded, payload_items, segment_items, segment_of
 
@@ -351,6 +353,15 @@ def test_a_stored_payload_part_is_decoded(name: str, number: int) -> None:
     assert len(stored_text("payload-part")) > 100
 
 
+VIEW = View("failed-today", "Failed today", "status=error&order_by=cost", NOW_MS, NOW_MS + 7, 3)
+
+
+def test_a_stored_view_is_decoded() -> None:
+    store = store_on(MemoryDynamoDB())
+    store.table.put(stored("view"), None)
+    assert reader(store, "ada").views() == [VIEW]
+
+
 def test_stored_pending_deletions_and_jobs_are_decoded() -> None:
     assert unpack_pending_deletions(stored("pending-deletions")["marks"]["B"]) == PENDING_DELETIONS
     assert unpack_job(stored("job")["job"]["B"]) == JOB
@@ -365,6 +376,7 @@ def encoded_items() -> dict[str, Item]:
     """The same items as the current code encodes them, by file name."""
     from tracestore.storage.api_keys import items_of
     from tracestore.storage.pending_deletions import pending_deletions_item
+    from tracestore.storage.views import view_item
 
     head = stored_head()
     sized_head = replace(head, other_bytes=12_345, inline_segment=replace(SEGMENT, payload=None))
@@ -395,6 +407,7 @@ def encoded_items() -> dict[str, Item]:
         "pending-deletions": pending_deletions_item("ada", PENDING_DELETIONS, 4),
         "job": job_item("ada", REQUESTED_JOB, wakes=True),
         "deletion-record": record_item("ada", RECORD),
+        "view": view_item("ada", VIEW),
         "api-key": items_of(api_key, "0" * 64)[1],
     }
 

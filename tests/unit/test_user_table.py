@@ -45,6 +45,7 @@ def partitions_of(user: str, other_id: str) -> list[str]:
         keys.by_lesson_status(user, "pending"),
         keys.user_keys(user),
         keys.deletion_records(user),
+        keys.user_views(user),
         keys.counter(keys.user(user), "measures", "hour", 0)[0],
         keys.by_conversations(keys.user(user)),
         keys.dead_letters(keys.user(user)),
@@ -79,6 +80,7 @@ def test_every_request_for_another_users_partition_is_refused(user: str, other: 
             lambda pk=pk: table.delete_api_key((pk, "x"), (API_KEY, "K")),
             lambda pk=pk: table.delete_api_key((keys.user_keys(user), "x"), (pk, "K")),
             lambda pk=pk: table.write(deletes=[(pk, "H")]),
+            lambda pk=pk: table.delete(pk, "H"),
         ]
         for request in requests:
             with pytest.raises(ForeignPartition):

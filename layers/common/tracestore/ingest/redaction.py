@@ -162,6 +162,10 @@ class Redactor:
         redacted = self._value(content)
         return fields if redacted == content else cast(SpanFields, {**fields, **redacted})
 
+    def redact_text(self, text: str) -> str:
+        """`text` with the secrets masked, as in a field of a span."""
+        return self._text(text)
+
     def _value(self, value: Any) -> Any:
         if isinstance(value, str):
             return self._text(value)

@@ -278,6 +278,10 @@ def user_keys(user_id: str) -> str:
     return f"{user(user_id)}#K"
 
 
+def user_views(user_id: str) -> str:
+    return f"{user(user_id)}#V"
+
+
 SECRET: Final = ("K#cursor", "K")
 """The item with the deployment's secret that signs cursors. It belongs to no user."""
 

@@ -339,6 +339,18 @@ class StoredSizes(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """A saved view of lists: a query string under a name and a title. `version` grows by one with every put."""
+
+    name: str
+    title: str
+    query: str
+    created_ms: int
+    updated_ms: int
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKey:
     """An API key without its secret. `expires_at_s` is None for a key that is valid until it is revoked."""
 

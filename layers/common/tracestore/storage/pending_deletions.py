@@ -19,7 +19,7 @@ PENDING_DELETIONS_MOST: Final = 200
 """Pending deletions of one user at the same time."""
 
 FAR_FUTURE_S: Final = 4_102_444_800
-"""The year 2100. Every item has an expiry; a pending deletion is removed when its job is done."""
+"""The year 2100, for items that are removed for another reason: a pending deletion, when its job is done."""
 
 
 def partitions_of(scope: Scope, deletion: DeletionScope) -> list[Partition]:

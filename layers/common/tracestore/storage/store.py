@@ -149,6 +149,10 @@ class UserTable:
         own_puts = [self._own_item(item) for item in puts]
         self._table.write(own_puts, [(self._own(pk), sk) for pk, sk in deletes], deadline=self._deadline)
 
+    def delete(self, pk: str, sk: str) -> None:
+        """Remove an item. *repeat*: harmless."""
+        self._table.transact([{"Delete": {"Key": key_item(self._own(pk), sk)}}])
+
     def put_api_key(self, item: Item, item_by_hash: Item) -> None:
         """Store the two items of an API key, both or neither."""
         if item_by_hash["user_id"]["S"] != self._user_id or not keys.is_api_key(item_by_hash["pk"]["S"]):

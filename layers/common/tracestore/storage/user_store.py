@@ -37,7 +37,18 @@ from .deletes import DELETE_THREADS
 from .lessons import LessonQuery, Offset
 from .listing import ListedTrace, Page, TraceQuery
 from .media import NO_MEDIA
-from .model import Actor, ApiKey, DeletionRecord, DeletionScope, Head, Job, PendingDeletion, StoredHead, StoredSizes
+from .model import (
+    Actor,
+    ApiKey,
+    DeletionRecord,
+    DeletionScope,
+    Head,
+    Job,
+    PendingDeletion,
+    StoredHead,
+    StoredSizes,
+    View,
+)
 from .reading import LazyTrace
 from .store import NO_ACTOR, Store
 from .writer import Rejection
@@ -229,6 +240,12 @@ class UserReader:
         """The user's API keys that are valid, the oldest first."""
         return api_keys.list_api_keys(self._scope)
 
+    def views(self) -> list[View]:
+        """The user's saved views, by name."""
+        from .views import list_views
+
+        return list_views(self._scope)
+
     def job(self, job_id: str) -> Job:
         """The job of a bulk deletion. *raises*: NotFound."""
         from .jobs import read_job
@@ -334,6 +351,22 @@ class UserWriter(UserReader):
     def revoke_api_key(self, key_id: str) -> None:
         """Remove an API key. *raises*: NotFound."""
         api_keys.revoke_api_key(self._scope, key_id)
+
+    def put_view(self, name: str, title: str, query: str) -> View:
+        """Save a view under a name, in place of the one that has it.
+
+        *repeat*: the same again writes nothing. *raises*: Conflict when the user has the maximum. Two simultaneous
+        requests may both save the last one.
+        """
+        from .views import put_view
+
+        return put_view(self._scope, name, title, query)
+
+    def delete_view(self, name: str) -> None:
+        """Remove a saved view. *raises*: NotFound."""
+        from .views import delete_view
+
+        delete_view(self._scope, name)
 
     def delete_chosen(self, trace_ids: Iterable[str], *, threads: int = DELETE_THREADS) -> Job:
         """Delete the traces with these ids; returns the result, a job that is done or that removes what is left.

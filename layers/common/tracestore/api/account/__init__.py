@@ -1,1 +1,1 @@
-"""API keys and jobs: request bodies and JSON."""
+"""API keys, saved views and jobs: request bodies and JSON."""
