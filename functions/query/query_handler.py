@@ -32,6 +32,7 @@ from tracestore.api.traces.responses import (
     span_response,
     tree_response,
 )
+from tracestore.api.traces.shares import LINK, SHARED_ROUTES, is_share_id, parse_share, share_json
 from tracestore.api.traces.span_pages import matches_page, spans_page
 from tracestore.api.traces.trace_json import summary_json, time_or_none
 from tracestore.api.traces.turns import turns_page
@@ -44,14 +45,14 @@ from tracestore.http.identity import Identity
 from tracestore.http.parameters import Reader, limit_of, path_id, text_of
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response, with_etag
-from tracestore.http.wiring import reader, writer
+from tracestore.http.wiring import reader, trace_reader, writer
 from tracestore.ingest.json_body import parse_json
 from tracestore.storage.user_store import ListedTrace, UserReader
 
 EXPORT_ENDS_MS: Final = 12_000
 """An export ends its response when this much time is left. The client goes on with the next cursor."""
 
-app = App()
+app = App(shared_routes=SHARED_ROUTES)
 handler = app.handle
 
 
@@ -120,10 +121,10 @@ def show_trace(request: Request, caller: Identity) -> Response:
     request.only("view", "payloads", "cursor", "span_id", "new_messages", "search")
     view, trace_id = trace_view(request.query), path_id(request, "trace_id")
     cursor = ListCursor(request, caller, path_id=trace_id)
-    stored = reader(request, caller)
+    stored = trace_reader(request, caller)
     if view.name == "spans":
         trace = stored.lazy_trace(trace_id)
-        page = spans_page(caller.owner_id, trace_id, trace, view, cursor.position())
+        page = spans_page(caller.shown_owner_id, trace_id, trace, view, cursor.position())
         summary = summary_json(trace_id, trace.head)
         return with_etag(request, rows_response(summary, "spans", page.rows, cursor.next(page.cursor_position)))
     if view.name == "matches":
@@ -138,7 +139,7 @@ def show_trace(request: Request, caller: Identity) -> Response:
         is_whole = True
     summary = summary_json(trace_id, head)
     if view.name == "tree":
-        tree = encode_tree(caller.owner_id, trace_id, head, spans, payloads=view.payloads, is_whole=is_whole)
+        tree = encode_tree(caller.shown_owner_id, trace_id, head, spans, payloads=view.payloads, is_whole=is_whole)
         return with_etag(request, tree_response(summary, tree))
     start = int(cursor.position() or 0)
     rows = outline_rows(spans, head.summary.root_span_id)[start:]
@@ -152,8 +153,8 @@ def show_span(request: Request, caller: Identity) -> Response:
     """Get one span with its payload."""
     request.only()
     trace_id = path_id(request, "trace_id")
-    head, span = reader(request, caller).span(trace_id, path_id(request, "span_id"))
-    return with_etag(request, span_response(caller.owner_id, trace_id, head, span))
+    head, span = trace_reader(request, caller).span(trace_id, path_id(request, "span_id"))
+    return with_etag(request, span_response(caller.shown_owner_id, trace_id, head, span))
 
 
 @app.route("GET /api/analytics/traces/{trace_id}/annotations", scope="read")
@@ -232,6 +233,35 @@ def remove_chosen(request: Request, caller: Identity) -> Response:
     """Delete the traces that the body names by their ids."""
     request.only()
     return delete_chosen(request, caller, chosen_ids(parse_json(request.body())))
+
+
+@app.route("POST /api/analytics/traces/{trace_id}/shares", scope="read", credential="jwt")
+def create_share(request: Request, caller: Identity) -> Response:
+    """Create a link to one trace. Only this response contains it."""
+    request.only()
+    trace_id = path_id(request, "trace_id")
+    expires_at_s, payloads = parse_share(parse_json(request.body()), request.now_ms)
+    share, secret = writer(request, caller).create_share(trace_id, expires_at_s, payloads=payloads)
+    return json_response({"data": {**share_json(share), "link": f"{LINK}{secret}"}}, 201)
+
+
+@app.route("GET /api/analytics/traces/{trace_id}/shares", scope="read", credential="jwt")
+def list_shares(request: Request, caller: Identity) -> Response:
+    """List the shares of a trace, oldest first, without their links."""
+    request.only()
+    shares = reader(request, caller).shares(path_id(request, "trace_id"))
+    return json_response({"shares": [share_json(share) for share in shares]})
+
+
+@app.route("DELETE /api/analytics/traces/{trace_id}/shares/{share_id}", scope="read", credential="jwt")
+def revoke_share(request: Request, caller: Identity) -> Response:
+    """Revoke a share. Its link stops working within 60 seconds, because functions cache shares for that long."""
+    request.only()
+    trace_id, share_id = path_id(request, "trace_id"), request.path["share_id"]
+    if not is_share_id(share_id):
+        raise NotFound("There is no such share among yours.")
+    writer(request, caller).revoke_share(trace_id, share_id)
+    return json_response({})
 
 
 def _encoded(stored: UserReader, view: ListView, traces: Sequence[ListedTrace]) -> Encoded:

@@ -81,6 +81,10 @@ KEYS = {
     keys.API_KEY,
     keys.user_keys("user"),
     keys.user_views("user"),
+    keys.share("sha256"),
+    keys.SHARE,
+    keys.user_shares("user"),
+    keys.trace_share("trace", "share"),
     *keys.SECRET,
 }
 """Every key, with the ids that the document uses."""

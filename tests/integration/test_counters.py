@@ -442,7 +442,7 @@ def test_an_expired_conversation_begins_anew_and_keeps_its_checkpoints() -> None
     writer(store, user).capture([("b", call("root", conversation_id="c", start_ns=START_NS + 30 * DAY_NS))])
     for _ in range(2):
         apply(store, "shard", db.changes, long_deadline())
-        ((_, counter),), _ = read_conversations(scope(store, user), 10)
+        ((_, counter, _),), _ = read_conversations(scope(store, user), 10)
         assert (counter.traces, counter.first_ns) == (1, START_NS + 30 * DAY_NS)
 
 
@@ -459,7 +459,7 @@ def test_a_change_of_an_expired_conversation_does_not_affect_the_next_one(is_rem
     if is_removed:
         del db._items[keys.conversation(keys.user(user), "c"), keys.CONVERSATION]
     apply(store, "shard", db.changes[1:], long_deadline())
-    ((_, counter),), _ = read_conversations(scope(store, user), 10)
+    ((_, counter, _),), _ = read_conversations(scope(store, user), 10)
     assert (counter.traces, counter.measures["calls"]) == (1, 1)
 
 
@@ -515,7 +515,7 @@ def test_conversations_are_listed_last_active_first_and_page_by_page() -> None:
     after = None
     while True:
         page, after = read_conversations(scope(store, user), 2, after)
-        listed += [(name, counter.traces) for name, counter in page]
+        listed += [(name, counter.traces) for name, counter, _ in page]
         if after is None:
             break
     assert listed == [("c0", 2), ("c4", 1), ("c2", 1), ("c1", 1), ("c3", 1)]

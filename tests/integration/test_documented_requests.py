@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +52,18 @@ def base(engine: TableOnEngine, template: Template) -> Iterator[str]:
 
 @pytest.fixture
 def ids(api: Api) -> dict[str, str]:
-    """The ids that the server created for a job and a key, and the hash of a medium, in place of the variables."""
+    """The ids that the server created for a job, a key and a share, and the hash of a medium, in place of the variables."""
     interrupted = Template()
     interrupted.functions["QueryFunction"] = replace(interrupted.functions["QueryFunction"], timeout_s=4)
     api.send(span("deleted"))
     job = Api(Call(interrupted), api.user)("DELETE", TRACES, query="deleteAll=true").json
     key = api("POST", "/api/keys", body={"name": "old", "scopes": ["read"]}).json["data"]
     api.send(span("photo-1", input_data=asking(part(PHOTO))))
-    return {"JOB_ID": job["job_id"], "KEY_ID": key["key_id"], "SHA256": sha256_of(PHOTO)}
+    api.send(span("trip-7", "run"))
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    share = api("POST", f"{TRACES}/trip-7/shares", body={"expires_at": tomorrow, "payloads": False}).json["data"]
+    created = {"JOB_ID": job["job_id"], "KEY_ID": key["key_id"], "SHARE_ID": share["share_id"]}
+    return {**created, "SHA256": sha256_of(PHOTO)}
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -41,15 +42,17 @@ class Victim:
     etag: str
     lesson_cursor: str
     deletions_cursor: str
+    share_id: str
 
     @property
     def secrets(self) -> list[str]:
         """Texts that no caller for another owner may see."""
-        return [CANARY, self.name, self.key_id, self.job_id]
+        return [CANARY, self.name, self.key_id, self.job_id, self.share_id]
 
     def visible(self) -> list[Any]:
         """All data of the owner, as the API returns it."""
-        traces = (TRACES, path_of("t"), f"{path_of('t')}/annotations", path_of("u"))
+        of_trace = (f"{path_of('t')}/annotations", f"{path_of('t')}/shares")
+        traces = (TRACES, path_of("t"), *of_trace, path_of("u"))
         paths = ("/api/keys", VIEWS, f"/api/jobs/{self.job_id}", "/api/me", *traces, LESSONS)
         more = ("/api/analytics/conversations", "/api/analytics/deletions")
         shown = [self.api("GET", path).json for path in (*paths, *more)]
@@ -63,6 +66,7 @@ class Victim:
             keys.user_keys(owner),
             keys.deletion_records(owner),
             keys.user_views(owner),
+            keys.user_shares(owner),
             *(keys.trace(owner, name) for name in ("t", "u", "l", "m", OTLP_TRACE)),
         ]
         return [stored(self.engine, pk) for pk in pks]
@@ -121,7 +125,10 @@ def victim_of(api: Api, engine: TableOnEngine) -> Victim:
         api("POST", LESSONS, body={"id": lesson_id, "request_data": CANARY, "lesson_id": CANARY, "llm_calls": [{}]})
     lessons_cursor = api("GET", LESSONS, query="limit=1").json["next_cursor"]
     job_id = job["sk"]["S"].removeprefix(keys.job(""))
-    return Victim(api, name, engine, key["key_id"], job_id, cursor, etag, lessons_cursor, deletions_cursor)
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    share = api("POST", f"{TRACES}/t/shares", body={"expires_at": tomorrow, "payloads": True}).json["data"]
+    cursors = cursor, etag, lessons_cursor, deletions_cursor
+    return Victim(api, name, engine, key["key_id"], job_id, *cursors, share["share_id"])
 
 
 def hostile(victim: Victim, real: str) -> Iterator[str]:
@@ -261,6 +268,20 @@ def bulk_deletions(victim: Victim) -> Iterator[Attempt]:
         yield Attempt(TRACES, (200,), {"conversation_id": text})
     yield Attempt(TRACES, (200,), {"before": at(3_600)})
     yield Attempt(TRACES, (200,), {"deleteAll": "true"})
+
+
+def new_shares(victim: Victim) -> Iterator[Attempt]:
+    share = {"expires_at": (datetime.now(UTC) + timedelta(days=1)).isoformat(), "payloads": True}
+    yield from (Attempt(f"{TRACES}/{segment}/shares", (403, 404), body=share) for segment in segments(victim, "t"))
+    yield Attempt(f"{TRACES}/t/shares", (400, 403), {"user_id": victim.name}, share)
+    yield Attempt(f"{TRACES}/t/shares", (400, 403), body={**share, "user_id": victim.name})
+
+
+def share_revocations(victim: Victim) -> Iterator[Attempt]:
+    for segment in segments(victim, victim.share_id):
+        yield Attempt(f"{TRACES}/t/shares/{segment}", (403, 404))
+    for segment in segments(victim, "t"):
+        yield Attempt(f"{TRACES}/{segment}/shares/{victim.share_id}", (403, 404))
 
 
 def chosen_deletions(victim: Victim) -> Iterator[Attempt]:
@@ -412,6 +433,11 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "DELETE /api/analytics/traces": bulk_deletions,
     "DELETE /api/analytics/traces/{trace_id}": lambda v: (Attempt(f"{TRACES}/{s}") for s in segments(v, "t")),
     "DELETE /api/analytics/traces/{trace_id}/spans/{span_id}": spans,
+    "POST /api/analytics/traces/{trace_id}/shares": new_shares,
+    "GET /api/analytics/traces/{trace_id}/shares": lambda v: (
+        Attempt(f"{TRACES}/{segment}/shares", (403, 404)) for segment in segments(v, "t")
+    ),
+    "DELETE /api/analytics/traces/{trace_id}/shares/{share_id}": share_revocations,
     "POST /api/analytics/traces/delete": chosen_deletions,
     "GET /api/analytics/metrics": lambda v: analytics(v, "metrics"),
     "GET /api/analytics/errors": lambda v: analytics(v, "errors"),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 from uuid import uuid4
@@ -16,6 +17,8 @@ from tracestore.http.errors import CODES, STATUSES
 from tracestore.http.identity import Identity
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response
+from tracestore.http.wiring import reader, writer
+from tracestore.storage.model import Share
 
 READER = Identity("ada", "api_key", frozenset({"read"}))
 USER = Identity("ada", "jwt", frozenset({"ingest", "read", "delete"}))
@@ -79,6 +82,58 @@ def test_a_handler_serves_a_caller_with_the_scope() -> None:
     bench = Bench()
     bench.serve(fine)
     assert json.loads(bench.call()["body"]) == {"success": True, "fine": True}
+
+
+SHARE = Share("s", "ada", "t", "g", payloads=False, created_ms=0, expires_at_s=1)
+GUEST = Identity("@share:s", "share", frozenset(), share=SHARE)
+TRACE_ROUTE = "GET /traces/{trace_id}"
+
+
+def opened(caller: Identity, needs_payloads: bool, **event: Any) -> dict[str, Any]:
+    """The response of a route that shares open, which returns the trace id of its path."""
+    app = App(lambda _: caller, shared_routes={TRACE_ROUTE: needs_payloads})
+
+    @app.route(TRACE_ROUTE, scope="read")
+    def show(request: Request, _caller: Identity) -> Response:
+        return json_response({"trace_id": request.path["trace_id"]})
+
+    headers = {"authorization": "Bearer tss_x"}
+    return app.handle({"routeKey": TRACE_ROUTE, "headers": headers, **event}, Context())
+
+
+@pytest.mark.parametrize("scope", ["read", ANY])
+def test_a_share_opens_no_route_that_is_not_listed(scope: str) -> None:
+    bench = Bench(GUEST)
+    bench.serve(failing(AssertionError("reached")), scope=scope)
+    assert failure(bench.call()) == (403, "not_shared")
+
+
+@pytest.mark.parametrize("sent", ["t", "-"])
+def test_a_share_opens_a_listed_route_for_its_trace(sent: str) -> None:
+    response = opened(GUEST, needs_payloads=False, pathParameters={"trace_id": sent})
+    assert json.loads(response["body"])["trace_id"] == "t"
+    assert response["headers"]["referrer-policy"] == "no-referrer"
+
+
+def test_a_share_opens_no_other_trace() -> None:
+    assert failure(opened(GUEST, needs_payloads=False, pathParameters={"trace_id": "u"})) == (404, "not_found")
+
+
+@pytest.mark.parametrize(("payloads", "status"), [(False, 403), (True, 200)])
+def test_a_route_and_a_search_may_need_a_share_with_payloads(payloads: bool, status: int) -> None:
+    guest = replace(GUEST, share=replace(SHARE, payloads=payloads))
+    path = {"trace_id": "t"}
+    assert opened(guest, needs_payloads=True, pathParameters=path)["statusCode"] == status
+    searching = opened(guest, needs_payloads=False, pathParameters=path, rawQueryString="search=x")
+    assert searching["statusCode"] == status
+
+
+def test_neither_reader_nor_writer_is_given_to_a_share() -> None:
+    request = Request("GET /x", {}, {}, "", "", is_base64=False, now_ms=0, remaining_ms=lambda: 1_000)
+    for of_caller in (reader, writer):
+        with pytest.raises(errors.Forbidden) as refused:
+            of_caller(request, GUEST)
+        assert refused.value.code == "not_shared"
 
 
 def test_a_caller_without_an_identity_does_not_reach_the_handler() -> None:

@@ -6,10 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracestore.domain.errors import Forbidden, Unauthenticated
-from tracestore.http.identity import CACHED_S, SCOPES, Identity, KeyCache, TokenUser, acting_for, identify
+from tracestore.domain.errors import Forbidden, NotFound, Unauthenticated
+from tracestore.http.identity import (
+    CACHED_S,
+    SCOPES,
+    Identity,
+    KeyCache,
+    TokenUser,
+    acting_for,
+    identify,
+    presents_share,
+)
 from tracestore.storage.api_keys import sha256_of
-from tracestore.storage.model import ApiKey
+from tracestore.storage.model import ApiKey, Share
 
 SECRET = "tsk_" + "k" * 43
 OTHER_SECRET = "tsk_" + "o" * 43
@@ -40,6 +49,52 @@ def caller_of(**headers: str) -> Identity:
     return identify(
         {name.replace("_", "-"): value for name, value in headers.items()}, verify_jwt=verify_jwt, find_key=stored.get
     )
+
+
+SHARE_SECRET = "tss_" + "s" * 43
+SHARE = Share("5f2d7c1a9b3e4d60", "ada", "t", "79c0a", payloads=True, created_ms=0, expires_at_s=1_000)
+
+
+def guest_of(secret: str) -> Identity:
+    """The caller with this secret as its bearer token, in a store with one share."""
+    stored = {SHARE_SECRET: SHARE}
+    return identify(
+        {"authorization": f"Bearer {secret}"}, verify_jwt=verify_jwt, find_key=lambda _: None, find_share=stored.get
+    )
+
+
+def test_a_share_has_no_scope_and_an_id_that_owns_nothing() -> None:
+    guest = guest_of(SHARE_SECRET)
+    assert guest == Identity("@share:5f2d7c1a9b3e4d60", "share", frozenset(), share=SHARE)
+    assert guest.owner_id == "@share:5f2d7c1a9b3e4d60"
+    assert guest.shown_owner_id is None
+
+
+@pytest.mark.parametrize("secret", ["tss_" + "x" * 43, "tss_", "tss_short", SHARE_SECRET + "x", SHARE_SECRET + " x"])
+def test_an_unknown_share_is_not_found(secret: str) -> None:
+    with pytest.raises(NotFound, match="There is no such trace"):
+        guest_of(secret)
+
+
+@pytest.mark.parametrize("headers", [{"x_api_key": SHARE_SECRET}, {"authorization": f"Basic {SHARE_SECRET}"}])
+def test_a_share_is_accepted_as_a_bearer_token_only(headers: dict[str, str]) -> None:
+    with pytest.raises(Unauthenticated):
+        caller_of(**headers)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (f"Bearer {SHARE_SECRET}", True),
+        (f" bearer  {SHARE_SECRET} ", True),
+        ("Bearer tss_short", True),
+        (f"Bearer {SECRET}", False),
+        (f"Bearer {JWT}", False),
+        ("", False),
+    ],
+)
+def test_a_request_presents_a_share_whether_it_is_valid_or_not(header: str, expected: bool) -> None:
+    assert presents_share({"authorization": header}) is expected
 
 
 def basic(text: str) -> str:
@@ -191,7 +246,7 @@ class Store:
         self.lookups += 1
         return self.keys.get(sha256)
 
-    def cache(self) -> KeyCache:
+    def cache(self) -> KeyCache[ApiKey]:
         return KeyCache(self.find, clock=lambda: self.now)
 
 

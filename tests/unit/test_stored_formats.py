@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.builders import START_NS, reader, store_on
+from tests.builders import START_NS, reader, scope, store_on
 from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.annotations import NO_ANNOTATIONS, Annotation, AnnotationSummary, Score
 from tracestore.domain.media import Medium
@@ -49,10 +49,12 @@ from tracestore.storage.model import (
     PendingDeletion,
     Placeholder,
     Segment,
+    Share,
     Tombstone,
     View,
 )
 from tracestore.storage.segments import compacted_items, delta_encoded, payload_items, segment_items, segment_of
+from tracestore.storage.shares import list_shares
 
 STORED = Path(__file__).parents[1] / "data/stored"
 NOW_MS = START_NS // 10**6
@@ -356,6 +358,15 @@ def test_a_stored_payload_part_is_decoded(name: str, number: int) -> None:
 VIEW = View("failed-today", "Failed today", "status=error&order_by=cost", NOW_MS, NOW_MS + 7, 3)
 
 
+SHARE = Share("00112233aabbccdd", "ada", "t-1", GENERATION, payloads=True, created_ms=NOW_MS, expires_at_s=EXPIRES_AT_S)
+
+
+def test_a_stored_share_is_decoded() -> None:
+    store = store_on(MemoryDynamoDB(), lambda: NOW_MS)
+    store.table.put(stored("share"), None)
+    assert list_shares(scope(store, "ada"), "t-1", GENERATION) == [SHARE]
+
+
 def test_a_stored_view_is_decoded() -> None:
     store = store_on(MemoryDynamoDB())
     store.table.put(stored("view"), None)
@@ -376,6 +387,7 @@ def encoded_items() -> dict[str, Item]:
     """The same items as the current code encodes them, by file name."""
     from tracestore.storage.api_keys import items_of
     from tracestore.storage.pending_deletions import pending_deletions_item
+    from tracestore.storage.shares import share_items
     from tracestore.storage.views import view_item
 
     head = stored_head()
@@ -407,6 +419,7 @@ def encoded_items() -> dict[str, Item]:
         "pending-deletions": pending_deletions_item("ada", PENDING_DELETIONS, 4),
         "job": job_item("ada", REQUESTED_JOB, wakes=True),
         "deletion-record": record_item("ada", RECORD),
+        "share": share_items(SHARE, "0" * 64)[1],
         "view": view_item("ada", VIEW),
         "api-key": items_of(api_key, "0" * 64)[1],
     }

@@ -1,4 +1,4 @@
-"""Dates in queries: times with a zone, and whole days by the clocks of a zone."""
+"""Dates in requests: times with a zone, and whole days by the clocks of a zone."""
 
 import re
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from tracestore.domain.spans import Json
 from tracestore.domain.times import NS_PER_SECOND, day_start_s, parse_time
 from tracestore.http.parameters import Reader
 
@@ -82,3 +83,17 @@ def zone_of(name: str) -> ZoneInfo:
 
 def _day_start_ns(day: date, zone: ZoneInfo) -> int:
     return max(0, day_start_s(day, zone)) * NS_PER_SECOND  # 1970 began earlier east of Greenwich
+
+
+def expiry_s(expires_at: Json, now_ms: int) -> int | None:
+    """The expiry in whole seconds, rounded down: a credential may end early, never late.
+
+    *absent*: None, also for anything that is not a time in the future.
+    """
+    if not isinstance(expires_at, str):
+        return None
+    try:
+        expires_at_s = parse_time(expires_at) // NS_PER_SECOND
+    except ValueError:
+        return None
+    return expires_at_s if expires_at_s * 1000 > now_ms else None

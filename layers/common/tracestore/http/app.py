@@ -5,16 +5,17 @@ Deny by default: a route names the scope that it needs, or it is in the only lis
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
 from aws_lambda_powertools import Logger
 
 from tracestore.domain.errors import Forbidden, NotFound, TracestoreError
+from tracestore.storage.model import Share
 
 from . import telemetry, wiring
-from .errors import error_response, internal_error
-from .identity import OWNER_HEADER, SCOPES, Identity, acting_for
+from .errors import error_response, internal_error, not_shared
+from .identity import OWNER_HEADER, SCOPES, Identity, acting_for, presents_share
 from .request import Request, headers_of, request_id_of, request_of
 from .response import Response, gateway_response
 
@@ -22,7 +23,15 @@ PUBLIC_ROUTES: Final = ("GET /healthz", "GET /openapi.json", "GET /docs", "GET /
 """The only routes that need no credential."""
 
 ANY: Final = "any"
-"""In place of a scope: every identified caller is admitted."""
+"""In place of a scope: every identified caller except shares is admitted."""
+
+NOTHING_SHARED: Final[Mapping[str, bool]] = {}
+
+SHARED_TRACE: Final = "-"
+"""In the path, the trace of the share: the link contains only the secret. No trace has such an id."""
+
+SHARE_HEADERS: Final = {"referrer-policy": "no-referrer", "x-robots-tag": "noindex"}
+"""Headers of each response to the credential of a share: whoever has the link can read the trace."""
 
 Handler: TypeAlias = Callable[[Request, Identity], Response]
 PublicHandler: TypeAlias = Callable[[Request], Response]
@@ -39,9 +48,15 @@ class _Guarded:
     scope: str
     credential: Literal["any", "jwt"]
     errors: ErrorResponse
+    is_shared: bool
+    needs_payloads: bool
 
     def admit(self, caller: Identity) -> None:
         """Check that `caller` may use the route. *raises*: Forbidden that names the missing scope or credential."""
+        if caller.share is not None:
+            if not self.is_shared or (self.needs_payloads and not caller.share.payloads):
+                raise not_shared()
+            return
         if self.credential == "jwt" and caller.credential != "jwt":
             raise Forbidden(
                 "This route needs a signed-in user. Sign in, and send a JWT instead of an API key.", code="jwt_required"
@@ -63,17 +78,21 @@ class Registration:
 class App:
     """The routes of one function; `handle` is its Lambda handler.
 
-    `identify` returns the caller that sent the headers. `clock` returns seconds.
+    `identify` returns the caller that sent the headers. `clock` returns seconds. `shared_routes` are the only routes
+    that a share opens, each with whether it has to include payloads for that. Their handlers read through
+    `trace_reader`, which leaves out what shares hide; `reader` and `writer` refuse shares.
     """
 
     def __init__(
         self,
         identify: Callable[[Mapping[str, str]], Identity] = wiring.identify,
         *,
+        shared_routes: Mapping[str, bool] = NOTHING_SHARED,
         logger: Logger = telemetry.logger,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._identify = identify
+        self._shared_routes = shared_routes
         self._logger = logger
         self._clock = clock
         self._guarded: dict[str, _Guarded] = {}
@@ -95,7 +114,8 @@ class App:
             raise ValueError(f"{route} is in PUBLIC_ROUTES. Register it with public().")
 
         def register(handler: Handler) -> Handler:
-            self._guarded[route] = _Guarded(handler, scope, credential, errors)
+            is_shared, needs_payloads = route in self._shared_routes, self._shared_routes.get(route, False)
+            self._guarded[route] = _Guarded(handler, scope, credential, errors, is_shared, needs_payloads)
             return handler
 
         return register
@@ -149,6 +169,8 @@ class App:
         line |= {"status": response.status, "duration_ms": round((time.perf_counter() - started) * 1000, 1)}
         if response.span_count is not None:
             line["span_count"] = response.span_count
+        if presents_share(headers):
+            response = replace(response, headers={**response.headers, **SHARE_HEADERS})
         self._logger.info("request", extra=line)
         return gateway_response(response, headers)
 
@@ -173,7 +195,7 @@ class App:
         caller = acting_for(caller, headers.get(OWNER_HEADER))
         line["owner"] = caller.owner_id
         guarded.admit(caller)
-        return guarded.handler(request(), caller)
+        return guarded.handler(request() if caller.share is None else _of_share(request(), caller.share), caller)
 
     def _claim(self, route: str) -> None:
         if route in self._guarded or route in self._public:
@@ -183,3 +205,15 @@ class App:
 def _summary_of(handler: Callable[..., Response]) -> str:
     """The first line of a handler's docstring."""
     return (handler.__doc__ or "").partition("\n")[0]
+
+
+def _of_share(request: Request, share: Share) -> Request:
+    """The request of a share, with the id of its trace in the path.
+
+    *raises*: NotFound for another trace; Forbidden for a search in payloads that the share does not include.
+    """
+    if request.path["trace_id"] not in (share.trace_id, SHARED_TRACE):
+        raise NotFound("There is no such trace.")
+    if "search" in request.query and not share.payloads:
+        raise not_shared()
+    return replace(request, path={**request.path, "trace_id": share.trace_id})

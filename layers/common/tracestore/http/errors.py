@@ -53,6 +53,7 @@ CODES: Final = (
     "method_not_allowed",
     "missing_scope",
     "not_found",
+    "not_shared",
     "route_not_found",
     "span_deleted",
     "span_ended",
@@ -100,6 +101,14 @@ def headers_for(error: TracestoreError) -> dict[str, str]:
     if isinstance(error, Unavailable):
         return {"retry-after": str(error.retry_after_s)}
     return {}
+
+
+def not_shared() -> Forbidden:
+    """The error for a request that the credential of a share does not open."""
+    return Forbidden(
+        "A share opens one trace for reading, and without payloads no search. Sign in, or send an API key.",
+        code="not_shared",
+    )
 
 
 def internal_error() -> TracestoreError:

@@ -10,13 +10,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Final, Literal
+from typing import Final, Generic, Literal, Protocol, TypeVar
 from urllib.parse import unquote
 
-from tracestore.domain.errors import Forbidden, Unauthenticated
+from tracestore.domain.errors import Forbidden, NotFound, Unauthenticated
 from tracestore.domain.owners import team_id, team_of
 from tracestore.storage.api_keys import is_secret, sha256_of
-from tracestore.storage.model import ApiKey
+from tracestore.storage.model import ApiKey, Share
+from tracestore.storage.shares import SECRET_PREFIX as SHARE_PREFIX
+from tracestore.storage.shares import is_share_secret
 
 SCOPES: Final = ("ingest", "read", "delete", "annotate")
 """All scopes, in the order of responses."""
@@ -25,7 +27,7 @@ OWNER_HEADER: Final = "x-tracestore-owner"
 """Names the team that the caller acts for."""
 
 CACHED_S: Final = 60
-"""How long a revoked key may continue to work."""
+"""How long a revoked key or share may continue to work."""
 
 _CACHED_KEYS: Final = 1_000
 
@@ -35,19 +37,26 @@ class Identity:
     """A caller with a valid credential, and the team that it acts for. *absent*: None where the user acts alone.
 
     `user_id` is the user of a JWT, or the owner of an API key. `teams` may be named in the header, see `acting_for`.
+    A `share` has no scopes, and an id of its own that owns nothing, in place of the user's.
     """
 
     user_id: str
-    credential: Literal["jwt", "api_key"]
+    credential: Literal["jwt", "api_key", "share"]
     scopes: frozenset[str]
     teams: tuple[str, ...] = ()
     team: str | None = None
     key_id: str | None = None
+    share: Share | None = None
 
     @property
     def owner_id(self) -> str:
         """The owner of all that the caller writes, which limits what it can read."""
         return self.user_id if self.team is None else team_id(self.team)
+
+    @property
+    def shown_owner_id(self) -> str | None:
+        """The owner as spans show it. *absent*: None for a share, which does not show the owner."""
+        return None if self.share else self.owner_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +67,37 @@ class TokenUser:
     teams: tuple[str, ...] = ()
 
 
-class KeyCache:
-    """API keys by the hash of their secret, each looked up at most once in 60 seconds. Unknown keys are not cached.
+class _Expiring(Protocol):
+    def is_expired(self, now_s: float) -> bool: ...
 
-    `find` receives the hash and the time in seconds.
+
+Key = TypeVar("Key", bound=_Expiring)
+
+
+class KeyCache(Generic[Key]):
+    """API keys or shares by the hash of their secret, each looked up at most once in 60 seconds.
+
+    Unknown keys are not cached. `find` receives the hash and the time in seconds.
     """
 
-    def __init__(self, find: Callable[[str, float], ApiKey | None], clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, find: Callable[[str, float], Key | None], clock: Callable[[], float] = time.time) -> None:
         self._find = find
         self._clock = clock
         self._lock = Lock()
-        self._cached: OrderedDict[str, tuple[float, ApiKey]] = OrderedDict()
+        self._cached: OrderedDict[str, tuple[float, Key]] = OrderedDict()
 
-    def find(self, secret: str) -> ApiKey | None:
+    def find(self, secret: str) -> Key | None:
         """The key with this secret. *absent*: None for an unknown, revoked or expired key."""
         sha256, now = sha256_of(secret), self._clock()
         with self._lock:
-            looked_up_s, key = self._cached.get(sha256, (float("-inf"), None))
-        if key is None or not 0 <= now - looked_up_s < CACHED_S:
+            cached = self._cached.get(sha256)
+        key = cached[1] if cached and 0 <= now - cached[0] < CACHED_S else None
+        if key is None:
             key = self._find(sha256, now)
             self._remember(sha256, now, key)
         return key if key and not key.is_expired(now) else None
 
-    def _remember(self, sha256: str, now: float, key: ApiKey | None) -> None:
+    def _remember(self, sha256: str, now: float, key: Key | None) -> None:
         with self._lock:
             self._cached.pop(sha256, None)
             if key:
@@ -94,10 +111,12 @@ def identify(
     *,
     verify_jwt: Callable[[str], TokenUser],
     find_key: Callable[[str], ApiKey | None],
+    find_share: Callable[[str], Share | None] = lambda _: None,
 ) -> Identity:
     """The caller that sent these headers. Names of headers may have any case.
 
-    *raises*: Unauthenticated without a credential, with two different ones, or with one that is not valid.
+    *raises*: Unauthenticated without a credential, with two different ones, or with one that is not valid; NotFound for
+    a share that is absent, revoked or expired, as for an absent trace.
     """
     credentials = set(_credentials(headers))
     if not credentials:
@@ -107,6 +126,11 @@ def identify(
     if len(credentials) > 1:
         raise Unauthenticated("The request has two different credentials. Send one.")
     credential = credentials.pop()
+    if credential.startswith(SHARE_PREFIX):
+        share = find_share(credential) if is_share_secret(credential) else None
+        if share is None:
+            raise NotFound("There is no such trace.")
+        return Identity(f"@share:{share.share_id}", "share", frozenset(), share=share)
     if not credential.startswith("tsk_"):
         user = verify_jwt(credential)
         return Identity(user.user_id, "jwt", frozenset(SCOPES), user.teams)
@@ -134,6 +158,12 @@ def acting_for(caller: Identity, header: str | None) -> Identity:
             code="forbidden_owner",
         )
     return replace(caller, team=team)
+
+
+def presents_share(headers: Mapping[str, str]) -> bool:
+    """Whether a request has the credential of a share, valid or not."""
+    scheme, _, credential = headers.get("authorization", "").strip().partition(" ")
+    return scheme.lower() == "bearer" and credential.strip().startswith(SHARE_PREFIX)
 
 
 def _credentials(headers: Mapping[str, str]) -> list[str]:

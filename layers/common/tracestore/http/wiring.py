@@ -12,12 +12,15 @@ from tracestore.storage import dynamo
 from tracestore.storage.api_keys import find_api_key
 from tracestore.storage.cursor import cursor_secret as read_cursor_secret
 from tracestore.storage.deadline import Deadline
-from tracestore.storage.model import Actor
+from tracestore.storage.model import Actor, ApiKey, Share
+from tracestore.storage.shared_reader import SharedReader, TraceReader
+from tracestore.storage.shares import find_share
 from tracestore.storage.store import Store
 from tracestore.storage.table import Table
 from tracestore.storage.user_store import UserReader, UserWriter
 
 from . import identity, telemetry
+from .errors import not_shared
 from .jwt_verifier import JwtVerifier
 from .request import Request
 from .settings import settings
@@ -90,21 +93,45 @@ def deadline_for(remaining_ms: Callable[[], int]) -> Deadline:
     return Deadline(lambda: remaining_ms() / 1000)
 
 
+def trace_reader(request: Request, caller: identity.Identity) -> TraceReader:
+    """A reader of single traces of the caller's owner, or of the one trace of a share without what shares hide."""
+    if caller.share is None:
+        return reader(request, caller)
+    owners = UserReader(store(), caller.share.user_id, deadline_for(request.remaining_ms))
+    return SharedReader(owners, caller.share)
+
+
 def reader(request: Request, caller: identity.Identity) -> UserReader:
-    """A reader of the data of the caller's owner, for as long as the request may take."""
+    """A reader of the data of the caller's owner, for as long as the request may take.
+
+    *raises*: Forbidden for a share.
+    """
+    if caller.credential == "share":  # a second barrier behind the table of shared routes
+        raise not_shared()
     return UserReader(store(), caller.owner_id, deadline_for(request.remaining_ms))
 
 
 def writer(request: Request, caller: identity.Identity) -> UserWriter:
-    """A writer of the data of the caller's owner, for as long as the request may take."""
+    """A writer of the data of the caller's owner, for as long as the request may take.
+
+    *raises*: Forbidden for a share.
+    """
+    if caller.credential == "share":
+        raise not_shared()
     actor = Actor(caller.credential, caller.key_id, caller.user_id)
     return UserWriter(store(), caller.owner_id, deadline_for(request.remaining_ms), actor)
 
 
 @cache
-def key_cache() -> identity.KeyCache:
+def key_cache() -> identity.KeyCache[ApiKey]:
     """The cache of recently used API keys."""
     return identity.KeyCache(partial(find_api_key, table()))
+
+
+@cache
+def share_cache() -> identity.KeyCache[Share]:
+    """The cache of recently used shares."""
+    return identity.KeyCache(partial(find_share, table()))
 
 
 @cache
@@ -121,6 +148,7 @@ def identify(headers: Mapping[str, str]) -> identity.Identity:
         headers,
         verify_jwt=lambda token: jwt_verifier().verify(token),
         find_key=lambda secret: key_cache().find(secret),
+        find_share=lambda secret: share_cache().find(secret),
     )
 
 
@@ -135,6 +163,7 @@ def reset() -> None:
         cursor_secret,
         redactor,
         key_cache,
+        share_cache,
         jwt_verifier,
     ):
         cached.cache_clear()

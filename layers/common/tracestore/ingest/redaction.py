@@ -70,7 +70,7 @@ RULES: Final = (
     Rule("slack_webhook", r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9_/-]{10,}"),
     Rule("stripe_key", r"(?:(?:sk|rk)_(?:live|test)_|whsec_)[A-Za-z0-9+/=_]{10,}"),
     Rule("hugging_face_token", r"hf_[A-Za-z0-9]{20,}"),
-    Rule("tracestore_key", r"tsk_[A-Za-z0-9_-]{16,}"),
+    Rule("tracestore_key", r"ts[ks]_[A-Za-z0-9_-]{16,}"),
     Rule("jwt", r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+){0,2}"),
     Rule("bearer_token", r"(?i:bearer) {1,4}([A-Za-z0-9._~+/-]{8,}={0,2})", _is_bearer),
     Rule("basic_credentials", r"(?i:basic) {1,4}([A-Za-z0-9+/]{8,}={0,2})", _is_credentials),

@@ -56,7 +56,7 @@ def create_api_key(scope: Scope, api_key: ApiKey, secret: str) -> None:
     if len(list_api_keys(scope)) >= KEYS_PER_USER:
         raise Conflict(f"You have {KEYS_PER_USER} API keys, the maximum. Revoke one first.")
     by_hash, by_user = items_of(api_key, sha256_of(secret))
-    scope.table.put_api_key(by_user, by_hash)
+    scope.table.put_credential(by_user, by_hash)
 
 
 def revoke_api_key(scope: Scope, key_id: str) -> None:
@@ -64,7 +64,7 @@ def revoke_api_key(scope: Scope, key_id: str) -> None:
     item = scope.table.get(*by_user)
     if item is None or _unless_expired(item, scope.now_ms() / 1000) is None:
         raise NotFound("There is no such API key among yours.")
-    scope.table.delete_api_key(by_user, (keys.api_key(item["sha256"]["S"]), keys.API_KEY))
+    scope.table.delete_credential(by_user, (keys.api_key(item["sha256"]["S"]), keys.API_KEY))
 
 
 def items_of(api_key: ApiKey, sha256: str) -> tuple[Item, Item]:

@@ -188,10 +188,10 @@ def _active_since(scope: Scope, from_ns: int) -> Iterator[ConversationTarget]:
     after: str | None = None
     while True:
         page, after = read_conversations(scope, CONVERSATIONS_IN_PAGE, after)
-        for conversation_id, counter in page:
-            if counter.last_ns < from_ns:
+        for listed in page:
+            if listed.counter.last_ns < from_ns:
                 return
-            yield ConversationTarget(conversation_id)
+            yield ConversationTarget(listed.conversation_id)
         if after is None:
             return
 

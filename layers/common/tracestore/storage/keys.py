@@ -266,16 +266,31 @@ def api_key(sha256: str) -> str:
 
 API_KEY: Final = "K"
 
-_API_KEY_PARTITION: Final = re.compile(r"K#[0-9a-f]{64}")
+
+def share(sha256: str) -> str:
+    return f"SH#{sha256}"
 
 
-def is_api_key(pk: str) -> bool:
-    """Whether this is the partition key of an API key under the hash of its secret."""
-    return _API_KEY_PARTITION.fullmatch(pk) is not None
+SHARE: Final = "SH"
+
+_CREDENTIAL_PARTITION: Final = re.compile(r"(?:K|SH)#[0-9a-f]{64}")
+
+
+def is_credential(pk: str) -> bool:
+    """Whether this is the partition key of an API key or a share under the hash of its secret."""
+    return _CREDENTIAL_PARTITION.fullmatch(pk) is not None
 
 
 def user_keys(user_id: str) -> str:
     return f"{user(user_id)}#K"
+
+
+def user_shares(user_id: str) -> str:
+    return f"{user(user_id)}#SH"
+
+
+def trace_share(trace_id: str, share_id: str) -> str:
+    return f"{encode_id(trace_id)}#{share_id}"
 
 
 def user_views(user_id: str) -> str:

@@ -351,6 +351,23 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """A share without its secret: read access to one generation of one trace of `user_id`, until it expires."""
+
+    share_id: str
+    user_id: str
+    trace_id: str
+    generation: str
+    payloads: bool
+    created_ms: int
+    expires_at_s: int
+
+    def is_expired(self, now_s: float) -> bool:
+        """Whether the share is no longer valid."""
+        return self.expires_at_s <= now_s
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKey:
     """An API key without its secret. `expires_at_s` is None for a key that is valid until it is revoked."""
 

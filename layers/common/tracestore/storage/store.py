@@ -72,8 +72,8 @@ class UserTable:
     """The requests of `Table`, confined to the partitions of one user.
 
     Every partition key, of the table and of the indexes, is compared with the user's prefix before a request is sent:
-    those in the arguments and those in the items. API keys alone have an item elsewhere, under the hash of their
-    secret; it has to name the user. *raises*: ForeignPartition for any other; else as `Table`.
+    those in the arguments and those in the items. API keys and shares alone have an item elsewhere, under the hash of
+    their secret; it has to name the user. *raises*: ForeignPartition for any other; else as `Table`.
     """
 
     def __init__(self, table: Table, user_id: str, deadline: Deadline, budget: ReadBudget | None = None) -> None:
@@ -153,15 +153,15 @@ class UserTable:
         """Remove an item. *repeat*: harmless."""
         self._table.transact([{"Delete": {"Key": key_item(self._own(pk), sk)}}])
 
-    def put_api_key(self, item: Item, item_by_hash: Item) -> None:
-        """Store the two items of an API key, both or neither."""
-        if item_by_hash["user_id"]["S"] != self._user_id or not keys.is_api_key(item_by_hash["pk"]["S"]):
+    def put_credential(self, item: Item, item_by_hash: Item) -> None:
+        """Store the two items of an API key or a share, both or neither."""
+        if item_by_hash["user_id"]["S"] != self._user_id or not keys.is_credential(item_by_hash["pk"]["S"]):
             raise ForeignPartition
         self._table.transact([{"Put": {"Item": put}} for put in (self._own_item(item), item_by_hash)])
 
-    def delete_api_key(self, key: ItemKey, key_by_hash: ItemKey) -> None:
-        """Remove the two items of an API key, both or neither."""
-        if not keys.is_api_key(key_by_hash[0]):
+    def delete_credential(self, key: ItemKey, key_by_hash: ItemKey) -> None:
+        """Remove the two items of an API key or a share, both or neither."""
+        if not keys.is_credential(key_by_hash[0]):
             raise ForeignPartition
         pk, sk = key
         self._table.transact(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracestore.domain.annotations import Annotation
+from tracestore.domain.errors import NotFound
 from tracestore.domain.media import Medium
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import CAPTURED, SpanFields
@@ -45,6 +46,7 @@ from .model import (
     Head,
     Job,
     PendingDeletion,
+    Share,
     StoredHead,
     StoredSizes,
     View,
@@ -240,6 +242,18 @@ class UserReader:
         """The user's API keys that are valid, the oldest first."""
         return api_keys.list_api_keys(self._scope)
 
+    def shares(self, trace_id: str) -> list[Share]:
+        """The shares of a trace that are valid, the oldest first. *raises*: NotFound when there is no such trace."""
+        from .shares import list_shares
+
+        return list_shares(self._scope, trace_id, self._visible_head(trace_id).generation)
+
+    def _visible_head(self, trace_id: str) -> Head:
+        heads = self.heads([trace_id])
+        if trace_id not in heads:
+            raise NotFound("There is no such trace.")
+        return heads[trace_id]
+
     def views(self) -> list[View]:
         """The user's saved views, by name."""
         from .views import list_views
@@ -351,6 +365,23 @@ class UserWriter(UserReader):
     def revoke_api_key(self, key_id: str) -> None:
         """Remove an API key. *raises*: NotFound."""
         api_keys.revoke_api_key(self._scope, key_id)
+
+    def create_share(self, trace_id: str, expires_at_s: int, *, payloads: bool) -> tuple[Share, str]:
+        """Share the present generation of a trace; returns the share and its secret, which is not stored.
+
+        *repeat*: another share. *raises*: NotFound when there is no such trace; Conflict when it has the maximum of
+        shares. Two simultaneous requests may both create the last one.
+        """
+        from .shares import create_share
+
+        generation = self._visible_head(trace_id).generation
+        return create_share(self._scope, trace_id, generation, expires_at_s, payloads=payloads)
+
+    def revoke_share(self, trace_id: str, share_id: str) -> None:
+        """Remove a share. *raises*: NotFound."""
+        from .shares import revoke_share
+
+        revoke_share(self._scope, trace_id, share_id)
 
     def put_view(self, name: str, title: str, query: str) -> View:
         """Save a view under a name, in place of the one that has it.

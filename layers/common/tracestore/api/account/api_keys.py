@@ -4,9 +4,10 @@ import re
 import secrets
 from typing import Any, Final
 
+from tracestore.api.dates import expiry_s
 from tracestore.domain.errors import Detail, Invalid
 from tracestore.domain.spans import Json
-from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time, parse_time
+from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
 from tracestore.http.identity import SCOPES
 from tracestore.http.request import MAX_NAME_CHARACTERS
 from tracestore.storage.api_keys import PREFIX_LENGTH
@@ -39,7 +40,7 @@ def parse_key(body: Json, owner_id: str, secret: str, now_ms: int) -> ApiKey:
         details.append(Detail("name", f"must be a string of 1 to {MAX_NAME} characters"))
     if not granted or not isinstance(scopes, list) or not all(scope in SCOPES for scope in scopes):
         details.append(Detail("scopes", f"must be a list of one or more of {', '.join(SCOPES)}"))
-    expires_at_s = _expiry_s(expires_at, now_ms)
+    expires_at_s = expiry_s(expires_at, now_ms)
     if expires_at is not None and expires_at_s is None:
         details.append(Detail("expires_at", "must be an ISO 8601 time with a zone, in the future"))
     if details:
@@ -75,17 +76,3 @@ def key_json(key: ApiKey) -> dict[str, Any]:
 def scopes_json(scopes: frozenset[str]) -> list[str]:
     """Scopes in their fixed order."""
     return [scope for scope in SCOPES if scope in scopes]
-
-
-def _expiry_s(expires_at: Json, now_ms: int) -> int | None:
-    """The expiry in whole seconds, rounded down: a key may end early, never late.
-
-    *absent*: None, also for anything that is not a time in the future.
-    """
-    if not isinstance(expires_at, str):
-        return None
-    try:
-        expires_at_s = parse_time(expires_at) // NS_PER_SECOND
-    except ValueError:
-        return None
-    return expires_at_s if expires_at_s * 1000 > now_ms else None

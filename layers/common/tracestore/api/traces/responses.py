@@ -65,7 +65,7 @@ def encode_outline(rows: Iterable[OutlineRow], summary: Summary) -> Encoded:
 
 
 def encode_tree(
-    user_id: str,
+    user_id: str | None,
     trace_id: str,
     head: Head,
     spans: Sequence[Span],
@@ -100,7 +100,7 @@ def encode_tree(
     raise AssertionError("unreachable: one span without its payload is small")
 
 
-def span_response(user_id: str, trace_id: str, head: Head, span: Span, status: int = 200) -> Response:
+def span_response(user_id: str | None, trace_id: str, head: Head, span: Span, status: int = 200) -> Response:
     """The response that contains one span with its payload.
 
     Several requests together can make a span larger than one response. The largest fields of its payload are then left

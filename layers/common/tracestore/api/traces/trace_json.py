@@ -45,11 +45,16 @@ _OUTLINE_FIELDS: Final = (
 _OUTLINE_ERROR_CHARACTERS: Final = 300
 
 
-def span_json(user_id: str, trace_id: str, span: Span, expires_at_s: int, *, payloads: bool = True) -> dict[str, Any]:
-    """A span with all of its fields. *absent*: null; without `payloads`, payload fields are left out."""
+def span_json(
+    user_id: str | None, trace_id: str, span: Span, expires_at_s: int, *, payloads: bool = True
+) -> dict[str, Any]:
+    """A span with all of its fields. *absent*: null; without `payloads`, payload fields are left out.
+
+    Without `user_id`, for a share, the `id` is null as well: it is derived from the user.
+    """
     fields = span.fields
     content: dict[str, Any] = {
-        "id": span_uuid(user_id, trace_id, span.span_id),
+        "id": None if user_id is None else span_uuid(user_id, trace_id, span.span_id),
         "user_id": user_id,
         "trace_id": trace_id,
         "span_id": span.span_id,
