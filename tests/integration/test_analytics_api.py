@@ -403,7 +403,7 @@ def test_a_search_of_conversations_ends_with_its_budget_and_goes_on_with_the_cur
     assert pages > 1
 
 
-def test_one_conversation_has_the_figures_of_the_list(analytics: Analytics) -> None:
+def test_one_conversation_has_the_measures_of_the_list(analytics: Analytics) -> None:
     analytics.after(turn("a", 1, "chat"), failing("b", 2, conversation_id="chat"), turn("c", 3, "other"))
     reply = analytics.reply("conversations/chat")
     assert reply.status == 200

@@ -369,7 +369,7 @@ def test_a_stored_share_is_decoded() -> None:
 
 def test_a_stored_view_is_decoded() -> None:
     store = store_on(MemoryDynamoDB())
-    store.table.put(stored("view"), None)
+    store.table.put(stored("saved-view"), None)
     assert reader(store, "ada").views() == [VIEW]
 
 
@@ -420,7 +420,7 @@ def encoded_items() -> dict[str, Item]:
         "job": job_item("ada", REQUESTED_JOB, wakes=True),
         "deletion-record": record_item("ada", RECORD),
         "share": share_items(SHARE, "0" * 64)[1],
-        "view": view_item("ada", VIEW),
+        "saved-view": view_item("ada", VIEW),
         "api-key": items_of(api_key, "0" * 64)[1],
     }
 

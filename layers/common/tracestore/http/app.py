@@ -31,7 +31,7 @@ SHARED_TRACE: Final = "-"
 """In the path, the trace of the share: the link contains only the secret. No trace has such an id."""
 
 SHARE_HEADERS: Final = {"referrer-policy": "no-referrer", "x-robots-tag": "noindex"}
-"""Headers of each response to the credential of a share: whoever has the link can read the trace."""
+"""Headers of each response to the credential of a share: the link alone is enough to read the trace."""
 
 Handler: TypeAlias = Callable[[Request, Identity], Response]
 PublicHandler: TypeAlias = Callable[[Request], Response]
