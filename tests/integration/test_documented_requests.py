@@ -52,7 +52,7 @@ def base(engine: TableOnEngine, template: Template) -> Iterator[str]:
 
 @pytest.fixture
 def ids(api: Api) -> dict[str, str]:
-    """The ids that the server created for a job, a key and a share, and the hash of a medium, in place of the variables."""
+    """The ids of a job, a key and a share that the server created, and the hash of a medium, by the variables."""
     interrupted = Template()
     interrupted.functions["QueryFunction"] = replace(interrupted.functions["QueryFunction"], timeout_s=4)
     api.send(span("deleted"))
