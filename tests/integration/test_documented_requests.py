@@ -68,13 +68,15 @@ def ids(api: Api) -> dict[str, str]:
 
 @pytest.fixture
 def stored(api: Api, ids: dict[str, str]) -> None:
-    """All traces and lessons that the document names. The job deletes only what was stored before."""
+    """All traces, lessons and views that the document names. The job deletes only what was stored before."""
     api.send(span("5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174"))
     api.send(span("trip-7", "run", conversation_id="chat-42"), child("call", "run", "trip-7"))
     note = {"value": 0.8, "source": "judge"}
     assert api("PUT", f"{TRACES}/trip-7/annotations/quality", body=note).status == 200
     lesson = {"id": "lesson-1", "lesson_id": "photosynthesis-7", "request_data": {"topic": "Photosynthesis"}}
     assert api("POST", "/api/traces", body=lesson).status == 201
+    view = {"title": "Failed today", "query": "status=error"}
+    assert api("PUT", "/api/me/views/failed-today", body=view).status == 200
 
 
 @pytest.fixture
