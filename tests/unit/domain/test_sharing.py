@@ -17,7 +17,10 @@ from tracestore.domain.sharing import (
 )
 from tracestore.domain.spans import SpanFields
 
-HIDDEN = {"conversation_id", "message_id", "end_user_id", "lesson_id", "metadata", "links", "log_messages", "media"}
+HIDDEN = {
+    *("conversation_id", "message_id", "end_user_id", "lesson_id", "provider_used", "fallback_providers"),
+    *("metadata", "links", "log_messages", "media"),
+}
 """Each field of spans is either shown or named here, so a new field takes a decision."""
 
 
