@@ -192,11 +192,11 @@ def test_each_chosen_trace_is_recorded_once(api: Api, slow: Api) -> None:
     assert sorted(record["deleted"]["spans"] for record in records) == [1, 2]
 
 
-def test_a_thousand_traces_can_be_chosen(api: Api) -> None:
+def test_a_thousand_ids_can_be_chosen(api: Api) -> None:
     ids = [f"t{number}" for number in range(1_000)]
-    api.send(*(span(trace_id) for trace_id in ids))
+    api.send(*(span(trace_id) for trace_id in ids[::50]))
     reply = api("POST", CHOSEN, body={"trace_ids": ids})
-    assert reply.status in (200, 202)
+    assert (reply.status, reply.json["deleted"]) == (200, {"traces": 20, "spans": 20})
     assert api.summaries() == []
 
 
