@@ -80,7 +80,7 @@ def _keep_rules_of_body(body: dict[str, Any]) -> None:
     ends = ("end_time", "duration_ms", "completed_at", "total_duration_ms", "error_message")
     if body.get("status") in ("pending", "started") and any(body.get(name) is not None for name in ends):
         del body["status"]
-    if "scopes" in body and body.get("expires_at"):
+    if ("scopes" in body or "payloads" in body) and body.get("expires_at"):
         body["expires_at"] = (NOW + timedelta(days=30)).isoformat() + "Z"
 
 

@@ -67,8 +67,8 @@ INTERVAL: Final = choice(*INTERVALS, examples=["hour"])
 ZONE: Final = string("An IANA name", examples=["Europe/Berlin"])
 
 SPAN_FIELDS: Final[Mapping[str, Schema]] = {
-    "id": {**UUID, "description": "Always the same for the same user, trace and span"},
-    "user_id": string("The owner", examples=["ada"]),
+    "id": nullable({**UUID, "description": "Always the same for the same user, trace and span; null in shares"}),
+    "user_id": nullable(string("The owner; null in shares", examples=["ada"])),
     "trace_id": ID,
     "span_id": SPAN_ID,
     "parent_trace_id": nullable(string("The older name of `parent_span_id`", examples=["run"])),
@@ -240,6 +240,14 @@ KEY_FIELDS: Final[Mapping[str, Schema]] = {
     "scopes": array(choice(*SCOPES)),
     "created_at": time(),
     "expires_at": nullable(time()),
+}
+
+SHARE_FIELDS: Final[Mapping[str, Schema]] = {
+    "share_id": string(pattern="^[0-9a-f]{16}$", examples=["5f2d7c1a9b3e4d60"]),
+    "trace_id": ID,
+    "payloads": boolean("Whether the share shows inputs and outputs"),
+    "created_at": time(),
+    "expires_at": time(),
 }
 
 
@@ -534,6 +542,16 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
         }
     ),
     "ApiKey": obj(KEY_FIELDS),
+    "SavedView": obj(
+        {
+            "name": string(examples=["failed-today"]),
+            "title": string(examples=["Failed today"]),
+            "query": string(examples=["status=error&order_by=cost"]),
+            "created_at": time(),
+            "updated_at": time(),
+        }
+    ),
+    "Share": obj(SHARE_FIELDS),
 }
 
 FACET_VALUES: Final = array(obj({"value": string(examples=["gpt-4o-mini"]), "count": integer()}))

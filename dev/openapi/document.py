@@ -16,6 +16,7 @@ from dev.openapi.schemas import Schema, Strict, complete, example_of, ref
 from dev.template import ROOT, Route, Template
 from tracestore.api.agent_tools.protocol import rpc_error_response
 from tracestore.api.otlp.exports import otlp_error_response
+from tracestore.api.traces.shares import SHARED_ROUTES
 from tracestore.http.app import ANY, App, ErrorResponse, Registration
 
 VERSION: Final[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
@@ -44,8 +45,14 @@ SECURITY: Final[Mapping[str, dict[str, Any]]] = {
         "scheme": "basic",
         "description": "An API key as the password, with any user name.",
     },
+    "share": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "tss_…",
+        "description": "The secret of a share, which opens one trace.",
+    },
 }
-"""The credentials. Only `jwt` is accepted by routes that need a JWT."""
+"""The credentials. Only `jwt` is accepted by routes that need a JWT, and `share` only by those of one trace."""
 
 _EVERYWHERE: Final = ("internal_error", "stored_format_unknown", "store_unavailable")
 _GATEWAY_TEXTS: Final = {
@@ -129,7 +136,7 @@ class _Builder:
 
     def _operation(self, route: Route) -> dict[str, Any]:
         heading, declared, registration = f"### `{route.key}`", OPERATIONS[route.key], self._registration(route)
-        examples = self.prose.examples(heading)
+        examples, in_path = self.prose.examples(heading), {**PATH, **declared.path}
         queries = [
             {
                 **_parameter(name, schema, "query"),
@@ -143,7 +150,7 @@ class _Builder:
             "summary": registration.summary,
             "description": self.prose.section(heading),
             "parameters": [
-                *(_parameter(name, PATH[name], "path") for name in re.findall(r"\{(\w+)\}", route.path)),
+                *(_parameter(name, in_path[name], "path") for name in re.findall(r"\{(\w+)\}", route.path)),
                 *queries,
                 *([_IF_NONE_MATCH] if declared.has_etag else []),
             ],
@@ -151,7 +158,7 @@ class _Builder:
                 **self._successes(declared, examples),
                 **self._failures(codes_of(route, declared, registration), registration.errors),
             },
-            "security": _security(registration),
+            "security": _security(route, registration),
         }
         if declared.one_of:
             operation["x-exactly-one-of"] = list(declared.one_of)
@@ -252,7 +259,7 @@ def codes_of(route: Route, declared: Operation, registration: Registration) -> s
     """The codes of all errors that a route can return."""
     codes = {*_EVERYWHERE, *declared.codes, *(declared.body.codes if declared.body else ())}
     if registration.scope is not None:
-        codes |= {"unauthenticated", "issuer_unavailable", "forbidden_owner"}
+        codes |= {"unauthenticated", "issuer_unavailable", "forbidden_owner", "not_shared"}
     if registration.scope not in (None, ANY):
         codes.add("missing_scope")
     if registration.credential == "jwt":
@@ -286,9 +293,11 @@ def _parameter(name: str, schema: Schema, place: str) -> dict[str, Any]:
     return parameter
 
 
-def _security(registration: Registration) -> list[dict[str, list[str]]]:
+def _security(route: Route, registration: Registration) -> list[dict[str, list[str]]]:
     """Each credential that a route accepts, with the scope that it needs."""
     if registration.scope is None:
         return []
     needed = [] if registration.scope == ANY else [registration.scope]
-    return [{name: needed} for name in SECURITY if name == "jwt" or registration.credential != "jwt"]
+    keys = [name for name in SECURITY if name not in ("jwt", "share") and registration.credential != "jwt"]
+    shares: list[dict[str, list[str]]] = [{"share": []}] if route.key in SHARED_ROUTES else []
+    return [*({name: needed} for name in ("jwt", *keys)), *shares]

@@ -19,6 +19,7 @@ from dev.openapi.answers import (
     OMITTED_PAYLOADS,
     OTLP_SUCCESS,
     RANGE,
+    SHARE_FIELDS,
     STORED,
     SUCCESS,
     ZONE,
@@ -39,7 +40,9 @@ from dev.openapi.schemas import (
     time,
 )
 from tracestore.api.account.api_keys import MAX_NAME
+from tracestore.api.account.views import MAX_QUERY_BYTES, MAX_TITLE
 from tracestore.api.analytics.parameters import ANALYTICS_PARAMETERS
+from tracestore.api.bulk_deletes import CHOSEN_MOST
 from tracestore.api.lessons.parameters import OFFSET_MOST
 from tracestore.api.traces.parameters import ID_LIST_CHARACTERS
 from tracestore.domain.annotations import NAME_PATTERN
@@ -132,6 +135,8 @@ PATH: Final[Mapping[str, Schema]] = {
     "name": string("The name of an annotation", pattern=f"^{NAME_PATTERN}$", examples=["quality"]),
     "id": string("The id of a lesson trace", pattern=f"^{ID_PATTERN}$", examples=["1f0c3f7d5b9e4c1f8a6a2b7f9d1e4c55"]),
     "job_id": string("The id of a job", pattern="^[0-9a-f-]{36}$", examples=["9b2f6a0e-6f0b-4a53-9f0e-5d8c1f3a7b21"]),
+    "share_id": string("The id of a share", pattern="^[0-9a-f]{16}$", examples=["5f2d7c1a9b3e4d60"]),
+    "conversation_id": string("The id of a conversation", minLength=1, examples=["chat-42"]),
     "key_id": string("The id of an API key", pattern="^[0-9a-f]{16}$", examples=["e97fad263bf7c322"]),
     "file": string("The name of a file", examples=["docs.js"]),
 }
@@ -165,7 +170,8 @@ class Operation:
     `answers` are the schemas of the successful statuses, by media type. `codes` are the errors that are particular to
     the route. `parameter_texts` are further headings of `docs/api.md` whose tables describe its parameters. `one_of`
     are parameters of which a request needs exactly one. `prefixes` begin the names of further parameters, which OpenAPI
-    cannot describe. `texts` describe statuses of `answers` to which the usual text does not apply.
+    cannot describe. `texts` describe statuses of `answers` to which the usual text does not apply. `path` has
+    the parameters in the path that differ from those in `PATH`.
     """
 
     answers: Mapping[int, Mapping[str, Schema]]
@@ -178,6 +184,7 @@ class Operation:
     links: Mapping[str, Link] = field(default_factory=dict)
     one_of: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
+    path: Mapping[str, Schema] = field(default_factory=dict)
     ignores_other_parameters: bool = False
     texts: Mapping[int, str] = field(default_factory=dict)
 
@@ -193,6 +200,7 @@ _TRACE_PATH: Final = {"trace_id": "$response.body#/data/trace_id"}
 _FIRST_TRACE: Final = {"trace_id": "$response.body#/traces/0/trace_id"}
 _SPAN_PATH: Final = {**_TRACE_PATH, "span_id": "$response.body#/data/span_id"}
 _ANNOTATION_PATH: Final = {**_TRACE_PATH, "name": "$response.body#/data/name"}
+_SHARE_PATH: Final = {**_TRACE_PATH, "share_id": "$response.body#/data/share_id"}
 _LESSON_PATH: Final = {"id": "$response.body#/data/id"}
 _ANY_VALUE: Final = obj({}, {"stringValue": string(), "boolValue": boolean(), "doubleValue": number()})
 _ATTRIBUTES: Final = array(obj({"key": string(), "value": _ANY_VALUE}))
@@ -299,6 +307,30 @@ _KEY_BODY: Final = obj(
         **dict.fromkeys(("key_id", "user_id", "prefix", "created_at", "secret"), IGNORED),
     },
     additionalProperties=False,
+)
+_SHARE_BODY: Final = obj(
+    {
+        "expires_at": string("At most 90 days ahead", format="date-time", examples=["2026-11-29T10:00:00Z"]),
+        "payloads": boolean(),
+    },
+    dict.fromkeys(("share_id", "trace_id", "created_at", "link"), IGNORED),
+    additionalProperties=False,
+)
+_LINK_TO_SHARE: Final = string("Only in this response", examples=["/traces/shared#tss_8hQ…"])
+_VIEW_BODY: Final = obj(
+    {
+        "query": string(maxLength=MAX_QUERY_BYTES, examples=["status=error&order_by=cost"]),
+        "title": string(minLength=1, maxLength=MAX_TITLE, pattern=r"\S", examples=["Failed today"]),
+    },
+    dict.fromkeys(("name", "created_at", "updated_at"), IGNORED),
+    additionalProperties=False,
+)
+_CHOSEN_BODY: Final = obj(
+    {"trace_ids": array(string(pattern=f"^{ID_PATTERN}$", examples=["trip-7"]), minItems=1, maxItems=CHOSEN_MOST)},
+    additionalProperties=False,
+)
+_VIEW_NAME: Final = string(
+    "The name of a view", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$", examples=["failed-today"]
 )
 SCANNED_TO: Final = nullable(time("How far back the page has examined"))
 RANKED: Final = integer("The number of traces that were ranked")
@@ -475,6 +507,22 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         links=_JOB_LINK,
         one_of=("conversation_id", "before", "deleteAll"),
     ),
+    "POST /api/analytics/traces/delete": Operation(
+        answers=_DELETIONS,
+        body=Body({JSON: _CHOSEN_BODY}, _JSON_CODES, {"trace_ids": ["trip-7", "trip-8"]}),
+        links=_JOB_LINK,
+    ),
+    "POST /api/analytics/traces/{trace_id}/shares": Operation(
+        answers=returns(
+            success(data=obj({**SHARE_FIELDS, "link": _LINK_TO_SHARE})),
+            201,
+        ),
+        body=Body({JSON: _SHARE_BODY}, _JSON_CODES, {"expires_at": "2026-11-29T10:00:00Z", "payloads": False}),
+        codes=("conflict",),
+        links={"revoke": Link("DELETE /api/analytics/traces/{trace_id}/shares/{share_id}", _SHARE_PATH)},
+    ),
+    "GET /api/analytics/traces/{trace_id}/shares": Operation(answers=returns(success(shares=array(ref("Share"))))),
+    "DELETE /api/analytics/traces/{trace_id}/shares/{share_id}": Operation(answers=returns(success())),
     "GET /api/jobs/{job_id}": Operation(answers=returns(success(data=ref("Job")))),
     "POST /v1/traces": OTLP_SPANS,
     "POST /api/public/otel/v1/traces": OTLP_SPANS,
@@ -577,6 +625,11 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         success(conversations=array(ref("Conversation")), next_cursor=CURSOR),
         limit=page_size(50),
         cursor=QUERY_CURSOR,
+        search=WORDS,
+        end_user_id=WORDS,
+    ),
+    "GET /api/analytics/conversations/{conversation_id}": Operation(
+        answers=returns(success(data=ref("Conversation"))), has_etag=True
     ),
     "GET /api/analytics/facets": analytics(success(**RANGE, facets=FACET_LISTS)),
     "GET /api/analytics/scores": Operation(
@@ -636,6 +689,15 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             )
         )
     ),
+    "PUT /api/me/views/{name}": Operation(
+        answers=returns(success(data=ref("SavedView"))),
+        body=Body({JSON: _VIEW_BODY}, _JSON_CODES, {"query": "status=error&order_by=cost", "title": "Failed today"}),
+        codes=("conflict",),
+        path={"name": _VIEW_NAME},
+        links={"delete": Link("DELETE /api/me/views/{name}", {"name": "$response.body#/data/name"})},
+    ),
+    "GET /api/me/views": Operation(answers=returns(success(views=array(ref("SavedView"))))),
+    "DELETE /api/me/views/{name}": Operation(answers=returns(success()), path={"name": _VIEW_NAME}),
     "POST /api/keys": Operation(
         answers=returns(
             success(data=obj({**KEY_FIELDS, "secret": string("Only in this response", examples=["tsk_nNX-…"])})), 201

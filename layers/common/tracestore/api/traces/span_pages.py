@@ -30,7 +30,9 @@ class SpanPage(NamedTuple):
     cursor_position: str | None
 
 
-def spans_page(user_id: str, trace_id: str, trace: LazyTrace, view: TraceView, cursor_position: str | None) -> SpanPage:
+def spans_page(
+    user_id: str | None, trace_id: str, trace: LazyTrace, view: TraceView, cursor_position: str | None
+) -> SpanPage:
     """A page of whole spans in tree order: all, or those that the view chooses.
 
     *absent*: chosen spans that the trace does not have are left out.
