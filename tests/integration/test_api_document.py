@@ -48,9 +48,9 @@ def test_a_handler_accepts_the_parameters_of_the_document_and_no_other(api: Api,
         assert reply.status in (200, 415)
         return
     assert failure(reply) == (400, "invalid_request")
-    accepted = re.search(r"This route accepts ([\w., -]+)\.", reply.json["error"]["message"])
+    accepted = re.search(r"This route accepts ([\w.<>, -]+)\.", reply.json["error"]["message"])
     assert accepted
-    names = {name for name in accepted[1].split(", ") if name != "none"}
+    names = {name for name in accepted[1].split(", ") if name != "none" and "<" not in name}
     assert names == {p["name"] for p in ROUTES[route].get("parameters", ()) if p["in"] == "query"}
 
 

@@ -13,8 +13,9 @@ from tests.api import Api, flat
 from tests.gateway import Call, new_user
 from tests.unit.ingest.test_conventions import CASES, checks
 
-NOT_COMPARED = ("id", "user_id", "created_at", "updated_at", "expires_at", "children")
-"""Fields that differ between two users or two times, and the tree, which is compared separately."""
+NOT_COMPARED = ("id", "user_id", "created_at", "updated_at", "expires_at", "cursor_position", "children")
+"""Fields that differ between two users or two times, the position, which follows from the first request, and the tree,
+which is compared separately."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from tracestore.domain.log_messages import log_message
 from tracestore.domain.media import MAX_REFERENCES, name_of
 from tracestore.domain.merge import merge
 from tracestore.domain.spans import FROM_LOGS, SpanFields
-from tracestore.domain.updates import CORE_PREVIEW_CHARACTERS, fingerprint_of, preview_of
+from tracestore.domain.updates import CORE_PREVIEW_CHARACTERS, DERIVED_FIELDS, fingerprint_of, preview_of
 
 
 def preview(*reported: SpanFields) -> str | None:
@@ -53,11 +53,10 @@ def test_a_long_preview_is_cut_and_an_empty_one_is_absent() -> None:
     assert preview(call("s")) is None
 
 
-def test_messages_from_logs_have_a_preview() -> None:
+def test_messages_from_logs_have_no_preview_because_it_would_depend_on_their_batches() -> None:
     message = log_message(5, 0, "output", {"role": "assistant", "parts": [{"type": "text", "text": "from a log"}]})
     heard = update(SpanFields(span_id="s", start_ns=1, log_messages=[message]), precedence=FROM_LOGS)
-    (span,) = merge([heard, update(call("s"))])
-    assert preview_of(span.fields) == "from a log"
+    assert not {*DERIVED_FIELDS} & set(heard.fields)
 
 
 def test_the_derived_core_does_not_change_the_digest() -> None:

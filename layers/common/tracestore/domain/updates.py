@@ -11,7 +11,6 @@ from typing import Final, cast
 
 from pydantic_core import to_json
 
-from .log_messages import conversation, merge_messages
 from .media import referred_media
 from .previews import input_preview, messages_of, output_preview, text_of
 from .spans import (
@@ -73,12 +72,12 @@ def fingerprint_of(input_data: Json) -> str:
 
 
 def _with_derived_core(fields: SpanFields) -> SpanFields:
-    """The fields with the preview and the fingerprint that follow from their payload. *absent*: as they are."""
+    """The fields with the preview and the fingerprint that follow from their payload. *absent*: as they are.
+
+    Messages from logs have none: each request has some of them, and a preview would depend on how they were batched.
+    """
     derived: dict[str, Json] = _stated_providers(fields.get("metadata"))
     asked, answered = fields.get("input_data"), fields.get("output_data")
-    if "log_messages" in fields:
-        messages = merge_messages([cast(Json, fields["log_messages"])])
-        asked, answered = conversation(messages, "input"), conversation(messages, "output")
     operation = fields.get("operation_type")
     outlines = [("output_preview", output_preview, answered), ("input_preview", input_preview, asked)]
     if operation in ASKING_OPERATIONS:
