@@ -2,19 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from tracestore.api.bulk_deletes import chosen_ids, delete_chosen, delete_many
 from tracestore.api.traces.annotations import annotation_json, annotation_name
+from tracestore.api.traces.changes import outline_contents, response_since
 from tracestore.api.traces.export import export_page, export_response
 from tracestore.api.traces.histogram import WALK_MOST, histogram_json, histogram_query
 from tracestore.api.traces.media import medium_response
 from tracestore.api.traces.parameters import (
     ListView,
+    TraceView,
     deletion_scope,
     list_view,
     require_filters,
     require_list_parameters,
+    since_version,
     trace_query,
     trace_view,
     turns_query,
@@ -24,9 +27,9 @@ from tracestore.api.traces.responses import (
     READ_BYTES,
     Encoded,
     encode_forest,
-    encode_outline,
     encode_summaries,
     encode_tree,
+    fitting,
     list_response,
     rows_response,
     span_response,
@@ -38,15 +41,16 @@ from tracestore.api.traces.trace_json import summary_json, time_or_none
 from tracestore.api.traces.turns import turns_page
 from tracestore.domain.errors import NotFound
 from tracestore.domain.media import is_sha256
-from tracestore.domain.outline import outline_rows
+from tracestore.domain.merge import Span
 from tracestore.http.app import App
 from tracestore.http.cursors import ListCursor
 from tracestore.http.identity import Identity
 from tracestore.http.parameters import Reader, limit_of, path_id, text_of
 from tracestore.http.request import Request
-from tracestore.http.response import Response, json_response, with_etag
+from tracestore.http.response import Response, is_cached, json_response, not_modified, with_etag
 from tracestore.http.wiring import reader, trace_reader, writer
 from tracestore.ingest.json_body import parse_json
+from tracestore.storage.model import Head
 from tracestore.storage.user_store import ListedTrace, UserReader
 
 EXPORT_ENDS_MS: Final = 12_000
@@ -118,9 +122,9 @@ def show_neighbours(request: Request, caller: Identity) -> Response:
 @app.route("GET /api/analytics/traces/{trace_id}", scope="read")
 def show_trace(request: Request, caller: Identity) -> Response:
     """Get one trace: as a tree, as an outline, as whole spans, or the places in it that contain a text."""
-    request.only("view", "payloads", "cursor", "span_id", "new_messages", "search")
-    view, trace_id = trace_view(request.query), path_id(request, "trace_id")
-    cursor = ListCursor(request, caller, path_id=trace_id)
+    request.only("view", "payloads", "cursor", "since", "span_id", "new_messages", "search")
+    view, since, trace_id = trace_view(request.query), since_version(request.query), path_id(request, "trace_id")
+    cursor = ListCursor(request, caller, path_id=trace_id, not_bound=("since",))
     stored = trace_reader(request, caller)
     if view.name == "spans":
         trace = stored.lazy_trace(trace_id)
@@ -132,20 +136,20 @@ def show_trace(request: Request, caller: Identity) -> Response:
         page = matches_page(trace, view.search, cursor.position())
         summary, next_cursor = summary_json(trace_id, trace.head), cursor.next(page.cursor_position)
         return with_etag(request, rows_response(summary, "matches", page.rows, next_cursor, scanned=page.scanned))
-    if view.payloads:
-        head, spans, is_whole = stored.trace_within(trace_id, READ_BYTES)
-    else:
-        head, spans = stored.trace(trace_id, payloads=False)
-        is_whole = True
-    summary = summary_json(trace_id, head)
-    if view.name == "tree":
-        tree = encode_tree(caller.shown_owner_id, trace_id, head, spans, payloads=view.payloads, is_whole=is_whole)
-        return with_etag(request, tree_response(summary, tree))
-    start = int(cursor.position() or 0)
-    rows = outline_rows(spans, head.summary.root_span_id)[start:]
-    outline = encode_outline(rows, head.summary)
-    cursor_position = str(start + outline.entries) if outline.entries < len(rows) else None
-    return with_etag(request, rows_response(summary, "outline", outline.texts, cursor.next(cursor_position)))
+    if not isinstance(stored, UserReader):  # a share shows the present state alone, and names no version
+        head, spans, is_whole = stored.trace_within(trace_id, READ_BYTES if view.payloads else 0)
+        return _trace_response(request, caller, trace_id, view, TraceContent(head, spans, is_whole), cursor)
+    if since or "if-none-match" in request.headers:
+        tag = stored.trace_tag(trace_id)
+        if is_cached(request, tag) or (since and since.tag == tag):
+            return not_modified(tag)
+    if since:
+        state = stored.trace_state(trace_id, since=since)
+        if changes := response_since(stored, trace_id, view, state):
+            return with_etag(request, changes, state.tag)
+    state = stored.trace_state(trace_id, READ_BYTES if view.payloads else 0)
+    content = TraceContent(state.head, state.spans, state.is_whole, state.version, state.tag)
+    return _trace_response(request, caller, trace_id, view, content, cursor)
 
 
 @app.route("GET /api/analytics/traces/{trace_id}/spans/{span_id}", scope="read")
@@ -266,3 +270,38 @@ def revoke_share(request: Request, caller: Identity) -> Response:
 
 def _encoded(stored: UserReader, view: ListView, traces: Sequence[ListedTrace]) -> Encoded:
     return encode_summaries(traces) if view == "summary" else encode_forest(stored, traces)
+
+
+class TraceContent(NamedTuple):
+    """A trace as one response shows it. *absent*: a share has neither a version nor a tag."""
+
+    head: Head
+    spans: list[Span]
+    is_whole: bool
+    version: str | None = None
+    tag: bytes | None = None
+
+
+def _trace_response(
+    request: Request, caller: Identity, trace_id: str, view: TraceView, content: TraceContent, cursor: ListCursor
+) -> Response:
+    """The whole of a trace, as a tree or as a page of an outline."""
+    summary = summary_json(trace_id, content.head)
+    members = {"version": content.version, **({"full": True} if "since" in request.query else {})}
+    if view.name == "tree":
+        tree = encode_tree(
+            caller.shown_owner_id,
+            trace_id,
+            content.head,
+            content.spans,
+            payloads=view.payloads,
+            is_whole=content.is_whole,
+        )
+        if "children_omitted" in tree.omitted:
+            members["version"] = None  # the caller could not add changes to what it has
+        return with_etag(request, tree_response(summary, tree, **members), content.tag)
+    start = int(cursor.position() or 0)
+    rows = list(outline_contents(content.spans).values())[start:]
+    outline = fitting(rows)
+    next_cursor = cursor.next(str(start + outline.entries) if outline.entries < len(rows) else None)
+    return with_etag(request, rows_response(summary, "outline", outline.texts, next_cursor, **members), content.tag)

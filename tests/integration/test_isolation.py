@@ -40,6 +40,7 @@ class Victim:
     job_id: str
     cursor: str
     etag: str
+    version: str
     lesson_cursor: str
     deletions_cursor: str
     share_id: str
@@ -120,14 +121,15 @@ def victim_of(api: Api, engine: TableOnEngine) -> Victim:
     key = api("POST", "/api/keys", body={"name": CANARY, "scopes": ["read"]}).json["data"]
     assert api("PUT", f"{VIEWS}/mine", body={"title": CANARY, "query": f"search={CANARY}"}).status == 200
     cursor = api.page(view="summary", limit=1)["next_cursor"]
-    etag = api("GET", path_of("t")).headers["etag"]
+    trace = api("GET", path_of("t"))
+    etag, version = trace.headers["etag"], trace.json["version"]
     for lesson_id in ("l", "m"):
         api("POST", LESSONS, body={"id": lesson_id, "request_data": CANARY, "lesson_id": CANARY, "llm_calls": [{}]})
     lessons_cursor = api("GET", LESSONS, query="limit=1").json["next_cursor"]
     job_id = job["sk"]["S"].removeprefix(keys.job(""))
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     share = api("POST", f"{TRACES}/t/shares", body={"expires_at": tomorrow, "payloads": True}).json["data"]
-    cursors = cursor, etag, lessons_cursor, deletions_cursor
+    cursors = cursor, etag, version, lessons_cursor, deletions_cursor
     return Victim(api, name, engine, key["key_id"], job_id, *cursors, share["share_id"])
 
 
@@ -206,6 +208,9 @@ def traces(victim: Victim) -> Iterator[Attempt]:
         yield Attempt(path_of("t"), (400, 404), {**query, "cursor": victim.cursor})
     yield from (Attempt(path_of("t"), (400, 404), {"view": "spans", "span_id": text}) for text in hostile(victim, "a"))
     yield from (Attempt(path_of("t"), headers={"if-none-match": tag}) for tag in ("*", victim.etag))
+    for view in ("tree", "outline"):
+        yield Attempt(path_of("t"), query={"view": view, "since": victim.version})
+        yield from (Attempt(path_of("t"), (400, 404), {"view": view, "since": text}) for text in hostile(victim, "t"))
 
 
 def spans(victim: Victim, body: Any = None) -> Iterator[Attempt]:

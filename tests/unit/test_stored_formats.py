@@ -201,6 +201,13 @@ def test_a_stored_head_is_decoded_with_the_size_of_its_other_items(name: str, nu
     assert head.inline_segment.payload_bytes == payload_bytes
 
 
+def test_a_stored_head_is_decoded_with_the_sum_of_its_segments() -> None:
+    """Heads of the first three formats have none."""
+    heads = list(map(head_from, (stored("head"), stored("head", 2), stored("head", 3), stored("head", 4))))
+    assert [head.merged_sum for head in heads if isinstance(head, Head)] == ["", "", "", "0123456789"]
+    assert replace(cast(Head, heads[3]), merged_sum="") == heads[2]
+
+
 @pytest.mark.parametrize(
     ("name", "number", "payload_bytes"), [("segment-apart", 1, 1_695), ("segment-apart", 2, 1_669)]
 )
@@ -391,7 +398,9 @@ def encoded_items() -> dict[str, Item]:
     from tracestore.storage.views import view_item
 
     head = stored_head()
-    sized_head = replace(head, other_bytes=12_345, inline_segment=replace(SEGMENT, payload=None))
+    sized_head = replace(
+        head, other_bytes=12_345, merged_sum="0123456789", inline_segment=replace(SEGMENT, payload=None)
+    )
     emptied, tombstone = head_from(stored("emptied-head")), head_from(stored("tombstone"))
     lesson = {"span_id": "l", "span_name": "lesson", "operation_type": "lesson", "lesson_id": "L-7"}
     full = segment_of([reported({**ROOT, "input_data": stored_text("payload-part")})])

@@ -48,19 +48,31 @@ def json_bytes(content: object) -> bytes:
     return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-def with_etag(request: Request, response: Response) -> Response:
+def with_etag(request: Request, response: Response, tag: bytes | None = None) -> Response:
     """The same response with an `ETag`, or 304 without a body when the caller already has that content.
 
-    The tag is weak, because the same content is sent with and without gzip.
-    *source*: RFC 9110, sections 8.8.3 and 13.1.2.
+    `tag` names the content; *absent*: a digest of the body does. The tag is weak, because the same content is sent with
+    and without gzip. *source*: RFC 9110, sections 8.8.3 and 13.1.2.
     """
-    tag = f'W/"{hashlib.blake2b(response.body, digest_size=12).hexdigest()}"'
-    headers = {**response.headers, "etag": tag, "cache-control": "private, no-cache"}
+    tag = tag or hashlib.blake2b(response.body, digest_size=12).digest()
+    if is_cached(request, tag):
+        return replace(not_modified(tag), span_count=response.span_count)
+    return replace(response, headers={**response.headers, **_revalidated(tag)})
+
+
+def is_cached(request: Request, tag: bytes) -> bool:
+    """Whether the request's `If-None-Match` names the content with this tag."""
     cached_tags = {part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")}
-    if cached_tags & {"*", tag.removeprefix("W/")}:
-        headers.pop("content-type", None)
-        return Response(304, b"", headers, response.span_count)
-    return replace(response, headers=headers)
+    return not cached_tags.isdisjoint(("*", f'"{tag.hex()}"'))
+
+
+def not_modified(tag: bytes) -> Response:
+    """The 304 for a caller that already has the content with this tag."""
+    return Response(304, b"", _revalidated(tag))
+
+
+def _revalidated(tag: bytes) -> dict[str, str]:
+    return {"etag": f'W/"{tag.hex()}"', "cache-control": "private, no-cache"}
 
 
 def gateway_response(response: Response, headers: Mapping[str, str]) -> dict[str, Any]:

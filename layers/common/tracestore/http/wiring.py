@@ -1,7 +1,9 @@
 """The long-lived objects of a process, created from the settings on first use: clients, stores, the verifier."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tracestore.domain.costs import Price
@@ -47,7 +49,22 @@ def table() -> Table:
 def store() -> Store:
     """The deployment's store of traces."""
     configured = settings()
-    return Store(table(), configured.retention_days * SECONDS_PER_DAY, configured.time_shards, price_of=price_of)
+    retention_s = configured.retention_days * SECONDS_PER_DAY
+    return Store(table(), retention_s, configured.time_shards, price_of=price_of, derivation=derivation)
+
+
+@cache
+def derivation() -> str:
+    """A digest of the code and the prices that answers are derived with.
+
+    It is computed from the files themselves, in some milliseconds: a release number would not change with every
+    deployment, and an answer of older code must not count as current.
+    """
+    package = Path(__file__).parents[1]
+    digest = hashlib.blake2b(settings().prices.encode(), digest_size=8)
+    for file in sorted((*package.rglob("*.py"), *package.rglob("*.jsonl"))):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def price_of(fields: SpanFields) -> Price | None:
@@ -159,6 +176,7 @@ def reset() -> None:
         dynamodb,
         table,
         store,
+        derivation,
         _overlay,
         cursor_secret,
         redactor,

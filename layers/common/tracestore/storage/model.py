@@ -112,8 +112,9 @@ class Placeholder(_StoredHead):
 class _LiveHead(_StoredHead):
     """The parts of a head that can take in further spans.
 
-    `merged_digests` names the newest segments that the head was derived from, `deleted` the spans that were deleted for
-    good. `inline_segment` is a segment stored inside the head. `compaction_started_ms` is when a writer last began a
+    `merged_digests` names the newest segments that the head was derived from. `merged_sum` is a sum over all of them;
+    it is empty in a head that was stored before there were sums. `deleted` are the spans that were deleted for good.
+    `inline_segment` is a segment stored inside the head. `compaction_started_ms` is when a writer last began a
     compaction. `other_bytes` is an estimate: the size of the trace's other items, as the head's writer knew them. It
     depends on how payloads were encoded, so equal traces may differ in it.
     """
@@ -123,6 +124,7 @@ class _LiveHead(_StoredHead):
     inline_segment: Segment | None = None
     compaction_started_ms: int = 0
     other_bytes: int = field(default=0, compare=False)
+    merged_sum: str = ""
 
     def includes(self, segment: Segment) -> bool:
         """Whether it names this segment among those that it was derived from."""

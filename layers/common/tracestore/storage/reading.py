@@ -1,6 +1,7 @@
 """One trace, or one span of it, as its user may see it."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -8,9 +9,11 @@ from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span, merge, merge_span
 from tracestore.domain.spans import SpanUpdate
 
+from .listing import visible_heads
 from .model import Head, PendingDeletion, StoredTrace
 from .pending_deletions import is_pending_deletion, read_pending_deletions
 from .store import Scope
+from .versions import Version, basis_of, tag_of, version_text
 
 SPANS_PER_READ: Final = 8
 """Spans of a trace that are read together while their payloads are small: each may have 4 MiB."""
@@ -34,6 +37,23 @@ class LazyTrace(NamedTuple):
     with_payloads: Callable[[Sequence[str]], Iterator[Span]]
 
 
+@dataclass(frozen=True, slots=True)
+class TraceState:
+    """One trace as it was read, with the `version` that names what was read, and its `tag`.
+
+    `spans` have payloads where those were read, all of them if it `is_whole`. `earlier` are the spans as they were at
+    the version that the caller has, without payloads. *absent*: None where that cannot be found out any more.
+    """
+
+    head: Head
+    spans: list[Span]
+    is_whole: bool
+    tag: bytes
+    version: str
+    earlier: list[Span] | None
+    stored: StoredTrace
+
+
 def read_trace(
     scope: Scope, trace_id: str, *, payloads: bool, pending_deletions: Sequence[PendingDeletion] | None = None
 ) -> tuple[Head, list[Span]]:
@@ -48,6 +68,27 @@ def read_trace_within(
     return *_visible(scope, stored, pending_deletions), not stored.is_cut
 
 
+def read_tag(scope: Scope, trace_id: str) -> bytes:
+    pk = scope.trace_pk(trace_id)
+    head = visible_heads(scope, [pk]).get(pk)
+    if head is None:
+        raise NotFound("There is no such trace.")
+    return tag_of(scope, trace_id, head)
+
+
+def read_state(scope: Scope, trace_id: str, payload_bytes: int, since: Version | None) -> TraceState:
+    stored = scope.read_whole(trace_id, payload_bytes) if payload_bytes else scope.read_core(trace_id)
+    head, spans = _visible(scope, stored, None)
+    tag, basis = tag_of(scope, trace_id, head), basis_of(scope, trace_id, head)
+    segments = since.segments_of(stored, basis) if since else None
+    earlier = None
+    if segments is not None:
+        updates = (update for segment in segments for update in segment.updates)
+        earlier = merge(updates, head.deleted, scope.store.price_of)
+    version = version_text(tag, basis, stored.segments.values())
+    return TraceState(head, spans, not stored.is_cut, tag, version, earlier, stored)
+
+
 def read_span(scope: Scope, trace_id: str, span_id: str) -> tuple[Head, Span]:
     stored = scope.read_core(trace_id)
     head = visible_head(scope, stored)
@@ -57,17 +98,17 @@ def read_span(scope: Scope, trace_id: str, span_id: str) -> tuple[Head, Span]:
 def read_lazily(scope: Scope, trace_id: str, pending_deletions: Sequence[PendingDeletion] | None = None) -> LazyTrace:
     stored = scope.read_core(trace_id)
     head, spans = _visible(scope, stored, pending_deletions)
-    return LazyTrace(head, spans, partial(_with_payloads, scope, trace_id, stored, is_bounded=True))
+    return LazyTrace(head, spans, partial(read_whole_spans, scope, trace_id, stored, is_bounded=True))
 
 
 def read_spans_after(scope: Scope, trace_id: str, order: tuple[int, str]) -> tuple[Head, Iterator[Span]]:
     stored = scope.read_core(trace_id)
     head = visible_head(scope, stored)
     span_ids = [span.span_id for span in merge(stored.updates(), head.deleted) if span.order > order]
-    return head, _with_payloads(scope, trace_id, stored, span_ids)
+    return head, read_whole_spans(scope, trace_id, stored, span_ids)
 
 
-def _with_payloads(
+def read_whole_spans(
     scope: Scope, trace_id: str, stored: StoredTrace, span_ids: Sequence[str], *, is_bounded: bool = False
 ) -> Iterator[Span]:
     digests_by_span: dict[str, list[str]] = {}

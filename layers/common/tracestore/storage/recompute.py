@@ -11,9 +11,13 @@ from tracestore.domain.merge import Span, merge, merge_span
 from . import keys
 from .model import MERGED_DIGEST_DIGITS, EmptiedHead, Head, LiveHead, Segment, StoredTrace
 from .store import Scope, Store
+from .versions import sum_of
 
 MERGED_DIGESTS: Final = 8
 """Number of the newest segments that a head names: as many as writers are likely to race for one trace."""
+
+MERGED_SUM_BITS: Final = 40
+"""Of the sum over all segments, in a head that every write puts: of 10¹² added segments, one leaves it the same."""
 
 
 def first_head(store: Store, trace_id: str, segment: Segment) -> Head:
@@ -28,6 +32,7 @@ def first_head(store: Store, trace_id: str, segment: Segment) -> Head:
         updated_ms=segment.received_ms,
         summary=summarize(spans, previews_of(root_of(spans))),
         merged_digests=_newest([segment]),
+        merged_sum=_sum([segment]),
     )
 
 
@@ -42,6 +47,7 @@ def next_head(scope: Scope, trace_id: str, head: LiveHead, stored: StoredTrace) 
         "created_ms": head.created_ms,
         "updated_ms": max([head.updated_ms, *(span.updated_ms for span in spans)]),
         "merged_digests": _newest(stored.segments.values()),
+        "merged_sum": _sum(stored.segments.values()),
         "deleted": head.deleted,
         "inline_segment": head.inline_segment,
         "compaction_started_ms": head.compaction_started_ms,
@@ -68,3 +74,8 @@ def _previews(scope: Scope, trace_id: str, head: LiveHead, stored: StoredTrace, 
 def _newest(segments: Iterable[Segment]) -> tuple[str, ...]:
     by_arrival = sorted(segments, key=lambda segment: (-segment.received_ms, segment.digest))
     return tuple(segment.digest[:MERGED_DIGEST_DIGITS] for segment in by_arrival[:MERGED_DIGESTS])
+
+
+def _sum(segments: Iterable[Segment]) -> str:
+    """The last digits of the sum over all segments."""
+    return f"{sum_of(segments) % (1 << MERGED_SUM_BITS):0{MERGED_SUM_BITS // 4}x}"

@@ -39,13 +39,17 @@ NO_ACTOR: Final = Actor()
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The table, the settings that shape new items, and the payloads that this process stored last."""
+    """The table, the settings that shape new items, and the payloads that this process stored last.
+
+    `derivation` names the code and the prices that answers are derived with.
+    """
 
     table: Table
     retention_s: int
     time_shards: int = 1
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     price_of: PriceOf = no_prices
+    derivation: Callable[[], str] = lambda: ""
     delta_bases: DeltaBaseCache = field(default_factory=DeltaBaseCache)
 
     def generation(self) -> str:

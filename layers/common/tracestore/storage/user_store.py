@@ -51,8 +51,9 @@ from .model import (
     StoredSizes,
     View,
 )
-from .reading import LazyTrace
+from .reading import LazyTrace, TraceState
 from .store import NO_ACTOR, Store
+from .versions import Version, parse_version
 from .writer import Rejection
 
 if TYPE_CHECKING:
@@ -69,8 +70,11 @@ __all__ = [
     "Page",
     "Rejection",
     "TraceQuery",
+    "TraceState",
     "UserReader",
     "UserWriter",
+    "Version",
+    "parse_version",
 ]
 
 
@@ -112,6 +116,21 @@ class UserReader:
     def lazy_trace(self, trace_id: str, pending_deletions: Sequence[PendingDeletion] | None = None) -> LazyTrace:
         """One trace whose payloads are read on demand, those of a few spans at a time. *raises*: NotFound."""
         return reading.read_lazily(self._scope, trace_id, pending_deletions)
+
+    def trace_tag(self, trace_id: str) -> bytes:
+        """The tag of a trace's present state, from its head alone: every change changes it. *raises*: NotFound."""
+        return reading.read_tag(self._scope, trace_id)
+
+    def trace_state(self, trace_id: str, payload_bytes: int = 0, since: Version | None = None) -> TraceState:
+        """One trace with its version, with at most `payload_bytes` of payload, and its spans as they were `since`.
+
+        *raises*: NotFound.
+        """
+        return reading.read_state(self._scope, trace_id, payload_bytes, since)
+
+    def whole_spans(self, trace_id: str, state: TraceState, span_ids: Sequence[str]) -> Iterator[Span]:
+        """These spans of a trace that was read, with payloads, which are read lazily, those of a few at a time."""
+        return reading.read_whole_spans(self._scope, trace_id, state.stored, span_ids)
 
     def span(self, trace_id: str, span_id: str) -> tuple[Head, Span]:
         """One span with its payload, and the head of its trace. *raises*: NotFound."""

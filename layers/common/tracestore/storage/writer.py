@@ -200,8 +200,10 @@ class _Capture:
         is_compacting = not erasure.deletes and is_due(new, stored, self.scope.now_ms())
         if is_compacting:
             new = replace(new, compaction_started_ms=self.scope.now_ms())
-        # A new segment counts only with a head that replaces the one that was read: else a deletion would miss it.
-        if begins or not is_stored or is_compacting or erasure.deletes or not _is_same_summary(new, head):
+        # A new segment counts only with a head that replaces the one that was read: else a deletion would miss it, and
+        # a reader that compares heads too. One that is stored may have no head yet: its writer was interrupted.
+        is_included = is_stored and new.merged_sum == head.merged_sum
+        if begins or not is_included or is_compacting or erasure.deletes or not _is_same_summary(new, head):
             self.scope.put_head(self.trace_id, new, old, adopted_items(self.scope, self.trace_id, new, stored))
             stored.head = new
         self.stored = stored

@@ -91,7 +91,7 @@ def _spans(rows: Sequence[OutlineRow], summary: Any) -> dict[_Key, dict[str, Any
     seen = Counter[tuple[str, str]]()
     spans = {}
     for row in rows:
-        content = outline_json(row, summary)
+        content = outline_json(row, summary.start_ns)
         kind = (content.get("operation_type", ""), content.get("span_name", ""))
         spans[*kind, seen[kind]] = content
         seen[kind] += 1

@@ -174,7 +174,7 @@ def _row(
     row: OutlineRow, summary: Summary, names: Sequence[str], message_tokens: int = PREVIEW_TOKENS
 ) -> dict[str, Any]:
     """Some fields of a span in its trace, with short texts. *absent*: left out, as is the status of a success."""
-    content = outline_json(row, summary)
+    content = outline_json(row, summary.start_ns)
     shown = {name: content[name] for name in names if name in content}
     for name in _NAMES & shown.keys():
         shown[name] = short(shown[name], NAME_TOKENS)

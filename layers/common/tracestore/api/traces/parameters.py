@@ -17,7 +17,7 @@ from tracestore.domain.times import NS_PER_MS
 from tracestore.http.parameters import Reader, choice_of, id_of, is_id, malformed, one_of, text_of
 from tracestore.http.request import MAX_NAME_CHARACTERS, Request
 from tracestore.storage.model import DeletionScope
-from tracestore.storage.user_store import TraceQuery
+from tracestore.storage.user_store import TraceQuery, Version, parse_version
 
 IDS_MOST: Final = 100
 ID_LIST_CHARACTERS: Final = 6_000
@@ -170,12 +170,24 @@ def trace_view(parameters: Mapping[str, str]) -> TraceView:
         read.problems += [Detail(name, "needs view=spans") for name in others]
         if view == "tree" and "cursor" in parameters:
             read.problems.append(Detail("cursor", "needs view=outline, view=spans or search"))
+    if "since" in parameters:
+        conflicts = {"cursor": "cursor" in parameters, "search": "search" in parameters, "view=spans": view == "spans"}
+        others = [other for other, is_sent in conflicts.items() if is_sent]
+        read.problems += [Detail("since", f"cannot be combined with {other}: leave one out") for other in others]
     read.end()
     if search is not None:
         return TraceView("matches", True, search=search)
     if view == "spans":
         return TraceView("spans", True, None if span_ids is None else frozenset(span_ids), bool(new_messages))
     return TraceView(view, payloads is not False and view == "tree")
+
+
+def since_version(parameters: Mapping[str, str]) -> Version | None:
+    """The version that the caller has. *absent*: None, also for one of another format. *raises*: Invalid."""
+    read = Reader(parameters)
+    version = read("since", parse_version)
+    read.end()
+    return version
 
 
 def deletion_scope(request: Request) -> DeletionScope:

@@ -9,11 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
-from tracestore.api.traces.trace_json import forest_bytes, outline_json, span_json, summary_json
+from tracestore.api.traces.trace_json import forest_bytes, span_json, summary_json
 from tracestore.domain.errors import NotFound
-from tracestore.domain.heads import Summary
 from tracestore.domain.merge import Span
-from tracestore.domain.outline import OutlineRow
 from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS
 from tracestore.domain.tree import Node, tree_order
 from tracestore.http.response import Response, escapes_in, json_bytes, json_response
@@ -57,11 +55,6 @@ def encode_forest(reader: UserReader, traces: Sequence[ListedTrace]) -> Encoded:
     """Traces as trees: their roots, with all descendants. Each root is marked if parts of its trace are omitted."""
     pending_deletions = reader.pending_deletions()
     return fitting(read_in_parallel(partial(_trees, reader, pending_deletions), traces))
-
-
-def encode_outline(rows: Iterable[OutlineRow], summary: Summary) -> Encoded:
-    """Spans in tree order, as lines of an outline."""
-    return fitting(json_bytes(outline_json(row, summary)) for row in rows)
 
 
 def encode_tree(
@@ -125,9 +118,10 @@ def list_response(encoded: Encoded, next_cursor: str | None, **members: Any) -> 
     return _response(b'"traces":[%s]' % traces, {"next_cursor": next_cursor, **members})
 
 
-def tree_response(summary: dict[str, Any], tree: Tree) -> Response:
-    """The response that contains one trace as a tree."""
-    return _response(b'"trace":{"summary":%s,"spans":%s%s}' % (json_bytes(summary), tree.roots, _members(tree.omitted)))
+def tree_response(summary: dict[str, Any], tree: Tree, **members: Any) -> Response:
+    """The response that contains one trace as a tree, and further `members` after it."""
+    trace = b'"trace":{"summary":%s,"spans":%s%s}' % (json_bytes(summary), tree.roots, _members(tree.omitted))
+    return _response(trace, members)
 
 
 def rows_response(
@@ -136,6 +130,12 @@ def rows_response(
     """The response that contains a page of one trace's rows under `name`, and further `members` after `next_cursor`."""
     trace = b'"trace":{"summary":%s,"%s":[%s]}' % (json_bytes(summary), name.encode(), b",".join(rows))
     return _response(trace, {"next_cursor": next_cursor, **members})
+
+
+def changes_response(summary: dict[str, Any], changed: Iterable[bytes], gone: Sequence[str], version: str) -> Response:
+    """The response that contains the changes of one trace: JSON texts of its rows, and span ids."""
+    parts = (json_bytes(summary), b",".join(changed), json_bytes(gone))
+    return _response(b'"trace":{"summary":%s,"changed":[%s],"gone":%s}' % parts, {"version": version, "full": False})
 
 
 def _response(first_member: bytes, members: dict[str, Any] | None = None) -> Response:

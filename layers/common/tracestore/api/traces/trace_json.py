@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from tracestore.api.traces.annotations import annotations_in_summary
-from tracestore.domain.heads import Attempts, Summary
+from tracestore.domain.heads import Attempts
 from tracestore.domain.merge import Span
 from tracestore.domain.outline import OutlineRow, Subtree
 from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS, SpanFields, duration_of, has_clock_skew, span_uuid
@@ -137,7 +137,7 @@ def summary_json(trace_id: str, head: Head) -> dict[str, Any]:
     }
 
 
-def outline_json(row: OutlineRow, summary: Summary) -> dict[str, Any]:
+def outline_json(row: OutlineRow, trace_start_ns: int) -> dict[str, Any]:
     """One span of an outline: its depth, times, main fields and its part in the trace. *absent*: left out.
 
     A mark that is false is left out, except `counted`. A span without children has no `subtree`.
@@ -147,7 +147,7 @@ def outline_json(row: OutlineRow, summary: Summary) -> dict[str, Any]:
         "span_id": span.span_id,
         "depth": row.node.depth,
         "status": span.status,
-        "start_offset_ms": (span.order[0] - summary.start_ns) / NS_PER_MS,
+        "start_offset_ms": (span.order[0] - trace_start_ns) / NS_PER_MS,
         "duration_ms": span_duration_ms(fields),
         "time_to_first_token_ms": first_token_ms(fields),
         "clock_skew": has_clock_skew(fields) or None,
