@@ -89,6 +89,25 @@ def one_span_requests(count: int, payload_bytes: int = 10_000, seed: int = 0) ->
         yield [span]
 
 
+def large_trace(count: int, seed: int = 0) -> Iterator[Request]:
+    """One trace of `count` spans: 1 % agents below the root, and their tool calls, 1,000 spans a request."""
+    rng = Random(f"large_trace {seed}")
+    trace = _TraceMaker(rng)
+    spans = [trace.span("agent.run", "agent", BEGINNING, 2_000 * count, is_root=True)]
+    parent = spans[0]
+    for number in range(1, count):
+        start = BEGINNING + timedelta(seconds=2 * number)
+        if number % 100 == 1:
+            parent = trace.span("agent.step", "agent", start, 180_000)
+            spans.append(parent)
+            continue
+        arguments = {"query": trace.generator.text(100)}
+        call = trace.tool(start, rng.choice(_TOOLS), arguments, {"text": trace.generator.text(200)})
+        spans.append({**call, "parent_span_id": parent["span_id"]})
+    for first in range(0, count, 1_000):
+        yield spans[first : first + 1_000]
+
+
 def _message(role: str, text: str) -> Span:
     return {"role": role, "parts": [{"type": "text", "text": text}]}
 

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 from rich.console import Console
@@ -58,6 +58,7 @@ def main(
             users = _report_writing(console, deployment, meter, _workloads(scale), with_reference)
             _report_reads_by_writing(console, deployment, meter, max(40, round(500 * min(scale, 1))))
             _report_reading(console, meter, *users)
+            _report_changes(console, deployment, meter, max(2_000, round(10_000 * min(scale, 1))))
             report_annotations(console, deployment, meter)
             _report_conversation(console, deployment, meter, _TURNS)
             report_media(console, deployment, meter)
@@ -157,6 +158,43 @@ def _report_reading(console: Console, meter: Meter, chats: User, small: User, la
         consumed = meter.take()
         calls = ", ".join(f"{count} {operation}" for operation, count in sorted(consumed.calls.items()))
         rows.add_row(name, f"{consumed.read_units:g}", calls, f"{len(str(response)) / 1024:,.0f}")
+    console.print(rows)
+
+
+def _report_changes(console: Console, deployment: Deployment, meter: Meter, count: int) -> None:
+    """Measure reading an outline of `count` spans again, with the version from before, after some of them changed."""
+    user = deployment.user("reader")
+    requests = list(workloads.large_trace(count))
+    _write(meter, user, requests)
+    trace_id = requests[0][0]["trace_id"]
+    rows = table(f"Outline of {count:,} spans", "status", "read units", "target", "rows", "KB", "target")
+    version = ""
+    for name, changed, least_kb in (
+        ("whole", 0, 0),
+        ("nothing changed", 0, 0),
+        ("1 span", 1, 5),
+        ("100 spans", 100, 50),
+    ):
+        if changed:
+            user.post([{**span, "status": "error", "error_type": "Timeout"} for span in requests[-1][-changed:]])
+        meter.take()
+        status, body = user.read(f"/{trace_id}", f"view=outline&since={version}" if version else "view=outline")
+        units = meter.take().read_units
+        content: dict[str, Any] = json.loads(body) if body else {"version": version, "trace": {}}
+        version = content["version"]
+        trace = content["trace"]
+        if name == "whole":
+            whole_units = units
+        most_units = 2 if not body else 1.05 * whole_units  # of the outline as it was before it grew
+        rows.add_row(
+            name,
+            str(status),
+            rated(units, most_units),
+            f"≤ {most_units:.0f}",
+            f"{len(trace.get('outline', trace.get('changed', ()))):,}",
+            rated(len(body) / 1_000, least_kb or len(body)),
+            f"≤ {least_kb}" if least_kb else "–",
+        )
     console.print(rows)
 
 

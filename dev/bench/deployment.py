@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from dev import engines
 from dev.functions import Functions, local_environment
-from dev.gateway import Request
+from dev.gateway import Answer, Request
 from dev.server import Api
 from dev.template import Template
 from tracestore_cli import tokens
@@ -69,11 +69,22 @@ class User:
         """The response to a GET below /api/analytics/traces."""
         return self._call("GET", path, b"", query)
 
+    def read(self, path: str, query: str) -> tuple[int, bytes]:
+        """The status and the body of a GET below /api/analytics/traces that may return no content."""
+        answer = self._answer("GET", path, b"", query, "traces")
+        assert answer.status in (200, 304), (answer.status, answer.body[:500])
+        return answer.status, answer.body
+
     def ask(self, path: str, query: str = "") -> Any:
         """The response to a GET below /api/analytics."""
         return self._call("GET", "", b"", query, path)
 
     def _call(self, method: str, path: str, body: bytes, query: str = "", below: str = "traces") -> Any:
+        answer = self._answer(method, path, body, query, below)
+        assert answer.status in (200, 201), (answer.status, answer.body[:500])
+        return json.loads(answer.body)
+
+    def _answer(self, method: str, path: str, body: bytes, query: str, below: str) -> Answer:
         headers = [("authorization", f"Bearer {self.token}"), ("content-type", "application/json")]
         request = Request(method, f"/api/analytics/{below}{path}", query, headers, body)
         for attempt in range(_ATTEMPTS):
@@ -81,8 +92,7 @@ class User:
             if answer.status != _BUSY:
                 break
             time.sleep(0.05 * (attempt + 1))
-        assert answer.status in (200, 201), (answer.status, answer.body[:500])
-        return json.loads(answer.body)
+        return answer
 
 
 @contextmanager
