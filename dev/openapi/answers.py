@@ -289,6 +289,7 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
         {**SPAN_FIELDS, "children": array(ref("SpanNode"), examples=[[]])},
         {**PAYLOADS, "payloads_omitted": OMITTED_PAYLOADS, "children_omitted": OMITTED_CHILDREN},
     ),
+    "ChangedSpan": obj(SPAN_FIELDS, PAYLOADS),
     "ExportedSpan": obj(
         {**SPAN_FIELDS, **PAYLOADS},
         {

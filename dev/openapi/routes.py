@@ -196,6 +196,9 @@ def returns(schema: Schema, status: int = 200) -> dict[int, Mapping[str, Schema]
 
 _JSON_CODES: Final = ("malformed_json", "json_too_deep", "invalid_encoding", "invalid_request", "body_too_large")
 _BYTES: Final = string(contentMediaType=PROTOBUF)
+_FULL: Final[tuple[dict[str, Schema], ...]] = ({}, {"full": boolean(const=True)})
+"""Members of a whole trace, without and with `since`."""
+
 _TRACE_PATH: Final = {"trace_id": "$response.body#/data/trace_id"}
 _FIRST_TRACE: Final = {"trace_id": "$response.body#/traces/0/trace_id"}
 _SPAN_PATH: Final = {**_TRACE_PATH, "span_id": "$response.body#/data/span_id"}
@@ -410,15 +413,35 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         answers=returns(
             {
                 "anyOf": [
-                    success(
-                        trace=obj(
-                            {"summary": ref("TraceSummary"), "spans": array(ref("SpanNode"))},
-                            {"payloads_omitted": OMITTED_PAYLOADS, "children_omitted": OMITTED_CHILDREN},
+                    *(
+                        success(
+                            trace=obj(
+                                {"summary": ref("TraceSummary"), "spans": array(ref("SpanNode"))},
+                                {"payloads_omitted": OMITTED_PAYLOADS, "children_omitted": OMITTED_CHILDREN},
+                            ),
+                            version=nullable(string()),
+                            **full,
                         )
+                        for full in _FULL
                     ),
-                    success(
-                        trace=obj({"summary": ref("TraceSummary"), "outline": array(ref("OutlineSpan"))}),
-                        next_cursor=CURSOR,
+                    *(
+                        success(
+                            trace=obj({"summary": ref("TraceSummary"), "outline": array(ref("OutlineSpan"))}),
+                            next_cursor=CURSOR,
+                            version=string(),
+                            **full,
+                        )
+                        for full in _FULL
+                    ),
+                    *(
+                        success(
+                            trace=obj(
+                                {"summary": ref("TraceSummary"), "changed": array(ref(row)), "gone": array(string())}
+                            ),
+                            version=string(),
+                            full=boolean(const=False),
+                        )
+                        for row in ("OutlineSpan", "ChangedSpan")
                     ),
                     success(
                         trace=obj({"summary": ref("TraceSummary"), "spans": array(ref("SpanOfPage"))}),
@@ -439,6 +462,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "new_messages": boolean(default=False),
             "search": WORDS,
             "cursor": QUERY_CURSOR,
+            "since": string(pattern="^[A-Za-z0-9_-]{1,512}$"),
         },
         has_etag=True,
     ),
