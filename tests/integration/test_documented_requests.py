@@ -63,6 +63,7 @@ def ids(api: Api) -> dict[str, str]:
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     share = api("POST", f"{TRACES}/trip-7/shares", body={"expires_at": tomorrow, "payloads": False}).json["data"]
     created = {"JOB_ID": job["job_id"], "KEY_ID": key["key_id"], "SHARE_ID": share["share_id"]}
+    created["LINK"] = share["link"]
     return {**created, "SHA256": sha256_of(PHOTO)}
 
 

@@ -533,7 +533,7 @@ def walk(victim: Victim, stranger_for: Callable[[], Api], known: str = "", *, is
 
 def key_of(api: Api) -> Api:
     """The same owner with a new API key of every scope."""
-    return api.with_key("ingest", "read", "delete")
+    return api.with_key("ingest", "read", "delete", "annotate")
 
 
 @pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
