@@ -1,7 +1,7 @@
 # The tasks of a developer. `make help` lists them. Each target installs its own requirements, and only once.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev examples unit check test test-all lint format packages build sam-local bench lock prices clean
+.PHONY: help setup dev examples unit check test test-all generated lint format packages build sam-local bench lock prices clean
 SHELL := /bin/sh
 
 VENV := .venv
@@ -46,10 +46,13 @@ check: lint ## Lint, check types, and run the unit and contract tests: 1 min
 	@$(RUN)pytest -q tests/unit tests/contract $(ARGS)
 
 test: $(READY) ## Run all tests that need no Docker, on all cores: 6 min on two
-	@$(RUN)pytest $(EVERY_CORE) -m "not docker" $(ARGS)
+	@$(RUN)pytest $(EVERY_CORE) -m "not docker and not generated" $(ARGS)
 
 test-all: $(READY) ## Run all tests, on all cores: 8 min on two
-	@$(RUN)pytest $(EVERY_CORE) $(ARGS)
+	@$(RUN)pytest $(EVERY_CORE) -m "not generated" $(ARGS)
+
+generated: $(READY) ## Send generated requests to every route, apart from all other tests: 5 min on two cores
+	@$(RUN)pytest -m generated $(ARGS)
 
 # unit and check run in one process: each further process would import and collect all tests again.
 EVERY_CORE := -n auto

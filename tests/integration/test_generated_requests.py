@@ -15,7 +15,7 @@ from dev.server import listening, serving
 from dev.template import PYTHON_PATH, ROOT, Template
 from tests.gateway import Call, User
 
-pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
+pytestmark = [pytest.mark.generated, pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")]
 
 MINUTES_MOST = 20
 """Both runs together take less than two minutes on two idle cores."""
