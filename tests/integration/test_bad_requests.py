@@ -166,6 +166,11 @@ def details_of(reply: Reply) -> list[tuple[str, str]]:
 PROGRAMMERS_TEXT = re.compile(r"(?<!\w)\[|(?<!\d)\]|[{}^$\\|]|A-Z|0-9]|Input should|is not valid")
 """Parts of regular expressions, and of messages that pydantic writes for programmers. Indexes are no such parts."""
 
+IDS_IN_PATHS = {
+    **{"trace_id": "t", "span_id": "root", "id": "t", "name": "n", "conversation_id": "c", "file": "docs.js"},
+    **{"job_id": "0" * 36, "key_id": "0" * 16, "share_id": "0" * 16, "sha256": "0" * 64},
+}
+
 VALUES: list[Any] = [
     *("", " ", "#", "é", "a b", "x" * 70_000, "2025-02-30T10:00:00Z", "2025-01-01T00:00:00", "1969-01-01T00:00:00Z"),
     *(-1, 0, 1.5, 1e308, 2**60, 10**400, True, [], [7], ["x" * 300], [{"id": "#"}], ["x"] * 1_000, {}, {"a": 1}),
@@ -205,7 +210,7 @@ def test_the_details_of_an_invalid_field_are_sentences(api: Api, route: str) -> 
 @pytest.mark.parametrize("route", [route.key for route in API_ROUTES if route.method in ("GET", "DELETE")])
 def test_the_details_of_an_invalid_parameter_are_sentences(api: Api, route: str) -> None:
     method, _, path = route.partition(" ")
-    path = path.format(trace_id="t", span_id="root", id="t", name="n", job_id="0" * 36, key_id="0" * 16)
+    path = path.format(**IDS_IN_PATHS)
     parameters = (*LIST_PARAMETERS, *ANALYTICS_PARAMETERS, *LESSON_PARAMETERS, "view", "payloads", "before", "group_by")
     for name in dict.fromkeys((*parameters, "id", "deleteAll", "nonsense")):
         for value in ("", "%23", "x" * 600, "-1", "1.5", "2025-02-30T10:00:00Z", "9999-01-01T00:00:00Z"):
@@ -277,7 +282,7 @@ def test_every_route_with_a_body_refuses_invalid_json(api: Api, log: io.StringIO
 @pytest.mark.parametrize("route", [route.key for route in API_ROUTES])
 def test_every_route_refuses_unknown_parameters(api: Api, log: io.StringIO, route: str) -> None:
     method, _, path = route.partition(" ")
-    path = path.format(trace_id="t", span_id="root", id="t", name="n", job_id="0" * 36, key_id="0" * 16)
+    path = path.format(**IDS_IN_PATHS)
     for query in (
         f"{LONG}={CANARY}",
         f"limit={CANARY}&limit={CANARY}",
