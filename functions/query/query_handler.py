@@ -109,7 +109,7 @@ def show_neighbours(request: Request, caller: Identity) -> Response:
         raise NotFound("There is no such trace.")
     after = stored.traces(query, 1, head.cursor_position)
     backwards = replace(query, newest_first=not query.newest_first)
-    before = reader(request, caller).traces(backwards, 1, head.cursor_position)
+    before = stored.traces(backwards, 1, head.cursor_position)
     neighbours = {
         "before": next((listed.trace_id for listed in before.traces), None),
         "after": next((listed.trace_id for listed in after.traces), None),
@@ -137,8 +137,11 @@ def show_trace(request: Request, caller: Identity) -> Response:
         summary, next_cursor = summary_json(trace_id, trace.head), cursor.next(page.cursor_position)
         return with_etag(request, rows_response(summary, "matches", page.rows, next_cursor, scanned=page.scanned))
     if not isinstance(stored, UserReader):  # a share shows the present state alone, and names no version
-        head, spans, is_whole = stored.trace_within(trace_id, READ_BYTES if view.payloads else 0)
-        return _trace_response(request, caller, trace_id, view, TraceContent(head, spans, is_whole), cursor)
+        if view.payloads:
+            shown = TraceContent(*stored.trace_within(trace_id, READ_BYTES))
+        else:
+            shown = TraceContent(*stored.trace(trace_id, payloads=False), is_whole=True)
+        return _trace_response(request, caller, trace_id, view, shown, cursor)
     if since or "if-none-match" in request.headers:
         tag = stored.trace_tag(trace_id)
         if is_cached(request, tag) or (since and since.tag == tag):
