@@ -21,7 +21,7 @@ from tracestore.domain.annotations import NO_ANNOTATIONS, Annotation, Annotation
 from tracestore.domain.media import Medium
 from tracestore.domain.merge import payload_of
 from tracestore.domain.spans import SpanFields, SpanUpdate
-from tracestore.domain.updates import span_update
+from tracestore.domain.updates import DERIVED_FIELDS, span_update
 from tracestore.storage import keys
 from tracestore.storage.codec import decompress, is_delta_encoded, pack
 from tracestore.storage.deletion_records import record_from, record_item
@@ -108,9 +108,6 @@ NEXT = segment_of([reported({**ROOT, "span_id": "next", "input_data": {"text": "
 DELTA = delta_encoded(NEXT, BASE.digest, BASE.text or b"")
 TRACE_PK = keys.trace("ada", "t-1")
 
-DERIVED_CORE = ("input_preview", "output_preview", "fingerprint")
-"""The fields that cores of format 1 do not have."""
-
 
 def in_format(segment: Segment, number: int) -> Segment:
     """A segment as it is read from a golden file with this number, its payload as text alone."""
@@ -125,7 +122,7 @@ def as_text(segment: Segment) -> Segment:
 
 
 def _without_derived_core(update: SpanUpdate) -> SpanUpdate:
-    fields = {name: value for name, value in update.fields.items() if name not in DERIVED_CORE}
+    fields = {name: value for name, value in update.fields.items() if name not in DERIVED_FIELDS}
     return replace(update, fields=cast(SpanFields, fields))
 
 

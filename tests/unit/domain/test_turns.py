@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tracestore.domain.message_texts import Message
 from tracestore.domain.spans import Json
-from tracestore.domain.turns import Message, NewInput, history_after, messages_in, new_input
+from tracestore.domain.turns import NewInput, history_after, messages_in, new_input
 
 texts = st.text("ab \n", max_size=3)
 parts = st.one_of(

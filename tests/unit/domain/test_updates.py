@@ -78,8 +78,17 @@ def test_the_derived_core_does_not_change_the_digest() -> None:
             [{"role": "assistant", "parts": [{"type": "tool_call", "id": "c1", "name": "f"}]}],
             [{"role": "assistant", "parts": [{"type": "tool_call", "id": "c2", "name": "f"}]}],
         ),
+        (
+            [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "5"}]}],
+            [
+                {
+                    "role": "user",
+                    "content": [{"type": "tool_result", "tool_use_id": "t2", "content": "5", "cache_control": {}}],
+                }
+            ],
+        ),
     ],
-    ids=["white space", "a single field", "two shapes of a message", "ids of calls"],
+    ids=["white space", "a single field", "two shapes of a message", "ids of calls", "ids and marks of a provider"],
 )
 def test_equal_questions_have_the_same_fingerprint(one: Any, other: Any) -> None:
     assert fingerprint_of(one) == fingerprint_of(other)

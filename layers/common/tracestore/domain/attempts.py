@@ -10,13 +10,13 @@ from bisect import bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from .costs import REPEATING_OPERATIONS
 from .merge import Span
 from .spans import INFERENCE_OPERATIONS
 from .tree import Node
-from .usage import Charge, is_inference
+from .usage import Charge, charges_of, is_inference
 
 Outcome: TypeAlias = Literal["failed", "answered", "superseded"]
 
@@ -45,6 +45,20 @@ class AttemptGroup:
     def outcome(self) -> Outcome | None:
         """The outcome of the last attempt. *absent*: None while it is pending."""
         return self.outcomes[-1]
+
+
+class Spending(NamedTuple):
+    """The charges of a trace's spans, its calls with several attempts, and whether each charge is wasted."""
+
+    charges: list[Charge]
+    groups: list[AttemptGroup]
+    wasted: list[bool]
+
+
+def spending_of(nodes: Sequence[Node], *, is_trace_failed: bool) -> Spending:
+    """The spending of a trace, given its spans in tree order."""
+    groups = attempt_groups(nodes)
+    return Spending(charges_of(nodes), groups, wasted_spans(nodes, groups, is_trace_failed=is_trace_failed))
 
 
 def attempt_groups(nodes: Sequence[Node]) -> list[AttemptGroup]:

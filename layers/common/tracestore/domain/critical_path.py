@@ -6,7 +6,7 @@ last until then did, and so on, at each level. A shorter span on the path would 
 
 from collections.abc import Sequence
 
-from .tree import Node
+from .tree import Node, parent_indexes
 
 
 def critical_path(nodes: Sequence[Node]) -> list[bool]:
@@ -14,28 +14,19 @@ def critical_path(nodes: Sequence[Node]) -> list[bool]:
     last_ns = max((node.span.fields.get("end_ns", node.span.order[0]) for node in nodes), default=0)
     starts = [node.span.order[0] for node in nodes]
     ends = [node.span.fields.get("end_ns", last_ns) for node in nodes]
-    children = _children(nodes)
+    children: dict[int | None, list[int]] = {}
+    for child, its_parent in enumerate(parent_indexes(nodes)):
+        children.setdefault(its_parent, []).append(child)
     critical = [False] * len(nodes)
-    stack = [(-1, last_ns)]
+    stack: list[tuple[int | None, int]] = [(None, last_ns)]
     while stack:
         parent, last_ns = stack.pop()  # what ended later than that delayed nothing: it counts as ended then
         time_ns = last_ns
         for end_ns, start_ns, index in sorted(
-            ((min(ends[child], last_ns), starts[child], child) for child in children[parent]), reverse=True
+            ((min(ends[child], last_ns), starts[child], child) for child in children.get(parent, ())), reverse=True
         ):
             if end_ns <= time_ns and (start_ns < time_ns or start_ns == end_ns == last_ns):
                 critical[index] = True
                 stack.append((index, end_ns))
                 time_ns = start_ns
     return critical
-
-
-def _children(nodes: Sequence[Node]) -> dict[int, list[int]]:
-    """The children of each span, by index in tree order; the roots are those of -1."""
-    children: dict[int, list[int]] = {-1: [], **{index: [] for index in range(len(nodes))}}
-    path: list[int] = []
-    for index, node in enumerate(nodes):
-        del path[node.depth :]
-        children[path[-1] if path else -1].append(index)
-        path.append(index)
-    return children

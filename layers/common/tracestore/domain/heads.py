@@ -6,14 +6,14 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from .annotations import NO_ANNOTATIONS, AnnotationSummary
-from .attempts import AttemptGroup, Outcome, attempt_groups, wasted_cost, wasted_spans
+from .attempts import AttemptGroup, Outcome, spending_of, wasted_cost
 from .lessons import calls_below, providers_tried
 from .merge import Span
 from .previews import input_preview, output_preview
 from .stats import NO_STATS, Stats, stats_of
 from .tree import Node, tree_order
 from .updates import FALLBACKS_KEPT
-from .usage import Charge, Usage, charges_of, usage_of
+from .usage import Charge, Usage, usage_of
 
 VALUE_FIELDS: Final = (
     "operation_type",
@@ -108,9 +108,7 @@ def summarize(spans: Sequence[Span], previews: Previews) -> Summary:
     values, values_cut = _values(spans)
     ends = [span.fields["end_ns"] for span in spans if "end_ns" in span.fields]
     nodes = tree_order(spans)
-    charges = charges_of(nodes)
-    groups = attempt_groups(nodes)
-    wasted = wasted_spans(nodes, groups, is_trace_failed=root.status == "error")
+    charges, groups, wasted = spending_of(nodes, is_trace_failed=root.status == "error")
     is_lesson = root.fields.get("operation_type") == "lesson" or "lesson_id" in root.fields
     used, fallbacks = _providers(root, nodes, charges) if is_lesson else (None, ())
     return Summary(

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from .attempts import Outcome, attempt_groups, wasted_spans
+from .attempts import Outcome, spending_of
 from .critical_path import critical_path
 from .merge import Span
-from .tree import Node, tree_order
-from .usage import Charge, charges_of, total_tokens
+from .tree import Node, parent_indexes, tree_order
+from .usage import Charge, total_tokens
 
 
 class Attempt(NamedTuple):
@@ -73,10 +73,8 @@ class OutlineRow:
 def outline_rows(spans: Sequence[Span], root_span_id: str) -> list[OutlineRow]:
     """The rows of a trace, in tree order. A failure of the span `root_span_id` wastes the whole trace."""
     nodes = tree_order(spans)
-    charges = charges_of(nodes)
-    groups = attempt_groups(nodes)
     is_trace_failed = any(span.span_id == root_span_id and span.status == "error" for span in spans)
-    wasted = wasted_spans(nodes, groups, is_trace_failed=is_trace_failed)
+    charges, groups, wasted = spending_of(nodes, is_trace_failed=is_trace_failed)
     critical = critical_path(nodes)
     attempts: dict[int, Attempt] = {}
     for group in groups:
@@ -100,12 +98,7 @@ def _subtrees(nodes: Sequence[Node], charges: Sequence[Charge]) -> list[Subtree]
         )
         for node, charge in zip(nodes, charges, strict=True)
     ]
-    path: list[int] = []
-    parents: list[int | None] = []
-    for index, node in enumerate(nodes):
-        del path[node.depth :]
-        parents.append(path[-1] if path else None)
-        path.append(index)
+    parents = parent_indexes(nodes)
     for index in range(len(nodes) - 1, -1, -1):
         if (parent := parents[index]) is not None:
             subtrees[parent].add(subtrees[index])

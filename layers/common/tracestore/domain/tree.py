@@ -38,6 +38,17 @@ def tree_order(spans: Sequence[Span]) -> list[Node]:
     return ordered
 
 
+def parent_indexes(nodes: Sequence[Node]) -> list[int | None]:
+    """The index of each node's parent among nodes in tree order. *absent*: None for a root."""
+    parents: list[int | None] = []
+    path: list[int] = []
+    for index, node in enumerate(nodes):
+        del path[node.depth :]
+        parents.append(path[-1] if path else None)
+        path.append(index)
+    return parents
+
+
 def _cycle_starts(by_id: dict[str, Span]) -> set[str]:
     """The earliest span of each cycle of spans that name each other as parents."""
     starts = set()

@@ -1,33 +1,22 @@
 """The comparison of an input with the history before it: of a model call, or of a turn in a conversation.
 
 Applications send the whole history with each call, so most of an input repeats what a reader has seen. A history is the
-input before, followed by the output to it. Two messages are the same if their roles and parts are: white space, ids and
-reasoning make no difference, because clients reformat, renumber and leave them out when they send a reply back.
+input before, followed by the output to it. `message_texts` decides which messages are the same.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from .message_texts import Message, compared_texts
 from .previews import text_of
 from .spans import Json
-
-Message: TypeAlias = dict[str, Json]
 
 History: TypeAlias = Literal["same", "changed", "none"]
 
 SYSTEM_ROLES: Final = frozenset({"system", "developer"})
 """Roles of instructions. They are compared apart: a prompt that contains the time does not change the history."""
 
-_CONTENT_FIELDS: Final = ("parts", "content", "tool_calls", "function_call")
-"""The fields of a message that contain its parts, in the chat form and in that of OpenAI."""
-
 _MESSAGE_MARKS: Final = frozenset({"role", "parts", "content"})
-
-_REASONING: Final = frozenset({"reasoning", "thinking", "redacted_thinking"})
-
-_NOT_COMPARED: Final = frozenset({"id", "call_id", "tool_call_id", "tool_use_id", "index", "cache_control"})
-"""Ids, and marks for the provider that move from call to call."""
 
 
 class NewInput(NamedTuple):
@@ -111,7 +100,7 @@ def _common(messages: Sequence[Message], history: Sequence[Message]) -> int:
     """The length of the longest common prefix."""
     length = 0
     for message, known in zip(messages, history, strict=False):
-        if message is not known and _compared(message) != _compared(known):
+        if message is not known and compared_texts(message) != compared_texts(known):
             break
         length += 1
     return length
@@ -121,25 +110,3 @@ def _history(repeated: int, known: int, sent: int) -> History:
     if not known or (not repeated and sent <= 1):
         return "none"
     return "same" if repeated == known else "changed"
-
-
-def _compared(message: Message) -> list[str]:
-    """The role and the parts of a message as texts without white space."""
-    texts = [str(message.get("role"))]
-    for field in _CONTENT_FIELDS:
-        content = message.get(field)
-        texts += map(_part_text, content if isinstance(content, list) else [content])
-    return [text for text in ("".join(text.split()) for text in texts) if text]
-
-
-def _part_text(part: Json) -> str:
-    if isinstance(part, str):
-        return part
-    if isinstance(part, dict):
-        if str(part.get("type")) in _REASONING:
-            return ""
-        text = part.get("text")
-        if part.get("type") == "text" and isinstance(text, str):
-            return text
-        part = {name: value for name, value in part.items() if name not in _NOT_COMPARED and value is not None}
-    return "" if part is None else json.dumps(part, ensure_ascii=False, sort_keys=True)

@@ -12,6 +12,7 @@ from typing import Final, cast
 from pydantic_core import to_json
 
 from .media import referred_media
+from .message_texts import compared_texts, without_white_space
 from .previews import input_preview, messages_of, output_preview, text_of
 from .spans import (
     CAPTURED,
@@ -20,7 +21,6 @@ from .spans import (
     Json,
     SpanFields,
     SpanUpdate,
-    canonical_json,
     digest_of,
 )
 
@@ -65,8 +65,8 @@ def preview_of(fields: SpanFields) -> str | None:
 def fingerprint_of(input_data: Json) -> str:
     """The fingerprint of what a call asks: the same for the same messages, whatever their white space and ids."""
     messages = messages_of(input_data)
-    parts = [part for message in messages for part in _message_parts(message)] if messages else [text_of(input_data)]
-    text = "\0".join("".join(part.split()) for part in parts)
+    texts = [text for message in messages for text in compared_texts(message)]
+    text = "\0".join(texts if messages else [without_white_space(text_of(input_data))])
     digest = blake2b(text.encode(errors="surrogatepass"), digest_size=FINGERPRINT_BYTES).digest()
     return b64encode(digest).decode().rstrip("=")
 
@@ -101,21 +101,3 @@ def _stated_providers(metadata: Json) -> dict[str, Json]:
             names = [name[:PROVIDER_CHARACTERS] for name in fallbacks if isinstance(name, str)]
             stated["fallback_providers"] = cast(Json, names[:FALLBACKS_KEPT])
     return stated
-
-
-def _message_parts(message: dict[str, Json]) -> list[str]:
-    """The role of a message and the text of its parts."""
-    parts = message.get("parts", message.get("content"))
-    rest = {name: value for name, value in message.items() if name not in ("role", "parts", "content", "id")}
-    listed = parts if isinstance(parts, list) else [parts]
-    return [str(message.get("role")), *map(_part_text, listed), *([canonical_json(rest).decode()] if rest else [])]
-
-
-def _part_text(part: Json) -> str:
-    if isinstance(part, str):
-        return part
-    if isinstance(part, dict):
-        if set(part) <= {"type", "text"} and isinstance(part.get("text"), str):
-            return cast(str, part["text"])
-        part = {name: value for name, value in part.items() if name != "id"}
-    return canonical_json(part).decode()

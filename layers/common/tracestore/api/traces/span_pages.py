@@ -12,9 +12,10 @@ from tracestore.api.traces.responses import Room, fitting_span
 from tracestore.api.traces.trace_json import matches_json, span_json
 from tracestore.domain.filters import span_matches
 from tracestore.domain.merge import Span
+from tracestore.domain.message_texts import Message
 from tracestore.domain.texts import normalized
 from tracestore.domain.tree import tree_order
-from tracestore.domain.turns import Message, history_after, messages_in, new_input
+from tracestore.domain.turns import history_after, messages_in, new_input
 from tracestore.http.response import json_bytes
 from tracestore.storage.user_store import LazyTrace
 
