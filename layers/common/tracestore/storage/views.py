@@ -47,13 +47,16 @@ def delete_view(scope: Scope, name: str) -> None:
 
 
 def view_item(user_id: str, view: View) -> Item:
-    """The view as an item. Names have only characters that need no encoding."""
+    """The view as an item.
+
+    Names have only characters that need no encoding. An empty query is left out: older engines refuse empty strings.
+    """
     return {
         **key(keys.user_views(user_id), view.name),
         "v": {"N": str(view.version)},
         **expiry(FAR_FUTURE_S),
         "title": {"S": view.title},
-        "query": {"S": view.query},
+        **({"query": {"S": view.query}} if view.query else {}),
         "created_ms": {"N": str(view.created_ms)},
         "updated_ms": {"N": str(view.updated_ms)},
     }
@@ -63,7 +66,7 @@ def _view_from(item: Item) -> View:
     return View(
         name=item["sk"]["S"],
         title=item["title"]["S"],
-        query=item["query"]["S"],
+        query=item["query"]["S"] if "query" in item else "",
         created_ms=int(item["created_ms"]["N"]),
         updated_ms=int(item["updated_ms"]["N"]),
         version=int(item["v"]["N"]),
