@@ -35,6 +35,13 @@ class Session {
     sessionStorage.setItem(STORAGE_KEY, credential);
   }
 
+  /** Act for a team that the token lists, or for the user (null). */
+  actFor(team: string | null): void {
+    this.team = team;
+    if (team === null) sessionStorage.removeItem(`${STORAGE_KEY}.team`);
+    else sessionStorage.setItem(`${STORAGE_KEY}.team`, team);
+  }
+
   rejected(): void {
     if (this.credential !== null) this.expired = true;
   }

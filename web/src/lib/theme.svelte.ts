@@ -1,0 +1,26 @@
+/** Light, dark, or as the system has it. */
+
+const STORAGE_KEY = "tracestore.theme";
+const CHOICES = ["system", "light", "dark"] as const;
+type Choice = (typeof CHOICES)[number];
+
+class Theme {
+  choice = $state<Choice>(CHOICES.find((choice) => choice === localStorage.getItem(STORAGE_KEY)) ?? "system");
+
+  constructor() {
+    this.#apply();
+  }
+
+  next(): void {
+    this.choice = CHOICES[(CHOICES.indexOf(this.choice) + 1) % CHOICES.length] as Choice;
+    localStorage.setItem(STORAGE_KEY, this.choice);
+    this.#apply();
+  }
+
+  #apply(): void {
+    if (this.choice === "system") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = this.choice;
+  }
+}
+
+export const theme = new Theme();

@@ -1,0 +1,253 @@
+/**
+ * The tree of a trace, from the flat outline of the API: spans, and the groups in which a reader wants to see them. The
+ * attempts of one call are one node, and so is a loop: four or more consecutive siblings with one name and kind.
+ */
+
+import type { OutlineSpan } from "../api/types.ts";
+
+export const LOOP_MIN = 4;
+
+interface NodeBase {
+  /** Unique in the tree: the id of a span, or one made from the ids of a group. */
+  key: string;
+  parent: TreeNode | null;
+  children: TreeNode[];
+  /** Milliseconds from the start of the trace. The end of a running span is null. */
+  start: number;
+  end: number | null;
+  /** The number of spans in this node and below it, and how many of them failed. */
+  spans: number;
+  errors: number;
+}
+
+export interface SpanNode extends NodeBase {
+  kind: "span";
+  row: OutlineSpan;
+  /** A failed span with a failed span below it: the error came from there. */
+  cause: SpanNode | null;
+}
+
+export interface AttemptsNode extends NodeBase {
+  kind: "attempts";
+  children: SpanNode[];
+  outcome: "failed" | "answered" | "superseded" | null;
+}
+
+export interface LoopNode extends NodeBase {
+  kind: "loop";
+  children: SpanNode[];
+}
+
+export type TreeNode = SpanNode | AttemptsNode | LoopNode;
+
+export interface Tree {
+  roots: TreeNode[];
+  /** Each span by its id, in the order of the tree. */
+  spans: Map<string, SpanNode>;
+  /** The nodes by key, groups included. */
+  nodes: Map<string, TreeNode>;
+  /** The last known end of all spans, in milliseconds from the start of the trace. */
+  end: number;
+  /** The earliest start: 0, or less if a span began before the trace's start. */
+  start: number;
+}
+
+/** The tree of an outline in any order: each row is below its parent, or is a root if its depth is 0. */
+export function treeOf(outline: readonly OutlineSpan[]): Tree {
+  const spans = new Map<string, SpanNode>();
+  let start = 0;
+  let end = 0;
+  for (const row of outline) {
+    const begins = row.start_offset_ms;
+    const ends = row.duration_ms === undefined ? null : begins + row.duration_ms;
+    spans.set(row.span_id, {
+      kind: "span",
+      key: row.span_id,
+      row,
+      parent: null,
+      children: [],
+      start: begins,
+      end: ends,
+      spans: 1,
+      errors: row.status === "error" ? 1 : 0,
+      cause: null,
+    });
+    start = Math.min(start, begins);
+    end = Math.max(end, ends ?? begins);
+  }
+  const roots: SpanNode[] = [];
+  for (const node of spans.values()) {
+    const parent = node.row.depth === 0 ? undefined : spans.get(node.row.parent_span_id ?? "");
+    if (parent === undefined || parent === node) {
+      roots.push(node);
+    } else {
+      node.parent = parent;
+      parent.children.push(node);
+    }
+  }
+  const ordered = inTreeOrder(roots);
+  summarise(ordered);
+  const nodes = new Map<string, TreeNode>();
+  const tree = { roots: grouped(roots, null, nodes), spans: new Map<string, SpanNode>(), nodes, start, end };
+  for (const node of ordered) {
+    node.children = grouped(node.children as SpanNode[], node, nodes);
+    nodes.set(node.key, node);
+    tree.spans.set(node.key, node);
+  }
+  return tree;
+}
+
+const bySpan = (a: TreeNode, b: TreeNode): number =>
+  a.start - b.start || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
+
+/** All spans, parents first, siblings by their start. Without recursion: traces have any depth. */
+function inTreeOrder(roots: SpanNode[]): SpanNode[] {
+  const ordered: SpanNode[] = [];
+  const waiting = roots.sort(bySpan).toReversed();
+  for (let node = waiting.pop(); node; node = waiting.pop()) {
+    ordered.push(node);
+    node.children.sort(bySpan);
+    for (let index = node.children.length - 1; index >= 0; index--)
+      waiting.push(node.children[index] as SpanNode);
+  }
+  return ordered;
+}
+
+/** Add up spans and errors from the leaves on, and find the cause of each failure that was passed on. */
+function summarise(ordered: SpanNode[]): void {
+  for (let index = ordered.length - 1; index >= 0; index--) {
+    const node = ordered[index] as SpanNode;
+    for (const child of node.children as SpanNode[]) {
+      node.spans += child.spans;
+      node.errors += child.errors;
+      if (child.errors > 0)
+        node.cause ??= child.row.status === "error" ? (child.cause ?? child) : child.cause;
+    }
+  }
+}
+
+/** Siblings, with the attempts of one call and the rounds of a loop as one node each. */
+function grouped(siblings: SpanNode[], parent: TreeNode | null, nodes: Map<string, TreeNode>): TreeNode[] {
+  if (siblings.length < 2) return siblings;
+  const result: TreeNode[] = [];
+  const attempts = attemptsOf(siblings);
+  for (let index = 0; index < siblings.length;) {
+    const node = siblings[index] as SpanNode;
+    const group = attempts.get(node.row.attempt?.group ?? "");
+    if (group) {
+      if (group[0] === node) result.push(groupNode("attempts", group, parent, nodes));
+      index++;
+      continue;
+    }
+    let last = index + 1;
+    while (last < siblings.length && isSameStep(node, siblings[last] as SpanNode)) last++;
+    if (last - index >= LOOP_MIN) {
+      result.push(groupNode("loop", siblings.slice(index, last), parent, nodes));
+      index = last;
+    } else {
+      result.push(node);
+      index++;
+    }
+  }
+  return result;
+}
+
+/** The calls among siblings that were attempted more than once, by their group. */
+export function attemptsOf(siblings: readonly SpanNode[]): Map<string, SpanNode[]> {
+  const groups = new Map<string, SpanNode[]>();
+  for (const node of siblings) {
+    const group = node.row.attempt?.group;
+    if (!group) continue;
+    const members = groups.get(group);
+    if (members) members.push(node);
+    else groups.set(group, [node]);
+  }
+  for (const [group, members] of groups) {
+    if (members.length < 2) groups.delete(group);
+    else members.sort((a, b) => (a.row.attempt?.number ?? 0) - (b.row.attempt?.number ?? 0) || bySpan(a, b));
+  }
+  return groups;
+}
+
+function isSameStep(a: SpanNode, b: SpanNode): boolean {
+  return (
+    a.row.span_name === b.row.span_name && a.row.operation_type === b.row.operation_type && !b.row.attempt
+  );
+}
+
+function groupNode(
+  kind: "attempts" | "loop",
+  children: SpanNode[],
+  parent: TreeNode | null,
+  nodes: Map<string, TreeNode>,
+): AttemptsNode | LoopNode {
+  const first = children[0] as SpanNode;
+  const last = children.at(-1) as SpanNode;
+  const base = {
+    key: `${kind}:${first.key}`,
+    parent,
+    children,
+    start: Math.min(...children.map((child) => child.start)),
+    end: children.reduce<number | null>(
+      (end, child) => (end === null || child.end === null ? null : Math.max(end, child.end)),
+      -Infinity,
+    ),
+    spans: children.reduce((sum, child) => sum + child.spans, 0),
+    errors: children.reduce((sum, child) => sum + child.errors, 0),
+  };
+  const node: AttemptsNode | LoopNode =
+    kind === "attempts" ? { ...base, kind, outcome: last.row.attempt?.outcome ?? null } : { ...base, kind };
+  for (const child of children) child.parent = node;
+  nodes.set(node.key, node);
+  return node;
+}
+
+/** The sum of tokens and cost over a node: what the spans in it counted, each call once. */
+export function totalsOf(node: TreeNode): { tokens: number; cost: number | null; wasted: boolean } {
+  if (node.kind === "span") {
+    const { row } = node;
+    if (row.subtree)
+      return { tokens: row.subtree.tokens, cost: row.subtree.cost_usd, wasted: row.wasted ?? false };
+    return {
+      tokens: row.counted && row.not_counted !== "tokens" ? (row.total_tokens ?? 0) : 0,
+      cost: row.counted && row.not_counted !== "cost" ? (row.cost_usd ?? null) : null,
+      wasted: row.wasted ?? false,
+    };
+  }
+  const parts = node.children.map(totalsOf);
+  const costs = parts.flatMap((part) => (part.cost === null ? [] : [part.cost]));
+  return {
+    tokens: parts.reduce((sum, part) => sum + part.tokens, 0),
+    cost: costs.length ? addDollars(costs) : null,
+    wasted: parts.every((part) => part.wasted),
+  };
+}
+
+/** The exact sum of dollar amounts of up to nine decimals: in whole nano-dollars. */
+export function addDollars(amounts: readonly number[]): number {
+  return amounts.reduce((sum, amount) => sum + Math.round(amount * 1e9), 0) / 1e9;
+}
+
+/** The spans that failed by themselves, in the order of the tree: not those that only passed an error on. */
+export function failuresOf(tree: Tree): SpanNode[] {
+  return [...tree.spans.values()].filter((node) => node.row.status === "error" && node.cause === null);
+}
+
+/**
+ * The span that a reader wants to see first: the cause of the trace's failure, else the first failure that no later
+ * attempt made good, else the root.
+ */
+export function firstOf(tree: Tree): SpanNode | null {
+  const failures = failuresOf(tree);
+  const root = tree.spans.values().next().value ?? null;
+  if (root?.row.status === "error" && root.cause) return root.cause;
+  const open = failures.find(
+    (node) => !(node.parent?.kind === "attempts" && node.parent.outcome === "answered"),
+  );
+  return open ?? root;
+}
+
+/** The nodes above a node, the nearest first. */
+export function* ancestorsOf(node: TreeNode): Generator<TreeNode> {
+  for (let above = node.parent; above; above = above.parent) yield above;
+}
