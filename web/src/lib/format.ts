@@ -41,14 +41,15 @@ function significant(value: number, digits = 2): string {
 }
 
 /**
- * Dollars with two significant digits below a dollar, and cents above: `$0.00012`, `$0.034`, `$12.40`.
- * `?` when unknown: an unknown cost is not $0.
+ * Dollars with two significant digits below a dollar, cents above, and millionths of a dollar where there would be four
+ * zeros: `63 µ$`, `$0.00012`, `$0.034`, `$12.40`. `?` when unknown: an unknown cost is not $0.
  */
 export function cost(dollars: number | null | undefined): string {
   if (dollars === null || dollars === undefined) return "?";
   if (dollars === 0) return "$0";
   if (dollars >= 0.995)
     return `$${dollars.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
+  if (dollars < 0.0000995) return `${decimal(Number((dollars * 1e6).toPrecision(2)))} µ$`;
   return `$${decimal(Number(dollars.toPrecision(2)))}`;
 }
 

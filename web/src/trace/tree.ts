@@ -23,7 +23,7 @@ interface NodeBase {
 export interface SpanNode extends NodeBase {
   kind: "span";
   row: OutlineSpan;
-  /** A failed span with a failed span below it: the error came from there. */
+  /** Of a failed span with a failed span below it: the first of those that failed by themselves. The error came from there. */
   cause: SpanNode | null;
 }
 
@@ -115,14 +115,16 @@ function inTreeOrder(roots: SpanNode[]): SpanNode[] {
 
 /** Add up spans and errors from the leaves on, and find the cause of each failure that was passed on. */
 function summarise(ordered: SpanNode[]): void {
+  const failedBelow = new Map<SpanNode, SpanNode>();
   for (let index = ordered.length - 1; index >= 0; index--) {
     const node = ordered[index] as SpanNode;
     for (const child of node.children as SpanNode[]) {
       node.spans += child.spans;
       node.errors += child.errors;
-      if (child.errors > 0)
-        node.cause ??= child.row.status === "error" ? (child.cause ?? child) : child.cause;
+      const failed = failedBelow.get(child) ?? (child.row.status === "error" ? child : null);
+      if (failed && !failedBelow.has(node)) failedBelow.set(node, failed);
     }
+    if (node.row.status === "error") node.cause = failedBelow.get(node) ?? null;
   }
 }
 

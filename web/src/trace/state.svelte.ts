@@ -1,0 +1,180 @@
+/** One open trace: its tree, what is folded, focused, zoomed and selected, and what a reader searches for. */
+
+import type { Outline } from "../api/types.ts";
+import { router } from "../lib/router.svelte.ts";
+import { openByDefault, rowsOf, visibleKey, type Folds, type Row } from "./rows.ts";
+import { gapsOf, idleShare, type Interval } from "./scale.ts";
+import { ancestorsOf, failuresOf, firstOf, treeOf, type SpanNode, type Tree, type TreeNode } from "./tree.ts";
+
+const FOLDS_KEY = "tracestore.folds:";
+const IDLE_OFFERED = 0.5;
+
+/** Which nodes are open by themselves. A node keeps its state while the trace grows, so nothing folds under a reader. */
+class OpenNodes {
+  #decided = new Map<string, boolean>();
+
+  of(tree: Tree): ReadonlySet<string> {
+    const byRule = openByDefault(tree);
+    const open = new Set<string>();
+    for (const [key, node] of tree.nodes) {
+      if (!this.#decided.has(key)) {
+        const wasShown = node.kind !== "span" && node.children.some((child) => this.#decided.has(child.key));
+        this.#decided.set(key, wasShown || (node.children.length > 0 && byRule.has(key)));
+      } else if (!this.#decided.get(key) && this.#hadNoChildren.delete(key) && byRule.has(key)) {
+        this.#decided.set(key, true);
+      }
+      if (!node.children.length) this.#hadNoChildren.add(key);
+      if (this.#decided.get(key)) open.add(key);
+    }
+    return open;
+  }
+
+  /** Spans that had nothing to unfold when they were decided. */
+  #hadNoChildren = new Set<string>();
+}
+
+export class TraceState {
+  readonly id: string;
+  outline = $state.raw<Outline | null>(null);
+  folds = $state.raw<Folds>(new Map());
+  squeezed = $state(false);
+  /** Spans that the search found, with an excerpt of where. */
+  matches = $state.raw<ReadonlyMap<string, string>>(new Map());
+
+  readonly #openNodes = new OpenNodes();
+
+  readonly tree: Tree = $derived(treeOf(this.outline?.trace.outline ?? []));
+  readonly open: ReadonlySet<string> = $derived(this.#openNodes.of(this.tree));
+  readonly focus: TreeNode | null = $derived(this.tree.nodes.get(router.get("root") ?? "") ?? null);
+  readonly rows: Row[] = $derived(rowsOf(this.tree, this.open, this.folds, this.focus));
+  readonly indexes: ReadonlyMap<string, number> = $derived(
+    new Map(this.rows.map((row, index) => [row.node.key, index])),
+  );
+  readonly failures: SpanNode[] = $derived(failuresOf(this.tree));
+  readonly first: TreeNode | null = $derived(this.#shownFirst());
+
+  /** The selected node: that of the address, or the one with which the trace opens. */
+  readonly selected: TreeNode | null = $derived(this.tree.nodes.get(router.get("span") ?? "") ?? this.first);
+  /** The row that stands for the selected node: its own, or that of a folded node above it. */
+  readonly selectedKey: string | null = $derived(
+    this.selected ? visibleKey(this.selected, this.indexes) : null,
+  );
+
+  readonly whole: Interval = $derived.by(() => {
+    const { focus, tree } = this;
+    const start = focus?.start ?? tree.start;
+    const end = Math.max(focus ? (focus.end ?? tree.end) : tree.end, start + 1e-3);
+    return { start, end };
+  });
+  readonly window: Interval = $derived(zoomOf(router.get("zoom")) ?? this.whole);
+  readonly gaps: Interval[] = $derived(
+    gapsOf(
+      this.whole,
+      [...this.tree.spans.values()]
+        .filter((node) => node.children.length === 0)
+        .map((node) => ({ start: node.start, end: node.end ?? this.tree.end })),
+    ),
+  );
+  readonly idle: number = $derived(idleShare(this.whole, this.gaps));
+  readonly offersSqueeze: boolean = $derived(this.idle >= IDLE_OFFERED);
+
+  constructor(id: string) {
+    this.id = id;
+    const kept = sessionStorage.getItem(FOLDS_KEY + id);
+    if (kept) this.folds = new Map(JSON.parse(kept) as [string, boolean][]);
+  }
+
+  select(node: TreeNode, { replace = true } = {}): void {
+    this.reveal(node);
+    router.set({ span: node.key }, { replace });
+  }
+
+  /** Select the row before or after the selected one. */
+  step(by: number): void {
+    const index = this.indexes.get(this.selectedKey ?? "") ?? -1;
+    const row = this.rows[Math.max(0, Math.min(this.rows.length - 1, index + by))];
+    if (row) this.select(row.node);
+  }
+
+  /** Unfold everything above a node. */
+  reveal(node: TreeNode): void {
+    if (this.indexes.has(node.key)) return;
+    if (this.focus && ![...ancestorsOf(node)].includes(this.focus))
+      router.set({ root: null }, { replace: true });
+    const folds = new Map(this.folds);
+    for (const above of ancestorsOf(node)) folds.set(above.key, true);
+    this.#keep(folds);
+  }
+
+  fold(node: TreeNode, open: boolean): void {
+    if (!node.children.length) return;
+    this.#keep(new Map(this.folds).set(node.key, open));
+  }
+
+  foldAll(open: boolean): void {
+    const folds = new Map<string, boolean>();
+    for (const node of this.tree.nodes.values()) if (node.children.length) folds.set(node.key, open);
+    this.#keep(folds);
+  }
+
+  isOpen(node: TreeNode): boolean {
+    return this.folds.get(node.key) ?? this.open.has(node.key);
+  }
+
+  /** The next failure in the order of the tree, from the selected node on. */
+  nextFailure(by: 1 | -1): boolean {
+    return this.#next(this.failures, by);
+  }
+
+  /** The next match of the search. */
+  nextMatch(by: 1 | -1): boolean {
+    return this.#next(
+      [...this.tree.spans.values()].filter((node) => this.matches.has(node.key)),
+      by,
+    );
+  }
+
+  zoom(interval: Interval | null): void {
+    router.set({ zoom: interval ? `${+interval.start.toFixed(3)}..${+interval.end.toFixed(3)}` : null });
+  }
+
+  focusOn(node: TreeNode | null): void {
+    router.set({ root: node?.key ?? null, zoom: null });
+  }
+
+  #next(among: readonly SpanNode[], by: 1 | -1): boolean {
+    if (!among.length) return false;
+    const order = new Map([...this.tree.spans.keys()].map((key, index) => [key, index]));
+    const selected = this.selected;
+    const span = selected?.kind === "span" ? selected : selected?.children[0];
+    const at = order.get(span?.key ?? "") ?? -1;
+    const ahead =
+      by === 1
+        ? (among.find((node) => (order.get(node.key) ?? 0) > at) ?? among[0])
+        : (among.findLast((node) => (order.get(node.key) ?? 0) < at) ?? among.at(-1));
+    if (ahead) this.select(ahead);
+    return true;
+  }
+
+  #shownFirst(): TreeNode | null {
+    const first = firstOf(this.tree);
+    const focus = this.focus;
+    return focus && first && first !== focus && ![...ancestorsOf(first)].includes(focus) ? focus : first;
+  }
+
+  #keep(folds: Folds): void {
+    this.folds = folds;
+    try {
+      sessionStorage.setItem(FOLDS_KEY + this.id, JSON.stringify([...folds].slice(-2000)));
+    } catch {
+      // The storage is full: the folds stay for as long as the page does.
+    }
+  }
+}
+
+/** `120..3400` of the address: milliseconds from the start of the trace. */
+function zoomOf(text: string | null): Interval | null {
+  const match = /^(-?[\d.]+)\.\.(-?[\d.]+)$/.exec(text ?? "");
+  const [start, end] = [Number(match?.[1]), Number(match?.[2])];
+  return match && end > start ? { start, end } : null;
+}
