@@ -50,6 +50,23 @@ def test_the_output_preview_is_the_last_message() -> None:
 
 
 @pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (
+            {"type": "tool_call", "id": "c1", "name": "search", "arguments": {"town": "Malmö"}},
+            'search({"town": "Malmö"})',
+        ),
+        ({"type": "tool_call", "name": "search", "arguments": '{"town": 1}'}, 'search({"town": 1})'),
+        ({"type": "tool_call", "name": "stop", "arguments": None}, "stop()"),
+        ({"type": "tool_result", "id": "c1", "result": {"count": 3, "ok": True}}, '{"count": 3, "ok": true}'),
+        ({"type": "media", "mime_type": "image/png", "sha256": "0"}, "[image/png]"),
+    ],
+)
+def test_a_message_without_text_shows_what_it_calls_or_contains(part: Any, text: str) -> None:
+    assert output_preview({"messages": [{"role": "assistant", "parts": [part]}]}) == text
+
+
+@pytest.mark.parametrize(
     ("value", "text"),
     [
         ("plain", "plain"),

@@ -65,9 +65,30 @@ def text_of(value: Json, characters: int | None = None) -> str:
 def _message_text(message: dict[str, Json], characters: int | None) -> str:
     parts = message.get("parts", message.get("content"))
     if isinstance(parts, list):
-        texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+        known = [part for part in parts if isinstance(part, dict)]
+        texts = [part["text"] for part in known if isinstance(part.get("text"), str)]
+        # A message without text shows what it calls, or what the tools have returned.
+        texts = texts or [text for part in known if (text := _part_text(part, characters))]
         return " ".join(texts) if texts else text_of(parts, characters)  # type: ignore[arg-type]
     return text_of(parts, characters)
+
+
+def _part_text(part: dict[str, Json], characters: int | None) -> str:
+    """A part without text in words: `search({"town": "Malmö"})`. *absent*: an empty string."""
+    match part.get("type"):
+        case "tool_call":
+            arguments = part.get("arguments")
+            shown = (
+                arguments or ""
+                if arguments is None or isinstance(arguments, str)
+                else text_of([arguments], characters)[1:-1]
+            )
+            return f"{part.get('name') or 'tool'}({shown})"
+        case "tool_result":
+            return text_of(part.get("result"), characters)
+        case "media":
+            return f"[{part['mime_type']}]" if part.get("mime_type") else ""
+    return ""
 
 
 def _beginning(value: Json, room: int) -> tuple[Json, int]:
