@@ -1,6 +1,5 @@
 /** Colours for code, loaded when the first code block is shown. */
 
-import DOMPurify from "dompurify";
 import hljs from "highlight.js/lib/core";
 import bash from "highlight.js/lib/languages/bash";
 import css from "highlight.js/lib/languages/css";
@@ -12,13 +11,12 @@ import sql from "highlight.js/lib/languages/sql";
 import typescript from "highlight.js/lib/languages/typescript";
 import xml from "highlight.js/lib/languages/xml";
 import yaml from "highlight.js/lib/languages/yaml";
+import { purify } from "./purify.ts";
 
 const LANGUAGES = { bash, css, diff, javascript, json, python, sql, typescript, xml, yaml };
 const CODE_MAX = 50_000;
 
 for (const [name, language] of Object.entries(LANGUAGES)) hljs.registerLanguage(name, language);
-
-const purify = DOMPurify();
 
 /** Code with colours; null if the language is not known or the code is long. */
 export function highlighted(code: string, language: string): DocumentFragment | null {

@@ -66,7 +66,7 @@ export function linesOf(value: unknown, folds: ReadonlyMap<string, boolean>): Js
       lines.push({ ...base, kind: "folded", text: brackets, count: entries.length });
       continue;
     }
-    lines.push({ ...base, kind: "open", text: brackets.charAt(0), count: entries.length });
+    lines.push({ ...base, comma: false, kind: "open", text: brackets.charAt(0), count: entries.length });
     tasks.push({ close: { ...base, name: null, kind: "close", text: brackets.charAt(1), count: 0 } });
     for (let index = entries.length - 1; index >= 0; index--) {
       const [step, entry] = entries[index] as [string | number, unknown];

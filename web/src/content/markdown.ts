@@ -3,8 +3,8 @@
  * that is not on the lists below, and images become their address.
  */
 
-import DOMPurify from "dompurify";
 import { Marked } from "marked";
+import { purify } from "./purify.ts";
 
 /** Longer texts are shown as plain text: they are data, not prose. */
 export const MARKDOWN_MAX = 150_000;
@@ -48,18 +48,6 @@ const marked = new Marked({
       `<span class="image">image: ${escaped(text || href)}${text ? ` (${escaped(href)})` : ""}</span>`,
     checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
   },
-});
-
-const purify = DOMPurify();
-
-purify.addHook("afterSanitizeAttributes", (node) => {
-  if (node.tagName !== "A") return;
-  if (!/^(https?:|mailto:)/i.test(node.getAttribute("href") ?? "")) {
-    node.removeAttribute("href");
-    return;
-  }
-  node.setAttribute("target", "_blank");
-  node.setAttribute("rel", "noopener noreferrer nofollow");
 });
 
 /** A text as a fragment of safe elements. */

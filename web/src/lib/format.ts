@@ -5,19 +5,17 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** `1.9 s`, `340 ms`, `2 min 05 s`, `3 h 20 min`; `–` when unknown. */
+/** `1.90 s`, `340 ms`, `2m 05s`, `3h 20m`, `2.4 d`; `–` when unknown. */
 export function duration(ms: number | null | undefined): string {
   if (ms === null || ms === undefined) return "–";
   if (ms < 1) return ms === 0 ? "0 ms" : `${significant(ms)} ms`;
   if (ms < 999.5) return `${Math.round(ms)} ms`;
   if (ms < 9_995) return `${(ms / SECOND).toFixed(2)} s`;
   if (ms < 59_950) return `${(ms / SECOND).toFixed(1)} s`;
-  if (ms < HOUR) {
-    const seconds = Math.round(ms / SECOND);
-    if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, "0")} s`;
-  }
+  const seconds = Math.round(ms / SECOND);
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m ${String(seconds % 60).padStart(2, "0")}s`;
   const minutes = Math.round(ms / MINUTE);
-  if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
+  if (minutes < 24 * 60) return `${Math.floor(minutes / 60)}h ${String(minutes % 60).padStart(2, "0")}m`;
   return `${(ms / DAY).toFixed(1)} d`;
 }
 
@@ -92,4 +90,16 @@ export function relative(time: string | number, now: number): string {
 /** `1 span`, `3 spans` */
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${whole(count)} ${count === 1 ? one : many}`;
+}
+
+const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/**
+ * A stored text with its control characters made visible, those that turn the direction of what follows among them:
+ * `⟨U+202E⟩`. Line breaks and tabs stay.
+ */
+export function visible(text: string): string {
+  return text.replace(CONTROLS, (character) =>
+    character === "\r" ? "" : `⟨U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`,
+  );
 }

@@ -1,0 +1,180 @@
+import { describe, expect, test } from "vitest";
+import { ExactNumber, parseExact } from "../src/api/exact.ts";
+import { linesOf, stepped } from "../src/content/json.ts";
+import { conversationOf, plainText, withResults, type Message } from "../src/content/messages.ts";
+import { aboutOf } from "../src/lib/preview.ts";
+
+describe("the conversation in a payload", () => {
+  const text = (role: string, words: string): Message => ({ role, parts: [{ type: "text", text: words }] });
+
+  test.each([
+    [
+      "the form of the API",
+      { messages: [{ role: "user", parts: [{ type: "text", text: "hi" }] }] },
+      [text("user", "hi")],
+    ],
+    ["a plain text", "hi", [text("user", "hi")]],
+    ["a prompt", { prompt: "hi" }, [text("user", "hi")]],
+    ["a list of messages", [{ role: "user", content: "hi" }], [text("user", "hi")]],
+    [
+      "content in parts",
+      { messages: [{ role: "user", content: [{ type: "input_text", text: "hi" }] }] },
+      [text("user", "hi")],
+    ],
+    [
+      "choices",
+      { choices: [{ index: 0, message: { role: "assistant", content: "ok" } }] },
+      [text("assistant", "ok")],
+    ],
+  ])("%s", (_, data, messages) => {
+    expect(conversationOf(data, "user")?.messages).toEqual(messages);
+  });
+
+  test.each([[null], [{}], [{ a: 1 }], [[1, 2]], [""], [{ messages: [1] }], [{ messages: [] }], [7]])(
+    "is none in %j",
+    (data) => {
+      expect(conversationOf(data, "user")).toBeNull();
+    },
+  );
+
+  test("keeps what stands beside the messages", () => {
+    expect(conversationOf({ messages: [{ role: "user", content: "x" }], tools: [1] }, "user")?.rest).toEqual({
+      tools: [1],
+    });
+  });
+
+  test("shows calls of tools in the forms of two providers", () => {
+    const openai = {
+      role: "assistant",
+      content: null,
+      tool_calls: [{ id: "1", function: { name: "f", arguments: "{}" } }],
+    };
+    const anthropic = {
+      role: "assistant",
+      content: [{ type: "tool_use", id: "1", name: "f", input: { a: 1 } }],
+    };
+    expect(conversationOf([openai], "assistant")?.messages[0]?.parts).toEqual([
+      { type: "tool_call", id: "1", name: "f", arguments: "{}" },
+    ]);
+    expect(conversationOf([anthropic], "assistant")?.messages[0]?.parts).toEqual([
+      { type: "tool_call", id: "1", name: "f", arguments: { a: 1 } },
+    ]);
+  });
+});
+
+describe("results of tools", () => {
+  const call = (id: string) => ({ type: "tool_call" as const, id, name: "f", arguments: {} });
+  const result = (id: string) => ({ type: "tool_result" as const, id, name: "f", result: `of ${id}` });
+
+  test("stand with their calls, in any order, and their own messages vanish", () => {
+    const joined = withResults([
+      { role: "assistant", parts: [call("a"), call("b")] },
+      { role: "tool", parts: [result("b")] },
+      { role: "tool", parts: [result("a")] },
+    ]);
+    expect(joined).toHaveLength(1);
+    expect(joined[0]?.parts.map((part) => part.type === "tool_call" && part.result?.result)).toEqual([
+      "of a",
+      "of b",
+    ]);
+  });
+
+  test("without a call stay where they are", () => {
+    const messages: Message[] = [{ role: "tool", parts: [result("x")] }];
+    expect(withResults(messages)).toEqual(messages);
+  });
+
+  test("are copied as text", () => {
+    const [message] = withResults([
+      { role: "assistant", parts: [call("a")] },
+      { role: "tool", parts: [result("a")] },
+    ]);
+    expect(plainText(message as Message)).toBe("f({})\n→ of a");
+  });
+});
+
+describe("numbers of stored JSON", () => {
+  test("keep the digits with which they were sent", () => {
+    const parsed = parseExact(
+      '{"data": {"duration_ms": 1.0, "input_data": {"big": 12345678901234567890, "one": 1.0, "n": 5}}}',
+    ) as {
+      data: { duration_ms: number; input_data: { big: ExactNumber; one: ExactNumber; n: number } };
+    };
+    expect(parsed.data.duration_ms).toBe(1);
+    expect(parsed.data.input_data.n).toBe(5);
+    if (parsed.data.input_data.big instanceof ExactNumber) {
+      expect(String(parsed.data.input_data.big)).toBe("12345678901234567890");
+      expect(String(parsed.data.input_data.one)).toBe("1.0");
+    } else {
+      expect(process.version).toMatch(/^v(18|20)\./); // an engine that does not tell the source of a number
+    }
+  });
+});
+
+describe("JSON as lines", () => {
+  const shown = (value: unknown, folds = new Map<string, boolean>()): string[] =>
+    linesOf(value, folds).map(
+      (line) =>
+        `${"  ".repeat(line.depth)}${line.name === null ? "" : `${line.name}: `}${line.text}${line.comma ? "," : ""}`,
+    );
+
+  test("has one for each scalar and bracket", () => {
+    expect(shown({ a: [1, "x"], b: {}, c: null })).toEqual([
+      "{",
+      "  a: [",
+      "    1,",
+      '    "x"',
+      "  ],",
+      "  b: {},",
+      "  c: null",
+      "}",
+    ]);
+  });
+
+  test("folds what is deep, large or folded by the reader", () => {
+    expect(shown({ a: { b: { c: { d: 1 } } } })).toEqual([
+      "{",
+      "  a: {",
+      "    b: {",
+      "      c: {}",
+      "    }",
+      "  }",
+      "}",
+    ]);
+    expect(shown(Array.from({ length: 51 }, () => 0))).toEqual(["[]"]);
+    expect(shown({ a: [1] }, new Map([["$.a", false]]))).toEqual(["{", "  a: []", "}"]);
+  });
+
+  test("unfolds the JSON in a text on request", () => {
+    expect(linesOf({ a: '{"b": 1}' }, new Map())[1]).toMatchObject({ kind: "string", nested: true });
+    expect(shown({ a: '{"b": 1}' }, new Map([["$.a", true]]))).toEqual([
+      "{",
+      "  a: {",
+      "    b: 1",
+      "  }",
+      "}",
+    ]);
+  });
+
+  test("of 20,000 levels needs no recursion", () => {
+    let deep: unknown = 1;
+    for (let level = 0; level < 20_000; level++) deep = [deep];
+    const folds = new Map<string, boolean>();
+    let path = "$";
+    for (let level = 0; level < 100; level++) {
+      folds.set(path, true);
+      path = stepped(path, 0);
+    }
+    expect(linesOf(deep, folds)).toHaveLength(201);
+  });
+});
+
+describe("what a preview is about", () => {
+  test.each([
+    ["Plan a day in Lisbon", "Plan a day in Lisbon"],
+    ['{"prompt": "Write a lesson on \\"tides\\"", "grade": 7}', 'Write a lesson on "tides"'],
+    ['{"pull_request": 1876, "title": "Regenerate the pay', "Regenerate the pay"],
+    ['{"x": 1}', '{"x": 1}'],
+    [null, ""],
+  ])("%s", (preview, about) => expect(aboutOf(preview)).toBe(about));
+});
