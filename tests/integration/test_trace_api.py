@@ -19,7 +19,16 @@ TREES: dict[str, list[dict[str, Any]]] = {
 SUMMARY = {
     *("trace_id", "name", "start_time", "end_time", "duration_ms", "status", "span_count", "error_count"),
     *("llm_call_count", "input_tokens", "output_tokens", "total_tokens", "cost_usd", "models", "providers"),
-    *("operations", "services", "conversation_id", "end_user_id", "lesson_id", "input_preview", "output_preview"),
+    *(
+        "operations",
+        "services",
+        "error_types",
+        "conversation_id",
+        "end_user_id",
+        "lesson_id",
+        "input_preview",
+        "output_preview",
+    ),
     "updated_at",
 }
 """The fields of a summary in the contract."""

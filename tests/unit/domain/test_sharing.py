@@ -57,4 +57,4 @@ def test_a_shared_summary_hides_ids_and_values_of_the_application(payloads: bool
     changed = {one.name for one in fields(Summary) if getattr(shared, one.name) != getattr(summary, one.name)}
     hidden = {"conversation_id", "end_user_id", "lesson_id", "values", "stats", "is_lesson"}
     assert changed == hidden | (set() if payloads else {"previews"})
-    assert set(shared.values) == {"operation_type", "model_name"}
+    assert set(shared.values) == {"operation_type", "model_name", "error_type"}

@@ -122,6 +122,7 @@ def summary_json(trace_id: str, head: Head) -> dict[str, Any]:
         "providers": values.get("model_provider", []),
         "operations": values.get("operation_type", []),
         "services": values.get("service_name", []),
+        "error_types": values.get("error_type", []),
         "conversation_id": summary.conversation_id,
         "end_user_id": summary.end_user_id,
         "lesson_id": summary.lesson_id,
