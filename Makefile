@@ -1,7 +1,7 @@
 # The tasks of a developer. `make help` lists them. Each target installs its own requirements, and only once.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev examples unit check test test-all generated lint format packages build sam-local bench lock prices clean
+.PHONY: help setup dev examples unit check test test-all generated lint page format packages build sam-local bench lock prices clean
 SHELL := /bin/sh
 
 VENV := .venv
@@ -33,7 +33,7 @@ $(READY): requirements-dev.txt requirements-viewer.txt pyproject.toml client/pyp
 	@VIRTUAL_ENV=$(VENV) $(RUN)uv pip install --quiet --no-deps --no-build-isolation -e . -e client
 	@touch $@
 
-dev: $(READY) ## Serve the API on http://127.0.0.1:8000, with sample traces (ARGS="--port 9000" passes options)
+dev: $(READY) ## Serve the API and the page on http://127.0.0.1:8000, with sample traces (ARGS="--port 9000" passes options)
 	@$(RUN)tracestore dev $(ARGS)
 
 examples: $(READY) ## Run the examples of the client offline, and print their traces (ARGS="chat" runs one)
@@ -61,10 +61,15 @@ lint: $(READY) ## Lint, and check formatting and types
 	@$(RUN)ruff check .
 	@$(RUN)ruff format --check .
 	@$(RUN)mypy
+	@$(RUN)python -m dev.page_files check lint
+
+page: $(READY) ## Build the page, if its sources have changed
+	@$(RUN)python -m dev.page_files
 
 format: $(READY) ## Format the code, and fix what the linter can fix
 	@$(RUN)ruff check --fix .
 	@$(RUN)ruff format .
+	@$(RUN)python -m dev.page_files format
 
 packages: $(READY) ## Build the clients into dist: a wheel and an sdist for Python, a tarball for Node (needs npm)
 	@VIRTUAL_ENV=$(VENV) $(RUN)uv build --quiet --no-build-isolation --python $(RUN)python --out-dir dist client
@@ -76,6 +81,7 @@ build: $(READY) ## Check the template, and build the files that `sam deploy` upl
 	@[ -x $(RUN)python3.13 ] || { echo "The build needs Python 3.13: install it, then run: make clean build" >&2; exit 1; }
 	@find functions layers -name __pycache__ -prune -exec rm -rf {} + # else every test run changes the layer's hash
 	@$(RUN)python -m dev.docs_files
+	@$(RUN)python -m dev.page_files
 	@$(RUN)sam validate --lint --region us-east-1
 	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)sam build $(ARGS)
 
@@ -98,7 +104,7 @@ prices: $(READY) ## Generate the price table from the installed genai-prices
 	@$(RUN)python -m dev.prices
 
 clean: ## Remove all generated files, including the local data and the cache
-	@rm -rf $(VENV) .aws-sam .tracestore .cache functions/docs/static .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) .aws-sam .tracestore .cache functions/docs/static functions/page/static .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@rm -rf build dist *.egg-info cli/*.egg-info layers/common/*.egg-info client/build client/dist client/src/*.egg-info
-	@rm -rf client-js/dist client-js/node_modules
+	@rm -rf client-js/dist client-js/node_modules web/node_modules web/src/api/schema.d.ts
 	@find cli client dev examples functions layers tests -name __pycache__ -prune -exec rm -rf {} +

@@ -152,6 +152,7 @@ def _serve(
     with contextlib.ExitStack() as stack:
         stack.enter_context(sock)
         local_settings.check(parameters, local_environment(template, endpoint or "", secret))
+        has_page = _has_page()
         if endpoint:
             engine = engines.Engine("DynamoDB", endpoint, is_persistent=True)
         else:
@@ -170,15 +171,31 @@ def _serve(
         token = token_of(DEMO_USER, environment)
         if with_demo and _is_empty(base, token) and (problem := send_samples(base, token, None)):
             errors.print(problem)
-        _introduce(base, token, engine, data_dir, parameters)
+        _introduce(base, token, engine, data_dir, parameters, has_page=has_page)
         _introduce_exporters(base, token)
         requests.is_enabled = True
         threading.Event().wait()
 
 
-def _introduce(base: str, token: str, engine: Any, data_dir: Path, parameters: Mapping[str, str]) -> None:
+def _has_page() -> bool:
+    """Build the page, and print why that is not possible. The API is served all the same."""
+    from dev import page_files
+
+    try:
+        page_files.build(console.print)
+    except page_files.PageUnavailable as reason:
+        errors.print(f"There is no page at /traces, since it cannot be built: {reason} The API works without it.")
+        return False
+    return True
+
+
+def _introduce(
+    base: str, token: str, engine: Any, data_dir: Path, parameters: Mapping[str, str], *, has_page: bool = True
+) -> None:
     storage = f"stored in {data_dir}" if engine.is_persistent else "in memory"
     console.print(f"\ntracestore is at {base}, on {engine.name} at {engine.endpoint} ({storage}). Ctrl-C stops it.\n")
+    if has_page:
+        console.print(f"Read traces as the user {DEMO_USER} at:\n\n{base}/traces#token={token}\n")
     if "JwtIssuer" in parameters:
         claim = parameters.get("JwtOwnerClaim", "sub")
         console.print(

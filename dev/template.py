@@ -48,6 +48,11 @@ class Route:
         """With its `{parameters}`; empty for `$default`."""
         return self.key.partition(" ")[2]
 
+    @property
+    def is_one_path(self) -> bool:
+        """Whether each of its parameters is one segment. Others, and `$default`, cannot be written in OpenAPI."""
+        return bool(self.path) and not self.path.endswith("+}")
+
 
 @dataclass(frozen=True)
 class Subscription:

@@ -22,6 +22,10 @@ def problems_of_reply(route: Route, status: int, headers: Mapping[str, str], bod
     if not route.path:
         yield from _problems(json.loads(body), _REFUSALS)
         return
+    if not route.is_one_path:
+        if status >= 400:
+            yield from _problems(json.loads(body), _REFUSALS)
+        return
     responses = _operations()[route.key]["responses"]
     if str(status) not in responses:
         yield f"the status {status} is not in the document"
@@ -50,6 +54,8 @@ _ALWAYS: Final = ("ETag", "WWW-Authenticate")
 
 def problems_of_request(route: Route, query: str, body: bytes) -> Iterator[str]:
     """The differences between a request that a handler has accepted and the document."""
+    if not route.is_one_path:
+        return
     operation = _operations()[route.key]
     schemas = {p["name"]: p["schema"] for p in operation.get("parameters", ()) if p["in"] == "query"}
     for name, value in parse_qsl(query, keep_blank_values=True):

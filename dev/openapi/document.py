@@ -120,7 +120,7 @@ class _Builder:
 
     @cached_property
     def _routes(self) -> dict[str, Route]:
-        return {route.key: route for route in self.template.routes if route.path}
+        return {route.key: route for route in self.template.routes if route.is_one_path}
 
     @cached_property
     def _components(self) -> dict[str, Schema]:

@@ -748,5 +748,26 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "GET /openapi.json": Operation(answers=returns(anything("An OpenAPI 3.1 document")), has_etag=True),
     "GET /docs": Operation(answers={200: {"text/html": string()}}, has_etag=True, ignores_other_parameters=True),
     "GET /docs/{file}": Operation(answers={200: {"text/css": string(), "text/javascript": string()}}, has_etag=True),
+    "GET /": Operation(
+        answers={302: {}},
+        texts={302: "The page is at the address in `Location`, which is relative"},
+        headers={"Location": "The address of the page, relative to that of the request"},
+        ignores_other_parameters=True,
+    ),
+    "GET /traces": Operation(
+        answers={200: {"text/html": string()}}, has_etag=True, ignores_other_parameters=True, codes=("not_found",)
+    ),
+    "GET /traces/config.json": Operation(
+        answers=returns(
+            success(
+                oidc=nullable(
+                    obj({"issuer": string(), "client_id": string(), "scope": string(), "token": choice("access", "id")})
+                ),
+                version=nullable(string()),
+                retention_days={"type": "integer", "minimum": 1},
+            )
+        ),
+        has_etag=True,
+    ),
 }
-"""Every route of the template except `$default`."""
+"""Every route of the template except `$default` and those that stand for paths of any length."""

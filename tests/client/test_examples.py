@@ -12,6 +12,7 @@ import pytest
 
 from dev import examples, server
 from dev.functions import Functions
+from dev.node import NodeUnavailable
 from dev.template import ROOT, Template
 from tests.api import TRACES, Api, span
 from tests.conftest import TableOnEngine
@@ -35,7 +36,7 @@ def finished_example(engine: TableOnEngine, template: Template, call: Call) -> I
     def finished(name: str) -> Api:
         try:
             api, process = running[name].result()
-        except examples.NodeUnavailable as reason:
+        except NodeUnavailable as reason:
             if os.environ.get("CI", "").lower() in ("1", "true"):
                 pytest.fail(f"TypeScript must run under CI: {reason}")
             pytest.skip(f"TypeScript cannot run here: {reason}")

@@ -166,7 +166,8 @@ def test_every_route_has_a_request_to_copy(route: str) -> None:
     request = request_to_copy(route)
     sent = next(iter(re.findall(r"-X ([A-Z]+) ", request)), "POST" if re.search(r"\s-d ", request) else "GET")
     (path,) = re.findall(r'"\$BASE(/[^"?]*)', request)
-    pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(route.partition(" ")[2]))
+    one_segment = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(route.partition(" ")[2]))
+    pattern = re.sub(r"\\{\w+\\\+\\}", ".+", one_segment)
     assert sent == route.partition(" ")[0]
     assert re.fullmatch(pattern, path)
     assert max(map(len, request.splitlines())) <= 120

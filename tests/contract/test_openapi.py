@@ -55,7 +55,7 @@ def test_the_document_is_valid() -> None:
 
 
 def test_it_contains_every_route_of_the_template_and_no_other() -> None:
-    assert set(ROUTES) == {route.key for route in Template().routes if route.path}
+    assert set(ROUTES) == {route.key for route in Template().routes if route.is_one_path}
 
 
 def test_every_operation_has_a_name_of_its_own() -> None:

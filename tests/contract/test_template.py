@@ -44,6 +44,7 @@ MAY = {
     },
     "AnalyticsFunction": {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
     "DocsFunction": set(),
+    "PageFunction": set(),
     "AgentToolsFunction": {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
     "AccountFunction": {"dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
 }

@@ -12,10 +12,11 @@ from moto import mock_aws
 
 from functions.account import account_handler
 from tests.builders import long_deadline
+from tracestore.domain.credentials import sha256_of
 from tracestore.domain.errors import Conflict, NotFound
 from tracestore.http import wiring
 from tracestore.storage import api_keys
-from tracestore.storage.api_keys import find_api_key, new_secret, sha256_of
+from tracestore.storage.api_keys import find_api_key, new_secret
 from tracestore.storage.model import ApiKey
 from tracestore.storage.store import ForeignPartition, Store
 from tracestore.storage.user_store import UserWriter

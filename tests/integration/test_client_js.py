@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from dev import server
+from dev.node import NodeUnavailable, find
 from dev.template import ROOT, Template
 from tests import node
 from tests.api import Api
@@ -33,7 +34,7 @@ def package() -> Path:
     """
     try:
         return node.client_js()
-    except node.NodeUnavailable as reason:
+    except NodeUnavailable as reason:
         node.unavailable(reason)
 
 
@@ -58,7 +59,7 @@ def run(command: list[str], cwd: Path, environment: dict[str, str]) -> str:
 @on_moto
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name.removesuffix(".test.mjs"))
 def test_the_tests_of_the_client_pass(file: Path, package: Path, environment: dict[str, str]) -> None:
-    command, _ = node.node_and_npm()
+    command = find().node
     output = run([*command, "--test", "--test-reporter=tap", f"test/{file.name}"], package, environment)
     lines = re.findall(r"^# (tests|pass|skipped|todo) (\d+)$", output, re.MULTILINE)
     counts = {name: int(count) for name, count in lines}
@@ -67,8 +68,8 @@ def test_the_tests_of_the_client_pass(file: Path, package: Path, environment: di
 
 
 def test_the_types_are_those_that_an_application_expects(package: Path) -> None:
-    _, npm = node.node_and_npm()
-    run([*npm, "run", "--silent", "check"], package, dict(os.environ))
+    checked = find().run("check", package)
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_the_packages_are_exactly_pinned_and_support_the_same_node_as_the_sdk(package: Path) -> None:
@@ -110,7 +111,7 @@ print(tracestore_client.stats().sent)
 def test_the_tarball_is_installed_and_traces(
     package: Path, environment: dict[str, str], api: Api, tmp_path: Path
 ) -> None:
-    command, npm = node.node_and_npm()
+    command, npm = find().node, find().npm
     run([*npm, "pack", "--ignore-scripts", "--silent", "--pack-destination", str(tmp_path)], package, environment)
     (tarball,) = tmp_path.glob("*.tgz")
     with tarfile.open(tarball) as packed:

@@ -16,6 +16,7 @@ import pytest
 from dev import server
 from dev.functions import Functions
 from dev.template import Template
+from tests import page
 from tests.api import TRACES, Api, child, span
 from tests.conftest import TableOnEngine
 from tests.contract.test_documents import API, further_requests, request_to_copy, routes_of, section
@@ -43,7 +44,8 @@ class Response:
 
 @pytest.fixture(scope="module")
 def base(engine: TableOnEngine, template: Template) -> Iterator[str]:
-    """The address of the local server."""
+    """The address of the local server, with the page."""
+    page.build()
     functions = Functions(template)
     functions.load()
     with server.serving(template, server.listening(0), functions) as address:
@@ -135,6 +137,8 @@ def test_the_request_to_copy_succeeds_as_documented(route: str, run: Callable[[s
         assert response.body == PHOTO
     elif route in ("GET /docs", "GET /docs/{file}"):
         assert response.body
+    elif route in ("GET /", "GET /traces", "GET /traces/{path+}"):
+        assert b"<title>tracestore</title>" in response.body
     elif route != "GET /api/public/projects":
         assert is_complete(route, json.loads(response.body)), response.body
 

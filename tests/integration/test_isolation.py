@@ -420,6 +420,9 @@ def one_conversation(victim: Victim) -> Iterator[Attempt]:
         yield from (Attempt(f"{path}/{segment}", (404,)), Attempt(f"{path}/{segment}", (400, 404), {"user_id": "x"}))
 
 
+PAGE = (200, 404)
+"""The statuses of the page's document, which need not be built here."""
+
 ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "POST /api/analytics/traces": captures,
     "PATCH /api/analytics/traces/{trace_id}/spans/{span_id}": lambda victim: spans(victim, {"status": "error"}),
@@ -493,6 +496,16 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "GET /docs/{file}": lambda v: [
         Attempt("/docs/docs.js", (200,)),
         *(Attempt(f"/docs/{name}") for name in ("docs_handler.py", "..%2fdocs_handler.py", quote(v.name))),
+    ],
+    "GET /": lambda _: [Attempt("/", (302,))],
+    "GET /traces": lambda v: [Attempt("/traces", PAGE), Attempt("/traces", PAGE, {"user": v.name})],
+    "GET /traces/config.json": lambda v: [
+        Attempt("/traces/config.json", (200,)),
+        Attempt("/traces/config.json", (400,), {"user": v.name}),
+    ],
+    "GET /traces/{path+}": lambda v: [
+        *(Attempt(f"/traces/t/{s}", PAGE) for s in segments(v, "mine")),
+        *(Attempt(f"/traces/assets/{s}") for s in segments(v, "mine")),
     ],
     "$default": lambda v: (Attempt(f"/api/users/{segment}/traces") for segment in segments(v, v.name)),
 }

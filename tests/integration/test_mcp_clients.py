@@ -21,6 +21,7 @@ from mcp.types import CallToolResult
 from mcp_types.methods import validate_server_result
 
 from dev import server
+from dev.node import NodeUnavailable
 from dev.template import Template
 from tests import node
 from tests.agent_tools import MCP, Agent
@@ -129,7 +130,7 @@ def inspector() -> list[str]:
     """
     try:
         return node.inspector()
-    except node.NodeUnavailable as reason:
+    except NodeUnavailable as reason:
         node.unavailable(reason)
 
 

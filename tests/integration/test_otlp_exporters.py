@@ -28,6 +28,7 @@ from opentelemetry.trace import (
 
 from dev import server
 from dev.gateway import Answer, Request
+from dev.node import NodeUnavailable
 from dev.template import Template
 from tests import node
 from tests.api import Api, flat
@@ -113,7 +114,7 @@ def send_from_javascript(service: Service, children: int = CHILDREN) -> tuple[st
     """The same with the exporter for JavaScript."""
     try:
         command = node.client("exporter.mjs")
-    except node.NodeUnavailable as reason:
+    except NodeUnavailable as reason:
         node.unavailable(reason)
     arguments = [f"{service.base}/v1/traces", service.key, str(children)]
     process = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False, timeout=60)

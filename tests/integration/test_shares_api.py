@@ -16,10 +16,10 @@ from tests.gateway import Call, Reply, User
 from tests.integration.test_isolation import stored
 from tests.integration.test_scopes import GUARDED
 from tracestore.api.traces.shares import SHARED_ROUTES
+from tracestore.domain.credentials import sha256_of
 from tracestore.http import wiring
 from tracestore.http.identity import OWNER_HEADER
 from tracestore.storage import keys, shares
-from tracestore.storage.api_keys import sha256_of
 
 HIDDEN = "hidden canary"
 QUOTED = "quoted canary"

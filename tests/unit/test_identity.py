@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tracestore.domain.credentials import sha256_of
 from tracestore.domain.errors import Forbidden, NotFound, Unauthenticated
 from tracestore.http.identity import (
     CACHED_S,
@@ -17,7 +18,6 @@ from tracestore.http.identity import (
     identify,
     presents_share,
 )
-from tracestore.storage.api_keys import sha256_of
 from tracestore.storage.model import ApiKey, Share
 
 SECRET = "tsk_" + "k" * 43

@@ -84,7 +84,7 @@ def test_a_handler_has_no_try(file: Path) -> None:
     assert tries == []
 
 
-ROUTE = re.compile(r"(?:GET|POST|PUT|PATCH|DELETE) /[\w{}/.-]+|(?<!\w)/(?:api|v1|traces)\b")
+ROUTE = re.compile(r"(?:GET|POST|PUT|PATCH|DELETE) /[\w{}/.+-]*|(?<!\w)/(?:api|v1|traces)\b")
 
 
 @pytest.mark.parametrize("file", sorted((PACKAGE / "http").glob("*.py")), ids=lambda file: file.stem)
@@ -127,7 +127,7 @@ def modules_at_start(function: str) -> list[str]:
     return subprocess.run(
         [sys.executable, "-c", f"import sys, functions.{function}.{function}_handler; print(*sys.modules)"],
         cwd=ROOT,
-        env={"PATH": "", "TABLE_NAME": "none", "AWS_DEFAULT_REGION": "eu-central-1"},
+        env={"PATH": "", "PYTHONPATH": str(PACKAGE.parent), "TABLE_NAME": "none", "AWS_DEFAULT_REGION": "eu-central-1"},
         capture_output=True,
         check=True,
         text=True,
@@ -147,3 +147,10 @@ def test_the_capture_function_starts_without_modules_that_no_capture_needs() -> 
     unneeded = {f"tracestore.storage.{name}" for name in storage} | {"tracestore.domain.counters"}
     assert not {*unneeded, "tracestore.ingest.pricing", "jwt"} & {*imported}
     assert "tracestore.storage.user_store" in imported
+
+
+@pytest.mark.parametrize("function", ["docs", "page"])
+def test_a_function_whose_routes_are_all_public_starts_without_the_store(function: str) -> None:
+    imported = modules_at_start(function)
+    assert not {"boto3", "jwt", "tracestore.http.wiring", "tracestore.storage.store"} & {*imported}
+    assert "tracestore.http.app" in imported

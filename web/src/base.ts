@@ -2,7 +2,7 @@
  * Where the page and the API are. The files of the page are at `<base>/traces/assets/`, so the address of the document's
  * stylesheet or script gives the base, whatever stage or domain is in front of it.
  */
-function baseOf(path: string): string {
+export function baseOf(path: string): string {
   const end = path.lastIndexOf("/traces/assets/");
   return end < 0 ? "" : path.slice(0, end);
 }

@@ -13,13 +13,16 @@ from aws_lambda_powertools import Logger
 from tracestore.domain.errors import Forbidden, NotFound, TracestoreError
 from tracestore.storage.model import Share
 
-from . import telemetry, wiring
+from . import telemetry
 from .errors import error_response, internal_error, not_shared
 from .identity import OWNER_HEADER, SCOPES, Identity, acting_for, presents_share
 from .request import Request, headers_of, request_id_of, request_of
 from .response import Response, gateway_response
 
-PUBLIC_ROUTES: Final = ("GET /healthz", "GET /openapi.json", "GET /docs", "GET /docs/{file}", "$default")
+PUBLIC_ROUTES: Final = (
+    *("GET /healthz", "GET /openapi.json", "GET /docs", "GET /docs/{file}", "$default"),
+    *("GET /", "GET /traces", "GET /traces/{path+}", "GET /traces/config.json"),
+)
 """The only routes that need no credential."""
 
 ANY: Final = "any"
@@ -78,20 +81,20 @@ class Registration:
 class App:
     """The routes of one function; `handle` is its Lambda handler.
 
-    `identify` returns the caller that sent the headers. `clock` returns seconds. `shared_routes` are the only routes
-    that a share opens, each with whether it has to include payloads for that. Their handlers read through
-    `trace_reader`, which leaves out what shares hide; `reader` and `writer` refuse shares.
+    `identify` returns the caller that sent the headers, by default from the deployment's keys. `clock` returns seconds.
+    `shared_routes` are the only routes that a share opens, each with whether it has to include payloads for that. Their
+    handlers read through `trace_reader`, which leaves out what shares hide; `reader` and `writer` refuse shares.
     """
 
     def __init__(
         self,
-        identify: Callable[[Mapping[str, str]], Identity] = wiring.identify,
+        identify: Callable[[Mapping[str, str]], Identity] | None = None,
         *,
         shared_routes: Mapping[str, bool] = NOTHING_SHARED,
         logger: Logger = telemetry.logger,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._identify = identify
+        self._identify = identify or _identify
         self._shared_routes = shared_routes
         self._logger = logger
         self._clock = clock
@@ -200,6 +203,17 @@ class App:
     def _claim(self, route: str) -> None:
         if route in self._guarded or route in self._public:
             raise ValueError(f"{route} already has a handler.")
+
+
+def _identify(headers: Mapping[str, str]) -> Identity:
+    """The caller that sent these headers.
+
+    The store is imported here, where a route needs a credential: a function whose routes are all public starts without
+    it, in a third of the time. The other functions import the store for their handlers.
+    """
+    from . import wiring
+
+    return wiring.identify(headers)
 
 
 def _summary_of(handler: Callable[..., Response]) -> str:

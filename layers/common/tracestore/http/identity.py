@@ -13,12 +13,10 @@ from threading import Lock
 from typing import Final, Generic, Literal, Protocol, TypeVar
 from urllib.parse import unquote
 
+from tracestore.domain.credentials import SHARE_PREFIX, is_key_secret, is_share_secret, sha256_of
 from tracestore.domain.errors import Forbidden, NotFound, Unauthenticated
 from tracestore.domain.owners import team_id, team_of
-from tracestore.storage.api_keys import is_secret, sha256_of
 from tracestore.storage.model import ApiKey, Share
-from tracestore.storage.shares import SECRET_PREFIX as SHARE_PREFIX
-from tracestore.storage.shares import is_share_secret
 
 SCOPES: Final = ("ingest", "read", "delete", "annotate")
 """All scopes, in the order of responses."""
@@ -134,7 +132,7 @@ def identify(
     if not credential.startswith("tsk_"):
         user = verify_jwt(credential)
         return Identity(user.user_id, "jwt", frozenset(SCOPES), user.teams)
-    key = find_key(credential) if is_secret(credential) else None
+    key = find_key(credential) if is_key_secret(credential) else None
     if key is None:
         raise Unauthenticated("This API key does not exist, was revoked, or has expired. Create a new one.")
     team = team_of(key.user_id)

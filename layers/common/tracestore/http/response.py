@@ -4,7 +4,7 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -97,12 +97,29 @@ def escapes_in(text: bytes) -> int:
 
 def accepts_gzip(accept_encoding: str) -> bool:
     """Whether an `Accept-Encoding` header allows gzip: by name or `*`, with a weight above 0. *absent*: false."""
+    return _weight_of("gzip", accept_encoding) > 0
+
+
+def preferred_coding(accept_encoding: str, codings: Sequence[str]) -> str | None:
+    """The one of `codings` that an `Accept-Encoding` header prefers, the first of them among equals.
+
+    *absent*: None where the header allows none of them, or prefers the content as it is.
+    *source*: RFC 9110, section 12.5.3.
+    """
+    weight, coding = max(
+        ((_weight_of(coding, accept_encoding), coding) for coding in codings), key=lambda pair: pair[0]
+    )
+    return coding if weight > 0 and weight >= _weight_of("identity", accept_encoding) else None
+
+
+def _weight_of(coding: str, accept_encoding: str) -> float:
+    """The weight that a header gives to a coding. *absent*: that of `*`, which here excludes `identity`; else 0."""
     weights = {}
     for part in accept_encoding.lower().split(","):
-        coding, _, parameter = part.partition(";")
-        name, _, weight = parameter.partition("=")
-        weights[coding.strip()] = weight.strip() if name.strip() == "q" else "1"
+        name, _, parameter = part.partition(";")
+        key, _, weight = parameter.partition("=")
+        weights[name.strip()] = weight.strip() if key.strip() == "q" else "1"
     try:
-        return float(weights.get("gzip", weights.get("*", "0"))) > 0
+        return float(weights.get(coding, weights.get("*", "0") if coding != "identity" else "0"))
     except ValueError:
-        return False
+        return 0

@@ -9,7 +9,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Final, Literal
 from urllib.parse import urlsplit
+
+_ORIGIN: Final = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]+)?|http://(localhost|127\.0\.0\.1)(:[0-9]+)?")
+"""Plain HTTP can be intercepted, so only this host may use it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,10 @@ class Settings:
     redaction_patterns: tuple[str, ...] = ()
     prices: str = "{}"
     cors_origins: tuple[str, ...] = ()
+    oidc_client_id: str | None = None
+    oidc_scope: str = "openid"
+    oidc_connect_origins: tuple[str, ...] = ()
+    oidc_token: Literal["access", "id"] = "access"
 
 
 @cache
@@ -62,8 +70,32 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         dynamodb_endpoint=variables.get("DYNAMODB_ENDPOINT"),
         redaction_patterns=_patterns(variables.get("REDACTION_PATTERNS", "[]")),
         prices=variables.get("PRICES", "{}"),
-        cors_origins=tuple(filter(None, map(str.strip, variables.get("CORS_ORIGINS", "").split(",")))),
+        cors_origins=_list(variables.get("CORS_ORIGINS", "")),
+        oidc_client_id=variables.get("OIDC_CLIENT_ID"),
+        oidc_scope=variables.get("OIDC_SCOPE", "openid"),
+        oidc_connect_origins=_origins(variables.get("OIDC_CONNECT_ORIGINS", "")),
+        oidc_token=_token(variables.get("OIDC_TOKEN", "access")),
     )
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(","))))
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    """Origins for a header of the page, which no other text may enter."""
+    origins = _list(text)
+    if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError(
+            "OIDC_CONNECT_ORIGINS must be origins with a scheme and without a path, such as https://login.example.com."
+        )
+    return origins
+
+
+def _token(text: str) -> Literal["access", "id"]:
+    if text not in ("access", "id"):
+        raise ValueError("OIDC_TOKEN must be access or id.")
+    return "id" if text == "id" else "access"
 
 
 def _whole_number(variables: Mapping[str, str], name: str, *, default: int, most: int) -> int:

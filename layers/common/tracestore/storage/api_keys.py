@@ -4,11 +4,10 @@ The secret itself is never stored. Each key has two items, one under its hash an
 and removed together. Expired keys are absent, whether or not TTL has removed them.
 """
 
-import hashlib
-import re
 import secrets
 from typing import Final
 
+from tracestore.domain.credentials import sha256_of
 from tracestore.domain.errors import Conflict, NotFound
 
 from . import keys
@@ -23,22 +22,10 @@ KEYS_PER_USER: Final = 100
 PREFIX_LENGTH: Final = 8
 """Characters of a secret in lists, so that people can distinguish keys: `tsk_` and 4 of its 43 random characters."""
 
-_SECRET: Final = re.compile(r"tsk_[A-Za-z0-9_-]{43}")
-
 
 def new_secret() -> str:
     """Make a secret of 256 random bits."""
     return f"tsk_{secrets.token_urlsafe(32)}"
-
-
-def is_secret(text: str) -> bool:
-    """Whether `text` has the form of a secret."""
-    return _SECRET.fullmatch(text) is not None
-
-
-def sha256_of(secret: str) -> str:
-    """The stored hash of a secret. A secret has too many bits to be guessed from it, so no slow hash is needed."""
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def find_api_key(table: Table, sha256: str, now_s: float) -> ApiKey | None:

@@ -5,14 +5,13 @@ user, which are written and removed together. A share names the generation of it
 the same id is not shared.
 """
 
-import re
 import secrets
 from typing import Final
 
+from tracestore.domain.credentials import SHARE_PREFIX, sha256_of
 from tracestore.domain.errors import Conflict, NotFound
 
 from . import keys
-from .api_keys import sha256_of
 from .model import Item, Share
 from .segments import expiry, key
 from .store import Scope
@@ -21,19 +20,10 @@ from .table import Table
 SHARES_PER_TRACE: Final = 100
 """One Query reads them all, so there is no paging in the API."""
 
-SECRET_PREFIX: Final = "tss_"
-
-_SECRET: Final = re.compile(r"tss_[A-Za-z0-9_-]{43}")
-
 
 def _new_secret() -> str:
     """Make a secret of 256 random bits."""
-    return f"{SECRET_PREFIX}{secrets.token_urlsafe(32)}"
-
-
-def is_share_secret(text: str) -> bool:
-    """Whether `text` has the form of a share's secret."""
-    return _SECRET.fullmatch(text) is not None
+    return f"{SHARE_PREFIX}{secrets.token_urlsafe(32)}"
 
 
 def find_share(table: Table, sha256: str, now_s: float) -> Share | None:
