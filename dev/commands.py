@@ -152,7 +152,6 @@ def _serve(
     with contextlib.ExitStack() as stack:
         stack.enter_context(sock)
         local_settings.check(parameters, local_environment(template, endpoint or "", secret))
-        has_page = _has_page()
         if endpoint:
             engine = engines.Engine("DynamoDB", endpoint, is_persistent=True)
         else:
@@ -163,6 +162,7 @@ def _serve(
         # Before the handlers are loaded: some variables are read on import.
         log_level = os.environ.get("POWERTOOLS_LOG_LEVEL", "WARNING")
         os.environ.update(environment | {"POWERTOOLS_LOG_LEVEL": log_level})
+        has_page = _has_page()
         functions = Functions(template)
         functions.load()
         stack.enter_context(streams.delivering(template, engine.endpoint, functions.invoke))

@@ -25,8 +25,8 @@ def parameters_of(options: Mapping[str, object], template: Template) -> dict[str
     parameters = {}
     for option, value in options.items():
         name = "".join(word.capitalize() for word in option.split("_"))
-        if name in template.body["Parameters"] and value is not None and value != []:
-            parameters[name] = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        if name in template.body["Parameters"] and value is not None and value not in ([], ()):
+            parameters[name] = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return parameters
 
 
