@@ -50,6 +50,16 @@ def dev(
     jwt_teams_claim: Annotated[
         str | None, _parameter("--teams-claim", "Claim that lists the teams that the user may act for; else groups.")
     ] = None,
+    oidc_client_id: Annotated[
+        str | None, _parameter("--oidc-client", "The page's client at the identity provider, to sign in there.")
+    ] = None,
+    oidc_scope: Annotated[str | None, _parameter("--oidc-scope", "What the page requests; else openid.")] = None,
+    oidc_token: Annotated[
+        str | None, _parameter("--oidc-token", "The token that the page sends: access or id; else access.")
+    ] = None,
+    oidc_connect_origins: Annotated[
+        list[str] | None, _parameter("--oidc-origin", "Further origin of the identity provider; may be repeated.")
+    ] = None,
     retention_days: Annotated[
         int | None, _parameter("--retention-days", "Days for which a trace is stored.", min=1, max=3650)
     ] = None,

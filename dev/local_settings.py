@@ -35,6 +35,8 @@ def check(parameters: Mapping[str, str], environment: Mapping[str, str]) -> None
     identity = {"JwtIssuer", "JwtAudience", "JwksUrl"} & parameters.keys()
     if identity and not {"JwtIssuer", "JwtAudience"} <= identity:
         raise InvalidSettings("To accept the tokens of an identity provider, give both --issuer and --audience.")
+    if "OidcClientId" in parameters and "JwtIssuer" not in parameters:
+        raise InvalidSettings("To sign in with an identity provider, give --issuer and --audience as well.")
     if len(environment["JWT_SECRET"].encode()) < MIN_SECRET_BYTES:
         raise InvalidSettings(f"The secret of HS256 tokens must have at least {MIN_SECRET_BYTES} bytes.")
     try:

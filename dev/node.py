@@ -49,7 +49,8 @@ class Node:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of this process, in which `node` is this Node: the scripts of packages start it by name."""
-        return {**os.environ, "PATH": f"{self.folder}{os.pathsep}{os.environ.get('PATH', '')}", "CI": "true"}
+        path = f"{self.folder}{os.pathsep}{os.environ.get('PATH', '')}"
+        return {**os.environ, "PATH": path, "CI": "true", "NO_COLOR": "1"}
 
     def run(self, script: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The result of a script in the package of `folder`, with both kinds of output in `stdout`."""

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 
+from dev import page_files
+from dev.node import NodeUnavailable
+from dev.page_files import PageUnavailable
 from dev.template import PYTHON_PATH, ROOT
 
 START_S = 60
@@ -74,6 +77,8 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 @contextlib.contextmanager
 def started(data_dir: Path, *options: str, **environment: str) -> Iterator[Running]:
     """The command with these options, on moto and on a free port, until the end of the block."""
+    with contextlib.suppress(NodeUnavailable, PageUnavailable):
+        page_files.build()  # else the first start could take longer than a test waits
     command = [sys.executable, "-u", "-m", "tracestore_cli", "dev", "--no-demo", "--engine", "moto", "--port", "0"]
     process = subprocess.Popen(
         [*command, "--data-dir", str(data_dir), *options],

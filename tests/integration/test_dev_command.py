@@ -14,6 +14,7 @@ from dev import server
 from dev.demo_user import NoKey, exporter_variables, replace_key
 from dev.request_log import HTTP2_NOTICE
 from dev.template import ROOT, Template
+from tests import page
 from tests.conftest import TableOnEngine
 from tests.dev_command import START_S, Running, started
 from tests.gateway import User
@@ -54,6 +55,14 @@ def test_spans_arrive_with_exactly_the_printed_lines(running: Running, tmp_path:
     path = f"{running.base}/api/analytics/traces/{ended.stdout.strip()}"
     response = httpx.get(path, headers={"x-api-key": running.key})
     assert response.json()["trace"]["summary"]["name"] == "sent.as.printed"
+
+
+def test_the_printed_link_opens_the_page_with_the_token_of_the_demo_user(running: Running) -> None:
+    page.prepared()
+    address, _, token = running.wait_for(f"{running.base}/traces#token=").partition("#token=")
+    assert token == running.token
+    assert "<title>tracestore</title>" in httpx.get(address).text
+    assert httpx.get(f"{running.base}/", follow_redirects=True).text == httpx.get(address).text
 
 
 def test_the_printed_key_belongs_to_the_demo_user_and_may_send_and_read(running: Running) -> None:

@@ -45,6 +45,7 @@ def test_options_that_are_not_given_leave_the_defaults_of_the_template() -> None
     given: dict[str, Any] = {
         "jwt_issuer": None,
         "cors_origins": [],
+        "oidc_connect_origins": (),
         "retention_days": None,
         "port": 8000,
         "jwt_secret": "x",
@@ -78,6 +79,8 @@ def test_each_option_that_sets_a_parameter_is_documented_with_it() -> None:
         ({"jwt_audience": "app"}, SECRET, "--issuer"),
         ({"jwks_url": "https://issuer.example/keys"}, SECRET, "--issuer"),
         ({**ISSUER, "jwks_url": "http://issuer.example/keys"}, SECRET, "https://"),
+        ({"oidc_client_id": "page"}, SECRET, "--issuer"),
+        ({**ISSUER, "oidc_token": "refresh"}, SECRET, "OIDC_TOKEN must be access or id"),
         (ISSUER, "short", "32 bytes"),
         ({"prices": "{"}, SECRET, "--price-overlay is invalid. The prices are not valid JSON"),
         ({"prices": '{"acme": {"inputs": 1}}'}, SECRET, "prices.acme.inputs: This is not a known price"),

@@ -45,6 +45,11 @@ def test_patterns_are_a_json_list() -> None:
         ("JWKS_URL", "http://id.example/keys"),
         ("JWKS_URL", "file:///etc/passwd"),
         ("JWKS_URL", "https://"),
+        ("OIDC_TOKEN", "refresh"),
+        ("OIDC_CONNECT_ORIGINS", "http://id.example"),
+        ("OIDC_CONNECT_ORIGINS", "https://id.example/path"),
+        ("OIDC_CONNECT_ORIGINS", "https://id.example; script-src *"),
+        ("OIDC_CONNECT_ORIGINS", "*"),
         ("REDACTION_PATTERNS", "acme"),
         ("REDACTION_PATTERNS", '{"a": 1}'),
         ("REDACTION_PATTERNS", "[1]"),
@@ -54,3 +59,10 @@ def test_patterns_are_a_json_list() -> None:
 def test_an_invalid_variable_is_named(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=name):
         settings_from({"TABLE_NAME": "t", name: value})
+
+
+def test_origins_of_the_provider_are_a_list() -> None:
+    configured = settings_from(
+        {"TABLE_NAME": "t", "OIDC_CONNECT_ORIGINS": " https://a.example,http://localhost:9000 ,"}
+    )
+    assert configured.oidc_connect_origins == ("https://a.example", "http://localhost:9000")

@@ -20,7 +20,8 @@ export function compressed(): Plugin {
     name: "compressed",
     apply: "build",
     configResolved: (config) => void (folder = config.build.outDir),
-    closeBundle: {
+    writeBundle: {
+      order: "post",
       sequential: true,
       handler() {
         const sizes = new Map<string, number>();

@@ -1,6 +1,47 @@
-/** Who reads: the credential, kept for this tab alone, and what it may do. */
+/** Who reads: the credential, kept for this tab alone, and how to get another one when it expires. */
 
 const STORAGE_KEY = "tracestore.credential";
+const TEAM_KEY = `${STORAGE_KEY}.team`;
+const REFRESH_KEY = `${STORAGE_KEY}.refresh`;
+
+/** A credential that was refused this soon would be refused again after a renewal. */
+const TOO_NEW_MS = 10_000;
+
+/** What a provider needs to renew a token. */
+export interface Refresh {
+  refresh_token: string;
+  scope?: string;
+  id_token?: string;
+}
+
+/** The claims of a JWT, unverified: the API verifies them. Null for any other credential. */
+export function claimsOf(credential: string): Record<string, unknown> | null {
+  const [, payload, signature] = credential.split(".");
+  if (!payload || !signature) return null;
+  try {
+    const bytes = Uint8Array.from(atob(payload.replaceAll("-", "+").replaceAll("_", "/")), (character) =>
+      character.charCodeAt(0),
+    );
+    const claims: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    return claims !== null && typeof claims === "object" ? (claims as Record<string, unknown>) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** What stays the same when the credential of one person is renewed. */
+function personOf(credential: string): string {
+  const claims = claimsOf(credential);
+  return claims?.sub ? `${String(claims.iss)} ${String(claims.sub)}` : credential;
+}
+
+function stored<T>(key: string): T | null {
+  try {
+    return JSON.parse(sessionStorage.getItem(key) ?? "null") as T | null;
+  } catch {
+    return null;
+  }
+}
 
 class Session {
   /** A JWT, an API key or the secret of a share; null while signed out. */
@@ -9,16 +50,29 @@ class Session {
   /** Whether the API has refused the credential: a dialog then asks for another one over the unharmed page. */
   expired = $state(false);
 
+  /** Why signing in did not succeed; null unless it has just failed. */
+  problem = $state<string | null>(null);
+
   /** The team acted for, or null. */
-  team = $state<string | null>(sessionStorage.getItem(`${STORAGE_KEY}.team`));
+  team = $state<string | null>(sessionStorage.getItem(TEAM_KEY));
+
+  /** Renews the credential without the reader, and returns whether that was possible; null where it never is. */
+  renew: (() => Promise<boolean>) | null = null;
+
+  #renewing: Promise<void> | null = null;
+  #since = 0;
 
   get signedIn(): boolean {
     return this.credential !== null;
   }
 
+  get refresh(): Refresh | null {
+    return stored<Refresh>(REFRESH_KEY);
+  }
+
   /** What distinguishes the data of one owner from that of another in caches. */
   get owner(): string {
-    return `${this.credential ?? ""}\n${this.team ?? ""}`;
+    return `${this.credential === null ? "" : personOf(this.credential)}\n${this.team ?? ""}`;
   }
 
   get headers(): Record<string, string> {
@@ -29,29 +83,46 @@ class Session {
     };
   }
 
-  use(credential: string): void {
+  /** Read with this credential from now on. The team stays for the same person alone. */
+  use(credential: string, refresh: Refresh | null = null): void {
+    if (this.credential !== null && personOf(this.credential) !== personOf(credential)) this.actFor(null);
     this.credential = credential;
     this.expired = false;
+    this.problem = null;
+    this.#since = Date.now();
     sessionStorage.setItem(STORAGE_KEY, credential);
+    if (refresh === null) sessionStorage.removeItem(REFRESH_KEY);
+    else sessionStorage.setItem(REFRESH_KEY, JSON.stringify(refresh));
   }
 
   /** Act for a team that the token lists, or for the user (null). */
   actFor(team: string | null): void {
     this.team = team;
-    if (team === null) sessionStorage.removeItem(`${STORAGE_KEY}.team`);
-    else sessionStorage.setItem(`${STORAGE_KEY}.team`, team);
+    if (team === null) sessionStorage.removeItem(TEAM_KEY);
+    else sessionStorage.setItem(TEAM_KEY, team);
   }
 
+  /** The API has refused the credential. The reader is asked only where it cannot be renewed. */
   rejected(): void {
-    if (this.credential !== null) this.expired = true;
+    if (this.credential === null || this.#renewing) return;
+    if (!this.renew || Date.now() - this.#since < TOO_NEW_MS) {
+      this.expired = true;
+      return;
+    }
+    this.#renewing = this.renew().then((renewed) => {
+      this.#renewing = null;
+      if (!renewed) this.expired = true;
+    });
   }
 
   signOut(): void {
     this.credential = null;
     this.expired = false;
-    this.team = null;
+    this.problem = null;
+    this.renew = null;
+    this.actFor(null);
     sessionStorage.removeItem(STORAGE_KEY);
-    sessionStorage.removeItem(`${STORAGE_KEY}.team`);
+    sessionStorage.removeItem(REFRESH_KEY);
   }
 }
 

@@ -1,10 +1,74 @@
-/** What happens before the page is shown: a token in the fragment signs in, and leaves the address at once. */
+/**
+ * What happens before the page is shown: a token in the fragment signs in and leaves the address at once, and the
+ * provider's answer is taken at `/traces/callback`.
+ */
 
+import { api } from "../base.ts";
+import { configuration } from "./configuration.svelte.ts";
+import { keepSignedIn } from "./renewal.ts";
 import { session } from "./session.svelte.ts";
 
+/** Links with a token are those of a local server. Elsewhere, they could sign a reader in as somebody else. */
+const LOCAL = ["127.0.0.1", "localhost", "[::1]"];
+
 export async function start(): Promise<void> {
+  takeToken();
+  keepIcon();
+  if (location.pathname === api("/traces/callback")) {
+    await comeBack();
+  } else if (session.signedIn) {
+    void configuration.load();
+  } else {
+    await configuration.load();
+  }
+  keepSignedIn();
+}
+
+/** Leave for the identity provider, and come back to the present address. */
+export async function signInWithProvider(): Promise<void> {
+  session.problem = null;
+  await configuration.load();
+  if (!configuration.oidc) {
+    session.problem = "The server cannot be reached.";
+    return;
+  }
+  const provider = await import("./provider.ts");
+  const path = location.pathname === api("/traces/callback") ? api("/traces") : location.pathname;
+  try {
+    await provider.leave(configuration.oidc, path + location.search + location.hash);
+  } catch {
+    session.problem = "The identity provider cannot be reached from this page.";
+  }
+}
+
+function takeToken(): void {
   const token = /^#token=(.+)$/.exec(location.hash)?.[1];
   if (!token) return;
   history.replaceState(null, "", location.pathname + location.search);
-  session.use(decodeURIComponent(token));
+  if (LOCAL.includes(location.hostname)) session.use(token);
+}
+
+/** The address of the icon is relative to that of the document, which changes without a load. */
+function keepIcon(): void {
+  const icon = document.querySelector<HTMLLinkElement>("link[rel=icon]");
+  if (icon) icon.href = new URL(icon.href).href;
+}
+
+async function comeBack(): Promise<void> {
+  const url = location.href;
+  let address = api("/traces");
+  history.replaceState(null, "", address); // the code may be used once, and not by another reload
+  await configuration.load();
+  if (configuration.oidc && new URL(url).search) {
+    const provider = await import("./provider.ts");
+    try {
+      const answer = await provider.complete(configuration.oidc, url);
+      session.use(answer.credential, answer.refresh);
+      address = answer.address;
+    } catch (failure) {
+      session.problem = `You are not signed in. ${provider.explain(failure)} Try again.`;
+    }
+  }
+  history.replaceState(null, "", address);
+  dispatchEvent(new PopStateEvent("popstate")); // the address has changed since the router has read it
 }
