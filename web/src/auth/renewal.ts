@@ -1,5 +1,6 @@
 /** Renews the token of a signed-in reader shortly before it expires, where the provider has given a refresh token. */
 
+import { queryClient } from "../api/queries.ts";
 import { configuration } from "./configuration.svelte.ts";
 import { claimsOf, session } from "./session.svelte.ts";
 
@@ -22,6 +23,11 @@ export function keepSignedIn(): void {
   timer = setTimeout(() => void session.renew?.(), Math.min(wait, LATEST_MS));
 }
 
+/** Repeat the requests that were refused with the former credential. */
+export function retryRefused(): void {
+  void queryClient.refetchQueries({ predicate: (query) => query.state.status === "error" });
+}
+
 async function renewed(): Promise<boolean> {
   const { credential, refresh } = session;
   if (refresh === null) return false;
@@ -33,6 +39,7 @@ async function renewed(): Promise<boolean> {
     if (session.credential !== credential) return true; // signed out, or in again, meanwhile
     session.use(next.credential, next.refresh);
     keepSignedIn();
+    retryRefused();
     return true;
   } catch {
     return false;
