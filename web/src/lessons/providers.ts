@@ -1,0 +1,43 @@
+/** The providers of a lesson, in the order in which they were tried. */
+
+import type { LessonSummary } from "../api/types.ts";
+
+export interface Step {
+  name: string;
+  /** *tried*: it was called before another one, and the line of a list does not report how its calls ended. */
+  state: "answered" | "failed" | "tried" | "running";
+}
+
+type Told = Pick<LessonSummary, "provider_used" | "fallback_providers" | "status" | "error_count">;
+
+/**
+ * `openai ✕ → anthropic ✓`. A provider is failed only where the number of errors leaves no other reading. In a lesson that
+ * failed, the last provider may have answered some calls, so it has no mark.
+ */
+export function pathOf(lesson: Told): Step[] {
+  const before = lesson.fallback_providers.map(String).filter((name) => name !== lesson.provider_used);
+  const errors = lesson.error_count - (lesson.status === "failed" ? 1 : 0); // the lesson's own error
+  const allFailed =
+    errors >= before.length && (lesson.provider_used === null ? lesson.status !== "started" : errors > 0);
+  const steps: Step[] = before.map((name) => ({ name, state: allFailed ? "failed" : "tried" }));
+  if (lesson.provider_used !== null) {
+    const state =
+      lesson.status === "completed" ? "answered" : lesson.status === "started" ? "running" : "tried";
+    steps.push({ name: String(lesson.provider_used), state });
+  }
+  return steps;
+}
+
+const MARKS: Record<Step["state"], string> = { answered: " ✓", failed: " ✕", tried: "", running: " …" };
+const WORDS: Record<Step["state"], string> = {
+  answered: "answered",
+  failed: "failed",
+  tried: "was called",
+  running: "is in use",
+};
+
+export const markOf = (step: Step): string => MARKS[step.state];
+
+/** The path for screen readers: `openai failed, then anthropic answered`. */
+export const pathInWords = (steps: readonly Step[]): string =>
+  steps.map((step) => `${step.name} ${WORDS[step.state]}`).join(", then ");
