@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { LessonCall, LessonSummary, OutlineSpan } from "../src/api/types.ts";
 import { listParameters, statisticsParameters, traceIdOf } from "../src/lessons/address.ts";
-import { callsOf, endOf, groupsOf, ticksOf } from "../src/lessons/calls.ts";
-import { documentOf, labelOf } from "../src/lessons/document.ts";
+import { callsOf, endOf, groupsOf } from "../src/lessons/calls.ts";
+import { documentOf, labelOf, ranksOf } from "../src/lessons/document.ts";
 import { merged } from "../src/lessons/merge.ts";
-import { markOf, pathInWords, pathOf } from "../src/lessons/providers.ts";
+import { markOf, pathInWords, pathOf, pathOfCalls } from "../src/lessons/providers.ts";
 import { topicIn, topicOf } from "../src/lessons/topic.ts";
 
 describe("the topic of a request", () => {
@@ -77,6 +77,37 @@ describe("the path of providers", () => {
   });
 });
 
+describe("the path of the calls", () => {
+  const lesson = {
+    provider_used: "anthropic",
+    fallback_providers: [],
+    status: "completed",
+    error_count: 0,
+  } as const;
+  const path = (...calls: Parameters<typeof pathOfCalls>[0]): string =>
+    pathOfCalls(calls, { ...lesson, fallback_providers: [] })
+      .map((step) => step.name + markOf(step))
+      .join(" → ");
+
+  it("marks a provider failed if each of its calls failed", () => {
+    expect(path({ provider: "openai", state: "failed" }, { provider: "anthropic", state: "answered" })).toBe(
+      "openai ✕ → anthropic ✓",
+    );
+    expect(
+      path(
+        { provider: "openai", state: "answered" },
+        { provider: "openai", state: "failed" },
+        { provider: "anthropic", state: "answered" },
+      ),
+    ).toBe("openai → anthropic ✓");
+    expect(path({ provider: "openai", state: "running" })).toBe("openai …");
+  });
+
+  it("is that of the lesson without calls", () => {
+    expect(path()).toBe("anthropic ✓");
+  });
+});
+
 describe("JSON as a document", () => {
   it("makes labels of names", () => {
     expect(["learning_goals", "learningGoals", "grade", "URL", "größe", "a.b"].map(labelOf)).toEqual([
@@ -110,8 +141,20 @@ describe("JSON as a document", () => {
   it("shows a title once", () => {
     expect(documentOf({ title: "Leaves", content: "# Leaves\n\nGreen things." })).toEqual([
       { type: "heading", text: "Leaves", level: 0 },
-      { type: "heading", text: "Content", level: 1 },
-      { type: "text", text: "Green things.", level: 1 },
+      { type: "text", text: "Green things.", level: 0 },
+    ]);
+  });
+
+  it("keeps the text below its title, and Markdown out of the facts", () => {
+    const long = "Water, sand and stones grind the bed of the river, and the valley grows deeper. ".repeat(2);
+    expect(documentOf([{ title: "Erosion", content: long, minutes: 5 }])).toEqual([
+      { type: "heading", text: "1. Erosion", level: 1 },
+      { type: "text", text: long, level: 1 },
+      { type: "facts", facts: [{ label: "Minutes", value: "5" }], level: 1 },
+    ]);
+    expect(documentOf({ summary: "A river is **patient**." })).toEqual([
+      { type: "heading", text: "Summary", level: 1 },
+      { type: "text", text: "A river is **patient**.", level: 1 },
     ]);
   });
 
@@ -123,6 +166,13 @@ describe("JSON as a document", () => {
       "2",
       "Text",
     ]);
+  });
+
+  it("ranks headings without gaps", () => {
+    const heading = (level: number) => ({ type: "heading", text: "x", level }) as const;
+    const text = { type: "text", text: "# One\n\n## Two\n\nText.", level: 1 } as const;
+    expect(ranksOf([heading(1), heading(2), text, heading(1), heading(1)], 3)).toEqual([3, 4, 2, 3, 4]);
+    expect(ranksOf([heading(0), heading(1), heading(5)], 3)).toEqual([3, 4, 5]);
   });
 
   it("shows what is deep or long as JSON, and a text as a text", () => {
@@ -199,12 +249,6 @@ describe("the calls of a lesson", () => {
       ["c"],
     ]);
     expect(groupsOf(shown, []).length).toBe(3);
-  });
-
-  it("stand below a ruler with round ticks", () => {
-    expect(ticksOf(5300)).toEqual([2000, 4000]);
-    expect(ticksOf(68_310)).toEqual([20_000, 40_000, 60_000]);
-    expect(ticksOf(1).length).toBeLessThan(6);
   });
 });
 

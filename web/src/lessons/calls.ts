@@ -72,13 +72,3 @@ export function groupsOf(calls: readonly Call[], outline: readonly OutlineSpan[]
 export function endOf(calls: readonly Call[], total: number): number {
   return Math.max(1, total, ...calls.map((call) => call.start + (call.duration ?? 0)));
 }
-
-/** Ticks of a ruler at round times, at most `most` of them, without the one at 0. */
-export function ticksOf(end: number, most = 5): number[] {
-  const rough = end / most;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = ([1, 2, 5, 10].find((factor) => factor * power >= rough) ?? 10) * power;
-  const ticks: number[] = [];
-  for (let at = step; at < end * 0.97; at += step) ticks.push(at);
-  return ticks;
-}

@@ -34,7 +34,7 @@ class Deletions {
   }
 
   /** Delete a lesson in five seconds, unless the reader undoes it. */
-  delete(id: string, topic: string, undone: () => void): void {
+  delete(id: string, topic: string): void {
     this.#hide(id, true);
     this.#waiting.set(
       id,
@@ -44,7 +44,6 @@ class Deletions {
       clearTimeout(this.#waiting.get(id));
       if (!this.#waiting.delete(id)) return;
       this.#hide(id, false);
-      undone();
     });
   }
 

@@ -13,6 +13,9 @@ export type Block =
 const DEEPEST = 4;
 const ITEMS_MOST = 200;
 const FACT_LONGEST = 80;
+/** Texts that stand directly below the title of their object. */
+const BODIES = ["content", "text", "body", "markdown"];
+const MARKDOWN = /\*\*|__|`|\]\(|^\s*(#{1,6}|[-*]|\d+\.)\s/m;
 const TITLES = ["title", "heading", "name", "topic", "question"];
 
 type Fields = Record<string, unknown>;
@@ -26,7 +29,8 @@ const isFields = (value: unknown): value is Fields => !isScalar(value) && !Array
 const isFact = (value: unknown): boolean =>
   value !== undefined &&
   isScalar(value) &&
-  (typeof value !== "string" || (value.length <= FACT_LONGEST && !value.includes("\n"))) &&
+  (typeof value !== "string" ||
+    (value.length <= FACT_LONGEST && !value.includes("\n") && !MARKDOWN.test(value))) &&
   value !== "";
 
 const isEmpty = (value: unknown): boolean =>
@@ -66,10 +70,13 @@ function add(blocks: Block[], value: unknown, level: number): void {
   }
 }
 
-function addFields(blocks: Block[], fields: Fields, level: number): void {
+/** `titled`: its title has been shown. */
+function addFields(blocks: Block[], fields: Fields, level: number, titled = false): void {
   const title = TITLES.find((name) => isFact(fields[name]) && typeof fields[name] === "string");
-  if (title === "title" || title === "heading")
+  if (title === "title" || title === "heading") {
     blocks.push({ type: "heading", text: fields[title] as string, level });
+    titled = true;
+  }
   let facts: { label: string; value: string }[] = [];
   const flush = (): void => {
     if (facts.length) blocks.push({ type: "facts", facts, level });
@@ -83,6 +90,12 @@ function addFields(blocks: Block[], fields: Fields, level: number): void {
       continue;
     }
     flush();
+    if (titled && typeof value === "string" && BODIES.includes(name)) {
+      blocks.push({ type: "text", text: value, level });
+      titled = false;
+      continue;
+    }
+    titled = false; // below another heading, a text needs one of its own
     blocks.push({ type: "heading", text: labelOf(name), level: level + 1 });
     add(blocks, value, level + 1);
   }
@@ -104,9 +117,25 @@ function addList(blocks: Block[], items: unknown[], level: number): void {
       }
       const { [title]: text, ...rest } = item;
       blocks.push({ type: "heading", text: `${index + 1}. ${String(text)}`, level: level + 1 });
-      add(blocks, rest, level + 1);
+      addFields(blocks, rest, level + 1, true);
     });
   }
+}
+
+/**
+ * The ranks of the headings, from `first` on: no rank is skipped, also after the headings inside a text, so that a screen
+ * reader's list of headings has no gaps.
+ */
+export function ranksOf(blocks: readonly Block[], first: number): number[] {
+  let before = first - 1;
+  return blocks.map((block) => {
+    if (block.type === "heading") before = Math.min(6, block.level + first, before + 1);
+    else if (block.type === "text") {
+      const inside = [...block.text.matchAll(/^(#{1,6})\s/gm)].at(-1);
+      if (inside) before = (inside[1] as string).length;
+    }
+    return before;
+  });
 }
 
 /** A text that begins with its own title needs no second one above it. */

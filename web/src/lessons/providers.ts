@@ -1,6 +1,7 @@
 /** The providers of a lesson, in the order in which they were tried. */
 
 import type { LessonSummary } from "../api/types.ts";
+import type { Call } from "./calls.ts";
 
 export interface Step {
   name: string;
@@ -26,6 +27,23 @@ export function pathOf(lesson: Told): Step[] {
     steps.push({ name: String(lesson.provider_used), state });
   }
   return steps;
+}
+
+/** The path with what the calls themselves report; that of the lesson, if they name no provider. */
+export function pathOfCalls(calls: readonly Pick<Call, "provider" | "state">[], lesson: Told): Step[] {
+  const states = new Map<string, Call["state"][]>();
+  for (const { provider, state } of calls) {
+    if (provider !== null) states.set(provider, [...(states.get(provider) ?? []), state]);
+  }
+  if (!states.size) return pathOf(lesson);
+  return [...states].map(([name, ended]) => {
+    if (ended.every((state) => state === "failed")) return { name, state: "failed" };
+    if (ended.at(-1) === "running") return { name, state: "running" };
+    return {
+      name,
+      state: name === lesson.provider_used && lesson.status === "completed" ? "answered" : "tried",
+    };
+  });
 }
 
 const MARKS: Record<Step["state"], string> = { answered: " ✓", failed: " ✕", tried: "", running: " …" };
