@@ -25,7 +25,13 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 
-TOGETHER = ("test_sam_local.py", "test_otlp_hostile.py", "test_client_js.py", "test_mcp_clients.py")
+TOGETHER = (
+    "test_sam_local.py",
+    "test_otlp_hostile.py",
+    "test_client_js.py",
+    "test_mcp_clients.py",
+    "test_page_views.py",
+)
 """Files whose tests share a fixture that takes long to start: one worker runs all tests of such a file."""
 
 

@@ -61,12 +61,16 @@ const WORDS: Record<string, string> = {
   false: "no",
 };
 
+/** A value as people say it: `failed` for `error`. */
+export const wordOf = (field: FilterField, value: string): string =>
+  field.values ? (WORDS[value] ?? value) : value;
+
 /** A filter in words: `model: not gpt-4o`. */
 export function tokenOf(name: string, value: string): Token {
   const field = BY_NAME.get(name);
   const negated = value.startsWith("!");
   const plain = negated ? value.slice(1) : value.replace(/^\\!/, "!");
-  const shown = field?.values ? (WORDS[plain] ?? plain) : plain;
+  const shown = field ? wordOf(field, plain) : plain;
   const label = name === "search" ? "text" : name === "search_in" ? "text in" : (field?.label ?? name);
   return { name, value, text: `${label}: ${negated ? "not " : ""}${shown}` };
 }

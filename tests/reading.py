@@ -1,0 +1,105 @@
+"""The page in a real browser: Chromium, controlled by Playwright, with a check of everything it complains about."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from dev.template import ROOT
+
+OPTIONS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
+WIDTHS: Final = {390: 844, 1280: 800, 1920: 1080}
+"""The widths at which the page is tested, and their heights."""
+
+AXE: Final = ROOT / "web/node_modules/axe-core/axe.min.js"
+
+
+@dataclass
+class Reader:
+    """A page of a signed-in reader, and what the browser says about it."""
+
+    page: Page
+    base: str
+    complaints: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+
+    def open(self, path: str) -> None:
+        """Load a view of the page, and wait until it has nothing left to load."""
+        self.page.goto(self.base + path)
+        self.page.wait_for_load_state("networkidle")
+
+    @property
+    def place(self) -> str:
+        """The address without the host."""
+        parts = urlsplit(self.page.url)
+        return parts.path + (f"?{parts.query}" if parts.query else "")
+
+    def press(self, *keys: str) -> None:
+        """Press keys, one after the other."""
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def violations(self) -> list[str]:
+        """What axe finds in the present view: the rule and the first element of each violation."""
+        self.page.evaluate(AXE.read_text())
+        found = self.page.evaluate(
+            "axe.run(document, {resultTypes: ['violations']}).then((result) => result.violations)"
+        )
+        return [
+            f"{one['id']}: {one['nodes'][0]['html'][:160]} {one['nodes'][0]['failureSummary'][:200]}" for one in found
+        ]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium. *absent*: without it the test is skipped; under CI it fails."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        if os.environ.get("CI", "").lower() in ("1", "true"):
+            pytest.fail("Chromium must be installed under CI.")
+        pytest.skip("This needs Chromium.")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=list(OPTIONS))
+        yield running
+        running.close()
+
+
+@contextmanager
+def reading(
+    browser: Browser, base: str, token: str, *, width: int = 1280, dark: bool = False, refusals: bool = False
+) -> Iterator[Reader]:
+    """A signed-in reader, who at the end has no complaint and has asked no other host.
+
+    With `refusals`, responses with an error are part of the test. The browser reports each of them.
+    """
+    context = browser.new_context(
+        viewport={"width": width, "height": WIDTHS.get(width, 800)},
+        color_scheme="dark" if dark else "light",
+        has_touch=width < 500,
+        reduced_motion="reduce",
+        permissions=["clipboard-read", "clipboard-write"],
+    )
+    page = context.new_page()
+    reader = Reader(page, base)
+    page.set_default_timeout(20_000)
+
+    def said(message: ConsoleMessage) -> None:
+        refused = message.text.startswith("Failed to load resource")
+        if message.type in ("error", "warning") and not (refusals and refused):
+            reader.complaints.append(message.text)
+
+    page.on("console", said)
+    page.on("pageerror", lambda error: reader.complaints.append(str(error)))
+    page.on("request", lambda request: reader.hosts.add(urlsplit(request.url).netloc))
+    page.goto(f"{base}/traces/setup#token={token}")
+    page.wait_for_selector("#main")
+    yield reader
+    assert reader.complaints == []
+    assert reader.hosts <= {urlsplit(base).netloc, ""}
+    context.close()
