@@ -169,7 +169,7 @@ def test_the_keys_of_the_list(demo_reader: Reader) -> None:
     page.wait_for_url(f"**/traces/t/{ids[2]}")
     demo_reader.press("]")
     page.wait_for_url(f"**/traces/t/{ids[3]}")
-    demo_reader.press("[", "[")
+    demo_reader.press("[")
     page.wait_for_url(f"**/traces/t/{ids[2]}")
     demo_reader.press("g", "t")
     page.wait_for_url("**/traces")
@@ -267,8 +267,7 @@ def test_a_range_is_brushed_on_the_chart_and_the_table_has_the_numbers(demo_read
     page.wait_for_url(re.compile("from=.*to="))
     page.get_by_role("button", name="Table").click()
     counted = page.locator("figure tbody tr td:nth-child(2)").all_inner_texts()
-    expect(page.locator(ROWS).first).to_be_visible()
-    assert sum(map(int, counted)) == page.locator(ROWS).count()
+    expect(page.get_by_text(f"{sum(map(int, counted))} traces · all")).to_be_visible()
 
 
 def test_a_trace_opens_on_the_cause_of_its_failure(reader: Reader, api: Api) -> None:
@@ -386,7 +385,7 @@ def test_a_running_trace_grows_under_a_reader_who_loses_nothing(reader: Reader, 
     api.send(
         call_span("t", "root", seconds_ago=100, operation_type="agent", duration_ms=None, status="pending"),
         *(
-            call_span("t", f"a{n}", "root", 99 - n / 10, span_name=f"first.{n}", input_data="long " * 300)
+            call_span("t", f"a{n}", "root", 99 - n / 10, span_name=f"first.{n}", input_data=f"{n} " + "long " * 3000)
             for n in range(60)
         ),
         call_span("t", "inner", "a5", 98),
@@ -556,7 +555,7 @@ def test_a_key_without_the_scope_is_told_which_scope_is_missing(browser: Browser
     with reading(browser, address, key, refusals=True) as reader:
         reader.open("/traces")
         expect(reader.page.get_by_role("alert")).to_contain_text("cannot be shown with this credential")
-        expect(reader.page.get_by_role("alert")).to_contain_text("read")
+        expect(reader.page.get_by_role("alert")).to_contain_text("scope read")
 
 
 def test_numbers_of_stored_json_are_shown_as_they_were_sent(reader: Reader, api: Api, call: Call) -> None:
