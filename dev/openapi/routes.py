@@ -428,7 +428,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                         success(
                             trace=obj({"summary": ref("TraceSummary"), "outline": array(ref("OutlineSpan"))}),
                             next_cursor=CURSOR,
-                            version=nullable(string()),
+                            version=string(),
                             **full,
                         )
                         for full in _FULL

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Any, Final
 
 from tracestore.api.bulk_deletes import chosen_ids, delete_chosen, delete_many
 from tracestore.api.traces.annotations import annotation_json, annotation_name
@@ -41,7 +41,6 @@ from tracestore.api.traces.trace_json import summary_json, time_or_none
 from tracestore.api.traces.turns import turns_page
 from tracestore.domain.errors import NotFound
 from tracestore.domain.media import is_sha256
-from tracestore.domain.merge import Span
 from tracestore.http.app import App
 from tracestore.http.cursors import ListCursor
 from tracestore.http.identity import Identity
@@ -50,8 +49,7 @@ from tracestore.http.request import Request
 from tracestore.http.response import Response, is_cached, json_response, not_modified, with_etag
 from tracestore.http.wiring import reader, trace_reader, writer
 from tracestore.ingest.json_body import parse_json
-from tracestore.storage.model import Head
-from tracestore.storage.user_store import ListedTrace, UserReader
+from tracestore.storage.user_store import ListedTrace, TraceState, UserReader
 
 EXPORT_ENDS_MS: Final = 12_000
 """An export ends its response when this much time is left. The client goes on with the next cursor."""
@@ -136,23 +134,16 @@ def show_trace(request: Request, caller: Identity) -> Response:
         page = matches_page(trace, view.search, cursor.position())
         summary, next_cursor = summary_json(trace_id, trace.head), cursor.next(page.cursor_position)
         return with_etag(request, rows_response(summary, "matches", page.rows, next_cursor, scanned=page.scanned))
-    if not isinstance(stored, UserReader):  # a share shows the present state alone, and names no version
-        if view.payloads:
-            shown = TraceContent(*stored.trace_within(trace_id, READ_BYTES))
-        else:
-            shown = TraceContent(*stored.trace(trace_id, payloads=False), is_whole=True)
-        return _trace_response(request, caller, trace_id, view, shown, cursor)
     if since or "if-none-match" in request.headers:
-        tag = stored.trace_tag(trace_id)
+        _, tag = stored.trace_tag(trace_id)
         if is_cached(request, tag) or (since and since.tag == tag):
             return not_modified(tag)
     if since:
         state = stored.trace_state(trace_id, since=since)
-        if changes := response_since(stored, trace_id, view, state):
+        if changes := response_since(caller.shown_owner_id, stored, trace_id, view, state):
             return with_etag(request, changes, state.tag)
     state = stored.trace_state(trace_id, READ_BYTES if view.payloads else 0)
-    content = TraceContent(state.head, state.spans, state.is_whole, state.version, state.tag)
-    return _trace_response(request, caller, trace_id, view, content, cursor)
+    return _trace_response(request, caller, trace_id, view, state, cursor)
 
 
 @app.route("GET /api/analytics/traces/{trace_id}/spans/{span_id}", scope="read")
@@ -195,7 +186,7 @@ def show_medium(request: Request, caller: Identity) -> Response:
     sha256 = request.path["sha256"]
     if not is_sha256(sha256):
         raise NotFound("There is no such medium in this trace.")
-    medium = reader(request, caller).medium(path_id(request, "trace_id"), sha256)
+    medium = trace_reader(request, caller).medium(path_id(request, "trace_id"), sha256)
     return with_etag(request, medium_response(medium))
 
 
@@ -275,36 +266,26 @@ def _encoded(stored: UserReader, view: ListView, traces: Sequence[ListedTrace]) 
     return encode_summaries(traces) if view == "summary" else encode_forest(stored, traces)
 
 
-class TraceContent(NamedTuple):
-    """A trace as one response shows it. *absent*: a share has neither a version nor a tag."""
-
-    head: Head
-    spans: list[Span]
-    is_whole: bool
-    version: str | None = None
-    tag: bytes | None = None
-
-
 def _trace_response(
-    request: Request, caller: Identity, trace_id: str, view: TraceView, content: TraceContent, cursor: ListCursor
+    request: Request, caller: Identity, trace_id: str, view: TraceView, state: TraceState, cursor: ListCursor
 ) -> Response:
     """The whole of a trace, as a tree or as a page of an outline."""
-    summary = summary_json(trace_id, content.head)
-    members = {"version": content.version, **({"full": True} if "since" in request.query else {})}
+    summary = summary_json(trace_id, state.head)
+    members: dict[str, Any] = {"version": state.version, **({"full": True} if "since" in request.query else {})}
     if view.name == "tree":
         tree = encode_tree(
             caller.shown_owner_id,
             trace_id,
-            content.head,
-            content.spans,
+            state.head,
+            state.spans,
             payloads=view.payloads,
-            is_whole=content.is_whole,
+            is_whole=state.is_whole,
         )
         if "children_omitted" in tree.omitted:
             members["version"] = None  # the caller could not add changes to what it has
-        return with_etag(request, tree_response(summary, tree, **members), content.tag)
+        return with_etag(request, tree_response(summary, tree, **members), state.tag)
     start = int(cursor.position() or 0)
-    rows = list(outline_contents(content.spans).values())[start:]
+    rows = list(outline_contents(state.spans).values())[start:]
     outline = fitting(rows)
     next_cursor = cursor.next(str(start + outline.entries) if outline.entries < len(rows) else None)
-    return with_etag(request, rows_response(summary, "outline", outline.texts, next_cursor, **members), content.tag)
+    return with_etag(request, rows_response(summary, "outline", outline.texts, next_cursor, **members), state.tag)

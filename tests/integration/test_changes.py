@@ -94,7 +94,7 @@ class Caller:
     def poll(self) -> None:
         """Bring the rows up to date, as the route does."""
         try:
-            tag = reader(self.store, self.user).trace_tag("t")
+            _, tag = reader(self.store, self.user).trace_tag("t")
         except NotFound:
             self.version, self.rows = "", {}
             return
@@ -103,7 +103,7 @@ class Caller:
             return
         if since:
             state = reader(self.store, self.user).trace_state("t", since=since)
-            if response := response_since(reader(self.store, self.user), "t", self.view, state):
+            if response := response_since(self.user, reader(self.store, self.user), "t", self.view, state):
                 self.apply(json.loads(response.body))
                 return
         self.wholes += 1

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from tests.conftest import TableOnEngine
 from tests.gateway import Call, User, new_user
 from tests.head_stream import count_traces
 from tests.media import asking, part, sha256_of
+from tracestore.api.traces.shares import SHARED_ROUTES
 from tracestore.http.app import PUBLIC_ROUTES
 from tracestore.http.identity import OWNER_HEADER
 from tracestore.http.wiring import store
@@ -522,10 +523,17 @@ def test_no_route_returns_or_changes_the_data_of_another_user(victim: Victim, ca
     walk(victim, lambda: Api(call, new_user()) if credential == "jwt" else key_of(Api(call, new_user())))
 
 
-def walk(victim: Victim, stranger_for: Callable[[], Api], known: str = "", *, is_admitted: bool = True) -> None:
+def walk(
+    victim: Victim,
+    stranger_for: Callable[[], Api],
+    known: str = "",
+    *,
+    admitted: Collection[str] = tuple(ATTEMPTS),
+) -> None:
     """Make every attempt on every route, each route as another caller. The victim's data must stay as it is.
 
-    `known` is a text that the callers know. Unless they are admitted, routes that need a credential refuse them all.
+    `known` is a text that the callers know. Routes to which they are not `admitted` refuse them, if they need a
+    credential.
     """
     visible, stored = victim.visible(), victim.stored()
     secrets = [secret for secret in victim.secrets if secret != known]
@@ -534,7 +542,7 @@ def walk(victim: Victim, stranger_for: Callable[[], Api], known: str = "", *, is
         for attempt in ATTEMPTS[route.key](victim):
             request = {"query": attempt.query, "body": attempt.body, "headers": attempt.headers}
             reply = stranger(route.method or "GET", attempt.path, **request)
-            expected = attempt.expected if is_admitted or route.key in PUBLIC_ROUTES else (403,)
+            expected = attempt.expected if route.key in (*admitted, *PUBLIC_ROUTES) else (403,)
             assert reply.status in expected, (attempt, reply)
             returned = reply.body.decode() + str(reply.headers)
             is_own = reply.status == 201 or (route.method == "PUT" and reply.status == 200)
@@ -595,7 +603,17 @@ def test_a_stranger_who_names_the_team_is_refused_everywhere(
             caller = key_of(caller)
         return replace(caller, headers={**caller.headers, OWNER_HEADER: team})
 
-    walk(victim, stranger, is_admitted=False)
+    walk(victim, stranger, admitted=())
+
+
+@pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
+def test_the_share_of_another_users_trace_reaches_no_data(victim: Victim, other: Api) -> None:
+    other.send(span("x"))
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    share = other("POST", f"{TRACES}/x/shares", body={"expires_at": tomorrow, "payloads": True}).json["data"]
+    secret = share["link"].partition("#")[2]
+    guest = Api(other.call, None, {"authorization": f"Bearer {secret}"})
+    walk(victim, lambda: guest, admitted=SHARED_ROUTES)
 
 
 def test_users_with_similar_names_are_isolated(call: Call) -> None:

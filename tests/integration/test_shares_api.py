@@ -15,11 +15,15 @@ from tests.conftest import TableOnEngine
 from tests.gateway import Call, Reply, User
 from tests.integration.test_isolation import stored
 from tests.integration.test_scopes import GUARDED
+from tests.media import asking, image, part
+from tests.media import sha256_of as hash_of
 from tracestore.api.traces.shares import SHARED_ROUTES
 from tracestore.domain.credentials import sha256_of
 from tracestore.http import wiring
 from tracestore.http.identity import OWNER_HEADER
 from tracestore.storage import keys, shares
+
+PHOTO, CHART, VOICE = (image(seed=seed) for seed in range(3))
 
 HIDDEN = "hidden canary"
 QUOTED = "quoted canary"
@@ -176,10 +180,11 @@ def test_a_tree_without_payloads_is_marked(traced: Api) -> None:
 
 @pytest.mark.parametrize("route", GUARDED)
 def test_a_share_opens_its_routes_and_no_others(traced: Api, route: str) -> None:
+    traced.send(child("photo", "root", input_data=asking(part(PHOTO))))
     visitor = guest(traced, created(traced, payloads=True))
     before = traced.trace()
     method, _, path = route.partition(" ")
-    for name, value in {"trace_id": "t", "span_id": "root", "id": "t"}.items():
+    for name, value in {"trace_id": "t", "span_id": "root", "id": "t", "sha256": hash_of(PHOTO)}.items():
         path = path.replace(f"{{{name}}}", value)
     body = {"trace_ids": ["t"]} if method in ("POST", "PUT", "PATCH") else None
     reply = visitor(method, re.sub(r"[{}]", "", path), body=body)
@@ -195,6 +200,116 @@ def test_a_share_opens_its_routes_and_no_others(traced: Api, route: str) -> None
 def test_every_shared_route_is_a_reading_route_of_the_template() -> None:
     assert set(SHARED_ROUTES) <= {route.key for route in Template().routes}
     assert all(route.startswith("GET ") for route in SHARED_ROUTES)
+    assert len(SHARED_ROUTES) == 3
+
+
+def medium_path(content: bytes, trace_id: str = "t") -> str:
+    return f"{path_of(trace_id)}/media/{hash_of(content)}"
+
+
+@pytest.fixture
+def with_media(traced: Api) -> Api:
+    """The user with media in fields that shares with payloads show, and one in a field that no share shows."""
+    traced.send(child("photo", "root", input_data=asking(part(PHOTO)), metadata={"frame": part(PHOTO)}))
+    traced.send(
+        child(
+            "chart",
+            "root",
+            events=[{"name": "drawn", "time": "2025-01-02T10:00:00Z", "attributes": {"a": part(CHART)}}],
+        )
+    )
+    traced.send(child("voice", "root", output_data="said", metadata={"recording": part(VOICE)}))
+    return traced
+
+
+def test_a_share_with_payloads_returns_the_media_of_its_trace(with_media: Api) -> None:
+    visitor = guest(with_media, created(with_media, payloads=True))
+    for content in (PHOTO, CHART):
+        own, seen = with_media("GET", medium_path(content)), visitor("GET", medium_path(content))
+        assert (seen.status, seen.body) == (200, content)
+        assert {**own.headers, **seen.headers} == seen.headers
+        assert visitor("GET", medium_path(content, "-")).body == content
+        cached = visitor("GET", medium_path(content), headers={"if-none-match": seen.headers["etag"]})
+        assert (cached.status, cached.headers["x-robots-tag"]) == (304, "noindex")
+
+
+def test_media_that_a_share_does_not_show_are_the_same_404_as_absent_ones(with_media: Api) -> None:
+    bare, full = (guest(with_media, created(with_media, payloads=payloads)) for payloads in (False, True))
+    absent = full("GET", medium_path(b"absent"))
+    assert absent.status == 404
+    assert with_media("GET", medium_path(VOICE)).body == VOICE
+    hidden = [full("GET", medium_path(VOICE)), *(bare("GET", medium_path(one)) for one in (PHOTO, CHART, VOICE))]
+    assert [(reply.status, reply.body) for reply in hidden] == [(404, absent.body)] * 4
+
+
+def test_a_share_returns_no_media_of_another_trace_or_of_a_deleted_span(with_media: Api) -> None:
+    with_media.send(span("another", output_data=[part(image(seed=9))]))
+    visitor = guest(with_media, created(with_media, payloads=True))
+    for trace_id in ("t", "another"):
+        assert visitor("GET", medium_path(image(seed=9), trace_id)).status == 404
+    assert with_media("DELETE", path_of("t", "photo")).status == 200
+    assert visitor("GET", medium_path(PHOTO)).status == 404
+    with_media.patched("chart", events=[])
+    assert visitor("GET", medium_path(CHART)).status == 404
+
+
+VIEWS = ("view=tree", "view=tree&payloads=false", "view=outline")
+
+
+def changes(caller: Api, query: str, version: str) -> dict[str, Any]:
+    reply = caller("GET", path_of("t"), query=f"{query}&since={version}")
+    assert reply.status == 200, reply.body
+    content: dict[str, Any] = reply.json
+    return content
+
+
+@pytest.mark.parametrize("query", VIEWS)
+@pytest.mark.parametrize("payloads", [True, False])
+def test_a_share_gets_the_changes_of_its_trace_without_what_it_hides(
+    traced: Api, payloads: bool, query: str, user: User
+) -> None:
+    visitor = guest(traced, created(traced, payloads=payloads))
+    version = visitor("GET", path_of("t"), query=query).json["version"]
+    assert visitor("GET", path_of("t"), query=f"{query}&since={version}").status == 304
+    traced.patched("below", tool_name="search", output_data={"text": QUOTED}, metadata={"tenant": HIDDEN})
+    traced.send(child("new", "root", **HIDDEN_FIELDS, **TEXT_FIELDS))
+    content = changes(visitor, query, version)
+    whole = visitor("GET", path_of("t"), query=query).json
+    rows = whole["trace"].get("outline") or [
+        {name: value for name, value in row.items() if name != "children"} for row in flat(whole["trace"]["spans"])
+    ]
+    assert content["full"] is False
+    assert [row["span_id"] for row in content["trace"]["changed"]][-2:] == ["below", "new"]
+    assert all(row in rows for row in content["trace"]["changed"])
+    assert (content["trace"]["summary"], content["version"]) == (whole["trace"]["summary"], whole["version"])
+    text = json.dumps(content)
+    assert not [hidden for hidden in (HIDDEN, user.name, "linked") if hidden in text]
+    assert (QUOTED in text) is payloads
+
+
+@pytest.mark.parametrize("payloads", [True, False])
+def test_a_changed_error_text_is_a_change_only_for_a_share_that_shows_it(traced: Api, payloads: bool) -> None:
+    visitor = guest(traced, created(traced, payloads=payloads))
+    version = visitor("GET", path_of("t")).json["version"]
+    traced.patched("below", error_message="another")
+    rows = changes(visitor, "view=outline", version)["trace"]["changed"]
+    assert [row["span_id"] for row in rows] == (["below"] if payloads else [])
+
+
+def test_a_hidden_change_shows_no_row_of_an_outline(traced: Api) -> None:
+    visitor = guest(traced, created(traced, payloads=True))
+    version = visitor("GET", path_of("t")).json["version"]
+    traced.patched("below", metadata={"tenant": f"{HIDDEN} again"})
+    assert changes(visitor, "view=outline", version)["trace"]["changed"] == []
+
+
+def test_a_version_of_anybody_else_gives_a_share_the_whole(traced: Api) -> None:
+    visitor, another = (guest(traced, created(traced)) for _ in range(2))
+    versions = {caller("GET", path_of("t")).json["version"] for caller in (traced, visitor, another)}
+    assert len(versions) == 3
+    whole = visitor("GET", path_of("t")).json
+    for version in versions - {whole["version"]}:
+        assert changes(visitor, "view=tree", version) == {**whole, "full": True}
 
 
 @pytest.mark.parametrize("trace_id", ["another", "unknown", "T", "t%00", "t%2F..%2Fanother", "--", "%2D%2D"])

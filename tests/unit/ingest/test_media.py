@@ -6,9 +6,9 @@ from typing import Any, cast
 import pytest
 
 from tests.media import KB, MB, asking, base64_of, image, part, reference, sha256_of
-from tracestore.domain.media import MAX_MEDIUM_BYTES, Medium, image_type_of
+from tracestore.domain.media import MAX_MEDIUM_BYTES, Medium, image_type_of, references_in
 from tracestore.domain.spans import Json
-from tracestore.ingest.media import MIN_MEDIUM_BYTES, MediaCollector, put_back, references_in
+from tracestore.ingest.media import MIN_MEDIUM_BYTES, MediaCollector, put_back
 from tracestore.ingest.messages import conversation
 
 PNG = image()

@@ -58,6 +58,22 @@ def sha256_of_reference(value: Json) -> str | None:
     return match[1] if match else None
 
 
+def references_in(value: Json) -> dict[str, int]:
+    """The hashes of the media that a value refers to, with their sizes, the smallest first."""
+    found: dict[str, int] = {}
+    unvisited: list[Json] = [value]
+    while unvisited:
+        item = unvisited.pop()
+        if isinstance(item, list):
+            unvisited += item
+        elif isinstance(item, dict):
+            if (sha256 := sha256_of_reference(item)) is not None:
+                size = item.get("bytes")
+                found[sha256] = size if isinstance(size, int) else MAX_MEDIUM_BYTES
+            unvisited += item.values()
+    return dict(sorted(found.items(), key=lambda entry: entry[1]))
+
+
 def referred_media(text: bytes) -> dict[str, int]:
     """The names of the media that the JSON of a span refers to, with their sizes in bytes; 0 for an unknown size.
 

@@ -64,7 +64,8 @@ def shared_span(span: Span, *, payloads: bool) -> Span:
     names = (*SHARED_FIELDS, *SHARED_TEXT_FIELDS, *SHARED_PAYLOAD_FIELDS) if payloads else SHARED_FIELDS
     fields: Mapping[str, Any] = span.fields
     shown = cast(SpanFields, {name: fields[name] for name in names if name in fields})
-    return Span(shown, span.status, {}, span.created_ms, span.updated_ms, span.cost)
+    payload_from = {name: digest for name, digest in span.payload_from.items() if name in names}
+    return Span(shown, span.status, payload_from, span.created_ms, span.updated_ms, span.cost)
 
 
 def shared_summary(summary: Summary, *, payloads: bool) -> Summary:

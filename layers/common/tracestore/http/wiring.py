@@ -15,11 +15,11 @@ from tracestore.storage.api_keys import find_api_key
 from tracestore.storage.cursor import cursor_secret as read_cursor_secret
 from tracestore.storage.deadline import Deadline
 from tracestore.storage.model import Actor, ApiKey, Share
-from tracestore.storage.shared_reader import SharedReader, TraceReader
+from tracestore.storage.shared_reader import SharedReader
 from tracestore.storage.shares import find_share
 from tracestore.storage.store import Store
 from tracestore.storage.table import Table
-from tracestore.storage.user_store import UserReader, UserWriter
+from tracestore.storage.user_store import TraceReader, UserReader, UserWriter
 
 from . import identity, telemetry
 from .errors import not_shared
@@ -115,7 +115,7 @@ def trace_reader(request: Request, caller: identity.Identity) -> TraceReader:
     if caller.share is None:
         return reader(request, caller)
     owners = UserReader(store(), caller.share.user_id, deadline_for(request.remaining_ms))
-    return SharedReader(owners, caller.share)
+    return SharedReader(owners, caller.share, cursor_secret)
 
 
 def reader(request: Request, caller: identity.Identity) -> UserReader:

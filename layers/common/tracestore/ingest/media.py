@@ -161,22 +161,6 @@ def base64_length(size: int) -> int:
     return (size + 2) // 3 * 4 + _MAX_URL_PREFIX
 
 
-def references_in(value: Json) -> dict[str, int]:
-    """The hashes of the media that a value refers to, with their sizes, the smallest first."""
-    found: dict[str, int] = {}
-    unvisited: list[Json] = [value]
-    while unvisited:
-        item = unvisited.pop()
-        if isinstance(item, list):
-            unvisited += item
-        elif isinstance(item, dict):
-            if (sha256 := sha256_of_reference(item)) is not None:
-                size = item.get("bytes")
-                found[sha256] = size if isinstance(size, int) else MAX_MEDIUM_BYTES
-            unvisited += item.values()
-    return dict(sorted(found.items(), key=lambda entry: entry[1]))
-
-
 def _flat(members: dict[str, Json], data: dict[str, Json]) -> Json:
     """A part of type `media` as the reference itself. The media type that the part states takes precedence."""
     stated = members.get("mime_type")

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from tracestore.domain.errors import NotFound
+from tracestore.domain.media import name_of
 from tracestore.domain.merge import Span, merge, merge_span
 from tracestore.domain.spans import SpanUpdate
 
@@ -30,11 +31,13 @@ class LazyTrace(NamedTuple):
 
     `with_payloads` takes ids of its spans and returns these spans in the same order. It reads lazily, a few at a time,
     and ends before the next read once the budget of the request is spent. The first spans are always returned.
+    `referring_to` takes the hash of a medium and returns the ids of the spans that may refer to it.
     """
 
     head: Head
     spans: list[Span]
     with_payloads: Callable[[Sequence[str]], Iterator[Span]]
+    referring_to: Callable[[str], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +71,24 @@ def read_trace_within(
     return *_visible(scope, stored, pending_deletions), not stored.is_cut
 
 
-def read_tag(scope: Scope, trace_id: str) -> bytes:
+def read_tag(scope: Scope, trace_id: str, key: bytes) -> tuple[Head, bytes]:
     pk = scope.trace_pk(trace_id)
     head = visible_heads(scope, [pk]).get(pk)
     if head is None:
         raise NotFound("There is no such trace.")
-    return tag_of(scope, trace_id, head)
+    return head, tag_of(scope, trace_id, head, key)
 
 
-def read_state(scope: Scope, trace_id: str, payload_bytes: int, since: Version | None) -> TraceState:
+def read_state(scope: Scope, trace_id: str, payload_bytes: int, since: Version | None, key: bytes = b"") -> TraceState:
     stored = scope.read_whole(trace_id, payload_bytes) if payload_bytes else scope.read_core(trace_id)
     head, spans = _visible(scope, stored, None)
-    tag, basis = tag_of(scope, trace_id, head), basis_of(scope, trace_id, head)
-    segments = since.segments_of(stored, basis) if since else None
+    tag, basis = tag_of(scope, trace_id, head, key), basis_of(scope, trace_id, head, key)
+    segments = since.segments_of(stored, basis, key) if since else None
     earlier = None
     if segments is not None:
         updates = (update for segment in segments for update in segment.updates)
         earlier = merge(updates, head.deleted, scope.store.price_of)
-    version = version_text(tag, basis, stored.segments.values())
+    version = version_text(tag, basis, stored.segments.values(), key)
     return TraceState(head, spans, not stored.is_cut, tag, version, earlier, stored)
 
 
@@ -98,7 +101,14 @@ def read_span(scope: Scope, trace_id: str, span_id: str) -> tuple[Head, Span]:
 def read_lazily(scope: Scope, trace_id: str, pending_deletions: Sequence[PendingDeletion] | None = None) -> LazyTrace:
     stored = scope.read_core(trace_id)
     head, spans = _visible(scope, stored, pending_deletions)
-    return LazyTrace(head, spans, partial(read_whole_spans, scope, trace_id, stored, is_bounded=True))
+    with_payloads = partial(read_whole_spans, scope, trace_id, stored, is_bounded=True)
+    return LazyTrace(head, spans, with_payloads, partial(_referring_to, stored, head))
+
+
+def _referring_to(stored: StoredTrace, head: Head, sha256: str) -> list[str]:
+    name = name_of(sha256)
+    referring = (update.fields["span_id"] for update in stored.updates() if name in update.fields.get("media", ()))
+    return list(dict.fromkeys(span_id for span_id in referring if span_id not in head.deleted))
 
 
 def read_spans_after(scope: Scope, trace_id: str, order: tuple[int, str]) -> tuple[Head, Iterator[Span]]:

@@ -11,7 +11,7 @@ deletions are imported when they are used: the capture function starts faster wi
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tracestore.domain.annotations import Annotation
 from tracestore.domain.errors import NotFound
@@ -70,12 +70,32 @@ __all__ = [
     "Page",
     "Rejection",
     "TraceQuery",
+    "TraceReader",
     "TraceState",
     "UserReader",
     "UserWriter",
     "Version",
     "parse_version",
 ]
+
+
+class TraceReader(Protocol):
+    """The part of a reader that reads single traces; a share has no other. See `UserReader`."""
+
+    @property
+    def shows_payloads(self) -> bool: ...
+
+    def trace_tag(self, trace_id: str) -> tuple[Head, bytes]: ...
+
+    def trace_state(self, trace_id: str, payload_bytes: int = 0, since: Version | None = None) -> TraceState: ...
+
+    def whole_spans(self, trace_id: str, state: TraceState, span_ids: Sequence[str]) -> Iterator[Span]: ...
+
+    def lazy_trace(self, trace_id: str) -> LazyTrace: ...
+
+    def span(self, trace_id: str, span_id: str) -> tuple[Head, Span]: ...
+
+    def medium(self, trace_id: str, sha256: str) -> Medium: ...
 
 
 class UserReader:
@@ -117,16 +137,26 @@ class UserReader:
         """One trace whose payloads are read on demand, those of a few spans at a time. *raises*: NotFound."""
         return reading.read_lazily(self._scope, trace_id, pending_deletions)
 
-    def trace_tag(self, trace_id: str) -> bytes:
-        """The tag of a trace's present state, from its head alone: every change changes it. *raises*: NotFound."""
-        return reading.read_tag(self._scope, trace_id)
+    @property
+    def shows_payloads(self) -> bool:
+        """Whether any payload can be read."""
+        return True
 
-    def trace_state(self, trace_id: str, payload_bytes: int = 0, since: Version | None = None) -> TraceState:
+    def trace_tag(self, trace_id: str, *, key: bytes = b"") -> tuple[Head, bytes]:
+        """A trace's head, and the tag of its present state, from the head alone: every change changes it.
+
+        `key` is the secret key of its digests, see `versions`. *raises*: NotFound.
+        """
+        return reading.read_tag(self._scope, trace_id, key)
+
+    def trace_state(
+        self, trace_id: str, payload_bytes: int = 0, since: Version | None = None, *, key: bytes = b""
+    ) -> TraceState:
         """One trace with its version, with at most `payload_bytes` of payload, and its spans as they were `since`.
 
-        *raises*: NotFound.
+        `key` is as in `trace_tag`. *raises*: NotFound.
         """
-        return reading.read_state(self._scope, trace_id, payload_bytes, since)
+        return reading.read_state(self._scope, trace_id, payload_bytes, since, key)
 
     def whole_spans(self, trace_id: str, state: TraceState, span_ids: Sequence[str]) -> Iterator[Span]:
         """These spans of a trace that was read, with payloads, which are read lazily, those of a few at a time."""

@@ -8,6 +8,9 @@ A trace may have thousands of segments, and the order of their arrival is stored
 A version therefore names its newest segments one by one, and the others by a time up to which it has all of them. The
 sum over the names of all its segments proves that the right ones were found. It also identifies a single segment that
 arrived later with an earlier time: the sum is then too large by exactly its name.
+
+A version consists of digests of content. A reader that may not see all of it is given versions with a secret `key`:
+with plain digests, it could find out hidden values by guessing them. The owner's versions have no key.
 """
 
 import base64
@@ -53,14 +56,14 @@ class Version:
     last: tuple[int, int]
     listed: frozenset[bytes]
 
-    def segments_of(self, stored: StoredTrace, basis: bytes) -> list[Segment] | None:
+    def segments_of(self, stored: StoredTrace, basis: bytes, key: bytes = b"") -> list[Segment] | None:
         """The segments of `stored` that this version names. *absent*: None where they are not all stored any more, or
         the content followed from another `basis`."""
         if self.basis != basis:
             return None
         found = {
             name: segment
-            for (received_ms, name), segment in _by_order(stored.segments.values())
+            for (received_ms, name), segment in _by_order(stored.segments.values(), key)
             if (received_ms, name) <= self.last or _prefix(name) in self.listed
         }
         excess = (sum(found) - self.total) % _SUMS
@@ -71,10 +74,10 @@ class Version:
         return list(found.values())
 
 
-def name_of(segment: Segment) -> int:
+def name_of(segment: Segment, key: bytes = b"") -> int:
     """The name of a segment with its time of arrival: a repeated first request may store the same with another one."""
     text = f"{segment.digest}@{segment.received_ms}"
-    return int.from_bytes(blake2b(text.encode(), digest_size=_NAME_BYTES).digest(), "big")
+    return int.from_bytes(blake2b(text.encode(), digest_size=_NAME_BYTES, key=key).digest(), "big")
 
 
 def sum_of(segments: Iterable[Segment]) -> int:
@@ -82,21 +85,21 @@ def sum_of(segments: Iterable[Segment]) -> int:
     return sum(map(name_of, segments)) % _SUMS
 
 
-def basis_of(scope: Scope, trace_id: str, head: LiveHead) -> bytes:
+def basis_of(scope: Scope, trace_id: str, head: LiveHead, key: bytes = b"") -> bytes:
     """The digest of everything that a trace's content follows from except its segments."""
     names = (scope.user_id, trace_id, head.generation, scope.store.derivation(), *sorted(head.deleted))
-    return blake2b("\n".join(names).encode(errors="surrogatepass"), digest_size=_BASIS_BYTES).digest()
+    return blake2b("\n".join(names).encode(errors="surrogatepass"), digest_size=_BASIS_BYTES, key=key).digest()
 
 
-def tag_of(scope: Scope, trace_id: str, head: LiveHead) -> bytes:
+def tag_of(scope: Scope, trace_id: str, head: LiveHead, key: bytes = b"") -> bytes:
     """The digest of a trace's content, found from its head alone: every acknowledged change changes it."""
-    named = basis_of(scope, trace_id, head) + str(head.version).encode()
-    return blake2b(named, digest_size=_TAG_BYTES).digest()
+    named = basis_of(scope, trace_id, head, key) + str(head.version).encode()
+    return blake2b(named, digest_size=_TAG_BYTES, key=key).digest()
 
 
-def version_text(tag: bytes, basis: bytes, segments: Iterable[Segment]) -> str:
+def version_text(tag: bytes, basis: bytes, segments: Iterable[Segment], key: bytes = b"") -> str:
     """The version of the content that was made from these segments, as a text."""
-    ordered = [order for order, _ in _by_order(segments)]
+    ordered = [order for order, _ in _by_order(segments, key)]
     earlier, listed = ordered[:-LISTED], ordered[-LISTED:]
     received_ms, name = earlier[-1] if earlier else (0, 0)
     total = sum(name for _, name in ordered) % _SUMS
@@ -136,9 +139,9 @@ def parse_version(text: str) -> Version | None:
     return Version(tag, basis, int.from_bytes(total, "big"), last, listed)
 
 
-def _by_order(segments: Iterable[Segment]) -> list[tuple[tuple[int, int], Segment]]:
+def _by_order(segments: Iterable[Segment], key: bytes) -> list[tuple[tuple[int, int], Segment]]:
     """Segments by their time of arrival and their name."""
-    ordered = [((segment.received_ms, name_of(segment)), segment) for segment in segments]
+    ordered = [((segment.received_ms, name_of(segment, key)), segment) for segment in segments]
     return sorted(ordered, key=lambda entry: entry[0])
 
 

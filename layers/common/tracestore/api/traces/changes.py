@@ -16,13 +16,15 @@ from tracestore.domain.merge import Span
 from tracestore.domain.outline import outline_rows
 from tracestore.domain.tree import tree_order
 from tracestore.http.response import Response, json_bytes
-from tracestore.storage.user_store import TraceState, UserReader
+from tracestore.storage.user_store import TraceReader, TraceState
 
 Contents: TypeAlias = Mapping[str, object]
 """The rows of a view in their order, by span id: anything that is equal exactly if the rows are."""
 
 
-def response_since(reader: UserReader, trace_id: str, view: TraceView, state: TraceState) -> Response | None:
+def response_since(
+    user_id: str | None, reader: TraceReader, trace_id: str, view: TraceView, state: TraceState
+) -> Response | None:
     """The changes between the earlier and the present state of a trace.
 
     *absent*: None where the earlier state is unknown or the changes do not fit into a response: then the caller needs
@@ -36,14 +38,14 @@ def response_since(reader: UserReader, trace_id: str, view: TraceView, state: Tr
         return changes_between(
             outline_contents(state.earlier), rows, lambda ids: map(rows.__getitem__, ids), summary, state.version
         )
-    spans = span_contents(state.spans)
+    spans, payloads = span_contents(state.spans), view.payloads and reader.shows_payloads
 
     def encoded(span_ids: Sequence[str]) -> Iterator[bytes]:
         changed: Iterable[Span] = map(spans.__getitem__, span_ids)
-        if view.payloads:
+        if payloads:
             changed = reader.whole_spans(trace_id, state, span_ids)
         for span in changed:
-            yield json_bytes(span_json(reader.user_id, trace_id, span, state.head.expires_at_s, payloads=view.payloads))
+            yield json_bytes(span_json(user_id, trace_id, span, state.head.expires_at_s, payloads=payloads))
 
     return changes_between(span_contents(state.earlier), spans, encoded, summary, state.version)
 

@@ -16,11 +16,11 @@ from tracestore.api.traces.annotations import annotation_json
 from tracestore.api.traces.responses import CARRIED_BYTES, READ_BYTES, Room, fitting_span, read_in_parallel
 from tracestore.api.traces.trace_json import span_json
 from tracestore.domain.errors import NotFound
-from tracestore.domain.media import Medium
+from tracestore.domain.media import Medium, references_in
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS
 from tracestore.http.response import Response, escapes_in, json_bytes
-from tracestore.ingest.media import base64_length, put_back, references_in
+from tracestore.ingest.media import base64_length, put_back
 from tracestore.storage.model import Head, PendingDeletion
 from tracestore.storage.user_store import ListedTrace, TraceQuery, UserReader
 

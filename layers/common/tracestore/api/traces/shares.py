@@ -20,8 +20,12 @@ LINK: Final = "/traces/shared#"
 SHARED_ROUTES: Final[Mapping[str, bool]] = {
     "GET /api/analytics/traces/{trace_id}": False,
     "GET /api/analytics/traces/{trace_id}/spans/{span_id}": False,
+    "GET /api/analytics/traces/{trace_id}/media/{sha256}": False,
 }
-"""The only routes that a share opens, and whether it has to include payloads for that."""
+"""The only routes that a share opens, and whether it has to include payloads for that.
+
+Media are in payloads, so a share without payloads gets the same 404 for each of them as for an absent one.
+"""
 
 _SENT_FIELDS: Final = frozenset({"expires_at", "payloads"})
 _SERVER_FIELDS: Final = frozenset({"share_id", "trace_id", "created_at", "link"})
