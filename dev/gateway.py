@@ -17,6 +17,10 @@ from urllib.parse import parse_qsl, unquote
 from dev.template import ACCOUNT_ID, Cors, Route
 
 MAX_BODY_BYTES = 10 * 1024 * 1024  # the gateway's own limit
+MAX_HEAD_BYTES = 10_240
+"""The gateway's limit of the request line and the headers together. Names count here too, so that a request which is
+accepted here is accepted there. *source*: "Quotas for configuring and running an HTTP API", total combined size of
+request line and header values."""
 MAX_RESPONSE_BYTES = 6 * 1024 * 1024 + 56  # the limit of Lambda for the result of a synchronous call
 Headers = list[tuple[str, str]]
 
@@ -31,6 +35,13 @@ class Request:
     headers: Sequence[tuple[str, str]] = ()
     body: bytes = b""
     client: str = "127.0.0.1"
+
+    @property
+    def head_bytes(self) -> int:
+        """The size of the request line and the headers, with their line ends."""
+        target = f"{self.path}?{self.query}" if self.query else self.path
+        lines = [f"{self.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in self.headers), ""]
+        return sum(len(line) + len("\r\n") for line in lines)
 
     def header(self, name: str) -> str:
         """The header's values, joined by commas. *absent*: empty."""
@@ -52,6 +63,8 @@ def gateway_response(status: int, message: str) -> Answer:
 
 
 TOO_LARGE = gateway_response(413, "Request Entity Too Large")
+HEAD_TOO_LARGE = gateway_response(431, "Request Header Fields Too Large")
+"""The documentation of the gateway states the limit without a status. *source*: RFC 6585, section 5."""
 FAILED = gateway_response(500, "Internal Server Error")
 NOT_FOUND = gateway_response(404, "Not Found")
 PREFLIGHT = Answer(204, [])

@@ -23,6 +23,7 @@ from dev.functions import Functions, Invoker
 from dev.gateway import Answer, Request, Router
 from dev.template import Template
 
+HEAD_BYTES_READ = 1024 * 1024  # far above the gateway's limit, so that its own response is the one that clients get
 CONCURRENCY = 16  # concurrent handlers, one for each environment of Lambda
 STOP_TIMEOUT_S = 10
 Log = Callable[[Request, Answer, float], None]
@@ -41,6 +42,8 @@ class Api:
         return gateway.with_cors(self._routed(request), request, self._cors)
 
     def _routed(self, request: Request) -> Answer:
+        if request.head_bytes > gateway.MAX_HEAD_BYTES:
+            return gateway.HEAD_TOO_LARGE
         if len(request.body) > gateway.MAX_BODY_BYTES:
             return gateway.TOO_LARGE
         match = self._router.match(request.method, request.path)
@@ -99,7 +102,14 @@ def serving(
 ) -> Iterator[str]:
     """Serve the API from a thread, and yield its address. At the end of the block, running requests are completed."""
     app = application(Api(template, functions or Functions(template)), log)
-    config = uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=STOP_TIMEOUT_S)
+    config = uvicorn.Config(
+        app,
+        http="h11",  # the implementation whose limit of the head can be set
+        h11_max_incomplete_event_size=HEAD_BYTES_READ,
+        log_level="error",
+        access_log=False,
+        timeout_graceful_shutdown=STOP_TIMEOUT_S,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, name="http", daemon=True)
     thread.start()

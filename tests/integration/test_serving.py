@@ -100,6 +100,31 @@ def test_a_body_over_ten_megabytes_gets_the_gateways_413(http: httpx.Client) -> 
     assert (response.status_code, response.json()) == (413, {"message": "Request Entity Too Large"})
 
 
+@pytest.mark.parametrize("place", ["query", "header"])
+@pytest.mark.parametrize(("beyond", "status"), [(0, 200), (1, 431), (10_000, 431), (50_000, 431)])
+def test_a_request_line_and_headers_over_ten_kilobytes_get_the_gateways_431(
+    http: httpx.Client, place: str, beyond: int, status: int
+) -> None:
+    def request(filling: str) -> httpx.Request:
+        return http.build_request(
+            "POST",
+            f"/echo/x?fill={filling}" if place == "query" else "/echo/x",
+            headers={} if place == "query" else {"x-fill": filling},
+            content=b"in",
+        )
+
+    sent = request("-")
+    lines = [
+        f"POST {sent.url.raw_path.decode()} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in sent.headers.items()),
+    ]
+    head = "".join(f"{line}\r\n" for line in [*lines, ""])
+    response = http.send(request("-" * (10_240 - len(head) + 1 + beyond)))
+    assert response.status_code == status
+    if status == 431:
+        assert response.json() == {"message": "Request Header Fields Too Large"}
+
+
 def test_a_handler_that_raises_gets_the_gateways_500(http: httpx.Client, capfd: pytest.CaptureFixture[str]) -> None:
     response = http.post("/echo/fail")
     assert (response.status_code, response.json()) == (500, {"message": "Internal Server Error"})

@@ -66,6 +66,12 @@ def test_an_event_names_its_route_and_not_the_path_in_it() -> None:
     assert event(Request("GET", "/traces/t1"), TRACE, trace_id="t1")["routeKey"] == "GET /traces/{trace_id}"
 
 
+def test_the_request_line_and_the_headers_are_measured_as_they_are_sent() -> None:
+    sent = b"GET /traces?a=1 HTTP/1.1\r\nhost: x\r\naccept: */*\r\n\r\n"
+    assert Request("GET", "/traces", "a=1", [("host", "x"), ("accept", "*/*")]).head_bytes == len(sent)
+    assert Request("GET", "/").head_bytes == len(b"GET / HTTP/1.1\r\n\r\n")
+
+
 def test_header_names_arrive_in_lower_case_and_repeated_ones_joined() -> None:
     sent = Request("GET", "/", headers=[("X-One", "1"), ("x-one", "2")])
     assert event(sent)["headers"] == {"x-one": "1,2"}
