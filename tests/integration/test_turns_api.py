@@ -167,6 +167,21 @@ def test_turns_that_arrive_between_two_pages_do_not_change_the_numbers_of_the_re
     assert [each["turn"] for each in first["traces"] + rest["traces"]][:4] == [4, 3, 2, 1]
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_older_turns_that_arrive_between_two_pages_are_numbered_among_themselves(api: Api, limit: int) -> None:
+    api.send(*(turn(number) for number in range(4)))
+    found = []
+    page = api.page(view="turns", conversation_id="c", limit=2)
+    api.send(*(span(f"early{number}", conversation_id="c", start_time=at(-1 - number)) for number in range(3)))
+    while True:
+        found += [(each["trace_id"], each["turn"]) for each in page["traces"]]
+        if page["next_cursor"] is None:
+            break
+        page = api.page(view="turns", conversation_id="c", limit=limit, cursor=page["next_cursor"])
+    assert found[:4] == [("t03", 4), ("t02", 3), ("t01", 2), ("t00", 1)]
+    assert found[4:] == [("early0", 3), ("early1", 2), ("early2", 1)]
+
+
 @pytest.mark.parametrize(
     ("query", "named"),
     [

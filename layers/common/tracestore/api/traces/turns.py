@@ -27,7 +27,8 @@ class TurnsPage(NamedTuple):
 class _CursorPosition(NamedTuple):
     """After the trace at `trace_position`, with the number of the next turn.
 
-    *absent*: the number is None after a page without turns, and in cursors of version 0.1. It is counted then.
+    *absent*: the number is None after a page without turns, and in cursors of version 0.1. It is counted then. Where
+    older turns arrived since the first page, it would fall below 1: those are counted as well.
     """
 
     trace_position: str
@@ -60,13 +61,14 @@ def turns_page(reader: UserReader, query: TurnsQuery, limit: int, cursor_positio
     if not page.traces:
         return TurnsPage(Encoded([], 0), page.next_position and str(_CursorPosition(page.next_position)))
     number = start.turn if start is not None else None
-    if number is None:
-        number = reader.turn_number(query.conversation_id, page.traces[0].head.cursor_position)
     step = -1 if query.traces.newest_first else 1
     oldest = min(listed.head.cursor_position for listed in page.traces)
     earlier = reader.turn_before(query.conversation_id, oldest)
     room, texts = Room(), list[bytes]()
-    for turn, before in _compared(reader, page.traces, earlier, newest_first=query.traces.newest_first):
+    compared = _compared(reader, page.traces, earlier, newest_first=query.traces.newest_first)
+    for listed, (turn, before) in zip(page.traces, compared, strict=False):  # the budget may end the comparison
+        if number is None or number < 1:
+            number = reader.turn_number(query.conversation_id, listed.head.cursor_position)
         text = _encoded(turn, before, number, whole_inputs=query.whole_inputs) if turn else b""
         if not room.takes(text) and texts:
             break
