@@ -71,9 +71,14 @@ def test_an_added_histogram_can_be_subtracted(some: list[int], others: list[int]
     assert histogram == counted(some)
 
 
-@given(numbers, st.dictionaries(st.integers(0, 400), st.integers(-5, 10**6).filter(bool)))
-def test_measures_survive_being_packed(sent: list[int], latencies: dict[int, int]) -> None:
-    measures = Measures(sent, latencies)
+histograms = st.dictionaries(st.integers(0, 400), st.integers(-5, 10**6).filter(bool))
+
+
+@given(numbers, histograms, histograms)
+def test_measures_survive_being_packed(
+    sent: list[int], latencies: dict[int, int], first_tokens: dict[int, int]
+) -> None:
+    measures = Measures(sent, latencies, first_tokens)
     assert unpacked_measures(*json.loads(json.dumps(packed_measures(measures)))) == measures
 
 

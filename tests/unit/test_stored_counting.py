@@ -57,6 +57,8 @@ CHECKPOINTS = {
 }
 CHAT = Series("completion", "openai", "gpt-4o")
 SUCCESS, ERROR, TOOL = Group(CHAT, "success"), Group(CHAT, "error"), Group(Series("tool_call", "", ""), "success")
+STREAMED = Measures(numbers(2, 3_000_000, 9_000, 10, 2, 0, 0, 0, 12, 0, 0, 500_900), {150: 1, 153: 1}, {72: 1, 138: 1})
+ONE_STREAMED = Measures(numbers(1, 2_000_000, 0, 10, 2, 0, 0, 0, 12, 0, 0, 500_000), {153: 1}, {138: 1})
 THREE_CALLS = Measures(numbers(3, 3_400_000, 9_000, 120, 30, 5, 2, 1, 150), {150: 2, 157: 1})
 
 COUNTERS_STORED: dict[str, Counter] = {
@@ -67,6 +69,10 @@ COUNTERS_STORED: dict[str, Counter] = {
             TOOL: Measures(numbers(2, 1_000), {60: 1, 73: 1}),
         },
         {frozenset([SUCCESS]): 2, frozenset([SUCCESS, ERROR, TOOL]): 1, frozenset(): 1},
+    ),
+    "counter-measures-2": MeasureCounter(
+        {SUCCESS: STREAMED, ERROR: Measures(numbers(1, 900_000, 0, 40, 0, 0, 0, 0, 40, 0, 1), {144: 1})},
+        {frozenset([SUCCESS]): 2, frozenset([SUCCESS, ERROR]): 1},
     ),
     "counter-errors-1": ErrorCounter(
         {
@@ -86,8 +92,16 @@ COUNTERS_STORED: dict[str, Counter] = {
         {"c1": [2, *numbers(3, 3_400_000, 9_000, 120, 30, 5, 2, 1, 150)], "other": [1, *numbers()]},
         [(9_000, "t1"), (7, "t2")],
     ),
+    "counter-values-2": ValueCounter(
+        {"status": {"success": 4}},
+        {"c1": [2, *numbers(3, 3_400_000, 9_000)], "c2": [1, *STREAMED.numbers], "other": [1, *numbers()]},
+        [(9_000, "t1")],
+    ),
     "counter-conversation-1": ConversationCounter(
         2, THREE_CALLS, START_NS, START_NS + 10**10, (START_NS + 10**9, "t2"), EXPIRES_AT_S
+    ),
+    "counter-conversation-2": ConversationCounter(
+        2, STREAMED, START_NS, START_NS + 10**10, (START_NS + 10**9, "t2"), EXPIRES_AT_S
     ),
     "counter-marginals-1": MarginalCounter(
         {
@@ -98,18 +112,23 @@ COUNTERS_STORED: dict[str, Counter] = {
             }
         }
     ),
+    "counter-marginals-2": MarginalCounter({"service_name": {"shop": Aggregate(2, STREAMED)}}),
     "counter-scores-1": ScoreCounter(
         {"quality": ScoreTotal(3, 2_100_000), "star": ScoreTotal(1, 1_000_000), "gone": ScoreTotal()}
     ),
 }
 CURRENT_COUNTERS = (
     "counter-measures-1",
+    "counter-measures-2",
     "counter-errors-1",
-    "counter-values-1",
+    "counter-values-2",
     "counter-conversation-1",
+    "counter-conversation-2",
     "counter-marginals-1",
+    "counter-marginals-2",
     "counter-scores-1",
 )
+"""Without times to the first token, measures are stored as they were before there were any."""
 
 AGENT_ROW = Row(QUARTER, Group(Series("agent", "", ""), "success"), Measures(numbers(1, 1_000), {73: 1}))
 CALL_ROW = Row(QUARTER, SUCCESS, Measures(numbers(1, 2_000_000, 9_000, 10, 2, 0, 0, 0, 12), {153: 1}))
@@ -119,12 +138,16 @@ TIMEOUT = Failure(
 )
 SHOP_ROW = MarginalRow(HOUR, "shop", CALL_ROW.measures, True)
 LLM_ROW = MarginalRow(HOUR, "llm", FAILED_ROW.measures, True)
+STREAMED_ROW = Row(QUARTER, SUCCESS, STREAMED)
 STATS_STORED: dict[str, Stats] = {
+    "head-stats-3": Stats(
+        (AGENT_ROW, STREAMED_ROW, FAILED_ROW), (TIMEOUT,), ((LLM_ROW, SHOP_ROW._replace(measures=ONE_STREAMED)),)
+    ),
     "head-stats-2": Stats((AGENT_ROW, CALL_ROW, FAILED_ROW), (TIMEOUT,), ((LLM_ROW, SHOP_ROW),)),
     "head-stats-2-one-service": Stats((CALL_ROW,), (), ("shop",)),
     "head-stats-1": Stats((AGENT_ROW, CALL_ROW, FAILED_ROW), (TIMEOUT,)),
 }
-CURRENT_STATS = ("head-stats-2", "head-stats-2-one-service")
+CURRENT_STATS = ("head-stats-3", "head-stats-2", "head-stats-2-one-service")
 
 
 def stored(name: str) -> bytes:

@@ -54,12 +54,14 @@ NUMBERS: Final = (
     "total_tokens",
     "wasted_nano_usd",
     "errors",
+    "first_token_us",
 )
 """The numbers of `Measures`. Heads and counters store them in this order without names: append at the end only, and
 never move or remove one. A number that was appended later is 0 in measures that were stored before."""
 
-_CALLS, _LATENCY, _COST, _TOTAL, _WASTED, _ERRORS = map(
-    NUMBERS.index, ("calls", "latency_us", "cost_nano_usd", "total_tokens", "wasted_nano_usd", "errors")
+_CALLS, _LATENCY, _COST, _TOTAL, _WASTED, _ERRORS, _FIRST_TOKEN = map(
+    NUMBERS.index,
+    ("calls", "latency_us", "cost_nano_usd", "total_tokens", "wasted_nano_usd", "errors", "first_token_us"),
 )
 _KINDS: Final = tuple((NUMBERS.index(kind), kind) for kind in TOKEN_KINDS)
 
@@ -78,23 +80,29 @@ class Example(NamedTuple):
 
 @dataclass(slots=True)
 class Measures:
-    """Sums in the order of `NUMBERS`, and the histogram of latencies. `latency_us` is the sum over the histogram."""
+    """Sums in the order of `NUMBERS`, and the histograms of latencies and of times to the first token.
+
+    `latency_us` and `first_token_us` are the sums over the two histograms.
+    """
 
     numbers: list[int] = field(default_factory=lambda: [0] * len(NUMBERS))
     latencies: Histogram = field(default_factory=dict)
+    first_tokens: Histogram = field(default_factory=dict)
 
     def add(self, other: "Measures", sign: int = 1) -> None:
         """Add another's sums in place; with `sign` -1 subtract them."""
         self.numbers = [mine + sign * theirs for mine, theirs in zip(self.numbers, other.numbers, strict=True)]
         added(self.latencies, other.latencies, sign)
+        added(self.first_tokens, other.first_tokens, sign)
 
     def nonzero(self) -> dict[str, int | Histogram]:
-        """The numbers that are not 0, by name, and the histogram unless it is empty. Equal for equal measures."""
+        """The numbers that are not 0 and the histograms that are not empty, by name. Equal for equal measures."""
         numbers = {name: number for name, number in zip(NUMBERS, self.numbers, strict=True) if number}
-        return numbers | ({"latencies": dict(self.latencies)} if self.latencies else {})
+        histograms = {"latencies": self.latencies, "first_tokens": self.first_tokens}
+        return numbers | {name: dict(histogram) for name, histogram in histograms.items() if histogram}
 
     def __bool__(self) -> bool:
-        return any(self.numbers) or bool(self.latencies)
+        return any(self.numbers) or bool(self.latencies) or bool(self.first_tokens)
 
     def __getitem__(self, name: str) -> int:
         return self.numbers[NUMBERS.index(name)]
@@ -382,5 +390,5 @@ def as_model_calls(group: Group, measures: Measures) -> Measures:
     if group.series.is_inference:
         return measures
     numbers = list(measures.numbers)
-    numbers[_CALLS] = numbers[_LATENCY] = numbers[_ERRORS] = 0
+    numbers[_CALLS] = numbers[_LATENCY] = numbers[_ERRORS] = numbers[_FIRST_TOKEN] = 0
     return Measures(numbers)

@@ -18,7 +18,7 @@ from tracestore.domain.dimensions import FailureKind, Group, Series
 from tracestore.domain.stats import NUMBERS, Aggregate, Example
 
 from ..codec import pack, unpack
-from .positional import extended
+from .positional import extended, without_zeros
 from .stats import Document, packed_measures, unpacked_measures
 
 
@@ -85,9 +85,10 @@ def _error_counter(document: Document) -> ErrorCounter:
 def _value_document(counter: ValueCounter) -> Document:
     """`v` are counts by field and value, `d` the most expensive `[cost, trace id]`.
 
-    `c` are `[number of traces, *numbers]` by conversation, in the order of `NUMBERS`.
+    `c` are `[number of traces, *numbers]` by conversation, in the order of `NUMBERS`, without zeros at the end.
     """
-    return {"v": counter.values, "c": counter.conversations, "d": list(map(list, counter.most_expensive))}
+    conversations = {conversation_id: without_zeros(sums) for conversation_id, sums in counter.conversations.items()}
+    return {"v": counter.values, "c": conversations, "d": list(map(list, counter.most_expensive))}
 
 
 def _value_counter(document: Document) -> ValueCounter:

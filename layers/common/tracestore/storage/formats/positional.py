@@ -11,3 +11,11 @@ def extended(stored: Sequence[Any], absent: Sequence[Any]) -> list[Any]:
     version, which this one has not declared, is left out.
     """
     return [*stored, *absent[len(stored) :]][: len(absent)]
+
+
+def without_zeros(entries: Sequence[Any]) -> list[Any]:
+    """The entries up to the last one that is not 0: `extended` adds the zeros after it again."""
+    length = len(entries)
+    while length and not entries[length - 1]:
+        length -= 1
+    return list(entries[:length])

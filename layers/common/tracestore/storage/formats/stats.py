@@ -6,38 +6,55 @@ from itertools import accumulate, repeat
 from typing import Any, TypeAlias
 
 from tracestore.domain.dimensions import FailureKind, Group, Series
+from tracestore.domain.histogram import Histogram
 from tracestore.domain.stats import NUMBERS, Example, Failure, Marginal, MarginalRow, Measures, Row, Stats
 
-from .positional import extended
+from .positional import extended, without_zeros
 
 Document: TypeAlias = dict[str, Any]
-PackedMeasures: TypeAlias = tuple[list[int], list[int], list[int]]
+PackedHistogram: TypeAlias = tuple[list[int], list[int]]
+PackedMeasures: TypeAlias = tuple[list[Any], list[int], list[int]]
 
 
-_INPUT, _OUTPUT, _TOTAL = map(NUMBERS.index, ("input_tokens", "output_tokens", "total_tokens"))
+_INPUT, _OUTPUT, _TOTAL, _FIRST_TOKEN = map(
+    NUMBERS.index, ("input_tokens", "output_tokens", "total_tokens", "first_token_us")
+)
 
 
 def packed_measures(measures: Measures) -> PackedMeasures:
     """Measures as lists that compress well.
 
-    *shape*: the numbers, with the total less input and output, without zeros at the end; the first index of the
-    histogram and the step from each to the next; its counts, or nothing where all of them are 1.
+    *shape*: the numbers, with the total less input and output, without zeros at the end; the histogram of latencies.
+    Where there are times to the first token, a list of their sum and their histogram stands in place of the sum.
     """
-    numbers = list(measures.numbers)
+    numbers: list[Any] = list(measures.numbers)
     numbers[_TOTAL] -= numbers[_INPUT] + numbers[_OUTPUT]
-    while numbers and not numbers[-1]:
-        numbers.pop()
-    indexes = sorted(measures.latencies)
-    counts = [measures.latencies[index] for index in indexes]
-    steps = [index - before for index, before in zip(indexes, [0, *indexes], strict=False)]
-    return numbers, steps, [] if set(counts) <= {1} else counts
+    if measures.first_tokens:
+        numbers[_FIRST_TOKEN] = [numbers[_FIRST_TOKEN], *_packed_histogram(measures.first_tokens)]
+    return without_zeros(numbers), *_packed_histogram(measures.latencies)
 
 
-def unpacked_measures(numbers: Sequence[int], steps: Sequence[int], counts: Sequence[int]) -> Measures:
+def unpacked_measures(numbers: Sequence[Any], steps: Sequence[int], counts: Sequence[int]) -> Measures:
     """The measures that `packed_measures` was given."""
     filled = extended(numbers, [0] * len(NUMBERS))
     filled[_TOTAL] += filled[_INPUT] + filled[_OUTPUT]
-    return Measures(filled, dict(zip(accumulate(steps), counts or repeat(1), strict=False)))
+    measures = Measures(filled, _unpacked_histogram(steps, counts))
+    if isinstance(filled[_FIRST_TOKEN], list):
+        filled[_FIRST_TOKEN], *packed = filled[_FIRST_TOKEN]
+        measures.first_tokens = _unpacked_histogram(*packed)
+    return measures
+
+
+def _packed_histogram(histogram: Histogram) -> PackedHistogram:
+    """The first index and the step from each to the next; the counts, or nothing where all of them are 1."""
+    indexes = sorted(histogram)
+    counts = [histogram[index] for index in indexes]
+    steps = [index - before for index, before in zip(indexes, [0, *indexes], strict=False)]
+    return steps, [] if set(counts) <= {1} else counts
+
+
+def _unpacked_histogram(steps: Sequence[int], counts: Sequence[int]) -> Histogram:
+    return dict(zip(accumulate(steps), counts or repeat(1), strict=False))
 
 
 class StoredStats(Stats):
