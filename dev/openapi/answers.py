@@ -156,7 +156,8 @@ MEASURES: Final[Mapping[str, Schema]] = {
     **dict.fromkeys(("input_tokens", "output_tokens", "total_tokens", *TOKEN_KINDS[2:]), integer()),
     "cost_usd": number(),
     "wasted_cost_usd": number(),
-    "latency_ms": ref("Latencies"),
+    "latency_ms": ref("Durations"),
+    "time_to_first_token_ms": ref("Durations"),
 }
 
 SCORE_TOTAL: Final[Mapping[str, Schema]] = {
@@ -474,8 +475,8 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "payloads_omitted": OMITTED_PAYLOADS,
         },
     ),
-    "Latencies": obj(
-        {name: nullable(number("ms; null without calls")) for name in ("avg", "p50", "p90", "p95", "p99")}
+    "Durations": obj(
+        {name: nullable(number("ms; null where no call has one")) for name in ("avg", "p50", "p90", "p95", "p99")}
     ),
     "Measures": obj(MEASURES),
     "Group": obj(

@@ -78,7 +78,7 @@ def test_metrics_contain_all_measures(analytics: Analytics) -> None:
         "interval": "hour",
         "timezone": "UTC",
     }
-    latency = answer["totals"].pop("latency_ms")
+    latency, first_token = answer["totals"].pop("latency_ms"), answer["totals"].pop("time_to_first_token_ms")
     assert answer["totals"] == {
         **{"traces": 3, "calls": 3, "errors": 1, "error_rate": 0.333333, "cost_usd": 1.0, "wasted_cost_usd": 0.5},
         **{"input_tokens": 30, "output_tokens": 6, "total_tokens": 36},
@@ -87,6 +87,18 @@ def test_metrics_contain_all_measures(analytics: Analytics) -> None:
     assert latency["avg"] == 2_000
     assert latency["p50"] == pytest.approx(1_000, rel=0.048)
     assert latency["p95"] == pytest.approx(4_000, rel=0.048)
+    assert first_token == {"avg": None, "p50": None, "p90": None, "p95": None, "p99": None}
+
+
+def test_metrics_contain_times_to_the_first_token_by_group_and_over_time(analytics: Analytics) -> None:
+    streamed = [called(f"t{number}", number, time_to_first_token_ms=100 * (number + 1)) for number in range(4)]
+    analytics.after(*streamed, called("whole", 2), called("tool", operation_type="tool_call", time_to_first_token_ms=9))
+    (group,) = analytics("metrics", interval="hour", group_by="model_name")["groups"]
+    assert group["totals"]["time_to_first_token_ms"]["avg"] == 250
+    assert group["totals"]["time_to_first_token_ms"]["p50"] == pytest.approx(200, rel=0.048)
+    assert group["totals"]["time_to_first_token_ms"]["p99"] == pytest.approx(400, rel=0.048)
+    points = {point["time"]: point["time_to_first_token_ms"]["avg"] for point in group["points"] if point["calls"]}
+    assert points == {time(number): 100 * (number + 1) for number in range(4)}
 
 
 def test_metrics_have_a_point_for_every_interval(analytics: Analytics) -> None:

@@ -29,7 +29,7 @@ from tracestore.domain.counters import (
 from tracestore.domain.errors import Conflict, NotFound
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import SpanFields
-from tracestore.domain.stats import Aggregate
+from tracestore.domain.stats import NUMBERS, Aggregate, Measures
 from tracestore.storage import counters, keys
 from tracestore.storage.audit import Audit, audit
 from tracestore.storage.codec import pack, unpack
@@ -72,6 +72,7 @@ def some_span(rng: random.Random) -> tuple[str, SpanFields]:
         "conversation_id": rng.choice([None, "c1", "c2"]),
         "parent_span_id": rng.choice([None, None, "a"]) if span_id != "a" else None,
         "service_name": rng.choice([None, "shop", "cart"]),
+        "time_to_first_token_ns": rng.choice([None, rng.randrange(10**9)]),
     }
     return rng.choice(["t1", "t2", "t3"]), fields(span_id, **values)
 
@@ -96,7 +97,10 @@ def live(
                 case "patch":
                     changed = fields(
                         span["span_id"],
-                        **{name: span.get(name) for name in ("input_tokens", "status", "end_ns", "start_ns")},
+                        **{
+                            name: span.get(name)
+                            for name in ("input_tokens", "status", "end_ns", "start_ns", "time_to_first_token_ns")
+                        },
                     )
                     writer(store, user).patch(trace_id, span["span_id"], to_fields(changed))
                 case "annotate":
@@ -227,26 +231,27 @@ def span_of_one_name(rng: random.Random) -> tuple[str, SpanFields]:
 
 
 class FormerlyWritten(StreamedDynamoDB):
-    """A table whose heads are sometimes put by the version before marginals: their stats have none."""
+    """A table of whose heads a `share` is put by the version before marginals and times to the first token."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
         self._rng = random.Random(seed)
+        self.share = 0.5
 
     def _put(self, item: Any) -> None:
-        if item["sk"]["S"] == keys.HEAD and self._rng.random() < 0.5:
+        if item["sk"]["S"] == keys.HEAD and self._rng.random() < self.share:
             content = unpack(item["head"]["B"])
             if content.get("s"):
                 content["s"]["stats"].pop("m", None)
+                for *_, numbers, _, _ in content["s"]["stats"]["r"]:
+                    del numbers[NUMBERS.index("first_token_us") :]
                 item = {**item, "head": {"B": pack(content)}}
         super()._put(item)
 
 
 @given(steps, seeds)
 @settings(max_examples=60, deadline=None)
-def test_heads_from_before_marginals_add_nothing_to_them_until_they_change(
-    history: list[tuple[str, int]], seed: int
-) -> None:
+def test_heads_of_a_former_version_add_what_they_contain(history: list[tuple[str, int]], seed: int) -> None:
     """Versions may alternate, as in a roll-back: the audit agrees with whatever the heads contain."""
     db, clock, user = FormerlyWritten(seed), Clock(), new_user().name
     store = store_on(db, clock)
@@ -314,6 +319,29 @@ def test_deleting_a_trace_subtracts_all_that_it_contributed() -> None:
     assert all(not any(counter.totals().values()) for counter in found.values())
     assert read_conversations(scope(store, user), 10) == ([], None)
     assert list(store.table.query(keys.by_conversations(keys.user(user)), index="by_time")) == []
+
+
+def test_a_head_from_before_times_to_the_first_token_adds_them_with_its_next_change() -> None:
+    db, user = FormerlyWritten(1), new_user().name
+    store = store_on(db)
+    day = Bucket("measures", "day", START_NS // DAY_NS)
+    db.share = 1
+
+    def counted() -> Measures:
+        apply(store, "shard", db.changes, long_deadline())
+        counter = read_counters(scope(store, user), [day])[day]
+        assert isinstance(counter, MeasureCounter)
+        return next(iter(counter.groups.values()))
+
+    writer(store, user).capture([("t", call("a", time_to_first_token_ns=300_000_000))])
+    assert counted().first_tokens == {}
+    db.share = 0
+    writer(store, user).capture([("t", call("b", time_to_first_token_ns=500_000_000))])
+    assert (sum(counted().first_tokens.values()), counted()["first_token_us"]) == (2, 800_000)
+    writer(store, user).delete_span("t", "a")
+    assert (sum(counted().first_tokens.values()), counted()["first_token_us"]) == (1, 500_000)
+    writer(store, user).delete_trace("t")
+    assert not counted()
 
 
 def test_counters_contain_calls_tokens_costs_and_waste() -> None:

@@ -38,6 +38,7 @@ def test_measures_have_the_promised_fields() -> None:
     assert list(measures_json(Aggregate())) == [
         *("traces", "calls", "errors", "error_rate", "input_tokens", "output_tokens", "total_tokens"),
         *("cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "cost_usd", "wasted_cost_usd", "latency_ms"),
+        "time_to_first_token_ms",
     ]
 
 
@@ -45,6 +46,16 @@ def test_without_calls_the_error_rate_is_zero_and_latencies_are_null() -> None:
     shown = measures_json(Aggregate())
     assert shown["error_rate"] == 0
     assert shown["latency_ms"] == {"avg": None, "p50": None, "p90": None, "p95": None, "p99": None}
+
+
+def test_times_to_the_first_token_are_those_of_the_calls_that_report_one() -> None:
+    measures = aggregate(*[1_000_000] * 4, first_token_us=800_000).measures
+    assert measures_json(Aggregate(0, measures))["time_to_first_token_ms"]["avg"] is None
+    measures.first_tokens = {bucket_of(300_000): 1, bucket_of(500_000): 1}
+    shown = measures_json(Aggregate(0, measures))["time_to_first_token_ms"]
+    assert shown["avg"] == 400
+    assert shown["p50"] == pytest.approx(300, rel=RELATIVE_ERROR)
+    assert shown["p90"] == shown["p99"] == pytest.approx(500, rel=RELATIVE_ERROR)
 
 
 def test_each_number_has_its_name() -> None:
@@ -79,9 +90,9 @@ def test_a_group_without_a_name_is_null() -> None:
 @pytest.mark.parametrize("points", [1, 96, 200, 401, 1_000])
 def test_a_response_has_room_for_the_points_of_all_groups(points: int) -> None:
     huge = dict.fromkeys(NUMBERS, 10**15 + 1)
-    shown = series_json(
-        GroupSeries("", Aggregate(), [Aggregate(10**12, aggregate(10**12, 10**12, **huge).measures)]), POINTS[:1]
-    )
+    measures = aggregate(10**12, 10**12, **huge).measures
+    measures.first_tokens = dict(measures.latencies)
+    shown = series_json(GroupSeries("", Aggregate(), [Aggregate(10**12, measures)]), POINTS[:1])
     (point,) = shown["points"]
     assert len(json_bytes(point)) * (groups_shown(points) + 1) * points < RESPONSE_BYTES
 

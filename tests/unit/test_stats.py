@@ -90,6 +90,7 @@ trees = st.lists(
             "input_tokens": st.integers(0, 50),
             "output_tokens": st.integers(0, 50),
             "cached_input_tokens": st.integers(0, 5),
+            "time_to_first_token_ns": st.integers(0, 10**12),
             "cost_nano_usd": st.integers(0, 10**6),
             "status": st.sampled_from(["error", "success"]),
             "model_name": st.sampled_from(["a", "b"]),
@@ -124,6 +125,29 @@ def test_a_pending_call_is_not_counted() -> None:
 def test_a_latency_is_the_measured_duration_where_it_contradicts_the_end() -> None:
     (row,) = summary_of(call("root", end_ns=START_NS + 2 * 10**9, duration_ns=9 * 10**9)).stats.rows
     assert (row.measures["latency_us"], row.measures.latencies) == (9_000_000, {bucket_of(9_000_000): 1})
+
+
+def test_times_to_the_first_token_are_those_of_ended_calls_that_report_one() -> None:
+    first = {"time_to_first_token_ns": 300_000_999}
+    rows = summary_of(
+        fields("root", operation_type="agent", **first),
+        call("a", "root", **first),
+        call("b", "root"),
+        call("c", "root", time_to_first_token_ns=0),
+        call("pending", "root", end_ns=None, status=None, **first),
+    ).stats.rows
+    by_operation = {row.group.series.operation_type: row.measures for row in rows if row.measures["calls"]}
+    calls, agent = by_operation["completion"], by_operation["agent"]
+    assert (calls["first_token_us"], calls.first_tokens) == (300_000, {bucket_of(300_000): 1, 0: 1})
+    assert (agent["first_token_us"], agent.first_tokens) == (300_000, {bucket_of(300_000): 1})
+    assert sums(rows).first_tokens == calls.first_tokens
+    assert sums(rows)["first_token_us"] == 300_000
+
+
+def test_stats_without_times_to_the_first_token_have_no_place_for_them() -> None:
+    without, with_it = (summary_of(call("root", time_to_first_token_ns=first_ns)).stats for first_ns in (None, 5))
+    (numbers, *_), (more, *_) = (packed_measures(stats.rows[0].measures) for stats in (without, with_it))
+    assert len(numbers) < len(NUMBERS) == len(more)
 
 
 def test_a_span_that_adds_nothing_has_no_row() -> None:

@@ -293,9 +293,14 @@ def _measures(span: Span, charge: Charge, *, is_wasted: bool) -> Measures:
     if span.status != "pending" and (charge.is_call or not is_inference):
         numbers[_CALLS] = 1
         numbers[_ERRORS] = int(span.status == "error")
-        if (duration_ns := duration_of(fields)) is not None:
-            numbers[_LATENCY] = duration_ns // 1000
-            measures.latencies[bucket_of(numbers[_LATENCY])] = 1
+        durations = (
+            (_LATENCY, measures.latencies, duration_of(fields)),
+            (_FIRST_TOKEN, measures.first_tokens, fields.get("time_to_first_token_ns")),
+        )
+        for index, histogram, duration_ns in durations:
+            if duration_ns is not None:
+                numbers[index] = duration_ns // 1000
+                histogram[bucket_of(numbers[index])] = 1
     if charge.counts_tokens:
         numbers[_TOTAL] = total_tokens(fields) or 0
         for index, kind in _KINDS:

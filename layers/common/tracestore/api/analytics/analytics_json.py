@@ -8,10 +8,10 @@ from tracestore.domain.analytics import GroupSeries, Heatmap
 from tracestore.domain.counters import ConversationCounter, ScoreTotal
 from tracestore.domain.failures import FailedSpan, FailuresOfType
 from tracestore.domain.heads import Summary
-from tracestore.domain.histogram import bounds_us, percentiles_us
+from tracestore.domain.histogram import Histogram, bounds_us, percentiles_us
 from tracestore.domain.intervals import Period
 from tracestore.domain.scores import ScoreSeries
-from tracestore.domain.stats import NUMBERS, Aggregate, Example, Measures
+from tracestore.domain.stats import NUMBERS, Aggregate, Example
 from tracestore.domain.times import format_time
 from tracestore.domain.usage import TOKEN_KINDS
 
@@ -21,16 +21,16 @@ PERCENTILES: Final = (50, 90, 95, 99)
 GROUPS_MOST: Final = 50
 """The most groups in one response. The others are one group."""
 
-POINTS_IN_ANSWER: Final = 8_000
-"""The most points of all groups together, at most 600 bytes each, so that the response fits Lambda's limit."""
+POINTS_IN_ANSWER: Final = 6_000
+"""The most points of all groups together, at most 700 bytes each, so that the response fits Lambda's limit."""
 
-_NO_LATENCY: Final[dict[str, float | None]] = dict.fromkeys(("avg", *(f"p{percent}" for percent in PERCENTILES)))
+_NO_DURATIONS: Final[dict[str, float | None]] = dict.fromkeys(("avg", *(f"p{percent}" for percent in PERCENTILES)))
 
 
 def measures_json(aggregate: Aggregate) -> dict[str, Any]:
     """The measures of anything.
 
-    *absent*: without calls the error rate is 0, since nothing failed, and latencies are null, since there are none.
+    *absent*: without calls the error rate is 0, since nothing failed, and durations are null, since there are none.
     """
     numbers = dict(zip(NUMBERS, aggregate.measures.numbers, strict=True))
     calls = numbers["calls"]
@@ -45,19 +45,20 @@ def measures_json(aggregate: Aggregate) -> dict[str, Any]:
         **{kind: numbers[kind] for kind in TOKEN_KINDS[2:]},
         "cost_usd": numbers["cost_nano_usd"] / NANO,
         "wasted_cost_usd": numbers["wasted_nano_usd"] / NANO,
-        "latency_ms": latency_json(aggregate.measures),
+        "latency_ms": durations_json(numbers["latency_us"], aggregate.measures.latencies),
+        "time_to_first_token_ms": durations_json(numbers["first_token_us"], aggregate.measures.first_tokens),
     }
 
 
-def latency_json(measures: Measures) -> dict[str, float | None]:
+def durations_json(sum_us: int, histogram: Histogram) -> dict[str, float | None]:
     """The exact average, and percentiles within 4.8 %. *units*: milliseconds."""
-    count = sum(measures.latencies.values())
+    count = sum(histogram.values())
     if count <= 0:
-        return _NO_LATENCY
-    latency: dict[str, float | None] = {"avg": round(measures["latency_us"] / count / US_PER_MS, 3)}
-    for percent, latency_us in zip(PERCENTILES, percentiles_us(measures.latencies, PERCENTILES), strict=True):
-        latency[f"p{percent}"] = round(latency_us / US_PER_MS, 3)
-    return latency
+        return _NO_DURATIONS
+    durations: dict[str, float | None] = {"avg": round(sum_us / count / US_PER_MS, 3)}
+    for percent, duration_us in zip(PERCENTILES, percentiles_us(histogram, PERCENTILES), strict=True):
+        durations[f"p{percent}"] = round(duration_us / US_PER_MS, 3)
+    return durations
 
 
 def name_json(name: str) -> str | None:
