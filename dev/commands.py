@@ -238,11 +238,13 @@ def _introduce_exporters(base: str, token: str) -> None:
     headers = {"authorization": f"Bearer {token}"}
     try:
         with httpx.Client(base_url=base, headers=headers, timeout=30) as api:
-            key = replace_key(api, API_KEY_NAME, ("ingest", "read"))
+            key = replace_key(api, API_KEY_NAME, ("ingest", "read", "annotate"))
     except NoKey as problem:
         errors.print(f"There is no API key for exporters: {problem}")
         return
-    console.print(f"An API key of the user {DEMO_USER} to send and to read, valid until the next start:\n\n{key}\n")
+    console.print(
+        f"An API key of the user {DEMO_USER} to send, read and annotate, valid until the next start:\n\n{key}\n"
+    )
     console.print("To send from an OpenTelemetry exporter, paste into its shell:\n")
     console.print("\n".join(exporter_variables(base, key)) + "\n")
 

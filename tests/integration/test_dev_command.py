@@ -65,9 +65,9 @@ def test_the_printed_link_opens_the_page_with_the_token_of_the_demo_user(running
     assert httpx.get(f"{running.base}/", follow_redirects=True).text == httpx.get(address).text
 
 
-def test_the_printed_key_belongs_to_the_demo_user_and_may_send_and_read(running: Running) -> None:
+def test_the_printed_key_belongs_to_the_demo_user_and_may_send_read_and_annotate(running: Running) -> None:
     caller = httpx.get(f"{running.base}/api/me", headers={"x-api-key": running.key}).json()["data"]
-    assert (caller["user_id"], caller["scopes"]) == ("demo", ["ingest", "read"])
+    assert (caller["user_id"], caller["scopes"]) == ("demo", ["ingest", "read", "annotate"])
 
 
 def test_connections_in_http2_get_one_line_with_the_remedy(running: Running) -> None:

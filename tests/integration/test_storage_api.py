@@ -20,10 +20,12 @@ from tests.builders import (
     stored_items,
     writer,
 )
+from tests.crashing import Crash, CrashingAtWrite
 from tests.gateway import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.api.analytics.storage import StorageSums, storage_json
 from tracestore.api.dates import UTC
+from tracestore.domain.annotations import Annotation
 from tracestore.domain.times import NS_PER_DAY
 from tracestore.storage import keys
 from tracestore.storage.items import head_from, item_bytes
@@ -188,6 +190,53 @@ def test_the_estimate_follows_a_patch_and_the_deletion_of_a_span() -> None:
     writer(store, user).delete_span("t", "c0")
     assert before - estimated(store, user) > 5_000
     assert abs(estimated(store, user) - actual(store, user)) < 0.1 * actual(store, user) + 300
+
+
+def note(number: int, span_id: str | None = None, comment: str = "") -> Annotation:
+    return Annotation(f"n{number}", "judge", number, "judge", span_id, comment or noise(300, number))
+
+
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_annotations_count_in_the_estimate_until_they_are_deleted(comes_first: bool) -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(MemoryDynamoDB(), clock)
+    own = writer(store, user)
+
+    def is_near() -> bool:
+        size = actual(store, user)
+        return abs(estimated(store, user) - size) <= 0.1 * size + 300
+
+    if not comes_first:
+        own.capture([("t", call("root", input_data=noise(2_000)))])
+        without = estimated(store, user)
+    for number in range(10):
+        own.annotate("t", note(number, "a" if number % 2 else None))
+        assert comes_first or is_near()
+    own.annotate("t", note(3, "a", comment=noise(3_000)))  # in place of the one before
+    own.annotate("t", note(4))
+    if comes_first:
+        own.capture([("t", call("root", input_data=noise(2_000)))])
+    assert is_near()
+    clock.advance(s=1)
+    own.capture([("t", call("a", "root", output_data=noise(2_000)))])
+    assert is_near()
+    own.delete_span("t", "a")
+    assert is_near()
+    for number in range(0, 10, 2):
+        own.delete_annotations("t", f"n{number}")
+        assert is_near()
+    assert comes_first or abs(estimated(store, user) - without) < 500  # other segments than before
+
+
+def test_an_annotation_whose_writer_was_interrupted_counts_once_it_is_repeated() -> None:
+    clock, user, db = Clock(), new_user().name, MemoryDynamoDB()
+    store = store_on(db, clock)
+    writer(store, user).capture([("t", call("root"))])
+    with pytest.raises(Crash):
+        writer(store_on(db, clock, db=CrashingAtWrite(db, 1)), user).annotate("t", note(1))
+    writer(store, user).annotate("t", note(2))
+    writer(store, user).annotate("t", note(1))
+    assert abs(estimated(store, user) - actual(store, user)) <= 0.05 * actual(store, user)
 
 
 def test_a_head_with_a_size_stays_within_its_units(engine: Endpoint) -> None:

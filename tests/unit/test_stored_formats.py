@@ -348,6 +348,10 @@ def test_a_stored_placeholder_is_no_head_of_a_trace() -> None:
 
 def test_a_stored_head_is_decoded_with_its_annotations() -> None:
     assert stored_head("annotated-head").summary.annotations == ANNOTATIONS
+    assert stored_head("annotated-head").annotation_bytes == 0
+    newest = head_from(stored("annotated-head", 2))
+    assert isinstance(newest, Head)
+    assert (newest.summary.annotations, newest.annotation_bytes) == (ANNOTATIONS, 812)
     assert summary_from(stored("annotated-head")) == stored_head("annotated-head").summary
     assert stored_head().summary.annotations == NO_ANNOTATIONS
 
@@ -405,7 +409,10 @@ def encoded_items() -> dict[str, Item]:
     return {
         "head": head_item("ada", "t-1", sized_head, 1),
         "annotated-head": head_item(
-            "ada", "t-1", replace(head, version=4, summary=replace(head.summary, annotations=ANNOTATIONS)), 1
+            "ada",
+            "t-1",
+            replace(head, version=4, summary=replace(head.summary, annotations=ANNOTATIONS), annotation_bytes=812),
+            1,
         ),
         "placeholder": head_item("ada", "t-1", PLACEHOLDER, 1),
         "annotation": annotation_item(TRACE_PK, ANNOTATION, GENERATION, EXPIRES_AT_S),

@@ -15,7 +15,7 @@ from tracestore.domain.annotations import Annotation, summarize_annotations
 from tracestore.domain.errors import Conflict, NotFound
 
 from . import keys
-from .items import annotation_item
+from .items import annotation_item, item_bytes
 from .model import EmptiedHead, Head, Item, LiveHead, Placeholder, StoredHead, StoredTrace, Tombstone
 from .pending_deletions import is_pending_deletion, read_pending_deletions
 from .store import Scope, expiry_of_companions
@@ -57,6 +57,7 @@ def annotate(scope: Scope, trace_id: str, annotation: Annotation) -> tuple[Annot
         else:
             new = replace(annotation, created_ms=before.created_ms if before else now_ms, updated_ms=now_ms)
         stored.annotations[sk] = new
+        stored.annotation_sizes[sk] = item_bytes(annotation_item(pk, new, scope.store.generation(), 0))
         new_head = _next_head(scope, trace_id, stored)
         is_settled = is_current and (isinstance(head, Head | EmptiedHead)) == (sk not in stored.waiting)
         if is_settled and _has_same_copy(new_head, stored.head):
@@ -136,7 +137,12 @@ def _next_head(scope: Scope, trace_id: str, stored: StoredTrace) -> StoredHead:
     version = old.version + 1 if old else 1
     if isinstance(live, Head):
         annotations = summarize_annotations(stored.annotations_without(live.deleted))
-        return replace(live, version=version, summary=replace(live.summary, annotations=annotations))
+        return replace(
+            live,
+            version=version,
+            summary=replace(live.summary, annotations=annotations),
+            annotation_bytes=stored.annotation_bytes_without(live.deleted),
+        )
     if isinstance(live, EmptiedHead):
         return replace(live, version=version)
     now_ms = scope.now_ms()

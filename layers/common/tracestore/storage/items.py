@@ -123,6 +123,7 @@ def trace_from(
                     stored.segments = {head.inline_segment.digest: head.inline_segment}
         if sk.kind == keys.ANNOTATION_KIND:
             _add_annotation(stored, item, current, now_ms)
+            continue
         if sk.generation != current:
             if not sk.generation and sk.kind != keys.HEAD:  # an alias or a lesson index item
                 stored.core_bytes += item_bytes(item)
@@ -168,6 +169,7 @@ def _add_annotation(stored: StoredTrace, item: Item, generation: str, now_ms: in
         return
     if is_waiting or item["g"]["S"] == generation:
         stored.annotations[sk] = unpack_annotation(item["annotation"]["B"])
+        stored.annotation_sizes[sk] = item_bytes(item)
     if is_waiting:
         stored.waiting.add(sk)
 

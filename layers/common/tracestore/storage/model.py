@@ -115,8 +115,9 @@ class _LiveHead(_StoredHead):
     `merged_digests` names the newest segments that the head was derived from. `merged_sum` is a sum over all of them;
     it is empty in a head that was stored before there were sums. `deleted` are the spans that were deleted for good.
     `inline_segment` is a segment stored inside the head. `compaction_started_ms` is when a writer last began a
-    compaction. `other_bytes` is an estimate: the size of the trace's other items, as the head's writer knew them. It
-    depends on how payloads were encoded, so equal traces may differ in it.
+    compaction. `other_bytes` and `annotation_bytes` are an estimate: the sizes of the trace's other items and of its
+    annotations, as the head's writer knew them. They depend on how items were encoded, so equal traces may differ in
+    them. They are apart because the writer of an annotation reads the annotations and no other item.
     """
 
     merged_digests: tuple[str, ...] = ()
@@ -125,6 +126,7 @@ class _LiveHead(_StoredHead):
     compaction_started_ms: int = 0
     other_bytes: int = field(default=0, compare=False)
     merged_sum: str = ""
+    annotation_bytes: int = field(default=0, compare=False)
 
     def includes(self, segment: Segment) -> bool:
         """Whether it names this segment among those that it was derived from."""
@@ -165,10 +167,10 @@ class StoredTrace:
     """The content of a trace's partition, as one Query read it: payloads only where the Query read them.
 
     `loose` are the segments with an item of their own; `compacted` has the sort key of each compacted item with the
-    digests of its segments. `annotations` are by sort key; those in `waiting` came before the first span, and expire
-    unless a writer stores them again. `is_cut` is set when there was more payload than the reader asked for: then some
-    segments have their payload and others do not. `core_bytes` is the size of the items that were read, payloads left
-    out.
+    digests of its segments. `annotations` and the sizes of their items are by sort key; those in `waiting` came before
+    the first span, and expire unless a writer stores them again. `is_cut` is set when there was more payload than the
+    reader asked for: then some segments have their payload and others do not. `core_bytes` is the size of the items
+    that were read, payloads and annotations left out.
     """
 
     head: StoredHead | None = None
@@ -176,6 +178,7 @@ class StoredTrace:
     loose: set[str] = field(default_factory=set)
     compacted: dict[str, list[str]] = field(default_factory=dict)
     annotations: dict[str, Annotation] = field(default_factory=dict)
+    annotation_sizes: dict[str, int] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
     is_cut: bool = False
     core_bytes: int = 0
@@ -184,12 +187,17 @@ class StoredTrace:
         """The annotations, except those of deleted spans."""
         return [annotation for annotation in self.annotations.values() if annotation.span_id not in deleted]
 
+    def annotation_bytes_without(self, deleted: Collection[str]) -> int:
+        """The size of the annotations, except those of deleted spans."""
+        annotations = self.annotations.items()
+        return sum(self.annotation_sizes[sk] for sk, annotation in annotations if annotation.span_id not in deleted)
+
     def updates(self) -> Iterator[SpanUpdate]:
         for segment in self.segments.values():
             yield from segment.updates
 
     def other_bytes(self, inline_segment: Segment | None, without: Collection[str] = ()) -> int:
-        """The size of all items except the head, with the payloads of all segments except those `without`."""
+        """The size of all items except head and annotations, with the payloads of segments except those `without`."""
         in_head = inline_segment.digest if inline_segment and inline_segment.payload is not None else None
         return (
             self.core_bytes

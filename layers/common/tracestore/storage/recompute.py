@@ -52,6 +52,7 @@ def next_head(scope: Scope, trace_id: str, head: LiveHead, stored: StoredTrace) 
         "inline_segment": head.inline_segment,
         "compaction_started_ms": head.compaction_started_ms,
         "other_bytes": stored.other_bytes(head.inline_segment),
+        "annotation_bytes": stored.annotation_bytes_without(head.deleted),
     }
     if not spans:
         return EmptiedHead(**parts)

@@ -33,7 +33,7 @@ def read_stored_sizes(
             head, item = heads.get(entry.pk, (None, None))
             if head is not None and item is not None and head.cursor_position == entry.cursor_position:
                 in_head = item_bytes(item)
-                size = in_head + head.other_bytes
+                size = in_head + head.other_bytes + head.annotation_bytes
                 sizes.append(StoredSize(keys.start_ns_of(entry.cursor_position), head.summary.span_count, size))
                 head_bytes += in_head
         examined += len(batch)

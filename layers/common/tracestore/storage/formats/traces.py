@@ -111,7 +111,7 @@ def with_payload(updates: Sequence[SpanUpdate], text: bytes) -> tuple[SpanUpdate
 
 
 _ABSENT_IN_HEAD: Final[dict[str, Any]] = {
-    **{"c": 0, "u": 0, "s": None, "n": [], "k": "", "x": [], "f": [], "l": 0, "b": 0, "m": ""},
+    **{"c": 0, "u": 0, "s": None, "n": [], "k": "", "x": [], "f": [], "l": 0, "b": 0, "m": "", "a": 0},
     **{"d": [], "w": False},
 }
 """The content of a head where its document has no such key."""
@@ -124,8 +124,9 @@ def pack_head(head: StoredHead) -> bytes:
 
     *shape*: `c` created and `u` updated, in milliseconds; `s` summary; `n` its annotations; `k` the merged digests,
     joined; `x` deleted span ids; `f` the inlined segment; `l` start of the last compaction, in milliseconds; `b` bytes
-    of the other items; `m` the merged sum; `d` of a tombstone: [true, whether it is purged, the job, the number of
-    deleted spans]; `w` true in a placeholder. `b` and `m` are absent in heads of earlier versions.
+    of the other items; `a` bytes of the annotations; `m` the merged sum; `d` of a tombstone: [true, whether it is
+    purged, the job, the number of deleted spans]; `w` true in a placeholder. `a`, `b` and `m` are absent in heads of
+    earlier versions.
     """
     content: dict[str, Any] = {"c": head.created_ms, "u": head.updated_ms}
     if isinstance(head, Tombstone):
@@ -146,6 +147,7 @@ def pack_head(head: StoredHead) -> bytes:
             "l": head.compaction_started_ms,
             "b": head.other_bytes,
             "m": head.merged_sum,
+            "a": head.annotation_bytes,
         }
     return pack({name: value for name, value in content.items() if value})
 
@@ -168,6 +170,7 @@ def unpack_head(packed: bytes, *, version: int, generation: str, expires_at_s: i
         content["l"],
         content["b"],
         content["m"],
+        content["a"],
     )
     return EmptiedHead(*live) if content["s"] is None else Head(*live, summary=_summary_from(content))
 
