@@ -4,6 +4,7 @@ All requests go through the real handlers, so the numbers are those of the HTTP 
 workloads are seeded: two runs of one version print the same numbers, except those of concurrent writers.
 """
 
+import gzip
 import json
 import time
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ from dev.bench.lessons import report_lessons
 from dev.bench.media import report_media
 from dev.bench.meter import Consumed, Meter, metered
 from dev.bench.report import rated, table
+from dev.bench.search import report_search
 from dev.engines import EngineUnavailable
 from dev.workloads import Request
 
@@ -29,6 +31,12 @@ _FOREST: Final = 20
 _TURNS: Final = 50
 _TURNS_RATIO: Final = 3
 """Bytes of an answer for each byte of text that is new in the conversation."""
+_OUTLINE_GZIP_KB: Final = 400
+"""Of 10,000 spans whose texts do not repeat."""
+_OUTLINE_KB: Final = 5_000
+"""A page of an outline ends before."""
+_GZIP_LEVEL: Final = 5
+"""As the functions compress."""
 
 
 class Workload(NamedTuple):
@@ -61,6 +69,7 @@ def main(
             _report_changes(console, deployment, meter, max(2_000, round(10_000 * min(scale, 1))))
             report_annotations(console, deployment, meter)
             _report_conversation(console, deployment, meter, _TURNS)
+            report_search(console, deployment, meter, max(100, round(1_000 * min(scale, 1))))
             report_media(console, deployment, meter)
             report_lessons(console, deployment, meter, max(500, round(10_000 * min(scale, 1))))
     except EngineUnavailable as reason:
@@ -167,13 +176,15 @@ def _report_changes(console: Console, deployment: Deployment, meter: Meter, coun
     requests = list(workloads.large_trace(count))
     _write(meter, user, requests)
     trace_id = requests[0][0]["trace_id"]
-    rows = table(f"Outline of {count:,} spans", "status", "read units", "target", "rows", "KB", "target")
+    rows = table(
+        f"Outline of {count:,} spans", "status", "read units", "target", "rows", "KB", "target", "KB gzip", "target"
+    )
     version = ""
-    for name, changed, least_kb in (
-        ("whole", 0, 0),
-        ("nothing changed", 0, 0),
-        ("1 span", 1, 5),
-        ("100 spans", 100, 50),
+    for name, changed, most_kb, most_gzip_kb in (
+        ("whole", 0, _OUTLINE_KB, _OUTLINE_GZIP_KB * count / 10_000),
+        ("nothing changed", 0, 0, 0),
+        ("1 span", 1, 5, None),
+        ("100 spans", 100, 50, None),
     ):
         if changed:
             user.post([{**span, "status": "error", "error_type": "Timeout"} for span in requests[-1][-changed:]])
@@ -192,10 +203,16 @@ def _report_changes(console: Console, deployment: Deployment, meter: Meter, coun
             rated(units, most_units),
             f"≤ {most_units:.0f}",
             f"{len(trace.get('outline', trace.get('changed', ()))):,}",
-            rated(len(body) / 1_000, least_kb or len(body)),
-            f"≤ {least_kb}" if least_kb else "–",
+            rated(len(body) / 1_000, most_kb),
+            f"≤ {most_kb:,}",
+            *_gzipped(body, most_gzip_kb),
         )
     console.print(rows)
+
+
+def _gzipped(body: bytes, most_kb: float | None) -> tuple[str, str]:
+    kb = len(gzip.compress(body, _GZIP_LEVEL)) / 1_000 if body else 0.0
+    return (f"{kb:.2f}", "–") if most_kb is None else (rated(kb, most_kb), f"≤ {most_kb:,.0f}")
 
 
 def _report_conversation(console: Console, deployment: Deployment, meter: Meter, turns: int) -> None:
