@@ -63,7 +63,7 @@ lint: $(READY) ## Lint, and check formatting and types
 	@$(RUN)mypy
 	@$(RUN)python -m dev.page_files check lint
 
-page: $(READY) ## Build the page, if its sources have changed
+page: $(READY) ## Build the page of web/, if its sources have changed
 	@$(RUN)python -m dev.page_files
 
 format: $(READY) ## Format the code, and fix what the linter can fix

@@ -35,7 +35,7 @@ Report = Callable[[str], None]
 
 
 class NodeUnavailable(Exception):
-    """Node or JavaScript packages are missing and cannot be downloaded. The message is the reason in one line."""
+    """Node or JavaScript packages are missing and cannot be downloaded. The message is one line with the remedy."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def install(node: Node, folder: Path, report: Report = lambda _: None) -> None:
         return
     report(f"Downloading the JavaScript packages of {folder.name} (once)")
     # Few attempts: without a network, npm would wait for minutes before it says so.
-    fetching = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=2000"]
+    fetching = ["--prefer-offline", "--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=2000"]
     quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
     try:
         subprocess.run(
@@ -96,7 +96,9 @@ def install(node: Node, folder: Path, report: Report = lambda _: None) -> None:
             timeout=FETCH_TIMEOUT_S,
         )
     except (OSError, subprocess.SubprocessError) as failure:
-        raise NodeUnavailable("the JavaScript packages could not be downloaded") from failure
+        raise NodeUnavailable(
+            "the JavaScript packages could not be downloaded: connect to the network, and try again"
+        ) from failure
 
 
 @contextlib.contextmanager
@@ -140,7 +142,10 @@ def _download(target: Path, oldest: Version) -> None:
             )
         except (OSError, subprocess.SubprocessError) as failure:
             needed = ".".join(map(str, oldest))
-            raise NodeUnavailable(f"Node {needed} or later is not installed and could not be downloaded") from failure
+            raise NodeUnavailable(
+                f"Node {needed} or later is not installed and could not be downloaded: install it, or connect to the "
+                "network, and try again"
+            ) from failure
         shutil.rmtree(target, ignore_errors=True)
         unpacked.rename(target)
 

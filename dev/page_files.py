@@ -43,10 +43,7 @@ def build(report: Report = lambda _: None) -> None:
                 report("Building the page")
                 _build(found)
     except NodeUnavailable as reason:
-        raise PageUnavailable(
-            f"{reason}. Install Node {'.'.join(map(str, node.OLDEST))} or later, or connect to the network, and start "
-            "again."
-        ) from reason
+        raise PageUnavailable(f"{reason}.") from reason
 
 
 def prepared(report: Report = lambda _: None) -> Node:

@@ -45,7 +45,7 @@ HEADERS: Final = {
 """Headers of the document. The address of a trace may not leave this deployment, not even in a referrer."""
 
 _FILE: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
-_NOT_BUILT: Final = "The page is not part of this deployment. Run make build, and deploy again."
+_NOT_BUILT: Final = "The page is not built here. Run make page, or make build before a deployment, and start again."
 
 app = App()
 handler = app.handle
@@ -91,7 +91,7 @@ def show_view_or_file(request: Request) -> Response:
         return _file(request, path.removeprefix(ASSETS))
     view, slash, rest = path.partition("/")
     if "/" in rest and view not in TEXT_VIEWS:
-        raise NotFound("There is no such view. The page is at /traces.")
+        raise NotFound("There is no such view. The page is at /traces.", code="not_found")
     return _document(request, "../" if slash else "")
 
 
@@ -99,7 +99,7 @@ def _document(request: Request, to_files: str) -> Response:
     """The document, with the addresses of its files relative to the requested path, which alone the browser knows."""
     path = STATIC / DOCUMENT
     if not path.is_file():
-        raise NotFound(_NOT_BUILT)
+        raise NotFound(_NOT_BUILT, code="not_found")
     body = path.read_bytes().replace(b'"./assets/', f'"{to_files}assets/'.encode())
     policy = _policy(settings())
     headers = {"content-type": "text/html; charset=utf-8", "content-security-policy": policy, **HEADERS}
@@ -115,7 +115,7 @@ def _file(request: Request, name: str) -> Response:
     path = STATIC / ASSETS / name
     content_type = CONTENT_TYPES.get(path.suffix)
     if content_type is None or _FILE.fullmatch(name) is None or not path.is_file():
-        raise NotFound("There is no such file.")
+        raise NotFound("There is no such file. Load the page again.", code="not_found")
     headers = {
         "content-type": content_type,
         "cache-control": "public, max-age=31536000, immutable",
