@@ -84,7 +84,8 @@ def install(node: Node, folder: Path, report: Report = lambda _: None) -> None:
         return
     report(f"Downloading the JavaScript packages of {folder.name} (once)")
     # Few attempts: without a network, npm would wait for minutes before it says so.
-    fetching = ["--prefer-offline", "--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=2000"]
+    attempts = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=2000"]
+    fetching = ["--prefer-offline", *attempts]
     quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
     try:
         subprocess.run(
