@@ -8,10 +8,13 @@ import pytest
 from dev.page_files import WEB
 from tests import page
 
+OPTIONS = {"test": ("--testTimeout=60000",)}
+"""The machine may be busy with other tests."""
+
 
 @pytest.mark.parametrize("script", ["check", "lint", "test"])
 def test_a_script_of_the_page_passes(script: str) -> None:
-    result = page.prepared().run(script, WEB)
+    result = page.prepared().run(script, WEB, *OPTIONS.get(script, ()))
     assert result.returncode == 0, result.stdout
 
 

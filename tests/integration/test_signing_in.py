@@ -251,6 +251,16 @@ def test_an_answer_that_is_not_for_this_tab_signs_nobody_in(
     provider.problems.clear()
 
 
+def test_a_token_that_the_api_refuses_is_explained(address: str, provider: Provider) -> None:
+    provider.signs_access_tokens = False
+    with opened(address, provider.url, provider.token_origin, refusals=True) as page:
+        page.open(f"{address}/traces/setup")
+        page.click(SIGN_IN)
+        wait_for_text(page, "[role=alert]", "has signed you in, but the API refused: ")
+        assert place(page) == "/traces/setup"
+        assert page.evaluate("sessionStorage.getItem('tracestore.credential')") is None
+
+
 def test_an_answer_that_nobody_asked_for_signs_nobody_in(address: str, provider: Provider) -> None:
     with opened(address) as page:
         page.open(f"{address}/traces/callback?code=c&state=s")

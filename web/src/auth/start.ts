@@ -4,6 +4,7 @@
  */
 
 import { api } from "../base.ts";
+import { refusalOf } from "./check.ts";
 import { configuration } from "./configuration.svelte.ts";
 import { keepSignedIn } from "./renewal.ts";
 import { session } from "./session.svelte.ts";
@@ -63,8 +64,10 @@ async function comeBack(): Promise<void> {
     const provider = await import("./provider.ts");
     try {
       const answer = await provider.complete(configuration.oidc, url);
-      session.use(answer.credential, answer.refresh);
       address = answer.address;
+      const refusal = await refusalOf(answer.credential);
+      if (refusal === null) session.use(answer.credential, answer.refresh);
+      else session.problem = `The identity provider has signed you in, but the API refused: ${refusal}`;
     } catch (failure) {
       session.problem = `You are not signed in. ${provider.explain(failure)} Try again.`;
     }
