@@ -11,6 +11,9 @@ import type { LessonPage } from "./lessons.svelte.ts";
 
 const UNDO_MS = 5000;
 
+/** Of a topic in a notice. */
+const NAME_LONGEST = 60;
+
 /** From this number on, a reader types it before so many lessons are deleted. */
 const TYPED_FROM = 101;
 
@@ -40,7 +43,8 @@ class Deletions {
       id,
       setTimeout(() => void this.#send(id), UNDO_MS),
     );
-    notices.show(`Deleted “${topic}”.`, "info", () => {
+    const name = topic.length > NAME_LONGEST ? `${topic.slice(0, NAME_LONGEST)}…` : topic;
+    notices.show(`Deleted the lesson “${name}”`, "info", () => {
       clearTimeout(this.#waiting.get(id));
       if (!this.#waiting.delete(id)) return;
       this.#hide(id, false);

@@ -123,7 +123,7 @@ await shutdown();`,
         {
           label: "Request",
           code: `curl "${base}/api/analytics/traces" -H "Authorization: Bearer ${key}" \\
-  -d '{"span_name": "llm.completion", "operation_type": "completion",
+  -d '{"trace_id": "curl-'$(date +%s)'", "span_name": "llm.completion", "operation_type": "completion",
     "model_name": "gpt-4o-mini", "model_provider": "openai",
     "start_time": "'$(date -u +%FT%TZ)'", "duration_ms": 1900, "input_tokens": 412, "output_tokens": 96,
     "input_data": {"prompt": "Plan a day in Lisbon"}, "output_data": {"text": "Morning: Alfama."}}'`,
