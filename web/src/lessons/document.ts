@@ -85,16 +85,17 @@ function addFields(blocks: Block[], fields: Fields, level: number, titled = fals
   for (const [name, value] of Object.entries(fields)) {
     if (name === title && (title === "title" || title === "heading")) continue;
     if (isEmpty(value)) continue;
+    if (titled && typeof value === "string" && BODIES.includes(name)) {
+      flush();
+      blocks.push({ type: "text", text: value, level });
+      titled = false;
+      continue;
+    }
     if (isFact(value)) {
       facts.push({ label: labelOf(name), value: String(value ?? "–") });
       continue;
     }
     flush();
-    if (titled && typeof value === "string" && BODIES.includes(name)) {
-      blocks.push({ type: "text", text: value, level });
-      titled = false;
-      continue;
-    }
     titled = false; // below another heading, a text needs one of its own
     blocks.push({ type: "heading", text: labelOf(name), level: level + 1 });
     add(blocks, value, level + 1);
