@@ -70,10 +70,11 @@ def refuse(request: Request) -> Response:
     """
     if request.is_preflight:
         return Response(204)
-    allowed = [methods for path, methods in _routes() if _matches(path, request.raw_path)]
-    if not allowed or request.method in allowed[0]:
+    matching = [methods for path, methods in _routes() if _matches(path, request.raw_path)]
+    allowed = tuple(dict.fromkeys(method for methods in matching for method in methods))
+    if not allowed or request.method in allowed:
         raise NotFound("There is no such route. See GET /docs for the routes.", code="route_not_found")
-    raise MethodNotAllowed(f"This route has only {', '.join(allowed[0])}. Use one of them.", allowed=allowed[0])
+    raise MethodNotAllowed(f"This route has only {', '.join(allowed)}. Use one of them.", allowed=allowed)
 
 
 @cache

@@ -320,6 +320,7 @@ def test_an_unknown_route_is_not_found(api: Api, log: io.StringIO, method: str, 
         *((method, TRACES, "POST, GET, DELETE") for method in ("PUT", "PATCH", "HEAD", "OPTIONS", "TRACE", "SESAME")),
         *((method, path_of("t"), "GET, DELETE") for method in ("POST", "PUT")),
         *((method, path_of("t", "a"), "PATCH, GET, DELETE") for method in ("POST", "PUT")),
+        *((method, path_of("delete"), "GET, DELETE, POST") for method in ("PUT", "OPTIONS")),  # also the id of a trace
         *(("POST", "/healthz", "GET"), ("PATCH", "/api/keys", "POST, GET"), ("DELETE", "/docs/docs.js", "GET")),
     ],
 )
