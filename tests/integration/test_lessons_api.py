@@ -124,6 +124,13 @@ def test_a_lesson_that_is_sent_in_one_request_is_returned_unchanged(api: Api) ->
     assert again == lesson
 
 
+def test_a_call_that_was_read_without_payloads_can_be_sent_again_in_a_lesson(api: Api) -> None:
+    read = {**call_sent(id="c1"), "payloads_omitted": True, "user_id": "ada"}
+    started(api, id="again", created_at=at(), llm_calls=[read])
+    (call,) = lesson_of(api, "again")["llm_calls"]
+    assert call["id"] == "c1"
+
+
 def test_a_duration_that_contradicts_the_end_of_a_lesson_is_kept_and_marked(api: Api) -> None:
     times = {"completed_at": at(4), "total_duration_ms": 1500.0}
     lesson = started(api, id="sent-whole", created_at=at(), **times)

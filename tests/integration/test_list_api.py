@@ -230,7 +230,7 @@ def test_a_filter_on_a_field_matches_any_span_of_the_trace(api: Api) -> None:
         *(("limit", bad) for bad in ("0", "1001", "-1", "1.0", "ten", "", "٣", "0000000010000", "1" + "0" * 5_000)),
         *(("start_date", bad) for bad in ("", "today", "2025-02-30", "2025-01-01T00:00:00", "2025-13-01T00:00:00Z")),
         *(("timezone", bad) for bad in ("", "Berlin", "+01:00", "../UTC")),
-        *(("min_cost_usd", bad) for bad in ("", "-1", "NaN", "Infinity", "1_000", "1e999", " 1", "0x1")),
+        *(("min_cost_usd", bad) for bad in ("", "-1", "NaN", "Infinity", "1_000", "1e999", " 1", "0x1", "1e15")),
         *(("trace_id", bad) for bad in ("", ",", "a,", "#", "a" * 129, ",".join("abc" * 34), "..", "%2F")),
         *(
             ("status", "ok"),

@@ -277,10 +277,12 @@ def _call(sent: "SentCall", body: dict[str, Json], now_ns: int, body_bytes: int,
 def _parsed(model: "type[NewLesson | LessonChange]", body: dict[str, Json], now_ns: int, body_bytes: int) -> Lesson:
     """The lesson in a body. The lesson and each call have limits of their own."""
     refuse_too_large({name: item for name, item in body.items() if name != "llm_calls"}, body_bytes)
+    if isinstance(sent_calls := body.get("llm_calls"), list):
+        body["llm_calls"] = [_object(call, "A call") if isinstance(call, dict) else call for call in sent_calls]
     fields = {name: value for name, value in vars(validated(model, body)).items() if value is not None}
     call_bodies = cast("list[Json]", body.get("llm_calls", []))
     calls = [
-        _call(call, _object(call_body, "A call"), now_ns, body_bytes, f"llm_calls[{index}].")
+        _call(call, cast("dict[str, Json]", call_body), now_ns, body_bytes, f"llm_calls[{index}].")
         for index, (call, call_body) in enumerate(zip(fields.pop("llm_calls", []), call_bodies, strict=True))
     ]
     return _lesson(fields, now_ns, calls)

@@ -26,6 +26,9 @@ of them."""
 
 METADATA_KEYS_MOST: Final = 10
 
+NUMBER_MOST: Final = 10**14
+"""The largest bound of a filter: more than 3,000 years in milliseconds."""
+
 LIST_PARAMETERS: Final = ("limit", "cursor", *LIST_FILTERS)
 
 _TURNS_PARAMETERS: Final = frozenset(
@@ -239,7 +242,9 @@ def _most(scale: int) -> Callable[[str], int]:
 def _number(text: str) -> Fraction:
     if _NUMBER.fullmatch(text) is None:
         raise ValueError("must be a number of 0 or more, such as 0.05")
-    return Fraction(text)
+    if (number := Fraction(text)) > NUMBER_MOST:
+        raise ValueError(f"must be at most {NUMBER_MOST:,}")
+    return number
 
 
 def _ids(kind: str) -> Callable[[str], list[str]]:
