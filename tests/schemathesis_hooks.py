@@ -1,17 +1,43 @@
 """Values and rules that schemas cannot describe, for the requests that schemathesis generates.
 
-Only valid requests are changed, and only to keep a rule between fields that `docs/api.md` states.
+Only valid requests are changed, and only to keep a rule between fields that `docs/api.md` states, or to find what the
+requests before them have stored.
 """
 
+import itertools
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import schemathesis
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from schemathesis.generation.meta import CoveragePhaseData, StatefulPhaseData
 
+from dev.openapi.answers import IGNORED
+from dev.openapi.document import build
 from dev.openapi.routes import PROTOBUF
 from tracestore.domain.dimensions import MARGINALS
+
+TURNS = {"view", "messages", "conversation_id", "limit", "cursor", "order", "start_date", "end_date", "timezone"}
+"""The parameters that the turns of a conversation take."""
+
+VIEWS_OF_TRACE = ("tree", "outline", "spans")
+
+FROM_SERVER = {
+    name
+    for change in ("SpanChange", "LessonChange")
+    for name, schema in build()["components"]["schemas"][change]["properties"].items()
+    if schema == IGNORED
+}
+"""The fields of changes that are ignored: a change needs another one."""
+
+TIMES = ("start_time", "end_time", "created_at", "completed_at", "timestamp")
+LISTS = ("/api/analytics/traces", "/api/traces")
+NUMBERS = itertools.count()
+IN_BATCH = "Object with valid 'spans' value: Single-item array: "
+COVERED: set[tuple[object, ...]] = set()
+"""The kinds of requests of the phase `coverage` that were sent."""
 
 NOW = datetime.now(UTC).replace(tzinfo=None)
 RECENT = st.datetimes(NOW - timedelta(days=28), NOW - timedelta(days=2))
@@ -26,12 +52,33 @@ schemathesis.openapi.media_type(PROTOBUF, st.just(ExportMetricsServiceRequest().
 
 
 @schemathesis.hook
+def filter_case(context: schemathesis.HookContext, case: "schemathesis.Case[Any]") -> bool:
+    """Keep one of the similar requests of the phase `coverage`, which has ten of some for each field."""
+    if case.meta is None or not isinstance(data := case.meta.phase.data, CoveragePhaseData):
+        return True
+    mode = case.meta.generation.mode
+    text = re.sub(r"\d+", "N", data.description.replace(IN_BATCH, ""))
+    if mode == schemathesis.GenerationMode.POSITIVE:
+        text = text.partition(" value:")[0]
+    kind = (case.operation.label, case.method, case.media_type, mode, data.parameter, text)
+    is_first = kind not in COVERED
+    COVERED.add(kind)
+    return is_first
+
+
+@schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: "schemathesis.Case[Any]", kwargs: dict[str, Any]) -> None:
     """Change a valid request so that it keeps the rules between its fields."""
     if case.meta is None or case.meta.generation.mode != schemathesis.GenerationMode.POSITIVE:
         return
+    if not isinstance(case.meta.phase.data, StatefulPhaseData):
+        case.query.pop("since", None)  # only the server can make one: it is the parameter of a link
+    elif case.operation.path in LISTS:
+        for name in case.query.keys() - {"limit", "view", "order"}:  # links need an entry, which few filters find
+            del case.query[name]
     _keep_rules_of_query(case.query, case.operation.definition.raw.get("x-exactly-one-of", []))
     if isinstance(case.body, dict):
+        _name_anew(case.body)
         _write_integers(case.body)
         for content in [case.body, *_objects(case.body.get("spans")), *_objects(case.body.get("llm_calls"))]:
             _keep_rules_of_body(content)
@@ -45,6 +92,7 @@ def _keep_rules_of_query(query: dict[str, Any], one_of: list[str]) -> None:
         del query[name]
     if one_of and not query:
         query[one_of[-1]] = "true"
+    _keep_rules_of_view(query)
     if "search" not in query:
         query.pop("search_in", None)
     if "parent_span_id" in query:
@@ -62,6 +110,32 @@ def _keep_rules_of_query(query: dict[str, Any], one_of: list[str]) -> None:
         query |= {"start_date": bounds[0], "end_date": max(bounds[-1], (NOW - timedelta(days=1)).date().isoformat())}
 
 
+def _keep_rules_of_view(query: dict[str, Any]) -> None:
+    """Remove what does not belong to the view of a list or of a trace."""
+    view = query.get("view")
+    if view == "turns" and "conversation_id" in query:
+        conversation = str(query["conversation_id"][0]).lstrip("!\\")
+        query["conversation_id"] = [conversation or "chat-42"]
+        for name in query.keys() - TURNS:
+            del query[name]
+    elif view == "turns":
+        query["view"] = "summary"
+    if query.get("view") != "turns":
+        query.pop("messages", None)
+    if "since" in query:
+        query.pop("search", None)
+        query["view"] = "tree" if view == "spans" else view or "tree"
+    if "search" in query and view in VIEWS_OF_TRACE:
+        del query["view"]
+    if "search" in query:
+        query.pop("payloads", None)
+    if query.get("view") == "spans":
+        query.pop("payloads", None)
+    else:
+        query.pop("span_id", None)
+        query.pop("new_messages", None)
+
+
 def _write_integers(value: Any) -> None:
     """Write 1.0 as 1: it is an integer for JSON Schema, but not for this API."""
     for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
@@ -71,7 +145,22 @@ def _write_integers(value: Any) -> None:
         value |= {name: int(part) for name, part in floats.items()}
 
 
+def _name_anew(body: dict[str, Any]) -> None:
+    """Spread spans over ten traces, which share the time that writing takes, and give each lesson trace its own id."""
+    number = next(NUMBERS)
+    for trace in [body, *_objects(body.get("spans"))] if "spans" in body or "span_name" in body else []:
+        if isinstance(trace.get("trace_id"), str):
+            trace["trace_id"] = f"{trace['trace_id'][:100]}-{number % 10}"
+    if "request_data" in body and isinstance(body.get("id"), str):
+        body["id"] = f"{body['id'][:100]}-{number}"
+
+
 def _keep_rules_of_body(body: dict[str, Any]) -> None:
+    for name in TIMES:
+        if (
+            isinstance(body.get(name), str) and body[name] > NOW.isoformat()
+        ):  # taken from the `expires_at` of a response
+            body[name] = f"{(NOW - timedelta(days=2)).isoformat(timespec='milliseconds')}Z"
     if body.get("parent_trace_id") and body.get("parent_span_id"):
         body["parent_trace_id"] = body["parent_span_id"]
     for first, last in (("start_time", "end_time"), ("created_at", "completed_at")):
@@ -92,7 +181,7 @@ def _keep_rules_of_change(body: dict[str, Any]) -> None:
             body[first] = body[first] or body[last]
         else:
             body.pop(first, None)
-    if all(value is None for value in body.values()):
+    if all(value in (None, "") for name, value in body.items() if name not in FROM_SERVER):
         body["error_message"] = "no answer"
 
 

@@ -39,13 +39,13 @@ TEXT: Final = nullable(string())
 COUNT: Final = nullable(integer())
 SPAN_STATUS: Final = choice("pending", "success", "error", examples=["success"])
 CURSOR: Final = nullable(string("The cursor of the next page; null at the end of the list", examples=[None]))
-IGNORED: Final = {"readOnly": True, "description": "Ignored in requests"}
+IGNORED: Final = anything("Ignored in requests")
 SUCCESS: Final = {"type": "boolean", "const": True}
 OMITTED_PAYLOADS: Final = {"type": "boolean", "const": True, "description": "Payloads are left out for their size"}
 OMITTED_CHILDREN: Final = {"type": "boolean", "const": True, "description": "Only the root is returned, for its size"}
 ANY_MEMBERS: Final = {"type": "object", "description": "Any members"}
 JSON_RPC: Final = {"type": "string", "const": "2.0"}
-MESSAGE_ID: Final[Schema] = {"anyOf": [string(), integer()], "examples": [1]}
+MESSAGE_ID: Final[Schema] = {"anyOf": [string(), integer(minimum=None)], "examples": [1]}
 EVENT: Final = obj({"name": string()}, {"time": time(), "attributes": ANY_MEMBERS})
 LINK: Final = obj({"trace_id": string(), "span_id": string()}, {"attributes": ANY_MEMBERS})
 PAYLOADS: Final[Mapping[str, Schema]] = {

@@ -57,9 +57,9 @@ def _bodies() -> dict[str, Schema]:
 
     bodies: dict[str, Schema] = {}
     for model, returned, refused in (
-        (NewSpan, "ExportedSpan", {"annotations_omitted"}),
-        (UnnamedSpan, "ExportedSpan", {"annotations_omitted"}),
-        (SpanChange, "ExportedSpan", {"trace_id", "span_id", "annotations_omitted"}),
+        (NewSpan, "ExportedSpan", {"annotations_omitted", "payloads_omitted"}),
+        (UnnamedSpan, "ExportedSpan", {"annotations_omitted", "payloads_omitted"}),
+        (SpanChange, "ExportedSpan", {*NewSpan.model_fields, "annotations_omitted", "payloads_omitted"}),
         (SentAnnotation, "Annotation", set[str]()),
         (SentCall, "LessonCall", set[str]()),
         (NewLesson, "LessonTrace", set[str]()),

@@ -176,7 +176,10 @@ class _Builder:
 
     def _successes(self, declared: Operation, examples: Sequence[Any]) -> dict[str, Any]:
         links = {
-            name: {"operationId": operation_id(self._routes[link.route]), "parameters": dict(link.parameters)}
+            name: (
+                link.status,
+                {"operationId": operation_id(self._routes[link.route]), "parameters": dict(link.parameters)},
+            )
             for name, link in declared.links.items()
         }
         headers = {name: {"description": text, "schema": _TEXT} for name, text in declared.headers.items()}
@@ -186,7 +189,7 @@ class _Builder:
                 "description": declared.texts.get(status) or _SUCCESSES[status],
                 "headers": {**headers, **(_ETAG if declared.has_etag else {})},
                 "content": self._contents(content, examples),
-                "links": links,
+                "links": {name: link for name, (of_status, link) in links.items() if of_status in (None, status)},
             }
             responses[str(status)] = {name: part for name, part in response.items() if part}
         if declared.has_etag:

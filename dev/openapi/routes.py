@@ -44,7 +44,7 @@ from tracestore.api.account.views import MAX_QUERY_BYTES, MAX_TITLE
 from tracestore.api.analytics.parameters import ANALYTICS_PARAMETERS
 from tracestore.api.bulk_deletes import CHOSEN_MOST
 from tracestore.api.lessons.parameters import OFFSET_MOST
-from tracestore.api.traces.parameters import ID_LIST_CHARACTERS
+from tracestore.api.traces.parameters import ID_LIST_CHARACTERS, NUMBER_MOST
 from tracestore.domain.annotations import NAME_PATTERN
 from tracestore.domain.dimensions import FILTERS, GROUPINGS
 from tracestore.domain.filters import METADATA_PREFIX, SCORE_PREFIX
@@ -74,7 +74,7 @@ WORDS: Final = string(minLength=1, maxLength=TEXT_MOST)
 QUERY_TIME: Final = string(format="date-time", examples=["2026-11-22T10:00:00Z"])
 START_DATE: Final = _time_or_day("2026-11-21")
 END_DATE: Final = _time_or_day("2026-11-22")
-QUERY_NUMBER: Final = number(maximum=10**14, examples=[0.05])
+QUERY_NUMBER: Final = number(maximum=NUMBER_MOST, examples=[0.05])
 QUERY_ZONE: Final = {**ZONE, "format": "time-zone", "default": "UTC"}
 QUERY_CURSOR: Final = string(minLength=1, format="cursor")
 TRUE: Final = choice("true")
@@ -122,6 +122,7 @@ _ANALYTICS_SCHEMAS: Final[Mapping[str, Schema]] = {
     "timezone": QUERY_ZONE,
     **dict.fromkeys(FILTERS, WORDS),
 }
+HOURLY: Final = choice(*(interval for interval in INTERVALS if interval != "15m"))
 ANALYTICS: Final = {name: _ANALYTICS_SCHEMAS[name] for name in ANALYTICS_PARAMETERS}
 
 PATH: Final[Mapping[str, Schema]] = {
@@ -157,10 +158,11 @@ class Body:
 
 @dataclass(frozen=True)
 class Link:
-    """A request that can follow: its route, and where its parameters are in the response."""
+    """A request that can follow: its route, and where its parameters are in the response, of each status or of one."""
 
     route: str
     parameters: Mapping[str, str]
+    status: int | None = None
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,7 @@ _SPAN_PATH: Final = {**_TRACE_PATH, "span_id": "$response.body#/data/span_id"}
 _ANNOTATION_PATH: Final = {**_TRACE_PATH, "name": "$response.body#/data/name"}
 _SHARE_PATH: Final = {**_TRACE_PATH, "share_id": "$response.body#/data/share_id"}
 _LESSON_PATH: Final = {"id": "$response.body#/data/id"}
-_ANY_VALUE: Final = obj({}, {"stringValue": string(), "boolValue": boolean(), "doubleValue": number()})
+_ANY_VALUE: Final = obj({}, {"stringValue": string(), "boolValue": boolean(), "doubleValue": number(minimum=None)})
 _ATTRIBUTES: Final = array(obj({"key": string(), "value": _ANY_VALUE}))
 _TIME_NS: Final = string("Nanoseconds since 1970", pattern="^1?[0-9]{1,18}$", examples=["1795309200000000000"])
 _RESOURCE: Final = obj({}, {"attributes": _ATTRIBUTES})
@@ -340,7 +342,7 @@ RANKED: Final = integer("The number of traces that were ranked")
 _LIST_TEXT: Final = "### `GET /api/analytics/traces`"
 _STORED: Final = ("span_too_large", "trace_deleted", "span_deleted")
 _DELETIONS: Final = {200: {JSON: ref("Deleted")}, 202: {JSON: ref("DeletionJob")}}
-_JOB_LINK: Final = {"job": Link("GET /api/jobs/{job_id}", {"job_id": "$response.body#/job_id"})}
+_JOB_LINK: Final = {"job": Link("GET /api/jobs/{job_id}", {"job_id": "$response.body#/job_id"}, 202)}
 
 _CALL: Final = {
     "provider": "anthropic",
@@ -367,6 +369,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "span": Link("GET /api/analytics/traces/{trace_id}/spans/{span_id}", _SPAN_PATH),
             "change": Link("PATCH /api/analytics/traces/{trace_id}/spans/{span_id}", _SPAN_PATH),
             "trace": Link("GET /api/analytics/traces/{trace_id}", _TRACE_PATH),
+            "share": Link("POST /api/analytics/traces/{trace_id}/shares", _TRACE_PATH),
             "deleteSpan": Link("DELETE /api/analytics/traces/{trace_id}/spans/{span_id}", _SPAN_PATH),
             "deleteTrace": Link("DELETE /api/analytics/traces/{trace_id}", _TRACE_PATH),
         },
@@ -465,6 +468,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             "since": string(pattern="^[A-Za-z0-9_-]{1,512}$"),
         },
         has_etag=True,
+        links={
+            "changes": Link(
+                "GET /api/analytics/traces/{trace_id}",
+                {"trace_id": "$request.path.trace_id", "since": "$response.body#/version"},
+            )
+        },
     ),
     "GET /api/analytics/traces/{trace_id}/spans/{span_id}": Operation(
         answers=returns(success(data=ref("Span"))), has_etag=True
@@ -658,7 +667,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "GET /api/analytics/facets": analytics(success(**RANGE, facets=FACET_LISTS)),
     "GET /api/analytics/scores": Operation(
         answers=returns(success(**IN_POINTS, scores=array(ref("ScoreSeries")))),
-        query=ANALYTICS,
+        query={**{name: schema for name, schema in ANALYTICS.items() if name not in FILTERS}, "interval": HOURLY},
         codes=("unsupported_combination",),
         has_etag=True,
         parameter_texts=("## Analytics",),
@@ -736,7 +745,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         answers={200: {JSON: ref("McpResult")}, 202: {}, 404: {JSON: ref("McpError")}},
         texts={202: "The notification is accepted", 404: "There is no such method of the protocol"},
         body=Body(
-            {JSON: obj({"jsonrpc": JSON_RPC, "method": string()}, {"id": MESSAGE_ID, "params": ANY_MEMBERS})},
+            {JSON: obj({"jsonrpc": JSON_RPC, "method": string()}, {"id": MESSAGE_ID, "params": nullable(ANY_MEMBERS)})},
             (*_JSON_CODES, "unsupported_media_type"),
             {"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
         ),

@@ -66,7 +66,7 @@ class _Event(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     name: _SpanName
-    time: Annotated[str, AfterValidator(_normal_time)] | None = None
+    time: Annotated[str, Field(json_schema_extra={"format": "date-time"}), AfterValidator(_normal_time)] | None = None
     attributes: dict[str, Any] | None = None
 
 
