@@ -29,6 +29,13 @@ describe("the topic of a request", () => {
     expect([topicOf(null), topicOf(""), topicOf("{}"), topicIn(null)]).toEqual([null, null, null, null]);
   });
 
+  it("makes control characters visible", () => {
+    expect(topicOf("Rivers \u202Eevil")).toBe("Rivers ⟨U+202E⟩evil");
+    expect(documentOf({ topic: "\u0000x" })).toEqual([
+      { type: "facts", facts: [{ label: "Topic", value: "⟨U+0000⟩x" }], level: 0 },
+    ]);
+  });
+
   it("falls back on the JSON itself", () => {
     expect(topicOf('{"grade": 7}')).toBe('{"grade": 7}');
   });

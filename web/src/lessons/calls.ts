@@ -1,6 +1,7 @@
 /** The calls of a lesson on a time line: attempts of one call are one group. */
 
 import type { LessonCall, OutlineSpan } from "../api/types.ts";
+import { visible } from "../lib/format.ts";
 
 export interface Call {
   id: string;
@@ -39,19 +40,21 @@ function callOf(call: LessonCall, row: OutlineSpan | undefined, startedAt: numbe
   const at = call.timestamp === undefined ? NaN : Date.parse(call.timestamp) - startedAt;
   return {
     id: call.id,
-    provider: call.provider ?? row?.model_provider ?? null,
-    model: call.request?.model ?? row?.model_name ?? null,
+    provider: shown(call.provider ?? row?.model_provider),
+    model: shown(call.request?.model ?? row?.model_name),
     state: failed ? "failed" : call.success === undefined ? "running" : "answered",
     start: row?.start_offset_ms ?? (Number.isFinite(at) ? Math.max(0, at) : 0),
     duration: call.duration_ms ?? row?.duration_ms ?? null,
     cost: row?.cost_usd ?? null,
     tokens: call.response?.usage?.total_tokens ?? row?.total_tokens ?? null,
-    error: call.error ?? row?.error_message ?? null,
-    errorType: row?.error_type ?? null,
+    error: shown(call.error ?? row?.error_message),
+    errorType: shown(row?.error_type),
     wasted: row?.wasted === true,
     superseded: row?.attempt?.outcome === "superseded",
   };
 }
+
+const shown = (text: string | undefined): string | null => (text === undefined ? null : visible(text));
 
 /** The calls with the attempts of one call together, where its first attempt stands. */
 export function groupsOf(calls: readonly Call[], outline: readonly OutlineSpan[]): Group[] {

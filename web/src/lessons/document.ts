@@ -1,6 +1,7 @@
 /** JSON as a document to read: names become headings and labels, texts stay texts, lists become lists. */
 
 import { ExactNumber } from "../api/exact.ts";
+import { visible } from "../lib/format.ts";
 
 export type Block =
   | { type: "heading"; text: string; level: number }
@@ -53,7 +54,25 @@ export function labelOf(name: string): string {
 export function documentOf(value: unknown): Block[] {
   const blocks: Block[] = [];
   add(blocks, value, 0);
-  return withoutRepeatedTitles(blocks);
+  return withoutRepeatedTitles(blocks).map(shown);
+}
+
+/** A block with its control characters made visible. JSON shows its own. */
+function shown(block: Block): Block {
+  switch (block.type) {
+    case "heading":
+    case "text":
+      return { ...block, text: visible(block.text) };
+    case "facts":
+      return {
+        ...block,
+        facts: block.facts.map(({ label, value }) => ({ label: visible(label), value: visible(value) })),
+      };
+    case "list":
+      return { ...block, items: block.items.map(visible) };
+    default:
+      return block;
+  }
 }
 
 function add(blocks: Block[], value: unknown, level: number): void {

@@ -1,5 +1,7 @@
 /** What a lesson is about, from the beginning of its request. */
 
+import { visible } from "../lib/format.ts";
+
 const NAMES = ["topic", "title", "subject", "prompt", "question", "query", "text", "input", "lesson"];
 
 /** Longest text that is shown as a topic. */
@@ -69,5 +71,5 @@ function firstLine(text: string): string | null {
     .map((part) => part.replace(/^#{1,6}\s+/, "").trim())
     .find(Boolean);
   if (!line) return null;
-  return line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line;
+  return visible(line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line);
 }
