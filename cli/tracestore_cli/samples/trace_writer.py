@@ -100,7 +100,7 @@ class TraceWriter:
             ms or 450 + 14 * tokens_out,
             model_name=model,
             model_provider=_PROVIDERS[model][0],
-            input_data={"messages": messages},
+            input_data={"messages": list(messages)},  # as they are now: the sample may append to its list
             **(output if reply else {}),
             **{"metadata": {"temperature": self.rng.choice((0, 0.2, 0.7)), "max_tokens": 2048}, **fields},
         )
