@@ -1,0 +1,272 @@
+/**
+ * A trace as it was said and done, in the order of events: what is new in each call, each tool's result at its call,
+ * agents below the root as sections. Wrappers that only pass a conversation on have no place of their own.
+ */
+
+import type { components } from "../api/schema.d.ts";
+import { conversationOf, type Message, type Part, type ToolResult } from "../content/messages.ts";
+import type { SpanNode, TreeNode } from "../trace/tree.ts";
+
+export type SpanOfPage = components["schemas"]["SpanOfPage"];
+
+type ToolCall = Extract<Part, { type: "tool_call" }>;
+
+interface EntryBase {
+  key: string;
+  /** The span that said or did it, which a click selects. */
+  node: SpanNode;
+}
+
+export interface Said extends EntryBase {
+  kind: "said";
+  role: string;
+  parts: Part[];
+  /** Whether the model said it, rather than was told. */
+  answer: boolean;
+}
+
+/** What a model call had in common with the call before it. */
+export interface Repeated extends EntryBase {
+  kind: "repeated";
+  count: number;
+  changed: boolean;
+}
+
+export interface Called {
+  call: ToolCall | null;
+  /** The span of the tool, if it was traced. */
+  node: SpanNode | null;
+  name: string;
+  arguments: unknown;
+  result: unknown;
+  hasResult: boolean;
+}
+
+/** Calls of tools: of one answer, side by side, or one that no answer asked for. */
+export interface Tools extends EntryBase {
+  kind: "tools";
+  calls: Called[];
+}
+
+/** A step without words: an embedding, a retrieval, a guardrail, a failed attempt. */
+export interface Step extends EntryBase {
+  kind: "step";
+}
+
+export interface Section extends EntryBase {
+  kind: "section";
+  input: unknown;
+  output: unknown;
+  entries: Entry[];
+}
+
+export type Entry = Said | Repeated | Tools | Step | Section;
+
+/** Payloads by span id. A span whose payload has not been loaded yet is a step. */
+export type Payloads = ReadonlyMap<string, SpanOfPage>;
+
+const WRAPPERS = new Set(["agent", "chain", "workflow", "lesson", "other", "http"]);
+const QUIET_ROLES = new Set(["system", "developer"]);
+
+/** The entries of a trace. */
+export function transcriptOf(roots: readonly TreeNode[], payloads: Payloads): Entry[] {
+  const writer = new Writer(payloads);
+  const entries: Entry[] = [];
+  for (const root of roots) {
+    // Where no model was called, the root's own words are the only ones.
+    const words =
+      root.kind === "span" && root.children.length && !hasCompletion(root) ? ownWords(root, payloads) : null;
+    if (words) entries.push(...words.input);
+    writer.write(root, entries, null, true);
+    if (words) entries.push(...words.output);
+  }
+  return entries;
+}
+
+function hasCompletion(root: TreeNode): boolean {
+  const waiting: TreeNode[] = [root];
+  for (let node = waiting.pop(); node; node = waiting.pop()) {
+    if (node.kind === "span" && node.row.operation_type === "completion") return true;
+    waiting.push(...node.children);
+  }
+  return false;
+}
+
+function ownWords(node: SpanNode, payloads: Payloads): { input: Entry[]; output: Entry[] } {
+  const payload = payloads.get(node.key);
+  const input = conversationOf(payload?.input_data ?? null, "user")?.messages ?? [];
+  const output = conversationOf(payload?.output_data ?? null, "assistant")?.messages ?? [];
+  return {
+    input: input.map((message, index) => said(node, `${node.key}:in:${index}`, message, false)),
+    output: output.map((message, index) => said(node, `${node.key}:out:${index}`, message, true)),
+  };
+}
+
+/** The calls that wait for their tool, and what the tools of this agent answer. */
+interface Open {
+  calls: Called[];
+}
+
+class Writer {
+  readonly #payloads: Payloads;
+
+  constructor(payloads: Payloads) {
+    this.#payloads = payloads;
+  }
+
+  /** Write a node and all below it. Without recursion over depth: a chain of wrappers is a loop. */
+  write(start: TreeNode, entries: Entry[], parent: Open | null, isRoot: boolean): void {
+    const tasks: { node: TreeNode; entries: Entry[]; open: Open; isRoot: boolean }[] = [];
+    tasks.push({ node: start, entries, open: parent ?? { calls: [] }, isRoot });
+    for (let task = tasks.pop(); task; task = tasks.pop()) {
+      const { node, open } = task;
+      let into = task.entries;
+      let inner = open;
+      let rootBelow = false;
+      if (node.kind === "span") {
+        const payload = this.#payloads.get(node.key);
+        const operation = node.row.operation_type ?? "other";
+        if (operation === "completion") this.#completion(node, payload, into, open);
+        else if (operation === "tool_call") this.#tool(node, payload, into, open);
+        else if (!WRAPPERS.has(operation) || (!node.children.length && !task.isRoot))
+          into.push({ kind: "step", key: node.key, node });
+        else if (task.isRoot && !node.children.length) this.#alone(node, into);
+        else if (operation === "agent" && !task.isRoot) {
+          const section: Section = {
+            kind: "section",
+            key: node.key,
+            node,
+            input: payload?.input_data ?? null,
+            output: payload?.output_data ?? null,
+            entries: [],
+          };
+          into.push(section);
+          into = section.entries;
+          inner = { calls: [] };
+        } else {
+          // A wrapper: what failed in it by itself must still be seen.
+          if (node.row.status === "error" && !node.cause) into.push({ kind: "step", key: node.key, node });
+          rootBelow = task.isRoot && node.children.length === 1;
+        }
+      }
+      for (let index = node.children.length - 1; index >= 0; index--) {
+        tasks.push({ node: node.children[index] as TreeNode, entries: into, open: inner, isRoot: rootBelow });
+      }
+    }
+  }
+
+  #completion(node: SpanNode, payload: SpanOfPage | undefined, entries: Entry[], open: Open): void {
+    if (!payload) {
+      entries.push({ kind: "step", key: node.key, node });
+      return;
+    }
+    const repeated = payload.repeated_messages ?? 0;
+    const told = payload.new_messages
+      ? conversationOf({ messages: payload.new_messages }, "user")
+      : conversationOf(payload.input_data, "user");
+    if (repeated > 0) {
+      entries.push({
+        kind: "repeated",
+        key: `${node.key}:repeated`,
+        node,
+        count: repeated,
+        changed: payload.history === "changed",
+      });
+    }
+    (told?.messages ?? []).forEach((message, index) => {
+      const parts = message.parts.filter((part) => part.type !== "tool_result" || !attach(open, part));
+      if (parts.length) entries.push(said(node, `${node.key}:in:${index}`, { ...message, parts }, false));
+    });
+    open.calls = [];
+    const answered = conversationOf(payload.output_data, "assistant");
+    if (!answered) {
+      // An error, an interruption, or an output of another form: the details have it.
+      if (node.row.status !== "success" || payload.output_data !== null)
+        entries.push({ kind: "step", key: node.key, node });
+      return;
+    }
+    answered.messages.forEach((message, index) => {
+      const words = message.parts.filter((part) => part.type !== "tool_call");
+      const calls = message.parts.filter((part) => part.type === "tool_call");
+      if (words.length)
+        entries.push(said(node, `${node.key}:out:${index}`, { ...message, parts: words }, true));
+      if (calls.length) {
+        const called = calls.map((call): Called => ({
+          call,
+          node: null,
+          name: call.name ?? "tool",
+          arguments: call.arguments,
+          result: call.result?.result ?? null,
+          hasResult: call.result !== undefined,
+        }));
+        entries.push({ kind: "tools", key: `${node.key}:calls:${index}`, node, calls: called });
+        open.calls.push(...called);
+      }
+    });
+    if (node.row.status === "error") entries.push({ kind: "step", key: node.key, node });
+  }
+
+  #tool(node: SpanNode, payload: SpanOfPage | undefined, entries: Entry[], open: Open): void {
+    const name = node.row.tool_name ?? node.row.span_name ?? "tool";
+    const wanted = JSON.stringify(payload?.input_data ?? null);
+    const waiting = open.calls.filter((called) => called.node === null && called.name === name);
+    const called = waiting.find((one) => JSON.stringify(one.arguments) === wanted) ?? waiting[0];
+    if (called) {
+      called.node = node;
+      if (payload && payload.output_data !== null) {
+        called.result = payload.output_data;
+        called.hasResult = true;
+      }
+      return;
+    }
+    const alone: Called = {
+      call: null,
+      node,
+      name,
+      arguments: payload?.input_data ?? null,
+      result: payload?.output_data ?? null,
+      hasResult: payload !== undefined && payload.output_data !== null,
+    };
+    entries.push({ kind: "tools", key: node.key, node, calls: [alone] });
+  }
+
+  /** A trace of one span that is no model call: its input and its output. */
+  #alone(node: SpanNode, entries: Entry[]): void {
+    const { input, output } = ownWords(node, this.#payloads);
+    if (input.length || output.length) entries.push(...input, ...output);
+    else entries.push({ kind: "step", key: node.key, node });
+  }
+}
+
+/** Put a result at its call. *returns* whether there is such a call. */
+function attach(open: Open, result: ToolResult): boolean {
+  const called =
+    open.calls.find((one) => result.id !== null && one.call?.id === result.id) ??
+    open.calls.find(
+      (one) => result.id === null && !one.hasResult && (result.name === null || one.name === result.name),
+    );
+  if (!called) return false;
+  if (!called.hasResult) {
+    called.result = result.result;
+    called.hasResult = true;
+  }
+  return true;
+}
+
+function said(node: SpanNode, key: string, message: Message, answer: boolean): Said {
+  return { kind: "said", key, node, role: message.role, parts: message.parts, answer };
+}
+
+/** System prompts are one line, unless a reader opens them. */
+export const isQuiet = (entry: Said): boolean => QUIET_ROLES.has(entry.role);
+
+/** The key of the entry that shows a span: its own, or of the call that it answers. */
+export function entryOf(entries: readonly Entry[], span: string): string | null {
+  const waiting: Entry[] = [...entries];
+  for (let entry = waiting.shift(); entry; entry = waiting.shift()) {
+    if (entry.kind === "tools" && entry.calls.some((called) => called.node?.key === span)) return entry.key;
+    if (entry.node.key === span) return entry.key;
+    if (entry.kind === "section") waiting.unshift(...entry.entries);
+  }
+  return null;
+}

@@ -1,0 +1,196 @@
+import { describe, expect, test } from "vitest";
+import { entryOf, transcriptOf, type Entry, type SpanOfPage } from "../src/transcript/transcript.ts";
+import { treeOf } from "../src/trace/tree.ts";
+import type { OutlineSpan } from "../src/api/types.ts";
+import { row } from "./outlines.ts";
+
+type Told = Partial<SpanOfPage>;
+
+const text = (role: string, words: string) => ({ role, parts: [{ type: "text", text: words }] });
+const call = (id: string, name: string, args: unknown) => ({ type: "tool_call", id, name, arguments: args });
+const result = (id: string, value: unknown) => ({
+  role: "tool",
+  parts: [{ type: "tool_result", id, name: "f", result: value }],
+});
+const answer = (...parts: unknown[]) => ({ messages: [{ role: "assistant", parts }] });
+const completion = (id: string, parent: string | null, at: number, fields: Partial<OutlineSpan> = {}) =>
+  row(id, parent, { operation_type: "completion", start_offset_ms: at, ...fields });
+const tool = (id: string, parent: string, at: number, name: string, fields: Partial<OutlineSpan> = {}) =>
+  row(id, parent, { operation_type: "tool_call", tool_name: name, start_offset_ms: at, ...fields });
+
+/** The entries as short texts, sections nested. */
+function shown(rows: OutlineSpan[], payloads: Record<string, Told>): unknown[] {
+  const spans = new Map(
+    Object.entries(payloads).map(([id, told]) => [
+      id,
+      { span_id: id, input_data: null, output_data: null, ...told } as SpanOfPage,
+    ]),
+  );
+  const words = (entry: Entry): unknown => {
+    switch (entry.kind) {
+      case "said":
+        return `${entry.role}: ${entry.parts.map((part) => ("text" in part ? part.text : part.type)).join("|")}`;
+      case "repeated":
+        return `${entry.count} ${entry.changed ? "changed" : "as before"}`;
+      case "tools":
+        return entry.calls.map(
+          (called) =>
+            `${called.name}(${JSON.stringify(called.arguments)}) → ${called.hasResult ? JSON.stringify(called.result) : "?"} @${called.node?.key ?? "-"}`,
+        );
+      case "section":
+        return { [entry.node.key]: entry.entries.map(words) };
+      default:
+        return `step ${entry.node.key}`;
+    }
+  };
+  return transcriptOf(treeOf(rows).roots, spans).map(words);
+}
+
+const wrapper = row("root", null, { operation_type: "agent" });
+
+describe("a transcript", () => {
+  test("shows what is new in each call, and the rest as one line", () => {
+    const rows = [wrapper, completion("c1", "root", 1), completion("c2", "root", 2)];
+    expect(
+      shown(rows, {
+        root: { input_data: answer({ type: "text", text: "never" }) },
+        c1: {
+          new_messages: [text("system", "s"), text("user", "hi")],
+          repeated_messages: 0,
+          output_data: answer({ type: "text", text: "hello" }),
+        },
+        c2: {
+          new_messages: [text("user", "more")],
+          repeated_messages: 3,
+          history: "same",
+          output_data: answer({ type: "text", text: "yes" }),
+        },
+      }),
+    ).toEqual(["system: s", "user: hi", "assistant: hello", "3 as before", "user: more", "assistant: yes"]);
+  });
+
+  test("says that a history was changed", () => {
+    expect(
+      shown([completion("c", null, 0)], {
+        c: { new_messages: [text("user", "x")], repeated_messages: 2, history: "changed", output_data: "ok" },
+      }),
+    ).toEqual(["2 changed", "user: x", "assistant: ok"]);
+  });
+
+  test("puts the results of tools at their calls, by id, by name and by arguments", () => {
+    const rows = [
+      wrapper,
+      completion("c1", "root", 1),
+      tool("t2", "root", 2, "f"),
+      tool("t1", "root", 3, "f"),
+      completion("c2", "root", 4),
+    ];
+    expect(
+      shown(rows, {
+        c1: {
+          new_messages: [text("user", "go")],
+          output_data: answer(
+            { type: "text", text: "I look." },
+            call("a", "f", { n: 1 }),
+            call("b", "f", { n: 2 }),
+            call("m", "g", {}),
+          ),
+        },
+        t2: { input_data: { n: 2 }, output_data: "two" },
+        t1: { input_data: { n: 1 }, output_data: "one" },
+        c2: {
+          new_messages: [result("a", "one"), result("b", "two"), result("m", "from the message")],
+          repeated_messages: 2,
+          output_data: answer({ type: "text", text: "done" }),
+        },
+      }),
+    ).toEqual([
+      "user: go",
+      "assistant: I look.",
+      ['f({"n":1}) → "one" @t1', 'f({"n":2}) → "two" @t2', 'g({}) → "from the message" @-'],
+      "2 as before",
+      "assistant: done",
+    ]);
+  });
+
+  test("shows a result whose call is not there, and a tool that nobody called", () => {
+    const rows = [wrapper, tool("t", "root", 1, "f"), completion("c", "root", 2)];
+    expect(
+      shown(rows, {
+        t: { input_data: 1, output_data: 0 },
+        c: { new_messages: [result("x", "lost")], output_data: "ok" },
+      }),
+    ).toEqual([["f(1) → 0 @t"], "tool: tool_result", "assistant: ok"]);
+  });
+
+  test("has agents below the root as sections, and no place for wrappers", () => {
+    const rows = [
+      row("http", null, { operation_type: "http" }),
+      row("root", "http", { depth: 1, operation_type: "agent" }),
+      row("chain", "root", { depth: 2, operation_type: "chain" }),
+      row("agent", "chain", { depth: 3, operation_type: "agent", start_offset_ms: 2 }),
+      completion("inner", "agent", 3, { depth: 4 }),
+      completion("outer", "chain", 1, { depth: 3 }),
+      row("embed", "chain", { depth: 3, operation_type: "embedding", start_offset_ms: 9 }),
+    ];
+    const said = (words: string) => ({ new_messages: [text("user", words)], output_data: `${words}!` });
+    expect(shown(rows, { inner: said("in"), outer: said("out") })).toEqual([
+      "user: out",
+      "assistant: out!",
+      { agent: ["user: in", "assistant: in!"] },
+      "step embed",
+    ]);
+  });
+
+  test("shows failures: of a call, of a wrapper by itself, and of a call whose payload is not loaded", () => {
+    const failed = { status: "error" as const };
+    const rows = [
+      row("root", null, { ...failed, operation_type: "agent" }),
+      completion("c1", "root", 1, failed),
+      row("w", "root", { operation_type: "chain", start_offset_ms: 2, ...failed }),
+      completion("c2", "root", 3),
+    ];
+    expect(shown(rows, { c1: { new_messages: [text("user", "x")] } })).toEqual([
+      "user: x",
+      "step c1",
+      "step w",
+      "step c2",
+    ]);
+  });
+
+  test("of a trace without a model call has the root's own words", () => {
+    const rows = [wrapper, tool("t", "root", 1, "f")];
+    expect(
+      shown(rows, {
+        root: { input_data: { prompt: "do it" }, output_data: "did it" },
+        t: { input_data: 1, output_data: 2 },
+      }),
+    ).toEqual(["user: do it", ["f(1) → 2 @t"], "assistant: did it"]);
+    expect(
+      shown([row("only", null, { operation_type: "other" })], {
+        only: { input_data: "a", output_data: "b" },
+      }),
+    ).toEqual(["user: a", "assistant: b"]);
+  });
+
+  test("of 5,000 levels needs no recursion", () => {
+    const rows = Array.from({ length: 5000 }, (_, index) =>
+      row(`d${index}`, index ? `d${index - 1}` : null, { depth: index }),
+    );
+    rows.push(completion("c", "d4999", 1, { depth: 5000 }));
+    expect(shown(rows, { c: { new_messages: [text("user", "deep")], output_data: "ok" } })).toEqual([
+      "user: deep",
+      "assistant: ok",
+    ]);
+  });
+});
+
+test("the entry of a tool's span is that of its call", () => {
+  const tree = treeOf([wrapper, completion("c", "root", 1), tool("t", "root", 2, "f")]);
+  const payloads = new Map([
+    ["c", { output_data: answer(call("a", "f", {})), input_data: "x" } as unknown as SpanOfPage],
+  ]);
+  const entries = transcriptOf(tree.roots, payloads);
+  expect(entryOf(entries, "t")).toBe("c:calls:0");
+  expect(entryOf(entries, "nothing")).toBeNull();
+});
