@@ -94,11 +94,15 @@ def views_of(demo_api: Api) -> dict[str, str]:
     failed = traces_of(demo_api, status="error", has_retry="true")[0]["trace_id"]
     lesson = demo_api("GET", "/api/traces", query={"status": "failed"}).json["traces"][0]["id"]
     largest = max(traces_of(demo_api), key=lambda trace: int(trace["span_count"]))["trace_id"]
+    conversation = next(one["conversation_id"] for one in traces_of(demo_api) if one["name"] == "chat.turn")
     return {
         "list": "/traces",
         "filtered list": f"/traces?status=error&sel={failed}",
         "trace": f"/traces/t/{largest}",
         "failed trace": f"/traces/t/{failed}?view=details",
+        "transcript": f"/traces/t/{largest}?view=read",
+        "conversations": "/traces/conversations",
+        "conversation": f"/traces/c/{conversation}?turn=2",
         "lessons": "/traces/lessons",
         "lesson": f"/traces/lessons/{lesson}",
         "set-up": "/traces/setup",
@@ -689,3 +693,126 @@ def test_signed_in_by_a_key_the_view_of_keys_shows_the_commands(browser: Browser
         reader.open("/traces/setup")
         expect(reader.page.get_by_role("heading", name="Set-up")).to_be_visible()
         expect(reader.page.get_by_role("region", name="API keys")).to_contain_text("/api/keys")
+
+
+def said(role: str, text: str) -> dict[str, Any]:
+    """A message in the form of the API."""
+    return {"role": role, "parts": [{"type": "text", "text": text}]}
+
+
+def test_the_transcript_shows_what_is_new_and_each_result_at_its_call(reader: Reader, api: Api) -> None:
+    called = {
+        "role": "assistant",
+        "parts": [{"type": "tool_call", "id": "c1", "name": "find", "arguments": {"town": "Malmö"}}],
+    }
+    result = {
+        "role": "tool",
+        "parts": [{"type": "tool_result", "id": "c1", "name": "find", "result": {"hotel": "Nova"}}],
+    }
+    first = [said("system", "be brief"), said("user", "a room please")]
+    api.send(
+        call_span("t", "root", operation_type="agent", duration_ms=9000),
+        call_span("t", "a", "root", 59, input_data={"messages": first}, output_data={"messages": [called]}),
+        call_span("t", "tool", "root", 58, operation_type="tool_call", tool_name="find", input_data={"town": "Malmö"}),
+        call_span(
+            "t", "b", "root", 57, input_data={"messages": [*first, called, result]}, output_data="the Nova, then"
+        ),
+    )
+    reader.open("/traces/t/t")
+    page = reader.page
+    reader.press("t")
+    transcript = page.get_by_role("region", name="Transcript")
+    expect(transcript.get_by_text("a room please")).to_have_count(1)
+    tool = transcript.get_by_role("group", name="1 tool call")
+    expect(tool).to_contain_text('{ "town": "Malmö" }')
+    expect(tool).to_contain_text("Nova")
+    expect(transcript).to_contain_text("3 messages as before")
+    tool.get_by_role("button", name="find").click()
+    expect(page.locator(SELECTED)).to_have_id("node-tool")
+    reader.press("j")
+    expect(page.locator(SELECTED)).to_have_id("node-b")
+    expect(transcript.locator(".selected")).to_contain_text(["3 messages as before", "the Nova, then"])
+
+
+def test_tree_transcript_and_details_stand_beside_each_other_on_a_wide_screen(
+    browser: Browser, address: str, user: User, api: Api
+) -> None:
+    api.send(call_span("t", "a", input_data="hello", output_data="hi"))
+    with reading(browser, address, user.token, width=1920) as reader:
+        reader.open("/traces/t/t")
+        expect(reader.page.get_by_role("treegrid", name="Spans")).to_be_visible()
+        expect(reader.page.get_by_role("region", name="Transcript")).to_contain_text("hello")
+        expect(
+            reader.page.get_by_role("article", name="Span a").or_(reader.page.locator("article.details"))
+        ).to_be_visible()
+
+
+def test_a_phone_shows_one_column_at_a_time(browser: Browser, address: str, user: User, api: Api) -> None:
+    api.send(call_span("t", "a", input_data="hello", output_data="hi"), call_span("t", "b", "a", 59))
+    with reading(browser, address, user.token, width=390) as reader:
+        page = reader.page
+        reader.open("/traces/t/t")
+        page.locator("#node-b").click()
+        expect(page.locator("article.details")).to_be_visible()
+        expect(page.get_by_role("treegrid", name="Spans")).to_be_hidden()
+        page.go_back()
+        expect(page.get_by_role("treegrid", name="Spans")).to_be_visible()
+        page.get_by_role("button", name="Read").click()
+        expect(page.get_by_role("region", name="Transcript")).to_contain_text("hello")
+
+
+def test_a_conversation_of_fifty_turns_is_one_page(browser: Browser, address: str, user: User, api: Api) -> None:
+    history: list[dict[str, Any]] = []
+    for turn in range(1, 51):
+        history.append(said("user", f"question {turn}"))
+        failed = {"status": "error", "error_type": "Timeout"} if turn == 33 else {}
+        spans = [
+            call_span(f"turn-{turn}", "root", None, 1000 - turn, operation_type="agent", conversation_id="a/b?c#d%"),
+            call_span(f"turn-{turn}", "call", "root", 1000 - turn, conversation_id="a/b?c#d%"),
+        ]
+        spans[0] |= {
+            "input_data": {"messages": list(history)},
+            "output_data": {"messages": [said("assistant", f"answer {turn}")]},
+        }
+        api.send({**spans[0], **failed}, spans[1])
+        history.append(said("assistant", f"answer {turn}"))
+    # Analytics follow in half a minute: until then the browser reports that the sums of the conversation are a 404.
+    with reading(browser, address, user.token, refusals=True) as reader:
+        page = reader.page
+        reader.open("/traces/t/turn-7")
+        page.get_by_role("link", name="conversation a/b").click()
+        conversation = page.get_by_role("region", name="Conversation", exact=True)
+        expect(conversation).to_contain_text("question 1")
+        page.get_by_role("button", name="Turn 20", exact=True).click()
+        expect(page.get_by_role("region", name="Turn 20", exact=True)).to_be_in_viewport()
+        assert "turn=20" in reader.place
+        expect(page.get_by_role("region", name="Turn 20", exact=True).get_by_text("question 19")).to_have_count(0)
+        conversation.evaluate("(element) => element.scrollTo(0, element.scrollHeight)")
+        expect(page.get_by_role("button", name="Turn 40", exact=True)).to_be_attached()
+        reader.open(f"{reader.place.split('?')[0]}?turn=45")
+        expect(page.get_by_role("region", name="Turn 45", exact=True)).to_be_in_viewport()
+        reader.press("E")
+        expect(page.get_by_role("region", name="Turn 33", exact=True)).to_be_in_viewport()
+        reader.press("Enter")
+        page.wait_for_url("**/traces/t/turn-33?**")
+        page.go_back()
+        page.get_by_role("button", name="Conversation only").click()
+        expect(page.locator(".chips")).to_have_count(0)
+
+
+def test_an_id_is_pasted_into_the_palette(reader: Reader, api: Api) -> None:
+    api.send(call_span("0af7651916cd43dd8448eb211c80319c", "a"))
+    page = reader.page
+    reader.open("/traces")
+    reader.press("Control+k")
+    page.keyboard.type("0af76519-16cd-43dd-8448-eb211c80319c")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/traces/t/0af7651916cd43dd8448eb211c80319c")
+    expect(page.locator(NODES)).to_have_count(1)
+    reader.press("Control+k")
+    page.keyboard.type("conver")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/traces/conversations")
+    reader.press("Control+k")
+    page.get_by_role("dialog", name="Go to").get_by_role("option", name="0af7651916cd43dd8448eb211c80319c").click()
+    page.wait_for_url("**/traces/t/0af7651916cd43dd8448eb211c80319c")

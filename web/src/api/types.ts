@@ -15,6 +15,8 @@ export type SavedView = Schemas["SavedView"];
 export type Job = Schemas["Job"];
 export type Deleted = Schemas["Deleted"];
 export type HistogramPoint = Schemas["HistogramPoint"];
+export type Conversation = Schemas["Conversation"];
+export type Turn = Schemas["Turn"];
 export type Match = Schemas["Match"];
 
 export interface ListPage {

@@ -5,6 +5,8 @@ import { BASE } from "../base.ts";
 export type Route =
   | { view: "list" }
   | { view: "trace"; id: string }
+  | { view: "conversations" }
+  | { view: "conversation"; id: string }
   | { view: "lessons" }
   | { view: "lesson"; id: string }
   | { view: "setup" }
@@ -18,11 +20,16 @@ export function routeOf(path: string): Route {
   const id = rest.length === 1 && rest[0] ? safeDecode(rest[0]) : null;
   if (!first) return rest.length ? { view: "unknown" } : { view: "list" };
   if (first === "t" && id) return { view: "trace", id };
+  if (first === "c" && id) {
+    const inner = id.includes("%") ? safeDecode(id) : id;
+    return inner === null ? { view: "unknown" } : { view: "conversation", id: inner };
+  }
   if (first === "lessons") {
     if (!rest.length || (rest.length === 1 && !rest[0])) return { view: "lessons" };
     return id ? { view: "lesson", id } : { view: "unknown" };
   }
-  if ((first === "setup" || first === "callback") && !rest.length) return { view: first };
+  if ((first === "setup" || first === "callback" || first === "conversations") && !rest.length)
+    return { view: first };
   return { view: "unknown" };
 }
 
@@ -31,6 +38,8 @@ export function pathOf(route: Route): string {
   switch (route.view) {
     case "trace":
       return `/traces/t/${encodeURIComponent(route.id)}`;
+    case "conversation":
+      return `/traces/c/${encodedId(route.id)}`;
     case "lesson":
       return `/traces/lessons/${encodeURIComponent(route.id)}`;
     case "list":
@@ -40,6 +49,13 @@ export function pathOf(route: Route): string {
       return `/traces/${route.view}`;
   }
 }
+
+/**
+ * An id of any characters as a segment of a path. API Gateway decodes a path before it finds the route, so an id with one
+ * of its characters is encoded twice; every id with a percent sign is, so decoding is unambiguous.
+ */
+export const encodedId = (id: string): string =>
+  /[%/?#]/.test(id) ? encodeURIComponent(encodeURIComponent(id)) : encodeURIComponent(id);
 
 function safeDecode(text: string): string | null {
   try {
