@@ -92,6 +92,7 @@ bench: $(READY) ## Measure capacity units and speed
 	@$(RUN)tracestore bench capacity
 	@$(RUN)tracestore bench ingest
 	@$(RUN)tracestore bench analytics
+	@$(RUN)tracestore bench page
 
 lock: $(READY) ## Resolve the requirements again (ARGS="--upgrade" for newer versions)
 	@$(RUN)uv pip compile $(LOCK) requirements-dev.in -o requirements-dev.txt $(ARGS)

@@ -142,6 +142,14 @@ def bench_analytics(context: typer.Context) -> None:
     _delegate(analytics.main, context)
 
 
+@bench.command("page", context_settings=_PASS_ON)
+def bench_page(context: typer.Context) -> None:
+    """The page in Chromium: times to the first row, script time, frames, heap and bytes."""
+    from dev.bench import page
+
+    _delegate(page.main, context)
+
+
 def _serve(
     sock: socket.socket,
     with_demo: bool,

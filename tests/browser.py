@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -12,6 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+
+from dev import chromium
 
 TIMEOUT_S = 30
 
@@ -108,8 +109,8 @@ class Page:
 @contextmanager
 def opened() -> Iterator[Page]:
     """A page of a new browser. *absent*: without Chromium the test is skipped; under CI it fails."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
+    path = chromium.executable()
+    if path is None:
         if os.environ.get("CI", "").lower() in ("1", "true"):
             pytest.fail("Chromium must be installed under CI.")
         pytest.skip("This needs Chromium.")
@@ -119,7 +120,7 @@ def opened() -> Iterator[Page]:
         # The browser reads from descriptor 3 and writes to 4. Pipes may have these numbers, so they are copied first.
         script = 'exec 8<&"$0" 9>&"$1"; exec 3<&8 4>&9; exec "${@:2}"'
         options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
-        command = [chromium, *options, f"--user-data-dir={profile}", "--remote-debugging-pipe"]
+        command = [path, *options, f"--user-data-dir={profile}", "--remote-debugging-pipe"]
         process = subprocess.Popen(
             ["bash", "-c", script, str(to_read), str(to_write), *command],
             pass_fds=(to_read, to_write),

@@ -1,7 +1,6 @@
 """The page in a real browser: Chromium, controlled by Playwright, with a check of everything it complains about."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,9 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from dev import chromium
 from dev.template import ROOT
 
-OPTIONS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 WIDTHS: Final = {390: 844, 1280: 800, 1920: 1080}
 """The widths at which the page is tested, and their heights."""
 
@@ -59,13 +58,13 @@ class Reader:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A headless Chromium. *absent*: without it the test is skipped; under CI it fails."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
+    path = chromium.executable()
+    if path is None:
         if os.environ.get("CI", "").lower() in ("1", "true"):
             pytest.fail("Chromium must be installed under CI.")
         pytest.skip("This needs Chromium.")
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=list(OPTIONS))
+        running = playwright.chromium.launch(executable_path=path, args=list(chromium.OPTIONS))
         yield running
         running.close()
 

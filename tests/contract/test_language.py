@@ -29,6 +29,12 @@ CLIENT_JS = [
     for pattern in ("src/*.ts", "test/*.ts", "test/*.mjs", "*.mjs", "*.md")
     for path in (ROOT / "client-js").glob(pattern)
 ]
+PAGE = [
+    path
+    for pattern in ("src/**/*.ts", "src/**/*.svelte", "test/*.ts", "build/*.ts", "*.ts")
+    for path in (ROOT / "web").glob(pattern)
+    if path.name != "schema.d.ts"
+]
 BUILD = [ROOT / "template.yaml", ROOT / "Makefile", ROOT / ".ci/run"]
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "client").glob("*.md")]
 SAMPLE_TEXT = ("samples/", "text_generator.py")
@@ -80,7 +86,7 @@ def test_each_term_occurs_in_the_code(term: str) -> None:
         assert any(re.search(pattern, text, re.IGNORECASE) for text in texts), variant
 
 
-@pytest.mark.parametrize("path", [*CODE, *TESTS, *EXAMPLES, *CLIENT_JS, *BUILD, *DOCUMENTS], ids=relative)
+@pytest.mark.parametrize("path", [*CODE, *TESTS, *EXAMPLES, *CLIENT_JS, *PAGE, *BUILD, *DOCUMENTS], ids=relative)
 def test_no_retired_word_occurs(path: Path) -> None:
     if not any(part in relative(path) for part in SAMPLE_TEXT):
         assert words(path.read_text()) & RETIRED == set()

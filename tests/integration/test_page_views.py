@@ -378,7 +378,7 @@ def test_the_sums_on_the_page_equal_the_summary(demo_reader: Reader, demo_api: A
     for trace in sorted(traces_of(demo_api), key=lambda one: -one["span_count"])[:6]:
         demo_reader.open(f"/traces/t/{trace['trace_id']}")
         page = demo_reader.page
-        page.get_by_role("button", name="Unfold all").click()
+        page.get_by_role("button", name="Expand all").click()
         page.wait_for_selector(NODES)
         shown = page.locator(".second [data-cost]").get_attribute("title") or ""
         in_header = None if shown == "unknown" else Decimal(shown.removeprefix("$").replace(",", ""))
@@ -640,7 +640,7 @@ def test_all_traces_of_a_lesson_and_all_lessons_are_deleted_after_a_question(rea
     assert api.summaries() == ["no-lesson"]
 
 
-def test_a_lesson_shows_its_document_beside_its_calls(reader: Reader, api: Api) -> None:
+def test_a_lesson_shows_its_document_next_to_its_calls(reader: Reader, api: Api) -> None:
     calls = [
         {
             "provider": "openai",
@@ -734,7 +734,7 @@ def test_the_transcript_shows_what_is_new_and_each_result_at_its_call(reader: Re
     expect(transcript.locator(".selected")).to_contain_text(["3 messages as before", "the Nova, then"])
 
 
-def test_tree_transcript_and_details_stand_beside_each_other_on_a_wide_screen(
+def test_tree_transcript_and_details_stand_next_to_each_other_on_a_wide_screen(
     browser: Browser, address: str, user: User, api: Api
 ) -> None:
     api.send(call_span("t", "a", input_data="hello", output_data="hi"))

@@ -1,4 +1,4 @@
-/** A `.br` and a `.gz` beside each file, because the gateway does not compress; and the budget of the first load. */
+/** A `.br` and a `.gz` next to each file, because the gateway does not compress; and the budget of the first load. */
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -37,7 +37,7 @@ describe("the conversation in a payload", () => {
     },
   );
 
-  test("keeps what stands beside the messages", () => {
+  test("keeps what is next to the messages", () => {
     expect(conversationOf({ messages: [{ role: "user", content: "x" }], tools: [1] }, "user")?.rest).toEqual({
       tools: [1],
     });
@@ -106,14 +106,14 @@ describe("numbers of stored JSON", () => {
       expect(String(parsed.data.input_data.big)).toBe("12345678901234567890");
       expect(String(parsed.data.input_data.one)).toBe("1.0");
     } else {
-      expect(process.version).toMatch(/^v(18|20)\./); // an engine that does not tell the source of a number
+      expect(process.version).toMatch(/^v(18|20)\./); // an engine that does not give the source of a number
     }
   });
 });
 
 describe("JSON as lines", () => {
-  const shown = (value: unknown, folds = new Map<string, boolean>()): string[] =>
-    linesOf(value, folds).map(
+  const shown = (value: unknown, toggled = new Map<string, boolean>()): string[] =>
+    linesOf(value, toggled).map(
       (line) =>
         `${"  ".repeat(line.depth)}${line.name === null ? "" : `${line.name}: `}${line.text}${line.comma ? "," : ""}`,
     );
@@ -131,7 +131,7 @@ describe("JSON as lines", () => {
     ]);
   });
 
-  test("folds what is deep, large or folded by the reader", () => {
+  test("toggled what is deep, large or collapsed by the reader", () => {
     expect(shown({ a: { b: { c: { d: 1 } } } })).toEqual([
       "{",
       "  a: {",
@@ -145,7 +145,7 @@ describe("JSON as lines", () => {
     expect(shown({ a: [1] }, new Map([["$.a", false]]))).toEqual(["{", "  a: []", "}"]);
   });
 
-  test("unfolds the JSON in a text on request", () => {
+  test("expands the JSON in a text on request", () => {
     expect(linesOf({ a: '{"b": 1}' }, new Map())[1]).toMatchObject({ kind: "string", nested: true });
     expect(shown({ a: '{"b": 1}' }, new Map([["$.a", true]]))).toEqual([
       "{",
@@ -159,13 +159,13 @@ describe("JSON as lines", () => {
   test("of 20,000 levels needs no recursion", () => {
     let deep: unknown = 1;
     for (let level = 0; level < 20_000; level++) deep = [deep];
-    const folds = new Map<string, boolean>();
+    const toggled = new Map<string, boolean>();
     let path = "$";
     for (let level = 0; level < 100; level++) {
-      folds.set(path, true);
+      toggled.set(path, true);
       path = stepped(path, 0);
     }
-    expect(linesOf(deep, folds)).toHaveLength(201);
+    expect(linesOf(deep, toggled)).toHaveLength(201);
   });
 });
 

@@ -32,7 +32,7 @@ describe("the topic of a request", () => {
   it("makes control characters visible", () => {
     expect(topicOf("Rivers \u202Eevil")).toBe("Rivers ⟨U+202E⟩evil");
     expect(documentOf({ topic: "\u0000x" })).toEqual([
-      { type: "facts", facts: [{ label: "Topic", value: "⟨U+0000⟩x" }], level: 0 },
+      { type: "fields", fields: [{ label: "Topic", value: "⟨U+0000⟩x" }], level: 0 },
     ]);
   });
 
@@ -127,13 +127,13 @@ describe("JSON as a document", () => {
     ]);
   });
 
-  it("shows short values as facts, lists as lists and long texts below a heading", () => {
+  it("shows short values as fields, lists as lists and long texts below a heading", () => {
     const text = "A leaf is a small kitchen.\n\nLight brings the energy.";
     expect(documentOf({ topic: "Leaves", grade: 7, goals: ["light", "water"], content: text })).toEqual([
       {
-        type: "facts",
+        type: "fields",
         level: 0,
-        facts: [
+        fields: [
           { label: "Topic", value: "Leaves" },
           { label: "Grade", value: "7" },
         ],
@@ -152,12 +152,12 @@ describe("JSON as a document", () => {
     ]);
   });
 
-  it("keeps the text below its title, and Markdown out of the facts", () => {
+  it("keeps the text below its title, and Markdown out of the fields", () => {
     const long = "Water, sand and stones grind the bed of the river, and the valley grows deeper. ".repeat(2);
     expect(documentOf([{ title: "Erosion", content: long, minutes: 5 }])).toEqual([
       { type: "heading", text: "1. Erosion", level: 1 },
       { type: "text", text: long, level: 1 },
-      { type: "facts", facts: [{ label: "Minutes", value: "5" }], level: 1 },
+      { type: "fields", fields: [{ label: "Minutes", value: "5" }], level: 1 },
     ]);
     expect(documentOf({ summary: "A river is **patient**." })).toEqual([
       { type: "heading", text: "Summary", level: 1 },

@@ -32,7 +32,7 @@ describe("a scale", () => {
     }
   });
 
-  test("tells where its breaks are and how long they take", () => {
+  test("names where its breaks are and how long they take", () => {
     const scale = scaleOf({ start: 0, end: 1000 }, 118, [{ start: 50, end: 950 }]);
     expect(scale.breaks).toEqual([{ x: 50, width: 18, ms: 900 }]);
   });

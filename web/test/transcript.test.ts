@@ -4,7 +4,7 @@ import { treeOf } from "../src/trace/tree.ts";
 import type { OutlineSpan } from "../src/api/types.ts";
 import { row } from "./outlines.ts";
 
-type Told = Partial<SpanOfPage>;
+type Heard = Partial<SpanOfPage>;
 
 const text = (role: string, words: string) => ({ role, parts: [{ type: "text", text: words }] });
 const call = (id: string, name: string, args: unknown) => ({ type: "tool_call", id, name, arguments: args });
@@ -19,11 +19,11 @@ const tool = (id: string, parent: string, at: number, name: string, fields: Part
   row(id, parent, { operation_type: "tool_call", tool_name: name, start_offset_ms: at, ...fields });
 
 /** The entries as short texts, sections nested. */
-function shown(rows: OutlineSpan[], payloads: Record<string, Told>): unknown[] {
+function shown(rows: OutlineSpan[], payloads: Record<string, Heard>): unknown[] {
   const spans = new Map(
-    Object.entries(payloads).map(([id, told]) => [
+    Object.entries(payloads).map(([id, heard]) => [
       id,
-      { span_id: id, input_data: null, output_data: null, ...told } as SpanOfPage,
+      { span_id: id, input_data: null, output_data: null, ...heard } as SpanOfPage,
     ]),
   );
   const words = (entry: Entry): unknown => {

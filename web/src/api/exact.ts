@@ -19,7 +19,7 @@ const STORED = /"(?:input_data|output_data|metadata|request_data|response_data|n
 
 const SUSPICIOUS = /\d{16}|\.\d*0\b|[eE][+-]?\d/;
 
-/** Parse JSON. Where the engine tells the source of a number, numbers that would change are kept as ExactNumber. */
+/** Parse JSON. Where the engine gives the source of a number, numbers that would change are kept as ExactNumber. */
 export function parseExact(text: string): unknown {
   if (!STORED.test(text) || !SUSPICIOUS.test(text)) return JSON.parse(text);
   return exactBelow(

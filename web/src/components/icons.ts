@@ -50,8 +50,8 @@ export const ICONS = {
   more: "ellipsis",
   sort: "arrow-up-down",
   save: "bookmark",
-  unfold: "chevrons-up-down",
-  fold: "chevrons-down-up",
+  expand: "chevrons-up-down",
+  collapse: "chevrons-down-up",
   signout: "log-out",
 } as const satisfies Record<string, string>;
 

@@ -1,26 +1,26 @@
-/** JSON as lines that can be folded: only what is open is turned into lines. */
+/** JSON as lines that can be collapsed: only what is open is turned into lines. */
 
 import { ExactNumber } from "../api/exact.ts";
 
 export interface JsonLine {
-  /** The steps to the value, as one text: unique, and what folding remembers. */
+  /** The steps to the value, as one text: unique, and what collapsing remembers. */
   path: string;
   depth: number;
   /** The name or index before the value; null at the top and at a closing bracket. */
   name: string | null;
   /** A scalar, or the bracket that opens or closes a container. */
-  kind: "string" | "number" | "boolean" | "null" | "open" | "close" | "folded";
+  kind: "string" | "number" | "boolean" | "null" | "open" | "close" | "collapsed";
   /** What stands on the line after the name. */
   text: string;
-  /** For an opening or folded container: its number of entries. */
+  /** For an opening or collapsed container: its number of entries. */
   count: number;
   value: unknown;
   comma: boolean;
-  /** The text is itself JSON, which can be unfolded. */
+  /** The text is itself JSON, which can be expanded. */
   nested: boolean;
 }
 
-/** Containers below this depth are folded, unless opened; and larger ones than this are folded from the start. */
+/** Containers below this depth are collapsed, unless opened; and larger ones than this are collapsed from the start. */
 const OPEN_DEPTH = 3;
 const OPEN_ENTRIES = 50;
 const NESTED = /^\s*[[{]/;
@@ -33,8 +33,8 @@ export const stepped = (path: string, step: string | number): string =>
       ? `${path}.${step}`
       : `${path}[${JSON.stringify(step)}]`;
 
-/** The lines of a value. `folds` has the containers that a reader has opened or closed, by path. */
-export function linesOf(value: unknown, folds: ReadonlyMap<string, boolean>): JsonLine[] {
+/** The lines of a value. `toggled` has the containers that a reader has opened or closed, by path. */
+export function linesOf(value: unknown, toggled: ReadonlyMap<string, boolean>): JsonLine[] {
   const lines: JsonLine[] = [];
   type Task =
     | { value: unknown; name: string | null; path: string; depth: number; comma: boolean }
@@ -46,7 +46,7 @@ export function linesOf(value: unknown, folds: ReadonlyMap<string, boolean>): Js
       continue;
     }
     const { path, depth, name, comma } = task;
-    const container = containerOf(task.value, folds.get(path) === true);
+    const container = containerOf(task.value, toggled.get(path) === true);
     const base = {
       path,
       depth,
@@ -61,9 +61,9 @@ export function linesOf(value: unknown, folds: ReadonlyMap<string, boolean>): Js
     }
     const { entries, brackets } = container;
     const isOpen =
-      entries.length > 0 && (folds.get(path) ?? (depth < OPEN_DEPTH && entries.length <= OPEN_ENTRIES));
+      entries.length > 0 && (toggled.get(path) ?? (depth < OPEN_DEPTH && entries.length <= OPEN_ENTRIES));
     if (!isOpen) {
-      lines.push({ ...base, kind: "folded", text: brackets, count: entries.length });
+      lines.push({ ...base, kind: "collapsed", text: brackets, count: entries.length });
       continue;
     }
     lines.push({ ...base, comma: false, kind: "open", text: brackets.charAt(0), count: entries.length });
@@ -84,14 +84,14 @@ export function linesOf(value: unknown, folds: ReadonlyMap<string, boolean>): Js
 
 function containerOf(
   value: unknown,
-  unfolded: boolean,
+  expanded: boolean,
 ): { entries: [string | number, unknown][]; brackets: string; nested: boolean } | null {
   if (Array.isArray(value))
     return { entries: value.map((item, index) => [index, item]), brackets: "[]", nested: false };
   if (value !== null && typeof value === "object" && !(value instanceof ExactNumber)) {
     return { entries: Object.entries(value), brackets: "{}", nested: false };
   }
-  if (!unfolded || !isNested(value)) return null;
+  if (!expanded || !isNested(value)) return null;
   const inner = containerOf(JSON.parse(value as string), false);
   return inner && { ...inner, nested: true };
 }

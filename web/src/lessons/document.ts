@@ -6,14 +6,14 @@ import { visible } from "../lib/format.ts";
 export type Block =
   | { type: "heading"; text: string; level: number }
   | { type: "text"; text: string; level: number }
-  | { type: "facts"; facts: { label: string; value: string }[]; level: number }
+  | { type: "fields"; fields: { label: string; value: string }[]; level: number }
   | { type: "list"; items: string[]; level: number }
   | { type: "json"; value: unknown; level: number };
 
 /** Below this level a value is shown as JSON: nobody reads headings of the seventh order. */
 const DEEPEST = 4;
 const ITEMS_MOST = 200;
-const FACT_LONGEST = 80;
+const FIELD_LONGEST = 80;
 /** Texts that stand directly below the title of their object. */
 const BODIES = ["content", "text", "body", "markdown"];
 const MARKDOWN = /\*\*|__|`|\]\(|^\s*(#{1,6}|[-*]|\d+\.)\s/m;
@@ -27,11 +27,11 @@ const isScalar = (value: unknown): boolean =>
 const isFields = (value: unknown): value is Fields => !isScalar(value) && !Array.isArray(value);
 
 /** A text that needs no paragraph of its own. */
-const isFact = (value: unknown): boolean =>
+const isShort = (value: unknown): boolean =>
   value !== undefined &&
   isScalar(value) &&
   (typeof value !== "string" ||
-    (value.length <= FACT_LONGEST && !value.includes("\n") && !MARKDOWN.test(value))) &&
+    (value.length <= FIELD_LONGEST && !value.includes("\n") && !MARKDOWN.test(value))) &&
   value !== "";
 
 const isEmpty = (value: unknown): boolean =>
@@ -63,10 +63,10 @@ function shown(block: Block): Block {
     case "heading":
     case "text":
       return { ...block, text: visible(block.text) };
-    case "facts":
+    case "fields":
       return {
         ...block,
-        facts: block.facts.map(({ label, value }) => ({ label: visible(label), value: visible(value) })),
+        fields: block.fields.map(({ label, value }) => ({ label: visible(label), value: visible(value) })),
       };
     case "list":
       return { ...block, items: block.items.map(visible) };
@@ -91,15 +91,15 @@ function add(blocks: Block[], value: unknown, level: number): void {
 
 /** `titled`: its title has been shown. */
 function addFields(blocks: Block[], fields: Fields, level: number, titled = false): void {
-  const title = TITLES.find((name) => isFact(fields[name]) && typeof fields[name] === "string");
+  const title = TITLES.find((name) => isShort(fields[name]) && typeof fields[name] === "string");
   if (title === "title" || title === "heading") {
     blocks.push({ type: "heading", text: fields[title] as string, level });
     titled = true;
   }
-  let facts: { label: string; value: string }[] = [];
+  let pairs: { label: string; value: string }[] = [];
   const flush = (): void => {
-    if (facts.length) blocks.push({ type: "facts", facts, level });
-    facts = [];
+    if (pairs.length) blocks.push({ type: "fields", fields: pairs, level });
+    pairs = [];
   };
   for (const [name, value] of Object.entries(fields)) {
     if (name === title && (title === "title" || title === "heading")) continue;
@@ -110,8 +110,8 @@ function addFields(blocks: Block[], fields: Fields, level: number, titled = fals
       titled = false;
       continue;
     }
-    if (isFact(value)) {
-      facts.push({ label: labelOf(name), value: String(value ?? "–") });
+    if (isShort(value)) {
+      pairs.push({ label: labelOf(name), value: String(value ?? "–") });
       continue;
     }
     flush();
@@ -129,7 +129,7 @@ function addList(blocks: Block[], items: unknown[], level: number): void {
     blocks.push({ type: "list", items: items.map((item) => String(item ?? "–")), level });
   } else {
     items.forEach((item, index) => {
-      const title = isFields(item) ? TITLES.find((name) => isFact(item[name])) : undefined;
+      const title = isFields(item) ? TITLES.find((name) => isShort(item[name])) : undefined;
       if (title === undefined || !isFields(item)) {
         blocks.push({ type: "heading", text: String(index + 1), level: level + 1 });
         add(blocks, item, level + 1);

@@ -9,13 +9,13 @@ export interface Step {
   state: "answered" | "failed" | "tried" | "running";
 }
 
-type Told = Pick<LessonSummary, "provider_used" | "fallback_providers" | "status" | "error_count">;
+type Heard = Pick<LessonSummary, "provider_used" | "fallback_providers" | "status" | "error_count">;
 
 /**
  * `openai ✕ → anthropic ✓`. A provider is failed only where the number of errors leaves no other reading. In a lesson that
  * failed, the last provider may have answered some calls, so it has no mark.
  */
-export function pathOf(lesson: Told): Step[] {
+export function pathOf(lesson: Heard): Step[] {
   const before = lesson.fallback_providers.map(String).filter((name) => name !== lesson.provider_used);
   const errors = lesson.error_count - (lesson.status === "failed" ? 1 : 0); // the lesson's own error
   const allFailed =
@@ -30,7 +30,7 @@ export function pathOf(lesson: Told): Step[] {
 }
 
 /** The path with what the calls themselves report; that of the lesson, if they name no provider. */
-export function pathOfCalls(calls: readonly Pick<Call, "provider" | "state">[], lesson: Told): Step[] {
+export function pathOfCalls(calls: readonly Pick<Call, "provider" | "state">[], lesson: Heard): Step[] {
   const states = new Map<string, Call["state"][]>();
   for (const { provider, state } of calls) {
     if (provider !== null) states.set(provider, [...(states.get(provider) ?? []), state]);

@@ -1,6 +1,6 @@
 /** Previews of the API for one line: of JSON, the text that a person would look for. */
 
-const TELLING = [
+const TEXT_NAMES = [
   "prompt",
   "question",
   "query",
@@ -18,11 +18,11 @@ const TELLING = [
 
 /**
  * What a preview is about. The preview of an object is the beginning of its JSON, which may be cut in the middle, so this
- * looks for the value of the first telling name.
+ * looks for the value of the first of these names.
  */
 export function aboutOf(preview: string | null | undefined): string {
   if (!preview?.startsWith("{")) return preview ?? "";
-  for (const name of TELLING) {
+  for (const name of TEXT_NAMES) {
     const match = new RegExp(`"${name}":\\s*"((?:[^"\\\\]|\\\\.)*)`).exec(preview);
     if (match?.[1]) return unescaped(match[1]);
   }

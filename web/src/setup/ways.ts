@@ -156,7 +156,7 @@ export LANGFUSE_SECRET_KEY=${key}`,
       label: "LangSmith SDK",
       scope: "ingest",
       intro:
-        "For LangChain and LangGraph, which depend on this SDK already. It sends OpenTelemetry when it is told to.",
+        "For LangChain and LangGraph, which depend on this SDK already. It sends OpenTelemetry when it is configured to.",
       steps: [
         { label: "Install", code: 'pip install langchain langchain-openai "langsmith[otel]"' },
         {

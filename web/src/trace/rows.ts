@@ -1,4 +1,4 @@
-/** The rows of a tree that are visible, given what is folded. */
+/** The rows of a tree that are visible, given what is collapsed. */
 
 import { ancestorsOf, failuresOf, type SpanNode, type Tree, type TreeNode } from "./tree.ts";
 
@@ -9,12 +9,12 @@ export interface Row {
   /** Its number among its siblings, from 1, and how many they are. */
   position: number;
   siblings: number;
-  /** Null if it has nothing to unfold. */
+  /** Null if it has nothing to expand. */
   open: boolean | null;
 }
 
-/** What the reader has folded or unfolded, by the key of a node. */
-export type Folds = ReadonlyMap<string, boolean>;
+/** What the reader has collapsed or expanded, by the key of a node. */
+export type Toggled = ReadonlyMap<string, boolean>;
 
 /** A trace of up to so many spans opens with all of its steps, a larger one down to a depth of two. */
 const SMALL_TRACE = 80;
@@ -44,7 +44,7 @@ function wasMadeGood(node: SpanNode): boolean {
 export function rowsOf(
   tree: Tree,
   open: ReadonlySet<string>,
-  folds: Folds,
+  toggled: Toggled,
   root: TreeNode | null = null,
 ): Row[] {
   const rows: Row[] = [];
@@ -52,7 +52,7 @@ export function rowsOf(
   const push = (nodes: readonly TreeNode[], level: number): void => {
     for (let index = nodes.length - 1; index >= 0; index--) {
       const node = nodes[index] as TreeNode;
-      const isOpen = node.children.length ? (folds.get(node.key) ?? open.has(node.key)) : null;
+      const isOpen = node.children.length ? (toggled.get(node.key) ?? open.has(node.key)) : null;
       waiting.push({ node, level, position: index + 1, siblings: nodes.length, open: isOpen });
     }
   };

@@ -1,15 +1,15 @@
-/** One open trace: its tree, what is folded, focused, zoomed and selected, and what a reader searches for. */
+/** One open trace: its tree, what is collapsed, focused, zoomed and selected, and what a reader searches for. */
 
 import type { Outline } from "../api/types.ts";
 import { router } from "../lib/router.svelte.ts";
-import { openByDefault, rowsOf, visibleKey, type Folds, type Row } from "./rows.ts";
+import { openByDefault, rowsOf, visibleKey, type Toggled, type Row } from "./rows.ts";
 import { gapsOf, idleShare, type Interval } from "./scale.ts";
 import { ancestorsOf, failuresOf, firstOf, treeOf, type SpanNode, type Tree, type TreeNode } from "./tree.ts";
 
-const FOLDS_KEY = "tracestore.folds:";
+const TOGGLED_KEY = "tracestore.toggled:";
 const IDLE_OFFERED = 0.5;
 
-/** Which nodes are open by themselves. A node keeps its state while the trace grows, so nothing folds under a reader. */
+/** Which nodes are open by themselves. A node keeps its state while the trace grows, so nothing toggled under a reader. */
 class OpenNodes {
   #decided = new Map<string, boolean>();
 
@@ -29,14 +29,14 @@ class OpenNodes {
     return open;
   }
 
-  /** Spans that had nothing to unfold when they were decided. */
+  /** Spans that had nothing to expand when they were decided. */
   #hadNoChildren = new Set<string>();
 }
 
 export class TraceState {
   readonly id: string;
   outline = $state.raw<Outline | null>(null);
-  folds = $state.raw<Folds>(new Map());
+  toggled = $state.raw<Toggled>(new Map());
   squeezed = $state(false);
   /** Spans that the search found, with an excerpt of where. */
   matches = $state.raw<ReadonlyMap<string, string>>(new Map());
@@ -46,7 +46,7 @@ export class TraceState {
   readonly tree: Tree = $derived(treeOf(this.outline?.trace.outline ?? []));
   readonly open: ReadonlySet<string> = $derived(this.#openNodes.of(this.tree));
   readonly focus: TreeNode | null = $derived(this.tree.nodes.get(router.get("root") ?? "") ?? null);
-  readonly rows: Row[] = $derived(rowsOf(this.tree, this.open, this.folds, this.focus));
+  readonly rows: Row[] = $derived(rowsOf(this.tree, this.open, this.toggled, this.focus));
   readonly indexes: ReadonlyMap<string, number> = $derived(
     new Map(this.rows.map((row, index) => [row.node.key, index])),
   );
@@ -55,7 +55,7 @@ export class TraceState {
 
   /** The selected node: that of the address, or the one with which the trace opens. */
   readonly selected: TreeNode | null = $derived(this.tree.nodes.get(router.get("span") ?? "") ?? this.first);
-  /** The row that stands for the selected node: its own, or that of a folded node above it. */
+  /** The row that stands for the selected node: its own, or that of a collapsed node above it. */
   readonly selectedKey: string | null = $derived(
     this.selected ? visibleKey(this.selected, this.indexes) : null,
   );
@@ -80,8 +80,8 @@ export class TraceState {
 
   constructor(id: string) {
     this.id = id;
-    const kept = sessionStorage.getItem(FOLDS_KEY + id);
-    if (kept) this.folds = new Map(JSON.parse(kept) as [string, boolean][]);
+    const kept = sessionStorage.getItem(TOGGLED_KEY + id);
+    if (kept) this.toggled = new Map(JSON.parse(kept) as [string, boolean][]);
   }
 
   select(node: TreeNode, { replace = true } = {}): void {
@@ -96,29 +96,29 @@ export class TraceState {
     if (row) this.select(row.node);
   }
 
-  /** Unfold everything above a node. */
+  /** Expand everything above a node. */
   reveal(node: TreeNode): void {
     if (this.indexes.has(node.key)) return;
     if (this.focus && ![...ancestorsOf(node)].includes(this.focus))
       router.set({ root: null }, { replace: true });
-    const folds = new Map(this.folds);
-    for (const above of ancestorsOf(node)) folds.set(above.key, true);
-    this.#keep(folds);
+    const toggled = new Map(this.toggled);
+    for (const above of ancestorsOf(node)) toggled.set(above.key, true);
+    this.#keep(toggled);
   }
 
-  fold(node: TreeNode, open: boolean): void {
+  setOpen(node: TreeNode, open: boolean): void {
     if (!node.children.length) return;
-    this.#keep(new Map(this.folds).set(node.key, open));
+    this.#keep(new Map(this.toggled).set(node.key, open));
   }
 
-  foldAll(open: boolean): void {
-    const folds = new Map<string, boolean>();
-    for (const node of this.tree.nodes.values()) if (node.children.length) folds.set(node.key, open);
-    this.#keep(folds);
+  setAllOpen(open: boolean): void {
+    const toggled = new Map<string, boolean>();
+    for (const node of this.tree.nodes.values()) if (node.children.length) toggled.set(node.key, open);
+    this.#keep(toggled);
   }
 
   isOpen(node: TreeNode): boolean {
-    return this.folds.get(node.key) ?? this.open.has(node.key);
+    return this.toggled.get(node.key) ?? this.open.has(node.key);
   }
 
   /** The next failure in the order of the tree, from the selected node on. */
@@ -162,12 +162,12 @@ export class TraceState {
     return focus && first && first !== focus && ![...ancestorsOf(first)].includes(focus) ? focus : first;
   }
 
-  #keep(folds: Folds): void {
-    this.folds = folds;
+  #keep(toggled: Toggled): void {
+    this.toggled = toggled;
     try {
-      sessionStorage.setItem(FOLDS_KEY + this.id, JSON.stringify([...folds].slice(-2000)));
+      sessionStorage.setItem(TOGGLED_KEY + this.id, JSON.stringify([...toggled].slice(-2000)));
     } catch {
-      // The storage is full: the folds stay for as long as the page does.
+      // The storage is full: the toggled stay for as long as the page does.
     }
   }
 }

@@ -21,7 +21,7 @@ export interface Said extends EntryBase {
   kind: "said";
   role: string;
   parts: Part[];
-  /** Whether the model said it, rather than was told. */
+  /** Whether the model said it, rather than received it. */
   answer: boolean;
 }
 
@@ -161,7 +161,7 @@ class Writer {
       return;
     }
     const repeated = payload.repeated_messages ?? 0;
-    const told = payload.new_messages
+    const heard = payload.new_messages
       ? conversationOf({ messages: payload.new_messages }, "user")
       : conversationOf(payload.input_data, "user");
     if (repeated > 0) {
@@ -173,7 +173,7 @@ class Writer {
         changed: payload.history === "changed",
       });
     }
-    (told?.messages ?? []).forEach((message, index) => {
+    (heard?.messages ?? []).forEach((message, index) => {
       const parts = message.parts.filter((part) => part.type !== "tool_result" || !attach(open, part));
       if (parts.length) entries.push(said(node, `${node.key}:in:${index}`, { ...message, parts }, false));
     });
