@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from http import HTTPStatus
 from typing import Any, Final
 
 from dev.functions import load_handler
@@ -58,6 +59,7 @@ _EVERYWHERE: Final = ("internal_error", "stored_format_unknown", "store_unavaila
 _GATEWAY_TEXTS: Final = {
     413: "API Gateway itself refuses bodies above 10 MB.",
     429: "API Gateway throttles requests. Try again later.",
+    431: "API Gateway itself refuses a request line and headers of more than 10,240 bytes together.",
     503: "API Gateway itself responds when a function does not.",
 }
 """The statuses of responses that do not come from a function."""
@@ -198,7 +200,7 @@ class _Builder:
 
     def _failures(self, codes: set[str], errors: ErrorResponse) -> dict[str, Any]:
         """The responses to requests that fail: for each status its codes, with causes and remedies."""
-        by_status: dict[int, list[str]] = {429: []}
+        by_status: dict[int, list[str]] = {429: [], 431: []}
         for code in sorted(codes):
             by_status.setdefault(self._errors[code][0], []).append(code)
         responses = {}
@@ -215,7 +217,7 @@ class _Builder:
 
     def _failure(self, status: int, codes: Sequence[str], errors: ErrorResponse) -> dict[str, Any]:
         shapes: list[Schema] = []
-        example: dict[str, Any] = {"message": "Too Many Requests"}
+        example: dict[str, Any] = {"message": HTTPStatus(status).phrase}
         if codes:
             _, cause, remedy = self._errors[codes[0]]
             message = f"{cause[:1].upper()}{cause[1:]}: {remedy}."

@@ -667,7 +667,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "GET /api/analytics/facets": analytics(success(**RANGE, facets=FACET_LISTS)),
     "GET /api/analytics/scores": Operation(
         answers=returns(success(**IN_POINTS, scores=array(ref("ScoreSeries")))),
-        query={**{name: schema for name, schema in ANALYTICS.items() if name not in FILTERS}, "interval": HOURLY},
+        query={**ANALYTICS, "interval": HOURLY},
         codes=("unsupported_combination",),
         has_etag=True,
         parameter_texts=("## Analytics",),

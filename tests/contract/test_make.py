@@ -67,18 +67,16 @@ def test_make_check_runs_all_unit_and_contract_tests() -> None:
     assert {"tests/unit", "tests/contract"} <= set(recipe("check").split())
 
 
-def test_make_test_leaves_out_nothing_but_docker_and_generated_requests() -> None:
-    left_out = re.findall(r'-m "[^"]*"|-k|--ignore|--deselect|tests/', recipe("test"))
-    assert left_out == ['-m "not docker and not generated"']
+def test_make_test_leaves_out_nothing_but_docker() -> None:
+    assert re.findall(r'-m "[^"]*"|-k|--ignore|--deselect|tests/', recipe("test")) == ['-m "not docker"']
 
 
-def test_nothing_but_generated_requests_is_deselected_in_the_complete_run() -> None:
+def test_nothing_is_deselected_in_the_complete_run() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
     assert settings["testpaths"] == ["tests"]
     run = (ROOT / ".ci" / "run").read_text()
     for text in (recipe("test-all"), " ".join(settings["addopts"]), *re.findall(r"make test.*", run)):
-        rest = text.replace('-m "not generated"', "")
-        assert not re.search(r"(?<!\w)-[mk]\b|--ignore|--deselect|tests/", rest), text
+        assert not re.search(r"(?<!\w)-[mk]\b|--ignore|--deselect|tests/", text), text
 
 
 def test_the_complete_run_is_that_of_ci() -> None:

@@ -16,7 +16,7 @@ from dev.server import listening, serving
 from dev.template import PYTHON_PATH, ROOT, Template
 from tests.gateway import Call, User
 
-pytestmark = [pytest.mark.generated, pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")]
+pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 
 MINUTES_MOST = 20
 """The most that one run may take, also on a busy machine."""
@@ -27,7 +27,8 @@ DELETIONS = ("--{}-method", "DELETE", "--{}-path", "/api/analytics/traces/delete
 SEQUENCES = {
     "spans": ("postSpans", "getSpan", "patchSpan", "deleteSpan"),
     "reading": ("postSpans", "getSpan", "getTrace"),
-    "traces": ("postSpans", "createShare", "revokeShare", "deleteTrace"),
+    "shares": ("createShare", "revokeShare"),
+    "traces": ("postSpans", "deleteTrace"),
     "annotations": ("putAnnotation", "getAnnotations", "deleteAnnotations"),
     "lessons": ("startLesson", "addCall", "changeLesson", "getLesson", "deleteLesson"),
     "list of traces": ("listTraces", "getTrace"),
