@@ -20,9 +20,9 @@ from dev import workloads
 from dev.template import ROOT
 from tracestore.domain.spans import Json, SpanFields, SpanUpdate
 from tracestore.domain.updates import span_update
-from tracestore.ingest.conventions import spans_fields
 from tracestore.ingest.native import parse_capture
 from tracestore.ingest.otlp import read_traces, wire_format
+from tracestore.ingest.span_fields import spans_fields
 from tracestore.storage.codec import decompress
 from tracestore.storage.dictionaries import FIELD_NAMES_03
 from tracestore.storage.formats.traces import pack_head, pack_segments

@@ -78,9 +78,9 @@ def _measure(bodies: list[bytes]) -> tuple[float, dict[str, float]]:
 
     from tracestore.domain.spans import SpanUpdate
     from tracestore.domain.updates import span_update
-    from tracestore.ingest.conventions import spans_fields
     from tracestore.ingest.otlp import read_traces
     from tracestore.ingest.redaction import Redactor
+    from tracestore.ingest.span_fields import spans_fields
     from tracestore.storage.segments import segment_items, segment_of
 
     redactor = Redactor()

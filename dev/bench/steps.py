@@ -83,10 +83,10 @@ def report(console: Console, new_bodies: Callable[[int], list[bytes]], batches: 
 
 def _parts_s(bodies: list[bytes]) -> dict[str, float]:
     """Seconds to parse, redact and compress these bodies with the functions of the handler."""
+    from tracestore.domain.json_body import parse_json
     from tracestore.domain.spans import SpanUpdate
     from tracestore.domain.updates import span_update
     from tracestore.http.wiring import redactor
-    from tracestore.ingest.json_body import parse_json
     from tracestore.ingest.native import parse_capture
     from tracestore.storage.segments import segment_items, segment_of
 

@@ -6,13 +6,13 @@ from tracestore.api.account.api_keys import is_key_id, key_json, parse_key, scop
 from tracestore.api.account.jobs import is_job_id, job_json
 from tracestore.api.account.views import is_view_name, parse_view, view_json
 from tracestore.domain.errors import NotFound
+from tracestore.domain.json_body import parse_json
 from tracestore.http.app import ANY, App
 from tracestore.http.identity import Identity
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response
 from tracestore.http.settings import settings
 from tracestore.http.wiring import reader, redactor, writer
-from tracestore.ingest.json_body import parse_json
 from tracestore.storage.api_keys import new_secret
 
 PROJECT_NAME: Final = "tracestore"

@@ -17,6 +17,7 @@ from tracestore.api.otlp.exports import (
 from tracestore.api.traces.annotations import annotation_json
 from tracestore.api.traces.responses import span_response
 from tracestore.domain.errors import Conflict, Detail, Invalid
+from tracestore.domain.json_body import parse_json
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import FROM_LOGS, PAYLOAD_FIELDS, Json, SpanFields, span_uuid
 from tracestore.domain.times import NS_PER_DAY, NS_PER_MS
@@ -27,8 +28,6 @@ from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response
 from tracestore.http.wiring import redactor, writer
 from tracestore.ingest.annotations import parse_annotation
-from tracestore.ingest.conventions import spans_fields
-from tracestore.ingest.json_body import parse_json
 from tracestore.ingest.log_fields import log_fields
 from tracestore.ingest.media import MediaCollector
 from tracestore.ingest.native import (
@@ -41,6 +40,7 @@ from tracestore.ingest.native import (
     times_of,
 )
 from tracestore.ingest.otlp import Export, WireFormat, read_logs, read_traces
+from tracestore.ingest.span_fields import spans_fields
 from tracestore.storage.user_store import Rejection as StoreRejection
 
 DETAILS_MOST: Final = 20

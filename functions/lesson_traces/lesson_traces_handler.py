@@ -19,6 +19,7 @@ from tracestore.api.lessons.trace_ids import new_trace_id, trace_ids_of
 from tracestore.api.traces.responses import list_response
 from tracestore.api.traces.trace_json import time_or_none
 from tracestore.domain.errors import Conflict, NotFound
+from tracestore.domain.json_body import parse_json
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import SpanFields
 from tracestore.domain.times import NS_PER_MS
@@ -29,7 +30,6 @@ from tracestore.http.parameters import is_id, limit_of, path_id
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response, with_etag
 from tracestore.http.wiring import reader, redactor, writer
-from tracestore.ingest.json_body import parse_json
 from tracestore.ingest.lessons import (
     Call,
     added_calls,

@@ -40,6 +40,7 @@ from tracestore.api.traces.span_pages import matches_page, spans_page
 from tracestore.api.traces.trace_json import summary_json, time_or_none
 from tracestore.api.traces.turns import turns_page
 from tracestore.domain.errors import NotFound
+from tracestore.domain.json_body import parse_json
 from tracestore.domain.media import is_sha256
 from tracestore.http.app import App
 from tracestore.http.cursors import ListCursor
@@ -48,7 +49,6 @@ from tracestore.http.parameters import Reader, limit_of, path_id, text_of
 from tracestore.http.request import Request
 from tracestore.http.response import Response, is_cached, json_response, not_modified, with_etag
 from tracestore.http.wiring import reader, trace_reader, writer
-from tracestore.ingest.json_body import parse_json
 from tracestore.storage.user_store import ListedTrace, TraceState, UserReader
 
 EXPORT_ENDS_MS: Final = 12_000

@@ -14,10 +14,10 @@ from tracestore.domain.spans import FROM_LOGS, SpanUpdate
 from tracestore.domain.tree import tree_order
 from tracestore.domain.updates import span_update
 from tracestore.ingest import convention_tables, message_shapes, providers
-from tracestore.ingest.conventions import span_fields, spans_fields
+from tracestore.ingest.field_readers import normalize_provider
 from tracestore.ingest.log_fields import log_fields
 from tracestore.ingest.otlp import Event, Origin, OtlpSpan, read_logs, read_traces, wire_format
-from tracestore.ingest.providers import normalize_provider
+from tracestore.ingest.span_fields import span_fields, spans_fields
 
 CORPUS = Path(__file__).parents[2] / "data" / "otlp"
 CASES = sorted(path.parent for path in CORPUS.glob("*/*/expected.json"))

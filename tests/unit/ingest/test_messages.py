@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from tracestore.domain.merge import merge
 from tracestore.domain.spans import FROM_LOGS, SpanFields
 from tracestore.domain.updates import span_update
-from tracestore.ingest.event_messages import log_messages
-from tracestore.ingest.log_fields import log_fields
+from tracestore.ingest.log_fields import log_fields, log_messages
 from tracestore.ingest.messages import conversation
 from tracestore.ingest.otlp import OtlpLog
 

@@ -18,9 +18,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from tracestore.domain.errors import Invalid, TooLarge, TracestoreError
 from tracestore.domain.spans import canonical_json
-from tracestore.ingest.conventions import spans_fields
-from tracestore.ingest.event_messages import log_messages
+from tracestore.ingest.log_fields import log_messages
 from tracestore.ingest.otlp import MAX_RECORDS, Export, OtlpSpan, read_logs, read_traces, wire_format
+from tracestore.ingest.span_fields import spans_fields
 
 CORPUS = Path(__file__).parents[2] / "data" / "otlp"
 START_NS = 1_795_312_800_000_000_000

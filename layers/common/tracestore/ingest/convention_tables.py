@@ -10,6 +10,7 @@ MLflow, LangSmith, Google ADK, Logfire.
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from tracestore.domain.log_messages import Direction
 from tracestore.domain.spans import Json
 
 from .field_readers import (
@@ -18,12 +19,12 @@ from .field_readers import (
     label,
     milliseconds,
     nano_usd,
+    normalize_provider,
     number,
     seconds,
     seconds_or_milliseconds,
     word_list,
 )
-from .providers import normalize_provider
 
 
 class Row(NamedTuple):
@@ -264,6 +265,8 @@ OPERATION: Final = """gen_ai.operation.name openinference.span.kind langfuse.obs
     langsmith.span.kind mlflow.spanType> traceloop.span.kind llm.request.type"""
 """Sources of a span's operation, as a word of `OPERATION_WORDS`."""
 
+OPERATION_ROW: Final = Row("operation_type", label, OPERATION)
+
 OPERATION_WORDS: Final = {
     word: operation
     for operation, text in {
@@ -329,3 +332,23 @@ FIRST_TOKEN_EVENTS: Final = frozenset(
 )
 FIRST_TOKEN_TIMES: Final = ("langfuse.observation.completion_start_time",)
 """Attributes with the time of the first token, as ISO 8601."""
+
+MESSAGE_EVENTS: Final[dict[str, tuple[Direction, str]]] = {
+    "gen_ai.system.message": ("input", "system"),
+    "gen_ai.developer.message": ("input", "developer"),
+    "gen_ai.user.message": ("input", "user"),
+    "gen_ai.assistant.message": ("input", "assistant"),
+    "gen_ai.tool.message": ("input", "tool"),
+    "gen_ai.choice": ("output", "assistant"),
+    "gen_ai.assistant.reasoning": ("output", "assistant"),
+}
+"""Names of events that each contain one message, with its direction and its role."""
+
+CONVERSATION_ATTRIBUTES: Final[dict[str, tuple[Direction, str]]] = {
+    "gen_ai.system_instructions": ("input", "system"),
+    "gen_ai.input.messages": ("input", "user"),
+    "gen_ai.prompt": ("input", "user"),
+    "gen_ai.output.messages": ("output", "assistant"),
+    "gen_ai.completion": ("output", "assistant"),
+}
+"""Attributes that contain a whole conversation, whatever the name of their event."""

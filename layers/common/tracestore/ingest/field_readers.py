@@ -6,12 +6,15 @@ that is too long is cut: an export must not lose a span because a name is too lo
 
 import hashlib
 import math
+import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
+from tracestore.domain.json_values import parse_container
 from tracestore.domain.spans import Json
 
-from .values import parse_container
+from .providers import API_WORDS, FRAMEWORK_WORD, FRAMEWORKS, PROVIDERS
 
 MAX_LABEL_CHARACTERS: Final = 256
 MAX_COUNT: Final = 2**53
@@ -19,6 +22,12 @@ MAX_COST_USD: Final = 1e9
 _MAX_WORDS: Final = 100
 _MAX_DIGITS: Final = 16
 _HASH_DIGITS: Final = 12
+
+_FRAMEWORK_WORD: Final = re.compile(FRAMEWORK_WORD)
+_SEPARATORS: Final = re.compile(r"[\s./:-]+")
+_API_SUFFIX: Final = re.compile(rf"_(?:{API_WORDS})$")
+
+_CANONICAL: Final = {alias: name for name, aliases in PROVIDERS.items() for alias in aliases.split()}
 
 
 def label(value: Json) -> str | None:
@@ -93,3 +102,17 @@ def word_list(value: Json) -> Json:
         word[:MAX_LABEL_CHARACTERS] for word in (value if isinstance(value, list) else [value]) if isinstance(word, str)
     ]
     return list(words[:_MAX_WORDS]) or None
+
+
+def normalize_provider(name: object) -> str | None:
+    """The stored name of the provider that a client calls `name`. *absent*: None for a framework or an empty name."""
+    return _normalize(name) if isinstance(name, str) else None
+
+
+@lru_cache(maxsize=1_024)
+def _normalize(name: str) -> str | None:
+    word = _SEPARATORS.sub("_", name.strip().lower()).strip("_")
+    known = _CANONICAL.get(word) or _CANONICAL.get(_API_SUFFIX.sub("", word))
+    if known or not word or word in FRAMEWORKS or _FRAMEWORK_WORD.search(word):
+        return known
+    return name.strip().lower()[:MAX_LABEL_CHARACTERS]

@@ -3,10 +3,14 @@
 from collections.abc import Iterable
 from typing import cast
 
+from tracestore.domain.json_values import parse_container
+from tracestore.domain.log_messages import LogMessage, log_message
 from tracestore.domain.spans import Json, SpanFields
 from tracestore.domain.times import NS_PER_DAY
 
-from .event_messages import log_messages
+from .content import event_messages
+from .convention_tables import MESSAGE_EVENTS
+from .messages import Object
 from .otlp import OtlpLog
 
 
@@ -30,3 +34,26 @@ def log_fields(records: Iterable[OtlpLog], *, now_ns: int | None = None) -> list
         (trace_id, SpanFields(span_id=span_id, start_ns=start_ns[trace_id, span_id], log_messages=messages))
         for (trace_id, span_id), messages in by_span.items()
     ]
+
+
+def log_messages(records: Iterable[OtlpLog]) -> list[tuple[str, str, LogMessage]]:
+    """The messages in log records, each with its trace id and span id. Records without messages are skipped."""
+    messages = []
+    for record in records:
+        if not record.trace_id or not record.span_id:
+            continue
+        event_name = record.event_name or record.attributes.get("event.name")
+        name = event_name if isinstance(event_name, str) else ""
+        for index, (direction, message) in enumerate(event_messages(name, _event_content(record, name))):
+            messages.append((record.trace_id, record.span_id, log_message(record.time_ns, index, direction, message)))
+    return messages
+
+
+def _event_content(record: OtlpLog, name: str) -> Object:
+    """The content of a record's event: the body for a message; body and attributes for any other event."""
+    body = parse_container(record.body)
+    if body is None:
+        return record.attributes
+    if isinstance(body, dict):
+        return body if name in MESSAGE_EVENTS else {**body, **record.attributes}
+    return {"content": body} if name in MESSAGE_EVENTS else record.attributes

@@ -7,6 +7,7 @@ other keys next to the list of messages stay next to it; and a value without a r
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, TypeAlias
 
+from tracestore.domain.json_values import parse_container
 from tracestore.domain.spans import Json
 
 from .message_shapes import (
@@ -23,7 +24,6 @@ from .message_shapes import (
     TYPELESS_REASONING,
     WRAPPERS,
 )
-from .values import parse_container
 
 Object: TypeAlias = dict[str, Json]
 

@@ -116,6 +116,11 @@ class BadRecord(Exception):
     """The rejection of one record; the text of the exception is the reason."""
 
 
+TOO_MANY_EVENTS: Final = f"A span has more than {MAX_EVENTS:,} events and links. Send fewer."
+WRONG_ID_LENGTH: Final = "An id is not {length} bytes long."
+"""Reasons that both decoders give."""
+
+
 Reader: TypeAlias = Callable[[], R]
 """A function that reads one record. *raises*: BadRecord."""
 
@@ -192,22 +197,6 @@ def malformed_export() -> Invalid:
 def too_large() -> BadRecord:
     """The error for a record of more than `MAX_RECORD_BYTES`."""
     return BadRecord("A record is larger than 4 MiB. Send shorter attributes.")
-
-
-def refuse_many_events(count: int) -> None:
-    """Refuse a span with more than `MAX_EVENTS` events and links. *raises*: BadRecord."""
-    if count > MAX_EVENTS:
-        raise BadRecord(f"A span has more than {MAX_EVENTS:,} events and links. Send fewer.")
-
-
-def hex_id(text: str, digits: int) -> str:
-    """An id in lower case. *absent*: "" for an id of zeros, which is not valid in OTLP.
-
-    *raises*: BadRecord for an id of another length.
-    """
-    if len(text) != digits:
-        raise BadRecord(f"An id is not {digits // 2} bytes long.")
-    return text.lower() if text.strip("0") else ""
 
 
 def _checked(span: OtlpSpan, latest_start_ns: int | None) -> OtlpSpan:

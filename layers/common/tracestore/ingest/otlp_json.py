@@ -13,10 +13,14 @@ from functools import partial
 from typing import Final, cast
 
 from tracestore.domain.errors import TooLarge
+from tracestore.domain.json_body import parse_json
+from tracestore.domain.json_values import finite
 from tracestore.domain.spans import Json
 
-from .json_body import parse_json
 from .otlp import (
+    MAX_EVENTS,
+    TOO_MANY_EVENTS,
+    WRONG_ID_LENGTH,
     Attributes,
     BadRecord,
     Event,
@@ -25,11 +29,8 @@ from .otlp import (
     OtlpLog,
     OtlpSpan,
     Reader,
-    hex_id,
     malformed_export,
-    refuse_many_events,
 )
-from .values import finite
 
 MAX_VALUES: Final = 2_000_000
 """Most JSON containers and strings in a body. Each takes about 100 bytes when decoded, so that a few megabytes of empty
@@ -87,7 +88,8 @@ def _groups(parent: dict[str, Json], name: str) -> list[dict[str, Json]]:
 def _span(record: Json, origin: Origin) -> OtlpSpan:
     if not isinstance(record, dict):
         raise BadRecord("A record is not a JSON object.")
-    refuse_many_events(len(_list(record, "events")) + len(_list(record, "links")))
+    if len(_list(record, "events")) + len(_list(record, "links")) > MAX_EVENTS:
+        raise BadRecord(TOO_MANY_EVENTS)
     status = _object(record, "status")
     return OtlpSpan(
         _id(record, "traceId", 32),
@@ -204,12 +206,15 @@ def _word(parent: dict[str, Json], name: str, words: tuple[str, ...], prefix: st
 
 
 def _id(parent: dict[str, Json], name: str, digits: int) -> str:
+    """An id in lower case. *absent*: "" without an id, or for one of zeros, which is not valid. *raises*: BadRecord."""
     value = parent.get(name)
     if value is None or value == "":
         return ""
     if not isinstance(value, str) or not _HEX.fullmatch(value):
         raise BadRecord("An id is not hexadecimal.")
-    return hex_id(value, digits)
+    if len(value) != digits:
+        raise BadRecord(WRONG_ID_LENGTH.format(length=digits // 2))
+    return value.lower() if value.strip("0") else ""
 
 
 def _text(parent: dict[str, Json], name: str) -> str:

@@ -17,11 +17,15 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tracestore.domain.json_values import finite
 from tracestore.domain.spans import Json
 
 from .otlp import (
+    MAX_EVENTS,
     MAX_RECORD_BYTES,
     MAX_RECORDS,
+    TOO_MANY_EVENTS,
+    WRONG_ID_LENGTH,
     Attributes,
     BadRecord,
     Event,
@@ -30,13 +34,10 @@ from .otlp import (
     OtlpLog,
     OtlpSpan,
     Reader,
-    hex_id,
     malformed_export,
-    refuse_many_events,
     too_large,
     too_many_records,
 )
-from .values import finite
 
 M = TypeVar("M", bound=Message)
 _Slice: TypeAlias = tuple[int, int]
@@ -155,7 +156,8 @@ def _decoded_record(kind: type[M], body: bytes, encoded: _Slice) -> M:
 
 def _span(body: bytes, encoded: _Slice, origin: Origin) -> OtlpSpan:
     span = _decoded_record(Span, body, encoded)
-    refuse_many_events(len(span.events) + len(span.links))
+    if len(span.events) + len(span.links) > MAX_EVENTS:
+        raise BadRecord(TOO_MANY_EVENTS)
     status = span.status
     return OtlpSpan(
         _id(span.trace_id, 16),
@@ -188,7 +190,9 @@ def _log(body: bytes, encoded: _Slice) -> OtlpLog:
 
 def _id(raw: bytes, length: int) -> str:
     """An id in hexadecimal. *absent*: "" without an id, or for one of zeros. *raises*: BadRecord."""
-    return hex_id(raw.hex(), 2 * length) if raw else ""
+    if raw and len(raw) != length:
+        raise BadRecord(WRONG_ID_LENGTH.format(length=length))
+    return raw.hex() if raw.strip(b"\0") else ""
 
 
 def attributes(pairs: object) -> Attributes:

@@ -4,8 +4,6 @@
 (OpenInference), and the provider ids of the Vercel AI SDK and LiteLLM. A name that is not listed stays as it is.
 """
 
-import re
-from functools import lru_cache
 from typing import Final
 
 PROVIDERS: Final[dict[str, str]] = {
@@ -42,35 +40,15 @@ PROVIDERS: Final[dict[str, str]] = {
 }
 """The stored name of a provider, and its aliases. Matching ignores case and treats `.`, `-`, `_` and a blank alike."""
 
-_API_WORDS: Final = "chat|messages|responses|completion|completions|embedding|embeddings|language_models|image|speech"
+API_WORDS: Final = "chat|messages|responses|completion|completions|embedding|embeddings|language_models|image|speech"
 """Suffixes by which clients name the API that was called, as in `openai.responses`."""
 
-_FRAMEWORKS: Final = frozenset(
+FRAMEWORKS: Final = frozenset(
     {
         *("ag2", "agno", "autogen", "autogpt", "beeai", "crewai", "dify", "flowise", "gateway", "haystack", "helicone"),
         *("instructor", "litellm", "logfire", "mastra", "n8n", "opik", "phoenix", "portkey", "spring_ai", "traceloop"),
         *("vercel", "custom", "none", "null", "other", "unknown"),
     }
 )
-_FRAMEWORK_WORD: Final = re.compile(r"agent|chain|graph|kernel|llama_?index|framework|workflow|_sdk")
+FRAMEWORK_WORD: Final = r"agent|chain|graph|kernel|llama_?index|framework|workflow|_sdk"
 """Provider attributes may name no provider but the framework that made the call, or contain a word for "unknown"."""
-
-_SEPARATORS: Final = re.compile(r"[\s./:-]+")
-_API_SUFFIX: Final = re.compile(rf"_(?:{_API_WORDS})$")
-_MAX_CHARACTERS: Final = 256
-
-_CANONICAL: Final = {alias: name for name, aliases in PROVIDERS.items() for alias in aliases.split()}
-
-
-def normalize_provider(name: object) -> str | None:
-    """The stored name of the provider that a client calls `name`. *absent*: None for a framework or an empty name."""
-    return _normalize(name) if isinstance(name, str) else None
-
-
-@lru_cache(maxsize=1_024)
-def _normalize(name: str) -> str | None:
-    word = _SEPARATORS.sub("_", name.strip().lower()).strip("_")
-    known = _CANONICAL.get(word) or _CANONICAL.get(_API_SUFFIX.sub("", word))
-    if known or not word or word in _FRAMEWORKS or _FRAMEWORK_WORD.search(word):
-        return known
-    return name.strip().lower()[:_MAX_CHARACTERS]

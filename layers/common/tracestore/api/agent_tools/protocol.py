@@ -16,10 +16,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from tracestore.domain.errors import Forbidden, Invalid, TracestoreError, Unsupported
+from tracestore.domain.json_body import parse_json
 from tracestore.http.errors import headers_for, status_of
 from tracestore.http.request import Request
 from tracestore.http.response import Response, json_bytes
-from tracestore.ingest.json_body import parse_json
 
 SERVER: Final = {"name": "tracestore", "title": "tracestore", "version": "0.1.0"}
 

@@ -6,7 +6,10 @@ separately. Arithmetic detects them: a part is larger than the count that should
 interpretation.
 """
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, cast
+
+from tracestore.domain.spans import Json
 
 _INTERPRETATIONS: Final = ((False, False), (True, False), (False, True), (True, True))
 """Whether cached input and whether reasoning is counted separately. The conventions' own definition comes first."""
@@ -14,16 +17,23 @@ _INTERPRETATIONS: Final = ((False, False), (True, False), (False, True), (True, 
 _KINDS: Final = ("input_tokens", "output_tokens")
 
 
-def normalize_usage(fields: dict[str, Any], metadata: dict[str, Any]) -> None:
-    """Change the token counts in `fields` so that input and output include their parts.
+class Usage(NamedTuple):
+    """The token counts that replace those sent, and what metadata keeps about them.
 
-    `metadata.usage_as_sent` then contains the counts as they were sent. `metadata.usage_ambiguous` marks a total that
-    fits no interpretation: the counts may mean something else.
+    `usage_as_sent` contains the counts as they were sent. `usage_ambiguous` marks a total that fits no interpretation:
+    the counts may mean something else.
     """
+
+    fields: dict[str, int]
+    metadata: dict[str, Json]
+
+
+def read_usage(fields: Mapping[str, Any]) -> Usage:
+    """The token counts in `fields` such that input and output include their parts."""
     cached = fields.get("cached_input_tokens", 0) + fields.get("cache_write_tokens", 0)
     reasoning = fields.get("reasoning_tokens", 0)
     if not cached and not reasoning:
-        return
+        return Usage({}, {})
     sent: dict[str, int] = {kind: fields[kind] for kind in _KINDS if kind in fields}
     interpretations = [
         (input_tokens, output_tokens)
@@ -33,11 +43,10 @@ def normalize_usage(fields: dict[str, Any], metadata: dict[str, Any]) -> None:
     ]
     total = fields.get("total_tokens")
     consistent = [counts for counts in interpretations if total in (None, sum(counts))]
-    if not consistent:
-        metadata["usage_ambiguous"] = True
+    metadata: dict[str, Json] = {} if consistent else {"usage_ambiguous": True}
     normalized = (consistent or interpretations)[0]
     # A count that was not sent is not invented.
     changed = {kind: count for kind, count in zip(_KINDS, normalized, strict=True) if sent.get(kind, count) != count}
     if changed:
-        fields |= changed
-        metadata["usage_as_sent"] = sent
+        metadata["usage_as_sent"] = cast(Json, sent)
+    return Usage(changed, metadata)

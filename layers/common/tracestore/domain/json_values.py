@@ -1,6 +1,6 @@
-"""Read attribute values as their sender meant them: JSON inside strings is parsed, dotted names become a tree.
+"""Build JSON values: from the texts that contain them, and from dotted names.
 
-A value that cannot be parsed stays as it came, so that nothing a client sends can fail here.
+A text that cannot be parsed stays as it came, so that nothing a client sends can fail here.
 """
 
 import ast
@@ -13,10 +13,9 @@ from typing import Any, Final, cast
 
 from pydantic_core import SchemaValidator, core_schema, from_json
 
-from tracestore.domain.errors import Invalid
-from tracestore.domain.spans import Json
-
+from .errors import Invalid
 from .json_body import parse_json
+from .spans import Json
 
 MAX_REPR_CHARACTERS: Final = 8_192
 """Longest Python literal that is parsed: Python's parser is 30 times slower than JSON's, and this length is enough for
@@ -37,24 +36,50 @@ def parse_container(value: Json) -> Json:
     if not isinstance(value, str):
         return value
     start = value[:1] if not value[:1].isspace() else value.lstrip()[:1]
-    if start not in ("{", "[", "("):
-        return value
-    parsed = _parse_json(value)
-    return parsed if parsed is not None else _parse_python(value)
+    return _parse_container(value) if start in _OPENING else value
 
 
 def parse_any(value: Json) -> Json:
     """The JSON that a string contains, including a scalar, which some conventions quote; else `value` as it is."""
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str):
+        return value
+    start = value[:1] if not value[:1].isspace() else value.lstrip()[:1]
+    if start in _OPENING:
+        return _parse_container(value)
+    if start not in _SCALAR:
         return value
     parsed = _parse_json(value)
-    return parsed if parsed is not None or value == "null" else parse_container(value)
+    return parsed if parsed is not None or value == "null" else value
+
+
+def _parse_container(text: str) -> Json:
+    parsed = _parse_json(text)
+    return parsed if parsed is not None else _parse_python(text)
+
+
+_OPENING: Final = frozenset("{[(")
+_SCALAR: Final = frozenset('"-0123456789tfn')
+"""The first characters of JSON's scalars: the first character decides whether a text is parsed at all."""
+
+
+class OpenedTexts(dict[str, Json]):
+    """The values that texts contain, by the names of the texts: each text is parsed once, when it is first read."""
+
+    __slots__ = ("_texts",)
+
+    def __init__(self, texts: Mapping[str, Json]) -> None:
+        self._texts = texts
+
+    def __missing__(self, name: str) -> Json:
+        value = self[name] = parse_any(self._texts.get(name))
+        return value
 
 
 def value_at(value: Json, path: Iterable[str]) -> Json:
     """The value at `path` in `value`; strings along the path are parsed. *absent*: None."""
     for name in path:
-        value = parse_container(value)
+        if isinstance(value, str):
+            value = parse_container(value)
         if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
             value = value[int(name)]
         elif isinstance(value, dict):

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final, NoReturn, cast
 
-from tracestore.domain.errors import Invalid
-from tracestore.domain.spans import Json
+from .errors import Invalid
+from .spans import Json
 
 MAX_DEPTH: Final = 100
 

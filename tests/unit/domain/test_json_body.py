@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracestore.domain.errors import Invalid
-from tracestore.ingest.json_body import MAX_DEPTH, parse_json
+from tracestore.domain.json_body import MAX_DEPTH, parse_json
 
 
 def nested(depth: int, opening: str = "[", closing: str = "]") -> bytes:

@@ -1,0 +1,158 @@
+"""Read the content of a span: its input and output, from its attributes, else from its events.
+
+*source*: OpenTelemetry GenAI events of all generations: one event per message (`gen_ai.user.message`, `gen_ai.choice`),
+one for all prompts and one for all replies (`gen_ai.content.prompt`), one for everything
+(`gen_ai.client.inference.operation.details`). Log records that name their span contain the same events.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from tracestore.domain.json_values import OpenedTexts, parse_container
+from tracestore.domain.log_messages import Direction
+from tracestore.domain.spans import Json
+
+from .convention_tables import (
+    CONVERSATION_ATTRIBUTES,
+    EVENTS_ATTRIBUTE,
+    MESSAGE_EVENTS,
+    RAW_CONTENT_OPERATIONS,
+    SYSTEM,
+)
+from .messages import Object, chat_message, conversation
+from .opened import ContentValue, OpenedSpan
+from .otlp import Event
+
+_EVENT_FIELDS: Final = frozenset({"event.name", "gen_ai.message.index"})
+
+
+class Content(NamedTuple):
+    """The input and the output of a span as fields, and the attributes that they contain."""
+
+    fields: dict[str, Json]
+    used: set[str]
+
+
+def read_content(opened: OpenedSpan, operation: str) -> Content:
+    """The input and the output of a span with this operation. Events count where no attribute contains the content."""
+    used: set[str] = set()
+    system = _system(opened)
+    listed = _listed_events(opened.texts[EVENTS_ATTRIBUTE]) if EVENTS_ATTRIBUTE in opened.attributes else []
+    if listed:
+        used.add(EVENTS_ATTRIBUTE)
+    input_data = _first_content(opened.inputs, opened.texts, operation, "user", system, used)
+    if input_data is None and system:
+        input_data = conversation(system, "system", text_is_message=True)
+    if system and isinstance(input_data, dict) and "messages" in input_data:
+        used.update(SYSTEM)
+    output_data = _first_content(opened.outputs, opened.texts, operation, "assistant", None, used)
+    fields = {"input_data": input_data, "output_data": output_data}
+    directions: tuple[tuple[str, Direction], ...] = (("input_data", "input"), ("output_data", "output"))
+    events = [event for event in (*opened.span.events, *listed) if event.name in MESSAGE_EVENTS]
+    for field, direction in directions:
+        if fields[field] is None:
+            fields[field] = _event_content(events, direction, operation)
+    return Content({field: data for field, data in fields.items() if data is not None}, used)
+
+
+def event_messages(name: str, content: Object) -> list[tuple[Direction, Object]]:
+    """The messages in an event, each with whether it is the model's input or output, in their order.
+
+    *absent*: an empty list for an event without messages.
+    """
+    if name in MESSAGE_EVENTS:
+        return [_message_event(name, content)]
+    return [
+        (direction, message)
+        for field, (direction, role) in CONVERSATION_ATTRIBUTES.items()
+        if content.get(field)
+        for message in _messages(conversation(content[field], role, text_is_message=True))
+    ]
+
+
+def _message_event(name: str, content: Object) -> tuple[Direction, Object]:
+    """A message whose `message` is its text or parts in one generation of the events, and an object in another."""
+    direction, role = MESSAGE_EVENTS[name]
+    text = content.get("message", content.get("content"))
+    if isinstance(text, str):
+        content = {field: value for field, value in content.items() if field != "message"} | {"content": text}
+    return direction, chat_message(content, role)
+
+
+def _messages(chat: Json) -> list[Object]:
+    messages = chat.get("messages") if isinstance(chat, dict) else None
+    return [message for message in messages if isinstance(message, dict)] if isinstance(messages, list) else []
+
+
+def _system(opened: OpenedSpan) -> Json:
+    """The instructions that are reported separately from the messages. *absent*: None."""
+    for name in SYSTEM:
+        if raw := opened.attributes.get(name):
+            return _container(opened.texts, name, raw)
+    return None
+
+
+def _listed_events(items: Json) -> list[Event]:
+    """The events in a list of objects, each with its name as `event.name`."""
+    return [
+        Event(name, 0, {field: content for field, content in item.items() if field not in _EVENT_FIELDS})
+        for item in (items if isinstance(items, list) else ())
+        if isinstance(item, dict) and isinstance(name := item.get("event.name"), str)
+    ]
+
+
+def _container(texts: OpenedTexts, name: str, raw: Json) -> Json:
+    """The object or array in an attribute; any other value as it came."""
+    opened = texts[name] if isinstance(raw, str) else raw
+    return opened if isinstance(opened, dict | list) else raw
+
+
+def _first_content(
+    values: Sequence[ContentValue], texts: OpenedTexts, operation: str, role: str, system: Json, used: set[str]
+) -> Json:
+    """The first content among these values. The attributes with exactly the same value are marked as used, too."""
+    content: Json = None
+    chosen: Json = None
+    for value, names, raw in values:
+        if content is not None:
+            if chosen is not None and raw == chosen:
+                used.update(names)
+            continue
+        if value is None and raw is not None:
+            value = texts[names[0]]
+        if _is_empty(value):
+            continue
+        if raw is None and len(names) > 1 and isinstance(value, dict):  # members of one message
+            value = {"role": role, **value}
+        elif value is raw:
+            value = _container(texts, names[0], raw)
+        if operation in RAW_CONTENT_OPERATIONS:
+            found = value
+        else:
+            found = conversation(value, role, text_is_message=operation == "completion", system=system)
+        if not _is_without_content(found):
+            content, chosen = found, raw
+            used.update(names)
+    return content
+
+
+def _is_empty(value: Json) -> bool:
+    return value is None or value == "" or value == [] or value == {}
+
+
+def _is_without_content(content: Json) -> bool:
+    """Whether no message has any part: a client that must not record texts sends the roles alone."""
+    messages = content.get("messages") if isinstance(content, dict) else None
+    return isinstance(messages, list) and all(isinstance(item, dict) and item.get("parts") == [] for item in messages)
+
+
+def _event_content(events: Sequence[Event], direction: Direction, operation: str) -> Json:
+    """The input or output from a span's events. Events for a tool's arguments and result have the names of messages."""
+    matching = [event for event in events if MESSAGE_EVENTS[event.name][0] == direction]
+    if operation in RAW_CONTENT_OPERATIONS and len(matching) == 1:
+        attributes = matching[0].attributes
+        value = attributes.get("message", attributes.get("content"))
+        if not _is_empty(value):
+            return parse_container(value)
+    messages: list[Json] = [_message_event(event.name, event.attributes)[1] for event in matching]
+    return {"messages": messages} if messages else None

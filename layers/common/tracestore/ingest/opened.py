@@ -1,0 +1,213 @@
+"""Open a span: find the attributes that the tables name, and the value of each source that the span has.
+
+This is the second stage of an export, after the decoders. Numbered attributes become lists, and a JSON text that
+several sources name is parsed once. The later stages look up no attribute by a name of `convention_tables.ROWS`.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from tracestore.domain.json_values import MAX_LEVELS, Branch, OpenedTexts, value_at
+from tracestore.domain.spans import Json
+
+from .convention_tables import CONVERSATION_ATTRIBUTES, INPUT, OPERATION_ROW, OUTPUT, ROWS, Row
+from .otlp import Attributes, OtlpSpan
+
+_MAX_INDEX_DIGITS: Final = 6
+_NAMES_REMEMBERED: Final = 8_192
+_PLANS_REMEMBERED: Final = 512
+_MAX_NAMES_REMEMBERED: Final = 128
+
+
+FieldValue: TypeAlias = tuple[Row, Json, tuple[str, ...]]
+"""A row, the value of one of its sources, and the names of the attributes that the value contains whole: none for a
+value inside an attribute, whose rest may differ."""
+
+
+class ContentValue(NamedTuple):
+    """One source of the input or output. `names` are the attributes that it contains whole.
+
+    *absent*: None for `raw` unless one attribute is the whole value; None for a `value` that is a JSON text: only the
+    one that counts is opened, by `texts`.
+    """
+
+    value: Json
+    names: tuple[str, ...]
+    raw: Json
+
+
+class OpenedSpan(NamedTuple):
+    """A span with the values of its sources, each list in the order of the tables.
+
+    `attributes` include those of events that contain a conversation, and `texts` has the JSON in each of them.
+    """
+
+    span: OtlpSpan
+    attributes: Attributes
+    texts: OpenedTexts
+    fields: list[FieldValue]
+    inputs: list[ContentValue]
+    outputs: list[ContentValue]
+
+
+_Step: TypeAlias = "str | int"
+_Numbered: TypeAlias = tuple[str, tuple[_Step, ...], _Step]
+"""`llm.prompts.0.parts.1.text` as the prefix before the number, the steps after the prefix, and the last step."""
+
+_Leaf: TypeAlias = tuple[tuple[_Step, ...], _Step, str]
+"""A numbered attribute: the steps after the prefix, the last step, and the whole name."""
+
+
+class _Source(NamedTuple):
+    """Where a table finds a value: the attribute `name`, and the `path` inside the JSON that it contains.
+
+    A `path` of None means the attribute's value as it is. With `numbered`, `name` is the prefix before a number; with
+    `members`, it is the prefix before each of these names.
+    """
+
+    name: str
+    path: tuple[str, ...] | None = None
+    numbered: bool = False
+    members: tuple[str, ...] = ()
+
+
+class _Match(NamedTuple):
+    """A source with the row that lists it and its precedence in that row."""
+
+    row: int
+    precedence: int
+    source: _Source
+
+
+class _Plan(NamedTuple):
+    """The sources of spans with the same attribute names, in the order of the tables.
+
+    *shape*: of fields, the row, the name, the path, and the attributes used; of contents, the row, the source, the
+    attributes used, and the numbered ones below its name.
+    """
+
+    fields: list[tuple[Row, str, tuple[str, ...] | None, tuple[str, ...]]]
+    contents: list[tuple[int, _Source, tuple[str, ...], list[_Leaf]]]
+
+
+def open_span(span: OtlpSpan) -> OpenedSpan:
+    """The span with the value of each source that it has."""
+    attributes = span.attributes
+    for event in span.events:
+        if not CONVERSATION_ATTRIBUTES.keys().isdisjoint(event.attributes):
+            attributes = event.attributes | attributes
+    texts = OpenedTexts(attributes)
+    plan = _plan(attributes)
+    fields = [
+        (row, attributes[name] if path is None else value_at(texts[name], path) if path else texts[name], names)
+        for row, name, path, names in plan.fields
+    ]
+    inputs: list[ContentValue] = []
+    outputs: list[ContentValue] = []
+    for row, (name, path, numbered, members), names, leaves in plan.contents:
+        raw = value = None
+        if numbered:
+            value = _listed(leaves, attributes)
+        elif members:
+            value = {member: item for member in members if (item := attributes.get(name + member))} or None
+        else:
+            raw = attributes[name]
+            value = raw if path is None else None
+        (inputs if row == _INPUT_ROW else outputs).append(ContentValue(value, names, raw))
+    return OpenedSpan(span, attributes, texts, fields, inputs, outputs)
+
+
+def _plan(attributes: Attributes) -> _Plan:
+    """The sources of a span. Spans of one kind have the same names: most plans are remembered."""
+    names = tuple(attributes)
+    return _remembered_plan(names) if len(names) <= _MAX_NAMES_REMEMBERED else _new_plan(names)
+
+
+def _new_plan(names: tuple[str, ...]) -> _Plan:
+    leaves: dict[str, list[_Leaf]] = {}
+    matches: list[_Match] = []
+    for name in names:
+        if parts := _INDEX.numbered(name):
+            prefix, steps, last = parts
+            leaves.setdefault(prefix, []).append((steps, last, name))
+        else:
+            matches += _INDEX.matches(name)
+    for prefix in leaves:
+        matches += _INDEX.matches(prefix)
+    plan = _Plan([], [])
+    for row, _, source in dict.fromkeys(sorted(matches)):  # each once: a source may have several members
+        name, path, _, members = source
+        numbered = leaves.get(name, []) if source.numbered else []
+        if row < _INPUT_ROW:
+            plan.fields.append((_FIELD_ROWS[row], name, path, () if path else (name,)))
+        else:
+            used = [name + member for member in members] or [leaf_name for _, _, leaf_name in numbered] or [name]
+            plan.contents.append((row, source, tuple(used), numbered))
+    return plan
+
+
+_remembered_plan: Final = lru_cache(maxsize=_PLANS_REMEMBERED)(_new_plan)
+
+
+class _Index:
+    """The sources of all rows by attribute name: a span costs time by its own attributes, not by the tables."""
+
+    def __init__(self, rows: Iterable[Sequence[str]]) -> None:
+        self._matches: dict[str, list[_Match]] = {}
+        for row, texts in enumerate(rows):
+            for precedence, source in enumerate(map(_source_of, texts)):
+                for name in [source.name + member for member in source.members] or [source.name]:
+                    self._matches.setdefault(name, []).append(_Match(row, precedence, source))
+        self._prefixes = tuple(name for name, matches in self._matches.items() if matches[0].source.numbered)
+        self.numbered = lru_cache(maxsize=_NAMES_REMEMBERED)(self._numbered)
+
+    def matches(self, name: str) -> Sequence[_Match]:
+        """The table entries for an attribute name, or for the prefix of a numbered one."""
+        return self._matches.get(name, ())
+
+    def _numbered(self, name: str) -> _Numbered | None:
+        """The parts of a numbered attribute name that a table lists. *absent*: None for any other name."""
+        if name.startswith(self._prefixes):
+            prefix = next(prefix for prefix in self._prefixes if name.startswith(prefix))
+            *steps, last = map(_step, name[len(prefix) :].split(".", MAX_LEVELS))
+            if isinstance(steps[0] if steps else last, int):
+                return prefix, tuple(steps), last
+        return None
+
+
+def _source_of(text: str) -> _Source:
+    """The source that a table writes as `text`."""
+    if text.endswith(".*"):
+        return _Source(text[:-1], numbered=True)
+    if text.endswith("}"):
+        name, _, members = text[:-1].partition("{")
+        return _Source(name, members=tuple(members.split(",")))
+    name, separator, path = text.partition(">")
+    return _Source(name, tuple(path.split(".")) if path else () if separator else None)
+
+
+def _step(text: str) -> _Step:
+    return int(text) if text.isdecimal() and len(text) <= _MAX_INDEX_DIGITS else text
+
+
+def _listed(leaves: Iterable[_Leaf], attributes: Attributes) -> Json:
+    """The list that numbered attributes such as `llm.input_messages.0.message.role` describe."""
+    tree = Branch()
+    for steps, last, name in leaves:
+        tree.put(steps, last, attributes[name])
+    return _with_lists(tree) or None
+
+
+def _with_lists(value: Any) -> Any:
+    """The tree with each branch that has only numbers as keys turned into a list."""
+    if type(value) is not Branch:
+        return value
+    if all(type(step) is int for step in value):
+        return [_with_lists(value[number]) for number in sorted(value)]
+    return {str(step): _with_lists(item) for step, item in value.items()}
+
+
+_FIELD_ROWS: Final = (OPERATION_ROW, *ROWS)
+_INPUT_ROW: Final = len(_FIELD_ROWS)
+_INDEX: Final = _Index([*(row.sources.split() for row in _FIELD_ROWS), INPUT.split(), OUTPUT.split()])

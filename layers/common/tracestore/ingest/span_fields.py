@@ -1,0 +1,124 @@
+"""Turn the spans of an export into the fields that this service stores, in one direction through the stages.
+
+`otlp` decodes, `opened` finds the values, `reading` reads them by the tables, then `usage`, `content` and `outcome`
+each build their part. This module calls each of them once for a span and adds what is left: events, links, and the
+attributes that no field contains, which stay in `metadata`.
+"""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple, cast
+
+from tracestore.domain.json_values import nested
+from tracestore.domain.spans import Json, SpanFields
+from tracestore.domain.times import format_time
+
+from .content import read_content
+from .convention_tables import CONVERSATION_ATTRIBUTES, MESSAGE_EVENTS, RESOURCE_FIELDS
+from .field_readers import MAX_LABEL_CHARACTERS
+from .opened import open_span
+from .otlp import Event, Link, Origin, OtlpSpan
+from .outcome import read_outcome
+from .reading import read
+from .usage import read_usage
+
+MAX_NAME_CHARACTERS: Final = 512
+
+
+def span_fields(span: OtlpSpan) -> tuple[str, SpanFields]:
+    """The trace id and the fields of a span."""
+    return spans_fields([span])[0]
+
+
+def spans_fields(spans: Iterable[OtlpSpan]) -> list[tuple[str, SpanFields]]:
+    """The trace id and the fields of each span. Spans of one origin share its metadata objects."""
+    origins: dict[int, _Origin] = {}
+    reported = []
+    for span in spans:
+        origin = origins.get(id(span.origin))
+        if origin is None:
+            origin = origins[id(span.origin)] = _Origin(_origin_fields(span.origin), _origin_metadata(span.origin))
+        reported.append((span.trace_id, _fields(span, origin)))
+    return reported
+
+
+class _Origin(NamedTuple):
+    """The fields and the metadata that all spans of an origin have."""
+
+    fields: dict[str, str]
+    metadata: dict[str, Json]
+
+
+def _fields(span: OtlpSpan, origin: _Origin) -> SpanFields:
+    opened = open_span(span)
+    operation, fields, metadata, used = read(opened)
+    usage = read_usage(fields)
+    content = read_content(opened, operation)
+    outcome = read_outcome(opened)
+    fields = {**origin.fields, **fields, **usage.fields}
+    fields.update(content.fields)
+    fields.update(outcome.fields)
+    metadata.update(usage.metadata)
+    used.update(content.used, outcome.used)
+    fields["span_id"] = span.span_id
+    fields["span_name"] = span.name[:MAX_NAME_CHARACTERS] or "unnamed"
+    fields["operation_type"] = operation
+    fields["start_ns"] = span.start_ns
+    fields["end_ns"] = span.end_ns
+    fields["metadata"] = metadata | _unused(span, opened.attributes, used) | origin.metadata
+    if span.parent_span_id:
+        fields["parent_span_id"] = span.parent_span_id
+    if events := [_event(event) for event in span.events if not _has_messages(event)]:
+        fields["events"] = events
+    if span.links:
+        fields["links"] = [_link(link) for link in span.links]
+    return cast(SpanFields, fields)
+
+
+def _unused(span: OtlpSpan, attributes: dict[str, Json], used: set[str]) -> dict[str, Json]:
+    """Everything of a span that no field contains."""
+    rest: dict[str, Json] = {}
+    if span.kind not in ("unspecified", "internal"):
+        rest["kind"] = span.kind
+    if unused := {name: value for name, value in attributes.items() if name not in used}:
+        rest["attributes"] = nested(unused)
+    return rest
+
+
+def _has_messages(event: Event) -> bool:
+    """Whether an event contains messages, which are in the span's input and output."""
+    return event.name in MESSAGE_EVENTS or not CONVERSATION_ATTRIBUTES.keys().isdisjoint(event.attributes)
+
+
+def _event(event: Event) -> Json:
+    fields: dict[str, Json] = {"name": event.name}
+    if event.time_ns:
+        fields["time"] = format_time(event.time_ns)
+    if event.attributes:
+        fields["attributes"] = nested(event.attributes)
+    return fields
+
+
+def _link(link: Link) -> Json:
+    fields: dict[str, Json] = {"trace_id": link.trace_id, "span_id": link.span_id}
+    if link.attributes:
+        fields["attributes"] = nested(link.attributes)
+    return fields
+
+
+def _origin_fields(origin: Origin) -> dict[str, str]:
+    """The fields that a span takes from its resource or its scope if none of its own attributes contains them."""
+    fields = {"scope_name": origin.scope_name}
+    for field, sources in RESOURCE_FIELDS:
+        fields[field] = next(
+            (text for name in sources if isinstance(text := origin.resource.get(name), str) and text), ""
+        )
+    return {field: text[:MAX_LABEL_CHARACTERS] for field, text in fields.items() if text}
+
+
+def _origin_metadata(origin: Origin) -> dict[str, Json]:
+    scope: dict[str, Json] = {"name": origin.scope_name, "version": origin.scope_version}
+    if origin.scope_attributes:
+        scope["attributes"] = nested(origin.scope_attributes)
+    scope = {name: value for name, value in scope.items() if value}
+    metadata = {"resource": cast(Json, nested(origin.resource)), "scope": scope}
+    return {name: value for name, value in metadata.items() if value}
