@@ -1,13 +1,14 @@
 """Write the price table, from which the functions compute costs, out of the `genai-prices` package.
 
-Importing the package takes 250 ms of a cold start, so the functions do not use it. The table contains the parts of it
-that price the tokens of a span (ids, match patterns, numbers), in the package's order, which decides between matches.
-Each model is one line, so that the diff of a newer package shows the prices that changed. `make prices` runs this.
+Importing the package takes 250 ms of a cold start, so the functions do not use it. The table contains all prices of the
+package, and what selects them (ids, match patterns, dates, service tiers), in the package's order, which decides
+between matches. Each model is one line, so that the diff of a newer package shows the prices that changed. `make
+prices` runs this.
 """
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import time
 from decimal import Decimal
 from importlib.metadata import version
@@ -15,23 +16,34 @@ from typing import Any, Final, TypeAlias
 
 from genai_prices import types
 from genai_prices.data import providers as known_providers
+from genai_prices.data_units import unit_data
 
 from tracestore.ingest.price_table import TABLE_PATH
 
 Written: TypeAlias = "str | int | Decimal | list[Written] | dict[str, Written]"
 
+_TOKEN_TYPES: Final = {"cache_read": "cached_input", "cache_write": "cache_write", "tool": "input_tool"}
+_FEES: Final = {"requests": "request", "rerank": "rerank_search"}
+
+
+def kind_of(unit: Mapping[str, Any]) -> str:
+    """The table's name for what a unit of the package measures, such as `cache_write_1h` or `cached_input_audio`."""
+    dimensions = unit["dimensions"]
+    family = dimensions["family"]
+    if family == "tokens":
+        token_type = dimensions.get("token_type", dimensions["direction"])
+        parts = (_TOKEN_TYPES.get(token_type, token_type), dimensions.get("cache_ttl"), dimensions.get("modality"))
+        return "_".join(filter(None, parts))
+    if family == "tool_calls":
+        return str(dimensions["tool_type"])
+    return str(_FEES.get(family, unit["price_key"]))
+
+
 KINDS: Final = {
-    "input_mtok": "input",
-    "cache_read_mtok": "cached_input",
-    "cache_write_mtok": "cache_write",
-    "output_mtok": "output",
-    "output_reasoning_mtok": "reasoning",
-    "requests_kcount": "request",
+    unit["price_key"]: kind_of(unit)
+    for unit in sorted(unit_data.values(), key=lambda unit: str(unit["dimensions"].get("direction", "uses")))
 }
-"""The package's prices that the table contains: those of the token counts in `SpanFields`, and that of the call itself.
-`SpanFields` has no counts for the others: audio, images, pages, searches, writes to the one-hour cache. Some clients do
-report one-hour writes (Claude Code as `cache_creation_1h_tokens`). `cache_write_tokens` includes them without
-distinction, so that they are priced like other cache writes, which is too low."""
+"""The table's names for the package's prices: of input, output, then uses."""
 
 REGEX_PREFIX: Final = re.compile(r"\^((?:[a-z0-9/_-]|\\[.\-\[\]])+)(?![*+?{])")
 """A pattern for the fixed start of an anchored pattern: only a text with this start can match the pattern."""
@@ -66,23 +78,37 @@ def _provider(provider: types.Provider) -> Written:
 
 
 def _model(model: types.ModelInfo) -> Written:
-    """A model as `[id, clause, prices…]`. Of several prices, the last one in force counts, else the first."""
+    """A model as `[id, clause, prices…, variants…]`. Of several prices, the last one in force counts, else the first.
+
+    A variant has the prices that differ under the condition `when`, such as `service_tier=flex`. Of several variants
+    in force, the first one with a price counts.
+    """
     if isinstance(model.prices, types.ModelPrice):
-        return [model.id, _clause(model.match), _prices(model, model.prices)]
-    dated = [_constraint(period.constraint) | _prices(model, period.prices) for period in model.prices]
-    return [model.id, _clause(model.match), *dated]
+        dated: list[Written] = [_prices(model, model.prices)]
+    else:
+        dated = [_constraint(period.constraint) | _prices(model, period.prices) for period in model.prices]
+    return [model.id, _clause(model.match), *dated, *map(_variant, model.price_variants or ())]
+
+
+def _variant(variant: types.PriceVariant) -> Written:
+    when = "&".join(f"{name}={value}" for name, value in variant.when.items())
+    return {"when": when, **_constraint(variant.constraint), **_listed(variant.prices)}
 
 
 def _prices(model: types.ModelInfo, prices: types.ModelPrice) -> dict[str, Written]:
-    """Dollars per million tokens by kind, and dollars per thousand requests.
+    """Dollars by kind: per million tokens or characters, per thousand requests, searches or pages, per hour.
 
-    *absent*: empty if the package lists no price by tokens. The package itself then computes zero, which is correct
-    only for a `:free` variant.
+    *absent*: empty if the package lists no price. The package itself then computes zero, which is correct only for a
+    `:free` variant.
     """
-    listed = {name: price for name, price in vars(prices).items() if price is not None}
+    listed = _listed(prices)
     if not listed and model.id.endswith(":free"):
         return {"input": 0, "output": 0}
-    return {kind: _price(listed[name]) for name, kind in KINDS.items() if name in listed}
+    return listed
+
+
+def _listed(prices: types.ModelPrice) -> dict[str, Written]:
+    return {kind: _price(price) for name, kind in KINDS.items() if (price := getattr(prices, name)) is not None}
 
 
 def _price(price: Decimal | types.TieredPrices) -> Written:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.builders import START_NS, call, fields, update
-from tracestore.domain.costs import REPEATING_OPERATIONS, Cost, UnknownCost, cost_of
+from tracestore.domain.costs import REPEATING_OPERATIONS, Cost, Price, UnknownCost, cost_of
 from tracestore.domain.merge import merge
 from tracestore.domain.spans import INFERENCE_OPERATIONS, SpanFields
 from tracestore.domain.tree import tree_order
@@ -19,10 +19,12 @@ class Prices:
 
     lookups: list[SpanFields] = field(default_factory=list)
 
-    def __call__(self, span_fields: SpanFields) -> tuple[int, str] | None:
+    def __call__(self, span_fields: SpanFields) -> Price | UnknownCost:
         self.lookups.append(span_fields)
+        if "input_tokens" not in span_fields:
+            return "no_tokens"
         if span_fields.get("model_name") != "m":
-            return None
+            return "no_price"
         return 3 * (span_fields.get("input_tokens", 0) + span_fields.get("output_tokens", 0)), "test/m"
 
 

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tracestore.domain.costs import UnknownCost
 from tracestore.domain.errors import Invalid
+from tracestore.ingest.billed_usage import TokenCounts
 from tracestore.ingest.price_table import TABLE_PATH, table_version
 from tracestore.ingest.pricing import (
     EMULATED_PROVIDERS,
@@ -19,7 +21,6 @@ from tracestore.ingest.pricing import (
     SELF_HOSTED,
     Overlay,
     Priced,
-    TokenCounts,
     cost_nano_usd,
     parse_overlay,
 )
@@ -52,14 +53,30 @@ def cost(
     time: datetime = ONE_DAY,
     requested: str | None = None,
     overlay: Overlay = NO_OVERLAY,
+    tier: str | None = None,
 ) -> Priced | None:
     """The cost of a call with a million input and a million output tokens, unless `usage` is given."""
+    priced = priced_or_reason(model, provider, usage, time, requested, overlay, tier)
+    return priced if isinstance(priced, Priced) else None
+
+
+def priced_or_reason(
+    model: str | None,
+    provider: str | None = None,
+    usage: TokenCounts | None = None,
+    time: datetime = ONE_DAY,
+    requested: str | None = None,
+    overlay: Overlay = NO_OVERLAY,
+    tier: str | None = None,
+) -> Priced | UnknownCost:
+    """The same with the reason of an unknown cost."""
     return cost_nano_usd(
         model=model,
         provider=provider,
         usage={"input_tokens": 10**6, "output_tokens": 10**6} if usage is None else usage,
         at_ns=int(time.timestamp()) * 10**9,
         requested_model=requested,
+        tier=tier,
         overlay=overlay,
     )
 
@@ -70,11 +87,18 @@ def price_of(model: str | None, provider: str | None = None, **others: object) -
     return None if priced is None else priced.price
 
 
-def package_cost(model: str, provider: str, usage: TokenCounts = USAGES[0], time: datetime = ONE_DAY) -> int | None:
+def package_cost(
+    model: str,
+    provider: str,
+    usage: TokenCounts = USAGES[0],
+    time: datetime = ONE_DAY,
+    context: Mapping[str, str] | None = None,
+) -> int | None:
     """The cost by the package in nano-dollars.
 
-    *absent*: None for an unknown model, a model without a price by tokens, and counts that the package refuses.
+    *absent*: None for an unknown model, a model without a price by tokens, and counts that contradict each other.
     """
+    cached = usage.get("cached_input_tokens", 0) + usage.get("cache_write_tokens", 0)
     counts = Usage(
         input_tokens=usage.get("input_tokens", 0),
         cache_read_tokens=usage.get("cached_input_tokens", 0),
@@ -83,13 +107,19 @@ def package_cost(model: str, provider: str, usage: TokenCounts = USAGES[0], time
         output_reasoning_tokens=usage.get("reasoning_tokens", 0),
     )
     try:
-        calculated = PACKAGE.calc(counts, model, provider, None, time)
+        calculated = PACKAGE.calc(counts, model, provider, None, time, context)
     except (LookupError, ValueError):
         return None
-    is_free = calculated.model.id.endswith(":free")
-    if not is_free and not any(getattr(calculated.model_price, name) is not None for name in KINDS):
+    if cached > usage.get("input_tokens", 0) or usage.get("reasoning_tokens", 0) > usage.get("output_tokens", 0):
+        return None
+    prices = calculated.model_price
+    if not calculated.model.id.endswith(":free") and not is_sold_by_tokens(prices):
         return None
     return int((calculated.total_price * 10**9).to_integral_value(ROUND_HALF_EVEN))
+
+
+def is_sold_by_tokens(prices: types.ModelPrice) -> bool:
+    return prices.input_mtok is not None or prices.output_mtok is not None
 
 
 def names_of(model: types.ModelInfo) -> Iterator[str]:
@@ -174,6 +204,173 @@ def test_every_model_has_the_cost_of_the_package_at_every_price_change(provider:
             for usage in usages_at_tiers(model):
                 priced = cost(name, provider.id, usage, time)
                 assert (priced and priced.cost_nano_usd) == package_cost(name, provider.id, usage, time), (name, time)
+
+
+TIERED = [
+    (provider, model, variant)
+    for provider in providers
+    for model in provider.models
+    for variant in model.price_variants or ()
+    if not {"service_tier", "processing", "speed"}.isdisjoint(variant.when)
+]
+
+
+@pytest.mark.parametrize("usage", USAGES)
+def test_every_service_tier_has_the_cost_of_the_package(usage: TokenCounts) -> None:
+    later = datetime(2027, 2, 1, tzinfo=UTC)
+    for provider, model, variant in TIERED:
+        (tier,) = variant.when.values()
+        name = next(names_of(model))
+        priced = cost(name, provider.id, usage, later, tier=tier)
+        assert (priced and priced.cost_nano_usd) == package_cost(name, provider.id, usage, later, variant.when), name
+
+
+def test_the_table_contains_every_price_of_the_package() -> None:
+    listed = [
+        prices
+        for provider in providers
+        for model in provider.models
+        for prices in (
+            *([model.prices] if isinstance(model.prices, types.ModelPrice) else [p.prices for p in model.prices]),
+            *(variant.prices for variant in model.price_variants or ()),
+        )
+    ]
+    names = {name for prices in listed for name, price in vars(prices).items() if price is not None}
+    assert names <= KINDS.keys()
+    assert len(set(KINDS.values())) == len(KINDS)
+
+
+MILLION: TokenCounts = {"input_tokens": 10**6}
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "tier", "usd"),
+    [
+        ("gpt-5", "openai", "flex", "0.625"),
+        ("gpt-5", "openai", "FLEX", "0.625"),
+        ("gpt-5", "openai", "priority", "2.5"),
+        ("gpt-5", "openai", "batch", "0.625"),
+        ("gpt-5", None, "flex", "0.625"),
+        ("claude-sonnet-4-6", "anthropic", "batch", "1.5"),
+        ("claude-opus-5", "anthropic", "fast", "10"),
+        ("gemini-2.5-flash", "google", "batch", "0.15"),
+        *(("gpt-5", "openai", tier, "1.25") for tier in (None, "", "default", "auto", "standard", "on_demand")),
+        ("claude-sonnet-4-6", "anthropic", "standard_only", "3"),
+    ],
+)
+def test_a_service_tier_has_its_own_price(model: str, provider: str | None, tier: str | None, usd: str) -> None:
+    priced = cost(model, provider, MILLION, tier=tier)
+    assert priced is not None
+    assert priced.cost_nano_usd == Decimal(usd) * 10**9
+
+
+def test_the_price_of_a_service_tier_names_it() -> None:
+    assert price_of("gpt-5", "openai", tier="flex") == f"openai/gpt-5 (flex) @ {table_version()}"
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "tier"),
+    [
+        ("gpt-4o", "openai", "flex"),
+        ("gpt-5", "openai", "scale"),
+        ("claude-sonnet-4-6", "anthropic", "priority"),
+        ("gpt-5", "azure", "priority"),
+        ("llama-3.3-70b-versatile", "groq", "flex"),
+    ],
+)
+def test_a_service_tier_without_a_listed_price_has_no_cost(model: str, provider: str, tier: str) -> None:
+    assert priced_or_reason(model, provider, tier=tier) == "no_tier_price"
+
+
+def test_a_tier_has_its_price_before_the_list_recorded_it_if_the_standard_price_was_the_same() -> None:
+    priced = cost("gpt-5", "openai", MILLION, datetime(2026, 1, 1, tzinfo=UTC), tier="flex")
+    assert priced is not None
+    assert priced.cost_nano_usd == 625_000_000
+    before_the_change = datetime(2025, 6, 1, tzinfo=UTC)
+    assert priced_or_reason("o3", "openai", MILLION, before_the_change, tier="flex") == "no_tier_price"
+
+
+def details(**kinds: int) -> TokenCounts:
+    return {"usage_details": kinds}
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "usd"),
+    [
+        ("claude-sonnet-4-6", {"input_tokens": 10_150, "cache_write_tokens": 10_000}, "0.03795"),
+        ("claude-sonnet-4-6", details(input=150, cache_write_5m=10_000), "0.03795"),
+        ("claude-sonnet-4-6", details(input=150, cache_write_1h=10_000), "0.06045"),
+        ("claude-sonnet-4-6", details(input=150, input_cache_creation_1h=10_000), "0.06045"),
+        ("claude-sonnet-4-6", details(input=150, ephemeral_1h_input_tokens=10_000), "0.06045"),
+        (
+            "claude-sonnet-4-6",
+            {"input_tokens": 10_150, "cache_write_tokens": 10_000, "usage_details": {"cache_write_1h": 10_000}},
+            "0.06045",
+        ),
+        (
+            "claude-sonnet-4-6",
+            {"input_tokens": 10_150, "cache_write_tokens": 10_000, "usage_details": {"cache_write_1h": 4_000}},
+            "0.04695",
+        ),
+        ("claude-sonnet-4-6", {"input_tokens": 10**6, "usage_details": {"web_search_requests": 3}}, "3.03"),
+        ("gemini-2.5-flash", details(input_text=10**6, input_audio=10**6), "1.3"),
+        ("gemini-2.5-flash", details(audio_input_tokens=10**6), "1"),
+        ("gemini-2.5-flash", details(input=10**6, input_cached_audio=10**6), "0.4"),
+        ("gpt-5", {"input_tokens": 10**6, "usage_details": {"file_search": 2}}, "1.255"),
+        ("claude-sonnet-4-5", {"input_tokens": 200_000}, "0.6"),
+        ("claude-sonnet-4-5", {"input_tokens": 200_001}, "1.200006"),
+        ("claude-sonnet-4-5", details(input=100_000, cached_input=100_001), "0.6600006"),
+    ],
+)
+def test_each_kind_of_use_has_its_own_price(model: str, usage: TokenCounts, usd: str) -> None:
+    priced = cost(model, None, usage)
+    assert priced is not None
+    assert priced.cost_nano_usd == Decimal(usd) * 10**9
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "usage"),
+    [
+        ("gpt-4o", "openai", details(input=10, input_audio=5)),
+        ("gpt-4o", "openai", details(input=10, output_image=5)),
+        ("gpt-4o", "openai", details(input=10, cache_write_1h=5)),
+        ("anthropic.claude-sonnet-4-20250514-v1:0", "aws.bedrock", details(input=10, cache_write_1h=5)),
+        ("gpt-4o", "openai", details(input=10, something_new=5)),
+        ("gpt-oss-120b", "cerebras", details(input=10, web_search=1)),
+    ],
+)
+def test_a_kind_of_use_without_a_listed_price_has_no_cost(model: str, provider: str, usage: TokenCounts) -> None:
+    assert priced_or_reason(model, provider, usage) == "no_kind_price"
+
+
+def test_kinds_that_were_not_used_need_no_price() -> None:
+    assert cost("gpt-4o", "openai", details(input=10, input_audio=0, something_new=0, total=10)) is not None
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"input_tokens": 10, "cached_input_tokens": 11, "output_tokens": 1},
+        {"input_tokens": 10, "output_tokens": 1, "total_tokens": 50},
+        {"input_tokens": 10, "total_tokens": 50},
+        {"input_tokens": 10, "usage_details": {"input_audio": 11}},
+        {"input_tokens": 10, "cache_write_tokens": 5, "usage_details": {"cache_write_1h": 6}},
+    ],
+)
+def test_counts_that_contradict_each_other_have_no_cost(usage: TokenCounts) -> None:
+    assert priced_or_reason("claude-sonnet-4-6", "anthropic", usage) == "contradictory_tokens"
+
+
+def test_a_whole_count_that_is_repeated_among_the_kinds_is_no_contradiction() -> None:
+    usage: TokenCounts = {"input_tokens": 150, "cached_input_tokens": 64, "output_tokens": 1, "total_tokens": 151}
+    repeated: TokenCounts = {**usage, "usage_details": {"input": 150, "cached_input": 64, "output": 1, "total": 151}}
+    assert cost("gpt-5", "openai", repeated) == cost("gpt-5", "openai", usage)
+
+
+def test_a_regional_profile_costs_more_than_the_global_one() -> None:
+    models = [f"{profile}.anthropic.claude-sonnet-4-6-v1:0" for profile in ("us", "global")]
+    costs = [cost(model, "aws.bedrock", MILLION) for model in models]
+    assert [priced and priced.cost_nano_usd for priced in costs] == [3_300_000_000, 3_000_000_000]
 
 
 counts = st.integers(0, 10**7)
@@ -390,6 +587,24 @@ def test_an_overlay_keeps_every_decimal() -> None:
     assert priced.cost_nano_usd == int(Decimal("1e-18") * 10**15 * 1000)
 
 
+def test_an_overlay_may_price_finer_kinds_uses_and_service_tiers() -> None:
+    overlay = parse_overlay(
+        '{"m": {"input": 1, "cache_write": 2, "cache_write_1h": 3, "input_audio": 9, "web_search": 10,'
+        ' "flex": {"input": 0.5}}}'
+    )
+    usage = details(input=10**6, cache_write_5m=10**6, cache_write_1h=10**6, input_audio=10**6, web_search=100)
+    assert cost("m", usage=usage, overlay=overlay) == Priced(16 * 10**9, "m @ overlay")
+    assert cost("m", usage=MILLION, overlay=overlay, tier="flex") == Priced(5 * 10**8, "m (flex) @ overlay")
+    assert priced_or_reason("m", usage=MILLION, overlay=overlay, tier="priority") == "no_tier_price"
+
+
+def test_a_finer_kind_without_its_own_price_costs_the_price_of_the_whole_in_an_overlay() -> None:
+    overlay = parse_overlay('{"m": {"input": 1}}')
+    usage = details(cache_write_1h=10**6, input_audio=10**6, input_cached_audio=10**6)
+    assert cost("m", usage=usage, overlay=overlay) == Priced(3 * 10**9, "m @ overlay")
+    assert priced_or_reason("m", usage=details(input=1, web_search=1), overlay=overlay) == "no_kind_price"
+
+
 @pytest.mark.parametrize("text", ["{", "[]", "1", '{"m": {"input": 1e99999999999999999999}}', "[" * 100_000])
 def test_an_overlay_that_is_not_a_json_object_is_refused(text: str) -> None:
     with pytest.raises(Invalid, match=r"prices (are not valid JSON|must be a JSON object)"):
@@ -412,6 +627,9 @@ def test_an_overlay_that_is_not_a_json_object_is_refused(text: str) -> None:
         ('{"a/m": {"input": 1e-19}}', "prices.a/m.input"),
         ('{"a/m": {"cached_input": 1, "output": 1}}', "prices.a/m.cached_input"),
         ('{"a/m": {"input": 1, "reasoning": 1}}', "prices.a/m.reasoning"),
+        ('{"a/m": {"input": 1, "flex": {"imput": 1}}}', "prices.a/m.flex.imput"),
+        ('{"a/m": {"input": 1, "flex": {}}}', "prices.a/m.flex"),
+        ('{"a/m": {"input": 1, "flex": {"input": {"input": 1}}}}', "prices.a/m.flex.input"),
     ],
 )
 def test_a_refusal_names_each_invalid_price_of_an_overlay(text: str, field: str) -> None:

@@ -5,19 +5,20 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from .spans import SpanFields
 
+UnknownCost: TypeAlias = Literal[
+    "no_model", "no_tokens", "no_price", "no_tier_price", "no_kind_price", "contradictory_tokens", "repeats_calls"
+]
+"""The reason why a cost is unknown: `docs/api.md`, "Cost". With `repeats_calls`, the operation calls no model itself:
+its tokens are those of the calls inside."""
+
 Price: TypeAlias = tuple[int, str]
 """Nano-dollars, and the name of the price that they were computed from."""
 
-PriceOf: TypeAlias = Callable[[SpanFields], Price | None]
-"""A function that returns the price of the model call with these fields; None where its model or tokens are unknown."""
+PriceOf: TypeAlias = Callable[[SpanFields], Price | UnknownCost]
+"""A function that returns the price of the model call with these fields, or the reason why there is none."""
 
 REPEATING_OPERATIONS: Final = frozenset({"agent", "chain", "workflow", "lesson", "tool_call", "http"})
 """Operations that call no model themselves: their tokens repeat those of the calls inside."""
-
-
-UnknownCost: TypeAlias = Literal["no_model", "no_tokens", "no_price", "repeats_calls"]
-"""The reason why a cost is unknown. With `repeats_calls`, the operation calls no model itself: its tokens are those of
-the calls inside."""
 
 
 class Cost(NamedTuple):
@@ -43,12 +44,12 @@ def cost_of(fields: SpanFields, price_of: PriceOf) -> Cost:
         return UNKNOWN._replace(reason="repeats_calls")
     if "model_name" not in fields:
         return UNKNOWN._replace(reason="no_model")
-    if (priced := price_of(fields)) is not None:
-        return Cost(priced[0], "computed", priced[1])
-    has_tokens = any(name in fields for name in ("input_tokens", "output_tokens", "total_tokens"))
-    return UNKNOWN._replace(reason="no_price" if has_tokens else "no_tokens")
+    priced = price_of(fields)
+    if isinstance(priced, str):
+        return UNKNOWN._replace(reason=priced)
+    return Cost(priced[0], "computed", priced[1])
 
 
-def no_prices(_fields: SpanFields) -> Price | None:
+def no_prices(_fields: SpanFields) -> UnknownCost:
     """Know no price, so that only reported costs count."""
-    return None
+    return "no_price"

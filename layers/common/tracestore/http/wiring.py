@@ -6,7 +6,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tracestore.domain.costs import Price
+from tracestore.domain.costs import Price, UnknownCost
 from tracestore.domain.errors import Invalid
 from tracestore.domain.spans import SpanFields
 from tracestore.ingest.redaction import Redactor
@@ -67,8 +67,11 @@ def derivation() -> str:
     return digest.hexdigest()
 
 
-def price_of(fields: SpanFields) -> Price | None:
-    """The cost of the model call with these fields, by the price list and the deployer's own prices. *absent*: None."""
+def price_of(fields: SpanFields) -> Price | UnknownCost:
+    """The cost of the model call with these fields, by the price list and the deployer's own prices.
+
+    *absent*: the reason.
+    """
     from tracestore.ingest.pricing import cost_nano_usd  # loads the price list, so only when there is a call to price
 
     priced = cost_nano_usd(
@@ -77,9 +80,10 @@ def price_of(fields: SpanFields) -> Price | None:
         usage=fields,
         at_ns=fields.get("start_ns", 0),
         requested_model=fields.get("request_model"),
+        tier=fields.get("service_tier"),
         overlay=_overlay(),
     )
-    return None if priced is None else (priced.cost_nano_usd, priced.price)
+    return priced if isinstance(priced, str) else (priced.cost_nano_usd, priced.price)
 
 
 @cache

@@ -43,16 +43,24 @@ class Rate:
 
 
 Rates: TypeAlias = Mapping[str, Rate]
-"""Prices by kind: input, cached_input, cache_write, output, reasoning, and request (per thousand requests)."""
+"""Prices by kind of tokens, such as input, cached_input, cache_write_1h or output_audio, and by kind of use, such as
+request or web_search (per thousand)."""
+
+_TIER_CONDITIONS: Final = ("service_tier", "processing", "speed")
+"""The conditions of variants that a service tier fulfils. Batches have their own condition in the package."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Period:
-    """Prices and when they are in force: from a time on, or every day between two seconds of the day (UTC)."""
+    """Prices and when they are in force: from a time on, or every day between two seconds of the day (UTC).
+
+    A variant has only the prices that differ in its service `tier`.
+    """
 
     rates: Rates
     from_s: int | None = None
     daily_s: tuple[int, int] | None = None
+    tier: str | None = None
 
     def is_in_force(self, time_s: int) -> bool:
         if self.from_s is not None:
@@ -72,10 +80,32 @@ class ListedModel:
     listed_by: str
     model: str
     periods: tuple[_Period, ...]
+    variants: tuple[_Period, ...]
 
-    def rates_at(self, time_ns: int) -> Rates:
-        """The prices at a time: the last listed period that is in force. *absent*: empty if not sold by tokens."""
+    def rates_at(self, time_ns: int, tier: str | None = None) -> Rates | None:
+        """The prices at a time, in a service tier if one is given. *absent*: None if the tier has no listed prices.
+
+        Most variants are dated from the day on which the list recorded them. Before that day, they count as long as the
+        model's standard prices were the same.
+        """
         time_s = time_ns // _NS_PER_SECOND
+        standard = self._standard_at(time_s)
+        if tier is None:
+            return standard
+        # A provider that offers another's models has tiers of its own, which the list does not contain.
+        offered = [variant for variant in self.variants if variant.tier == tier and self.provider == self.listed_by]
+        if not offered:
+            return None
+        in_force = [variant for variant in offered if variant.is_in_force(time_s)]
+        if not in_force:
+            recorded_s = min(variant.from_s or 0 for variant in offered)
+            if self._standard_at(recorded_s) != standard:
+                return None
+            in_force = [variant for variant in offered if variant.from_s == recorded_s]
+        return {**standard, **{kind: rate for variant in reversed(in_force) for kind, rate in variant.rates.items()}}
+
+    def _standard_at(self, time_s: int) -> Rates:
+        """The prices of no special tier: those of the last listed period that is in force, else of the first one."""
         for period in reversed(self.periods):
             if period.is_in_force(time_s):
                 return period.rates
@@ -179,7 +209,9 @@ def _find_model(provider: str, name: str) -> ListedModel | None:
         first = min(models.exact.get(name, len(models.listed)), next(matching, len(models.listed)))
         if first < len(models.listed):
             model, _, *periods = models.listed[first]
-            return ListedModel(provider, lister, model, tuple(map(_period, periods)))
+            standard = tuple(_period(period) for period in periods if "when" not in period)
+            variants = tuple(_period(period) for period in periods if "when" in period)
+            return ListedModel(provider, lister, model, standard, variants)
     return None
 
 
@@ -210,14 +242,16 @@ def _with_dashes(compact: re.Match[str]) -> str:
 
 
 def _period(listed: dict[str, Any]) -> _Period:
-    rates = {kind: _rate(price) for kind, price in listed.items() if kind not in ("from", "daily")}
+    rates = {kind: _rate(price) for kind, price in listed.items() if kind not in ("from", "daily", "when")}
+    condition, _, value = listed.get("when", "").partition("=")
+    tier = value if condition in _TIER_CONDITIONS else None
     if "from" in listed:
         midnight = datetime.fromisoformat(listed["from"]).replace(tzinfo=UTC)
-        return _Period(rates, from_s=int(midnight.timestamp()))
+        return _Period(rates, from_s=int(midnight.timestamp()), tier=tier)
     if "daily" in listed:
         start, end = map(_second_of_day, listed["daily"])
-        return _Period(rates, daily_s=(start, end))
-    return _Period(rates)
+        return _Period(rates, daily_s=(start, end), tier=tier)
+    return _Period(rates, tier=tier)
 
 
 def _rate(price: Any) -> Rate:

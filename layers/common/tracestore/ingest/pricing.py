@@ -1,7 +1,8 @@
 """Compute the cost of a model call from its tokens and the price on its date: the deployer's, else the list price.
 
-A call has a cost only if its price is known. The cost is absent, which differs from zero, for an unknown model, a model
-that is not sold by tokens, a self-hosted copy, and counts that contradict each other.
+A call has a cost only if everything that its span states and that affects the price has a price: the model, the
+service tier, each kind of tokens and each use with a fee. Else the cost is absent, which differs from zero, and has a
+reason.
 Amounts are integers throughout. The only rounding is the last step, to the nearest nano-dollar, half to even.
 """
 
@@ -11,9 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Final, TypeAlias, TypedDict
+from typing import Final, TypeAlias
 
+from ..domain.costs import UnknownCost
 from ..domain.errors import Detail, Invalid
+from .billed_usage import LIFETIMES, MODALITIES, PARTS, USES, WHOLES, Contradiction, Kind, TokenCounts, UnknownKind
+from .billed_usage import billed_usage as amounts_of
 from .price_table import (
     PRICE_UNITS_PER_DOLLAR,
     ListedModel,
@@ -58,9 +62,22 @@ registry."""
 MAKERS: Final = ("openai", "google", "cohere", "voyageai")
 """Providers whose models are searched for a name that matches no provider's rule, such as `text-embedding-3-small`."""
 
-KINDS: Final = ("input", "cached_input", "cache_write", "output", "reasoning")
-PART_OF: Final[Mapping[str, str]] = {"cached_input": "input", "cache_write": "input", "reasoning": "output"}
-"""Kinds that another kind includes. A kind without its own price costs the price of the kind that includes it."""
+KINDS: Final = (*WHOLES, *PARTS)
+OVERLAY_KINDS: Final = (
+    *KINDS,
+    *(f"cache_write_{lifetime}" for lifetime in LIFETIMES),
+    *(f"{base}_{modality}" for modality in MODALITIES for base in ("input", "cached_input", "output")),
+    *USES,
+)
+"""The kinds that an overlay may price."""
+
+KINDS_SOLD: Final = frozenset(WHOLES)
+"""A model without a price of any of these is not sold by tokens."""
+
+PLAIN_TIERS: Final = frozenset(
+    {"", "auto", "default", "none", "null", "on_demand", "standard", "standard_only", "unspecified"}
+)
+"""Service tiers for which the standard price applies."""
 
 HIGHEST_PRICE: Final = 1_000_000
 FINEST_PRICE: Final = Decimal(1).scaleb(-18)
@@ -69,30 +86,32 @@ LONGEST_NAME: Final = 256
 """Longest name of a model or a provider. The limit also bounds the memory of the lookup caches."""
 
 _OWN_COPY: Final = re.compile(r":[0-9.]+[bm](?:-|$)")  # Self-hosted copies have their size as a tag: `deepseek-r1:7b`.
+_TIER_PREFIX: Final = re.compile(r"^(?:service_tier|traffic_type|on_demand)_(?=.)")
 _RESOURCE_PATH: Final = re.compile(r"^(?:(?:projects/.+/)?publishers/[^/]+/)?models/")
 _UNITS_PER_NANO_USD: Final = PRICE_UNITS_PER_DOLLAR * 1_000_000 // 10**9
 _PER_THOUSAND: Final = 1_000  # A price per thousand requests equals this number of prices per million.
 
 
-class TokenCounts(TypedDict, total=False):
-    """The tokens of one call, as in `SpanFields`: input includes cached and cache-write, output includes reasoning."""
-
-    input_tokens: int
-    cached_input_tokens: int
-    cache_write_tokens: int
-    output_tokens: int
-    reasoning_tokens: int
-
-
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """A computed cost. `price` names the price used: `openai/gpt-4o @ ` and the table's version, or `@ overlay`."""
+    """A computed cost. `price` names the price used: `openai/gpt-4o @ ` and the table's version, or `@ overlay`.
+
+    A service tier follows the model: `openai/gpt-5 (flex) @ `.
+    """
 
     cost_nano_usd: int
     price: str
 
 
-Overlay: TypeAlias = Mapping[str, Rates]
+@dataclass(frozen=True, slots=True)
+class OwnPrice:
+    """A price of the deployer's: the prices of the standard tier, and of those service tiers that have their own."""
+
+    rates: Rates
+    tiers: Mapping[str, Rates]
+
+
+Overlay: TypeAlias = Mapping[str, OwnPrice]
 """The deployer's prices, by `provider/model` or `model` in lower case."""
 
 NO_OVERLAY: Final[Overlay] = {}
@@ -105,32 +124,41 @@ def cost_nano_usd(
     usage: TokenCounts,
     at_ns: int,
     requested_model: str | None = None,
+    tier: str | None = None,
     overlay: Overlay = NO_OVERLAY,
-) -> Priced | None:
+) -> Priced | UnknownCost:
     """The cost of a call at the prices in force at `at_ns`: of `model`, which served it, else of `requested_model`.
 
     The overlay has precedence over the list: first under the names as given, then under the listed model they match.
-    *absent*: None for an unknown price, without a count of input or output tokens, and if a part exceeds its total.
+    *absent*: the reason why the cost is unknown.
     """
-    if "input_tokens" not in usage and "output_tokens" not in usage:
-        return None
+    if not any(name in usage for name in ("input_tokens", "output_tokens", "usage_details")):
+        return "no_price" if "total_tokens" in usage else "no_tokens"
     if provider and len(provider) > LONGEST_NAME:
         provider = None
     names = [name for name in (model, requested_model) if name and len(name) <= LONGEST_NAME]
-    if overlay and (overlay_price := _overlay_price(provider, names, overlay)):
-        return _priced(*overlay_price, usage)
+    tier = _tier(tier)
+    if overlay and (own := _overlay_price(provider, names, overlay)):
+        key, price = own
+        rates = price.tiers.get(tier) if tier else price.rates
+        if rates is None:
+            return "no_tier_price"
+        return _priced(rates, _price_name(key, tier, "overlay"), usage, is_own=True)
     for name in names:
-        if (listed := _listed(provider, name)) is not None and (rates := listed.rates_at(at_ns)):
-            return _priced(rates, f"{listed.listed_by}/{listed.model} @ {table_version()}", usage)
-    return None
+        if (listed := _listed(provider, name)) is not None and not KINDS_SOLD.isdisjoint(listed.rates_at(at_ns) or ()):
+            if (rates := listed.rates_at(at_ns, tier)) is None:
+                return "no_tier_price"
+            price_name = _price_name(f"{listed.listed_by}/{listed.model}", tier, table_version())
+            return _priced(rates, price_name, usage)
+    return "no_price"
 
 
 def parse_overlay(text: str) -> Overlay:
     """The overlay in a JSON document: `{"provider/model" or "model": {"input": 0.15, "output": 0.6}}`.
 
-    An entry replaces the whole list price of its model. It needs `input`, `output` or both, and for each kind that is a
-    part of another kind also the price of that kind.
-    *units*: US dollars per million tokens of input, cached_input, cache_write, output and reasoning.
+    An entry replaces the whole list price of its model. For each kind that is a part of another kind, it needs the
+    price of that kind as well. Prices of a service tier are an object in it: `{"input": 2, "flex": {"input": 1}}`.
+    *units*: US dollars per million tokens, and per thousand uses such as web searches.
     *absent*: no overlay for an empty text.
     *raises*: Invalid with a detail for each entry or price that is not valid.
     """
@@ -146,18 +174,31 @@ def parse_overlay(text: str) -> Overlay:
         raise Invalid('The prices must be a JSON object: {"provider/model": {"input": 0.15, "output": 0.6}}.')
     if details := tuple(detail for name, entry in document.items() for detail in _errors(name, entry)):
         raise Invalid("Some prices are not valid: correct or remove them.", details=details)
-    return {
-        name.lower(): {kind: Rate(price_units(price)) for kind, price in entry.items()}
-        for name, entry in document.items()
-    }
+    return {name.lower(): _own_price(entry) for name, entry in document.items()}
 
 
-def _overlay_price(provider: str | None, names: list[str], overlay: Overlay) -> tuple[Rates, str] | None:
-    """The overlay's prices for these names, and the price's name. *absent*: None."""
-    for key in _overlay_keys(provider, *names):
-        if key in overlay:
-            return overlay[key], f"{key} @ overlay"
-    return None
+def _overlay_price(provider: str | None, names: list[str], overlay: Overlay) -> tuple[str, OwnPrice] | None:
+    """The overlay's key and price for these names. *absent*: None."""
+    return next(((key, overlay[key]) for key in _overlay_keys(provider, *names) if key in overlay), None)
+
+
+def _own_price(entry: Mapping[str, object]) -> OwnPrice:
+    tiers = {_tier(name) or "": _rates(prices) for name, prices in entry.items() if isinstance(prices, dict)}
+    return OwnPrice(_rates(entry), tiers)
+
+
+def _rates(prices: Mapping[str, object]) -> Rates:
+    return {kind: Rate(price_units(price)) for kind, price in prices.items() if isinstance(price, Decimal)}
+
+
+def _tier(name: str | None) -> str | None:
+    """The service tier called `name`. *absent*: None where the standard price applies."""
+    word = _TIER_PREFIX.sub("", (name or "").strip().lower().replace("-", "_"))
+    return None if word in PLAIN_TIERS else word
+
+
+def _price_name(model: str, tier: str | None, source: str) -> str:
+    return f"{model} ({tier}) @ {source}" if tier else f"{model} @ {source}"
 
 
 @lru_cache(maxsize=512)
@@ -202,24 +243,46 @@ def _provider_id(name: str | None) -> str | None:
     return (PROVIDER_IDS.get(name.lower()) or provider_id(name)) if name else None
 
 
-def _priced(rates: Rates, price: str, usage: TokenCounts) -> Priced | None:
-    input_tokens = usage.get("input_tokens", 0)
-    counts = {
-        "input": input_tokens,
-        "cached_input": usage.get("cached_input_tokens", 0),
-        "cache_write": usage.get("cache_write_tokens", 0),
-        "output": usage.get("output_tokens", 0),
-        "reasoning": usage.get("reasoning_tokens", 0),
-        "request": _PER_THOUSAND,
-    }
-    for part, whole in PART_OF.items():
-        if part in rates:
-            counts[whole] -= counts[part]
-    if counts["input"] < 0 or counts["output"] < 0:
-        return None
-    units = sum([rate.price(input_tokens) * counts[kind] for kind, rate in rates.items()])
+def _priced(rates: Rates, price: str, usage: TokenCounts, *, is_own: bool = False) -> Priced | UnknownCost:
+    try:
+        amounts = amounts_of(usage)
+    except Contradiction:
+        return "contradictory_tokens"
+    except UnknownKind:
+        return "no_kind_price"
+    input_tokens = sum(amount for kind, amount in amounts.items() if _whole(kind) == "input")
+    units = rates["request"].price(input_tokens) * _PER_THOUSAND if "request" in rates else 0
+    for kind, amount in amounts.items():
+        rate = _own_rate(kind, rates) if is_own else _listed_rate(kind, rates)
+        if rate is None:
+            return "no_kind_price"
+        units += rate.price(input_tokens) * amount * (_PER_THOUSAND if kind.base in USES else 1)
     nanos, rest = divmod(units, _UNITS_PER_NANO_USD)
     return Priced(nanos + (rest * 2 + nanos % 2 > _UNITS_PER_NANO_USD), price)
+
+
+def _whole(kind: Kind) -> str:
+    return PARTS[kind.base][0] if kind.base in PARTS else kind.base
+
+
+def _listed_rate(kind: Kind, rates: Rates) -> Rate | None:
+    """The listed price of a kind, or of the kind that includes it if providers charge the same for both.
+
+    *absent*: None. Audio, images, and writes to the one-hour cache cost more than what includes them. A model with
+    prices of input alone, such as one for embeddings, does not charge for output.
+    """
+    if kind.name in rates or kind.modality or kind.lifetime == "1h" or kind.base in USES:
+        return rates.get(kind.name)
+    return rates.get(kind.base) or rates.get(_whole(kind)) or Rate(0)
+
+
+def _own_rate(kind: Kind, rates: Rates) -> Rate | None:
+    """The deployer's price of a kind, or of the closest kind that includes it; zero where the entry omits both."""
+    whole = _whole(kind)
+    by_modality = f"{whole}_{kind.modality}" if kind.modality else ""
+    names = (kind.name, by_modality, kind.base, whole)
+    found = next((rates[name] for name in names if name in rates), None)
+    return found if found is not None or kind.base in USES else Rate(0)
 
 
 def _errors(name: str, entry: object) -> Iterator[Detail]:
@@ -228,19 +291,27 @@ def _errors(name: str, entry: object) -> Iterator[Detail]:
         yield Detail(
             "prices", f"The name of an entry must have 1 to {LONGEST_NAME} characters: provider/model or model."
         )
-    elif not isinstance(entry, dict) or not entry:
-        yield Detail(f"prices.{name}", f"The entry must be an object of prices: {', '.join(KINDS)}.")
+    elif not isinstance(entry, dict):
+        yield Detail(f"prices.{name}", f"The entry must be an object of prices: {', '.join(OVERLAY_KINDS)}.")
     else:
-        for kind, price in entry.items():
-            if kind not in KINDS:
-                yield Detail(f"prices.{name}.{kind}", f"This is not a known price: use {', '.join(KINDS)}.")
-            elif not _is_price(price):
-                message = f"The price must be a number of dollars per million tokens from 0 to {HIGHEST_PRICE:,}."
-                yield Detail(f"prices.{name}.{kind}", message)
-            elif kind in PART_OF and PART_OF[kind] not in entry:
-                yield Detail(
-                    f"prices.{name}.{kind}", f"This price requires a price of {PART_OF[kind]} in the same entry."
-                )
+        yield from _price_errors(f"prices.{name}", entry)
+        for tier, prices in entry.items():
+            if isinstance(prices, dict) and tier not in OVERLAY_KINDS:
+                yield from _price_errors(f"prices.{name}.{tier}", prices, is_tier=True)
+
+
+def _price_errors(field: str, prices: dict[str, object], *, is_tier: bool = False) -> Iterator[Detail]:
+    if not prices:
+        yield Detail(field, f"The entry must be an object of prices: {', '.join(OVERLAY_KINDS)}.")
+    for kind, price in prices.items():
+        if kind not in OVERLAY_KINDS:
+            if is_tier or not isinstance(price, dict):
+                yield Detail(f"{field}.{kind}", f"This is not a known price: use {', '.join(OVERLAY_KINDS)}.")
+        elif not _is_price(price):
+            message = f"The price must be a number of dollars per million tokens from 0 to {HIGHEST_PRICE:,}."
+            yield Detail(f"{field}.{kind}", message)
+        elif (whole := PARTS[kind][0] if kind in PARTS else kind) not in prices:
+            yield Detail(f"{field}.{kind}", f"This price requires a price of {whole} in the same entry.")
 
 
 def _is_price(value: object) -> bool:
