@@ -16,7 +16,8 @@ from typing import Final, TypeAlias
 
 from ..domain.costs import UnknownCost
 from ..domain.errors import Detail, Invalid
-from .billed_usage import LIFETIMES, MODALITIES, PARTS, USES, WHOLES, Contradiction, Kind, TokenCounts, UnknownKind
+from ..domain.token_kinds import LIFETIMES, MODALITIES, USES, WHOLES, Kind, UnknownKind
+from .billed_usage import PARTS, Contradiction, TokenCounts
 from .billed_usage import billed_usage as amounts_of
 from .price_table import (
     PRICE_UNITS_PER_DOLLAR,
