@@ -48,6 +48,74 @@ def test_nested_calls_with_different_tokens_are_two_calls() -> None:
     assert (total.llm_call_count, total.input_tokens) == (2, 17)
 
 
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    [
+        ({"input_tokens": 100, "output_tokens": 50}, {"input_tokens": 150, "output_tokens": 50}),
+        ({"input_tokens": 150, "output_tokens": 20}, {"input_tokens": 150, "output_tokens": 50}),
+        ({"input_tokens": 150, "output_tokens": 0}, {"input_tokens": 150, "output_tokens": 50}),
+        ({"input_tokens": 150}, {"input_tokens": 150, "output_tokens": 50}),
+    ],
+)
+def test_a_call_within_a_call_of_the_same_model_is_one_call_and_the_inner_one_counts(
+    outer: dict[str, int], inner: dict[str, int]
+) -> None:
+    for between in (None, "http"):
+        spans = [fields("outer", operation_type="completion", model_name="gpt-4o", **outer)]
+        if between:
+            spans.append(fields("between", operation_type=between, parent_span_id="outer"))
+        parent = "between" if between else "outer"
+        within = {"model_name": "gpt-4o-2024-08-06", "parent_span_id": parent, **inner}
+        total = usage(*spans, fields("inner", operation_type="completion", **within))
+        assert (total.llm_call_count, total.input_tokens, total.output_tokens) == (1, 150, 50)
+
+
+def test_two_calls_of_one_model_under_one_parent_are_two_calls() -> None:
+    for operation in ("agent", "completion"):
+        parent = fields("parent", operation_type=operation, model_name="m", input_tokens=90, output_tokens=9)
+        calls = [call(f"c{number}", parent_span_id="parent", model_name="m") for number in range(2)]
+        total = usage(parent, *calls)
+        assert (total.llm_call_count, total.input_tokens, total.output_tokens) == (2, 20, 4)
+
+
+@pytest.mark.parametrize("operation", ["tool_call", "agent"])
+def test_a_call_by_a_tool_or_an_agent_that_a_call_used_is_its_own(operation: str) -> None:
+    outer = call("outer", model_name="m", input_tokens=30)
+    used = fields("used", operation_type=operation, parent_span_id="outer")
+    total = usage(outer, used, call("inner", model_name="m", parent_span_id="used"))
+    assert (total.llm_call_count, total.input_tokens) == (2, 40)
+
+
+def test_a_call_of_another_model_within_a_call_is_its_own() -> None:
+    total = usage(call("outer", model_name="m"), call("inner", model_name="n", parent_span_id="outer", input_tokens=7))
+    assert (total.llm_call_count, total.input_tokens) == (2, 17)
+
+
+def test_a_span_without_usage_within_a_call_with_usage_is_no_further_call() -> None:
+    calls = []
+    for number in range(6):
+        calls.append(call(f"node{number}", model_name="m"))
+        request = {"operation_type": "completion", "model_name": "m", "parent_span_id": f"node{number}"}
+        calls.append(fields(f"request{number}", **request))
+    assert usage(*calls).llm_call_count == 6
+
+
+def test_a_failed_attempt_within_a_call_is_a_call() -> None:
+    failed = fields("failed", operation_type="completion", model_name="m", parent_span_id="outer", status="error")
+    assert usage(call("outer", model_name="m"), failed).llm_call_count == 2
+
+
+def test_records_of_usage_next_to_calls_count_nothing() -> None:
+    spans = [fields("agent", operation_type="agent", scope_name="s")]
+    for number in range(2):
+        counts = {"model_name": "gpt-4o-mini", "input_tokens": 1_000, "output_tokens": 175, "scope_name": "s"}
+        record = {"operation_type": "other", "parent_span_id": "agent", "cost_nano_usd": 255_000, **counts}
+        made = {"operation_type": "completion", "parent_span_id": "agent", "cost_nano_usd": 255_000, **counts}
+        spans += [fields(f"call{number}", **made), fields(f"record{number}", **record)]
+    total = usage(*spans)
+    assert (total.llm_call_count, total.input_tokens, total.cost_nano_usd) == (2, 2_000, 510_000)
+
+
 def test_sibling_spans_of_two_scopes_about_one_call_count_once() -> None:
     root = fields("root", operation_type="chain")
     framework = call("framework", parent_span_id="root", scope_name="a framework", start_ns=100, end_ns=900)

@@ -229,6 +229,23 @@ def test_a_framework_named_as_provider_does_not_hide_the_provider() -> None:
         ({"ai.operationId": "ai.streamObject.doStream"}, "completion"),
         ({"gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 1}, "completion"),
         ({"gen_ai.operation.name": "chat", "http.request.method": "POST"}, "completion"),
+        *(
+            ({"gen_ai.operation.name": word, "gen_ai.request.model": "m", "gen_ai.usage.input_tokens": 1}, operation)
+            for word, operation in (
+                ("count_tokens", "other"),
+                ("moderation", "guardrail"),
+                ("image_generation", "other"),
+                ("speech", "other"),
+                ("transcription", "other"),
+                ("agent_step", "agent"),
+                ("llm_call", "completion"),
+                ("model_generation", "completion"),
+                ("record_usage", "other"),
+                ("schedule_tool_calls", "chain"),
+                ("a_new_word", "other"),
+            )
+        ),
+        ({"gen_ai.operation.name": "a_new_word", "gen_ai.agent.name": "a"}, "other"),
         ({"http.request.method": "POST"}, "http"),
         ({}, "other"),
     ],
@@ -270,7 +287,7 @@ def test_long_names_are_cut() -> None:
     [
         {"gen_ai.usage.input_tokens": 150, "gen_ai.usage.cache_read.input_tokens": 64},
         {"gen_ai.usage.prompt_tokens": 150.0, "gen_ai.usage.input_token_details": "{'audio': 0, 'cache_read': 64}"},
-        {"langfuse.observation.usage_details": '{"input": 150, "input_cached_tokens": 64}'},
+        {"langfuse.observation.usage_details": '{"input": 86, "input_cached_tokens": 64}'},
         {"langfuse.observation.usage_details": '{"prompt_tokens":150,"prompt_tokens_details":{"cached_tokens":64}}'},
         {"mlflow.chat.tokenUsage": '{"input_tokens": 150, "cache_read_input_tokens": 64}'},
         {"ai.usage.promptTokens": "150", "ai.usage.cachedInputTokens": "64"},

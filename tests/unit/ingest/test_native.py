@@ -137,7 +137,7 @@ SENDABLE: dict[str, Any] = {
 }
 
 
-ONLY_IN_OTLP = {"request_model", "scope_name", "log_messages"}
+ONLY_IN_OTLP = {"request_model", "scope_name", "log_messages", "usage_ambiguous"}
 
 
 def test_every_stored_field_can_be_sent() -> None:

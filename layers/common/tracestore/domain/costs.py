@@ -17,7 +17,7 @@ Price: TypeAlias = tuple[int, str]
 PriceOf: TypeAlias = Callable[[SpanFields], Price | UnknownCost]
 """A function that returns the price of the model call with these fields, or the reason why there is none."""
 
-REPEATING_OPERATIONS: Final = frozenset({"agent", "chain", "workflow", "lesson", "tool_call", "http"})
+REPEATING_OPERATIONS: Final = frozenset({"agent", "chain", "workflow", "lesson", "tool_call", "http", "other"})
 """Operations that call no model themselves: their tokens repeat those of the calls inside."""
 
 
@@ -44,6 +44,8 @@ def cost_of(fields: SpanFields, price_of: PriceOf) -> Cost:
         return UNKNOWN._replace(reason="repeats_calls")
     if "model_name" not in fields:
         return UNKNOWN._replace(reason="no_model")
+    if fields.get("usage_ambiguous"):
+        return UNKNOWN._replace(reason="contradictory_tokens")
     priced = price_of(fields)
     if isinstance(priced, str):
         return UNKNOWN._replace(reason=priced)

@@ -42,6 +42,7 @@ SHARED_FIELDS: Final = (
     "finish_reason",
     "service_tier",
     "usage_details",
+    "usage_ambiguous",
     "interrupted",
     "status",
     "error_type",

@@ -59,6 +59,7 @@ class SpanFields(TypedDict, total=False):
     finish_reason: str
     service_tier: str
     usage_details: dict[str, int]
+    usage_ambiguous: bool
     interrupted: bool
     status: str
     error_message: str

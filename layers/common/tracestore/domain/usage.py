@@ -2,20 +2,29 @@
 
 A wrapper (agent, chain, workflow) often reports the sum of the calls below it, and a framework's span the same usage as
 the client library's span inside it. A span's usage therefore counts only where nothing below it counts, or where it is
-a model call whose usage differs from the sum below. Two instrumentation libraries that do not know of each other report
-one call as siblings: siblings of two instrumentation scopes with equal usage, one within the other's time, are one
-call.
+a model call whose usage differs from the sum below. A call within a call of the same model is one call, also where the
+usage differs: the outer one may lack reasoning, the cache, or the output of a stream, so the inner one counts. Two
+instrumentation libraries that do not know of each other report one call as siblings: siblings of two instrumentation
+scopes with equal usage, one within the other's time, are one call.
 """
 
 import operator
+import re
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from .merge import Span
 from .spans import INFERENCE_OPERATIONS, SpanFields
 from .tree import Node
+
+_OTHER_WORK: Final = frozenset({"tool_call", "agent"})
+"""Operations below which calls of the same model are calls of their own: a tool or an agent that a model used."""
+
+_VERSION: Final = re.compile(r"(?:[-@](?:\d{4}-\d{2}-\d{2}|\d{8})|-latest)(?:-v\d+(?::\d+)?)?$")
+"""The version at the end of a model's name. The span of a framework may have the name without it."""
 
 TOKEN_KINDS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
 
@@ -48,9 +57,12 @@ class Charge(NamedTuple):
 
 def charges_of(nodes: Sequence[Node]) -> list[Charge]:
     """The charge of each span of a trace, given in tree order."""
-    duplicates = _duplicates(nodes)
-    tokens = _counted(nodes, [None if span.span_id in duplicates else _tokens(span.fields) for span, _ in nodes])
-    return list(map(Charge, _calls(nodes, tokens, duplicates), tokens, _counted_costs(nodes, tokens, duplicates)))
+    duplicates = _duplicates(nodes) | _records_of_usage(nodes)
+    amounts = [None if span.span_id in duplicates else _tokens(span.fields) for span, _ in nodes]
+    outer = _outer_spans(nodes, amounts)
+    tokens = _counted(nodes, amounts, outer)
+    calls = _calls(nodes, tokens, duplicates, outer, amounts)
+    return list(map(Charge, calls, tokens, _counted_costs(nodes, tokens, duplicates)))
 
 
 def usage_of(nodes: Sequence[Node], charges: Sequence[Charge], wasted: Sequence[bool] = ()) -> Usage:
@@ -96,6 +108,50 @@ def _duplicates(nodes: Sequence[Node]) -> set[str]:
         if tokens is not None and is_inference(span):
             equal_usage.setdefault((span.parent_span_id, tokens), []).append(span)
     return {duplicate for spans in equal_usage.values() if len(spans) > 1 for duplicate in _paired(spans)}
+
+
+def _records_of_usage(nodes: Sequence[Node]) -> set[str]:
+    """Spans that record the usage of calls next to them, in the same scope, and that are no calls themselves."""
+    scopes = {
+        (span.parent_span_id, span.fields.get("scope_name"))
+        for span, _ in nodes
+        if is_inference(span) and _tokens(span.fields) is not None
+    }
+    return {
+        span.span_id
+        for index, (span, depth) in enumerate(nodes)
+        if span.fields.get("operation_type") == "other"
+        and _tokens(span.fields) is not None
+        and (index + 1 == len(nodes) or nodes[index + 1].depth <= depth)
+        and (span.parent_span_id, span.fields.get("scope_name")) in scopes
+    }
+
+
+def _outer_spans(nodes: Sequence[Node], amounts: Sequence[tuple[int, ...] | None]) -> list[bool]:
+    """Whether each span is a call around a call of the same model that reports tokens."""
+    outer = [False] * len(nodes)
+    below: dict[int, set[str]] = {}  # by depth: the models of the calls under the parent that is still to come
+    for index in range(len(nodes) - 1, -1, -1):
+        span, depth = nodes[index]
+        inside = below.pop(depth + 1, set())
+        if is_inference(span):
+            models = _models(span.fields)
+            outer[index] = not models.isdisjoint(inside)
+            if amounts[index] is not None:
+                inside = models
+        if inside and span.fields.get("operation_type") not in _OTHER_WORK:
+            below[depth] = below[depth] | inside if depth in below else inside
+    return outer
+
+
+def _models(fields: SpanFields) -> set[str]:
+    """The names of the model of a call, without their versions. *absent*: an empty set."""
+    return {_plain(name) for name in (fields.get("model_name"), fields.get("request_model")) if name}
+
+
+@lru_cache(maxsize=1_024)
+def _plain(name: str) -> str:
+    return _VERSION.sub("", name.rpartition("/")[2].lower())
 
 
 def _paired(spans: Sequence[Span]) -> set[str]:
@@ -145,9 +201,7 @@ def _counted_costs(nodes: Sequence[Node], counted_tokens: list[bool], duplicates
     return [cost if counts else None for cost, counts in zip(costs, counted, strict=True)]
 
 
-def _counted(
-    nodes: Sequence[Node], amounts: Sequence[tuple[int, ...] | None], repeats: Sequence[bool] | None = None
-) -> list[bool]:
+def _counted(nodes: Sequence[Node], amounts: Sequence[tuple[int, ...] | None], repeats: Sequence[bool]) -> list[bool]:
     """Whether each span's amounts count, from the leaves up. A span that `repeats` others counts only without them."""
     counted = [False] * len(nodes)
     below: dict[int, tuple[int, ...]] = {}  # by depth: the sum of what counts under the parent that is still to come
@@ -155,7 +209,7 @@ def _counted(
         span, depth = nodes[index]
         inside = below.pop(depth + 1, None)
         own = amounts[index]
-        is_other = is_inference(span) and own != inside and not (repeats and repeats[index])
+        is_other = is_inference(span) and own != inside and not repeats[index]
         if own is not None and (inside is None or is_other):
             counted[index] = True
             inside = _sum(own, inside)
@@ -168,16 +222,45 @@ def _sum(amounts: tuple[int, ...], others: tuple[int, ...] | None) -> tuple[int,
     return amounts if others is None else tuple(map(operator.add, amounts, others))
 
 
-def _calls(nodes: Sequence[Node], counted: list[bool], duplicates: set[str]) -> list[bool]:
-    """Whether each span is a model call: an inference span that does not only wrap another span of the same call."""
+def _calls(
+    nodes: Sequence[Node],
+    counted: Sequence[bool],
+    duplicates: set[str],
+    outer: Sequence[bool],
+    amounts: Sequence[tuple[int, ...] | None],
+) -> list[bool]:
+    """Whether each span is a model call: an inference span that is not about another span's call."""
     calls = [False] * len(nodes)
     inference_below: dict[int, bool] = {}
+    parts = _parts_of_calls(nodes, amounts)
     for index in range(len(nodes) - 1, -1, -1):
         span, depth = nodes[index]
         wraps = inference_below.pop(depth + 1, False)
-        calls[index] = is_inference(span) and span.span_id not in duplicates and (counted[index] or not wraps)
+        is_own = (counted[index] or not wraps) and not outer[index] and not parts[index]
+        calls[index] = is_inference(span) and span.span_id not in duplicates and is_own
         inference_below[depth] = inference_below.get(depth, False) or wraps or calls[index]
     return calls
+
+
+def _parts_of_calls(nodes: Sequence[Node], amounts: Sequence[tuple[int, ...] | None]) -> list[bool]:
+    """Whether each span has no usage and is inside a call that has, of no other model: it describes the same call.
+
+    A failed span is a call of its own: an attempt.
+    """
+    parts = []
+    above: list[set[str] | None] = []  # by depth: the models of the call around
+    for (span, depth), amount in zip(nodes, amounts, strict=True):
+        del above[depth:]
+        around = above[-1] if above else None
+        models = _models(span.fields)
+        is_part = is_inference(span) and amount is None and around is not None and span.status != "error"
+        parts.append(is_part and (not models or not around or not models.isdisjoint(around)))
+        if span.fields.get("operation_type") in _OTHER_WORK:
+            around = None
+        elif is_inference(span) and amount is not None:
+            around = models
+        above.append(around)
+    return parts
 
 
 def is_inference(span: Span) -> bool:

@@ -14,7 +14,6 @@ from tracestore.domain.log_messages import Direction
 from tracestore.domain.spans import Json
 
 from .field_readers import (
-    count,
     identifier,
     label,
     milliseconds,
@@ -112,79 +111,12 @@ ROWS: Final = (
     Row("tool_name", label, "gen_ai.tool.name tool.name ai.toolCall.name tool_call.function.name"),
     Row("tool_name", label, "traceloop.entity.name", TOOL),
     Row(
-        "input_tokens",
-        count,
-        """gen_ai.usage.input_tokens llm.token_count.prompt ai.usage.inputTokens ai.usage.promptTokens ai.usage.tokens
-        gen_ai.usage.prompt_tokens llm.usage.prompt_tokens langfuse.observation.usage_details>input_tokens
-        langfuse.observation.usage_details>prompt_tokens langfuse.observation.usage_details>input
-        mlflow.chat.tokenUsage>input_tokens langsmith.metadata.usage_metadata>input_tokens
-        gcp.vertex.agent.llm_response>usage_metadata.prompt_token_count gen_ai.aggregated_usage.input_tokens""",
-    ),
-    Row(
-        "output_tokens",
-        count,
-        """gen_ai.usage.output_tokens llm.token_count.completion ai.usage.outputTokens ai.usage.completionTokens
-        gen_ai.usage.completion_tokens llm.usage.completion_tokens langfuse.observation.usage_details>output_tokens
-        langfuse.observation.usage_details>completion_tokens langfuse.observation.usage_details>output
-        mlflow.chat.tokenUsage>output_tokens langsmith.metadata.usage_metadata>output_tokens
-        gcp.vertex.agent.llm_response>usage_metadata.candidates_token_count gen_ai.aggregated_usage.output_tokens""",
-    ),
-    Row(
-        "total_tokens",
-        count,
-        """gen_ai.usage.total_tokens llm.token_count.total ai.usage.totalTokens llm.usage.total_tokens
-        gen_ai.client.token.usage langfuse.observation.usage_details>total_tokens
-        langfuse.observation.usage_details>total mlflow.chat.tokenUsage>total_tokens
-        langsmith.metadata.usage_metadata>total_tokens
-        gcp.vertex.agent.llm_response>usage_metadata.total_token_count""",
-    ),
-    Row(
-        "cached_input_tokens",
-        count,
-        """gen_ai.usage.cache_read.input_tokens gen_ai.usage.cache_read_input_tokens
-        gen_ai.usage.input_tokens.cached gen_ai.usage.cached_input_tokens gen_ai.usage.cached_tokens
-        gen_ai.usage.details.cache_read_input_tokens gen_ai.usage.details.cache_read_tokens
-        gen_ai.usage.details.cached_tokens gen_ai.usage.details.cached_content_tokens
-        llm.token_count.prompt_details.cache_read llm.token_count.prompt_details.cached
-        ai.usage.inputTokenDetails.cacheReadTokens ai.usage.cachedInputTokens
-        langfuse.observation.usage_details>prompt_tokens_details.cached_tokens
-        langfuse.observation.usage_details>input_tokens_details.cached_tokens
-        langfuse.observation.usage_details>input_cached_tokens langfuse.observation.usage_details>input_cache_read
-        langfuse.observation.usage_details>cache_read_input_tokens langfuse.observation.usage_details>cached_tokens
-        mlflow.chat.tokenUsage>cache_read_input_tokens gen_ai.usage.input_token_details>cache_read
-        langsmith.metadata.usage_metadata>input_token_details.cache_read
-        mlflow.spanOutputs>usage.prompt_tokens_details.cached_tokens
-        mlflow.spanOutputs>usage.input_tokens_details.cached_tokens
-        gcp.vertex.agent.llm_response>usage_metadata.cached_content_token_count""",
-    ),
-    Row(
-        "cache_write_tokens",
-        count,
-        """gen_ai.usage.cache_creation.input_tokens gen_ai.usage.cache_creation_input_tokens
-        gen_ai.usage.cache_write.input_tokens gen_ai.usage.cache_write_input_tokens
-        gen_ai.usage.details.cache_creation_input_tokens gen_ai.usage.details.cache_write_tokens
-        llm.token_count.prompt_details.cache_write ai.usage.inputTokenDetails.cacheWriteTokens
-        ai.response.providerMetadata>anthropic.cacheCreationInputTokens
-        langfuse.observation.usage_details>cache_creation_input_tokens
-        langfuse.observation.usage_details>input_cache_creation langfuse.observation.usage_details>input_cache_write
-        mlflow.chat.tokenUsage>cache_creation_input_tokens gen_ai.usage.input_token_details>cache_creation
-        langsmith.metadata.usage_metadata>input_token_details.cache_creation""",
-    ),
-    Row(
-        "reasoning_tokens",
-        count,
-        """gen_ai.usage.reasoning.output_tokens gen_ai.usage.reasoning_tokens gen_ai.usage.output_tokens.reasoning
-        gen_ai.usage.completion_details.reasoning gen_ai.usage.details.reasoning_tokens
-        gen_ai.usage.details.thoughts_tokens llm.token_count.completion_details.reasoning
-        ai.usage.outputTokenDetails.reasoningTokens ai.usage.reasoningTokens
-        llm.usage.reasoning_tokens langfuse.observation.usage_details>completion_tokens_details.reasoning_tokens
-        langfuse.observation.usage_details>output_tokens_details.reasoning_tokens
-        langfuse.observation.usage_details>output_reasoning_tokens
-        langfuse.observation.usage_details>output_reasoning langfuse.observation.usage_details>reasoning_tokens
-        gen_ai.usage.output_token_details>reasoning langsmith.metadata.usage_metadata>output_token_details.reasoning
-        mlflow.chat.tokenUsage>reasoning_tokens mlflow.spanOutputs>usage.completion_tokens_details.reasoning_tokens
-        mlflow.spanOutputs>usage.output_tokens_details.reasoning_tokens
-        gcp.vertex.agent.llm_response>usage_metadata.thoughts_token_count""",
+        "service_tier",
+        label,
+        """gen_ai.openai.response.service_tier openai.response.service_tier gen_ai.response.service_tier
+        gen_ai.anthropic.service_tier gen_ai.aws.bedrock.service_tier gen_ai.usage.service_tier
+        gen_ai.openai.request.service_tier openai.request.service_tier gen_ai.request.service_tier
+        llm.invocation_parameters>service_tier langfuse.observation.model.parameters>service_tier""",
     ),
     Row(
         "cost_nano_usd",
@@ -230,6 +162,63 @@ ROWS: Final = (
     ),
 )
 
+CACHE, REASONING, DETAILS = "cache", "reasoning", "details"
+INSIDE: Final = frozenset({CACHE, REASONING, DETAILS})
+"""The kinds that a count may include: input the tokens read from and written to a cache, output those of reasoning, and
+both those of other modalities."""
+
+APART: Final[frozenset[str]] = frozenset()
+
+
+class UsageSource(NamedTuple):
+    """Attributes with token counts, and the kinds that their counts of input and output include.
+
+    *shape*: `name` ends in `.` before the name of a count, or in `>` and a path to an object of counts; `*` is a step.
+    *absent*: None for a source that states nothing, so that arithmetic decides.
+    """
+
+    name: str
+    includes: frozenset[str] | None = INSIDE
+    operations: frozenset[str] = frozenset()
+
+
+USAGE: Final = (
+    UsageSource("gen_ai.usage."),
+    UsageSource("llm.token_count."),
+    UsageSource("ai.usage."),
+    UsageSource("llm.usage."),
+    UsageSource("langfuse.observation.usage_details>", APART),
+    UsageSource("mlflow.chat.tokenUsage>", None),
+    UsageSource("langsmith.metadata.usage_metadata>"),
+    UsageSource("gcp.vertex.agent.llm_response>usage_metadata"),
+    UsageSource("metadata.usage_object>"),
+    UsageSource("llm.*.usage>"),
+    UsageSource("mlflow.spanOutputs>usage"),
+    UsageSource("ai.response.providerMetadata>anthropic", APART),
+    UsageSource("gen_ai.usage>"),
+    UsageSource("llm.usage>"),
+    UsageSource("gen_ai.response.usage>"),
+    UsageSource("llm.response.usage>"),
+    UsageSource("codex.usage."),
+    UsageSource("thoughts_token_count>"),
+    UsageSource("gen_ai.aggregated_usage."),
+    UsageSource("gen_ai.client.token.usage>"),
+    UsageSource("usage.", None, MODEL_USERS),
+    UsageSource("usage>", None, MODEL_USERS),
+    UsageSource("token_usage>", None, MODEL_USERS),
+)
+"""Sources of token counts, in order of precedence. The names of counts are read by their words."""
+
+APART_SCOPES: Final = r"opentelemetry\.instrumentation\..*bedrock.*"
+"""Instrumentation scopes that pass on Bedrock's counts, which do not include each other."""
+
+LONE_COUNTS: Final = {
+    "gen_ai.client.token.usage": "total_tokens",
+    "thoughts_token_count": "thoughts",
+    "ai.usage.tokens": "input",
+}
+"""The names of counts by the attributes whose name alone does not say what they count."""
+
 RESOURCE_FIELDS: Final = (
     ("service_name", ("service.name",)),
     ("environment", ("langfuse.environment", "deployment.environment.name", "deployment.environment")),
@@ -271,20 +260,23 @@ OPERATION_WORDS: Final = {
     word: operation
     for operation, text in {
         "completion": """chat text_completion generate_content completion completions llm generation chat_model
-            responses message messages ai.generatetext.dogenerate ai.streamtext.dostream ai.generateobject.dogenerate
+            responses message messages llm_call model_generation model_call model llm_request llm_generation inference
+            acompletion completion_create aresponses anthropic_messages generate text generate_text generate_object
+            stream_text ai.generatetext.dogenerate ai.streamtext.dostream ai.generateobject.dogenerate
             ai.streamobject.dostream""",
-        "embedding": "embedding embeddings embed ai.embed.doembed ai.embedmany.doembed",
-        "rerank": "rerank reranker reranking ai.rerank.dorerank",
-        "tool_call": "execute_tool tool tool_call ai.toolcall function",
-        "agent": "invoke_agent create_agent agent",
+        "embedding": """embedding embeddings embed create_embeddings aembedding embed_content text_embedding
+            ai.embed.doembed ai.embedmany.doembed""",
+        "rerank": "rerank arerank reranker reranking ai.rerank.dorerank",
+        "tool_call": "execute_tool tool tool_call ai.toolcall function call_tool tool_execution mcp_tool",
+        "agent": "invoke_agent create_agent agent agent_run run_agent agent_step agent_turn",
         "workflow": "workflow invoke_workflow",
-        "chain": """chain task execute_task prompt parser execute_event_loop_cycle plan ai.generatetext ai.streamtext
-            ai.generateobject ai.streamobject ai.embed ai.embedmany ai.rerank""",
+        "chain": """chain schedule_tool_calls task execute_task prompt parser execute_event_loop_cycle plan
+            ai.generatetext ai.streamtext ai.generateobject ai.streamobject ai.embed ai.embedmany ai.rerank""",
         "retrieval": "retriever retrieval retrieve search_memory",
-        "guardrail": "guardrail",
+        "guardrail": "guardrail moderation amoderation moderations",
         "evaluation": "evaluator evaluation",
         "lesson": "lesson",
-        "other": "span event unknown memory",
+        "other": "span event unknown memory count_tokens record_usage image_generation speech transcription",
     }.items()
     for word in text.split()
 }

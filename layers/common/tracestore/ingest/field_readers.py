@@ -20,7 +20,6 @@ MAX_LABEL_CHARACTERS: Final = 256
 MAX_COUNT: Final = 2**53
 MAX_COST_USD: Final = 1e9
 _MAX_WORDS: Final = 100
-_MAX_DIGITS: Final = 16
 _HASH_DIGITS: Final = 12
 
 _FRAMEWORK_WORD: Final = re.compile(FRAMEWORK_WORD)
@@ -45,17 +44,6 @@ def identifier(value: Json) -> str | None:
         return value
     digest = hashlib.sha256(value.encode(errors="replace")).hexdigest()[:_HASH_DIGITS]
     return f"{value[: MAX_LABEL_CHARACTERS - _HASH_DIGITS - 1]}-{digest}"
-
-
-def count(value: Json) -> int | None:
-    """A number of tokens."""
-    if type(value) is int:
-        return value if 0 <= value <= MAX_COUNT else None
-    if isinstance(value, str):
-        value = int(value) if value.isdecimal() and len(value) <= _MAX_DIGITS else None
-    if isinstance(value, float):
-        value = int(value) if value.is_integer() else None
-    return count(value) if type(value) is int else None
 
 
 def number(value: Json) -> float | None:

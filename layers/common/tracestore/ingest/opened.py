@@ -4,6 +4,7 @@ This is the second stage of an export, after the decoders. Numbered attributes b
 several sources name is parsed once. The later stages look up no attribute by a name of `convention_tables.ROWS`.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -11,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from tracestore.domain.json_values import MAX_LEVELS, Branch, OpenedTexts, value_at
 from tracestore.domain.spans import Json
 
-from .convention_tables import CONVERSATION_ATTRIBUTES, INPUT, OPERATION_ROW, OUTPUT, ROWS, Row
+from .convention_tables import CONVERSATION_ATTRIBUTES, INPUT, OPERATION_ROW, OUTPUT, ROWS, USAGE, Row, UsageSource
 from .otlp import Attributes, OtlpSpan
 
 _MAX_INDEX_DIGITS: Final = 6
@@ -23,6 +24,10 @@ _MAX_NAMES_REMEMBERED: Final = 128
 FieldValue: TypeAlias = tuple[Row, Json, tuple[str, ...]]
 """A row, the value of one of its sources, and the names of the attributes that the value contains whole: none for a
 value inside an attribute, whose rest may differ."""
+
+
+UsageValue: TypeAlias = tuple[UsageSource, str, Json]
+"""A source of token counts, the attribute, and its value: a count, or an object of counts."""
 
 
 class ContentValue(NamedTuple):
@@ -47,6 +52,7 @@ class OpenedSpan(NamedTuple):
     attributes: Attributes
     texts: OpenedTexts
     fields: list[FieldValue]
+    usage: list[UsageValue]
     inputs: list[ContentValue]
     outputs: list[ContentValue]
 
@@ -83,11 +89,12 @@ class _Match(NamedTuple):
 class _Plan(NamedTuple):
     """The sources of spans with the same attribute names, in the order of the tables.
 
-    *shape*: of fields, the row, the name, the path, and the attributes used; of contents, the row, the source, the
-    attributes used, and the numbered ones below its name.
+    *shape*: of fields, the row, the name, the path, and the attributes used; of usage, the source, the name and the
+    path; of contents, the row, the source, the attributes used, and the numbered ones below its name.
     """
 
     fields: list[tuple[Row, str, tuple[str, ...] | None, tuple[str, ...]]]
+    usage: list[tuple[UsageSource, str, tuple[str, ...] | None]]
     contents: list[tuple[int, _Source, tuple[str, ...], list[_Leaf]]]
 
 
@@ -103,6 +110,10 @@ def open_span(span: OtlpSpan) -> OpenedSpan:
         (row, attributes[name] if path is None else value_at(texts[name], path) if path else texts[name], names)
         for row, name, path, names in plan.fields
     ]
+    usage = [
+        (source, name, attributes[name] if type(attributes[name]) is int else value_at(texts[name], path or ()))
+        for source, name, path in plan.usage
+    ]
     inputs: list[ContentValue] = []
     outputs: list[ContentValue] = []
     for row, (name, path, numbered, members), names, leaves in plan.contents:
@@ -115,7 +126,7 @@ def open_span(span: OtlpSpan) -> OpenedSpan:
             raw = attributes[name]
             value = raw if path is None else None
         (inputs if row == _INPUT_ROW else outputs).append(ContentValue(value, names, raw))
-    return OpenedSpan(span, attributes, texts, fields, inputs, outputs)
+    return OpenedSpan(span, attributes, texts, fields, usage, inputs, outputs)
 
 
 def _plan(attributes: Attributes) -> _Plan:
@@ -135,7 +146,8 @@ def _new_plan(names: tuple[str, ...]) -> _Plan:
             matches += _INDEX.matches(name)
     for prefix in leaves:
         matches += _INDEX.matches(prefix)
-    plan = _Plan([], [])
+    usage = sorted((*match, name) for name in names if (match := _usage_source(name)))
+    plan = _Plan([], [(USAGE[number], name, _USAGE_PATHS[number]) for number, _, name in usage], [])
     for row, _, source in dict.fromkeys(sorted(matches)):  # each once: a source may have several members
         name, path, _, members = source
         numbered = leaves.get(name, []) if source.numbered else []
@@ -148,6 +160,13 @@ def _new_plan(names: tuple[str, ...]) -> _Plan:
 
 
 _remembered_plan: Final = lru_cache(maxsize=_PLANS_REMEMBERED)(_new_plan)
+
+
+@lru_cache(maxsize=_NAMES_REMEMBERED)
+def _usage_source(name: str) -> tuple[int, int] | None:
+    """The number of the source of token counts that lists an attribute, and the number of steps in its name."""
+    match = _USAGE_NAMES.fullmatch(name)
+    return None if match is None or match.lastindex is None else (match.lastindex - 1, len(_WORD.findall(name)))
 
 
 class _Index:
@@ -211,3 +230,15 @@ def _with_lists(value: Any) -> Any:
 _FIELD_ROWS: Final = (OPERATION_ROW, *ROWS)
 _INPUT_ROW: Final = len(_FIELD_ROWS)
 _INDEX: Final = _Index([*(row.sources.split() for row in _FIELD_ROWS), INPUT.split(), OUTPUT.split()])
+_USAGE_PATHS: Final = [
+    tuple(path.split(".")) if path else () if separator else None
+    for _, separator, path in (source.name.partition(">") for source in USAGE)
+]
+_STEP: Final = "[^.]+"
+_USAGE_NAMES: Final = re.compile(
+    "|".join(
+        "({}{})".format(_STEP.join(map(re.escape, name.split("*"))), "" if separator else ".+")
+        for name, separator, _ in (source.name.partition(">") for source in USAGE)
+    )
+)
+_WORD: Final = re.compile("[A-Za-z0-9]+")

@@ -24,7 +24,9 @@ class Outcome(NamedTuple):
 def read_outcome(opened: OpenedSpan) -> Outcome:
     """The status and the error of a span. An exception in a span that did not fail was handled; it stays an event."""
     span, attributes = opened.span, opened.attributes
-    failed = span.status == "error" or any(attributes.get(name) in ERROR_LEVELS for name in LEVELS)
+    failed = span.status == "error"
+    if not failed and not attributes.keys().isdisjoint(LEVELS):
+        failed = any(attributes.get(name) in ERROR_LEVELS for name in LEVELS)
     if not failed and not (span.status == "unset" and attributes.get("error.type")):
         return Outcome({"status": "success"} if span.status == "ok" else {}, set())
     fields: dict[str, Any] = {"status": "error"}

@@ -52,17 +52,21 @@ def read(opened: OpenedSpan) -> Reading:
 
 
 def _operation(opened: OpenedSpan, used: set[str]) -> str:
-    """The operation (`docs/api.md`, "Spans"): as the span reports it, else derived from its attributes or its name."""
-    reported = None
+    """The operation (`docs/api.md`, "Spans"): as the span reports it, else derived from its attributes or its name.
+
+    A word that is not known is no evidence of a model call.
+    """
+    is_reported = False
     for row, word, names in opened.fields:
         if row is not OPERATION_ROW:
             break
-        if isinstance(word, str) and (known := OPERATION_WORDS.get(word.lower())):
-            used.update(names)
-            if known != "other":
-                return known
-            reported = known
-    for operation, evidence in () if reported else EVIDENCE:
+        if isinstance(word, str) and word:
+            is_reported = True
+            if known := OPERATION_WORDS.get(word.lower()):
+                used.update(names)
+                if known != "other":
+                    return known
+    for operation, evidence in () if is_reported else EVIDENCE:
         if any(name in opened.attributes for name in evidence):
             return operation
     for prefix, operation in OPERATIONS_BY_NAME_PREFIX:

@@ -51,14 +51,14 @@ class _Origin(NamedTuple):
 def _fields(span: OtlpSpan, origin: _Origin) -> SpanFields:
     opened = open_span(span)
     operation, fields, metadata, used = read(opened)
-    usage = read_usage(fields)
+    usage = read_usage(opened, operation)
     content = read_content(opened, operation)
     outcome = read_outcome(opened)
     fields = {**origin.fields, **fields, **usage.fields}
     fields.update(content.fields)
     fields.update(outcome.fields)
     metadata.update(usage.metadata)
-    used.update(content.used, outcome.used)
+    used.update(usage.used, content.used, outcome.used)
     fields["span_id"] = span.span_id
     fields["span_name"] = span.name[:MAX_NAME_CHARACTERS] or "unnamed"
     fields["operation_type"] = operation

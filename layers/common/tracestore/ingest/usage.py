@@ -1,52 +1,239 @@
 """Give token counts one meaning, whichever way a client counts.
 
 In a span, `input_tokens` includes the tokens read from and written to a cache, and `output_tokens` includes reasoning.
-Most conventions define them the same way. Some clients pass on the counts of a provider that reports these kinds
-separately. Arithmetic detects them: a part is larger than the count that should include it, or the total fits no other
-interpretation.
+Each source states what its counts include. Arithmetic decides where a source states nothing, and where its counts
+contradict its statement: a part is larger than the count that should include it, or the total fits only another
+reading.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from itertools import product
 from typing import Any, Final, NamedTuple, cast
 
 from tracestore.domain.spans import Json
+from tracestore.domain.token_kinds import IGNORED, USES, Kind, UnknownKind, kind_of
 
-_INTERPRETATIONS: Final = ((False, False), (True, False), (False, True), (True, True))
-"""Whether cached input and whether reasoning is counted separately. The conventions' own definition comes first."""
+from .convention_tables import APART, APART_SCOPES, CACHE, DETAILS, INSIDE, LONE_COUNTS, REASONING, UsageSource
+from .opened import OpenedSpan
 
-_KINDS: Final = ("input_tokens", "output_tokens")
+MAX_COUNT: Final = 2**53
+_MAX_DIGITS: Final = 16
+_MAX_KINDS: Final = 50
+_MAX_NAME_CHARACTERS: Final = 64
+_MAX_OBJECT_DEPTH: Final = 3
+
+_APART_SCOPE: Final = re.compile(APART_SCOPES)
+_TOOL_INPUT: Final = Kind("tool_input")
+_INPUT, _OUTPUT, _CACHED, _WRITTEN, _REASONING = map(
+    Kind, ("input", "output", "cached_input", "cache_write", "reasoning")
+)
+_WRITTEN_5M, _WRITTEN_1H = Kind("cache_write", "5m"), Kind("cache_write", "1h")
+_FIELDS: Final = {_CACHED: "cached_input_tokens", _WRITTEN: "cache_write_tokens", _REASONING: "reasoning_tokens"}
 
 
 class Usage(NamedTuple):
-    """The token counts that replace those sent, and what metadata keeps about them.
+    """The token counts as fields, what metadata keeps about them, and the attributes that they contain.
 
-    `usage_as_sent` contains the counts as they were sent. `usage_ambiguous` marks a total that fits no interpretation:
-    the counts may mean something else.
+    `usage_as_sent` has the counts that were sent otherwise. `usage_ambiguous` marks counts that contradict each other,
+    or that have two meanings: they have no price.
     """
 
-    fields: dict[str, int]
+    fields: dict[str, Any]
     metadata: dict[str, Json]
+    used: set[str]
 
 
-def read_usage(fields: Mapping[str, Any]) -> Usage:
-    """The token counts in `fields` such that input and output include their parts."""
-    cached = fields.get("cached_input_tokens", 0) + fields.get("cache_write_tokens", 0)
-    reasoning = fields.get("reasoning_tokens", 0)
-    if not cached and not reasoning:
-        return Usage({}, {})
-    sent: dict[str, int] = {kind: fields[kind] for kind in _KINDS if kind in fields}
-    interpretations = [
-        (input_tokens, output_tokens)
-        for cached_apart, reasoning_apart in _INTERPRETATIONS
-        if (input_tokens := sent.get("input_tokens", 0) + cached_apart * cached) >= cached
-        and (output_tokens := sent.get("output_tokens", 0) + reasoning_apart * reasoning) >= reasoning
-    ]
-    total = fields.get("total_tokens")
-    consistent = [counts for counts in interpretations if total in (None, sum(counts))]
-    metadata: dict[str, Json] = {} if consistent else {"usage_ambiguous": True}
-    normalized = (consistent or interpretations)[0]
-    # A count that was not sent is not invented.
-    changed = {kind: count for kind, count in zip(_KINDS, normalized, strict=True) if sent.get(kind, count) != count}
-    if changed:
-        metadata["usage_as_sent"] = cast(Json, sent)
-    return Usage(changed, metadata)
+class _Sent(NamedTuple):
+    """The counts by kind, each from the first source that has it, and that source's statement.
+
+    `unknown` has the buckets whose names are not understood.
+    """
+
+    counts: dict[Kind, int]
+    includes: dict[Kind, frozenset[str] | None]
+    unknown: dict[str, int]
+    used: set[str]
+
+
+def read_usage(opened: OpenedSpan, operation: str) -> Usage:
+    """The token counts of a span, such that input and output include their parts."""
+    if not opened.usage:
+        return Usage({}, {}, set())
+    reported = _sent(opened, operation)
+    counts = reported.counts
+    if not counts:
+        return Usage({}, {}, reported.used)
+    if len(counts) > 1:
+        written = counts.get(_WRITTEN_5M, 0) + counts.get(_WRITTEN_1H, 0)
+        if written:
+            counts[_WRITTEN] = max(counts.get(_WRITTEN, 0), written)
+    fields: dict[str, Any] = {field: counts[kind] for kind, field in _FIELDS.items() if kind in counts}
+    metadata: dict[str, Json] = {}
+    sent = {f"{kind.base}_tokens": counts[kind] for kind in (_INPUT, _OUTPUT) if kind in counts}
+    total = counts.get(IGNORED)
+    readings = _readings(reported)
+    fitting = [reading for reading in readings if _fits(reading, reported, total)]
+    is_stated = reported.includes.get(_INPUT, INSIDE) is not None
+    is_ambiguous = not fitting or (not is_stated and len(fitting) > 1)
+    whole = fitting[0] if fitting else next((reading for reading in readings if _fits(reading, reported, None)), None)
+    if whole is not None:
+        fields |= whole
+        if any(whole[name] != count for name, count in sent.items()):
+            metadata["usage_as_sent"] = cast(Json, sent)
+    else:
+        fields |= sent
+    if total is not None:
+        fields["total_tokens"] = total
+    elif reported.unknown:
+        fields["total_tokens"] = sum(fields.get(f"{kind}_tokens", 0) for kind in ("input", "output")) + sum(
+            reported.unknown.values()
+        )
+    if details := _details(reported, fields):
+        fields["usage_details"] = details
+    if is_ambiguous and fields:
+        metadata["usage_ambiguous"] = fields["usage_ambiguous"] = True
+    return Usage(fields, metadata, reported.used)
+
+
+def _sent(opened: OpenedSpan, operation: str) -> _Sent:
+    reported = _Sent({}, {}, {}, set())
+    counts, statements, unknown, used = reported
+    scope = opened.span.origin.scope_name
+    by_scope = APART if "bedrock" in scope and _APART_SCOPE.fullmatch(scope) else None
+    for source, attribute, value in opened.usage:
+        if source.operations and operation not in source.operations:
+            continue
+        if isinstance(value, dict):
+            named = sorted(_counts(_name(source.name, attribute), value, depth=_MAX_OBJECT_DEPTH), key=_by_words)
+            includes = _statement(source, [name for name, _ in named])
+            for name, count in named:
+                if kind := _kind(name):
+                    counts.setdefault(kind, count)
+                    statements.setdefault(kind, includes)
+                elif count and includes is APART and not _REST.search(name):
+                    unknown.setdefault(name[:_MAX_NAME_CHARACTERS], count)
+        elif (amount := _count(value)) is not None and (kind := _kind(_name(source.name, attribute))):
+            if counts.setdefault(kind, amount) == amount:
+                used.add(attribute)
+            statements.setdefault(kind, source.includes if by_scope is None else by_scope)
+    return reported
+
+
+@lru_cache(maxsize=1_024)
+def _name(source: str, attribute: str) -> str:
+    """The name of a count, or of an object of counts, inside an attribute."""
+    return LONE_COUNTS.get(attribute, attribute.removeprefix(source if source.endswith(".") else attribute))
+
+
+def _by_words(named: tuple[str, int]) -> tuple[int, str]:
+    return len(re.findall("[A-Za-z0-9]+", named[0])), named[0]
+
+
+def _counts(name: str, value: Json, depth: int) -> Iterator[tuple[str, int]]:
+    """The counts in a value, each with the path to it. A list of modalities counts as an object."""
+    if isinstance(value, dict) and depth:
+        for key, item in value.items():
+            yield from _counts(f"{name}.{key}".removeprefix("."), item, depth - 1)
+    elif isinstance(value, list) and depth:
+        for item in value:
+            if isinstance(item, dict) and isinstance(modality := item.get("modality"), str):
+                yield from _counts(f"{name}.{modality}", item.get("token_count", item.get("tokenCount")), depth - 1)
+    elif (amount := _count(value)) is not None:
+        yield name, amount
+
+
+def _count(value: Json) -> int | None:
+    """A number of tokens. *absent*: None for any other value."""
+    if type(value) is int:
+        return value if 0 <= value <= MAX_COUNT else None
+    if isinstance(value, str):
+        value = int(value) if value.isdecimal() and len(value) <= _MAX_DIGITS else None
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else None
+    return _count(value) if type(value) is int else None
+
+
+_REST: Final = re.compile("prediction|uncached|no_?cache|non_?cached|(?:^|_|\\.)text", re.IGNORECASE)
+"""Names of counts that others contain: predictions, and what remains without the cache."""
+
+
+@lru_cache(maxsize=1_024)
+def _kind(name: str) -> Kind | None:
+    """The kind of a count by its name. *absent*: None for an unknown one, and for what other counts contain."""
+    if _REST.search(name):
+        return None
+    try:
+        kind = kind_of(name)
+    except UnknownKind:
+        return None
+    return _TOOL_INPUT if kind == _INPUT and _TOOL_USE.search(name) else kind
+
+
+_TOOL_USE: Final = re.compile("tool_?use", re.IGNORECASE)
+
+
+def _statement(source: UsageSource, names: list[str]) -> frozenset[str] | None:
+    """The statement of an object of counts: its shape, also where a convention passes it on, else its source."""
+    lowered = [name.lower().replace("_", "") for name in names]
+    if any("prompttokencount" in name for name in lowered):
+        return frozenset({CACHE, DETAILS})  # Gemini counts thoughts apart from the answer
+    if any("details." in name or name.startswith(("prompttokens", "completiontokens")) for name in lowered):
+        return INSIDE
+    if source.includes is INSIDE and any(name.startswith("cacheread") for name in lowered):
+        return frozenset({REASONING, DETAILS})  # Anthropic and Bedrock count the cache apart from the input
+    return source.includes
+
+
+def _readings(reported: _Sent) -> list[dict[str, int]]:
+    """The input and output by each reading, the stated one first. A count that was not sent is not invented."""
+    counts = reported.counts
+    of_input = reported.includes.get(_INPUT, reported.includes.get(_CACHED, INSIDE))
+    of_output = reported.includes.get(_OUTPUT, reported.includes.get(_REASONING, INSIDE))
+    is_bucket = of_input == APART and DETAILS not in (of_input or ())
+    cached = counts.get(_CACHED, 0) + counts.get(_WRITTEN, 0)
+    reasoning = counts.get(_REASONING, 0)
+    if not cached and not reasoning and not is_bucket and _TOOL_INPUT not in counts:
+        return [{f"{kind.base}_tokens": counts[kind] for kind in (_INPUT, _OUTPUT) if kind in counts}]
+    modal = {
+        base: 0
+        if not is_bucket
+        else sum(amount for kind, amount in counts.items() if kind.base == base and kind.modality)
+        for base in ("input", "output")
+    }
+    readings = []
+    cache_first = CACHE in (INSIDE if of_input is None else of_input)
+    reasoning_first = REASONING in (INSIDE if of_output is None else of_output)
+    for cache_inside, reasoning_inside in product(
+        (cache_first, not cache_first), (reasoning_first, not reasoning_first)
+    ):
+        reading = {}
+        if _INPUT in counts or (is_bucket and cached + modal["input"]):
+            added = counts.get(_TOOL_INPUT, 0) + modal["input"]
+            reading["input_tokens"] = counts.get(_INPUT, 0) + added + (0 if cache_inside else cached)
+        if _OUTPUT in counts or (is_bucket and reasoning + modal["output"]):
+            reading["output_tokens"] = counts.get(_OUTPUT, 0) + modal["output"] + (0 if reasoning_inside else reasoning)
+        if reading not in readings:
+            readings.append(reading)
+    return readings
+
+
+def _fits(reading: Mapping[str, int], reported: _Sent, total: int | None) -> bool:
+    """Whether the parts are not larger than what includes them, and the total is the sum."""
+    counts = reported.counts
+    if "input_tokens" in reading and reading["input_tokens"] < counts.get(_CACHED, 0) + counts.get(_WRITTEN, 0):
+        return False
+    if "output_tokens" in reading and reading["output_tokens"] < counts.get(_REASONING, 0):
+        return False
+    return total is None or not reading or total == sum(reading.values()) + sum(reported.unknown.values())
+
+
+def _details(reported: _Sent, fields: Mapping[str, int]) -> dict[str, int]:
+    """The disjoint kinds, if some are finer than the fields. *absent*: an empty object."""
+    finer = {
+        kind.name: amount
+        for kind, amount in reported.counts.items()
+        if amount and (kind.lifetime or kind.modality or kind.base in USES)
+    } | {name: amount for name, amount in reported.unknown.items() if amount}
+    return dict(list(finer.items())[:_MAX_KINDS])

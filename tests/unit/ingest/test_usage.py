@@ -1,0 +1,346 @@
+"""Token counts have one meaning and one price, whichever way a client reports them."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.ingest.test_conventions import START_NS, span
+from tracestore.domain.costs import cost_of
+from tracestore.domain.spans import SpanFields
+from tracestore.ingest.convention_tables import USAGE
+from tracestore.ingest.otlp import Origin
+from tracestore.ingest.pricing import Priced, cost_nano_usd
+from tracestore.ingest.span_fields import span_fields
+
+MODELS = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "anthropic"}
+HAIKU, SONNET = "claude-haiku-4-5", "claude-sonnet-4-6"
+BEDROCK = "opentelemetry.instrumentation.botocore.bedrock-runtime"
+
+
+def read(attributes: dict[str, Any], model: str = HAIKU, scope: str = "") -> SpanFields:
+    """The fields of a call of this model with these attributes."""
+    sent = {**MODELS, "gen_ai.request.model": model, **attributes}
+    return span_fields(span(sent, origin=Origin({}, scope, "", {})))[1]
+
+
+def usage_details(**counts: Any) -> dict[str, Any]:
+    return {"langfuse.observation.usage_details": json.dumps(counts)}
+
+
+def usd(fields: SpanFields) -> Decimal | None:
+    """The computed cost in dollars. *absent*: None."""
+
+    def price_of(fields: SpanFields) -> Any:
+        priced = cost_nano_usd(
+            model=fields["model_name"],
+            provider=fields["model_provider"],
+            usage=fields,
+            at_ns=START_NS,
+            tier=fields.get("service_tier"),
+        )
+        return (priced.cost_nano_usd, priced.price) if isinstance(priced, Priced) else priced
+
+    nanos = cost_of(fields, price_of).nano_usd
+    return None if nanos is None else Decimal(nanos).scaleb(-9)
+
+
+def kinds_of(fields: SpanFields) -> tuple[int | None, ...]:
+    """Input, cached, written, output and reasoning tokens."""
+    return (
+        fields.get("input_tokens"),
+        fields.get("cached_input_tokens"),
+        fields.get("cache_write_tokens"),
+        fields.get("output_tokens"),
+        fields.get("reasoning_tokens"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("counts", "input_tokens", "output_tokens"),
+    [
+        ({"input": 2000, "cache_read_input_tokens": 1500, "output": 100}, 3500, 100),
+        ({"input": 2000, "input_cached_tokens": 1500, "output": 100}, 3500, 100),
+        ({"input": 2000, "input_cache_read": 1500, "output": 100}, 3500, 100),
+        ({"input": 2000, "output": 100, "output_reasoning_tokens": 40}, 2000, 140),
+        ({"input": 2000, "output": 100, "output_reasoning": 40}, 2000, 140),
+        ({"input": 2000, "input_audio_tokens": 30, "output": 100}, 2030, 100),
+        ({"input": 2000, "output": 100, "output_audio_tokens": 30}, 2000, 130),
+        ({"input_cached_tokens": 1500, "output": 100}, 1500, 100),
+    ],
+)
+def test_flat_usage_details_are_buckets_apart_from_each_other(
+    counts: dict[str, int], input_tokens: int, output_tokens: int
+) -> None:
+    fields = read(usage_details(**counts))
+    assert (fields["input_tokens"], fields["output_tokens"]) == (input_tokens, output_tokens)
+    assert "usage_ambiguous" not in fields
+
+
+def test_buckets_have_the_price_of_each() -> None:
+    fields = read(usage_details(input=2000, cache_read_input_tokens=1500, output=100))
+    assert usd(fields) == Decimal("0.00265")
+
+
+def test_a_bucket_of_an_unknown_name_counts_into_the_total_and_has_no_price() -> None:
+    fields = read(usage_details(input=2000, output=100, holograms=7))
+    assert (fields["total_tokens"], fields["usage_details"]) == (2107, {"holograms": 7})
+    assert usd(fields) is None
+
+
+def test_usage_in_the_schema_of_openai_includes_its_parts() -> None:
+    counts = {
+        "prompt_tokens": 2000,
+        "completion_tokens": 100,
+        "total_tokens": 2100,
+        "prompt_tokens_details": {"cached_tokens": 1500},
+        "completion_tokens_details": {"reasoning_tokens": 40},
+    }
+    assert kinds_of(read(usage_details(**counts))) == (2000, 1500, None, 100, 40)
+
+
+@pytest.mark.parametrize(
+    ("scope", "input_tokens"),
+    [
+        ("opentelemetry.instrumentation.genai.bedrock", 3500),
+        (BEDROCK, 3500),
+        ("opentelemetry.instrumentation.openai_v2", 2000),
+    ],
+)
+def test_the_scope_states_what_counts_include(scope: str, input_tokens: int) -> None:
+    sent = {
+        "gen_ai.usage.input_tokens": 2000,
+        "gen_ai.usage.cache_read.input_tokens": 1500,
+        "gen_ai.usage.output_tokens": 100,
+    }
+    assert read(sent, scope=scope)["input_tokens"] == input_tokens
+
+
+def test_counts_of_openinference_include_their_parts_for_bedrock_too() -> None:
+    sent = {
+        "llm.token_count.prompt": 2000,
+        "llm.token_count.prompt_details.cache_read": 1500,
+        "llm.token_count.completion": 100,
+    }
+    assert read(sent, scope="openinference.instrumentation.bedrock")["input_tokens"] == 2000
+
+
+@pytest.mark.parametrize(
+    ("sent", "cost"),
+    [
+        (usage_details(input=150, input_cache_creation_5m=10_000), "0.03795"),
+        (usage_details(input=150, input_cache_creation_1h=10_000), "0.06045"),
+        (usage_details(input=150, ephemeral_5m_input_tokens=10_000), "0.03795"),
+        (usage_details(input=150, ephemeral_1h_input_tokens=10_000), "0.06045"),
+        (usage_details(input=150, cache_creation_input_tokens=10_000), "0.03795"),
+        (usage_details(input=150, cache_creation_input_tokens=10_000, input_cache_creation_1h=10_000), "0.06045"),
+        (
+            {
+                "gen_ai.usage.input_tokens": 10_150,
+                "gen_ai.usage.cache_creation.input_tokens": 10_000,
+                "gen_ai.usage.cache_creation.ephemeral_1h_input_tokens": 10_000,
+            },
+            "0.06045",
+        ),
+        (
+            {
+                "gen_ai.usage.input_tokens": 10_150,
+                "gen_ai.usage.cache_creation.ephemeral_5m_input_tokens": 4_000,
+                "gen_ai.usage.cache_creation.ephemeral_1h_input_tokens": 6_000,
+            },
+            "0.05145",
+        ),
+        (
+            usage_details(
+                input_tokens=150,
+                cache_creation_input_tokens=10_000,
+                cache_creation={"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 10_000},
+            ),
+            "0.06045",
+        ),
+    ],
+)
+def test_cache_writes_reported_in_parts_and_as_a_sum_count_once(sent: dict[str, Any], cost: str) -> None:
+    fields = read(sent, SONNET)
+    assert (fields["input_tokens"], fields["cache_write_tokens"]) == (10_150, 10_000)
+    assert usd(fields) == Decimal(cost)
+
+
+OPENAI_USAGE = {
+    "completion_tokens": 46,
+    "prompt_tokens": 150,
+    "total_tokens": 196,
+    "completion_tokens_details": {"reasoning_tokens": 32, "accepted_prediction_tokens": 0},
+    "prompt_tokens_details": {"cached_tokens": 64, "audio_tokens": None},
+}
+ANTHROPIC_USAGE = {
+    "input_tokens": 86,
+    "cache_read_input_tokens": 64,
+    "cache_creation_input_tokens": 0,
+    "output_tokens": 46,
+}
+
+
+@pytest.mark.parametrize(
+    ("sent", "kinds"),
+    [
+        (
+            {
+                "gen_ai.usage.input_tokens": 150,
+                "gen_ai.usage.output_tokens": 46,
+                "gen_ai.usage.total_tokens": 196,
+                "metadata.usage_object": str(OPENAI_USAGE),
+            },
+            (150, 64, None, 46, 32),
+        ),
+        ({"llm.openai.usage": str(OPENAI_USAGE)}, (150, 64, None, 46, 32)),
+        ({"llm.anthropic.usage": str(ANTHROPIC_USAGE)}, (150, 64, 0, 46, None)),
+        ({"gen_ai.usage": json.dumps(OPENAI_USAGE)}, (150, 64, None, 46, 32)),
+        (
+            {
+                "gen_ai.usage.input_tokens": 150,
+                "gen_ai.usage.output_tokens": 46,
+                "gen_ai.usage.thinking_tokens": 32,
+                "gen_ai.usage.cache_read_tokens": 64,
+                "gen_ai.usage.cache_write_tokens": 8,
+            },
+            (150, 64, 8, 46, 32),
+        ),
+        (
+            {
+                "gen_ai.usage.prompt_tokens": 150,
+                "gen_ai.usage.prompt_tokens_details.cached_tokens": 64,
+                "gen_ai.usage.completion_tokens": 46,
+                "gen_ai.usage.completion_tokens_details.reasoning_tokens": 32,
+            },
+            (150, 64, None, 46, 32),
+        ),
+        (
+            {"gen_ai.usage.input": 150, "gen_ai.usage.output": 46, "gen_ai.usage.reasoning": 32},
+            (150, None, None, 46, 32),
+        ),
+        ({"usage.prompt_tokens": 150, "usage.completion_tokens": 46}, (150, None, None, 46, None)),
+        (
+            {
+                "gcp.vertex.agent.llm_response": json.dumps(
+                    {
+                        "usage_metadata": {
+                            "prompt_token_count": 150,
+                            "cached_content_token_count": 64,
+                            "candidates_token_count": 14,
+                            "thoughts_token_count": 32,
+                            "total_token_count": 196,
+                        }
+                    }
+                )
+            },
+            (150, 64, None, 46, 32),
+        ),
+    ],
+)
+def test_counts_are_read_under_every_name(sent: dict[str, Any], kinds: tuple[int | None, ...]) -> None:
+    fields = read(sent)
+    assert kinds_of(fields) == kinds
+    assert "usage_ambiguous" not in fields
+
+
+def gemini(**counts: int) -> dict[str, Any]:
+    return {"gcp.vertex.agent.llm_response": json.dumps({"usage_metadata": counts})}
+
+
+def test_tokens_of_tool_use_are_input() -> None:
+    fields = read(
+        gemini(
+            prompt_token_count=100, tool_use_prompt_token_count=30, candidates_token_count=50, total_token_count=180
+        ),
+        "gemini-2.5-flash",
+    )
+    assert (fields["input_tokens"], fields["output_tokens"], "usage_ambiguous" in fields) == (130, 50, False)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 50, "gen_ai.usage.total_tokens": 200},
+        {"llm.token_count.prompt": 100, "llm.token_count.completion": 50, "llm.token_count.total": 120},
+        gemini(prompt_token_count=100, candidates_token_count=50, total_token_count=200),
+        usage_details(input=100, output=50, total=200),
+        {
+            "gen_ai.usage.input_tokens": 150,
+            "gen_ai.usage.output_tokens": 46,
+            "gen_ai.usage.cache_read.input_tokens": 64,
+            "gen_ai.usage.total_tokens": 999,
+        },
+        {"mlflow.chat.tokenUsage": '{"input_tokens": 150, "output_tokens": 4, "cache_read_input_tokens": 64}'},
+    ],
+)
+def test_counts_that_contradict_each_other_or_have_two_meanings_have_no_price(sent: dict[str, Any]) -> None:
+    fields = read(sent)
+    assert fields["usage_ambiguous"]
+    assert usd(fields) is None
+
+
+def test_a_total_decides_where_a_source_states_nothing() -> None:
+    counts = {"input_tokens": 86, "output_tokens": 4, "cache_read_input_tokens": 64, "total_tokens": 154}
+    fields = read({"mlflow.chat.tokenUsage": json.dumps(counts)})
+    assert (fields["input_tokens"], "usage_ambiguous" in fields) == (150, False)
+
+
+def test_the_service_tier_of_a_call_has_its_price() -> None:
+    sent = {"gen_ai.usage.input_tokens": 10**6, "gen_ai.openai.response.service_tier": "flex"}
+    assert usd(read({**sent, "gen_ai.provider.name": "openai"}, "gpt-5")) == Decimal("0.625")
+
+
+NAMES = {
+    "gen_ai.usage.": ("input_tokens", "output_tokens", "cache_read.input_tokens", "reasoning.output_tokens"),
+    "llm.token_count.": ("prompt", "completion", "prompt_details.cache_read", "completion_details.reasoning"),
+    "ai.usage.": ("inputTokens", "outputTokens", "cachedInputTokens", "reasoningTokens"),
+    "llm.usage.": ("prompt_tokens", "completion_tokens", "cache_read_input_tokens", "reasoning_tokens"),
+    "gen_ai.aggregated_usage.": (
+        "input_tokens",
+        "output_tokens",
+        "cache_read.input_tokens",
+        "details.reasoning_tokens",
+    ),
+    "codex.usage.": ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_output_tokens"),
+    "langfuse.observation.usage_details>": ("input", "output", "input_cached_tokens", "output_reasoning_tokens"),
+    "langsmith.metadata.usage_metadata>": (
+        *("input_tokens", "output_tokens", "input_token_details.cache_read", "output_token_details.reasoning"),
+    ),
+}
+"""The names of input, output, cached and reasoning tokens in each convention."""
+
+amounts = st.integers(0, 10**6)
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(sorted(NAMES)), amounts, amounts, amounts, amounts)
+def test_usage_in_the_terms_of_any_convention_is_read_back(
+    convention: str, rest: int, cached: int, answer: int, reasoning: int
+) -> None:
+    (source,) = [source for source in USAGE if source.name == convention]
+    includes = source.includes or frozenset()
+    sent = [
+        rest + (cached if "cache" in includes else 0),
+        answer + (reasoning if "reasoning" in includes else 0),
+        cached,
+        reasoning,
+    ]
+    prefix, is_object, _ = convention.partition(">")
+    if is_object:
+        tree: dict[str, Any] = {}
+        for name, amount in zip(NAMES[convention], sent, strict=True):
+            *branches, leaf = name.split(".")
+            node = tree
+            for branch in branches:
+                node = node.setdefault(branch, {})
+            node[leaf] = amount
+        attributes: dict[str, Any] = {prefix: json.dumps(tree)}
+    else:
+        attributes = {prefix + name: amount for name, amount in zip(NAMES[convention], sent, strict=True)}
+    fields = read(attributes)
+    assert kinds_of(fields) == (rest + cached, cached, None, answer + reasoning, reasoning)
+    assert "usage_ambiguous" not in fields
