@@ -389,6 +389,55 @@ def test_the_most_specific_error_type_is_stored(
     assert fields_of(attributes, events=events, status="error")["error_type"] == error_type
 
 
+@pytest.mark.parametrize(
+    "error_type",
+    [
+        *("langgraph.errors.GraphInterrupt", "GraphInterrupt", "NodeInterrupt", "GraphBubbleUp"),
+        *("pydantic_ai.exceptions.CallDeferred", "ApprovalRequired", "ToolApprovalRequired", "CallDeferred"),
+        *("asyncio.CancelledError", "CancelledError", "asyncio.exceptions.CancelledError", "AbortError"),
+        *("System.Threading.Tasks.TaskCanceledException", "WorkflowSuspended", "HumanInputRequired"),
+    ],
+)
+def test_an_interrupt_is_no_error(error_type: str) -> None:
+    by_exception = fields_of(events=[exception(type=error_type, message="wait")], status="error")
+    by_attribute = fields_of({"error.type": error_type})
+    by_message = fields_of(status="error", status_message=f"{error_type}('Approve?')")
+    for fields in (by_exception, by_attribute, by_message):
+        assert (fields["status"], fields["interrupted"], "error_type" in fields) == ("success", True, False)
+
+
+@pytest.mark.parametrize(
+    "error_type",
+    [
+        *(
+            "ValueError",
+            "openai.APIConnectionError",
+            "ConnectionAbortedError",
+            "InterruptedIOException",
+            "RateLimitError",
+        ),
+        *("SubscriptionSuspendedAccountError", "ApprovalDenied", "TimeoutError", "500"),
+    ],
+)
+def test_an_error_is_no_interrupt(error_type: str) -> None:
+    fields = fields_of(events=[exception(type=error_type)], status="error")
+    assert (fields["status"], fields["error_type"], "interrupted" in fields) == ("error", error_type, False)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"lk.interrupted": True},
+        {"turn.was_interrupted": True},
+        {"lk.interrupted": "true"},
+        {"gen_ai.response.finish_reasons": ["cancelled"]},
+    ],
+)
+def test_a_reply_that_was_cut_off_is_interrupted(attributes: dict[str, Any]) -> None:
+    assert fields_of(attributes)["interrupted"] is True
+    assert "interrupted" not in fields_of({"lk.interrupted": False})
+
+
 def test_an_error_message_may_come_from_the_exception_event_alone() -> None:
     assert fields_of(events=[exception(message="boom")], status="error")["error_message"] == "boom"
 

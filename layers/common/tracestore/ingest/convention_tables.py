@@ -14,6 +14,7 @@ from tracestore.domain.log_messages import Direction
 from tracestore.domain.spans import Json
 
 from .field_readers import (
+    flag,
     identifier,
     label,
     milliseconds,
@@ -110,6 +111,12 @@ ROWS: Final = (
     ),
     Row("tool_name", label, "gen_ai.tool.name tool.name ai.toolCall.name tool_call.function.name"),
     Row("tool_name", label, "traceloop.entity.name", TOOL),
+    Row(
+        "interrupted",
+        flag,
+        """lk.interrupted turn.was_interrupted gen_ai.response.interrupted gen_ai.response.cancelled was_interrupted
+        interrupted""",
+    ),
     Row(
         "service_tier",
         label,
@@ -318,6 +325,20 @@ ERROR_LEVELS: Final = ("ERROR", "error", "Error")
 
 GENERIC_ERRORS: Final = frozenset({"Exception", "Error", "BaseException", "_OTHER", "error", "unknown"})
 """Error types that state only that an error occurred, as bare HTTP status codes do."""
+
+CONTROL_FLOW: Final = (
+    r"(?:\w*[a-z])?(?:interrupt|interruption|suspend|suspended|paused?)(?:error|exception)?|interrupted(?:exception)?"
+    r"|\w*(?:call|tool|run)_?deferred\w*|deferred_?(?:call|tool|run)\w*|graph_?bubble_?up|parent_?command"
+    r"|\w*approval_?(?:required|requested|needed|pending)\w*|\w*(?:requires?|needs?|awaiting|pending)_?approval\w*"
+    r"|\w*human_?(?:input|feedback|review|interaction)_?(?:required|requested|needed|pending)\w*"
+    r"|\w*waiting_?for_?(?:event|human|input)\w*|(?:\w*[a-z])?cancell?ed(?:error|exception)?|cancell?ation\w*"
+    r"|abort(?:ed)?(?:error|exception)?|499"
+)
+"""Types of exceptions that do not mean a failure, by the last part of their names: a framework waits for a person, goes
+on in its graph, or the caller cancelled the work."""
+
+INTERRUPTED_REASONS: Final = frozenset({"cancelled", "canceled", "interrupted", "aborted", "abort"})
+"""Finish reasons of answers that were cut off."""
 
 FIRST_TOKEN_EVENTS: Final = frozenset(
     {"First Token Stream Event", "llm.content.completion.chunk", "mlflow.chunk.item.0", "gen_ai.response.first_token"}

@@ -46,6 +46,11 @@ def identifier(value: Json) -> str | None:
     return f"{value[: MAX_LABEL_CHARACTERS - _HASH_DIGITS - 1]}-{digest}"
 
 
+def flag(value: Json) -> bool | None:
+    """True for a value that is true. *absent*: None for any other value."""
+    return True if value is True or (isinstance(value, str) and value.lower() == "true") else None
+
+
 def number(value: Json) -> float | None:
     """A finite number."""
     if isinstance(value, str):

@@ -5,12 +5,14 @@ from typing import Any, Final, NamedTuple
 
 from tracestore.domain.spans import MAX_STACK_CHARACTERS, Json
 
-from .convention_tables import ERROR_LEVELS, ERROR_MESSAGES, ERROR_TYPES, GENERIC_ERRORS, LEVELS
+from .convention_tables import CONTROL_FLOW, ERROR_LEVELS, ERROR_MESSAGES, ERROR_TYPES, GENERIC_ERRORS, LEVELS
 from .opened import OpenedSpan
 
 MAX_MESSAGE_CHARACTERS: Final = 65_536
 _MAX_TYPE_CHARACTERS: Final = 256
 
+_CONTROL_FLOW: Final = re.compile(CONTROL_FLOW, re.IGNORECASE)
+_TYPE: Final = re.compile(r"[\w.]{1,200}(?=$|\(|:)")
 _CLASS: Final = re.compile(r"<class '(?P<name>[^']+)'>")
 
 
@@ -22,14 +24,16 @@ class Outcome(NamedTuple):
 
 
 def read_outcome(opened: OpenedSpan) -> Outcome:
-    """The status and the error of a span. An exception in a span that did not fail was handled; it stays an event."""
+    """The status and the error of a span. An exception in a span that did not fail was handled; it stays an event.
+
+    An exception that only interrupts the work is no error.
+    """
     span, attributes = opened.span, opened.attributes
     failed = span.status == "error"
     if not failed and not attributes.keys().isdisjoint(LEVELS):
         failed = any(attributes.get(name) in ERROR_LEVELS for name in LEVELS)
     if not failed and not (span.status == "unset" and attributes.get("error.type")):
         return Outcome({"status": "success"} if span.status == "ok" else {}, set())
-    fields: dict[str, Any] = {"status": "error"}
     exception: dict[str, Json] = {}
     for event in span.events:
         if event.name == "exception":
@@ -37,7 +41,11 @@ def read_outcome(opened: OpenedSpan) -> Outcome:
     types = [text for name in ERROR_TYPES for text in (attributes.get(name), exception.get(name)) if text]
     names = [_CLASS.sub(r"\g<name>", str(text)) for text in types]
     specific = [name for name in names if name not in GENERIC_ERRORS and not name.isdecimal()]
-    if error_type := next(iter(specific or names), None):
+    error_type = next(iter(specific or names), None)
+    if _is_control_flow(error_type or span.status_message):
+        return Outcome({"status": "success", "interrupted": True}, set())
+    fields: dict[str, Any] = {"status": "error"}
+    if error_type:
         fields["error_type"] = error_type[:_MAX_TYPE_CHARACTERS]
     stacks = (exception.get("exception.stacktrace"), attributes.get("exception.stacktrace"))
     if stack := next((text for text in stacks if text and isinstance(text, str)), None):
@@ -47,3 +55,9 @@ def read_outcome(opened: OpenedSpan) -> Outcome:
         fields["error_message"] = message.strip()[:MAX_MESSAGE_CHARACTERS]
     repeated = {name for name in (*ERROR_TYPES, *ERROR_MESSAGES) if attributes.get(name) in (error_type, message)}
     return Outcome(fields, repeated)
+
+
+def _is_control_flow(error: str) -> bool:
+    """Whether an error is an interrupt or a cancellation, by its type or by a message that begins with it."""
+    name = _TYPE.match(error)
+    return name is not None and _CONTROL_FLOW.fullmatch(name[0].rpartition(".")[2]) is not None

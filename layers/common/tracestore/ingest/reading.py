@@ -13,6 +13,7 @@ from .convention_tables import (
     EVIDENCE,
     FIRST_TOKEN_EVENTS,
     FIRST_TOKEN_TIMES,
+    INTERRUPTED_REASONS,
     OPERATION_ROW,
     OPERATION_WORDS,
     OPERATIONS_BY_NAME_PREFIX,
@@ -108,5 +109,7 @@ def _read_answer(metadata: dict[str, Json], fields: dict[str, Any]) -> None:
         fields["time_to_first_token_ns"] = round(first_ms * NS_PER_MS)
     if isinstance(reasons := metadata.get("finish_reasons"), list) and reasons[0]:
         fields["finish_reason"] = reasons[0]
+        if str(reasons[0]).lower() in INTERRUPTED_REASONS:
+            fields["interrupted"] = True
     if isinstance(tags := metadata.get("tags"), list) and (named := [tag for tag in tags if tag]):
         fields["tags"] = named
