@@ -469,6 +469,19 @@ def test_a_tool_call_has_a_name_arguments_and_a_result() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("sent", "result"), [("", ""), ("[]", []), ("{}", {}), (False, False), (0, 0), ('"sunny"', "sunny")]
+)
+def test_an_empty_or_quoted_result_of_a_tool_is_a_result(sent: Any, result: Any) -> None:
+    assert fields_of({"gen_ai.tool.name": "get_weather", "gen_ai.tool.call.result": sent})["output_data"] == result
+
+
+def test_an_empty_list_of_messages_in_text_leaves_the_output_to_the_next_source() -> None:
+    sent = {"gen_ai.operation.name": "chat", "gen_ai.output.messages": "[]", "output.value": "Grüezi"}
+    assert fields_of(sent)["output_data"]["messages"][0]["parts"][0]["text"] == "Grüezi"
+    assert "output_data" not in fields_of({"gen_ai.operation.name": "chat", "gen_ai.output.messages": "[]"})
+
+
 @pytest.mark.parametrize("name", ["execute_tool search", "search.__call__", "running tool: search", "search"])
 def test_a_tool_without_a_name_gets_the_name_from_its_span(name: str) -> None:
     assert fields_of({"openinference.span.kind": "TOOL"}, name=name)["tool_name"] == "search"

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracestore.domain.merge import merge
+from tracestore.domain.previews import output_text
 from tracestore.domain.spans import FROM_LOGS, SpanFields
 from tracestore.domain.updates import span_update
 from tracestore.ingest.log_fields import log_fields, log_messages
@@ -330,3 +331,151 @@ def test_input_and_start_that_the_span_reports_have_precedence() -> None:
     reported = SpanFields(span_id=fields["span_id"], start_ns=5, input_data="from the span")
     (span,) = merge([span_update(fields, received_ms=0, precedence=FROM_LOGS), span_update(reported, received_ms=0)])
     assert (span.fields["input_data"], span.fields["start_ns"]) == ("from the span", 5)
+
+
+# Unknown elements, and what is sent twice.
+
+
+def messages_in(value: Any, role: str = "assistant") -> Any:
+    chat: Any = conversation(value, role)
+    return chat["messages"]
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "q"}},
+        {"type": "file_search_call", "id": "fs_1", "queries": ["q"]},
+        {"type": "code_interpreter_call", "id": "ci_1", "code": "1 + 1"},
+        {"type": "computer_call", "id": "cc_1", "action": {"type": "click"}},
+        {"type": "local_shell_call", "id": "ls_1", "action": {"command": ["ls"]}},
+        {"type": "a_new_call", "id": "x_1", "arguments": {"a": 1}},
+    ],
+)
+def test_items_of_a_response_are_tool_calls_by_their_suffix(item: dict[str, Any]) -> None:
+    answer = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Grüezi"}]}
+    messages = messages_in({"output": [item, answer]})
+    call = messages[0]["parts"][0]
+    assert (call["type"], call["id"], call["name"]) == ("tool_call", item["id"], item["type"].removesuffix("_call"))
+    assert messages[1] == message_of("assistant", TEXT)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "compaction", "encrypted_content": "x"},
+        {"type": "item_reference", "id": "msg_1"},
+        {"type": "mcp_list_tools", "server_label": "s", "tools": []},
+        {"type": "mcp_approval_request", "name": "n"},
+        {"type": "something_new", "secret": 1},
+    ],
+)
+def test_an_unknown_element_keeps_its_place_and_hides_nothing(item: dict[str, Any]) -> None:
+    answer = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Grüezi"}]}
+    messages = messages_in([answer, item])
+    assert messages[0] == message_of("assistant", TEXT)
+    assert messages[1]["parts"] == [{"type": "other", "data": item}]
+    assert output_text({"messages": messages}) == "Grüezi"
+
+
+@pytest.mark.parametrize(
+    ("block", "kind"),
+    [
+        ({"type": "bash_code_execution_tool_use", "id": "t", "input": {}}, "tool_call"),
+        ({"type": "mcp_tool_use", "id": "t", "name": "n", "input": {"a": 1}}, "tool_call"),
+        ({"type": "web_search_tool_result", "tool_use_id": "t", "content": [{"url": "u"}]}, "tool_result"),
+        ({"type": "mcp_tool_result", "tool_use_id": "t", "content": []}, "tool_result"),
+        ({"type": "code_execution_tool_result", "tool_use_id": "t", "content": {"stdout": ""}}, "tool_result"),
+        ({"type": "a_new_block", "x": 1}, "other"),
+    ],
+)
+def test_blocks_of_tools_that_the_provider_runs_are_known_by_their_suffix(block: dict[str, Any], kind: str) -> None:
+    content = [{"type": "thinking", "thinking": "hm"}, block, {"type": "text", "text": "Grüezi"}]
+    (message,) = messages_in([{"role": "assistant", "content": content}])
+    assert [part["type"] for part in message["parts"]] == ["reasoning", kind, "text"]
+    assert output_text({"messages": [message]}) == "Grüezi"
+
+
+def test_pairs_and_plain_texts_among_messages_are_messages() -> None:
+    assert messages_in([["user", "Grüezi"], ["ai", "Grüezi"]]) == [
+        message_of("user", TEXT),
+        message_of("assistant", TEXT),
+    ]
+    assert messages_in([{"role": "system", "content": "Grüezi"}, "Grüezi"], "user") == [
+        message_of("system", TEXT),
+        message_of("user", TEXT),
+    ]
+
+
+def test_a_list_of_plain_texts_or_of_other_pairs_is_no_conversation() -> None:
+    values: list[Any] = [["a", "b"], [["x", "y"], ["x", "z"]], [[0.1, 0.2], [0.1, 0.3]]]
+    for value in values:
+        assert conversation(value, "user") == value
+
+
+def test_the_commands_of_a_graph_contain_messages() -> None:
+    update = {"messages": [{"role": "assistant", "content": "Grüezi"}]}
+    for value in ({"update": update, "goto": "end"}, [{"update": update}, {"update": {}, "goto": "end"}]):
+        assert messages_in(value) == [message_of("assistant", TEXT)]
+
+
+def test_a_call_in_the_content_and_among_the_calls_is_one_part() -> None:
+    function = {"name": "get_weather", "arguments": '{"city": "Zürich"}'}
+    content = [{"type": "tool_use", "id": "call_1", "name": "get_weather", "input": {"city": "Zürich"}}]
+    for id_field in ({"id": "call_1"}, {}):
+        call = {"type": "function", "function": function, **id_field}
+        messages = messages_in([{"role": "assistant", "content": content, "tool_calls": [call]}])
+        assert messages == [message_of("assistant", CALL)]
+
+
+def test_a_result_in_a_message_of_the_tool_and_of_the_user_is_one_part() -> None:
+    messages = messages_in(
+        [
+            {"role": "assistant", "parts": [CALL]},
+            {"role": "tool", "tool_call_id": "call_1", "content": "sunny"},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_1", "content": "sunny"}, TEXT]},
+        ]
+    )
+    assert messages == [message_of("assistant", CALL), message_of("tool", RESULT), message_of("user", TEXT)]
+
+
+def test_an_id_that_is_used_again_has_a_result_each_time() -> None:
+    turn = [{"role": "assistant", "parts": [CALL]}, {"role": "tool", "parts": [RESULT]}]
+    assert messages_in([*turn, *turn]) == [message_of("assistant", CALL), message_of("tool", RESULT)] * 2
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        {"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}},
+        {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {}}},
+        {"type": "function", "name": "f", "description": "d", "inputSchema": {}},
+    ],
+)
+def test_the_definition_of_a_tool_is_no_call(definition: dict[str, Any]) -> None:
+    (message,) = messages_in([{"role": "user", "content": [{"type": "text", "text": "Grüezi"}, definition]}])
+    assert message["parts"] == [TEXT, {"type": "other", "data": definition}]
+
+
+def test_a_message_of_a_tool_without_an_id_is_the_result_of_its_call() -> None:
+    calls = [{**CALL, "id": "call_0", "name": "other_tool"}, CALL]
+    by_name = [{"role": "tool", "name": "get_weather", "content": "sunny"}, {"role": "tool", "content": "rest"}]
+    messages = messages_in([{"role": "assistant", "parts": calls}, *by_name])
+    assert [(part["type"], part["id"]) for message in messages[1:] for part in message["parts"]] == [
+        ("tool_result", "call_1"),
+        ("tool_result", "call_0"),
+    ]
+
+
+@pytest.mark.parametrize("result", ["", [], {}, False, 0])
+def test_an_empty_result_is_a_result(result: Any) -> None:
+    message = {"role": "tool", "tool_call_id": "call_1", "content": result}
+    block = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_1", "content": result}]}
+    for sent in (message, block):
+        assert messages_in([sent]) == [message_of("tool", {**RESULT, "result": result})]
+
+
+def test_a_result_in_the_wrapper_of_the_ai_sdk_is_unwrapped() -> None:
+    part = {"type": "tool-result", "toolCallId": "call_1", "output": {"type": "json", "value": {"sky": "blue"}}}
+    (message,) = messages_in([{"role": "tool", "content": [part]}])
+    assert message["parts"][0]["result"] == {"sky": "blue"}

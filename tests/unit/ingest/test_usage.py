@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.ingest.test_conventions import START_NS, span
 from tracestore.domain.costs import cost_of
 from tracestore.domain.spans import SpanFields
 from tracestore.ingest.convention_tables import USAGE
-from tracestore.ingest.otlp import Origin
+from tracestore.ingest.otlp import Origin, OtlpSpan
 from tracestore.ingest.pricing import Priced, cost_nano_usd
 from tracestore.ingest.span_fields import span_fields
 
+START_NS = 1_795_312_800_000_000_000
 MODELS = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "anthropic"}
 HAIKU, SONNET = "claude-haiku-4-5", "claude-sonnet-4-6"
 BEDROCK = "opentelemetry.instrumentation.botocore.bedrock-runtime"
@@ -24,7 +24,22 @@ BEDROCK = "opentelemetry.instrumentation.botocore.bedrock-runtime"
 def read(attributes: dict[str, Any], model: str = HAIKU, scope: str = "") -> SpanFields:
     """The fields of a call of this model with these attributes."""
     sent = {**MODELS, "gen_ai.request.model": model, **attributes}
-    return span_fields(span(sent, origin=Origin({}, scope, "", {})))[1]
+    span = OtlpSpan(
+        trace_id="a" * 32,
+        span_id="b" * 16,
+        parent_span_id=None,
+        name="call",
+        kind="client",
+        start_ns=START_NS,
+        end_ns=START_NS + 1,
+        attributes=sent,
+        events=[],
+        links=[],
+        status="unset",
+        status_message="",
+        origin=Origin({}, scope, "", {}),
+    )
+    return span_fields(span)[1]
 
 
 def usage_details(**counts: Any) -> dict[str, Any]:

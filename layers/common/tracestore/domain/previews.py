@@ -21,12 +21,23 @@ def input_text(value: Json, characters: int | None = None) -> str:
 
 
 def output_text(value: Json, characters: int | None = None) -> str:
-    """The text of an output: its last message, else the value as text.
+    """The text of an output: its last message with anything but reasoning and unknown parts, else the value as text.
 
     *shape*: with `characters`, at least its beginning of that length. *absent*: an empty string.
     """
     messages = messages_of(value)
-    return _message_text(messages[-1], characters) if messages else text_of(value, characters)
+    if not messages:
+        return text_of(value, characters)
+    answers = (message for message in reversed(messages) if _is_answer(message))
+    return _message_text(next(answers, messages[-1]), characters)
+
+
+def _is_answer(message: dict[str, Json]) -> bool:
+    """Whether a message has a part that is neither reasoning nor of an unknown kind."""
+    parts = message.get("parts")
+    if not isinstance(parts, list):
+        return True
+    return any(not isinstance(part, dict) or part.get("type") not in ("reasoning", "other") for part in parts)
 
 
 def input_preview(value: Json, characters: int = PREVIEW_CHARACTERS) -> str | None:
@@ -66,7 +77,9 @@ def _message_text(message: dict[str, Json], characters: int | None) -> str:
     parts = message.get("parts", message.get("content"))
     if isinstance(parts, list):
         known = [part for part in parts if isinstance(part, dict)]
-        texts = [part["text"] for part in known if isinstance(part.get("text"), str)]
+        written = [part for part in known if isinstance(part.get("text"), str)]
+        answer = [part for part in written if part.get("type") != "reasoning"]
+        texts = [part["text"] for part in answer or written]
         # A message without text shows what it calls, or what the tools have returned.
         texts = texts or [text for part in known if (text := _part_text(part, characters))]
         return " ".join(texts) if texts else text_of(parts, characters)  # type: ignore[arg-type]

@@ -102,9 +102,10 @@ def _listed_events(items: Json) -> list[Event]:
 
 
 def _container(texts: OpenedTexts, name: str, raw: Json) -> Json:
-    """The object or array in an attribute; any other value as it came."""
+    """The object, array or quoted text in an attribute; any other value as it came."""
     opened = texts[name] if isinstance(raw, str) else raw
-    return opened if isinstance(opened, dict | list) else raw
+    is_quoted = isinstance(opened, str) and isinstance(raw, str) and raw.startswith('"')
+    return opened if is_quoted or isinstance(opened, dict | list) else raw
 
 
 def _first_content(
@@ -130,9 +131,13 @@ def _first_content(
             found = value
         else:
             found = conversation(value, role, text_is_message=operation == "completion", system=system)
+        if _is_empty(found) and operation not in RAW_CONTENT_OPERATIONS:
+            continue
         if not _is_without_content(found):
             content, chosen = found, raw
             used.update(names)
+    if content is None and operation == "tool_call" and role == "assistant":  # an empty result is a result
+        return next((value for value, _, _ in values if value is not None), None)
     return content
 
 

@@ -44,6 +44,26 @@ TYPELESS_MEDIA: Final = ("inlineData", "inline_data", "fileData", "file_data", "
 TYPELESS_REASONING: Final = ("reasoningContent", "thinking", "reasoning")
 """Keys that identify a part without a `type`. The part may have other keys, such as an id or a signature."""
 
+PART_SUFFIXES: Final = {
+    "_tool_use": "tool_call",
+    "_tool_result": "tool_result",
+    "_call_output": "tool_result",
+    "_call_result": "tool_result",
+    "_call": "tool_call",
+}
+"""Kinds of message parts by the end of their `type`, for tools that a provider runs: `web_search_tool_result`."""
+
+ITEM_SUFFIXES: Final = {
+    "_call_output": "tool",
+    "_call": "assistant",
+    "mcp_list_tools": "assistant",
+    "mcp_approval_request": "assistant",
+    "mcp_approval_response": "user",
+    "compaction": "assistant",
+    "item_reference": "assistant",
+}
+"""Roles of items of OpenAI's responses by the end of their `type`."""
+
 WRAPPERS: Final = ("message", "message_content", "tool_call", "prompt", "completion")
 """Keys between the number and the field in a numbered attribute, as in `llm.input_messages.0.message.role`."""
 
@@ -53,7 +73,7 @@ PART_FIELDS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "tool_call": {
         "id": ("call_id", "tool_call_id", "toolCallId", "tool_use_id", "toolUseId", "id"),
         "name": ("name", "toolName", "tool_name"),
-        "arguments": ("arguments", "args", "input", "parameters"),
+        "arguments": ("arguments", "args", "input", "parameters", "action", "code", "queries"),
     },
     "tool_result": {
         "id": ("call_id", "tool_call_id", "toolCallId", "tool_use_id", "toolUseId", "id"),

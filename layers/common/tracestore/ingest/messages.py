@@ -5,7 +5,7 @@ other keys next to the list of messages stay next to it; and a value without a r
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from tracestore.domain.json_values import parse_container
 from tracestore.domain.spans import Json
@@ -13,9 +13,11 @@ from tracestore.domain.spans import Json
 from .message_shapes import (
     CONTAINER_FIELDS,
     ITEM_ROLES,
+    ITEM_SUFFIXES,
     LIST_FIELDS,
     MESSAGE_FIELDS,
     PART_FIELDS,
+    PART_SUFFIXES,
     PART_TYPES,
     ROLES,
     SYSTEM_FIELDS,
@@ -29,6 +31,8 @@ Object: TypeAlias = dict[str, Json]
 
 _MAX_NESTING: Final = 4
 """Levels of objects that are searched for messages: `{"outputs": {"update": {"messages": …}}}` has three."""
+
+_COMMAND_NESTING: Final = 2
 
 _PROMPT_FIELDS: Final = ("prompt", "input")
 _REQUEST_FIELDS: Final = frozenset((*SYSTEM_FIELDS, "model"))
@@ -61,7 +65,7 @@ def conversation(value: Json, role: str, *, text_is_message: bool = False, syste
         result = [_new_message(role, content)], {}
     if result is None:
         return content if isinstance(content, dict | list) else value
-    messages, others = result
+    messages, others = _with_results_once(result[0]), result[1]
     if system and not any(message.get("role") == "system" for message in messages):
         messages = [_new_message("system", parse_container(system)), *messages]
     return {"messages": messages, **others}  # type: ignore[dict-item]
@@ -74,19 +78,27 @@ def chat_message(item: Object, role: str) -> Object:
 
 def _message(item: Object, role: str) -> Object:
     kind = item.get("type")
-    if isinstance(kind, str) and kind in ITEM_ROLES:
-        return {"role": ITEM_ROLES[kind], "parts": [_part(item)]}
+    if (item_role := _item_role(kind)) is not None and "role" not in item:
+        return {"role": item_role, "parts": [_part(item)]}
     fields, others = _split_fields(item, _MESSAGE_NAMES)
     role = _role(item) or role
     parts: list[Json] = []
     if "reasoning" in fields:
         parts += [{**part, "type": "reasoning"} for part in _parts(fields["reasoning"]) if isinstance(part, dict)]
+    if (
+        role == "tool"
+        and "content" not in fields
+        and (empty := _empty_value(item, MESSAGE_FIELDS["content"])) is not None
+    ):
+        fields["content"] = empty
     if "content" in fields:
         content_parts = _parts(fields["content"])
         parts += _result(content_parts, fields["content"], others) if role == "tool" else content_parts
     if "tool_calls" in fields:
         calls = parse_container(fields["tool_calls"])
-        parts += [_part(call, "tool_call") for call in (calls if isinstance(calls, list) else [calls])]
+        for call in calls if isinstance(calls, list) else [calls]:
+            if not _is_repeated(part := _part(call, "tool_call"), parts):
+                parts.append(part)
     for key in _EXTRA_PARTS:
         if key in fields:
             parts.append({"type": "other", "name": key, "data": parse_container(fields[key])})
@@ -95,6 +107,67 @@ def _message(item: Object, role: str) -> Object:
     if role == "user" and parts and all(isinstance(part, dict) and part["type"] == "tool_result" for part in parts):
         role = "tool"  # some conventions send tool results in a message of the user
     return {"role": role, "parts": parts, **others}
+
+
+def _is_repeated(call: Json, parts: Sequence[Json]) -> bool:
+    """Whether a message has a call already, in its content: with the same id, or without an id the same call."""
+    if not isinstance(call, dict):
+        return False
+    same = ("id",) if "id" in call else ("name", "arguments")
+    return any(
+        isinstance(part, dict)
+        and part.get("type") == "tool_call"
+        and all(part.get(name) == call.get(name) for name in same)
+        for part in parts
+    )
+
+
+def _empty_value(item: Object, names: Sequence[str]) -> Json:
+    """The empty value that an object has under one of these names. *absent*: None."""
+    return next((value for name in names if (value := item.get(name)) is not None), None)
+
+
+def _with_results_once(messages: list[Object]) -> list[Object]:
+    """The messages with each result once, by the id of its call. A result without an id gets that of its call."""
+    waiting: list[Object] = []
+    answered: set[str] = set()
+    kept = []
+    for message in messages:
+        parts = cast("list[Json]", message.get("parts", []))
+        repeated = False
+        for part in parts:
+            if not isinstance(part, dict):
+                continue
+            if part.get("type") == "tool_call" and isinstance(call_id := part.get("id"), str):
+                waiting.append(part)
+                answered.discard(call_id)
+            elif part.get("type") == "tool_result":
+                if "id" not in part and (call := _call_of(part, waiting)) is not None:
+                    part["id"] = call["id"]
+                if isinstance(result_id := part.get("id"), str):
+                    repeated |= result_id in answered
+                    waiting = [call for call in waiting if call["id"] != result_id]
+        if repeated:
+            parts = [part for part in parts if not _answers(part, answered)]
+            message = {**message, "parts": parts}
+        answered.update(
+            str(part["id"])
+            for part in parts
+            if isinstance(part, dict) and part.get("type") == "tool_result" and isinstance(part.get("id"), str)
+        )
+        if parts or not repeated:
+            kept.append(message)
+    return kept
+
+
+def _answers(part: Json, answered: Collection[str]) -> bool:
+    return isinstance(part, dict) and part.get("type") == "tool_result" and part.get("id") in answered
+
+
+def _call_of(result: Object, waiting: Sequence[Object]) -> Object | None:
+    """The call that a result without an id belongs to: the first of its name, or without a name the first."""
+    name = result.get("name")
+    return next((call for call in waiting if name is None or call.get("name") == name), None)
 
 
 def _split_fields(item: Object, known_names: Mapping[str, tuple[str, int]]) -> tuple[Object, Object]:
@@ -166,12 +239,40 @@ def _with_system(request: Object, used: str, messages: list[Object]) -> tuple[li
 def _from_list(items: Sequence[Json], role: str) -> list[Object] | None:
     while len(items) == 1 and isinstance(items[0], list):  # LangChain sends batches with one entry.
         items = items[0]
-    objects = [_unwrapped(item) for item in items if isinstance(item, dict)]
-    if not objects or len(objects) < len(items):
-        return None
-    if all(map(_is_message, objects)):
-        return [_message(item, role) for item in objects]
-    return [{"role": role, "parts": [_part(item) for item in objects]}] if all(map(_kind, objects)) else None
+    objects = [_unwrapped(item) if isinstance(item, dict) else item for item in items]
+    if any(isinstance(item, dict) and _is_message(item) for item in objects) or _are_pairs(objects):
+        return [_listed_message(item, role) for item in objects]
+    known = [isinstance(item, dict) and _kind(item) is not None for item in objects]
+    if known and (all(known) or any(has and "type" in item for has, item in zip(known, objects, strict=True))):  # type: ignore[operator]
+        return [{"role": role, "parts": [_part(item) for item in objects]}]
+    found = [
+        _find_messages(item, role, _COMMAND_NESTING) for item in objects if isinstance(item, dict) and "update" in item
+    ]
+    if found and len(found) == len(objects):  # LangGraph's commands
+        return [message for result in found if result for message in result[0]] or None
+    return None
+
+
+def _are_pairs(items: Sequence[Json]) -> bool:
+    """Whether a list has nothing but pairs of a role and a text."""
+    return bool(items) and all(
+        isinstance(item, list)
+        and len(item) == 2
+        and isinstance(item[0], str)
+        and item[0] in ROLES
+        and isinstance(item[1], str | list)
+        for item in items
+    )
+
+
+def _listed_message(item: Json, role: str) -> Object:
+    """A message in a list of messages. Anything else keeps its place as a message of one part."""
+    if isinstance(item, dict):
+        return _message(item, role) if _is_message(item) else {"role": role, "parts": [_part(item)]}
+    if _are_pairs([item]):
+        word, content = cast("list[Json]", item)
+        return _new_message(ROLES[str(word)], content)
+    return _new_message(role, item)
 
 
 def _unwrapped(item: Object) -> Object:
@@ -188,9 +289,18 @@ def _unwrapped(item: Object) -> Object:
     return item
 
 
+def _item_role(kind: Json) -> str | None:
+    """The role of an item of a response that is listed among messages, by its type. *absent*: None for another type."""
+    if not isinstance(kind, str):
+        return None
+    if kind in ITEM_ROLES:
+        return ITEM_ROLES[kind]
+    return next((role for suffix, role in ITEM_SUFFIXES.items() if kind.endswith(suffix)), None)
+
+
 def _is_message(item: Object) -> bool:
     kind = item.get("type")
-    if isinstance(kind, str) and kind in ITEM_ROLES:
+    if _item_role(kind) is not None:
         return True
     # A role alone is a message from a client that must not record its text.
     has_content = not _CONTENT_NAMES.isdisjoint(item) or item.keys() == {"role"}
@@ -229,9 +339,9 @@ def _result(parts: list[Json], content: Json, others: Object) -> list[Json]:
     if any(isinstance(part, dict) and part.get("type") in ("tool_result", "tool_call") for part in parts):
         return parts
     id_field = next((name for name in PART_FIELDS["tool_result"]["id"] if isinstance(others.get(name), str)), None)
-    if id_field is None:
-        return parts
-    result: Object = {"type": "tool_result", "id": others.pop(id_field)}
+    result: Object = {"type": "tool_result"}
+    if id_field is not None:
+        result["id"] = others.pop(id_field)
     if "name" in others:
         result["name"] = others.pop("name")
     return [{**result, "result": content}]
@@ -241,8 +351,14 @@ def _kind(item: Object) -> str | None:
     """The kind of message part that an object is. *absent*: None for an unknown kind."""
     item = _unwrapped_part(item)
     kind = item.get("type")
-    if isinstance(kind, str) and kind in PART_TYPES:
-        return "reasoning" if item.get("thought") is True and "text" in item else PART_TYPES[kind]
+    if _is_definition(item):
+        return None
+    if isinstance(kind, str):
+        if kind in PART_TYPES:
+            return "reasoning" if item.get("thought") is True and "text" in item else PART_TYPES[kind]
+        for suffix, part_type in PART_SUFFIXES.items():
+            if kind.endswith(suffix):
+                return part_type
     if not _NESTED_NAMES.isdisjoint(item):
         for name in TYPELESS:
             if name in item:
@@ -256,6 +372,23 @@ def _kind(item: Object) -> str | None:
     if any(name in item for name in TYPELESS_REASONING):
         return "reasoning"
     return "tool_call" if "toolName" in item and "toolCallId" in item else None
+
+
+def _is_definition(item: Object) -> bool:
+    """Whether an object describes a tool, in place of calling it: it has a schema or a description and no arguments."""
+    function = item.get("function")
+    tool = function if isinstance(function, dict) else item
+    if "name" not in tool or not _DEFINITION_NAMES.isdisjoint(item) or not _DEFINITION_NAMES.isdisjoint(tool):
+        return False
+    schema = tool.get("parameters")
+    has_schema = isinstance(schema, dict) and ("properties" in schema or schema.get("type") == "object")
+    return has_schema or not _SCHEMA_NAMES.isdisjoint(tool)
+
+
+_DEFINITION_NAMES: Final = frozenset({"arguments", "args", "input", "id", "call_id", "tool_call_id", "toolCallId"})
+"""Fields of a call, which the definition of a tool does not have."""
+
+_SCHEMA_NAMES: Final = frozenset({"input_schema", "inputSchema", "description"})
 
 
 def _unwrapped_part(item: Object) -> Object:
@@ -290,6 +423,15 @@ def _known_part(item: Object, kind: str) -> Object:
             if isinstance(inner, dict):
                 item = {**_others(item, (name,)), **inner}
     fields, others = _split_fields(item, _PART_NAMES[kind])
+    if kind == "tool_result":
+        if "result" not in fields and (empty := _empty_value(item, PART_FIELDS[kind]["result"])) is not None:
+            fields["result"] = empty
+        if isinstance(wrapped := fields.get("result"), dict) and wrapped.keys() == {"type", "value"}:
+            fields["result"] = wrapped["value"]  # AI SDK: {"type": "json", "value": …}
+    if kind == "tool_call" and "name" not in fields and isinstance(word := item.get("type"), str):
+        for suffix in PART_SUFFIXES:
+            if word.endswith(suffix) and word not in PART_TYPES:
+                fields["name"] = word.removesuffix(suffix)
     if "arguments" in fields:
         fields["arguments"] = parse_container(fields["arguments"])
     if not isinstance(text := fields.get("text", ""), str):
