@@ -99,9 +99,12 @@ def finite(number: float) -> float | str:
 def nested(attributes: Mapping[str, Json]) -> dict[str, Json]:
     """The attributes as a tree, split at the dots of their names. A name that is both value and branch keeps both."""
     tree = Branch()
-    for name in sorted(attributes):
-        branches, leaf = _levels(name)
-        tree.put(branches, leaf, attributes[name])
+    names = tuple(attributes)
+    for name, branches, leaf in _remembered_paths(names) if len(names) <= _MAX_NAMES_REMEMBERED else _paths(names):
+        if branches:
+            tree.put(branches, leaf, attributes[name])
+        else:
+            tree[leaf] = attributes[name]
     return tree
 
 
@@ -124,10 +127,19 @@ class Branch(dict[Any, Any]):
         node[leaf] = value
 
 
-@lru_cache(maxsize=8_192)
-def _levels(name: str) -> tuple[tuple[str, ...], str]:
-    *branches, leaf = name.split(".", MAX_LEVELS)
-    return tuple(branches), leaf
+_MAX_NAMES_REMEMBERED: Final = 128
+
+
+def _paths(names: tuple[str, ...]) -> list[tuple[str, tuple[str, ...], str]]:
+    """The names in order, each with its branches and its leaf. Spans of one kind leave the same names."""
+    paths = []
+    for name in sorted(names):
+        *branches, leaf = name.split(".", MAX_LEVELS)
+        paths.append((name, tuple(branches), leaf))
+    return paths
+
+
+_remembered_paths: Final = lru_cache(maxsize=1_024)(_paths)
 
 
 def _parse_json(text: str) -> Json:

@@ -48,10 +48,10 @@ def read_content(opened: OpenedSpan, operation: str) -> Content:
     output_data = _first_content(opened.outputs, opened.texts, operation, "assistant", None, used)
     fields = {"input_data": input_data, "output_data": output_data}
     directions: tuple[tuple[str, Direction], ...] = (("input_data", "input"), ("output_data", "output"))
-    events = [event for event in (*opened.span.events, *listed) if event.name in MESSAGE_EVENTS]
-    for field, direction in directions:
-        if fields[field] is None:
-            fields[field] = _event_content(events, direction, operation)
+    if events := [event for event in (*opened.span.events, *listed) if event.name in MESSAGE_EVENTS]:
+        for field, direction in directions:
+            if fields[field] is None:
+                fields[field] = _event_content(events, direction, operation)
     return Content({field: data for field, data in fields.items() if data is not None}, used)
 
 

@@ -288,18 +288,21 @@ OPERATION_WORDS: Final = {
     for word in text.split()
 }
 
-EVIDENCE: Final = (
-    ("tool_call", ("gen_ai.tool.name", "gen_ai.tool.call.id", "gcp.vertex.agent.tool_call_args", "tool.name")),
-    ("embedding", ("embedding.model_name", "gen_ai.embeddings.dimension.count", "gen_ai.request.encoding_formats")),
-    ("agent", ("gen_ai.agent.name", "gen_ai.agent.id")),
-    (
-        "completion",
+EVIDENCE: Final = tuple(
+    (operation, frozenset(names))
+    for operation, names in (
+        ("tool_call", ("gen_ai.tool.name", "gen_ai.tool.call.id", "gcp.vertex.agent.tool_call_args", "tool.name")),
+        ("embedding", ("embedding.model_name", "gen_ai.embeddings.dimension.count", "gen_ai.request.encoding_formats")),
+        ("agent", ("gen_ai.agent.name", "gen_ai.agent.id")),
         (
-            *("gcp.vertex.agent.llm_request", "gen_ai.response.model", "gen_ai.request.model", "llm.model_name"),
-            *("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "gen_ai.prompt.0.content"),
+            "completion",
+            (
+                *("gcp.vertex.agent.llm_request", "gen_ai.response.model", "gen_ai.request.model", "llm.model_name"),
+                *("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "gen_ai.prompt.0.content"),
+            ),
         ),
-    ),
-    ("http", ("http.request.method", "http.method", "http.response.status_code", "http.status_code")),
+        ("http", ("http.request.method", "http.method", "http.response.status_code", "http.status_code")),
+    )
 )
 """The operation of a span that reports none: the first one of whose attributes the span has any."""
 

@@ -5,6 +5,7 @@ other keys next to the list of messages stay next to it; and a value without a r
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, TypeAlias, cast
 
 from tracestore.domain.json_values import parse_container
@@ -78,7 +79,7 @@ def chat_message(item: Object, role: str) -> Object:
 
 def _message(item: Object, role: str) -> Object:
     kind = item.get("type")
-    if (item_role := _item_role(kind)) is not None and "role" not in item:
+    if "role" not in item and (item_role := _item_role(kind)) is not None:
         return {"role": item_role, "parts": [_part(item)]}
     fields, others = _split_fields(item, _MESSAGE_NAMES)
     role = _role(item) or role
@@ -129,6 +130,8 @@ def _empty_value(item: Object, names: Sequence[str]) -> Json:
 
 def _with_results_once(messages: list[Object]) -> list[Object]:
     """The messages with each result once, by the id of its call. A result without an id gets that of its call."""
+    if not any(map(_has_result, messages)):
+        return messages
     waiting: list[Object] = []
     answered: set[str] = set()
     kept = []
@@ -158,6 +161,11 @@ def _with_results_once(messages: list[Object]) -> list[Object]:
         if parts or not repeated:
             kept.append(message)
     return kept
+
+
+def _has_result(message: Object) -> bool:
+    parts = message.get("parts")
+    return isinstance(parts, list) and any(type(part) is dict and part.get("type") == "tool_result" for part in parts)
 
 
 def _answers(part: Json, answered: Collection[str]) -> bool:
@@ -237,18 +245,22 @@ def _with_system(request: Object, used: str, messages: list[Object]) -> tuple[li
 
 
 def _from_list(items: Sequence[Json], role: str) -> list[Object] | None:
-    while len(items) == 1 and isinstance(items[0], list):  # LangChain sends batches with one entry.
+    while len(items) == 1 and isinstance(items[0], list) and not _are_pairs(items):  # LangChain's batches of one
         items = items[0]
-    objects = [_unwrapped(item) if isinstance(item, dict) else item for item in items]
-    if any(isinstance(item, dict) and _is_message(item) for item in objects) or _are_pairs(objects):
-        return [_listed_message(item, role) for item in objects]
-    known = [isinstance(item, dict) and _kind(item) is not None for item in objects]
-    if known and (all(known) or any(has and "type" in item for has, item in zip(known, objects, strict=True))):  # type: ignore[operator]
-        return [{"role": role, "parts": [_part(item) for item in objects]}]
-    found = [
-        _find_messages(item, role, _COMMAND_NESTING) for item in objects if isinstance(item, dict) and "update" in item
-    ]
-    if found and len(found) == len(objects):  # LangGraph's commands
+    values = [_unwrapped(item) if isinstance(item, dict) else item for item in items]
+    are_messages = [isinstance(value, dict) and _is_message(value) for value in values]
+    if any(are_messages) or _are_pairs(values):
+        return [
+            _message(cast(Object, value), role) if is_message else _other_message(value, role)
+            for value, is_message in zip(values, are_messages, strict=True)
+        ]
+    objects = [value for value in values if isinstance(value, dict)]
+    parts = [item for item in objects if _kind(item)]
+    if parts and (len(parts) == len(values) or any("type" in part for part in parts)):
+        return [{"role": role, "parts": [_part(value) for value in values]}]
+    commands = [item for item in objects if "update" in item]
+    if commands and len(commands) == len(values):  # of LangGraph
+        found = (_find_messages(command, role, _COMMAND_NESTING) for command in commands)
         return [message for result in found if result for message in result[0]] or None
     return None
 
@@ -265,10 +277,10 @@ def _are_pairs(items: Sequence[Json]) -> bool:
     )
 
 
-def _listed_message(item: Json, role: str) -> Object:
-    """A message in a list of messages. Anything else keeps its place as a message of one part."""
+def _other_message(item: Json, role: str) -> Object:
+    """A pair, a text or an unknown element in a list of messages, as a message in its place."""
     if isinstance(item, dict):
-        return _message(item, role) if _is_message(item) else {"role": role, "parts": [_part(item)]}
+        return {"role": role, "parts": [_part(item)]}
     if _are_pairs([item]):
         word, content = cast("list[Json]", item)
         return _new_message(ROLES[str(word)], content)
@@ -291,20 +303,23 @@ def _unwrapped(item: Object) -> Object:
 
 def _item_role(kind: Json) -> str | None:
     """The role of an item of a response that is listed among messages, by its type. *absent*: None for another type."""
-    if not isinstance(kind, str):
-        return None
+    return _role_of_type(kind) if isinstance(kind, str) else None
+
+
+@lru_cache(maxsize=512)
+def _role_of_type(kind: str) -> str | None:
     if kind in ITEM_ROLES:
         return ITEM_ROLES[kind]
     return next((role for suffix, role in ITEM_SUFFIXES.items() if kind.endswith(suffix)), None)
 
 
 def _is_message(item: Object) -> bool:
-    kind = item.get("type")
-    if _item_role(kind) is not None:
-        return True
     # A role alone is a message from a client that must not record its text.
     has_content = not _CONTENT_NAMES.isdisjoint(item) or item.keys() == {"role"}
-    return has_content and (_role(item) is not None or kind == "message")
+    if has_content and _role(item) is not None:
+        return True
+    kind = item.get("type")
+    return (has_content and kind == "message") or _item_role(kind) is not None
 
 
 def _role(item: Object) -> str | None:
@@ -377,6 +392,8 @@ def _kind(item: Object) -> str | None:
 def _is_definition(item: Object) -> bool:
     """Whether an object describes a tool, in place of calling it: it has a schema or a description and no arguments."""
     function = item.get("function")
+    if function is None and "name" not in item:
+        return False
     tool = function if isinstance(function, dict) else item
     if "name" not in tool or not _DEFINITION_NAMES.isdisjoint(item) or not _DEFINITION_NAMES.isdisjoint(tool):
         return False

@@ -12,7 +12,17 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from tracestore.domain.json_values import MAX_LEVELS, Branch, OpenedTexts, value_at
 from tracestore.domain.spans import Json
 
-from .convention_tables import CONVERSATION_ATTRIBUTES, INPUT, OPERATION_ROW, OUTPUT, ROWS, USAGE, Row, UsageSource
+from .convention_tables import (
+    CONVERSATION_ATTRIBUTES,
+    EVIDENCE,
+    INPUT,
+    OPERATION_ROW,
+    OUTPUT,
+    ROWS,
+    USAGE,
+    Row,
+    UsageSource,
+)
 from .otlp import Attributes, OtlpSpan
 
 _MAX_INDEX_DIGITS: Final = 6
@@ -46,11 +56,13 @@ class OpenedSpan(NamedTuple):
     """A span with the values of its sources, each list in the order of the tables.
 
     `attributes` include those of events that contain a conversation, and `texts` has the JSON in each of them.
+    `evidence` is the operation that the names of the attributes mean. *absent*: None for it.
     """
 
     span: OtlpSpan
     attributes: Attributes
     texts: OpenedTexts
+    evidence: str | None
     fields: list[FieldValue]
     usage: list[UsageValue]
     inputs: list[ContentValue]
@@ -93,6 +105,7 @@ class _Plan(NamedTuple):
     path; of contents, the row, the source, the attributes used, and the numbered ones below its name.
     """
 
+    evidence: str | None
     fields: list[tuple[Row, str, tuple[str, ...] | None, tuple[str, ...]]]
     usage: list[tuple[UsageSource, str, tuple[str, ...] | None]]
     contents: list[tuple[int, _Source, tuple[str, ...], list[_Leaf]]]
@@ -126,7 +139,7 @@ def open_span(span: OtlpSpan) -> OpenedSpan:
             raw = attributes[name]
             value = raw if path is None else None
         (inputs if row == _INPUT_ROW else outputs).append(ContentValue(value, names, raw))
-    return OpenedSpan(span, attributes, texts, fields, usage, inputs, outputs)
+    return OpenedSpan(span, attributes, texts, plan.evidence, fields, usage, inputs, outputs)
 
 
 def _plan(attributes: Attributes) -> _Plan:
@@ -147,7 +160,10 @@ def _new_plan(names: tuple[str, ...]) -> _Plan:
     for prefix in leaves:
         matches += _INDEX.matches(prefix)
     usage = sorted((*match, name) for name in names if (match := _usage_source(name)))
-    plan = _Plan([], [(USAGE[number], name, _USAGE_PATHS[number]) for number, _, name in usage], [])
+    evidence = (operation for operation, among in EVIDENCE if not among.isdisjoint(names))
+    plan = _Plan(
+        next(evidence, None), [], [(USAGE[number], name, _USAGE_PATHS[number]) for number, _, name in usage], []
+    )
     for row, _, source in dict.fromkeys(sorted(matches)):  # each once: a source may have several members
         name, path, _, members = source
         numbered = leaves.get(name, []) if source.numbered else []

@@ -10,7 +10,6 @@ from tracestore.domain.spans import MAX_DURATION_MS, Json
 from tracestore.domain.times import NS_PER_MS, parse_time
 
 from .convention_tables import (
-    EVIDENCE,
     FIRST_TOKEN_EVENTS,
     FIRST_TOKEN_TIMES,
     INTERRUPTED_REASONS,
@@ -67,9 +66,8 @@ def _operation(opened: OpenedSpan, used: set[str]) -> str:
                 used.update(names)
                 if known != "other":
                     return known
-    for operation, evidence in () if is_reported else EVIDENCE:
-        if any(name in opened.attributes for name in evidence):
-            return operation
+    if opened.evidence and not is_reported:
+        return opened.evidence
     for prefix, operation in OPERATIONS_BY_NAME_PREFIX:
         if opened.span.name.startswith(prefix):
             return operation
@@ -93,12 +91,13 @@ def _first_token_ms(opened: OpenedSpan) -> float | None:
     span = opened.span
     times = [event.time_ns for event in span.events if event.name in FIRST_TOKEN_EVENTS]
     for name in FIRST_TOKEN_TIMES:
-        text = opened.texts[name] if name in opened.attributes else None
-        if isinstance(text, str):
+        if name in opened.attributes and isinstance(text := opened.texts[name], str):
             try:
                 times.append(parse_time(text))
             except ValueError:
                 continue
+    if not times:
+        return None
     waits_ns = [time_ns - span.start_ns for time_ns in times if span.start_ns <= time_ns <= span.end_ns]
     return round(min(waits_ns) / NS_PER_MS, 3) if waits_ns else None
 

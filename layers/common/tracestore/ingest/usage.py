@@ -7,10 +7,10 @@ reading.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import product
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from tracestore.domain.spans import Json
 from tracestore.domain.token_kinds import IGNORED, USES, Kind, UnknownKind, kind_of
@@ -31,6 +31,10 @@ _INPUT, _OUTPUT, _CACHED, _WRITTEN, _REASONING = map(
 )
 _WRITTEN_5M, _WRITTEN_1H = Kind("cache_write", "5m"), Kind("cache_write", "1h")
 _FIELDS: Final = {_CACHED: "cached_input_tokens", _WRITTEN: "cache_write_tokens", _REASONING: "reasoning_tokens"}
+
+
+_WORD: Final = re.compile("[A-Za-z0-9]+")
+_Shape: TypeAlias = tuple[list[tuple[str, Kind | None]], frozenset[str] | None]
 
 
 class Usage(NamedTuple):
@@ -106,29 +110,44 @@ def _sent(opened: OpenedSpan, operation: str) -> _Sent:
         if source.operations and operation not in source.operations:
             continue
         if isinstance(value, dict):
-            named = sorted(_counts(_name(source.name, attribute), value, depth=_MAX_OBJECT_DEPTH), key=_by_words)
-            includes = _statement(source, [name for name, _ in named])
-            for name, count in named:
-                if kind := _kind(name):
-                    counts.setdefault(kind, count)
+            named = dict(_counts(_name(source.name, attribute), value, depth=_MAX_OBJECT_DEPTH))
+            shape_of = _remembered_shape if len(named) <= _MAX_KINDS else _shape
+            kinds, includes = shape_of(source, tuple(named))
+            for name, kind in kinds:
+                if kind:
+                    counts.setdefault(kind, named[name])
                     statements.setdefault(kind, includes)
-                elif count and includes is APART and not _REST.search(name):
-                    unknown.setdefault(name[:_MAX_NAME_CHARACTERS], count)
-        elif (amount := _count(value)) is not None and (kind := _kind(_name(source.name, attribute))):
-            if counts.setdefault(kind, amount) == amount:
-                used.add(attribute)
-            statements.setdefault(kind, source.includes if by_scope is None else by_scope)
+                elif named[name] and includes is APART:
+                    unknown.setdefault(name[:_MAX_NAME_CHARACTERS], named[name])
+            continue
+        amount = value if type(value) is int and 0 <= value <= MAX_COUNT else _count(value)
+        if amount is None or (kind := _kind_of_attribute(source.name, attribute)) is None:
+            continue
+        if kind not in counts:
+            counts[kind] = amount
+            statements[kind] = source.includes if by_scope is None else by_scope
+        if counts[kind] == amount:
+            used.add(attribute)
     return reported
 
 
 @lru_cache(maxsize=1_024)
+def _kind_of_attribute(source: str, attribute: str) -> Kind | None:
+    return _kind(_name(source, attribute))
+
+
 def _name(source: str, attribute: str) -> str:
     """The name of a count, or of an object of counts, inside an attribute."""
     return LONE_COUNTS.get(attribute, attribute.removeprefix(source if source.endswith(".") else attribute))
 
 
-def _by_words(named: tuple[str, int]) -> tuple[int, str]:
-    return len(re.findall("[A-Za-z0-9]+", named[0])), named[0]
+def _shape(source: UsageSource, names: Iterable[str]) -> _Shape:
+    """The counts in an object that are read, the shortest names first, and what they include."""
+    ordered = sorted(names, key=lambda name: (len(_WORD.findall(name)), name))
+    return [(name, _kind(name)) for name in ordered if not _REST.search(name)], _statement(source, ordered)
+
+
+_remembered_shape: Final = lru_cache(maxsize=512)(_shape)
 
 
 def _counts(name: str, value: Json, depth: int) -> Iterator[tuple[str, int]]:
