@@ -114,6 +114,8 @@ def test_records_of_usage_next_to_calls_count_nothing() -> None:
         spans += [fields(f"call{number}", **made), fields(f"record{number}", **record)]
     total = usage(*spans)
     assert (total.llm_call_count, total.input_tokens, total.cost_nano_usd) == (2, 2_000, 510_000)
+    other = fields("other", operation_type="other", parent_span_id="agent", input_tokens=7, scope_name="another")
+    assert usage(*spans, other).input_tokens == 2_007
 
 
 def test_sibling_spans_of_two_scopes_about_one_call_count_once() -> None:

@@ -113,9 +113,9 @@ def _duplicates(nodes: Sequence[Node]) -> set[str]:
 def _records_of_usage(nodes: Sequence[Node]) -> set[str]:
     """Spans that record the usage of calls next to them, in the same scope, and that are no calls themselves."""
     scopes = {
-        (span.parent_span_id, span.fields.get("scope_name"))
+        (span.parent_span_id, span.fields["scope_name"])
         for span, _ in nodes
-        if is_inference(span) and _tokens(span.fields) is not None
+        if is_inference(span) and "scope_name" in span.fields and _tokens(span.fields) is not None
     }
     return {
         span.span_id
