@@ -16,7 +16,6 @@ from tracestore.domain.errors import Invalid
 from tracestore.ingest.billed_usage import TokenCounts
 from tracestore.ingest.price_table import TABLE_PATH, table_version
 from tracestore.ingest.pricing import (
-    EMULATED_PROVIDERS,
     NO_OVERLAY,
     SELF_HOSTED,
     Overlay,
@@ -146,11 +145,6 @@ def names_in(clause: object) -> Iterator[str]:
             yield "-".join(name for item in clauses for name in names_in(item))
 
 
-def is_looked_up_elsewhere(model: str, provider: str) -> bool:
-    """Whether the lookup continues where the package stops because the provider does not sell the model."""
-    return provider in EMULATED_PROVIDERS or model.startswith(("models/", "projects/", "publishers/"))
-
-
 def price_changes(model: types.ModelInfo) -> Iterator[datetime]:
     """A day, and the seconds before and after each change of the model's price."""
     yield ONE_DAY
@@ -191,7 +185,7 @@ def test_the_functions_do_not_ship_the_package() -> None:
 def test_every_name_has_the_cost_that_the_package_computes(provider: types.Provider) -> None:
     for name in {name for model in provider.models for name in names_of(model)}:
         expected = package_cost(name, provider.id)
-        if expected is not None or not is_looked_up_elsewhere(name, provider.id):
+        if expected is not None:  # The lookup continues where the package stops.
             priced = cost(name, provider.id, USAGES[0])
             assert (priced and priced.cost_nano_usd) == expected, name
 
@@ -405,7 +399,7 @@ def test_any_call_has_the_cost_that_the_package_computes(
     provider: str, name: str, usage: TokenCounts, time: datetime
 ) -> None:
     expected = package_cost(name, provider, usage, time)
-    if expected is not None or not is_looked_up_elsewhere(name, provider):
+    if expected is not None:  # The lookup continues where the package stops.
         priced = cost(name, provider, usage, time)
         assert (priced and priced.cost_nano_usd) == expected
 
@@ -458,6 +452,138 @@ def test_a_name_without_a_provider_has_the_cost_that_the_package_computes(name: 
 )
 def test_stored_provider_names_match_those_of_the_table(provider: str | None, model: str, price: str) -> None:
     assert price_of(model, provider) == f"{price} @ {table_version()}"
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "price"),
+    [
+        *(
+            (provider, "azure_ai/claude-opus-4-5", "anthropic/claude-opus-4-5")
+            for provider in ("azure_ai", "azure", None)
+        ),
+        *((provider, "gemini/gemini-2.5-flash", "google/gemini-2.5-flash") for provider in ("gemini", "google", None)),
+        *((provider, "vertex_ai/gemini-2.5-flash", "google/gemini-2.5-flash") for provider in ("vertex_ai", None)),
+        *((provider, "groq/llama-3.3-70b-versatile", "groq/llama-3.3-70b-versatile") for provider in ("groq", None)),
+        *((provider, "openai:gpt-4o", "openai/gpt-4o") for provider in ("openai", None, "a-framework")),
+        *((provider, "openai/gpt-4o", "openai/gpt-4o") for provider in ("openai", None, "azure")),
+        ("openrouter", "openai/gpt-4o:online", "openrouter/openai/gpt-4o"),
+        ("openrouter", "anthropic/claude-3.7-sonnet:thinking", "openrouter/anthropic/claude-3.7-sonnet"),
+        (None, "openrouter/anthropic/claude-sonnet-4.5", "openrouter/anthropic/claude-sonnet-4.5"),
+        ("openai", "openrouter/openai/gpt-4o", "openrouter/openai/gpt-4o"),
+        (None, "google-gla:gemini-2.5-flash", "google/gemini-2.5-flash"),
+        (None, "google-vertex:gemini-2.5-flash", "google/gemini-2.5-flash"),
+        (None, "anthropic:claude-haiku-4-5", "anthropic/claude-haiku-4-5"),
+        ("anthropic", "claude-sonnet-4-6[1m]", "anthropic/claude-sonnet-4-6"),
+        ("xai", "xai/grok-3", "x-ai/grok-3"),
+        ("cohere", "cohere_chat/command-r", "cohere/command-r"),
+        ("openai", "openai/responses/gpt-5", "openai/gpt-5"),
+        ("vercel", "anthropic/claude-haiku-4.5", "anthropic/claude-haiku-4-5"),
+        (None, "litellm_proxy/gpt-4o", "openai/gpt-4o"),
+        (None, "@openai-prod/gpt-4o", "openai/gpt-4o"),
+        (None, "gpt-4o/openai", "openai/gpt-4o"),
+        ("azure", "azure/gpt-35-turbo", "openai/gpt-3.5-turbo"),
+        ("azure", "azure/global-standard/gpt-4o-2024-08-06", "openai/gpt-4o"),
+        ("azure", "azure/responses/gpt-5", "openai/gpt-5"),
+        ("azure", "/openai/deployments/gpt-4o/chat/completions", "openai/gpt-4o"),
+        ("azure", "azureml://registries/azure-openai/models/gpt-4o/versions/2024-08-06", "openai/gpt-4o"),
+        ("google", "google/gemini-2.5-flash", "google/gemini-2.5-flash"),
+        ("google", "gemini-2.5-flash@001", "google/gemini-2.5-flash"),
+        ("google", "claude-haiku-4-5@20251001", "google/claude-haiku-4-5"),
+        ("google", "claude-haiku-4-5@default", "google/claude-haiku-4-5"),
+        (
+            "google",
+            "projects/p/locations/us-east5/publishers/anthropic/models/claude-haiku-4-5@20251001",
+            "google/claude-haiku-4-5",
+        ),
+    ],
+)
+def test_a_model_has_its_price_in_every_form_of_its_name(provider: str | None, model: str, price: str) -> None:
+    assert price_of(model, provider) == f"{price} @ {table_version()}"
+
+
+REGIONAL = "aws/regional.anthropic.claude-haiku-4-5-20251001-v1:0"
+GLOBAL = "aws/global.anthropic.claude-haiku-4-5-20251001-v1:0"
+ARN = "arn:aws:bedrock:us-east-1:123456789012"
+
+
+@pytest.mark.parametrize("provider", ["aws.bedrock", "aws", "anthropic", "openai", None])
+@pytest.mark.parametrize(
+    ("form", "price"),
+    [
+        ("{id}", REGIONAL),
+        ("us.{id}", REGIONAL),
+        ("apac.{id}", REGIONAL),
+        ("ca.{id}", REGIONAL),
+        ("global.{id}", GLOBAL),
+        ("bedrock/{id}", REGIONAL),
+        ("bedrock:us.{id}", REGIONAL),
+        ("bedrock/converse/global.{id}", GLOBAL),
+        ("bedrock/us-gov-west-1/{id}", REGIONAL),
+        ("@our-bedrock/us.{id}", REGIONAL),
+        (ARN + ":inference-profile/global.{id}", GLOBAL),
+        ("arn:aws-us-gov:bedrock:us-gov-west-1::foundation-model/{id}", REGIONAL),
+        ("bedrock/" + ARN + ":inference-profile/us.{id}", REGIONAL),
+        (ARN + ":application-inference-profile/a1b2c3", None),
+        (ARN + ":provisioned-model/a1b2c3", None),
+    ],
+)
+def test_a_bedrock_id_has_the_price_of_its_profile(provider: str | None, form: str, price: str | None) -> None:
+    model = form.format(id="anthropic.claude-haiku-4-5-20251001-v1:0")
+    assert price_of(model, provider) == (price and f"{price} @ {table_version()}")
+
+
+@pytest.mark.parametrize(
+    ("served", "requested", "price"),
+    [
+        ("claude-haiku-4-5-20251001", "global.anthropic.claude-haiku-4-5-20251001-v1:0", GLOBAL),
+        ("claude-haiku-4-5-20251001", "us.anthropic.claude-haiku-4-5-20251001-v1:0", REGIONAL),
+        ("claude-haiku-4-5", ARN + ":inference-profile/global.anthropic.claude-haiku-4-5-20251001-v1:0", GLOBAL),
+    ],
+)
+def test_the_requested_profile_counts_although_the_response_names_the_model_alone(
+    served: str, requested: str, price: str
+) -> None:
+    assert price_of(served, "aws.bedrock", requested=requested) == f"{price} @ {table_version()}"
+
+
+@pytest.mark.parametrize(
+    "provider", ["groq", "cerebras", "openrouter", "azure", "aws.bedrock", "google", "databricks", "openai", "new"]
+)
+@pytest.mark.parametrize("model", ["gpt-4o", "claude-haiku-4-5", "openai/gpt-4o", "gemini/gemini-2.5-flash", "grok-3"])
+def test_a_known_provider_never_hides_a_price(provider: str, model: str) -> None:
+    assert price_of(model) is not None
+    assert price_of(model, provider) is not None
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-4o-typo/unknown", "acme/large", "azure/us/gpt-4o", "mistral:7b", ":", "/", "a/"]
+)
+def test_a_name_that_cannot_be_read_has_no_cost(model: str) -> None:
+    assert cost(model) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["our-model", "Our-Model", "azure/our-model", "acme/our-model", "openai/responses/our-model"],
+)
+def test_an_alias_has_the_price_of_its_model(name: str) -> None:
+    overlay = parse_overlay('{"our-model": "openai/gpt-4o", "acme/our-model": "gpt-4o"}')
+    assert price_of(name, None, overlay=overlay) == f"openai/gpt-4o @ {table_version()}"
+    assert price_of(name, "azure", overlay=overlay) == f"openai/gpt-4o @ {table_version()}"
+
+
+@pytest.mark.parametrize("key", [f"{ARN}:application-inference-profile/a1b2c3", "a1b2c3"])
+def test_an_application_inference_profile_may_be_an_alias(key: str) -> None:
+    overlay = parse_overlay(f'{{"{key}": "us.anthropic.claude-haiku-4-5-20251001-v1:0"}}')
+    model = f"{ARN}:application-inference-profile/a1b2c3"
+    assert price_of(model, "aws.bedrock", overlay=overlay) == f"{REGIONAL} @ {table_version()}"
+    assert price_of("bedrock/" + model, "aws.bedrock", overlay=overlay) == f"{REGIONAL} @ {table_version()}"
+
+
+def test_an_alias_may_name_a_price_of_the_overlay() -> None:
+    overlay = parse_overlay('{"our-model": "acme/large", "acme/large": {"input": 1}, "a": "b", "b": "a"}')
+    assert cost("our-model", usage=MILLION, overlay=overlay) == Priced(10**9, "acme/large @ overlay")
+    assert cost("a", usage=MILLION, overlay=overlay) is None
 
 
 @pytest.mark.parametrize("model", ["my-model-7b", "fail-429", "llama3.2", "", None, "gpt-4o-mini" * 1000])
@@ -617,6 +743,7 @@ def test_an_overlay_that_is_not_a_json_object_is_refused(text: str) -> None:
         ('{"": {"input": 1}}', "prices"),
         ('{"a/m": 1}', "prices.a/m"),
         ('{"a/m": {}}', "prices.a/m"),
+        ('{"a/m": " "}', "prices.a/m"),
         ('{"a/m": {"imput": 1}}', "prices.a/m.imput"),
         ('{"a/m": {"input": "1"}}', "prices.a/m.input"),
         ('{"a/m": {"input": true}}', "prices.a/m.input"),

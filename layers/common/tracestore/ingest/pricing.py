@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from itertools import chain
 from typing import Final, TypeAlias
 
 from ..domain.costs import UnknownCost
@@ -19,6 +20,8 @@ from ..domain.errors import Detail, Invalid
 from ..domain.token_kinds import LIFETIMES, MODALITIES, USES, WHOLES, Kind, UnknownKind
 from .billed_usage import PARTS, Contradiction, TokenCounts
 from .billed_usage import billed_usage as amounts_of
+from .field_readers import normalize_provider
+from .model_names import readings, says_more
 from .price_table import (
     PRICE_UNITS_PER_DOLLAR,
     ListedModel,
@@ -57,8 +60,8 @@ apply."""
 
 EMULATED_PROVIDERS: Final = frozenset({"anthropic", "openai"})
 """Providers whose API others implement as well: a client may report them although it calls another provider. A model
-that they do not sell is therefore looked up by its name alone. *source*: `gen_ai.provider.name`, OpenTelemetry GenAI
-registry."""
+with the name of another provider before it is therefore looked up there first. *source*: `gen_ai.provider.name`,
+OpenTelemetry GenAI registry."""
 
 MAKERS: Final = ("openai", "google", "cohere", "voyageai")
 """Providers whose models are searched for a name that matches no provider's rule, such as `text-embedding-3-small`."""
@@ -88,7 +91,6 @@ LONGEST_NAME: Final = 256
 
 _OWN_COPY: Final = re.compile(r":[0-9.]+[bm](?:-|$)")  # Self-hosted copies have their size as a tag: `deepseek-r1:7b`.
 _TIER_PREFIX: Final = re.compile(r"^(?:service_tier|traffic_type|on_demand)_(?=.)")
-_RESOURCE_PATH: Final = re.compile(r"^(?:(?:projects/.+/)?publishers/[^/]+/)?models/")
 _UNITS_PER_NANO_USD: Final = PRICE_UNITS_PER_DOLLAR * 1_000_000 // 10**9
 _PER_THOUSAND: Final = 1_000  # A price per thousand requests equals this number of prices per million.
 
@@ -112,8 +114,8 @@ class OwnPrice:
     tiers: Mapping[str, Rates]
 
 
-Overlay: TypeAlias = Mapping[str, OwnPrice]
-"""The deployer's prices, by `provider/model` or `model` in lower case."""
+Overlay: TypeAlias = Mapping[str, OwnPrice | str]
+"""The deployer's prices and aliases, by `provider/model` or `model` in lower case."""
 
 NO_OVERLAY: Final[Overlay] = {}
 
@@ -130,6 +132,7 @@ def cost_nano_usd(
 ) -> Priced | UnknownCost:
     """The cost of a call at the prices in force at `at_ns`: of `model`, which served it, else of `requested_model`.
 
+    A requested name that contains the served one and more, such as the profile of a Bedrock id, counts first.
     The overlay has precedence over the list: first under the names as given, then under the listed model they match.
     *absent*: the reason why the cost is unknown.
     """
@@ -138,13 +141,18 @@ def cost_nano_usd(
     if provider and len(provider) > LONGEST_NAME:
         provider = None
     names = [name for name in (model, requested_model) if name and len(name) <= LONGEST_NAME]
+    if len(names) > 1 and says_more(names[1], names[0]):
+        names.reverse()
     tier = _tier(tier)
-    if overlay and (own := _overlay_price(provider, names, overlay)):
-        key, price = own
-        rates = price.tiers.get(tier) if tier else price.rates
+    own = _overlay_price(provider, names, overlay) if overlay else None
+    if own is not None and isinstance(own[1], str):  # an alias, of which one step is followed
+        provider, names = None, [own[1]]
+        own = _overlay_price(provider, names, overlay)
+    if own is not None and isinstance(own[1], OwnPrice):
+        rates = own[1].tiers.get(tier) if tier else own[1].rates
         if rates is None:
             return "no_tier_price"
-        return _priced(rates, _price_name(key, tier, "overlay"), usage, is_own=True)
+        return _priced(rates, _price_name(own[0], tier, "overlay"), usage, is_own=True)
     for name in names:
         if (listed := _listed(provider, name)) is not None and not KINDS_SOLD.isdisjoint(listed.rates_at(at_ns) or ()):
             if (rates := listed.rates_at(at_ns, tier)) is None:
@@ -159,6 +167,7 @@ def parse_overlay(text: str) -> Overlay:
 
     An entry replaces the whole list price of its model. For each kind that is a part of another kind, it needs the
     price of that kind as well. Prices of a service tier are an object in it: `{"input": 2, "flex": {"input": 1}}`.
+    An entry that is a text is an alias: the name of the model whose price applies, `{"our-model": "openai/gpt-4o"}`.
     *units*: US dollars per million tokens, and per thousand uses such as web searches.
     *absent*: no overlay for an empty text.
     *raises*: Invalid with a detail for each entry or price that is not valid.
@@ -175,11 +184,11 @@ def parse_overlay(text: str) -> Overlay:
         raise Invalid('The prices must be a JSON object: {"provider/model": {"input": 0.15, "output": 0.6}}.')
     if details := tuple(detail for name, entry in document.items() for detail in _errors(name, entry)):
         raise Invalid("Some prices are not valid: correct or remove them.", details=details)
-    return {name.lower(): _own_price(entry) for name, entry in document.items()}
+    return {name.lower(): entry if isinstance(entry, str) else _own_price(entry) for name, entry in document.items()}
 
 
-def _overlay_price(provider: str | None, names: list[str], overlay: Overlay) -> tuple[str, OwnPrice] | None:
-    """The overlay's key and price for these names. *absent*: None."""
+def _overlay_price(provider: str | None, names: list[str], overlay: Overlay) -> tuple[str, OwnPrice | str] | None:
+    """The overlay's key and entry for these names. *absent*: None."""
     return next(((key, overlay[key]) for key in _overlay_keys(provider, *names) if key in overlay), None)
 
 
@@ -204,9 +213,13 @@ def _price_name(model: str, tier: str | None, source: str) -> str:
 
 @lru_cache(maxsize=512)
 def _overlay_keys(provider: str | None, *names: str) -> list[str]:
-    """The overlay keys that apply to these names: the names as given, then the listed models that they match."""
+    """The overlay keys that apply to these names: as given, then in plainer readings, then the listed models."""
     known_provider = _provider_id(provider)
     keys = [(owner, name) for name in names for owner in (provider, known_provider, None)]
+    for reading in (reading for name in names for reading in readings(name, _provider_id)):
+        keys += [(owner, reading.name) for owner in (provider, known_provider, reading.owner, None)]
+        if reading.name.startswith("arn:"):
+            keys.append((None, reading.name.rpartition("/")[2]))
     for listed in filter(None, (_listed(provider, name) for name in names)):
         keys += [(owner, listed.model) for owner in (provider, listed.provider, listed.listed_by, None)]
     return [(f"{owner}/{name}" if owner else name).lower() for owner, name in keys]
@@ -214,34 +227,36 @@ def _overlay_keys(provider: str | None, *names: str) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def _listed(provider: str | None, name: str) -> ListedModel | None:
-    """The listed model of this name: at the provider if the table has it, else by the name alone. *absent*: None."""
-    if provider and provider.lower() in SELF_HOSTED:
+    """The listed model of this name: at the provider, else at the one that the name contains, else by the name alone.
+
+    *absent*: None. A name that has a price alone has one at any provider that does not serve the user's own models.
+    """
+    if (provider and provider.lower() in SELF_HOSTED) or _OWN_COPY.search(name.lower()):
         return None
-    if (known_provider := _provider_id(provider)) is None:
-        return _listed_by_name(name)
-    listed = find_model(known_provider, name) or find_model(known_provider, _without_path(name))
-    return _listed_by_name(name) if listed is None and known_provider in EMULATED_PROVIDERS else listed
-
-
-def _listed_by_name(name: str) -> ListedModel | None:
-    """The listed model of a name such as `gpt-4o`, or `azure/gpt-4o` as gateways write it. *absent*: None."""
-    prefix, slash, rest = name.partition("/")
-    if prefix.lower() in SELF_HOSTED or _OWN_COPY.search(name.lower()):
+    known = _provider_id(provider)
+    found = list(readings(name, _provider_id))
+    if any(name.split("/")[0] in SELF_HOSTED for _, name in found):
         return None
-    if slash and (provider := _provider_id(prefix)) is not None and (listed := find_model(provider, rest)) is not None:
-        return listed
-    plain_name = _without_path(name)
-    by_maker = (find_model(maker, plain_name) for maker in MAKERS)
-    return find_model_by_name(name) or find_model_by_name(plain_name) or next(filter(None, by_maker), None)
+    lookups = [(owner or known, text) for owner, text in found]
+    if known not in EMULATED_PROVIDERS:
+        lookups = [(known, text) for _, text in found] + lookups
+    for owner, text in lookups:
+        if owner is not None and (listed := find_model(owner, text)) is not None:
+            return listed
+    by_rule = (find_model_by_name(text) for _, text in found)
+    by_maker = (find_model(maker, text) for _, text in found for maker in MAKERS)
+    return next(filter(None, chain(by_rule, by_maker)), None)
 
 
-def _without_path(name: str) -> str:
-    """The name without the resource path that Google's clients add before it."""
-    return _RESOURCE_PATH.sub("", name)
-
-
+@lru_cache(maxsize=1024)
 def _provider_id(name: str | None) -> str | None:
-    return (PROVIDER_IDS.get(name.lower()) or provider_id(name)) if name else None
+    """The table's id of a provider, under any of its names. *absent*: None."""
+    if not name:
+        return None
+    found = PROVIDER_IDS.get(name.lower()) or provider_id(name)
+    if found is None and (stored := normalize_provider(name)) is not None:
+        found = PROVIDER_IDS.get(stored) or provider_id(stored)
+    return found
 
 
 def _priced(rates: Rates, price: str, usage: TokenCounts, *, is_own: bool = False) -> Priced | UnknownCost:
@@ -292,8 +307,12 @@ def _errors(name: str, entry: object) -> Iterator[Detail]:
         yield Detail(
             "prices", f"The name of an entry must have 1 to {LONGEST_NAME} characters: provider/model or model."
         )
+    elif isinstance(entry, str):
+        if not entry.strip() or len(entry) > LONGEST_NAME:
+            yield Detail(f"prices.{name}", f"The name of the model must have 1 to {LONGEST_NAME} characters.")
     elif not isinstance(entry, dict):
-        yield Detail(f"prices.{name}", f"The entry must be an object of prices: {', '.join(OVERLAY_KINDS)}.")
+        message = f"The entry must be the name of a model, or an object of prices: {', '.join(OVERLAY_KINDS)}."
+        yield Detail(f"prices.{name}", message)
     else:
         yield from _price_errors(f"prices.{name}", entry)
         for tier, prices in entry.items():

@@ -1,0 +1,133 @@
+"""Read the name of a model in every form in which providers, gateways and clients write it.
+
+A name may be a path (`openrouter/anthropic/claude-sonnet-4.5`, `bedrock/converse/us.anthropic.…`), a resource (an ARN,
+`projects/…/models/…`), and have suffixes that do not change the model (`:online`, `[1m]`, `@default`). Each reading
+removes one of these, from the name as it is to the plainest one. What decides about the price is kept: the profile of a
+Bedrock id, `:free`, and the names of fine-tuned models. Knows no models and no prices.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+GATEWAYS: Final = frozenset(
+    {
+        *(
+            "ai_gateway",
+            "ai-gateway",
+            "cloudflare_ai_gateway",
+            "gateway",
+            "helicone",
+            "litellm",
+            "litellm_proxy",
+            "llm",
+        ),
+        *("portkey", "requesty", "vercel", "vercel_ai_gateway", "workers-ai", "compat", "text-completion-openai"),
+    }
+)
+"""Prefixes that name a gateway, which passes the call on to the provider of the rest of the name."""
+
+ROUTES: Final = frozenset(
+    {"chat", "converse", "converse_like", "global", "global-standard", "invoke", "o_series", "responses", "messages"}
+)
+"""Prefixes that name a part of a provider's API."""
+
+_REGION: Final = re.compile(
+    r"[a-z]{2,4}(?:-gov)?-(?:north|south|east|west|central|northeast|southeast|southwest)+-?\d+"
+)
+
+_PROFILES: Final = "us|eu|apac|jp|au|in|ca|sa|me|af|il|mx|us-gov"
+_MAKERS: Final = (
+    "ai21|amazon|anthropic|cohere|deepseek|google|luma|meta|minimax|mistral|moonshot|moonshotai|nvidia|openai|qwen|"
+    "stability|twelvelabs|writer|zai"
+)
+_BEDROCK_ID: Final = re.compile(rf"(?:(?:{_PROFILES}|global)\.)?(?:{_MAKERS})\.[a-z]")
+_REGIONAL_PROFILE: Final = re.compile(rf"^(?:{_PROFILES})\.(?=(?:{_MAKERS})\.)")
+"""Regional profiles have the price of the id without a profile. The global profile has its own."""
+
+_ARN: Final = re.compile(r"arn:aws[a-z-]*:bedrock:[^:]*:[^:]*:(?:foundation-model|inference-profile)/(?P<model>.+)")
+_RESOURCES: Final = (
+    re.compile(r"(?:projects/.+/)?(?:publishers/[^/]+/)?models/(?P<model>[^/]+)"),
+    re.compile(r"azureml://registries/[^/]+/models/(?P<model>[^/]+)(?:/versions/.*)?"),
+    re.compile(r"(?:.*/)?openai/deployments/(?P<model>[^/]+)(?:/.*)?"),
+)
+_SUFFIXES: Final = (
+    re.compile(r"(?::(?:online|thinking|nitro|floor|exacto|beta|default)|\[1m\]|@(?:default|latest|\d{3}))$"),
+    re.compile(r"@(?=20\d{6}$)"),  # Vertex writes the date of Anthropic's models after an `@`.
+)
+_SEPARATORS: Final = re.compile(r"[/:]")
+_LONGEST_PATH: Final = 6
+
+ProviderId = Callable[[str], str | None]
+"""A function that returns the id of the provider with a name; None for any other word."""
+
+
+class Reading(NamedTuple):
+    """A name of a model. `owner` is the id of the provider that the full name contains. *absent*: None."""
+
+    owner: str | None
+    name: str
+
+
+def readings(name: str, provider_id: ProviderId) -> Iterator[Reading]:
+    """The readings of a name, from the name as it is to the plainest one, in lower case."""
+    seen = set()
+    for path in _paths(Reading(None, name.strip().lower()), provider_id):
+        for reading in _plainer(path):
+            if reading not in seen:
+                seen.add(reading)
+                yield reading
+
+
+def says_more(name: str, other: str) -> bool:
+    """Whether a name is the other one with a prefix, such as the profile of a Bedrock id, and perhaps a version."""
+    return (
+        re.search(rf"[./:]{re.escape(other.lower())}(?:[-@]20\d{{6}})?(?:-v\d+(?::\d+)?)?$", name.lower()) is not None
+    )
+
+
+def _paths(reading: Reading, provider_id: ProviderId) -> Iterator[Reading]:
+    """The name, and what remains of it without each prefix."""
+    yield reading
+    for _ in range(_LONGEST_PATH):
+        owner, name = reading
+        if arn := _ARN.fullmatch(name):
+            reading = Reading("aws", arn["model"])
+        elif resource := next(filter(None, (pattern.fullmatch(name) for pattern in _RESOURCES)), None):
+            reading = Reading(owner, resource["model"])
+        elif owner != "aws" and _BEDROCK_ID.match(name):
+            reading = Reading("aws", name)
+        elif (rest := _without_prefix(reading, provider_id)) is not None:
+            reading = rest
+        else:
+            return
+        yield reading
+
+
+def _without_prefix(reading: Reading, provider_id: ProviderId) -> Reading | None:
+    owner, name = reading
+    separator = _SEPARATORS.search(name)
+    if separator is None:
+        return None
+    prefix, rest = name[: separator.start()], name[separator.end() :]
+    is_path = separator[0] == "/"
+    if is_path and (prefix in GATEWAYS or prefix in ROUTES or prefix.startswith("@") or _REGION.fullmatch(prefix)):
+        return None if prefix == "@cf" else Reading(owner, rest)
+    # The colon of a version is no separator: `anthropic.claude-v2:1`.
+    if rest and (is_path or "." not in prefix) and (provider := provider_id(prefix)) is not None:
+        return Reading(provider, rest)
+    first, slash, last = name.rpartition("/")  # `gpt-4o/openai`, as Helicone writes it
+    if slash and "/" not in first and (provider := provider_id(last)) is not None:
+        return Reading(provider, first)
+    return None
+
+
+def _plainer(reading: Reading) -> Iterator[Reading]:
+    yield reading
+    name = reading.name
+    for suffix, replacement in zip(_SUFFIXES, ("", "-"), strict=True):
+        if (plainer := suffix.sub(replacement, name)) != name:
+            name = plainer
+            yield reading._replace(name=name)
+    if reading.owner == "aws" and (unprofiled := _REGIONAL_PROFILE.sub("", name)) != name:
+        yield reading._replace(name=unprofiled)
