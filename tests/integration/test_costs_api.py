@@ -119,8 +119,8 @@ def test_a_cost_without_a_price_is_unknown_and_never_zero(api: Api, fields: dict
     assert total(api) is None
 
 
-def test_a_reported_cost_of_zero_is_a_cost(api: Api) -> None:
-    assert cost(api.send(called(cost_usd=0))) == (0, "reported", None)
+def test_a_reported_cost_of_zero_is_a_cost_of_a_model_without_a_price(api: Api) -> None:
+    assert cost(api.send(called(cost_usd=0, model_name="unpriced"))) == (0, "reported", None)
     assert total(api) == 0
 
 
@@ -184,3 +184,52 @@ def test_a_cost_that_a_patch_reports_replaces_the_computed_one(api: Api) -> None
 def test_a_trace_can_be_found_by_its_computed_cost(api: Api) -> None:
     api.send(called())
     assert (api.summaries(min_cost_usd=12.5), api.summaries(min_cost_usd=12.6)) == (["t"], [])
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ({"model_name": "gpt-5", "service_tier": "flex"}, (0.625, "computed", None)),
+        ({"model_name": "gpt-5", "service_tier": "scale"}, (None, "unknown", "no_tier_price")),
+        ({"model_name": "azure_ai/claude-opus-4-5", "model_provider": "azure_ai"}, (5.0, "computed", None)),
+        ({"model_name": "gpt-4o", "usage_details": {"input_audio": 5}}, (None, "unknown", "no_kind_price")),
+        ({"model_name": "gpt-5", "total_tokens": 7}, (None, "unknown", "contradictory_tokens")),
+        ({"model_name": "gpt-5", "cost_usd": 0}, (1.25, "computed", None)),
+        ({"model_name": "unpriced", "cost_usd": 0}, (0.0, "reported", None)),
+        ({"model_name": "gpt-5", "input_tokens": 0, "output_tokens": 0}, (0.0, "computed", None)),
+        (
+            {"model_name": "gpt-5", "input_tokens": 0, "output_tokens": 0, "output_data": "Hello"},
+            (None, "unknown", "no_tokens"),
+        ),
+        *(
+            (
+                {
+                    "model_name": "claude-sonnet-4-6",
+                    "model_provider": "anthropic",
+                    "input_tokens": 10_150,
+                    "cache_write_tokens": 10_000,
+                    "usage_details": {"input": 150, f"cache_write_{lifetime}": 10_000},
+                },
+                (usd, "computed", None),
+            )
+            for lifetime, usd in (("5m", 0.03795), ("1h", 0.06045))
+        ),
+    ],
+)
+def test_a_cost_follows_from_everything_that_the_span_states(
+    api: Api, sent: dict[str, Any], expected: tuple[float | None, str, str | None]
+) -> None:
+    stored = api.send(called(**{"output_tokens": None, **sent}))
+    assert (stored["cost_usd"], stored["cost_source"], stored["cost_reason"]) == expected
+    assert total(api) == expected[0]
+
+
+def test_an_alias_of_the_deployment_prices_its_calls(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRICES", json.dumps({"our-model": "openai/gpt-5"}))
+    wiring.reset()
+    cost_usd, source, price = cost(api.send(called(model_name="our-model", output_tokens=None)))
+    monkeypatch.undo()
+    wiring.reset()
+    assert (cost_usd, source) == (1.25, "computed")
+    assert price is not None
+    assert price.startswith("openai/gpt-5 @ genai-prices ")

@@ -15,7 +15,7 @@ from tracestore.domain.usage import charges_of, usage_of
 
 @dataclass
 class Prices:
-    """Prices the model `m` at 3 nano-dollars a token, and records the fields of each lookup."""
+    """Prices the model `m` at 3 nano-dollars a token and `free` at none, and records the fields of each lookup."""
 
     lookups: list[SpanFields] = field(default_factory=list)
 
@@ -23,6 +23,10 @@ class Prices:
         self.lookups.append(span_fields)
         if "input_tokens" not in span_fields:
             return "no_tokens"
+        if span_fields.get("model_name") == "untiered":
+            return "no_tier_price"
+        if span_fields.get("model_name") == "free":
+            return 0, "test/free"
         if span_fields.get("model_name") != "m":
             return "no_price"
         return 3 * (span_fields.get("input_tokens", 0) + span_fields.get("output_tokens", 0)), "test/m"
@@ -41,8 +45,38 @@ def test_a_reported_cost_wins_without_a_price_lookup() -> None:
     assert prices.lookups == []
 
 
-def test_a_reported_cost_of_zero_counts_as_reported() -> None:
-    assert cost_of(call("s", model_name="m", cost_nano_usd=0), Prices()) == Cost(0, "reported")
+@pytest.mark.parametrize(
+    "reported",
+    [
+        {"model_name": "unpriced"},
+        {"model_name": "free"},
+        {"model_name": "m", "input_tokens": None, "output_tokens": None},
+        {"model_name": "m", "input_tokens": 0, "output_tokens": 0},
+        {},
+    ],
+)
+def test_a_reported_cost_of_zero_counts_unless_the_model_has_a_price(reported: dict[str, Any]) -> None:
+    assert cost_of(call("s", cost_nano_usd=0, **reported), Prices()) == Cost(0, "reported")
+
+
+def test_a_reported_cost_of_zero_next_to_tokens_of_a_priced_model_is_no_cost() -> None:
+    assert cost_of(call("s", model_name="m", cost_nano_usd=0), Prices()) == Cost(36, "computed", "test/m")
+    agent = call("s", model_name="m", cost_nano_usd=0, operation_type="agent")
+    assert cost_of(agent, Prices()) == Cost(None, "unknown", reason="repeats_calls")
+    untiered = call("s", model_name="untiered", cost_nano_usd=0)
+    assert cost_of(untiered, Prices()) == Cost(None, "unknown", reason="no_tier_price")
+
+
+@pytest.mark.parametrize("reported", [{}, {"cost_nano_usd": 0}, {"total_tokens": 0}])
+def test_counts_of_zero_next_to_output_are_unknown(reported: dict[str, Any]) -> None:
+    answered = call("s", model_name="m", input_tokens=0, output_tokens=0, output_preview="Hello", **reported)
+    assert cost_of(answered, Prices()) == Cost(None, "unknown", reason="no_tokens")
+
+
+def test_counts_of_zero_without_output_cost_nothing() -> None:
+    assert cost_of(call("s", model_name="m", input_tokens=0, output_tokens=0), Prices()) == Cost(
+        0, "computed", "test/m"
+    )
 
 
 def test_a_computed_cost_names_its_price() -> None:

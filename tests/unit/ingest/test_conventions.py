@@ -346,6 +346,65 @@ def test_a_value_that_is_not_a_count_is_ignored(count: Any) -> None:
     assert "input_tokens" not in fields_of({"gen_ai.usage.input_tokens": count})
 
 
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        *(
+            {name: 0.03}
+            for name in (
+                *("gen_ai.usage.cost", "gen_ai.cost.total_cost", "litellm.cost.total", "vercel.ai_gateway.cost.total"),
+                *("gen_ai.usage.cost_usd", "trace.metadata.openrouter_generation.usage", "litellm.response.cost"),
+            )
+        ),
+        {"vercel.ai_gateway.cost.total": "0.03", "vercel.ai_gateway.cost.market": "0.05"},
+        {"vercel.ai_gateway.cost.total": "0", "vercel.ai_gateway.cost.market": "0.03"},
+        {"hidden_params": '{"response_cost": 0.03}'},
+        {"ai.response.providerMetadata": '{"gateway": {"cost": "0.03", "marketCost": "0.05"}}'},
+        {"ai.response.providerMetadata": '{"gateway": {"cost": "0", "marketCost": "0.03"}}'},
+        {"ai.response.providerMetadata": '{"openrouter": {"usage": {"cost": 0.03}}}'},
+        {"langfuse.observation.cost_details": '{"input": 0.01, "output": 0.015, "cache_read_input_tokens": 0.005}'},
+        {"langfuse.observation.cost_details": '{"input": 0.01, "output": 0.02, "total": null}'},
+        {"langfuse.observation.cost_details": '{"input": 0.03, "output": 0}'},
+        {"langfuse.observation.cost_details": '{"total_cost": 0.03}'},
+        {"mlflow.llm.cost": '{"input_cost": 0.01, "output_cost": 0.02}'},
+        {"llm.cost.prompt": 0.01, "llm.cost.completion": 0.02},
+        {"llm.cost.prompt": 0.01, "llm.cost.completion": 0.02, "llm.cost.prompt_details.input": 0.01},
+        {"llm.cost.prompt_details.input": 0.01, "llm.cost.completion_details.output": 0.02},
+        {"gen_ai.cost.input_cost": 0.01, "gen_ai.cost.output_cost": 0.02},
+        {"gen_ai.cost.input_cost": 0.01, "gen_ai.cost.output_cost": 0.05, "gen_ai.cost.total_cost": 0.03},
+        {"gen_ai.usage.input_cost": 0.01, "gen_ai.usage.output_cost": 0.02},
+        {"litellm.cost.input": 0.01, "litellm.cost.output": 0.02},
+        {"gen_ai.usage.cost": 0, "llm.cost.prompt": 0.01, "llm.cost.completion": 0.02},
+    ],
+)
+def test_a_cost_is_read_whole_or_in_parts_as_gateways_report_it(attributes: dict[str, Any]) -> None:
+    assert fields_of(attributes)["cost_nano_usd"] == 30_000_000
+
+
+def test_a_cost_of_zero_counts_last() -> None:
+    assert fields_of({"gen_ai.usage.cost": 0, "llm.cost.total": 0.0})["cost_nano_usd"] == 0
+
+
+@pytest.mark.parametrize("details", ['{"input": 0.01, "output": "many"}', '{"input": -1}', "{}", "[1]", "many", "{"])
+def test_parts_that_are_no_costs_are_no_cost(details: str) -> None:
+    assert "cost_nano_usd" not in fields_of({"langfuse.observation.cost_details": details})
+
+
+@pytest.mark.parametrize(
+    ("attributes", "tier"),
+    [
+        ({"gen_ai.openai.response.service_tier": "flex", "gen_ai.openai.request.service_tier": "auto"}, "flex"),
+        ({"openai.response.service_tier": "default", "openai.request.service_tier": "priority"}, "default"),
+        ({"gen_ai.openai.request.service_tier": "flex"}, "flex"),
+        ({"llm.invocation_parameters": '{"service_tier": "flex"}'}, "flex"),
+        ({"anthropic.response.service_tier": "batch"}, "batch"),
+        ({"ai.response.providerMetadata": '{"openai": {"serviceTier": "priority"}}'}, "priority"),
+    ],
+)
+def test_the_tier_that_served_a_call_counts_before_the_requested_one(attributes: dict[str, Any], tier: str) -> None:
+    assert fields_of(attributes)["service_tier"] == tier
+
+
 def test_a_reported_cost_is_stored_in_nano_dollars() -> None:
     assert (
         fields_of({"langfuse.observation.cost_details": '{"input": 0.1, "total": 0.00032}'})["cost_nano_usd"] == 320_000

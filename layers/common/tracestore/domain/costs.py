@@ -1,4 +1,8 @@
-"""The cost of a span: as reported, else computed from its model and tokens, else unknown. Never a guess, never zero."""
+"""The cost of a span: as reported, else computed from its model and tokens, else unknown. Never a guess, never zero.
+
+A client without a price list reports a cost of zero, and one that received no usage reports zero tokens. Neither is a
+statement about a call that cost something.
+"""
 
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -21,6 +25,9 @@ REPEATING_OPERATIONS: Final = frozenset({"agent", "chain", "workflow", "lesson",
 """Operations that call no model themselves: their tokens repeat those of the calls inside."""
 
 
+_COUNTS: Final = ("input_tokens", "output_tokens", "total_tokens")
+
+
 class Cost(NamedTuple):
     """A span's cost and its source. `price` names the price that a computed cost comes from.
 
@@ -38,7 +45,7 @@ UNKNOWN: Final = Cost(None, "unknown")
 
 def cost_of(fields: SpanFields, price_of: PriceOf) -> Cost:
     """The cost of the span with these fields."""
-    if "cost_nano_usd" in fields:
+    if "cost_nano_usd" in fields and (fields["cost_nano_usd"] or not _costs_something(fields, price_of)):
         return Cost(fields["cost_nano_usd"], "reported")
     if fields.get("operation_type") in REPEATING_OPERATIONS:
         return UNKNOWN._replace(reason="repeats_calls")
@@ -46,10 +53,28 @@ def cost_of(fields: SpanFields, price_of: PriceOf) -> Cost:
         return UNKNOWN._replace(reason="no_model")
     if fields.get("usage_ambiguous"):
         return UNKNOWN._replace(reason="contradictory_tokens")
+    if _is_uncounted(fields):
+        return UNKNOWN._replace(reason="no_tokens")
     priced = price_of(fields)
     if isinstance(priced, str):
         return UNKNOWN._replace(reason=priced)
     return Cost(priced[0], "computed", priced[1])
+
+
+def _costs_something(fields: SpanFields, price_of: PriceOf) -> bool:
+    """Whether a span reports tokens, or output without counting it, of a model that has a price."""
+    if "model_name" not in fields or not any(name in fields for name in _COUNTS):
+        return False
+    priced = price_of(fields)
+    if isinstance(priced, str):
+        return priced not in ("no_price", "no_tokens")
+    return priced[0] > 0 or _is_uncounted(fields)
+
+
+def _is_uncounted(fields: SpanFields) -> bool:
+    """Whether all counts are zero although the span has output."""
+    counts = [fields[name] for name in _COUNTS if name in fields]
+    return bool(counts) and not any(counts) and "output_preview" in fields
 
 
 def no_prices(_fields: SpanFields) -> UnknownCost:

@@ -19,6 +19,8 @@ from .field_readers import (
     label,
     milliseconds,
     nano_usd,
+    nano_usd_above_zero,
+    nano_usd_of_parts,
     normalize_provider,
     number,
     seconds,
@@ -38,6 +40,17 @@ class Row(NamedTuple):
 
 TOOL: Final = frozenset({"tool_call"})
 MODEL_USERS: Final = frozenset({"completion", "embedding", "rerank", "agent"})
+
+COSTS: Final = """gen_ai.usage.cost gen_ai.usage.total_cost operation.cost llm.cost.total
+    langfuse.observation.cost_details>total mlflow.llm.cost>total_cost
+    langsmith.metadata.usage_metadata>total_cost llm.usage.total_cost gen_ai.cost.total_cost litellm.cost.total
+    litellm.response.cost hidden_params>response_cost vercel.ai_gateway.cost.total vercel.ai_gateway.cost.market
+    ai.response.providerMetadata>gateway.cost ai.response.providerMetadata>gateway.marketCost
+    ai.response.providerMetadata>openrouter.usage.cost trace.metadata.openrouter_generation.usage
+    langfuse.observation.cost_details>total_cost langfuse.observation.total_cost gen_ai.usage.cost_usd
+    gen_ai.usage.total_cost_usd gen_ai.cost.total gen_ai.cost.usd gen_ai.cost.total_usd llm.usage.cost
+    llm.usage.cost_usd ai.usage.cost usage.cost"""
+"""Attributes with the whole cost of a call, in dollars."""
 
 ROWS: Final = (
     # The served model first, then the requested one.
@@ -117,20 +130,32 @@ ROWS: Final = (
         """lk.interrupted turn.was_interrupted gen_ai.response.interrupted gen_ai.response.cancelled was_interrupted
         interrupted""",
     ),
+    # A cost of zero may be a client without a price list, or the share of one of two parties: it counts last.
+    Row("cost_nano_usd", nano_usd_above_zero, COSTS),
+    Row(
+        "cost_nano_usd",
+        nano_usd_of_parts,
+        """langfuse.observation.cost_details> mlflow.llm.cost> llm.cost.{prompt,completion}
+        gen_ai.cost.{input_cost,output_cost,tool_usage_cost} gen_ai.usage.{input_cost,output_cost}
+        litellm.cost.{input,output,tool_usage} gen_ai.cost.{input,output} gen_ai.cost.{input_usd,output_usd}
+        gen_ai.usage.{input_cost_usd,output_cost_usd} gen_ai.usage.{prompt_cost,completion_cost}
+        llm.usage.{prompt_cost,completion_cost} llm.cost.{prompt_details.input,prompt_details.cache_read,\
+prompt_details.cache_write,prompt_details.audio,completion_details.output,completion_details.reasoning,\
+completion_details.audio}""",
+    ),
+    Row("cost_nano_usd", nano_usd, COSTS),
+    # The tier that served the call first, then the requested one.
     Row(
         "service_tier",
         label,
-        """gen_ai.openai.response.service_tier openai.response.service_tier gen_ai.response.service_tier
-        gen_ai.anthropic.service_tier gen_ai.aws.bedrock.service_tier gen_ai.usage.service_tier
-        gen_ai.openai.request.service_tier openai.request.service_tier gen_ai.request.service_tier
-        llm.invocation_parameters>service_tier langfuse.observation.model.parameters>service_tier""",
-    ),
-    Row(
-        "cost_nano_usd",
-        nano_usd,
-        """gen_ai.usage.cost gen_ai.usage.total_cost operation.cost llm.cost.total
-        langfuse.observation.cost_details>total mlflow.llm.cost>total_cost
-        langsmith.metadata.usage_metadata>total_cost llm.usage.total_cost""",
+        """gen_ai.openai.response.service_tier openai.response.service_tier anthropic.response.service_tier
+        gen_ai.response.service_tier gen_ai.anthropic.service_tier gen_ai.usage.service_tier
+        gen_ai.aws.bedrock.service_tier ai.response.providerMetadata>openai.serviceTier
+        ai.response.providerMetadata>anthropic.usage.service_tier
+        gcp.vertex.agent.llm_response>usage_metadata.traffic_type gen_ai.openai.request.service_tier
+        openai.request.service_tier anthropic.request.service_tier gen_ai.request.service_tier
+        llm.request.service_tier llm.invocation_parameters>service_tier
+        langfuse.observation.model.parameters>service_tier gcp.vertex.agent.llm_request>config.service_tier""",
     ),
     # Metadata that other parts of the system read by name, or that a person wants to see without searching.
     Row("metadata.time_to_first_token_ms", milliseconds, "ai.response.msToFirstChunk"),

@@ -71,6 +71,24 @@ def nano_usd(value: Json) -> int | None:
     return None if usd is None or not 0 <= usd <= MAX_COST_USD else round(Decimal(str(usd)) * 1_000_000_000)
 
 
+def nano_usd_above_zero(value: Json) -> int | None:
+    """Dollars as integer nano-dollars, if it is more than nothing."""
+    return nano_usd(value) or None
+
+
+def nano_usd_of_parts(value: Json) -> int | None:
+    """The sum of costs that an object contains by kind, such as `{"input": 0.1, "output": 0.2}`, as nano-dollars.
+
+    *absent*: None if they are zero, or a value is no cost: a sum without it would be too low.
+    """
+    parts = parse_container(value)
+    if not isinstance(parts, dict):
+        return None
+    costs = [nano_usd(part) for name, part in parts.items() if part is not None and "total" not in name.lower()]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) or None if len(known) == len(costs) else None
+
+
 def milliseconds(value: Json) -> float | None:
     """A duration in milliseconds, to the microsecond."""
     amount = number(value)

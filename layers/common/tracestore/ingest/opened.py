@@ -101,12 +101,12 @@ class _Match(NamedTuple):
 class _Plan(NamedTuple):
     """The sources of spans with the same attribute names, in the order of the tables.
 
-    *shape*: of fields, the row, the name, the path, and the attributes used; of usage, the source, the name and the
-    path; of contents, the row, the source, the attributes used, and the numbered ones below its name.
+    *shape*: of fields, the row, the name, the path, the attributes used, and the members; of usage, the source, the
+    name and the path; of contents, the row, the source, the attributes used, and the numbered ones below its name.
     """
 
     evidence: str | None
-    fields: list[tuple[Row, str, tuple[str, ...] | None, tuple[str, ...]]]
+    fields: list[tuple[Row, str, tuple[str, ...] | None, tuple[str, ...], tuple[str, ...]]]
     usage: list[tuple[UsageSource, str, tuple[str, ...] | None]]
     contents: list[tuple[int, _Source, tuple[str, ...], list[_Leaf]]]
 
@@ -120,8 +120,10 @@ def open_span(span: OtlpSpan) -> OpenedSpan:
     texts = OpenedTexts(attributes)
     plan = _plan(attributes)
     fields = [
-        (row, attributes[name] if path is None else value_at(texts[name], path) if path else texts[name], names)
-        for row, name, path, names in plan.fields
+        (row, _members(attributes, name, members), names)
+        if members
+        else (row, attributes[name] if path is None else value_at(texts[name], path) if path else texts[name], names)
+        for row, name, path, names, members in plan.fields
     ]
     usage = [
         (source, name, attributes[name] if type(attributes[name]) is int else value_at(texts[name], path or ()))
@@ -134,12 +136,17 @@ def open_span(span: OtlpSpan) -> OpenedSpan:
         if numbered:
             value = _listed(leaves, attributes)
         elif members:
-            value = {member: item for member in members if (item := attributes.get(name + member))} or None
+            value = _members(attributes, name, members)
         else:
             raw = attributes[name]
             value = raw if path is None else None
         (inputs if row == _INPUT_ROW else outputs).append(ContentValue(value, names, raw))
     return OpenedSpan(span, attributes, texts, plan.evidence, fields, usage, inputs, outputs)
+
+
+def _members(attributes: Attributes, prefix: str, members: Iterable[str]) -> Json:
+    """The object of the attributes with these names after a prefix. *absent*: None if all are empty."""
+    return {member: item for member in members if (item := attributes.get(prefix + member))} or None
 
 
 def _plan(attributes: Attributes) -> _Plan:
@@ -168,7 +175,8 @@ def _new_plan(names: tuple[str, ...]) -> _Plan:
         name, path, _, members = source
         numbered = leaves.get(name, []) if source.numbered else []
         if row < _INPUT_ROW:
-            plan.fields.append((_FIELD_ROWS[row], name, path, () if path else (name,)))
+            used = [name + member for member in members] or ([] if path else [name])
+            plan.fields.append((_FIELD_ROWS[row], name, path, tuple(used), members))
         else:
             used = [name + member for member in members] or [leaf_name for _, _, leaf_name in numbered] or [name]
             plan.contents.append((row, source, tuple(used), numbered))
