@@ -10,7 +10,7 @@ from dev.template import Template
 from tracestore.domain.errors import Invalid
 from tracestore.http.jwt_verifier import MIN_SECRET_BYTES
 from tracestore.http.settings import settings_from
-from tracestore.ingest.pricing import parse_overlay
+from tracestore.ingest.price_overlay import parse_overlay
 
 
 class InvalidSettings(Exception):

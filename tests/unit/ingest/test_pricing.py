@@ -14,15 +14,9 @@ from hypothesis import strategies as st
 from tracestore.domain.costs import UnknownCost
 from tracestore.domain.errors import Invalid
 from tracestore.ingest.billed_usage import TokenCounts
+from tracestore.ingest.price_overlay import NO_OVERLAY, Overlay, parse_overlay
 from tracestore.ingest.price_table import TABLE_PATH, table_version
-from tracestore.ingest.pricing import (
-    NO_OVERLAY,
-    SELF_HOSTED,
-    Overlay,
-    Priced,
-    cost_nano_usd,
-    parse_overlay,
-)
+from tracestore.ingest.pricing import SELF_HOSTED, Priced, cost_nano_usd
 
 if sys.version_info >= (3, 15):
     pytest.skip("The package that the prices come from has no version for this Python.", allow_module_level=True)
@@ -250,6 +244,9 @@ MILLION: TokenCounts = {"input_tokens": 10**6}
         ("gemini-2.5-flash", "google", "batch", "0.15"),
         *(("gpt-5", "openai", tier, "1.25") for tier in (None, "", "default", "auto", "standard", "on_demand")),
         ("claude-sonnet-4-6", "anthropic", "standard_only", "3"),
+        ("gemini-2.5-flash", "google", "ON_DEMAND", "0.3"),
+        ("gpt-5", "openai", "service_tier_flex", "0.625"),
+        ("gpt-5", "openai", "SERVICE_TIER_DEFAULT", "1.25"),
     ],
 )
 def test_a_service_tier_has_its_own_price(model: str, provider: str | None, tier: str | None, usd: str) -> None:
@@ -555,6 +552,13 @@ def test_a_known_provider_never_hides_a_price(provider: str, model: str) -> None
     assert price_of(model, provider) is not None
 
 
+@given(name=known_names, provider=st.sampled_from([*(provider.id for provider in providers), "azure.ai.openai", "new"]))
+@settings(max_examples=300, deadline=None)
+def test_any_price_by_the_name_alone_is_found_with_a_provider_as_well(name: str, provider: str) -> None:
+    if cost(name, None, MILLION) is not None:
+        assert cost(name, provider, MILLION) is not None
+
+
 @pytest.mark.parametrize(
     "model", ["gpt-4o-typo/unknown", "acme/large", "azure/us/gpt-4o", "mistral:7b", ":", "/", "a/"]
 )
@@ -615,7 +619,7 @@ def test_a_self_hosted_model_is_recognized_by_its_name(model: str, provider: str
     assert cost(model, provider) is None
 
 
-@pytest.mark.parametrize("usage", [{}, {"cached_input_tokens": 5}, {"reasoning_tokens": 5}])
+@pytest.mark.parametrize("usage", [{}, {"cached_input_tokens": 5}, {"reasoning_tokens": 5}, {"usage_details": {}}])
 def test_a_call_without_token_counts_has_no_cost(usage: TokenCounts) -> None:
     assert cost(usage=usage) is None
 

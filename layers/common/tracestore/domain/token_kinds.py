@@ -44,7 +44,7 @@ _WORDS: Final[dict[str, str]] = {
 }
 """The meaning of the words in names of kinds. A name with another word is not understood."""
 
-_BETWEEN_WORDS: Final = re.compile(r"[^a-zA-Z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
+_BETWEEN_WORDS: Final = r"[^a-zA-Z0-9]+|(?<=[a-z0-9])(?=[A-Z])"
 
 
 class Kind(NamedTuple):
@@ -57,7 +57,7 @@ class Kind(NamedTuple):
     @property
     def name(self) -> str:
         """The name in the price table, such as `cache_write_1h` or `input_audio`."""
-        return "_".join(filter(None, self))
+        return "_".join(filter(None, self)) if self.lifetime or self.modality else self.base
 
 
 class UnknownKind(Exception):
@@ -71,7 +71,7 @@ IGNORED: Final = Kind("total")
 @lru_cache(maxsize=512)
 def kind_of(name: str) -> Kind:
     """The kind of tokens, or the use, that a client calls `name`. *raises*: UnknownKind."""
-    words = {_WORDS.get(word.lower(), "?") for word in _BETWEEN_WORDS.split(name) if word}
+    words = {_WORDS.get(word.lower(), "?") for word in re.split(_BETWEEN_WORDS, name) if word}
     if "?" in words:
         raise UnknownKind
     if "search" in words:

@@ -28,7 +28,7 @@ from .request import Request
 from .settings import settings
 
 if TYPE_CHECKING:
-    from tracestore.ingest.pricing import Overlay
+    from tracestore.ingest.price_overlay import Overlay
 
 SECONDS_PER_DAY: Final = 86_400
 
@@ -88,7 +88,7 @@ def price_of(fields: SpanFields) -> Price | UnknownCost:
 
 @cache
 def _overlay() -> "Overlay":
-    from tracestore.ingest.pricing import NO_OVERLAY, parse_overlay
+    from tracestore.ingest.price_overlay import NO_OVERLAY, parse_overlay
 
     try:
         return parse_overlay(settings().prices)

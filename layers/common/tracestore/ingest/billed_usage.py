@@ -5,7 +5,7 @@ The token counts of a span include their parts: input includes cached and cache-
 the names of these kinds freely, so a name is read by its words, in any order.
 """
 
-from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Final, TypedDict
 
 from tracestore.domain.token_kinds import USES, WHOLES, Kind, kind_of
@@ -35,44 +35,55 @@ class Contradiction(Exception):
     """The counts of a call contradict each other."""
 
 
+_PARTS_OF: Final = {
+    whole: tuple((Kind(part), field) for part, (including, field) in PARTS.items() if including == whole)
+    for whole in WHOLES
+}
+_WHOLES: Final = tuple((Kind(whole), field, _PARTS_OF[whole]) for whole, field in WHOLES.items())
+
+
 def billed_usage(usage: TokenCounts) -> dict[Kind, int]:
     """The amounts of the disjoint kinds that are not zero.
 
     *raises*: UnknownKind, Contradiction if parts exceed what includes them or the total is not the sum.
     """
-    detailed: Counter[Kind] = Counter()
+    detailed: dict[Kind, int] = {}
     for name, amount in usage.get("usage_details", {}).items():
         if amount:
-            detailed[kind_of(name)] += amount
+            kind = kind_of(name)
+            detailed[kind] = detailed.get(kind, 0) + amount
     billed = {kind: amount for kind, amount in detailed.items() if kind.base in USES}
-    totals = 0
-    for whole in WHOLES:
-        amounts = _disjoint(whole, usage, detailed)
-        billed |= amounts
-        totals += sum(amounts.values())
-    if usage.get("total_tokens", totals) != totals:
+    tokens: dict[Kind, int] = {}
+    for whole, field, parts in _WHOLES:
+        tokens |= _disjoint(whole, field, parts, usage, detailed)
+    if "total_tokens" in usage and usage["total_tokens"] != sum(tokens.values()):
         raise Contradiction
-    return {kind: amount for kind, amount in billed.items() if amount}
+    return billed | {kind: amount for kind, amount in tokens.items() if amount}
 
 
-def _disjoint(whole: str, usage: TokenCounts, detailed: Counter[Kind]) -> dict[Kind, int]:
-    """The amounts of a whole kind and its parts, without what finer kinds contain."""
-    amounts: dict[Kind, int] = {}
-    for base in (whole, *(part for part, (including, _) in PARTS.items() if including == whole)):
-        finer = {kind: amount for kind, amount in detailed.items() if kind.base == base and kind != Kind(base)}
-        counted = sum(finer.values()) + detailed[Kind(base)]
-        if base != whole:
-            counted = _count(usage, PARTS[base][1], default=counted)
+def _disjoint(
+    whole: Kind, field: str, parts: Iterable[tuple[Kind, str]], usage: TokenCounts, detailed: Mapping[Kind, int]
+) -> dict[Kind, int]:
+    """The amounts of a whole kind and its parts, each without what finer kinds contain."""
+    amounts = _finer(whole, detailed)
+    for part, part_field in parts:
+        finer = _finer(part, detailed)
+        contained = sum(finer.values())
         amounts |= finer
-        amounts[Kind(base)] = counted - sum(finer.values())
-    total = _count(usage, WHOLES[whole], default=sum(amounts.values()))
-    if amounts[Kind(whole)] == total:  # The client repeats the whole count under the name of the rest.
-        amounts[Kind(whole)] = 0
-    rest = total - sum(amounts.values())
-    amounts[Kind(whole)] += rest
-    if rest < 0 or min(amounts.values()) < 0:
+        amounts[part] = _count(usage, part_field, default=detailed.get(part, 0) + contained) - contained
+    named, others = detailed.get(whole, 0), sum(amounts.values())
+    total = _count(usage, field, default=named + others)
+    rest = total - others
+    # A client may repeat the whole count under the name of the rest.
+    if rest < 0 or (named > rest and named != total) or min(amounts.values()) < 0:
         raise Contradiction
+    amounts[whole] = rest
     return amounts
+
+
+def _finer(kind: Kind, detailed: Mapping[Kind, int]) -> dict[Kind, int]:
+    """The amounts of the kinds that a kind contains."""
+    return {finer: amount for finer, amount in detailed.items() if finer.base == kind.base and finer != kind}
 
 
 def _count(usage: TokenCounts, field: str, default: int) -> int:

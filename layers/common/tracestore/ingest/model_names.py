@@ -41,21 +41,21 @@ _MAKERS: Final = (
     "ai21|amazon|anthropic|cohere|deepseek|google|luma|meta|minimax|mistral|moonshot|moonshotai|nvidia|openai|qwen|"
     "stability|twelvelabs|writer|zai"
 )
-_BEDROCK_ID: Final = re.compile(rf"(?:(?:{_PROFILES}|global)\.)?(?:{_MAKERS})\.[a-z]")
-_REGIONAL_PROFILE: Final = re.compile(rf"^(?:{_PROFILES})\.(?=(?:{_MAKERS})\.)")
+_BEDROCK_ID: Final = rf"(?:(?:{_PROFILES}|global)\.)?(?:{_MAKERS})\.[a-z]"
+_REGIONAL_PROFILE: Final = rf"^(?:{_PROFILES})\.(?=(?:{_MAKERS})\.)"
 """Regional profiles have the price of the id without a profile. The global profile has its own."""
 
-_ARN: Final = re.compile(r"arn:aws[a-z-]*:bedrock:[^:]*:[^:]*:(?:foundation-model|inference-profile)/(?P<model>.+)")
+_ARN: Final = r"arn:aws[a-z-]*:bedrock:[^:]*:[^:]*:(?:foundation-model|inference-profile)/(?P<model>.+)"
 _RESOURCES: Final = (
-    re.compile(r"(?:projects/.+/)?(?:publishers/[^/]+/)?models/(?P<model>[^/]+)"),
-    re.compile(r"azureml://registries/[^/]+/models/(?P<model>[^/]+)(?:/versions/.*)?"),
-    re.compile(r"(?:.*/)?openai/deployments/(?P<model>[^/]+)(?:/.*)?"),
+    r"(?:projects/.+/)?(?:publishers/[^/]+/)?models/(?P<model>[^/]+)"
+    r"|azureml://registries/[^/]+/models/(?P<model_of_registry>[^/]+)(?:/versions/.*)?"
+    r"|(?:.*/)?openai/deployments/(?P<deployment>[^/]+)(?:/.*)?"
 )
 _SUFFIXES: Final = (
-    re.compile(r"(?::(?:online|thinking|nitro|floor|exacto|beta|default)|\[1m\]|@(?:default|latest|\d{3}))$"),
-    re.compile(r"@(?=20\d{6}$)"),  # Vertex writes the date of Anthropic's models after an `@`.
+    (r"(?::(?:online|thinking|nitro|floor|exacto|beta|default)|\[1m\]|@(?:default|latest|\d{3}))$", ""),
+    (r"@(?=20\d{6}$)", "-"),  # Vertex writes the date of Anthropic's models after an `@`.
 )
-_SEPARATORS: Final = re.compile(r"[/:]")
+_STRUCTURE: Final = frozenset("/:.@[")
 _LONGEST_PATH: Final = 6
 
 ProviderId = Callable[[str], str | None]
@@ -71,8 +71,12 @@ class Reading(NamedTuple):
 
 def readings(name: str, provider_id: ProviderId) -> Iterator[Reading]:
     """The readings of a name, from the name as it is to the plainest one, in lower case."""
+    whole = Reading(None, name.strip().lower())
+    if _STRUCTURE.isdisjoint(whole.name):
+        yield whole
+        return
     seen = set()
-    for path in _paths(Reading(None, name.strip().lower()), provider_id):
+    for path in _paths(whole, provider_id):
         for reading in _plainer(path):
             if reading not in seen:
                 seen.add(reading)
@@ -91,11 +95,11 @@ def _paths(reading: Reading, provider_id: ProviderId) -> Iterator[Reading]:
     yield reading
     for _ in range(_LONGEST_PATH):
         owner, name = reading
-        if arn := _ARN.fullmatch(name):
+        if arn := re.fullmatch(_ARN, name):
             reading = Reading("aws", arn["model"])
-        elif resource := next(filter(None, (pattern.fullmatch(name) for pattern in _RESOURCES)), None):
-            reading = Reading(owner, resource["model"])
-        elif owner != "aws" and _BEDROCK_ID.match(name):
+        elif resource := re.fullmatch(_RESOURCES, name):
+            reading = Reading(owner, next(filter(None, resource.groups())))
+        elif owner != "aws" and re.match(_BEDROCK_ID, name):
             reading = Reading("aws", name)
         elif (rest := _without_prefix(reading, provider_id)) is not None:
             reading = rest
@@ -106,12 +110,12 @@ def _paths(reading: Reading, provider_id: ProviderId) -> Iterator[Reading]:
 
 def _without_prefix(reading: Reading, provider_id: ProviderId) -> Reading | None:
     owner, name = reading
-    separator = _SEPARATORS.search(name)
-    if separator is None:
+    split = re.fullmatch(r"([^/:]*)([/:])(.*)", name)
+    if split is None:
         return None
-    prefix, rest = name[: separator.start()], name[separator.end() :]
-    is_path = separator[0] == "/"
-    if is_path and (prefix in GATEWAYS or prefix in ROUTES or prefix.startswith("@") or _REGION.fullmatch(prefix)):
+    prefix, separator, rest = split.groups()
+    is_path = separator == "/"
+    if is_path and (prefix in GATEWAYS or prefix in ROUTES or prefix.startswith("@") or re.fullmatch(_REGION, prefix)):
         return None if prefix == "@cf" else Reading(owner, rest)
     # The colon of a version is no separator: `anthropic.claude-v2:1`.
     if rest and (is_path or "." not in prefix) and (provider := provider_id(prefix)) is not None:
@@ -125,9 +129,9 @@ def _without_prefix(reading: Reading, provider_id: ProviderId) -> Reading | None
 def _plainer(reading: Reading) -> Iterator[Reading]:
     yield reading
     name = reading.name
-    for suffix, replacement in zip(_SUFFIXES, ("", "-"), strict=True):
-        if (plainer := suffix.sub(replacement, name)) != name:
+    for suffix, replacement in _SUFFIXES:
+        if (plainer := re.sub(suffix, replacement, name)) != name:
             name = plainer
             yield reading._replace(name=name)
-    if reading.owner == "aws" and (unprofiled := _REGIONAL_PROFILE.sub("", name)) != name:
+    if reading.owner == "aws" and (unprofiled := re.sub(_REGIONAL_PROFILE, "", name)) != name:
         yield reading._replace(name=unprofiled)

@@ -82,34 +82,32 @@ class ListedModel:
     periods: tuple[_Period, ...]
     variants: tuple[_Period, ...]
 
-    def rates_at(self, time_ns: int, tier: str | None = None) -> Rates | None:
-        """The prices at a time, in a service tier if one is given. *absent*: None if the tier has no listed prices.
-
-        Most variants are dated from the day on which the list recorded them. Before that day, they count as long as the
-        model's standard prices were the same.
-        """
+    def rates_at(self, time_ns: int) -> Rates:
+        """The standard prices at a time: of the last listed period that is in force, else of the first one."""
         time_s = time_ns // _NS_PER_SECOND
-        standard = self._standard_at(time_s)
-        if tier is None:
-            return standard
-        # A provider that offers another's models has tiers of its own, which the list does not contain.
-        offered = [variant for variant in self.variants if variant.tier == tier and self.provider == self.listed_by]
-        if not offered:
-            return None
-        in_force = [variant for variant in offered if variant.is_in_force(time_s)]
-        if not in_force:
-            recorded_s = min(variant.from_s or 0 for variant in offered)
-            if self._standard_at(recorded_s) != standard:
-                return None
-            in_force = [variant for variant in offered if variant.from_s == recorded_s]
-        return {**standard, **{kind: rate for variant in reversed(in_force) for kind, rate in variant.rates.items()}}
-
-    def _standard_at(self, time_s: int) -> Rates:
-        """The prices of no special tier: those of the last listed period that is in force, else of the first one."""
         for period in reversed(self.periods):
             if period.is_in_force(time_s):
                 return period.rates
         return self.periods[0].rates
+
+    def tier_rates_at(self, time_ns: int, tier: str) -> Rates | None:
+        """The prices of a service tier at a time. *absent*: None if they are not listed.
+
+        Most variants are dated from the day on which the list recorded them. Before that day, they count as long as the
+        model's standard prices were the same.
+        """
+        # A provider that offers another's models has tiers of its own, which the list does not contain.
+        offered = [variant for variant in self.variants if variant.tier == tier and self.provider == self.listed_by]
+        if not offered:
+            return None
+        standard = self.rates_at(time_ns)
+        in_force = [variant for variant in offered if variant.is_in_force(time_ns // _NS_PER_SECOND)]
+        if not in_force:
+            recorded_s = min(variant.from_s or 0 for variant in offered)
+            if self.rates_at(recorded_s * _NS_PER_SECOND) != standard:
+                return None
+            in_force = [variant for variant in offered if variant.from_s == recorded_s]
+        return {**standard, **{kind: rate for variant in reversed(in_force) for kind, rate in variant.rates.items()}}
 
 
 @dataclass(frozen=True, slots=True)

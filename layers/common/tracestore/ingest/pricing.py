@@ -6,22 +6,19 @@ reason.
 Amounts are integers throughout. The only rounding is the last step, to the nearest nano-dollar, half to even.
 """
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import lru_cache
 from itertools import chain
-from typing import Final, TypeAlias
+from typing import Final
 
 from ..domain.costs import UnknownCost
-from ..domain.errors import Detail, Invalid
-from ..domain.token_kinds import LIFETIMES, MODALITIES, USES, WHOLES, Kind, UnknownKind
-from .billed_usage import PARTS, Contradiction, TokenCounts
-from .billed_usage import billed_usage as amounts_of
+from ..domain.token_kinds import USES, WHOLES, Kind, UnknownKind
+from .billed_usage import PARTS, Contradiction, TokenCounts, billed_usage
 from .field_readers import normalize_provider
 from .model_names import readings, says_more
+from .price_overlay import LONGEST_NAME, NO_OVERLAY, Overlay, OwnPrice, service_tier
 from .price_table import (
     PRICE_UNITS_PER_DOLLAR,
     ListedModel,
@@ -29,7 +26,6 @@ from .price_table import (
     Rates,
     find_model,
     find_model_by_name,
-    price_units,
     provider_id,
     table_version,
 )
@@ -66,31 +62,10 @@ OpenTelemetry GenAI registry."""
 MAKERS: Final = ("openai", "google", "cohere", "voyageai")
 """Providers whose models are searched for a name that matches no provider's rule, such as `text-embedding-3-small`."""
 
-KINDS: Final = (*WHOLES, *PARTS)
-OVERLAY_KINDS: Final = (
-    *KINDS,
-    *(f"cache_write_{lifetime}" for lifetime in LIFETIMES),
-    *(f"{base}_{modality}" for modality in MODALITIES for base in ("input", "cached_input", "output")),
-    *USES,
-)
-"""The kinds that an overlay may price."""
-
 KINDS_SOLD: Final = frozenset(WHOLES)
 """A model without a price of any of these is not sold by tokens."""
 
-PLAIN_TIERS: Final = frozenset(
-    {"", "auto", "default", "none", "null", "on_demand", "standard", "standard_only", "unspecified"}
-)
-"""Service tiers for which the standard price applies."""
-
-HIGHEST_PRICE: Final = 1_000_000
-FINEST_PRICE: Final = Decimal(1).scaleb(-18)
-
-LONGEST_NAME: Final = 256
-"""Longest name of a model or a provider. The limit also bounds the memory of the lookup caches."""
-
 _OWN_COPY: Final = re.compile(r":[0-9.]+[bm](?:-|$)")  # Self-hosted copies have their size as a tag: `deepseek-r1:7b`.
-_TIER_PREFIX: Final = re.compile(r"^(?:service_tier|traffic_type|on_demand)_(?=.)")
 _UNITS_PER_NANO_USD: Final = PRICE_UNITS_PER_DOLLAR * 1_000_000 // 10**9
 _PER_THOUSAND: Final = 1_000  # A price per thousand requests equals this number of prices per million.
 
@@ -104,20 +79,6 @@ class Priced:
 
     cost_nano_usd: int
     price: str
-
-
-@dataclass(frozen=True, slots=True)
-class OwnPrice:
-    """A price of the deployer's: the prices of the standard tier, and of those service tiers that have their own."""
-
-    rates: Rates
-    tiers: Mapping[str, Rates]
-
-
-Overlay: TypeAlias = Mapping[str, OwnPrice | str]
-"""The deployer's prices and aliases, by `provider/model` or `model` in lower case."""
-
-NO_OVERLAY: Final[Overlay] = {}
 
 
 def cost_nano_usd(
@@ -136,14 +97,14 @@ def cost_nano_usd(
     The overlay has precedence over the list: first under the names as given, then under the listed model they match.
     *absent*: the reason why the cost is unknown.
     """
-    if not any(name in usage for name in ("input_tokens", "output_tokens", "usage_details")):
+    if "input_tokens" not in usage and "output_tokens" not in usage and not usage.get("usage_details"):
         return "no_price" if "total_tokens" in usage else "no_tokens"
     if provider and len(provider) > LONGEST_NAME:
         provider = None
     names = [name for name in (model, requested_model) if name and len(name) <= LONGEST_NAME]
     if len(names) > 1 and says_more(names[1], names[0]):
         names.reverse()
-    tier = _tier(tier)
+    tier = service_tier(tier)
     own = _overlay_price(provider, names, overlay) if overlay else None
     if own is not None and isinstance(own[1], str):  # an alias, of which one step is followed
         provider, names = None, [own[1]]
@@ -154,57 +115,20 @@ def cost_nano_usd(
             return "no_tier_price"
         return _priced(rates, _price_name(own[0], tier, "overlay"), usage, is_own=True)
     for name in names:
-        if (listed := _listed(provider, name)) is not None and not KINDS_SOLD.isdisjoint(listed.rates_at(at_ns) or ()):
-            if (rates := listed.rates_at(at_ns, tier)) is None:
-                return "no_tier_price"
-            price_name = _price_name(f"{listed.listed_by}/{listed.model}", tier, table_version())
-            return _priced(rates, price_name, usage)
+        listed = _listed(provider, name)
+        standard = listed.rates_at(at_ns) if listed else {}
+        if listed is None or KINDS_SOLD.isdisjoint(standard):
+            continue
+        rates = listed.tier_rates_at(at_ns, tier) if tier else standard
+        if rates is None:
+            return "no_tier_price"
+        return _priced(rates, _price_name(f"{listed.listed_by}/{listed.model}", tier, table_version()), usage)
     return "no_price"
-
-
-def parse_overlay(text: str) -> Overlay:
-    """The overlay in a JSON document: `{"provider/model" or "model": {"input": 0.15, "output": 0.6}}`.
-
-    An entry replaces the whole list price of its model. For each kind that is a part of another kind, it needs the
-    price of that kind as well. Prices of a service tier are an object in it: `{"input": 2, "flex": {"input": 1}}`.
-    An entry that is a text is an alias: the name of the model whose price applies, `{"our-model": "openai/gpt-4o"}`.
-    *units*: US dollars per million tokens, and per thousand uses such as web searches.
-    *absent*: no overlay for an empty text.
-    *raises*: Invalid with a detail for each entry or price that is not valid.
-    """
-    if not text.strip():
-        return NO_OVERLAY
-    try:
-        document = json.loads(text, parse_float=Decimal, parse_int=Decimal)
-    except (ValueError, ArithmeticError, RecursionError) as error:
-        raise Invalid(
-            'The prices are not valid JSON. Expected {"provider/model": {"input": 0.15, "output": 0.6}}.'
-        ) from error
-    if not isinstance(document, dict):
-        raise Invalid('The prices must be a JSON object: {"provider/model": {"input": 0.15, "output": 0.6}}.')
-    if details := tuple(detail for name, entry in document.items() for detail in _errors(name, entry)):
-        raise Invalid("Some prices are not valid: correct or remove them.", details=details)
-    return {name.lower(): entry if isinstance(entry, str) else _own_price(entry) for name, entry in document.items()}
 
 
 def _overlay_price(provider: str | None, names: list[str], overlay: Overlay) -> tuple[str, OwnPrice | str] | None:
     """The overlay's key and entry for these names. *absent*: None."""
     return next(((key, overlay[key]) for key in _overlay_keys(provider, *names) if key in overlay), None)
-
-
-def _own_price(entry: Mapping[str, object]) -> OwnPrice:
-    tiers = {_tier(name) or "": _rates(prices) for name, prices in entry.items() if isinstance(prices, dict)}
-    return OwnPrice(_rates(entry), tiers)
-
-
-def _rates(prices: Mapping[str, object]) -> Rates:
-    return {kind: Rate(price_units(price)) for kind, price in prices.items() if isinstance(price, Decimal)}
-
-
-def _tier(name: str | None) -> str | None:
-    """The service tier called `name`. *absent*: None where the standard price applies."""
-    word = _TIER_PREFIX.sub("", (name or "").strip().lower().replace("-", "_"))
-    return None if word in PLAIN_TIERS else word
 
 
 def _price_name(model: str, tier: str | None, source: str) -> str:
@@ -261,7 +185,7 @@ def _provider_id(name: str | None) -> str | None:
 
 def _priced(rates: Rates, price: str, usage: TokenCounts, *, is_own: bool = False) -> Priced | UnknownCost:
     try:
-        amounts = amounts_of(usage)
+        amounts = billed_usage(usage)
     except Contradiction:
         return "contradictory_tokens"
     except UnknownKind:
@@ -299,41 +223,3 @@ def _own_rate(kind: Kind, rates: Rates) -> Rate | None:
     names = (kind.name, by_modality, kind.base, whole)
     found = next((rates[name] for name in names if name in rates), None)
     return found if found is not None or kind.base in USES else Rate(0)
-
-
-def _errors(name: str, entry: object) -> Iterator[Detail]:
-    """The errors in one entry of an overlay."""
-    if not name.strip("/ ") or len(name) > LONGEST_NAME:
-        yield Detail(
-            "prices", f"The name of an entry must have 1 to {LONGEST_NAME} characters: provider/model or model."
-        )
-    elif isinstance(entry, str):
-        if not entry.strip() or len(entry) > LONGEST_NAME:
-            yield Detail(f"prices.{name}", f"The name of the model must have 1 to {LONGEST_NAME} characters.")
-    elif not isinstance(entry, dict):
-        message = f"The entry must be the name of a model, or an object of prices: {', '.join(OVERLAY_KINDS)}."
-        yield Detail(f"prices.{name}", message)
-    else:
-        yield from _price_errors(f"prices.{name}", entry)
-        for tier, prices in entry.items():
-            if isinstance(prices, dict) and tier not in OVERLAY_KINDS:
-                yield from _price_errors(f"prices.{name}.{tier}", prices, is_tier=True)
-
-
-def _price_errors(field: str, prices: dict[str, object], *, is_tier: bool = False) -> Iterator[Detail]:
-    if not prices:
-        yield Detail(field, f"The entry must be an object of prices: {', '.join(OVERLAY_KINDS)}.")
-    for kind, price in prices.items():
-        if kind not in OVERLAY_KINDS:
-            if is_tier or not isinstance(price, dict):
-                yield Detail(f"{field}.{kind}", f"This is not a known price: use {', '.join(OVERLAY_KINDS)}.")
-        elif not _is_price(price):
-            message = f"The price must be a number of dollars per million tokens from 0 to {HIGHEST_PRICE:,}."
-            yield Detail(f"{field}.{kind}", message)
-        elif (whole := PARTS[kind][0] if kind in PARTS else kind) not in prices:
-            yield Detail(f"{field}.{kind}", f"This price requires a price of {whole} in the same entry.")
-
-
-def _is_price(value: object) -> bool:
-    """Whether it is a Decimal (a float here is NaN or infinite), in range, and exact in `PRICE_UNITS_PER_DOLLAR`."""
-    return isinstance(value, Decimal) and 0 <= value <= HIGHEST_PRICE and value % FINEST_PRICE == 0
