@@ -36,6 +36,10 @@ USAGES: tuple[TokenCounts, ...] = (
     {"input_tokens": 10, "cached_input_tokens": 8, "cache_write_tokens": 8, "output_tokens": 1, "reasoning_tokens": 2},
 )
 
+REGIONAL = "aws/regional.anthropic.claude-haiku-4-5-20251001-v1:0"
+GLOBAL = "aws/global.anthropic.claude-haiku-4-5-20251001-v1:0"
+ARN = "arn:aws:bedrock:us-east-1:123456789012"
+
 by_provider = pytest.mark.parametrize("provider", providers, ids=lambda provider: provider.id)
 
 
@@ -352,6 +356,12 @@ def test_counts_that_contradict_each_other_have_no_cost(usage: TokenCounts) -> N
     assert priced_or_reason("claude-sonnet-4-6", "anthropic", usage) == "contradictory_tokens"
 
 
+@pytest.mark.parametrize("total", [105, 15])
+def test_a_total_may_leave_out_cached_tokens(total: int) -> None:
+    usage: TokenCounts = {"input_tokens": 100, "cached_input_tokens": 90, "output_tokens": 5}
+    assert cost("gpt-5", "openai", {**usage, "total_tokens": total}) == cost("gpt-5", "openai", usage) is not None
+
+
 def test_a_whole_count_that_is_repeated_among_the_kinds_is_no_contradiction() -> None:
     usage: TokenCounts = {"input_tokens": 150, "cached_input_tokens": 64, "output_tokens": 1, "total_tokens": 151}
     repeated: TokenCounts = {**usage, "usage_details": {"input": 150, "cached_input": 64, "output": 1, "total": 151}}
@@ -485,6 +495,10 @@ def test_stored_provider_names_match_those_of_the_table(provider: str | None, mo
         ("azure", "azureml://registries/azure-openai/models/gpt-4o/versions/2024-08-06", "openai/gpt-4o"),
         ("google", "google/gemini-2.5-flash", "google/gemini-2.5-flash"),
         ("google", "gemini-2.5-flash@001", "google/gemini-2.5-flash"),
+        ("google", "models/gemini-2.5-flash:generateContent", "google/gemini-2.5-flash"),
+        (None, "bedrock_converse:anthropic.claude-haiku-4-5-20251001-v1:0", REGIONAL),
+        (None, "google_genai:gemini-2.5-flash", "google/gemini-2.5-flash"),
+        (None, "azure_openai:gpt-4o", "openai/gpt-4o"),
         ("google", "claude-haiku-4-5@20251001", "google/claude-haiku-4-5"),
         ("google", "claude-haiku-4-5@default", "google/claude-haiku-4-5"),
         (
@@ -496,11 +510,6 @@ def test_stored_provider_names_match_those_of_the_table(provider: str | None, mo
 )
 def test_a_model_has_its_price_in_every_form_of_its_name(provider: str | None, model: str, price: str) -> None:
     assert price_of(model, provider) == f"{price} @ {table_version()}"
-
-
-REGIONAL = "aws/regional.anthropic.claude-haiku-4-5-20251001-v1:0"
-GLOBAL = "aws/global.anthropic.claude-haiku-4-5-20251001-v1:0"
-ARN = "arn:aws:bedrock:us-east-1:123456789012"
 
 
 @pytest.mark.parametrize("provider", ["aws.bedrock", "aws", "anthropic", "openai", None])

@@ -45,7 +45,7 @@ _WHOLES: Final = tuple((Kind(whole), field, _PARTS_OF[whole]) for whole, field i
 def billed_usage(usage: TokenCounts) -> dict[Kind, int]:
     """The amounts of the disjoint kinds that are not zero.
 
-    *raises*: UnknownKind, Contradiction if parts exceed what includes them or the total is not the sum.
+    *raises*: UnknownKind, Contradiction if parts exceed what includes them or the total does not fit.
     """
     detailed: dict[Kind, int] = {}
     for name, amount in usage.get("usage_details", {}).items():
@@ -56,9 +56,20 @@ def billed_usage(usage: TokenCounts) -> dict[Kind, int]:
     tokens: dict[Kind, int] = {}
     for whole, field, parts in _WHOLES:
         tokens |= _disjoint(whole, field, parts, usage, detailed)
-    if "total_tokens" in usage and usage["total_tokens"] != sum(tokens.values()):
+    if "total_tokens" in usage and not _explains(usage["total_tokens"], tokens):
         raise Contradiction
     return billed | {kind: amount for kind, amount in tokens.items() if amount}
+
+
+def _explains(total: int, tokens: Mapping[Kind, int]) -> bool:
+    """Whether a total is the sum of the tokens, perhaps without those that a client counts apart from the others."""
+    if total == (whole := sum(tokens.values())):
+        return True
+    cached, reasoning = (
+        sum(amount for kind, amount in tokens.items() if kind.base in bases)
+        for bases in (("cached_input", "cache_write"), ("reasoning",))
+    )
+    return whole - total in (cached, reasoning, cached + reasoning)
 
 
 def _disjoint(

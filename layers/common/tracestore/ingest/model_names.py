@@ -52,6 +52,7 @@ _RESOURCES: Final = (
     r"|(?:.*/)?openai/deployments/(?P<deployment>[^/]+)(?:/.*)?"
 )
 _SUFFIXES: Final = (
+    (r":(?:stream)?(?:generatecontent|rawpredict|predict)$", ""),
     (r"(?::(?:online|thinking|nitro|floor|exacto|beta|default)|\[1m\]|@(?:default|latest|\d{3}))$", ""),
     (r"@(?=20\d{6}$)", "-"),  # Vertex writes the date of Anthropic's models after an `@`.
 )
