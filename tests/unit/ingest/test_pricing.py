@@ -552,6 +552,11 @@ def test_the_requested_profile_counts_although_the_response_names_the_model_alon
     assert price_of(served, "aws.bedrock", requested=requested) == f"{price} @ {table_version()}"
 
 
+@pytest.mark.parametrize("requested", ["gpt-5-mini", "gpt-5-mini/gpt-5-nano", "our/gpt-5", "gpt-5", "gpt-5-2025-08-07"])
+def test_a_requested_name_that_says_no_more_does_not_count(requested: str) -> None:
+    assert price_of("gpt-5", "openai", requested=requested) == f"openai/gpt-5 @ {table_version()}"
+
+
 @pytest.mark.parametrize(
     "provider", ["groq", "cerebras", "openrouter", "azure", "aws.bedrock", "google", "databricks", "openai", "new"]
 )

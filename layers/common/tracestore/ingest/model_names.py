@@ -56,6 +56,7 @@ _SUFFIXES: Final = (
     (r"(?::(?:online|thinking|nitro|floor|exacto|beta|default)|\[1m\]|@(?:default|latest|\d{3}))$", ""),
     (r"@(?=20\d{6}$)", "-"),  # Vertex writes the date of Anthropic's models after an `@`.
 )
+_VERSION: Final = r"(?:[-@]20\d{6})?(?:-v\d+(?::\d+)?)?"
 _STRUCTURE: Final = frozenset("/:.@[")
 _LONGEST_PATH: Final = 6
 
@@ -86,9 +87,8 @@ def readings(name: str, provider_id: ProviderId) -> Iterator[Reading]:
 
 def says_more(name: str, other: str) -> bool:
     """Whether a name is the other one with a prefix, such as the profile of a Bedrock id, and perhaps a version."""
-    return (
-        re.search(rf"[./:]{re.escape(other.lower())}(?:[-@]20\d{{6}})?(?:-v\d+(?::\d+)?)?$", name.lower()) is not None
-    )
+    before, found, after = name.lower().rpartition(other.lower())
+    return bool(found) and before.endswith((".", "/", ":")) and re.fullmatch(_VERSION, after) is not None
 
 
 def _paths(reading: Reading, provider_id: ProviderId) -> Iterator[Reading]:
