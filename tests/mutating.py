@@ -1,8 +1,8 @@
 """Sends hostile exports to the real capture handler; prints the statuses, the peak memory and the CPU time as JSON.
 
-Usage: python -m tests.mutating mutations COUNT SEED, or python -m tests.mutating bombs. It runs in a process of its
-own, because the peak of memory is measured per process. The DynamoDB client has no store: reads return nothing, and
-writes succeed.
+Usage: python -m tests.mutating mutations COUNT SEED, python -m tests.mutating bombs, or python -m tests.mutating NAME
+for one of `WORST_BODIES`. It runs in a process of its own, because the peak of memory is measured per process. The
+DynamoDB client has no store: reads return nothing, and writes succeed.
 """
 
 import base64
@@ -118,6 +118,55 @@ def bombs() -> Iterator[Body]:
         yield _packed("protobuf", gzip.compress(_field(1, _field(2, encoded_span * 14)), 1))
 
 
+_SPANS: Final = "POST /api/analytics/traces"
+_SPAN: Final = b'{"trace_id": "t", "span_id": "%d", "span_name": "s", "start_time": "2026-11-22T10:00:00Z"'
+
+
+def _repeated(before: bytes, filling: bytes, after: bytes, size: int) -> Body:
+    return _json(_SPANS, before + filling * ((size - len(before) - len(after)) // len(filling)) + after)
+
+
+def _in_spans(value: bytes, spans: int = 1_000) -> Body:
+    texts = (_SPAN % number + b', "metadata": ' + value + b"}" for number in range(spans))
+    return _json(_SPANS, b'{"spans": [' + b",".join(texts) + b"]}")
+
+
+def _json(route: str, body: bytes) -> Body:
+    return route, CONTENT_TYPES["json"], "gzip", gzip.compress(body, 1)
+
+
+_NESTED: Final = b'{"a":' * 90 + b"0" + b"}" * 90
+_KEYS: Final = b"{" + b",".join(b'"%d":[]' % number for number in range(485)) + b"}"
+_MIB_OF_TEXT: Final = b'"' + b"word " * 209_000 + b'"'
+_FULL: Final = 32 * MIB
+
+WORST_BODIES: Final[dict[str, Callable[[], Body]]] = {
+    "empty lists": lambda: _repeated(b'{"spans": [', b"[],", b"[]]}", _FULL),
+    "the most empty lists": lambda: _repeated(b'{"spans": [', b"[],", b"[]]}", 1_490_000),
+    "numbers": lambda: _repeated(b'{"x": [', b"1.5,", b"0]}", 3_900_000),
+    "half a pair in numbers": lambda: _repeated(b'{"x": ["\\ud800",', b"1.5,", b"0]}", 3_900_000),
+    "strings": lambda: _repeated(b'{"x": [', b'"ab",', b"0]}", 4_900_000),
+    "strings without delimiters": lambda: _repeated(b"", b'""', b"", _FULL),
+    "backslashes": lambda: _repeated(b'["', b"\\\\", b'"]' + b"," * 1_000_001, _FULL),
+    "objects in each other": lambda: _in_spans(b"[" + b",".join([_NESTED] * 10) + b"]"),
+    "many keys in each span": lambda: _in_spans(_KEYS),
+    "long texts": lambda: _in_spans(_MIB_OF_TEXT, 31),
+    "long texts with an emoji": lambda: _in_spans(_MIB_OF_TEXT[:-1] + "\U0001f600".encode() + b'"', 31),
+    "unknown fields": lambda: _json(
+        _SPANS, _SPAN % 1 + b"".join(b', "%d": 0' % number for number in range(990_000)) + b"}"
+    ),
+    "unknown fields in each span": lambda: _json(
+        _SPANS,
+        b'{"spans": ['
+        + b",".join(
+            _SPAN % number + b"".join(b', "%d": 0' % field for field in range(990)) + b"}" for number in range(1_000)
+        )
+        + b"]}",
+    ),
+}
+"""The largest bodies that pass, and some just beyond the limits, of each kind that takes much memory or time."""
+
+
 def _packed(encoding: str, body: bytes) -> Body:
     return "POST /v1/traces", CONTENT_TYPES[encoding], "gzip", body
 
@@ -179,15 +228,15 @@ def most_memory_mb() -> float:
 def main(command: str, *numbers: str) -> None:
     """Run a command of the module's usage."""
     call = capture_handler()
-    bodies = bombs()
+    bodies = bombs() if command == "bombs" else iter([WORST_BODIES[command]()] if command in WORST_BODIES else [])
     if command == "mutations":
         count, seed = map(int, numbers)
         choose, recorded = random.Random(seed), originals()
         bodies = (mutated(choose.choice(recorded), choose) for _ in range(count))
-    statuses: Counter[int] = Counter()
+    started, statuses = time.process_time(), Counter[int]()
     for body in bodies:
         statuses[call(body)] += 1
-    print(json.dumps({"statuses": statuses, "peak_mb": most_memory_mb(), "cpu_s": time.process_time()}))
+    print(json.dumps({"statuses": statuses, "peak_mb": most_memory_mb(), "cpu_s": time.process_time() - started}))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from tracestore.domain.errors import NotFound
 from tracestore.domain.json_body import parse_json
 from tracestore.http.app import ANY, App
 from tracestore.http.identity import Identity
-from tracestore.http.request import Request
+from tracestore.http.request import MAX_FORM_BYTES, Request
 from tracestore.http.response import Response, json_response
 from tracestore.http.settings import settings
 from tracestore.http.wiring import reader, redactor, writer
@@ -45,7 +45,7 @@ def create_key(request: Request, caller: Identity) -> Response:
     """Create an API key. Only this response contains its secret."""
     request.only()
     secret = new_secret()
-    key = parse_key(parse_json(request.body()), caller.owner_id, secret, request.now_ms)
+    key = parse_key(parse_json(request.body(MAX_FORM_BYTES)), caller.owner_id, secret, request.now_ms)
     writer(request, caller).create_api_key(key, secret)
     return json_response({"data": {**key_json(key), "secret": secret}}, 201)
 
@@ -80,7 +80,7 @@ def save_view(request: Request, caller: Identity) -> Response:
     """Save a view under a name, in place of the one that has it."""
     request.only()
     name = request.path["name"]
-    title, query = map(redactor().redact_text, parse_view(name, parse_json(request.body())))
+    title, query = map(redactor().redact_text, parse_view(name, parse_json(request.body(MAX_FORM_BYTES))))
     return json_response({"data": view_json(writer(request, caller).put_view(name, title, query))})
 
 

@@ -24,7 +24,7 @@ from tracestore.domain.times import NS_PER_DAY, NS_PER_MS
 from tracestore.http.app import App
 from tracestore.http.identity import Identity
 from tracestore.http.parameters import path_id
-from tracestore.http.request import Request
+from tracestore.http.request import MAX_FORM_BYTES, MAX_SPANS_BYTES, Request
 from tracestore.http.response import Response, json_response
 from tracestore.http.wiring import redactor, writer
 from tracestore.ingest.annotations import parse_annotation
@@ -60,7 +60,7 @@ handler = app.handle
 def capture_spans(request: Request, caller: Identity) -> Response:
     """Store one span or a batch. Valid spans of a batch are stored, and the response names each rejected one."""
     request.only()
-    body = request.body()
+    body = request.body(MAX_SPANS_BYTES)
     media = MediaCollector(body)
     sent = parse_capture(media.take(parse_json(body)), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
     if sent.single:
@@ -75,7 +75,7 @@ def change_span(request: Request, caller: Identity) -> Response:
     """Change a stored span. Each field sent replaces the stored one; null changes nothing."""
     request.only()
     trace_id, span_id = path_id(request, "trace_id", NO_SUCH_SPAN), path_id(request, "span_id", NO_SUCH_SPAN)
-    body = request.body()
+    body = request.body(MAX_SPANS_BYTES)
     media = MediaCollector(body)
     sent = parse_patch(media.take(parse_json(body)), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
     fields = redactor().redact(cast(SpanFields, sent.fields))
@@ -91,7 +91,7 @@ def put_annotation(request: Request, caller: Identity) -> Response:
     trace_id = path_id(request, "trace_id", NO_SUCH_TRACE)
     annotation = parse_annotation(
         request.path["name"],
-        parse_json(request.body()),
+        parse_json(request.body(MAX_FORM_BYTES)),
         default_source=DEFAULT_SOURCES[caller.credential],
         redactor=redactor(),
     )

@@ -27,7 +27,7 @@ from tracestore.http.app import App
 from tracestore.http.cursors import ListCursor
 from tracestore.http.identity import Identity
 from tracestore.http.parameters import is_id, limit_of, path_id
-from tracestore.http.request import Request
+from tracestore.http.request import MAX_SPANS_BYTES, Request
 from tracestore.http.response import Response, json_response, with_etag
 from tracestore.http.wiring import reader, redactor, writer
 from tracestore.ingest.lessons import (
@@ -54,7 +54,7 @@ handler = app.handle
 def start(request: Request, caller: Identity) -> Response:
     """Start a lesson trace, or store a finished one with its calls."""
     request.only()
-    body = request.body()
+    body = request.body(MAX_SPANS_BYTES)
     media, now_ns = MediaCollector(body), request.now_ms * NS_PER_MS
     sent = parse_lesson(media.take(parse_json(body)), now_ns=now_ns, body_bytes=len(body))
     lessons = writer(request, caller)
@@ -72,7 +72,7 @@ def add_call(request: Request, caller: Identity) -> Response:
     """Add a model call to a lesson trace, before or after the lesson has ended."""
     request.only()
     trace_ids = _trace_ids(request)
-    body = request.body()
+    body = request.body(MAX_SPANS_BYTES)
     media, now_ns = MediaCollector(body), request.now_ms * NS_PER_MS
     call = parse_call(media.take(parse_json(body)), now_ns=now_ns, body_bytes=len(body))
     calls = [(call.sent.id or (call_span_id(call) if call.has_time else secrets.token_hex(8)), call)]
@@ -90,7 +90,7 @@ def change(request: Request, caller: Identity) -> Response:
     """Finish or change a lesson trace. Each field sent replaces the stored one, except that calls are added."""
     request.only()
     trace_ids = _trace_ids(request)
-    body = request.body()
+    body = request.body(MAX_SPANS_BYTES)
     media, now_ns = MediaCollector(body), request.now_ms * NS_PER_MS
     sent = parse_change(media.take(parse_json(body)), now_ns=now_ns, body_bytes=len(body))
     calls = named_calls(sent)

@@ -46,7 +46,7 @@ from tracestore.http.app import App
 from tracestore.http.cursors import ListCursor
 from tracestore.http.identity import Identity
 from tracestore.http.parameters import Reader, limit_of, path_id, text_of
-from tracestore.http.request import Request
+from tracestore.http.request import MAX_FORM_BYTES, MAX_IDS_BYTES, Request
 from tracestore.http.response import Response, is_cached, json_response, not_modified, with_etag
 from tracestore.http.wiring import reader, trace_reader, writer
 from tracestore.storage.user_store import ListedTrace, TraceState, UserReader
@@ -230,7 +230,7 @@ def remove_many(request: Request, caller: Identity) -> Response:
 def remove_chosen(request: Request, caller: Identity) -> Response:
     """Delete the traces that the body names by their ids."""
     request.only()
-    return delete_chosen(request, caller, chosen_ids(parse_json(request.body())))
+    return delete_chosen(request, caller, chosen_ids(parse_json(request.body(MAX_IDS_BYTES))))
 
 
 @app.route("POST /api/analytics/traces/{trace_id}/shares", scope="read", credential="jwt")
@@ -238,7 +238,7 @@ def create_share(request: Request, caller: Identity) -> Response:
     """Create a link to one trace. Only this response contains it."""
     request.only()
     trace_id = path_id(request, "trace_id")
-    expires_at_s, payloads = parse_share(parse_json(request.body()), request.now_ms)
+    expires_at_s, payloads = parse_share(parse_json(request.body(MAX_FORM_BYTES)), request.now_ms)
     share, secret = writer(request, caller).create_share(trace_id, expires_at_s, payloads=payloads)
     return json_response({"data": {**share_json(share), "link": f"{LINK}{secret}"}}, 201)
 

@@ -266,6 +266,39 @@ def test_a_body_that_decompresses_beyond_the_limit_is_refused(api: Api) -> None:
     assert failure(api.post(bomb, headers={"content-encoding": "gzip"})) == (413, "body_too_large")
 
 
+ROUTES_WITH_A_BODY = [route.key for route in API_ROUTES if route.method in ("POST", "PUT", "PATCH")]
+
+SMALL_BODIES = {"POST /api/keys", "PUT /api/me/views/{name}", "POST /api/analytics/traces/delete"} | {
+    f"{method} {TRACES}/{{trace_id}}/{rest}" for method, rest in (("POST", "shares"), ("PUT", "annotations/{name}"))
+}
+"""The routes whose bodies are a few short fields or a list of ids."""
+
+
+@pytest.mark.parametrize("route", ROUTES_WITH_A_BODY)
+def test_every_route_with_a_body_refuses_more_than_a_million_values(api: Api, route: str) -> None:
+    method, _, path = route.partition(" ")
+    body = gzip.compress(b'{"spans": [' + b"[]," * 1_000_000 + b"[]]}", 1)
+    reply = api(method, path.format(**IDS_IN_PATHS), body=body, headers={"content-encoding": "gzip"})
+    assert failure(reply) == (413, "body_too_large")
+    assert "smaller batches" in reply.body.decode() or route in SMALL_BODIES
+
+
+@pytest.mark.parametrize("route", sorted(SMALL_BODIES))
+def test_a_route_with_short_fields_refuses_a_body_of_more_than_kilobytes(api: Api, route: str) -> None:
+    method, _, path = route.partition(" ")
+    reply = api(method, path.format(**IDS_IN_PATHS), body={"name": "x" * 256 * 1024})
+    assert failure(reply) == (413, "body_too_large")
+    assert "KiB. Send less." in reply.body.decode()
+
+
+def test_a_route_with_short_fields_names_the_first_ten_unknown_ones(api: Api) -> None:
+    for route in SMALL_BODIES:
+        method, _, path = route.partition(" ")
+        body = dict.fromkeys([f"field{number}" for number in range(1_000)], 1)
+        reply = api(method, path.format(**IDS_IN_PATHS), body=body)
+        assert [name for name in fields_of(reply) if name.startswith("field")] == [f"field{n}" for n in range(10)]
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
 @pytest.mark.parametrize("body", [b"sesame", b"", b'{"sesame', b"[" * 100_000, b"NaN"])
 def test_every_route_with_a_body_refuses_invalid_json(api: Api, log: io.StringIO, method: str, body: bytes) -> None:

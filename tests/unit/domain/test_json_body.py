@@ -2,14 +2,14 @@
 
 import json
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracestore.domain.errors import Invalid
-from tracestore.domain.json_body import MAX_DEPTH, parse_json
+from tracestore.domain.errors import Invalid, TooLarge
+from tracestore.domain.json_body import MAX_DEPTH, MAX_VALUES, parse_json
 
 
 def nested(depth: int, opening: str = "[", closing: str = "]") -> bytes:
@@ -62,6 +62,35 @@ def test_a_deeper_body_is_refused_and_does_not_crash(depth: int) -> None:
     with pytest.raises(Invalid) as refused:
         parse_json(nested(depth))
     assert refused.value.code == "json_too_deep"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b"0," * MAX_VALUES + b"0]",
+        b"[" + b"[]," * (MAX_VALUES // 2) + b"[]]",
+        b"{" + b'"a":0,' * MAX_VALUES + b'"a":0}',
+        b'["\\\\",' + b"0," * MAX_VALUES + b"0]",
+    ],
+    ids=["numbers", "lists", "entries", "after a string that ends with a backslash"],
+)
+def test_a_body_with_more_values_than_permitted_is_refused_before_it_is_decoded(body: bytes) -> None:
+    with pytest.raises(TooLarge, match="1,000,000 JSON values"):
+        parse_json(body)
+
+
+def test_the_most_permitted_values_are_read() -> None:
+    assert len(cast("list[int]", parse_json(b"[" + b"0," * (MAX_VALUES - 2) + b"0]"))) == MAX_VALUES - 1
+
+
+@pytest.mark.parametrize("text", [",[{" * MAX_VALUES, '\\",[' * (MAX_VALUES // 2)])
+def test_the_text_in_strings_counts_as_one_value(text: str) -> None:
+    assert parse_json(json.dumps([text]).encode()) == [text]
+
+
+def test_a_text_that_is_not_closed_is_counted_in_linear_time() -> None:
+    with pytest.raises(Invalid):
+        parse_json(b'["' + b'\\",' * (3 * MAX_VALUES))
 
 
 def test_many_brackets_on_one_level_are_not_deep() -> None:

@@ -5,8 +5,8 @@ from typing import Final
 from tracestore.domain.errors import Detail, Invalid
 from tracestore.domain.spans import Json
 from tracestore.http.identity import Identity
-from tracestore.http.parameters import is_id
-from tracestore.http.request import MAX_NAME_CHARACTERS, Request
+from tracestore.http.parameters import is_id, unknown_fields
+from tracestore.http.request import Request
 from tracestore.http.response import Response, json_response
 from tracestore.http.wiring import writer
 from tracestore.storage.model import DeletionScope, Job
@@ -41,11 +41,7 @@ def chosen_ids(body: Json) -> list[str]:
     """The ids in `trace_ids`, the only field of the body. *raises*: Invalid that names every malformed one."""
     if not isinstance(body, dict):
         raise Invalid("Send a JSON object with trace_ids.")
-    details = [
-        Detail(field[:MAX_NAME_CHARACTERS], "is not a field of this request: check its name or remove it")
-        for field in body
-        if field != "trace_ids"
-    ]
+    details = unknown_fields(body, ("trace_ids",), "a field of this request")
     trace_ids = body.get("trace_ids")
     ids: list[str] = []
     if not isinstance(trace_ids, list) or not 1 <= len(trace_ids) <= CHOSEN_MOST:

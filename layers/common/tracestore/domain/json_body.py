@@ -3,13 +3,22 @@
 import json
 import math
 import re
-from collections.abc import Iterable
+from itertools import islice
 from typing import Any, Final, NoReturn, cast
 
-from .errors import Invalid
+from .errors import Invalid, TooLarge
 from .spans import Json
 
 MAX_DEPTH: Final = 100
+MAX_VALUES: Final = 1_000_000
+"""Most values in a text. An empty one takes two bytes as JSON and about 100 when decoded, so that a few megabytes of
+them could fill the memory. Only a regular body of many megabytes comes near the limit."""
+
+_DELIMITERS: Final = (b",", b"{", b"[")
+"""Each value of a text begins after one of these, except for the values of objects, which follow their keys."""
+
+_STRING_OR_DELIMITER: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[,{\[]', re.DOTALL)
+"""A string, up to the end of the text if it is not closed, or a delimiter outside of strings."""
 
 _MAYBE_HALF_PAIR: Final = re.compile(
     r"\\(?:\\u[dD]|u[dD](?:[89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..\\u[dD])[c-fC-F]))"
@@ -24,8 +33,10 @@ def parse_json(body: bytes) -> Json:
 
     If an object repeats a key, the last value counts. Half of a surrogate pair, which UTF-8 cannot encode, becomes
     U+FFFD.
-    *raises*: Invalid (`malformed_json`, `json_too_deep`).
+    *raises*: Invalid (`malformed_json`, `json_too_deep`); TooLarge for more than `MAX_VALUES` values.
     """
+    if _has_many_values(body):
+        raise TooLarge(f"A request may contain at most {MAX_VALUES:,} JSON values. Send smaller batches.")
     try:
         text = body.decode()
         value = cast(Json, _DECODER.decode(text))
@@ -40,6 +51,16 @@ def parse_json(body: bytes) -> Json:
     if _is_too_deep(value):
         raise _too_deep()
     return _without_lone_surrogates(value) if _MAYBE_HALF_PAIR.search(text) else value
+
+
+def _has_many_values(body: bytes) -> bool:
+    """Whether the text has more than `MAX_VALUES` values, keys not counted. Text in strings counts as one value."""
+    if len(body) <= MAX_VALUES or sum(map(body.count, _DELIMITERS)) <= MAX_VALUES:
+        return False
+    # The exact count stops at the limit. Strings have one of their own: a malformed text may consist of strings alone.
+    found = (match[0] for match in _STRING_OR_DELIMITER.finditer(body))
+    delimiters = (token for token in islice(found, 3 * MAX_VALUES) if token in _DELIMITERS)
+    return next(islice(delimiters, MAX_VALUES, None), None) is not None or next(found, None) is not None
 
 
 def _refuse(_constant: str) -> NoReturn:
@@ -59,28 +80,48 @@ _DECODER: Final = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 def _is_too_deep(value: Any) -> bool:
     """Whether the value exceeds `MAX_DEPTH`.
 
-    The search goes level by level: recursion would take three times as long and is limited by Python's stack.
+    The search goes level by level: recursion would take three times as long and is limited by Python's stack. It
+    creates no object that lives as long as a level: a million of them would make the garbage collector take seconds.
     """
-    level: list[Iterable[Any]] = [[value]]
-    for _ in range(MAX_DEPTH + 1):
-        level = [
-            child.values() if type(child) is dict else child
-            for parent in level
-            for child in parent
-            if type(child) in _CONTAINERS
-        ]
+    level = [value] if type(value) in _CONTAINERS else []
+    for _ in range(MAX_DEPTH):
         if not level:
             return False
-    return True
+        children: list[Any] = []
+        for parent in level:
+            children += [
+                child for child in (parent.values() if type(parent) is dict else parent) if type(child) in _CONTAINERS
+            ]
+        level = children
+    return bool(level)
 
 
 _CONTAINERS: Final = frozenset((dict, list))
 
 
 def _without_lone_surrogates(value: Json) -> Json:
-    text = json.dumps(value, ensure_ascii=False)
-    repaired = _LONE_SURROGATE.sub("\ufffd", text)
-    return value if repaired == text else cast(Json, json.loads(repaired))
+    """The value with lone surrogates replaced, changed where it is: a copy would double the memory."""
+    root = [value]
+    level: list[Any] = [root]
+    while level:
+        for parent in level:
+            if isinstance(parent, list):
+                parent[:] = map(_repaired, parent)
+            else:
+                entries = [(_repaired(name), _repaired(item)) for name, item in parent.items()]
+                parent.clear()
+                parent.update(entries)
+        level = [
+            child
+            for parent in level
+            for child in (parent if isinstance(parent, list) else parent.values())
+            if type(child) in _CONTAINERS
+        ]
+    return root[0]
+
+
+def _repaired(value: Any) -> Any:
+    return _LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def _malformed(message: str) -> Invalid:

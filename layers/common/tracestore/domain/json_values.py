@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from pydantic_core import SchemaValidator, core_schema, from_json
 
-from .errors import Invalid
+from .errors import Invalid, TooLarge
 from .json_body import parse_json
 from .spans import Json
 
@@ -147,7 +147,7 @@ def _parse_json(text: str) -> Json:
         if _SLOW.isinstance_python(text):
             return parse_json(text.encode(errors="replace"))
         return cast(Json, from_json(text, allow_inf_nan=False, cache_strings="keys"))
-    except (ValueError, Invalid):
+    except (ValueError, Invalid, TooLarge):
         return None
 
 

@@ -1,7 +1,8 @@
 """Parsing of query and path parameters. All problems are collected, so that one response names every one of them."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from itertools import islice
 from typing import Final, TypeVar
 
 from tracestore.domain.errors import Detail, Invalid, NotFound
@@ -16,8 +17,18 @@ TEXT_MOST: Final = 512
 _ID: Final = re.compile(ID_PATTERN)
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
+UNKNOWN_MOST: Final = 10
+"""Unknown fields that an error names."""
+
 Value = TypeVar("Value")
 Word = TypeVar("Word", bound=str)
+
+
+def unknown_fields(body: Mapping[str, object], known: Collection[str], subject: str) -> list[Detail]:
+    """The problems of the first fields of a body that are not `known`. `subject` is like `a field of a view`."""
+    unknown = (name for name in body if name not in known)
+    message = f"is not {subject}: check its name or remove it"
+    return [Detail(name[:MAX_NAME_CHARACTERS], message) for name in islice(unknown, UNKNOWN_MOST)]
 
 
 class Reader:

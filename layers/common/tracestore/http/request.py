@@ -19,7 +19,17 @@ MAX_BINARY_BYTES: Final = 4_500_000
 """Limits of a body: a Lambda event is at most 6 MB, and a body that is not text is base64 in it."""
 
 MAX_DECODED_BYTES: Final = 64 * 1024 * 1024
-"""Largest size of a compressed body after decompression."""
+"""Largest size of a compressed body after decompression. Routes that need less have a limit of their own."""
+
+MAX_SPANS_BYTES: Final = 32 * 1024 * 1024
+"""Decompressed spans or lessons as JSON. A text with an emoji takes four bytes per character when decoded, and the
+function has 1,024 MB of memory."""
+
+MAX_IDS_BYTES: Final = 256 * 1024
+"""A list of 1,000 ids."""
+
+MAX_FORM_BYTES: Final = 128 * 1024
+"""A few short fields, such as the name and the scopes of an API key."""
 
 MAX_NAME_CHARACTERS: Final = 64
 """Error responses repeat names of fields and parameters, cut at this length, and no other text of a request."""
@@ -101,16 +111,21 @@ class Request:
             )
             raise Invalid(f"Unknown query parameters: {', '.join(unknown)}. {accepted}", details=details)
 
-    def body(self) -> bytes:
+    def body(self, most_bytes: int = MAX_DECODED_BYTES) -> bytes:
         """The body, with base64 and gzip decoded. *absent*: empty.
 
-        *raises*: TooLarge for more than 6 MB of text, 4.5 MB of bytes, or 64 MiB when decompressed; Invalid when it is
-        not encoded as its headers declare.
+        *raises*: TooLarge for more than 6 MB of text, 4.5 MB of bytes, or `most_bytes` when decompressed; Invalid when
+        it is not encoded as its headers declare.
         """
-        sent = self._sent_bytes()
+        body = self._decoded(self._sent_bytes(), most_bytes)
+        if len(body) > most_bytes:
+            raise _over(most_bytes)
+        return body
+
+    def _decoded(self, sent: bytes, most_bytes: int) -> bytes:
         encoding = self.headers.get("content-encoding", "").strip().lower()
         if encoding in ("gzip", "x-gzip"):
-            return _unzipped(sent)
+            return _unzipped(sent, most_bytes)
         if encoding not in ("", "identity"):
             raise Invalid("Content-Encoding must be gzip, or absent.", code="invalid_encoding")
         return sent
@@ -162,24 +177,30 @@ def request_of(
     )
 
 
-def _unzipped(compressed: bytes) -> bytes:
+def _unzipped(compressed: bytes, most_bytes: int) -> bytes:
     content = b""
     if not compressed:
         return content
     for _ in range(_MAX_GZIP_MEMBERS):
         member = zlib.decompressobj(wbits=zlib.MAX_WBITS | _GZIP_HEADER)
         try:
-            content += member.decompress(compressed, MAX_DECODED_BYTES + 1 - len(content))
+            content += member.decompress(compressed, most_bytes + 1 - len(content))
         except zlib.error as error:
             raise _not_gzip() from error
-        if len(content) > MAX_DECODED_BYTES:
-            raise TooLarge(f"A body may have at most 64 MiB when decompressed. {_SMALLER}")
+        if len(content) > most_bytes:
+            raise _over(most_bytes)
         compressed = member.unused_data.lstrip(b"\0")
         if not member.eof:
             raise _not_gzip()
         if not compressed:
             return content
     raise TooLarge(f"A body may have at most {_MAX_GZIP_MEMBERS} gzip members. {_SMALLER}")
+
+
+def _over(most_bytes: int) -> TooLarge:
+    if most_bytes < MAX_SPANS_BYTES:
+        return TooLarge(f"A body of this route may have at most {most_bytes // 1024} KiB. Send less.")
+    return TooLarge(f"A body may have at most {most_bytes // 1024**2} MiB when decompressed. {_SMALLER}")
 
 
 def _not_gzip() -> Invalid:

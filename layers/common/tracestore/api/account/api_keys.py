@@ -9,7 +9,7 @@ from tracestore.domain.errors import Detail, Invalid
 from tracestore.domain.spans import Json
 from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
 from tracestore.http.identity import SCOPES
-from tracestore.http.request import MAX_NAME_CHARACTERS
+from tracestore.http.parameters import unknown_fields
 from tracestore.storage.api_keys import PREFIX_LENGTH
 from tracestore.storage.model import ApiKey
 
@@ -31,11 +31,7 @@ def parse_key(body: Json, owner_id: str, secret: str, now_ms: int) -> ApiKey:
         raise Invalid("Send a JSON object with name and scopes.")
     name, scopes, expires_at = body.get("name"), body.get("scopes"), body.get("expires_at")
     granted = [scope for scope in SCOPES if isinstance(scopes, list) and scope in scopes]
-    details = [
-        Detail(field[:MAX_NAME_CHARACTERS], "is not a field of an API key: check its name or remove it")
-        for field in body
-        if field not in _SENT_FIELDS | _SERVER_FIELDS
-    ]
+    details = unknown_fields(body, _SENT_FIELDS | _SERVER_FIELDS, "a field of an API key")
     if not isinstance(name, str) or not name.strip() or len(name) > MAX_NAME:
         details.append(Detail("name", f"must be a string of 1 to {MAX_NAME} characters"))
     if not granted or not isinstance(scopes, list) or not all(scope in SCOPES for scope in scopes):

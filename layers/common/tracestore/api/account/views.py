@@ -6,7 +6,7 @@ from typing import Any, Final
 from tracestore.domain.errors import Detail, Invalid
 from tracestore.domain.spans import Json
 from tracestore.domain.times import NS_PER_MS, format_time
-from tracestore.http.request import MAX_NAME_CHARACTERS
+from tracestore.http.parameters import unknown_fields
 from tracestore.storage.model import View
 
 MAX_QUERY_BYTES: Final = 4_096
@@ -33,11 +33,7 @@ def parse_view(name: str, body: Json) -> tuple[str, str]:
     if not isinstance(body, dict):
         raise Invalid("Send a JSON object with query and title.")
     title, query = body.get("title"), body.get("query")
-    details = [
-        Detail(field[:MAX_NAME_CHARACTERS], "is not a field of a view: check its name or remove it")
-        for field in body
-        if field not in _SENT_FIELDS | _SERVER_FIELDS
-    ]
+    details = unknown_fields(body, _SENT_FIELDS | _SERVER_FIELDS, "a field of a view")
     if not is_view_name(name):
         details.append(
             Detail("name", "must have 1 to 64 ASCII letters, digits and _ . : -, and begin with a letter or digit")

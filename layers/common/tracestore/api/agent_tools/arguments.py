@@ -9,7 +9,8 @@ from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlencode
 
 from tracestore.domain.errors import Detail, Invalid, TracestoreError
-from tracestore.http.request import MAX_NAME_CHARACTERS, Request
+from tracestore.http.parameters import unknown_fields
+from tracestore.http.request import Request
 
 from .answers import BUDGET_DEFAULT, BUDGET_LEAST, BUDGET_MOST
 
@@ -59,11 +60,7 @@ def request_with(request: Request, tool: str, accepted: Mapping[str, Argument], 
     *raises*: Invalid that names every argument that is unknown, missing or of another type.
     """
     given = {name: value for name, value in sent.items() if value is not None}
-    problems = [
-        Detail(name[:MAX_NAME_CHARACTERS], "is not an argument of this tool: check its name or remove it")
-        for name in given
-        if name not in accepted
-    ]
+    problems = unknown_fields(given, accepted, "an argument of this tool")
     texts = {}
     for name, argument in accepted.items():
         if name not in given:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from tracestore.domain.errors import Forbidden, Invalid, TracestoreError, Unsupported
 from tracestore.domain.json_body import parse_json
 from tracestore.http.errors import headers_for, status_of
-from tracestore.http.request import Request
+from tracestore.http.request import MAX_FORM_BYTES, Request
 from tracestore.http.response import Response, json_bytes
 
 SERVER: Final = {"name": "tracestore", "title": "tracestore", "version": "0.1.0"}
@@ -136,7 +136,7 @@ def message_of(request: Request) -> Message:
     """The message of a request. *raises*: RpcError, Unsupported; Invalid and TooLarge as `Request.body`."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Unsupported("Send one JSON-RPC message with Content-Type application/json.")
-    content = parse_json(request.body())
+    content = parse_json(request.body(MAX_FORM_BYTES))
     if isinstance(content, list):
         raise RpcError(INVALID_REQUEST, "Batches are not accepted. Send each message in a request of its own.")
     if not isinstance(content, dict):

@@ -8,7 +8,7 @@ from tracestore.api.dates import expiry_s
 from tracestore.domain.errors import Detail, Invalid
 from tracestore.domain.spans import Json
 from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
-from tracestore.http.request import MAX_NAME_CHARACTERS
+from tracestore.http.parameters import unknown_fields
 from tracestore.storage.model import Share
 
 LIFE_MOST_DAYS: Final = 90
@@ -41,11 +41,7 @@ def parse_share(body: Json, now_ms: int) -> tuple[int, bool]:
     """
     if not isinstance(body, dict):
         raise Invalid("Send a JSON object with expires_at and payloads.")
-    details = [
-        Detail(field[:MAX_NAME_CHARACTERS], "is not a field of a share: check its name or remove it")
-        for field in body
-        if field not in _SENT_FIELDS | _SERVER_FIELDS
-    ]
+    details = unknown_fields(body, _SENT_FIELDS | _SERVER_FIELDS, "a field of a share")
     expires_at_s, payloads = expiry_s(body.get("expires_at"), now_ms), body.get("payloads")
     if expires_at_s is None or expires_at_s * 1000 > now_ms + LIFE_MOST_DAYS * 86_400_000:
         message = f"must be an ISO 8601 time with a zone, in the future and at most {LIFE_MOST_DAYS} days ahead"
