@@ -40,6 +40,7 @@ def test_the_wheel_contains_every_file_of_the_packages_and_no_other(wheel: zipfi
     sources = [path.relative_to(ROOT) for path in files if path.suffix != ".pyc"]
     assert packed == {path.as_posix().removeprefix("cli/").removeprefix("layers/common/") for path in sources}
     assert "tracestore/ingest/prices.jsonl" in packed
+    assert "tracestore/ingest/secret_kinds.jsonl" in packed
 
 
 def test_the_wheel_depends_on_the_requirements_of_the_layer_and_the_command(wheel: zipfile.ZipFile) -> None:

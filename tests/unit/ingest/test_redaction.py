@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracestore.domain.spans import SpanFields, canonical_json
-from tracestore.ingest.redaction import SECRET_NAMES, Redactor
+from tracestore.ingest.redaction import Redactor
+from tracestore.ingest.secret_names import SECRET_NAMES
 
 # Assembled at run time, so that secret scanners do not report this file.
 MIXED = "a1B2c3D4e5"

@@ -1,0 +1,242 @@
+"""Each kind of secret is found by its shape, by what is around it, or by its name; nothing else is masked."""
+
+import html
+import json
+import random
+import re
+import time
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from dev.template import ROOT
+from tests.secret_samples import harmless, made_up, samples
+from tracestore.ingest.encoded_text import decoded
+from tracestore.ingest.redaction import Redactor
+from tracestore.ingest.secret_kinds import Kind, kinds
+
+API = (ROOT / "docs" / "api.md").read_text()
+CHOOSE = random.Random(14)
+WORD = made_up("alnum*12", CHOOSE) + "7"
+TOKEN = made_up("alnum*31", CHOOSE) + "7"
+BEGIN, END = "-----BEGIN PRIVATE " + "KEY-----", "-----END PRIVATE " + "KEY-----"
+KEY_LINES = "\n".join(made_up("b64*64", CHOOSE) for _ in range(4))
+
+
+def redact(value: Any) -> Any:
+    return Redactor().redact({"span_id": "s", "metadata": value}).get("metadata")
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: f"{kind.name}-{kind.provider}")
+def test_a_made_up_secret_of_each_kind_is_masked_as_a_whole(kind: Kind) -> None:
+    for number in range(20):
+        secret = made_up(" ".join(kind.sample), random.Random(number))
+        assert redact(f"use {secret} now") == f"use [redacted:{kind.name}] now"
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: f"{kind.name}-{kind.provider}")
+def test_the_table_contains_no_whole_secret(kind: Kind) -> None:
+    assert any("*" in part for part in kind.sample)
+    assert all(redact(part) == part for part in (*kind.sample, *kind.starts))
+
+
+def test_the_documents_name_the_provider_of_each_kind() -> None:
+    section = API[API.index("## Redaction and retention") : API.index("## Errors")]
+    missing = {name for kind in kinds() for name in re.split(r", | and ", kind.provider) if name not in section}
+    assert not missing - {"any issuer", "others"}
+
+
+def test_of_500_samples_made_from_documents_at_least_99_of_100_are_masked() -> None:
+    stored = {
+        sample.provider: text
+        for sample in samples(500, seed=1)
+        if sample.secret in (text := json.dumps(redact(sample.value), ensure_ascii=False))
+    }
+    assert len(stored) <= 5, stored
+
+
+def test_hashes_ids_images_and_vectors_are_unchanged() -> None:
+    for value in harmless(seed=1):
+        assert redact(value) == value
+
+
+AROUND = [
+    f"postgres://me:{WORD}@db/app",
+    f"https://{TOKEN}@git.example.com/a.git",
+    f"https://b.example.com/k?X-Amz-Credential=x&X-Amz-Signature={TOKEN}&x=1",
+    f"https://b.example.com/k?sv=1&sig={TOKEN}%3D",
+    f"curl -u me:{WORD} https://example.com",
+    f'["curl", "-u", "me:{WORD}"]',
+    f"curl --user 'me:{WORD}' https://example.com",
+    f"tool --password {WORD} --verbose",
+    f"tool --db-password={WORD}",
+    f"tool --api-key {TOKEN}",
+    f"machine example.com login me password {WORD}",
+    f"Authorization: Token {TOKEN}",
+    f"Authorization: Bot {TOKEN}",
+    f'Authorization: Digest username="me", response="{TOKEN}"',
+    f"authorization: AWS4-HMAC-SHA256 SignedHeaders=host, Signature={TOKEN}",
+    f"CREATE USER me IDENTIFIED BY '{WORD}'",
+    f"ALTER ROLE me WITH PASSWORD '{WORD}'",
+    f"<password>{WORD}</password>",
+    f'<db:password type="plain">{WORD}</db:password>',
+    f'<add key="ApiKey" value="{WORD}"/>',
+    f"Server=db;Uid=sa;Pwd={WORD};",
+    f"AccountName=a;AccountKey={TOKEN}==;EndpointSuffix=x",
+    f'[["x-api-key", "{WORD}"]]',
+    f"('password', '{WORD}')",
+    *(f"{name}={WORD}" for name in ("openai_api_key_2", "DB_PWD", "FTP_PASS", "MY_JWT", "db_creds", "OPENAI_KEY")),
+    f'{{"name": "DB_PASSWORD", "value": "{WORD}"}}',
+    f'{{"value": "{WORD}", "name": "DB_PASSWORD"}}',
+]
+
+
+@pytest.mark.parametrize("text", AROUND)
+@pytest.mark.parametrize(
+    "encode",
+    [
+        str,
+        lambda text: {"command": [text]},
+        lambda text: json.dumps({"a": text}),
+        lambda text: json.dumps({"a": json.dumps({"b": json.dumps({"c": text})})}),
+        html.escape,
+        lambda text: quote(text, safe=""),
+        lambda text: quote(quote(text, safe=""), safe=""),
+        lambda text: re.sub(r"[^\w\s]", lambda found: f"\\u{ord(found[0]):04x}", text),
+        lambda text: json.dumps(re.sub(r"[^\w\s]", lambda found: f"&#{ord(found[0])};", text)),
+    ],
+    ids=["text", "value", "JSON", "JSON in JSON", "HTML", "URL", "URL twice", "escapes", "entities in JSON"],
+)
+def test_a_secret_is_found_by_what_is_around_it_in_any_encoding(text: str, encode: Any) -> None:
+    masked = json.dumps(redact(encode(text)))
+    assert WORD not in masked
+    assert TOKEN not in masked
+    assert "[redacted:" in masked
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"name": "DB_PASSWORD", "value": WORD},
+        {"key": "x-api-key", "value": WORD},
+        {"headers": [{"name": "Authorization", "value": WORD}, {"name": "accept", "value": "text/html"}]},
+        {"headers": [["x-api-key", WORD], ["accept", "text/html"]]},
+        {"api_keys": [WORD]},
+        {"openai_api_key_2": WORD, "pwd": WORD, "pass": WORD, "jwt": WORD, "creds": WORD, "GROQ_KEY": WORD},
+        {"DB_PASSWORD": {"value": WORD}},
+    ],
+)
+def test_a_secret_is_found_by_its_name_in_pairs_and_objects(value: Any) -> None:
+    masked = json.dumps(redact(value))
+    assert WORD not in masked
+    assert ("text/html" in masked) == ("text/html" in json.dumps(value))
+
+
+PROSE = "Then the user reads the rest of this prompt, which has nothing to do with keys. " * 20
+
+UNCHANGED: list[Any] = [
+    f"Never print {BEGIN} to the user. {PROSE}",
+    f"A key begins with {BEGIN} and ends with {END}. {PROSE}",
+    f"```\n{BEGIN}\n...\n{END}\n```\n{PROSE}",
+    {"properties": {"password": {"type": ["string", "null"]}, "api_key": {"description": "The key to use"}}},
+    {"parameters": {"properties": {"secret": {"description": "x", "x-note": "y", "examples": ["a"]}}}},
+    {"password": {"type": ["string", "null"], "description": "The password"}},
+    {"password": {"description": "The password", "minLength": 8}},
+    {"api_key": "YOUR_API_KEY"},
+    {"api_key": "<your-api-key>"},
+    {"api_key": "${API_KEY}"},
+    {"authorization": "required"},
+    {"nextPageToken": TOKEN},
+    {"next_page_token": TOKEN, "continuationToken": TOKEN},
+    f'{{"nextPageToken": "{TOKEN}"}}',
+    {"credentials": ["read"]},
+    "cookie: a=b is how a header looks",
+    "export API_KEY=YOUR_API_KEY",
+    'api_key = "your-api-key-here"',
+    "password: <password>, api_key={{ secrets.API_KEY }}",
+    {"pass": True, "passes": 5, "bypass": "yes", "compass": "north", "pwd": "/home/me"},
+    "PWD=/home/me and 12 pass: 3 fail: 0",
+    "use --password to set the password, and --token for a token",
+    "docker run -u 1000:1000 image and chown -u root:root",
+    "The login form has a user password field and a button.",
+    "WITH PASSWORD or IDENTIFIED BY followed by a text",
+    "Authorization: Bearer tokens are described in RFC 6750, section 2.1",
+    "<password></password> and <input type='password'> and <label>password</label>",
+    {"name": "password", "in": "body", "required": True, "type": "string"},
+    {"required": ["username", "password"]},
+    [["password", "user name"], ["a", "b"]],
+    "https://user@example.com/a and mailto:me@example.com and git@github.com:a/b.git",
+    "fetch('/a?page=2&sig=none') and x%20y%2Fz and &amp;&quot;&lt;",
+    "sk-" + "learn-0.24.2 and xai-" + "sdk and hf_" + "hub",
+    {"secrets": "inherit"},
+    {"secrets": ["DB_PASSWORD", "API_KEY"]},
+]
+
+
+@pytest.mark.parametrize("value", UNCHANGED, ids=lambda value: json.dumps(value)[:40])
+def test_what_only_names_a_secret_is_unchanged(value: Any) -> None:
+    assert redact(value) == value
+    assert redact(json.dumps(value)) == json.dumps(value)
+
+
+@pytest.mark.parametrize("before", ["", "\n"])
+@pytest.mark.parametrize("end", ["\n" + END, ""])
+@pytest.mark.parametrize("line_end", ["\n", "\\n", "\r\n", " "])
+def test_of_a_private_key_the_lines_that_can_be_a_key_are_masked(before: str, end: str, line_end: str) -> None:
+    key = f"{BEGIN}\n{KEY_LINES}{end}".replace("\n", line_end)
+    assert redact(f"see{before} {key}{line_end}{PROSE}") == f"see{before} [redacted:private_key]{line_end}{PROSE}"
+
+
+def test_a_value_below_properties_that_is_no_schema_is_masked() -> None:
+    assert redact({"properties": {"password": WORD}}) == {"properties": {"password": "[redacted:password]"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("a%2Db", "a-b"),
+        ("a%252Db", "a-b"),
+        ("a&#45;b&#x2d;c&amp;quot;d", 'a-b-c"d'),
+        ("a\\u002db\\\\u002dc", "a-b-c"),
+        ("100% &amp; more", "100% & more"),
+    ],
+)
+def test_a_decoded_text_has_the_places_of_the_original(text: str, plain: str) -> None:
+    found = decoded(text)
+    assert found is not None
+    assert found.text == plain
+    assert [text[found.original(index)] for index in range(len(plain)) if plain[index].isalnum()] == [
+        character for character in plain if character.isalnum()
+    ]
+    assert found.original(len(plain)) == len(text)
+
+
+def test_a_text_without_codes_is_not_decoded() -> None:
+    assert decoded("100%, &c., \\n") is None
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *("%41", "%2D", "&#45;", "&amp;", "\\u002d", "%25", "sk-sk-", "ask-", "gsk_ ", "SK", "pat", "eyJ.", "sk%2D"),
+        *(
+            "Authorization: Digest a=",
+            "-u a:",
+            "--password ",
+            "--",
+            "<password>",
+            '"name": "password", ',
+            "sig=",
+            "?sig=",
+        ),
+        *("login a password ", "identified by '", '["password", ', "-----BEGIN PRIVATE KEY-----\n" + "A" * 30 + "\n"),
+        *("password&quot;: &quot;", "https://" + "a" * 300, ":AA", "M.", "api_key_1=", '"value": "'),
+    ],
+)
+def test_a_hostile_megabyte_is_searched_in_seconds(unit: str) -> None:
+    redactor, text = Redactor(), unit * (1_000_000 // len(unit))
+    redactor.redact({"span_id": "s", "metadata": "password=x"})
+    started = time.process_time()
+    redactor.redact({"span_id": "s", "input_data": text})
+    assert time.process_time() - started < 3
