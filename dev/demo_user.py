@@ -20,7 +20,7 @@ def token_of(user: str, environment: Mapping[str, str]) -> str:
         user,
         environment["JWT_SECRET"],
         issuer=environment["JWT_ISSUER"],
-        audience=environment["JWT_AUDIENCE"],
+        audience=environment["JWT_AUDIENCE"].partition(",")[0].strip(),
         owner_claim=environment["JWT_OWNER_CLAIM"],
         teams_claim=environment["JWT_TEAMS_CLAIM"],
     )

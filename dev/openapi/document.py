@@ -264,7 +264,7 @@ def codes_of(route: Route, declared: Operation, registration: Registration) -> s
     """The codes of all errors that a route can return."""
     codes = {*_EVERYWHERE, *declared.codes, *(declared.body.codes if declared.body else ())}
     if registration.scope is not None:
-        codes |= {"unauthenticated", "issuer_unavailable", "forbidden_owner", "not_shared"}
+        codes |= {"unauthenticated", "issuer_unavailable", "deployment_misconfigured", "forbidden_owner", "not_shared"}
     if registration.scope not in (None, ANY):
         codes.add("missing_scope")
     if registration.credential == "jwt":

@@ -1,5 +1,6 @@
 """Routes for the caller's identity, API keys, saved views and jobs; also the health check."""
 
+from dataclasses import replace
 from typing import Final
 
 from tracestore.api.account.api_keys import is_key_id, key_json, parse_key, scopes_json
@@ -46,6 +47,7 @@ def create_key(request: Request, caller: Identity) -> Response:
     request.only()
     secret = new_secret()
     key = parse_key(parse_json(request.body(MAX_FORM_BYTES)), caller.owner_id, secret, request.now_ms)
+    key = replace(key, name=redactor().redact_text(key.name))
     writer(request, caller).create_api_key(key, secret)
     return json_response({"data": {**key_json(key), "secret": secret}}, 201)
 

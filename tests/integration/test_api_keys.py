@@ -128,6 +128,13 @@ def test_only_the_response_to_the_creation_contains_the_secret() -> None:
     assert (created["name"], created["expires_at"]) == ("laptop", "2099-01-01T00:00:00.000Z")
 
 
+def test_a_secret_in_the_name_of_a_key_is_masked() -> None:
+    secret = "gsk_" + "a1B2c3D4e5" * 5
+    created = created_key(name=f"key {secret}")
+    assert created["name"] == "key [redacted:groq_key]"
+    assert [key["name"] for key in listed_keys()] == ["key [redacted:groq_key]"]
+
+
 def test_the_secret_is_not_in_the_table(table: Any) -> None:
     secret = created_key()["secret"]
     stored = json.dumps(table.scan(TableName="traces")["Items"])

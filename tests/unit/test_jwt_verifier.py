@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -95,10 +96,22 @@ def test_without_an_audience_no_token_of_the_issuer_is_accepted(issuer: Issuer) 
     assert "JwtAudience" in refusal(verifier, token(issuer))
 
 
-def test_a_secret_that_can_be_guessed_is_a_configuration_error() -> None:
+def test_a_secret_that_can_be_guessed_makes_tokens_unverifiable_and_is_logged_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("tracestore"), "propagate", True)
     verifier = JwtVerifier(settings(), read_secret=lambda: "short")
-    with pytest.raises(ValueError, match="32 bytes"):
-        verifier.verify(token(None, "HS256", SECRET))
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="32 bytes") as refused:
+            verifier.verify(token(None, "HS256", SECRET))
+        assert (refused.value.code, refused.value.retry_after_s) == ("deployment_misconfigured", KEYS_LIVE_S)
+    assert [record.levelname for record in caplog.records if "HS256" in record.message] == ["ERROR"]
+    assert "short" not in refused.value.message.split()
+
+
+def test_a_secret_that_can_be_guessed_leaves_the_tokens_of_the_issuer_valid(issuer: Issuer) -> None:
+    verifier = JwtVerifier(settings(issuer), read_secret=lambda: "short")
+    assert verifier.verify(token(issuer)).user_id == "ada"
 
 
 @pytest.mark.parametrize(
@@ -232,6 +245,30 @@ def test_an_access_token_of_cognito_has_its_audience_in_client_id(verifier: JwtV
 
 def test_one_of_several_audiences_is_enough(verifier: JwtVerifier, issuer: Issuer) -> None:
     assert verifier.verify(token(issuer, aud=["another", "app"])).user_id == "ada"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"aud": "web"},
+        {"aud": ["another", "app"]},
+        {"aud": None, "client_id": "web", "token_use": "access"},
+    ],
+)
+def test_a_token_for_any_of_the_configured_audiences_is_accepted(issuer: Issuer, claims: dict[str, Any]) -> None:
+    verifier = JwtVerifier(settings(issuer, jwt_audience="app, web,"))
+    assert verifier.verify(token(issuer, **claims)).user_id == "ada"
+
+
+@pytest.mark.parametrize("audience", ["app, web", "", ",", ["app,web"], [["app"]], {"app": 1}, 7, [], "ap"])
+def test_a_token_for_none_of_the_configured_audiences_is_refused(issuer: Issuer, audience: Any) -> None:
+    verifier = JwtVerifier(settings(issuer, jwt_audience="app,web"))
+    with pytest.raises(Unauthenticated):
+        verifier.verify(token(issuer, aud=audience))
+
+
+def test_audiences_that_consist_of_commas_are_none(issuer: Issuer) -> None:
+    assert "JwtAudience" in refusal(JwtVerifier(settings(issuer, jwt_audience=" , ")), token(issuer))
 
 
 def test_clocks_may_differ_by_a_minute(verifier: JwtVerifier, issuer: Issuer) -> None:

@@ -37,6 +37,7 @@ CODES: Final = (
     "all_spans_rejected",
     "body_too_large",
     "conflict",
+    "deployment_misconfigured",
     "forbidden_origin",
     "forbidden_owner",
     "internal_error",

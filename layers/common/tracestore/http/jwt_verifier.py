@@ -18,6 +18,7 @@ from tracestore.domain.owners import is_name, is_reserved
 from .identity import TokenUser
 from .refreshed import Refreshed
 from .settings import Settings
+from .telemetry import logger
 
 if TYPE_CHECKING:
     from jwt import PyJWK
@@ -55,11 +56,11 @@ class JwtVerifier:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._issuer = settings.jwt_issuer
-        self._audience = settings.jwt_audience
+        self._audiences = frozenset(filter(None, map(str.strip, (settings.jwt_audience or "").split(","))))
         self._owner_claim = settings.jwt_owner_claim
         self._teams_claim = settings.jwt_teams_claim
         self._keys: Refreshed[KeySet] | None = None
-        self._secret: Refreshed[bytes] | None = None
+        self._secret: Refreshed[bytes | None] | None = None
         if url := settings.jwks_url:
             fetch = fetch or _fetch
             self._keys = Refreshed(lambda: _key_set(fetch(url)), clock, life_s=KEYS_LIVE_S, pause_s=PAUSE_S)
@@ -108,9 +109,9 @@ class JwtVerifier:
             ) from error
         except jwt.PyJWTError as error:
             raise Unauthenticated("The token was not signed by this deployment's identity provider.") from error
-        if self._audience and not _is_for(self._audience, claims):
+        if self._audiences and not _is_for(self._audiences, claims):
             raise Unauthenticated(
-                "The token was issued for another audience. Request one for the audience of this deployment."
+                "The token was issued for another audience. Request one for an audience of this deployment."
             )
         return claims
 
@@ -118,10 +119,10 @@ class JwtVerifier:
         """The key that the token's header names, and the one algorithm that this key may verify."""
         algorithm = header.get("alg")
         if algorithm == "HS256" and self._secret:
-            return self._secret.get(), "HS256"
+            return _usable(self._secret.get()), "HS256"
         if not self._keys or algorithm not in _ALGORITHMS.values():
             raise Unauthenticated("The token is signed with an algorithm that this deployment does not accept.")
-        if not self._issuer or not self._audience:
+        if not self._issuer or not self._audiences:
             raise Unauthenticated(
                 "This deployment accepts no tokens of its identity provider until JwtIssuer and JwtAudience are both "
                 "configured. Otherwise a token for any other application would be accepted."
@@ -154,15 +155,19 @@ class JwtVerifier:
         return tuple(dict.fromkeys(name for name in names if is_name(name)))
 
 
-def _is_for(audience: str, claims: Mapping[str, Any]) -> bool:
-    """Whether a token was issued for `audience`.
+def _is_for(audiences: frozenset[str], claims: Mapping[str, Any]) -> bool:
+    """Whether a token was issued for one of `audiences`.
 
     *source*: Amazon Cognito, "Understanding the access token": no `aud`, but `client_id` and `token_use`.
     """
     if "aud" not in claims:
-        return claims.get("token_use") == "access" and claims.get("client_id") == audience
+        return claims.get("token_use") == "access" and _is_among(claims.get("client_id"), audiences)
     named = claims["aud"]
-    return audience in named if isinstance(named, list) else audience == named
+    return any(_is_among(name, audiences) for name in (named if isinstance(named, list) else [named]))
+
+
+def _is_among(name: object, audiences: frozenset[str]) -> bool:
+    return isinstance(name, str) and name in audiences
 
 
 def _key_set(jwks: bytes) -> "KeySet":
@@ -216,9 +221,23 @@ def _fetch(url: str) -> bytes:
     return content
 
 
-def _strong(secret: str) -> bytes:
+def _strong(secret: str) -> bytes | None:
+    """The secret. *absent*: None for one that can be guessed, which is logged once for each time that it is read."""
     if len(secret.encode()) < MIN_SECRET_BYTES:
-        raise ValueError(
-            f"The secret for HS256 must have at least {MIN_SECRET_BYTES} bytes. A shorter one can be guessed."
+        logger.error(
+            "the secret for HS256 is too short, and tokens signed with it are refused",
+            extra={"code": "deployment_misconfigured", "least_bytes": MIN_SECRET_BYTES},
         )
+        return None
     return secret.encode()
+
+
+def _usable(secret: bytes | None) -> bytes:
+    if secret is None:
+        raise Unavailable(
+            f"This deployment cannot verify tokens: its secret for HS256 has less than {MIN_SECRET_BYTES} bytes. The "
+            "deployer has to store a longer one in the parameter that JwtSecretParameter names.",
+            code="deployment_misconfigured",
+            retry_after_s=KEYS_LIVE_S,
+        )
+    return secret
