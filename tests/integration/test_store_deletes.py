@@ -1,6 +1,8 @@
 """A deleted trace or span disappears from every read at once, then from the table, and does not come back."""
 
 import random
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from tests.builders import (
     Endpoint,
     batches_of,
     call,
+    db_on,
     holds,
     orphans,
     reader,
@@ -25,6 +28,7 @@ from tests.gateway import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.errors import NotFound
 from tracestore.domain.spans import SpanFields
+from tracestore.storage.user_store import UserWriter
 
 
 def large(size: int = 2000) -> str:
@@ -49,6 +53,72 @@ def test_no_read_returns_a_deleted_trace(engine: Endpoint) -> None:
         with pytest.raises(NotFound):
             read()
     assert list(stored_items(store, user)) == ["H"]
+
+
+class Repeating:
+    """A client whose first write in a transaction is repeated, as the AWS SDK does when the answer is lost.
+
+    Other requests may come `between` the two.
+    """
+
+    def __init__(self, db: Any, between: Callable[[], object] = lambda: None) -> None:
+        self._db = db
+        self._between = between
+        self._repeats = 1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._db, name)
+
+    def transact_write_items(self, **request: Any) -> Any:
+        answer = self._db.transact_write_items(**request)
+        if not self._repeats:
+            return answer
+        self._repeats -= 1
+        self._between()
+        return self._db.transact_write_items(**{**request, "ClientRequestToken": "another"})
+
+
+def test_a_deletion_whose_answer_was_lost_is_no_absent_trace(engine: Endpoint) -> None:
+    store, user = store_on(engine), new_user().name
+    writer(store, user).capture(batches_of([call("root"), call("s", "root")]))
+    assert writer(store_on(engine, db=Repeating(db_on(engine))), user).delete_trace("t") == 2
+    assert [record.spans for record in reader(store, user).deletion_records(10)[0]] == [2]
+    with pytest.raises(NotFound):
+        writer(store, user).delete_trace("t")
+
+
+def test_a_deletion_of_a_span_whose_answer_was_lost_is_no_absent_span(engine: Endpoint) -> None:
+    store, user = store_on(engine), new_user().name
+    writer(store, user).capture(batches_of([call("root"), call("s", "root")]))
+    writer(store_on(engine, db=Repeating(db_on(engine))), user).delete_span("t", "s")
+    assert list(stored_spans(store, user)) == ["root"]
+    with pytest.raises(NotFound):
+        writer(store, user).delete_span("t", "s")
+
+
+class Overtaken(Repeating):
+    """A client before whose first write in a transaction other requests come."""
+
+    def transact_write_items(self, **request: Any) -> Any:
+        if self._repeats:
+            self._repeats -= 1
+            self._between()
+        return self._db.transact_write_items(**request)
+
+
+@pytest.mark.parametrize(
+    "delete",
+    [lambda own: own.delete_span("t", "s"), lambda own: own.delete_trace("t")],
+    ids=["span", "trace"],
+)
+def test_a_deletion_that_another_request_carried_out_first_meets_nothing(
+    engine: Endpoint, delete: Callable[[UserWriter], object]
+) -> None:
+    store, user = store_on(engine), new_user().name
+    writer(store, user).capture(batches_of([call("root"), call("s", "root")]))
+    overtaken = store_on(engine, db=Overtaken(db_on(engine), lambda: delete(writer(store, user))))
+    with pytest.raises(NotFound):
+        delete(writer(overtaken, user))
 
 
 def test_a_span_that_arrives_after_its_trace_was_deleted_is_refused_and_not_stored(engine: Endpoint) -> None:

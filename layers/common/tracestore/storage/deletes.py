@@ -14,7 +14,7 @@ from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import merge
 
 from . import keys
-from .deletion_records import new_record_item
+from .deletion_records import RequestRecord
 from .dynamo import ConditionFailed
 from .erasure import erase, erase_with
 from .items import head_from
@@ -68,6 +68,7 @@ def _write_tombstone(
     All other items of the trace are removed too if the call `purges`.
     """
     pk = scope.trace_pk(trace_id)
+    record = RequestRecord(scope, "trace")
 
     def attempt() -> tuple[Tombstone | None, bool]:
         first_items = list(islice(scope.table.query(pk, page_items=2), 2))  # the head, and whether there are others
@@ -75,7 +76,7 @@ def _write_tombstone(
         if isinstance(head, Tombstone):
             if purges and not head.is_purged:
                 purge(scope, trace_id)
-            return head, False
+            return head, record.is_stored()
         if not isinstance(head, Head) or head.is_expired(scope.now_ms()) or not includes(head):
             return None, False
         tombstone = Tombstone(
@@ -90,7 +91,7 @@ def _write_tombstone(
             deleted_spans=head.summary.span_count,
         )
         is_recorded = bool(job_id) and purges  # by the record of its job
-        records = [] if is_recorded else [new_record_item(scope, "trace", traces=1, spans=tombstone.deleted_spans)]
+        records = [] if is_recorded else [record.item(traces=1, spans=tombstone.deleted_spans)]
         scope.put_head(trace_id, tombstone, head, records)
         if purges and not tombstone.is_purged:
             purge(scope, trace_id)
@@ -117,9 +118,13 @@ def purge(scope: Scope, trace_id: str) -> None:
 
 
 def delete_span(scope: Scope, trace_id: str, span_id: str) -> None:
+    own_record = RequestRecord(scope, "span")
+
     def without_span(stored: StoredTrace, head: LiveHead) -> LiveHead:
         if span_id in head.deleted:
             erase(scope, trace_id)  # the writer that deleted it may have been interrupted
+            if own_record.is_stored():
+                return head
         is_stored = any(span.span_id == span_id for span in merge(stored.updates(), head.deleted))
         if not is_stored or is_pending_deletion(head, read_pending_deletions(scope)):
             raise NotFound("There is no such span in this trace.")
@@ -130,7 +135,7 @@ def delete_span(scope: Scope, trace_id: str, span_id: str) -> None:
         return new
 
     def record() -> list[Item]:
-        return [new_record_item(scope, "span", traces=0, spans=1)]
+        return [own_record.item(traces=0, spans=1)]
 
     if not erase_with(scope, trace_id, without_span, record):
         raise NotFound("There is no such span in this trace.")

@@ -28,11 +28,31 @@ def kind_of(deletion: DeletionScope) -> DeletionKind:
     return "lessons" if deletion.lessons else "all"
 
 
-def new_record_item(scope: Scope, kind: DeletionKind, *, traces: int, spans: int) -> Item:
-    """The record of a deletion that is complete with the write which stores this item."""
-    now_ms = scope.now_ms()
-    record = DeletionRecord(str(uuid4()), kind, scope.actor, now_ms, "done", now_ms, traces, spans)
-    return record_item(scope.user_id, record)
+class RequestRecord:
+    """The record of a deletion that is complete with the write which stores it, the same for all attempts of a request.
+
+    By it, a request recognises its own deletion: when the answer to a write is lost, the AWS SDK repeats the write,
+    which then fails because of itself.
+    """
+
+    def __init__(self, scope: Scope, kind: DeletionKind) -> None:
+        self._scope = scope
+        self._kind = kind
+        self._record_id = str(uuid4())
+        self._requested_ms = scope.now_ms()
+        self._is_sent = False
+
+    def item(self, *, traces: int, spans: int) -> Item:
+        """The item, to be stored together with the deletion."""
+        self._is_sent = True
+        now_ms = self._requested_ms
+        record = DeletionRecord(self._record_id, self._kind, self._scope.actor, now_ms, "done", now_ms, traces, spans)
+        return record_item(self._scope.user_id, record)
+
+    def is_stored(self) -> bool:
+        """Whether an attempt of this request has deleted, although it failed. A first attempt reads nothing."""
+        pk, sk = keys.deletion_records(self._scope.user_id), keys.deletion_record(self._requested_ms, self._record_id)
+        return self._is_sent and self._scope.table.get(pk, sk) is not None
 
 
 def job_record_item(user_id: str, job: Job) -> Item | None:
