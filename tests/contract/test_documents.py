@@ -26,6 +26,7 @@ from tracestore.domain.spans import PAYLOAD_FIELDS, SpanFields
 from tracestore.domain.stats import Aggregate
 from tracestore.domain.usage import usage_of
 from tracestore.ingest.native import Capture, parse_capture
+from tracestore.ingest.secret_kinds import kinds
 from tracestore.storage import keys
 from tracestore.storage.model import Head
 
@@ -339,3 +340,9 @@ def tracked_texts() -> Iterator[tuple[str, str]]:
 def test_no_file_contains_details_of_a_development_machine(pattern: re.Pattern[str]) -> None:
     found = {name: match[0] for name, text in tracked_texts() if (match := pattern.search(text))}
     assert found == {}
+
+
+def test_the_documents_name_the_provider_of_each_kind() -> None:
+    section = API[API.index("## Redaction and retention") : API.index("## Errors")]
+    missing = {name for kind in kinds() for name in re.split(r", | and ", kind.provider) if name not in section}
+    assert not missing - {"any issuer", "others"}

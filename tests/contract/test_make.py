@@ -13,7 +13,7 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 UNIT = ROOT / "tests" / "unit"
 PURE = {
     "domain": {"tracestore.domain", "tests.media"},
-    "ingest": {"tracestore.domain", "tracestore.ingest", "dev.prices", "tests.media"},
+    "ingest": {"tracestore.domain", "tracestore.ingest", "dev.prices", "tests.media", "tests.secret_samples"},
 }
 """The directories of `make unit`, and the packages that their tests may import from this repository."""
 

@@ -10,13 +10,11 @@ from urllib.parse import quote
 
 import pytest
 
-from dev.template import ROOT
 from tests.secret_samples import harmless, made_up, samples
 from tracestore.ingest.encoded_text import decoded
 from tracestore.ingest.redaction import Redactor
 from tracestore.ingest.secret_kinds import Kind, kinds
 
-API = (ROOT / "docs" / "api.md").read_text()
 CHOOSE = random.Random(14)
 WORD = made_up("alnum*12", CHOOSE) + "7"
 TOKEN = made_up("alnum*31", CHOOSE) + "7"
@@ -39,12 +37,6 @@ def test_a_made_up_secret_of_each_kind_is_masked_as_a_whole(kind: Kind) -> None:
 def test_the_table_contains_no_whole_secret(kind: Kind) -> None:
     assert any("*" in part for part in kind.sample)
     assert all(redact(part) == part for part in (*kind.sample, *kind.starts))
-
-
-def test_the_documents_name_the_provider_of_each_kind() -> None:
-    section = API[API.index("## Redaction and retention") : API.index("## Errors")]
-    missing = {name for kind in kinds() for name in re.split(r", | and ", kind.provider) if name not in section}
-    assert not missing - {"any issuer", "others"}
 
 
 def test_of_500_samples_made_from_documents_at_least_99_of_100_are_masked() -> None:
@@ -155,8 +147,8 @@ UNCHANGED: list[Any] = [
     "export API_KEY=YOUR_API_KEY",
     'api_key = "your-api-key-here"',
     "password: <password>, api_key={{ secrets.API_KEY }}",
-    {"pass": True, "passes": 5, "bypass": "yes", "compass": "north", "pwd": "/home/me"},
-    "PWD=/home/me and 12 pass: 3 fail: 0",
+    {"pass": True, "passes": 5, "bypass": "yes", "compass": "north", "pwd": "/srv/app"},
+    "PWD=/srv/app and 12 pass: 3 fail: 0",
     "use --password to set the password, and --token for a token",
     "docker run -u 1000:1000 image and chown -u root:root",
     "The login form has a user password field and a button.",
