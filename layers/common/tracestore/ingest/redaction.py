@@ -86,16 +86,41 @@ class Redactor:
         return redacted
 
     def _text(self, text: str) -> str:
-        finders = [*((_find_known,) if _is_suspect(text.encode(errors="replace")) else ()), *self._extra]
+        is_suspect = _is_suspect(text.encode(errors="replace"))
         # A mask may uncover a match for another mask. Markers are never masked again, so that the loop ends.
         before = None
-        while finders and text != before:
+        while (is_suspect or self._extra) and text != before:
             before = text
-            for find in finders:
+            if is_suspect:
+                text = _without_known(text)
+            for find in self._extra:
                 segments = _MARKER.split(text)
                 segments[::2] = [_masked(segment, find(segment)) for segment in segments[::2]]
                 text = "".join(segments)
         return text
+
+
+def _without_known(text: str) -> str:
+    """`text` with its secrets masked, except for those by patterns of the deployer. Markers stay.
+
+    The text between markers is searched at once, with line ends in place of markers: a search for each part would take
+    seconds for a text of many small ones.
+    """
+    segments = _MARKER.split(text)
+    places = iter(without_overlaps(list(_find_known("\n".join(segments[::2])))))
+    place, start = next(places, None), 0
+    for index in range(0, len(segments), 2):
+        end, inside = start + len(segments[index]), []
+        while place is not None and place.start < end:
+            first, last = max(place.start, start), min(place.end, end)
+            if first < last:
+                inside.append(Found(first - start, last - start, place.name))
+            if place.end > end:
+                break  # it continues after the marker
+            place = next(places, None)
+        segments[index] = _masked(segments[index], inside)
+        start = end + 1
+    return "".join(segments)
 
 
 def _masked(text: str, found: Sequence[Found]) -> str:
@@ -179,6 +204,8 @@ def _find_encoded(text: str) -> Sequence[Found]:
 
 def _find_known(text: str) -> Sequence[Found]:
     """All secrets. Those in the decoded text may be longer than in the text itself, or shorter: places are joined."""
+    if not _is_suspect(text.encode(errors="replace")):  # nearly always, after all secrets were masked
+        return ()
     return [place for find in (_find_labelled, _find_structured, _find_shaped, _find_encoded) for place in find(text)]
 
 
