@@ -71,7 +71,14 @@ def browser() -> Iterator[Browser]:
 
 @contextmanager
 def reading(
-    browser: Browser, base: str, token: str, *, width: int = 1280, dark: bool = False, refusals: bool = False
+    browser: Browser,
+    base: str,
+    token: str,
+    *,
+    width: int = 1280,
+    dark: bool = False,
+    forced_colors: bool = False,
+    refusals: bool = False,
 ) -> Iterator[Reader]:
     """A signed-in reader, who at the end has no complaint and has asked no other host.
 
@@ -81,6 +88,7 @@ def reading(
         viewport={"width": width, "height": WIDTHS.get(width, 800)},
         color_scheme="dark" if dark else "light",
         has_touch=width < 500,
+        forced_colors="active" if forced_colors else "none",
         reduced_motion="reduce",
         permissions=["clipboard-read", "clipboard-write"],
     )

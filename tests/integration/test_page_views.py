@@ -816,3 +816,15 @@ def test_an_id_is_pasted_into_the_palette(reader: Reader, api: Api) -> None:
     reader.press("Control+k")
     page.get_by_role("dialog", name="Go to").get_by_role("option", name="0af7651916cd43dd8448eb211c80319c").click()
     page.wait_for_url("**/traces/t/0af7651916cd43dd8448eb211c80319c")
+
+
+def test_bars_and_the_selection_are_visible_in_forced_colors(
+    browser: Browser, address: str, user: User, api: Api
+) -> None:
+    api.send(call_span("t", "root", operation_type="agent"), call_span("t", "a", "root", 59))
+    with reading(browser, address, user.token, forced_colors=True) as reader:
+        reader.open("/traces/t/t?span=a")
+        bar = reader.page.locator("#node-a .bar")
+        expect(bar).to_be_visible()
+        assert bar.evaluate("(element) => getComputedStyle(element).forcedColorAdjust") == "none"
+        assert reader.page.locator(SELECTED).evaluate("(row) => getComputedStyle(row).outlineStyle") == "solid"
