@@ -828,3 +828,17 @@ def test_bars_and_the_selection_are_visible_in_forced_colors(
         expect(bar).to_be_visible()
         assert bar.evaluate("(element) => getComputedStyle(element).forcedColorAdjust") == "none"
         assert reader.page.locator(SELECTED).evaluate("(row) => getComputedStyle(row).outlineStyle") == "solid"
+
+
+def test_columns_are_hidden_by_choice(reader: Reader, api: Api) -> None:
+    api.send(call_span("t", "a"))
+    reader.open("/traces")
+    page = reader.page
+    header = page.get_by_role("columnheader", name="Tokens")
+    expect(header).to_be_visible()
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_label("Tokens").uncheck()
+    expect(header).to_have_count(0)
+    page.reload()
+    expect(page.get_by_role("columnheader", name="Cost")).to_be_visible()
+    expect(header).to_have_count(0)
