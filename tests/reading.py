@@ -55,9 +55,12 @@ class Reader:
         ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium. *absent*: without it the test is skipped; under CI it fails."""
+    """A headless Chromium. *absent*: without it the test is skipped; under CI it fails.
+
+    Of a module, not of the session: Playwright runs an event loop in the thread, which must end before other tests.
+    """
     path = chromium.executable()
     if path is None:
         if os.environ.get("CI", "").lower() in ("1", "true"):
