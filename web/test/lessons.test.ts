@@ -3,7 +3,7 @@ import type { LessonCall, LessonSummary, OutlineSpan } from "../src/api/types.ts
 import { listParameters, statisticsParameters, traceIdOf } from "../src/lessons/address.ts";
 import { callsOf, endOf, groupsOf } from "../src/lessons/calls.ts";
 import { documentOf, labelOf, ranksOf } from "../src/lessons/document.ts";
-import { merged } from "../src/lessons/merge.ts";
+
 import { markOf, pathInWords, pathOf, pathOfCalls } from "../src/lessons/providers.ts";
 import { topicIn, topicOf } from "../src/lessons/topic.ts";
 
@@ -279,43 +279,5 @@ describe("the address of lessons", () => {
   it("leads to the same trace without the hyphens of a UUID", () => {
     expect(traceIdOf("1f0c3f7d-5b9e-4c1f-8a6a-2b7f9d1e4c55")).toBe("1f0c3f7d5b9e4c1f8a6a2b7f9d1e4c55");
     expect(traceIdOf("lesson-1")).toBe("lesson-1");
-  });
-});
-
-describe("a poll of the list", () => {
-  const lesson = (id: string, minute: number, updated = 0): LessonSummary =>
-    ({
-      id,
-      created_at: new Date(Date.UTC(2026, 10, 28, 10, minute)).toISOString(),
-      updated_at: String(updated),
-    }) as LessonSummary;
-  const rows = [lesson("c", 30), lesson("b", 20), lesson("a", 10)];
-
-  it("keeps unchanged rows, replaces changed ones and separates new ones", () => {
-    const changed = lesson("b", 20, 1);
-    const next = merged(rows, {
-      traces: [lesson("d", 40), lesson("c", 30), changed],
-      next_cursor: "x",
-      scanned_to: null,
-    });
-    expect(next.newer.map((row) => row.id)).toEqual(["d"]);
-    expect(next.rows[0]).toBe(rows[0]);
-    expect(next.rows[1]).toBe(changed);
-    expect(next.rows[2]).toBe(rows[2]);
-  });
-
-  it("leaves out what is gone, within the reach of the page", () => {
-    const page = { traces: [lesson("c", 30)], scanned_to: null };
-    expect(merged(rows, { ...page, next_cursor: null }).rows.map((row) => row.id)).toEqual(["c"]);
-    expect(merged(rows, { ...page, next_cursor: "x" }).rows.map((row) => row.id)).toEqual(["c", "b", "a"]);
-  });
-
-  it("puts a lesson that arrived late in its place", () => {
-    const next = merged(rows, {
-      traces: [rows[0]!, lesson("late", 25), rows[1]!, rows[2]!],
-      next_cursor: null,
-      scanned_to: null,
-    });
-    expect(next.rows.map((row) => row.id)).toEqual(["c", "late", "b", "a"]);
   });
 });
