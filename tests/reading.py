@@ -97,7 +97,7 @@ def reading(
     )
     page = context.new_page()
     reader = Reader(page, base)
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(40_000)
 
     def said(message: ConsoleMessage) -> None:
         refused = message.text.startswith("Failed to load resource")
