@@ -12,8 +12,15 @@ from tests.unit.test_layering import imports
 MAKEFILE = (ROOT / "Makefile").read_text()
 UNIT = ROOT / "tests" / "unit"
 PURE = {
-    "domain": {"tracestore.domain", "tests.media"},
-    "ingest": {"tracestore.domain", "tracestore.ingest", "dev.prices", "tests.media", "tests.secret_samples"},
+    "domain": {"tracestore.domain", "tests.media", "tests.timing"},
+    "ingest": {
+        "tracestore.domain",
+        "tracestore.ingest",
+        "dev.prices",
+        "tests.media",
+        "tests.secret_samples",
+        "tests.timing",
+    },
 }
 """The directories of `make unit`, and the packages that their tests may import from this repository."""
 
