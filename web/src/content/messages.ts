@@ -221,3 +221,24 @@ export function plainText(message: Message): string {
 export function asText(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value, null, 2);
 }
+
+/** The JSON in a text, as arguments and results of tools often are; any other value as it is. */
+export function parsedText(value: unknown): unknown {
+  if (typeof value !== "string" || !/^\s*[[{]/.test(value)) return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}
+
+const ENDINGS: Record<string, string> = {
+  length: "The answer was cut: it reached the token limit.",
+  max_tokens: "The answer was cut: it reached the token limit.",
+  content_filter: "A content filter stopped the answer.",
+  refusal: "The model refused to answer.",
+};
+
+/** Why an answer ended before it was complete, in words; null if it is complete. */
+export const endingOf = (finishReason: string | null | undefined): string | null =>
+  ENDINGS[finishReason ?? ""] ?? null;

@@ -10,7 +10,7 @@ export interface Page<Row> {
 /** What distinguishes the rows of a list, and what orders them, the newest first. */
 export interface Rows<Row> {
   id: (row: Row) => string;
-  /** A position that grows with time, as a text or a number; null of a row without one. */
+  /** A position that grows with time, as a text or a number. */
   position: (row: Row) => string | number;
   /** What a row looks like: another text when it has changed. */
   version: (row: Row) => string;

@@ -47,6 +47,12 @@ const WALKED = /^(metadata\.|score\.)/;
 export const isFilter = (name: string): boolean =>
   BY_NAME.has(name) || WALKED.test(name) || name === "search" || name === "search_in" || name === "trace_id";
 
+const LIST_STATE = new Set(["range", "from", "to", "all", "order_by"]);
+
+/** The parameters of an address that make its list: filters, range and order, without a preview or a selection. */
+export const listOf = (query: URLSearchParams): URLSearchParams =>
+  new URLSearchParams([...query].filter(([name]) => isFilter(name) || LIST_STATE.has(name)));
+
 export interface Token {
   name: string;
   value: string;
