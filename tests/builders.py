@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -16,7 +17,7 @@ from tracestore.domain.updates import DERIVED_FIELDS, span_update
 from tracestore.storage import keys
 from tracestore.storage.codec import unpack
 from tracestore.storage.deadline import Deadline
-from tracestore.storage.dynamo import client
+from tracestore.storage.dynamo import Client, client
 from tracestore.storage.listing import TraceQuery
 from tracestore.storage.store import Scope, Store
 from tracestore.storage.table import Table
@@ -117,10 +118,14 @@ def store_on(
 
 def db_on(engine: Endpoint) -> Any:
     """The functions' own DynamoDB client of an engine. A table in memory is its own client."""
-    return engine if isinstance(engine, MemoryDynamoDB) else _client(engine.endpoint)
+    if isinstance(engine, MemoryDynamoDB):
+        return engine
+    return _client(engine.endpoint, os.environ.get("DYNAMODB_CLIENT", ""))
 
 
-_client = functools.cache(client)
+@functools.cache
+def _client(endpoint: str, kind: str) -> Client:
+    return client(endpoint, {**os.environ, "DYNAMODB_CLIENT": kind})
 
 
 def reader(store: Store, user: str, deadline: Deadline | None = None) -> UserReader:

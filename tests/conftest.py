@@ -64,17 +64,29 @@ def template() -> Template:
     return Template()
 
 
-@pytest.fixture(scope="session", params=["moto", "dynamodb-local"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each engine in turn, unless a test names others; the store's own tests also with boto3's client."""
+    is_named = any("engine" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "engine" in metafunc.fixturenames and not is_named:
+        names = ["moto", "dynamodb-local"]
+        if metafunc.module.__name__.rpartition(".")[2].startswith("test_store_"):
+            names = [*names, "dynamodb-local by boto3"]
+        metafunc.parametrize("engine", names, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def engine(request: pytest.FixtureRequest, template: Template) -> Iterator[TableOnEngine]:
     """Each engine in turn, in memory. The handlers' environment refers to it.
 
     *absent*: where DynamoDB Local cannot run, its tests are skipped; under CI they fail.
     """
     try:
-        with engines.started(request.param) as running, pytest.MonkeyPatch.context() as patch:
+        name, _, client_name = request.param.partition(" by ")
+        with engines.started(name) as running, pytest.MonkeyPatch.context() as patch:
             client = engines.create_table(running.endpoint, template)
-            for name, value in local_environment(template, running.endpoint, SECRET).items():
-                patch.setenv(name, value)
+            for variable, value in local_environment(template, running.endpoint, SECRET).items():
+                patch.setenv(variable, value)
+            patch.setenv("DYNAMODB_CLIENT", client_name)
             _forget_wiring()
             table = TableOnEngine(request.param, running.endpoint, template.table_name, client)
             _running[request.param] = table

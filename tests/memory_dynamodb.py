@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from botocore.exceptions import ClientError
+from tracestore.storage.dynamo import RequestFailed
 
 Item = dict[str, dict[str, Any]]
 Key = tuple[str, str]
@@ -73,7 +73,7 @@ class MemoryDynamoDB:
         """Put one item if its condition holds."""
         with self._lock:
             if not self._holds(Item, request):
-                raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, "PutItem")
+                raise RequestFailed("ConditionalCheckFailedException")
             self._put(Item)
         return {}
 
@@ -85,7 +85,7 @@ class MemoryDynamoDB:
         assert len(set(keys)) == len(keys) == len(TransactItems) <= 100, "TransactWriteItems takes 100 different keys"
         with self._lock:
             if not all(self._holds(put["Item"], put) for put in puts):
-                raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, "TransactWriteItems")
+                raise RequestFailed("ConditionalCheckFailedException")
             for put in puts:
                 self._put(put["Item"])
             for key in deletes:

@@ -9,29 +9,30 @@ import base64
 import gzip
 import json
 import logging
+import multiprocessing
 import os
 import random
 import resource
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Final
-
-from botocore.awsrequest import AWSResponse
+from typing import Final
 
 from dev import engines
 from dev.functions import Context, load_handler, local_environment
 from dev.template import Template
-from tests.otlp import CONTENT_TYPES, START_NS, answered, bomb, export, span
+from tests.dynamodb_server import serving, store_nothing
+from tests.otlp import CONTENT_TYPES, START_NS, bomb, export, span
 from tracestore_cli import tokens
 
 CORPUS: Final = Path(__file__).parent / "data" / "otlp"
 LARGEST: Final = 20_000
 SECRET: Final = "a shared secret that is only good in tests"
 MIB: Final = 1024 * 1024
-DYNAMODB_RESPONSES: Final = {"Query": b'{"Items": [], "Count": 0}', "BatchGetItem": b'{"Responses": {}}'}
 
 Body = tuple[str, str, str, bytes]
 """Route, content type, content encoding, and the bytes."""
@@ -184,13 +185,12 @@ def capture_handler() -> Callable[[Body], int]:
     """A function that calls the real handler with a request and returns the status."""
     engines.pretend_credentials("")
     template = Template()
-    os.environ.update(local_environment(template, "http://127.0.0.1:9", SECRET))
+    os.environ.update(local_environment(template, _store_of_nothing(), SECRET))
     function = next(function for function in template.functions.values() if function.file.stem == "capture_handler")
     handler = load_handler(function)
-    from tracestore.http import telemetry, wiring
+    from tracestore.http import telemetry
 
     telemetry.logger.setLevel(logging.CRITICAL)
-    wiring.dynamodb().meta.events.register("before-send.dynamodb", _answered)
     credential = f"Bearer {tokens.token('somebody', SECRET)}"
 
     def call(body: Body) -> int:
@@ -208,9 +208,17 @@ def capture_handler() -> Callable[[Body], int]:
     return call
 
 
-def _answered(request: Any, event_name: str, **_: Any) -> AWSResponse:
-    body = DYNAMODB_RESPONSES.get(event_name.rpartition(".")[2], b"{}")
-    return answered(request, 200, body)
+def _store_of_nothing() -> str:
+    """The address of a DynamoDB in a process of its own, which ends with this one."""
+    ours, theirs = multiprocessing.Pipe()
+    multiprocessing.Process(target=_serve_nothing, args=(theirs,), daemon=True).start()
+    return str(ours.recv())
+
+
+def _serve_nothing(parent: Connection) -> None:
+    with serving(store_nothing) as address:
+        parent.send(address)
+        threading.Event().wait()
 
 
 def most_memory_mb() -> float:

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Literal, TypeAlias
 
-from botocore.awsrequest import AWSResponse
-from botocore.compat import HTTPHeaders
 from google.protobuf.json_format import ParseDict
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
@@ -21,13 +19,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from tests.api import Api
 from tests.gateway import Reply
+from tracestore.storage.dynamo import Client, Request, RequestFailed, Send
 
 Encoding: TypeAlias = Literal["json", "protobuf"]
 Signal: TypeAlias = Literal["traces", "logs"]
 
 ENCODINGS: Final[tuple[Encoding, ...]] = ("json", "protobuf")
 CONTENT_TYPES: Final = {"json": "application/json", "protobuf": "application/x-protobuf"}
-JSON_OF_DYNAMODB: Final = "application/x-amz-json-1.0"
 START_NS: Final = 1_735_812_000_000_000_000
 """The start of `tests.api`."""
 
@@ -135,44 +133,27 @@ def send(api: Api, *records: Any, signal: Signal = "traces", encoding: Encoding 
 
 
 class Throttle:
-    """Throttles the requests of a boto3 client while `is_on`. They do not reach the engine."""
+    """Throttles the requests of a DynamoDB client while `is_on`. They do not reach the engine."""
 
     def __init__(self) -> None:
         self.is_on = True
 
-    def __call__(self, request: Any, **_: Any) -> AWSResponse | None:
-        """Called by botocore before it sends a request."""
-        if not self.is_on:
-            return None
-        body = b'{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "slow down"}'
-        return answered(request, 400, body)
-
-
-def answered(request: Any, status: int, body: bytes) -> AWSResponse:
-    """A response of DynamoDB to a request that botocore is about to send."""
-    return AWSResponse(request.url, status, HTTPHeaders.from_dict({"content-type": JSON_OF_DYNAMODB}), _Raw(body))
-
-
-class _Raw:
-    """The part of an HTTP response that botocore reads."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    def stream(self) -> Iterator[bytes]:
-        """The whole body in one part."""
-        yield self._body
+    def __call__(self, operation: str, request: Request, send: Send) -> Request:
+        """Called in place of each request."""
+        if self.is_on:
+            raise RequestFailed("ThrottlingException", "slow down")
+        return send(operation, request)
 
 
 @contextmanager
-def throttled(client: Any) -> Iterator[Throttle]:
+def throttled(client: Client) -> Iterator[Throttle]:
     """Throttle the client's requests until the end of the block, or until the throttle is turned off."""
     throttle = Throttle()
-    client.meta.events.register("before-send.dynamodb", throttle)
+    client.interceptors.append(throttle)
     try:
         yield throttle
     finally:
-        client.meta.events.unregister("before-send.dynamodb", throttle)
+        client.interceptors.remove(throttle)
 
 
 def _with_bytes(value: Any) -> Any:

@@ -3,6 +3,7 @@
 It reads DynamoDB directly, with the caller's AWS credentials: no route of the API returns the expected counters.
 """
 
+import os
 import time
 from collections.abc import Callable
 from typing import Final
@@ -20,7 +21,7 @@ DAY_S: Final = 86_400
 
 def store_of(table: str, endpoint: str | None, retention_days: int, time_shards: int) -> Store:
     """The store of a deployment with this table and these parameters."""
-    return Store(Table(client(endpoint), table), retention_days * DAY_S, time_shards)
+    return Store(Table(client(endpoint, os.environ), table), retention_days * DAY_S, time_shards)
 
 
 def run(

@@ -283,13 +283,14 @@ def _prune_with_progress(store: "Store", receipt: "Receipt", users: list[str]) -
 @contextlib.contextmanager
 def _reaching(table: str) -> Iterator[None]:
     """End the command with a sentence where DynamoDB refuses its requests or cannot be reached."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError
 
     from tracestore.domain.errors import Unavailable
+    from tracestore.storage.dynamo import RequestFailed
 
     try:
         yield
-    except (BotoCoreError, ClientError) as problem:
+    except (BotoCoreError, RequestFailed) as problem:
         fail(f"DynamoDB refuses requests for the table {table}: {problem}")
     except Unavailable:
         fail("DynamoDB is throttled or out of reach: try again, or check the address.")

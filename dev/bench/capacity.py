@@ -107,7 +107,10 @@ def _report_writing(
         items, size = deployment.stored()
         _assert_stored(user, spans)
         units = consumed.write_units / spans
-        naive = reference.measure(deployment.client, workload.requests).write_units / spans if with_reference else 0.0
+        naive = 0.0
+        if with_reference:
+            consumed_naively = reference.measure(deployment.api_client, deployment.client, workload.requests)
+            naive = consumed_naively.write_units / spans
         rows.add_row(
             workload.name,
             f"{spans:,}",

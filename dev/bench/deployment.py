@@ -14,6 +14,7 @@ from dev.functions import Functions, local_environment
 from dev.gateway import Answer, Request
 from dev.server import Api
 from dev.template import Template
+from tracestore.storage.dynamo import Client
 from tracestore_cli import tokens
 
 _ATTEMPTS: Final = 20
@@ -22,10 +23,10 @@ _BUSY: Final = 503
 
 @dataclass(frozen=True)
 class Deployment:
-    """A running API. `api_client` is the DynamoDB client of its handlers, `client` that of the benchmark."""
+    """A running API. `api_client` is the DynamoDB client of its handlers, `client` is boto3's."""
 
     api: Api
-    api_client: Any
+    api_client: Client
     client: Any
     table_name: str
     secret: str

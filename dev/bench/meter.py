@@ -1,18 +1,15 @@
-"""Count the capacity that a DynamoDB client consumes, as the engine reports it, without a change to the client's user.
-
-It uses two hooks on botocore's events: one requests the consumed capacity in every call, the other adds it up.
-"""
+"""Count the capacity that a DynamoDB client consumes, as the engine reports it."""
 
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
+from typing import Final
 
-_WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"})
-_ASK = "provide-client-params.dynamodb.*"
-_ANSWER = "after-call.dynamodb.*"
+from tracestore.storage.dynamo import CONDITION_FAILED, Client, Request, RequestFailed, Send
+
+_WRITES: Final = frozenset({"PutItem", "BatchWriteItem", "TransactWriteItems"})
 
 
 @dataclass(slots=True)
@@ -46,36 +43,36 @@ class Meter:
             taken, self._consumed = self._consumed, Consumed()
         return taken
 
-    def request_capacity(self, params: dict[str, Any], model: Any, **_: Any) -> dict[str, Any]:
-        """Hook: request the consumed capacity in a call."""
-        if "ReturnConsumedCapacity" in model.input_shape.members:
-            return {**params, "ReturnConsumedCapacity": "TOTAL"}
-        return params
-
-    def add_response(self, parsed: dict[str, Any], model: Any, **_: Any) -> None:
-        """Hook: add the consumed capacity of a response."""
-        consumed = parsed.get("ConsumedCapacity", [])
+    def __call__(self, operation: str, request: Request, send: Send) -> Request:
+        """Send a request that reports its capacity, and add what it consumed."""
+        try:
+            response = send(operation, {**request, "ReturnConsumedCapacity": "TOTAL"})
+        except RequestFailed as error:
+            self._add(operation, 0, is_refused=bool({error.code, *error.reasons} & CONDITION_FAILED))
+            raise
+        consumed = response.get("ConsumedCapacity", [])
         units = sum(each["CapacityUnits"] for each in (consumed if isinstance(consumed, list) else [consumed]))
-        error = parsed.get("Error", {}).get("Code", "")
+        self._add(operation, units)
+        return response
+
+    def _add(self, operation: str, units: float, *, is_refused: bool = False) -> None:
         with self._lock:
-            self._consumed.calls[model.name] += 1
-            self._consumed.refused += error in ("ConditionalCheckFailedException", "TransactionCanceledException")
-            if model.name in _WRITES:
+            self._consumed.calls[operation] += 1
+            self._consumed.refused += is_refused
+            if operation in _WRITES:
                 self._consumed.write_units += units
             else:
                 self._consumed.read_units += units
 
 
 @contextmanager
-def metered(*clients: Any) -> Iterator[Meter]:
-    """A meter on `clients` (boto3 or botocore, of DynamoDB) until the end of the block."""
+def metered(*clients: Client) -> Iterator[Meter]:
+    """A meter on `clients` until the end of the block."""
     meter = Meter()
     for client in clients:
-        client.meta.events.register(_ASK, meter.request_capacity, unique_id=f"ask {id(meter)}")
-        client.meta.events.register(_ANSWER, meter.add_response, unique_id=f"answer {id(meter)}")
+        client.interceptors.append(meter)
     try:
         yield meter
     finally:
         for client in clients:
-            client.meta.events.unregister(_ASK, unique_id=f"ask {id(meter)}")
-            client.meta.events.unregister(_ANSWER, unique_id=f"answer {id(meter)}")
+            client.interceptors.remove(meter)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from dev.bench.meter import Consumed, metered
 from dev.workloads import Request
+from tracestore.storage.dynamo import Client
 from tracestore_cli.samples import Span
 
 _TABLE: Final = "bench_reference"
@@ -17,12 +18,12 @@ _KEYS: Final = {"pk": "sk", "by_time": "at", "by_conversation": "at", "by_status
 """Partition and sort key of the table and of each index; an index is named like its partition key."""
 
 
-def measure(client: Any, requests: Iterable[Request], user_id: str = "reference") -> Consumed:
+def measure(db: Client, boto3_client: Any, requests: Iterable[Request], user_id: str = "reference") -> Consumed:
     """The capacity consumed to write the spans of `requests`, with one PutItem per span, in a temporary table."""
-    with _table(client), metered(client) as meter:
+    with _table(boto3_client), metered(db) as meter:
         for request in requests:
             for span in request:
-                client.put_item(TableName=_TABLE, Item=_item(user_id, span))
+                db.put_item(TableName=_TABLE, Item=_item(user_id, span))
         return meter.take()
 
 

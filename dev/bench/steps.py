@@ -1,19 +1,20 @@
 """Processor time of an ingested span by step, without the engine and without HTTP.
 
 The steps are measured by calling the real functions on the same bodies, the total by calling the real handler. Signing
-and sending is the time of botocore between two of its events. The clock counts processor time, so waiting is free.
+and sending is the time of the DynamoDB client. The clock counts processor time, so waiting is free.
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import Lock, local
-from typing import Any, Final
+from threading import Lock
+from typing import Final
 
 from rich.console import Console
 
 from dev.bench.deployment import deployed
 from dev.bench.report import table
+from tracestore.storage.dynamo import Request, Send
 
 _SPANS: Final = 1_000
 _REQUESTS: Final = 200
@@ -21,33 +22,20 @@ _REQUESTS: Final = 200
 
 
 class Sending:
-    """The processor time of DynamoDB clients from a call to its parsed response."""
+    """The processor time of a DynamoDB client from a request to its parsed response."""
 
     def __init__(self) -> None:
         self.spent_s = 0.0
         self._lock = Lock()
-        self._thread = local()
 
-    def begin(self, **_: Any) -> None:
-        """Hook: a call begins in this thread."""
-        self._thread.began = time.thread_time()
-
-    def end(self, **_: Any) -> None:
-        """Hook: the response of this thread's call is parsed."""
-        with self._lock:
-            self.spent_s += time.thread_time() - self._thread.began
-
-    @contextmanager
-    def timing(self, client: Any) -> Iterator[None]:
-        """Measure `client` until the end of the block."""
-        hooks = (("provide-client-params.dynamodb.*", self.begin), ("after-call.dynamodb.*", self.end))
-        for event, hook in hooks:
-            client.meta.events.register(event, hook)
+    def __call__(self, operation: str, request: Request, send: Send) -> Request:
+        """Send a request, and add the time that this thread spends on it."""
+        began = time.thread_time()
         try:
-            yield
+            return send(operation, request)
         finally:
-            for event, hook in hooks:
-                client.meta.events.unregister(event, hook)
+            with self._lock:
+                self.spent_s += time.thread_time() - began
 
 
 def report(console: Console, new_bodies: Callable[[int], list[bytes]], batches: Sequence[int], floor_us: float) -> None:
@@ -64,11 +52,12 @@ def report(console: Console, new_bodies: Callable[[int], list[bytes]], batches: 
                 bodies += new_bodies(batch)
             user.post_body(bodies.pop())  # the first request imports modules
             spans = len(bodies) * batch
-            with sending.timing(deployment.api_client):
-                sending.spent_s, began = 0.0, time.process_time()
-                for body in bodies:
-                    user.post_body(body)
-                whole_s = time.process_time() - began
+            deployment.api_client.interceptors.append(sending)
+            sending.spent_s, began = 0.0, time.process_time()
+            for body in bodies:
+                user.post_body(body)
+            whole_s = time.process_time() - began
+            deployment.api_client.interceptors.remove(sending)
             steps = {**_parts_s(bodies), "sign and send": sending.spent_s}
             steps["merge, head, response"] = whole_s - sum(steps.values())
             steps["all"] = whole_s

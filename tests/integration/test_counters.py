@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +33,7 @@ from tracestore.storage import counters, keys
 from tracestore.storage.audit import Audit, audit
 from tracestore.storage.codec import pack, unpack
 from tracestore.storage.counters import apply, read_conversations, read_counters, read_dead_letters
+from tracestore.storage.dynamo import RequestFailed
 from tracestore.storage.store import Store
 
 QUARTER_NS = 900 * 10**9
@@ -413,13 +413,13 @@ def test_an_error_that_no_change_caused_is_raised(code: str, is_dead_letter: boo
     class Refusing(StreamedDynamoDB):
         def put_item(self, *, Item: Any, **request: Any) -> Any:
             if "counter" in Item:
-                raise ClientError({"Error": {"Code": code}}, "PutItem")
+                raise RequestFailed(code)
             return super().put_item(Item=Item, **request)
 
     db, user = Refusing(), new_user().name
     store = store_on(db)
     writer(store, user).capture([("t", call("root"))])
-    with nullcontext() if is_dead_letter else pytest.raises(ClientError, match=code):
+    with nullcontext() if is_dead_letter else pytest.raises(RequestFailed, match=code):
         assert {reason for _, reason in apply(store, "shard", db.changes, long_deadline()).dead_letters} == {code}
 
 

@@ -1,6 +1,7 @@
 """`tracestore prune` deletes the old traces of all users as the API deletes those of one, and reports what it did."""
 
 import json
+import os
 import time
 from typing import Any
 
@@ -47,7 +48,7 @@ def a_trace(days: float, base_ns: int = BASE_NS) -> SpanFields:
 @pytest.fixture
 def store(engine: TableOnEngine, own_table: Template) -> Store:
     """The store on a table of the test's own, with traces of two users before and after `BEFORE`."""
-    store = Store(Table(client(engine.endpoint), own_table.table_name), 30 * 86_400, 1)
+    store = Store(Table(client(engine.endpoint, os.environ), own_table.table_name), 30 * 86_400, 1)
     for user in ("ada", "bo#b/%"):
         writer(store, user).capture([(f"t{day}", a_trace(day)) for day in (0, 1, 7)])
     writer(store, "new").capture([("t", a_trace(8))])

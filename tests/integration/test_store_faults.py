@@ -10,7 +10,6 @@ from itertools import chain
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
 
 from tests.builders import (
     Clock,
@@ -38,6 +37,7 @@ from tracestore.domain.media import Medium
 from tracestore.domain.spans import SpanFields
 from tracestore.storage import keys
 from tracestore.storage.deadline import Deadline
+from tracestore.storage.dynamo import RequestFailed, Unreachable
 from tracestore.storage.store import Store
 
 
@@ -62,8 +62,8 @@ class Flaky:
             if fault == "after":
                 getattr(self._db, name)(**request)
             if fault == "throttled":
-                raise ClientError({"Error": {"Code": "ThrottlingException"}}, name)
-            raise EndpointConnectionError(endpoint_url="http://nowhere")
+                raise RequestFailed("ThrottlingException")
+            raise Unreachable("nowhere")
 
         return called
 

@@ -205,7 +205,9 @@ def test_concurrent_patches_of_different_fields_are_all_applied(memory: MemoryDy
     assert orphans(store, user) == []
 
 
-@pytest.mark.parametrize("engine", ["dynamodb-local"], indirect=True, scope="session")  # moto is slower with every item
+@pytest.mark.parametrize(  # moto is slower with every item
+    "engine", ["dynamodb-local", "dynamodb-local by boto3"], indirect=True, scope="session"
+)
 def test_500_spans_sent_one_by_one_by_8_threads_are_all_stored(engine: Endpoint) -> None:
     user, store = new_user().name, store_on(engine, lambda: time.time_ns() // 1_000_000)
     spans = [call(f"s{n:03}", "root", input_data="x" * 1000) for n in range(499)]

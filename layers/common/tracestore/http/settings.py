@@ -50,6 +50,11 @@ def settings() -> Settings:
     return settings_from(os.environ)
 
 
+def environment() -> Mapping[str, str]:
+    """The environment itself, in which Lambda and the AWS SDKs name the region and the credentials."""
+    return os.environ
+
+
 def settings_from(environment: Mapping[str, str]) -> Settings:
     """The settings in these variables. *raises*: ValueError that names the variable and its valid values."""
     variables = {name: value.strip() for name, value in environment.items() if value.strip()}

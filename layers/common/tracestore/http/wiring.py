@@ -25,7 +25,7 @@ from . import identity, telemetry
 from .errors import not_shared
 from .jwt_verifier import JwtVerifier
 from .request import Request
-from .settings import settings
+from .settings import environment, settings
 
 if TYPE_CHECKING:
     from tracestore.ingest.price_overlay import Overlay
@@ -36,7 +36,7 @@ SECONDS_PER_DAY: Final = 86_400
 @cache
 def dynamodb() -> dynamo.Client:
     """The DynamoDB client."""
-    return dynamo.client(settings().dynamodb_endpoint)
+    return dynamo.client(settings().dynamodb_endpoint, environment())
 
 
 @cache

@@ -10,8 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from botocore.exceptions import ClientError
-
 from tracestore.domain.counters import (
     COUNTERS,
     Bucket,
@@ -28,6 +26,7 @@ from tracestore.domain.errors import NotFound
 from . import keys
 from .codec import Unreadable
 from .deadline import Deadline
+from .dynamo import INVALID, RequestFailed
 from .formats.counters import PackedCounter, pack_counter, unpack_counter
 from .items import summary_from
 from .model import Item, ItemKey
@@ -162,10 +161,10 @@ def apply(
         item = items.get(counter_key.key)
         try:
             _apply_deltas(store, shard, counter_key, deltas[counter_key], item, deadline)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ValidationException":  # such as an item that is too large
+        except RequestFailed as error:
+            if error.code != INVALID:
                 raise
-            reason = "ValidationException"
+            reason = INVALID
         except (Unreadable, LookupError, TypeError, ValueError) as error:  # a counter of another version
             reason = type(error).__name__
         else:

@@ -1,8 +1,9 @@
 """Secrets that the deployer stores in SSM Parameter Store. Read seldom, by functions that need one."""
 
 from functools import cache
+from typing import Any
 
-from .dynamo import Client, translated
+from .dynamo import translated
 
 
 def secret_parameter(name: str) -> str:
@@ -10,13 +11,15 @@ def secret_parameter(name: str) -> str:
 
     *raises*: `Unavailable` when SSM cannot answer now.
     """
-    with translated():
+    from .dynamo_boto3 import renamed
+
+    with translated(), renamed():
         answer = _client().get_parameter(Name=name, WithDecryption=True)
     return str(answer["Parameter"]["Value"])
 
 
 @cache
-def _client() -> Client:
+def _client() -> Any:
     import boto3
     from botocore.config import Config
 

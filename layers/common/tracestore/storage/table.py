@@ -24,7 +24,7 @@ BYTES_PER_BATCH_WRITE: Final = 14_000_000
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The one table, through a boto3 client."""
+    """The one table, through a client with the methods of `dynamo.Client`."""
 
     client: Any
     name: str
