@@ -8,9 +8,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final
-from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from tracestore.domain.errors import Unauthenticated, Unavailable
 from tracestore.domain.owners import is_name, is_reserved
@@ -30,11 +28,9 @@ KEYS_LIVE_S: Final = 600
 PAUSE_S: Final = 10
 """Keys are fetched at most this often, so a new key of the issuer is accepted after this time at the latest."""
 
-FETCH_TIMEOUT_S: Final = 3
 MIN_SECRET_BYTES: Final = 32
 """RFC 7518, section 3.2: an HS256 key is no shorter than its hash."""
 
-_MAX_JWKS_BYTES: Final = 1_000_000
 _MAX_TOKEN_CHARACTERS: Final = 16_384
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _ALGORITHMS: Final = {"RSA": "RS256", "EC P-256": "ES256", "OKP Ed25519": "EdDSA"}
@@ -62,7 +58,7 @@ class JwtVerifier:
         self._keys: Refreshed[KeySet] | None = None
         self._secret: Refreshed[bytes | None] | None = None
         if url := settings.jwks_url:
-            fetch = fetch or _fetch
+            fetch = fetch or _fetched
             self._keys = Refreshed(lambda: _key_set(fetch(url)), clock, life_s=KEYS_LIVE_S, pause_s=PAUSE_S)
         if read_secret:
             self._secret = Refreshed(lambda: _strong(read_secret()), clock, life_s=KEYS_LIVE_S, pause_s=PAUSE_S)
@@ -202,23 +198,10 @@ def _key_set(jwks: bytes) -> "KeySet":
     return keys
 
 
-class _StayHere(HTTPRedirectHandler):
-    """A handler that follows no redirect, because it could lead to an address without https."""
+def _fetched(url: str) -> bytes:
+    from .key_fetch import fetch
 
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
-def _fetch(url: str) -> bytes:
-    """The content at `url`. *raises*: Unavailable when there is no response."""
-    # Some providers refuse urllib's own User-Agent. Settings ensure that the address is http(s).
-    request = Request(url, headers={"User-Agent": "tracestore", "Accept": "application/json"})
-    try:
-        with build_opener(_StayHere).open(request, timeout=FETCH_TIMEOUT_S) as response:
-            content: bytes = response.read(_MAX_JWKS_BYTES)
-    except (OSError, HTTPException) as error:
-        raise Unavailable("The identity provider does not respond.") from error
-    return content
+    return fetch(url)
 
 
 def _strong(secret: str) -> bytes | None:
