@@ -1,7 +1,7 @@
 """Read template.yaml: routes, functions, environment, CORS, stream subscriptions and the table.
 
-It resolves the intrinsic functions of the template (Ref, Sub, GetAtt, If, Join, Equals, Not) with the parameters'
-defaults. It neither serves requests nor accesses the table.
+It resolves the intrinsic functions of the template (Ref, Sub, GetAtt, If, Join, Equals, Not, And, Or, Condition)
+with the parameters' defaults. It neither serves requests nor accesses the table.
 """
 
 import json
@@ -219,7 +219,7 @@ class Template:
             return value
         if len(value) == 1:
             ((name, argument),) = value.items()
-            if name == "Ref" or name.startswith("Fn::"):
+            if (name in ("Ref", "Condition") and isinstance(argument, str)) or name.startswith("Fn::"):
                 return self._intrinsic(name, argument)
         resolved = {key: self.resolve(item) for key, item in value.items()}
         return {key: item for key, item in resolved.items() if item is not _ABSENT}
@@ -231,7 +231,13 @@ class Template:
             case "Fn::GetAtt":
                 return self._attribute(*argument)
             case "Fn::Sub":
-                return re.sub(r"\$\{([^!}]+)\}", lambda m: str(self._ref_or_attribute(m[1])), argument)
+                text, own = (argument, {}) if isinstance(argument, str) else argument
+                values = self.resolve(own)
+                return re.sub(
+                    r"\$\{([^!}]+)\}",
+                    lambda m: str(values[m[1]] if m[1] in values else self._ref_or_attribute(m[1])),
+                    text,
+                )
             case "Fn::If":
                 return self.resolve(argument[1] if self._holds(argument[0]) else argument[2])
             case "Fn::Join":
@@ -240,6 +246,12 @@ class Template:
                 return self.resolve(argument[0]) == self.resolve(argument[1])
             case "Fn::Not":
                 return not self.resolve(argument[0])
+            case "Fn::And":
+                return all(map(self.resolve, argument))
+            case "Fn::Or":
+                return any(map(self.resolve, argument))
+            case "Condition":
+                return self._holds(argument)
         raise ValueError(f"{name} is not implemented: add it to dev/template.py")
 
     def _holds(self, condition: str) -> bool:

@@ -1,14 +1,10 @@
 """Properties that a change of the template could break: cost at rest, permissions, storage, routes."""
 
-import copy
 import re
 import sys
 from typing import Any
 
-import boto3
 import pytest
-from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
-from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
 
 from dev.functions import load_handler
 from dev.streams import matches
@@ -253,33 +249,3 @@ def test_what_is_deployed_is_what_was_tested() -> None:
         return set(re.findall(r"(?m)^[a-z0-9][^\s]*==\S+", (ROOT / path).read_text()))
 
     assert pinned("layers/common/requirements.txt") <= pinned("requirements-dev.txt")
-
-
-def deployed_cors(**parameters: str | list[str]) -> Any:
-    """The CORS configuration that SAM makes of the template for these parameters, where there are origins."""
-    body = copy.deepcopy(TEMPLATE.body)
-    for resource in body["Resources"].values():  # SAM accepts only code that is uploaded
-        for name in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
-            resource["Properties"][name] = "s3://bucket/key"
-    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
-    given = {"JwtIssuer": "https://issuer.example", "JwtAudience": "app", **parameters}
-    resources = translator.translate(body, given)["Resources"]
-    (api,) = (r["Properties"]["Body"] for r in resources.values() if r["Type"] == "AWS::ApiGatewayV2::Api")
-    condition, configured, otherwise = api["x-amazon-apigateway-cors"]["Fn::If"]
-    assert (condition, otherwise) == ("HasCors", {"Ref": "AWS::NoValue"})
-    return configured
-
-
-def test_sam_takes_the_origins_for_origins_and_nothing_else() -> None:
-    """CloudFormation hands a list to SAM for a parameter of the type CommaDelimitedList."""
-    origins = ["https://a.example", "https://b.example"]
-    configured = deployed_cors(CorsOrigins=origins)
-    local = Template(parameters={"CorsOrigins": ",".join(origins)}).cors
-    assert configured == {
-        "allowOrigins": list(local.origins),
-        "allowMethods": list(local.methods),
-        "allowHeaders": list(local.headers),
-        "exposeHeaders": list(local.expose),
-        "maxAge": local.max_age_s,
-    }
-    assert local.origins == tuple(origins)

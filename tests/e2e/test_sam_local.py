@@ -1,6 +1,7 @@
 """The deployed form runs under `sam local` in Docker: template, layer, handlers and runtime, as they are built."""
 
 import gzip
+import json
 import os
 import re
 import signal
@@ -186,6 +187,25 @@ def test_an_unknown_route_is_refused_by_the_api(served: SamLocal) -> None:
     response = served.client.get("/nowhere")
 
     assert (response.status_code, response.json()["error"]["code"]) == (404, "route_not_found")
+
+
+@pytest.mark.parametrize(("level", "lines"), [("INFO", 1), ("WARN", 0)])
+def test_the_log_level_of_the_template_decides_which_lines_are_written(
+    served: SamLocal, tmp_path: Path, level: str, lines: int
+) -> None:
+    """sam passes the level of the template on as Lambda does, by AWS_LAMBDA_LOG_LEVEL."""
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps({"routeKey": "GET /healthz", "headers": {}, "requestContext": {"requestId": "a"}}))
+    template = sam_local.BUILT / "template.yaml"
+    command = [str(Path(sys.executable).with_name("sam")), "local", "invoke", "AccountFunction", "--skip-pull-image"]
+    command += ["--template", str(template), "--event", str(event), "--docker-network", f"tracestore-{served.port}"]
+    command += ["--parameter-overrides", f"Architecture={sam_local.ARCHITECTURE} LogLevel={level}"]
+    invoked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+
+    written = [json.loads(line) for line in invoked.stderr.splitlines() if line.startswith('{"level"')]
+    assert json.loads(invoked.stdout)["statusCode"] == 200
+    assert len(written) == lines
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["timestamp"]) for line in written)
 
 
 def test_stopping_leaves_no_container_and_no_network(served: SamLocal) -> None:  # so it comes last

@@ -1,0 +1,108 @@
+"""Properties of the resources that SAM makes of the template, with and without each optional parameter."""
+
+import re
+from typing import Any
+
+import pytest
+
+from dev.template import Route, Template
+from tests.deployed_template import DeployedTemplate
+
+DEFAULT = DeployedTemplate()
+TOPIC = "arn:aws:sns:us-east-1:000000000000:alarms"
+WITH_ALARMS = DeployedTemplate(AlarmTopicArn=TOPIC)
+
+
+def functions(deployed: DeployedTemplate) -> dict[str, dict[str, Any]]:
+    return deployed.of_type("AWS::Lambda::Function")
+
+
+def alarms(deployed: DeployedTemplate) -> dict[str, dict[str, Any]]:
+    return deployed.of_type("AWS::CloudWatch::Alarm")
+
+
+def api(deployed: DeployedTemplate) -> dict[str, Any]:
+    """The body of the HTTP API, in OpenAPI."""
+    ((_, properties),) = deployed.of_type("AWS::ApiGatewayV2::Api").items()
+    body: dict[str, Any] = properties["Body"]
+    return body
+
+
+def test_sam_takes_the_origins_for_origins_and_nothing_else() -> None:
+    origins = "https://a.example,https://b.example"
+    local = Template(parameters={"CorsOrigins": origins}).cors
+    assert api(DeployedTemplate(CorsOrigins=origins))["x-amazon-apigateway-cors"] == {
+        "allowOrigins": list(local.origins),
+        "allowMethods": list(local.methods),
+        "allowHeaders": list(local.headers),
+        "exposeHeaders": list(local.expose),
+        "maxAge": local.max_age_s,
+    }
+    assert local.origins == tuple(origins.split(","))
+
+
+def test_without_origins_the_gateway_has_no_cors() -> None:
+    assert "x-amazon-apigateway-cors" not in api(DEFAULT)
+
+
+def test_every_route_of_the_template_is_one_of_the_gateway() -> None:
+    paths = api(DEFAULT)["paths"]
+    served = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+    wanted = {route.key if route.path else "X-AMAZON-APIGATEWAY-ANY-METHOD /$default" for route in Template().routes}
+    assert served == wanted
+
+
+@pytest.mark.parametrize("route", Template().routes, ids=lambda route: route.key)
+def test_the_gateway_may_call_the_function_of_a_route(route: Route) -> None:
+    """SAM permits the function behind $default every path, and the others their own."""
+    permissions = DEFAULT.of_type("AWS::Lambda::Permission").values()
+    allowed = {p["SourceArn"].partition("/")[2] for p in permissions if p["FunctionName"] == route.function}
+    own = f"*/{route.method}{re.sub('{[^}]*}', '*', route.path)}" if route.path else "*/*"
+    assert {own, f"*/{route.method}{route.path}", "*/*"} & allowed
+    assert "*/*" not in allowed or route.function == "DocsFunction"
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARN", "ERROR"])
+def test_the_log_level_reaches_each_function_with_its_own_group(level: str) -> None:
+    for name, function in functions(DeployedTemplate(LogLevel=level)).items():
+        assert function["LoggingConfig"] == {
+            "LogFormat": "JSON",
+            "ApplicationLogLevel": level,
+            "SystemLogLevel": "WARN",
+            "LogGroup": name.replace("Function", "LogGroup"),
+        }
+
+
+def test_the_log_levels_are_those_that_lambda_accepts() -> None:
+    """*source*: CloudFormation reference, AWS::Lambda::Function LoggingConfig."""
+    accepted = {"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}
+    assert set(DEFAULT.body["Parameters"]["LogLevel"]["AllowedValues"]) < accepted
+
+
+def test_each_log_group_is_deleted_with_its_stack_and_forgets() -> None:
+    groups = DeployedTemplate(LogRetentionDays="30").of_type("AWS::Logs::LogGroup")
+    assert {group["RetentionInDays"] for group in groups.values()} == {"30"}
+
+
+def test_without_a_topic_there_is_no_alarm() -> None:
+    assert not alarms(DEFAULT)
+
+
+def test_each_alarm_reports_to_the_topic_and_is_quiet_without_requests() -> None:
+    for alarm in alarms(WITH_ALARMS).values():
+        assert (alarm["AlarmActions"], alarm["TreatMissingData"]) == ([TOPIC], "notBreaching")
+
+
+@pytest.mark.parametrize("index", [None, *(i["IndexName"] for i in Template().table["GlobalSecondaryIndexes"])])
+def test_throttling_is_seen_on_the_table_and_on_each_index(index: str | None) -> None:
+    """DynamoDB reports the throttling of an index with the index's dimension alone."""
+    dimensions = [{"Name": "TableName", "Value": "tracestore"}]
+    dimensions += [{"Name": "GlobalSecondaryIndexName", "Value": index}] if index else []
+    watched = []
+    for alarm in alarms(WITH_ALARMS).values():
+        metrics = {m["Id"]: m["MetricStat"]["Metric"] for m in alarm.get("Metrics", ()) if "MetricStat" in m}
+        if metrics and all(metric["Dimensions"] == dimensions for metric in metrics.values()):
+            watched += [metric["MetricName"] for metric in metrics.values()]
+            (returned,) = (m["Expression"] for m in alarm.get("Metrics", ()) if m.get("ReturnData", True))
+            assert all(f"FILL({name}, 0)" in returned for name in metrics)
+    assert sorted(watched) == ["ReadThrottleEvents", "WriteThrottleEvents"]

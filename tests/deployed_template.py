@@ -1,0 +1,50 @@
+"""The template as CloudFormation would create it: transformed by SAM's own translator, for given parameters.
+
+`dev.template` reads the template as it is written. What SAM makes of it, such as roles, permissions and event source
+mappings, is only in the result.
+"""
+
+import copy
+import json
+from functools import cached_property
+from typing import Any
+
+import boto3
+from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
+from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
+
+from dev.template import Template
+
+
+class DeployedTemplate(Template):
+    """The resources that exist with `parameters`, and else with the defaults, by logical name.
+
+    A parameter of the type CommaDelimitedList is one text with commas, as for `sam deploy`.
+    """
+
+    def __init__(self, **parameters: str) -> None:
+        super().__init__(parameters={"JwtIssuer": "https://issuer.example", "JwtAudience": "app", **parameters})
+        # Through JSON, as a deployment sends it: SAM changes what it is given, and YAML shares what has anchors.
+        written = json.loads(json.dumps(copy.deepcopy(self.body)))
+        for resource in written["Resources"].values():  # SAM accepts only code that is uploaded
+            for name in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
+                resource["Properties"][name] = "s3://bucket/key"
+        translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
+        self.body = translator.translate(written, {name: self._ref(name) for name in self.body["Parameters"]})
+
+    @cached_property
+    def resources(self) -> dict[str, dict[str, Any]]:
+        """The resources whose conditions hold, without intrinsic functions."""
+        stated = self.body["Resources"].items()
+        existing = {name: r for name, r in stated if "Condition" not in r or self._holds(r["Condition"])}
+        return {name: self.resolve({k: v for k, v in r.items() if k != "Condition"}) for name, r in existing.items()}
+
+    def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The properties of the resources of one type."""
+        return {name: r.get("Properties", {}) for name, r in self.resources.items() if r["Type"] == kind}
+
+    @cached_property
+    def outputs(self) -> dict[str, Any]:
+        """The values of the outputs whose conditions hold."""
+        stated = self.body.get("Outputs", {}).items()
+        return {n: self.resolve(o["Value"]) for n, o in stated if "Condition" not in o or self._holds(o["Condition"])}
