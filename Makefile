@@ -77,13 +77,16 @@ packages: $(READY) ## Build the clients into dist: a wheel and an sdist for Pyth
 	@cd client-js && npm pack --silent --pack-destination ../dist >/dev/null
 	@ls dist
 
-build: $(READY) ## Check the template, and build the files that `sam deploy` uploads (needs Python 3.13)
+build: $(READY) ## Check the template, and build the files that `sam deploy` uploads (needs Python 3.13; ARCHITECTURE=x86_64)
 	@[ -x $(RUN)python3.13 ] || { echo "The build needs Python 3.13: install it, then run: make clean build" >&2; exit 1; }
 	@find functions layers -name __pycache__ -prune -exec rm -rf {} + # else every test run changes the layer's hash
 	@$(RUN)python -m dev.docs_files
 	@$(RUN)python -m dev.page_files
 	@$(RUN)sam validate --lint --region us-east-1
-	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)sam build $(ARGS)
+	@PATH="$(CURDIR)/$(RUN):$$PATH" $(RUN)sam build --parameter-overrides Architecture=$(ARCHITECTURE) $(ARGS)
+
+# The processor of the functions, the parameter Architecture. The Makefile of the layer reads it as well.
+export ARCHITECTURE ?= arm64
 
 sam-local: $(READY) ## Build, and serve the deployed form in Docker on http://127.0.0.1:3000 (ARGS passes options)
 	@$(RUN)tracestore sam-local $(ARGS)

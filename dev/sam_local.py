@@ -116,7 +116,7 @@ def _build(report: Report) -> None:
             _require(BUILD_IMAGE, report)
         except CannotServe as reason:
             raise CannotServe(f"The build needs Python 3.13: install it, then run `make clean`. {reason}") from reason
-        container = ("--use-container", "--skip-pull-image")
+        container = ("--use-container", "--skip-pull-image", "--container-env-var", f"ARCHITECTURE={ARCHITECTURE}")
     docs_files.write()
     try:
         page_files.build(report)
@@ -126,8 +126,9 @@ def _build(report: Report) -> None:
     command = [_sam_command(), "build", "--build-dir", str(BUILT), *_PARAMETERS, *container]
     # sam looks for the runtime's Python on the path, which lacks this environment when it is not activated.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = _environment(PATH=path, ARCHITECTURE=ARCHITECTURE)  # for the Makefile of the layer
     built = subprocess.run(
-        command, cwd=ROOT, env=_environment(PATH=path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
     if built.returncode:
         sys.stderr.buffer.write(built.stdout)

@@ -233,11 +233,11 @@ class Template:
             case "Fn::Sub":
                 text, own = (argument, {}) if isinstance(argument, str) else argument
                 values = self.resolve(own)
-                return re.sub(
-                    r"\$\{([^!}]+)\}",
-                    lambda m: str(values[m[1]] if m[1] in values else self._ref_or_attribute(m[1])),
-                    text,
-                )
+
+                def value(name: str) -> Any:
+                    return values[name] if name in values else self._ref_or_attribute(name)
+
+                return re.sub(r"\$\{([^!}]+)\}", lambda match: str(value(match[1])), text)
             case "Fn::If":
                 return self.resolve(argument[1] if self._holds(argument[0]) else argument[2])
             case "Fn::Join":
