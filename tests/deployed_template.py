@@ -23,7 +23,7 @@ class DeployedTemplate(Template):
     """
 
     def __init__(self, **parameters: str) -> None:
-        super().__init__(parameters={"JwtIssuer": "https://issuer.example", "JwtAudience": "app", **parameters})
+        super().__init__(parameters=parameters)
         # Through JSON, as a deployment sends it: SAM changes what it is given, and YAML shares what has anchors.
         written = json.loads(json.dumps(copy.deepcopy(self.body)))
         for resource in written["Resources"].values():  # SAM accepts only code that is uploaded
@@ -42,6 +42,16 @@ class DeployedTemplate(Template):
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
         """The properties of the resources of one type."""
         return {name: r.get("Properties", {}) for name, r in self.resources.items() if r["Type"] == kind}
+
+    @cached_property
+    def violated_rules(self) -> set[str]:
+        """The rules that refuse these parameters."""
+        violated = set()
+        for name, rule in self.body.get("Rules", {}).items():
+            applies = self.resolve(rule.get("RuleCondition", True))
+            if applies and not all(self.resolve(each["Assert"]) for each in rule["Assertions"]):
+                violated.add(name)
+        return violated
 
     @cached_property
     def outputs(self) -> dict[str, Any]:

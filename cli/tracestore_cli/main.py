@@ -4,14 +4,14 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-from tracestore_cli import checkout, tokens
+from tracestore_cli import api_keys, checkout, tokens
+from tracestore_cli.options import DynamoDB, RetentionDays, TableName, TimeShards, reaching, store_on
 from tracestore_cli.terminal import console, errors, fail, progress_bar
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Operate a deployment of tracestore.",
 )
+app.add_typer(api_keys.app, name="key")
 
 DataDir = Annotated[Path, typer.Option(help="Directory with the local data and the secret that signs tokens.")]
 JwtSecret = Annotated[
@@ -38,14 +39,6 @@ IngestKey = Annotated[str, typer.Option(envvar="TRACESTORE_KEY", help="An API ke
 Owner = Annotated[
     str | None, typer.Option(metavar="TEAM", help="Act for a team that the JWT lists. Default: for the user alone.")
 ]
-TableName = Annotated[
-    str, typer.Option("--table", help="The deployment's table. Your AWS credentials need access to it.")
-]
-DynamoDB = Annotated[
-    str | None, typer.Option("--dynamodb", metavar="URL", help="Endpoint of another DynamoDB than AWS's.")
-]
-RetentionDays = Annotated[int, typer.Option(min=1, help="The stack's parameter RetentionDays.")]
-TimeShards = Annotated[int, typer.Option(min=1, help="The stack's parameter TimeShards.")]
 ReadKey = Annotated[str, typer.Option(envvar="TRACESTORE_KEY", help="An API key with the scope read, or a JWT.")]
 
 
@@ -180,8 +173,8 @@ def audit(
     """Compare the counters of analytics with the stored traces, to the token and the nano-dollar."""
     from tracestore_cli import audit as auditing
 
-    with _reaching(table):
-        store = _store(table, dynamodb, retention_days, time_shards)
+    with reaching(table):
+        store = store_on(table, dynamodb, retention_days, time_shards)
         try:
             is_right = auditing.run(store, user, days, should_repair=repair, report=console.print)
         except ValueError as error:
@@ -217,8 +210,8 @@ def prune(
         before_ns = pruning.before_ns_of(before, now_ns)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--before") from error
-    with _reaching(table):
-        store = _store(table, dynamodb, retention_days, time_shards)
+    with reaching(table):
+        store = store_on(table, dynamodb, retention_days, time_shards)
         found = _users_to_prune(store, before_ns, user)
         if found.users and not (dry_run or yes):
             traces = "All traces of 1 user" if found.traces is None else f"Up to {found.traces:,} traces"
@@ -249,8 +242,8 @@ def deletions(
     from tracestore.storage.deadline import Deadline
     from tracestore.storage.user_store import UserReader
 
-    with _reaching(table):
-        reader = UserReader(_store(table, dynamodb), user, Deadline.never())
+    with reaching(table):
+        reader = UserReader(store_on(table, dynamodb), user, Deadline.never())
         records, _ = reader.deletion_records(limit)
         for record in records:
             typer.echo(json.dumps(deletion_json(record)))
@@ -278,32 +271,6 @@ def _prune_with_progress(store: "Store", receipt: "Receipt", users: list[str]) -
             bar.update(task, advance=1, description=f"Users ({receipt.traces:,} traces)")
 
         pruning.prune(store, receipt, users, show)
-
-
-@contextlib.contextmanager
-def _reaching(table: str) -> Iterator[None]:
-    """End the command with a sentence where DynamoDB refuses its requests or cannot be reached."""
-    from botocore.exceptions import BotoCoreError
-
-    from tracestore.domain.errors import Unavailable
-    from tracestore.storage.dynamo import RequestFailed
-
-    try:
-        yield
-    except (BotoCoreError, RequestFailed) as problem:
-        fail(f"DynamoDB refuses requests for the table {table}: {problem}")
-    except Unavailable:
-        fail("DynamoDB is throttled or out of reach: try again, or check the address.")
-
-
-def _store(table: str, dynamodb: str | None, retention_days: int = 30, time_shards: int = 1) -> "Store":
-    """The store of a deployment. *raises*: BadParameter where the endpoint is no address."""
-    from tracestore_cli.audit import store_of
-
-    try:
-        return store_of(table, dynamodb, retention_days, time_shards)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--dynamodb") from error
 
 
 def send_samples(base: str, key: str, traces: int | None, owner: str | None = None) -> str | None:

@@ -106,3 +106,71 @@ def test_throttling_is_seen_on_the_table_and_on_each_index(index: str | None) ->
             (returned,) = (m["Expression"] for m in alarm.get("Metrics", ()) if m.get("ReturnData", True))
             assert all(f"FILL({name}, 0)" in returned for name in metrics)
     assert sorted(watched) == ["ReadThrottleEvents", "WriteThrottleEvents"]
+
+
+ISSUER = {"JwtIssuer": "https://issuer.example/", "JwtAudience": "app"}
+POOL = {"UserPoolDomain": "acme-traces", "PageOrigin": "https://traces.example.com"}
+
+
+def environments(deployed: DeployedTemplate) -> list[dict[str, str]]:
+    return [function["Environment"]["Variables"] for function in functions(deployed).values()]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "violated"),
+    [
+        ({}, set()),
+        (ISSUER, set()),
+        (POOL, set()),
+        ({"JwtIssuer": "https://issuer.example"}, {"IssuerHasAudience"}),
+        ({**ISSUER, **POOL}, {"OneIssuer"}),
+        ({**POOL, "OidcClientId": "page"}, {"OneIssuer"}),
+    ],
+)
+def test_parameters_that_contradict_each_other_are_refused_before_the_deployment(
+    parameters: dict[str, str], violated: set[str]
+) -> None:
+    assert DeployedTemplate(**parameters).violated_rules == violated
+
+
+def test_no_parameter_needs_an_answer() -> None:
+    assert not [name for name, p in DEFAULT.body["Parameters"].items() if "Default" not in p]
+
+
+def test_without_an_issuer_the_functions_get_none_and_there_is_no_user_pool() -> None:
+    assert {(e["JWT_ISSUER"], e["JWT_AUDIENCE"]) for e in environments(DEFAULT)} == {("", "")}
+    assert not [r for r in DEFAULT.resources.values() if r["Type"].startswith("AWS::Cognito")]
+
+
+def test_an_issuer_reaches_every_function() -> None:
+    assert {(e["JWT_ISSUER"], e["JWT_AUDIENCE"]) for e in environments(DeployedTemplate(**ISSUER))} == {
+        ("https://issuer.example/", "app")
+    }
+
+
+def test_the_functions_accept_tokens_of_the_page_of_a_user_pool_alone() -> None:
+    deployed = DeployedTemplate(**POOL)
+    assert {(e["JWT_ISSUER"], e["JWT_AUDIENCE"]) for e in environments(deployed)} == {
+        ("https://cognito-idp.us-east-1.amazonaws.com/UserPool", "PageClient")
+    }
+    page = functions(deployed)["PageFunction"]["Environment"]["Variables"]
+    assert page["OIDC_CLIENT_ID"] == "PageClient"
+    assert page["OIDC_CONNECT_ORIGINS"] == "https://acme-traces.auth.us-east-1.amazoncognito.com"
+
+
+def test_people_come_into_a_user_pool_by_invitation_and_return_to_the_page_alone() -> None:
+    deployed = DeployedTemplate(**POOL)
+    (pool,) = deployed.of_type("AWS::Cognito::UserPool").values()
+    (client,) = deployed.of_type("AWS::Cognito::UserPoolClient").values()
+    assert pool["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
+    assert client["CallbackURLs"] == ["https://traces.example.com/traces/callback"]
+    assert (client["AllowedOAuthFlows"], client["GenerateSecret"]) == (["code"], False)
+    assert deployed.outputs["UserPoolId"] == "UserPool"
+
+
+@pytest.mark.parametrize("parameters", [{}, POOL])
+def test_what_people_would_lose_outlives_the_stack(parameters: dict[str, str]) -> None:
+    deployed = DeployedTemplate(**parameters)
+    kept = [r for r in deployed.resources.values() if r["Type"] in ("AWS::DynamoDB::Table", "AWS::Cognito::UserPool")]
+    assert len(kept) == (2 if parameters else 1)
+    assert {(r["DeletionPolicy"], r["UpdateReplacePolicy"]) for r in kept} == {("RetainExceptOnCreate", "Retain")}

@@ -92,11 +92,6 @@ def test_the_table_bills_by_request_and_its_backups_are_opt_in() -> None:
     assert (table["BillingMode"], backups) == ("PAY_PER_REQUEST", "false")
 
 
-@pytest.mark.parametrize("policy", ["DeletionPolicy", "UpdateReplacePolicy"])
-def test_the_table_outlives_its_stack(policy: str) -> None:
-    assert [r[policy] for r in RESOURCES.values() if r["Type"] == "AWS::DynamoDB::Table"] == ["Retain"]
-
-
 def test_indexes_hold_keys_only() -> None:
     assert {i["Projection"]["ProjectionType"] for i in TEMPLATE.table["GlobalSecondaryIndexes"]} == {"KEYS_ONLY"}
 
