@@ -21,6 +21,12 @@ def alarms(deployed: DeployedTemplate) -> dict[str, dict[str, Any]]:
     return deployed.of_type("AWS::CloudWatch::Alarm")
 
 
+def everything(node: Any) -> list[Any]:
+    """Every node below `node`, itself included."""
+    below = node.values() if isinstance(node, dict) else node if isinstance(node, list) else []
+    return [node, *(found for child in below for found in everything(child))]
+
+
 def api(deployed: DeployedTemplate) -> dict[str, Any]:
     """The body of the HTTP API, in OpenAPI."""
     ((_, properties),) = deployed.of_type("AWS::ApiGatewayV2::Api").items()
@@ -174,3 +180,41 @@ def test_what_people_would_lose_outlives_the_stack(parameters: dict[str, str]) -
     kept = [r for r in deployed.resources.values() if r["Type"] in ("AWS::DynamoDB::Table", "AWS::Cognito::UserPool")]
     assert len(kept) == (2 if parameters else 1)
     assert {(r["DeletionPolicy"], r["UpdateReplacePolicy"]) for r in kept} == {("RetainExceptOnCreate", "Retain")}
+
+
+EXISTING = {"ExistingTable": "restored", "StreamArn": "arn:aws:dynamodb:us-east-1:000000000000:table/restored/stream/a"}
+
+
+def tables_named(node: Any) -> set[str]:
+    """The names of the tables in the ARNs and the metrics below a node of a template."""
+    found = set()
+    for part in everything(node):
+        if isinstance(part, str):
+            found |= set(re.findall(r"^arn:aws:dynamodb:[^:]*:[^:]*:table/([^/]+)", part))
+        if isinstance(part, dict) and part.get("Name") == "TableName":
+            found.add(part["Value"])
+    return found
+
+
+def test_the_table_is_protected_from_its_deletion() -> None:
+    (table,) = DEFAULT.of_type("AWS::DynamoDB::Table").values()
+    assert table["DeletionProtectionEnabled"] is True
+
+
+def test_an_existing_table_takes_the_place_of_a_new_one_everywhere() -> None:
+    deployed = DeployedTemplate(**EXISTING, AlarmTopicArn=TOPIC)
+    assert not deployed.of_type("AWS::DynamoDB::Table")
+    assert {e["TABLE_NAME"] for e in environments(deployed)} == {"restored"}
+    assert tables_named(deployed.resources) == {"restored"}
+    assert deployed.outputs["TableName"] == "restored"
+    mappings = deployed.of_type("AWS::Lambda::EventSourceMapping").values()
+    assert {mapping["EventSourceArn"] for mapping in mappings} == {EXISTING["StreamArn"]}
+
+
+def test_a_new_table_is_the_only_one() -> None:
+    assert tables_named(WITH_ALARMS.resources) == {"tracestore"}
+
+
+@pytest.mark.parametrize("name", EXISTING)
+def test_an_existing_table_comes_with_its_stream(name: str) -> None:
+    assert DeployedTemplate(**{name: EXISTING[name]}).violated_rules == {"ExistingTableHasStream"}
