@@ -26,7 +26,7 @@ from tracestore.http.identity import Identity
 from tracestore.http.parameters import path_id
 from tracestore.http.request import MAX_FORM_BYTES, MAX_SPANS_BYTES, Request
 from tracestore.http.response import Response, json_response
-from tracestore.http.wiring import redactor, writer
+from tracestore.http.wiring import INGEST_WAITS_S, redactor, writer
 from tracestore.ingest.annotations import parse_annotation
 from tracestore.ingest.log_fields import log_fields
 from tracestore.ingest.media import MediaCollector
@@ -65,7 +65,7 @@ def capture_spans(request: Request, caller: Identity) -> Response:
     sent = parse_capture(media.take(parse_json(body)), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
     if sent.single:
         ((_, trace_id, fields),) = sent.spans
-        head, span = writer(request, caller).capture_one(trace_id, redactor().redact(fields), media.found)
+        head, span = writer(request, caller, INGEST_WAITS_S).capture_one(trace_id, redactor().redact(fields), media.found)
         return span_response(caller.owner_id, trace_id, head, span, 201)
     return _capture_many(request, caller, sent, media)
 
@@ -80,7 +80,7 @@ def change_span(request: Request, caller: Identity) -> Response:
     sent = parse_patch(media.take(parse_json(body)), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
     fields = redactor().redact(cast(SpanFields, sent.fields))
     change = Patch(cast(dict[str, Json], {**fields}), sent.duration_ns)
-    head, span = writer(request, caller).patch(trace_id, span_id, lambda stored: _changed(stored, change), media.found)
+    head, span = writer(request, caller, INGEST_WAITS_S).patch(trace_id, span_id, lambda stored: _changed(stored, change), media.found)
     return span_response(caller.owner_id, trace_id, head, span)
 
 
@@ -95,7 +95,7 @@ def put_annotation(request: Request, caller: Identity) -> Response:
         default_source=DEFAULT_SOURCES[caller.credential],
         redactor=redactor(),
     )
-    stored, head = writer(request, caller).annotate(trace_id, annotation)
+    stored, head = writer(request, caller, INGEST_WAITS_S).annotate(trace_id, annotation)
     return json_response({"data": annotation_json(trace_id, stored, head)})
 
 
@@ -111,7 +111,7 @@ def export_spans(request: Request, caller: Identity) -> Response:
     del body  # up to 64 MiB that are not needed any more
     reported = within_span_limit(media.take_from(spans_fields(export.records)), export, body_bytes)
     spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in reported]
-    rejections = writer(request, caller).capture(spans, media=media.found)
+    rejections = writer(request, caller, INGEST_WAITS_S).capture(spans, media=media.found)
     return _otlp_response("traces", encoding, export, spans, rejections)
 
 
@@ -125,7 +125,7 @@ def export_logs(request: Request, caller: Identity) -> Response:
     logged = media.take_from(log_fields(export.records, now_ns=request.now_ms * NS_PER_MS))
     reported = within_span_limit(logged, export, len(body))
     spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in reported]
-    rejections = writer(request, caller).capture(spans, precedence=FROM_LOGS, media=media.found)
+    rejections = writer(request, caller, INGEST_WAITS_S).capture(spans, precedence=FROM_LOGS, media=media.found)
     return _otlp_response("logs", encoding, export, spans, rejections)
 
 
@@ -154,7 +154,7 @@ def _capture_many(request: Request, caller: Identity, sent: Capture, media: Medi
     spans = [(trace_id, redactor().redact(fields)) for _, trace_id, fields in sent.spans]
     store_rejections = {
         (rejection.trace_id, rejection.span_id): rejection
-        for rejection in writer(request, caller).capture(spans, media=media.found)
+        for rejection in writer(request, caller, INGEST_WAITS_S).capture(spans, media=media.found)
     }
     stored: list[dict[str, str]] = []
     rejected = list(sent.rejected)

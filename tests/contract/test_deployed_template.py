@@ -215,6 +215,57 @@ def test_a_new_table_is_the_only_one() -> None:
     assert tables_named(WITH_ALARMS.resources) == {"tracestore"}
 
 
-@pytest.mark.parametrize("name", EXISTING)
-def test_an_existing_table_comes_with_its_stream(name: str) -> None:
-    assert DeployedTemplate(**{name: EXISTING[name]}).violated_rules == {"ExistingTableHasStream"}
+@pytest.mark.parametrize(
+    ("name", "rule"), [("ExistingTable", "ExistingTableHasStream"), ("StreamArn", "StreamHasTable")]
+)
+def test_an_existing_table_comes_with_its_stream(name: str, rule: str) -> None:
+    assert DeployedTemplate(**{name: EXISTING[name]}).violated_rules == {rule}
+    assert not DeployedTemplate(**EXISTING).violated_rules
+
+
+LIMITS = {
+    "IngestConcurrency": {"CaptureFunction"},
+    "ReadConcurrency": {"QueryFunction", "AnalyticsFunction", "AgentToolsFunction", "LessonTracesFunction"},
+    "StreamConcurrency": {"RollupFunction", "PurgeFunction"},
+}
+
+
+def test_no_concurrency_is_reserved_unless_it_is_asked_for() -> None:
+    assert not [f for f in functions(DEFAULT).values() if "ReservedConcurrentExecutions" in f]
+
+
+@pytest.mark.parametrize("parameter", LIMITS)
+def test_a_limit_of_concurrency_is_that_of_its_functions(parameter: str) -> None:
+    limited = functions(DeployedTemplate(**{parameter: "7"}))
+    reserved = {name: f["ReservedConcurrentExecutions"] for name, f in limited.items() if "ReservedConcurrentExecutions" in f}
+    assert reserved == dict.fromkeys(LIMITS[parameter], "7")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "limits"),
+    [
+        ({}, None),
+        ({"MaxReadUnits": "100"}, {"MaxReadRequestUnits": "100"}),
+        ({"MaxWriteUnits": "50"}, {"MaxWriteRequestUnits": "50"}),
+        (
+            {"MaxReadUnits": "100", "MaxWriteUnits": "50"},
+            {"MaxReadRequestUnits": "100", "MaxWriteRequestUnits": "50"},
+        ),
+    ],
+)
+def test_the_table_and_each_index_have_the_limits_of_throughput(
+    parameters: dict[str, str], limits: dict[str, str] | None
+) -> None:
+    (table,) = DeployedTemplate(**parameters).of_type("AWS::DynamoDB::Table").values()
+    limited = [table, *table["GlobalSecondaryIndexes"]]
+    assert [each.get("OnDemandThroughput") for each in limited] == [limits] * 4
+
+
+def test_a_budget_sends_to_its_address() -> None:
+    assert not DEFAULT.of_type("AWS::Budgets::Budget")
+    assert DeployedTemplate(MonthlyBudget="20").violated_rules == {"BudgetHasEmail"}
+    deployed = DeployedTemplate(MonthlyBudget="20", BudgetEmail="ops@example.com")
+    (budget,) = deployed.of_type("AWS::Budgets::Budget").values()
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": "20", "Unit": "USD"}
+    subscribers = [s for n in budget["NotificationsWithSubscribers"] for s in n["Subscribers"]]
+    assert {s["Address"] for s in subscribers} == {"ops@example.com"}

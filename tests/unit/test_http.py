@@ -105,8 +105,8 @@ def test_gzip_may_have_several_members() -> None:
 
 @pytest.mark.parametrize(
     "packed",
-    [b"plain", gzip.compress(b"x" * 99)[:-1], gzip.compress(b"x") + b"junk", b"\x1f\x8b"],
-    ids=["plain", "cut", "with junk after it", "only the beginning"],
+    [gzip.compress(b"x" * 99)[:-1], gzip.compress(b"x") + b"junk", b"\x1f\x8b"],
+    ids=["cut", "with junk after it", "only the beginning"],
 )
 def test_invalid_gzip_is_refused(packed: bytes) -> None:
     with pytest.raises(Invalid) as refused:

@@ -35,6 +35,10 @@ MAX_NAME_CHARACTERS: Final = 64
 """Error responses repeat names of fields and parameters, cut at this length, and no other text of a request."""
 
 _MAX_PARAMETERS: Final = 100
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+"""How gzip begins (RFC 1952, section 2.3.1), and no JSON or OTLP message. A body that claims gzip and does not begin so
+was unpacked on its way, by a proxy that left the header; whether API Gateway ever does is not documented."""
+
 _GZIP_HEADER: Final = 16  # makes zlib read the gzip format: one or more members, each with a header and a checksum
 _MAX_GZIP_MEMBERS: Final = 100
 _SMALLER: Final = "Send the spans in smaller batches."
@@ -125,7 +129,7 @@ class Request:
     def _decoded(self, sent: bytes, most_bytes: int) -> bytes:
         encoding = self.headers.get("content-encoding", "").strip().lower()
         if encoding in ("gzip", "x-gzip"):
-            return _unzipped(sent, most_bytes)
+            return _unzipped(sent, most_bytes) if sent.startswith(_GZIP_MAGIC) else sent
         if encoding not in ("", "identity"):
             raise Invalid("Content-Encoding must be gzip, or absent.", code="invalid_encoding")
         return sent

@@ -1,6 +1,8 @@
 """The long-lived objects of a process, created from the settings on first use: clients, stores, the verifier."""
 
 import hashlib
+import math
+import time
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
     from tracestore.ingest.price_overlay import Overlay
 
 SECONDS_PER_DAY: Final = 86_400
+
+INGEST_WAITS_S: Final = 5.0
+"""How long a request that stores spans waits for a busy table. Clients send again after a 503, and each instance that
+waits bills and is missing to others."""
 
 
 @cache
@@ -109,9 +115,14 @@ def redactor() -> Redactor:
     return Redactor(settings().redaction_patterns)
 
 
-def deadline_for(remaining_ms: Callable[[], int]) -> Deadline:
-    """The deadline for the retries of a request, given the remaining time of its function."""
-    return Deadline(lambda: remaining_ms() / 1000)
+def deadline_for(remaining_ms: Callable[[], int], waits_s: float = math.inf) -> Deadline:
+    """The deadline for the retries of a request, given the remaining time of its function.
+
+    They end after `waits_s`, even where the function has more time.
+    """
+    ends_s = time.monotonic() + waits_s
+    deadline = Deadline(lambda: min(remaining_ms() / 1000, ends_s + deadline.reserve_s - time.monotonic()))
+    return deadline
 
 
 def trace_reader(request: Request, caller: identity.Identity) -> TraceReader:
@@ -132,15 +143,15 @@ def reader(request: Request, caller: identity.Identity) -> UserReader:
     return UserReader(store(), caller.owner_id, deadline_for(request.remaining_ms))
 
 
-def writer(request: Request, caller: identity.Identity) -> UserWriter:
-    """A writer of the data of the caller's owner, for as long as the request may take.
+def writer(request: Request, caller: identity.Identity, waits_s: float = math.inf) -> UserWriter:
+    """A writer of the data of the caller's owner, for as long as the request may take, with retries for `waits_s`.
 
     *raises*: Forbidden for a share.
     """
     if caller.credential == "share":
         raise not_shared()
     actor = Actor(caller.credential, caller.key_id, caller.user_id)
-    return UserWriter(store(), caller.owner_id, deadline_for(request.remaining_ms), actor)
+    return UserWriter(store(), caller.owner_id, deadline_for(request.remaining_ms, waits_s), actor)
 
 
 @cache
