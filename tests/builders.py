@@ -72,7 +72,7 @@ def call(span_id: str, parent: str | None = None, **reported: Any) -> SpanFields
     return fields(span_id, parent_span_id=parent, **{**usage, **reported})
 
 
-def update(span: SpanFields, *, precedence: int = 0, received_ms: int = 1) -> SpanUpdate:
+def update(span: SpanFields, *, precedence: int = 0, received_ms: int = START_NS // 1_000_000) -> SpanUpdate:
     """The update of a span."""
     return span_update(span, received_ms=received_ms, precedence=precedence)
 

@@ -26,7 +26,7 @@ _PATHS: Final[Mapping[Kind, str]] = {
 
 _SET_BY_SERVER: Final = frozenset(
     {
-        *("id", "user_id", "created_at", "updated_at", "expires_at", "clock_skew"),
+        *("id", "user_id", "created_at", "updated_at", "expires_at"),
         *("annotations", "annotations_omitted"),
         *("cost_source", "cost_price", "payloads_omitted", "media_omitted"),
     }
@@ -119,8 +119,8 @@ def sendable(span: Mapping[str, Any]) -> dict[str, Any]:
         derived.add("cost_usd")
     if span.get("parent_span_id") == span.get("parent_trace_id"):
         derived.add("parent_trace_id")
-    if span.get("end_time") is not None and not span.get("clock_skew"):
-        derived.add("duration_ms")
+    if not span.get("clock_skew"):
+        derived |= {"clock_skew", "duration_ms"} if span.get("end_time") is not None else {"clock_skew"}
     return {name: value for name, value in span.items() if value is not None and name not in derived}
 
 

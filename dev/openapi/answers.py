@@ -79,7 +79,7 @@ SPAN_FIELDS: Final[Mapping[str, Schema]] = {
     "start_time": nullable(time()),
     "end_time": nullable(time()),
     "duration_ms": nullable(number()),
-    "clock_skew": boolean("Whether the measured duration contradicts the times"),
+    "clock_skew": boolean("Whether the times contradict each other or cannot be right"),
     **dict.fromkeys(("model_name", "model_provider", "model_version"), TEXT),
     **dict.fromkeys(("input_tokens", "output_tokens", "total_tokens", *TOKEN_KINDS[2:]), COUNT),
     "cost_usd": nullable(number()),

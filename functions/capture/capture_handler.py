@@ -20,7 +20,7 @@ from tracestore.domain.errors import Conflict, Detail, Invalid
 from tracestore.domain.json_body import parse_json
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import FROM_LOGS, PAYLOAD_FIELDS, Json, SpanFields, span_uuid
-from tracestore.domain.times import NS_PER_DAY, NS_PER_MS
+from tracestore.domain.times import NS_PER_MS
 from tracestore.http.app import App
 from tracestore.http.identity import Identity
 from tracestore.http.parameters import path_id
@@ -106,7 +106,7 @@ def export_spans(request: Request, caller: Identity) -> Response:
     """Store the spans of an OTLP export. Two more paths serve the Langfuse and LangSmith clients."""
     encoding = encoding_of(request)
     body = export_body(request, encoding)
-    export = read_traces(body, encoding, latest_start_ns=request.now_ms * NS_PER_MS + NS_PER_DAY)
+    export = read_traces(body, encoding)
     body_bytes, media = len(body), MediaCollector(body)
     del body  # up to 64 MiB that are not needed any more
     reported = within_span_limit(media.take_from(spans_fields(export.records)), export, body_bytes)
@@ -197,6 +197,6 @@ def _changed(stored: Span, sent: Patch) -> SpanFields:
         del fields["status"]
     start_ns = cast(int, fields.get("start_ns", stored.fields["start_ns"]))
     fields |= times_of(start_ns, cast("int | None", fields.get("end_ns")), sent.duration_ns)
-    if "end_ns" not in fields and "end_ns" in stored.fields:
+    if "start_ns" in fields and "end_ns" not in fields and "end_ns" in stored.fields:
         times_of(start_ns, stored.fields["end_ns"], None)
     return cast(SpanFields, fields)

@@ -22,7 +22,7 @@ from tracestore.domain.annotations import Annotation
 from tracestore.domain.filters import METADATA_PREFIX, SCORE_PREFIX
 from tracestore.domain.heads import Summary
 from tracestore.domain.merge import Span
-from tracestore.domain.spans import PAYLOAD_FIELDS, SpanFields
+from tracestore.domain.spans import EARLIEST_NS, PAYLOAD_FIELDS, SpanFields
 from tracestore.domain.stats import Aggregate
 from tracestore.domain.usage import usage_of
 from tracestore.ingest.native import Capture, parse_capture
@@ -145,8 +145,16 @@ def a_span() -> Span:
 
 def a_call(status: str, **reported: Any) -> Span:
     request = {"model_name": "m", "input_data": {"prompt": "p"}, "metadata": {"temperature": 0, "max_tokens": 1}}
-    fields = {"span_id": "1", "start_ns": 0, "end_ns": 1, "model_provider": "p", **request, **reported}
-    return Span(cast(SpanFields, fields), status, dict.fromkeys(fields.keys() & {*PAYLOAD_FIELDS}, "0"), 0, 0)
+    received_ms = EARLIEST_NS // 10**6
+    times = {"start_ns": EARLIEST_NS, "end_ns": EARLIEST_NS + 1}
+    fields = {"span_id": "1", **times, "model_provider": "p", **request, **reported}
+    return Span(
+        cast(SpanFields, fields),
+        status,
+        dict.fromkeys(fields.keys() & {*PAYLOAD_FIELDS}, "0"),
+        received_ms,
+        received_ms,
+    )
 
 
 def a_head() -> Head:

@@ -24,7 +24,7 @@ PURE = {
 }
 """The directories of `make unit`, and the packages that their tests may import from this repository."""
 
-PURE_BUILDERS = {"START_NS", "call", "fields", "filters", "spans_of", "summary_of", "update"}
+PURE_BUILDERS = {"END_NS", "START_NS", "call", "fields", "filters", "spans_of", "summary_of", "update"}
 OURS = {"tracestore", "tracestore_cli", "tests", "dev", "boto3", "botocore", "starlette", "httpx"}
 
 

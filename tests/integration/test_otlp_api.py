@@ -125,9 +125,6 @@ BAD: dict[str, dict[str, Any]] = {
     "no trace id": {"traceId": None},
     "no span id": {"spanId": None},
     "no start": {"startTimeUnixNano": None},
-    "no end": {"endTimeUnixNano": "0"},
-    "an end before the start": {"endTimeUnixNano": "1"},
-    "a start in the far future": {"startTimeUnixNano": str(2**63), "endTimeUnixNano": str(2**63)},
 }
 
 
@@ -148,7 +145,7 @@ def test_an_invalid_span_is_rejected_alone(api: Api, encoding: Encoding, change:
 @in_both_encodings
 def test_each_invalid_span_is_counted(api: Api, encoding: Encoding) -> None:
     trace_id = new_id()
-    changes: list[dict[str, Any]] = [{"spanId": "00"}, {"spanId": "01"}, {"endTimeUnixNano": None}]
+    changes: list[dict[str, Any]] = [{"spanId": "00"}, {"spanId": "01"}, {"startTimeUnixNano": None}]
     rejected, reason = send(api, span(trace_id), *(span(trace_id, **change) for change in changes), encoding=encoding)
     assert rejected == 3
     assert reason.count(".") == 2, "each reason is reported once"

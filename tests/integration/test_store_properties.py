@@ -55,7 +55,7 @@ def reported(max_spans: int = 4) -> st.SearchStrategy[SpanFields]:
         {"span_id": ids, "start_ns": st.integers(START_NS, START_NS + 3), "span_name": texts},
         optional={
             "parent_span_id": ids,
-            "end_ns": st.integers(START_NS + 3, START_NS + 5),
+            "end_ns": st.integers(START_NS - 1, START_NS + 5),
             "status": st.sampled_from(["success", "error"]),
             "operation_type": st.sampled_from(["agent", "completion"]),
             "input_tokens": st.integers(0, 3),

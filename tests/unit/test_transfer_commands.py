@@ -68,7 +68,7 @@ def test_a_span_is_imported_without_the_fields_that_its_deployment_set(path: Pat
     assert sent == [
         {**ids, "start_time": "a", "end_time": "b", "parent_span_id": "r"},
         {**ids, "cost_usd": 1},
-        {**ids, **measured},
+        {**ids, **measured, "clock_skew": True},
     ]
 
 

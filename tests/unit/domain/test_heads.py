@@ -19,7 +19,7 @@ def test_a_trace_without_a_root_is_named_after_its_earliest_span() -> None:
 
 
 def test_the_earlier_of_two_roots_is_the_root() -> None:
-    assert summary_of(fields("b", start_ns=1), fields("a", start_ns=2)).root_span_id == "b"
+    assert summary_of(fields("b", start_ns=START_NS), fields("a", start_ns=START_NS + 1)).root_span_id == "b"
 
 
 def test_a_span_that_is_its_own_parent_is_a_root() -> None:

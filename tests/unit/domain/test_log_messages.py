@@ -11,6 +11,8 @@ from tracestore.domain.merge import Span, merge
 from tracestore.domain.spans import FROM_LOGS, SpanFields, SpanUpdate
 from tracestore.domain.updates import span_update
 
+RECEIVED_MS = START_NS // 1_000_000
+
 
 def log(text: str, after_ns: int = 0, *, role: str = "user", index: int = 0) -> list[Any]:
     """A message `after_ns` nanoseconds after `START_NS`. Messages of the assistant are output."""
@@ -21,7 +23,9 @@ def log(text: str, after_ns: int = 0, *, role: str = "user", index: int = 0) -> 
 def from_logs(*messages: list[Any], start_ns: int = START_NS + 1) -> SpanUpdate:
     """An update with the messages of one request, for the span of `call("s")`."""
     return span_update(
-        SpanFields(span_id="s", start_ns=start_ns, log_messages=list(messages)), received_ms=1, precedence=FROM_LOGS
+        SpanFields(span_id="s", start_ns=start_ns, log_messages=list(messages)),
+        received_ms=RECEIVED_MS,
+        precedence=FROM_LOGS,
     )
 
 
@@ -101,7 +105,7 @@ def test_content_refers_to_all_requests_that_sent_its_messages() -> None:
 
 def test_a_message_belongs_only_to_its_own_span() -> None:
     other = span_update(
-        SpanFields(span_id="other", start_ns=1, log_messages=[log("no")]), received_ms=1, precedence=FROM_LOGS
+        SpanFields(span_id="other", start_ns=1, log_messages=[log("no")]), received_ms=RECEIVED_MS, precedence=FROM_LOGS
     )
     spans = merge([update(call("s")), other])
     assert {span.span_id: "input_data" in span.fields for span in spans} == {"s": False, "other": True}

@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.builders import START_NS, fields, summary_of, update
+from tests.builders import END_NS, START_NS, fields, summary_of, update
 from tracestore.domain.heads import previews_of, root_of, summarize
 from tracestore.domain.merge import Span, core_of, merge, merge_span
-from tracestore.domain.spans import FROM_LOGS, SpanFields, SpanUpdate, duration_of, has_clock_skew
+from tracestore.domain.spans import EARLIEST_NS, FROM_LOGS, SpanFields, SpanUpdate
+from tracestore.domain.times import NS_PER_DAY
+
+START_MS = START_NS // 10**6
 
 texts = st.sampled_from(["a", "b", "Zürich 🙂", ""])
 reported_fields = st.fixed_dictionaries(
@@ -37,7 +40,7 @@ span_updates = st.builds(
     ),
     reported_fields,
     st.sampled_from([FROM_LOGS, 0, 0, 0, 3, 7]),
-    st.integers(1, 3),
+    st.integers(START_MS, START_MS + 2),
 )
 
 
@@ -97,19 +100,58 @@ def test_a_measured_duration_is_kept_with_the_end_it_was_sent_with() -> None:
         [fields(end_ns=START_NS + 2, status="error")],
     ):
         span = _merged(MEASURED, *others)
-        assert (span.fields["end_ns"], duration_of(span.fields)) == (START_NS + 2, 5 * 10**9)
-        assert has_clock_skew(span.fields)
+        assert (span.fields["end_ns"], span.duration_ns) == (START_NS + 2, 5 * 10**9)
+        assert span.has_clock_skew
 
 
 def test_a_later_end_without_a_duration_replaces_the_measured_duration() -> None:
     span = _merged(MEASURED, fields(end_ns=START_NS + 3))
-    assert (duration_of(span.fields), has_clock_skew(span.fields)) == (3, False)
+    assert (span.duration_ns, span.has_clock_skew) == (3, False)
 
 
 def test_a_corrected_start_that_agrees_with_the_duration_removes_the_contradiction() -> None:
     patch = SpanFields(span_id="root", start_ns=START_NS + 2 - 5 * 10**9)
     span = merge_span([update(MEASURED), update(patch, precedence=3)])
-    assert (duration_of(span.fields), has_clock_skew(span.fields)) == (5 * 10**9, False)
+    assert (span.duration_ns, span.has_clock_skew) == (5 * 10**9, False)
+
+
+@pytest.mark.parametrize("skew_ns", [1, 10**6, 10**9, 10**18, END_NS])
+def test_a_span_that_ends_before_its_start_has_no_duration(skew_ns: int) -> None:
+    span = _merged(fields(end_ns=END_NS - skew_ns, start_ns=END_NS))
+    assert (span.end_ns, span.duration_ns, span.has_clock_skew) == (None, None, True)
+    assert (span.status, span.start_ns, span.fields["end_ns"]) == ("success", END_NS, END_NS - skew_ns)
+
+
+@pytest.mark.parametrize("start_ns", [1, EARLIEST_NS - 1, START_NS + NS_PER_DAY + 1, 2**64 - 1])
+def test_a_span_with_an_impossible_start_is_positioned_at_its_first_arrival(start_ns: int) -> None:
+    updates = [fields(start_ns=start_ns, end_ns=start_ns + 5), fields(start_ns=start_ns, end_ns=start_ns + 6)]
+    span = merge_span([update(fields, received_ms=START_MS + later) for later, fields in enumerate(updates)])
+    assert (span.order, span.end_ns, span.duration_ns, span.has_clock_skew) == ((START_NS, "root"), None, None, True)
+    assert (span.fields["start_ns"], span.fields["end_ns"]) == (start_ns, start_ns + 6)
+
+
+@pytest.mark.parametrize("start_ns", [EARLIEST_NS, START_NS + NS_PER_DAY])
+def test_a_start_from_2015_to_a_day_after_the_arrival_is_kept(start_ns: int) -> None:
+    span = _merged(fields(start_ns=start_ns, end_ns=None))
+    assert (span.start_ns, span.duration_ns, span.has_clock_skew) == (start_ns, None, False)
+
+
+def test_an_end_is_compared_with_the_arrival_of_the_update_that_reports_it() -> None:
+    week_ns = 7 * NS_PER_DAY
+    ended = update(fields(end_ns=START_NS + week_ns), received_ms=(START_NS + week_ns) // 10**6)
+    assert merge_span([update(fields(end_ns=None)), ended]).duration_ns == week_ns
+    assert _merged(fields(end_ns=START_NS + week_ns)).duration_ns is None
+
+
+def test_a_price_is_that_of_the_arrival_where_the_start_is_impossible() -> None:
+    seen = []
+
+    def price(priced: SpanFields) -> tuple[int, str]:
+        seen.append(priced["start_ns"])
+        return 1, "price"
+
+    merge_span([update(fields(start_ns=1, model_name="m", input_tokens=1))], price)
+    assert seen == [START_NS]
 
 
 def test_a_patch_outranks_captures_and_earlier_patches() -> None:
@@ -167,13 +209,13 @@ def test_an_update_merged_with_and_without_its_payload_has_the_payload(order: in
 
 
 def test_spans_are_in_order_of_start_and_then_id() -> None:
-    reported = [fields("b", start_ns=2), fields("c", start_ns=1), fields("a", start_ns=2)]
+    reported = [fields("b", start_ns=START_NS + 1), fields("c", start_ns=START_NS), fields("a", start_ns=START_NS + 1)]
     assert [span.span_id for span in merge(map(update, reported))] == ["c", "a", "b"]
 
 
 def test_the_conversation_is_the_roots_or_else_the_earliest_spans_that_has_one() -> None:
-    early = fields("a", parent_span_id="root", start_ns=1, conversation_id="early")
-    late = fields("b", parent_span_id="root", start_ns=2, conversation_id="late")
+    early = fields("a", parent_span_id="root", start_ns=START_NS, conversation_id="early")
+    late = fields("b", parent_span_id="root", start_ns=START_NS + 1, conversation_id="late")
     assert summary_of(late, early).conversation_id == "early"
     assert summary_of(late, early, fields("root", start_ns=3, conversation_id="roots")).conversation_id == "roots"
     assert summary_of(late, early, fields("root", start_ns=3)).conversation_id == "early"

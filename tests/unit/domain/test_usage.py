@@ -134,8 +134,9 @@ def test_parallel_calls_of_one_scope_or_without_a_scope_count_separately() -> No
 
 def test_consecutive_spans_of_two_scopes_are_two_calls() -> None:
     root = fields("root", operation_type="chain")
-    framework = call("framework", parent_span_id="root", scope_name="a framework", start_ns=100, end_ns=200)
-    library = call("library", parent_span_id="root", scope_name="a library", start_ns=300, end_ns=400)
+    framework = call("framework", parent_span_id="root", scope_name="a framework", end_ns=START_NS + 100)
+    later = {"start_ns": START_NS + 200, "end_ns": START_NS + 300}
+    library = call("library", parent_span_id="root", scope_name="a library", **later)
     assert usage(root, framework, library).llm_call_count == 2
 
 

@@ -130,19 +130,20 @@ class _OpenGroups:
         self._failed: dict[str, dict[tuple[_Target, bool], list[tuple[int, int]]]] = {}
 
     def add(self, index: int) -> None:
-        fields = self._nodes[index].span.fields
+        span = self._nodes[index].span
+        fields, end_ns = span.fields, span.end_ns
         group = self._groups.pop(self._earlier(index), [])
         group.append(index)
         self._groups[index] = group
-        if "end_ns" not in fields:
+        if end_ns is None:
             return
-        last = (fields["end_ns"], index)
+        last = (end_ns, index)
         operation, question = fields["operation_type"], fields.get("fingerprint")
         if question is not None:
             insort(self._by_question.setdefault((operation, question), []), last)
-        if self._nodes[index].span.status == "error":
+        if span.status == "error":
             by_target = self._failed.setdefault(operation, {})
-            insort(by_target.setdefault((_target(self._nodes[index].span), question is not None), []), last)
+            insort(by_target.setdefault((_target(span), question is not None), []), last)
 
     def repeated(self) -> list[list[int]]:
         """The groups of more than one attempt."""

@@ -6,14 +6,15 @@ last until then did, and so on, at each level. A shorter span on the path would 
 
 from collections.abc import Sequence
 
+from .merge import Span
 from .tree import Node, parent_indexes
 
 
 def critical_path(nodes: Sequence[Node]) -> list[bool]:
     """Whether each span of a trace, given in tree order, is on its critical path."""
-    last_ns = max((node.span.fields.get("end_ns", node.span.order[0]) for node in nodes), default=0)
-    starts = [node.span.order[0] for node in nodes]
-    ends = [node.span.fields.get("end_ns", last_ns) for node in nodes]
+    last_ns = max((_end_ns(node.span, node.span.start_ns) for node in nodes), default=0)
+    starts = [node.span.start_ns for node in nodes]
+    ends = [_end_ns(node.span, last_ns) for node in nodes]
     children: dict[int | None, list[int]] = {}
     for child, its_parent in enumerate(parent_indexes(nodes)):
         children.setdefault(its_parent, []).append(child)
@@ -30,3 +31,10 @@ def critical_path(nodes: Sequence[Node]) -> list[bool]:
                 stack.append((index, end_ns))
                 time_ns = start_ns
     return critical
+
+
+def _end_ns(span: Span, unknown_ns: int) -> int:
+    """The end of a span: its start where the reported end cannot be right, `unknown_ns` where none is reported."""
+    if span.end_ns is not None:
+        return span.end_ns
+    return span.start_ns if "end_ns" in span.fields else unknown_ns

@@ -66,8 +66,8 @@ class Summary:
     """One trace in a line.
 
     `start_ns` and `end_ns` include all of its spans; `end_ns` is None while the trace is pending or no span reports an
-    end. `stats` is the trace's contribution to the counters: see `stats.py`. It `is_lesson` by its root's operation or
-    lesson id; only lessons have providers, as they state them or as their calls tried them.
+    end that can be right. `stats` is the trace's contribution to the counters: see `stats.py`. It `is_lesson` by its
+    root's operation or lesson id; only lessons have providers, as they state them or as their calls tried them.
     """
 
     root_span_id: str
@@ -106,7 +106,7 @@ def summarize(spans: Sequence[Span], previews: Previews) -> Summary:
     """Summarize a trace with these spans, at least one, by start."""
     root = root_of(spans)
     values, values_cut = _values(spans)
-    ends = [span.fields["end_ns"] for span in spans if "end_ns" in span.fields]
+    ends = [end_ns for span in spans if (end_ns := span.end_ns) is not None]
     nodes = tree_order(spans)
     charges, groups, wasted = spending_of(nodes, is_trace_failed=root.status == "error")
     is_lesson = root.fields.get("operation_type") == "lesson" or "lesson_id" in root.fields
@@ -115,7 +115,7 @@ def summarize(spans: Sequence[Span], previews: Previews) -> Summary:
         root_span_id=root.span_id,
         name=root.fields.get("span_name", ""),
         status=root.status,
-        start_ns=spans[0].order[0],
+        start_ns=spans[0].start_ns,
         end_ns=max(ends) if ends and root.status != "pending" else None,
         span_count=len(spans),
         error_count=sum(span.status == "error" for span in spans),

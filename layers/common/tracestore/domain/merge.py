@@ -12,7 +12,8 @@ from typing import cast
 
 from .costs import UNKNOWN, Cost, PriceOf, cost_of, no_prices
 from .log_messages import Direction, conversation, merge_messages
-from .spans import PAYLOAD_FIELDS, SpanFields, SpanUpdate, digest_of
+from .spans import PAYLOAD_FIELDS, SpanFields, SpanUpdate, contradicts, digest_of, is_plausible
+from .times import NS_PER_MS
 
 FINAL_STATUSES = frozenset({"success", "error"})
 
@@ -43,9 +44,40 @@ class Span:
         return None if parent == self.fields["span_id"] else parent
 
     @property
+    def start_ns(self) -> int:
+        """The position of the span in time: its start, or its first arrival where that start cannot be right."""
+        return _position_ns(self.fields, self.created_ms)
+
+    @property
+    def end_ns(self) -> int | None:
+        """The end of the span. *absent*: None without an end, and where its times cannot be right."""
+        end_ns = self.fields.get("end_ns")
+        if end_ns is None or not self.fields.get("start_ns", 0) == self.start_ns <= end_ns:
+            return None
+        return end_ns if is_plausible(end_ns, self.updated_ms) else None
+
+    @property
+    def duration_ns(self) -> int | None:
+        """The duration: as measured if it contradicts the end, else from start to end. *absent*: None without an end.
+
+        Nor has a span a duration whose times cannot be right.
+        """
+        end_ns = self.end_ns
+        return None if end_ns is None else self.fields.get("duration_ns", end_ns - self.start_ns)
+
+    @property
+    def has_clock_skew(self) -> bool:
+        """Whether the times of the span contradict each other or cannot be right."""
+        fields = self.fields
+        if fields.get("start_ns", self.start_ns) != self.start_ns or ("end_ns" in fields and self.end_ns is None):
+            return True
+        duration_ns, end_ns = fields.get("duration_ns"), self.end_ns
+        return duration_ns is not None and end_ns is not None and contradicts(self.start_ns, end_ns, duration_ns)
+
+    @property
     def order(self) -> tuple[int, str]:
-        """The sort key of spans: by start, then by id."""
-        return (self.fields.get("start_ns", 0), self.fields["span_id"])
+        """The sort key of spans: by their position in time, then by id."""
+        return (self.start_ns, self.fields["span_id"])
 
 
 def merge(updates: Iterable[SpanUpdate], deleted: Collection[str] = (), price_of: PriceOf = no_prices) -> list[Span]:
@@ -74,14 +106,23 @@ def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices) -> Span
     first_received_ms: dict[tuple[int, str], int] = {}
     for update in sorted(updates, key=lambda update: update.received_ms):
         first_received_ms.setdefault((update.precedence, update.digest), update.received_ms)
+    created_ms = min(first_received_ms.values())
+    start_ns = _position_ns(merged, created_ms)
+    priced = merged if merged.get("start_ns") == start_ns else cast(SpanFields, {**merged, "start_ns": start_ns})
     return Span(
         fields=merged,
         status=_status(lowest_first, merged),
         payload_from=payload_from,
-        created_ms=min(first_received_ms.values()),
+        created_ms=created_ms,
         updated_ms=max(first_received_ms.values()),
-        cost=cost_of(merged, price_of),
+        cost=cost_of(priced, price_of),
     )
+
+
+def _position_ns(fields: SpanFields, created_ms: int) -> int:
+    """The start in these fields, or their first arrival where that start cannot be right."""
+    start_ns = fields.get("start_ns", 0)
+    return start_ns if is_plausible(start_ns, created_ms) else created_ms * NS_PER_MS
 
 
 def _join_log_messages(updates: list[SpanUpdate], merged: SpanFields, payload_from: dict[str, str]) -> None:

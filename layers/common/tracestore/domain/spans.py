@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Required, TypeAlias, TypedDict
 from uuid import UUID, uuid5
 
-from .times import NS_PER_SECOND
+from .times import NS_PER_DAY, NS_PER_MS, NS_PER_SECOND
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -89,6 +89,9 @@ ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}"
 MAX_DURATION_MS: Final = 100 * 365 * 86_400_000
 """A century: the end of a span that starts today can still be formatted as a time."""
 
+EARLIEST_NS: Final = 1_420_070_400 * NS_PER_SECOND
+"""The year 2015. Earlier times are those of a clock that was never set: no model was called over an API before."""
+
 MAX_STACK_CHARACTERS: Final = 262_144
 """The stack of an error: about 2,000 frames."""
 
@@ -127,21 +130,9 @@ def contradicts(start_ns: int, end_ns: int, duration_ns: int) -> bool:
     return abs(end_ns - start_ns - duration_ns) > MAX_CONTRADICTION_NS
 
 
-def duration_of(fields: SpanFields) -> int | None:
-    """The duration of a span: as measured if it contradicts the end, else from start to end.
-
-    *absent*: None while start or end is unknown.
-    """
-    if "start_ns" not in fields or "end_ns" not in fields:
-        return None
-    return fields.get("duration_ns", max(0, fields["end_ns"] - fields["start_ns"]))
-
-
-def has_clock_skew(fields: SpanFields) -> bool:
-    """Whether the times of a span contradict each other."""
-    if "start_ns" not in fields or "end_ns" not in fields or "duration_ns" not in fields:
-        return False
-    return contradicts(fields["start_ns"], fields["end_ns"], fields["duration_ns"])
+def is_plausible(time_ns: int, received_ms: int) -> bool:
+    """Whether a time that arrived at `received_ms` can be right: neither before 2015, nor a day after its arrival."""
+    return EARLIEST_NS <= time_ns <= received_ms * NS_PER_MS + NS_PER_DAY
 
 
 def canonical_json(value: object) -> bytes:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 from .dimensions import MARGINALS, OF_ANY_OPERATION, OTHER, FailureKind, Group, Series, cut, other_series
 from .histogram import Histogram, added, bucket_of
 from .merge import Span
-from .spans import INFERENCE_OPERATIONS, SpanFields, duration_of
+from .spans import INFERENCE_OPERATIONS, SpanFields
 from .tree import Node
 from .usage import TOKEN_KINDS, Charge, amount, total_tokens
 
@@ -294,7 +294,7 @@ def _measures(span: Span, charge: Charge, *, is_wasted: bool) -> Measures:
         numbers[_CALLS] = 1
         numbers[_ERRORS] = int(span.status == "error")
         durations = (
-            (_LATENCY, measures.latencies, duration_of(fields)),
+            (_LATENCY, measures.latencies, span.duration_ns),
             (_FIRST_TOKEN, measures.first_tokens, fields.get("time_to_first_token_ns")),
         )
         for index, histogram, duration_ns in durations:

@@ -183,7 +183,7 @@ def _paired(spans: Sequence[Span]) -> set[str]:
 
 
 def _end_ns(span: Span) -> int:
-    return span.fields.get("end_ns", span.order[0])
+    return span.start_ns if span.end_ns is None else span.end_ns
 
 
 def _duration_ns(span: Span) -> int:

@@ -149,7 +149,8 @@ def apply_change(stored: Span, change: Lesson, now_ns: int) -> SpanFields:
     start_ns = fields.get("start_ns", stored.fields.get("start_ns", now_ns))
     fields |= times_of(start_ns, fields.get("end_ns"), change.duration_ns, _TIMES)
     if "end_ns" not in fields and "end_ns" in stored.fields:
-        times_of(start_ns, stored.fields["end_ns"], None, _TIMES)
+        if "start_ns" in fields:
+            times_of(start_ns, stored.fields["end_ns"], None, _TIMES)
     elif "end_ns" not in fields and status in FINAL_STATUSES:
         fields["end_ns"] = max(now_ns, start_ns)
     if not fields.keys().isdisjoint(PAYLOAD_FIELDS):

@@ -104,7 +104,7 @@ def parse_capture(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES)
 def parse_span(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES) -> tuple[str, SpanFields]:
     """The trace id and the fields of one span. *raises*: Invalid (`invalid_request`, `span_too_large`)."""
     refuse_too_large(value, body_bytes)
-    return _captured(_validated_fields("NewSpan", value), now_ns)
+    return _captured(_validated_fields("NewSpan", value), now_ns, is_skewed=_is_skewed(value))
 
 
 def _parse_unnamed_span(value: Json, *, now_ns: int, body_bytes: int) -> tuple[str, SpanFields]:
@@ -113,14 +113,22 @@ def _parse_unnamed_span(value: Json, *, now_ns: int, body_bytes: int) -> tuple[s
     fields = _validated_fields("UnnamedSpan", value)
     fields["span_id"] = secrets.token_hex(16)
     fields.setdefault("start_ns", derived_start(fields.get("end_ns"), fields.get("duration_ns"), now_ns))
-    return _captured(fields, now_ns)
+    return _captured(fields, now_ns, is_skewed=_is_skewed(value))
 
 
-def _captured(fields: dict[str, Any], now_ns: int) -> tuple[str, SpanFields]:
+def _is_skewed(value: Json) -> bool:
+    """Whether a span is sent as an export returned it, with times of OTLP that cannot be right."""
+    return isinstance(value, dict) and value.get("clock_skew") is True
+
+
+def _captured(fields: dict[str, Any], now_ns: int, *, is_skewed: bool) -> tuple[str, SpanFields]:
     """The trace id and the fields of a span whose fields are valid each by itself. *raises*: Invalid."""
-    refuse_future_start(fields, now_ns)
+    if not is_skewed:
+        refuse_future_start(fields, now_ns)
     _join_parent_names(fields)
-    fields |= times_of(fields["start_ns"], fields.get("end_ns"), fields.pop("duration_ns", None))
+    duration_ns, end_ns = fields.pop("duration_ns", None), fields.get("end_ns")
+    if not is_skewed or end_ns is None or end_ns >= fields["start_ns"]:
+        fields |= times_of(fields["start_ns"], end_ns, duration_ns)
     # A span is pending if it has no end; the status itself is not stored.
     if fields.get("status") == "pending":
         if "end_ns" in fields:

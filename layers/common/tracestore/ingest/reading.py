@@ -98,7 +98,12 @@ def _first_token_ms(opened: OpenedSpan) -> float | None:
                 continue
     if not times:
         return None
-    waits_ns = [time_ns - span.start_ns for time_ns in times if span.start_ns <= time_ns <= span.end_ns]
+    has_end = span.end_ns >= span.start_ns
+    waits_ns = [
+        time_ns - span.start_ns
+        for time_ns in times
+        if span.start_ns <= time_ns and (time_ns <= span.end_ns or not has_end)
+    ]
     return round(min(waits_ns) / NS_PER_MS, 3) if waits_ns else None
 
 

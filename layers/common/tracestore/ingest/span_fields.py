@@ -63,7 +63,8 @@ def _fields(span: OtlpSpan, origin: _Origin) -> SpanFields:
     fields["span_name"] = span.name[:MAX_NAME_CHARACTERS] or "unnamed"
     fields["operation_type"] = operation
     fields["start_ns"] = span.start_ns
-    fields["end_ns"] = span.end_ns
+    if span.end_ns:
+        fields["end_ns"] = span.end_ns
     fields["metadata"] = metadata | _unused(span, opened.attributes, used) | origin.metadata
     if span.parent_span_id:
         fields["parent_span_id"] = span.parent_span_id

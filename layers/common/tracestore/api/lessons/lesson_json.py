@@ -8,7 +8,7 @@ from tracestore.api.traces.trace_json import attempts_json, span_duration_ms, ti
 from tracestore.domain.lessons import calls_below, providers_tried
 from tracestore.domain.merge import Span
 from tracestore.domain.previews import input_text, output_text
-from tracestore.domain.spans import Json, has_clock_skew
+from tracestore.domain.spans import Json
 from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
 from tracestore.domain.tree import tree_order
 from tracestore.domain.usage import charges_of, total_tokens
@@ -37,8 +37,8 @@ def lesson_json(
         "status": _LESSON_STATUSES[root.status],
         "provider_used": derived_used if used is None else used,
         "fallback_providers": derived_fallbacks if fallbacks is None else fallbacks,
-        "total_duration_ms": span_duration_ms(fields),
-        "clock_skew": has_clock_skew(fields),
+        "total_duration_ms": span_duration_ms(root),
+        "clock_skew": root.has_clock_skew,
         "created_at": time_or_none(fields.get("start_ns")),
         "completed_at": time_or_none(fields.get("end_ns")),
         "error_message": fields.get("error_message"),
@@ -98,7 +98,7 @@ def call_json(span: Span, *, payloads: bool = True) -> dict[str, Any]:
         "provider": fields.get("model_provider"),
         "request": {**prompt, **_present(request)} or None,
         "response": {**content, **_present({"usage": _present(usage) or None})} or None,
-        "duration_ms": span_duration_ms(fields),
+        "duration_ms": span_duration_ms(span),
         "success": None if span.status == "pending" else span.status == "success",
         "error": fields.get("error_message", fields.get("error_type")),
         "timestamp": time_or_none(fields.get("start_ns")),

@@ -7,7 +7,7 @@ from tracestore.api.traces.annotations import annotations_in_summary
 from tracestore.domain.heads import Attempts
 from tracestore.domain.merge import Span
 from tracestore.domain.outline import OutlineRow, Subtree
-from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS, SpanFields, duration_of, has_clock_skew, span_uuid
+from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS, SpanFields, span_uuid
 from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
 from tracestore.domain.tree import Node
 from tracestore.domain.turns import NewInput
@@ -65,8 +65,8 @@ def span_json(
         "status": span.status,
         "start_time": time_or_none(fields.get("start_ns")),
         "end_time": time_or_none(fields.get("end_ns")),
-        "duration_ms": span_duration_ms(fields),
-        "clock_skew": has_clock_skew(fields),
+        "duration_ms": span_duration_ms(span),
+        "clock_skew": span.has_clock_skew,
         **{name: fields.get(name) for name in _MODEL_FIELDS},
         "input_tokens": fields.get("input_tokens"),
         "output_tokens": fields.get("output_tokens"),
@@ -149,9 +149,9 @@ def outline_json(row: OutlineRow, trace_start_ns: int) -> dict[str, Any]:
         "depth": row.node.depth,
         "status": span.status,
         "start_offset_ms": (span.order[0] - trace_start_ns) / NS_PER_MS,
-        "duration_ms": span_duration_ms(fields),
+        "duration_ms": span_duration_ms(span),
         "time_to_first_token_ms": first_token_ms(fields),
-        "clock_skew": has_clock_skew(fields) or None,
+        "clock_skew": span.has_clock_skew or None,
         "interrupted": fields.get("interrupted"),
         **{name: fields.get(name) for name in _OUTLINE_FIELDS},
         "total_tokens": total_tokens(fields),
@@ -195,7 +195,7 @@ def _step_json(span: Span) -> dict[str, Any]:
         "kind": fields.get("operation_type"),
         "name": fields.get("span_name"),
         "status": span.status,
-        "duration_ms": span_duration_ms(fields),
+        "duration_ms": span_duration_ms(span),
         "cost_usd": usd(span.cost.nano_usd),
         "model_name": fields.get("model_name"),
         "tool_name": fields.get("tool_name"),
@@ -249,9 +249,9 @@ def time_or_none(time_ns: int | None) -> str | None:
     return None if time_ns is None else format_time(time_ns)
 
 
-def span_duration_ms(fields: SpanFields) -> float | None:
-    """The duration of a span. *absent*: None while start or end is unknown."""
-    duration_ns = duration_of(fields)
+def span_duration_ms(span: Span) -> float | None:
+    """The duration of a span. *absent*: None while start or end is unknown or cannot be right."""
+    duration_ns = span.duration_ns
     return None if duration_ns is None else _milliseconds(duration_ns)
 
 
