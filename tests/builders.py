@@ -10,9 +10,10 @@ from typing import Any, Protocol, cast
 
 from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.filters import Condition, Filters
-from tracestore.domain.heads import Summary, previews_of, root_of, summarize
+from tracestore.domain.heads import Summary, summarize
 from tracestore.domain.merge import Span, merge
 from tracestore.domain.spans import SpanFields, SpanUpdate
+from tracestore.domain.trace_previews import previews_of
 from tracestore.domain.updates import DERIVED_FIELDS, span_update
 from tracestore.storage import keys
 from tracestore.storage.codec import unpack
@@ -85,7 +86,7 @@ def spans_of(*reported: SpanFields) -> list[Span]:
 def summary_of(*reported: SpanFields) -> Summary:
     """The summary of the trace that results from these captures."""
     spans = spans_of(*reported)
-    return summarize(spans, previews_of(root_of(spans)))
+    return summarize(spans, previews_of(spans))
 
 
 def long_deadline() -> Deadline:

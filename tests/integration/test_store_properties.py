@@ -48,6 +48,11 @@ payloads = st.sampled_from(
 )
 
 
+trace_metadata = st.fixed_dictionaries(
+    {}, optional={"trace_name": texts, "trace_input": payloads, "trace_output": payloads}
+)
+
+
 def reported(max_spans: int = 4) -> st.SearchStrategy[SpanFields]:
     """Captured fields of few spans, often in conflict with each other."""
     ids = st.sampled_from([f"s{n}" for n in range(max_spans)])
@@ -66,7 +71,7 @@ def reported(max_spans: int = 4) -> st.SearchStrategy[SpanFields]:
             "error_message": texts,
             "input_data": payloads,
             "output_data": payloads,
-            "metadata": payloads,
+            "metadata": payloads | trace_metadata,
         },
     )  # type: ignore[return-value]
 

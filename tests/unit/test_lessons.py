@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from tests.builders import START_NS, call, fields, update
 from tracestore.api.lessons.lesson_json import call_json, lesson_json
 from tracestore.domain.errors import Conflict, Invalid
-from tracestore.domain.heads import previews_of, root_of, summarize
+from tracestore.domain.heads import summarize
 from tracestore.domain.merge import merge
 from tracestore.domain.spans import SpanFields
 from tracestore.domain.times import format_time, parse_time
+from tracestore.domain.trace_previews import previews_of
 from tracestore.ingest.lessons import (
     apply_change,
     call_span_id,
@@ -71,7 +72,7 @@ lessons = shape(
 def lesson_of(*reported: SpanFields, trace_id: str = "t") -> dict[str, Any]:
     """The JSON of the lesson trace with these spans."""
     spans = merge(map(update, reported))
-    summary = summarize(spans, previews_of(root_of(spans)))
+    summary = summarize(spans, previews_of(spans))
     return lesson_json(trace_id, Head(1, "g", 10**9, keys.cursor_position(0, trace_id), 0, 0, summary=summary), spans)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.builders import fields, update
-from tracestore.domain.heads import previews_of, root_of, summarize
+from tracestore.domain.heads import summarize
 from tracestore.domain.merge import merge
 from tracestore.domain.spans import SpanUpdate
+from tracestore.domain.trace_previews import previews_of
 from tracestore.storage import keys
 from tracestore.storage.items import head_item, trace_from
 from tracestore.storage.model import Head, Item
@@ -21,7 +22,7 @@ KB = 1_000
 def items_of(updates: list[SpanUpdate]) -> Iterator[Item]:
     """The items of a trace, each update in its own segment, in order of their keys."""
     spans = merge(updates)
-    summary = summarize(spans, previews_of(root_of(spans)))
+    summary = summarize(spans, previews_of(spans))
     yield head_item("u", "t", Head(1, "g", 9_999, keys.cursor_position(0, "t"), 0, 0, summary=summary), 1)
     items = [
         item

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import END_NS, START_NS, fields, summary_of, update
-from tracestore.domain.heads import previews_of, root_of, summarize
+from tracestore.domain.heads import summarize
 from tracestore.domain.merge import Span, core_of, merge, merge_span
 from tracestore.domain.spans import EARLIEST_NS, FROM_LOGS, SpanFields, SpanUpdate
 from tracestore.domain.times import NS_PER_DAY
+from tracestore.domain.trace_previews import previews_of
 
 START_MS = START_NS // 10**6
 
@@ -32,6 +33,7 @@ reported_fields = st.fixed_dictionaries(
         "conversation_id": texts,
         "input_data": st.one_of(texts, st.integers(), st.lists(st.floats(allow_nan=False), max_size=2)),
         "output_data": texts,
+        "metadata": st.fixed_dictionaries({}, optional={"trace_name": texts, "trace_input": texts}),
     },
 )
 span_updates = st.builds(
@@ -226,4 +228,4 @@ def _merged(*reported: SpanFields) -> Span:
 
 
 def _summary(spans: list[Span]) -> Any:
-    return summarize(spans, previews_of(root_of(spans)))
+    return summarize(spans, previews_of(spans))

@@ -9,7 +9,6 @@ from .annotations import NO_ANNOTATIONS, AnnotationSummary
 from .attempts import AttemptGroup, Outcome, spending_of, wasted_cost
 from .lessons import calls_below, providers_tried
 from .merge import Span
-from .previews import input_preview, output_preview
 from .stats import NO_STATS, Stats, stats_of
 from .tree import Node, tree_order
 from .updates import FALLBACKS_KEPT
@@ -41,7 +40,7 @@ them, the summary marks the field as cut, and a filter reads the spans themselve
 
 
 class Previews(NamedTuple):
-    """The first words of a root's input and output. `source` names the digests of the updates that they come from."""
+    """The first words of a trace's input and output, and the names of their sources: see `trace_previews.py`."""
 
     input: str | None = None
     output: str | None = None
@@ -113,23 +112,23 @@ def summarize(spans: Sequence[Span], previews: Previews) -> Summary:
     used, fallbacks = _providers(root, nodes, charges) if is_lesson else (None, ())
     return Summary(
         root_span_id=root.span_id,
-        name=root.fields.get("span_name", ""),
+        name=first_value(root, spans, "trace_name") or root.fields.get("span_name", ""),
         status=root.status,
         start_ns=spans[0].start_ns,
         end_ns=max(ends) if ends and root.status != "pending" else None,
         span_count=len(spans),
         error_count=sum(span.status == "error" for span in spans),
         usage=usage_of(nodes, charges, wasted),
-        conversation_id=_first(root, spans, "conversation_id"),
-        end_user_id=_first(root, spans, "end_user_id"),
+        conversation_id=first_value(root, spans, "conversation_id"),
+        end_user_id=first_value(root, spans, "end_user_id"),
         lesson_id=root.fields.get("lesson_id"),
         values=values,
         values_cut=values_cut,
         previews=previews,
         stats=stats_of(nodes, charges, wasted),
         is_lesson=is_lesson,
-        environment=_first(root, spans, "environment"),
-        release=_first(root, spans, "release"),
+        environment=first_value(root, spans, "environment"),
+        release=first_value(root, spans, "release"),
         is_interrupted=any("interrupted" in span.fields and span.fields["interrupted"] for span in spans),
         attempts=tuple(_attempts(nodes, charges, group) for group in groups[:ATTEMPTS_KEPT]),
         has_retry=any(group.has_retry for group in groups),
@@ -146,22 +145,6 @@ def values_of(span: Span, name: str) -> list[str]:
     return [str(span.fields[name])] if name in span.fields else []  # type: ignore[literal-required]
 
 
-def preview_source(root: Span) -> tuple[str | None, str | None]:
-    """The digests of the updates that a trace's previews are taken from."""
-    return root.payload_from.get("input_data"), root.payload_from.get("output_data")
-
-
-def previews_of(root: Span, *, is_whole: bool = True) -> Previews:
-    """The previews of a trace with this root, whose payload was read.
-
-    *absent*: where the payload is not whole, they name no source, so that the next writer derives them again.
-    """
-    source = preview_source(root) if is_whole else NO_PREVIEWS.source
-    return Previews(
-        input_preview(root.fields.get("input_data")), output_preview(root.fields.get("output_data")), source
-    )
-
-
 def _providers(root: Span, nodes: Sequence[Node], charges: Sequence[Charge]) -> tuple[str | None, tuple[str, ...]]:
     """The provider that a lesson used and those that it tried before, as its root states them, else by its calls."""
     used, fallbacks = providers_tried(calls_below(nodes, charges, root.span_id))
@@ -176,7 +159,7 @@ def _attempts(nodes: Sequence[Node], charges: Sequence[Charge], group: AttemptGr
     return Attempts(span_ids[0], tuple(span_ids), group.outcome, wasted_cost(nodes, charges, discarded))
 
 
-def _first(root: Span, spans: Sequence[Span], name: str) -> str | None:
+def first_value(root: Span, spans: Sequence[Span], name: str) -> str | None:
     """The root's value, else that of the earliest span that has one."""
     values = (span.fields.get(name) for span in (root, *spans))
     return next((str(value) for value in values if value), None)

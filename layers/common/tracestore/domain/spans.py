@@ -21,8 +21,8 @@ class SpanFields(TypedDict, total=False):
 
     `duration_ns` is a measured duration that contradicts the `end_ns` it was sent with. Every other duration is the
     time from start to end. `usage_details` are disjoint kinds of tokens. An update has a preview of its input or of its
-    output, a fingerprint of what a call asked, the providers that a lesson's metadata states, and the media that it
-    refers to, with their sizes: see `updates.py`.
+    output, what its metadata states about the whole trace and about a lesson's providers, a fingerprint of what a call
+    asked, and the media that it refers to, with their sizes: see `updates.py`.
     """
 
     span_id: Required[str]
@@ -66,6 +66,9 @@ class SpanFields(TypedDict, total=False):
     error_type: str
     input_preview: str
     output_preview: str
+    trace_name: str
+    trace_input_preview: str
+    trace_output_preview: str
     fingerprint: str
     provider_used: str
     fallback_providers: list[str]

@@ -6,6 +6,7 @@ are the names of the media that the payload refers to: a medium is shown only wh
 """
 
 from base64 import b64encode
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Final, cast
 
@@ -26,7 +27,7 @@ from .spans import (
 
 DERIVED_FIELDS: Final = (
     *("input_preview", "output_preview", "fingerprint", "provider_used", "fallback_providers"),
-    "media",
+    *("trace_name", "trace_input_preview", "trace_output_preview", "media"),
 )
 """The fields that follow from a payload. No client sends them, and the digest of an update leaves them out."""
 
@@ -37,6 +38,7 @@ FINGERPRINT_BYTES: Final = 8
 """Among 10,000 calls of a trace, two that ask differently have the same fingerprint once in 10^11 such traces."""
 
 PROVIDER_CHARACTERS: Final = 256
+TRACE_NAME_CHARACTERS: Final = 512
 FALLBACKS_KEPT: Final = 20
 """Providers of a lesson in its core and its head, so that a list of lessons reads no metadata."""
 
@@ -76,7 +78,9 @@ def _with_derived_core(fields: SpanFields) -> SpanFields:
 
     Messages from logs have none: each request has some of them, and a preview would depend on how they were batched.
     """
-    derived: dict[str, Json] = _stated_providers(fields.get("metadata"))
+    derived: dict[str, Json] = {}
+    if isinstance(metadata := fields.get("metadata"), dict):
+        derived = _stated_providers(metadata) | _stated_trace(metadata)
     asked, answered = fields.get("input_data"), fields.get("output_data")
     operation = fields.get("operation_type")
     outlines = [("output_preview", output_preview, answered), ("input_preview", input_preview, asked)]
@@ -91,13 +95,24 @@ def _with_derived_core(fields: SpanFields) -> SpanFields:
     return cast(SpanFields, {**fields, **derived}) if derived else fields
 
 
-def _stated_providers(metadata: Json) -> dict[str, Json]:
+def _stated_providers(metadata: Mapping[str, Json]) -> dict[str, Json]:
     """The providers that the metadata of a lesson states. *absent*: empty."""
     stated: dict[str, Json] = {}
-    if isinstance(metadata, dict):
-        if isinstance(used := metadata.get("provider_used"), str) and used:
-            stated["provider_used"] = used[:PROVIDER_CHARACTERS]
-        if isinstance(fallbacks := metadata.get("fallback_providers"), list):
-            names = [name[:PROVIDER_CHARACTERS] for name in fallbacks if isinstance(name, str)]
-            stated["fallback_providers"] = cast(Json, names[:FALLBACKS_KEPT])
+    if isinstance(used := metadata.get("provider_used"), str) and used:
+        stated["provider_used"] = used[:PROVIDER_CHARACTERS]
+    if isinstance(fallbacks := metadata.get("fallback_providers"), list):
+        names = [name[:PROVIDER_CHARACTERS] for name in fallbacks if isinstance(name, str)]
+        stated["fallback_providers"] = cast(Json, names[:FALLBACKS_KEPT])
+    return stated
+
+
+def _stated_trace(metadata: Mapping[str, Json]) -> dict[str, Json]:
+    """The name of the whole trace and previews of its input and output, as metadata states them. *absent*: empty."""
+    stated: dict[str, Json] = {}
+    if isinstance(name := metadata.get("trace_name"), str) and name.strip():
+        stated["trace_name"] = name[:TRACE_NAME_CHARACTERS]
+    for direction, preview in (("input", input_preview), ("output", output_preview)):
+        value = metadata.get(f"trace_{direction}")
+        if value is not None and (line := preview(value)):
+            stated[f"trace_{direction}_preview"] = line
     return stated

@@ -18,6 +18,7 @@ from .convention_tables import (
     MESSAGE_EVENTS,
     RAW_CONTENT_OPERATIONS,
     SYSTEM,
+    TRACE_CONTENT,
 )
 from .messages import Object, chat_message, conversation
 from .opened import ContentValue, OpenedSpan
@@ -40,12 +41,17 @@ def read_content(opened: OpenedSpan, operation: str) -> Content:
     listed = _listed_events(opened.texts[EVENTS_ATTRIBUTE]) if EVENTS_ATTRIBUTE in opened.attributes else []
     if listed:
         used.add(EVENTS_ATTRIBUTE)
-    input_data = _first_content(opened.inputs, opened.texts, operation, "user", system, used)
+    inputs, outputs = opened.inputs, opened.outputs
+    if opened.span.parent_span_id and not TRACE_CONTENT.isdisjoint(opened.attributes):
+        inputs, outputs = (
+            [item for item in items if item.names[0] not in TRACE_CONTENT] for items in (inputs, outputs)
+        )
+    input_data = _first_content(inputs, opened.texts, operation, "user", system, used)
     if input_data is None and system:
         input_data = conversation(system, "system", text_is_message=True)
     if system and isinstance(input_data, dict) and "messages" in input_data:
         used.update(SYSTEM)
-    output_data = _first_content(opened.outputs, opened.texts, operation, "assistant", None, used)
+    output_data = _first_content(outputs, opened.texts, operation, "assistant", None, used)
     fields = {"input_data": input_data, "output_data": output_data}
     directions: tuple[tuple[str, Direction], ...] = (("input_data", "input"), ("output_data", "output"))
     if events := [event for event in (*opened.span.events, *listed) if event.name in MESSAGE_EVENTS]:

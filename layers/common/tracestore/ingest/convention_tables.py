@@ -14,6 +14,7 @@ from tracestore.domain.log_messages import Direction
 from tracestore.domain.spans import Json
 
 from .field_readers import (
+    content,
     flag,
     identifier,
     label,
@@ -37,6 +38,27 @@ class Row(NamedTuple):
     sources: str
     operations: frozenset[str] = frozenset()
 
+
+_TRACE_PREFIXES: Final = (
+    *("langfuse.trace.", "langfuse.trace.metadata.", "langsmith.trace.", "langsmith.metadata."),
+    *("ai.telemetry.metadata.", "traceloop.association.properties."),
+)
+"""The beginnings of attributes about the whole trace, which clients set on any of its spans."""
+
+
+def _of_trace(words: str) -> str:
+    """The attributes that report something about the whole trace under one of these words."""
+    return " ".join(prefix + word for word in words.split() for prefix in _TRACE_PREFIXES)
+
+
+METADATA_PREFIXES: Final = (
+    *("langfuse.trace.metadata.", "langfuse.observation.metadata.", "langsmith.metadata.", "ai.telemetry.metadata."),
+    "traceloop.association.properties.",
+)
+"""The beginnings of attributes whose names end in a key of metadata that the application chose."""
+
+TRACE_CONTENT: Final = frozenset({"langfuse.trace.input", "langfuse.trace.output"})
+"""Attributes with the input and output of the whole trace: only of a root are they its own."""
 
 TOOL: Final = frozenset({"tool_call"})
 MODEL_USERS: Final = frozenset({"completion", "embedding", "rerank", "agent"})
@@ -157,6 +179,19 @@ completion_details.audio}""",
         llm.request.service_tier llm.invocation_parameters>service_tier
         langfuse.observation.model.parameters>service_tier gcp.vertex.agent.llm_request>config.service_tier""",
     ),
+    # About the whole trace, whichever span reports it.
+    Row(
+        "conversation_id",
+        identifier,
+        _of_trace("session_id sessionId session.id conversation_id conversationId thread_id threadId"),
+    ),
+    Row("message_id", identifier, _of_trace("message_id messageId")),
+    Row("end_user_id", identifier, _of_trace("user_id userId user.id")),
+    Row("environment", label, _of_trace("environment")),
+    Row("release", label, _of_trace("release")),
+    Row("metadata.trace_name", label, f"langfuse.trace.name langsmith.trace.name {_of_trace('trace_name traceName')}"),
+    Row("metadata.trace_input", content, "langfuse.trace.input>"),
+    Row("metadata.trace_output", content, "langfuse.trace.output>"),
     # Metadata that other parts of the system read by name, or that a person wants to see without searching.
     Row("metadata.time_to_first_token_ms", milliseconds, "ai.response.msToFirstChunk"),
     Row("metadata.time_to_first_token_ms", seconds, "gen_ai.response.time_to_first_chunk llm.latency.first_token"),
@@ -192,6 +227,7 @@ completion_details.audio}""",
         word_list,
         "langfuse.trace.tags tag.tags ai.telemetry.metadata.tags langsmith.span.tags gen_ai.tags",
     ),
+    Row("metadata.tags", word_list, _of_trace("tags")),
 )
 
 CACHE, REASONING, DETAILS = "cache", "reasoning", "details"

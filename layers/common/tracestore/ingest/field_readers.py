@@ -89,6 +89,11 @@ def nano_usd_of_parts(value: Json) -> int | None:
     return sum(known) or None if len(known) == len(costs) else None
 
 
+def content(value: Json) -> Json:
+    """Any value except an empty one."""
+    return None if value == "" or value == [] or value == {} else value
+
+
 def milliseconds(value: Json) -> float | None:
     """A duration in milliseconds, to the microsecond."""
     amount = number(value)

@@ -6,6 +6,7 @@ attributes that no field contains, which stay in `metadata`.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, NamedTuple, cast
 
 from tracestore.domain.json_values import nested
@@ -13,9 +14,9 @@ from tracestore.domain.spans import Json, SpanFields
 from tracestore.domain.times import format_time
 
 from .content import read_content
-from .convention_tables import CONVERSATION_ATTRIBUTES, MESSAGE_EVENTS, RESOURCE_FIELDS
+from .convention_tables import CONVERSATION_ATTRIBUTES, MESSAGE_EVENTS, METADATA_PREFIXES, RESOURCE_FIELDS, ROWS
 from .field_readers import MAX_LABEL_CHARACTERS
-from .opened import open_span
+from .opened import OpenedSpan, open_span
 from .otlp import Event, Link, Origin, OtlpSpan
 from .outcome import read_outcome
 from .reading import read
@@ -59,13 +60,14 @@ def _fields(span: OtlpSpan, origin: _Origin) -> SpanFields:
     fields.update(outcome.fields)
     metadata.update(usage.metadata)
     used.update(usage.used, content.used, outcome.used)
+    chosen = _chosen_metadata(opened, used)
     fields["span_id"] = span.span_id
     fields["span_name"] = span.name[:MAX_NAME_CHARACTERS] or "unnamed"
     fields["operation_type"] = operation
     fields["start_ns"] = span.start_ns
     if span.end_ns:
         fields["end_ns"] = span.end_ns
-    fields["metadata"] = metadata | _unused(span, opened.attributes, used) | origin.metadata
+    fields["metadata"] = chosen | metadata | _unused(span, opened.attributes, used) | origin.metadata
     if span.parent_span_id:
         fields["parent_span_id"] = span.parent_span_id
     if events := [_event(event) for event in span.events if not _has_messages(event)]:
@@ -73,6 +75,32 @@ def _fields(span: OtlpSpan, origin: _Origin) -> SpanFields:
     if span.links:
         fields["links"] = [_link(link) for link in span.links]
     return cast(SpanFields, fields)
+
+
+def _chosen_metadata(opened: OpenedSpan, used: set[str]) -> dict[str, Json]:
+    """The metadata of the application, under the keys that it chose. A key that this service uses is left out."""
+    chosen: dict[str, Json] = {}
+    for name in opened.attributes:
+        if name.startswith(METADATA_PREFIXES) and name not in used and (key := _metadata_key(name)):
+            chosen.setdefault(key, opened.texts[name])
+            used.add(name)
+    return chosen
+
+
+@lru_cache(maxsize=1_024)
+def _metadata_key(name: str) -> str | None:
+    """The key in the name of an attribute with metadata. *absent*: None for a key that this service uses itself."""
+    prefix = next(prefix for prefix in METADATA_PREFIXES if name.startswith(prefix))
+    key = name.removeprefix(prefix)
+    return key if key and key not in _OWN_METADATA else None
+
+
+_OWN_METADATA: Final = frozenset(
+    {
+        *(row.field.removeprefix("metadata.") for row in ROWS if row.field.startswith("metadata.")),
+        *("kind", "attributes", "resource", "scope", "usage_as_sent", "usage_ambiguous"),
+    }
+)
 
 
 def _unused(span: OtlpSpan, attributes: dict[str, Json], used: set[str]) -> dict[str, Json]:

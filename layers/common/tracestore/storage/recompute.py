@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tracestore.domain.annotations import summarize_annotations
-from tracestore.domain.heads import Previews, preview_source, previews_of, root_of, summarize
+from tracestore.domain.heads import NO_PREVIEWS, Previews, summarize
 from tracestore.domain.merge import Span, merge, merge_span
+from tracestore.domain.trace_previews import previews_of
 
 from . import keys
 from .model import MERGED_DIGEST_DIGITS, EmptiedHead, Head, LiveHead, Segment, StoredTrace
@@ -30,7 +31,7 @@ def first_head(store: Store, trace_id: str, segment: Segment) -> Head:
         cursor_position=keys.cursor_position(spans[0].order[0], trace_id),
         created_ms=segment.received_ms,
         updated_ms=segment.received_ms,
-        summary=summarize(spans, previews_of(root_of(spans))),
+        summary=summarize(spans, previews_of(spans)),
         merged_digests=_newest([segment]),
         merged_sum=_sum([segment]),
     )
@@ -62,14 +63,17 @@ def next_head(scope: Scope, trace_id: str, head: LiveHead, stored: StoredTrace) 
 
 
 def _previews(scope: Scope, trace_id: str, head: LiveHead, stored: StoredTrace, spans: list[Span]) -> Previews:
-    """The previews of the trace's root: those of the last head where they come from the same updates, else read."""
-    root = root_of(spans)
-    if isinstance(head, Head) and head.summary.previews.source == preview_source(root):
-        return head.summary.previews
-    segments = scope.with_payloads(trace_id, stored, stored.digests_of(root.span_id))
-    updates = [update for segment in segments for update in segment.updates if update.fields["span_id"] == root.span_id]
-    is_whole = all(segment.text is not None or not segment.has_payload for segment in segments)
-    return previews_of(merge_span(updates), is_whole=is_whole)
+    """The previews of the trace: those of the last head where they have the same sources, else read."""
+
+    def read(span: Span) -> tuple[Span, bool]:
+        segments = scope.with_payloads(trace_id, stored, stored.digests_of(span.span_id))
+        updates = [
+            update for segment in segments for update in segment.updates if update.fields["span_id"] == span.span_id
+        ]
+        is_whole = all(segment.text is not None or not segment.has_payload for segment in segments)
+        return merge_span(updates), is_whole
+
+    return previews_of(spans, read, head.summary.previews if isinstance(head, Head) else NO_PREVIEWS)
 
 
 def _newest(segments: Iterable[Segment]) -> tuple[str, ...]:
