@@ -1,6 +1,7 @@
 """Messages from log records are joined to their span, whichever arrives first."""
 
 import gzip
+import json
 import random
 import time
 from typing import Any
@@ -158,3 +159,85 @@ def test_a_change_to_the_value_of_a_message_keeps_its_precedence(api: Api) -> No
     api.patched("00000000000000aa", trace_id, input_data=input_data)
     send(api, span(trace_id, values={"gen_ai.operation.name": "chat", "gen_ai.prompt": "something else"}))
     assert texts(api.span("00000000000000aa", trace_id)["input_data"]) == ["question"]
+
+
+INSTRUCTIONS = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.system_instructions": '[{"type": "text", "content": "Be kind."}]',
+}
+
+
+@pytest.mark.parametrize("order", ["logs first", "span first", "instructions in both"])
+def test_instructions_on_the_span_do_not_shut_out_messages_from_log_records(api: Api, order: str) -> None:
+    trace_id = new_id()
+    records = [message(trace_id, "Grüezi"), message(trace_id, "Hoi", role="choice", after_ms=2)]
+    if order == "instructions in both":
+        records.append(message(trace_id, "Be kind.", role="system"))
+    if order == "span first":
+        send(api, span(trace_id, values=INSTRUCTIONS))
+    for record in records:
+        send_logs(api, record)
+    if order != "span first":
+        send(api, span(trace_id, values=INSTRUCTIONS))
+    stored = api.span("00000000000000aa", trace_id)
+    assert (texts(stored["input_data"]), texts(stored["output_data"])) == (["Be kind.", "Grüezi"], ["Hoi"])
+    assert [each["role"] for each in stored["input_data"]["messages"]] == ["system", "user"]
+
+
+def test_instructions_without_messages_are_the_input(api: Api) -> None:
+    trace_id = new_id()
+    send(api, span(trace_id, values=INSTRUCTIONS))
+    assert texts(api.span("00000000000000aa", trace_id)["input_data"]) == ["Be kind."]
+
+
+@pytest.mark.parametrize("nests", ["text", "wrapper", "json in wrapper"])
+def test_a_body_with_input_and_output_is_joined(api: Api, nests: str) -> None:
+    def content(text: str, key: str) -> Any:
+        return {
+            "text": text,
+            "wrapper": {key: text},
+            "json in wrapper": {key: json.dumps([{"text": text}]), "finish_reason": "end_turn"},
+        }[nests]
+
+    trace_id = new_id()
+    body = {
+        "input": {
+            "messages": [
+                {"role": "system", "content": content("Be kind.", "content")},
+                {"role": "user", "content": content("Grüezi", "content")},
+            ]
+        },
+        "output": {"messages": [{"role": "assistant", "content": content("Hoi", "message")}]},
+    }
+    record = message(trace_id, "", eventName="strands.telemetry.tracer", body={"stringValue": json.dumps(body)})
+    send(api, span(trace_id, values={"gen_ai.operation.name": "chat"}))
+    send_logs(api, record)
+    stored = api.span("00000000000000aa", trace_id)
+    assert (texts(stored["input_data"]), texts(stored["output_data"])) == (["Be kind.", "Grüezi"], ["Hoi"])
+
+
+@pytest.mark.parametrize("body", [{"input": "a", "output": "b"}, {"input": {"messages": 1}}, {"output": ["a"]}])
+def test_another_body_with_input_and_output_is_no_conversation(api: Api, body: Any) -> None:
+    trace_id = new_id()
+    send(api, span(trace_id))
+    send_logs(api, message(trace_id, "", eventName="checkout", body={"stringValue": json.dumps(body)}))
+    assert api.span("00000000000000aa", trace_id)["input_data"] is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"gen_ai.request.previous_response_id": "resp_1"},
+        {"llm.invocation_parameters": '{"previous_response_id": "resp_1"}'},
+        {"gen_ai.input.messages": '{"input": [{"role": "user", "content": "and then?"}], "previous_response_id": "r"}'},
+    ],
+)
+def test_an_input_of_only_what_is_new_says_so(api: Api, values: dict[str, str]) -> None:
+    trace_id = new_id()
+    chat = {"gen_ai.operation.name": "chat", "gen_ai.input.messages": '[{"role": "user", "content": "and then?"}]'}
+    send(api, span(trace_id, values={**chat, **values}))
+    asked = api.span("00000000000000aa", trace_id)["input_data"]
+    assert (asked["delta"], texts(asked)) == (True, ["and then?"])
+    whole = new_id()
+    send(api, span(whole, values=chat))
+    assert "delta" not in api.span("00000000000000aa", whole)["input_data"]

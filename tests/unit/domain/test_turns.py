@@ -107,6 +107,17 @@ def test_the_next_turn_repeats_the_whole_history(input_data: Json, output_data: 
     assert (new.new_messages, new.repeated_messages) == ([user("next")], len(history))
 
 
+def test_a_delta_continues_the_history_whatever_it_was() -> None:
+    history: list[Message] = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]
+    asked: Message = {"role": "user", "content": "one"}
+    answered: Message = {"role": "assistant", "content": "three"}
+    delta: Json = {"messages": [asked], "delta": True}
+    assert new_input(delta, history) == ([asked], 2, "same")
+    assert new_input(delta, []) == ([asked], 0, "none")
+    after = history_after(delta, {"messages": [answered]}, history)
+    assert after == [*history, asked, answered]
+
+
 def test_an_input_that_ends_within_the_history_is_changed() -> None:
     history = [user("why?"), assistant("because")]
     assert new_input([user("why?")], history) == NewInput([], 1, "changed")

@@ -479,3 +479,32 @@ def test_a_result_in_the_wrapper_of_the_ai_sdk_is_unwrapped() -> None:
     part = {"type": "tool-result", "toolCallId": "call_1", "output": {"type": "json", "value": {"sky": "blue"}}}
     (message,) = messages_in([{"role": "tool", "content": [part]}])
     assert message["parts"][0]["result"] == {"sky": "blue"}
+
+
+def first_message(message: Any) -> Any:
+    """The first message of a conversation of one message."""
+    chat: Any = conversation([message], "user")
+    return chat["messages"][0]
+
+
+@pytest.mark.parametrize("result", ['"sunny"', '"{\\"a\\": 1}"', '"Zürich \\"🙂\\""', '""'])
+def test_a_result_that_is_a_json_text_loses_its_quotes_alone(result: str) -> None:
+    for message in (
+        {"role": "tool", "tool_call_id": "c", "content": result},
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c", "response": result}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": result}]},
+    ):
+        assert first_message(message)["parts"][0]["result"] == json.loads(result)
+
+
+@pytest.mark.parametrize("result", ['"sunny', '"a" or "b"', "sunny", "42", "null", '{"a": "b"}'])
+def test_a_result_that_is_no_json_text_stays_as_it_is(result: str) -> None:
+    message = first_message({"role": "tool", "tool_call_id": "c", "content": result})
+    assert message["parts"] == [{"type": "tool_result", "id": "c", "result": result}]
+
+
+@pytest.mark.parametrize("key", ["content", "message"])
+@pytest.mark.parametrize("text", ["hello", '[{"text": "hello"}]', [{"text": "hello"}]])
+def test_a_content_in_a_wrapper_is_unwrapped(key: str, text: Any) -> None:
+    message = first_message({"role": "assistant", "content": {key: text, "finish_reason": "end_turn"}})
+    assert message == {"role": "assistant", "parts": [{"type": "text", "text": "hello"}]}

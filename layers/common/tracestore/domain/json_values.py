@@ -52,6 +52,14 @@ def parse_any(value: Json) -> Json:
     return parsed if parsed is not None or value == "null" else value
 
 
+def unquoted(value: Json) -> Json:
+    """The text that a string contains as JSON, such as `"sunny"` with its quotes; any other `value` as it is."""
+    if not isinstance(value, str) or not value.startswith('"'):
+        return value
+    parsed = _parse_json(value)
+    return parsed if isinstance(parsed, str) else value
+
+
 def _parse_container(text: str) -> Json:
     parsed = _parse_json(text)
     return parsed if parsed is not None else _parse_python(text)

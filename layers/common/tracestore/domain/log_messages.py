@@ -28,12 +28,15 @@ def merge_messages(lists: Iterable[Json]) -> list[Json]:
 
 
 def conversation(messages: Iterable[Json], direction: Direction) -> Json:
-    """The input or the output of a span from its log messages. *absent*: None without a message in this direction."""
-    matching: list[Json] = [
-        message
-        for _, _, message_direction, message in cast("Iterable[list[Json]]", messages)
-        if message_direction == direction
-    ]
+    """The input or the output of a span from its log messages. *absent*: None without a message in this direction.
+
+    Instructions that the span and its log records both report appear once.
+    """
+    matching: list[Json] = []
+    for _, _, message_direction, message in cast("Iterable[list[Json]]", messages):
+        is_repeated = isinstance(message, dict) and message.get("role") == "system" and message in matching
+        if message_direction == direction and not is_repeated:
+            matching.append(message)
     return {"messages": matching} if matching else None
 
 

@@ -35,11 +35,14 @@ class NewInput(NamedTuple):
 def new_input(input_data: Json, history: Sequence[Message]) -> NewInput:
     """The part of an input after its longest common prefix with a history.
 
-    Messages of the system are compared with those of the history, the others with the others.
+    Messages of the system are compared with those of the history, the others with the others. A delta has only new
+    messages and continues the whole history.
     """
     messages = messages_in(input_data)
     if messages is None:
         return NewInput(None, 0, "none")
+    if is_delta(input_data):
+        return NewInput(messages, len(history), "same" if history else "none")
     known_system, known = _apart(history)
     system, others = _apart(messages)
     repeated_system, repeated = _common(system, known_system), _common(others, known)
@@ -53,8 +56,8 @@ def new_input(input_data: Json, history: Sequence[Message]) -> NewInput:
     return NewInput(new, repeated_system + repeated, _history(repeated, len(known), len(others)))
 
 
-def history_after(input_data: Json, output_data: Json) -> list[Message]:
-    """The messages that the next input is expected to begin with.
+def history_after(input_data: Json, output_data: Json, before: Sequence[Message] = ()) -> list[Message]:
+    """The messages that the next input is expected to begin with. A delta follows the history `before` it.
 
     A text counts as a message of the user, or of the assistant in the output. Some frameworks return the whole
     conversation as output: an output that begins with the input is the history by itself.
@@ -62,7 +65,13 @@ def history_after(input_data: Json, output_data: Json) -> list[Message]:
     system, asked = _apart(_as_messages(input_data, "user"))
     answered = _as_messages(output_data, "assistant")
     begins_with_input = _common(_apart(answered)[1], asked) == len(asked)
-    return [*system, *answered] if begins_with_input else [*system, *asked, *answered]
+    added = [*system, *answered] if begins_with_input else [*system, *asked, *answered]
+    return [*before, *added] if is_delta(input_data) else added
+
+
+def is_delta(input_data: Json) -> bool:
+    """Whether an input states that it has only the messages that are new since the call before."""
+    return isinstance(input_data, dict) and input_data.get("delta") is True
 
 
 def messages_in(value: Json) -> list[Message] | None:

@@ -90,7 +90,8 @@ def _with_derived_core(fields: SpanFields) -> SpanFields:
         if value is not None and (line := preview(value, CORE_PREVIEW_CHARACTERS)):
             derived[name] = line
             break
-    if asked is not None and (operation is None or operation in INFERENCE_OPERATIONS):
+    is_whole = not isinstance(asked, dict) or asked.get("delta") is not True
+    if asked is not None and is_whole and (operation is None or operation in INFERENCE_OPERATIONS):
         derived["fingerprint"] = fingerprint_of(asked)
     return cast(SpanFields, {**fields, **derived}) if derived else fields
 

@@ -8,12 +8,14 @@ one for all prompts and one for all replies (`gen_ai.content.prompt`), one for e
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from tracestore.domain.json_values import OpenedTexts, parse_container
-from tracestore.domain.log_messages import Direction
+from tracestore.domain.json_values import OpenedTexts, parse_container, unquoted
+from tracestore.domain.log_messages import Direction, log_message
 from tracestore.domain.spans import Json
 
 from .convention_tables import (
+    CONTINUATION_FIELDS,
     CONVERSATION_ATTRIBUTES,
+    CONVERSATION_FIELDS,
     EVENTS_ATTRIBUTE,
     MESSAGE_EVENTS,
     RAW_CONTENT_OPERATIONS,
@@ -34,8 +36,12 @@ class Content(NamedTuple):
     used: set[str]
 
 
-def read_content(opened: OpenedSpan, operation: str) -> Content:
-    """The input and the output of a span with this operation. Events count where no attribute contains the content."""
+def read_content(opened: OpenedSpan, operation: str, *, continues: bool = False) -> Content:
+    """The input and the output of a span with this operation. Events count where no attribute contains the content.
+
+    A span that `continues` a call before reports only what is new since then. Instructions without any message are
+    `log_messages`, so that messages that arrive as log records join them.
+    """
     used: set[str] = set()
     system = _system(opened)
     listed = _listed_events(opened.texts[EVENTS_ATTRIBUTE]) if EVENTS_ATTRIBUTE in opened.attributes else []
@@ -43,22 +49,36 @@ def read_content(opened: OpenedSpan, operation: str) -> Content:
         used.add(EVENTS_ATTRIBUTE)
     inputs, outputs = opened.inputs, opened.outputs
     if opened.span.parent_span_id and not TRACE_CONTENT.isdisjoint(opened.attributes):
-        inputs, outputs = (
-            [item for item in items if item.names[0] not in TRACE_CONTENT] for items in (inputs, outputs)
-        )
+        inputs = [item for item in inputs if item.names[0] not in TRACE_CONTENT]
+        outputs = [item for item in outputs if item.names[0] not in TRACE_CONTENT]
     input_data = _first_content(inputs, opened.texts, operation, "user", system, used)
-    if input_data is None and system:
-        input_data = conversation(system, "system", text_is_message=True)
-    if system and isinstance(input_data, dict) and "messages" in input_data:
-        used.update(SYSTEM)
     output_data = _first_content(outputs, opened.texts, operation, "assistant", None, used)
     fields = {"input_data": input_data, "output_data": output_data}
+    instructions = [] if input_data is not None or not system else _instructions(system)
     directions: tuple[tuple[str, Direction], ...] = (("input_data", "input"), ("output_data", "output"))
     if events := [event for event in (*opened.span.events, *listed) if event.name in MESSAGE_EVENTS]:
         for field, direction in directions:
             if fields[field] is None:
                 fields[field] = _event_content(events, direction, operation)
+    asked = fields["input_data"]
+    if isinstance(asked, dict) and isinstance(messages := asked.get("messages"), list):
+        if instructions and not any(isinstance(item, dict) and item.get("role") == "system" for item in messages):
+            asked["messages"] = [*instructions, *messages]
+        if continues or not CONTINUATION_FIELDS.isdisjoint(asked):
+            asked["delta"] = True
+    if system and (asked is None or (isinstance(asked, dict) and "messages" in asked)):
+        used.update(SYSTEM)
+    if asked is None and instructions:
+        time_ns = opened.span.start_ns
+        fields["log_messages"] = [
+            log_message(time_ns, index, "input", message) for index, message in enumerate(instructions)
+        ]
     return Content({field: data for field, data in fields.items() if data is not None}, used)
+
+
+def _instructions(system: Json) -> list[Object]:
+    """The messages of the system that instructions are."""
+    return _messages(conversation(system, "system", text_is_message=True))
 
 
 def event_messages(name: str, content: Object) -> list[tuple[Direction, Object]]:
@@ -73,6 +93,11 @@ def event_messages(name: str, content: Object) -> list[tuple[Direction, Object]]
         for field, (direction, role) in CONVERSATION_ATTRIBUTES.items()
         if content.get(field)
         for message in _messages(conversation(content[field], role, text_is_message=True))
+    ] + [
+        (direction, message)
+        for field, (direction, role) in CONVERSATION_FIELDS.items()
+        if isinstance(listed := content.get(field), dict) and isinstance(listed.get("messages"), list)
+        for message in _messages(conversation(listed, role))
     ]
 
 
@@ -164,6 +189,6 @@ def _event_content(events: Sequence[Event], direction: Direction, operation: str
         attributes = matching[0].attributes
         value = attributes.get("message", attributes.get("content"))
         if not _is_empty(value):
-            return parse_container(value)
+            return unquoted(parse_container(value))
     messages: list[Json] = [_message_event(event.name, event.attributes)[1] for event in matching]
     return {"messages": messages} if messages else None

@@ -228,6 +228,14 @@ completion_details.audio}""",
         "langfuse.trace.tags tag.tags ai.telemetry.metadata.tags langsmith.span.tags gen_ai.tags",
     ),
     Row("metadata.tags", word_list, _of_trace("tags")),
+    # The call that this one continues: its input is only what is new since then.
+    Row(
+        "metadata.previous_response_id",
+        identifier,
+        """gen_ai.request.previous_response_id gen_ai.openai.request.previous_response_id
+        openai.request.previous_response_id llm.request.previous_response_id gen_ai.response.previous_response_id
+        llm.invocation_parameters>previous_response_id langfuse.observation.model.parameters>previous_response_id""",
+    ),
 )
 
 CACHE, REASONING, DETAILS = "cache", "reasoning", "details"
@@ -429,3 +437,12 @@ CONVERSATION_ATTRIBUTES: Final[dict[str, tuple[Direction, str]]] = {
     "gen_ai.completion": ("output", "assistant"),
 }
 """Attributes that contain a whole conversation, whatever the name of their event."""
+
+CONVERSATION_FIELDS: Final[dict[str, tuple[Direction, str]]] = {
+    "input": ("input", "user"),
+    "output": ("output", "assistant"),
+}
+"""Fields of a log record's body with an object that has a list of messages. *source*: AWS Distro for OpenTelemetry."""
+
+CONTINUATION_FIELDS: Final = frozenset({"previous_response_id", "previousResponseId"})
+"""Fields of a request to OpenAI's responses that continues a stored conversation: its input is only what is new."""

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, TypeAlias, cast
 
-from tracestore.domain.json_values import parse_container
+from tracestore.domain.json_values import parse_container, unquoted
 from tracestore.domain.spans import Json
 
 from .message_shapes import (
@@ -346,7 +346,18 @@ def _parts(content: Json) -> list[Json]:
         return [_part(item) for item in content]
     if isinstance(content, dict) and isinstance(inner := content.get("parts"), list):
         return [_part(item) for item in inner]
+    if isinstance(content, dict) and content.keys() <= _CONTENT_WRAPPER and (inner := _first_text(content)) is not None:
+        return _parts(inner)
     return [_part(content)]
+
+
+_CONTENT_WRAPPER: Final = frozenset({"content", "message", "finish_reason", "tool_calls"})
+
+
+def _first_text(content: Object) -> Json:
+    """The text or the parts in the wrapper that ADOT puts around a content. *absent*: None."""
+    values = (content.get(name) for name in ("content", "message"))
+    return next((value for value in values if isinstance(value, str | list)), None)
 
 
 def _result(parts: list[Json], content: Json, others: Object) -> list[Json]:
@@ -359,7 +370,7 @@ def _result(parts: list[Json], content: Json, others: Object) -> list[Json]:
         result["id"] = others.pop(id_field)
     if "name" in others:
         result["name"] = others.pop("name")
-    return [{**result, "result": content}]
+    return [{**result, "result": unquoted(content)}]
 
 
 def _kind(item: Object) -> str | None:
@@ -445,6 +456,8 @@ def _known_part(item: Object, kind: str) -> Object:
             fields["result"] = empty
         if isinstance(wrapped := fields.get("result"), dict) and wrapped.keys() == {"type", "value"}:
             fields["result"] = wrapped["value"]  # AI SDK: {"type": "json", "value": …}
+        if "result" in fields:
+            fields["result"] = unquoted(fields["result"])
     if kind == "tool_call" and "name" not in fields and isinstance(word := item.get("type"), str):
         for suffix in PART_SUFFIXES:
             if word.endswith(suffix) and word not in PART_TYPES:

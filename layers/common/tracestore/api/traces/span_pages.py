@@ -48,17 +48,18 @@ def spans_page(
     room = Room()
     for (span_id, is_shown), span in zip(order, trace.with_payloads([each for each, _ in order]), strict=False):
         is_call, input_data = span_id in calls_before, span.fields.get("input_data")
+        before = history if is_call and calls_before[span_id] else []
         if is_shown:
             content = span_json(user_id, trace_id, span, trace.head.expires_at_s)
             if is_call and messages_in(input_data) is not None:
                 del content["input_data"]
-                content |= new_input(input_data, history if calls_before[span_id] else [])._asdict()
+                content |= new_input(input_data, before)._asdict()
             _, text = fitting_span(content)
             if not room.takes(text) and rows:
                 break
             rows.append(text)
         if is_call:
-            history = history_after(input_data, span.fields.get("output_data"))
+            history = history_after(input_data, span.fields.get("output_data"), before)
     return SpanPage(rows, len(rows), _position_after(span_ids, start + len(rows)))
 
 
