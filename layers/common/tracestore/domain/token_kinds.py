@@ -38,7 +38,7 @@ _WORDS: Final[dict[str, str]] = {
         "execution": "execution executions interpreter",
         "total": "total",
         "": "token tokens text count counts detail details usage read reads hit uncached standard base content tool "
-        "use server requests queries number num of web ttl llm gen ai",
+        "use server requests queries query calls call number num of web ttl llm gen ai",
     }.items()
     for word in words.split()
 }

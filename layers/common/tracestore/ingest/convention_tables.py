@@ -2,7 +2,7 @@
 
 A source is written as the name of an attribute; `name>path`: a path in the JSON that the attribute contains (`name>` is
 the whole JSON, of which even scalars are quoted); `name.*`: the attributes numbered after that name; `name.{a,b}`: an
-object of these members, as far as present. Sources are listed in order of precedence.
+object of these members, as far as present; `*` between dots is any one step. Sources are listed in order of precedence.
 *source*: OpenTelemetry GenAI in all generations, OpenInference, OpenLLMetry old and new, Vercel AI SDK, Langfuse,
 MLflow, LangSmith, Google ADK, Logfire.
 """
@@ -26,6 +26,7 @@ from .field_readers import (
     number,
     seconds,
     seconds_or_milliseconds,
+    uncommon_label,
     word_list,
 )
 
@@ -71,7 +72,7 @@ COSTS: Final = """gen_ai.usage.cost gen_ai.usage.total_cost operation.cost llm.c
     ai.response.providerMetadata>openrouter.usage.cost trace.metadata.openrouter_generation.usage
     langfuse.observation.cost_details>total_cost langfuse.observation.total_cost gen_ai.usage.cost_usd
     gen_ai.usage.total_cost_usd gen_ai.cost.total gen_ai.cost.usd gen_ai.cost.total_usd llm.usage.cost
-    llm.usage.cost_usd ai.usage.cost usage.cost"""
+    llm.usage.cost_usd ai.usage.cost usage.cost llm.*.usage>cost gen_ai.usage>cost gen_ai.response.usage>cost"""
 """Attributes with the whole cost of a call, in dollars."""
 
 ROWS: Final = (
@@ -84,7 +85,7 @@ ROWS: Final = (
         gen_ai.request.model ai.model.id langsmith.metadata.ls_model_name
         traceloop.association.properties.ls_model_name llm.request.model llm.invocation_parameters>model
         llm.invocation_parameters>model_name embedding.invocation_parameters>model metadata>ls_model_name
-        gcp.vertex.agent.llm_request>model""",
+        gcp.vertex.agent.llm_request>model llm.*.model""",
     ),
     Row("model_name", label, "model> model_name", MODEL_USERS),
     Row(
@@ -166,6 +167,16 @@ prompt_details.cache_write,prompt_details.audio,completion_details.output,comple
 completion_details.audio}""",
     ),
     Row("cost_nano_usd", nano_usd, COSTS),
+    # A mode that costs more is stated beside the tier.
+    Row(
+        "service_tier",
+        uncommon_label,
+        """gen_ai.response.speed gen_ai.usage.speed anthropic.response.speed gen_ai.anthropic.speed
+        ai.response.providerMetadata>anthropic.usage.speed llm.*.usage>speed gen_ai.usage>speed
+        langsmith.metadata.usage_metadata>speed anthropic.request.speed gen_ai.anthropic.request.speed
+        gen_ai.request.speed llm.request.speed llm.invocation_parameters>speed
+        langfuse.observation.model.parameters>speed llm.*.speed""",
+    ),
     # The tier that served the call first, then the requested one.
     Row(
         "service_tier",
@@ -177,7 +188,8 @@ completion_details.audio}""",
         gcp.vertex.agent.llm_response>usage_metadata.traffic_type gen_ai.openai.request.service_tier
         openai.request.service_tier anthropic.request.service_tier gen_ai.request.service_tier
         llm.request.service_tier llm.invocation_parameters>service_tier
-        langfuse.observation.model.parameters>service_tier gcp.vertex.agent.llm_request>config.service_tier""",
+        langfuse.observation.model.parameters>service_tier gcp.vertex.agent.llm_request>config.service_tier
+        llm.*.usage>service_tier gen_ai.usage>service_tier llm.*.service_tier""",
     ),
     # About the whole trace, whichever span reports it.
     Row(
@@ -205,7 +217,7 @@ completion_details.audio}""",
         number,
         """gen_ai.request.temperature ai.settings.temperature llm.request.temperature llm.temperature
         llm.invocation_parameters>temperature langfuse.observation.model.parameters>temperature
-        gcp.vertex.agent.llm_request>config.temperature""",
+        gcp.vertex.agent.llm_request>config.temperature llm.*.temperature""",
     ),
     Row("metadata.temperature", number, "temperature>", MODEL_USERS),
     Row(
@@ -213,7 +225,8 @@ completion_details.audio}""",
         number,
         """gen_ai.request.max_tokens ai.settings.maxOutputTokens ai.settings.maxTokens llm.request.max_tokens
         llm.invocation_parameters>max_tokens llm.invocation_parameters>max_output_tokens
-        langfuse.observation.model.parameters>max_tokens gcp.vertex.agent.llm_request>config.max_output_tokens""",
+        langfuse.observation.model.parameters>max_tokens gcp.vertex.agent.llm_request>config.max_output_tokens
+        llm.*.max_tokens""",
     ),
     Row("metadata.max_tokens", number, "max_tokens>", MODEL_USERS),
     Row(
@@ -269,6 +282,8 @@ USAGE: Final = (
     UsageSource("gcp.vertex.agent.llm_response>usage_metadata"),
     UsageSource("metadata.usage_object>"),
     UsageSource("llm.*.usage>"),
+    UsageSource("llm.*.usageMetadata>"),
+    UsageSource("llm.*.usage_metadata>"),
     UsageSource("mlflow.spanOutputs>usage"),
     UsageSource("ai.response.providerMetadata>anthropic", APART),
     UsageSource("gen_ai.usage>"),
@@ -308,7 +323,8 @@ INPUT: Final = """gen_ai.tool.call.arguments tool_arguments ai.toolCall.args> gc
     ai.prompt ai.values
     ai.value request_data gen_ai.task.input traceloop.entity.input> retrieval.query reranker.query input.value
     gen_ai.retrieval.query.text embedding.embeddings.* inputs pydantic_ai.all_messages all_messages_events
-    langfuse.trace.input tool.parameters gen_ai.tool.arguments gen_ai.content.prompt llm.prompts"""
+    langfuse.trace.input tool.parameters gen_ai.tool.arguments gen_ai.content.prompt llm.prompts llm.*.messages
+    llm.*.contents"""
 """Sources of a span's input. The input of a tool call is its arguments."""
 
 OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp.vertex.agent.tool_response
@@ -317,7 +333,7 @@ OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp
     langfuse.observation.output mlflow.spanOutputs> gen_ai.completion gcp.vertex.agent.llm_response response_data
     gen_ai.task.output traceloop.entity.output> retrieval.documents.* reranker.output_documents.*
     gen_ai.retrieval.documents output.value final_result langfuse.trace.output gen_ai.tool.result
-    gen_ai.content.completion ai.embeddings ai.embedding embeddings"""
+    gen_ai.content.completion ai.embeddings ai.embedding embeddings llm.*.choices llm.*.candidates llm.*.content"""
 """Sources of a span's output. The output of a tool call is its result."""
 
 SYSTEM: Final = ("gen_ai.system_instructions",)

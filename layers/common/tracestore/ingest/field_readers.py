@@ -20,6 +20,7 @@ MAX_LABEL_CHARACTERS: Final = 256
 MAX_COUNT: Final = 2**53
 MAX_COST_USD: Final = 1e9
 _MAX_WORDS: Final = 100
+_USUAL: Final = frozenset({"standard", "default", "normal", "regular"})
 _HASH_DIGITS: Final = 12
 
 _FRAMEWORK_WORD: Final = re.compile(FRAMEWORK_WORD)
@@ -32,6 +33,12 @@ _CANONICAL: Final = {alias: name for name, aliases in PROVIDERS.items() for alia
 def label(value: Json) -> str | None:
     """A name, cut to 256 characters."""
     return value[:MAX_LABEL_CHARACTERS] or None if isinstance(value, str) else None
+
+
+def uncommon_label(value: Json) -> str | None:
+    """A name that is not that of the usual case."""
+    name = label(value)
+    return None if name is None or name.lower() in _USUAL else name
 
 
 def identifier(value: Json) -> str | None:

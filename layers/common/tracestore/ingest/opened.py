@@ -81,7 +81,7 @@ class _Source(NamedTuple):
     """Where a table finds a value: the attribute `name`, and the `path` inside the JSON that it contains.
 
     A `path` of None means the attribute's value as it is. With `numbered`, `name` is the prefix before a number; with
-    `members`, it is the prefix before each of these names.
+    `members`, it is the prefix before each of these names. In a table, the second step of a name may be `*`.
     """
 
     name: str
@@ -96,6 +96,10 @@ class _Match(NamedTuple):
     row: int
     precedence: int
     source: _Source
+
+    def named(self, name: str) -> "_Match":
+        """The match of a source whose name has any step where `name` has a certain one."""
+        return self._replace(source=self.source._replace(name=name))
 
 
 class _Plan(NamedTuple):
@@ -207,7 +211,11 @@ class _Index:
 
     def matches(self, name: str) -> Sequence[_Match]:
         """The table entries for an attribute name, or for the prefix of a numbered one."""
-        return self._matches.get(name, ())
+        found = self._matches.get(name, ())
+        first, _, others = name.partition(".")
+        _, _, rest = others.partition(".")
+        patterns = self._matches.get(f"{first}.*.{rest}", ()) if rest else ()
+        return [*found, *(match.named(name) for match in patterns)] if patterns else found
 
     def _numbered(self, name: str) -> _Numbered | None:
         """The parts of a numbered attribute name that a table lists. *absent*: None for any other name."""
