@@ -129,9 +129,9 @@ def _client(endpoint: str, kind: str) -> Client:
     return client(endpoint, {**os.environ, "DYNAMODB_CLIENT": kind})
 
 
-def reader(store: Store, user: str, deadline: Deadline | None = None) -> UserReader:
+def reader(store: Store, user: str, deadline: Deadline | None = None, *, repairs: bool = False) -> UserReader:
     """A reader of the user's data, with as much time as it needs."""
-    return UserReader(store, user, deadline or long_deadline())
+    return UserReader(store, user, deadline or long_deadline(), repairs=repairs)
 
 
 def scope(store: Store, user: str) -> Scope:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 WRITES = ("put_item", "batch_write_item", "transact_write_items")
 
 
@@ -35,6 +37,22 @@ class CrashingAtWrite:
         if not self._left:
             raise Crash
         self._left -= 1
+
+
+class Counting:
+    """A client that counts its writes, and fails them if it `refuses`."""
+
+    def __init__(self, db: Any, *, refuses: bool = False) -> None:
+        self._db = db
+        self._refuses = refuses
+        self.writes = 0
+
+    def __getattr__(self, name: str) -> Any:
+        if name in WRITES:
+            self.writes += 1
+            if self._refuses:
+                raise ClientError({"Error": {"Code": "AccessDeniedException"}}, name)
+        return getattr(self._db, name)
 
 
 class CrashingAtCall:

@@ -112,8 +112,10 @@ def show_list(request: Request, caller: Identity) -> Response:
     request.only(*LESSON_PARAMETERS)
     view = lesson_view(request.query)
     total, page = _page(request, caller)
-    is_short = view == "summary"
-    encoded = encode_lesson_summaries(page.traces) if is_short else encode_lessons(reader(request, caller), page.traces)
+    if view == "summary":
+        encoded = encode_lesson_summaries(page.traces)
+    else:
+        encoded = encode_lessons(reader(request, caller, repairs=True), page.traces)
     page = page.first(encoded.entries)
     position = None if page.next_position is None else f"{'' if total is None else total} {page.next_position}"
     members = {"total": total, "scanned_to": time_or_none(page.scanned_to_ns)}
@@ -124,7 +126,7 @@ def show_list(request: Request, caller: Identity) -> Response:
 def show(request: Request, caller: Identity) -> Response:
     """Get one lesson trace with its calls."""
     request.only()
-    return with_etag(request, read_lesson_response(reader(request, caller), _trace_ids(request)))
+    return with_etag(request, read_lesson_response(reader(request, caller, repairs=True), _trace_ids(request)))
 
 
 @app.route("DELETE /api/traces/{id}", scope="delete")
@@ -148,7 +150,7 @@ def remove_many(request: Request, caller: Identity) -> Response:
 def _page(request: Request, caller: Identity) -> tuple[int | None, Page]:
     """The total number of lesson traces in the list, and the page that the cursor or the offset selects.
 
-    *absent*: a total of None for a list that no index can count.
+    *absent*: a total of None for a list that no index can count, or that is too long to be counted.
 
     The first page counts them. Cursors then contain the total: counting again would make every page cost as much as
     the whole list.
@@ -160,7 +162,7 @@ def _page(request: Request, caller: Identity) -> tuple[int | None, Page]:
         return None, lessons.lessons(query, limit, position or None)
     if (cursor_position := _cursor(request, caller).position()) is not None:
         total, _, position = cursor_position.partition(" ")
-        list_start = Offset(int(total), position)
+        list_start = Offset(int(total) if total else None, position)
     else:
         list_start = lessons.skip_lessons(query, offset)
     if list_start.is_past_end:

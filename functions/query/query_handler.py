@@ -64,7 +64,7 @@ def show_list(request: Request, caller: Identity) -> Response:
     require_list_parameters(request, "view", "order_by", "messages")
     view, limit = list_view(request.query), limit_of(request.query)
     cursor = ListCursor(request, caller)
-    stored = reader(request, caller)
+    stored = reader(request, caller, repairs=True)
     if view == "turns":
         turns = turns_page(stored, turns_query(request.query), limit, cursor.position())
         return with_etag(request, list_response(turns.encoded, cursor.next(turns.cursor_position)))
@@ -105,9 +105,9 @@ def show_neighbours(request: Request, caller: Identity) -> Response:
     head = stored.heads([trace_id]).get(trace_id)
     if head is None:
         raise NotFound("There is no such trace.")
-    after = stored.traces(query, 1, head.cursor_position)
+    after = stored.traces(query, 1, head.cursor_position, budget_share=0.5)
     backwards = replace(query, newest_first=not query.newest_first)
-    before = stored.traces(backwards, 1, head.cursor_position)
+    before = stored.traces(backwards, 1, head.cursor_position, budget_share=0.5)
     neighbours = {
         "before": next((listed.trace_id for listed in before.traces), None),
         "after": next((listed.trace_id for listed in after.traces), None),
@@ -196,9 +196,8 @@ def export(request: Request, caller: Identity) -> Response:
     require_list_parameters(request)
     query, limit = trace_query(request.query), limit_of(request.query)
     cursor = ListCursor(request, caller)
-    exported = export_page(
-        reader(request, caller), query, limit, cursor.position(), lambda: request.remaining_ms() < EXPORT_ENDS_MS
-    )
+    stored = reader(request, caller, repairs=True)
+    exported = export_page(stored, query, limit, cursor.position(), lambda: request.remaining_ms() < EXPORT_ENDS_MS)
     return export_response(exported, cursor.next(exported.cursor_position))
 
 

@@ -204,6 +204,49 @@ def test_a_page_ends_when_its_budget_is_spent_and_the_next_one_goes_on(
     assert pages > 2 or engine.name == "moto"  # moto reports the same capacity for every read
 
 
+@pytest.mark.parametrize("limit", ["PROCESSOR_S_MOST", "ELAPSED_S_MOST"])
+def test_a_page_ends_when_its_time_is_spent_and_the_next_one_goes_on(
+    monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    user, store = new_user().name, store_on(MemoryDynamoDB())
+    for number in range(5):
+        write(store, user, f"t{number}", number, input_data="needle" if number == 1 else "hay")
+    monkeypatch.setattr(read_budget, limit, 0)
+    query = TraceQuery(filters(search="needle"))
+    pages = [reader(store, user).traces(query, 100)]
+    while (after := pages[-1].next_position) is not None:
+        pages.append(reader(store, user).traces(query, 100, after))
+    assert [trace.trace_id for page in pages for trace in page.traces] == ["t1"]
+    assert len(pages) >= 5
+
+
+@pytest.mark.parametrize("units", [1, 13, 90, 500])
+@pytest.mark.parametrize("query", [{}, {"search": "zzz"}, {"parent_span_id": "zzz"}])
+def test_a_page_of_expensive_heads_stays_within_its_read_units(units: int, query: dict[str, Any]) -> None:
+    """Whatever a head and a trace cost, a page ends at most one batch of unknown cost after its budget."""
+    user, memory = new_user().name, MemoryDynamoDB()
+    for number in range(250):
+        write(store_on(memory), user, f"t{number}", number)
+
+    class Metered:
+        units = 0
+
+        def __getattr__(self, name: str) -> Any:
+            def called(**request: Any) -> Any:
+                answer = getattr(memory, name)(**request)
+                items = [item for found in answer.get("Responses", {}).values() for item in found]
+                cost = units * (len(items) or (name == "query" and "IndexName" not in request))
+                self.units += cost
+                return answer | {"ConsumedCapacity": {"CapacityUnits": cost}}
+
+            return called
+
+    db = Metered()
+    page = reader(store_on(memory, db=db), user).traces(TraceQuery(filters(**query)), 20)
+    assert page.next_position is not None or db.units <= 2_000
+    assert db.units <= 2_000 + 21 * units
+
+
 def test_traces_written_with_fewer_time_shards_are_still_listed(engine: Endpoint) -> None:
     user = new_user().name
     for minute, shards in enumerate([1, 1, 3, 3]):

@@ -128,19 +128,19 @@ def deadline_for(remaining_ms: Callable[[], int], waits_s: float = math.inf) -> 
 def trace_reader(request: Request, caller: identity.Identity) -> TraceReader:
     """A reader of single traces of the caller's owner, or of the one trace of a share without what shares hide."""
     if caller.share is None:
-        return reader(request, caller)
+        return reader(request, caller, repairs=True)
     owners = UserReader(store(), caller.share.user_id, deadline_for(request.remaining_ms))
     return SharedReader(owners, caller.share, cursor_secret)
 
 
-def reader(request: Request, caller: identity.Identity) -> UserReader:
+def reader(request: Request, caller: identity.Identity, *, repairs: bool = False) -> UserReader:
     """A reader of the data of the caller's owner, for as long as the request may take.
 
-    *raises*: Forbidden for a share.
+    Only a function that may write lets its readers repair. *raises*: Forbidden for a share.
     """
     if caller.credential == "share":  # a second barrier behind the table of shared routes
         raise not_shared()
-    return UserReader(store(), caller.owner_id, deadline_for(request.remaining_ms))
+    return UserReader(store(), caller.owner_id, deadline_for(request.remaining_ms), repairs=repairs)
 
 
 def writer(request: Request, caller: identity.Identity, waits_s: float = math.inf) -> UserWriter:

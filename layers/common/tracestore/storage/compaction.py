@@ -7,7 +7,7 @@ read, as always. Payloads stay where they are; a payload inline in a segment mov
 from typing import Final
 
 from . import keys
-from .erasure import erase
+from .erasure import rederive
 from .items import head_from, keys_of
 from .model import EmptiedHead, Head, LiveHead, StoredTrace
 from .segments import compacted_items, payload_items
@@ -46,4 +46,4 @@ def compact(scope: Scope, trace_id: str, stored: StoredTrace) -> None:
         return
     scope.table.write(deletes=[(pk, keys.segment(generation, digest)) for digest in stored.loose])
     if head.deleted != stored.head.deleted:  # the compacted item may contain a span that was deleted meanwhile
-        erase(scope, trace_id)
+        rederive(scope, trace_id)

@@ -16,7 +16,7 @@ from tracestore.domain.merge import merge
 from . import keys
 from .deletion_records import RequestRecord
 from .dynamo import ConditionFailed
-from .erasure import erase, erase_with
+from .erasure import erase_with, rederive
 from .items import head_from
 from .model import Head, Item, LiveHead, StoredHead, StoredTrace, Tombstone
 from .pending_deletions import is_pending_deletion, read_pending_deletions
@@ -122,7 +122,7 @@ def delete_span(scope: Scope, trace_id: str, span_id: str) -> None:
 
     def without_span(stored: StoredTrace, head: LiveHead) -> LiveHead:
         if span_id in head.deleted:
-            erase(scope, trace_id)  # the writer that deleted it may have been interrupted
+            rederive(scope, trace_id)  # the writer that deleted it may have been interrupted
             if own_record.is_stored():
                 return head
         is_stored = any(span.span_id == span_id for span in merge(stored.updates(), head.deleted))

@@ -7,13 +7,16 @@ the trace was deleted meanwhile.
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from tracestore.domain.spans import PAYLOAD_FIELDS, SpanUpdate
 
 from . import keys
+from .annotations import adopted_items
 from .items import keys_of
 from .model import Item, ItemKey, LiveHead, Segment, StoredTrace, Tombstone
+from .recompute import current_head, merged_sum_of
 from .segments import compacted_items, payload_items, rebased, segment_items, segment_of
 from .store import Scope, expiry_of_companions
 
@@ -21,20 +24,23 @@ from .store import Scope, expiry_of_companions
 class Erasure(NamedTuple):
     """Items to store before a head, and the keys of items to delete after it.
 
-    `affected` are the segments that it replaces, and `replacement_bytes` the payloads of their replacements.
+    `affected` are the segments that it replaces by `replacements`.
     """
 
     puts: list[Item]
     deletes: list[ItemKey]
     affected: Collection[str] = ()
-    replacement_bytes: int = 0
+    replacements: Sequence[Segment] = ()
 
-    def sized(self, head: LiveHead, stored: StoredTrace) -> LiveHead:
-        """The head with the size of what is stored after the erasure."""
+    def reflected_in(self, head: LiveHead, stored: StoredTrace) -> LiveHead:
+        """The head, which includes all of `stored`, with the size and the sum of what is stored after the erasure."""
         if not self.affected:
             return head
-        other_bytes = stored.other_bytes(head.inline_segment, self.affected) + self.replacement_bytes
-        return replace(head, other_bytes=other_bytes)
+        other_bytes = stored.other_bytes(head.inline_segment, self.affected)
+        other_bytes += sum(segment.payload_bytes for segment in self.replacements)
+        segments = {digest: segment for digest, segment in stored.segments.items() if digest not in self.affected}
+        segments |= {segment.digest: segment for segment in self.replacements}
+        return replace(head, other_bytes=other_bytes, merged_sum=merged_sum_of(segments.values()))
 
 
 def erasure_of(scope: Scope, trace_id: str, stored: StoredTrace, head: LiveHead) -> Erasure:
@@ -52,7 +58,7 @@ def erasure_of(scope: Scope, trace_id: str, stored: StoredTrace, head: LiveHead)
     expires_at_s = expiry_of_companions(head.expires_at_s)
     puts: list[Item] = []
     deletes: list[ItemKey] = annotations
-    replacement_bytes = 0
+    replacements: list[Segment] = []
     for digest in sorted(dependent):
         segment = stored.segments[digest]
         if segment.base is None or segment.text is None:
@@ -65,7 +71,7 @@ def erasure_of(scope: Scope, trace_id: str, stored: StoredTrace, head: LiveHead)
         rest = [_as_read(update) for update in segment.updates if update.fields["span_id"] not in head.deleted]
         if rest:
             replacement = segment_of(rest)
-            replacement_bytes += replacement.payload_bytes
+            replacements.append(replacement)
             puts += segment_items(pk, head.generation, replacement, expires_at_s)
         first, last = keys.payload_range(head.generation, segment.digest)
         deletes += keys_of(scope.table.query(pk, first, last, keys_only=True))
@@ -76,12 +82,19 @@ def erasure_of(scope: Scope, trace_id: str, stored: StoredTrace, head: LiveHead)
             puts += compacted_items(pk, head.generation, unaffected, expires_at_s)
             deletes.append((pk, sk))
     unique = {(pk, item["sk"]["S"]): item for item in puts}  # two segments may be the same without the span
-    return Erasure(list(unique.values()), [key for key in deletes if key not in unique], affected, replacement_bytes)
+    return Erasure(list(unique.values()), [key for key in deletes if key not in unique], affected, replacements)
 
 
-def erase(scope: Scope, trace_id: str) -> None:
-    """Erase the deleted spans of a trace from what is stored. *repeat*: harmless."""
-    erase_with(scope, trace_id, lambda _, head: head)
+def rederive(scope: Scope, trace_id: str) -> LiveHead | None:
+    """Put a head that includes everything stored of a trace, where the stored one does not, and erase deleted spans.
+
+    Returns the head that is stored then. *absent*: None when there is no such trace. *repeat*: writes nothing.
+    """
+    return erase_with(scope, trace_id, partial(_current_head, scope, trace_id))
+
+
+def _current_head(scope: Scope, trace_id: str, stored: StoredTrace, head: LiveHead) -> LiveHead:
+    return current_head(scope, trace_id, head, stored)
 
 
 def erase_with(
@@ -89,32 +102,33 @@ def erase_with(
     trace_id: str,
     next_of: Callable[[StoredTrace, LiveHead], LiveHead],
     together_with: Callable[[], Sequence[Item]] = tuple,
-) -> bool:
+) -> LiveHead | None:
     """Put the head that `next_of` derives from what is stored, and erase the spans that it names as deleted.
 
-    `next_of` is called again each time another writer was faster. Where it returns the head unchanged and nothing is
-    left to erase, nothing is written. The items of `together_with` are put in one transaction with the head.
-    *absent*: False when there is no such trace, or no longer.
+    `next_of` is called again each time another writer was faster, and returns a head that includes everything stored.
+    Where it returns the head unchanged and nothing is left to erase, nothing is written. The items of `together_with`
+    are put in one transaction with the head. Returns the head that is stored then.
+    *absent*: None when there is no such trace, or no longer.
     """
     written: list[ItemKey] = []
 
-    def attempt() -> bool:
+    def attempt() -> LiveHead | None:
         stored = scope.read_core(trace_id)
         head = scope.live_head(stored)
         if head is None or isinstance(head, Tombstone):
             scope.table.write(deletes=dict.fromkeys(written))
-            return False
+            return None
         scope.table.write(deletes=dict.fromkeys(orphaned_items(stored, head.generation, written)))
         new = next_of(stored, head)
         erasure = erasure_of(scope, trace_id, stored, new)
         if new is head and not erasure.deletes:
-            return True
-        new = erasure.sized(new, stored)
+            return head
+        new = replace(erasure.reflected_in(new, stored), version=head.version + 1)
         scope.put_companions(erasure.puts)
         written.extend(keys_of(erasure.puts))
-        scope.put_head(trace_id, replace(new, version=head.version + 1), head, together_with())
+        scope.put_head(trace_id, new, head, [*adopted_items(scope, trace_id, new, stored), *together_with()])
         delete_erased(scope, erasure)
-        return True
+        return new
 
     return scope.deadline.retry(attempt)
 

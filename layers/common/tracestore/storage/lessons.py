@@ -6,20 +6,27 @@ only where a pending deletion may hide some; the heads of a page decide, as in e
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from tracestore.domain.errors import NotFound
+from tracestore.domain.errors import Detail, Invalid, NotFound, Unavailable
 from tracestore.domain.heads import Summary
 from tracestore.domain.texts import normalized
 
 from . import keys
-from .listing import Candidate, ListedTrace, Page, candidate_of, entries, heads_in, page_of, visible_heads
+from .listing import (
+    SCANNED_MOST,
+    Candidate,
+    ListedTrace,
+    Page,
+    candidate_of,
+    entries,
+    heads_in,
+    page_of,
+    visible_heads,
+)
 from .model import Head, Partition, PendingDeletion
 from .pending_deletions import is_pending_deletion, partitions_of, read_pending_deletions
 from .store import Scope
-
-LESSONS_PER_PAGE: Final = 1_000
-"""Lessons that are read together where no index can count them."""
 
 
 class LessonQuery(NamedTuple):
@@ -94,10 +101,11 @@ def read_lesson_head(scope: Scope, trace_ids: Sequence[str]) -> ListedTrace:
 class Offset(NamedTuple):
     """The result of skipping part of a list: the total, and the cursor position to continue after (None: at its start).
 
-    `is_past_end` when the list is not as long as the offset.
+    `is_past_end` when the list is not as long as the offset. *absent*: a total of None where counting to the end would
+    exceed the budget of a request.
     """
 
-    total: int
+    total: int | None
     cursor_position: str | None = None
     is_past_end: bool = False
 
@@ -122,39 +130,59 @@ def skip_lessons(scope: Scope, query: LessonQuery, offset: int = 0) -> Offset:
         return _skip_by_heads(scope, query, offset)
     index, partition = query.partition(scope.user_id)
     least = keys.lesson_index(scope.now_ms() // 1000 + 1)
-    count = partial(scope.table.count, partition, least, query.low, query.high, index=index)
+    count = partial(scope.table.count, partition, least, query.low, query.high, index=index, is_bounded=True)
     hidden = _hidden_positions(scope, query)
+    if hidden is None and offset:
+        raise Unavailable(
+            "A deletion of many lessons is running; use an offset again when it is done.", retry_after_s=30
+        )
+    if hidden is None:
+        return Offset(None)
     counted, entry, skipped_to, missing = 0, None, None, offset
     while missing > 0:
         more, entry = count(start_after=entry, at_most=missing)
         counted += more
         if entry is None:
             return Offset(max(0, counted - len(hidden)), is_past_end=True)
+        if scope.budget.is_spent and counted < offset:
+            raise _too_far()
         skipped_to = entry["at"]["S"]
         missing = offset - counted + sum(position >= skipped_to for position in hidden)
-    rest, _ = count(start_after=entry)
-    return Offset(max(0, counted + rest - len(hidden)), skipped_to)
+    rest, uncounted = count(start_after=entry)
+    return Offset(None if uncounted else max(0, counted + rest - len(hidden)), skipped_to)
+
+
+def _too_far() -> Invalid:
+    remedy = "is farther than one request can count: use the cursor of a page before it"
+    return Invalid(f"offset {remedy}.", code="invalid_parameter", details=(Detail("offset", remedy),))
 
 
 def _skip_by_heads(scope: Scope, query: LessonQuery, offset: int) -> Offset:
-    positions: list[str] = []
-    after = None
-    while True:
-        page = list_lessons(scope, query, LESSONS_PER_PAGE, after)
-        positions += [listed.head.cursor_position for listed in page.traces]
-        after = page.next_position
-        if after is None:
-            is_past_end = offset > 0 and len(positions) <= offset
-            skipped_to = positions[offset - 1] if 0 < offset <= len(positions) else None
-            return Offset(len(positions), skipped_to, is_past_end)
+    page = list_lessons(scope, query, SCANNED_MOST)
+    positions = [listed.head.cursor_position for listed in page.traces]
+    is_whole = page.next_position is None
+    if offset > len(positions) and not is_whole:
+        raise _too_far()
+    is_past_end = is_whole and offset > 0 and len(positions) <= offset
+    return Offset(
+        len(positions) if is_whole else None,
+        positions[offset - 1] if 0 < offset <= len(positions) else None,
+        is_past_end,
+    )
 
 
-def _hidden_positions(scope: Scope, query: LessonQuery) -> list[str]:
-    """The cursor positions of the list's traces that a pending deletion hides and has yet to remove."""
+def _hidden_positions(scope: Scope, query: LessonQuery) -> list[str] | None:
+    """The cursor positions of the list's traces that a pending deletion hides and has yet to remove.
+
+    *absent*: None where there are more than one request can read.
+    """
     pending_deletions = read_pending_deletions(scope)
     heads: dict[str, Head] = {}
     for partition, high in {_searched(scope, query, pending) for pending in pending_deletions}:
-        heads |= heads_in(scope, [partition], high)
+        for listed in heads_in(scope, [partition], high):
+            heads[listed.trace_id] = listed.head
+            if scope.budget.is_spent:
+                return None
     return [
         head.cursor_position
         for head in heads.values()

@@ -77,17 +77,20 @@ IsListed: TypeAlias = Callable[[Candidate, Head], bool]
 """Whether a head agrees with its candidate and with the query."""
 
 
-def list_traces(scope: Scope, query: TraceQuery, limit: int, after: str | None = None) -> Page:
-    return page_of(scope, candidates(scope, query, limit, after), limit, partial(_is_listed, scope, query))
+def list_traces(scope: Scope, query: TraceQuery, limit: int, after: str | None = None, budget_share: float = 1) -> Page:
+    listed = candidates(scope, query, limit, after)
+    return page_of(scope, listed, limit, partial(_is_listed, scope, query), budget_share)
 
 
-def page_of(scope: Scope, candidates: Iterator[Candidate], limit: int, is_listed: IsListed) -> Page:
-    """A page of the candidates whose heads qualify. It reads no more of them than it needs."""
-    scope.budget.restart()
+def page_of(
+    scope: Scope, candidates: Iterator[Candidate], limit: int, is_listed: IsListed, budget_share: float = 1
+) -> Page:
+    """A page of the candidates whose heads qualify. It reads no more of them than it needs, within its budget."""
+    scope.budget.restart(budget_share)
     traces: list[ListedTrace] = []
     scanned = 0
     last: str | None = None
-    while batch := list(islice(candidates, min(max(limit - len(traces) + 1, scanned), KEYS_PER_BATCH_GET - 1))):
+    while batch := list(islice(candidates, min(max(limit - len(traces) + 1, scanned), _heads_most(scope, scanned)))):
         heads = visible_heads(scope, (candidate.pk for candidate in batch))
         for candidate in batch:
             if last is not None and len(traces) == limit:  # one more than asked for: there is a next page
@@ -104,11 +107,20 @@ def page_of(scope: Scope, candidates: Iterator[Candidate], limit: int, is_listed
             scope.budget.has_progress = True
         else:
             scanned += len(batch)
-            if scanned < SCANNED_MOST:
+            if scanned < SCANNED_MOST and not (scope.budget.is_spent and len(traces) < limit):
                 continue
         assert last is not None
         return Page(traces, last, keys.start_ns_of(last))
     return Page(traces, None, None)
+
+
+def _heads_most(scope: Scope, scanned: int) -> int:
+    """The heads of the next batch: as many as one request takes, but not many more than the budget has units for.
+
+    A head with very many values has up to 20 units, and a batch of them as many as the whole budget.
+    """
+    expected = scope.budget.units_left * scanned / scope.budget.units if scope.budget.units else KEYS_PER_BATCH_GET
+    return max(1, min(KEYS_PER_BATCH_GET - 1, int(expected)))
 
 
 def visible_heads(scope: Scope, pks: Iterable[str]) -> dict[str, Head]:

@@ -13,6 +13,7 @@ from tracestore.domain.spans import SpanUpdate
 from .listing import visible_heads
 from .model import Head, PendingDeletion, StoredTrace
 from .pending_deletions import is_pending_deletion, read_pending_deletions
+from .repair import completed
 from .store import Scope
 from .versions import Version, basis_of, tag_of, version_text
 
@@ -61,14 +62,14 @@ def read_trace(
     scope: Scope, trace_id: str, *, payloads: bool, pending_deletions: Sequence[PendingDeletion] | None = None
 ) -> tuple[Head, list[Span]]:
     stored = scope.read_whole(trace_id) if payloads else scope.read_core(trace_id)
-    return _visible(scope, stored, pending_deletions)
+    return _visible(scope, trace_id, stored, pending_deletions)
 
 
 def read_trace_within(
     scope: Scope, trace_id: str, payload_bytes: int, pending_deletions: Sequence[PendingDeletion] | None = None
 ) -> tuple[Head, list[Span], bool]:
     stored = scope.read_whole(trace_id, payload_bytes)
-    return *_visible(scope, stored, pending_deletions), not stored.is_cut
+    return *_visible(scope, trace_id, stored, pending_deletions), not stored.is_cut
 
 
 def read_tag(scope: Scope, trace_id: str, key: bytes) -> tuple[Head, bytes]:
@@ -81,7 +82,7 @@ def read_tag(scope: Scope, trace_id: str, key: bytes) -> tuple[Head, bytes]:
 
 def read_state(scope: Scope, trace_id: str, payload_bytes: int, since: Version | None, key: bytes = b"") -> TraceState:
     stored = scope.read_whole(trace_id, payload_bytes) if payload_bytes else scope.read_core(trace_id)
-    head, spans = _visible(scope, stored, None)
+    head, spans = _visible(scope, trace_id, stored, None)
     tag, basis = tag_of(scope, trace_id, head, key), basis_of(scope, trace_id, head, key)
     segments = since.segments_of(stored, basis, key) if since else None
     earlier = None
@@ -94,13 +95,13 @@ def read_state(scope: Scope, trace_id: str, payload_bytes: int, since: Version |
 
 def read_span(scope: Scope, trace_id: str, span_id: str) -> tuple[Head, Span]:
     stored = scope.read_core(trace_id)
-    head = visible_head(scope, stored)
+    head = completed(scope, trace_id, visible_head(scope, stored), stored)
     return head, span_with_payload(scope, trace_id, stored, span_id)
 
 
 def read_lazily(scope: Scope, trace_id: str, pending_deletions: Sequence[PendingDeletion] | None = None) -> LazyTrace:
     stored = scope.read_core(trace_id)
-    head, spans = _visible(scope, stored, pending_deletions)
+    head, spans = _visible(scope, trace_id, stored, pending_deletions)
     with_payloads = partial(read_whole_spans, scope, trace_id, stored, is_bounded=True)
     return LazyTrace(head, spans, with_payloads, partial(_referring_to, stored, head))
 
@@ -113,7 +114,7 @@ def _referring_to(stored: StoredTrace, head: Head, sha256: str) -> list[str]:
 
 def read_spans_after(scope: Scope, trace_id: str, order: tuple[int, str]) -> tuple[Head, Iterator[Span]]:
     stored = scope.read_core(trace_id)
-    head = visible_head(scope, stored)
+    head = completed(scope, trace_id, visible_head(scope, stored), stored)
     span_ids = [span.span_id for span in merge(stored.updates(), head.deleted) if span.order > order]
     return head, read_whole_spans(scope, trace_id, stored, span_ids)
 
@@ -143,9 +144,9 @@ def read_whole_spans(
 
 
 def _visible(
-    scope: Scope, stored: StoredTrace, pending_deletions: Sequence[PendingDeletion] | None
+    scope: Scope, trace_id: str, stored: StoredTrace, pending_deletions: Sequence[PendingDeletion] | None
 ) -> tuple[Head, list[Span]]:
-    head = visible_head(scope, stored, pending_deletions)
+    head = completed(scope, trace_id, visible_head(scope, stored, pending_deletions), stored)
     spans = merge(stored.updates(), head.deleted, scope.store.price_of)
     if not spans:  # deleted between two pages of this read
         raise NotFound("There is no such trace.")

@@ -33,7 +33,7 @@ def first_head(store: Store, trace_id: str, segment: Segment) -> Head:
         updated_ms=segment.received_ms,
         summary=summarize(spans, previews_of(spans)),
         merged_digests=_newest([segment]),
-        merged_sum=_sum([segment]),
+        merged_sum=merged_sum_of([segment]),
     )
 
 
@@ -48,7 +48,7 @@ def next_head(scope: Scope, trace_id: str, head: LiveHead, stored: StoredTrace) 
         "created_ms": head.created_ms,
         "updated_ms": max([head.updated_ms, *(span.updated_ms for span in spans)]),
         "merged_digests": _newest(stored.segments.values()),
-        "merged_sum": _sum(stored.segments.values()),
+        "merged_sum": merged_sum_of(stored.segments.values()),
         "deleted": head.deleted,
         "inline_segment": head.inline_segment,
         "compaction_started_ms": head.compaction_started_ms,
@@ -60,6 +60,13 @@ def next_head(scope: Scope, trace_id: str, head: LiveHead, stored: StoredTrace) 
     summary = summarize(spans, _previews(scope, trace_id, head, stored, spans))
     annotations = summarize_annotations(stored.annotations_without(head.deleted))
     return Head(**parts, summary=replace(summary, annotations=annotations))
+
+
+def current_head(scope: Scope, trace_id: str, head: LiveHead, stored: StoredTrace) -> LiveHead:
+    """`head` where it includes everything in `stored`, else the head that follows it."""
+    if head.merged_sum == merged_sum_of(stored.segments.values()):
+        return head
+    return next_head(scope, trace_id, head, stored)
 
 
 def _previews(scope: Scope, trace_id: str, head: LiveHead, stored: StoredTrace, spans: list[Span]) -> Previews:
@@ -81,6 +88,6 @@ def _newest(segments: Iterable[Segment]) -> tuple[str, ...]:
     return tuple(segment.digest[:MERGED_DIGEST_DIGITS] for segment in by_arrival[:MERGED_DIGESTS])
 
 
-def _sum(segments: Iterable[Segment]) -> str:
-    """The last digits of the sum over all segments."""
+def merged_sum_of(segments: Iterable[Segment]) -> str:
+    """The last digits of the sum over all segments: two different sets of segments have different ones."""
     return f"{sum_of(segments) % (1 << MERGED_SUM_BITS):0{MERGED_SUM_BITS // 4}x}"

@@ -63,9 +63,9 @@ class Store:
         """The expiry of a trace that is first written now."""
         return self.now_ms() // 1000 + self.retention_s
 
-    def scope(self, user_id: str, deadline: Deadline, actor: Actor = NO_ACTOR) -> "Scope":
+    def scope(self, user_id: str, deadline: Deadline, actor: Actor = NO_ACTOR, *, repairs: bool = False) -> "Scope":
         """The partitions of one user, for one request of `actor`."""
-        return Scope(self, user_id, deadline, actor)
+        return Scope(self, user_id, deadline, actor, repairs=repairs)
 
 
 class ForeignPartition(Exception):
@@ -119,10 +119,18 @@ class UserTable:
         index: str,
         start_after: Item | None = None,
         at_most: int | None = None,
+        is_bounded: bool = False,
     ) -> tuple[int, Item | None]:
         """As `Table.count`."""
         return self._table.count(
-            self._own(pk), sk_from, at_from, at_to, index=index, start_after=start_after, at_most=at_most
+            self._own(pk),
+            sk_from,
+            at_from,
+            at_to,
+            index=index,
+            start_after=start_after,
+            at_most=at_most,
+            is_bounded=is_bounded,
         )
 
     def get(self, pk: str, sk: str) -> Item | None:
@@ -188,14 +196,17 @@ class Scope:
     """One user's part of the store for the duration of one request: what reads and writes traces is given this.
 
     No input of a request can reach another user's partition, because `table` refuses it. `actor` is recorded with what
-    the request deletes.
+    the request deletes. A scope that `repairs` puts heads that it finds incomplete while it reads, see `repair`.
     """
 
-    __slots__ = ("actor", "budget", "deadline", "store", "table", "user_id")
+    __slots__ = ("actor", "budget", "deadline", "repairs", "store", "table", "user_id")
 
-    def __init__(self, store: Store, user_id: str, deadline: Deadline, actor: Actor = NO_ACTOR) -> None:
+    def __init__(
+        self, store: Store, user_id: str, deadline: Deadline, actor: Actor = NO_ACTOR, *, repairs: bool = False
+    ) -> None:
         self.store = store
         self.actor = actor
+        self.repairs = repairs
         self.user_id = user_id
         self.deadline = deadline
         self.budget = ReadBudget()

@@ -71,12 +71,13 @@ class Table:
         index: str,
         start_after: Item | None = None,
         at_most: int | None = None,
+        is_bounded: bool = False,
     ) -> tuple[int, Item | None]:
         """Count the entries of an index's partition from `at_from` to `at_to` whose own `sk` is `sk_from` or greater.
 
-        *shape*: counted backwards, after the entry `start_after` if that is given, and `at_most` that many. Returns the
-        count and the entry to continue after; None at the end. DynamoDB sends the number alone: parsing 10,000 entries
-        would take a second.
+        *shape*: counted backwards, after the entry `start_after` if that is given, and `at_most` that many. It
+        ends when the budget is spent if it `is_bounded`. Returns the count and the entry to continue after; None at the
+        end. DynamoDB sends the number alone: parsing 10,000 entries would take a second.
         """
         request = self._range(pk, at_from, at_to, index) | {
             # A filter may not use the keys of the index. The keys of the table are ordinary attributes there.
@@ -94,7 +95,7 @@ class Table:
             page = self._read(self.client.query, **request)
             counted += page["Count"]
             start_after = page.get("LastEvaluatedKey")
-            if start_after is None:
+            if start_after is None or (is_bounded and self.budget is not None and self.budget.is_spent):
                 break
         return counted, start_after
 

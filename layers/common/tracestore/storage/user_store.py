@@ -99,10 +99,13 @@ class TraceReader(Protocol):
 
 
 class UserReader:
-    """A reader of one user's traces, lessons, counters and jobs."""
+    """A reader of one user's traces, lessons, counters and jobs.
 
-    def __init__(self, store: Store, user_id: str, deadline: Deadline) -> None:
-        self._scope = store.scope(user_id, deadline)
+    One that `repairs` puts the head of a trace that it reads where a writer was interrupted before, see `repair`.
+    """
+
+    def __init__(self, store: Store, user_id: str, deadline: Deadline, *, repairs: bool = False) -> None:
+        self._scope = store.scope(user_id, deadline, repairs=repairs)
 
     @property
     def user_id(self) -> str:
@@ -195,14 +198,16 @@ class UserReader:
         """
         return annotations.read_annotations(self._scope, trace_id)
 
-    def traces(self, query: TraceQuery, limit: int, after: str | None = None) -> Page:
+    def traces(self, query: TraceQuery, limit: int, after: str | None = None, budget_share: float = 1) -> Page:
         """A page of at most `limit` traces, those after cursor position `after`.
+
+        A request that needs several pages gives each a share of its budget.
 
         *shape*: by start, newest first unless the query says otherwise. A page may be short or empty without being the
         last; only a `next_position` of None ends a list. A trace that is written while a caller pages is neither
         repeated nor moved.
         """
-        return listing.list_traces(self._scope, query, limit, after)
+        return listing.list_traces(self._scope, query, limit, after, budget_share)
 
     def turn_number(self, conversation_id: str, position: str) -> int:
         """The number of the turn at a cursor position, counted from the oldest trace of its conversation.
@@ -328,7 +333,7 @@ class UserWriter(UserReader):
 
     def __init__(self, store: Store, user_id: str, deadline: Deadline, actor: Actor = NO_ACTOR) -> None:
         super().__init__(store, user_id, deadline)
-        self._scope = store.scope(user_id, deadline, actor)
+        self._scope = store.scope(user_id, deadline, actor, repairs=True)
 
     def capture(
         self,

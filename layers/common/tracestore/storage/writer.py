@@ -195,7 +195,7 @@ class _Capture:
             stored.loose.add(segment.digest)
         new = next_head(self.scope, self.trace_id, head, stored)
         erasure = erasure_of(self.scope, self.trace_id, stored, new)
-        new = erasure.sized(new, stored)
+        new = erasure.reflected_in(new, stored)
         self._put_companions(erasure.puts)
         is_compacting = not erasure.deletes and is_due(new, stored, self.scope.now_ms())
         if is_compacting:

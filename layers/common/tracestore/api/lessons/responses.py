@@ -15,7 +15,8 @@ from tracestore.storage.user_store import ListedTrace, UserReader
 
 def encode_lessons(reader: UserReader, traces: Sequence[ListedTrace]) -> Encoded:
     """Lesson traces with their calls."""
-    return fitting(read_in_parallel(partial(_listed, reader, reader.pending_deletions()), traces))
+    read = partial(_listed, reader, reader.pending_deletions())
+    return fitting(read_in_parallel(read, traces, lambda: reader.is_budget_spent))
 
 
 def encode_lesson_summaries(traces: Iterable[ListedTrace]) -> Encoded:

@@ -7,6 +7,7 @@ its tree is still too large, only its root is returned, and the outline contains
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import accumulate
 from typing import Any, Final, NamedTuple, TypeVar
 
 from tracestore.api.traces.trace_json import forest_bytes, span_json, summary_json
@@ -28,6 +29,9 @@ READ_BYTES: Final = 3 * RESPONSE_BYTES
 """Payload read of a trace to find out whether it fits. Some of it may have been replaced by later updates."""
 
 READ_THREADS: Final = 8
+
+READ_SPANS: Final = 10_000
+"""Spans of the traces that are read at once, except a single trace with more: about one second of processor time."""
 
 Value = TypeVar("Value")
 
@@ -54,7 +58,8 @@ def encode_summaries(traces: Iterable[ListedTrace]) -> Encoded:
 def encode_forest(reader: UserReader, traces: Sequence[ListedTrace]) -> Encoded:
     """Traces as trees: their roots, with all descendants. Each root is marked if parts of its trace are omitted."""
     pending_deletions = reader.pending_deletions()
-    return fitting(read_in_parallel(partial(_trees, reader, pending_deletions), traces))
+    trees = read_in_parallel(partial(_trees, reader, pending_deletions), traces, lambda: reader.is_budget_spent)
+    return fitting(trees)
 
 
 def encode_tree(
@@ -160,12 +165,17 @@ def read_in_parallel(
     traces: Sequence[ListedTrace],
     is_enough: Callable[[], bool] = lambda: False,
 ) -> Iterator[Value]:
-    """Read traces in order, `READ_THREADS` at a time. Stops when the caller stops iterating, or once `is_enough`."""
+    """Read traces in order, at most `READ_THREADS` and `READ_SPANS` at a time.
+
+    Stops when the caller stops iterating, or once `is_enough`, but not before the first ones are read.
+    """
     with ThreadPoolExecutor(READ_THREADS) as pool:
-        for first in range(0, len(traces), READ_THREADS):
-            if is_enough():
-                return
-            yield from pool.map(read, traces[first : first + READ_THREADS])
+        first = 0
+        while first < len(traces) and not (first and is_enough()):
+            spans = accumulate(listed.head.summary.span_count for listed in traces[first : first + READ_THREADS])
+            count = max(1, sum(total <= READ_SPANS for total in spans))
+            yield from pool.map(read, traces[first : first + count])
+            first += count
 
 
 def fitting(texts: Iterable[bytes]) -> Encoded:
