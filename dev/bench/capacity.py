@@ -35,6 +35,9 @@ _OUTLINE_GZIP_KB: Final = 400
 """Of 10,000 spans whose texts do not repeat."""
 _OUTLINE_KB: Final = 5_000
 """A page of an outline ends before."""
+_MORE: Final = 4
+_GROWN: Final = (1_000, 5_000, 20_000)
+"""Spans of traces that one more span is added to; the last is the largest size of a trace."""
 _GZIP_LEVEL: Final = 5
 """As the functions compress."""
 
@@ -67,6 +70,7 @@ def main(
             _report_reads_by_writing(console, deployment, meter, max(40, round(500 * min(scale, 1))))
             _report_reading(console, meter, *users)
             _report_changes(console, deployment, meter, max(2_000, round(10_000 * min(scale, 1))))
+            _report_growth(console, deployment, meter, [round(count * min(scale, 1)) for count in _GROWN])
             report_annotations(console, deployment, meter)
             _report_conversation(console, deployment, meter, _TURNS)
             report_search(console, deployment, meter, max(100, round(1_000 * min(scale, 1))))
@@ -209,6 +213,25 @@ def _report_changes(console: Console, deployment: Deployment, meter: Meter, coun
             rated(len(body) / 1_000, most_kb),
             f"≤ {most_kb:,}",
             *_gzipped(body, most_gzip_kb),
+        )
+    console.print(rows)
+
+
+def _report_growth(console: Console, deployment: Deployment, meter: Meter, counts: Iterable[int]) -> None:
+    """Measure what one more span costs in a trace that has many: each write reads the cores of all of them."""
+    rows = table("One more span of a trace", "read units", "write units", "ms of processor")
+    for count in counts:
+        user = deployment.user("agent")
+        spans = [span for request in workloads.large_trace(count + _MORE) for span in request]
+        _write(meter, user, [spans[first : min(first + 1_000, count)] for first in range(0, count, 1_000)])
+        began_s = time.process_time()
+        consumed = _write(meter, user, [[span] for span in spans[count:]])
+        each_ms = 1000 * (time.process_time() - began_s) / _MORE
+        rows.add_row(
+            f"of {count:,} spans",
+            f"{consumed.read_units / _MORE:.1f}",
+            f"{consumed.write_units / _MORE:.1f}",
+            f"{each_ms:,.0f}",
         )
     console.print(rows)
 

@@ -340,7 +340,7 @@ _VIEW_NAME: Final = string(
 SCANNED_TO: Final = nullable(time("How far back the page has examined"))
 RANKED: Final = integer("The number of traces that were ranked")
 _LIST_TEXT: Final = "### `GET /api/analytics/traces`"
-_STORED: Final = ("span_too_large", "trace_deleted", "span_deleted")
+_STORED: Final = ("span_too_large", "trace_deleted", "trace_too_large", "span_deleted")
 _DELETIONS: Final = {200: {JSON: ref("Deleted")}, 202: {JSON: ref("DeletionJob")}}
 _JOB_LINK: Final = {"job": Link("GET /api/jobs/{job_id}", {"job_id": "$response.body#/job_id"}, 202)}
 
@@ -532,7 +532,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         query={"id": WORDS, "span_id": WORDS, "source": WORDS},
     ),
     "DELETE /api/analytics/traces/{trace_id}": Operation(answers=returns(ref("Deleted"))),
-    "DELETE /api/analytics/traces/{trace_id}/spans/{span_id}": Operation(answers=returns(ref("Deleted"))),
+    "DELETE /api/analytics/traces/{trace_id}/spans/{span_id}": Operation(
+        answers=returns(ref("Deleted")), codes=("too_many_deleted_spans",)
+    ),
     "DELETE /api/analytics/traces": Operation(
         answers=_DELETIONS,
         query={"conversation_id": WORDS, "before": QUERY_TIME, "deleteAll": TRUE},

@@ -42,6 +42,7 @@ def test_patterns_are_a_json_list() -> None:
         ("RETENTION_DAYS", "١"),
         ("TIME_SHARDS", "-1"),
         ("TIME_SHARDS", "1.5"),
+        ("MAX_TRACE_SPANS", "100001"),
         ("JWKS_URL", "http://id.example/keys"),
         ("JWKS_URL", "file:///etc/passwd"),
         ("JWKS_URL", "https://"),

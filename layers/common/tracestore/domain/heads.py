@@ -168,9 +168,12 @@ def first_value(root: Span, spans: Sequence[Span], name: str) -> str | None:
 def _values(spans: Sequence[Span]) -> tuple[dict[str, list[str]], tuple[str, ...]]:
     values = {}
     for name in VALUE_FIELDS:
-        seen = sorted({value for span in spans for value in values_of(span, name)})
+        if name == "tag":
+            seen = {value for span in spans if "tags" in span.fields for value in span.fields["tags"]}
+        else:
+            seen = {str(span.fields[name]) for span in spans if name in span.fields}  # type: ignore[literal-required]
         if seen:
-            values[name] = seen
+            values[name] = sorted(seen)
     kept = {name: _first_few(seen) for name, seen in values.items()}
     return kept, tuple(name for name, seen in values.items() if len(seen) > len(kept[name]))
 

@@ -92,7 +92,7 @@ def merge(updates: Iterable[SpanUpdate], deleted: Collection[str] = (), price_of
 
 def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices) -> Span:
     """Merge the updates of one span."""
-    lowest_first = sorted(updates, key=_precedence)
+    lowest_first = sorted(updates, key=_precedence) if len(updates) > 1 else updates
     fields: dict[str, object] = {}
     payload_from: dict[str, str] = {}
     for update in lowest_first:
@@ -103,10 +103,7 @@ def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices) -> Span
             payload_from[field] = update.digest
     merged = cast(SpanFields, fields)
     _join_log_messages(updates, merged, payload_from)
-    first_received_ms: dict[tuple[int, str], int] = {}
-    for update in sorted(updates, key=lambda update: update.received_ms):
-        first_received_ms.setdefault((update.precedence, update.digest), update.received_ms)
-    created_ms = min(first_received_ms.values())
+    created_ms, updated_ms = _received_ms(updates)
     start_ns = _position_ns(merged, created_ms)
     priced = merged if merged.get("start_ns") == start_ns else cast(SpanFields, {**merged, "start_ns": start_ns})
     return Span(
@@ -114,7 +111,7 @@ def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices) -> Span
         status=_status(lowest_first, merged),
         payload_from=payload_from,
         created_ms=created_ms,
-        updated_ms=max(first_received_ms.values()),
+        updated_ms=updated_ms,
         cost=cost_of(priced, price_of),
     )
 
@@ -123,6 +120,16 @@ def _position_ns(fields: SpanFields, created_ms: int) -> int:
     """The start in these fields, or their first arrival where that start cannot be right."""
     start_ns = fields.get("start_ns", 0)
     return start_ns if is_plausible(start_ns, created_ms) else created_ms * NS_PER_MS
+
+
+def _received_ms(updates: list[SpanUpdate]) -> tuple[int, int]:
+    """The first arrival of the first and of the last of these updates, each of which may have arrived repeatedly."""
+    if len(updates) == 1:
+        return updates[0].received_ms, updates[0].received_ms
+    first_received_ms: dict[tuple[int, str], int] = {}
+    for update in sorted(updates, key=lambda update: update.received_ms):
+        first_received_ms.setdefault((update.precedence, update.digest), update.received_ms)
+    return min(first_received_ms.values()), max(first_received_ms.values())
 
 
 def _join_log_messages(updates: list[SpanUpdate], merged: SpanFields, payload_from: dict[str, str]) -> None:

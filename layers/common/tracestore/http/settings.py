@@ -27,6 +27,7 @@ class Settings:
     table_name: str
     retention_days: int = 30
     time_shards: int = 1
+    max_trace_spans: int = 20_000
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
     jwt_owner_claim: str = "sub"
@@ -65,6 +66,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         table_name=variables["TABLE_NAME"],
         retention_days=_whole_number(variables, "RETENTION_DAYS", default=30, most=3650),
         time_shards=_whole_number(variables, "TIME_SHARDS", default=1, most=64),
+        max_trace_spans=_whole_number(variables, "MAX_TRACE_SPANS", default=20_000, most=100_000),
         jwt_issuer=issuer,
         jwt_audience=variables.get("JWT_AUDIENCE"),
         jwt_owner_claim=variables.get("JWT_OWNER_CLAIM", "sub"),

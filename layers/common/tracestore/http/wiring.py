@@ -56,7 +56,14 @@ def store() -> Store:
     """The deployment's store of traces."""
     configured = settings()
     retention_s = configured.retention_days * SECONDS_PER_DAY
-    return Store(table(), retention_s, configured.time_shards, price_of=price_of, derivation=derivation)
+    return Store(
+        table(),
+        retention_s,
+        configured.time_shards,
+        price_of=price_of,
+        derivation=derivation,
+        trace_spans_most=configured.max_trace_spans,
+    )
 
 
 @cache

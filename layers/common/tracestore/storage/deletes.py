@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Final
 
-from tracestore.domain.errors import NotFound
+from tracestore.domain.errors import Conflict, NotFound
 from tracestore.domain.merge import merge
 
 from . import keys
@@ -24,6 +24,10 @@ from .recompute import next_head
 from .store import Scope
 
 DELETE_THREADS: Final = 8
+
+DELETED_CHARACTERS_MOST: Final = 100_000
+"""The ids of deleted spans in one head, together: 6,250 ids of OpenTelemetry. Every write to the trace puts the head
+again, and DynamoDB takes at most 400 KB of it."""
 
 
 def delete_trace(scope: Scope, trace_id: str) -> int:
@@ -128,6 +132,9 @@ def delete_span(scope: Scope, trace_id: str, span_id: str) -> None:
         is_stored = any(span.span_id == span_id for span in merge(stored.updates(), head.deleted))
         if not is_stored or is_pending_deletion(head, read_pending_deletions(scope)):
             raise NotFound("There is no such span in this trace.")
+        if sum(map(len, head.deleted)) + len(span_id) > DELETED_CHARACTERS_MOST:
+            message = "Too many spans of this trace were deleted one by one; delete the whole trace."
+            raise Conflict(message, code="too_many_deleted_spans")
         head = replace(head, deleted=head.deleted | {span_id}, updated_ms=scope.now_ms())
         new = next_head(scope, trace_id, head, stored)
         if new.inline_segment and new.inline_segment.reports(span_id):

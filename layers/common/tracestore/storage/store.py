@@ -41,7 +41,8 @@ NO_ACTOR: Final = Actor()
 class Store:
     """The table, the settings that shape new items, and the payloads that this process stored last.
 
-    `derivation` names the code and the prices that answers are derived with.
+    `derivation` names the code and the prices that answers are derived with. `trace_spans_most` is the largest size of
+    a trace, since each write to a trace reads the cores of all of its spans.
     """
 
     table: Table
@@ -50,6 +51,7 @@ class Store:
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     price_of: PriceOf = no_prices
     derivation: Callable[[], str] = lambda: ""
+    trace_spans_most: int = 20_000
     delta_bases: DeltaBaseCache = field(default_factory=DeltaBaseCache)
 
     def generation(self) -> str:

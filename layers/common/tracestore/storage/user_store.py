@@ -342,7 +342,8 @@ class UserWriter(UserReader):
         precedence: int = CAPTURED,
         media: Mapping[str, Medium] = NO_MEDIA,
     ) -> list[Rejection]:
-        """Store captured spans, given with their trace ids; returns those that a deletion forbids.
+        """Store captured spans, given with their trace ids; returns those that a deletion or the size of
+        their trace forbids.
 
         When it returns, all others are stored, and before them those of `media` that they refer to, which are given by
         their hashes. *repeat*: the same spans again change nothing. *raises*: Unavailable; some traces may be stored by
@@ -355,7 +356,7 @@ class UserWriter(UserReader):
     ) -> tuple[Head, Span]:
         """Store one captured span; returns its trace's head, and the span merged with earlier updates.
 
-        *repeat*: as `capture`. *raises*: Conflict when the span or its trace was deleted.
+        *repeat*: as `capture`. *raises*: Conflict when the span or its trace was deleted, or the trace is full.
         """
         return writer.capture_one(self._scope, trace_id, fields, media)
 
@@ -406,7 +407,10 @@ class UserWriter(UserReader):
         return deletes.delete_trace(self._scope, trace_id)
 
     def delete_span(self, trace_id: str, span_id: str) -> None:
-        """Delete one span for good; its children become roots. *raises*: NotFound."""
+        """Delete one span for good; its children become roots.
+
+        *raises*: NotFound; Conflict when too many spans of the trace were deleted one by one.
+        """
         deletes.delete_span(self._scope, trace_id, span_id)
 
     def create_api_key(self, api_key: ApiKey, secret: str) -> None:

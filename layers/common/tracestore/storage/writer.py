@@ -44,7 +44,7 @@ CAPTURE_THREADS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A span that was not stored because it, or its trace, was deleted."""
+    """A span that was not stored because it, or its trace, was deleted, or because its trace is full."""
 
     trace_id: str
     span_id: str
@@ -114,6 +114,8 @@ class _Capture:
         """
         if self.media or self.pk in self.scope.store.delta_bases:
             return None
+        if len(self.segment.updates) > self.scope.store.trace_spans_most:
+            return None
         root = root_of(merge(self.segment.updates))
         if root.parent_span_id is not None:
             return None
@@ -168,7 +170,7 @@ class _Capture:
             return self._refused(head)
         if head is not None and is_pending_deletion(head, read_pending_deletions(self.scope)):
             return self._refused(head)
-        segment, rejected = self._without_deleted(head)
+        segment, rejected = self._admitted(head, stored)
         if not segment.updates:
             # Aliases stay: other spans of the trace may have the same messages.
             self._roll_back([(pk, sk) for pk, sk in self.written if is_of_segment(sk)])
@@ -247,17 +249,52 @@ class _Capture:
             return False
         return head.includes(segment)
 
-    def _without_deleted(self, head: LiveHead | None) -> tuple[Segment, list[Rejection]]:
-        """The segment without the spans that were deleted for good, and the rejections of those.
+    def _admitted(self, head: LiveHead | None, stored: StoredTrace) -> tuple[Segment, list[Rejection]]:
+        """The segment without the spans that the trace does not take in, and the rejections of those.
 
-        The next head sees copies of them that are stored already, and erases them.
+        The next head sees copies of deleted spans that are stored already, and erases them.
         """
         deleted = self._span_ids() & head.deleted if head else set()
-        if not deleted:
+        excess = self._excess(head, stored, self._span_ids() - deleted)
+        if not deleted and not excess:
             return self.segment, []
-        rest = [update for update in self.segment.updates if update.fields["span_id"] not in deleted]
+        refused = deleted | excess
+        rest = [update for update in self.segment.updates if update.fields["span_id"] not in refused]
         message = "This span was deleted; give a new span an id of its own."
-        return segment_of(rest), self._rejections(deleted, "span_deleted", message)
+        rejected = self._rejections(deleted, "span_deleted", message)
+        return segment_of(rest), rejected + self._rejections(excess, "trace_too_large", _too_large(self.scope))
+
+    def _excess(self, head: LiveHead | None, stored: StoredTrace, span_ids: set[str]) -> set[str]:
+        """Of these spans, the new ones for which the trace has no room; those that begin first are taken in.
+
+        Writers that race for the last room may all use it: the limit keeps writes cheap and need not be exact.
+        """
+        most = self.scope.store.trace_spans_most
+        span_count = head.summary.span_count if isinstance(head, Head) else 0
+        if span_count + len(span_ids) <= most:
+            return set()
+        known = _span_ids_in(stored.segments.values(), head)
+        if len(known | span_ids) <= most:
+            return set()
+        if self._withdraw(stored):
+            known = _span_ids_in(stored.segments.values(), head)
+        starts = {update.fields["span_id"]: update.fields.get("start_ns", 0) for update in self.segment.updates}
+        new = sorted(span_ids - known, key=lambda span_id: (starts[span_id], span_id))
+        return set(new[max(0, most - len(known)) :])
+
+    def _withdraw(self, stored: StoredTrace) -> bool:
+        """Remove this writer's whole segment, which it stored for a new trace, from the trace that exists already.
+
+        *absent*: False where it has stored none.
+        """
+        digest = self.segment.digest
+        items = [(pk, sk) for pk, sk in self.written if is_of_segment(sk) and keys.parse(sk).digest == digest]
+        if not items:
+            return False
+        self._roll_back(items)
+        stored.segments.pop(digest, None)
+        stored.loose.discard(digest)
+        return True
 
     def _refused(self, head: StoredHead) -> list[Rejection]:
         self._roll_back(self.written)
@@ -277,6 +314,19 @@ class _Capture:
 
     def _item(self, head: Head) -> Item:
         return head_item(self.scope.user_id, self.trace_id, head, self.scope.store.time_shards)
+
+
+def _span_ids_in(segments: Iterable[Segment], head: LiveHead | None) -> set[str]:
+    """The spans of these segments, except those that were deleted for good."""
+    stored = {update.fields["span_id"] for segment in segments for update in segment.updates}
+    return stored - head.deleted if head else stored
+
+
+def _too_large(scope: Scope) -> str:
+    most = scope.store.trace_spans_most
+    return (
+        f"The trace of this span has the {most:,} spans that a trace may have; send further spans with a new trace id."
+    )
 
 
 def _is_same_summary(new: LiveHead, old: LiveHead) -> bool:
