@@ -344,7 +344,13 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
     ),
     "SpanOfPage": obj(
         {**SPAN_FIELDS, **{name: schema for name, schema in PAYLOADS.items() if name != "input_data"}},
-        {"input_data": PAYLOADS["input_data"], **NEW_INPUT, "payloads_omitted": OMITTED_PAYLOADS},
+        {
+            "input_data": PAYLOADS["input_data"],
+            **NEW_INPUT,
+            "history_span_id": nullable(string("The completion whose input and output are the history")),
+            "input_rest": nullable(anything("What the input contains in addition to its messages")),
+            "payloads_omitted": OMITTED_PAYLOADS,
+        },
     ),
     "Match": obj(
         {

@@ -148,10 +148,38 @@ def test_new_messages_replace_the_history_of_the_call_before(api: Api) -> None:
     assert all("input_data" not in call for call in calls)
     whole = {each["span_id"]: each for each in whole_spans(api)}
     assert [found[name] for name in ("root", "tool-1")] == [whole[name] for name in ("root", "tool-1")]
-    added = {"new_messages", "repeated_messages", "history"}
+    assert [call["history_span_id"] for call in calls] == [None, "call-0", "call-1"]
+    added = {"new_messages", "repeated_messages", "history", "history_span_id", "input_rest"}
     for call in calls:
         rest = {name: value for name, value in call.items() if name not in added}
         assert rest == {name: value for name, value in whole[call["span_id"]].items() if name != "input_data"}
+
+
+def test_an_agent_below_another_has_a_history_of_its_own(api: Api) -> None:
+    outer = agent(2)
+    question: dict[str, Any] = {"input_data": {"messages": [message("user", "inner?")]}}
+    inner = [
+        child("inner", "root", operation_type="agent", start_time=at(1)),
+        child("inner-0", "inner", operation_type="completion", start_time=at(1), **question),
+        child("nested", "tool-0", operation_type="completion", start_time=at(1), **question),
+    ]
+    api.send(*outer, *inner)
+    found = {each["span_id"]: each for each in whole_spans(api, new_messages="true")}
+    before = {name: found[name]["history_span_id"] for name in ("call-0", "inner-0", "nested", "call-1")}
+    assert before == {"call-0": None, "inner-0": None, "nested": None, "call-1": "call-0"}
+    assert (found["call-1"]["repeated_messages"], found["call-1"]["history"]) == (3, "same")
+
+
+def test_what_an_input_has_in_addition_to_its_messages_is_kept(api: Api) -> None:
+    tools = [{"name": "find"}]
+    said = {"messages": [message("user", "why?")]}
+    api.send(
+        span(operation_type="agent"),
+        child("a", "root", operation_type="completion", input_data={**said, "tools": tools}),
+        child("b", "root", operation_type="completion", input_data=said, start_time=at(5)),
+    )
+    found = {each["span_id"]: each for each in whole_spans(api, new_messages="true")}
+    assert (found["a"]["input_rest"], found["b"]["input_rest"]) == ({"tools": tools}, None)
 
 
 def test_a_chosen_call_is_compared_with_the_call_before_it_in_the_trace(api: Api) -> None:

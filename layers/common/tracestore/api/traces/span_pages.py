@@ -5,7 +5,7 @@ span of its page: spans that arrive between two pages neither repeat nor hide ot
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tracestore.api.traces.parameters import TraceView
 from tracestore.api.traces.responses import Room, fitting_span
@@ -13,11 +13,16 @@ from tracestore.api.traces.trace_json import matches_json, span_json
 from tracestore.domain.filters import span_matches
 from tracestore.domain.merge import Span
 from tracestore.domain.message_texts import Message
+from tracestore.domain.spans import Json
 from tracestore.domain.texts import normalized
-from tracestore.domain.tree import tree_order
+from tracestore.domain.tree import Node, parent_indexes, tree_order
 from tracestore.domain.turns import history_after, messages_in, new_input
 from tracestore.http.response import json_bytes
 from tracestore.storage.user_store import LazyTrace
+
+
+_RUNS: Final = frozenset({"agent", "tool_call"})
+"""Operations whose spans contain a run of their own: the calls below them have a history of their own."""
 
 
 class SpanPage(NamedTuple):
@@ -38,28 +43,32 @@ def spans_page(
 
     *absent*: chosen spans that the trace does not have are left out.
     """
-    ordered = [node.span for node in tree_order(trace.spans)]
-    span_ids = [span.span_id for span in ordered if view.span_ids is None or span.span_id in view.span_ids]
+    nodes = tree_order(trace.spans)
+    span_ids = [node.span.span_id for node in nodes if view.span_ids is None or node.span.span_id in view.span_ids]
     start = _start(span_ids, cursor_position)
-    calls_before = _calls_before(ordered) if view.new_messages else {}
+    calls_before = _calls_before(nodes) if view.new_messages else {}
     order = list(_reading_order(span_ids[start:], calls_before))
-    history: list[Message] = []
+    continued = set(calls_before.values())
+    histories: dict[str, list[Message]] = {}
     rows: list[bytes] = []
     room = Room()
-    for (span_id, is_shown), span in zip(order, trace.with_payloads([each for each, _ in order]), strict=False):
-        is_call, input_data = span_id in calls_before, span.fields.get("input_data")
-        before = history if is_call and calls_before[span_id] else []
+    read = zip(order, trace.with_payloads([each for each, _ in order]), strict=False)
+    for (span_id, is_shown), span in read:
+        input_data = span.fields.get("input_data")
+        before = calls_before.get(span_id)
+        history = histories.pop(before, []) if before else []
         if is_shown:
             content = span_json(user_id, trace_id, span, trace.head.expires_at_s)
-            if is_call and messages_in(input_data) is not None:
+            if span_id in calls_before and messages_in(input_data) is not None:
                 del content["input_data"]
-                content |= new_input(input_data, before)._asdict()
+                content |= new_input(input_data, history)._asdict()
+                content |= {"history_span_id": before, "input_rest": _without_messages(input_data)}
             _, text = fitting_span(content)
             if not room.takes(text) and rows:
                 break
             rows.append(text)
-        if is_call:
-            history = history_after(input_data, span.fields.get("output_data"), before)
+        if span_id in continued:
+            histories[span_id] = history_after(input_data, span.fields.get("output_data"), history)
     return SpanPage(rows, len(rows), _position_after(span_ids, start + len(rows)))
 
 
@@ -81,27 +90,42 @@ def matches_page(trace: LazyTrace, search: str, cursor_position: str | None) -> 
     return SpanPage(rows, scanned, _position_after(span_ids, start + scanned))
 
 
-def _calls_before(ordered: Sequence[Span]) -> dict[str, str | None]:
-    """For each completion of a trace, the completion before it. *absent*: None for the first."""
+def _calls_before(nodes: Sequence[Node]) -> dict[str, str | None]:
+    """For each completion of a trace, the completion before it in the same run: below the same agent or tool call.
+
+    An agent below another one has a conversation of its own, after which the other one continues with its own.
+    *absent*: None for the first of a run.
+    """
     before: dict[str, str | None] = {}
-    last = None
-    for span in ordered:
-        if span.fields.get("operation_type") == "completion":
-            before[span.span_id] = last
-            last = span.span_id
+    runs: list[int | None] = []
+    last: dict[int | None, str] = {}
+    for node, parent in zip(nodes, parent_indexes(nodes), strict=True):
+        is_run = parent is not None and nodes[parent].span.fields.get("operation_type") in _RUNS
+        run = parent if is_run or parent is None else runs[parent]
+        runs.append(run)
+        if node.span.fields.get("operation_type") == "completion":
+            before[node.span.span_id] = last.get(run)
+            last[run] = node.span.span_id
     return before
+
+
+def _without_messages(input_data: Json) -> Json:
+    """What an input contains in addition to its messages, such as tool definitions. *absent*: None."""
+    if not isinstance(input_data, dict):
+        return None
+    return {name: value for name, value in input_data.items() if name not in ("messages", "delta")} or None
 
 
 def _reading_order(span_ids: Sequence[str], calls_before: Mapping[str, str | None]) -> Iterator[tuple[str, bool]]:
     """The spans to read, and whether each is shown: a call is read after the call before it."""
-    last_call = None
+    read = set()
     for span_id in span_ids:
         before = calls_before.get(span_id)
-        if before is not None and before != last_call:
+        if before is not None and before not in read:
+            read.add(before)
             yield before, False
+        read.add(span_id)
         yield span_id, True
-        if span_id in calls_before:
-            last_call = span_id
 
 
 def _start(span_ids: Sequence[str], cursor_position: str | None) -> int:
