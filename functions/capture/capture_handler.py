@@ -65,7 +65,9 @@ def capture_spans(request: Request, caller: Identity) -> Response:
     sent = parse_capture(media.take(parse_json(body)), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
     if sent.single:
         ((_, trace_id, fields),) = sent.spans
-        head, span = writer(request, caller, INGEST_WAITS_S).capture_one(trace_id, redactor().redact(fields), media.found)
+        head, span = writer(request, caller, INGEST_WAITS_S).capture_one(
+            trace_id, redactor().redact(fields), media.found
+        )
         return span_response(caller.owner_id, trace_id, head, span, 201)
     return _capture_many(request, caller, sent, media)
 
@@ -80,7 +82,9 @@ def change_span(request: Request, caller: Identity) -> Response:
     sent = parse_patch(media.take(parse_json(body)), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
     fields = redactor().redact(cast(SpanFields, sent.fields))
     change = Patch(cast(dict[str, Json], {**fields}), sent.duration_ns)
-    head, span = writer(request, caller, INGEST_WAITS_S).patch(trace_id, span_id, lambda stored: _changed(stored, change), media.found)
+    head, span = writer(request, caller, INGEST_WAITS_S).patch(
+        trace_id, span_id, lambda stored: _changed(stored, change), media.found
+    )
     return span_response(caller.owner_id, trace_id, head, span)
 
 

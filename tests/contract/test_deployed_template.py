@@ -237,7 +237,9 @@ def test_no_concurrency_is_reserved_unless_it_is_asked_for() -> None:
 @pytest.mark.parametrize("parameter", LIMITS)
 def test_a_limit_of_concurrency_is_that_of_its_functions(parameter: str) -> None:
     limited = functions(DeployedTemplate(**{parameter: "7"}))
-    reserved = {name: f["ReservedConcurrentExecutions"] for name, f in limited.items() if "ReservedConcurrentExecutions" in f}
+    reserved = {
+        name: f["ReservedConcurrentExecutions"] for name, f in limited.items() if "ReservedConcurrentExecutions" in f
+    }
     assert reserved == dict.fromkeys(LIMITS[parameter], "7")
 
 

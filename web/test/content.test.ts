@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { ExactNumber, parseExact } from "../src/api/exact.ts";
 import { linesOf, stepped } from "../src/content/json.ts";
-import { conversationOf, plainText, withResults, type Message } from "../src/content/messages.ts";
+import { conversationOf, parsedText, plainText, withResults, type Message } from "../src/content/messages.ts";
 import { aboutOf } from "../src/lib/preview.ts";
 
 describe("the conversation in a payload", () => {
@@ -109,6 +109,18 @@ describe("numbers of stored JSON", () => {
       expect(process.version).toMatch(/^v(18|20)\./); // an engine that does not give the source of a number
     }
   });
+});
+
+test("numbers of the JSON in a text keep their digits, where it is read and where it is expanded", () => {
+  const text = '{"id": 12345678901234567890, "price": 1.50}';
+  const { id, price } = parsedText(text) as Record<string, unknown>;
+  const lines = linesOf({ a: text }, new Map([["$.a", true]])).map((line) => line.text);
+  if (id instanceof ExactNumber) {
+    expect([String(id), String(price)]).toEqual(["12345678901234567890", "1.50"]);
+    expect(lines.slice(2, 4)).toEqual(["12345678901234567890", "1.50"]);
+  } else {
+    expect(process.version).toMatch(/^v(18|20)\./); // an engine that does not give the source of a number
+  }
 });
 
 describe("JSON as lines", () => {

@@ -29,14 +29,16 @@ function shown(rows: OutlineSpan[], payloads: Record<string, Heard>): unknown[] 
   const words = (entry: Entry): unknown => {
     switch (entry.kind) {
       case "said":
-        return `${entry.role}: ${entry.parts.map((part) => ("text" in part ? part.text : part.type)).join("|")}`;
+        return `${entry.role}: ${entry.parts.map((part) => ("text" in part ? part.text : part.type)).join("|")}${entry.before === null ? "" : ` (was ${entry.before})`}`;
       case "repeated":
-        return `${entry.count} ${entry.changed ? "changed" : "as before"}`;
+        return `${entry.count} ${entry.changed ? `changed since ${entry.compared}` : "as before"}${entry.tools ? `, ${entry.tools} tools` : ""}`;
       case "tools":
         return entry.calls.map(
           (called) =>
             `${called.name}(${JSON.stringify(called.arguments)}) → ${called.hasResult ? JSON.stringify(called.result) : "?"} @${called.node?.key ?? "-"}`,
         );
+      case "given":
+        return `given ${entry.tools.map((tool) => tool.name).join()}${entry.changes ? ` ${JSON.stringify(entry.changes)}` : ""}`;
       case "section":
         return { [entry.node.key]: entry.entries.map(words) };
       default:
@@ -72,9 +74,44 @@ describe("a transcript", () => {
   test("says that a history was changed", () => {
     expect(
       shown([completion("c", null, 0)], {
-        c: { new_messages: [text("user", "x")], repeated_messages: 2, history: "changed", output_data: "ok" },
+        c: {
+          new_messages: [text("user", "x")],
+          repeated_messages: 2,
+          history: "changed",
+          history_span_id: "b",
+          output_data: "ok",
+        },
       }),
-    ).toEqual(["2 changed", "user: x", "assistant: ok"]);
+    ).toEqual(["2 changed since b", "user: x", "assistant: ok"]);
+  });
+
+  test("names the tools of a call where they are others than before, and instructions that were changed", () => {
+    const rows = [wrapper, ...["c1", "c2", "c3"].map((id, index) => completion(id, "root", index))];
+    const [find, book] = [{ name: "find" }, { function: { name: "book" } }];
+    const asked = { repeated_messages: 1, history: "same" as const, output_data: "ok" };
+    expect(
+      shown(rows, {
+        c1: {
+          ...asked,
+          repeated_messages: 0,
+          new_messages: [text("system", "be brief")],
+          input_rest: { tools: [find] },
+        },
+        c2: { ...asked, new_messages: [text("user", "a")], input_rest: { tools: [find] } },
+        c3: { ...asked, new_messages: [text("system", "be long")], input_rest: { tools: [find, book] } },
+      }),
+    ).toEqual([
+      "given find",
+      "system: be brief",
+      "assistant: ok",
+      "1 as before, 1 tools",
+      "user: a",
+      "assistant: ok",
+      "1 as before",
+      'given find,book {"added":["book"],"removed":[],"changed":[]}',
+      "system: be long (was be brief)",
+      "assistant: ok",
+    ]);
   });
 
   test("puts the results of tools at their calls, by id, by name and by arguments", () => {

@@ -1,6 +1,17 @@
 import { describe, expect, test } from "vitest";
-import { addDollars, failuresOf, firstOf, totalsOf, treeOf, type TreeNode } from "../src/trace/tree.ts";
-import { openByDefault, rowsOf } from "../src/trace/rows.ts";
+import type { OutlineSpan } from "../src/api/types.ts";
+import {
+  addDollars,
+  failuresOf,
+  firstOf,
+  firstSpanOf,
+  spansOf,
+  totalsOf,
+  treeOf,
+  type GroupNode,
+  type TreeNode,
+} from "../src/trace/tree.ts";
+import { openByDefault, opensInSteps, rowsOf } from "../src/trace/rows.ts";
 import { generated, row } from "./outlines.ts";
 
 const everything = (): ReadonlyMap<string, boolean> => new Map();
@@ -146,6 +157,87 @@ describe("loops", () => {
       step(4),
     ]);
     expect(broken.spans.get("r")?.children.every((node) => node.kind === "span")).toBe(true);
+  });
+});
+
+describe("steps", () => {
+  const call = (id: string, at: number, fields: Partial<OutlineSpan> = {}) =>
+    row(id, "r", { operation_type: "completion", start_offset_ms: at, ...fields });
+  const tool = (id: string, at: number, fields: Partial<OutlineSpan> = {}) =>
+    row(id, "r", { operation_type: "tool_call", tool_name: id, start_offset_ms: at, ...fields });
+  const agent = (): OutlineSpan[] => [
+    row("r", null, { operation_type: "agent" }),
+    ...Array.from({ length: 8 }, (_, step) => [
+      call(`c${step}`, step * 10),
+      ...[1, 2, 3, 4].map((number) => tool(`t${step}.${number}`, step * 10 + number)),
+    ]).flat(),
+  ];
+
+  test("an agent of 41 spans opens as nine rows: one for each model call with its tools", () => {
+    const rows = agent();
+    expect(rows).toHaveLength(41);
+    expect(opensInSteps(rows.length)).toBe(true);
+    const tree = treeOf(rows, { steps: true });
+    const shown = rowsOf(tree, openByDefault(tree), everything());
+    expect(shown.map(({ node, open }) => [node.kind, open])).toEqual([
+      ["span", true],
+      ...Array.from({ length: 8 }, () => ["step", false]),
+    ]);
+    const whole = rowsOf(tree, new Set(), allOpen(tree.nodes)).filter(({ node }) => node.kind === "span");
+    expect(whole).toHaveLength(41);
+  });
+
+  test("a step has the time, the failures and the sums of its spans", () => {
+    const paid = { counted: true, total_tokens: 9, cost_usd: 0.000000001, duration_ms: 1 };
+    const tree = treeOf(
+      [
+        row("r", null),
+        call("c", 0, paid),
+        tool("t", 5, { ...paid, duration_ms: 3, status: "error" }),
+        call("last", 9),
+      ],
+      { steps: true },
+    );
+    const [step, last] = tree.spans.get("r")?.children ?? [];
+    expect(step).toMatchObject({ kind: "step", key: "step:c", start: 0, end: 8, spans: 2, errors: 1 });
+    expect(totalsOf(step as TreeNode)).toEqual({ tokens: 18, cost: 0.000000002, wasted: false });
+    expect(last).toMatchObject({ kind: "span", key: "last" });
+    expect(openByDefault(tree).has("step:c")).toBe(true);
+  });
+
+  test("attempts of a call and loops of a tool are parts of its step", () => {
+    const attempted = (number: number) => ({ attempt: { group: "g", number, outcome: "answered" as const } });
+    const tree = treeOf(
+      [
+        row("r", null),
+        call("c1", 0, attempted(1)),
+        call("c2", 1, attempted(2)),
+        ...[2, 3, 4, 5]
+          .map((at) => tool("find", at))
+          .map((span, index) => ({ ...span, span_id: `f${index}`, span_name: "find" })),
+      ],
+      { steps: true },
+    );
+    const [step] = tree.spans.get("r")?.children ?? [];
+    expect(step?.children.map((node) => [node.kind, node.children.length])).toEqual([
+      ["attempts", 2],
+      ["loop", 4],
+    ]);
+    expect(firstSpanOf(step as TreeNode).key).toBe("c1");
+    expect(spansOf(step as GroupNode)).toHaveLength(6);
+  });
+
+  test("a larger trace opens level by level while its rows are few", () => {
+    const rows = [row("r", null)];
+    for (let group = 0; group < 6; group++) {
+      rows.push(row(`g${group}`, "r", { depth: 1, start_offset_ms: group }));
+      for (let step = 0; step < 5; step++)
+        rows.push(row(`g${group}s${step}`, `g${group}`, { depth: 2, span_name: `s${step}` }));
+    }
+    const tree = treeOf(rows, { steps: true });
+    expect(rowsOf(tree, openByDefault(tree), everything()).map(({ level }) => level)).toEqual([
+      0, 1, 1, 1, 1, 1, 1,
+    ]);
   });
 });
 

@@ -28,6 +28,16 @@ export function parseExact(text: string): unknown {
   );
 }
 
+/**
+ * Parse a JSON text that was stored as a text, with its numbers as they were sent.
+ * @throws SyntaxError
+ */
+export function parseStored(text: string): unknown {
+  return SUSPICIOUS.test(text)
+    ? JSON.parse(text, keepSource as (key: string, value: unknown) => unknown)
+    : JSON.parse(text);
+}
+
 function keepSource(_: string, value: unknown, context?: { source?: string }): unknown {
   if (typeof value !== "number" || context?.source === undefined) return value;
   return String(value) === context.source ? value : new ExactNumber(context.source);

@@ -1,6 +1,6 @@
 /** JSON as lines that can be collapsed: only what is open is turned into lines. */
 
-import { ExactNumber } from "../api/exact.ts";
+import { ExactNumber, parseStored } from "../api/exact.ts";
 
 export interface JsonLine {
   /** The steps to the value, as one text: unique, and what collapsing remembers. */
@@ -34,7 +34,7 @@ export const stepped = (path: string, step: string | number): string =>
       : `${path}[${JSON.stringify(step)}]`;
 
 /** The lines of a value. `toggled` has the containers that a reader has opened or closed, by path. */
-export function linesOf(value: unknown, toggled: ReadonlyMap<string, boolean>): JsonLine[] {
+export function linesOf(value: unknown, toggled: Pick<ReadonlyMap<string, boolean>, "get">): JsonLine[] {
   const lines: JsonLine[] = [];
   type Task =
     | { value: unknown; name: string | null; path: string; depth: number; comma: boolean }
@@ -92,7 +92,7 @@ function containerOf(
     return { entries: Object.entries(value), brackets: "{}", nested: false };
   }
   if (!expanded || !isNested(value)) return null;
-  const inner = containerOf(JSON.parse(value as string), false);
+  const inner = containerOf(parseStored(value as string), false);
   return inner && { ...inner, nested: true };
 }
 

@@ -3,6 +3,8 @@
  * as JSON.
  */
 
+import { parseStored } from "../api/exact.ts";
+
 export type Part =
   | { type: "text"; text: string }
   | { type: "reasoning"; text: string }
@@ -197,7 +199,7 @@ export function withResults(messages: readonly Message[]): Message[] {
 }
 
 /** The text of a message, for copying. */
-export function plainText(message: Message): string {
+export function plainText(message: Pick<Message, "parts">): string {
   return message.parts
     .map((part) => {
       switch (part.type) {
@@ -226,7 +228,7 @@ export function asText(value: unknown): string {
 export function parsedText(value: unknown): unknown {
   if (typeof value !== "string" || !/^\s*[[{]/.test(value)) return value;
   try {
-    return JSON.parse(value);
+    return parseStored(value);
   } catch {
     return value;
   }

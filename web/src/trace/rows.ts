@@ -16,22 +16,47 @@ export interface Row {
 /** What the reader has collapsed or expanded, by the key of a node. */
 export type Toggled = ReadonlyMap<string, boolean>;
 
-/** A trace of up to so many spans opens with all of its steps, a larger one down to a depth of two. */
-const SMALL_TRACE = 80;
+/** A trace of up to so many spans opens with all of them. */
+const SHOWN_WHOLE = 20;
+/** A larger one opens level by level, while the rows stay as few as this; but always with the level below its root. */
+const FEW_ROWS = 15;
+/** From so many spans on, a trace opens down to a depth of two, whatever that makes. */
+const LARGE_TRACE = 80;
 const DEPTH_OF_LARGE = 2;
 const FAILURES_SHOWN = 50;
 
+/** Whether a trace opens with its steps as rows: one for a model call and its tools. */
+export const opensInSteps = (spans: number): boolean => spans > SHOWN_WHOLE;
+
 /** The nodes that are open although no reader has touched them. Groups are closed: they are one row. */
-export function openByDefault(tree: Tree): ReadonlySet<string> {
+export function openByDefault(tree: Tree): Set<string> {
   const open = new Set<string>();
-  const small = tree.spans.size <= SMALL_TRACE;
-  for (const node of tree.nodes.values()) {
-    if (node.kind === "span" && node.children.length && (small || node.row.depth < DEPTH_OF_LARGE))
-      open.add(node.key);
+  const { size } = tree.spans;
+  if (opensInSteps(size) && size <= LARGE_TRACE) {
+    for (const node of fewRows(tree)) open.add(node.key);
+  } else {
+    for (const node of tree.spans.values())
+      if (node.children.length && (size <= SHOWN_WHOLE || node.row.depth < DEPTH_OF_LARGE))
+        open.add(node.key);
   }
   for (const failure of failuresOf(tree).slice(0, FAILURES_SHOWN)) {
     if (wasMadeGood(failure)) continue;
     for (const above of ancestorsOf(failure)) open.add(above.key);
+  }
+  return open;
+}
+
+/** The spans to open from the roots on, a whole level at a time, so that the rows stay few. */
+function fewRows(tree: Tree): SpanNode[] {
+  const open: SpanNode[] = [];
+  let rows = tree.roots.length;
+  for (let level = tree.roots; level.length;) {
+    const parents = level.filter((node) => node.kind === "span");
+    const below = parents.flatMap((node) => node.children);
+    if (open.length && rows + below.length > FEW_ROWS) break;
+    rows += below.length;
+    open.push(...parents.filter((node) => node.children.length > 0));
+    level = below;
   }
   return open;
 }

@@ -2,11 +2,23 @@
 
 import type { Outline } from "../api/types.ts";
 import { router } from "../lib/router.svelte.ts";
-import { openByDefault, rowsOf, visibleKey, type Toggled, type Row } from "./rows.ts";
+import { Opened } from "../lib/opened.svelte.ts";
+import { openByDefault, opensInSteps, rowsOf, visibleKey, type Row } from "./rows.ts";
 import { gapsOf, idleShare, type Interval } from "./scale.ts";
-import { ancestorsOf, failuresOf, firstOf, treeOf, type SpanNode, type Tree, type TreeNode } from "./tree.ts";
+import {
+  ancestorsOf,
+  failuresOf,
+  firstOf,
+  firstSpanOf,
+  spansOf,
+  treeOf,
+  type SpanNode,
+  type Tree,
+  type TreeNode,
+} from "./tree.ts";
 
-const TOGGLED_KEY = "tracestore.toggled:";
+const ROWS_KEY = "tracestore.rows:";
+const CONTENTS_KEY = "tracestore.contents:";
 const IDLE_OFFERED = 0.5;
 
 /** Which nodes are open by themselves. A node keeps its state while the trace grows, so nothing toggled under a reader. */
@@ -18,7 +30,7 @@ class OpenNodes {
     const open = new Set<string>();
     for (const [key, node] of tree.nodes) {
       if (!this.#decided.has(key)) {
-        const wasShown = node.kind !== "span" && node.children.some((child) => this.#decided.has(child.key));
+        const wasShown = node.kind !== "span" && spansOf(node).some((span) => this.#decided.has(span.key));
         this.#decided.set(key, wasShown || (node.children.length > 0 && byRule.has(key)));
       } else if (!this.#decided.get(key) && this.#hadNoChildren.delete(key) && byRule.has(key)) {
         this.#decided.set(key, true);
@@ -36,17 +48,38 @@ class OpenNodes {
 export class TraceState {
   readonly id: string;
   outline = $state.raw<Outline | null>(null);
-  toggled = $state.raw<Toggled>(new Map());
-  squeezed = $state(false);
+  /** The rows that a reader expanded or collapsed. */
+  readonly toggled: Opened;
+  /** What a reader opened in the transcript and in the details. */
+  readonly contents: Opened;
   /** Spans that the search found, with an excerpt of where. */
   matches = $state.raw<ReadonlyMap<string, string>>(new Map());
 
+  /** Whether what comes at the end is shown as it comes. */
+  followsEnd = $state(false);
+
   readonly #openNodes = new OpenNodes();
 
-  readonly tree: Tree = $derived(treeOf(this.outline?.trace.outline ?? []));
-  readonly open: ReadonlySet<string> = $derived(this.#openNodes.of(this.tree));
+  /** Whether steps are rows. It is decided once: while a trace grows, no row gets another one above it. */
+  #inSteps: boolean | null = null;
+
+  readonly tree: Tree = $derived.by(() => {
+    const outline = this.outline?.trace.outline ?? [];
+    if (outline.length) this.#inSteps ??= opensInSteps(outline.length);
+    return treeOf(outline, { steps: this.#inSteps === true });
+  });
+  readonly open: ReadonlySet<string> = $derived.by(() => {
+    switch (router.get("open")) {
+      case "all":
+        return new Set(this.tree.nodes.keys());
+      case "none":
+        return new Set();
+      default:
+        return this.#openNodes.of(this.tree);
+    }
+  });
   readonly focus: TreeNode | null = $derived(this.tree.nodes.get(router.get("root") ?? "") ?? null);
-  readonly rows: Row[] = $derived(rowsOf(this.tree, this.open, this.toggled, this.focus));
+  readonly rows: Row[] = $derived.by(() => rowsOf(this.tree, this.open, this.toggled.toggled, this.focus));
   readonly indexes: ReadonlyMap<string, number> = $derived(
     new Map(this.rows.map((row, index) => [row.node.key, index])),
   );
@@ -55,6 +88,12 @@ export class TraceState {
 
   /** The selected node: that of the address, or the one with which the trace opens. */
   readonly selected: TreeNode | null = $derived(this.tree.nodes.get(router.get("span") ?? "") ?? this.first);
+  /** The spans of the selected node: itself, or those of a group. */
+  readonly selectedSpans: ReadonlySet<string> = $derived.by(() => {
+    const { selected } = this;
+    if (selected === null) return new Set();
+    return new Set(selected.kind === "span" ? [selected.key] : spansOf(selected).map((span) => span.key));
+  });
   /** The row that stands for the selected node: its own, or that of a collapsed node above it. */
   readonly selectedKey: string | null = $derived(
     this.selected ? visibleKey(this.selected, this.indexes) : null,
@@ -80,13 +119,28 @@ export class TraceState {
 
   constructor(id: string) {
     this.id = id;
-    const kept = sessionStorage.getItem(TOGGLED_KEY + id);
-    if (kept) this.toggled = new Map(JSON.parse(kept) as [string, boolean][]);
+    this.toggled = new Opened(ROWS_KEY + id);
+    this.contents = new Opened(CONTENTS_KEY + id);
+  }
+
+  /** Whether long idle times are squeezed in the time line. */
+  get squeezed(): boolean {
+    return router.get("squeeze") !== null;
+  }
+
+  set squeezed(on: boolean) {
+    router.set({ squeeze: on ? "1" : null }, { replace: true });
   }
 
   select(node: TreeNode, { replace = true } = {}): void {
     this.reveal(node);
-    router.set({ span: node.key }, { replace });
+    router.set({ span: node.key, msg: null }, { replace });
+  }
+
+  /** Select a message of the transcript, with the span that it belongs to. */
+  selectMessage(node: TreeNode, message: string): void {
+    this.reveal(node);
+    router.set({ span: node.key, msg: message }, { replace: true });
   }
 
   /** Select the row before or after the selected one. */
@@ -101,24 +155,22 @@ export class TraceState {
     if (this.indexes.has(node.key)) return;
     if (this.focus && ![...ancestorsOf(node)].includes(this.focus))
       router.set({ root: null }, { replace: true });
-    const toggled = new Map(this.toggled);
+    const toggled = new Map(this.toggled.toggled);
     for (const above of ancestorsOf(node)) toggled.set(above.key, true);
-    this.#keep(toggled);
+    this.toggled.replace(toggled);
   }
 
   setOpen(node: TreeNode, open: boolean): void {
-    if (!node.children.length) return;
-    this.#keep(new Map(this.toggled).set(node.key, open));
+    if (node.children.length) this.toggled.set(node.key, open);
   }
 
   setAllOpen(open: boolean): void {
-    const toggled = new Map<string, boolean>();
-    for (const node of this.tree.nodes.values()) if (node.children.length) toggled.set(node.key, open);
-    this.#keep(toggled);
+    this.toggled.replace(new Map());
+    router.set({ open: open ? "all" : "none" }, { replace: true });
   }
 
   isOpen(node: TreeNode): boolean {
-    return this.toggled.get(node.key) ?? this.open.has(node.key);
+    return this.toggled.has(node.key, this.open.has(node.key));
   }
 
   /** The next failure in the order of the tree, from the selected node on. */
@@ -146,8 +198,7 @@ export class TraceState {
     if (!among.length) return false;
     const order = new Map([...this.tree.spans.keys()].map((key, index) => [key, index]));
     const selected = this.selected;
-    const span = selected?.kind === "span" ? selected : selected?.children[0];
-    const at = order.get(span?.key ?? "") ?? -1;
+    const at = (selected && order.get(firstSpanOf(selected).key)) ?? -1;
     const ahead =
       by === 1
         ? (among.find((node) => (order.get(node.key) ?? 0) > at) ?? among[0])
@@ -160,15 +211,6 @@ export class TraceState {
     const first = firstOf(this.tree);
     const focus = this.focus;
     return focus && first && first !== focus && ![...ancestorsOf(first)].includes(focus) ? focus : first;
-  }
-
-  #keep(toggled: Toggled): void {
-    this.toggled = toggled;
-    try {
-      sessionStorage.setItem(TOGGLED_KEY + this.id, JSON.stringify([...toggled].slice(-2000)));
-    } catch {
-      // The storage is full: the toggled stay for as long as the page does.
-    }
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * The tree of a trace, from the flat outline of the API: spans, and the groups in which a reader wants to see them. The
- * attempts of one call are one node, and so is a loop: four or more consecutive siblings with one name and kind.
+ * attempts of one call are one node, and so is a loop: four or more consecutive siblings with one name and kind. In a
+ * trace of many spans, a model call and the tools that run after it are one node as well: a step of an agent.
  */
 
 import type { OutlineSpan } from "../api/types.ts";
@@ -38,7 +39,14 @@ export interface LoopNode extends NodeBase {
   children: SpanNode[];
 }
 
-export type TreeNode = SpanNode | AttemptsNode | LoopNode;
+/** A model call, which may be several attempts, and the tools that run before the next one. */
+export interface StepNode extends NodeBase {
+  kind: "step";
+  children: (SpanNode | AttemptsNode | LoopNode)[];
+}
+
+export type GroupNode = AttemptsNode | LoopNode | StepNode;
+export type TreeNode = SpanNode | GroupNode;
 
 export interface Tree {
   roots: TreeNode[];
@@ -52,8 +60,11 @@ export interface Tree {
   start: number;
 }
 
-/** The tree of an outline in any order: each row is below its parent, or is a root if its depth is 0. */
-export function treeOf(outline: readonly OutlineSpan[]): Tree {
+/**
+ * The tree of an outline in any order: each row is below its parent, or is a root if its depth is 0. `steps` makes nodes
+ * of the steps of agents.
+ */
+export function treeOf(outline: readonly OutlineSpan[], { steps = false } = {}): Tree {
   const spans = new Map<string, SpanNode>();
   let start = 0;
   let end = 0;
@@ -88,9 +99,13 @@ export function treeOf(outline: readonly OutlineSpan[]): Tree {
   const ordered = inTreeOrder(roots);
   summarise(ordered);
   const nodes = new Map<string, TreeNode>();
-  const tree = { roots: grouped(roots, null, nodes), spans: new Map<string, SpanNode>(), nodes, start, end };
+  const groups = (siblings: SpanNode[], parent: TreeNode | null): TreeNode[] => {
+    const result = grouped(siblings, parent, nodes);
+    return steps ? inSteps(result, parent, nodes) : result;
+  };
+  const tree = { roots: groups(roots, null), spans: new Map<string, SpanNode>(), nodes, start, end };
   for (const node of ordered) {
-    node.children = grouped(node.children as SpanNode[], node, nodes);
+    node.children = groups(node.children as SpanNode[], node);
     nodes.set(node.key, node);
     tree.spans.set(node.key, node);
   }
@@ -129,9 +144,13 @@ function summarise(ordered: SpanNode[]): void {
 }
 
 /** Siblings, with the attempts of one call and the rounds of a loop as one node each. */
-function grouped(siblings: SpanNode[], parent: TreeNode | null, nodes: Map<string, TreeNode>): TreeNode[] {
+function grouped(
+  siblings: SpanNode[],
+  parent: TreeNode | null,
+  nodes: Map<string, TreeNode>,
+): (SpanNode | AttemptsNode | LoopNode)[] {
   if (siblings.length < 2) return siblings;
-  const result: TreeNode[] = [];
+  const result: (SpanNode | AttemptsNode | LoopNode)[] = [];
   const attempts = attemptsOf(siblings);
   for (let index = 0; index < siblings.length;) {
     const node = siblings[index] as SpanNode;
@@ -177,16 +196,50 @@ function isSameStep(a: SpanNode, b: SpanNode): boolean {
   );
 }
 
-function groupNode(
-  kind: "attempts" | "loop",
-  children: SpanNode[],
+/** Siblings, in which each model call is one node with the tools after it. A call without tools stays as it is. */
+function inSteps(
+  siblings: (SpanNode | AttemptsNode | LoopNode)[],
   parent: TreeNode | null,
   nodes: Map<string, TreeNode>,
-): AttemptsNode | LoopNode {
-  const first = children[0] as SpanNode;
-  const last = children.at(-1) as SpanNode;
-  const base = {
-    key: `${kind}:${first.key}`,
+): TreeNode[] {
+  const result: TreeNode[] = [];
+  for (let index = 0; index < siblings.length;) {
+    const node = siblings[index] as SpanNode | AttemptsNode | LoopNode;
+    let last = index + 1;
+    if (node.kind !== "loop" && operationOf(node) === "completion")
+      while (last < siblings.length && operationOf(siblings[last] as TreeNode) === "tool_call") last++;
+    if (last - index > 1) {
+      const step: StepNode = { ...groupOf("step", siblings.slice(index, last), parent), kind: "step" };
+      placed(step, nodes);
+      result.push(step);
+    } else result.push(node);
+    index = last;
+  }
+  return result;
+}
+
+/** The span that names a node: its own, or the first in a group. */
+export function firstSpanOf(node: TreeNode): SpanNode {
+  let first = node;
+  while (first.kind !== "span") first = first.children[0] as TreeNode;
+  return first;
+}
+
+const operationOf = (node: TreeNode): string | null | undefined => firstSpanOf(node).row.operation_type;
+
+/** The spans of a group, without those below them. */
+export function spansOf(node: GroupNode): SpanNode[] {
+  return node.children.flatMap((child) => (child.kind === "span" ? [child] : spansOf(child)));
+}
+
+/** What all groups have in common. */
+function groupOf<Child extends TreeNode>(
+  kind: GroupNode["kind"],
+  children: Child[],
+  parent: TreeNode | null,
+): NodeBase & { children: Child[] } {
+  return {
+    key: `${kind}:${firstSpanOf(children[0] as TreeNode).key}`,
     parent,
     children,
     start: Math.min(...children.map((child) => child.start)),
@@ -197,10 +250,25 @@ function groupNode(
     spans: children.reduce((sum, child) => sum + child.spans, 0),
     errors: children.reduce((sum, child) => sum + child.errors, 0),
   };
+}
+
+function placed(group: GroupNode, nodes: Map<string, TreeNode>): void {
+  for (const child of group.children) child.parent = group;
+  nodes.set(group.key, group);
+}
+
+function groupNode(
+  kind: "attempts" | "loop",
+  children: SpanNode[],
+  parent: TreeNode | null,
+  nodes: Map<string, TreeNode>,
+): AttemptsNode | LoopNode {
+  const base = groupOf(kind, children, parent);
   const node: AttemptsNode | LoopNode =
-    kind === "attempts" ? { ...base, kind, outcome: last.row.attempt?.outcome ?? null } : { ...base, kind };
-  for (const child of children) child.parent = node;
-  nodes.set(node.key, node);
+    kind === "attempts"
+      ? { ...base, kind, outcome: children.at(-1)?.row.attempt?.outcome ?? null }
+      : { ...base, kind };
+  placed(node, nodes);
   return node;
 }
 

@@ -23,6 +23,8 @@ export class TracePayloads {
   readonly #path: string;
   readonly #abort = new AbortController();
   #cursor: string | null = null;
+  /** The rows whose payloads are to be read. */
+  #wanted: readonly OutlineSpan[] = [];
   /** The row with which each payload was read. */
   #read = new Map<string, OutlineSpan>();
 
@@ -36,12 +38,17 @@ export class TracePayloads {
 
   /** Read what is missing for these rows: all pages at first, then the spans that are new or changed. */
   async read(rows: readonly OutlineSpan[]): Promise<void> {
-    if (this.loading || this.#abort.signal.aborted) return;
+    this.#wanted = rows;
+    if (this.loading) return;
     this.loading = true;
     this.error = null;
     try {
-      if (!this.complete) await this.#pages(rows);
-      else await this.#changed(rows);
+      let done: readonly OutlineSpan[] | null = null;
+      while (done !== this.#wanted && !this.#abort.signal.aborted) {
+        done = this.#wanted; // rows may change again meanwhile
+        if (this.complete) await this.#changed(done);
+        else await this.#pages(done);
+      }
     } catch (error) {
       if (!this.#abort.signal.aborted) this.error = error;
     } finally {

@@ -4,7 +4,8 @@
  */
 
 import type { components } from "../api/schema.d.ts";
-import { conversationOf, type Message, type Part, type ToolResult } from "../content/messages.ts";
+import { conversationOf, plainText, type Message, type Part, type ToolResult } from "../content/messages.ts";
+import { toolChanges, toolsOf, type ToolChanges, type ToolDefinition } from "../content/tools.ts";
 import type { SpanNode, TreeNode } from "../trace/tree.ts";
 
 export type SpanOfPage = components["schemas"]["SpanOfPage"];
@@ -23,13 +24,29 @@ export interface Said extends EntryBase {
   parts: Part[];
   /** Whether the model said it, rather than received it. */
   answer: boolean;
+  /** Of instructions that replaced others: the text before. */
+  before: string | null;
 }
 
 /** What a model call had in common with the call before it. */
 export interface Repeated extends EntryBase {
   kind: "repeated";
+  /** The number of the call among all calls of the trace, from 1. */
+  call: number;
   count: number;
   changed: boolean;
+  /** The call whose history it is compared with. */
+  compared: string | null;
+  /** The number of tools that it was given as before. */
+  tools: number;
+}
+
+/** The tools that a call was given, where they are other ones than before. */
+export interface Given extends EntryBase {
+  kind: "given";
+  tools: ToolDefinition[];
+  /** Null where there were none before. */
+  changes: ToolChanges | null;
 }
 
 export interface Called {
@@ -60,7 +77,7 @@ export interface Section extends EntryBase {
   entries: Entry[];
 }
 
-export type Entry = Said | Repeated | Tools | Step | Section;
+export type Entry = Said | Repeated | Given | Tools | Step | Section;
 
 /** Payloads by span id. A span whose payload has not been loaded yet is a step. */
 export type Payloads = ReadonlyMap<string, SpanOfPage>;
@@ -102,33 +119,43 @@ function ownWords(node: SpanNode, payloads: Payloads): { input: Entry[]; output:
   };
 }
 
-/** The calls that wait for their tool, and what the tools of this agent answer. */
-interface Open {
+/** What the calls of one agent have until now. */
+interface Run {
+  /** The calls of tools that wait for their span or their result. */
   calls: Called[];
+  /** The tools that the last call was given. */
+  tools: ToolDefinition[];
+  /** The last instructions by role. */
+  instructions: Map<string, string>;
 }
+
+const newRun = (): Run => ({ calls: [], tools: [], instructions: new Map() });
 
 class Writer {
   readonly #payloads: Payloads;
+  #completions = 0;
 
   constructor(payloads: Payloads) {
     this.#payloads = payloads;
   }
 
   /** Write a node and all below it. Without recursion over depth: a chain of wrappers is a loop. */
-  write(start: TreeNode, entries: Entry[], parent: Open | null, isRoot: boolean): void {
-    const tasks: { node: TreeNode; entries: Entry[]; open: Open; isRoot: boolean }[] = [];
-    tasks.push({ node: start, entries, open: parent ?? { calls: [] }, isRoot });
+  write(start: TreeNode, entries: Entry[], parent: Run | null, isRoot: boolean): void {
+    const tasks: { node: TreeNode; entries: Entry[]; run: Run; isRoot: boolean }[] = [];
+    tasks.push({ node: start, entries, run: parent ?? newRun(), isRoot });
     for (let task = tasks.pop(); task; task = tasks.pop()) {
-      const { node, open } = task;
+      const { node, run } = task;
       let into = task.entries;
-      let inner = open;
+      let inner = run;
       let rootBelow = false;
       if (node.kind === "span") {
         const payload = this.#payloads.get(node.key);
         const operation = node.row.operation_type ?? "other";
-        if (operation === "completion") this.#completion(node, payload, into, open);
-        else if (operation === "tool_call") this.#tool(node, payload, into, open);
-        else if (!WRAPPERS.has(operation) || (!node.children.length && !task.isRoot))
+        if (operation === "completion") this.#completion(node, payload, into, run);
+        else if (operation === "tool_call") {
+          this.#tool(node, payload, into, run);
+          inner = newRun(); // the calls below a tool are a conversation of their own
+        } else if (!WRAPPERS.has(operation) || (!node.children.length && !task.isRoot))
           into.push({ kind: "step", key: node.key, node });
         else if (task.isRoot && !node.children.length) this.#alone(node, into);
         else if (operation === "agent" && !task.isRoot) {
@@ -142,7 +169,7 @@ class Writer {
           };
           into.push(section);
           into = section.entries;
-          inner = { calls: [] };
+          inner = newRun();
         } else {
           // A wrapper: what failed in it by itself must still be seen.
           if (node.row.status === "error" && !node.cause) into.push({ kind: "step", key: node.key, node });
@@ -150,12 +177,13 @@ class Writer {
         }
       }
       for (let index = node.children.length - 1; index >= 0; index--) {
-        tasks.push({ node: node.children[index] as TreeNode, entries: into, open: inner, isRoot: rootBelow });
+        tasks.push({ node: node.children[index] as TreeNode, entries: into, run: inner, isRoot: rootBelow });
       }
     }
   }
 
-  #completion(node: SpanNode, payload: SpanOfPage | undefined, entries: Entry[], open: Open): void {
+  #completion(node: SpanNode, payload: SpanOfPage | undefined, entries: Entry[], run: Run): void {
+    const call = ++this.#completions;
     if (!payload) {
       entries.push({ kind: "step", key: node.key, node });
       return;
@@ -164,20 +192,33 @@ class Writer {
     const heard = payload.new_messages
       ? conversationOf({ messages: payload.new_messages }, "user")
       : conversationOf(payload.input_data, "user");
-    if (repeated > 0) {
+    const given = this.#given(node, payload, run);
+    if (repeated > 0 || payload.history === "changed") {
       entries.push({
         kind: "repeated",
         key: `${node.key}:repeated`,
         node,
+        call,
         count: repeated,
         changed: payload.history === "changed",
+        compared: payload.history_span_id ?? null,
+        tools: given ? 0 : run.tools.length,
       });
     }
+    if (given) entries.push(given);
+    const instructions = new Map<string, string>();
     (heard?.messages ?? []).forEach((message, index) => {
-      const parts = message.parts.filter((part) => part.type !== "tool_result" || !attach(open, part));
-      if (parts.length) entries.push(said(node, `${node.key}:in:${index}`, { ...message, parts }, false));
+      const parts = message.parts.filter((part) => part.type !== "tool_result" || !attach(run, part));
+      if (!parts.length) return;
+      const entry = said(node, `${node.key}:in:${index}`, { ...message, parts }, false);
+      if (isQuiet(entry)) {
+        entry.before = run.instructions.get(entry.role) ?? null;
+        instructions.set(entry.role, plainText(entry));
+      }
+      entries.push(entry);
     });
-    open.calls = [];
+    for (const [role, text] of instructions) run.instructions.set(role, text);
+    run.calls = [];
     const answered = conversationOf(payload.output_data, "assistant");
     if (!answered) {
       // An error, an interruption, or an output of another form: the details have it.
@@ -200,16 +241,28 @@ class Writer {
           hasResult: call.result !== undefined,
         }));
         entries.push({ kind: "tools", key: `${node.key}:calls:${index}`, node, calls: called });
-        open.calls.push(...called);
+        run.calls.push(...called);
       }
     });
     if (node.row.status === "error") entries.push({ kind: "step", key: node.key, node });
   }
 
-  #tool(node: SpanNode, payload: SpanOfPage | undefined, entries: Entry[], open: Open): void {
+  /** The tools of a call, unless they are those of the call before. */
+  #given(node: SpanNode, payload: SpanOfPage, run: Run): Given | null {
+    const tools = toolsOf(payload.input_rest, payload.metadata);
+    if (!tools.length) return null;
+    const before = run.tools;
+    run.tools = tools;
+    const changes = before.length ? toolChanges(before, tools) : null;
+    return before.length && !changes
+      ? null
+      : { kind: "given", key: `${node.key}:given`, node, tools, changes };
+  }
+
+  #tool(node: SpanNode, payload: SpanOfPage | undefined, entries: Entry[], run: Run): void {
     const name = node.row.tool_name ?? node.row.span_name ?? "tool";
     const wanted = JSON.stringify(payload?.input_data ?? null);
-    const waiting = open.calls.filter((called) => called.node === null && called.name === name);
+    const waiting = run.calls.filter((called) => called.node === null && called.name === name);
     const called = waiting.find((one) => JSON.stringify(one.arguments) === wanted) ?? waiting[0];
     if (called) {
       called.node = node;
@@ -239,10 +292,10 @@ class Writer {
 }
 
 /** Put a result at its call. *returns* whether there is such a call. */
-function attach(open: Open, result: ToolResult): boolean {
+function attach(run: Run, result: ToolResult): boolean {
   const called =
-    open.calls.find((one) => result.id !== null && one.call?.id === result.id) ??
-    open.calls.find(
+    run.calls.find((one) => result.id !== null && one.call?.id === result.id) ??
+    run.calls.find(
       (one) => result.id === null && !one.hasResult && (result.name === null || one.name === result.name),
     );
   if (!called) return false;
@@ -254,11 +307,26 @@ function attach(open: Open, result: ToolResult): boolean {
 }
 
 function said(node: SpanNode, key: string, message: Message, answer: boolean): Said {
-  return { kind: "said", key, node, role: message.role, parts: message.parts, answer };
+  return { kind: "said", key, node, role: message.role, parts: message.parts, answer, before: null };
 }
 
 /** System prompts are one line, unless a reader opens them. */
 export const isQuiet = (entry: Said): boolean => QUIET_ROLES.has(entry.role);
+
+/** The entries in their order, with those of the sections that are open. */
+export function shownEntries(entries: readonly Entry[], isOpen: (section: Section) => boolean): Entry[] {
+  const shown: Entry[] = [];
+  const waiting = [...entries].reverse();
+  for (let entry = waiting.pop(); entry; entry = waiting.pop()) {
+    shown.push(entry);
+    if (entry.kind === "section" && isOpen(entry)) waiting.push(...[...entry.entries].reverse());
+  }
+  return shown;
+}
+
+/** Long sections are closed, unless a reader opens them. */
+const SECTION_OPEN_ENTRIES = 6;
+export const opensByItself = (section: Section): boolean => section.entries.length <= SECTION_OPEN_ENTRIES;
 
 /** The key of the entry that shows a span: its own, or of the call that it answers. */
 export function entryOf(entries: readonly Entry[], span: string): string | null {

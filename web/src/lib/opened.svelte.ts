@@ -1,0 +1,47 @@
+/** What a reader has opened and closed: it stays so, also after another view or a reload, for as long as the tab lives. */
+
+import { getContext, setContext } from "svelte";
+
+/** So many of the last changes are kept. */
+const KEPT = 2000;
+
+export class Opened {
+  toggled = $state.raw<ReadonlyMap<string, boolean>>(new Map());
+  readonly #storageKey: string | null;
+
+  /** `storageKey` null keeps nothing beyond this object. */
+  constructor(storageKey: string | null = null) {
+    this.#storageKey = storageKey;
+    const kept = storageKey === null ? null : sessionStorage.getItem(storageKey);
+    if (kept) this.toggled = new Map(JSON.parse(kept) as [string, boolean][]);
+  }
+
+  /** Whether something is open; `otherwise` if the reader has not touched it. */
+  has(key: string, otherwise = false): boolean {
+    return this.toggled.get(key) ?? otherwise;
+  }
+
+  set(key: string, open: boolean): void {
+    const next = new Map(this.toggled);
+    next.delete(key); // the last change is at the end
+    this.replace(next.set(key, open));
+  }
+
+  replace(toggled: ReadonlyMap<string, boolean>): void {
+    this.toggled = toggled;
+    if (this.#storageKey === null) return;
+    try {
+      sessionStorage.setItem(this.#storageKey, JSON.stringify([...toggled].slice(-KEPT)));
+    } catch {
+      // The storage is full: it stays for as long as the page does.
+    }
+  }
+}
+
+const CONTEXT = Symbol("opened");
+
+/** Keep what is opened in the contents below this component. */
+export const keepOpened = (opened: Opened): Opened => setContext(CONTEXT, opened);
+
+/** What is opened in the contents around this component, or an object of its own where nothing is kept. */
+export const openedHere = (): Opened => getContext<Opened | undefined>(CONTEXT) ?? new Opened();
