@@ -82,6 +82,7 @@ def reading(
     dark: bool = False,
     forced_colors: bool = False,
     refusals: bool = False,
+    timezone: str | None = None,
 ) -> Iterator[Reader]:
     """A signed-in reader, who at the end has no complaint and has asked no other host.
 
@@ -94,6 +95,7 @@ def reading(
         forced_colors="active" if forced_colors else "none",
         reduced_motion="reduce",
         permissions=["clipboard-read", "clipboard-write"],
+        timezone_id=timezone,
     )
     page = context.new_page()
     reader = Reader(page, base)

@@ -576,6 +576,7 @@ COSTS: Final = success(
     by_model=rows("model_provider", "model_name"),
     by_provider=rows("model_provider"),
     by_operation=rows("operation_type"),
+    by_outcome=rows("model_provider", "status"),
     by_conversation=nullable(array(obj({"conversation_id": string(), **MEASURES}), "Null with a filter")),
     conversation_days=obj(RANGE),
     top_traces_by_cost=array(ref("TraceSummary")),

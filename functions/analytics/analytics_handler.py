@@ -197,6 +197,7 @@ def show_costs(request: Request, caller: Identity) -> Response:
             "by_model": costs_by(query.selection, "model_provider", "model_name"),
             "by_provider": costs_by(query.selection, "model_provider"),
             "by_operation": costs_by(by_operation, "operation_type"),
+            "by_outcome": costs_by(query.selection, "model_provider", "status"),
             "by_conversation": conversations if query.selection.is_all else None,
             "conversation_days": range_json(whole_days(query.period)),
             "top_traces_by_cost": [summary_json(*listed) for listed in traces],

@@ -288,6 +288,9 @@ def test_costs_come_by_their_cause(analytics: Analytics) -> None:
     assert [(row["operation_type"], row["cost_usd"]) for row in costs["by_operation"]] == [
         *[("completion", 2.75), ("agent", 0)]
     ]
+    assert [(row["model_provider"], row["status"], row["wasted_cost_usd"]) for row in costs["by_outcome"]] == [
+        *[("openai", "success", 0), ("openai", "error", 0.5), ("acme", "success", 0)]
+    ]
     assert [(row["conversation_id"], row["cost_usd"], row["calls"]) for row in costs["by_conversation"]] == [
         ("chat", 2, 1)
     ]

@@ -9,9 +9,13 @@ export type Route =
   | { view: "conversation"; id: string }
   | { view: "lessons" }
   | { view: "lesson"; id: string }
+  | { view: "overview" }
   | { view: "setup" }
   | { view: "callback" }
   | { view: "unknown" };
+
+/** The views with one address, which is their name. */
+const SINGLE: ReadonlySet<string> = new Set(["setup", "callback", "conversations", "overview"]);
 
 /** The view of a path, which begins with `/traces`. */
 export function routeOf(path: string): Route {
@@ -28,8 +32,7 @@ export function routeOf(path: string): Route {
     if (!rest.length || (rest.length === 1 && !rest[0])) return { view: "lessons" };
     return id ? { view: "lesson", id } : { view: "unknown" };
   }
-  if ((first === "setup" || first === "callback" || first === "conversations") && !rest.length)
-    return { view: first };
+  if (SINGLE.has(first) && !rest.length) return { view: first } as Route;
   return { view: "unknown" };
 }
 
