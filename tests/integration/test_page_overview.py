@@ -263,6 +263,23 @@ def test_costs_are_stacked_by_what_the_reader_chooses(reader: Reader, api: Api) 
     expect(page.locator(f"{COST} ul a").first).to_contain_text("tutor")
 
 
+def test_the_bill_of_the_month_is_an_estimate_next_to_published_prices(reader: Reader, api: Api) -> None:
+    month = NOW.astimezone(ZoneInfo("UTC")).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    counted(
+        api,
+        called("one", start_time=(month + timedelta(seconds=1)).isoformat()),
+        called("before", start_time=(month - timedelta(days=2)).isoformat()),
+    )
+    with reader.page.expect_response("**/api/analytics/storage?*"):
+        reader.open("/traces/overview?range=24h")
+    panel = reader.page.locator("section.bill")
+    expect(panel).to_contain_text("estimated")
+    expect(panel).to_contain_text("1 trace with 1 span")
+    expect(panel).to_contain_text("per 1,000 spans")
+    for service in ("Langfuse Cloud", "LangSmith", "Pydantic Logfire"):
+        expect(panel.get_by_role("listitem").filter(has_text=service)).to_contain_text(re.compile(r"read \d+ \w+ 2026"))
+
+
 def test_hostile_names_are_text(reader: Reader, api: Api) -> None:
     counted(
         api,

@@ -264,13 +264,13 @@ describe("the address of lessons", () => {
 
   it("gives the parameters of list and statistics", () => {
     const query = new URLSearchParams("range=24h&status=failed&lesson_id=l-7&search=+leaf+&sel=1");
-    expect(listParameters(query, now)).toEqual({
+    expect(listParameters(query, now, "UTC")).toEqual({
       status: "failed",
       lesson_id: "l-7",
       search: "leaf",
       start_date: "2026-11-27T10:00:00.000Z",
     });
-    expect(statisticsParameters(query, now)).toEqual({
+    expect(statisticsParameters(query, now, "UTC")).toEqual({
       lesson_id: "l-7",
       start_date: "2026-11-27T10:00:00.000Z",
     });

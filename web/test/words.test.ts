@@ -78,19 +78,19 @@ describe("filters", () => {
 
   test("traces without a model call are hidden unless they are asked for", () => {
     const now = Date.parse("2026-11-28T12:00:30Z");
-    expect(parametersOf(new URLSearchParams("status=error&sel=x"), now)).toEqual({
+    expect(parametersOf(new URLSearchParams("status=error&sel=x"), now, "UTC")).toEqual({
       status: ["error"],
       has_model_call: ["true"],
       start_date: "2026-11-21T12:00:00.000Z",
     });
-    expect(parametersOf(new URLSearchParams("all=1&range=all"), now)).toEqual({});
-    expect(parametersOf(new URLSearchParams("conversation_id=c&range=all"), now)).toEqual({
+    expect(parametersOf(new URLSearchParams("all=1&range=all"), now, "UTC")).toEqual({});
+    expect(parametersOf(new URLSearchParams("conversation_id=c&range=all"), now, "UTC")).toEqual({
       conversation_id: ["c"],
     });
   });
 
   test("a range by its ends goes before one by its length", () => {
-    expect(rangeOf(new URLSearchParams("from=a&to=b&range=1h"), 0)).toEqual({
+    expect(rangeOf(new URLSearchParams("from=a&to=b&range=1h"), 0, "UTC")).toEqual({
       start_date: "a",
       end_date: "b",
     });

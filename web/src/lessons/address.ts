@@ -8,13 +8,17 @@ export const FILTERS = ["status", "lesson_id", "provider_used", "search"] as con
 export type Filter = (typeof FILTERS)[number];
 
 /** The parameters of the list of lessons. */
-export function listParameters(query: URLSearchParams, now: number): Record<string, string> {
-  return { ...filtersOf(query, FILTERS), ...rangeOf(query, now) };
+export function listParameters(query: URLSearchParams, now: number, zone: string): Record<string, string> {
+  return { ...filtersOf(query, FILTERS), ...rangeOf(query, now, zone) };
 }
 
 /** The parameters of the statistics, which know neither status nor text. */
-export function statisticsParameters(query: URLSearchParams, now: number): Record<string, string> {
-  return { ...filtersOf(query, ["lesson_id", "provider_used"]), ...rangeOf(query, now) };
+export function statisticsParameters(
+  query: URLSearchParams,
+  now: number,
+  zone: string,
+): Record<string, string> {
+  return { ...filtersOf(query, ["lesson_id", "provider_used"]), ...rangeOf(query, now, zone) };
 }
 
 function filtersOf(query: URLSearchParams, names: readonly Filter[]): Record<string, string> {

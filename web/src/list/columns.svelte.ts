@@ -1,4 +1,9 @@
-/** The columns of the list: a reader may hide some, and narrow lists leave out those that matter least. */
+/**
+ * The columns of the list: a reader may hide some, and narrow lists leave out those that matter least. An address may name
+ * the columns, as those of saved views do; else this browser remembers them.
+ */
+
+import { router } from "../lib/router.svelte.ts";
 
 const STORAGE_KEY = "tracestore.hidden-columns";
 
@@ -25,14 +30,33 @@ const TIME_NARROW = 60;
 const NARROW = 1000;
 
 class Columns {
-  hidden = $state.raw<ReadonlySet<string>>(
+  #kept = $state.raw<ReadonlySet<string>>(
     new Set((localStorage.getItem(STORAGE_KEY) ?? "").split(" ").filter(Boolean)),
   );
+
+  readonly hidden: ReadonlySet<string> = $derived.by(() => {
+    const named = router.get("columns");
+    if (named === null) return this.#kept;
+    const shown = new Set(named.split(","));
+    return new Set(COLUMNS.flatMap(({ name }) => (shown.has(name) ? [] : [name])));
+  });
+
+  /** The names of the columns that are not hidden. */
+  readonly names: string[] = $derived(COLUMNS.flatMap(({ name }) => (this.hidden.has(name) ? [] : [name])));
+
+  /** Whether a column is hidden. */
+  get changed(): boolean {
+    return this.hidden.size > 0;
+  }
 
   toggle(name: string): void {
     const next = new Set(this.hidden);
     if (!next.delete(name)) next.add(name);
-    this.hidden = next;
+    if (router.get("columns") !== null) {
+      const shown = COLUMNS.flatMap((column) => (next.has(column.name) ? [] : [column.name]));
+      return router.set({ columns: shown.join(",") }, { replace: true });
+    }
+    this.#kept = next;
     localStorage.setItem(STORAGE_KEY, [...next].join(" "));
   }
 

@@ -1,5 +1,7 @@
 /** The filters of the list, in the names of the API: the address of the page has them as they are sent. */
 
+import { dayStart } from "../lib/days.ts";
+
 export interface FilterField {
   name: string;
   label: string;
@@ -47,9 +49,9 @@ const WALKED = /^(metadata\.|score\.)/;
 export const isFilter = (name: string): boolean =>
   BY_NAME.has(name) || WALKED.test(name) || name === "search" || name === "search_in" || name === "trace_id";
 
-const LIST_STATE = new Set(["range", "from", "to", "all", "order_by"]);
+const LIST_STATE = new Set(["range", "from", "to", "all", "order_by", "columns"]);
 
-/** The parameters of an address that make its list: filters, range and order, without a preview or a selection. */
+/** The parameters of an address that make its list: filters, range, order and columns, without a preview or a selection. */
 export const listOf = (query: URLSearchParams): URLSearchParams =>
   new URLSearchParams([...query].filter(([name]) => isFilter(name) || LIST_STATE.has(name)));
 
@@ -112,9 +114,10 @@ export function valueOf(field: FilterField, typed: string): string {
   return text;
 }
 
-/** Ranges of time: their length, or null for everything that is stored. */
-export const RANGES: Record<string, { label: string; ms: number | null }> = {
+/** Ranges of time: their length, or that they begin with the day, or null for everything that is stored. */
+export const RANGES: Record<string, { label: string; ms: number | null; today?: true }> = {
   "1h": { label: "Last hour", ms: 3_600_000 },
+  today: { label: "Today", ms: null, today: true },
   "24h": { label: "Last 24 hours", ms: 86_400_000 },
   "7d": { label: "Last 7 days", ms: 7 * 86_400_000 },
   "30d": { label: "Last 30 days", ms: 30 * 86_400_000 },
@@ -126,25 +129,35 @@ export const DEFAULT_RANGE = "7d";
 const MINUTE = 60_000;
 
 /**
- * The range of an address as the API takes it: `from` and `to`, or the length `range` up to now. Its start is on a whole
- * minute, so that polls within a minute ask the same.
+ * The range of an address as the API takes it: `from` and `to`, the length `range` up to now, or the day of the zone. Its
+ * start is on a whole minute, so that polls within a minute ask the same.
  */
-export function rangeOf(query: URLSearchParams, now: number): { start_date?: string; end_date?: string } {
+export function rangeOf(
+  query: URLSearchParams,
+  now: number,
+  zone: string,
+): { start_date?: string; end_date?: string } {
   const from = query.get("from");
   const to = query.get("to");
   if (from || to) return { ...(from ? { start_date: from } : {}), ...(to ? { end_date: to } : {}) };
-  const length = (RANGES[query.get("range") ?? DEFAULT_RANGE] ?? RANGES[DEFAULT_RANGE])?.ms ?? null;
+  const range = RANGES[query.get("range") ?? DEFAULT_RANGE] ?? RANGES[DEFAULT_RANGE];
+  if (range?.today) return { start_date: new Date(dayStart(now, zone)).toISOString() };
+  const length = range?.ms ?? null;
   return length === null
     ? {}
     : { start_date: new Date(Math.floor((now - length) / MINUTE) * MINUTE).toISOString() };
 }
 
 /** The parameters of the API for an address of the list. */
-export function parametersOf(query: URLSearchParams, now: number): Record<string, string | string[]> {
+export function parametersOf(
+  query: URLSearchParams,
+  now: number,
+  zone: string,
+): Record<string, string | string[]> {
   const parameters: Record<string, string[]> = {};
   for (const [name, value] of query) if (isFilter(name)) (parameters[name] ??= []).push(value);
   if (!query.has("search")) delete parameters.search_in;
   const asksForTraces = ["conversation_id", "trace_id", "has_model_call"].some((name) => name in parameters);
   if (!query.has("all") && !asksForTraces) parameters.has_model_call = ["true"];
-  return { ...parameters, ...rangeOf(query, now) };
+  return { ...parameters, ...rangeOf(query, now, zone) };
 }

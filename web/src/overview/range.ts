@@ -16,6 +16,7 @@ interface Choice {
 
 export const CHOICES: Record<string, Choice> = {
   "1h": { label: "Last hour", before: "the hour before", hours: 1 },
+  today: { label: "Today", before: "yesterday up to this time", days: 1 },
   "24h": { label: "Last 24 hours", before: "the 24 hours before", hours: 24 },
   "7d": { label: "Last 7 days", before: "the 7 days before", days: 7 },
   "30d": { label: "Last 30 days", before: "the 30 days before", days: 30 },
