@@ -11,7 +11,6 @@ from tracestore.api.traces.parameters import TraceView
 from tracestore.api.traces.responses import Room, fitting_span
 from tracestore.api.traces.trace_json import matches_json, span_json
 from tracestore.domain.filters import span_matches
-from tracestore.domain.merge import Span
 from tracestore.domain.message_texts import Message
 from tracestore.domain.spans import Json
 from tracestore.domain.texts import normalized
@@ -19,7 +18,6 @@ from tracestore.domain.tree import Node, parent_indexes, tree_order
 from tracestore.domain.turns import history_after, messages_in, new_input
 from tracestore.http.response import json_bytes
 from tracestore.storage.user_store import LazyTrace
-
 
 _RUNS: Final = frozenset({"agent", "tool_call"})
 """Operations whose spans contain a run of their own: the calls below them have a history of their own."""
