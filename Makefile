@@ -1,7 +1,7 @@
 # The tasks of a developer. `make help` lists them. Each target installs its own requirements, and only once.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev examples unit check test test-all generated lint page format packages build sam-local bench lock prices clean
+.PHONY: help setup dev examples unit check test test-all generated lint page format packages build sam-local bench lock prices clients clean
 SHELL := /bin/sh
 
 VENV := .venv
@@ -106,6 +106,9 @@ LOCK := --quiet --universal --generate-hashes --no-header --python-version 3.11
 
 prices: $(READY) ## Generate the price table from the installed genai-prices
 	@$(RUN)python -m dev.prices
+
+clients: $(READY) ## Write the table of docs/clients.md from the recorded exports
+	@$(RUN)python -m dev.clients
 
 clean: ## Remove all generated files, including the local data and the cache
 	@rm -rf $(VENV) .aws-sam .tracestore .cache functions/docs/static functions/page/static .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -2,7 +2,7 @@
 
 import json
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tracestore.domain.costs import cost_of
 from tracestore.domain.spans import SpanFields
-from tracestore.ingest.convention_tables import USAGE
+from tracestore.ingest.convention_tables import CACHE, INSIDE, REASONING, USAGE, UsageSource
 from tracestore.ingest.otlp import Origin, OtlpSpan
 from tracestore.ingest.pricing import Priced, cost_nano_usd
 from tracestore.ingest.span_fields import span_fields
@@ -309,53 +309,114 @@ def test_the_service_tier_of_a_call_has_its_price() -> None:
     assert usd(read({**sent, "gen_ai.provider.name": "openai"}, "gpt-5")) == Decimal("0.625")
 
 
-NAMES = {
-    "gen_ai.usage.": ("input_tokens", "output_tokens", "cache_read.input_tokens", "reasoning.output_tokens"),
-    "llm.token_count.": ("prompt", "completion", "prompt_details.cache_read", "completion_details.reasoning"),
-    "ai.usage.": ("inputTokens", "outputTokens", "cachedInputTokens", "reasoningTokens"),
-    "llm.usage.": ("prompt_tokens", "completion_tokens", "cache_read_input_tokens", "reasoning_tokens"),
-    "gen_ai.aggregated_usage.": (
-        "input_tokens",
-        "output_tokens",
-        "cache_read.input_tokens",
-        "details.reasoning_tokens",
+class Schema(NamedTuple):
+    """The names of input, output, cached, cache-write and reasoning tokens, and what input and output include.
+
+    *absent*: None for a kind that has no name; None for `includes` where the source states it.
+    """
+
+    input: str
+    output: str
+    cached: str
+    written: str | None
+    reasoning: str | None
+    includes: frozenset[str] | None = None
+
+
+OPENAI = Schema(
+    "prompt_tokens",
+    "completion_tokens",
+    "prompt_tokens_details.cached_tokens",
+    None,
+    "completion_tokens_details.reasoning_tokens",
+    INSIDE,
+)
+ANTHROPIC = Schema(
+    *("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", None),
+    includes=frozenset({REASONING}),
+)
+GEMINI = Schema(
+    *("prompt_token_count", "candidates_token_count", "cached_content_token_count", None, "thoughts_token_count"),
+    includes=frozenset({CACHE}),
+)
+FLAT = Schema(
+    *("input_tokens", "output_tokens", "cache_read.input_tokens", "cache_creation.input_tokens"),
+    reasoning="reasoning.output_tokens",
+)
+OWN = {
+    "gen_ai.usage.": FLAT,
+    "gen_ai.aggregated_usage.": FLAT,
+    "llm.token_count.": Schema(
+        *("prompt", "completion", "prompt_details.cache_read", "prompt_details.cache_write"),
+        reasoning="completion_details.reasoning",
     ),
-    "codex.usage.": ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_output_tokens"),
-    "langfuse.observation.usage_details>": ("input", "output", "input_cached_tokens", "output_reasoning_tokens"),
-    "langsmith.metadata.usage_metadata>": (
-        *("input_tokens", "output_tokens", "input_token_details.cache_read", "output_token_details.reasoning"),
+    "ai.usage.": Schema(
+        *("inputTokens", "outputTokens", "cachedInputTokens", "inputTokenDetails.cacheWriteTokens"),
+        reasoning="reasoningTokens",
+    ),
+    "llm.usage.": Schema(
+        *("prompt_tokens", "completion_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
+        reasoning="reasoning_tokens",
+    ),
+    "codex.usage.": Schema("input_tokens", "output_tokens", "cached_input_tokens", None, "reasoning_output_tokens"),
+    "langfuse.observation.usage_details>": Schema(
+        *("input", "output", "input_cached_tokens", "input_cache_creation", "output_reasoning_tokens")
+    ),
+    "langsmith.metadata.usage_metadata>": Schema(
+        *("input_tokens", "output_tokens", "input_token_details.cache_read", "input_token_details.cache_creation"),
+        reasoning="output_token_details.reasoning",
     ),
 }
-"""The names of input, output, cached and reasoning tokens in each convention."""
+"""The schemas of sources with names of their own. An object of any other source has the schema of a provider."""
+
+STATED = [source for source in USAGE if source.includes is not None and source.name != "thoughts_token_count>"]
+"""All sources that state what their counts include; one of them has a single count that is a part of another."""
+
+TERMS = [(source, OWN[source.name]) for source in STATED if source.name in OWN] + [
+    (source, schema) for source in STATED if ">" in source.name for schema in (OPENAI, ANTHROPIC, GEMINI)
+]
 
 amounts = st.integers(0, 10**6)
 
 
-@settings(max_examples=200)
-@given(st.sampled_from(sorted(NAMES)), amounts, amounts, amounts, amounts)
-def test_usage_in_the_terms_of_any_convention_is_read_back(
-    convention: str, rest: int, cached: int, answer: int, reasoning: int
+def test_every_source_that_states_what_its_counts_include_is_generated() -> None:
+    assert {source.name for source, _ in TERMS} == {source.name for source in STATED}
+
+
+def attributes_of(source: UsageSource, counts: dict[str, int]) -> dict[str, Any]:
+    """The attributes that report counts in the terms of a source."""
+    prefix, is_object, path = source.name.partition(">")
+    if not is_object:
+        return {prefix + name: amount for name, amount in counts.items()}
+    tree: dict[str, Any] = {}
+    for name, amount in counts.items():
+        *branches, leaf = [*filter(None, path.split(".")), *name.split(".")]
+        node = tree
+        for branch in branches:
+            node = node.setdefault(branch, {})
+        node[leaf] = amount
+    return {prefix.replace("*", "openai"): json.dumps(tree)}
+
+
+@settings(max_examples=400)
+@given(st.sampled_from(TERMS), amounts, amounts, amounts, amounts, amounts)
+def test_usage_in_the_terms_of_any_source_is_read_back(
+    terms: tuple[UsageSource, Schema], rest: int, cached: int, written: int, answer: int, reasoning: int
 ) -> None:
-    (source,) = [source for source in USAGE if source.name == convention]
-    includes = source.includes or frozenset()
-    sent = [
-        rest + (cached if "cache" in includes else 0),
-        answer + (reasoning if "reasoning" in includes else 0),
-        cached,
-        reasoning,
-    ]
-    prefix, is_object, _ = convention.partition(">")
-    if is_object:
-        tree: dict[str, Any] = {}
-        for name, amount in zip(NAMES[convention], sent, strict=True):
-            *branches, leaf = name.split(".")
-            node = tree
-            for branch in branches:
-                node = node.setdefault(branch, {})
-            node[leaf] = amount
-        attributes: dict[str, Any] = {prefix: json.dumps(tree)}
-    else:
-        attributes = {prefix + name: amount for name, amount in zip(NAMES[convention], sent, strict=True)}
-    fields = read(attributes)
-    assert kinds_of(fields) == (rest + cached, cached, None, answer + reasoning, reasoning)
+    source, schema = terms
+    includes = source.includes if schema.includes is None else schema.includes
+    assert includes is not None
+    written, reasoning = (written if schema.written else 0), (reasoning if schema.reasoning else 0)
+    counts = {
+        schema.input: rest + (cached + written if CACHE in includes else 0),
+        schema.output: answer + (reasoning if REASONING in includes else 0),
+        schema.cached: cached,
+    }
+    counts |= {schema.written: written} if schema.written else {}
+    counts |= {schema.reasoning: reasoning} if schema.reasoning else {}
+    fields = read(attributes_of(source, counts))
+    assert kinds_of(fields) == (
+        *(rest + cached + written, cached, written if schema.written else None, answer + reasoning),
+        reasoning if schema.reasoning else None,
+    )
     assert "usage_ambiguous" not in fields

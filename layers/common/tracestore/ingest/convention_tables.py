@@ -167,7 +167,7 @@ prompt_details.cache_write,prompt_details.audio,completion_details.output,comple
 completion_details.audio}""",
     ),
     Row("cost_nano_usd", nano_usd, COSTS),
-    # A mode that costs more is stated beside the tier.
+    # A mode that costs more is reported in addition to the tier.
     Row(
         "service_tier",
         uncommon_label,

@@ -110,7 +110,7 @@ def _sent(opened: OpenedSpan, operation: str) -> _Sent:
         if source.operations and operation not in source.operations:
             continue
         if isinstance(value, dict):
-            named = dict(_counts(_name(source.name, attribute), value, depth=_MAX_OBJECT_DEPTH))
+            named = dict(_counts(_inside(source.name, attribute), value, depth=_MAX_OBJECT_DEPTH))
             shape_of = _remembered_shape if len(named) <= _MAX_KINDS else _shape
             kinds, includes = shape_of(source, tuple(named))
             for name, kind in kinds:
@@ -133,12 +133,12 @@ def _sent(opened: OpenedSpan, operation: str) -> _Sent:
 
 @lru_cache(maxsize=1_024)
 def _kind_of_attribute(source: str, attribute: str) -> Kind | None:
-    return _kind(_name(source, attribute))
+    return _kind(LONE_COUNTS.get(attribute) or _inside(source, attribute))
 
 
-def _name(source: str, attribute: str) -> str:
-    """The name of a count, or of an object of counts, inside an attribute."""
-    return LONE_COUNTS.get(attribute, attribute.removeprefix(source if source.endswith(".") else attribute))
+def _inside(source: str, attribute: str) -> str:
+    """The name of a count, or of an object of counts, inside the name of an attribute. *absent*: empty."""
+    return attribute.removeprefix(source if source.endswith(".") else attribute)
 
 
 def _shape(source: UsageSource, names: Iterable[str]) -> _Shape:

@@ -1,0 +1,152 @@
+"""Write the table of `docs/clients.md`: what the store reads from the recorded exports of each client.
+
+The recordings are requests of real clients, with the versions of their packages. They are read as the capture function
+reads them. `make clients` runs this.
+"""
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from dev.template import ROOT
+from tracestore.domain.costs import Price, UnknownCost
+from tracestore.domain.merge import Span, merge
+from tracestore.domain.previews import messages_of
+from tracestore.domain.spans import CAPTURED, FROM_LOGS, SpanFields, SpanUpdate
+from tracestore.domain.tree import tree_order
+from tracestore.domain.updates import span_update
+from tracestore.domain.usage import TOKEN_KINDS, Usage, charges_of, usage_of
+from tracestore.ingest.log_fields import log_fields
+from tracestore.ingest.otlp import read_logs, read_traces, wire_format
+from tracestore.ingest.pricing import Priced, cost_nano_usd
+from tracestore.ingest.span_fields import spans_fields
+
+CORPUS: Final = ROOT / "tests" / "data" / "otlp"
+DOCUMENT: Final = ROOT / "docs" / "clients.md"
+MARK: Final = "<!-- The table below is written by `make clients`. -->\n"
+
+_COLUMNS: Final = (
+    *("client", "versions", "spans", "calls", "input", "output", "cached", "cache write", "reasoning", "cost"),
+    *("messages", "tool calls", "errors", "sessions"),
+)
+_NS_PER_MS: Final = 1_000_000
+
+
+class Row(NamedTuple):
+    """The totals of the recordings of one client. Costs without a price are not in `cost_nano_usd`."""
+
+    client: str
+    versions: dict[str, set[str]]
+    spans: int = 0
+    calls: int = 0
+    tokens: tuple[int, ...] = (0,) * len(TOKEN_KINDS)
+    cost_nano_usd: int = 0
+    messages: int = 0
+    tool_calls: int = 0
+    errors: int = 0
+    sessions: int = 0
+
+
+def main() -> None:
+    """Write the table into the document."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    DOCUMENT.write_text(text.partition(MARK)[0] + MARK + table(), encoding="utf-8")
+
+
+def table() -> str:
+    """The table in Markdown, one row a client."""
+    rows = [_row(client) for client in sorted(CORPUS.iterdir()) if any(client.glob("*/expected.json"))]
+    lines = [" | ".join(_COLUMNS), " | ".join("---" if name in _COLUMNS[:2] else "--:" for name in _COLUMNS)]
+    return "".join(f"| {line} |\n" for line in ["", *lines, *map(_line, rows)][1:])
+
+
+def _line(row: Row) -> str:
+    versions = ", ".join(f"{name} {' and '.join(sorted(found))}" for name, found in sorted(row.versions.items()))
+    numbers = (row.spans, row.calls, *row.tokens)
+    rest = (row.messages, row.tool_calls, row.errors, row.sessions)
+    cost = f"${row.cost_nano_usd / 1e9:.6f}" if row.cost_nano_usd else "–"
+    return " | ".join((row.client, versions, *map(_number, numbers), cost, *map(_number, rest)))
+
+
+def _number(count: int) -> str:
+    return f"{count:,}" if count else "–"
+
+
+def _row(client: Path) -> Row:
+    row = Row(client.name, {})
+    sessions: set[str] = set()
+    for case in sorted(path.parent for path in client.glob("*/expected.json")):
+        recorded = json.loads((case / "expected.json").read_text(encoding="utf-8"))
+        for name, version in recorded["versions"].items():
+            row.versions.setdefault(name, set()).add(version)
+        for spans in _traces(case, recorded):
+            row = _with_trace(row, spans)
+            sessions |= {span.fields["conversation_id"] for span in spans if "conversation_id" in span.fields}
+    return row._replace(sessions=len(sessions))
+
+
+def _with_trace(row: Row, spans: list[Span]) -> Row:
+    nodes = tree_order(spans)
+    charges = charges_of(nodes)
+    usage: Usage = usage_of(nodes, charges)
+    calls = [node.span for node, charge in zip(nodes, charges, strict=True) if charge.is_call]
+    counted = zip(row.tokens, (getattr(usage, kind) for kind in TOKEN_KINDS), strict=True)
+    return row._replace(
+        spans=row.spans + len(spans),
+        calls=row.calls + usage.llm_call_count,
+        tokens=tuple(before + added for before, added in counted),
+        cost_nano_usd=row.cost_nano_usd + (usage.cost_nano_usd or 0),
+        messages=row.messages + sum(map(_messages, calls)),
+        tool_calls=row.tool_calls + sum(span.fields.get("operation_type") == "tool_call" for span in spans),
+        errors=row.errors + sum(span.status == "error" for span in spans),
+    )
+
+
+def _messages(span: Span) -> int:
+    return len(messages_of(span.fields.get("input_data"))) + len(messages_of(span.fields.get("output_data")))
+
+
+def _traces(case: Path, recorded: dict[str, Any]) -> Iterator[list[Span]]:
+    """The merged spans of each trace of a case."""
+    reported: dict[str, list[tuple[SpanFields, int]]] = {}
+    for request in recorded["requests"]:
+        body = (case / request["file"]).read_bytes()
+        body = gzip.decompress(body) if request["content_encoding"] == "gzip" else body
+        encoding = wire_format(request["content_type"])
+        if encoding is None or request["signal"] not in ("traces", "logs"):
+            continue
+        is_traces = request["signal"] == "traces"
+        found = (
+            spans_fields(read_traces(body, encoding).records)
+            if is_traces
+            else log_fields(read_logs(body, encoding).records)
+        )
+        for trace_id, fields in found:
+            reported.setdefault(trace_id, []).append((fields, CAPTURED if is_traces else FROM_LOGS))
+    for updates in reported.values():
+        yield merge(list(_updates(updates)), price_of=_price_of)
+
+
+def _updates(reported: list[tuple[SpanFields, int]]) -> Iterator[SpanUpdate]:
+    received_ms = max(fields.get("end_ns", fields["start_ns"]) for fields, _ in reported) // _NS_PER_MS
+    for fields, precedence in reported:
+        yield span_update(fields, received_ms=received_ms, precedence=precedence)
+
+
+def _price_of(fields: SpanFields) -> Price | UnknownCost:
+    """The list price, as a deployment without prices of its own computes it."""
+    priced = cost_nano_usd(
+        model=fields.get("model_name"),
+        provider=fields.get("model_provider"),
+        usage=fields,
+        at_ns=fields["start_ns"],
+        requested_model=fields.get("request_model"),
+        tier=fields.get("service_tier"),
+    )
+    return (priced.cost_nano_usd, priced.price) if isinstance(priced, Priced) else priced
+
+
+if __name__ == "__main__":
+    main()
