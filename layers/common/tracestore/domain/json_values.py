@@ -106,13 +106,15 @@ def finite(number: float) -> float | str:
 
 def nested(attributes: Mapping[str, Json]) -> dict[str, Json]:
     """The attributes as a tree, split at the dots of their names. A name that is both value and branch keeps both."""
-    tree = Branch()
     names = tuple(attributes)
-    for name, branches, leaf in _remembered_paths(names) if len(names) <= _MAX_NAMES_REMEMBERED else _paths(names):
-        if branches:
-            tree.put(branches, leaf, attributes[name])
+    tree = Branch()
+    nodes = [tree]
+    for index, step, name in _remembered_steps(names) if len(names) <= _MAX_NAMES_REMEMBERED else _steps(names):
+        if name is None:
+            branch = nodes[index][step] = Branch()
+            nodes.append(branch)
         else:
-            tree[leaf] = attributes[name]
+            nodes[index][step] = attributes[name]
     return tree
 
 
@@ -138,16 +140,31 @@ class Branch(dict[Any, Any]):
 _MAX_NAMES_REMEMBERED: Final = 128
 
 
-def _paths(names: tuple[str, ...]) -> list[tuple[str, tuple[str, ...], str]]:
-    """The names in order, each with its branches and its leaf. Spans of one kind leave the same names."""
-    paths = []
+def _steps(names: tuple[str, ...]) -> list[tuple[int, str, str | None]]:
+    """The steps that build the tree of these names: the index of a node, a key in it, and the name of its value.
+
+    A step without a name adds a node. Spans of one kind leave the same names, so that most steps are remembered.
+    """
+    steps: list[tuple[int, str, str | None]] = []
+    indexes: dict[tuple[str, ...], int] = {(): 0}
+    taken: set[tuple[str, ...]] = set()
     for name in sorted(names):
         *branches, leaf = name.split(".", MAX_LEVELS)
-        paths.append((name, tuple(branches), leaf))
-    return paths
+        path: tuple[str, ...] = ()
+        for depth, step in enumerate(branches):
+            if (*path, step) in taken:
+                leaf = ".".join((*branches[depth:], leaf))
+                break
+            parent, path = indexes[path], (*path, step)
+            if path not in indexes:
+                indexes[path] = len(indexes)
+                steps.append((parent, step, None))
+        steps.append((indexes[path], leaf, name))
+        taken.add((*path, leaf))
+    return steps
 
 
-_remembered_paths: Final = lru_cache(maxsize=1_024)(_paths)
+_remembered_steps: Final = lru_cache(maxsize=1_024)(_steps)
 
 
 def _parse_json(text: str) -> Json:

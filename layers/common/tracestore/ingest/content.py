@@ -48,7 +48,7 @@ def read_content(opened: OpenedSpan, operation: str, *, continues: bool = False)
     if listed:
         used.add(EVENTS_ATTRIBUTE)
     inputs, outputs = opened.inputs, opened.outputs
-    if opened.span.parent_span_id and not TRACE_CONTENT.isdisjoint(opened.attributes):
+    if opened.span.parent_span_id and not opened.attributes.keys().isdisjoint(TRACE_CONTENT):
         inputs = [item for item in inputs if item.names[0] not in TRACE_CONTENT]
         outputs = [item for item in outputs if item.names[0] not in TRACE_CONTENT]
     input_data = _first_content(inputs, opened.texts, operation, "user", system, used)

@@ -16,6 +16,7 @@ from .convention_tables import (
     CONVERSATION_ATTRIBUTES,
     EVIDENCE,
     INPUT,
+    METADATA_PREFIXES,
     OPERATION_ROW,
     OUTPUT,
     ROWS,
@@ -56,13 +57,15 @@ class OpenedSpan(NamedTuple):
     """A span with the values of its sources, each list in the order of the tables.
 
     `attributes` include those of events that contain a conversation, and `texts` has the JSON in each of them.
-    `evidence` is the operation that the names of the attributes mean. *absent*: None for it.
+    `evidence` is the operation that the names of the attributes mean. *absent*: None for it. `chosen` are the names of
+    attributes with metadata of the application, each with its key.
     """
 
     span: OtlpSpan
     attributes: Attributes
     texts: OpenedTexts
     evidence: str | None
+    chosen: list[tuple[str, str]]
     fields: list[FieldValue]
     usage: list[UsageValue]
     inputs: list[ContentValue]
@@ -105,11 +108,13 @@ class _Match(NamedTuple):
 class _Plan(NamedTuple):
     """The sources of spans with the same attribute names, in the order of the tables.
 
-    *shape*: of fields, the row, the name, the path, the attributes used, and the members; of usage, the source, the
-    name and the path; of contents, the row, the source, the attributes used, and the numbered ones below its name.
+    *shape*: of `chosen`, the attribute and the key of metadata in it; of fields, the row, the name, the path, the
+    attributes used, and the members; of usage, the source, the name and the path; of contents, the row, the source, the
+    attributes used, and the numbered ones below its name.
     """
 
     evidence: str | None
+    chosen: list[tuple[str, str]]
     fields: list[tuple[Row, str, tuple[str, ...] | None, tuple[str, ...], tuple[str, ...]]]
     usage: list[tuple[UsageSource, str, tuple[str, ...] | None]]
     contents: list[tuple[int, _Source, tuple[str, ...], list[_Leaf]]]
@@ -145,7 +150,7 @@ def open_span(span: OtlpSpan) -> OpenedSpan:
             raw = attributes[name]
             value = raw if path is None else None
         (inputs if row == _INPUT_ROW else outputs).append(ContentValue(value, names, raw))
-    return OpenedSpan(span, attributes, texts, plan.evidence, fields, usage, inputs, outputs)
+    return OpenedSpan(span, attributes, texts, plan.evidence, plan.chosen, fields, usage, inputs, outputs)
 
 
 def _members(attributes: Attributes, prefix: str, members: Iterable[str]) -> Json:
@@ -173,7 +178,11 @@ def _new_plan(names: tuple[str, ...]) -> _Plan:
     usage = sorted((*match, name) for name in names if (match := _usage_source(name)))
     evidence = (operation for operation, among in EVIDENCE if not among.isdisjoint(names))
     plan = _Plan(
-        next(evidence, None), [], [(USAGE[number], name, _USAGE_PATHS[number]) for number, _, name in usage], []
+        next(evidence, None),
+        [(name, key) for name in names if (key := _metadata_key(name))],
+        [],
+        [(USAGE[number], name, _USAGE_PATHS[number]) for number, _, name in usage],
+        [],
     )
     for row, _, source in dict.fromkeys(sorted(matches)):  # each once: a source may have several members
         name, path, _, members = source
@@ -188,6 +197,23 @@ def _new_plan(names: tuple[str, ...]) -> _Plan:
 
 
 _remembered_plan: Final = lru_cache(maxsize=_PLANS_REMEMBERED)(_new_plan)
+
+
+def _metadata_key(name: str) -> str | None:
+    """The key of metadata in the name of an attribute. *absent*: None, also for a key that this service uses itself."""
+    if not name.startswith(METADATA_PREFIXES):
+        return None
+    prefix = next(prefix for prefix in METADATA_PREFIXES if name.startswith(prefix))
+    key = name.removeprefix(prefix)
+    return key if key and key not in _OWN_METADATA else None
+
+
+_OWN_METADATA: Final = frozenset(
+    {
+        *(row.field.removeprefix("metadata.") for row in ROWS if row.field.startswith("metadata.")),
+        *("kind", "attributes", "resource", "scope", "usage_as_sent", "usage_ambiguous"),
+    }
+)
 
 
 @lru_cache(maxsize=_NAMES_REMEMBERED)

@@ -6,7 +6,6 @@ attributes that no field contains, which stay in `metadata`.
 """
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Final, NamedTuple, cast
 
 from tracestore.domain.json_values import nested
@@ -14,7 +13,7 @@ from tracestore.domain.spans import Json, SpanFields
 from tracestore.domain.times import format_time
 
 from .content import read_content
-from .convention_tables import CONVERSATION_ATTRIBUTES, MESSAGE_EVENTS, METADATA_PREFIXES, RESOURCE_FIELDS, ROWS
+from .convention_tables import CONVERSATION_ATTRIBUTES, MESSAGE_EVENTS, RESOURCE_FIELDS
 from .field_readers import MAX_LABEL_CHARACTERS
 from .opened import OpenedSpan, open_span
 from .otlp import Event, Link, Origin, OtlpSpan
@@ -78,29 +77,13 @@ def _fields(span: OtlpSpan, origin: _Origin) -> SpanFields:
 
 
 def _chosen_metadata(opened: OpenedSpan, used: set[str]) -> dict[str, Json]:
-    """The metadata of the application, under the keys that it chose. A key that this service uses is left out."""
+    """The metadata of the application that no field contains, under the keys that it chose."""
     chosen: dict[str, Json] = {}
-    for name in opened.attributes:
-        if name.startswith(METADATA_PREFIXES) and name not in used and (key := _metadata_key(name)):
+    for name, key in opened.chosen:
+        if name not in used:
             chosen.setdefault(key, opened.texts[name])
             used.add(name)
     return chosen
-
-
-@lru_cache(maxsize=1_024)
-def _metadata_key(name: str) -> str | None:
-    """The key in the name of an attribute with metadata. *absent*: None for a key that this service uses itself."""
-    prefix = next(prefix for prefix in METADATA_PREFIXES if name.startswith(prefix))
-    key = name.removeprefix(prefix)
-    return key if key and key not in _OWN_METADATA else None
-
-
-_OWN_METADATA: Final = frozenset(
-    {
-        *(row.field.removeprefix("metadata.") for row in ROWS if row.field.startswith("metadata.")),
-        *("kind", "attributes", "resource", "scope", "usage_as_sent", "usage_ambiguous"),
-    }
-)
 
 
 def _unused(span: OtlpSpan, attributes: dict[str, Json], used: set[str]) -> dict[str, Json]:
