@@ -51,16 +51,21 @@ def read_content(opened: OpenedSpan, operation: str, *, continues: bool = False)
     if opened.span.parent_span_id and not opened.attributes.keys().isdisjoint(TRACE_CONTENT):
         inputs = [item for item in inputs if item.names[0] not in TRACE_CONTENT]
         outputs = [item for item in outputs if item.names[0] not in TRACE_CONTENT]
-    input_data = _first_content(inputs, opened.texts, operation, "user", system, used)
-    output_data = _first_content(outputs, opened.texts, operation, "assistant", None, used)
-    fields = {"input_data": input_data, "output_data": output_data}
+    input_data = _first_content(inputs, opened.texts, operation, "user", system, used) if inputs else None
+    output_data = _first_content(outputs, opened.texts, operation, "assistant", None, used) if outputs else None
     instructions = [] if input_data is not None or not system else _instructions(system)
-    directions: tuple[tuple[str, Direction], ...] = (("input_data", "input"), ("output_data", "output"))
-    if events := [event for event in (*opened.span.events, *listed) if event.name in MESSAGE_EVENTS]:
-        for field, direction in directions:
-            if fields[field] is None:
-                fields[field] = _event_content(events, direction, operation)
-    asked = fields["input_data"]
+    if (opened.span.events or listed) and (input_data is None or output_data is None):
+        events = [event for event in (*opened.span.events, *listed) if event.name in MESSAGE_EVENTS]
+        if input_data is None:
+            input_data = _event_content(events, "input", operation)
+        if output_data is None:
+            output_data = _event_content(events, "output", operation)
+    fields: dict[str, Json] = {}
+    if input_data is not None:
+        fields["input_data"] = input_data
+    if output_data is not None:
+        fields["output_data"] = output_data
+    asked = input_data
     if isinstance(asked, dict) and isinstance(messages := asked.get("messages"), list):
         if instructions and not any(isinstance(item, dict) and item.get("role") == "system" for item in messages):
             asked["messages"] = [*instructions, *messages]
@@ -73,7 +78,7 @@ def read_content(opened: OpenedSpan, operation: str, *, continues: bool = False)
         fields["log_messages"] = [
             log_message(time_ns, index, "input", message) for index, message in enumerate(instructions)
         ]
-    return Content({field: data for field, data in fields.items() if data is not None}, used)
+    return Content(fields, used)
 
 
 def _instructions(system: Json) -> list[Object]:

@@ -111,7 +111,15 @@ def _message(item: Object, role: str) -> Object:
 
 
 def _plain_message(item: Object) -> Object | None:
-    """A message of a role and a text alone. *absent*: None. Most messages are plain: the shortcut saves their time."""
+    """A message of a role and a text alone, perhaps in a wrapper. *absent*: None.
+
+    Most messages are plain: the shortcut saves their time.
+    """
+    if len(item) == 1:
+        inner = item.get("message")
+        if not isinstance(inner, dict) or len(inner) != 2:
+            return None
+        item = inner
     role, text = item.get("role"), item.get("content")
     if not isinstance(role, str) or not isinstance(text, str) or not text or text.startswith("[{"):
         return None
@@ -247,6 +255,8 @@ def _find_messages(value: Json, role: str, depth: int) -> tuple[list[Object], Ob
 
 def _with_system(request: Object, used: str, messages: list[Object]) -> tuple[list[Object], Object] | None:
     """The messages of a request after its instructions, and the other fields of the request."""
+    if len(request) == 1:
+        return messages, {}
     others = _others(request, (used,))
     config = others.get("config")
     for container in (others, config if isinstance(config, dict) else {}):
@@ -260,7 +270,7 @@ def _with_system(request: Object, used: str, messages: list[Object]) -> tuple[li
 def _from_list(items: Sequence[Json], role: str) -> list[Object] | None:
     while len(items) == 1 and isinstance(items[0], list) and not _are_pairs(items):  # LangChain's batches of one
         items = items[0]
-    plain = [_plain_message(item) if isinstance(item, dict) and len(item) == 2 else None for item in items]
+    plain = [_plain_message(item) if isinstance(item, dict) and len(item) < 3 else None for item in items]
     if plain and None not in plain:
         return cast("list[Object]", plain)
     values = [_unwrapped(item) if isinstance(item, dict) else item for item in items]
@@ -331,7 +341,7 @@ def _role_of_type(kind: str) -> str | None:
 
 def _is_message(item: Object) -> bool:
     # A role alone is a message from a client that must not record its text.
-    has_content = not _CONTENT_NAMES.isdisjoint(item) or item.keys() == {"role"}
+    has_content = not _CONTENT_NAMES.isdisjoint(item) or (len(item) == 1 and "role" in item)
     if has_content and _role(item) is not None:
         return True
     kind = item.get("type")

@@ -80,6 +80,17 @@ _Leaf: TypeAlias = tuple[tuple[_Step, ...], _Step, str]
 """A numbered attribute: the steps after the prefix, the last step, and the whole name."""
 
 
+class _ListSteps(NamedTuple):
+    """The steps that build a list from numbered attributes: the nodes, and what each contains.
+
+    *shape*: the length of each node, None for an object; for each entry the index of its node, the key, the index of
+    the node in it, and else the name of its attribute. The first node is the list.
+    """
+
+    lengths: list[int | None]
+    entries: list[tuple[int, Any, int, str | None]]
+
+
 class _Source(NamedTuple):
     """Where a table finds a value: the attribute `name`, and the `path` inside the JSON that it contains.
 
@@ -117,7 +128,7 @@ class _Plan(NamedTuple):
     chosen: list[tuple[str, str]]
     fields: list[tuple[Row, str, tuple[str, ...] | None, tuple[str, ...], tuple[str, ...]]]
     usage: list[tuple[UsageSource, str, tuple[str, ...] | None]]
-    contents: list[tuple[int, _Source, tuple[str, ...], list[_Leaf]]]
+    contents: list[tuple[int, _Source, tuple[str, ...], _ListSteps | None]]
 
 
 def open_span(span: OtlpSpan) -> OpenedSpan:
@@ -140,10 +151,10 @@ def open_span(span: OtlpSpan) -> OpenedSpan:
     ]
     inputs: list[ContentValue] = []
     outputs: list[ContentValue] = []
-    for row, (name, path, numbered, members), names, leaves in plan.contents:
+    for row, (name, path, _, members), names, steps in plan.contents:
         raw = value = None
-        if numbered:
-            value = _listed(leaves, attributes)
+        if steps:
+            value = _listed(steps, attributes)
         elif members:
             value = _members(attributes, name, members)
         else:
@@ -192,7 +203,7 @@ def _new_plan(names: tuple[str, ...]) -> _Plan:
             plan.fields.append((_FIELD_ROWS[row], name, path, tuple(used), members))
         else:
             used = [name + member for member in members] or [leaf_name for _, _, leaf_name in numbered] or [name]
-            plan.contents.append((row, source, tuple(used), numbered))
+            plan.contents.append((row, source, tuple(used), _list_steps(numbered) if numbered else None))
     return plan
 
 
@@ -268,21 +279,38 @@ def _step(text: str) -> _Step:
     return int(text) if text.isdecimal() and len(text) <= _MAX_INDEX_DIGITS else text
 
 
-def _listed(leaves: Iterable[_Leaf], attributes: Attributes) -> Json:
-    """The list that numbered attributes such as `llm.input_messages.0.message.role` describe."""
+def _list_steps(leaves: Iterable[_Leaf]) -> _ListSteps:
+    """The steps that build the list which numbered attributes such as `llm.input_messages.0.message.role` describe.
+
+    They depend on names alone. A node that has only numbers as keys is a list.
+    """
     tree = Branch()
     for steps, last, name in leaves:
-        tree.put(steps, last, attributes[name])
-    return _with_lists(tree) or None
+        tree.put(steps, last, name)
+    lengths: list[int | None] = []
+    entries: list[tuple[int, Any, int, str | None]] = []
+    nodes = [tree]
+    for index, node in enumerate(nodes):
+        is_list = all(type(step) is int for step in node)
+        lengths.append(len(node) if is_list else None)
+        places = {step: place for place, step in enumerate(sorted(node))} if is_list else {}
+        for step, item in node.items():
+            key = places[step] if is_list else str(step)
+            if type(item) is Branch:
+                entries.append((index, key, len(nodes), None))
+                nodes.append(item)
+            else:
+                entries.append((index, key, 0, item))
+    return _ListSteps(lengths, entries)
 
 
-def _with_lists(value: Any) -> Any:
-    """The tree with each branch that has only numbers as keys turned into a list."""
-    if type(value) is not Branch:
-        return value
-    if all(type(step) is int for step in value):
-        return [_with_lists(value[number]) for number in sorted(value)]
-    return {str(step): _with_lists(item) for step, item in value.items()}
+def _listed(steps: _ListSteps, attributes: Attributes) -> Json:
+    """The list that numbered attributes describe."""
+    nodes: list[Any] = [{} if length is None else [None] * length for length in steps.lengths]
+    for index, key, child, name in steps.entries:
+        nodes[index][key] = nodes[child] if name is None else attributes[name]
+    listed: Json = nodes[0]
+    return listed
 
 
 _FIELD_ROWS: Final = (OPERATION_ROW, *ROWS)

@@ -23,6 +23,10 @@ class Outcome(NamedTuple):
     used: set[str]
 
 
+_SUCCESS: Final = Outcome({"status": "success"}, set())
+_UNSTATED: Final = Outcome({}, set())
+
+
 def read_outcome(opened: OpenedSpan) -> Outcome:
     """The status and the error of a span. An exception in a span that did not fail was handled; it stays an event.
 
@@ -33,7 +37,7 @@ def read_outcome(opened: OpenedSpan) -> Outcome:
     if not failed and not attributes.keys().isdisjoint(LEVELS):
         failed = any(attributes.get(name) in ERROR_LEVELS for name in LEVELS)
     if not failed and not (span.status == "unset" and attributes.get("error.type")):
-        return Outcome({"status": "success"} if span.status == "ok" else {}, set())
+        return _SUCCESS if span.status == "ok" else _UNSTATED
     exception: dict[str, Json] = {}
     for event in span.events:
         if event.name == "exception":

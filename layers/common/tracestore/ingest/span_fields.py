@@ -66,7 +66,7 @@ def _fields(span: OtlpSpan, origin: _Origin) -> SpanFields:
     fields["start_ns"] = span.start_ns
     if span.end_ns:
         fields["end_ns"] = span.end_ns
-    fields["metadata"] = chosen | metadata | _unused(span, opened.attributes, used) | origin.metadata
+    fields["metadata"] = {**chosen, **metadata, **_unused(span, opened.attributes, used), **origin.metadata}
     if span.parent_span_id:
         fields["parent_span_id"] = span.parent_span_id
     if events := [_event(event) for event in span.events if not _has_messages(event)]:
@@ -119,18 +119,26 @@ def _link(link: Link) -> Json:
 
 def _origin_fields(origin: Origin) -> dict[str, str]:
     """The fields that a span takes from its resource or its scope if none of its own attributes contains them."""
-    fields = {"scope_name": origin.scope_name}
+    fields = {"scope_name": origin.scope_name[:MAX_LABEL_CHARACTERS]} if origin.scope_name else {}
     for field, sources in RESOURCE_FIELDS:
-        fields[field] = next(
-            (text for name in sources if isinstance(text := origin.resource.get(name), str) and text), ""
-        )
-    return {field: text[:MAX_LABEL_CHARACTERS] for field, text in fields.items() if text}
+        for name in sources:
+            if (text := origin.resource.get(name)) and isinstance(text, str):
+                fields[field] = text[:MAX_LABEL_CHARACTERS]
+                break
+    return fields
 
 
 def _origin_metadata(origin: Origin) -> dict[str, Json]:
-    scope: dict[str, Json] = {"name": origin.scope_name, "version": origin.scope_version}
+    metadata: dict[str, Json] = {}
+    if origin.resource:
+        metadata["resource"] = nested(origin.resource)
+    scope: dict[str, Json] = {}
+    if origin.scope_name:
+        scope["name"] = origin.scope_name
+    if origin.scope_version:
+        scope["version"] = origin.scope_version
     if origin.scope_attributes:
         scope["attributes"] = nested(origin.scope_attributes)
-    scope = {name: value for name, value in scope.items() if value}
-    metadata = {"resource": cast(Json, nested(origin.resource)), "scope": scope}
-    return {name: value for name, value in metadata.items() if value}
+    if scope:
+        metadata["scope"] = scope
+    return metadata
