@@ -88,7 +88,7 @@ def pages(store: Store, user: str, query: LessonQuery, limit: int) -> Iterator[l
             return
 
 
-def from_offset(store: Store, user: str, query: LessonQuery, offset: int) -> tuple[int, list[str]]:
+def from_offset(store: Store, user: str, query: LessonQuery, offset: int) -> tuple[int | None, list[str]]:
     """The total, and the first two trace ids after an offset."""
     skipped = reader(store, user).skip_lessons(query, offset)
     if skipped.is_past_end:

@@ -46,7 +46,7 @@ def interrupted(engine: Endpoint, store: Store, user: str, spans: list[SpanField
     before = set(stored_items(store, user))
     for writes in range(1, 20):
         with suppress(Crash):
-            crashing = store_on(engine, store.now_ms, db=CrashingAtWrite(db_on(engine), writes))  # type: ignore[arg-type]
+            crashing = store_on(engine, store.now_ms, db=CrashingAtWrite(db_on(engine), writes))
             writer(crashing, user).capture(batches_of(spans))
         if any(sk.startswith("S#") for sk in set(stored_items(store, user)) - before):
             return

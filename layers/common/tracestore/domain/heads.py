@@ -167,6 +167,7 @@ def first_value(root: Span, spans: Sequence[Span], name: str) -> str | None:
 
 def _values(spans: Sequence[Span]) -> tuple[dict[str, list[str]], tuple[str, ...]]:
     values = {}
+    name: str
     for name in VALUE_FIELDS:
         if name == "tag":
             seen = {value for span in spans if "tags" in span.fields for value in span.fields["tags"]}
