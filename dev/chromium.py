@@ -1,7 +1,9 @@
 """Chromium on this machine, for tests and benchmarks of the page."""
 
 import shutil
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
 OPTIONS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 
@@ -9,3 +11,14 @@ OPTIONS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-network
 def executable() -> str | None:
     """The path of the browser. *absent*: None."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@contextmanager
+def launched(path: str) -> Iterator[Any]:
+    """A headless browser, controlled by Playwright."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(OPTIONS))
+        yield browser
+        browser.close()

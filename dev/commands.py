@@ -152,6 +152,14 @@ def bench_page(context: typer.Context) -> None:
     _delegate(page.main, context)
 
 
+@bench.command("page-comparison", context_settings=_PASS_ON)
+def bench_page_comparison(context: typer.Context) -> None:
+    """The page next to that of Phoenix, which must be installed elsewhere: times, bytes, interactions."""
+    from dev.bench import page_comparison
+
+    _delegate(page_comparison.main, context)
+
+
 def _serve(
     sock: socket.socket,
     with_demo: bool,

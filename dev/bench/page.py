@@ -66,7 +66,7 @@ def main(rounds: int = ROUNDS) -> None:
     with deployed(out.print) as deployment:
         user = deployment.user("reader")
         views = _loaded(user)
-        with serving(Template(), listening(0)) as base, _browser(path) as browser:
+        with serving(Template(), listening(0)) as base, chromium.launched(path) as browser:
             bare = _measured(browser, base, "/healthz", "body", user.token, rounds)
             rows = table("View", "first row", "bare", "ratio", "script s", "target", "heap MB", "KB")
             for name, (address, selector) in views.items():
@@ -152,16 +152,6 @@ def _trace(trace_id: str, start: datetime, *, groups: int, steps: int) -> list[S
                 _span(trace_id, f"g{group}s{step}", f"g{group}", at + timedelta(milliseconds=step * 40), kind, **said)
             )
     return spans
-
-
-@contextmanager
-def _browser(path: str) -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(chromium.OPTIONS))
-        yield browser
-        browser.close()
 
 
 def _measured(browser: Any, base: str, address: str, selector: str, token: str, rounds: int) -> Load:

@@ -314,6 +314,7 @@ def test_the_attempts_of_a_call_are_one_row(reader: Reader, api: Api) -> None:
     expect(page.locator(NODES)).to_have_count(2)
     expect(page.get_by_text("$0.001 wasted")).to_be_visible()
     row.click()
+    reader.press("Enter")
     expect(page.get_by_role("article", name="Attempts of one call")).to_contain_text("The last one answered.")
     reader.press("ArrowRight")
     expect(page.locator(NODES)).to_have_count(4)
@@ -335,6 +336,11 @@ def test_the_keys_of_a_trace(reader: Reader, api: Api) -> None:
     expect(page.locator(NODES)).to_have_count(5)
     reader.press("j", "j")
     expect(page.locator(SELECTED)).to_have_id("node-s1")
+    expect(page.get_by_role("status", name="Selected")).to_have_text("step.1, 100 ms, 3 of 5")
+    reader.press(" ")
+    expect(page.locator(NODES)).to_have_count(4)
+    reader.press(" ")
+    expect(page.locator(NODES)).to_have_count(5)
     reader.press("h")
     expect(page.locator(NODES)).to_have_count(4)
     reader.press("l", "l")
@@ -401,7 +407,7 @@ def test_a_running_trace_grows_under_a_reader_who_loses_nothing(reader: Reader, 
     )
     page = reader.page
     page.clock.install()
-    reader.open("/traces/t/t?span=a40")
+    reader.open("/traces/t/t?span=a40&view=details")
     expect(page.locator(SELECTED)).to_have_id("node-a40")
     page.locator("#node-a40").evaluate(
         "() => { document.querySelector('.tree .window, .tree.window').scrollTop = 520 }"
@@ -575,7 +581,7 @@ def test_numbers_of_stored_json_are_shown_as_they_were_sent(reader: Reader, api:
         api("POST", "/api/analytics/traces", body=body.encode(), headers={"content-type": "application/json"}).status
         == 201
     )
-    reader.open("/traces/t/t")
+    reader.open("/traces/t/t?view=details")
     expect(reader.page.get_by_role("group", name="Input")).to_contain_text("x: 12345678901234567890")
 
 
@@ -736,6 +742,114 @@ def test_the_transcript_shows_what_is_new_and_each_result_at_its_call(reader: Re
     expect(transcript.locator(".selected")).to_contain_text(["3 messages as before", "the Nova, then"])
 
 
+def agent_of_41(**fields: Any) -> list[dict[str, Any]]:
+    """An agent of eight model calls with four tools each."""
+    root = {"operation_type": "agent", "duration_ms": 90_000, **fields}
+    spans = [call_span("t", "root", seconds_ago=100, **root)]
+    for step in range(8):
+        spans.append(call_span("t", f"c{step}", "root", 99 - step, span_name="think", output_data=f"thought {step}"))
+        for number in range(4):
+            tool = {"operation_type": "tool_call", "tool_name": f"tool.{number}", "span_name": f"tool.{number}"}
+            spans.append(call_span("t", f"t{step}{number}", "root", 98.9 - step - number / 10, **tool))
+    return spans
+
+
+def test_an_agent_of_41_spans_opens_as_nine_rows_next_to_its_transcript(reader: Reader, api: Api) -> None:
+    api.send(*agent_of_41())
+    reader.open("/traces/t/t")
+    page = reader.page
+    expect(page.locator(NODES)).to_have_count(9)
+    expect(page.get_by_role("region", name="Transcript")).to_contain_text("thought 7")
+    row = page.locator(NODES).nth(3)
+    expect(row).to_contain_text("tool.0, tool.1, tool.2, tool.3")
+    row.click()
+    expect(page.get_by_role("region", name="Transcript").get_by_text("thought 2")).to_be_in_viewport()
+    row.locator(".collapse").click()
+    expect(page.locator(NODES)).to_have_count(14)
+    page.reload()
+    expect(page.locator(NODES)).to_have_count(14)
+    page.get_by_role("button", name="Expand all").click()
+    expect(page.get_by_text("49 rows")).to_be_visible()
+    assert "open=all" in reader.place
+    page.locator(NODES).nth(1).locator(".collapse").click()
+    page.reload()
+    expect(page.get_by_text("44 rows")).to_be_visible()
+
+
+def test_a_running_agent_gets_no_rows_above_those_that_are_read(reader: Reader, api: Api) -> None:
+    spans = agent_of_41(status="pending", duration_ms=None)
+    api.send(*spans[:20])
+    page = reader.page
+    page.clock.install()
+    reader.open("/traces/t/t?span=t32")
+    expect(page.locator(NODES)).to_have_count(20)
+    api.send(*spans[20:])
+    page.clock.run_for(3_100)
+    expect(page.locator(NODES)).to_have_count(41)
+    expect(page.locator(SELECTED)).to_have_attribute("aria-rowindex", "21")
+
+
+def test_a_changed_history_shows_its_difference_and_a_link_names_a_message(reader: Reader, api: Api) -> None:
+    tools = {"tools": [{"name": "find"}]}
+    before = [said("system", "be brief"), said("user", "a long story about the trip to Malmö")]
+    after = [said("system", "be very brief"), said("user", "a summary of the trip to Malmö"), said("user", "and now?")]
+    more = {"tools": [{"name": "find"}, {"name": "book"}]}
+    api.send(
+        call_span("t", "root", operation_type="agent", duration_ms=9000),
+        call_span("t", "a", "root", 59, input_data={"messages": before, **tools}, output_data="I see."),
+        call_span("t", "b", "root", 57, input_data={"messages": after, **more}, output_data="Now we rest."),
+    )
+    reader.open("/traces/t/t?view=read")
+    page = reader.page
+    transcript = page.get_by_role("region", name="Transcript")
+    expect(transcript).to_contain_text("1 tool: find")
+    expect(transcript).to_contain_text("2 tools, changed: added book")
+    expect(transcript).to_contain_text("changed: +1 −1")
+    transcript.get_by_text("Call 2: the history was changed").click()
+    difference = transcript.get_by_role("list", name="Difference of the history")
+    expect(difference.locator("ins").first).to_have_text("very ")
+    expect(difference.locator("del").first).to_have_text("long")
+    expect(difference).to_contain_text("removed: assistant")
+    page.reload()
+    expect(difference).to_be_visible()
+    reader.press("d", "t")
+    expect(difference).to_be_visible()
+    message = transcript.get_by_role("article", name="user").filter(has_text="and now?")
+    message.hover()
+    message.get_by_role("button", name="Copy a link to this message").click()
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert "msg=b%3Ain%3A2" in link
+    reader.open(link.removeprefix(reader.base))
+    expect(transcript.locator(".named")).to_contain_text("and now?")
+    transcript.get_by_text("and now?").click()
+    transcript.evaluate("(element) => element.focus()")
+    reader.press("j")
+    expect(transcript.locator(".named")).to_contain_text("Now we rest.")
+    assert "msg=b%3Aout%3A0" in reader.place
+
+
+def test_the_end_of_a_running_trace_is_followed_on_request(reader: Reader, api: Api) -> None:
+    root = {"operation_type": "agent", "duration_ms": None, "status": "pending"}
+    api.send(
+        call_span("t", "root", seconds_ago=100, **root),
+        *(call_span("t", f"a{n}", "root", 99 - n / 10, output_data=f"answer {n}") for n in range(40)),
+    )
+    page = reader.page
+    page.clock.install()
+    reader.open("/traces/t/t?view=read")
+    transcript = page.get_by_role("region", name="Transcript")
+    expect(transcript).to_contain_text("answer 39")
+    expect(transcript.get_by_text("answer 39")).not_to_be_in_viewport()
+    page.get_by_role("button", name="Follow").click()
+    expect(transcript.get_by_text("answer 39")).to_be_in_viewport()
+    api.send(call_span("t", "new", "root", 1, output_data="the newest"))
+    page.clock.run_for(3_100)
+    expect(transcript.get_by_text("the newest")).to_be_in_viewport()
+    assert "span=" not in reader.place
+    reader.press("L")
+    expect(page.get_by_role("button", name="Follow")).to_have_attribute("aria-pressed", "false")
+
+
 def test_tree_transcript_and_details_stand_next_to_each_other_on_a_wide_screen(
     browser: Browser, address: str, user: User, api: Api
 ) -> None:
@@ -839,8 +953,28 @@ def test_columns_are_hidden_by_choice(reader: Reader, api: Api) -> None:
     header = page.get_by_role("columnheader", name="Tokens")
     expect(header).to_be_visible()
     page.get_by_role("button", name="Columns").click()
-    page.get_by_label("Tokens").uncheck()
+    page.get_by_role("checkbox", name="Tokens").uncheck()
     expect(header).to_have_count(0)
     page.reload()
     expect(page.get_by_role("columnheader", name="Cost")).to_be_visible()
     expect(header).to_have_count(0)
+
+
+def test_columns_are_widened_and_pinned_by_choice(reader: Reader, api: Api) -> None:
+    api.send(call_span("t", "a"))
+    reader.open("/traces")
+    page = reader.page
+    edge = page.get_by_role("separator", name="Width of Cost")
+    before = int(edge.get_attribute("aria-valuenow") or 0)
+    edge.focus()
+    reader.press("ArrowLeft", "ArrowLeft")
+    expect(edge).to_have_attribute("aria-valuenow", str(before + 16))
+    page.reload()
+    expect(edge).to_have_attribute("aria-valuenow", str(before + 16))
+    assert reader.violations() == []
+    header = page.get_by_role("columnheader", name="Spans")
+    page.set_viewport_size({"width": 900, "height": 800})
+    expect(header).to_have_count(0)
+    page.get_by_role("button", name="Columns").click()
+    page.get_by_role("button", name="Pin Spans").click()
+    expect(header).to_be_visible()

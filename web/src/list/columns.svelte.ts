@@ -1,11 +1,11 @@
 /**
- * The columns of the list: a reader may hide some, and narrow lists leave out those that matter least. An address may name
- * the columns, as those of saved views do; else this browser remembers them.
+ * The columns of the list: a reader may hide, pin and widen them; narrow lists leave out those that matter least. An
+ * address may name the columns, as those of saved views do; else this browser remembers them.
  */
 
 import { router } from "../lib/router.svelte.ts";
 
-const STORAGE_KEY = "tracestore.hidden-columns";
+const STORAGE_KEY = "tracestore.columns";
 
 export interface Column {
   name: string;
@@ -28,15 +28,36 @@ export const COLUMNS: readonly Column[] = [
 /** The width of the column of durations without its bars, in a narrow list. */
 const TIME_NARROW = 60;
 const NARROW = 1000;
+/** Up to this width a row has two lines, with room for no further column. */
+const TWO_LINES = 640;
+
+/** The widths that a column may get, in CSS pixels. */
+export const WIDTHS = { least: 40, most: 320 };
+
+interface Kept {
+  hidden: string[];
+  pinned: string[];
+  widths: Record<string, number>;
+}
+
+function kept(): Kept {
+  const none = { hidden: [], pinned: [], widths: {} };
+  try {
+    return { ...none, ...(JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "{}") as Partial<Kept>) };
+  } catch {
+    return none;
+  }
+}
+
+const toggled = (names: readonly string[], name: string): string[] =>
+  names.includes(name) ? names.filter((other) => other !== name) : [...names, name];
 
 class Columns {
-  #kept = $state.raw<ReadonlySet<string>>(
-    new Set((localStorage.getItem(STORAGE_KEY) ?? "").split(" ").filter(Boolean)),
-  );
+  #kept = $state.raw(kept());
 
   readonly hidden: ReadonlySet<string> = $derived.by(() => {
     const named = router.get("columns");
-    if (named === null) return this.#kept;
+    if (named === null) return new Set(this.#kept.hidden);
     const shown = new Set(named.split(","));
     return new Set(COLUMNS.flatMap(({ name }) => (shown.has(name) ? [] : [name])));
   });
@@ -50,27 +71,49 @@ class Columns {
   }
 
   toggle(name: string): void {
-    const next = new Set(this.hidden);
-    if (!next.delete(name)) next.add(name);
-    if (router.get("columns") !== null) {
-      const shown = COLUMNS.flatMap((column) => (next.has(column.name) ? [] : [column.name]));
-      return router.set({ columns: shown.join(",") }, { replace: true });
-    }
-    this.#kept = next;
-    localStorage.setItem(STORAGE_KEY, [...next].join(" "));
+    const hidden = toggled([...this.hidden], name);
+    if (router.get("columns") === null) return this.#keep({ hidden });
+    const shown = COLUMNS.flatMap((column) => (hidden.includes(column.name) ? [] : [column.name]));
+    router.set({ columns: shown.join(",") }, { replace: true });
+  }
+
+  /** Whether a column stays where there is no room for all. */
+  isPinned(name: string): boolean {
+    return this.#kept.pinned.includes(name);
+  }
+
+  togglePin(name: string): void {
+    this.#keep({ pinned: toggled(this.#kept.pinned, name) });
+  }
+
+  widen(name: string, width: number): void {
+    const pixels = Math.round(Math.max(WIDTHS.least, Math.min(WIDTHS.most, width)));
+    this.#keep({ widths: { ...this.#kept.widths, [name]: pixels } });
+  }
+
+  /** The width of a column in a list of this width. */
+  widthOf(column: Column, list: number): number {
+    const own = this.#kept.widths[column.name];
+    return own ?? (column.name === "time" && list <= NARROW ? TIME_NARROW : column.width);
   }
 
   /** The columns that a list of this width shows. */
   shown(width: number): Column[] {
-    return COLUMNS.filter((column) => !this.hidden.has(column.name) && width >= column.from);
+    return COLUMNS.filter(
+      ({ name, from }) =>
+        !this.hidden.has(name) && (width >= from || (this.isPinned(name) && width > TWO_LINES)),
+    );
   }
 
   /** The tracks of a grid: the selection, the status, what the trace is about, and the columns. */
   template(width: number): string {
-    const tracks = this.shown(width).map(({ name, width: pixels }) =>
-      name === "time" && width <= NARROW ? TIME_NARROW : pixels,
-    );
-    return ["24px 22px minmax(0, 1fr)", ...tracks.map((pixels) => `${pixels}px`)].join(" ");
+    const tracks = this.shown(width).map((column) => `${this.widthOf(column, width)}px`);
+    return ["24px 22px minmax(0, 1fr)", ...tracks].join(" ");
+  }
+
+  #keep(changes: Partial<Kept>): void {
+    this.#kept = { ...this.#kept, ...changes };
+    localStorage.setItem(STORAGE_KEY, JSON.stringify(this.#kept));
   }
 }
 
