@@ -94,6 +94,10 @@ export class TraceState {
     if (selected === null) return new Set();
     return new Set(selected.kind === "span" ? [selected.key] : spansOf(selected).map((span) => span.key));
   });
+  /** The nodes above the selected one. */
+  readonly selectedAbove: ReadonlySet<string> = $derived(
+    new Set(this.selected ? [...ancestorsOf(this.selected)].map((node) => node.key) : []),
+  );
   /** The row that stands for the selected node: its own, or that of a collapsed node above it. */
   readonly selectedKey: string | null = $derived(
     this.selected ? visibleKey(this.selected, this.indexes) : null,
