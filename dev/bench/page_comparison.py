@@ -256,9 +256,7 @@ def main(phoenix: Path = Path("phoenix"), rounds: int = ROUNDS) -> None:
                 lambda each: f"{base}/traces/t/{each.trace_id.hex()}#token={user.token}",
                 ".tree [role=row]",
             ),
-            Site(
-                "Phoenix", lambda each: f"{other}/redirects/traces/{each.trace_id.hex()}", ".span-node__heading"
-            ),
+            Site("Phoenix", lambda each: f"{other}/redirects/traces/{each.trace_id.hex()}", ".span-node__heading"),
         )
         with chromium.launched(path) as browser:
             out.print(_times(browser, sites, {"41 spans": run, "1,000 spans": large}, rounds))
