@@ -124,7 +124,7 @@ def _call(step: int, number: int, rng: Random) -> Json:
 
 
 class _Writer:
-    """Adds spans to a run, one after the other in time."""
+    """The spans of a run, added one after the other in time."""
 
     def __init__(self, run: Run, session: str, start_ns: int) -> None:
         self._run = run

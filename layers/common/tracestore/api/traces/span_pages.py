@@ -108,7 +108,7 @@ def _calls_before(nodes: Sequence[Node]) -> dict[str, str | None]:
 
 
 def _without_messages(input_data: Json) -> Json:
-    """What an input contains in addition to its messages, such as tool definitions. *absent*: None."""
+    """The parts of an input except its messages, such as tool definitions. *absent*: None."""
     if not isinstance(input_data, dict):
         return None
     return {name: value for name, value in input_data.items() if name not in ("messages", "delta")} or None
