@@ -290,7 +290,7 @@ def _answers(browser: Any, sites: tuple[Site, ...], run: Run) -> Any:
         cells = []
         for index, (site, path) in enumerate(zip(sites, (question.here, question.there), strict=True)):
             with _opened(browser) as (page, _):
-                page.goto(site.address(run))
+                page.goto(site.address(run), wait_until="commit")
                 page.locator(site.row).first.wait_for(timeout=_READABLE_MS)
                 page.wait_for_timeout(3_000)
                 count = _interactions(page, path)
