@@ -807,7 +807,7 @@ def test_a_changed_history_shows_its_difference_and_a_link_names_a_message(reade
     expect(transcript).to_contain_text("changed: +1 −1")
     transcript.get_by_text("Call 2: the history was changed").click()
     difference = transcript.get_by_role("list", name="Difference of the history")
-    expect(difference.locator("ins").first).to_have_text("very ")
+    expect(difference.locator("ins").first).to_have_text("very ", timeout=20_000)  # two requests and two files
     expect(difference.locator("del").first).to_have_text("long")
     expect(difference).to_contain_text("removed: assistant")
     page.reload()
@@ -821,7 +821,7 @@ def test_a_changed_history_shows_its_difference_and_a_link_names_a_message(reade
     assert "msg=b%3Ain%3A2" in link
     reader.open(link.removeprefix(reader.base))
     expect(transcript.locator(".named")).to_contain_text("and now?")
-    transcript.get_by_text("and now?").click()
+    message.get_by_text("and now?").click()
     transcript.evaluate("(element) => element.focus()")
     reader.press("j")
     expect(transcript.locator(".named")).to_contain_text("Now we rest.")
