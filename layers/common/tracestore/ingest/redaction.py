@@ -86,12 +86,11 @@ class Redactor:
         return redacted
 
     def _text(self, text: str) -> str:
-        is_suspect = _is_suspect(text.encode(errors="replace"))
         # A mask may uncover a match for another mask. Markers are never masked again, so that the loop ends.
         before = None
-        while (is_suspect or self._extra) and text != before:
+        while text != before:
             before = text
-            if is_suspect:
+            if _is_suspect(text.encode(errors="replace")):
                 text = _without_known(text)
             for find in self._extra:
                 segments = _MARKER.split(text)
@@ -107,7 +106,10 @@ def _without_known(text: str) -> str:
     seconds for a text of many small ones.
     """
     segments = _MARKER.split(text)
-    places = iter(without_overlaps(list(_find_known("\n".join(segments[::2])))))
+    between = "\n".join(segments[::2])
+    if len(segments) > 1 and not _is_suspect(between.encode(errors="replace")):  # nearly always, after the first round
+        return text
+    places = iter(without_overlaps(list(_find_known(between))))
     place, start = next(places, None), 0
     for index in range(0, len(segments), 2):
         end, inside = start + len(segments[index]), []
@@ -139,9 +141,9 @@ def _finder(pattern: str) -> Callable[[bytes | str], bool]:
     return SchemaValidator(core_schema.str_schema(pattern=pattern)).isinstance_python
 
 
-_SECRET_OCCURS: Final = _finder(
-    "|".join((quick_pattern(), *(rule.occurs for rule in STRUCTURES if rule.occurs), LABEL))
-)
+_ANY_STRUCTURE: Final = "|".join((*(rule.occurs for rule in STRUCTURES if rule.occurs), LABEL))
+
+_SECRET_OCCURS: Final = _finder(f"{quick_pattern()}|{_ANY_STRUCTURE}")
 """One search for everything. Its patterns are loose, so that its automaton is small: with the exact ones, text without
 repetitions (Base64, other scripts) would take a hundred times as long, half a minute for 4 MB."""
 
@@ -179,6 +181,8 @@ def _find_shaped(text: str) -> Sequence[Found]:
 def _find_structured(text: str) -> Sequence[Found]:
     encoded = text.encode(errors="replace")
     found: list[Found] = []
+    if not _quick_finder(_ANY_STRUCTURE)(encoded):  # one search for all rules: a span may have a thousand short secrets
+        return found
     for rule in STRUCTURES:
         if _quick_finder(rule.occurs or LABEL)(encoded):
             found += structured_in(rule, text)
@@ -204,8 +208,6 @@ def _find_encoded(text: str) -> Sequence[Found]:
 
 def _find_known(text: str) -> Sequence[Found]:
     """All secrets. Those in the decoded text may be longer than in the text itself, or shorter: places are joined."""
-    if not _is_suspect(text.encode(errors="replace")):  # nearly always, after all secrets were masked
-        return ()
     return [place for find in (_find_labelled, _find_structured, _find_shaped, _find_encoded) for place in find(text)]
 
 

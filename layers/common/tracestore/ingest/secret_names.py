@@ -98,6 +98,12 @@ _SCHEMA_NOTES: Final = frozenset(
 )
 
 
+_ENDS: Final = tuple(
+    {name.rpartition("_")[2].rstrip("s") for name in (*SECRET_NAMES, *PROVIDER_NAMES, *RANDOM_NAMES, *SHORT_NAMES)}
+)
+"""The ends of all names, without what may follow them."""
+
+
 class SecretName(NamedTuple):
     """The canonical form of a name. `is_plural` for names such as `api_keys`."""
 
@@ -115,6 +121,8 @@ _CANONICAL: Final = {
 @lru_cache(maxsize=4096)
 def secret_name(name: str) -> SecretName | None:
     """The name at the end of `name` that identifies a secret. *absent*: None, also for the token of a page."""
+    if not name.rstrip("0123456789_-sS").lower().endswith(_ENDS):
+        return None
     match = name_at_end().search(name)
     if match is None or _PAGE_TOKEN.search(name):
         return None

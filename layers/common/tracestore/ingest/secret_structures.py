@@ -285,10 +285,15 @@ _LABELLED: Final = rf"""{NAME}
 """A secret name with its value: JSON in a string, escaped any number of times, `KEY=value` or `X-Api-Key: value`."""
 
 
+_NAME_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_. -"
+
+
 def labelled_in(text: str) -> Iterator[Found]:
     """The values of secret names in a text."""
     for match in _labelled().finditer(text):
-        name = secret_name(text[max(0, match.start() - 16) : match.end("name")] + (match["plural"] or ""))
+        before = text[max(0, match.start() - 16) : match.start()]
+        words = before[len(before.rstrip(_NAME_CHARACTERS)) :]  # without a value before them, names repeat
+        name = secret_name(words + match["name"] + (match["plural"] or ""))
         value, group = match["quoted"], "quoted"
         if value is None:
             value, group = match["bare"], "bare"
