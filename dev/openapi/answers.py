@@ -241,6 +241,8 @@ KEY_FIELDS: Final[Mapping[str, Schema]] = {
     "scopes": array(choice(*SCOPES)),
     "created_at": time(),
     "expires_at": nullable(time()),
+    "max_requests_per_second": nullable(integer(examples=[50])),
+    "max_spans_per_second": nullable(integer(examples=[5_000])),
 }
 
 SHARE_FIELDS: Final[Mapping[str, Schema]] = {
@@ -304,6 +306,7 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
                 "description": "They do not fit next to the span",
             },
             "media_omitted": {"type": "boolean", "const": True, "description": "Media do not fit into the line"},
+            "from_logs": {"type": "boolean", "const": True, "description": "Only log records reported the span"},
         },
     ),
     "SpanId": obj({"id": UUID, "trace_id": ID, "span_id": SPAN_ID}),

@@ -12,6 +12,7 @@ FIELD_TEXTS: Final = {
     "SpanOfPage": "## Spans",
     "ExportedSpan": "## Spans",
     "NewSpan": "## Spans",
+    "LoggedSpan": "## Spans",
     "UnnamedSpan": "## Spans",
     "SpanChange": "## Spans",
     "LessonTrace": "## Lesson traces",
@@ -53,13 +54,14 @@ def _bodies() -> dict[str, Schema]:
     """The schemas of the models of request bodies. The fields that only responses have are ignored when sent."""
     from tracestore.ingest.annotation_model import SentAnnotation
     from tracestore.ingest.lesson_model import LessonChange, NewLesson, SentCall
-    from tracestore.ingest.native_model import NewSpan, SpanChange, UnnamedSpan
+    from tracestore.ingest.native_model import LoggedSpan, NewSpan, SpanChange, UnnamedSpan
 
     bodies: dict[str, Schema] = {}
     for model, returned, refused in (
-        (NewSpan, "ExportedSpan", {"annotations_omitted", "payloads_omitted"}),
-        (UnnamedSpan, "ExportedSpan", {"annotations_omitted", "payloads_omitted"}),
-        (SpanChange, "ExportedSpan", {*NewSpan.model_fields, "annotations_omitted", "payloads_omitted"}),
+        (NewSpan, "ExportedSpan", {"annotations_omitted", "payloads_omitted", "from_logs"}),
+        (UnnamedSpan, "ExportedSpan", {"annotations_omitted", "payloads_omitted", "from_logs"}),
+        (LoggedSpan, "ExportedSpan", {"annotations_omitted", "payloads_omitted"}),
+        (SpanChange, "ExportedSpan", {*NewSpan.model_fields, "annotations_omitted", "payloads_omitted", "from_logs"}),
         (SentAnnotation, "Annotation", set[str]()),
         (SentCall, "LessonCall", set[str]()),
         (NewLesson, "LessonTrace", set[str]()),

@@ -69,6 +69,7 @@ _TEXT: Final = {"type": "string"}
 _ETAG: Final = {"ETag": {"description": "Of this content, for `If-None-Match`", "schema": _TEXT}}
 _ERROR_HEADERS: Final = {
     401: {"WWW-Authenticate": {"description": "How to authenticate", "schema": _TEXT}},
+    429: {"Retry-After": {"description": "Seconds after which to try again, for `rate_limited`", "schema": _TEXT}},
     503: {"Retry-After": {"description": "Seconds after which to try again", "schema": _TEXT}},
 }
 _IF_NONE_MATCH: Final = {
@@ -269,6 +270,8 @@ def codes_of(route: Route, declared: Operation, registration: Registration) -> s
         codes.add("missing_scope")
     if registration.credential == "jwt":
         codes.add("jwt_required")
+    elif registration.scope is not None:
+        codes.add("rate_limited")
     if not declared.ignores_other_parameters:
         codes.add("invalid_request")
     if declared.query:

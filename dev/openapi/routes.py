@@ -39,7 +39,7 @@ from dev.openapi.schemas import (
     string,
     time,
 )
-from tracestore.api.account.api_keys import MAX_NAME
+from tracestore.api.account.api_keys import MAX_NAME, MAX_RATE
 from tracestore.api.account.views import MAX_QUERY_BYTES, MAX_TITLE
 from tracestore.api.analytics.parameters import ANALYTICS_PARAMETERS
 from tracestore.api.bulk_deletes import CHOSEN_MOST
@@ -298,7 +298,7 @@ def analytics(schema: Schema, **more: Schema) -> Operation:
 
 
 _BATCH: Final = obj(
-    {"spans": array(ref("NewSpan"), minItems=1, maxItems=MAX_SPANS)},
+    {"spans": array({"anyOf": [ref("NewSpan"), ref("LoggedSpan")]}, minItems=1, maxItems=MAX_SPANS)},
     description="Many spans in one request",
     additionalProperties=False,
 )
@@ -309,6 +309,9 @@ _KEY_BODY: Final = obj(
     },
     {
         "expires_at": nullable(string("In the future", format="date-time", examples=["2030-01-01T00:00:00Z"])),
+        **dict.fromkeys(
+            ("max_requests_per_second", "max_spans_per_second"), nullable(integer(minimum=1, maximum=MAX_RATE))
+        ),
         **dict.fromkeys(("key_id", "user_id", "prefix", "created_at", "secret"), IGNORED),
     },
     additionalProperties=False,

@@ -19,8 +19,8 @@ from tracestore.api.traces.responses import span_response
 from tracestore.domain.errors import Conflict, Detail, Invalid
 from tracestore.domain.json_body import parse_json
 from tracestore.domain.merge import Span
-from tracestore.domain.spans import FROM_LOGS, PAYLOAD_FIELDS, Json, SpanFields, span_uuid
-from tracestore.domain.times import NS_PER_MS
+from tracestore.domain.spans import CAPTURED, FROM_LOGS, PAYLOAD_FIELDS, Json, SpanFields, span_uuid
+from tracestore.domain.times import NS_PER_DAY, NS_PER_MS
 from tracestore.http.app import App
 from tracestore.http.identity import Identity
 from tracestore.http.parameters import path_id
@@ -155,10 +155,15 @@ def _otlp_response(
 
 def _capture_many(request: Request, caller: Identity, sent: Capture, media: MediaCollector) -> Response:
     """Store the valid spans of a batch. *raises*: Invalid when none could be stored."""
-    spans = [(trace_id, redactor().redact(fields)) for _, trace_id, fields in sent.spans]
+    by_precedence: dict[int, list[tuple[str, SpanFields]]] = {}
+    for index, trace_id, fields in sent.spans:
+        precedence = FROM_LOGS if index in sent.from_logs else CAPTURED
+        by_precedence.setdefault(precedence, []).append((trace_id, redactor().redact(fields)))
+    stored_traces = writer(request, caller, INGEST_WAITS_S)
     store_rejections = {
         (rejection.trace_id, rejection.span_id): rejection
-        for rejection in writer(request, caller, INGEST_WAITS_S).capture(spans, media=media.found)
+        for precedence, spans in by_precedence.items()
+        for rejection in stored_traces.capture(spans, precedence=precedence, media=media.found)
     }
     stored: list[dict[str, str]] = []
     rejected = list(sent.rejected)

@@ -2,18 +2,28 @@
 
 import io
 import json
+import random
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from tests import otlp
 from tests.api import Api, at, child, path_of, span
 from tests.deploying import Fault, broken_every, busy, deployment_of
 from tests.gateway import Call, User, new_user
 from tests.integration.test_otlp_corpus import replay, requests_of
 from tests.media import asking, image, part, sha256_of
+from tests.otlp import new_id
 from tests.unit.ingest.test_conventions import CASES
 from tests.unit.test_demo import NOW
+from tracestore.domain.stats import NO_STATS
+from tracestore.http import wiring
+from tracestore.storage.deadline import Deadline
+from tracestore.storage.user_store import UserReader
 from tracestore_cli import loading, transfer
 from tracestore_cli.demo import day
 from tracestore_cli.posting import NotServed
@@ -89,6 +99,83 @@ def test_recorded_exports_of_clients_are_reproduced(api: Api, call: Call) -> Non
         for page in (Api(call, user).page(view="summary", limit=1000) for user in (user_of(api), copy))
     ]
     assert measured[0] == measured[1]
+
+
+def stored_summaries(user: User, *trace_ids: str) -> dict[str, Any]:
+    """What the heads of traces show and count, without the digests that previews come from."""
+    heads = UserReader(wiring.store(), user.name, Deadline.never()).heads(trace_ids)
+    return {
+        trace_id: (
+            replace(head.summary, stats=NO_STATS, previews=head.summary.previews._replace(source=(None, None))),
+            head.summary.stats.rows,
+            head.summary.stats.failures,
+            head.summary.stats.marginals,
+        )
+        for trace_id, head in heads.items()
+    }
+
+
+def test_a_span_that_only_log_records_reported_is_reproduced_and_still_gives_way(api: Api, call: Call) -> None:
+    trace_id, later = new_id(), new_id()
+    for number, trace in enumerate((trace_id, trace_id, later)):
+        record = otlp.message(trace, f"word {number}", after_ms=number, span_id=f"{number + 1:016x}")
+        assert otlp.send(api, record, signal="logs") == (0, "")
+    assert api.patch("0000000000000002", trace_id, model_name="gpt-4o").status == 200
+    content, copy = exported(call, user_of(api)), new_user()
+    assert [line["span_name"] for line in reported(content)] == [None] * 3
+    assert loaded(call, copy, content) == {}
+    assert reported(exported(call, copy)) == reported(content)
+    assert stored_summaries(copy, trace_id, later) == stored_summaries(user_of(api), trace_id, later)
+    for user in (user_of(api), copy):
+        assert otlp.send(Api(call, user), otlp.span(later, span_id="0000000000000003")) == (0, "")
+    assert stored_summaries(copy, later) == stored_summaries(user_of(api), later)
+    assert Api(call, copy).span("0000000000000003", later)["span_name"] == "chat"
+
+
+steps = st.lists(
+    st.tuples(st.sampled_from(["native", "patch", "otlp", "logs", "lesson", "note"]), st.integers(0, 3)),
+    min_size=4,
+    max_size=10,
+)
+
+
+@given(steps, st.randoms(use_true_random=False))
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_store_filled_by_all_routes_is_reproduced(call: Call, history: Any, noise: random.Random) -> None:
+    user, copy = new_user(), new_user()
+    api, trace_ids = Api(call, user), [new_id(), new_id()]
+    lessons: set[str] = set()
+    for kind, number in history:
+        trace_id, span_id = noise.choice(trace_ids), f"{number + 1:016x}"
+        reported_later = {"operation_type": "completion", "model_name": noise.choice(["gpt-4o", "unknown"])}
+        if kind == "native":
+            ended = noise.choice([{}, {"end_time": at(number + 1), "input_tokens": number, "output_tokens": 7}])
+            failed = noise.choice([{}, {"error_type": "Timeout", "error_message": "late"}])
+            parent = noise.choice([None, f"{noise.randint(1, 4):016x}"])
+            api.send(span(trace_id, span_id, parent_span_id=parent, **reported_later, **ended, **failed))
+        elif kind == "patch":
+            assert api.patch(span_id, trace_id, **reported_later, output_data={"n": number}).status in (200, 404)
+        elif kind == "otlp":
+            assert otlp.send(api, otlp.span(trace_id, span_id=span_id)) == (0, "")
+        elif kind == "logs":
+            record = otlp.message(trace_id, f"word {number}", after_ms=number, span_id=span_id)
+            assert otlp.send(api, record, signal="logs") == (0, "")
+        elif kind == "lesson":
+            body = {"lesson_id": f"l{number}", "request_data": {"n": number}}
+            lessons.add(api("POST", "/api/traces", body=body).json["data"]["id"].replace("-", ""))
+        else:
+            path = f"{path_of(trace_id)}/annotations/score{number}"
+            assert api("PUT", path, body={"value": number / 4}).status == 200
+    content = exported(call, user)
+    assert loaded(call, copy, content) == {}
+    # A list is in the order of the traces' positions, which are the starts that arrived first.
+    assert sorted(reported(exported(call, copy)), key=str) == sorted(reported(content), key=str)
+    stored = stored_summaries(user, *trace_ids, *lessons)
+    for summaries in (stored, imported := stored_summaries(copy, *trace_ids, *lessons)):
+        for trace_id, (summary, *stats) in summaries.items():
+            annotations = replace(summary.annotations, updated_ms=0)
+            summaries[trace_id] = (replace(summary, annotations=annotations), *stats)
+    assert imported == stored
 
 
 def test_large_payloads_are_reproduced(api: Api, call: Call) -> None:

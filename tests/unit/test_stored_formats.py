@@ -11,6 +11,7 @@ import re
 from dataclasses import replace
 from hashlib import blake2b, sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -23,6 +24,7 @@ from tracestore.domain.merge import payload_of
 from tracestore.domain.spans import SpanFields, SpanUpdate
 from tracestore.domain.updates import DERIVED_FIELDS, span_update
 from tracestore.storage import keys
+from tracestore.storage.api_keys import find_api_key
 from tracestore.storage.codec import decompress, is_delta_encoded, pack
 from tracestore.storage.deletion_records import record_from, record_item
 from tracestore.storage.formats.traces import unpack_job, unpack_pending_deletions
@@ -48,6 +50,7 @@ from tracestore.storage.model import (
     Job,
     PendingDeletion,
     Placeholder,
+    RateLimits,
     Segment,
     Share,
     Tombstone,
@@ -55,6 +58,7 @@ from tracestore.storage.model import (
 )
 from tracestore.storage.segments import compacted_items, delta_encoded, payload_items, segment_items, segment_of
 from tracestore.storage.shares import list_shares
+from tracestore.storage.table import Table
 
 STORED = Path(__file__).parents[1] / "data/stored"
 NOW_MS = START_NS // 10**6
@@ -405,7 +409,10 @@ def encoded_items() -> dict[str, Item]:
     emptied, tombstone = head_from(stored("emptied-head")), head_from(stored("tombstone"))
     lesson = {"span_id": "l", "span_name": "lesson", "operation_type": "lesson", "lesson_id": "L-7"}
     full = segment_of([reported({**ROOT, "input_data": stored_text("payload-part")})])
-    api_key = ApiKey("00112233aabbccdd", "ada", "ci", "tsk_abcd", frozenset({"ingest", "read"}), NOW_MS, EXPIRES_AT_S)
+    api_key = ApiKey(
+        *("00112233aabbccdd", "ada", "ci", "tsk_abcd", frozenset({"ingest", "read"}), NOW_MS, EXPIRES_AT_S),
+        limits=RateLimits(50, 5_000),
+    )
     return {
         "head": head_item("ada", "t-1", sized_head, 1),
         "annotated-head": head_item(
@@ -452,6 +459,14 @@ def lesson_head(fields: dict[str, Any]) -> Head:
 
     store = Store(cast(Any, None), 30 * 86_400, now_ms=Clock())
     return first_head(store, "t-2", segment_of([reported({**fields, "start_ns": START_NS})]))
+
+
+@pytest.mark.parametrize(("number", "limits"), [(1, RateLimits()), (2, RateLimits(50, 5_000))])
+def test_api_keys_are_readable_with_and_without_limits(number: int, limits: RateLimits) -> None:
+    table = Table(SimpleNamespace(get_item=lambda **_: {"Item": stored("api-key", number)}), "table")
+    api_key = find_api_key(table, "0" * 64, 0)
+    assert api_key is not None
+    assert (api_key.key_id, api_key.limits) == ("00112233aabbccdd", limits)
 
 
 @pytest.mark.parametrize("name", sorted(encoded_items()))

@@ -86,6 +86,16 @@ class Conflict(TracestoreError):
     code = "conflict"
 
 
+class RateLimited(TracestoreError):
+    """The API key has used up its limit; try again after `retry_after_s`."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after_s: int = 1, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_s = retry_after_s
+
+
 class Unavailable(TracestoreError):
     """The store is throttled or out of time. No acknowledged span is lost; try again after `retry_after_s`."""
 

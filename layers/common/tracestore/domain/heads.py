@@ -172,7 +172,7 @@ def _values(spans: Sequence[Span]) -> tuple[dict[str, list[str]], tuple[str, ...
         if name == "tag":
             seen = {value for span in spans if "tags" in span.fields for value in span.fields["tags"]}
         else:
-            seen = {str(span.fields[name]) for span in spans if name in span.fields}  # type: ignore[literal-required]
+            seen = {str(value) for span in spans if (value := span.fields.get(name)) is not None}
         if seen:
             values[name] = sorted(seen)
     kept = {name: _first_few(seen) for name, seen in values.items()}

@@ -12,7 +12,7 @@ from typing import cast
 
 from .costs import UNKNOWN, Cost, PriceOf, cost_of, no_prices
 from .log_messages import Direction, conversation, merge_messages
-from .spans import PAYLOAD_FIELDS, SpanFields, SpanUpdate, contradicts, digest_of, is_plausible
+from .spans import CAPTURED, PAYLOAD_FIELDS, SpanFields, SpanUpdate, contradicts, digest_of, is_plausible
 from .times import NS_PER_MS
 
 FINAL_STATUSES = frozenset({"success", "error"})
@@ -23,7 +23,8 @@ class Span:
     """A span, merged from all of its updates.
 
     `fields` has payload fields only where the updates were read with them. `payload_from` has, for each payload field,
-    the digest of the update whose value was taken.
+    the digest of the update whose value was taken. It `is_from_logs` if no capture reports
+    it, only log records: then it has no name.
     """
 
     fields: SpanFields
@@ -32,6 +33,7 @@ class Span:
     created_ms: int
     updated_ms: int
     cost: Cost = UNKNOWN
+    is_from_logs: bool = False
 
     @property
     def span_id(self) -> str:
@@ -113,6 +115,7 @@ def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices) -> Span
         created_ms=created_ms,
         updated_ms=updated_ms,
         cost=cost_of(priced, price_of),
+        is_from_logs=all(update.precedence != CAPTURED for update in updates),
     )
 
 

@@ -16,6 +16,7 @@ from tracestore.storage.model import Share
 from . import telemetry
 from .errors import error_response, internal_error, not_shared
 from .identity import OWNER_HEADER, SCOPES, Identity, acting_for, presents_share
+from .rate_limits import RateLimiter
 from .request import Request, headers_of, request_id_of, request_of
 from .response import Response, gateway_response
 
@@ -93,11 +94,13 @@ class App:
         shared_routes: Mapping[str, bool] = NOTHING_SHARED,
         logger: Logger = telemetry.logger,
         clock: Callable[[], float] = time.time,
+        limiter: RateLimiter | None = None,
     ) -> None:
         self._identify = identify or _identify
         self._shared_routes = shared_routes
         self._logger = logger
         self._clock = clock
+        self._limiter = limiter or RateLimiter()
         self._guarded: dict[str, _Guarded] = {}
         self._public: dict[str, PublicHandler] = {}
 
@@ -198,7 +201,13 @@ class App:
         caller = acting_for(caller, headers.get(OWNER_HEADER))
         line["owner"] = caller.owner_id
         guarded.admit(caller)
-        return guarded.handler(request() if caller.share is None else _of_share(request(), caller.share), caller)
+        sends_spans = guarded.scope == "ingest"
+        if caller.key_id is not None:
+            self._limiter.admit(caller.key_id, caller.limits, sends_spans=sends_spans)
+        response = guarded.handler(request() if caller.share is None else _of_share(request(), caller.share), caller)
+        if caller.key_id is not None and sends_spans and response.span_count:
+            self._limiter.add_spans(caller.key_id, caller.limits, response.span_count)
+        return response
 
     def _claim(self, route: str) -> None:
         if route in self._guarded or route in self._public:

@@ -10,6 +10,7 @@ from tracestore.domain.errors import (
     Invalid,
     MethodNotAllowed,
     NotFound,
+    RateLimited,
     TooLarge,
     TracestoreError,
     Unauthenticated,
@@ -29,6 +30,7 @@ STATUSES: Final[Mapping[type[TracestoreError], int]] = {
     Conflict: 409,
     TooLarge: 413,
     Unsupported: 415,
+    RateLimited: 429,
     TracestoreError: 500,
     Unavailable: 503,
 }
@@ -55,6 +57,7 @@ CODES: Final = (
     "missing_scope",
     "not_found",
     "not_shared",
+    "rate_limited",
     "route_not_found",
     "span_deleted",
     "span_ended",
@@ -101,7 +104,7 @@ def headers_for(error: TracestoreError) -> dict[str, str]:
         return {"www-authenticate": "Bearer"}
     if isinstance(error, MethodNotAllowed):
         return {"allow": ", ".join(error.allowed)}
-    if isinstance(error, Unavailable):
+    if isinstance(error, RateLimited | Unavailable):
         return {"retry-after": str(error.retry_after_s)}
     return {}
 

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from tracestore.domain.credentials import SHARE_PREFIX, is_key_secret, is_share_secret, sha256_of
 from tracestore.domain.errors import Forbidden, NotFound, Unauthenticated
 from tracestore.domain.owners import team_id, team_of
-from tracestore.storage.model import ApiKey, Share
+from tracestore.storage.model import NO_LIMITS, ApiKey, RateLimits, Share
 
 SCOPES: Final = ("ingest", "read", "delete", "annotate")
 """All scopes, in the order of responses."""
@@ -45,6 +45,7 @@ class Identity:
     team: str | None = None
     key_id: str | None = None
     share: Share | None = None
+    limits: RateLimits = NO_LIMITS
 
     @property
     def owner_id(self) -> str:
@@ -136,7 +137,8 @@ def identify(
     if key is None:
         raise Unauthenticated("This API key does not exist, was revoked, or has expired. Create a new one.")
     team = team_of(key.user_id)
-    return Identity(key.user_id, "api_key", key.scopes, () if team is None else (team,), team, key.key_id)
+    teams = () if team is None else (team,)
+    return Identity(key.user_id, "api_key", key.scopes, teams, team, key.key_id, limits=key.limits)
 
 
 def acting_for(caller: Identity, header: str | None) -> Identity:

@@ -6,7 +6,7 @@ if it has none. `body_bytes` is the length of the request's body: a span from a 
 
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar, cast, get_args, get_origin
@@ -59,11 +59,15 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """The spans of one body: the valid ones as (index, trace_id, fields), and the rejected ones with their reason."""
+    """The spans of one body: the valid ones as (index, trace_id, fields), and the rejected ones with their reason.
+
+    `from_logs` has the indexes of those that only log records reported, in an export that is imported.
+    """
 
     single: bool
     spans: list[tuple[int, str, SpanFields]]
     rejected: list[Rejection]
+    from_logs: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +98,11 @@ def parse_capture(value: Json, *, now_ns: int, body_bytes: int = MAX_SPAN_BYTES)
         raise invalid([Detail("spans", f"must be a list of 1 to {MAX_SPANS:,} spans")])
     capture = Capture(False, [], [])
     for index, span in enumerate(spans):
+        is_from_logs = isinstance(span, dict) and span.get("from_logs") is True
+        parse = _parse_logged_span if is_from_logs else parse_span
         try:
-            capture.spans.append((index, *parse_span(span, now_ns=now_ns, body_bytes=body_bytes)))
+            capture.spans.append((index, *parse(span, now_ns=now_ns, body_bytes=body_bytes)))
+            capture.from_logs.update([index] if is_from_logs else ())
         except Invalid as error:
             capture.rejected.append(Rejection(index, error.code, error.message))
     return capture
@@ -113,6 +120,14 @@ def _parse_unnamed_span(value: Json, *, now_ns: int, body_bytes: int) -> tuple[s
     fields = _validated_fields("UnnamedSpan", value)
     fields["span_id"] = secrets.token_hex(16)
     fields.setdefault("start_ns", derived_start(fields.get("end_ns"), fields.get("duration_ns"), now_ns))
+    return _captured(fields, now_ns, is_skewed=_is_skewed(value))
+
+
+def _parse_logged_span(value: Json, *, now_ns: int, body_bytes: int) -> tuple[str, SpanFields]:
+    """The trace id and the fields of a span that only log records reported."""
+    refuse_too_large(value, body_bytes)
+    fields = _validated_fields("LoggedSpan", value)
+    del fields["from_logs"]
     return _captured(fields, now_ns, is_skewed=_is_skewed(value))
 
 
@@ -209,13 +224,16 @@ _SENTENCES: Final[Mapping[str, str]] = {
 """The sentence for each type of error that pydantic reports."""
 
 
-def _validated_fields(kind: Literal["NewSpan", "UnnamedSpan", "SpanChange"], value: Json) -> dict[str, Any]:
+def _validated_fields(
+    kind: Literal["NewSpan", "UnnamedSpan", "LoggedSpan", "SpanChange"], value: Json
+) -> dict[str, Any]:
     """The fields that a body contains, by their names in `SpanFields`, and those that the caller still converts."""
-    from .native_model import NewSpan, SentSpan, SpanChange, UnnamedSpan
+    from .native_model import LoggedSpan, NewSpan, SentSpan, SpanChange, UnnamedSpan
 
     models: Mapping[str, type[SentSpan]] = {
         "NewSpan": NewSpan,
         "UnnamedSpan": UnnamedSpan,
+        "LoggedSpan": LoggedSpan,
         "SpanChange": SpanChange,
     }
     if not isinstance(value, dict):

@@ -151,6 +151,16 @@ class NewSpan(UnnamedSpan):
     start_ns: Time = Field(alias="start_time")
 
 
+class LoggedSpan(UnnamedSpan):
+    """A span in a batch that only log records reported, as an export contains it: it has no name."""
+
+    model_config = ConfigDict(defer_build=True)  # only imports need it
+
+    span_id: Id
+    span_name: _SpanName | None = None  # type: ignore[assignment]
+    from_logs: Literal[True]
+
+
 class SpanChange(SentSpan):
     """A change to a span in a PATCH request; the ids are in the path."""
 

@@ -11,13 +11,15 @@ from tracestore.domain.credentials import sha256_of
 from tracestore.domain.errors import Conflict, NotFound
 
 from . import keys
-from .model import ApiKey, Item
+from .model import ApiKey, Item, RateLimits
 from .segments import expiry, key
 from .store import Scope
 from .table import Table
 
 KEYS_PER_USER: Final = 100
 """One Query reads them all, so there is no paging in the API."""
+
+_LIMIT_ATTRIBUTES: Final = ("requests_per_s", "spans_per_s")
 
 PREFIX_LENGTH: Final = 8
 """Characters of a secret in lists, so that people can distinguish keys: `tsk_` and 4 of its 43 random characters."""
@@ -71,6 +73,9 @@ def _attributes(api_key: ApiKey) -> Item:
         "scopes": {"SS": sorted(api_key.scopes)},
         "created_ms": {"N": str(api_key.created_ms)},
     }
+    for name, limit in zip(_LIMIT_ATTRIBUTES, api_key.limits, strict=True):
+        if limit is not None:
+            attributes[name] = {"N": str(limit)}
     return attributes if api_key.expires_at_s is None else attributes | expiry(api_key.expires_at_s)
 
 
@@ -86,5 +91,6 @@ def _unless_expired(item: Item | None, now_s: float) -> ApiKey | None:
         scopes=frozenset(item["scopes"]["SS"]),
         created_ms=int(item["created_ms"]["N"]),
         expires_at_s=int(item["expires_at"]["N"]) if "expires_at" in item else None,
+        limits=RateLimits(*(int(item[name]["N"]) if name in item else None for name in _LIMIT_ATTRIBUTES)),
     )
     return None if api_key.is_expired(now_s) else api_key

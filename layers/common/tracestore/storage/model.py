@@ -377,6 +377,16 @@ class Share:
         return self.expires_at_s <= now_s
 
 
+class RateLimits(NamedTuple):
+    """The requests and the spans a second that an API key may send. *absent*: None without a limit."""
+
+    requests_per_second: int | None = None
+    spans_per_second: int | None = None
+
+
+NO_LIMITS: Final = RateLimits()
+
+
 @dataclass(frozen=True, slots=True)
 class ApiKey:
     """An API key without its secret. `expires_at_s` is None for a key that is valid until it is revoked."""
@@ -388,6 +398,7 @@ class ApiKey:
     scopes: frozenset[str]
     created_ms: int
     expires_at_s: int | None = None
+    limits: RateLimits = NO_LIMITS
 
     def is_expired(self, now_s: float) -> bool:
         """Whether the key is no longer valid."""

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from tracestore.api.dates import expiry_s
 from tracestore.domain.errors import Detail, Invalid
@@ -11,11 +11,16 @@ from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
 from tracestore.http.identity import SCOPES
 from tracestore.http.parameters import unknown_fields
 from tracestore.storage.api_keys import PREFIX_LENGTH
-from tracestore.storage.model import ApiKey
+from tracestore.storage.model import ApiKey, RateLimits
 
 MAX_NAME: Final = 128
 
-_SENT_FIELDS: Final = frozenset({"name", "scopes", "expires_at"})
+MAX_RATE: Final = 1_000_000
+
+_LIMITS: Final = ("max_requests_per_second", "max_spans_per_second")
+"""The fields of the limits of a key, in the order of `RateLimits`."""
+
+_SENT_FIELDS: Final = frozenset({"name", "scopes", "expires_at", *_LIMITS})
 _SERVER_FIELDS: Final = frozenset({"key_id", "user_id", "prefix", "created_at", "secret"})
 """Fields that the server sets. They are ignored, so that a key that was read can be sent again."""
 
@@ -39,6 +44,10 @@ def parse_key(body: Json, owner_id: str, secret: str, now_ms: int) -> ApiKey:
     expires_at_s = expiry_s(expires_at, now_ms)
     if expires_at is not None and expires_at_s is None:
         details.append(Detail("expires_at", "must be an ISO 8601 time with a zone, in the future"))
+    for field in _LIMITS:
+        limit = body.get(field)
+        if limit is not None and (type(limit) is not int or not 1 <= limit <= MAX_RATE):
+            details.append(Detail(field, f"must be an integer from 1 to {MAX_RATE:,}"))
     if details:
         raise Invalid("The API key cannot be created. See details for each field.", details=tuple(details))
     return ApiKey(
@@ -49,6 +58,7 @@ def parse_key(body: Json, owner_id: str, secret: str, now_ms: int) -> ApiKey:
         scopes=frozenset(granted),
         created_ms=now_ms,
         expires_at_s=expires_at_s,
+        limits=RateLimits(*(cast("int | None", body.get(field)) for field in _LIMITS)),
     )
 
 
@@ -66,6 +76,7 @@ def key_json(key: ApiKey) -> dict[str, Any]:
         "scopes": scopes_json(key.scopes),
         "created_at": format_time(key.created_ms * NS_PER_MS),
         "expires_at": None if key.expires_at_s is None else format_time(key.expires_at_s * NS_PER_SECOND),
+        **dict(zip(_LIMITS, key.limits, strict=True)),
     }
 
 

@@ -160,6 +160,7 @@ class _Lines:
         """
         content = span_json(self._reader.user_id, self._trace_id, span, self._head.expires_at_s)
         content |= {name: span.fields.get(name) for name in ("scope_name", "request_model") if name in span.fields}
+        content |= {"from_logs": True} if span.is_from_logs else {}
         content, text = fitting_span(content)
         if annotations:
             annotated = content | {"annotations": annotations}
