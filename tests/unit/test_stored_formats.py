@@ -461,12 +461,13 @@ def lesson_head(fields: dict[str, Any]) -> Head:
     return first_head(store, "t-2", segment_of([reported({**fields, "start_ns": START_NS})]))
 
 
-@pytest.mark.parametrize(("number", "limits"), [(1, RateLimits()), (2, RateLimits(50, 5_000))])
-def test_api_keys_are_readable_with_and_without_limits(number: int, limits: RateLimits) -> None:
-    table = Table(SimpleNamespace(get_item=lambda **_: {"Item": stored("api-key", number)}), "table")
-    api_key = find_api_key(table, "0" * 64, 0)
-    assert api_key is not None
-    assert (api_key.key_id, api_key.limits) == ("00112233aabbccdd", limits)
+def test_api_keys_are_readable_with_and_without_limits() -> None:
+    cases = ((stored("api-key", 1), RateLimits()), (stored("api-key", 2), RateLimits(50, 5_000)))
+    for item, limits in cases:
+        table = Table(SimpleNamespace(get_item=lambda item=item, **_: {"Item": item}), "table")
+        api_key = find_api_key(table, "0" * 64, 0)
+        assert api_key is not None
+        assert (api_key.key_id, api_key.limits) == ("00112233aabbccdd", limits)
 
 
 @pytest.mark.parametrize("name", sorted(encoded_items()))

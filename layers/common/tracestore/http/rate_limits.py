@@ -21,7 +21,7 @@ _REMEMBERED: Final = 1_000
 
 @dataclass(slots=True)
 class _Allowance:
-    """What one key may still use: at most one second of its limit, and less than nothing after a large batch."""
+    """The rest that one key may use now: at most one second of its limit, and less than nothing after a large batch."""
 
     requests: float
     spans: float
