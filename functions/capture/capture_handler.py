@@ -20,7 +20,7 @@ from tracestore.domain.errors import Conflict, Detail, Invalid
 from tracestore.domain.json_body import parse_json
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import CAPTURED, FROM_LOGS, PAYLOAD_FIELDS, Json, SpanFields, span_uuid
-from tracestore.domain.times import NS_PER_DAY, NS_PER_MS
+from tracestore.domain.times import NS_PER_MS
 from tracestore.http.app import App
 from tracestore.http.identity import Identity
 from tracestore.http.parameters import path_id
