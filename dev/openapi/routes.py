@@ -565,6 +565,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /v1/traces": OTLP_SPANS,
     "POST /api/public/otel/v1/traces": OTLP_SPANS,
     "POST /otel/v1/traces": OTLP_SPANS,
+    "POST /api/otel/v1/traces": OTLP_SPANS,
+    "POST /api/v1/otel/v1/traces": OTLP_SPANS,
+    "POST /api/v1/private/otel/v1/traces": OTLP_SPANS,
+    "POST /": OTLP_SPANS,
     "POST /v1/logs": OTLP_LOGS,
     "POST /v1/metrics": OTLP_METRICS,
     "GET /api/public/projects": Operation(

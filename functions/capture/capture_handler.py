@@ -106,8 +106,12 @@ def put_annotation(request: Request, caller: Identity) -> Response:
 @app.route("POST /v1/traces", scope="ingest", errors=otlp_error_response)
 @app.route("POST /api/public/otel/v1/traces", scope="ingest", errors=otlp_error_response)
 @app.route("POST /otel/v1/traces", scope="ingest", errors=otlp_error_response)
+@app.route("POST /api/otel/v1/traces", scope="ingest", errors=otlp_error_response)
+@app.route("POST /api/v1/otel/v1/traces", scope="ingest", errors=otlp_error_response)
+@app.route("POST /api/v1/private/otel/v1/traces", scope="ingest", errors=otlp_error_response)
+@app.route("POST /", scope="ingest", errors=otlp_error_response)
 def export_spans(request: Request, caller: Identity) -> Response:
-    """Store the spans of an OTLP export. Two more paths serve the Langfuse and LangSmith clients."""
+    """Store the spans of an OTLP export. The other paths are the fixed ones of some clients."""
     encoding = encoding_of(request)
     body = export_body(request, encoding)
     export = read_traces(body, encoding)

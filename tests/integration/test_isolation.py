@@ -474,6 +474,10 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "POST /v1/traces": lambda v: exports(v, "/v1/traces"),
     "POST /api/public/otel/v1/traces": lambda v: exports(v, "/api/public/otel/v1/traces"),
     "POST /otel/v1/traces": lambda v: exports(v, "/otel/v1/traces"),
+    "POST /api/otel/v1/traces": lambda v: exports(v, "/api/otel/v1/traces"),
+    "POST /api/v1/otel/v1/traces": lambda v: exports(v, "/api/v1/otel/v1/traces"),
+    "POST /api/v1/private/otel/v1/traces": lambda v: exports(v, "/api/v1/private/otel/v1/traces"),
+    "POST /": lambda v: exports(v, "/"),
     "POST /v1/logs": logs,
     "POST /v1/metrics": lambda _: [Attempt("/v1/metrics", (200,), body={})],
     "GET /api/public/projects": lambda v: [

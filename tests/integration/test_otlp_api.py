@@ -34,7 +34,10 @@ from tests.otlp import (
 )
 from tracestore.http import wiring
 
-PATHS = ("/v1/traces", "/api/public/otel/v1/traces", "/otel/v1/traces")
+PATHS = (
+    *("/v1/traces", "/api/public/otel/v1/traces", "/otel/v1/traces", "/api/otel/v1/traces"),
+    *("/api/v1/otel/v1/traces", "/api/v1/private/otel/v1/traces", "/"),
+)
 SIGNALS: tuple[Signal, ...] = ("traces", "logs")
 MIB = 1024 * 1024
 
@@ -44,6 +47,13 @@ on_one_engine = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope
 
 
 # Storing.
+
+
+@on_one_engine
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"])
+def test_the_root_accepts_nothing_but_exports(api: Api, content_type: str) -> None:
+    sent = {"content-type": content_type}
+    assert api("POST", "/", body=export(span(new_id())), headers=sent).status == 415
 
 
 @in_both_encodings
