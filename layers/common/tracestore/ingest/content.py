@@ -166,7 +166,8 @@ def _first_content(
         if operation in RAW_CONTENT_OPERATIONS:
             found = value
         else:
-            found = conversation(value, role, text_is_message=operation == "completion", system=system)
+            is_message = operation == "completion" or system is not None
+            found = conversation(value, role, text_is_message=is_message, system=system)
         if _is_empty(found) and operation not in RAW_CONTENT_OPERATIONS:
             continue
         if not _is_without_content(found):

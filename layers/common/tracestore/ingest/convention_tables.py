@@ -4,7 +4,8 @@ A source is written as the name of an attribute; `name>path`: a path in the JSON
 the whole JSON, of which even scalars are quoted); `name.*`: the attributes numbered after that name; `name.{a,b}`: an
 object of these members, as far as present; `*` between dots is any one step. Sources are listed in order of precedence.
 *source*: OpenTelemetry GenAI in all generations, OpenInference, OpenLLMetry old and new, Vercel AI SDK, Langfuse,
-MLflow, LangSmith, Google ADK, Logfire.
+MLflow, LangSmith, Google ADK, Logfire, LiteLLM, Genkit, Mastra, Laminar, LangWatch, Braintrust, AG2, LiveKit Agents,
+Pipecat.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from tracestore.domain.spans import Json
 
 from .field_readers import (
     content,
+    finish_words,
     flag,
     identifier,
     label,
@@ -24,6 +26,7 @@ from .field_readers import (
     nano_usd_of_parts,
     normalize_provider,
     number,
+    provider_before_slash,
     seconds,
     seconds_or_milliseconds,
     uncommon_label,
@@ -62,7 +65,8 @@ TRACE_CONTENT: Final = frozenset({"langfuse.trace.input", "langfuse.trace.output
 """Attributes with the input and output of the whole trace: only of a root are they its own."""
 
 TOOL: Final = frozenset({"tool_call"})
-MODEL_USERS: Final = frozenset({"completion", "embedding", "rerank", "agent"})
+SERVED: Final = frozenset({"completion", "embedding", "rerank"})
+MODEL_USERS: Final = SERVED | {"agent"}
 
 COSTS: Final = """gen_ai.usage.cost gen_ai.usage.total_cost operation.cost llm.cost.total
     langfuse.observation.cost_details>total mlflow.llm.cost>total_cost
@@ -72,7 +76,8 @@ COSTS: Final = """gen_ai.usage.cost gen_ai.usage.total_cost operation.cost llm.c
     ai.response.providerMetadata>openrouter.usage.cost trace.metadata.openrouter_generation.usage
     langfuse.observation.cost_details>total_cost langfuse.observation.total_cost gen_ai.usage.cost_usd
     gen_ai.usage.total_cost_usd gen_ai.cost.total gen_ai.cost.usd gen_ai.cost.total_usd llm.usage.cost
-    llm.usage.cost_usd ai.usage.cost usage.cost llm.*.usage>cost gen_ai.usage>cost gen_ai.response.usage>cost"""
+    llm.usage.cost_usd ai.usage.cost usage.cost llm.*.usage>cost gen_ai.usage>cost gen_ai.response.usage>cost
+    langwatch.metrics>cost langwatch.metrics>value.cost braintrust.metrics>estimated_cost"""
 """Attributes with the whole cost of a call, in dollars."""
 
 ROWS: Final = (
@@ -87,6 +92,8 @@ ROWS: Final = (
         llm.invocation_parameters>model_name embedding.invocation_parameters>model metadata>ls_model_name
         gcp.vertex.agent.llm_request>model llm.*.model""",
     ),
+    Row("model_name", label, "braintrust.metadata>model braintrust.metadata.model"),
+    Row("model_name", label, "genkit:output>raw.model genkit:output>raw.modelVersion genkit:name", SERVED),
     Row("model_name", label, "model> model_name", MODEL_USERS),
     Row(
         "metadata.request_model",
@@ -95,13 +102,16 @@ ROWS: Final = (
         embedding.invocation_parameters>model gcp.vertex.agent.llm_request>model langsmith.metadata.ls_model_name""",
     ),
     Row("metadata.request_model", label, "model>", MODEL_USERS),
+    Row("metadata.request_model", label, "genkit:name", SERVED),
     Row(
         "model_provider",
         normalize_provider,
         """gen_ai.provider.name llm.provider gen_ai.system llm.system ai.model.provider
         mlflow.llm.provider> langsmith.metadata.ls_provider traceloop.association.properties.ls_provider
-        metadata>ls_provider embedding.provider llm.vendor""",
+        metadata>ls_provider embedding.provider llm.vendor braintrust.metadata>provider
+        braintrust.metadata.provider""",
     ),
+    Row("model_provider", provider_before_slash, "genkit:name", SERVED),
     Row(
         "conversation_id",
         identifier,
@@ -110,7 +120,11 @@ ROWS: Final = (
         traceloop.association.properties.session_id traceloop.association.properties.conversation_id
         traceloop.association.properties.thread_id langsmith.metadata.session_id langsmith.metadata.conversation_id
         langsmith.metadata.thread_id mlflow.trace.session> gcp.vertex.agent.session_id metadata>session_id
-        metadata>conversation_id metadata>thread_id conversation.id conversation_id session_id""",
+        metadata>conversation_id metadata>thread_id langwatch.thread.id langwatch.thread_id
+        ai.settings.context.sessionId ai.settings.context.threadId ai.settings.context.conversationId
+        lmnr.association.properties.session_id mastra.metadata.threadId mastra.metadata.sessionId
+        mastra.metadata.conversationId braintrust.metadata>session_id braintrust.metadata>thread_id
+        braintrust.metadata.session_id conversation.id conversation_id session_id""",
     ),
     Row(
         "message_id",
@@ -123,7 +137,10 @@ ROWS: Final = (
         identifier,
         """user.id enduser.id langfuse.user.id ai.telemetry.metadata.userId ai.telemetry.metadata.user_id
         traceloop.association.properties.user_id langsmith.metadata.user_id mlflow.trace.user>
-        gcp.vertex.agent.user_id llm.user gen_ai.user gen_ai.request.user enduser.pseudo.id metadata>user_id user_id""",
+        gcp.vertex.agent.user_id llm.user gen_ai.user gen_ai.request.user enduser.pseudo.id metadata>user_id
+        langwatch.user.id langwatch.user_id ai.settings.context.userId lmnr.association.properties.user_id
+        mastra.metadata.userId mastra.metadata.resourceId braintrust.metadata>user_id braintrust.metadata.user_id
+        litellm.metadata.user_api_key_end_user_id user_id""",
     ),
     Row(
         "lesson_id",
@@ -145,13 +162,15 @@ ROWS: Final = (
         """langfuse.observation.prompt.version gen_ai.prompt.version traceloop.prompt.version
         llm.prompt_template.version""",
     ),
-    Row("tool_name", label, "gen_ai.tool.name tool.name ai.toolCall.name tool_call.function.name"),
-    Row("tool_name", label, "traceloop.entity.name", TOOL),
+    Row(
+        "tool_name", label, "gen_ai.tool.name tool.name ai.toolCall.name tool_call.function.name lk.function_tool.name"
+    ),
+    Row("tool_name", label, "traceloop.entity.name genkit:name", TOOL),
     Row(
         "interrupted",
         flag,
-        """lk.interrupted turn.was_interrupted gen_ai.response.interrupted gen_ai.response.cancelled was_interrupted
-        interrupted""",
+        """lk.interrupted turn.was_interrupted tts.interrupted gen_ai.response.interrupted gen_ai.response.cancelled
+        was_interrupted interrupted""",
     ),
     # A cost of zero may be a client without a price list, or the share of one of two parties: it counts last.
     Row("cost_nano_usd", nano_usd_above_zero, COSTS),
@@ -206,7 +225,13 @@ completion_details.audio}""",
     Row("metadata.trace_output", content, "langfuse.trace.output>"),
     # Metadata that other parts of the system read by name, or that a person wants to see without searching.
     Row("metadata.time_to_first_token_ms", milliseconds, "ai.response.msToFirstChunk"),
-    Row("metadata.time_to_first_token_ms", seconds, "gen_ai.response.time_to_first_chunk llm.latency.first_token"),
+    Row(
+        "metadata.time_to_first_token_ms",
+        seconds,
+        """gen_ai.response.time_to_first_chunk llm.latency.first_token gen_ai.client.operation.time_to_first_chunk
+        lk.response.ttft lk.response.ttfb metrics.ttfb braintrust.metrics>time_to_first_token
+        braintrust.metrics.time_to_first_token""",
+    ),
     Row(
         "metadata.time_to_first_token_ms",
         seconds_or_milliseconds,
@@ -231,14 +256,16 @@ completion_details.audio}""",
     Row("metadata.max_tokens", number, "max_tokens>", MODEL_USERS),
     Row(
         "metadata.finish_reasons",
-        word_list,
+        finish_words,
         """gen_ai.response.finish_reasons gen_ai.response.finish_reason llm.finish_reason ai.response.finishReason
-        llm.response.finish_reason""",
+        llm.response.finish_reason genkit:output>finishReason""",
     ),
     Row(
         "metadata.tags",
         word_list,
-        "langfuse.trace.tags tag.tags ai.telemetry.metadata.tags langsmith.span.tags gen_ai.tags",
+        """langfuse.trace.tags tag.tags ai.telemetry.metadata.tags langsmith.span.tags gen_ai.tags langwatch.labels
+        langwatch.tags metadata>labels lmnr.association.properties.tags lmnr.span.tags mastra.tags
+        braintrust.tags""",
     ),
     Row("metadata.tags", word_list, _of_trace("tags")),
     # The call that this one continues: its input is only what is new since then.
@@ -294,6 +321,13 @@ USAGE: Final = (
     UsageSource("thoughts_token_count>"),
     UsageSource("gen_ai.aggregated_usage."),
     UsageSource("gen_ai.client.token.usage>"),
+    UsageSource("genkit:output>raw.usage", INSIDE, SERVED),
+    UsageSource("genkit:output>raw.usageMetadata", INSIDE, SERVED),
+    UsageSource("genkit:output>usage", None, SERVED),
+    UsageSource("braintrust.metrics>"),
+    UsageSource("braintrust.metrics."),
+    UsageSource("langwatch.metrics>"),
+    UsageSource("langwatch.metrics>value"),
     UsageSource("usage.", None, MODEL_USERS),
     UsageSource("usage>", None, MODEL_USERS),
     UsageSource("token_usage>", None, MODEL_USERS),
@@ -324,7 +358,9 @@ INPUT: Final = """gen_ai.tool.call.arguments tool_arguments ai.toolCall.args> gc
     ai.value request_data gen_ai.task.input traceloop.entity.input> retrieval.query reranker.query input.value
     gen_ai.retrieval.query.text embedding.embeddings.* inputs pydantic_ai.all_messages all_messages_events
     langfuse.trace.input tool.parameters gen_ai.tool.arguments gen_ai.content.prompt llm.prompts llm.*.messages
-    llm.*.contents"""
+    llm.*.contents genkit:input> langwatch.input>value lmnr.span.input> braintrust.input_json> braintrust.input>
+    mastra.*.input lk.pii.function_tool.arguments lk.function_tool.arguments lk.pii.user_input lk.user_input
+    lk.pii.chat_ctx lk.chat_ctx lk.pii.input_text lk.input_text text input"""
 """Sources of a span's input. The input of a tool call is its arguments."""
 
 OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp.vertex.agent.tool_response
@@ -333,7 +369,11 @@ OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp
     langfuse.observation.output mlflow.spanOutputs> gen_ai.completion gcp.vertex.agent.llm_response response_data
     gen_ai.task.output traceloop.entity.output> retrieval.documents.* reranker.output_documents.*
     gen_ai.retrieval.documents output.value final_result langfuse.trace.output gen_ai.tool.result
-    gen_ai.content.completion ai.embeddings ai.embedding embeddings llm.*.choices llm.*.candidates llm.*.content"""
+    gen_ai.content.completion ai.embeddings ai.embedding embeddings llm.*.choices llm.*.candidates llm.*.content
+    genkit:output> langwatch.output>value langwatch.rag_contexts>value lmnr.span.output> braintrust.output_json>
+    braintrust.output> mastra.*.output lk.pii.function_tool.output lk.function_tool.output
+    lk.pii.response.{text,function_calls} lk.response.{text,function_calls} lk.pii.user_transcript lk.user_transcript
+    transcript output"""
 """Sources of a span's output. The output of a tool call is its result."""
 
 SYSTEM: Final = ("gen_ai.system_instructions",)
@@ -343,7 +383,8 @@ EVENTS_ATTRIBUTE: Final = "events"
 """The attribute that some clients send instead of span events: a list of events in JSON."""
 
 OPERATION: Final = """gen_ai.operation.name openinference.span.kind langfuse.observation.type ai.operationId
-    langsmith.span.kind mlflow.spanType> traceloop.span.kind llm.request.type"""
+    langsmith.span.kind mlflow.spanType> traceloop.span.kind llm.request.type langwatch.span.type lmnr.span.type
+    genkit:metadata:subtype genkit:type braintrust.span_attributes>type mastra.span.type ag2.span.type"""
 """Sources of a span's operation, as a word of `OPERATION_WORDS`."""
 
 OPERATION_ROW: Final = Row("operation_type", label, OPERATION)
@@ -357,18 +398,21 @@ OPERATION_WORDS: Final = {
             stream_text ai.generatetext.dogenerate ai.streamtext.dostream ai.generateobject.dogenerate
             ai.streamobject.dostream""",
         "embedding": """embedding embeddings embed create_embeddings aembedding embed_content text_embedding
-            ai.embed.doembed ai.embedmany.doembed""",
+            ai.embed.doembed ai.embedmany.doembed embedder""",
         "rerank": "rerank arerank reranker reranking ai.rerank.dorerank",
-        "tool_call": "execute_tool tool tool_call ai.toolcall function call_tool tool_execution mcp_tool",
+        "tool_call": """execute_tool tool tool_call ai.toolcall function call_tool tool_execution mcp_tool
+            mcp_tool_call""",
         "agent": "invoke_agent create_agent agent agent_run run_agent agent_step agent_turn",
-        "workflow": "workflow invoke_workflow",
-        "chain": """chain schedule_tool_calls task execute_task prompt parser execute_event_loop_cycle plan
-            ai.generatetext ai.streamtext ai.generateobject ai.streamobject ai.embed ai.embedmany ai.rerank""",
+        "workflow": "workflow invoke_workflow workflow_run flow",
+        "chain": """chain util flowstep workflow_step schedule_tool_calls task execute_task prompt parser plan
+            execute_event_loop_cycle ai.generatetext ai.streamtext ai.generateobject ai.streamobject ai.embed
+            ai.embedmany ai.rerank""",
         "retrieval": "retriever retrieval retrieve search_memory",
         "guardrail": "guardrail moderation amoderation moderations",
         "evaluation": "evaluator evaluation",
         "lesson": "lesson",
-        "other": "span event unknown memory count_tokens record_usage image_generation speech transcription",
+        "other": """span event unknown memory count_tokens record_usage image_generation speech transcription stt tts
+            usage""",
     }.items()
     for word in text.split()
 }
@@ -376,13 +420,23 @@ OPERATION_WORDS: Final = {
 EVIDENCE: Final = tuple(
     (operation, frozenset(names))
     for operation, names in (
-        ("tool_call", ("gen_ai.tool.name", "gen_ai.tool.call.id", "gcp.vertex.agent.tool_call_args", "tool.name")),
+        ("other", ("lk.tts.streaming", "lk.tts_metrics", "lk.response.ttfb", "lk.eou.probability")),
+        (
+            "tool_call",
+            (
+                "lk.function_tool.name",
+                "gen_ai.tool.name",
+                "gen_ai.tool.call.id",
+                "gcp.vertex.agent.tool_call_args",
+                "tool.name",
+            ),
+        ),
         ("embedding", ("embedding.model_name", "gen_ai.embeddings.dimension.count", "gen_ai.request.encoding_formats")),
         ("agent", ("gen_ai.agent.name", "gen_ai.agent.id")),
         (
             "completion",
             (
-                *("gcp.vertex.agent.llm_request", "gen_ai.response.model", "gen_ai.request.model", "llm.model_name"),
+                *("gcp.vertex.agent.llm_request", "gen_ai.response.model", "gen_ai.system", "llm.model_name"),
                 *("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "gen_ai.prompt.0.content"),
             ),
         ),
@@ -431,7 +485,7 @@ INTERRUPTED_REASONS: Final = frozenset({"cancelled", "canceled", "interrupted", 
 FIRST_TOKEN_EVENTS: Final = frozenset(
     {"First Token Stream Event", "llm.content.completion.chunk", "mlflow.chunk.item.0", "gen_ai.response.first_token"}
 )
-FIRST_TOKEN_TIMES: Final = ("langfuse.observation.completion_start_time",)
+FIRST_TOKEN_TIMES: Final = ("langfuse.observation.completion_start_time", "mastra.completion_start_time")
 """Attributes with the time of the first token, as ISO 8601."""
 
 MESSAGE_EVENTS: Final[dict[str, tuple[Direction, str]]] = {

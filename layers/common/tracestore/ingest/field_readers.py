@@ -127,15 +127,45 @@ def word_list(value: Json) -> Json:
     return list(words[:_MAX_WORDS]) or None
 
 
+def finish_words(value: Json) -> Json:
+    """Reasons why an answer ended, as `word_list`. Python's name of a member of an enumeration becomes its value."""
+    words = word_list(value)
+    if not isinstance(words, list):
+        return words
+    return [member["name"].lower() if (member := _ENUM_MEMBER.fullmatch(str(word))) else word for word in words]
+
+
+_ENUM_MEMBER: Final = re.compile(r"[A-Z]\w*\.(?P<name>[A-Z][A-Z_]*)")
+
+
+def provider_before_slash(value: Json) -> str | None:
+    """The provider before a model's name, as in `googleai/gemini-2.5-flash`. *absent*: None without one."""
+    provider, slash, _ = value.partition("/") if isinstance(value, str) else ("", "", "")
+    return normalize_provider(provider) if slash else None
+
+
 def normalize_provider(name: object) -> str | None:
     """The stored name of the provider that a client calls `name`. *absent*: None for a framework or an empty name."""
     return _normalize(name) if isinstance(name, str) else None
 
 
+_ADDRESS: Final = re.compile(r"(?:https?://)?(?:localhost|[\d.]+|.*(?=:\d))(?::\d+)?(?:/.*)?")
+"""The address of a server of one's own, which some clients send as the provider."""
+
+
+_DOMAIN: Final = re.compile(r"[.](?P<name>[^./:]+)[.](?:ai|cn|co|com|dev|io|net|org)(?:$|[:/])")
+
+
+def _provider_at(host: str) -> str | None:
+    """The provider whose domain a host belongs to, as in `api.openai.com`. *absent*: None."""
+    domain = _DOMAIN.search(host)
+    return _CANONICAL.get(domain["name"]) if domain else None
+
+
 @lru_cache(maxsize=1_024)
 def _normalize(name: str) -> str | None:
     word = _SEPARATORS.sub("_", name.strip().lower()).strip("_")
-    known = _CANONICAL.get(word) or _CANONICAL.get(_API_SUFFIX.sub("", word))
-    if known or not word or word in FRAMEWORKS or _FRAMEWORK_WORD.search(word):
+    known = _CANONICAL.get(word) or _CANONICAL.get(_API_SUFFIX.sub("", word)) or _provider_at(name.strip().lower())
+    if known or not word or word in FRAMEWORKS or _FRAMEWORK_WORD.search(word) or _ADDRESS.fullmatch(name.strip()):
         return known
     return name.strip().lower()[:MAX_LABEL_CHARACTERS]

@@ -30,17 +30,30 @@ PART_TYPES: Final = _named(
         "text": "text input_text output_text plain_text refusal",
         "reasoning": "reasoning thinking reasoning_text summary_text redacted_thinking thought",
         "tool_call": "tool_call tool-call tool_use function function_call toolUse toolCall server_tool_use "
-        "server_tool_call custom_tool_call mcp_call functionCall",
+        "server_tool_call custom_tool_call mcp_call functionCall toolRequest",
         "tool_result": "tool_call_response tool-result tool_result toolResult function_call_output function_response "
-        "functionResponse custom_tool_call_output tool_response server_tool_call_response tool-error",
+        "functionResponse custom_tool_call_output tool_response server_tool_call_response tool-error toolResponse",
         "media": "media image image_url image-url input_image audio input_audio video document file input_file "
         "file-url image-data blob uri file_data inline_data inlineData fileData",
     }
 )
 """Kinds of message parts by `type`, or by the only key of an object without a `type`: `{"toolUse": {…}}`."""
 
-TYPELESS: Final = ("toolUse", "toolResult", "functionCall", "function_call", "functionResponse", "function_response")
-TYPELESS_MEDIA: Final = ("inlineData", "inline_data", "fileData", "file_data", "image", "document", "video", "audio")
+TYPELESS: Final = (
+    *("toolUse", "toolResult", "functionCall", "function_call", "functionResponse", "function_response"),
+    *("toolRequest", "toolResponse"),
+)
+TYPELESS_MEDIA: Final = (
+    "media",
+    "inlineData",
+    "inline_data",
+    "fileData",
+    "file_data",
+    "image",
+    "document",
+    "video",
+    "audio",
+)
 TYPELESS_REASONING: Final = ("reasoningContent", "thinking", "reasoning")
 """Keys that identify a part without a `type`. The part may have other keys, such as an id or a signature."""
 
@@ -71,17 +84,17 @@ PART_FIELDS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "text": {"text": ("text", "content", "refusal", "value")},
     "reasoning": {"text": ("text", "content", "thinking", "reasoning", "reasoningText", "summary", "data")},
     "tool_call": {
-        "id": ("call_id", "tool_call_id", "toolCallId", "tool_use_id", "toolUseId", "id"),
+        "id": ("call_id", "tool_call_id", "toolCallId", "tool_use_id", "toolUseId", "id", "ref"),
         "name": ("name", "toolName", "tool_name"),
         "arguments": ("arguments", "args", "input", "parameters", "action", "code", "queries"),
     },
     "tool_result": {
-        "id": ("call_id", "tool_call_id", "toolCallId", "tool_use_id", "toolUseId", "id"),
+        "id": ("call_id", "tool_call_id", "toolCallId", "tool_use_id", "toolUseId", "id", "ref"),
         "name": ("name", "toolName", "tool_name"),
         "result": ("response", "result", "output", "content", "error"),
     },
     "media": {
-        "mime_type": ("mime_type", "mimeType", "media_type", "mediaType", "format"),
+        "mime_type": ("mime_type", "mimeType", "media_type", "mediaType", "contentType", "format"),
         "data": (
             *("data", "url", "image_url", "uri", "file_uri", "fileUri", "bytes", "content", "image", "file", "file_id"),
             *("input_audio", "source", "audio", "video", "document"),
@@ -98,7 +111,7 @@ MESSAGE_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "role": ROLE_FIELDS,
     "reasoning": ("reasoning_content", "reasoning", "thinking", "reasoningText"),
     "content": ("parts", "content", "contents", "blocks", "text"),
-    "tool_calls": ("tool_calls", "toolCalls", "function_call"),
+    "tool_calls": ("tool_calls", "toolCalls", "function_call", "function_calls"),
     "object": ("object",),
     "files": ("files",),
 }
@@ -107,8 +120,11 @@ MESSAGE_FIELDS: Final[dict[str, tuple[str, ...]]] = {
 SYSTEM_FIELDS: Final = ("system", "instructions", "system_instruction", "systemInstruction", "system_prompt")
 """Keys of a request with instructions that are separate from its messages."""
 
-LIST_FIELDS: Final = ("messages", "contents", "choices", "candidates", "generations", "output", "input")
+LIST_FIELDS: Final = ("messages", "contents", "choices", "candidates", "generations", "output", "input", "items")
 """Keys of a request or a response with its list of messages."""
+
+RESULT_FIELDS: Final = frozenset({"toolCalls", "toolResults", "finishReason", "files", "sources", "warnings"})
+"""Keys next to the `text` of an answer without a role: the results of the Vercel AI SDK, and of what builds on it."""
 
 CONTAINER_FIELDS: Final = ("message", "inputs", "outputs", "output", "update", "response", "content")
 """Keys of an object that contains a message, or the object with the list of messages."""

@@ -20,6 +20,7 @@ from .message_shapes import (
     PART_FIELDS,
     PART_SUFFIXES,
     PART_TYPES,
+    RESULT_FIELDS,
     ROLES,
     SYSTEM_FIELDS,
     TYPELESS,
@@ -233,7 +234,7 @@ def _find_messages(value: Json, role: str, depth: int) -> tuple[list[Object], Ob
         return (messages, {}) if messages else None
     if not isinstance(value, dict) or not depth:
         return None
-    if _is_message(item := _unwrapped(value)):
+    if _is_message(item := _unwrapped(value)) or _is_result(item):
         return [_message(item, role)], {}
     if _CONTAINER_NAMES.isdisjoint(value):
         return None
@@ -346,6 +347,11 @@ def _is_message(item: Object) -> bool:
         return True
     kind = item.get("type")
     return (has_content and kind == "message") or _item_role(kind) is not None
+
+
+def _is_result(item: Object) -> bool:
+    """Whether an object is an answer without a role: a text, next to other fields of an answer."""
+    return isinstance(item.get("text"), str) and not RESULT_FIELDS.isdisjoint(item)
 
 
 def _role(item: Object) -> str | None:

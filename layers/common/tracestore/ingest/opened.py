@@ -159,7 +159,7 @@ def open_span(span: OtlpSpan) -> OpenedSpan:
             value = _members(attributes, name, members)
         else:
             raw = attributes[name]
-            value = raw if path is None else None
+            value = raw if path is None else value_at(texts[name], path) if path else None
         (inputs if row == _INPUT_ROW else outputs).append(ContentValue(value, names, raw))
     return OpenedSpan(span, attributes, texts, plan.evidence, plan.chosen, fields, usage, inputs, outputs)
 
@@ -186,7 +186,7 @@ def _new_plan(names: tuple[str, ...]) -> _Plan:
             matches += _INDEX.matches(name)
     for prefix in leaves:
         matches += _INDEX.matches(prefix)
-    usage = sorted((*match, name) for name in names if (match := _usage_source(name)))
+    usage = sorted((*source, name) for name in names for source in _usage_sources(name))
     evidence = (operation for operation, among in EVIDENCE if not among.isdisjoint(names))
     plan = _Plan(
         next(evidence, None),
@@ -228,10 +228,12 @@ _OWN_METADATA: Final = frozenset(
 
 
 @lru_cache(maxsize=_NAMES_REMEMBERED)
-def _usage_source(name: str) -> tuple[int, int] | None:
-    """The number of the source of token counts that lists an attribute, and the number of steps in its name."""
-    match = _USAGE_NAMES.fullmatch(name)
-    return None if match is None or match.lastindex is None else (match.lastindex - 1, len(_WORD.findall(name)))
+def _usage_sources(name: str) -> tuple[tuple[int, int], ...]:
+    """The number of each source of token counts that lists an attribute, with the number of steps in its name."""
+    if not _ANY_USAGE_NAME.fullmatch(name):
+        return ()
+    steps = len(_WORD.findall(name))
+    return tuple((number, steps) for number, names in enumerate(_USAGE_NAMES) if names.fullmatch(name))
 
 
 class _Index:
@@ -321,10 +323,9 @@ _USAGE_PATHS: Final = [
     for _, separator, path in (source.name.partition(">") for source in USAGE)
 ]
 _STEP: Final = "[^.]+"
-_USAGE_NAMES: Final = re.compile(
-    "|".join(
-        "({}{})".format(_STEP.join(map(re.escape, name.split("*"))), "" if separator else ".+")
-        for name, separator, _ in (source.name.partition(">") for source in USAGE)
-    )
-)
+_USAGE_NAMES: Final = [
+    re.compile(_STEP.join(map(re.escape, name.split("*"))) + ("" if separator else ".+"))
+    for name, separator, _ in (source.name.partition(">") for source in USAGE)
+]
+_ANY_USAGE_NAME: Final = re.compile("|".join(names.pattern for names in _USAGE_NAMES))
 _WORD: Final = re.compile("[A-Za-z0-9]+")

@@ -197,8 +197,11 @@ def _count(value: Json) -> int | None:
     return _count(value) if type(value) is int else None
 
 
-_REST: Final = re.compile("prediction|uncached|no_?cache|non_?cached|(?:^|_|\\.)text", re.IGNORECASE)
-"""Names of counts that others contain: predictions, and what remains without the cache."""
+_REST: Final = re.compile(
+    "prediction|uncached|no_?cache|non_?cached|(?:^|_|\\.)text|^(?:in|out)put(?:images|videos|audiofiles)$",
+    re.IGNORECASE,
+)
+"""Names of counts that others contain: predictions, and what remains without the cache. Genkit counts files, too."""
 
 
 @lru_cache(maxsize=1_024)
