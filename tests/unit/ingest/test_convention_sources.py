@@ -244,6 +244,14 @@ def test_an_answer_of_the_ai_sdk_is_a_message_wherever_it_is() -> None:
     assert [part["type"] for part in parts] == ["text", "tool_call"]
 
 
+@pytest.mark.parametrize(
+    "prefix",
+    ["lmnr.association.properties.metadata.", "mastra.metadata.", "ai.settings.context.", "braintrust.metadata."],
+)
+def test_metadata_of_the_application_has_its_own_keys(prefix: str) -> None:
+    assert fields_of({f"{prefix}plan": "free"})["metadata"]["plan"] == "free"
+
+
 def test_instructions_stand_before_a_plain_text() -> None:
     fields = fields_of(
         {

@@ -57,7 +57,8 @@ def _of_trace(words: str) -> str:
 
 METADATA_PREFIXES: Final = (
     *("langfuse.trace.metadata.", "langfuse.observation.metadata.", "langsmith.metadata.", "ai.telemetry.metadata."),
-    "traceloop.association.properties.",
+    *("traceloop.association.properties.", "lmnr.association.properties.metadata.", "mastra.metadata."),
+    *("ai.settings.context.", "braintrust.metadata."),
 )
 """The beginnings of attributes whose names end in a key of metadata that the application chose."""
 
