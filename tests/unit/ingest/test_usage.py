@@ -344,6 +344,13 @@ FLAT = Schema(
     reasoning="reasoning.output_tokens",
 )
 OWN = {
+    "braintrust.metrics.": Schema(
+        "prompt_tokens",
+        "completion_tokens",
+        "prompt_cached_tokens",
+        "prompt_cache_creation_tokens",
+        "completion_reasoning_tokens",
+    ),
     "gen_ai.usage.": FLAT,
     "gen_ai.aggregated_usage.": FLAT,
     "llm.token_count.": Schema(
