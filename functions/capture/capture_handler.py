@@ -27,6 +27,8 @@ from tracestore.http.parameters import path_id
 from tracestore.http.request import MAX_FORM_BYTES, MAX_SPANS_BYTES, Request
 from tracestore.http.response import Response, json_response
 from tracestore.http.wiring import INGEST_WAITS_S, redactor, writer
+from tracestore.ingest.agent_events import agent_fields
+from tracestore.ingest.agent_spans import outcomes_of_tools, with_turns
 from tracestore.ingest.annotations import parse_annotation
 from tracestore.ingest.log_fields import log_fields
 from tracestore.ingest.media import MediaCollector
@@ -117,9 +119,14 @@ def export_spans(request: Request, caller: Identity) -> Response:
     export = read_traces(body, encoding)
     body_bytes, media = len(body), MediaCollector(body)
     del body  # up to 64 MiB that are not needed any more
-    reported = within_span_limit(media.take_from(spans_fields(export.records)), export, body_bytes)
+    records = with_turns(export.records)
+    reported = within_span_limit(media.take_from(spans_fields(records)), export, body_bytes)
     spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in reported]
     rejections = writer(request, caller, INGEST_WAITS_S).capture(spans, media=media.found)
+    if outcomes := outcomes_of_tools(records):
+        writer(request, caller, INGEST_WAITS_S).capture(
+            [(trace_id, redactor().redact(fields)) for trace_id, fields in outcomes], precedence=FROM_LOGS
+        )
     return _otlp_response("traces", encoding, export, spans, rejections)
 
 
@@ -130,7 +137,9 @@ def export_logs(request: Request, caller: Identity) -> Response:
     body = export_body(request, encoding)
     export = read_logs(body, encoding)
     media = MediaCollector(body)
-    logged = media.take_from(log_fields(export.records, now_ns=request.now_ms * NS_PER_MS))
+    now_ns = request.now_ms * NS_PER_MS
+    from_agents, others = agent_fields(export.records, now_ns=now_ns)
+    logged = media.take_from([*from_agents, *log_fields(others, now_ns=now_ns)])
     reported = within_span_limit(logged, export, len(body))
     spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in reported]
     rejections = writer(request, caller, INGEST_WAITS_S).capture(spans, precedence=FROM_LOGS, media=media.found)

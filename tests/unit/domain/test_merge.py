@@ -229,3 +229,22 @@ def _merged(*reported: SpanFields) -> Span:
 
 def _summary(spans: list[Span]) -> Any:
     return summarize(spans, previews_of(spans))
+
+
+def test_a_call_without_a_model_has_the_one_of_the_nearest_span_around_it() -> None:
+    def span(span_id: str, **values: Any) -> SpanUpdate:
+        return update(cast(SpanFields, {"span_id": span_id, "start_ns": START_NS, **values}))
+
+    call: dict[str, Any] = {"operation_type": "completion", "input_tokens": 1}
+    updates = [
+        span("turn", request_model="far", operation_type="other"),
+        span("request", request_model="near", operation_type="other", parent_span_id="turn"),
+        span("stream", operation_type="other", parent_span_id="request"),
+        span("call", parent_span_id="stream", **call),
+        span("own", parent_span_id="stream", model_name="own", **call),
+        span("alone", **call),
+        span("cycle", parent_span_id="cycle2", **call),
+        span("cycle2", parent_span_id="cycle"),
+    ]
+    models = {each.span_id: each.fields.get("model_name") for each in merge(updates)}
+    assert (models["call"], models["own"], models["alone"], models["cycle"]) == ("near", "own", None, None)

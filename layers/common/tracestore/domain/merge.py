@@ -4,15 +4,20 @@ Updates of one span are merged field by field: a field takes its value from the 
 order is a fixed rule that uses neither a clock nor the arrival: a PATCH before captured updates and a later PATCH
 before an earlier one, then ended before pending, then the later end, then one with a measured duration, then the larger
 digest. An end and the measured duration that was sent with it are taken from the same update.
+
+Log records report calls too. Their updates have the lowest precedence, with three exceptions that hold as long as no
+PATCH reports the same: the token counts of a call are taken together, from the more complete report; a failure that
+only a record reports is one; and a span that only records report begins with the first of them.
 """
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import cast
 
 from .costs import UNKNOWN, Cost, PriceOf, cost_of, no_prices
+from .log_joins import USAGE_FIELDS, joined_spans
 from .log_messages import Direction, conversation, merge_messages
-from .spans import CAPTURED, PAYLOAD_FIELDS, SpanFields, SpanUpdate, contradicts, digest_of, is_plausible
+from .spans import CAPTURED, FROM_LOGS, PAYLOAD_FIELDS, SpanFields, SpanUpdate, contradicts, digest_of, is_plausible
 from .times import NS_PER_MS
 
 FINAL_STATUSES = frozenset({"success", "error"})
@@ -84,12 +89,75 @@ class Span:
 
 def merge(updates: Iterable[SpanUpdate], deleted: Collection[str] = (), price_of: PriceOf = no_prices) -> list[Span]:
     """Merge updates into spans, by start, without the spans in `deleted`."""
+    left = [update for update in updates if update.fields["span_id"] not in deleted]
+    groups = by_joined_span(left).values()
+    spans = sorted((merge_span(group, price_of) for group in groups), key=lambda span: span.order)
+    if not any(map(lacks_model, spans)):
+        return spans
+    models = _models_around(spans)
+    return [with_model(span, models, price_of) for span in spans]
+
+
+def lacks_model(span: Span) -> bool:
+    """Whether a span reports the usage of a model call and no model."""
+    fields = span.fields
+    return (
+        fields.get("operation_type") == "completion"
+        and "model_name" not in fields
+        and ("input_tokens" in fields or "output_tokens" in fields)
+    )
+
+
+def _models_around(spans: Sequence[Span]) -> dict[str, str]:
+    """The model of the nearest span around each call that names none itself, by span id.
+
+    *absent*: calls without a model around them are left out.
+    """
+    by_id = {span.span_id: span for span in spans}
+    models = {}
+    for span in filter(lacks_model, spans):
+        around, seen = span.parent_span_id, {span.span_id}
+        while around in by_id and around not in seen:
+            fields = by_id[around].fields
+            if model := fields.get("model_name", fields.get("request_model")):
+                models[span.span_id] = model
+                break
+            seen.add(around)
+            around = by_id[around].parent_span_id
+    return models
+
+
+def with_model(span: Span, models: Mapping[str, str], price_of: PriceOf = no_prices) -> Span:
+    """The span with the model around it, where it lacks one and `models` has it."""
+    if span.span_id not in models or not lacks_model(span):
+        return span
+    fields = SpanFields(**{**span.fields, "model_name": models[span.span_id]})
+    return replace(span, fields=fields, cost=cost_of(fields, price_of))
+
+
+def by_joined_span(updates: Sequence[SpanUpdate]) -> dict[str, list[SpanUpdate]]:
+    """The updates of each span by its id, those of records among the updates of the span that they are about."""
+    joined = joins_of(updates)
     by_span: dict[str, list[SpanUpdate]] = {}
     for update in updates:
         span_id = update.fields["span_id"]
-        if span_id not in deleted:
-            by_span.setdefault(span_id, []).append(update)
-    return sorted((merge_span(group, price_of) for group in by_span.values()), key=lambda span: span.order)
+        by_span.setdefault(joined.get(span_id, span_id) if joined else span_id, []).append(update)
+    return by_span
+
+
+def joins_of(updates: Iterable[SpanUpdate]) -> dict[str, str]:
+    """The span that each span from records is about, by span id: see `log_joins`."""
+    return joined_spans(updates, _merged_fields)
+
+
+def _merged_fields(updates: list[SpanUpdate]) -> SpanFields:
+    """The fields of a span whose records have not been joined to another span."""
+    fields: dict[str, object] = {}
+    for update in sorted(updates, key=_precedence):
+        overlay(fields, update.fields)
+    merged = cast(SpanFields, fields)
+    _take_first_start(updates, merged)
+    return merged
 
 
 def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices) -> Span:
@@ -104,6 +172,9 @@ def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices) -> Span
                 fields.pop(field, None)  # read without it: the value of a lower update must not appear instead
             payload_from[field] = update.digest
     merged = cast(SpanFields, fields)
+    if lowest_first[0].precedence == FROM_LOGS:
+        _join_log_records(lowest_first, merged)
+    merged["span_id"] = _own_id(updates)
     _join_log_messages(updates, merged, payload_from)
     created_ms, updated_ms = _received_ms(updates)
     start_ns = _position_ns(merged, created_ms)
@@ -133,6 +204,41 @@ def _received_ms(updates: list[SpanUpdate]) -> tuple[int, int]:
     for update in sorted(updates, key=lambda update: update.received_ms):
         first_received_ms.setdefault((update.precedence, update.digest), update.received_ms)
     return min(first_received_ms.values()), max(first_received_ms.values())
+
+
+def _own_id(updates: list[SpanUpdate]) -> str:
+    """The id of the span that the updates of records were joined to: that of its captured updates."""
+    return max(updates, key=lambda update: (update.precedence == CAPTURED, "needs_call" not in update.fields)).fields[
+        "span_id"
+    ]
+
+
+def _join_log_records(lowest_first: list[SpanUpdate], merged: SpanFields) -> None:
+    """Take what log records report better than the span itself: the start, and the more complete token counts."""
+    _take_first_start(lowest_first, merged)
+    records = [update.fields for update in lowest_first if update.precedence == FROM_LOGS]
+    usage, own_usage = (
+        _usage(records),
+        _usage(update.fields for update in lowest_first if update.precedence != FROM_LOGS),
+    )
+    if len(usage) > len(own_usage) and not _usage(u.fields for u in lowest_first if u.precedence > CAPTURED):
+        merged.update(cast(SpanFields, usage))
+    if merged.pop("needs_call", False) and all("needs_call" in fields for fields in records):
+        for name in (*USAGE_FIELDS, "cost_nano_usd"):
+            cast("dict[str, object]", merged).pop(name, None)
+        merged["operation_type"] = "other"
+
+
+def _usage(reports: Iterable[SpanFields]) -> dict[str, object]:
+    """The token counts in reports, given by precedence."""
+    return {name: value for fields in reports for name, value in fields.items() if name in USAGE_FIELDS}
+
+
+def _take_first_start(updates: Iterable[SpanUpdate], merged: SpanFields) -> None:
+    """Let a span that only records report begin with the first of them."""
+    starts = [(update.precedence, update.fields["start_ns"]) for update in updates if "start_ns" in update.fields]
+    if starts and all(precedence == FROM_LOGS for precedence, _ in starts):
+        merged["start_ns"] = min(start_ns for _, start_ns in starts)
 
 
 def _join_log_messages(updates: list[SpanUpdate], merged: SpanFields, payload_from: dict[str, str]) -> None:
@@ -176,10 +282,16 @@ def _status(lowest_first: list[SpanUpdate], merged: SpanFields) -> str:
     """The outcome in the highest update that reports one; else derived from the error fields and the end."""
     for update in reversed(lowest_first):
         if (reported := update.fields.get("status")) in FINAL_STATUSES:
+            if reported == "success" and update.precedence == CAPTURED and _is_failed_in_records(lowest_first):
+                return "error"
             return str(reported)
     if "error_type" in merged or "error_message" in merged:
         return "error"
     return "success" if any(is_ended(update.fields) for update in lowest_first) else "pending"
+
+
+def _is_failed_in_records(updates: Iterable[SpanUpdate]) -> bool:
+    return any(update.precedence == FROM_LOGS and update.fields.get("status") == "error" for update in updates)
 
 
 def core_of(fields: SpanFields) -> SpanFields:

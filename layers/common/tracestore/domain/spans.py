@@ -22,7 +22,9 @@ class SpanFields(TypedDict, total=False):
     `duration_ns` is a measured duration that contradicts the `end_ns` it was sent with. Every other duration is the
     time from start to end. `usage_details` are disjoint kinds of tokens. An update has a preview of its input or of its
     output, what its metadata states about the whole trace and about a lesson's providers, a fingerprint of what a call
-    asked, and the media that it refers to, with their sizes: see `updates.py`.
+    asked, and the media that it refers to, with their sizes: see `updates.py`. `call_key` is the sender's own id of a
+    model call or a tool call, and `needs_call` marks the usage of a call that another record reports: see
+    `log_joins.py`.
     """
 
     span_id: Required[str]
@@ -61,6 +63,8 @@ class SpanFields(TypedDict, total=False):
     usage_details: dict[str, int]
     usage_ambiguous: bool
     interrupted: bool
+    call_key: str
+    needs_call: bool
     status: str
     error_message: str
     error_type: str

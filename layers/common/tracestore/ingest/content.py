@@ -8,7 +8,7 @@ one for all prompts and one for all replies (`gen_ai.content.prompt`), one for e
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from tracestore.domain.json_values import OpenedTexts, parse_container, unquoted
+from tracestore.domain.json_values import OpenedTexts, nested, parse_container, unquoted
 from tracestore.domain.log_messages import Direction, log_message
 from tracestore.domain.spans import Json
 
@@ -20,6 +20,7 @@ from .convention_tables import (
     MESSAGE_EVENTS,
     RAW_CONTENT_OPERATIONS,
     SYSTEM,
+    TOOL_OUTPUT_EVENTS,
     TRACE_CONTENT,
 )
 from .messages import Object, chat_message, conversation
@@ -53,6 +54,10 @@ def read_content(opened: OpenedSpan, operation: str, *, continues: bool = False)
         outputs = [item for item in outputs if item.names[0] not in TRACE_CONTENT]
     input_data = _first_content(inputs, opened.texts, operation, "user", system, used) if inputs else None
     output_data = _first_content(outputs, opened.texts, operation, "assistant", None, used) if outputs else None
+    if output_data is None and operation == "tool_call":
+        output_data = next(
+            (nested(event.attributes) for event in opened.span.events if event.name in TOOL_OUTPUT_EVENTS), None
+        )
     instructions = [] if input_data is not None or not system else _instructions(system)
     if (opened.span.events or listed) and (input_data is None or output_data is None):
         events = [event for event in (*opened.span.events, *listed) if event.name in MESSAGE_EVENTS]
@@ -159,7 +164,9 @@ def _first_content(
             value = texts[names[0]]
         if _is_empty(value):
             continue
-        if raw is None and len(names) > 1 and isinstance(value, dict):  # members of one message
+        if (
+            raw is None and len(names) > 1 and isinstance(value, dict) and operation not in RAW_CONTENT_OPERATIONS
+        ):  # members of one message
             value = {"role": role, **value}
         elif value is raw:
             value = _container(texts, names[0], raw)

@@ -329,6 +329,8 @@ USAGE: Final = (
     UsageSource("braintrust.metrics."),
     UsageSource("langwatch.metrics>"),
     UsageSource("langwatch.metrics>value"),
+    UsageSource("agent.usage."),
+    UsageSource("agent.usage_apart.", APART),
     UsageSource("usage.", None, MODEL_USERS),
     UsageSource("usage>", None, MODEL_USERS),
     UsageSource("token_usage>", None, MODEL_USERS),
@@ -361,7 +363,7 @@ INPUT: Final = """gen_ai.tool.call.arguments tool_arguments ai.toolCall.args> gc
     langfuse.trace.input tool.parameters gen_ai.tool.arguments gen_ai.content.prompt llm.prompts llm.*.messages
     llm.*.contents genkit:input> langwatch.input>value lmnr.span.input> braintrust.input_json> braintrust.input>
     mastra.*.input lk.pii.function_tool.arguments lk.function_tool.arguments lk.pii.user_input lk.user_input
-    lk.pii.chat_ctx lk.chat_ctx lk.pii.input_text lk.input_text text input"""
+    lk.pii.chat_ctx lk.chat_ctx lk.pii.input_text lk.input_text text input user_prompt {full_command,file_path}"""
 """Sources of a span's input. The input of a tool call is its arguments."""
 
 OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp.vertex.agent.tool_response
@@ -379,6 +381,24 @@ OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp
 
 SYSTEM: Final = ("gen_ai.system_instructions",)
 """Attributes with instructions that are reported separately from the messages after them."""
+
+TOOL_OUTPUT_EVENTS: Final = frozenset({"tool.output"})
+"""Events whose attributes are the output of a tool call."""
+
+EXIT_CODES: Final = ("process.exit.code",)
+"""Attributes with the exit code of the command that a span ran."""
+
+MODEL_AROUND: Final = "model"
+"""The attribute with the model of the calls inside a span that is no call itself."""
+
+CALL_KEYS: Final = ("tool_use_id", "call_id", "request_id")
+"""Attributes with the sender's id of a call, which log records about the call have as well."""
+
+PARTS_OF_CALLS: Final = (".tool.execution", ".tool.blocked_on_user", ".hook")
+"""Ends of the names of spans that are parts of the tool call above them."""
+
+EXECUTIONS: Final = (".tool.execution",)
+"""Ends of the names of those parts whose failure is the failure of the tool call."""
 
 EVENTS_ATTRIBUTE: Final = "events"
 """The attribute that some clients send instead of span events: a list of events in JSON."""
@@ -421,10 +441,11 @@ OPERATION_WORDS: Final = {
 EVIDENCE: Final = tuple(
     (operation, frozenset(names))
     for operation, names in (
-        ("other", ("lk.tts.streaming", "lk.tts_metrics", "lk.response.ttfb", "lk.eou.probability")),
+        ("other", ("hook_event", "lk.tts.streaming", "lk.tts_metrics", "lk.response.ttfb", "lk.eou.probability")),
         (
             "tool_call",
             (
+                "codex.tool.phase",
                 "lk.function_tool.name",
                 "gen_ai.tool.name",
                 "gen_ai.tool.call.id",

@@ -285,8 +285,8 @@ def _from_list(items: Sequence[Json], role: str) -> list[Object] | None:
     parts = [item for item in objects if _kind(item)]
     if parts and (len(parts) == len(values) or any("type" in part for part in parts)):
         return [{"role": role, "parts": [_part(value) for value in values]}]
-    commands = [item for item in objects if "update" in item]
-    if commands and len(commands) == len(values):  # of LangGraph
+    commands = [item for item in objects if "update" in item or "candidates" in item]
+    if commands and len(commands) == len(values):  # of LangGraph, or the chunks of a reply of Gemini
         found = (_find_messages(command, role, _COMMAND_NESTING) for command in commands)
         return [message for result in found if result for message in result[0]] or None
     return None

@@ -42,6 +42,9 @@ class Origin(NamedTuple):
     scope_attributes: Attributes
 
 
+NO_ORIGIN: Final = Origin({}, "", "", {})
+
+
 class Event(NamedTuple):
     """Something that happened during a span."""
 
@@ -94,6 +97,7 @@ class OtlpLog(NamedTuple):
     event_name: str
     body: Json
     attributes: Attributes
+    origin: Origin = NO_ORIGIN
 
     @property
     def element_count(self) -> int:

@@ -48,8 +48,8 @@ def spans(body: bytes) -> Iterator[Reader[OtlpSpan]]:
 
 def logs(body: bytes) -> Iterator[Reader[OtlpLog]]:
     """A reader for each log record. *raises*: as `spans`."""
-    for _, record in _records(body, "resourceLogs", "scopeLogs", "logRecords"):
-        yield partial(_log, record)
+    for origin, record in _records(body, "resourceLogs", "scopeLogs", "logRecords"):
+        yield partial(_log, record, origin)
 
 
 def _records(body: bytes, groups: str, scope_groups: str, records: str) -> Iterator[tuple[Origin, Json]]:
@@ -107,7 +107,7 @@ def _span(record: Json, origin: Origin) -> OtlpSpan:
     )
 
 
-def _log(record: Json) -> OtlpLog:
+def _log(record: Json, origin: Origin) -> OtlpLog:
     if not isinstance(record, dict):
         raise BadRecord("A record is not a JSON object.")
     return OtlpLog(
@@ -117,6 +117,7 @@ def _log(record: Json) -> OtlpLog:
         _text(record, "eventName"),
         any_value(record.get("body")),
         attributes(record),
+        origin,
     )
 
 

@@ -67,8 +67,8 @@ def spans(body: bytes) -> Iterator[Reader[OtlpSpan]]:
 
 def logs(body: bytes) -> Iterator[Reader[OtlpLog]]:
     """A reader for each log record. *raises*: as `spans`."""
-    for _, record in _records(body):
-        yield partial(_log, body, record)
+    for origin, record in _records(body):
+        yield partial(_log, body, record, origin)
 
 
 def _records(body: bytes) -> Iterator[tuple[Origin, _Slice]]:
@@ -176,7 +176,7 @@ def _span(body: bytes, encoded: _Slice, origin: Origin) -> OtlpSpan:
     )
 
 
-def _log(body: bytes, encoded: _Slice) -> OtlpLog:
+def _log(body: bytes, encoded: _Slice, origin: Origin) -> OtlpLog:
     record = _decoded_record(LogRecord, body, encoded)
     return OtlpLog(
         _id(record.trace_id, 16),
@@ -185,6 +185,7 @@ def _log(body: bytes, encoded: _Slice) -> OtlpLog:
         record.event_name,
         any_value(record.body),
         attributes(record.attributes),
+        origin,
     )
 
 

@@ -5,7 +5,15 @@ from typing import Any, Final, NamedTuple
 
 from tracestore.domain.spans import MAX_STACK_CHARACTERS, Json
 
-from .convention_tables import CONTROL_FLOW, ERROR_LEVELS, ERROR_MESSAGES, ERROR_TYPES, GENERIC_ERRORS, LEVELS
+from .convention_tables import (
+    CONTROL_FLOW,
+    ERROR_LEVELS,
+    ERROR_MESSAGES,
+    ERROR_TYPES,
+    EXIT_CODES,
+    GENERIC_ERRORS,
+    LEVELS,
+)
 from .opened import OpenedSpan
 
 MAX_MESSAGE_CHARACTERS: Final = 65_536
@@ -36,7 +44,8 @@ def read_outcome(opened: OpenedSpan) -> Outcome:
     failed = span.status == "error"
     if not failed and not attributes.keys().isdisjoint(LEVELS):
         failed = any(attributes.get(name) in ERROR_LEVELS for name in LEVELS)
-    if not failed and not (span.status == "unset" and attributes.get("error.type")):
+    exit_code = next((code for name in EXIT_CODES if (code := attributes.get(name))), 0)
+    if not failed and not (span.status == "unset" and (attributes.get("error.type") or exit_code)):
         return _SUCCESS if span.status == "ok" else _UNSTATED
     exception: dict[str, Json] = {}
     for event in span.events:
@@ -49,6 +58,8 @@ def read_outcome(opened: OpenedSpan) -> Outcome:
     if _is_control_flow(error_type or span.status_message):
         return Outcome({"status": "success", "interrupted": True}, set())
     fields: dict[str, Any] = {"status": "error"}
+    if exit_code:
+        fields["error_message"] = f"Exit code {exit_code}"
     if error_type:
         fields["error_type"] = error_type[:_MAX_TYPE_CHARACTERS]
     stacks = (exception.get("exception.stacktrace"), attributes.get("exception.stacktrace"))

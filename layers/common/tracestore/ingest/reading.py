@@ -10,16 +10,19 @@ from tracestore.domain.spans import MAX_DURATION_MS, Json
 from tracestore.domain.times import NS_PER_MS, parse_time
 
 from .convention_tables import (
+    CALL_KEYS,
     FIRST_TOKEN_EVENTS,
     FIRST_TOKEN_TIMES,
     INTERRUPTED_REASONS,
+    MODEL_AROUND,
     OPERATION_ROW,
     OPERATION_WORDS,
     OPERATIONS_BY_NAME_PREFIX,
+    PARTS_OF_CALLS,
     ROWS,
     TOOL_NAME,
 )
-from .field_readers import label
+from .field_readers import MAX_LABEL_CHARACTERS, label
 from .opened import OpenedSpan
 
 _TOOL_NAME: Final = re.compile(TOOL_NAME)
@@ -45,6 +48,12 @@ def read(opened: OpenedSpan) -> Reading:
         fields["request_model"] = requested  # outside of the payload: pricing reads it
     if operation == "tool_call" and "tool_name" not in fields and (name := _TOOL_NAME.fullmatch(opened.span.name)):
         fields["tool_name"] = label(name["name"])
+    if operation == "other" and (around := label(opened.attributes.get(MODEL_AROUND))) is not None:
+        fields["request_model"] = around  # of the calls inside that name no model
+    for key_name in CALL_KEYS:
+        if isinstance(key := opened.attributes.get(key_name), str) and key:
+            fields["call_key"] = key[:MAX_LABEL_CHARACTERS]
+            break
     if "time_to_first_token_ms" not in metadata and (first_ms := _first_token_ms(opened)) is not None:
         metadata["time_to_first_token_ms"] = first_ms
     _read_answer(metadata, fields)
@@ -66,8 +75,8 @@ def _operation(opened: OpenedSpan, used: set[str]) -> str:
                 used.update(names)
                 if known != "other":
                     return known
-    if opened.evidence and not is_reported:
-        return opened.evidence
+    if not is_reported and opened.evidence:
+        return "other" if opened.span.name.endswith(PARTS_OF_CALLS) else opened.evidence
     for prefix, operation in OPERATIONS_BY_NAME_PREFIX:
         if opened.span.name.startswith(prefix):
             return operation

@@ -132,12 +132,13 @@ def delete_span(scope: Scope, trace_id: str, span_id: str) -> None:
         is_stored = any(span.span_id == span_id for span in merge(stored.updates(), head.deleted))
         if not is_stored or is_pending_deletion(head, read_pending_deletions(scope)):
             raise NotFound("There is no such span in this trace.")
-        if sum(map(len, head.deleted)) + len(span_id) > DELETED_CHARACTERS_MOST:
+        span_ids = stored.ids_of(span_id)
+        if sum(map(len, head.deleted)) + sum(map(len, span_ids)) > DELETED_CHARACTERS_MOST:
             message = "Too many spans of this trace were deleted one by one; delete the whole trace."
             raise Conflict(message, code="too_many_deleted_spans")
-        head = replace(head, deleted=head.deleted | {span_id}, updated_ms=scope.now_ms())
+        head = replace(head, deleted=head.deleted | span_ids, updated_ms=scope.now_ms())
         new = next_head(scope, trace_id, head, stored)
-        if new.inline_segment and new.inline_segment.reports(span_id):
+        if new.inline_segment and any(map(new.inline_segment.reports, span_ids)):
             return replace(new, inline_segment=None)  # its replacement has an item of its own
         return new
 

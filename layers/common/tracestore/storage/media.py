@@ -108,10 +108,11 @@ def _is_referred_to(stored: StoredTrace, head: Head, sha256: str) -> bool:
     """Whether a span shows a value that refers to the medium: its deleted spans and replaced values do not count."""
     name = name_of(sha256)
     referring = [update for update in stored.updates() if name in update.fields.get("media", ())]
-    span_ids = {update.fields["span_id"] for update in referring}
-    updates = [update for update in stored.updates() if update.fields["span_id"] in span_ids]
-    shown = {(span.span_id, digest) for span in merge(updates, head.deleted) for digest in span.payload_from.values()}
-    return any((update.fields["span_id"], update.digest) in shown or _is_in_log(update, head) for update in referring)
+    joined = stored.joins()
+    ids = [(joined.get(update.fields["span_id"], update.fields["span_id"]), update) for update in referring]
+    spans = merge(stored.updates(), head.deleted) if referring else []
+    shown = {(span.span_id, digest) for span in spans for digest in span.payload_from.values()}
+    return any((span_id, update.digest) in shown or _is_in_log(update, head) for span_id, update in ids)
 
 
 def _is_in_log(update: SpanUpdate, head: Head) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from tracestore.domain.annotations import Annotation
 from tracestore.domain.heads import Summary
+from tracestore.domain.merge import joins_of
 from tracestore.domain.spans import SpanUpdate
 
 from . import keys
@@ -225,9 +226,23 @@ class StoredTrace:
         segment = self.segments[digest]
         return segment.has_payload and segment.text is None
 
-    def digests_of(self, span_id: str) -> list[str]:
-        """The segments that have an update of this span."""
-        return [digest for digest, segment in self.segments.items() if segment.reports(span_id)]
+    def joins(self) -> dict[str, str]:
+        """The span that each span from log records is about, by span id: see `log_joins`."""
+        deleted = self.head.deleted if isinstance(self.head, Head | EmptiedHead) else ()
+        return joins_of(update for update in self.updates() if update.fields["span_id"] not in deleted)
+
+    def ids_of(self, span_id: str) -> set[str]:
+        """The ids under which updates of this span are stored: its own, and those of records that are about it.
+
+        *absent*: none for a span whose records are about another span.
+        """
+        joined = self.joins()
+        ids = {other for other, target in joined.items() if target == span_id}
+        return ids if span_id in joined else ids | {span_id}
+
+    def digests_of(self, span_ids: Collection[str]) -> list[str]:
+        """The segments that have an update with one of these span ids."""
+        return [digest for digest, segment in self.segments.items() if any(map(segment.reports, span_ids))]
 
 
 @dataclass(frozen=True, slots=True)

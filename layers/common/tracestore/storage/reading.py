@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from tracestore.domain.errors import NotFound
 from tracestore.domain.media import name_of
-from tracestore.domain.merge import Span, merge, merge_span
+from tracestore.domain.merge import Span, by_joined_span, lacks_model, merge, merge_span, with_model
 from tracestore.domain.spans import SpanUpdate
 
 from .listing import visible_heads
@@ -108,8 +108,12 @@ def read_lazily(scope: Scope, trace_id: str, pending_deletions: Sequence[Pending
 
 def _referring_to(stored: StoredTrace, head: Head, sha256: str) -> list[str]:
     name = name_of(sha256)
-    referring = (update.fields["span_id"] for update in stored.updates() if name in update.fields.get("media", ()))
-    return list(dict.fromkeys(span_id for span_id in referring if span_id not in head.deleted))
+    groups = by_joined_span([update for update in stored.updates() if update.fields["span_id"] not in head.deleted])
+    return [
+        span_id
+        for span_id, updates in groups.items()
+        if any(name in update.fields.get("media", ()) for update in updates)
+    ]
 
 
 def read_spans_after(scope: Scope, trace_id: str, order: tuple[int, str]) -> tuple[Head, Iterator[Span]]:
@@ -122,10 +126,13 @@ def read_spans_after(scope: Scope, trace_id: str, order: tuple[int, str]) -> tup
 def read_whole_spans(
     scope: Scope, trace_id: str, stored: StoredTrace, span_ids: Sequence[str], *, is_bounded: bool = False
 ) -> Iterator[Span]:
+    joined = stored.joins()
     digests_by_span: dict[str, list[str]] = {}
     for digest, segment in stored.segments.items():
         for update in segment.updates:
-            digests_by_span.setdefault(update.fields["span_id"], []).append(digest)
+            span_id = update.fields["span_id"]
+            digests_by_span.setdefault(joined.get(span_id, span_id), []).append(digest)
+    models: dict[str, str] | None = None
     start, count = 0, SPANS_PER_READ_LEAST
     while start < len(span_ids):
         updates: dict[str, list[SpanUpdate]] = {span_id: [] for span_id in span_ids[start : start + count]}
@@ -135,9 +142,15 @@ def read_whole_spans(
         opened_before = scope.budget.opened_bytes
         for segment in scope.with_payloads(trace_id, stored, digests):
             for update in segment.updates:
-                if (span_updates := updates.get(update.fields["span_id"])) is not None:
+                span_id = update.fields["span_id"]
+                if (span_updates := updates.get(joined.get(span_id, span_id))) is not None:
                     span_updates.append(update)
-        yield from (merge_span(span_updates, scope.store.price_of) for span_updates in updates.values())
+        for span_updates in updates.values():
+            span = merge_span(span_updates, scope.store.price_of)
+            if lacks_model(span):
+                models = _models(stored) if models is None else models
+                span = with_model(span, models, scope.store.price_of)
+            yield span
         start += count
         is_small = scope.budget.opened_bytes - opened_before < SMALL_READ_BYTES
         count = min(2 * count, SPANS_PER_READ) if is_small else SPANS_PER_READ_LEAST
@@ -165,14 +178,23 @@ def visible_head(scope: Scope, stored: StoredTrace, pending_deletions: Sequence[
 
 def span_with_payload(scope: Scope, trace_id: str, stored: StoredTrace, span_id: str) -> Span:
     """One span of a trace whose core was read; its payload is fetched. *raises*: NotFound."""
-    return merge_span(span_updates(scope, trace_id, stored, span_id), scope.store.price_of)
+    span = merge_span(span_updates(scope, trace_id, stored, span_id), scope.store.price_of)
+    return with_model(span, _models(stored), scope.store.price_of) if lacks_model(span) else span
+
+
+def _models(stored: StoredTrace) -> dict[str, str]:
+    """The model of each span that has one of its own or around it, by span id."""
+    assert isinstance(stored.head, Head)
+    spans = merge(stored.updates(), stored.head.deleted)
+    return {span.span_id: span.fields["model_name"] for span in spans if "model_name" in span.fields}
 
 
 def span_updates(scope: Scope, trace_id: str, stored: StoredTrace, span_id: str) -> list[SpanUpdate]:
     """The updates of one span of a trace whose core was read; their payload is fetched. *raises*: NotFound."""
     assert isinstance(stored.head, Head)
-    segments = scope.with_payloads(trace_id, stored, stored.digests_of(span_id))
-    updates = [update for segment in segments for update in segment.updates if update.fields["span_id"] == span_id]
+    span_ids = stored.ids_of(span_id)
+    segments = scope.with_payloads(trace_id, stored, stored.digests_of(span_ids))
+    updates = [update for segment in segments for update in segment.updates if update.fields["span_id"] in span_ids]
     if not updates or span_id in stored.head.deleted:
         raise NotFound("There is no such span in this trace.")
     return updates

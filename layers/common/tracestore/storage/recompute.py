@@ -73,10 +73,9 @@ def _previews(scope: Scope, trace_id: str, head: LiveHead, stored: StoredTrace, 
     """The previews of the trace: those of the last head where they have the same sources, else read."""
 
     def read(span: Span) -> tuple[Span, bool]:
-        segments = scope.with_payloads(trace_id, stored, stored.digests_of(span.span_id))
-        updates = [
-            update for segment in segments for update in segment.updates if update.fields["span_id"] == span.span_id
-        ]
+        span_ids = stored.ids_of(span.span_id)
+        segments = scope.with_payloads(trace_id, stored, stored.digests_of(span_ids))
+        updates = [update for segment in segments for update in segment.updates if update.fields["span_id"] in span_ids]
         is_whole = all(segment.text is not None or not segment.has_payload for segment in segments)
         return merge_span(updates), is_whole
 

@@ -1,0 +1,50 @@
+"""Adjust spans of coding agents before they are read: the trace of a turn, and the outcome of a tool.
+
+Both follow from the attributes of the span itself: a request may contain any part of a trace, in any order.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from tracestore.domain.spans import SpanFields
+
+from .agent_tables import CALLS_APART, PROMPTS
+from .agent_turns import has_one_prompt, session_of, turn_span, turn_trace
+from .convention_tables import EXECUTIONS
+from .otlp import OtlpSpan
+
+
+def with_turns(spans: Sequence[OtlpSpan]) -> Sequence[OtlpSpan]:
+    """The spans, those of calls that were sent in traces of their own moved to the trace of their turn.
+
+    The trace id as sent stays in the metadata.
+    """
+    if not any(span.attributes.get("gen_ai.operation.name") in CALLS_APART for span in spans):
+        return spans
+    return [_in_turn(span) for span in spans]
+
+
+def _in_turn(span: OtlpSpan) -> OtlpSpan:
+    attributes, resource = span.attributes, span.origin.resource
+    session = session_of(attributes, resource)
+    if session is None or attributes.get("gen_ai.operation.name") not in CALLS_APART:
+        return span
+    if not any(name in attributes for name in PROMPTS) and not has_one_prompt(resource):
+        return span
+    trace_id = turn_trace(session, attributes, resource)
+    return span._replace(
+        trace_id=trace_id,
+        parent_span_id=span.parent_span_id or turn_span(trace_id),
+        attributes={**attributes, "otlp.trace_id": span.trace_id},
+    )
+
+
+def outcomes_of_tools(spans: Iterable[OtlpSpan]) -> list[tuple[str, SpanFields]]:
+    """The failures of tool calls that only a part of the call reports: fields of the call, each with its trace id."""
+    return [
+        (
+            span.trace_id,
+            SpanFields(span_id=span.parent_span_id, status="error", error_message=span.status_message or "Failed"),
+        )
+        for span in spans
+        if span.status == "error" and span.parent_span_id and span.name.endswith(EXECUTIONS)
+    ]

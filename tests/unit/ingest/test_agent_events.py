@@ -1,0 +1,155 @@
+"""Log records of coding agents become the spans that they report."""
+
+from typing import Any
+
+import pytest
+
+from tests.agents import traces_of
+from tracestore.domain.merge import Span
+from tracestore.ingest.agent_events import agent_fields
+from tracestore.ingest.otlp import Attributes, Origin, OtlpLog, OtlpSpan
+
+MS = 1_000_000
+END_NS = 1_750_000_000_000 * MS
+ORIGIN = Origin({"service.name": "an-agent"}, "an.agent", "1", {})
+IN_SESSION: Attributes = {"session.id": "s1", "prompt.id": "p1"}
+
+
+def record(name: str, ids: tuple[str, str] = ("", ""), time_ns: int = END_NS, **values: Any) -> OtlpLog:
+    """A record of an event; `__` in the names of attributes is a dot."""
+    attributes = {key.replace("__", "."): value for key, value in values.items()}
+    return OtlpLog(*ids, time_ns, "", None, {**IN_SESSION, "event.name": name, **attributes}, ORIGIN)
+
+
+def span(name: str, start_ms: int, end_ms: int, **values: Any) -> OtlpSpan:
+    """A captured span of the trace `t`, that many milliseconds after `END_NS`."""
+    attributes = {key.replace("__", "."): value for key, value in values.items()}
+    times = (END_NS + start_ms * MS, END_NS + end_ms * MS)
+    return OtlpSpan("t" * 32, name, None, name, "internal", *times, attributes, [], [], "unset", "", ORIGIN)
+
+
+def spans_of(*records: OtlpLog | OtlpSpan) -> dict[str, Span]:
+    """The spans of the one trace that these records form, by name."""
+    (spans,) = traces_of([records]).values()
+    return {str(span.fields.get("span_name")): span for span in spans}
+
+
+CLAUDE_CALL: dict[str, Any] = {
+    **{"model": "claude-sonnet-4-5", "request_id": "r1", "duration_ms": 900, "cost_usd": 0.0026429999999999995},
+    **{"input_tokens": 101, "output_tokens": 41, "cache_read_tokens": 2000, "cache_creation_tokens": 300},
+}
+
+
+def test_counts_of_claude_code_leave_the_cache_out() -> None:
+    call = spans_of(record("api_request", **CLAUDE_CALL))["chat claude-sonnet-4-5"]
+    assert (call.fields["input_tokens"], call.fields["cached_input_tokens"]) == (2401, 2000)
+    assert (call.fields["cache_write_tokens"], call.fields["output_tokens"]) == (300, 41)
+    assert call.fields["cost_nano_usd"] == 2_643_000
+    assert call.fields["end_ns"] - call.fields["start_ns"] == 900 * MS
+
+
+def test_counts_of_gemini_cli_leave_thoughts_out_and_those_of_qwen_code_include_them() -> None:
+    counts: dict[str, Any] = {"input_token_count": 2401, "cached_content_token_count": 2000}
+    counts |= {"model": "m", "thoughts_token_count": 16}
+    for output, total in ((25, 2442), (41, 2442)):
+        event = record("gemini_cli.api_response", output_token_count=output, total_token_count=total, **counts)
+        call = spans_of(event)["chat m"]
+        assert (call.fields["input_tokens"], call.fields["output_tokens"]) == (2401, 41)
+        assert call.fields["reasoning_tokens"] == 16
+        assert "usage_ambiguous" not in call.fields
+
+
+def test_a_fork_of_gemini_cli_is_read_by_its_events() -> None:
+    spans = spans_of(
+        record("some_fork.user_prompt", prompt="Hello"),
+        record("some_fork.api_response", model="m", input_token_count=3, output_token_count=4, total_token_count=7),
+        record("some_fork.tool_call", function_name="ls", function_args='{"path": "."}', success=True, duration_ms=5),
+    )
+    assert spans["execute_tool ls"].fields["input_data"] == {"path": "."}
+    assert spans["chat m"].fields["output_tokens"] == 4
+    turn = spans["an-agent turn"].fields
+    assert (turn["operation_type"], turn["conversation_id"]) == ("agent", "s1")
+    assert "Hello" in str(turn["input_data"])
+
+
+def test_a_record_without_a_session_or_of_an_unknown_event_is_not_an_agent_s() -> None:
+    unknown = record("gemini_cli.config", model="m")
+    without = OtlpLog("", "", END_NS, "", None, {"event.name": "user_prompt", "prompt": "Hi"}, ORIGIN)
+    assert agent_fields([unknown, without]) == ([], [unknown, without])
+
+
+@pytest.mark.parametrize("redacted", ["<REDACTED>", "[REDACTED]"])
+def test_a_redacted_prompt_is_no_input(redacted: str) -> None:
+    assert "input_data" not in spans_of(record("user_prompt", prompt=redacted))["an-agent turn"].fields
+
+
+@pytest.mark.parametrize(
+    ("values", "status", "message"),
+    [
+        ({"success": "false", "error": "No such file", "error_type": "ShellError"}, "error", "No such file"),
+        ({"success": "true"}, "success", None),
+        ({"success": True, "metadata": '{"exitCode": 2, "isError": true}'}, "error", "Exit code 2"),
+        ({"success": "true", "output": "Wall time: 1\nProcess exited with code 7\nOutput:\n"}, "error", "Exit code 7"),
+        ({"success": "true", "output": "Process exited with code 0\n"}, "success", None),
+        ({"success": False, "decision": "reject"}, "success", None),
+    ],
+)
+def test_the_outcome_of_a_tool(values: dict[str, Any], status: str, message: str | None) -> None:
+    tool = spans_of(record("tool_result", tool_name="Bash", tool_use_id="u1", **values))["execute_tool Bash"]
+    assert (tool.status, tool.fields.get("error_message")) == (status, message)
+
+
+def test_a_rejected_tool_is_interrupted_and_no_error() -> None:
+    tool = spans_of(record("tool_decision", tool_name="Bash", call_id="c1", decision="denied"))["execute_tool Bash"]
+    assert (tool.status, tool.fields["interrupted"]) == ("success", True)
+    assert tool.fields["events"][0]["attributes"] == {"decision": "denied"}  # type: ignore[index, call-overload]
+
+
+@pytest.mark.parametrize("name", ["api_error", "codex.api_request", "codex.websocket_request"])
+def test_a_failed_request_is_a_failed_call(name: str) -> None:
+    event = record(name, model="m", error__message="Overloaded", http__response__status_code=529, success="false")
+    call = spans_of(event)["chat m"]
+    assert (call.status, call.fields["error_message"]) == ("error", "Overloaded")
+
+
+def test_a_request_that_calls_no_model_is_no_call() -> None:
+    assert agent_fields([record("api_request", model="m", endpoint="/models")])[0] == []
+
+
+def test_usage_belongs_to_the_request_before_it_and_is_no_call_without_one() -> None:
+    request = record("codex.api_request", model="m", endpoint="/responses", duration_ms="59")
+    usage = record("codex.sse_event", time_ns=END_NS + 200 * MS, model="m", input_token_count="9", output_token_count=1)
+    joined = spans_of(request, usage)["chat m"].fields
+    assert (joined["operation_type"], joined["input_tokens"]) == ("completion", 9)
+    assert joined["end_ns"] - joined["start_ns"] == 259 * MS
+    alone = spans_of(usage)["chat m"].fields
+    assert alone["operation_type"] == "other"
+    assert "input_tokens" not in alone
+
+
+def test_parallel_tools_of_one_name_are_joined_by_their_ids() -> None:
+    names = {"tool_name": "Read", "gen_ai__tool__name": "Read"}
+    spans = [
+        span(f"tool-{key}", 0, 100, tool_use_id=key, gen_ai__operation__name="execute_tool", **names) for key in "ab"
+    ]
+    ids = ("t" * 32, "0" * 15 + "1")
+    results = [
+        record("tool_result", ids, END_NS + 90 * MS, tool_name="Read", tool_use_id=key, success=success, duration_ms=80)
+        for key, success in (("a", "true"), ("b", "false"))
+    ]
+    merged = spans_of(*spans, *results)
+    assert {name: merged[name].status for name in ("tool-a", "tool-b")} == {"tool-a": "success", "tool-b": "error"}
+    assert len(merged) == 2
+
+
+def test_the_first_record_of_a_turn_is_its_start_and_the_last_its_end() -> None:
+    turn = spans_of(
+        record("tool_result", tool_name="ls", duration_ms=5, time_ns=END_NS + 50 * MS),
+        record("user_prompt", prompt_length=3),
+        record("api_request", **CLAUDE_CALL | {"duration_ms": 10}, time_ns=END_NS + 20 * MS),
+    )["an-agent turn"].fields
+    assert (turn["start_ns"], turn["end_ns"]) == (END_NS, END_NS + 50 * MS)
+
+
+def test_a_prompt_alone_is_no_work_of_an_agent() -> None:
+    assert "operation_type" not in spans_of(record("user_prompt", prompt="Hi"))["an-agent turn"].fields
