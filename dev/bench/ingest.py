@@ -25,7 +25,7 @@ from backports import zstd
 from rich.table import Table
 
 from dev import workloads
-from dev.bench import otlp, report, steps
+from dev.bench import otlp, report, steps, versions
 from dev.dynamodb_local import EngineUnavailable, free_port, installed
 from dev.engines import EngineName
 from dev.template import PYTHON_PATH, ROOT
@@ -80,8 +80,14 @@ def main(
     seconds: Annotated[float, typer.Option(min=0.2, max=60, help="Duration of each measurement.")] = 2.0,
     steps_only: Annotated[bool, typer.Option("--steps-only", help="Skip the measurements over HTTP.")] = False,
     with_otlp: Annotated[bool, typer.Option("--otlp", help="Measure only the OTLP path and the start.")] = False,
+    against: Annotated[
+        str | None, typer.Option(metavar="REV", help="Measure only ratios to the build at this revision.")
+    ] = None,
 ) -> None:
     """Spans per second through the local server, and processor time per span for each step."""
+    if against:
+        versions.report(report.console(), against)
+        return
     if with_otlp:
         otlp.report(report.console())
         return
