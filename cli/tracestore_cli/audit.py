@@ -5,7 +5,7 @@ It reads DynamoDB directly, with the caller's AWS credentials: no route of the A
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tracestore.domain.counters import ConversationTarget
@@ -26,7 +26,7 @@ def store_of(table: str, endpoint: str | None, retention_days: int, time_shards:
 
 def run(
     store: Store,
-    user: str,
+    users: Sequence[str],
     days: int,
     *,
     should_repair: bool,
@@ -34,29 +34,35 @@ def run(
     moving_ms: int = MOVING_MS,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Audit today and the `days` UTC days before it, report the result, and repair if `should_repair`.
+    """Audit today and the `days` UTC days before it, of each user, report the result, and repair if `should_repair`.
 
     A repair audits twice and corrects the counters that were wrong in the same way both times. Returns whether all
     counters are correct in the end. *raises*: ValueError when the period is longer than the retention.
     """
-    scope = store.scope(user, Deadline.never())
 
-    def look() -> Audit:
+    def look(user: str) -> Audit:
         now_ns = time.time_ns()
         from_ns = (now_ns // NS_PER_DAY - days) * NS_PER_DAY
-        return audit(scope, from_ns, now_ns, moving_ms=moving_ms)
+        return audit(store.scope(user, Deadline.never()), from_ns, now_ns, moving_ms=moving_ms)
 
-    first = look()
-    for line in report_lines(first):
-        report(line)
-    if first.is_clean or not should_repair:
-        return first.is_clean
+    wrong: dict[str, Audit] = {}
+    for user in users:
+        first = look(user)
+        for line in report_lines(first):
+            report(line if len(users) == 1 else f"{user}: {line}")
+        if not first.is_clean:
+            wrong[user] = first
+    if not wrong or not should_repair:
+        return not wrong
     report(f"Comparing again in {moving_ms // 60_000} minutes: recent changes may not be counted yet.")
     sleep(moving_ms / 1000)
-    second = look()
-    repaired = repair(scope, confirmed(first, second))
-    report(f"Repaired {repaired} of {len(second.findings)} counters.")
-    return repaired == len(second.findings)
+    findings = repaired = 0
+    for user, first in wrong.items():
+        second = look(user)
+        findings += len(second.findings)
+        repaired += repair(store.scope(user, Deadline.never()), confirmed(first, second))
+    report(f"Repaired {repaired} of {findings} counters.")
+    return repaired == findings
 
 
 def report_lines(result: Audit) -> list[str]:

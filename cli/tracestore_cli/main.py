@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-from tracestore_cli import api_keys, checkout, tokens
+from tracestore_cli import api_keys, checkout, tokens, users
 from tracestore_cli.options import DynamoDB, RetentionDays, TableName, TimeShards, reaching, store_on
 from tracestore_cli.terminal import console, errors, fail, progress_bar
 
@@ -25,6 +25,9 @@ app = typer.Typer(
     help="Operate a deployment of tracestore.",
 )
 app.add_typer(api_keys.app, name="key")
+app.command("users")(users.list_users)
+app.command("forget")(users.forget)
+app.command("redrive")(users.redrive)
 
 DataDir = Annotated[Path, typer.Option(help="Directory with the local data and the secret that signs tokens.")]
 JwtSecret = Annotated[
@@ -162,8 +165,11 @@ def import_(
 
 @app.command()
 def audit(
-    user: Annotated[str, typer.Option(help="The user whose counters are compared; for a team @team:NAME.")],
     table: TableName,
+    user: Annotated[
+        str | None, typer.Option(help="The user whose counters are compared; for a team @team:NAME.")
+    ] = None,
+    all_users: Annotated[bool, typer.Option("--all", help="Compare the counters of all users with traces.")] = False,
     days: Annotated[int, typer.Option(min=0, help="Number of UTC days before today.")] = 1,
     repair: Annotated[bool, typer.Option("--repair", help="Correct the counters that are wrong.")] = False,
     dynamodb: DynamoDB = None,
@@ -172,11 +178,15 @@ def audit(
 ) -> None:
     """Compare the counters of analytics with the stored traces, to the token and the nano-dollar."""
     from tracestore_cli import audit as auditing
+    from tracestore_cli.users import users_of
 
+    if (user is None) != all_users:
+        raise typer.BadParameter("give either --user or --all", param_hint="--user")
     with reaching(table):
         store = store_on(table, dynamodb, retention_days, time_shards)
+        users = list(users_of(store).traces) if user is None else [user]
         try:
-            is_right = auditing.run(store, user, days, should_repair=repair, report=console.print)
+            is_right = auditing.run(store, users, days, should_repair=repair, report=console.print)
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--days") from error
     if not is_right:

@@ -44,6 +44,7 @@ from tracestore.ingest.native import (
 from tracestore.ingest.otlp import Export, WireFormat, read_logs, read_traces
 from tracestore.ingest.span_fields import spans_fields
 from tracestore.storage.user_store import Rejection as StoreRejection
+from tracestore.storage.user_store import UserWriter
 
 DETAILS_MOST: Final = 20
 """Rejected spans that an error names. All of them are named when at least one span was stored."""
@@ -67,9 +68,7 @@ def capture_spans(request: Request, caller: Identity) -> Response:
     sent = parse_capture(media.take(parse_json(body)), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
     if sent.single:
         ((_, trace_id, fields),) = sent.spans
-        head, span = writer(request, caller, INGEST_WAITS_S).capture_one(
-            trace_id, redactor().redact(fields), media.found
-        )
+        head, span = _writer(request, caller).capture_one(trace_id, redactor().redact(fields), media.found)
         return span_response(caller.owner_id, trace_id, head, span, 201)
     return _capture_many(request, caller, sent, media)
 
@@ -84,9 +83,7 @@ def change_span(request: Request, caller: Identity) -> Response:
     sent = parse_patch(media.take(parse_json(body)), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
     fields = redactor().redact(cast(SpanFields, sent.fields))
     change = Patch(cast(dict[str, Json], {**fields}), sent.duration_ns)
-    head, span = writer(request, caller, INGEST_WAITS_S).patch(
-        trace_id, span_id, lambda stored: _changed(stored, change), media.found
-    )
+    head, span = _writer(request, caller).patch(trace_id, span_id, lambda stored: _changed(stored, change), media.found)
     return span_response(caller.owner_id, trace_id, head, span)
 
 
@@ -101,7 +98,7 @@ def put_annotation(request: Request, caller: Identity) -> Response:
         default_source=DEFAULT_SOURCES[caller.credential],
         redactor=redactor(),
     )
-    stored, head = writer(request, caller, INGEST_WAITS_S).annotate(trace_id, annotation)
+    stored, head = _writer(request, caller).annotate(trace_id, annotation)
     return json_response({"data": annotation_json(trace_id, stored, head)})
 
 
@@ -122,9 +119,9 @@ def export_spans(request: Request, caller: Identity) -> Response:
     records = with_turns(export.records)
     reported = within_span_limit(media.take_from(spans_fields(records)), export, body_bytes)
     spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in reported]
-    rejections = writer(request, caller, INGEST_WAITS_S).capture(spans, media=media.found)
+    rejections = _writer(request, caller).capture(spans, media=media.found)
     if outcomes := outcomes_of_tools(records):
-        writer(request, caller, INGEST_WAITS_S).capture(
+        _writer(request, caller).capture(
             [(trace_id, redactor().redact(fields)) for trace_id, fields in outcomes], precedence=FROM_LOGS
         )
     return _otlp_response("traces", encoding, export, spans, rejections)
@@ -142,7 +139,7 @@ def export_logs(request: Request, caller: Identity) -> Response:
     logged = media.take_from([*from_agents, *log_fields(others, now_ns=now_ns)])
     reported = within_span_limit(logged, export, len(body))
     spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in reported]
-    rejections = writer(request, caller, INGEST_WAITS_S).capture(spans, precedence=FROM_LOGS, media=media.found)
+    rejections = _writer(request, caller).capture(spans, precedence=FROM_LOGS, media=media.found)
     return _otlp_response("logs", encoding, export, spans, rejections)
 
 
@@ -172,7 +169,7 @@ def _capture_many(request: Request, caller: Identity, sent: Capture, media: Medi
     for index, trace_id, fields in sent.spans:
         precedence = FROM_LOGS if index in sent.from_logs else CAPTURED
         by_precedence.setdefault(precedence, []).append((trace_id, redactor().redact(fields)))
-    stored_traces = writer(request, caller, INGEST_WAITS_S)
+    stored_traces = _writer(request, caller)
     store_rejections = {
         (rejection.trace_id, rejection.span_id): rejection
         for precedence, spans in by_precedence.items()
@@ -222,3 +219,7 @@ def _changed(stored: Span, sent: Patch) -> SpanFields:
     if "start_ns" in fields and "end_ns" not in fields and "end_ns" in stored.fields:
         times_of(start_ns, stored.fields["end_ns"], None)
     return cast(SpanFields, fields)
+
+
+def _writer(request: Request, caller: Identity) -> UserWriter:
+    return writer(request, caller, INGEST_WAITS_S)

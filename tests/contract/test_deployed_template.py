@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from dev.template import Route, Template
+from dev.template import ROOT, Route, Template
 from tests.deployed_template import DeployedTemplate
+from tracestore.storage import keys
 
 DEFAULT = DeployedTemplate()
 TOPIC = "arn:aws:sns:us-east-1:000000000000:alarms"
@@ -271,3 +272,86 @@ def test_a_budget_sends_to_its_address() -> None:
     assert budget["Budget"]["BudgetLimit"] == {"Amount": "20", "Unit": "USD"}
     subscribers = [s for n in budget["NotificationsWithSubscribers"] for s in n["Subscribers"]]
     assert {s["Address"] for s in subscribers} == {"ops@example.com"}
+
+
+def role_of(deployed: DeployedTemplate, function: str) -> dict[str, Any]:
+    return deployed.of_type("AWS::IAM::Role")[functions(deployed)[function]["Role"].partition(".")[0]]
+
+
+def allowed(deployed: DeployedTemplate, function: str) -> list[dict[str, Any]]:
+    """The statements of a function's role that are not AWS's own."""
+    policies = role_of(deployed, function).get("Policies", [])
+    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+
+
+STREAM_FUNCTIONS = {subscription.function for subscription in Template().subscriptions}
+TABLE = "arn:aws:dynamodb:us-east-1:000000000000:table/tracestore"
+
+
+@pytest.mark.parametrize("function", Template().functions)
+def test_a_role_reaches_this_table_its_stream_and_its_queue_alone(function: str) -> None:
+    reached = {statement["Resource"] for statement in allowed(DEFAULT, function)}
+    own = {f"{TABLE}/stream/*", "FailureQueue.Arn"} if function in STREAM_FUNCTIONS else set()
+    assert reached <= {TABLE, f"{TABLE}/index/*", *own}
+    assert own <= reached
+
+
+@pytest.mark.parametrize("function", Template().functions)
+def test_a_role_has_no_policy_of_aws_except_for_logs(function: str) -> None:
+    """AWSLambdaDynamoDBExecutionRole, which SAM would add, lets a function read every stream of the account."""
+    logs = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+    assert role_of(DEFAULT, function)["ManagedPolicyArns"] == [logs]
+
+
+@pytest.mark.parametrize("function", ["AnalyticsFunction", "AgentToolsFunction"])
+def test_a_function_that_only_reads_may_put_nothing_but_the_secret_of_cursors(function: str) -> None:
+    (put,) = (s for s in allowed(DEFAULT, function) if "dynamodb:PutItem" in s["Action"])
+    assert put["Action"] == ["dynamodb:PutItem"]
+    assert put["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [keys.SECRET[0]]}}
+
+
+def test_what_a_stream_function_fails_at_leaves_before_the_stream_forgets_it() -> None:
+    mappings = DEFAULT.of_type("AWS::Lambda::EventSourceMapping").values()
+    assert len(mappings) == len(STREAM_FUNCTIONS)
+    for mapping in mappings:
+        assert mapping["DestinationConfig"] == {"OnFailure": {"Destination": "FailureQueue.Arn"}}
+        assert mapping["MaximumRecordAgeInSeconds"] < 24 * 3600 / 2
+
+
+def test_nothing_polls_the_queue_of_failures() -> None:
+    mappings = DEFAULT.of_type("AWS::Lambda::EventSourceMapping").values()
+    assert {mapping["EventSourceArn"] for mapping in mappings} == {f"{TABLE}/stream/local"}
+
+
+def test_each_alarm_has_a_section_of_the_runbook() -> None:
+    runbook = (ROOT / "docs" / "runbook.md").read_text()
+    assert set(re.findall(r"(?m)^### `(\w+)`$", runbook)) == set(alarms(WITH_ALARMS))
+
+
+@pytest.mark.parametrize("metric", ["Errors", "Throttles"])
+def test_errors_and_throttles_are_watched_of_every_function_that_works_on_the_table(metric: str) -> None:
+    watched: set[str] = set()
+    for alarm in alarms(WITH_ALARMS).values():
+        metrics = [m["MetricStat"]["Metric"] for m in alarm.get("Metrics", ()) if "MetricStat" in m]
+        watched |= {m["Dimensions"][0]["Value"] for m in metrics if m["MetricName"] == metric}
+    assert watched == set(Template().functions) - {"PageFunction", "DocsFunction"}
+
+
+def test_an_alarm_computes_with_no_more_metrics_than_cloudwatch_accepts() -> None:
+    """*source*: CloudWatch user guide, "Create an alarm based on a metric math expression": ten metrics."""
+    for alarm in alarms(WITH_ALARMS).values():
+        assert len([m for m in alarm.get("Metrics", ()) if "MetricStat" in m]) <= 10
+
+
+@pytest.mark.parametrize(("name", "pattern"), [("DeadLettersCount", "dead_letters"), ("FailedJobsCount", "state")])
+def test_an_alarm_counts_lines_that_a_stream_function_writes(name: str, pattern: str) -> None:
+    assert not DEFAULT.of_type("AWS::Logs::MetricFilter")
+    assert f"$.{pattern} " in WITH_ALARMS.of_type("AWS::Logs::MetricFilter")[name]["FilterPattern"]
+
+
+def test_a_changed_parameter_reaches_what_routes_and_the_stream_call() -> None:
+    """They call functions, not versions: SAM publishes none when only the value of a parameter changes."""
+    assert not DEFAULT.of_type("AWS::Lambda::Alias")
+    mappings = DEFAULT.of_type("AWS::Lambda::EventSourceMapping").values()
+    permissions = DEFAULT.of_type("AWS::Lambda::Permission").values()
+    assert {each["FunctionName"] for each in (*mappings, *permissions)} == set(Template().functions)

@@ -23,7 +23,7 @@ from .deletes import DELETE_THREADS, delete_trace_for_job
 from .deletion_records import job_record_item, kind_of
 from .dynamo import ConditionFailed
 from .items import head_from
-from .jobs import job_item, read_job
+from .jobs import job_item, owner_and_id, read_job
 from .listing import head_items_in
 from .model import DeletionScope, Item, Job, JobState, PendingDeletion, StoredHead
 from .pending_deletions import change_pending_deletions, partitions_of, read_pending_deletions
@@ -98,6 +98,27 @@ def step(scope: Scope, job_id: str, *, report: Report, threads: int = DELETE_THR
     return worker.job
 
 
+def restart(scope: Scope) -> list[Job]:
+    """Start the next step of every job of the user that has not ended well, also of those that have failed.
+
+    Traces that were skipped are tried again. *repeat*: another step of each, which does no harm.
+    """
+    restarted = []
+    for item in scope.table.query(keys.user(scope.user_id), keys.job(""), keys.job("~")):
+        _, job_id = owner_and_id(item)
+        worker = _Worker(scope, read_job(scope, job_id), threads=1)
+        if worker.job.state != "done" or worker.pending is not None:
+            scope.deadline.retry(worker.begin_again)
+            restarted.append(worker.job)
+    return restarted
+
+
+def _begun_again(job: Job) -> Job:
+    """The job as if none of its steps had failed. What it was removing, and what it skipped, it removes first."""
+    first = (*job.intent_log, *job.skipped)
+    return replace(job, state="running", ended_ms=None, attempts=0, skipped=(), intent_log=first)
+
+
 class _OutOfTime(Exception):
     """A trace is left alone, since its removal might be interrupted."""
 
@@ -156,6 +177,10 @@ class _Worker:
             self.job = read_job(self.scope, job.job_id)
             raise
         self.job = saved
+
+    def begin_again(self) -> None:
+        """Start the next step of the job as if none had failed. *raises*: as `put`."""
+        self.put(_begun_again(self.job), wakes=True)
 
     def _with(self, completed: Job, intent_log: tuple[str, ...], is_last: bool) -> Job:
         """The job with its next intent log, ended when the log is empty and nothing is left."""

@@ -281,6 +281,30 @@ def is_credential(pk: str) -> bool:
     return _CREDENTIAL_PARTITION.fullmatch(pk) is not None
 
 
+def kind_of(user_id: str, pk: str, sk: str) -> str:
+    """The kind of an item of this user, as a receipt for people names it."""
+    if is_credential(pk):
+        return "shares" if pk.startswith("SH#") else "api_keys"
+    partition = pk.removeprefix(user(user_id)).partition("#")[2].partition("#")[0]
+    if partition == "T":
+        return "traces" if sk == HEAD else "parts_of_traces"
+    if partition == "":
+        return "jobs" if sk.startswith("J#") else "pending_deletions"
+    return _KINDS[partition]
+
+
+_KINDS: Final = {
+    "C": "conversations",
+    "D": "deletion_records",
+    "K": "api_keys",
+    "Q": "dead_letters",
+    "R": "counters",
+    "SH": "shares",
+    "V": "views",
+}
+"""Kinds of items by the part of a partition key that follows the user."""
+
+
 def user_keys(user_id: str) -> str:
     return f"{user(user_id)}#K"
 
