@@ -96,6 +96,7 @@ bench: $(READY) ## Measure capacity units and speed
 	@$(RUN)tracestore bench ingest
 	@$(RUN)tracestore bench analytics
 	@$(RUN)tracestore bench page
+	@$(RUN)tracestore bench cost
 
 lock: $(READY) ## Resolve the requirements again (ARGS="--upgrade" for newer versions)
 	@$(RUN)uv pip compile $(LOCK) requirements-dev.in -o requirements-dev.txt $(ARGS)

@@ -144,6 +144,22 @@ def bench_analytics(context: typer.Context) -> None:
     _delegate(analytics.main, context)
 
 
+@bench.command("cost", context_settings=_PASS_ON)
+def bench_cost(context: typer.Context) -> None:
+    """Dollars for a million spans by shape, and for a month, from measured units."""
+    from dev.bench import cost
+
+    _delegate(cost.main, context)
+
+
+@bench.command("coldstart", context_settings=_PASS_ON)
+def bench_coldstart(context: typer.Context) -> None:
+    """The start and the first request of each function in Lambda's runtime emulator, in Docker."""
+    from dev.bench import coldstart
+
+    _delegate(coldstart.main, context)
+
+
 @bench.command("page", context_settings=_PASS_ON)
 def bench_page(context: typer.Context) -> None:
     """The page in Chromium: times to the first row, script time, frames, heap and bytes."""

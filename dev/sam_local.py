@@ -61,9 +61,7 @@ def serve(
     Its containers and its network are always removed, also those of an earlier run on this port that was killed.
     *raises*: CannotServe.
     """
-    _require_docker()
-    _require(RUNTIME_IMAGE, report)
-    _build(report)
+    prepare(report)
     template = Template()
     engines.pretend_credentials("")
     with contextlib.ExitStack() as stack:
@@ -84,6 +82,14 @@ def serve(
         ready(engine, base)
         if sam.wait():
             raise CannotServe("sam local has failed; its output is above.")
+
+
+def prepare(report: Report = lambda _: None, *, build: bool = True) -> None:
+    """Check that Docker runs and has Lambda's image, and build. *raises*: CannotServe."""
+    _require_docker()
+    _require(RUNTIME_IMAGE, report)
+    if build:
+        _build(report)
 
 
 def docker(*arguments: str) -> subprocess.CompletedProcess[str]:

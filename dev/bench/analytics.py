@@ -87,8 +87,8 @@ def _report_keeping(console: Console, deployment: Deployment, meter: Meter) -> l
         user = deployment.user("counted")
         for number in range(0, len(requests), 20):
             user.post([span for request in requests[number : number + 20] for span in request])
-        store = _store()
-        changes = list(_changes(store, user))
+        store = store_of_process()
+        changes = list(changes_of(store, user))
         meter.take()
         for number in range(0, len(changes), size):
             apply(store, "shard", changes[number : number + size], Deadline.never())
@@ -122,7 +122,7 @@ def _report_reading(
         began = time.monotonic()
         traces = _Traces(summaries, spans // SPANS_A_TRACE, (today - DAYS) * NS_PER_DAY)
         counters = traces.counters()
-        store, user_pk = _store(), keys.user(user.user_id)
+        store, user_pk = store_of_process(), keys.user(user.user_id)
         items = [counter_item(store, user_pk, target, counter) for target, counter in counters.items()]
         heads = traces.heads(user.user_id, counters.values())
         store.table.write([*items, *heads], deadline=Deadline(time_left_s=lambda: 1e9))
@@ -231,13 +231,13 @@ def _moved(summary: Summary, start_ns: int) -> Summary:
     return replace(summary, start_ns=start_ns, end_ns=end_ns, stats=stats)
 
 
-def _store() -> Store:
+def store_of_process() -> Store:
     from tracestore.http import wiring  # reads the environment, which the deployment has set
 
     return wiring.store()
 
 
-def _changes(store: Store, user: User) -> Iterator[Change]:
+def changes_of(store: Store, user: User) -> Iterator[Change]:
     """The user's heads as the stream would deliver them, oldest first."""
     page = UserReader(store, user.user_id, Deadline.never()).traces(TraceQuery(newest_first=False), limit=1_000_000)
     for number, listed in enumerate(page.traces):
