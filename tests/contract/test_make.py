@@ -17,6 +17,7 @@ PURE = {
         "tracestore.domain",
         "tracestore.ingest",
         "dev.prices",
+        "tests.agents",
         "tests.media",
         "tests.secret_samples",
         "tests.timing",

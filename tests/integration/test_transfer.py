@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests import otlp
+from tests import agents, otlp
 from tests.api import Api, at, child, path_of, span
 from tests.deploying import Fault, broken_every, busy, deployment_of
 from tests.gateway import Call, User, new_user
@@ -106,9 +106,14 @@ def test_imported_traces_equal_the_exported_ones(api: Api, call: Call) -> None:
     assert Api(call, copy).page(view="summary", limit=1000)["traces"] != []
 
 
-def test_recorded_exports_of_clients_are_reproduced(api: Api, call: Call) -> None:
+def test_recorded_exports_of_clients_and_agents_are_reproduced(api: Api, call: Call) -> None:
     for case in CASES:
         replay(api, requests_of(case))
+    for session in agents.SESSIONS:
+        replay(api, agents.requests_of(session))
+    contradicting = {f"gen_ai.usage.{kind}_tokens": n for kind, n in (("input", 100), ("output", 50), ("total", 999))}
+    model = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini"}
+    assert otlp.send(api, otlp.span(new_id(), values=model | contradicting)) == (0, "")
     content, copy = exported(call, user_of(api)), new_user()
     assert loaded(call, copy, content) == {}
     assert reported(exported(call, copy)) == reported(content)

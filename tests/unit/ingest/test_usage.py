@@ -365,6 +365,12 @@ OWN = {
         *("prompt_tokens", "completion_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
         reasoning="reasoning_tokens",
     ),
+    "agent.usage.": Schema(
+        *("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens"),
+    ),
+    "agent.usage_apart.": Schema(
+        *("input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens", None),
+    ),
     "codex.usage.": Schema("input_tokens", "output_tokens", "cached_input_tokens", None, "reasoning_output_tokens"),
     "langfuse.observation.usage_details>": Schema(
         *("input", "output", "input_cached_tokens", "input_cache_creation", "output_reasoning_tokens")

@@ -140,6 +140,8 @@ class UnnamedSpan(SentSpan):
     start_ns: Time | None = Field(None, alias="start_time")
     scope_name: Label | None = None
     request_model: Label | None = None
+    call_key: Label | None = None
+    usage_ambiguous: bool | None = None
 
 
 class NewSpan(UnnamedSpan):

@@ -27,6 +27,9 @@ from tracestore.storage.user_store import ListedTrace, TraceQuery, UserReader
 _BEFORE_ALL_SPANS: Final = (-1, "")
 """An order that is lower than that of every span."""
 
+_ONLY_IN_EXPORTS: Final = ("scope_name", "request_model", "call_key", "usage_ambiguous")
+"""Fields that decide which calls and costs count, and which log records that arrive later are about a span."""
+
 LINE_BYTES: Final = CARRIED_BYTES - 100_000
 """Limit of a line with media, after escaping: it is the only one of its response, and a request can contain it too."""
 
@@ -153,13 +156,13 @@ class _Lines:
         self._included: set[str] = set()
 
     def __call__(self, span: Span, annotations: Sequence[dict[str, Any]] = ()) -> bytes:
-        """A span as its route returns it, its media, `annotations`, and the further fields that affect its price.
+        """A span as its route returns it, its media, `annotations`, and the fields that only exports have.
 
         Annotations that do not fit next to the largest span that a response may contain are left out, and the line is
         marked.
         """
         content = span_json(self._reader.user_id, self._trace_id, span, self._head.expires_at_s)
-        content |= {name: span.fields.get(name) for name in ("scope_name", "request_model") if name in span.fields}
+        content |= {name: span.fields.get(name) for name in _ONLY_IN_EXPORTS if name in span.fields}
         content |= {"from_logs": True} if span.is_from_logs else {}
         content, text = fitting_span(content)
         if annotations:
