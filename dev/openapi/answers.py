@@ -298,6 +298,8 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
         {
             "scope_name": string(),
             "request_model": string(),
+            "call_key": string(),
+            "usage_ambiguous": boolean("Whether the counts of tokens contradict each other"),
             "payloads_omitted": OMITTED_PAYLOADS,
             "annotations": array(ref("Annotation"), "Of the trace and its spans; only on the first line of a trace"),
             "annotations_omitted": {
