@@ -160,6 +160,14 @@ def bench_coldstart(context: typer.Context) -> None:
     _delegate(coldstart.main, context)
 
 
+@bench.command("soak", context_settings=_PASS_ON)
+def bench_soak(context: typer.Context) -> None:
+    """Minutes of traffic while a tenth of the requests to DynamoDB fail: nothing lost, doubled or miscounted."""
+    from dev.bench import soak
+
+    _delegate(soak.main, context)
+
+
 @bench.command("page", context_settings=_PASS_ON)
 def bench_page(context: typer.Context) -> None:
     """The page in Chromium: times to the first row, script time, frames, heap and bytes."""

@@ -159,8 +159,9 @@ def _otlp_response(
     """The response to an export whose valid records are stored."""
     reasons = [*export.reasons, *(rejection.message for rejection in rejections)]
     rejected = rejected_records(spans, ((rejection.trace_id, rejection.span_id) for rejection in rejections))
-    response = otlp_response(signal, encoding, export.rejected + rejected, reasons)
-    return replace(response, span_count=len(spans) - len(rejections))
+    rejected += export.rejected
+    response = otlp_response(signal, encoding, rejected, reasons)
+    return replace(response, span_count=len(spans) - len(rejections), rejected_count=rejected)
 
 
 def _capture_many(request: Request, caller: Identity, sent: Capture, media: MediaCollector) -> Response:
@@ -188,9 +189,8 @@ def _capture_many(request: Request, caller: Identity, sent: Capture, media: Medi
     rejected.sort(key=lambda bad_span: bad_span.index)
     if not stored:
         raise _all_rejected(rejected)
-    return json_response(
-        {"data": stored, "rejected": [asdict(bad_span) for bad_span in rejected]}, 201, span_count=len(stored)
-    )
+    content = {"data": stored, "rejected": [asdict(bad_span) for bad_span in rejected]}
+    return replace(json_response(content, 201, span_count=len(stored)), rejected_count=len(rejected))
 
 
 def _all_rejected(rejected: list[Rejection]) -> Invalid:

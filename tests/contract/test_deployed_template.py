@@ -1,5 +1,6 @@
 """Properties of the resources that SAM makes of the template, with and without each optional parameter."""
 
+import json
 import re
 from typing import Any
 
@@ -355,3 +356,40 @@ def test_a_changed_parameter_reaches_what_routes_and_the_stream_call() -> None:
     mappings = DEFAULT.of_type("AWS::Lambda::EventSourceMapping").values()
     permissions = DEFAULT.of_type("AWS::Lambda::Permission").values()
     assert {each["FunctionName"] for each in (*mappings, *permissions)} == set(Template().functions)
+
+
+WITH_METRICS = DeployedTemplate(Metrics="true", Dashboard="true")
+
+
+def test_without_being_asked_for_there_are_no_metrics_and_no_dashboard() -> None:
+    kinds = {resource["Type"] for resource in DEFAULT.resources.values()}
+    assert not kinds & {"AWS::Logs::MetricFilter", "AWS::CloudWatch::Dashboard"}
+
+
+def test_metrics_are_taken_from_the_lines_of_the_function_that_stores_spans() -> None:
+    filters = WITH_METRICS.of_type("AWS::Logs::MetricFilter").values()
+    taken = {
+        transformation["MetricName"]: (each["LogGroupName"], transformation["MetricValue"])
+        for each in filters
+        for transformation in each["MetricTransformations"]
+    }
+    assert taken == {
+        "spans": ("CaptureLogGroup", "$.span_count"),
+        "rejected_spans": ("CaptureLogGroup", "$.rejected_count"),
+        "busy_requests": ("CaptureLogGroup", "1"),
+    }
+
+
+def test_the_dashboard_shows_resources_of_the_stack() -> None:
+    ((_, dashboard),) = WITH_METRICS.of_type("AWS::CloudWatch::Dashboard").items()
+    body = json.loads(dashboard["DashboardBody"])
+    shown = {
+        value
+        for node in everything(body["widgets"])
+        if isinstance(node, list)
+        for value in node
+        if isinstance(value, str)
+    }
+    assert {"Api", "RollupFunction", "PurgeFunction", "tracestore"} <= shown
+    assert {index["IndexName"] for index in Template().table["GlobalSecondaryIndexes"]} <= shown
+    assert "${" not in dashboard["DashboardBody"]

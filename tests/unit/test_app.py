@@ -293,6 +293,14 @@ def test_one_line_is_logged_per_request() -> None:
     }
 
 
+def test_the_line_has_the_number_of_rejected_spans_where_there_are_any() -> None:
+    bench = Bench()
+    bench.serve(lambda *_: replace(json_response({}, span_count=2), rejected_count=1))
+    bench.call()
+    (line,) = bench.lines
+    assert (line["span_count"], line["rejected_count"]) == (2, 1)
+
+
 @pytest.mark.parametrize(
     ("caller", "headers", "logged"),
     [

@@ -175,6 +175,8 @@ class App:
         line |= {"status": response.status, "duration_ms": round((time.perf_counter() - started) * 1000, 1)}
         if response.span_count is not None:
             line["span_count"] = response.span_count
+        if response.rejected_count:
+            line["rejected_count"] = response.rejected_count
         if presents_share(headers):
             response = replace(response, headers={**response.headers, **SHARE_HEADERS})
         self._logger.info("request", extra=line)

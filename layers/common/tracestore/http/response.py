@@ -21,7 +21,9 @@ _GZIP_LEVEL: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One response. Caches must not store it unless its headers allow that. `span_count` is for the log.
+    """One response. Caches must not store it unless its headers allow that.
+
+    `span_count` and `rejected_count`, the spans of the request that were not stored, are for the log.
 
     `is_packed` bodies are not gzipped: images are compressed already.
     """
@@ -31,6 +33,7 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
     span_count: int | None = None
     is_packed: bool = False
+    rejected_count: int = 0
 
 
 def json_response(content: Mapping[str, Any], status: int = 200, *, span_count: int | None = None) -> Response:
