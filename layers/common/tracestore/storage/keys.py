@@ -182,9 +182,14 @@ def before_time(start_ns: int) -> str:
     return _nanoseconds(min(start_ns, LAST_NS))
 
 
-def by_time(user_id: str, trace_id: str, shards: int) -> str:
+def time_shard(trace_id: str, shards: int) -> int:
+    """The shard of a trace, of the partitions that would be too busy as one."""
     digest = hashlib.blake2b(trace_id.encode(), digest_size=4).digest()
-    return by_time_shard(user_id, int.from_bytes(digest, "big") % shards)
+    return int.from_bytes(digest, "big") % shards
+
+
+def by_time(user_id: str, trace_id: str, shards: int) -> str:
+    return by_time_shard(user_id, time_shard(trace_id, shards))
 
 
 def by_time_shard(user_id: str, shard: int) -> str:
@@ -208,8 +213,10 @@ def by_message(user_id: str, message_id: str) -> str:
     return f"{user(user_id)}#M#{encode_id(message_id)}"
 
 
-def by_status(user_id: str, status: str) -> str:
-    return f"{user(user_id)}#S#{status}"
+def by_status(user_id: str, status: str, shard: int = 0) -> str:
+    """A partition of traces by status. Shard 0 has the name that it had when it was the only one."""
+    partition = f"{user(user_id)}#S#{status}"
+    return f"{partition}#{shard}" if shard else partition
 
 
 def by_lessons(user_id: str) -> str:

@@ -273,9 +273,9 @@ def _partitions(scope: Scope, filters: Filters) -> list[Partition]:
         return [("by_conversation", keys.by_conversation(scope.user_id, name)) for name in conversations]
     statuses = set(filters.status.any_of) if filters.status is not None else set()
     if statuses == {"error"} or filters.has_errors:
-        return [("by_status", keys.by_status(scope.user_id, "error"))]
+        return scope.status_partitions("error")
     if statuses and "success" not in statuses:  # a pending trace with a failed span is in the partition of failed ones
-        return [("by_status", keys.by_status(scope.user_id, status)) for status in ("pending", "error")]
+        return [*scope.status_partitions("pending"), *scope.status_partitions("error")]
     return scope.time_partitions()
 
 

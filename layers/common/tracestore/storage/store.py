@@ -226,6 +226,11 @@ class Scope:
         """The index partitions that contain all traces."""
         return [("by_time", keys.by_time_shard(self.user_id, shard)) for shard in range(self.store.time_shards)]
 
+    def status_partitions(self, status: str) -> list[Partition]:
+        """The index partitions that contain the traces of a status, `error` or `pending`."""
+        shards = range(self.store.time_shards)
+        return [("by_status", keys.by_status(self.user_id, status, shard)) for shard in shards]
+
     def read_core(self, trace_id: str) -> StoredTrace:
         """A trace without the payloads that have items of their own."""
         items = self.table.query(self.trace_pk(trace_id), keys.CORE_FROM, keys.CORE_TO)
