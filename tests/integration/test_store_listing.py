@@ -22,6 +22,7 @@ from tests.builders import (
     reader,
     spans_of,
     store_on,
+    stored_items,
     summary_of,
     trace_ids,
     writer,
@@ -40,6 +41,21 @@ def write(store: Store, user: str, trace_id: str, minute: int = 0, **reported: A
     start_ns = START_NS + minute * 60 * 10**9
     span = call("root", start_ns=start_ns, **{"end_ns": start_ns + 10**6, **reported})
     writer(store, user).capture([(trace_id, span)])
+
+
+@pytest.mark.parametrize("time_shards", [1, 3])
+def test_failed_and_unfinished_traces_are_listed_from_all_shards(engine: Endpoint, time_shards: int) -> None:
+    before, user = store_on(engine), new_user().name  # with one shard, as before it was raised
+    store = store_on(engine, time_shards=time_shards)
+    for minute in range(24):
+        failed: dict[str, Any] = {"error_type": "Timeout"} if minute % 2 else {"end_ns": None}
+        write(before if minute < 4 else store, user, f"t{minute:02}", minute, **failed)
+    names = [f"t{minute:02}" for minute in range(24)]
+    heads = [item for name in names for item in stored_items(store, user, name).values() if "by_status" in item]
+    assert len({head["by_status"]["S"] for head in heads}) == 2 * time_shards
+    for status, listed in (("error", names[1::2]), ("pending", names[::2])):
+        query = TraceQuery(filters(status=Condition((status,))))
+        assert [trace.trace_id for trace in reader(store, user).traces(query, 50).traces] == listed[::-1]
 
 
 @pytest.mark.parametrize("time_shards", [1, 3])

@@ -71,10 +71,11 @@ def head_item(user_id: str, trace_id: str, head: StoredHead, time_shards: int) -
         item["by_time"] = {"S": keys.by_time(user_id, trace_id, time_shards)}
         if summary.conversation_id:
             item["by_conversation"] = {"S": keys.by_conversation(user_id, summary.conversation_id)}
+        shard = keys.time_shard(trace_id, time_shards)
         if summary.error_count:
-            item["by_status"] = {"S": keys.by_status(user_id, "error")}
+            item["by_status"] = {"S": keys.by_status(user_id, "error", shard)}
         elif summary.status == "pending":
-            item["by_status"] = {"S": keys.by_status(user_id, "pending")}
+            item["by_status"] = {"S": keys.by_status(user_id, "pending", shard)}
     return item
 
 
