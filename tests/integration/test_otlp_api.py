@@ -213,8 +213,8 @@ def test_a_body_that_cannot_be_read_is_a_400(api: Api, signal: Signal, encoding:
 @in_both_encodings
 @pytest.mark.parametrize(
     "body",
-    [b"no gzip", gzip.compress(b"{}" * 99)[:-9], gzip.compress(b"{}")[:-2] + b"!!"],
-    ids=["plain", "cut", "with another checksum"],
+    [gzip.compress(b"{}" * 99)[:-9], gzip.compress(b"{}")[:-2] + b"!!"],
+    ids=["cut", "with another checksum"],
 )
 def test_a_body_that_is_not_the_declared_gzip_is_a_400(api: Api, encoding: Encoding, body: bytes) -> None:
     reply = api("POST", "/v1/traces", body=body, headers=headers(encoding, packed=True))
