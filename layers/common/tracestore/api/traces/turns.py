@@ -61,13 +61,15 @@ def turns_page(reader: UserReader, query: TurnsQuery, limit: int, cursor_positio
     if not page.traces:
         return TurnsPage(Encoded([], 0), page.next_position and str(_CursorPosition(page.next_position)))
     number = start.turn if start is not None else None
+    if number is None:  # counted first: counting has a budget of its own, which replaces that of the comparison
+        number = reader.turn_number(query.conversation_id, page.traces[0].head.cursor_position)
     step = -1 if query.traces.newest_first else 1
     oldest = min(listed.head.cursor_position for listed in page.traces)
     earlier = reader.turn_before(query.conversation_id, oldest)
     room, texts = Room(), list[bytes]()
     compared = _compared(reader, page.traces, earlier, newest_first=query.traces.newest_first)
     for listed, (turn, before) in zip(page.traces, compared, strict=False):  # the budget may end the comparison
-        if number is None or number < 1:
+        if number < 1:
             number = reader.turn_number(query.conversation_id, listed.head.cursor_position)
         text = _encoded(turn, before, number, whole_inputs=query.whole_inputs) if turn else b""
         if not room.takes(text) and texts:
