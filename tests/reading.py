@@ -8,13 +8,16 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from dev import chromium
 from dev.template import ROOT
 
 WIDTHS: Final = {390: 844, 1280: 800, 1920: 1080}
 """The widths at which the page is tested, and their heights."""
+
+EXPECTED_WITHIN_MS: Final = 20_000
+"""What a view has to show may take this long on a busy machine."""
 
 AXE: Final = ROOT / "web/node_modules/axe-core/axe.min.js"
 
@@ -66,6 +69,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("CI", "").lower() in ("1", "true"):
             pytest.fail("Chromium must be installed under CI.")
         pytest.skip("This needs Chromium.")
+    expect.set_options(timeout=EXPECTED_WITHIN_MS)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path, args=list(chromium.OPTIONS))
         yield running

@@ -44,7 +44,10 @@ function stored<T>(key: string): T | null {
 }
 
 class Session {
-  /** A JWT, an API key or the secret of a share; null while signed out. */
+  /** The secret of the share that is read, which no storage keeps: the fragment of the address has it. */
+  share = $state<string | null>(null);
+
+  /** A JWT or an API key; null while signed out. */
   credential = $state<string | null>(sessionStorage.getItem(STORAGE_KEY));
 
   /** Whether the API has refused the credential: a dialog then asks for another one over the unharmed page. */
@@ -72,10 +75,12 @@ class Session {
 
   /** What distinguishes the data of one owner from that of another in caches. */
   get owner(): string {
+    if (this.share !== null) return `share ${this.share}`;
     return `${this.credential === null ? "" : personOf(this.credential)}\n${this.team ?? ""}`;
   }
 
   get headers(): Record<string, string> {
+    if (this.share !== null) return { authorization: `Bearer ${this.share}` };
     if (this.credential === null) return {};
     return {
       authorization: `Bearer ${this.credential}`,
@@ -104,7 +109,7 @@ class Session {
 
   /** The API has refused the credential. The reader is asked only where it cannot be renewed. */
   rejected(): void {
-    if (this.credential === null || this.#renewing) return;
+    if (this.share !== null || this.credential === null || this.#renewing) return;
     if (!this.renew || Date.now() - this.#since < TOO_NEW_MS) {
       this.expired = true;
       return;

@@ -1,6 +1,6 @@
 /**
  * What happens before the page is shown: a token in the fragment signs in and leaves the address at once, and the
- * provider's answer is taken at `/traces/callback`.
+ * provider's answer is taken at `/traces/callback`. The fragment of a share stays, so that a reload reads it again.
  */
 
 import { api } from "../base.ts";
@@ -13,6 +13,11 @@ import { session } from "./session.svelte.ts";
 const LOCAL = ["127.0.0.1", "localhost", "[::1]"];
 
 export async function start(): Promise<void> {
+  if (location.pathname === api("/traces/shared")) {
+    session.share = /^#(tss_[\w-]+)$/.exec(location.hash)?.[1] ?? null;
+    keepIcon();
+    return; // whoever reads a share need not sign in, and does not lose a session in this tab
+  }
   takeToken();
   keepIcon();
   if (location.pathname === api("/traces/callback")) {

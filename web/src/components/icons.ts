@@ -53,6 +53,9 @@ export const ICONS = {
   expand: "chevrons-up-down",
   collapse: "chevrons-down-up",
   signout: "log-out",
+  good: "thumbs-up",
+  bad: "thumbs-down",
+  share: "share-2",
 } as const satisfies Record<string, string>;
 
 export type IconName = keyof typeof ICONS;

@@ -10,12 +10,21 @@ export type Route =
   | { view: "lessons" }
   | { view: "lesson"; id: string }
   | { view: "overview" }
+  | { view: "compare" }
+  | { view: "shared" }
   | { view: "setup" }
   | { view: "callback" }
   | { view: "unknown" };
 
 /** The views with one address, which is their name. */
-const SINGLE: ReadonlySet<string> = new Set(["setup", "callback", "conversations", "overview"]);
+const SINGLE: ReadonlySet<string> = new Set([
+  "setup",
+  "callback",
+  "conversations",
+  "overview",
+  "compare",
+  "shared",
+]);
 
 /** The view of a path, which begins with `/traces`. */
 export function routeOf(path: string): Route {
@@ -101,7 +110,7 @@ class Router {
       for (const item of value === null ? [] : typeof value === "string" ? [value] : value)
         query.append(name, item);
     }
-    const address = BASE + this.path + (query.size ? `?${query}` : "");
+    const address = BASE + this.path + (query.size ? `?${query}` : "") + location.hash; // the secret of a share
     history[replace ? "replaceState" : "pushState"](null, "", address);
     this.#read();
   }
