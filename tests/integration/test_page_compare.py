@@ -115,11 +115,11 @@ def test_two_traces_stand_in_one_tree_with_what_differs(reader: Reader, api: Api
     expect(plan).to_contain_text("+150")
     expect(plan).to_contain_text("+$0.002")
     expect(page.locator("dl").first).to_contain_text("110 → 260 +150 (+136 %)")
-    difference = page.locator(".difference")
-    expect(difference.get_by_role("heading", name="System prompt")).to_be_visible()
-    expect(difference.locator("ins").first).to_contain_text("and kind")
-    expect(difference.locator("del").filter(has_text="Lisbon")).to_be_visible()
-    expect(difference.locator("ins").filter(has_text="Porto")).to_be_visible()
+    texts = page.locator(".texts")
+    expect(texts.get_by_role("heading", name="System prompt")).to_be_visible()
+    expect(texts.locator("ins").first).to_contain_text("and kind")
+    expect(texts.locator("del").filter(has_text="Lisbon")).to_be_visible()
+    expect(texts.locator("ins").filter(has_text="Porto")).to_be_visible()
 
 
 def test_the_keys_of_the_comparison_and_the_address_has_its_state(reader: Reader, api: Api) -> None:
@@ -132,15 +132,16 @@ def test_the_keys_of_the_comparison_and_the_address_has_its_state(reader: Reader
     expect(page.locator(PAIRS)).to_have_count(2)
     reader.press("e")
     page.wait_for_url("**pair=fetch%7E**")
-    expect(page.locator(".difference h2")).to_have_text("fetch")
+    expect(page.locator(".texts h2")).to_have_text("fetch")
     page.reload()
-    expect(page.locator(".difference h2")).to_have_text("fetch")
+    expect(page.locator(".texts h2")).to_have_text("fetch")
     expect(page.locator(PAIRS)).to_have_count(2)
     reader.press("x")
     page.wait_for_url("**a=after**b=before**")
     expect(page.locator(f"{PAIRS} .mark").last).to_have_attribute("aria-label", "only in B")
     page.go_back()
     page.wait_for_url("**a=before**b=after**")
+    page.locator(PAIRS).first.click()
     page.get_by_role("link", name="Only these two").click()
     page.wait_for_url(re.compile(r"a=before%2F\w+&b=after%2F\w+"))
     expect(page.locator(PAIRS)).to_have_count(0)
@@ -197,9 +198,9 @@ def test_the_same_turn_of_two_conversations(reader: Reader, api: Api) -> None:
             )
     reader.open("/traces/compare?ca=chat%2Fone&cb=chat%2Ftwo&turn=1")
     page = reader.page
-    expect(page.locator(".difference")).to_contain_text("question 1 of")
+    expect(page.locator(".texts")).to_contain_text("question 1 of")
     reader.press("]")
-    expect(page.locator(".difference")).to_contain_text("question 2 of")
+    expect(page.locator(".texts")).to_contain_text("question 2 of")
     assert "turn=2" in reader.place
     reader.press("]")
     expect(page.get_by_text("Neither conversation has a turn 3.")).to_be_visible()
@@ -213,7 +214,7 @@ def test_hostile_texts_are_text_and_missing_traces_are_said(
         api.send(*run("bad2", 10, call("c", f"{HOSTILE}!", "two", HOSTILE), span_name=HOSTILE))
         reader.open("/traces/compare?a=bad1&b=bad2")
         page = reader.page
-        expect(page.locator(".difference")).to_contain_text("onerror")
+        expect(page.locator(".texts")).to_contain_text("onerror")
         assert page.locator("main img").count() == 0
         assert "\u202e" not in (page.locator("main").text_content() or "")
         reader.open("/traces/compare?a=bad1&b=nowhere")

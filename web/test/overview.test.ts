@@ -14,6 +14,7 @@ import {
   timeTicks,
 } from "../src/overview/geometry.ts";
 import { rangeOf } from "../src/overview/range.ts";
+import { scoresByModel } from "../src/overview/scores.ts";
 import { isTable, toggled } from "../src/overview/tables.ts";
 import { wasteOf } from "../src/overview/waste.ts";
 import { random } from "./outlines.ts";
@@ -134,6 +135,9 @@ describe("the axis", () => {
       expect(axis.ticks.length).toBeLessThanOrEqual(5);
     }
     expect(axisOf(0).ticks).toEqual([0]);
+    const signed = axisOf(1, -1);
+    expect(signed.ticks).toEqual([-1, 0, 1]);
+    expect([-1, 0, 1].map(signed.share)).toEqual([0, 0.5, 1]);
     expect(axisOf(Number.NaN).ticks).toEqual([0]);
   });
 
@@ -251,6 +255,26 @@ describe("tables", () => {
     expect(toggled("cost", "cost")).toBeNull();
     expect(isTable("all", "cost") && isTable("errors,cost", "cost")).toBe(true);
     expect(isTable(null, "cost") || isTable("costs", "cost")).toBe(false);
+  });
+});
+
+describe("scores by model", () => {
+  test("are the means over the traces that used each model", () => {
+    const trace = (models: string[], scores: Record<string, number>) => ({ models, scores });
+    expect(
+      scoresByModel(
+        [
+          trace(["a", "b"], { quality: 1 }),
+          trace(["a"], { quality: 0.5, other: 9 }),
+          trace(["b"], {}),
+          trace([], { quality: 0 }),
+        ],
+        "quality",
+      ),
+    ).toEqual([
+      { model: "a", count: 2, mean: 0.75 },
+      { model: "b", count: 1, mean: 1 },
+    ]);
   });
 });
 

@@ -10,7 +10,7 @@ export interface Pair {
   a: Row | null;
   b: Row | null;
   kind: "equal" | "changed" | "a" | "b";
-  /** What differs, in words. Times, tokens and costs are not among it: they always do. */
+  /** What differs, in words. Times and costs are not among it: they always do. */
   changes: string[];
 }
 
@@ -96,6 +96,8 @@ const WORDS: [string, (row: Row) => unknown][] = [
   ["error", (row) => row.error_message ?? row.error_type],
   ["ending", (row) => row.finish_reason],
   ["text", (row) => row.preview],
+  // The same text has the same tokens; a preview shows only its beginning.
+  ["tokens", (row) => row.total_tokens],
 ];
 
 function changesOf(a: Row, b: Row): string[] {

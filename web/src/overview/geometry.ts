@@ -6,17 +6,18 @@ export interface Axis {
   share: (value: number) => number;
 }
 
-/** An axis from 0 to a round number. */
-export function axisOf(largest: number, ticks = 3): Axis {
-  if (!(largest > 0) || !Number.isFinite(largest)) return { ticks: [0], share: () => 0 };
-  const rough = largest / ticks;
+/** An axis between round numbers, from 0 or the smallest value to the largest. */
+export function axisOf(largest: number, smallest = 0, ticks = 3): Axis {
+  const length = largest - smallest;
+  if (!(length > 0) || !Number.isFinite(length)) return { ticks: [0], share: () => 0 };
+  const rough = length / ticks;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = ([1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough * 0.999) ?? 10) * power;
-  const count = Math.ceil((largest / step) * 0.999);
-  const top = step * count;
+  const first = Math.floor((smallest / step) * 0.999);
+  const last = Math.ceil((largest / step) * 0.999);
   return {
-    ticks: Array.from({ length: count + 1 }, (_, index) => index * step),
-    share: (value) => value / top,
+    ticks: Array.from({ length: last - first + 1 }, (_, index) => (first + index) * step),
+    share: (value) => (value / step - first) / (last - first),
   };
 }
 
