@@ -314,6 +314,27 @@ def test_the_dollars_follow_from_the_measured_write_units() -> None:
     assert f"(${counting_units(ARCHITECTURE) * 0.625:.2f} per million spans in large batches)" in cost
 
 
+def test_the_bill_of_the_page_has_the_units_and_prices_of_the_documents() -> None:
+    source = (ROOT / "web/src/bill/estimate.ts").read_text()
+    number = {name: float(value) for name, value in re.findall(r"(\w+): ([0-9.]+),? ?(?://.*)?(?=\n|,| })", source)}
+    readme = section((ROOT / "README.md").read_text(), "## Cost")
+    units = dict(re.findall(r"^\| ([^|]+) \| ([0-9.]+) \|", readme, re.MULTILINE))
+    per_request = ", a trace per request"
+    for name, spans in (
+        ("single chats", 1),
+        (f"agents of 5 spans{per_request}", 5),
+        (f"agents of 41 spans{per_request}", 41),
+    ):
+        estimated = number["perTrace"] / spans + number["perSpan"]
+        assert estimated == pytest.approx(float(units[name]), rel=0.06), name
+    assert number["countingPerSpan"] == counting_units(ARCHITECTURE)
+    cost = section(DEPLOY, "## Cost")
+    assert f"${number['perMillionWriteUnits']} per million write units" in cost
+    gateway, function = re.findall(r"API Gateway, \$([0-9.]+) per million requests, and Lambda, \$([0-9.]+)", cost)[0]
+    assert number["perMillionRequests"] == float(gateway) + float(function)
+    assert f"by the gigabyte and month (${number['perGigabyteMonth']})" in cost
+
+
 def test_the_comparison_states_the_dollars_of_the_deployment() -> None:
     cost = section(DEPLOY, "## Cost")
     parts = [re.findall(rf"^\| {name}[^|]*\|(.*)\|$", cost, re.MULTILINE)[0] for name in ("DynamoDB", "API Gateway")]

@@ -104,7 +104,7 @@ def test_every_figure_and_chart_leads_to_its_traces(reader: Reader, api: Api) ->
     counted(
         api,
         called("cheap", conversation_id="chat"),
-        called("dear", cost_usd=3, model_name="large"),
+        called("costly", cost_usd=3, model_name="large"),
         called("slow", 3, status="error", error_type="timeout", error_message="too late", duration_ms=9_000),
     )
     reader.open("/traces/overview?range=24h")
@@ -126,7 +126,7 @@ def test_every_figure_and_chart_leads_to_its_traces(reader: Reader, api: Api) ->
     page.wait_for_url("**/traces/t/slow")
     page.go_back()
     page.locator("section.top-traces").get_by_role("link").first.click()
-    page.wait_for_url("**/traces/t/dear")
+    page.wait_for_url("**/traces/t/costly")
     page.go_back()
     page.locator("section.top-conversations").get_by_role("link", name=re.compile("^chat")).click()
     page.wait_for_url("**/traces/c/chat")

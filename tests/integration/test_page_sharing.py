@@ -93,7 +93,7 @@ def test_a_link_is_created_opened_listed_and_revoked(browser: Browser, address: 
         guest.context.close()
 
 
-def test_whoever_has_the_link_reads_the_trace_and_nothing_else(browser: Browser, address: str, api: Api) -> None:
+def test_a_guest_reads_the_trace_and_nothing_else(browser: Browser, address: str, api: Api) -> None:
     send(api)
     link = share(api, payloads=True)
     context = browser.new_context()

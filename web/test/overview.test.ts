@@ -231,7 +231,7 @@ describe("marks", () => {
     expect(linePath([0, 10], [null], linear, 100)).toBe("");
   });
 
-  test("of a heatmap keep one call visible beside thousands", () => {
+  test("of a heatmap keep one call visible next to thousands", () => {
     const paths = heatPaths(
       [0, 10, 20],
       [

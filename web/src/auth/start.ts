@@ -16,7 +16,7 @@ export async function start(): Promise<void> {
   if (location.pathname === api("/traces/shared")) {
     session.share = /^#(tss_[\w-]+)$/.exec(location.hash)?.[1] ?? null;
     keepIcon();
-    return; // whoever reads a share need not sign in, and does not lose a session in this tab
+    return; // the reader of a share need not sign in, and keeps a session of this tab
   }
   takeToken();
   keepIcon();

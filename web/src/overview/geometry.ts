@@ -115,7 +115,7 @@ export function linePath(
 /** The levels of a heatmap: the share of the largest number that a cell of each level exceeds. */
 const LEVELS = 6;
 
-/** For each level a path with its cells. Few calls are visible beside many: levels grow by a factor. */
+/** For each level a path with its cells. Few calls are visible next to many: levels grow by a factor. */
 export function heatPaths(
   columns: readonly number[],
   counts: readonly (readonly number[])[],

@@ -1,4 +1,4 @@
-/** The range of the overview, and the range before it that its figures are compared with. */
+/** The range of the overview, and the range before it that its numbers are compared with. */
 
 import { dayStart, shiftDays, wholeDays } from "../lib/days.ts";
 
