@@ -118,7 +118,9 @@ SUMMARY_FIELDS: Final[Mapping[str, Schema]] = {
     **dict.fromkeys(("has_retry", "has_fallback", "interrupted"), boolean()),
     **dict.fromkeys(("environment", "release"), TEXT),
     "tags": array(string()),
-    **dict.fromkeys(("models", "providers", "operations", "services", "error_types"), array(string())),
+    **dict.fromkeys(
+        ("models", "providers", "operations", "services", "error_types", "prompt_versions"), array(string())
+    ),
     **dict.fromkeys(("conversation_id", "end_user_id", "lesson_id"), TEXT),
     "input_preview": nullable(string("The first 300 characters of the last user message")),
     "output_preview": nullable(string("The first 300 characters of the reply")),

@@ -12,7 +12,13 @@ MATCHING: dict[str, Any] = {
     **{"model_provider": "openai", "error_type": "RateLimited", "tool_name": "search", "end_user_id": "eve"},
     **{"service_name": "chat", "cost_usd": 0.5, "start_time": at(100), "end_time": at(110), "status": "error"},
     **{"span_name": "Wanted", "input_data": "Die Straße nach Süden", "parent_span_id": "above"},
-    **{"environment": "production", "release": "1.4", "tags": ["eu", "beta"], "interrupted": True},
+    **{
+        "environment": "production",
+        "release": "1.4",
+        "tags": ["eu", "beta"],
+        "interrupted": True,
+        "prompt_version": "7",
+    },
     **{"input_tokens": 900, "output_tokens": 100, "metadata": {"tenant": {"name": "acme"}, "attempt": 2}},
 }
 """The fields of a trace that matches every filter below."""
@@ -24,6 +30,7 @@ FILTERS: dict[str, str] = {
     **{"label": "star:true", "score.quality>": "0.5"},
     **{"min_duration_ms": "10000", "min_cost_usd": "5e-1", "search": "STRASSE", "start_date": at(100)},
     **{"environment": "production", "release": "1.4", "tag": "beta", "interrupted": "true", "min_tokens": "1000"},
+    **{"prompt_version": "7"},
     **{"parent_span_id": "above", "has_model_call": "true", "metadata.tenant.name": "acme", "metadata.attempt": "2"},
 }
 

@@ -87,6 +87,11 @@ def query_of(href: str | None) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(href or "").query).items()}
 
 
+def analytics_query(href: str) -> dict[str, str]:
+    """The parameters of a request for analytics, whose range may end now."""
+    return {"end_date": NOW.isoformat().replace("+00:00", "Z"), **query_of(href)}
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_overview_is_accessible_and_fits_at_every_width_and_theme(
@@ -309,7 +314,7 @@ def test_days_are_those_of_the_reader_across_a_change_of_clocks(browser: Browser
         reader.open("/traces/overview?from=2026-10-23T22:00:00.000Z&to=2026-10-26T23:00:00.000Z")
         assert {query["timezone"] for query in requests} == {"Europe/Berlin"}
         assert ("2026-10-20T22:00:00.000Z", "2026-10-23T22:00:00.000Z") in {
-            (query["start_date"], query["end_date"]) for query in requests
+            (query["start_date"], query.get("end_date")) for query in requests
         }, "three days are compared with three days, although these have an hour more"
         labels = reader.page.locator("section.latency text.day")
         expect(labels).to_have_text(["24 Oct", "25 Oct", "26 Oct"])
@@ -363,9 +368,9 @@ def measures(calls: int = 700, cost: float = 1.5) -> dict[str, Any]:
 
 def answered_by_day(route: Route) -> None:
     """Answer metrics with a point for each day of the zone that the request names."""
-    query = query_of(route.request.url)
+    query = analytics_query(route.request.url)
     zone = ZoneInfo(query["timezone"])
-    start, end = (datetime.fromisoformat(query[name]) for name in ("start_date", "end_date"))
+    start, end = datetime.fromisoformat(query["start_date"]), datetime.fromisoformat(query["end_date"])
     times = [start]
     while True:
         midnight = datetime.combine(times[-1].astimezone(zone).date() + timedelta(days=1), datetime.min.time(), zone)
@@ -395,7 +400,7 @@ def answer_for_a_month(page: Page) -> None:
 
     def answer(route: Route) -> None:
         parts = urlsplit(route.request.url)
-        query = query_of(route.request.url)
+        query = analytics_query(route.request.url)
         start = datetime.fromisoformat(query["start_date"])
         times = [(start + timedelta(days=day)).isoformat().replace("+00:00", "Z") for day in range(30)]
         common = {
@@ -463,6 +468,17 @@ def answer_for_a_month(page: Page) -> None:
                         "top_traces_by_cost": [],
                     },
                 )
+            case "scores":
+                points = [{"time": time, "count": 30, "mean": 0.8} for time in times]
+                scores = [
+                    {"name": f"score-{number}", "count": 900, "mean": 0.8, "points": points} for number in range(50)
+                ]
+                fulfilled(route, {**common, "scores": scores})
+            case "storage":
+                fulfilled(route, {**common, "total": {"traces": 2_000, "spans": 50_000, "bytes": 20_000_000}})
+            case "traces":
+                trace = {"models": ["one", "two"], "prompt_versions": ["1"], "scores": {"score-0": 0.5}}
+                fulfilled(route, {"success": True, "traces": [trace] * 500, "next_cursor": None})
             case _:
                 fulfilled(route, {**common, "anomalies": []})
 

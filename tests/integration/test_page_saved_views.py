@@ -51,8 +51,7 @@ def test_filters_order_range_and_columns_are_saved_under_a_title(reader: Reader,
     reader.open("/traces?model_name=large&range=24h&order_by=cost")
     page = reader.page
     page.get_by_role("button", name="Columns").click()
-    page.get_by_label("Tokens").uncheck()
-    reader.press("Escape")
+    page.get_by_role("checkbox", name="Tokens").uncheck()
     page.get_by_role("button", name="Views").click()
     page.get_by_label("Save what the list shows as").fill("Large models")
     page.get_by_role("button", name="Save").click()

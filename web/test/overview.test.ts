@@ -14,7 +14,7 @@ import {
   timeTicks,
 } from "../src/overview/geometry.ts";
 import { rangeOf } from "../src/overview/range.ts";
-import { scoresByModel } from "../src/overview/scores.ts";
+import { meansBy } from "../src/overview/scores.ts";
 import { isTable, toggled } from "../src/overview/tables.ts";
 import { wasteOf } from "../src/overview/waste.ts";
 import { random } from "./outlines.ts";
@@ -258,22 +258,26 @@ describe("tables", () => {
   });
 });
 
-describe("scores by model", () => {
-  test("are the means over the traces that used each model", () => {
-    const trace = (models: string[], scores: Record<string, number>) => ({ models, scores });
-    expect(
-      scoresByModel(
-        [
-          trace(["a", "b"], { quality: 1 }),
-          trace(["a"], { quality: 0.5, other: 9 }),
-          trace(["b"], {}),
-          trace([], { quality: 0 }),
-        ],
-        "quality",
-      ),
-    ).toEqual([
-      { model: "a", count: 2, mean: 0.75 },
-      { model: "b", count: 1, mean: 1 },
+describe("means of a score", () => {
+  test("are over the traces that used each model or prompt version", () => {
+    const trace = (models: string[], scores: Record<string, number>, prompt_versions: string[] = []) => ({
+      models,
+      scores,
+      prompt_versions,
+    });
+    const traces = [
+      trace(["a", "b"], { quality: 1 }, ["v2"]),
+      trace(["a"], { quality: 0.5, other: 9 }, ["v1", "v2"]),
+      trace(["b"], {}, ["v1"]),
+      trace([], { quality: 0 }),
+    ];
+    expect(meansBy(traces, "quality", "models")).toEqual([
+      { value: "a", count: 2, mean: 0.75 },
+      { value: "b", count: 1, mean: 1 },
+    ]);
+    expect(meansBy(traces, "quality", "prompt_versions")).toEqual([
+      { value: "v2", count: 2, mean: 0.75 },
+      { value: "v1", count: 1, mean: 0.5 },
     ]);
   });
 });

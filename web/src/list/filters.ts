@@ -31,6 +31,7 @@ export const FIELDS: readonly FilterField[] = [
   faceted("environment", "environment"),
   faceted("release", "release"),
   faceted("tag", "tag"),
+  faceted("prompt_version", "prompt version"),
   { name: "conversation_id", label: "conversation", negatable: true },
   { name: "min_duration_ms", label: "at least ms", hint: "a number, such as 2000", negatable: false },
   { name: "max_duration_ms", label: "at most ms", hint: "a number, such as 500", negatable: false },

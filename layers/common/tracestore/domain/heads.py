@@ -27,6 +27,7 @@ VALUE_FIELDS: Final = (
     "environment",
     "release",
     "tag",
+    "prompt_version",
 )
 """Fields of spans that lists filter by, as the API names them. A trace matches when any of its spans has the value."""
 

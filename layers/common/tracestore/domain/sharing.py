@@ -56,7 +56,15 @@ SHARED_PAYLOAD_FIELDS: Final = ("input_data", "output_data", "error_stack", "eve
 SHARED_TEXT_FIELDS: Final = ("error_message", "input_preview", "output_preview")
 """Other fields that only a share with payloads shows: they quote payloads."""
 
-SHARED_VALUES: Final = ("operation_type", "model_name", "model_provider", "service_name", "error_type", "tag")
+SHARED_VALUES: Final = (
+    "operation_type",
+    "model_name",
+    "model_provider",
+    "service_name",
+    "error_type",
+    "tag",
+    "prompt_version",
+)
 """Values in summaries that every share shows."""
 
 

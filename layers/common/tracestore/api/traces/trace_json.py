@@ -129,6 +129,7 @@ def summary_json(trace_id: str, head: Head) -> dict[str, Any]:
         "environment": summary.environment,
         "release": summary.release,
         "tags": values.get("tag", []),
+        "prompt_versions": values.get("prompt_version", []),
         "input_preview": summary.previews.input,
         "output_preview": summary.previews.output,
         **annotations_in_summary(summary.annotations),
