@@ -3,12 +3,13 @@
 import functools
 import json
 import random
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.agents import Sent
 from tests.api import Api, flat
 from tests.gateway import Call, new_user
 from tests.unit.ingest.test_conventions import CASES, checks
@@ -16,15 +17,6 @@ from tests.unit.ingest.test_conventions import CASES, checks
 NOT_COMPARED = ("id", "user_id", "created_at", "updated_at", "expires_at", "cursor_position", "children")
 """Fields that differ between two users or two times, the position, which follows from the first request, and the tree,
 which is compared separately."""
-
-
-@dataclass(frozen=True)
-class Sent:
-    """One recorded request."""
-
-    path: str
-    headers: dict[str, str]
-    body: bytes
 
 
 @functools.cache
@@ -46,7 +38,7 @@ def requests_of(case: Path) -> list[Sent]:
     ]
 
 
-def replay(api: Api, requests: list[Sent]) -> None:
+def replay(api: Api, requests: Iterable[Sent]) -> None:
     for request in requests:
         reply = api("POST", request.path, body=request.body, headers=request.headers)
         assert reply.status == 200, reply.body
