@@ -89,7 +89,7 @@ def query_of(href: str | None) -> dict[str, str]:
 
 def analytics_query(href: str) -> dict[str, str]:
     """The parameters of a request for analytics, whose range may end now."""
-    return {"end_date": NOW.isoformat().replace("+00:00", "Z"), **query_of(href)}
+    return {"end_date": NOW.isoformat().replace("+00:00", "Z"), "timezone": "UTC", **query_of(href)}
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
