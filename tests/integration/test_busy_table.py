@@ -21,6 +21,8 @@ from tracestore.http import wiring
 class Busy(BaseHTTPRequestHandler):
     """A DynamoDB that has no items, and leaves all items of a batch unprocessed."""
 
+    protocol_version = "HTTP/1.1"
+
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         is_write = self.headers["x-amz-target"].endswith("BatchWriteItem")
