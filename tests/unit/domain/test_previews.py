@@ -105,3 +105,11 @@ def test_the_deepest_json_that_is_accepted_has_a_preview() -> None:
     for level in range(99):
         value = {"a": value} if level % 2 else [value, 1]
     assert input_preview(value) == json.dumps(value["a"] if isinstance(value, dict) else value)[:299] + "…"
+
+
+def test_an_input_of_an_unknown_kind_does_not_hide_the_text_before_it() -> None:
+    unknown = {"role": "user", "parts": [{"type": "other", "data": {"approve": True}}]}
+    assert (
+        input_preview({"messages": [message("user", "Book it"), message("assistant", "Sure?"), unknown]}) == "Book it"
+    )
+    assert input_preview({"messages": [unknown]}) is not None

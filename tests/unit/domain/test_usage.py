@@ -70,6 +70,19 @@ def test_a_call_within_a_call_of_the_same_model_is_one_call_and_the_inner_one_co
         assert (total.llm_call_count, total.input_tokens, total.output_tokens) == (1, 150, 50)
 
 
+@pytest.mark.parametrize(
+    "inner", [{"input_tokens": 150}, {"input_tokens": 170, "output_tokens": 0}, {"output_tokens": 50}]
+)
+def test_the_outer_call_counts_where_the_inner_one_lacks_its_input_or_its_output(inner: dict[str, int]) -> None:
+    counts = {"input_tokens": 150, "output_tokens": 50, "cost_nano_usd": 7}
+    outer = fields("outer", operation_type="completion", model_name="m", **counts)
+    within = {"operation_type": "completion", "model_name": "m", "parent_span_id": "outer", "cost_nano_usd": 5}
+    total = usage(outer, fields("inner", **within, **inner))
+    assert (total.llm_call_count, total.input_tokens, total.output_tokens, total.cost_nano_usd) == (1, 150, 50, 7)
+    calls = [fields(f"inner{number}", **within, **inner) for number in range(2)]
+    assert usage(outer, *calls).llm_call_count == 2
+
+
 def test_two_calls_of_one_model_under_one_parent_are_two_calls() -> None:
     for operation in ("agent", "completion"):
         parent = fields("parent", operation_type=operation, model_name="m", input_tokens=90, output_tokens=9)

@@ -243,6 +243,11 @@ def test_a_framework_named_as_provider_does_not_hide_the_provider() -> None:
                 ("record_usage", "other"),
                 ("schedule_tool_calls", "chain"),
                 ("a_new_word", "other"),
+                *((word, "completion") for word in ("chat_completion", "chat.completions", "generateContent")),
+                *((word, "completion") for word in ("Chat Completions", "invoke-model", "converse_stream")),
+                *((word, "embedding") for word in ("embed_documents", "create-embedding", "embedContent")),
+                *((word, "tool_call") for word in ("web_search", "code-interpreter", "function_call")),
+                *((word, "other") for word in ("speech_to_text", "create_image", "tokenize", "handoff")),
             )
         ),
         ({"gen_ai.operation.name": "a_new_word", "gen_ai.agent.name": "a"}, "other"),
@@ -354,6 +359,7 @@ def test_a_value_that_is_not_a_count_is_ignored(count: Any) -> None:
             for name in (
                 *("gen_ai.usage.cost", "gen_ai.cost.total_cost", "litellm.cost.total", "vercel.ai_gateway.cost.total"),
                 *("gen_ai.usage.cost_usd", "trace.metadata.openrouter_generation.usage", "litellm.response.cost"),
+                *("gen_ai.cost", "gen_ai.response.cost", "llm.cost", "openrouter.usage.cost", "litellm.response_cost"),
             )
         ),
         {"vercel.ai_gateway.cost.total": "0.03", "vercel.ai_gateway.cost.market": "0.05"},
@@ -379,6 +385,12 @@ def test_a_value_that_is_not_a_count_is_ignored(count: Any) -> None:
 )
 def test_a_cost_is_read_whole_or_in_parts_as_gateways_report_it(attributes: dict[str, Any]) -> None:
     assert fields_of(attributes)["cost_nano_usd"] == 30_000_000
+
+
+def test_a_plain_name_of_a_cost_counts_in_calls_alone() -> None:
+    for name in ("response_cost", "total_cost", "total_cost_usd", "cost_usd", "cost"):
+        assert fields_of({"gen_ai.operation.name": "chat", name: 0.03})["cost_nano_usd"] == 30_000_000
+        assert "cost_nano_usd" not in fields_of({"gen_ai.operation.name": "execute_tool", name: 0.03})
 
 
 def test_a_cost_of_zero_counts_last() -> None:
@@ -455,13 +467,17 @@ def test_the_most_specific_error_type_is_stored(
         *("pydantic_ai.exceptions.CallDeferred", "ApprovalRequired", "ToolApprovalRequired", "CallDeferred"),
         *("asyncio.CancelledError", "CancelledError", "asyncio.exceptions.CancelledError", "AbortError"),
         *("System.Threading.Tasks.TaskCanceledException", "WorkflowSuspended", "HumanInputRequired"),
+        *("UserConfirmationRequired", "ToolConfirmationRequired", "RequireConfirmation", "AgentInterrupted"),
+        *("mcp.shared.exceptions.UrlElicitationRequiredError", "NeedsInput", "WaitingForUserInput"),
+        *("HumanInTheLoopException", "GeneratorExit", "java.lang.ThreadInterruptedException"),
     ],
 )
 def test_an_interrupt_is_no_error(error_type: str) -> None:
     by_exception = fields_of(events=[exception(type=error_type, message="wait")], status="error")
     by_attribute = fields_of({"error.type": error_type})
     by_message = fields_of(status="error", status_message=f"{error_type}('Approve?')")
-    for fields in (by_exception, by_attribute, by_message):
+    level = {"langfuse.observation.level": "ERROR", "langfuse.observation.status_message": f"{error_type}: Approve?"}
+    for fields in (by_exception, by_attribute, by_message, fields_of(level)):
         assert (fields["status"], fields["interrupted"], "error_type" in fields) == ("success", True, False)
 
 
@@ -476,6 +492,7 @@ def test_an_interrupt_is_no_error(error_type: str) -> None:
             "RateLimitError",
         ),
         *("SubscriptionSuspendedAccountError", "ApprovalDenied", "TimeoutError", "500"),
+        *("InterruptedError", "MissingInputError", "ConfirmationRejected", "InputValidationError"),
     ],
 )
 def test_an_error_is_no_interrupt(error_type: str) -> None:
@@ -495,6 +512,23 @@ def test_an_error_is_no_interrupt(error_type: str) -> None:
 def test_a_reply_that_was_cut_off_is_interrupted(attributes: dict[str, Any]) -> None:
     assert fields_of(attributes)["interrupted"] is True
     assert "interrupted" not in fields_of({"lk.interrupted": False})
+
+
+def test_tags_are_a_list_or_for_langsmith_separated_by_commas() -> None:
+    assert fields_of({"langsmith.span.tags": "eu, beta,"})["tags"] == ["eu", "beta"]
+    assert fields_of({"langsmith.span.tags": ["eu", "beta"]})["tags"] == ["eu", "beta"]
+    assert fields_of({"langfuse.trace.tags": "eu, beta"})["tags"] == ["eu, beta"]
+
+
+@pytest.mark.parametrize("reason", ["error", "ERROR", "failed"])
+def test_a_span_without_a_status_fails_with_its_answer(reason: str) -> None:
+    answer = {"gen_ai.operation.name": "chat", "gen_ai.response.finish_reasons": [reason]}
+    fields = fields_of(answer)
+    assert (fields["status"], fields["error_message"]) == ("error", f"Finish reason {reason}")
+    stated = fields_of(answer | {"error.type": "APIError", "error.message": "overloaded"})
+    assert (stated["error_type"], stated["error_message"]) == ("APIError", "overloaded")
+    assert fields_of(answer, status="ok")["status"] == "success"
+    assert "status" not in fields_of(answer | {"gen_ai.response.finish_reasons": ["content_filter"]})
 
 
 def test_an_error_message_may_come_from_the_exception_event_alone() -> None:

@@ -139,7 +139,7 @@ SENDABLE: dict[str, Any] = {
 
 
 ONLY_IN_OTLP = {"request_model", "scope_name", "call_key", "usage_ambiguous", "log_messages", "needs_call"}
-"""The first four are in an export too. The other two are gone from a merged span: what they did is in its fields."""
+"""The first four are in an export as well. A merged span has neither of the others: its other fields contain them."""
 
 
 def test_every_stored_field_can_be_sent() -> None:

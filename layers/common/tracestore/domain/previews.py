@@ -11,13 +11,15 @@ _SCANNED_CHARACTERS: Final = 4_000
 
 
 def input_text(value: Json, characters: int | None = None) -> str:
-    """The text of an input: the last message of the user, else the last message, else the value as text.
+    """The text of an input: the user's last message of a known kind, else the last message, else the value as text.
 
     *shape*: with `characters`, at least its beginning of that length. *absent*: an empty string.
     """
     messages = messages_of(value)
-    from_user = [message for message in messages if message.get("role") == "user"]
-    return _message_text((from_user or messages)[-1], characters) if messages else text_of(value, characters)
+    if not messages:
+        return text_of(value, characters)
+    asked = [message for message in messages if message.get("role") == "user"] or messages
+    return _message_text(next(filter(_has_known_part, reversed(asked)), asked[-1]), characters)
 
 
 def output_text(value: Json, characters: int | None = None) -> str:
@@ -28,11 +30,10 @@ def output_text(value: Json, characters: int | None = None) -> str:
     messages = messages_of(value)
     if not messages:
         return text_of(value, characters)
-    answers = (message for message in reversed(messages) if _is_answer(message))
-    return _message_text(next(answers, messages[-1]), characters)
+    return _message_text(next(filter(_has_known_part, reversed(messages)), messages[-1]), characters)
 
 
-def _is_answer(message: dict[str, Json]) -> bool:
+def _has_known_part(message: dict[str, Json]) -> bool:
     """Whether a message has a part that is neither reasoning nor of an unknown kind."""
     parts = message.get("parts")
     if not isinstance(parts, list):

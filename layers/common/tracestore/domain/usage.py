@@ -3,9 +3,10 @@
 A wrapper (agent, chain, workflow) often reports the sum of the calls below it, and a framework's span the same usage as
 the client library's span inside it. A span's usage therefore counts only where nothing below it counts, or where it is
 a model call whose usage differs from the sum below. A call within a call of the same model is one call, also where the
-usage differs: the outer one may lack reasoning, the cache, or the output of a stream, so the inner one counts. Two
-instrumentation libraries that do not know of each other report one call as siblings: siblings of two instrumentation
-scopes with equal usage, one within the other's time, are one call.
+usage differs: the outer one may lack reasoning, the cache, or the output of a stream, so the inner one counts, unless
+it is the inner one that lacks its input or its output. Two instrumentation libraries that do not know of each other
+report one call as siblings: siblings of two instrumentation scopes with equal usage, one within the other's time, are
+one call.
 """
 
 import operator
@@ -57,7 +58,7 @@ class Charge(NamedTuple):
 
 def charges_of(nodes: Sequence[Node]) -> list[Charge]:
     """The charge of each span of a trace, given in tree order."""
-    duplicates = _duplicates(nodes) | _records_of_usage(nodes)
+    duplicates = _duplicates(nodes) | _records_of_usage(nodes) | _incomplete_calls(nodes)
     amounts = [None if span.span_id in duplicates else _tokens(span.fields) for span, _ in nodes]
     outer = _outer_spans(nodes, amounts)
     tokens = _counted(nodes, amounts, outer)
@@ -125,6 +126,29 @@ def _records_of_usage(nodes: Sequence[Node]) -> set[str]:
         and (index + 1 == len(nodes) or nodes[index + 1].depth <= depth)
         and (span.parent_span_id, span.fields.get("scope_name")) in scopes
     }
+
+
+def _incomplete_calls(nodes: Sequence[Node]) -> set[str]:
+    """The only call inside a call of the same model, where it lacks the input or the output that the outer one has."""
+    incomplete = set()
+    below: dict[int, list[Span]] = {}  # by depth: the calls with usage under the parent that is still to come
+    for span, depth in reversed(nodes):
+        inside = below.pop(depth + 1, [])
+        if is_inference(span) and _tokens(span.fields) is not None:
+            models = _models(span.fields)
+            same = [call for call in inside if not models.isdisjoint(_models(call.fields))]
+            if len(same) == 1 and _is_incomplete(same[0].fields, span.fields):
+                incomplete.add(same[0].span_id)
+            inside = [span]
+        if inside and span.fields.get("operation_type") not in _OTHER_WORK:
+            below.setdefault(depth, []).extend(inside)
+    return incomplete
+
+
+def _is_incomplete(inner: SpanFields, outer: SpanFields) -> bool:
+    """Whether a report lacks input or output, and the other one has all that it has."""
+    has = [(amount(inner, kind) > 0, amount(outer, kind) > 0) for kind in ("input_tokens", "output_tokens")]
+    return any(not own and other for own, other in has) and all(other for own, other in has if own)
 
 
 def _outer_spans(nodes: Sequence[Node], amounts: Sequence[tuple[int, ...] | None]) -> list[bool]:

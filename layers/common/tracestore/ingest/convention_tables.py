@@ -15,6 +15,7 @@ from tracestore.domain.log_messages import Direction
 from tracestore.domain.spans import Json
 
 from .field_readers import (
+    comma_separated,
     content,
     finish_words,
     flag,
@@ -78,8 +79,13 @@ COSTS: Final = """gen_ai.usage.cost gen_ai.usage.total_cost operation.cost llm.c
     langfuse.observation.cost_details>total_cost langfuse.observation.total_cost gen_ai.usage.cost_usd
     gen_ai.usage.total_cost_usd gen_ai.cost.total gen_ai.cost.usd gen_ai.cost.total_usd llm.usage.cost
     llm.usage.cost_usd ai.usage.cost usage.cost llm.*.usage>cost gen_ai.usage>cost gen_ai.response.usage>cost
-    langwatch.metrics>cost langwatch.metrics>value.cost braintrust.metrics>estimated_cost"""
+    langwatch.metrics>cost langwatch.metrics>value.cost braintrust.metrics>estimated_cost gen_ai.cost gen_ai.cost_usd
+    gen_ai.response.cost gen_ai.usage.estimated_cost gen_ai.usage.cost.total gen_ai.usage.details.cost llm.cost
+    llm.response.cost litellm.response_cost openrouter.usage.cost"""
 """Attributes with the whole cost of a call, in dollars."""
+
+PLAIN_COSTS: Final = "response_cost total_cost total_cost_usd cost_usd cost"
+"""Attributes that contain the cost of a call under a name that may mean anything in another span."""
 
 ROWS: Final = (
     # The served model first, then the requested one.
@@ -175,6 +181,7 @@ ROWS: Final = (
     ),
     # A cost of zero may be a client without a price list, or the share of one of two parties: it counts last.
     Row("cost_nano_usd", nano_usd_above_zero, COSTS),
+    Row("cost_nano_usd", nano_usd_above_zero, PLAIN_COSTS, MODEL_USERS),
     Row(
         "cost_nano_usd",
         nano_usd_of_parts,
@@ -187,6 +194,7 @@ prompt_details.cache_write,prompt_details.audio,completion_details.output,comple
 completion_details.audio}""",
     ),
     Row("cost_nano_usd", nano_usd, COSTS),
+    Row("cost_nano_usd", nano_usd, PLAIN_COSTS, MODEL_USERS),
     # A mode that costs more is reported in addition to the tier.
     Row(
         "service_tier",
@@ -264,10 +272,11 @@ completion_details.audio}""",
     Row(
         "metadata.tags",
         word_list,
-        """langfuse.trace.tags tag.tags ai.telemetry.metadata.tags langsmith.span.tags gen_ai.tags langwatch.labels
+        """langfuse.trace.tags tag.tags ai.telemetry.metadata.tags gen_ai.tags langwatch.labels
         langwatch.tags metadata>labels lmnr.association.properties.tags lmnr.span.tags mastra.tags
         braintrust.tags""",
     ),
+    Row("metadata.tags", comma_separated, "langsmith.span.tags"),
     Row("metadata.tags", word_list, _of_trace("tags")),
     # The call that this one continues: its input is only what is new since then.
     Row(
@@ -415,14 +424,17 @@ OPERATION_WORDS: Final = {
     for operation, text in {
         "completion": """chat text_completion generate_content completion completions llm generation chat_model
             responses message messages llm_call model_generation model_call model llm_request llm_generation inference
-            acompletion completion_create aresponses anthropic_messages generate text generate_text generate_object
+            acompletion completion_create aresponses anthropic_messages chat_completion chat_completions
+            create_completion create_response create_message generatecontent streamgeneratecontent converse
+            converse_stream invoke_model invoke_model_with_response_stream generate text generate_text generate_object
             stream_text ai.generatetext.dogenerate ai.streamtext.dostream ai.generateobject.dogenerate
             ai.streamobject.dostream""",
-        "embedding": """embedding embeddings embed create_embeddings aembedding embed_content text_embedding
+        "embedding": """embedding embeddings embed create_embeddings create_embedding aembedding embed_content
+            embedcontent embed_query embed_documents text_embedding
             ai.embed.doembed ai.embedmany.doembed embedder""",
         "rerank": "rerank arerank reranker reranking ai.rerank.dorerank",
-        "tool_call": """execute_tool tool tool_call ai.toolcall function call_tool tool_execution mcp_tool
-            mcp_tool_call""",
+        "tool_call": """execute_tool tool tool_call ai.toolcall function function_call call_tool tool_execution tool_use
+            mcp_tool mcp_tool_call web_search file_search code_execution code_interpreter computer_use""",
         "agent": "invoke_agent create_agent agent agent_run run_agent agent_step agent_turn",
         "workflow": "workflow invoke_workflow workflow_run flow",
         "chain": """chain util flowstep workflow_step schedule_tool_calls task execute_task prompt parser plan
@@ -495,14 +507,20 @@ CONTROL_FLOW: Final = (
     r"|\w*(?:call|tool|run)_?deferred\w*|deferred_?(?:call|tool|run)\w*|graph_?bubble_?up|parent_?command"
     r"|\w*approval_?(?:required|requested|needed|pending)\w*|\w*(?:requires?|needs?|awaiting|pending)_?approval\w*"
     r"|\w*human_?(?:input|feedback|review|interaction)_?(?:required|requested|needed|pending)\w*"
-    r"|\w*waiting_?for_?(?:event|human|input)\w*|(?:\w*[a-z])?cancell?ed(?:error|exception)?|cancell?ation\w*"
-    r"|abort(?:ed)?(?:error|exception)?|499"
+    r"|\w*waiting_?for_?(?:approval|event|human|input|user)\w*|(?:\w*[a-z])?cancell?ed(?:error|exception)?|cancell?ation\w*"
+    r"|abort(?:ed)?(?:error|exception)?|499|generatorexit|\w+[a-z]interrupted(?:exception)?|\w*human_?in_?the_?loop\w*"
+    r"|\w*(?:confirmation|elicitation)_?(?:required|requested|needed|pending)\w*"
+    r"|\w*(?:requires?|needs?|awaiting|pending)_?(?:user_?|human_?)?confirmation\w*"
+    r"|\w*(?:needs|awaiting|pending)_?(?:user_?|human_?)?input\w*"
 )
 """Types of exceptions that do not mean a failure, by the last part of their names: a framework waits for a person, goes
 on in its graph, or the caller cancelled the work."""
 
 INTERRUPTED_REASONS: Final = frozenset({"cancelled", "canceled", "interrupted", "aborted", "abort"})
 """Finish reasons of answers that were cut off."""
+
+FAILED_REASONS: Final = frozenset({"error", "failed"})
+"""Finish reasons of answers that failed, which some clients report without an error status."""
 
 FIRST_TOKEN_EVENTS: Final = frozenset(
     {"First Token Stream Event", "llm.content.completion.chunk", "mlflow.chunk.item.0", "gen_ai.response.first_token"}

@@ -127,6 +127,13 @@ def word_list(value: Json) -> Json:
     return list(words[:_MAX_WORDS]) or None
 
 
+def comma_separated(value: Json) -> Json:
+    """A list of words, from a text with commas between them or from any form of `word_list`."""
+    words = word_list(value)
+    parts = [part.strip() for word in words for part in str(word).split(",")] if isinstance(words, list) else []
+    return word_list([part for part in parts if part])
+
+
 def finish_words(value: Json) -> Json:
     """Reasons why an answer ended, as `word_list`. Python's name of a member of an enumeration becomes its value."""
     words = word_list(value)

@@ -237,7 +237,10 @@ def _find_messages(value: Json, role: str, depth: int) -> tuple[list[Object], Ob
     if _is_message(item := _unwrapped(value)) or _is_result(item):
         return [_message(item, role)], {}
     if _CONTAINER_NAMES.isdisjoint(value):
-        return None
+        return _from_updates(value, role)
+    texts = value.get("messages")
+    if isinstance(texts, list) and texts and all(isinstance(text, str) and text for text in texts):
+        return _with_system(value, "messages", [_new_message(role, text) for text in texts])
     for name in LIST_FIELDS:
         items = value.get(name)
         if isinstance(items, list) and (messages := _from_list(items, role)):
@@ -252,6 +255,24 @@ def _find_messages(value: Json, role: str, depth: int) -> tuple[list[Object], Ob
             others = _others(value, (name,))
             return None if not others.keys().isdisjoint(result[1]) else (result[0], {**result[1], **others})
     return None
+
+
+def _from_updates(updates: Object, role: str) -> tuple[list[Object], Object] | None:
+    """The messages in the updates of a graph's state by the names of its nodes, and the updates without messages.
+
+    *absent*: None for any other object. *source*: LangGraph, stream mode `updates`.
+    """
+    messages: list[Object] = []
+    others: Object = {}
+    for node, update in updates.items():
+        if update is not None and not isinstance(update, dict):
+            return None
+        if update is not None and "messages" in update and (found := _find_messages(update, role, 1)) is not None:
+            messages += found[0]
+            update = found[1]
+        if update:
+            others[node] = update
+    return (messages, others) if messages and "messages" not in others else None
 
 
 def _with_system(request: Object, used: str, messages: list[Object]) -> tuple[list[Object], Object] | None:

@@ -11,6 +11,7 @@ from .convention_tables import (
     ERROR_MESSAGES,
     ERROR_TYPES,
     EXIT_CODES,
+    FAILED_REASONS,
     GENERIC_ERRORS,
     LEVELS,
 )
@@ -35,17 +36,18 @@ _SUCCESS: Final = Outcome({"status": "success"}, set())
 _UNSTATED: Final = Outcome({}, set())
 
 
-def read_outcome(opened: OpenedSpan) -> Outcome:
+def read_outcome(opened: OpenedSpan, finish_reason: str | None) -> Outcome:
     """The status and the error of a span. An exception in a span that did not fail was handled; it stays an event.
 
-    An exception that only interrupts the work is no error.
+    An exception that only interrupts the work is no error. A span without a status fails with its answer.
     """
     span, attributes = opened.span, opened.attributes
     failed = span.status == "error"
     if not failed and not attributes.keys().isdisjoint(LEVELS):
         failed = any(attributes.get(name) in ERROR_LEVELS for name in LEVELS)
     exit_code = next((code for name in EXIT_CODES if (code := attributes.get(name))), 0)
-    if not failed and not (span.status == "unset" and (attributes.get("error.type") or exit_code)):
+    is_failed_answer = finish_reason is not None and finish_reason.lower() in FAILED_REASONS
+    if not failed and not (span.status == "unset" and (attributes.get("error.type") or exit_code or is_failed_answer)):
         return _SUCCESS if span.status == "ok" else _UNSTATED
     exception: dict[str, Json] = {}
     for event in span.events:
@@ -55,20 +57,24 @@ def read_outcome(opened: OpenedSpan) -> Outcome:
     names = [_CLASS.sub(r"\g<name>", str(text)) for text in types]
     specific = [name for name in names if name not in GENERIC_ERRORS and not name.isdecimal()]
     error_type = next(iter(specific or names), None)
-    if _is_control_flow(error_type or span.status_message):
+    messages = (exception.get("exception.message"), span.status_message, *map(attributes.get, ERROR_MESSAGES))
+    texts = [text for value in messages if value and (text := str(value).strip())]
+    if any(map(_is_control_flow, [error_type] if error_type else texts)):
         return Outcome({"status": "success", "interrupted": True}, set())
     fields: dict[str, Any] = {"status": "error"}
     if exit_code:
         fields["error_message"] = f"Exit code {exit_code}"
+    elif is_failed_answer:
+        fields["error_message"] = f"Finish reason {finish_reason}"
     if error_type:
         fields["error_type"] = error_type[:_MAX_TYPE_CHARACTERS]
     stacks = (exception.get("exception.stacktrace"), attributes.get("exception.stacktrace"))
     if stack := next((text for text in stacks if text and isinstance(text, str)), None):
         fields["error_stack"] = stack[:MAX_STACK_CHARACTERS]
-    messages = (exception.get("exception.message"), span.status_message, *map(attributes.get, ERROR_MESSAGES))
-    if message := next((str(text) for text in messages if text and str(text).strip()), None):
-        fields["error_message"] = message.strip()[:MAX_MESSAGE_CHARACTERS]
-    repeated = {name for name in (*ERROR_TYPES, *ERROR_MESSAGES) if attributes.get(name) in (error_type, message)}
+    if texts:
+        fields["error_message"] = texts[0][:MAX_MESSAGE_CHARACTERS]
+    stated = (error_type, *texts[:1])
+    repeated = {name for name in (*ERROR_TYPES, *ERROR_MESSAGES) if attributes.get(name) in stated}
     return Outcome(fields, repeated)
 
 

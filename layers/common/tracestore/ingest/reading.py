@@ -26,6 +26,7 @@ from .field_readers import MAX_LABEL_CHARACTERS, label
 from .opened import OpenedSpan
 
 _TOOL_NAME: Final = re.compile(TOOL_NAME)
+_SEPARATORS: Final = re.compile(r"[\s.-]+")
 _FIELDS: Final = {row.field: (row.field.removeprefix("metadata."), row.field.startswith("metadata.")) for row in ROWS}
 
 
@@ -60,6 +61,12 @@ def read(opened: OpenedSpan) -> Reading:
     return reading
 
 
+def _kind_of_operation(word: str) -> str | None:
+    """The operation that a word means, whichever way its parts are joined. *absent*: None for an unknown word."""
+    lowered = word.lower()
+    return OPERATION_WORDS.get(lowered) or OPERATION_WORDS.get(_SEPARATORS.sub("_", lowered))
+
+
 def _operation(opened: OpenedSpan, used: set[str]) -> str:
     """The operation (`docs/api.md`, "Spans"): as the span reports it, else derived from its attributes or its name.
 
@@ -71,7 +78,7 @@ def _operation(opened: OpenedSpan, used: set[str]) -> str:
             break
         if isinstance(word, str) and word:
             is_reported = True
-            if known := OPERATION_WORDS.get(word.lower()):
+            if known := _kind_of_operation(word):
                 used.update(names)
                 if known != "other":
                     return known

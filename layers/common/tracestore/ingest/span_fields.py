@@ -53,7 +53,7 @@ def _fields(span: OtlpSpan, origin: _Origin) -> SpanFields:
     operation, fields, metadata, used = read(opened)
     usage = read_usage(opened, operation)
     content = read_content(opened, operation, continues="previous_response_id" in metadata)
-    outcome = read_outcome(opened)
+    outcome = read_outcome(opened, fields.get("finish_reason"))
     fields = {**origin.fields, **fields, **usage.fields}
     fields.update(content.fields)
     fields.update(outcome.fields)
