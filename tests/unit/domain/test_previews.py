@@ -108,7 +108,7 @@ def test_the_deepest_json_that_is_accepted_has_a_preview() -> None:
 
 
 def test_an_input_of_an_unknown_kind_does_not_hide_the_text_before_it() -> None:
-    unknown = {"role": "user", "parts": [{"type": "other", "data": {"approve": True}}]}
+    unknown: Any = {"role": "user", "parts": [{"type": "other", "data": {"approve": True}}]}
     assert (
         input_preview({"messages": [message("user", "Book it"), message("assistant", "Sure?"), unknown]}) == "Book it"
     )

@@ -416,19 +416,21 @@ def test_a_list_of_plain_texts_or_of_other_pairs_is_no_conversation() -> None:
 def test_plain_texts_under_the_name_of_messages_are_messages() -> None:
     asked = {"role": "user", "parts": [{"type": "text", "text": "Hi"}]}
     assert conversation({"messages": ["Hi", "Hi"], "top": 3}, "user") == {"messages": [asked, asked], "top": 3}
-    for value in ({"messages": ["Hi", 3]}, {"messages": [""]}, {"items": ["Hi"]}):
+    values: list[Any] = [{"messages": ["Hi", 3]}, {"messages": [""]}, {"items": ["Hi"]}]
+    for value in values:
         assert conversation(value, "user") == value
 
 
 def test_the_updates_of_the_nodes_of_a_graph_contain_messages() -> None:
-    update = {"messages": [{"type": "ai", "content": "Hi"}]}
+    update: dict[str, Any] = {"messages": [{"type": "ai", "content": "Hi"}]}
     answer = {"role": "assistant", "parts": [{"type": "text", "text": "Hi"}]}
     assert conversation({"agent": update}, "assistant") == {"messages": [answer]}
     assert conversation({"agent": update, "tools": None, "more": update}, "assistant") == {"messages": [answer] * 2}
-    counted = {"agent": {**update, "steps": 2}, "plan": {"todo": ["x"]}}
+    counted: Any = {"agent": {**update, "steps": 2}, "plan": {"todo": ["x"]}}
     others = {"agent": {"steps": 2}, "plan": {"todo": ["x"]}}
     assert conversation(counted, "assistant") == {"messages": [answer], **others}
-    for value in ({"agent": update, "x": 3}, {"agent": {"todo": ["x"]}}, {"agent": {"messages": [3]}}):
+    values: list[Any] = [{"agent": update, "x": 3}, {"agent": {"todo": ["x"]}}, {"agent": {"messages": [3]}}]
+    for value in values:
         assert conversation(value, "assistant") == value
 
 

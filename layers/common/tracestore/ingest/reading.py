@@ -11,6 +11,7 @@ from tracestore.domain.times import NS_PER_MS, parse_time
 
 from .convention_tables import (
     CALL_KEYS,
+    ENDS_OF_CONVERSATIONS,
     FIRST_TOKEN_EVENTS,
     FIRST_TOKEN_TIMES,
     INTERRUPTED_REASONS,
@@ -22,7 +23,7 @@ from .convention_tables import (
     ROWS,
     TOOL_NAME,
 )
-from .field_readers import MAX_LABEL_CHARACTERS, label
+from .field_readers import MAX_LABEL_CHARACTERS, flag, label
 from .opened import OpenedSpan
 
 _TOOL_NAME: Final = re.compile(TOOL_NAME)
@@ -47,6 +48,8 @@ def read(opened: OpenedSpan) -> Reading:
     operation, fields, metadata, _ = reading
     if isinstance(requested := metadata.get("request_model"), str) and requested != fields.get("model_name"):
         fields["request_model"] = requested  # outside of the payload: pricing reads it
+    if "interrupted" in fields and any(flag(opened.attributes.get(name)) for name in ENDS_OF_CONVERSATIONS):
+        del fields["interrupted"]
     if operation == "tool_call" and "tool_name" not in fields and (name := _TOOL_NAME.fullmatch(opened.span.name)):
         fields["tool_name"] = label(name["name"])
     if operation == "other" and (around := label(opened.attributes.get(MODEL_AROUND))) is not None:
