@@ -99,7 +99,11 @@ def _with_trace(row: Row, spans: list[Span]) -> Row:
         tokens=tuple(before + added for before, added in counted),
         cost_nano_usd=row.cost_nano_usd + (usage.cost_nano_usd or 0),
         messages=row.messages + sum(map(_messages, calls)),
-        tool_calls=row.tool_calls + sum(span.fields.get("operation_type") == "tool_call" for span in spans),
+        tool_calls=row.tool_calls
+        + sum(
+            node.span.fields.get("operation_type") == "tool_call" and not charge.is_repeated
+            for node, charge in zip(nodes, charges, strict=True)
+        ),
         errors=row.errors + sum(span.status == "error" for span in spans),
     )
 

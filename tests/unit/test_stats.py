@@ -178,6 +178,13 @@ def test_wasted_costs(spans: tuple[object, ...], wasted: int) -> None:
     assert sums(summary_of(*spans).stats.rows)["wasted_nano_usd"] == wasted  # type: ignore[arg-type]
 
 
+def test_a_tool_call_that_its_server_reports_too_counts_once() -> None:
+    client = fields("client", operation_type="tool_call", tool_name="add")
+    server = fields("server", operation_type="tool_call", tool_name="add", parent_span_id="client")
+    rows = summary_of(client, server).stats.rows
+    assert [row.measures["calls"] for row in rows if row.group.series.operation_type == "tool_call"] == [1]
+
+
 def test_a_failure_counts_where_it_began() -> None:
     stats = summary_of(
         fields("root", operation_type="agent", error_type="Chain"),

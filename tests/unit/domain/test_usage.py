@@ -83,6 +83,32 @@ def test_the_outer_call_counts_where_the_inner_one_lacks_its_input_or_its_output
     assert usage(outer, *calls).llm_call_count == 2
 
 
+@pytest.mark.parametrize("between", [None, "http", "other"])
+def test_a_tool_call_on_the_server_repeats_that_of_its_client(between: str | None) -> None:
+    spans = [fields("client", operation_type="tool_call", tool_name="add")]
+    if between:
+        spans.append(fields("between", operation_type=between, parent_span_id="client"))
+    parent = "between" if between else "client"
+    spans.append(fields("server", operation_type="tool_call", tool_name="add", parent_span_id=parent))
+    nodes = tree_order(spans_of(*spans))
+    repeated = {node.span.span_id for node, charge in zip(nodes, charges_of(nodes), strict=True) if charge.is_repeated}
+    assert repeated == {"server"}
+
+
+@pytest.mark.parametrize(
+    ("between", "tool"), [("agent", "add"), ("completion", "add"), ("other", "sum"), ("other", None)]
+)
+def test_a_tool_call_by_an_agent_or_of_another_tool_is_its_own(between: str, tool: str | None) -> None:
+    nodes = tree_order(
+        spans_of(
+            fields("outer", operation_type="tool_call", tool_name="add"),
+            fields("between", operation_type=between, parent_span_id="outer"),
+            fields("inner", operation_type="tool_call", parent_span_id="between", tool_name=tool),
+        )
+    )
+    assert not any(charge.is_repeated for charge in charges_of(nodes))
+
+
 def test_two_calls_of_one_model_under_one_parent_are_two_calls() -> None:
     for operation in ("agent", "completion"):
         parent = fields("parent", operation_type=operation, model_name="m", input_tokens=90, output_tokens=9)

@@ -520,13 +520,6 @@ def test_a_turn_that_ended_with_its_conversation_is_not_interrupted() -> None:
     assert fields_of(turn | {"turn.ended_by_conversation_end": False})["interrupted"] is True
 
 
-def test_a_request_of_mcp_is_a_tool_call_by_its_method() -> None:
-    called = fields_of({"mcp.method.name": "tools/call"}, name="tools/call add")
-    assert (called["operation_type"], called["tool_name"]) == ("tool_call", "add")
-    for method in ("tools/list", "resources/read", "prompts/get", "initialize"):
-        assert fields_of({"mcp.method.name": method}, name=method)["operation_type"] == "other"
-
-
 def test_tags_are_a_list_or_for_langsmith_separated_by_commas() -> None:
     assert fields_of({"langsmith.span.tags": "eu, beta,"})["tags"] == ["eu", "beta"]
     assert fields_of({"langsmith.span.tags": ["eu", "beta"]})["tags"] == ["eu", "beta"]

@@ -417,6 +417,7 @@ def test_plain_texts_under_the_name_of_messages_are_messages() -> None:
     asked = {"role": "user", "parts": [{"type": "text", "text": "Hi"}]}
     assert conversation({"messages": ["Hi", "Hi"], "top": 3}, "user") == {"messages": [asked, asked], "top": 3}
     values: list[Any] = [{"messages": ["Hi", 3]}, {"messages": [""]}, {"items": ["Hi"]}]
+    values.append({"messages": ["ChatMessage(role=<MessageRole.USER: 'user'>, blocks=[])"]})
     for value in values:
         assert conversation(value, "user") == value
 

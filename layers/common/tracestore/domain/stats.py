@@ -290,7 +290,7 @@ def _measures(span: Span, charge: Charge, *, is_wasted: bool) -> Measures:
     numbers = measures.numbers
     operation = fields.get("operation_type")
     is_inference = operation in INFERENCE_OPERATIONS
-    if span.status != "pending" and (charge.is_call or not is_inference):
+    if span.status != "pending" and (charge.is_call or not (is_inference or charge.is_repeated)):
         numbers[_CALLS] = 1
         numbers[_ERRORS] = int(span.status == "error")
         durations = (

@@ -24,6 +24,9 @@ from .tree import Node
 _OTHER_WORK: Final = frozenset({"tool_call", "agent"})
 """Operations below which calls of the same model are calls of their own: a tool or an agent that a model used."""
 
+_TRANSPORT: Final = frozenset({"http", "other"})
+"""Operations between the client's and the server's span of one call."""
+
 _VERSION: Final = re.compile(r"(?:[-@](?:\d{4}-\d{2}-\d{2}|\d{8})|-latest)(?:-v\d+(?::\d+)?)?$")
 """The version at the end of a model's name. The span of a framework may have the name without it."""
 
@@ -49,11 +52,15 @@ class Usage:
 
 
 class Charge(NamedTuple):
-    """The part of a span that counts: whether it is a model call, whether its tokens count, its cost (None: none)."""
+    """The part of a span that counts: whether it is a model call, whether its tokens count, its cost (None: none).
+
+    `is_repeated` marks a tool call that a span around it reports as well.
+    """
 
     is_call: bool
     counts_tokens: bool
     cost_nano_usd: int | None
+    is_repeated: bool = False
 
 
 def charges_of(nodes: Sequence[Node]) -> list[Charge]:
@@ -63,7 +70,7 @@ def charges_of(nodes: Sequence[Node]) -> list[Charge]:
     outer = _outer_spans(nodes, amounts)
     tokens = _counted(nodes, amounts, outer)
     calls = _calls(nodes, tokens, duplicates, outer, amounts)
-    return list(map(Charge, calls, tokens, _counted_costs(nodes, tokens, duplicates)))
+    return list(map(Charge, calls, tokens, _counted_costs(nodes, tokens, duplicates), _repeated_tool_calls(nodes)))
 
 
 def usage_of(nodes: Sequence[Node], charges: Sequence[Charge], wasted: Sequence[bool] = ()) -> Usage:
@@ -285,6 +292,27 @@ def _parts_of_calls(nodes: Sequence[Node], amounts: Sequence[tuple[int, ...] | N
             around = models
         above.append(around)
     return parts
+
+
+def _repeated_tool_calls(nodes: Sequence[Node]) -> list[bool]:
+    """Whether each span is a tool call within a call of the same tool: the server's span within the client's.
+
+    Work of another kind between the two, such as an agent, makes them two calls.
+    """
+    repeated = []
+    above: list[str | None] = []  # by depth: the tool that is called around
+    for span, depth in nodes:
+        del above[depth:]
+        around = above[-1] if above else None
+        operation, tool = span.fields.get("operation_type"), span.fields.get("tool_name")
+        is_tool = operation == "tool_call"
+        repeated.append(is_tool and tool is not None and tool == around)
+        if is_tool:
+            around = tool
+        elif operation not in _TRANSPORT:
+            around = None
+        above.append(around)
+    return repeated
 
 
 def is_inference(span: Span) -> bool:

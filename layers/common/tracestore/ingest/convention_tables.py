@@ -414,8 +414,7 @@ EVENTS_ATTRIBUTE: Final = "events"
 
 OPERATION: Final = """gen_ai.operation.name openinference.span.kind langfuse.observation.type ai.operationId
     langsmith.span.kind mlflow.spanType> traceloop.span.kind llm.request.type langwatch.span.type lmnr.span.type
-    genkit:metadata:subtype genkit:type braintrust.span_attributes>type mastra.span.type ag2.span.type
-    mcp.method.name"""
+    genkit:metadata:subtype genkit:type braintrust.span_attributes>type mastra.span.type ag2.span.type"""
 """Sources of a span's operation, as a word of `OPERATION_WORDS`."""
 
 OPERATION_ROW: Final = Row("operation_type", label, OPERATION)
@@ -435,7 +434,7 @@ OPERATION_WORDS: Final = {
             ai.embed.doembed ai.embedmany.doembed embedder""",
         "rerank": "rerank arerank reranker reranking ai.rerank.dorerank",
         "tool_call": """execute_tool tool tool_call ai.toolcall function function_call call_tool tool_execution tool_use
-            mcp_tool mcp_tool_call tools/call web_search file_search code_execution code_interpreter computer_use""",
+            mcp_tool mcp_tool_call web_search file_search code_execution code_interpreter computer_use""",
         "agent": "invoke_agent create_agent agent agent_run run_agent agent_step agent_turn",
         "workflow": "workflow invoke_workflow workflow_run flow",
         "chain": """chain util flowstep workflow_step schedule_tool_calls task execute_task prompt parser plan
@@ -491,7 +490,7 @@ OPERATIONS_BY_NAME_PREFIX: Final = (
 )
 """The operation of a span without such attributes, such as one that failed early, by the start of its name."""
 
-TOOL_NAME: Final = r"(?:execute_tool |tools/call |running tool:? |tool[.:/])?(?P<name>.+?)(?:\.__call__|\.tool)?"
+TOOL_NAME: Final = r"(?:execute_tool |running tool:? |tool[.:/])?(?P<name>.+?)(?:\.__call__|\.tool)?"
 """The name of a tool inside the name of its span, for conventions that send it nowhere else."""
 
 ERROR_TYPES: Final = ("error.type", "gen_ai.error.type", "exception.type")

@@ -4,6 +4,7 @@ Little is lost in the conversion: other keys of a part or a message stay with it
 other keys next to the list of messages stay next to it; and a value without a recognized conversation stays as it came.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, TypeAlias, cast
@@ -35,6 +36,8 @@ _MAX_NESTING: Final = 4
 """Levels of objects that are searched for messages: `{"outputs": {"update": {"messages": …}}}` has three."""
 
 _COMMAND_NESTING: Final = 2
+
+_REPRESENTATION: Final = re.compile(r"\w+\(\w+=")
 
 _PROMPT_FIELDS: Final = ("prompt", "input")
 _REQUEST_FIELDS: Final = frozenset((*SYSTEM_FIELDS, "model"))
@@ -239,7 +242,7 @@ def _find_messages(value: Json, role: str, depth: int) -> tuple[list[Object], Ob
     if _CONTAINER_NAMES.isdisjoint(value):
         return _from_updates(value, role)
     texts = value.get("messages")
-    if isinstance(texts, list) and texts and all(isinstance(text, str) and text for text in texts):
+    if isinstance(texts, list) and texts and all(isinstance(text, str) and _is_text(text) for text in texts):
         return _with_system(value, "messages", [_new_message(role, text) for text in texts])
     for name in LIST_FIELDS:
         items = value.get(name)
@@ -273,6 +276,11 @@ def _from_updates(updates: Object, role: str) -> tuple[list[Object], Object] | N
         if update:
             others[node] = update
     return (messages, others) if messages and "messages" not in others else None
+
+
+def _is_text(text: str) -> bool:
+    """Whether a text is one of a message, and not Python's representation of an object: `ChatMessage(role=…`."""
+    return bool(text) and _REPRESENTATION.match(text) is None
 
 
 def _with_system(request: Object, used: str, messages: list[Object]) -> tuple[list[Object], Object] | None:
