@@ -1,6 +1,6 @@
 """The next head of a trace, derived from everything that is stored of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -21,20 +21,36 @@ MERGED_SUM_BITS: Final = 40
 """Of the sum over all segments, in a head that every write puts: of 10¹² added segments, one leaves it the same."""
 
 
-def first_head(store: Store, trace_id: str, segment: Segment) -> Head:
-    """The head of a trace that this segment begins; the segment's payload must be open."""
-    spans = merge(segment.updates, price_of=store.price_of)
+def first_head(store: Store, trace_id: str, segment: Segment, spans: Sequence[Span] | None = None) -> Head:
+    """The head of a trace that this segment begins; the segment's payload must be open.
+
+    *absent*: without its `spans`, priced, the segment is merged here.
+    """
+    if spans is None:
+        spans = merge(segment.updates, price_of=store.price_of)
     return Head(
+        **_beginning(store, trace_id, segment, spans),
         version=1,
-        generation=store.generation(),
-        expires_at_s=store.expiry_s(),
-        cursor_position=keys.cursor_position(spans[0].order[0], trace_id),
-        created_ms=segment.received_ms,
-        updated_ms=segment.received_ms,
         summary=summarize(spans, previews_of(spans)),
         merged_digests=_newest([segment]),
         merged_sum=merged_sum_of([segment]),
     )
+
+
+def empty_head(store: Store, trace_id: str, segment: Segment, version: int) -> EmptiedHead:
+    """The head before the first one of a trace that this segment begins: `next_head` adds the segments to it."""
+    return EmptiedHead(**_beginning(store, trace_id, segment, merge(segment.updates)), version=version)
+
+
+def _beginning(store: Store, trace_id: str, segment: Segment, spans: Sequence[Span]) -> dict[str, Any]:
+    """The parts of a head that stay as the first segment of its trace sets them."""
+    return {
+        "generation": store.generation(),
+        "expires_at_s": store.expiry_s(),
+        "cursor_position": keys.cursor_position(spans[0].order[0], trace_id),
+        "created_ms": segment.received_ms,
+        "updated_ms": segment.received_ms,
+    }
 
 
 def next_head(scope: Scope, trace_id: str, head: LiveHead, stored: StoredTrace) -> LiveHead:

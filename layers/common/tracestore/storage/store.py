@@ -281,14 +281,25 @@ class Scope:
         self.table.write([item for item in items if not keys.is_segment(item["sk"]["S"])])
         self.table.write([item for item in items if keys.is_segment(item["sk"]["S"])])
 
-    def put_head(self, trace_id: str, new: StoredHead, old: StoredHead | None, companions: Sequence[Item] = ()) -> None:
+    def head_item(self, trace_id: str, head: StoredHead) -> Item:
+        """The head of a trace as an item."""
+        return head_item(self.user_id, trace_id, head, self.store.time_shards)
+
+    def put_head(
+        self,
+        trace_id: str,
+        new: StoredHead,
+        old: StoredHead | None,
+        companions: Sequence[Item] = (),
+        item: Item | None = None,
+    ) -> None:
         """Put a head in place of `old` (None: where no head is stored), together with `companions` or not at all.
 
         The lesson index item follows the head: where the new head calls for another one, both are written in one
-        transaction, so that no crash and no race can separate them. *raises*: ConditionFailed when another head is
-        stored.
+        transaction, so that no crash and no race can separate them. `item` is the new head as an item where the caller
+        has made it already. *raises*: ConditionFailed when another head is stored.
         """
-        item = head_item(self.user_id, trace_id, new, self.store.time_shards)
+        item = item or self.head_item(trace_id, new)
         replaces = old.version if old else None
         index_item = lesson_index_item(self.user_id, trace_id, new)
         old_index_item = lesson_index_item(self.user_id, trace_id, old)

@@ -5,10 +5,11 @@ condition of the version that it read. A crash in between leaves a segment that 
 loses the race for the head reads it again, and is done when the head includes its segment already.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from typing import Final
+from functools import cache
+from typing import Final, NamedTuple
 
 from tracestore.domain.errors import Conflict
 from tracestore.domain.heads import root_of
@@ -23,12 +24,12 @@ from .compaction import compact, is_due
 from .deletes import purge
 from .dynamo import ConditionFailed
 from .erasure import delete_erased, erasure_of, is_of_segment, orphaned_items
-from .items import alias_items, core_bytes_of, head_from, head_item, item_bytes, keys_of
+from .items import alias_items, core_bytes_of, head_from, item_bytes, keys_of
 from .media import NO_MEDIA, media_of, put_media
 from .model import EmptiedHead, Head, Item, ItemKey, LiveHead, Segment, StoredHead, StoredTrace, Tombstone
 from .pending_deletions import is_pending_deletion, read_pending_deletions
 from .reading import read_span, span_with_payload
-from .recompute import first_head, next_head
+from .recompute import empty_head, first_head, next_head
 from .segments import payload_items, segment_items, segment_of, segments_of
 from .store import Scope, expiry_of_companions
 
@@ -40,6 +41,7 @@ WRITE_UNIT_BYTES: Final = 1_024
 stays within one write unit."""
 
 CAPTURE_THREADS: Final = 8
+"""Traces that a process writes at the same time, by threads that stay from request to request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,7 @@ def capture(
     scope.put_companions([item for each in captures for item in each.companion_items()])
     if len(captures) == 1:
         return captures[0].commit()
-    with ThreadPoolExecutor(CAPTURE_THREADS) as pool:
-        return [rejection for rejections in pool.map(_Capture.commit, captures) for rejection in rejections]
+    return _commit_all(captures)
 
 
 def capture_one(
@@ -88,11 +89,36 @@ def capture_one(
     return each.stored.head, span_with_payload(scope, trace_id, each.stored, fields["span_id"])
 
 
+def _commit_all(captures: Sequence["_Capture"]) -> list[Rejection]:
+    """Commit captures at the same time. After one fails, no other begins, and those under way end first."""
+    futures = [_threads().submit(each.commit) for each in captures]
+    _, unfinished = wait(futures, return_when=FIRST_EXCEPTION)
+    for future in unfinished:
+        future.cancel()
+    wait(unfinished)
+    begun = [future for future in futures if not future.cancelled()]  # with a cancelled one, another of them raises
+    return [rejection for future in begun for rejection in future.result()]
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(CAPTURE_THREADS, thread_name_prefix="capture")
+
+
+class _NewTrace(NamedTuple):
+    """The trace that a segment begins: its head, the head as an item, and the items to store before it."""
+
+    head: Head
+    item: Item
+    companions: list[Item]
+
+
 class _Capture:
     """One request's write to one trace.
 
-    `written` has the keys of the companion items that it stored, for a rollback. `stored` is the trace as this write
-    left it, unless another writer was the last.
+    `new` is the trace to try first where the segment has the root, since then the trace is likely to be new. `written`
+    has the keys of the companion items that it stored, for a rollback. `stored` is the trace as this write left it,
+    unless another writer was the last.
     """
 
     def __init__(self, scope: Scope, trace_id: str, segment: Segment, media: Mapping[str, Medium]) -> None:
@@ -103,39 +129,45 @@ class _Capture:
         self.pk = scope.trace_pk(trace_id)
         self.written: list[ItemKey] = []
         self.stored: StoredTrace | None = None
-        self._companions: list[Item] = []
-        self.new_head = self._head_of_new_trace()
+        self.new = self._new_trace()
         self._lost_race: tuple[Segment, list[Rejection]] | None = None
 
-    def _head_of_new_trace(self) -> Head | None:
-        """The head to try first when the segment has the root, since then the trace is likely to be new.
+    def _new_trace(self) -> _NewTrace | None:
+        """The trace that the segment begins. *absent*: None without the root.
 
         Not with media: an existing trace may have them, and they cost more to write than the trace to read.
         """
-        if self.media or self.pk in self.scope.store.delta_bases:
+        store, segment = self.scope.store, self.segment
+        if self.media or self.pk in store.delta_bases or len(segment.updates) > store.trace_spans_most:
             return None
-        if len(self.segment.updates) > self.scope.store.trace_spans_most:
-            return None
-        root = root_of(merge(self.segment.updates))
+        spans = merge(segment.updates, price_of=store.price_of)
+        root = root_of(spans)
         if root.parent_span_id is not None:
             return None
-        head = first_head(self.scope.store, self.trace_id, self.segment)
+        head = first_head(store, self.trace_id, segment, spans)
         limit = READ_UNIT_BYTES if is_ended(root.fields) else WRITE_UNIT_BYTES
-        for inline_segment in (self.segment, replace(self.segment, payload=None)):
-            with_segment = self._with_companions(replace(head, inline_segment=inline_segment))
-            if item_bytes(self._item(with_segment)) <= limit:
-                return with_segment
-        return self._with_companions(head)
+        if len(segment.payload or b"") <= limit:
+            new = self._with_inlined(head, segment)
+            if item_bytes(new.item) <= limit:
+                return new
+        if segment.payload is not None:
+            new = self._with_inlined(head, replace(segment, payload=None))
+            if item_bytes(new.item) <= limit:
+                return new
+        return self._with_inlined(head, None)
 
-    def _with_companions(self, head: Head) -> Head:
-        """The head of a new trace with the size of its companion items, which are kept for `companion_items`."""
-        self._companions = self._companions_of(head)
-        return replace(head, other_bytes=sum(map(item_bytes, self._companions)))
+    def _with_inlined(self, head: Head, inline_segment: Segment | None) -> _NewTrace:
+        """The new trace with this much of its segment in its head, which contains the size of the other items."""
+        head = replace(head, inline_segment=inline_segment)
+        companions = self._companions_of(head)
+        head = replace(head, other_bytes=sum(map(item_bytes, companions)))
+        return _NewTrace(head, self.scope.head_item(self.trace_id, head), companions)
 
     def companion_items(self) -> list[Item]:
         """The items to store before a head that may be the trace's first; none where no such head is tried."""
-        self.written += keys_of(self._companions)
-        return self._companions
+        companions = self.new.companions if self.new else []
+        self.written += keys_of(companions)
+        return companions
 
     def _companions_of(self, head: Head) -> list[Item]:
         expires_at_s = expiry_of_companions(head.expires_at_s)
@@ -149,10 +181,10 @@ class _Capture:
 
     def commit(self) -> list[Rejection]:
         """Store the segment and a head that includes it."""
-        if self.new_head is not None:
+        if self.new is not None:
             try:
-                self.scope.put_head(self.trace_id, self.new_head, None)
-                self.stored = StoredTrace(self.new_head, {self.segment.digest: self.segment})
+                self.scope.put_head(self.trace_id, self.new.head, None, item=self.new.item)
+                self.stored = StoredTrace(self.new.head, {self.segment.digest: self.segment})
                 return []
             except ConditionFailed:
                 pass  # the trace exists already
@@ -185,8 +217,7 @@ class _Capture:
         """Store the segment and the head that includes everything. *raises*: ConditionFailed."""
         store, old, begins = self.scope.store, stored.head, head is None
         if head is None:
-            first = first_head(store, self.trace_id, segment)
-            head = stored.head = replace(first, version=old.version if old else 0)
+            head = stored.head = empty_head(store, self.trace_id, segment, old.version if old else 0)
         is_stored = _is_readable(stored, head, segment.digest)
         if not is_stored and not head.deleted:  # else the erasure of a deleted span might remove its delta base
             segment = store.delta_bases.delta_encode(self.pk, head.generation, segment, stored.segments)
@@ -224,7 +255,7 @@ class _Capture:
             expires_at_s = expiry_of_companions(head.expires_at_s)
             items = segment_items(self.pk, head.generation, segment, expires_at_s)
         aliases = self._aliases(head)
-        if not is_stored or (self.new_head is not None and aliases != self._aliases(self.new_head)):
+        if not is_stored or (self.new is not None and aliases != self._aliases(self.new.head)):
             items += aliases
         self._put_companions(items)
         return 0 if is_stored else sum(core_bytes_of(item) for item in items if not keys.is_payload(item["sk"]["S"]))
@@ -311,9 +342,6 @@ class _Capture:
 
     def _aliases(self, head: StoredHead) -> list[Item]:
         return alias_items(self.scope.user_id, self.trace_id, head, self.segment.updates)
-
-    def _item(self, head: Head) -> Item:
-        return head_item(self.scope.user_id, self.trace_id, head, self.scope.store.time_shards)
 
 
 def _span_ids_in(segments: Iterable[Segment], head: LiveHead | None) -> set[str]:
