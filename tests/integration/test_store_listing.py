@@ -263,6 +263,56 @@ def test_a_page_of_expensive_heads_stays_within_its_read_units(units: int, query
     assert db.units <= 2_000 + 21 * units
 
 
+READ_BYTES = 1_000_000
+
+
+class Named:
+    """A client that notes the names of the calls."""
+
+    def __init__(self, db: Any) -> None:
+        self._db = db
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls.append(name)
+        return getattr(self._db, name)
+
+
+@pytest.mark.parametrize(
+    ("later", "reads"),
+    [
+        pytest.param([], 0, id="a trace in its head"),
+        pytest.param([call("later", "root", output_data="yes")], 1, id="a further segment"),
+        pytest.param([call("root", name="renamed")], 1, id="a changed span"),
+    ],
+)
+def test_a_listed_trace_is_read_only_where_its_head_does_not_contain_all_of_it(
+    later: list[SpanFields], reads: int
+) -> None:
+    memory = MemoryDynamoDB()
+    memory_store, user = store_on(memory), new_user().name
+    write(memory_store, user, "t", input_data={"question": "why"}, output_data="because")
+    for span in later:
+        writer(memory_store, user).capture([("t", span)])
+    db = Named(memory)
+    listing_reader = reader(store_on(memory, db=db), user)
+    (listed,) = listing_reader.traces(TraceQuery(), 20).traces
+    db.calls.clear()
+    head, spans, is_whole = listing_reader.listed_trace_within(listed, READ_BYTES, ())
+    assert db.calls.count("query") == len(db.calls) == reads
+    assert is_whole
+    assert (head.summary, spans) == (listed.head.summary, reader(memory_store, user).trace("t", payloads=True)[1])
+
+
+def test_a_listed_trace_with_a_deleted_span_is_read() -> None:
+    store, user = store_on(MemoryDynamoDB()), new_user().name
+    writer(store, user).capture([("t", call("root")), ("t", call("gone", "root", input_data="secret"))])
+    writer(store, user).delete_span("t", "gone")
+    (listed,) = reader(store, user).traces(TraceQuery(), 20).traces
+    _, spans, _ = reader(store, user).listed_trace_within(listed, READ_BYTES, ())
+    assert [span.span_id for span in spans] == ["root"]
+
+
 def test_traces_written_with_fewer_time_shards_are_still_listed(engine: Endpoint) -> None:
     user = new_user().name
     for minute, shards in enumerate([1, 1, 3, 3]):

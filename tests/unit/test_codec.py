@@ -1,5 +1,6 @@
 """Values are unchanged by packing and unpacking."""
 
+import json
 from hashlib import blake2b
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.builders import call, update
 from tracestore.domain.spans import PAYLOAD_FIELDS, canonical_json
-from tracestore.storage.codec import Unreadable, compress, decompress, encode, is_delta_encoded, pack, unpack
+from tracestore.storage.codec import Unreadable, compress, decode, decompress, encode, is_delta_encoded, pack, unpack
 from tracestore.storage.dictionaries import FIELD_NAMES_01, FIELD_NAMES_03, TABLES_03
 from tracestore.storage.formats.traces import segment_document
 from tracestore.storage.segments import open_payloads, segment_of
@@ -129,3 +130,8 @@ def test_every_payload_field_has_a_flag_of_its_own() -> None:
     ((_, flags, core),) = segment_document(segment)["s"]
     assert len(set(flags)) == len(PAYLOAD_FIELDS)
     assert not set(PAYLOAD_FIELDS) & core.keys()
+
+
+@pytest.mark.parametrize("text", [b'"\\ud800"', b"[" * 500 + b"]" * 500, b"123456789012345678901234567890", b"1e16"])
+def test_what_the_fast_decoder_refuses_or_might_round_is_read_like_json(text: bytes) -> None:
+    assert decode(text) == json.loads(text)

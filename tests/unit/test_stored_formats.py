@@ -34,6 +34,7 @@ from tracestore.storage.items import (
     head_from,
     head_item,
     lesson_index_item,
+    opened_inline,
     summary_from,
     trace_from,
 )
@@ -176,8 +177,9 @@ def test_a_stored_head_is_decoded_with_its_summary_and_its_inlined_segment() -> 
     )
     assert (head.created_ms, head.updated_ms, head.compaction_started_ms) == (NOW_MS, NOW_MS, NOW_MS + 5)
     assert (head.merged_digests, head.deleted) == (("a391a942a2",), frozenset({"gone"}))
-    assert head.inline_segment is not None
-    assert as_text(head.inline_segment) == in_format(SEGMENT, 1)
+    inlined = opened_inline(head)
+    assert inlined is not None
+    assert as_text(inlined) == in_format(SEGMENT, 1)
     assert (summary.root_span_id, summary.name, summary.status) == ("root", "agent.run", "success")
     assert (summary.start_ns, summary.end_ns) == (START_NS, START_NS + 2_500_000_000)
     assert (summary.span_count, summary.error_count) == (2, 1)

@@ -645,3 +645,12 @@ def test_resource_and_scope_are_stored_and_give_the_service_name() -> None:
 
 def test_the_lesson_id_is_read_from_its_attribute() -> None:
     assert fields_of({"lesson.id": "L-7"})["lesson_id"] == "L-7"
+
+
+def test_attributes_become_plain_objects_which_the_encoder_of_json_takes_fast() -> None:
+    kept: list[Any] = [metadata_of({"a.b.c": 1, "a.b.d": {"e": [2]}, "f": "g"})]
+    assert kept[0]["attributes"] == {"a": {"b": {"c": 1, "d": {"e": [2]}}}, "f": "g"}
+    while kept:
+        value = kept.pop()
+        assert type(value) in (dict, list, str, int)
+        kept += value.values() if isinstance(value, dict) else value if isinstance(value, list) else []

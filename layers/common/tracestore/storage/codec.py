@@ -9,7 +9,7 @@ import sys
 import threading
 from typing import Any, Final
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -54,7 +54,18 @@ def pack(value: object) -> bytes:
 
 def unpack(packed: bytes) -> Any:
     """The value that `pack` was given. *raises*: Unreadable."""
-    return json.loads(decompress(packed))
+    return decode(decompress(packed))
+
+
+def decode(text: bytes) -> Any:
+    """The value of a JSON text, in half the time that `json` takes; `json` takes the texts that the faster one refuses.
+
+    Those are lone surrogates as escapes, which earlier versions may have stored, and values nested more deeply.
+    """
+    try:
+        return from_json(text)
+    except ValueError:
+        return json.loads(text)
 
 
 def encode(value: object) -> bytes:

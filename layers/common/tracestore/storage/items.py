@@ -1,7 +1,6 @@
 """Items of a trace: its head, the aliases that lead to it, and the reading of its partition."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from tracestore.domain.annotations import Annotation
@@ -85,17 +84,27 @@ def summary_from(item: Item) -> Summary | None:
 
 
 def head_from(item: Item) -> StoredHead:
-    """The head that `head_item` was given. *raises*: Unreadable."""
-    head = unpack_head(
+    """The head that `head_item` was given, with the payload of its inlined segment still packed: lists show none.
+
+    *raises*: Unreadable.
+    """
+    return unpack_head(
         item["head"]["B"],
         version=int(item["v"]["N"]),
         generation=item["g"]["S"],
         expires_at_s=int(item["expires_at"]["N"]),
         cursor_position=item["at"]["S"],
+        payload=_payload_in(item),
     )
-    if not isinstance(head, Head | EmptiedHead) or head.inline_segment is None or "payload" not in item:
-        return head
-    return replace(head, inline_segment=opened(with_inline_payload(head.inline_segment, item["payload"]["B"]), None))
+
+
+def opened_inline(head: StoredHead) -> Segment | None:
+    """The inlined segment of a head with its payload in the fields of its updates, where the head contains that.
+
+    *absent*: None without an inlined segment.
+    """
+    segment = head.inline_segment if isinstance(head, Head | EmptiedHead) else None
+    return segment if segment is None or segment.payload is None else opened(segment, None)
 
 
 def trace_from(
@@ -120,8 +129,8 @@ def trace_from(
             stored.head = head = head_from(item)
             if not head.is_expired(now_ms):
                 current, created_ms = head.generation, head.created_ms
-                if isinstance(head, Head | EmptiedHead) and head.inline_segment:
-                    stored.segments = {head.inline_segment.digest: head.inline_segment}
+                if segment := opened_inline(head):
+                    stored.segments = {segment.digest: segment}
         if sk.kind == keys.ANNOTATION_KIND:
             _add_annotation(stored, item, current, now_ms)
             continue
@@ -146,9 +155,7 @@ def trace_from(
 
 def _add_segments(stored: StoredTrace, item: Item, created_ms: int, *, is_compacted: bool) -> None:
     stored.core_bytes += core_bytes_of(item)
-    segments = unpack_segments(item["light"]["B"], created_ms)
-    if "payload" in item:
-        segments = [with_inline_payload(segment, item["payload"]["B"]) for segment in segments]
+    segments = unpack_segments(item["light"]["B"], created_ms, _payload_in(item))
     for segment in segments:
         stored.segments.setdefault(segment.digest, segment)
     if is_compacted:
@@ -157,9 +164,8 @@ def _add_segments(stored: StoredTrace, item: Item, created_ms: int, *, is_compac
         stored.loose.update(segment.digest for segment in segments)
 
 
-def with_inline_payload(segment: Segment, payload: bytes) -> Segment:
-    """The segment with the payload from the same item."""
-    return replace(segment, payload=payload, payload_bytes=len(payload))
+def _payload_in(item: Item) -> bytes | None:
+    return item["payload"]["B"] if "payload" in item else None
 
 
 def _add_annotation(stored: StoredTrace, item: Item, generation: str, now_ms: int) -> None:

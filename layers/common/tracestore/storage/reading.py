@@ -10,9 +10,11 @@ from tracestore.domain.media import name_of
 from tracestore.domain.merge import Span, by_joined_span, lacks_model, merge, merge_span, with_model
 from tracestore.domain.spans import SpanUpdate
 
-from .listing import visible_heads
+from .items import opened_inline
+from .listing import ListedTrace, visible_heads
 from .model import Head, PendingDeletion, StoredTrace
 from .pending_deletions import is_pending_deletion, read_pending_deletions
+from .recompute import merged_sum_of
 from .repair import completed
 from .store import Scope
 from .versions import Version, basis_of, tag_of, version_text
@@ -70,6 +72,17 @@ def read_trace_within(
 ) -> tuple[Head, list[Span], bool]:
     stored = scope.read_whole(trace_id, payload_bytes)
     return *_visible(scope, trace_id, stored, pending_deletions), not stored.is_cut
+
+
+def read_listed_within(
+    scope: Scope, listed: ListedTrace, payload_bytes: int, pending_deletions: Sequence[PendingDeletion]
+) -> tuple[Head, list[Span], bool]:
+    head = listed.head
+    segment = opened_inline(head)
+    is_in_head = segment is not None and not head.deleted and head.merged_sum == merged_sum_of([segment])
+    if segment is None or not is_in_head or (segment.has_payload and segment.text is None):
+        return read_trace_within(scope, listed.trace_id, payload_bytes, pending_deletions)
+    return head, merge(segment.updates, price_of=scope.store.price_of), True
 
 
 def read_tag(scope: Scope, trace_id: str, key: bytes) -> tuple[Head, bytes]:

@@ -10,7 +10,6 @@ been rewritten in full (`erasure`).
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
@@ -18,7 +17,7 @@ from typing import Final
 from tracestore.domain.spans import SpanUpdate, digest_of
 
 from . import keys
-from .codec import compress, decompress, is_delta_encoded
+from .codec import compress, decompress, encode, is_delta_encoded
 from .formats.traces import pack_segments, payload_flags, payload_text, segment_document, with_payload
 from .model import Item, Segment
 
@@ -27,6 +26,9 @@ PART_BYTES: Final = 380_000
 
 CORE_BYTES: Final = 380_000
 """Cores in one item, by the same limit."""
+
+UNPACKED_CORE_BYTES: Final = 370_000
+"""A core of this size fits into an item however badly it compresses: zstd adds at most a two hundredth."""
 
 DIGEST_DIGITS: Final = 16
 
@@ -47,8 +49,9 @@ def segment_of(updates: Iterable[SpanUpdate]) -> Segment:
 def segments_of(updates: Iterable[SpanUpdate]) -> list[Segment]:
     """One segment of these updates, or several where its core would not fit into an item."""
     segment = segment_of(updates)
-    most_bytes = 4 * len(json.dumps(segment_document(segment), ensure_ascii=False))
-    if most_bytes <= CORE_BYTES or len(segment.updates) == 1 or len(pack_segments([segment])) <= CORE_BYTES:
+    if len(segment.updates) == 1 or len(encode(segment_document(segment))) <= UNPACKED_CORE_BYTES:
+        return [segment]
+    if len(pack_segments([segment])) <= CORE_BYTES:
         return [segment]
     middle = len(segment.updates) // 2
     return [*segments_of(segment.updates[:middle]), *segments_of(segment.updates[middle:])]

@@ -136,6 +136,12 @@ class UserReader:
         """
         return reading.read_trace_within(self._scope, trace_id, payload_bytes, pending_deletions)
 
+    def listed_trace_within(
+        self, listed: ListedTrace, payload_bytes: int, pending_deletions: Sequence[PendingDeletion]
+    ) -> tuple[Head, list[Span], bool]:
+        """A trace of a list as `trace_within`. Nothing is read where its head contains the whole trace."""
+        return reading.read_listed_within(self._scope, listed, payload_bytes, pending_deletions)
+
     def lazy_trace(self, trace_id: str, pending_deletions: Sequence[PendingDeletion] | None = None) -> LazyTrace:
         """One trace whose payloads are read on demand, those of a few spans at a time. *raises*: NotFound."""
         return reading.read_lazily(self._scope, trace_id, pending_deletions)

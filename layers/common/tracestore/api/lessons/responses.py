@@ -54,7 +54,7 @@ def _encoded(trace_id: str, head: Head, spans: Sequence[Span], is_whole: bool) -
 
 def _listed(reader: UserReader, pending_deletions: Sequence[PendingDeletion], listed: ListedTrace) -> bytes:
     try:
-        head, spans, is_whole = reader.trace_within(listed.trace_id, READ_BYTES, pending_deletions)
+        head, spans, is_whole = reader.listed_trace_within(listed, READ_BYTES, pending_deletions)
     except NotFound:  # deleted since it was listed
         return b""
     return _encoded(listed.trace_id, head, spans, is_whole)

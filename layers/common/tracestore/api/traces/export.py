@@ -99,7 +99,7 @@ def export_response(exported: Exported, next_cursor: str | None) -> Response:
 def _trace_lines(reader: UserReader, pending_deletions: Sequence[PendingDeletion], listed: ListedTrace) -> bytes | None:
     """The lines of a trace; None when they are larger than one response. *absent*: empty."""
     try:
-        head, spans, is_whole = reader.trace_within(listed.trace_id, READ_BYTES, pending_deletions)
+        head, spans, is_whole = reader.listed_trace_within(listed, READ_BYTES, pending_deletions)
     except NotFound:  # deleted since it was listed
         return b""
     lines: list[bytes] = []

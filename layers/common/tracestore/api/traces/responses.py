@@ -154,7 +154,7 @@ def _members(members: dict[str, Any]) -> bytes:
 
 def _trees(reader: UserReader, pending_deletions: Sequence[PendingDeletion], listed: ListedTrace) -> bytes:
     try:
-        head, spans, is_whole = reader.trace_within(listed.trace_id, READ_BYTES, pending_deletions)
+        head, spans, is_whole = reader.listed_trace_within(listed, READ_BYTES, pending_deletions)
     except NotFound:  # deleted since it was listed
         return b""
     return encode_tree(reader.user_id, listed.trace_id, head, spans, is_whole=is_whole, mark_roots=True).roots[1:-1]

@@ -1,6 +1,5 @@
 """Documents of traces: segments, payloads and heads; also pending deletions and jobs."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -10,9 +9,9 @@ from tracestore.domain.heads import Attempts, Previews, Summary
 from tracestore.domain.merge import core_of, payload_of
 from tracestore.domain.spans import SpanFields, SpanUpdate
 from tracestore.domain.stats import NO_STATS
-from tracestore.domain.usage import usage_of
+from tracestore.domain.usage import Usage, usage_of
 
-from ..codec import encode, pack, unpack
+from ..codec import decode, encode, pack, unpack
 from ..model import (
     MERGED_DIGEST_DIGITS,
     DeletionScope,
@@ -65,8 +64,13 @@ def segment_document(segment: Segment, *, is_first: bool = False, payload_apart:
     }
 
 
-def segments_from_documents(documents: Iterable[Mapping[str, Any]], created_ms: int) -> list[Segment]:
-    """The segments of these documents, without payloads; `created_ms` is the arrival of those that came first."""
+def segments_from_documents(
+    documents: Iterable[Mapping[str, Any]], created_ms: int, payload: bytes | None = None
+) -> list[Segment]:
+    """The segments of these documents; `created_ms` is the arrival of those that came first.
+
+    `payload` is that of a single segment, packed, from the same item. *absent*: the segments have none.
+    """
     return [
         Segment(
             document["h"],
@@ -80,8 +84,9 @@ def segments_from_documents(documents: Iterable[Mapping[str, Any]], created_ms: 
                 )
                 for digest, flags, span_fields in document["s"]
             ),
+            payload,
             base=document.get("b"),
-            payload_bytes=document.get("n", 0),
+            payload_bytes=document.get("n", 0) if payload is None else len(payload),
         )
         for document in documents
     ]
@@ -92,9 +97,9 @@ def pack_segments(segments: Iterable[Segment], *, is_first: bool = False, payloa
     return pack([segment_document(segment, is_first=is_first, payload_apart=payload_apart) for segment in segments])
 
 
-def unpack_segments(packed: bytes, created_ms: int) -> list[Segment]:
-    """The segments that `pack_segments` was given, without payloads. *raises*: Unreadable."""
-    return segments_from_documents(unpack(packed), created_ms)
+def unpack_segments(packed: bytes, created_ms: int, payload: bytes | None = None) -> list[Segment]:
+    """The segments that `pack_segments` was given; a `payload` is that of a single segment. *raises*: Unreadable."""
+    return segments_from_documents(unpack(packed), created_ms, payload)
 
 
 def payload_text(updates: Sequence[SpanUpdate]) -> bytes:
@@ -106,7 +111,7 @@ def with_payload(updates: Sequence[SpanUpdate], text: bytes) -> tuple[SpanUpdate
     """The updates with the payload fields that `payload_text` was given."""
     return tuple(
         replace(update, fields=cast(SpanFields, {**update.fields, **payload}))
-        for update, payload in zip(updates, json.loads(text), strict=True)
+        for update, payload in zip(updates, decode(text), strict=True)
     )
 
 
@@ -117,6 +122,10 @@ _ABSENT_IN_HEAD: Final[dict[str, Any]] = {
 """The content of a head where its document has no such key."""
 
 _EMPTY_SUMMARY: Final = Summary("", "", "", 0, None, 0, 0, usage_of([], []), None, None, None)
+
+_EMPTY_VALUES: Final = {field.name: getattr(_EMPTY_SUMMARY, field.name) for field in fields(Summary)}
+_EMPTY_USAGE_VALUES: Final = {field.name: getattr(_EMPTY_SUMMARY.usage, field.name) for field in fields(Usage)}
+"""The values of an empty summary by name. Lists make a summary of each head, and `replace` takes twice as long."""
 
 
 def pack_head(head: StoredHead) -> bytes:
@@ -152,8 +161,16 @@ def pack_head(head: StoredHead) -> bytes:
     return pack({name: value for name, value in content.items() if value})
 
 
-def unpack_head(packed: bytes, *, version: int, generation: str, expires_at_s: int, cursor_position: str) -> StoredHead:
-    """The head that `pack_head` was given, the payload of its inlined segment left out. *raises*: Unreadable."""
+def unpack_head(
+    packed: bytes,
+    *,
+    version: int,
+    generation: str,
+    expires_at_s: int,
+    cursor_position: str,
+    payload: bytes | None = None,
+) -> StoredHead:
+    """The head that `pack_head` was given; `payload` is that of its inlined segment, packed. *raises*: Unreadable."""
     content = _ABSENT_IN_HEAD | unpack(packed)
     stored = (version, generation, expires_at_s, cursor_position, content["c"], content["u"])
     if content["d"]:
@@ -161,7 +178,7 @@ def unpack_head(packed: bytes, *, version: int, generation: str, expires_at_s: i
         return Tombstone(*stored, is_purged=is_purged, deleted_by=deleted_by, deleted_spans=deleted_spans)
     if content["w"]:
         return Placeholder(*stored)
-    (inline_segment,) = segments_from_documents(content["f"], content["c"]) or (None,)
+    (inline_segment,) = segments_from_documents(content["f"], content["c"], payload) or (None,)
     live = (
         *stored,
         tuple(re.findall("." * MERGED_DIGEST_DIGITS, content["k"])),
@@ -183,35 +200,33 @@ def unpack_summary(packed: bytes) -> Summary | None:
 
 def _summary_document(summary: Summary) -> dict[str, Any]:
     """A summary without the values that an empty one has. `asdict` would copy every list in it."""
-    document = _changed(summary, _EMPTY_SUMMARY) | {"usage": _changed(summary.usage, _EMPTY_SUMMARY.usage)}
+    document = _changed(summary, _EMPTY_VALUES) | {"usage": _changed(summary.usage, _EMPTY_USAGE_VALUES)}
     document.pop("annotations", None)  # apart from it, so that earlier versions can read the head
     if summary.stats is not NO_STATS:
         document["stats"] = stats_document(summary.stats)
     return document
 
 
-def _changed(value: Any, empty: Any) -> dict[str, Any]:
-    values = {field.name: getattr(value, field.name) for field in fields(value)}
-    return {name: value for name, value in values.items() if value != getattr(empty, name)}
+def _changed(value: Any, empty: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: changed for name, absent in empty.items() if (changed := getattr(value, name)) != absent}
 
 
 def _summary_from(content: Mapping[str, Any]) -> Summary:
     document = content["s"]
-    values = {**document, "usage": replace(_EMPTY_SUMMARY.usage, **document["usage"])}
+    values = {**_EMPTY_VALUES, **document, "usage": Usage(**{**_EMPTY_USAGE_VALUES, **document["usage"]})}
     for name in ("values_cut", "fallback_providers"):
-        if name in values:
-            values[name] = tuple(values[name])
+        values[name] = tuple(values[name])
     if content["n"]:
         values["annotations"] = annotations_from_document(content["n"])
-    if "previews" in values:
+    if "previews" in document:
         values["previews"] = Previews(values["previews"][0], values["previews"][1], tuple(values["previews"][2]))
-    if "attempts" in values:
+    if "attempts" in document:
         values["attempts"] = tuple(
             Attempts(group, tuple(span_ids), outcome, wasted) for group, span_ids, outcome, wasted in values["attempts"]
         )
-    if "stats" in values:
+    if "stats" in document:
         values["stats"] = StoredStats(values["stats"])
-    return replace(_EMPTY_SUMMARY, **values)
+    return Summary(**values)
 
 
 def pack_pending_deletions(pending_deletions: Iterable[PendingDeletion]) -> bytes:
