@@ -179,12 +179,15 @@ def _credentials(headers: Mapping[str, str]) -> list[str]:
 
 def _from_authorization(value: str) -> str:
     scheme, _, credential = value.strip().partition(" ")
+    if scheme.startswith("tsk_") and not credential:
+        return scheme  # some SDKs send the key without a scheme
     if scheme.lower() == "bearer" and credential.strip():
         return credential.strip()
     if scheme.lower() == "basic":
         return _api_key(_basic_password(credential.strip()))
     raise Unauthenticated(
-        "The Authorization header must be Bearer with a token or an API key, or Basic with an API key as the password."
+        "The Authorization header must be Bearer with a token or an API key, Basic with an API key as the password, or "
+        "an API key alone."
     )
 
 

@@ -116,7 +116,7 @@ class Request:
             raise Invalid(f"Unknown query parameters: {', '.join(unknown)}. {accepted}", details=details)
 
     def body(self, most_bytes: int = MAX_DECODED_BYTES) -> bytes:
-        """The body, with base64 and gzip decoded. *absent*: empty.
+        """The body, with base64 and gzip or zstd decoded. *absent*: empty.
 
         *raises*: TooLarge for more than 6 MB of text, 4.5 MB of bytes, or `most_bytes` when decompressed; Invalid when
         it is not encoded as its headers declare.
@@ -130,8 +130,12 @@ class Request:
         encoding = self.headers.get("content-encoding", "").strip().lower()
         if encoding in ("gzip", "x-gzip"):
             return _unzipped(sent, most_bytes) if sent.startswith(_GZIP_MAGIC) else sent
+        if encoding == "zstd":
+            from .zstd_body import unpacked  # clients of one protocol alone send zstd
+
+            return unpacked(sent, most_bytes)
         if encoding not in ("", "identity"):
-            raise Invalid("Content-Encoding must be gzip, or absent.", code="invalid_encoding")
+            raise Invalid("Content-Encoding must be gzip or zstd, or absent.", code="invalid_encoding")
         return sent
 
     def _sent_bytes(self) -> bytes:
