@@ -58,6 +58,7 @@ def test_no_two_users_share_a_partition(user: str, other: str, an_id: str, other
             keys.by_time(name, some_id, 3),
             keys.by_conversation(name, some_id),
             keys.by_message(name, some_id),
+            keys.by_span(name, some_id),
             keys.by_status(name, "error"),
             keys.user_keys(name),
         }
@@ -71,10 +72,10 @@ def test_no_two_users_share_a_partition(user: str, other: str, an_id: str, other
 @settings(max_examples=200, deadline=None)
 def test_keys_are_within_dynamodbs_limits(user: str, trace_id: str, other_id: str) -> None:
     """2,048 bytes for a partition key, 1,024 for a sort key."""
-    for make in (keys.trace, keys.by_conversation, keys.by_message):
+    for make in (keys.trace, keys.by_conversation, keys.by_message, keys.by_span):
         assert len(make(user, trace_id).encode()) <= 2048
         assert len(make(user, other_id).encode()) <= 2048
-    for sort in (keys.message_alias(other_id), keys.cursor_position(2**63 - 1, trace_id)):
+    for sort in (keys.message_alias(other_id), keys.span_alias(other_id), keys.cursor_position(2**63 - 1, trace_id)):
         assert len(sort.encode()) <= 1024
 
 
@@ -113,7 +114,7 @@ def test_an_encoded_id_never_equals_a_hashed_id() -> None:
 def test_a_core_read_covers_everything_except_payloads_and_ends_with_compacted_items() -> None:
     head, alias = keys.HEAD, keys.message_alias("🙂")
     segment, compact = keys.segment("79c0b", "f" * 16), keys.compacted_segment("79c0b", "0" * 16)
-    assert keys.CORE_FROM <= head < alias < segment < compact <= keys.CORE_TO
+    assert keys.CORE_FROM <= head < alias < keys.span_alias("🙂") < segment < compact <= keys.CORE_TO
     for payload in (keys.payload_part("79c0b", "0" * 16, 0), keys.delta_payload("79c0b", "0" * 16, "f" * 16)):
         assert payload > keys.CORE_TO
         assert keys.is_payload(payload)

@@ -429,6 +429,7 @@ def encoded_items() -> dict[str, Item]:
         "tombstone": head_item("ada", "t-1", tombstone, 1),
         "lesson-index": cast(Item, lesson_index_item("ada", "t-2", lesson_head(lesson))),
         "message-alias": alias_items("ada", "t-1", head, SEGMENT.updates)[0],
+        "span-alias": alias_items("ada", "t-1", head, [reported({"span_id": "call", "has_alias": True})])[0],
         "segment": segment_items(TRACE_PK, GENERATION, SEGMENT, EXPIRES_AT_S)[0],
         "segment-first": segment_items(TRACE_PK, GENERATION, SEGMENT, EXPIRES_AT_S, is_first=True)[0],
         "segment-apart": segment_items(TRACE_PK, GENERATION, APART, EXPIRES_AT_S)[0],

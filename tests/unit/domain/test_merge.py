@@ -34,6 +34,8 @@ reported_fields = st.fixed_dictionaries(
         "input_data": st.one_of(texts, st.integers(), st.lists(st.floats(allow_nan=False), max_size=2)),
         "output_data": texts,
         "metadata": st.fixed_dictionaries({}, optional={"trace_name": texts, "trace_input": texts}),
+        "report_order": st.integers(0, 2),
+        "encloses": st.just(True),
     },
 )
 span_updates = st.builds(
@@ -208,6 +210,47 @@ def test_an_update_merged_with_and_without_its_payload_has_the_payload(order: in
     whole = update(fields(input_data="x"))
     unread = SpanUpdate(core_of(whole.fields), whole.digest, whole.payload_fields, 1)
     assert merge_span([whole, unread][::order]).fields["input_data"] == "x"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_reports_amend_each_other_in_the_order_that_the_client_states(order: int) -> None:
+    first = fields(span_name="first", metadata={"kept": 1, "changed": {"a": 1, "b": 1}}, report_order=0)
+    second = fields(end_ns=None, span_name="second", metadata={"changed": {"b": 2}}, report_order=1)
+    third = fields(end_ns=None, span_name="third", metadata=None, report_order=2)
+    span = _merged(*[first, second, third][::order])
+    assert span.fields["span_name"] == "third"
+    assert span.fields["metadata"] == {"kept": 1, "changed": {"a": 1, "b": 2}}
+    assert span.status == "success"
+
+
+def test_a_patch_replaces_the_metadata_of_reports_that_amend_each_other() -> None:
+    reports = [update(fields(metadata={"a": 1}, report_order=0)), update(fields(metadata={"b": 2}))]
+    span = merge_span([*reports, update(fields(metadata={"c": 3}), precedence=5)])
+    assert span.fields["metadata"] == {"c": 3}
+
+
+def test_a_span_that_encloses_its_trace_has_the_times_and_the_status_of_the_others() -> None:
+    root = update(fields("trace", start_ns=None, end_ns=None, encloses=True), received_ms=START_NS // 10**6 + 5_000)
+    step = update(fields("step", parent_span_id="trace", start_ns=START_NS + 1, end_ns=START_NS + 9))
+    failed = update(
+        fields("failed", parent_span_id="trace", start_ns=START_NS + 2, end_ns=START_NS + 4, status="error")
+    )
+    inner = update(fields("inner", parent_span_id="step", start_ns=START_NS + 2, end_ns=None))
+
+    def enclosing(*updates: SpanUpdate) -> tuple[str, int, int | None]:
+        (span,) = (span for span in merge(updates) if span.span_id == "trace")
+        return span.status, span.order[0] - START_NS, span.fields.get("end_ns", START_NS - 1) - START_NS
+
+    assert enclosing(root) == ("pending", 5_000_000_000, -1)
+    assert enclosing(root, step, inner) == ("success", 1, 9)
+    assert enclosing(root, step, failed) == ("error", 1, 9)
+    pending = update(fields("open", parent_span_id="trace", end_ns=None))
+    assert enclosing(root, step, pending) == ("pending", 0, -1)
+
+
+def test_an_amendment_alone_starts_when_it_was_received() -> None:
+    span = merge_span([update(fields(start_ns=None, end_ns=None), received_ms=7)])
+    assert span.fields["start_ns"] == 7_000_000
 
 
 def test_spans_are_in_order_of_start_and_then_id() -> None:

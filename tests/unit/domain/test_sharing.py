@@ -21,6 +21,7 @@ HIDDEN = {
     *("conversation_id", "message_id", "end_user_id", "lesson_id", "provider_used", "fallback_providers"),
     *("trace_name", "trace_input_preview", "trace_output_preview"),
     *("metadata", "links", "log_messages", "media", "call_key", "needs_call"),
+    *("report_order", "has_alias"),
 }
 """Each field of spans is either shown or named here, so a new field takes a decision."""
 

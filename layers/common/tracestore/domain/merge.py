@@ -2,8 +2,9 @@
 
 Updates of one span are merged field by field: a field takes its value from the highest update that reports it. The
 order is a fixed rule that uses neither a clock nor the arrival: a PATCH before captured updates and a later PATCH
-before an earlier one, then ended before pending, then the later end, then one with a measured duration, then the larger
-digest. An end and the measured duration that was sent with it are taken from the same update.
+before an earlier one, then the later in the order that the client states, then ended before pending, then the later
+end, then one with a measured duration, then the larger digest. An end and the measured duration that was sent with it
+are taken from the same update.
 
 Log records report calls too. Their updates have the lowest precedence, with three exceptions that hold as long as no
 PATCH reports the same: the token counts of a call are taken together, from the more complete report; a failure that
@@ -12,12 +13,23 @@ only a record reports is one; and a span that only records report begins with th
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import cast
 
 from .costs import UNKNOWN, Cost, PriceOf, cost_of, no_prices
 from .log_joins import USAGE_FIELDS, joined_spans
 from .log_messages import Direction, conversation, merge_messages
-from .spans import CAPTURED, FROM_LOGS, PAYLOAD_FIELDS, SpanFields, SpanUpdate, contradicts, digest_of, is_plausible
+from .spans import (
+    CAPTURED,
+    FROM_LOGS,
+    PAYLOAD_FIELDS,
+    Json,
+    SpanFields,
+    SpanUpdate,
+    contradicts,
+    digest_of,
+    is_plausible,
+)
 from .times import NS_PER_MS
 
 FINAL_STATUSES = frozenset({"success", "error"})
@@ -91,11 +103,31 @@ def merge(updates: Iterable[SpanUpdate], deleted: Collection[str] = (), price_of
     """Merge updates into spans, by start, without the spans in `deleted`."""
     left = [update for update in updates if update.fields["span_id"] not in deleted]
     groups = by_joined_span(left).values()
-    spans = sorted((merge_span(group, price_of) for group in groups), key=lambda span: span.order)
+    merged = with_extents([merge_span(group, price_of) for group in groups])
+    spans = sorted(merged, key=lambda span: span.order)
     if not any(map(lacks_model, spans)):
         return spans
     models = _models_around(spans)
     return [with_model(span, models, price_of) for span in spans]
+
+
+def with_extents(spans: list[Span]) -> list[Span]:
+    """The spans, with the times and the status of those that enclose the others."""
+    if not any("encloses" in span.fields for span in spans):
+        return spans
+    return [_extended(span, spans) if "encloses" in span.fields else span for span in spans]
+
+
+def _extended(span: Span, spans: Iterable[Span]) -> Span:
+    """A span that stands for its trace: from the first start to the last end, pending while a span below it is."""
+    enclosed = [other for other in spans if "encloses" not in other.fields]
+    below = {other.status for other in enclosed if other.parent_span_id == span.span_id}
+    fields = cast(SpanFields, {**span.fields, "start_ns": min(other.start_ns for other in (span, *enclosed))})
+    ends = [other.end_ns for other in enclosed if other.end_ns is not None]
+    if "pending" in below or not (ends or "status" in fields):
+        return replace(span, fields=fields, status="pending")
+    fields["end_ns"] = max([fields["start_ns"], fields.get("end_ns", 0), *ends])
+    return replace(span, fields=fields, status="error" if "error" in below else fields.get("status", "success"))
 
 
 def lacks_model(span: Span) -> bool:
@@ -176,7 +208,9 @@ def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices) -> Span
         _join_log_records(lowest_first, merged)
     merged["span_id"] = _own_id(updates)
     _join_log_messages(updates, merged, payload_from)
+    _join_metadata(lowest_first, merged, payload_from)
     created_ms, updated_ms = _received_ms(updates)
+    _take_start(updates, merged, created_ms)
     start_ns = _position_ns(merged, created_ms)
     priced = merged if merged.get("start_ns") == start_ns else cast(SpanFields, {**merged, "start_ns": start_ns})
     return Span(
@@ -194,6 +228,15 @@ def _position_ns(fields: SpanFields, created_ms: int) -> int:
     """The start in these fields, or their first arrival where that start cannot be right."""
     start_ns = fields.get("start_ns", 0)
     return start_ns if is_plausible(start_ns, created_ms) else created_ms * NS_PER_MS
+
+
+def _take_start(updates: list[SpanUpdate], merged: SpanFields, created_ms: int) -> None:
+    """Let a span that encloses its trace begin with its first report, and a span without a start when it arrived."""
+    starts = [update.fields["start_ns"] for update in updates if "start_ns" in update.fields]
+    if "encloses" in merged and starts:
+        merged["start_ns"] = min(starts)
+    if not starts:  # only an amendment of the span has arrived
+        merged["start_ns"] = min(created_ms * NS_PER_MS, merged.get("end_ns", created_ms * NS_PER_MS))
 
 
 def _received_ms(updates: list[SpanUpdate]) -> tuple[int, int]:
@@ -256,6 +299,30 @@ def _join_log_messages(updates: list[SpanUpdate], merged: SpanFields, payload_fr
                 merged[field] = content  # type: ignore[literal-required]
 
 
+def _join_metadata(lowest_first: list[SpanUpdate], merged: SpanFields, payload_from: dict[str, str]) -> None:
+    """Join the metadata of reports that amend each other: an amendment does not repeat what it leaves unchanged."""
+    reporting = [
+        update for update in lowest_first if update.precedence <= CAPTURED and "metadata" in update.payload_fields
+    ]
+    digests = {update.digest for update in reporting}
+    is_amended = len(digests) > 1 and any("report_order" in update.fields for update in reporting)
+    if not is_amended or payload_from["metadata"] not in digests:  # else a PATCH has replaced it
+        return
+    payload_from["metadata"] = digest_of("+".join(sorted(digests)).encode())
+    if "metadata" in merged:
+        joined: Json = {}
+        for update in reporting:
+            joined = _joined(joined, update.fields.get("metadata"))
+        merged["metadata"] = joined
+
+
+def _joined(value: Json, higher: Json) -> Json:
+    """Two values in one: objects key by key, of any others the higher."""
+    if not isinstance(value, dict) or not isinstance(higher, dict):
+        return value if higher is None else higher
+    return {**value, **{name: _joined(value.get(name), item) for name, item in higher.items()}}
+
+
 def overlay(fields: dict[str, object], higher: SpanFields) -> None:
     """Replace these fields by those of a higher update. A measured duration is replaced together with its end."""
     if "end_ns" in higher:
@@ -273,9 +340,16 @@ def is_ended(fields: SpanFields) -> bool:
     )
 
 
-def _precedence(update: SpanUpdate) -> tuple[int, bool, int, bool, str]:
+def _precedence(update: SpanUpdate) -> tuple[int, float, bool, int, bool, str]:
     fields = update.fields
-    return (update.precedence, is_ended(fields), fields.get("end_ns", -1), "duration_ns" in fields, update.digest)
+    return (
+        update.precedence,
+        fields.get("report_order", inf),
+        is_ended(fields),
+        fields.get("end_ns", -1),
+        "duration_ns" in fields,
+        update.digest,
+    )
 
 
 def _status(lowest_first: list[SpanUpdate], merged: SpanFields) -> str:

@@ -44,6 +44,7 @@ SHARED_FIELDS: Final = (
     "usage_details",
     "usage_ambiguous",
     "interrupted",
+    "encloses",
     "status",
     "error_type",
     "fingerprint",

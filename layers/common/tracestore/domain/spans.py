@@ -25,6 +25,11 @@ class SpanFields(TypedDict, total=False):
     asked, and the media that it refers to, with their sizes: see `updates.py`. `call_key` is the sender's own id of a
     model call or a tool call, and `needs_call` marks the usage of a call that another record reports: see
     `log_joins.py`.
+
+    Three fields come only from the protocols of SDKs, which report a span in several requests. `report_order` orders
+    the reports that amend each other: 0 for the first, and the time in milliseconds for a later one if the client
+    states it. *absent*: after all others. A span that `encloses` stands for a whole trace: its times and its status
+    follow from the other spans. One that `has_alias` can be found by its id alone.
     """
 
     span_id: Required[str]
@@ -65,6 +70,9 @@ class SpanFields(TypedDict, total=False):
     interrupted: bool
     call_key: str
     needs_call: bool
+    report_order: int
+    encloses: bool
+    has_alias: bool
     status: str
     error_message: str
     error_type: str

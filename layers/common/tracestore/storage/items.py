@@ -15,16 +15,23 @@ from .segments import expiry, joined_with, key, open_payloads, opened
 
 
 def alias_items(user_id: str, trace_id: str, head: StoredHead, updates: Iterable[SpanUpdate]) -> list[Item]:
-    """The items that lead from the messages which these updates name to their trace."""
-    message_ids = sorted({update.fields["message_id"] for update in updates if "message_id" in update.fields})
+    """The items that lead to their trace from the messages that these updates name, and from spans with an alias.
+
+    A span with the id of its trace needs none.
+    """
+    fields = [update.fields for update in updates]
+    message_ids = sorted({each["message_id"] for each in fields if "message_id" in each})
+    span_ids = sorted({each["span_id"] for each in fields if "has_alias" in each and each["span_id"] != trace_id})
+    aliases = [(keys.message_alias(name), keys.by_message(user_id, name)) for name in message_ids]
+    aliases += [(keys.span_alias(name), keys.by_span(user_id, name)) for name in span_ids]
     return [
         {
-            **key(keys.trace(user_id, trace_id), keys.message_alias(message_id)),
+            **key(keys.trace(user_id, trace_id), sk),
             **expiry(head.expires_at_s),
-            "by_conversation": {"S": keys.by_message(user_id, message_id)},
+            "by_conversation": {"S": partition},
             "at": {"S": head.cursor_position},
         }
-        for message_id in message_ids
+        for sk, partition in aliases
     ]
 
 

@@ -21,8 +21,8 @@ LAST_NS: Final = 10**19 - 1
 HEAD: Final = "H"
 USER: Final = "P"
 CORE_FROM, CORE_TO = "H", "T"
-"""The sort keys of a trace's head, lesson index item, message aliases, annotations, segments and compacted segments lie
-between these two, in this order. No payload does."""
+"""The sort keys of a trace's head, lesson index item, message aliases, annotations, span aliases, segments and
+compacted segments lie between these two, in this order. No payload does."""
 
 ANNOTATIONS_FROM, ANNOTATIONS_TO = "N#", "N$"
 """The sort keys of a trace's annotations lie between these two."""
@@ -140,6 +140,10 @@ def message_alias(message_id: str) -> str:
     return f"M#{encode_id(message_id)}"
 
 
+def span_alias(span_id: str) -> str:
+    return f"R#{encode_id(span_id)}"
+
+
 def annotation(span_id: str | None, name: str, annotation_id: str) -> str:
     return f"N#{encode_id(span_id or '')}#{encode_id(name)}#{encode_id(annotation_id)}"
 
@@ -211,6 +215,10 @@ def by_conversation(user_id: str, conversation_id: str) -> str:
 
 def by_message(user_id: str, message_id: str) -> str:
     return f"{user(user_id)}#M#{encode_id(message_id)}"
+
+
+def by_span(user_id: str, span_id: str) -> str:
+    return f"{user(user_id)}#A#{encode_id(span_id)}"
 
 
 def by_status(user_id: str, status: str, shard: int = 0) -> str:

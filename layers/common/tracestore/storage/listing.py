@@ -11,6 +11,7 @@ from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
+from tracestore.domain.errors import NotFound
 from tracestore.domain.filters import Condition, Filters
 from tracestore.domain.merge import Span, merge
 
@@ -28,6 +29,13 @@ and a cursor to continue from."""
 
 TRACE_BYTES_MOST: Final = 8_000_000
 """Payload of one trace that filters read, about as much as one request may read at all. They do not look beyond it."""
+
+
+ALIASES_READ: Final = 10
+"""Traces that have a span of one id. More than one means that a client used an id twice."""
+
+ALIAS_ATTEMPTS: Final = 5
+"""Reads of the index, after 0.5 s in all, before a span counts as absent: the index lags by a fraction of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +179,23 @@ def newest_in(scope: Scope, from_ns: int, to_ns: int, most: int) -> list[str]:
     ]
     candidates = islice(heapq.merge(*streams, reverse=True), most)
     return [keys.trace_id_of(candidate.pk) for candidate in candidates]
+
+
+def trace_of_span(scope: Scope, span_id: str) -> str:
+    if visible_heads(scope, [scope.trace_pk(span_id)]):
+        return span_id
+    partition = keys.by_span(scope.user_id, span_id)
+    backoff = scope.deadline.backoff()
+    while True:
+        items = scope.table.query(partition, index="by_conversation", descending=True, page_items=ALIASES_READ)
+        aliases = [item["pk"]["S"] for item in islice(items, ALIASES_READ)]
+        visible = visible_heads(scope, aliases)
+        for pk in aliases:
+            if pk in visible:
+                return keys.trace_id_of(pk)
+        if backoff.attempts == ALIAS_ATTEMPTS:
+            raise NotFound("There is no such span.")
+        backoff.pause()
 
 
 def turn_number(scope: Scope, conversation_id: str, position: str) -> int:

@@ -112,9 +112,10 @@ def _is_referred_to(stored: StoredTrace, head: Head, sha256: str) -> bool:
     ids = [(joined.get(update.fields["span_id"], update.fields["span_id"]), update) for update in referring]
     spans = merge(stored.updates(), head.deleted) if referring else []
     shown = {(span.span_id, digest) for span in spans for digest in span.payload_from.values()}
-    return any((span_id, update.digest) in shown or _is_in_log(update, head) for span_id, update in ids)
+    return any((span_id, update.digest) in shown or _is_joined(update, head) for span_id, update in ids)
 
 
-def _is_in_log(update: SpanUpdate, head: Head) -> bool:
-    """Whether an update has messages from log records: those of all updates of a span are joined."""
-    return "log_messages" in update.payload_fields and update.fields["span_id"] not in head.deleted
+def _is_joined(update: SpanUpdate, head: Head) -> bool:
+    """Whether an update has log messages or amendable metadata, which are joined with those of other updates."""
+    is_joined = "log_messages" in update.payload_fields or "report_order" in update.fields
+    return is_joined and update.fields["span_id"] not in head.deleted

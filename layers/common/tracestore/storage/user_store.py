@@ -215,6 +215,15 @@ class UserReader:
         """
         return listing.list_traces(self._scope, query, limit, after, budget_share)
 
+    def trace_of_span(self, span_id: str) -> str:
+        """The id of the newest trace with a span of this id: the trace of the same id, or one that an alias names.
+
+        Only spans that were sent by a protocol which refers to them by their id alone have an alias. An alias may be
+        found some milliseconds after its span is stored, so the index is asked again for a second.
+        *raises*: NotFound.
+        """
+        return listing.trace_of_span(self._scope, span_id)
+
     def turn_number(self, conversation_id: str, position: str) -> int:
         """The number of the turn at a cursor position, counted from the oldest trace of its conversation.
 
