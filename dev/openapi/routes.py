@@ -53,12 +53,14 @@ from tracestore.domain.intervals import INTERVALS
 from tracestore.domain.spans import ID_PATTERN
 from tracestore.http.identity import SCOPES
 from tracestore.http.parameters import LIMIT_DEFAULT, LIMIT_MOST, TEXT_MOST
+from tracestore.ingest.annotation_model import MAX_NUMBER
 from tracestore.ingest.lessons import STATUSES as LESSON_STATUSES
 from tracestore.ingest.native import MAX_SPANS
 
 JSON: Final = "application/json"
 ANY_TYPE: Final = "*/*"
 PROTOBUF: Final = "application/x-protobuf"
+MULTIPART: Final = "multipart/form-data"
 SPAN_STATUSES: Final = ("pending", "success", "error")
 
 
@@ -140,6 +142,8 @@ PATH: Final[Mapping[str, Schema]] = {
     "conversation_id": string("The id of a conversation", minLength=1, examples=["chat-42"]),
     "key_id": string("The id of an API key", pattern="^[0-9a-f]{16}$", examples=["e97fad263bf7c322"]),
     "file": string("The name of a file", examples=["docs.js"]),
+    "session_id": string("The id of a conversation", minLength=1, examples=["chat-42"]),
+    "run_id": string("The id of a run", minLength=1, examples=["0af76519-16cd-43dd-8448-eb211c80319c"]),
 }
 """The parameters in paths. A text of another form is no id of anything, which is a 404."""
 
@@ -288,6 +292,58 @@ OTLP_LOGS: Final = otlp(
 OTLP_METRICS: Final = otlp(
     "resourceMetrics", "scopeMetrics", "metrics", obj({"name": string()}), {"name": "tokens"}, is_read=False
 )
+
+
+_RUN_ID: Final = "0af76519-16cd-43dd-8448-eb211c80319c"
+_RUN_EXAMPLE: Final = {"id": _RUN_ID, "trace_id": _RUN_ID, "name": "ask", "run_type": "chain"}
+
+
+def open_obj(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None, **keywords: Any) -> Schema:
+    """An object that may have any further members: SDKs send more than the store names."""
+    return obj(required, optional, additionalProperties=True, **keywords)
+
+
+_ID: Final = string(minLength=1)
+_RUN: Final = open_obj({"id": _ID}, examples=[_RUN_EXAMPLE])
+_SCORED: Final = {"anyOf": [number(minimum=-MAX_NUMBER, maximum=MAX_NUMBER), boolean(), _ID]}
+_FEEDBACK: Final = open_obj(
+    {"run_id": _ID, "key": _ID},
+    {"score": _SCORED, "value": _SCORED},
+    anyOf=[{"required": ["score"]}, {"required": ["value"]}],
+)
+_SCORE: Final = open_obj({"traceId": _ID, "name": _ID, "value": _SCORED})
+_ITEM: Final = {
+    "anyOf": [
+        open_obj({"object": choice("trace"), "id": _ID}),
+        open_obj({"object": choice("trace.span"), "id": _ID, "trace_id": _ID}),
+    ]
+}
+
+
+def runs(content: Mapping[str, Schema], codes: tuple[str, ...] = (), example: Any = None) -> Operation:
+    """A route that accepts LangSmith's runs."""
+    return Operation(
+        answers=returns(obj({"message": string(examples=["Runs batch ingested"])}), 202),
+        body=Body(content, (*_JSON_CODES, *codes), example),
+        codes=("conflict", *_STORED),
+        ignores_other_parameters=True,
+        texts={202: "The runs are stored"},
+    )
+
+
+_OF_LANGFUSE: Final[Schema] = {**ANY_MEMBERS, "examples": [{"id": "trip-7"}]}
+_PAGE_NUMBERS: Final = obj({name: integer() for name in ("page", "limit", "totalItems", "totalPages")})
+
+
+def langfuse_list(**query: Schema) -> Operation:
+    """A route that lists for the client of Langfuse's API."""
+    pages = {"page": integer(minimum=1, maximum=50, default=1), "limit": integer(minimum=1, maximum=100, default=50)}
+    return Operation(
+        answers=returns(obj({"data": array(_OF_LANGFUSE), "meta": _PAGE_NUMBERS})),
+        query={**pages, **query},
+        parameter_texts=("### `GET /api/public/traces`", "### `GET /api/public/observations`"),
+        ignores_other_parameters=True,
+    )
 
 
 def analytics(schema: Schema, **more: Schema) -> Operation:
@@ -571,6 +627,99 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "POST /": OTLP_SPANS,
     "POST /v1/logs": OTLP_LOGS,
     "POST /v1/metrics": OTLP_METRICS,
+    "GET /info": Operation(
+        answers=returns(
+            obj(
+                {
+                    "version": string(examples=["0.12.0"]),
+                    "license_expiration_time": {"type": "null"},
+                    "batch_ingest_config": obj(
+                        {
+                            "use_multipart_endpoint": boolean(),
+                            "scale_up_qsize_trigger": integer(),
+                            "scale_up_nthreads_limit": integer(),
+                            "scale_down_nempty_trigger": integer(),
+                            "size_limit": integer(),
+                            "size_limit_bytes": integer(),
+                        }
+                    ),
+                    "instance_flags": obj({"zstd_compression_enabled": boolean(), "gzip_body_enabled": boolean()}),
+                }
+            )
+        ),
+        ignores_other_parameters=True,
+    ),
+    "POST /runs/multipart": runs(
+        {MULTIPART: string(contentMediaType=MULTIPART)}, ("malformed_multipart", "unsupported_media_type")
+    ),
+    "POST /runs/batch": runs(
+        {JSON: open_obj({}, {"post": array(_RUN), "patch": array(_RUN)})}, example={"post": [_RUN_EXAMPLE]}
+    ),
+    "POST /runs": runs({JSON: _RUN}),
+    "PATCH /runs/{run_id}": runs({JSON: ANY_MEMBERS}, example={"end_time": "2026-11-22T10:00:02Z"}),
+    "POST /feedback": Operation(
+        answers=returns(obj({"id": string(examples=["f1"])})),
+        body=Body({JSON: _FEEDBACK}, _JSON_CODES, {"run_id": "call", "key": "quality", "score": 1}),
+        codes=("conflict", "not_found", "too_many_annotations", "trace_deleted", "span_deleted"),
+        ignores_other_parameters=True,
+    ),
+    "POST /api/public/ingestion": Operation(
+        answers=returns(
+            obj(
+                {
+                    "successes": array(obj({"id": string(examples=["e1"]), "status": integer(examples=[201])})),
+                    "errors": array(
+                        obj({"id": string(), "status": integer(examples=[400]), "message": string()}), examples=[[]]
+                    ),
+                }
+            ),
+            207,
+        ),
+        body=Body({JSON: obj({"batch": array(anything())}, {"metadata": anything()})}, _JSON_CODES),
+        codes=_STORED,
+        ignores_other_parameters=True,
+        texts={207: "The status of each event"},
+    ),
+    "POST /api/public/scores": Operation(
+        answers={
+            200: {JSON: obj({}, {"id": string(examples=["s1"]), "message": string(examples=["Accepted"])})},
+            207: {
+                JSON: obj(
+                    {
+                        "accepted": integer(),
+                        "rejected": integer(),
+                        "errors": array(
+                            obj({"index": integer(), "status": integer(examples=[400]), "message": string()})
+                        ),
+                    }
+                )
+            },
+        },
+        body=Body({JSON: {"anyOf": [_SCORE, array(anything())]}}, _JSON_CODES),
+        codes=("conflict", *_STORED),
+        ignores_other_parameters=True,
+        texts={200: "All scores are stored", 207: "Some scores are not stored"},
+    ),
+    "GET /api/public/traces": langfuse_list(
+        **dict.fromkeys(("name", "userId", "sessionId", "tags", "release", "environment", "orderBy"), string()),
+        **dict.fromkeys(("fromTimestamp", "toTimestamp"), QUERY_TIME),
+    ),
+    "GET /api/public/traces/{trace_id}": Operation(answers=returns(_OF_LANGFUSE), ignores_other_parameters=True),
+    "GET /api/public/observations": langfuse_list(
+        **dict.fromkeys(("traceId", "name", "type", "parentObservationId", "userId", "environment"), string()),
+        **dict.fromkeys(("fromStartTime", "toStartTime"), QUERY_TIME),
+    ),
+    "GET /api/public/sessions/{session_id}": Operation(answers=returns(_OF_LANGFUSE), ignores_other_parameters=True),
+    "GET /api/public/scores": langfuse_list(
+        **dict.fromkeys(("traceId", "name", "userId", "environment"), string()),
+        **dict.fromkeys(("fromTimestamp", "toTimestamp"), QUERY_TIME),
+    ),
+    "POST /v1/traces/ingest": Operation(
+        answers=returns(success()),
+        body=Body({JSON: open_obj({"data": array(_ITEM)})}, _JSON_CODES),
+        codes=("conflict", *_STORED),
+        ignores_other_parameters=True,
+    ),
     "GET /api/public/projects": Operation(
         answers=returns(
             success(

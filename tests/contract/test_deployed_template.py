@@ -226,7 +226,7 @@ def test_an_existing_table_comes_with_its_stream(name: str, rule: str) -> None:
 
 
 LIMITS = {
-    "IngestConcurrency": {"CaptureFunction"},
+    "IngestConcurrency": {"CaptureFunction", "SdkProtocolsFunction"},
     "ReadConcurrency": {"QueryFunction", "AnalyticsFunction", "AgentToolsFunction", "LessonTracesFunction"},
     "StreamConcurrency": {"RollupFunction", "PurgeFunction"},
 }

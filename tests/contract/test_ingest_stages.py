@@ -17,6 +17,10 @@ import pytest
 
 from tracestore.ingest.log_fields import log_fields
 from tracestore.ingest.otlp import read_logs, read_traces, wire_format
+from tracestore.ingest.sdk_agents import agents_batch
+from tracestore.ingest.sdk_langfuse import langfuse_batch
+from tracestore.ingest.sdk_langsmith import langsmith_batch, runs_of_batch
+from tracestore.ingest.sdk_reports import Batch, report_fields
 from tracestore.ingest.span_fields import spans_fields
 
 ROOT = Path(__file__).parents[2]
@@ -100,6 +104,24 @@ def test_each_json_text_is_opened_once(case: Path) -> None:
     for trace, _ in spans_of_case(case):
         opened = Counter(id(text) for text in trace.texts if len(text) > 1)  # texts of one character are shared
         assert [text[:80] for text in trace.texts if opened[id(text)] > 1] == []
+
+
+SDK_CASES: dict[str, Callable[[Any], Batch]] = {
+    "langsmith/py01-chat/request-2.bin": lambda body: langsmith_batch(runs_of_batch(body), now_ns=2**62),
+    "langfuse-ingestion/py2-chat/request-0.bin": lambda body: langfuse_batch(body, now_ns=2**62)[0],
+    "openai-agents/py-tool-loop-responses/request-0.bin": lambda body: agents_batch(body, now_ns=2**62),
+}
+
+
+@pytest.mark.parametrize("name", SDK_CASES)
+def test_a_report_of_an_sdk_passes_the_same_stages(name: str) -> None:
+    body = json.loads((ROOT / "tests/data/native" / name).read_bytes())
+    counts: list[int] = []
+    trace = traced(lambda: counts.append(len(report_fields(SDK_CASES[name](body).reports))))
+    assert trace.stages == STAGES * counts[0]
+    later = ["span_fields", *STAGES]
+    assert {module: trace.callers[module] for module in later if len(trace.callers[module]) > 1} == {}
+    assert trace.callers["span_fields"] == {"sdk_reports"}
 
 
 def test_the_stages_are_described_in_their_order() -> None:

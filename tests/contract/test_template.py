@@ -23,6 +23,10 @@ MAY = {
         *("dynamodb:BatchWriteItem", "dynamodb:DeleteItem"),
         *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
     },
+    "SdkProtocolsFunction": {
+        *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem"),
+        *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
+    },
     "QueryFunction": {
         *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem"),
         *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
@@ -232,7 +236,10 @@ def test_each_route_has_one_function() -> None:
     assert sorted(keys) == sorted(set(keys))
 
 
-@pytest.mark.parametrize("lock", ["layers/common/requirements.txt", "requirements-dev.txt", "requirements-viewer.txt"])
+@pytest.mark.parametrize(
+    "lock",
+    ["layers/common/requirements.txt", "requirements-dev.txt", "requirements-viewer.txt", "requirements-sdks.txt"],
+)
 def test_a_lock_has_hashes_and_names_no_host(lock: str) -> None:
     text = (ROOT / lock).read_text()
     assert len(re.findall(r"(?m)^[a-z0-9][^\s]*==[^\n]* \\$", text)) == len(re.findall(r"(?m)^[a-z0-9]", text))

@@ -246,6 +246,55 @@ def annotation_deletions(victim: Victim) -> Iterator[Attempt]:
     yield Attempt(f"{TRACES}/t/annotations/note")
 
 
+def runs(victim: Victim, path: str) -> Iterator[Attempt]:
+    """Runs of one's own with the ids of others are stored in traces of one's own."""
+    mine = {"name": "mine", "run_type": "chain", "start_time": at(), "user_id": victim.name}
+    for text in hostile(victim, "t"):
+        run = {**mine, "id": text, "trace_id": text}
+        yield Attempt(path, (202, 400), body={"post": [run]} if path.endswith("/batch") else run)
+
+
+def run_changes(victim: Victim) -> Iterator[Attempt]:
+    body = {"end_time": at(1), "trace_id": "t"}
+    yield from (Attempt(f"/runs/{segment}", (202, 400, 404), body=body) for segment in segments(victim, "a"))
+    yield Attempt("/runs/a", (202,), body={"end_time": at(1)})
+
+
+def feedback(victim: Victim) -> Iterator[Attempt]:
+    """Feedback for a trace of one's own waits for it. A run of another user is not found."""
+    for text in hostile(victim, "t"):
+        body = {"run_id": "root", "trace_id": text, "key": "note", "score": 1}
+        yield Attempt("/feedback", (200, 400, 409), body=body)
+    yield Attempt("/feedback", body={"run_id": "a", "key": "note", "score": 1})
+
+
+def events(victim: Victim) -> Iterator[Attempt]:
+    for text in hostile(victim, "t"):
+        body = {"id": text, "traceId": text, "name": "mine", "userId": victim.name}
+        kinds = ("trace-create", "span-create", "score-create")
+        batch = [{"id": kind, "type": kind, "body": {**body, "value": 1}} for kind in kinds]
+        yield Attempt("/api/public/ingestion", (207,), body={"batch": batch})
+
+
+def scores(victim: Victim) -> Iterator[Attempt]:
+    for text in hostile(victim, "t"):
+        body = [{"id": "mine", "traceId": text, "name": "note", "value": 1}]
+        yield Attempt("/api/public/scores", (200, 207, 400), body=body)
+
+
+def items(victim: Victim) -> Iterator[Attempt]:
+    for text in hostile(victim, "t"):
+        trace = {"object": "trace", "id": text, "workflow_name": "mine"}
+        yield Attempt("/v1/traces/ingest", (200, 400), body={"data": [trace]})
+
+
+def langfuse_lists(victim: Victim, name: str) -> Iterator[Attempt]:
+    path = f"/api/public/{name}"
+    for query in ({}, {"userId": victim.name}, {"sessionId": FIELDS["conversation_id"]}, {"traceId": "t"}):
+        yield Attempt(path, (200,), query)
+    yield from (Attempt(path, (200, 400), {"traceId": text, "page": text}) for text in hostile(victim, "t"))
+
+
 def media(victim: Victim) -> Iterator[Attempt]:
     sha256 = sha256_of(MEDIUM)
     yield from (Attempt(f"{TRACES}/{segment}/media/{sha256}") for segment in segments(victim, "u"))
@@ -480,6 +529,22 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "POST /": lambda v: exports(v, "/"),
     "POST /v1/logs": logs,
     "POST /v1/metrics": lambda _: [Attempt("/v1/metrics", (200,), body={})],
+    "GET /info": lambda _: [Attempt("/info", (200,))],
+    "POST /runs/multipart": lambda _: [Attempt("/runs/multipart", (415,), body={})],
+    "POST /runs/batch": lambda v: runs(v, "/runs/batch"),
+    "POST /runs": lambda v: runs(v, "/runs"),
+    "PATCH /runs/{run_id}": run_changes,
+    "POST /feedback": feedback,
+    "POST /api/public/ingestion": events,
+    "POST /api/public/scores": scores,
+    "POST /v1/traces/ingest": items,
+    "GET /api/public/traces": lambda v: langfuse_lists(v, "traces"),
+    "GET /api/public/observations": lambda v: langfuse_lists(v, "observations"),
+    "GET /api/public/scores": lambda v: langfuse_lists(v, "scores"),
+    "GET /api/public/traces/{trace_id}": lambda v: (Attempt(f"/api/public/traces/{s}") for s in segments(v, "t")),
+    "GET /api/public/sessions/{session_id}": lambda v: (
+        Attempt(f"/api/public/sessions/{segment}") for segment in segments(v, FIELDS["conversation_id"])
+    ),
     "GET /api/public/projects": lambda v: [
         Attempt("/api/public/projects", (200, 400), q) for q in ("", {"userId": v.name})
     ],

@@ -108,6 +108,7 @@ RESOURCES_BELOW = {
     "analytics": {"traces", "analytics"},
     "otlp": {"otlp"},
     "agent_tools": {"traces", "analytics", "agent_tools"},
+    "sdk": {"traces", "sdk"},
 }
 
 

@@ -52,6 +52,7 @@ CODES: Final = (
     "jwt_required",
     "lesson_ended",
     "malformed_json",
+    "malformed_multipart",
     "malformed_otlp",
     "method_not_allowed",
     "missing_scope",

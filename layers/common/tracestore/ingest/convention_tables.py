@@ -5,7 +5,8 @@ the whole JSON, of which even scalars are quoted); `name.*`: the attributes numb
 object of these members, as far as present; `*` between dots is any one step. Sources are listed in order of precedence.
 *source*: OpenTelemetry GenAI in all generations, OpenInference, OpenLLMetry old and new, Vercel AI SDK, Langfuse,
 MLflow, LangSmith, Google ADK, Logfire, LiteLLM, Genkit, Mastra, Laminar, LangWatch, Braintrust, AG2, LiveKit Agents,
-Pipecat.
+Pipecat. The decoders of the protocols of SDKs (`sdk_langsmith` and the others) name what they find like the convention
+of the same SDK, else `langsmith.run.*`, `langfuse.ingestion.*` and `openai_agents.*`.
 """
 
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from .field_readers import (
     flag,
     identifier,
     label,
+    media_list,
     milliseconds,
     nano_usd,
     nano_usd_above_zero,
@@ -72,7 +74,8 @@ MODEL_USERS: Final = SERVED | {"agent"}
 
 COSTS: Final = """gen_ai.usage.cost gen_ai.usage.total_cost operation.cost llm.cost.total
     langfuse.observation.cost_details>total mlflow.llm.cost>total_cost
-    langsmith.metadata.usage_metadata>total_cost llm.usage.total_cost gen_ai.cost.total_cost litellm.cost.total
+    langsmith.run.outputs>usage_metadata.total_cost langsmith.metadata.usage_metadata>total_cost
+    langfuse.ingestion.usage>totalCost llm.usage.total_cost gen_ai.cost.total_cost litellm.cost.total
     litellm.response.cost hidden_params>response_cost vercel.ai_gateway.cost.total vercel.ai_gateway.cost.market
     ai.response.providerMetadata>gateway.cost ai.response.providerMetadata>gateway.marketCost
     ai.response.providerMetadata>openrouter.usage.cost trace.metadata.openrouter_generation.usage
@@ -92,12 +95,20 @@ ROWS: Final = (
     Row(
         "model_name",
         label,
+        """langsmith.run.outputs>model langsmith.run.outputs>llm_output.model_name
+        langsmith.run.outputs>generations.0.0.message.kwargs.response_metadata.model_name
+        langsmith.run.outputs>generations.0.0.message.response_metadata.model_name openai_agents.output>model""",
+        MODEL_USERS,
+    ),
+    Row(
+        "model_name",
+        label,
         """gen_ai.response.model llm.model_name embedding.model_name reranker.model_name ai.response.model
         langfuse.observation.model.name mlflow.llm.model> gcp.vertex.agent.llm_response>model_version
         gen_ai.request.model ai.model.id langsmith.metadata.ls_model_name
         traceloop.association.properties.ls_model_name llm.request.model llm.invocation_parameters>model
         llm.invocation_parameters>model_name embedding.invocation_parameters>model metadata>ls_model_name
-        gcp.vertex.agent.llm_request>model llm.*.model""",
+        gcp.vertex.agent.llm_request>model openai_agents.model llm.*.model""",
     ),
     Row("model_name", label, "braintrust.metadata>model braintrust.metadata.model"),
     Row("model_name", label, "genkit:output>raw.model genkit:output>raw.modelVersion genkit:name", SERVED),
@@ -106,7 +117,8 @@ ROWS: Final = (
         "metadata.request_model",
         label,
         """gen_ai.request.model ai.model.id llm.request.model llm.invocation_parameters>model
-        embedding.invocation_parameters>model gcp.vertex.agent.llm_request>model langsmith.metadata.ls_model_name""",
+        embedding.invocation_parameters>model gcp.vertex.agent.llm_request>model langsmith.metadata.ls_model_name
+        openai_agents.model""",
     ),
     Row("metadata.request_model", label, "model>", MODEL_USERS),
     Row("metadata.request_model", label, "genkit:name", SERVED),
@@ -206,6 +218,7 @@ completion_details.audio}""",
         langfuse.observation.model.parameters>speed llm.*.speed""",
     ),
     # The tier that served the call first, then the requested one.
+    Row("service_tier", label, "langsmith.run.outputs>service_tier openai_agents.output>service_tier", MODEL_USERS),
     Row(
         "service_tier",
         label,
@@ -251,24 +264,35 @@ completion_details.audio}""",
         number,
         """gen_ai.request.temperature ai.settings.temperature llm.request.temperature llm.temperature
         llm.invocation_parameters>temperature langfuse.observation.model.parameters>temperature
-        gcp.vertex.agent.llm_request>config.temperature llm.*.temperature""",
+        gcp.vertex.agent.llm_request>config.temperature langsmith.metadata.ls_temperature
+        openai_agents.model_config>temperature llm.*.temperature""",
     ),
-    Row("metadata.temperature", number, "temperature>", MODEL_USERS),
+    Row("metadata.temperature", number, "temperature> langsmith.run.inputs>temperature", MODEL_USERS),
     Row(
         "metadata.max_tokens",
         number,
         """gen_ai.request.max_tokens ai.settings.maxOutputTokens ai.settings.maxTokens llm.request.max_tokens
         llm.invocation_parameters>max_tokens llm.invocation_parameters>max_output_tokens
         langfuse.observation.model.parameters>max_tokens gcp.vertex.agent.llm_request>config.max_output_tokens
-        llm.*.max_tokens""",
+        langsmith.metadata.ls_max_tokens openai_agents.model_config>max_tokens llm.*.max_tokens""",
     ),
-    Row("metadata.max_tokens", number, "max_tokens>", MODEL_USERS),
+    Row("metadata.max_tokens", number, "max_tokens> langsmith.run.inputs>max_tokens", MODEL_USERS),
     Row(
         "metadata.finish_reasons",
         finish_words,
         """gen_ai.response.finish_reasons gen_ai.response.finish_reason llm.finish_reason ai.response.finishReason
         llm.response.finish_reason genkit:output>finishReason""",
     ),
+    Row(
+        "metadata.finish_reasons",
+        word_list,
+        """langsmith.run.outputs>choices.0.finish_reason
+        langsmith.run.outputs>generations.0.0.generation_info.finish_reason
+        langsmith.run.outputs>generations.0.0.message.kwargs.response_metadata.finish_reason
+        openai_agents.output>choices.0.finish_reason""",
+        MODEL_USERS,
+    ),
+    Row("metadata.attachments", media_list, "langsmith.run.attachments"),
     Row(
         "metadata.tags",
         word_list,
@@ -315,7 +339,16 @@ USAGE: Final = (
     UsageSource("llm.usage."),
     UsageSource("langfuse.observation.usage_details>", APART),
     UsageSource("mlflow.chat.tokenUsage>", None),
+    UsageSource("langfuse.ingestion.usage_details>", None),
+    UsageSource("langfuse.ingestion.usage>", None),
+    UsageSource("langsmith.run.outputs>usage_metadata"),
     UsageSource("langsmith.metadata.usage_metadata>"),
+    UsageSource("langsmith.run.outputs>generations.0.0.message.kwargs.usage_metadata", INSIDE, MODEL_USERS),
+    UsageSource("langsmith.run.outputs>llm_output.token_usage", INSIDE, MODEL_USERS),
+    UsageSource("langsmith.run.outputs>llm_output.usage", INSIDE, MODEL_USERS),
+    UsageSource("langsmith.run.outputs>usage", INSIDE, MODEL_USERS),
+    UsageSource("openai_agents.usage>"),
+    UsageSource("openai_agents.output>usage", INSIDE, MODEL_USERS),
     UsageSource("gcp.vertex.agent.llm_response>usage_metadata"),
     UsageSource("metadata.usage_object>"),
     UsageSource("llm.*.usage>"),
@@ -365,7 +398,8 @@ RESOURCE_FIELDS: Final = (
 
 INPUT: Final = """gen_ai.tool.call.arguments tool_arguments ai.toolCall.args> gcp.vertex.agent.tool_call_args
     gen_ai.input.messages llm.input_messages.* ai.prompt.messages gen_ai.prompt.* llm.prompts.*
-    langfuse.observation.input mlflow.spanInputs> gen_ai.prompt gcp.vertex.agent.llm_request gcp.vertex.agent.data
+    langfuse.observation.input langsmith.run.inputs openai_agents.input
+    mlflow.spanInputs> gen_ai.prompt gcp.vertex.agent.llm_request gcp.vertex.agent.data
     ai.prompt ai.values
     ai.value request_data gen_ai.task.input traceloop.entity.input> retrieval.query reranker.query input.value
     gen_ai.retrieval.query.text embedding.embeddings.* inputs pydantic_ai.all_messages all_messages_events
@@ -378,7 +412,8 @@ INPUT: Final = """gen_ai.tool.call.arguments tool_arguments ai.toolCall.args> gc
 OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp.vertex.agent.tool_response
     gen_ai.output.messages llm.output_messages.* ai.response.{reasoning,text,toolCalls,object,files}
     gen_ai.completion.* llm.choices.*
-    langfuse.observation.output mlflow.spanOutputs> gen_ai.completion gcp.vertex.agent.llm_response response_data
+    langfuse.observation.output langsmith.run.outputs openai_agents.output
+    mlflow.spanOutputs> gen_ai.completion gcp.vertex.agent.llm_response response_data
     gen_ai.task.output traceloop.entity.output> retrieval.documents.* reranker.output_documents.*
     gen_ai.retrieval.documents output.value final_result langfuse.trace.output gen_ai.tool.result
     gen_ai.content.completion ai.embeddings ai.embedding embeddings llm.*.choices llm.*.candidates llm.*.content
@@ -413,7 +448,8 @@ EVENTS_ATTRIBUTE: Final = "events"
 """The attribute that some clients send instead of span events: a list of events in JSON."""
 
 OPERATION: Final = """gen_ai.operation.name openinference.span.kind langfuse.observation.type ai.operationId
-    langsmith.span.kind mlflow.spanType> traceloop.span.kind llm.request.type langwatch.span.type lmnr.span.type
+    langsmith.span.kind openai_agents.type mlflow.spanType> traceloop.span.kind llm.request.type
+    langwatch.span.type lmnr.span.type
     genkit:metadata:subtype genkit:type braintrust.span_attributes>type mastra.span.type ag2.span.type"""
 """Sources of a span's operation, as a word of `OPERATION_WORDS`."""
 
@@ -423,8 +459,8 @@ OPERATION_WORDS: Final = {
     word: operation
     for operation, text in {
         "completion": """chat text_completion generate_content completion completions llm generation chat_model
-            responses message messages llm_call model_generation model_call model llm_request llm_generation inference
-            acompletion completion_create aresponses anthropic_messages chat_completion chat_completions
+            response responses message messages llm_call model_generation model_call model llm_request llm_generation
+            inference acompletion completion_create aresponses anthropic_messages chat_completion chat_completions
             create_completion create_response create_message generatecontent streamgeneratecontent converse
             converse_stream invoke_model invoke_model_with_response_stream generate text generate_text generate_object
             stream_text ai.generatetext.dogenerate ai.streamtext.dostream ai.generateobject.dogenerate
@@ -437,15 +473,15 @@ OPERATION_WORDS: Final = {
             mcp_tool mcp_tool_call web_search file_search code_execution code_interpreter computer_use""",
         "agent": "invoke_agent create_agent agent agent_run run_agent agent_step agent_turn",
         "workflow": "workflow invoke_workflow workflow_run flow",
-        "chain": """chain util flowstep workflow_step schedule_tool_calls task execute_task prompt parser plan
+        "chain": """chain util flowstep workflow_step schedule_tool_calls turn task execute_task prompt parser plan
             execute_event_loop_cycle ai.generatetext ai.streamtext ai.generateobject ai.streamobject ai.embed
             ai.embedmany ai.rerank""",
         "retrieval": "retriever retrieval retrieve search_memory",
         "guardrail": "guardrail moderation amoderation moderations",
         "evaluation": "evaluator evaluation",
         "lesson": "lesson",
-        "other": """span event unknown memory count_tokens record_usage image_generation speech transcription stt tts
-            usage""",
+        "other": """span event custom unknown memory count_tokens record_usage image_generation speech
+            transcription stt tts usage""",
     }.items()
     for word in text.split()
 }
@@ -527,6 +563,7 @@ FAILED_REASONS: Final = frozenset({"error", "failed"})
 
 FIRST_TOKEN_EVENTS: Final = frozenset(
     {"First Token Stream Event", "llm.content.completion.chunk", "mlflow.chunk.item.0", "gen_ai.response.first_token"}
+    | {"new_token"}
 )
 FIRST_TOKEN_TIMES: Final = ("langfuse.observation.completion_start_time", "mastra.completion_start_time")
 """Attributes with the time of the first token, as ISO 8601."""

@@ -41,16 +41,16 @@ def uncommon_label(value: Json) -> str | None:
     return None if name is None or name.lower() in _USUAL else name
 
 
-def identifier(value: Json) -> str | None:
+def identifier(value: Json, most_characters: int = MAX_LABEL_CHARACTERS) -> str | None:
     """An id of at most 256 characters. A hash replaces the end of a longer one: cut alone, two ids might become one."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value) if abs(value) <= MAX_COUNT else None
     if not isinstance(value, str) or not value:
         return None
-    if len(value) <= MAX_LABEL_CHARACTERS:
+    if len(value) <= most_characters:
         return value
     digest = hashlib.sha256(value.encode(errors="replace")).hexdigest()[:_HASH_DIGITS]
-    return f"{value[: MAX_LABEL_CHARACTERS - _HASH_DIGITS - 1]}-{digest}"
+    return f"{value[: most_characters - _HASH_DIGITS - 1]}-{digest}"
 
 
 def flag(value: Json) -> bool | None:
@@ -149,6 +149,11 @@ def provider_before_slash(value: Json) -> str | None:
     """The provider before a model's name, as in `googleai/gemini-2.5-flash`. *absent*: None without one."""
     provider, slash, _ = value.partition("/") if isinstance(value, str) else ("", "", "")
     return normalize_provider(provider) if slash else None
+
+
+def media_list(value: Json) -> Json:
+    """A list of media, each an object with its name."""
+    return value if isinstance(value, list) and value else None
 
 
 def normalize_provider(name: object) -> str | None:

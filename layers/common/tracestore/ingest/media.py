@@ -63,12 +63,13 @@ class _Place(NamedTuple):
 class MediaCollector:
     """The media of one request. `found` has the content of those that were taken out, by their SHA-256.
 
-    `body` is the request's body: where it has no long text without quotes, no value is searched.
+    `body` is the request's body: where it has no long text without quotes, no value is searched, except where it
+    `has_files`, whose base64 the body does not contain.
     """
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, *, has_files: bool = False) -> None:
         self.found: dict[str, Medium] = {}
-        self._is_searched = _has_long_text(body)
+        self._is_searched = has_files or _has_long_text(body)
 
     def take(self, value: Json) -> Json:
         """A body with references in place of media; the same object if it cannot have any."""

@@ -20,6 +20,7 @@ from .opened import OpenedSpan
 MAX_MESSAGE_CHARACTERS: Final = 65_536
 _MAX_TYPE_CHARACTERS: Final = 256
 
+_STACK: Final = "exception.stacktrace"
 _CONTROL_FLOW: Final = re.compile(CONTROL_FLOW, re.IGNORECASE)
 _TYPE: Final = re.compile(r"[\w.]{1,200}(?=$|\(|:)")
 _CLASS: Final = re.compile(r"<class '(?P<name>[^']+)'>")
@@ -68,13 +69,16 @@ def read_outcome(opened: OpenedSpan, finish_reason: str | None) -> Outcome:
         fields["error_message"] = f"Finish reason {finish_reason}"
     if error_type:
         fields["error_type"] = error_type[:_MAX_TYPE_CHARACTERS]
-    stacks = (exception.get("exception.stacktrace"), attributes.get("exception.stacktrace"))
-    if stack := next((text for text in stacks if text and isinstance(text, str)), None):
+    stacks = (exception.get(_STACK), attributes.get(_STACK))
+    stack = next((text for text in stacks if text and isinstance(text, str)), None)
+    if stack:
         fields["error_stack"] = stack[:MAX_STACK_CHARACTERS]
     if texts:
         fields["error_message"] = texts[0][:MAX_MESSAGE_CHARACTERS]
     stated = (error_type, *texts[:1])
     repeated = {name for name in (*ERROR_TYPES, *ERROR_MESSAGES) if attributes.get(name) in stated}
+    if stack and attributes.get(_STACK) == fields["error_stack"]:
+        repeated.add(_STACK)
     return Outcome(fields, repeated)
 
 

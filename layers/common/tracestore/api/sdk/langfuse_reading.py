@@ -1,0 +1,336 @@
+"""Traces, observations, sessions and scores as the client of Langfuse's API reads them back.
+
+Pages have numbers there. A page is found by reading the list from its start, so the numbers end at `PAGE_MOST`. The
+totals of a page count the items up to it, and one more where there are further ones.
+*source*: Langfuse's public API, as `langfuse.api` of the SDKs 2 to 5 reads it.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any, Final
+
+from tracestore.api.traces.trace_json import first_token_ms, usd
+from tracestore.domain.annotations import Annotation
+from tracestore.domain.errors import Detail, Invalid, NotFound
+from tracestore.domain.filters import Condition, Filters
+from tracestore.domain.merge import Span
+from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time, parse_time
+from tracestore.domain.usage import total_tokens
+from tracestore.ingest.sdk_reports import stored_id
+from tracestore.storage.model import Head
+from tracestore.storage.user_store import ListedTrace, TraceQuery, UserReader
+
+LIMIT_DEFAULT: Final = 50
+LIMIT_MOST: Final = 100
+PAGE_MOST: Final = 50
+_DIGITS_MOST: Final = 4
+TRACES_READ_MOST: Final = 100
+"""Traces whose spans or annotations one request reads."""
+
+_TYPES: Final = {
+    "completion": "GENERATION",
+    "embedding": "EMBEDDING",
+    "tool_call": "TOOL",
+    "agent": "AGENT",
+    "chain": "CHAIN",
+    "workflow": "CHAIN",
+    "retrieval": "RETRIEVER",
+    "guardrail": "GUARDRAIL",
+    "evaluation": "EVALUATOR",
+}
+"""The type of an observation by its operation; SPAN for any other."""
+
+_VALUE_PARAMETERS: Final = {
+    "userId": "end_user_id",
+    "tags": "tag",
+    "release": "release",
+    "environment": "environment",
+    "name": "span_name",
+}
+_COUNTS: Final = (
+    ("input", "input_tokens"),
+    ("output", "output_tokens"),
+    ("cache_read_input_tokens", "cached_input_tokens"),
+    ("reasoning_tokens", "reasoning_tokens"),
+)
+
+
+def list_traces(reader: UserReader, query: Mapping[str, str]) -> dict[str, Any]:
+    """A page of traces, each with its root's input and output and the ids of its observations and scores."""
+    page, limit = _page(query)
+    listed = _traces(reader, _trace_query(query, named="fromTimestamp toTimestamp"))
+    name = query.get("name")
+    matching = (trace for trace in listed if not name or trace.head.summary.name == name)
+    traces, meta = _cut(matching, page, limit)
+    return {"data": [_listed_trace(reader, trace) for trace in traces], "meta": meta}
+
+
+def trace_json(reader: UserReader, sent_id: str) -> dict[str, Any]:
+    """One trace with its observations and scores. *raises*: NotFound."""
+    trace_id = stored_id(sent_id) or ""
+    head, spans, _ = reader.trace_within(trace_id, _PAYLOAD_BYTES)
+    root = _root(head, spans)
+    return {
+        **_trace(trace_id, head, root),
+        "observations": [_observation(trace_id, span) for span in spans if "encloses" not in span.fields],
+        "scores": [_score(trace_id, head, each) for each in _annotations(reader, trace_id, head)],
+    }
+
+
+_PAYLOAD_BYTES: Final = 4_000_000
+
+
+def list_observations(reader: UserReader, query: Mapping[str, str]) -> dict[str, Any]:
+    """A page of observations: of the trace that the query names, else of the newest traces."""
+    page, limit = _page(query)
+    observations, meta = _cut(_observations(reader, query), page, limit)
+    return {"data": observations, "meta": meta}
+
+
+def session_json(reader: UserReader, session_id: str) -> dict[str, Any]:
+    """The traces of a conversation, the newest first. *raises*: NotFound without any."""
+    query = TraceQuery(Filters(conversation_id=Condition((session_id,))))
+    traces = list(islice(_traces(reader, query), TRACES_READ_MOST))
+    if not traces:
+        raise NotFound("There is no such conversation.")
+    return {
+        "id": session_id,
+        "createdAt": format_time(min(trace.head.summary.start_ns for trace in traces)),
+        "projectId": reader.user_id,
+        "environment": traces[-1].head.summary.environment or _ENVIRONMENT,
+        "traces": [_listed_trace(reader, trace) for trace in traces],
+    }
+
+
+_ENVIRONMENT: Final = "default"
+
+
+def list_scores(reader: UserReader, query: Mapping[str, str]) -> dict[str, Any]:
+    """A page of scores: of the trace that the query names, else of the newest traces."""
+    page, limit = _page(query)
+    scores, meta = _cut(_scores(reader, query), page, limit)
+    return {"data": scores, "meta": meta}
+
+
+def _page(query: Mapping[str, str]) -> tuple[int, int]:
+    """The number of the page, from 1, and its size. *raises*: Invalid."""
+    page, limit = _number(query, "page", 1), _number(query, "limit", LIMIT_DEFAULT)
+    if not 1 <= limit <= LIMIT_MOST:
+        raise _malformed("limit", f"must be from 1 to {LIMIT_MOST}")
+    if not 1 <= page <= PAGE_MOST:
+        raise _malformed("page", f"must be from 1 to {PAGE_MOST}: narrow the times")
+    return page, limit
+
+
+def _number(query: Mapping[str, str], name: str, default: int) -> int:
+    text = query.get(name, str(default))
+    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MOST):
+        raise _malformed(name, "must be a whole number")
+    return int(text)
+
+
+def _malformed(name: str, problem: str) -> Invalid:
+    return Invalid(f"The parameter {name} {problem}.", code="invalid_parameter", details=(Detail(name, problem),))
+
+
+def _trace_query(query: Mapping[str, str], *, named: str) -> TraceQuery:
+    """The query of a list; `named` are the parameters with its times. *raises*: Invalid for a malformed time."""
+    values = {
+        field: Condition((query[name],))
+        for name, field in _VALUE_PARAMETERS.items()
+        if query.get(name) and name != "name"
+    }
+    session = query.get("sessionId")
+    filters = Filters(conversation_id=Condition((session,)) if session else None, values=values)
+    from_ns, to_ns = (_time(query, name) for name in named.split())
+    return TraceQuery(filters, from_ns, to_ns, newest_first=query.get("orderBy") != "timestamp.asc")
+
+
+def _time(query: Mapping[str, str], name: str) -> int | None:
+    if name not in query:
+        return None
+    try:
+        return parse_time(query[name].replace(" ", "+"))
+    except ValueError as error:
+        raise _malformed(name, str(error)) from error
+
+
+def _traces(reader: UserReader, query: TraceQuery) -> Iterator[ListedTrace]:
+    position: str | None = None
+    while True:
+        page = reader.traces(query, LIMIT_MOST, position)
+        yield from page.traces
+        position = page.next_position
+        if position is None:
+            return
+        if reader.is_budget_spent:
+            raise _malformed("page", "is too far from the start of the list: narrow the times")
+
+
+def _cut(items: Iterator[Any], page: int, limit: int) -> tuple[list[Any], dict[str, int]]:
+    """The items of a page, and its numbers."""
+    found = list(islice(items, page * limit + 1))
+    total = len(found)
+    meta = {"page": page, "limit": limit, "totalItems": total, "totalPages": -(-total // limit)}
+    return found[(page - 1) * limit : page * limit], meta
+
+
+def _observations(reader: UserReader, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    traces = _chosen(reader, query, "fromStartTime toStartTime")
+    for trace in traces:
+        _, spans, _ = reader.trace_within(trace.trace_id, _PAYLOAD_BYTES)
+        for span in spans:
+            if "encloses" in span.fields:
+                continue
+            observation = _observation(trace.trace_id, span)
+            if all(not query.get(name) or observation[field] == query[name] for name, field in _OBSERVATION_FILTERS):
+                yield observation
+
+
+_OBSERVATION_FILTERS: Final = (("name", "name"), ("type", "type"), ("parentObservationId", "parentObservationId"))
+
+
+def _scores(reader: UserReader, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    for trace in _chosen(reader, query, "fromTimestamp toTimestamp"):
+        for annotation in _annotations(reader, trace.trace_id, trace.head):
+            if not query.get("name") or annotation.name == query["name"]:
+                yield _score(trace.trace_id, trace.head, annotation)
+
+
+def _chosen(reader: UserReader, query: Mapping[str, str], times: str) -> Iterator[ListedTrace]:
+    """The trace that a query names, else the newest that its other parameters choose."""
+    if trace_id := stored_id(query.get("traceId")):
+        heads = reader.heads([trace_id])
+        return (ListedTrace(trace_id, head) for head in heads.values())
+    return islice(_traces(reader, _trace_query(query, named=times)), TRACES_READ_MOST)
+
+
+def _annotations(reader: UserReader, trace_id: str, head: Head) -> list[Annotation]:
+    return reader.annotations(trace_id)[0] if head.summary.annotations.count else []
+
+
+def _listed_trace(reader: UserReader, trace: ListedTrace) -> dict[str, Any]:
+    head, spans, with_payloads, _ = reader.lazy_trace(trace.trace_id)
+    root = _root(head, spans)
+    whole = next(with_payloads([root.span_id]), root)
+    return {
+        **_trace(trace.trace_id, head, whole),
+        "observations": [span.span_id for span in spans if "encloses" not in span.fields],
+        "scores": [each.annotation_id for each in _annotations(reader, trace.trace_id, head)],
+    }
+
+
+def _root(head: Head, spans: list[Span]) -> Span:
+    return next((span for span in spans if span.span_id == head.summary.root_span_id), spans[0])
+
+
+def _trace(trace_id: str, head: Head, root: Span) -> dict[str, Any]:
+    summary = head.summary
+    duration_ns = 0 if summary.end_ns is None else max(0, summary.end_ns - summary.start_ns)
+    return {
+        "id": trace_id,
+        "timestamp": format_time(summary.start_ns),
+        "name": summary.name,
+        "input": root.fields.get("input_data"),
+        "output": root.fields.get("output_data"),
+        "sessionId": summary.conversation_id,
+        "userId": summary.end_user_id,
+        "release": summary.release,
+        "version": None,
+        "environment": summary.environment or _ENVIRONMENT,
+        "metadata": root.fields.get("metadata"),
+        "tags": summary.values.get("tag", []),
+        "public": False,
+        "bookmarked": False,
+        "externalId": None,
+        "projectId": None,
+        "createdAt": format_time(head.created_ms * NS_PER_MS),
+        "updatedAt": format_time(head.updated_ms * NS_PER_MS),
+        "htmlPath": f"/traces/{trace_id}",
+        "latency": duration_ns / NS_PER_SECOND,
+        "totalCost": usd(summary.usage.cost_nano_usd) or 0,
+    }
+
+
+def _observation(trace_id: str, span: Span) -> dict[str, Any]:
+    fields: Mapping[str, Any] = span.fields
+    start_ns, end_ns = span.start_ns, span.end_ns
+    first_ns = fields.get("time_to_first_token_ns")
+    duration_ns, cost = span.duration_ns, usd(span.cost.nano_usd)
+    counts = {name: fields[field] for name, field in _COUNTS if field in fields}
+    total = total_tokens(span.fields)
+    parent_id = span.parent_span_id
+    version = str(fields.get("prompt_version", ""))
+    waited_ms = first_token_ms(span.fields)
+    return {
+        "id": span.span_id,
+        "traceId": trace_id,
+        "type": _TYPES.get(fields.get("operation_type", ""), "SPAN"),
+        "name": fields.get("span_name"),
+        "startTime": format_time(start_ns),
+        "endTime": None if end_ns is None else format_time(end_ns),
+        "completionStartTime": None if first_ns is None else format_time(start_ns + first_ns),
+        "model": fields.get("model_name"),
+        "modelId": None,
+        "modelParameters": {},
+        "input": fields.get("input_data"),
+        "output": fields.get("output_data"),
+        "version": None,
+        "metadata": fields.get("metadata"),
+        "usage": {
+            "input": fields.get("input_tokens", 0),
+            "output": fields.get("output_tokens", 0),
+            "total": total or 0,
+            "unit": "TOKENS",
+        },
+        "usageDetails": counts | ({} if total is None else {"total": total}),
+        "costDetails": {} if cost is None else {"total": cost},
+        "level": "ERROR" if span.status == "error" else "DEFAULT",
+        "statusMessage": fields.get("error_message"),
+        "parentObservationId": None if parent_id == trace_id else parent_id,
+        "promptId": None,
+        "promptName": fields.get("prompt_name"),
+        "promptVersion": int(version) if version.isdecimal() else None,
+        "inputPrice": None,
+        "outputPrice": None,
+        "totalPrice": None,
+        "calculatedInputCost": None,
+        "calculatedOutputCost": None,
+        "calculatedTotalCost": cost,
+        "latency": None if duration_ns is None else duration_ns / NS_PER_SECOND,
+        "timeToFirstToken": None if waited_ms is None else waited_ms / 1_000,
+        "environment": fields.get("environment") or _ENVIRONMENT,
+        "createdAt": format_time(span.created_ms * NS_PER_MS),
+        "updatedAt": format_time(span.updated_ms * NS_PER_MS),
+        "projectId": None,
+    }
+
+
+def _score(trace_id: str, head: Head, annotation: Annotation) -> dict[str, Any]:
+    value = annotation.value
+    kind = "BOOLEAN" if isinstance(value, bool) else "CATEGORICAL" if isinstance(value, str) else "NUMERIC"
+    text = {} if kind == "NUMERIC" else {"stringValue": str(value)}
+    updated = format_time(annotation.updated_ms * NS_PER_MS)
+    summary = head.summary
+    return {
+        "id": annotation.annotation_id,
+        "traceId": trace_id,
+        "observationId": annotation.span_id,
+        "sessionId": None,
+        "datasetRunId": None,
+        "name": annotation.name,
+        "value": annotation.score,
+        **text,
+        "dataType": kind,
+        "source": "ANNOTATION" if annotation.source == "user" else "API",
+        "comment": annotation.comment,
+        "metadata": {},
+        "timestamp": updated,
+        "createdAt": format_time(annotation.created_ms * NS_PER_MS),
+        "updatedAt": updated,
+        "authorUserId": None,
+        "configId": None,
+        "queueId": None,
+        "environment": summary.environment or _ENVIRONMENT,
+        "trace": {"userId": summary.end_user_id, "tags": summary.values.get("tag", [])},
+    }
