@@ -25,7 +25,7 @@ from backports import zstd
 from rich.table import Table
 
 from dev import workloads
-from dev.bench import otlp, report, steps, versions
+from dev.bench import otlp, report, sdk, steps, versions
 from dev.dynamodb_local import EngineUnavailable, free_port, installed
 from dev.engines import EngineName
 from dev.template import PYTHON_PATH, ROOT
@@ -83,6 +83,7 @@ def main(
     against: Annotated[
         str | None, typer.Option(metavar="REV", help="Measure only ratios to the build at this revision.")
     ] = None,
+    with_sdks: Annotated[bool, typer.Option("--native", help="Measure only the SDKs' own protocols.")] = False,
 ) -> None:
     """Spans per second through the local server, and processor time per span for each step."""
     if against:
@@ -90,6 +91,9 @@ def main(
         return
     if with_otlp:
         otlp.report(report.console())
+        return
+    if with_sdks:
+        sdk.report(report.console())
         return
     names = [EngineName.MOTO, EngineName.DYNAMODB_LOCAL] if engine == "all" else [EngineName(engine)]
     console = report.console()
