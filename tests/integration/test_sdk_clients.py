@@ -1,0 +1,194 @@
+"""The pinned SDKs, unmodified, against the local server: the snippets of docs/sending, by environment variables alone.
+
+Each sends a chat, a tool, a failure, a session and a score. Every run arrives once, also after two responses of 503.
+"""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dev import sdks, server
+from dev.examples import fake_models
+from dev.gateway import Answer, Request
+from dev.snippets import snippets
+from dev.template import ROOT, Template
+from tests.api import Api, flat, path_of
+from tests.conftest import TableOnEngine
+from tests.otlp import Throttle, throttled
+from tracestore.http import wiring
+
+pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
+
+TIMEOUT_S = 60
+ROUTES = ("/runs", "/api/public/ingestion", "/v1/traces/ingest", "/feedback")
+
+
+@dataclass
+class Service:
+    """The local server for one user, with the statuses of its responses to the SDKs."""
+
+    base: str
+    api: Api
+    key: str
+    statuses: list[int] = field(default_factory=list)
+    throttle: Throttle = field(default_factory=Throttle)
+
+
+@contextmanager
+def serving(template: Template, api: Api) -> Iterator[Service]:
+    service = Service("", api, api.with_key("ingest", "annotate").headers["x-api-key"])
+
+    def log(request: Request, answer: Answer, _: float) -> None:
+        if request.path.startswith(ROUTES):
+            service.statuses.append(answer.status)
+            if service.statuses.count(503) == 2:
+                service.throttle.is_on = False
+
+    with server.serving(template, server.listening(0), log=log) as service.base:
+        yield service
+
+
+@pytest.fixture
+def service(engine: TableOnEngine, template: Template, api: Api) -> Iterator[Service]:
+    """A server with a store that works."""
+    with serving(template, api) as running:
+        yield running
+
+
+@pytest.fixture
+def throttled_service(engine: TableOnEngine, template: Template, api: Api) -> Iterator[Service]:
+    """A server with a store that is throttled until two requests have failed."""
+    with serving(template, api) as running:
+        assert api.call("GET", "/info", headers={"x-api-key": running.key}).status == 200  # from here the key is cached
+        with throttled(wiring.dynamodb()) as running.throttle:
+            yield running
+
+
+def run_snippet(service: Service, page: str, folder: Path) -> None:
+    """Run the last program of a page with the pinned SDKs, as `dev.snippets` does with the newest."""
+    try:
+        python = sdks.python()
+    except sdks.SdksUnavailable as reason:
+        if os.environ.get("CI", "").lower() in ("1", "true"):
+            pytest.fail(f"the SDKs must be installed under CI: {reason}")
+        pytest.skip(f"the SDKs cannot be installed: {reason}")
+    *_, snippet = snippets((ROOT / "docs/sending" / page).read_text())
+    (folder / "app.py").write_text(snippet.text)
+    with fake_models() as models:
+        environment = {
+            **os.environ,
+            "TRACESTORE_URL": service.base,
+            "TRACESTORE_KEY": service.key,
+            "OPENAI_BASE_URL": f"{models}/v1",
+            "OPENAI_API_KEY": "none",
+        }
+        script = f"set -e\n{snippet.exports if page != AGENTS else ''}\n{python} app.py"
+        process = subprocess.run(
+            ["bash", "-c", script],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT_S,
+        )
+    assert process.returncode == 0, process.stderr
+
+
+AGENTS = "openai-agents.md"
+
+
+def outline(api: Api, trace_id: str) -> list[tuple[str, str, str]]:
+    """The name, the operation and the status of each span of a trace, each once, in order of the tree."""
+    trace = api.trace(trace_id)
+    spans = list(flat(trace["spans"]))
+    assert trace["summary"]["span_count"] == len(spans)
+    return [(span["span_name"], span["operation_type"], span["status"]) for span in spans]
+
+
+def check_langsmith(api: Api) -> None:
+    (trace_id,) = api.summaries()
+    assert outline(api, trace_id) == [
+        ("answer", "chain", "success"),
+        ("forecast", "tool_call", "error"),
+        ("weather", "tool_call", "success"),
+        ("ChatOpenAI", "completion", "success"),
+    ]
+    check_answer(api, trace_id)
+    forecast = next(span for span in flat(api.trace(trace_id)["spans"]) if span["span_name"] == "forecast")
+    assert (forecast["error_type"], forecast["error_message"]) == ("LookupError", "There is no forecast for Lisbon.")
+    assert "Traceback" in forecast["error_stack"]
+
+
+def check_langfuse(api: Api) -> None:
+    (trace_id,) = api.summaries()
+    assert sorted(outline(api, trace_id)) == [
+        ("OpenAI-generation", "completion", "success"),
+        ("answer", "workflow", "error"),
+        ("forecast", "other", "error"),
+        ("weather", "other", "success"),
+    ]
+    check_answer(api, trace_id)
+    assert api.trace(trace_id)["summary"]["tags"] == ["trial"]
+
+
+def check_answer(api: Api, trace_id: str) -> None:
+    """What both pages state about their trace: conversation, user, tokens of the one call, messages and score."""
+    trace = api.trace(trace_id)
+    summary = trace["summary"]
+    assert (summary["name"], summary["conversation_id"], summary["end_user_id"]) == ("answer", "chat-42", "ada")
+    assert (summary["llm_call_count"], summary["input_tokens"], summary["output_tokens"]) == (1, 412, 96)
+    (call,) = (span for span in flat(trace["spans"]) if span["operation_type"] == "completion")
+    assert call["model_name"] == "gpt-4o-mini-2024-07-18"
+    assert call["cached_input_tokens"] == 256
+    assert call["cost_usd"] > 0
+    assert "Is it raining" in call["input_data"]["messages"][-1]["parts"][0]["text"]
+    annotations = api("GET", f"{path_of(trace_id)}/annotations").json["annotations"]
+    shown: list[Any] = [(each["name"], each["value"], each["comment"]) for each in annotations]
+    assert shown == [("helpfulness", 0.75, "Short and right.")]
+
+
+def check_agents(api: Api) -> None:
+    ids = api.summaries()
+    summaries = [api.trace(trace_id)["summary"] for trace_id in ids]
+    assert [(each["name"], each["conversation_id"], each["end_user_id"]) for each in summaries] == 2 * [
+        ("answer", "chat-42", "ada")
+    ]
+    outlines = [outline(api, trace_id) for trace_id in ids]
+    (answered,) = (spans for spans in outlines if ("weather", "tool_call", "success") in spans)
+    (failed,) = (spans for spans in outlines if ("forecast", "tool_call", "error") in spans)
+    assert answered[0] == ("answer", "workflow", "success")
+    assert failed[0][:2] == ("answer", "workflow")
+    calls = [name for spans in outlines for name, operation, _ in spans if operation == "completion"]
+    assert len(calls) == 3
+    assert sum(each["input_tokens"] for each in summaries) == 3 * 412
+
+
+PAGES: dict[str, Callable[[Api], None]] = {
+    "langsmith.md": check_langsmith,
+    "langfuse-2.md": check_langfuse,
+    AGENTS: check_agents,
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_snippet_of_a_page_gives_the_described_trace(service: Service, page: str, tmp_path: Path) -> None:
+    run_snippet(service, page, tmp_path)
+    assert service.statuses
+    assert max(service.statuses) < 300
+    PAGES[page](service.api)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_run_arrives_once_after_the_store_was_throttled_twice(
+    throttled_service: Service, page: str, tmp_path: Path
+) -> None:
+    run_snippet(throttled_service, page, tmp_path)
+    assert throttled_service.statuses.count(503) == 2
+    PAGES[page](throttled_service.api)
