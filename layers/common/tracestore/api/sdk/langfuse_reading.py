@@ -2,7 +2,7 @@
 
 Pages have numbers there. A page is found by reading the list from its start, so the numbers end at `PAGE_MOST`. The
 totals of a page count the items up to it, and one more where there are further ones.
-*source*: Langfuse's public API, as `langfuse.api` of the SDKs 2 to 5 reads it.
+*source*: Langfuse's public API, as `langfuse.api` of version 2 for Python reads it.
 """
 
 from collections.abc import Iterator, Mapping
