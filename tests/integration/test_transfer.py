@@ -15,7 +15,7 @@ from tests import agents, otlp
 from tests.api import Api, at, child, path_of, span
 from tests.deploying import Fault, broken_every, busy, deployment_of
 from tests.gateway import Call, User, new_user
-from tests.integration.test_otlp_corpus import Sent, replay, requests_of
+from tests.integration.test_otlp_corpus import replay, requests_of
 from tests.media import asking, image, part, sha256_of
 from tests.otlp import new_id
 from tests.unit.ingest.test_conventions import CASES
@@ -110,7 +110,7 @@ def test_recorded_exports_of_clients_and_agents_are_reproduced(api: Api, call: C
     for case in CASES:
         replay(api, requests_of(case))
     for session in agents.SESSIONS:
-        replay(api, [Sent(sent.path, sent.headers, sent.body) for sent in agents.requests_of(session)])
+        replay(api, agents.requests_of(session))
     contradicting = {f"gen_ai.usage.{kind}_tokens": n for kind, n in (("input", 100), ("output", 50), ("total", 999))}
     model = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini"}
     assert otlp.send(api, otlp.span(new_id(), values=model | contradicting)) == (0, "")
