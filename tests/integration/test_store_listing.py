@@ -326,10 +326,10 @@ words = st.sampled_from(["x", "y", "z"])
 trace_lists = st.lists(
     st.lists(
         st.fixed_dictionaries(
-            {"span_id": st.sampled_from("abc"), "start_ns": st.integers(0, 5), "span_name": words},
+            {"span_id": st.sampled_from("abc"), "start_ns": st.integers(START_NS, START_NS + 5), "span_name": words},
             optional={
                 "parent_span_id": st.sampled_from("abc"),
-                "end_ns": st.integers(5, 9),
+                "end_ns": st.integers(START_NS + 5, START_NS + 9),
                 "status": st.sampled_from(["success", "error"]),
                 "error_type": words,
                 "operation_type": words,
@@ -376,8 +376,8 @@ query_dicts = st.fixed_dictionaries(
         "operation_type": conditions,
         "error_type": conditions,
         "tag": conditions,
-        "from_ns": st.integers(0, 6),
-        "to_ns": st.integers(0, 6),
+        "from_ns": st.integers(START_NS, START_NS + 6),
+        "to_ns": st.integers(START_NS, START_NS + 6),
         "newest_first": st.booleans(),
     },
 )
@@ -439,7 +439,7 @@ def _lists_as_the_model(engine: Endpoint, traces: list[list[Any]], queries: list
             for number, spans in enumerate(traces)
             if number
             and _expected(spans, query)
-            and query.get("from_ns", 0) <= starts[f"t{number}"] < query.get("to_ns", 10)
+            and query.get("from_ns", 0) <= starts[f"t{number}"] < query.get("to_ns", START_NS + 10)
         ]
         in_order = sorted(
             matches, key=lambda trace_id: (starts[trace_id], trace_id), reverse=query.get("newest_first", True)
