@@ -295,6 +295,12 @@ def test_a_server_that_does_not_answer_is_unreachable(monkeypatch: pytest.Monkey
         nobody("GetItem", {})
 
 
+@pytest.mark.parametrize("endpoint", ["nowhere", "127.0.0.1:8000", "ftp://127.0.0.1", "http://"])
+def test_an_endpoint_that_is_no_address_is_refused(endpoint: str) -> None:
+    with pytest.raises(ValueError, match="must be an address"):
+        Connections(endpoint)
+
+
 def test_credentials_are_read_for_each_request() -> None:
     names = iter(["first", "second"])
     server = Server(OK)

@@ -41,13 +41,18 @@ class Answer:
 class Connections:
     """The kept connections to the server of `endpoint`; the one that was used last is used first.
 
-    `trusted` is a file of the certificates to trust in place of the system's.
+    `trusted` is a file of the certificates to trust in place of the system's. *raises*: ValueError where the endpoint
+    is no address.
     """
 
     def __init__(self, endpoint: str, trusted: str | None = None) -> None:
         address = urlsplit(endpoint)
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise ValueError(
+                f"The endpoint must be an address such as https://dynamodb.eu-west-1.amazonaws.com: {endpoint}"
+            )
         self.host = address.netloc
-        self._name = address.hostname or ""
+        self._name = address.hostname
         self._port = address.port or (443 if address.scheme == "https" else 80)
         self._tls = ssl.create_default_context(cafile=trusted) if address.scheme == "https" else None
         self._idle: deque[_Connection] = deque()
