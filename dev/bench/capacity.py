@@ -80,7 +80,8 @@ def main(
         console.print(f"DynamoDB Local cannot run here, and no other engine reports capacity: {reason}.")
         raise typer.Exit(1) from reason
     console.print(
-        f"Took {time.monotonic() - began:.0f} s. Units as DynamoDB Local reports them, which omits refused writes."
+        f"Took {time.monotonic() - began:.0f} s. Units as DynamoDB Local reports them, and of refused writes as "
+        "DynamoDB bills them."
     )
 
 

@@ -8,6 +8,9 @@ from threading import Lock
 from typing import Final
 
 from tracestore.storage.dynamo import CONDITION_FAILED, Client, Request, RequestFailed, Send
+from tracestore.storage.items import item_bytes
+from tracestore.storage.model import Item
+from tracestore.storage.writer import WRITE_UNIT_BYTES
 
 _WRITES: Final = frozenset({"PutItem", "BatchWriteItem", "TransactWriteItems"})
 
@@ -16,7 +19,7 @@ _WRITES: Final = frozenset({"PutItem", "BatchWriteItem", "TransactWriteItems"})
 class Consumed:
     """The capacity units and calls of some work. `refused` counts writes whose condition failed.
 
-    DynamoDB charges a refused write too, but does not report its units: they are not in `write_units`.
+    DynamoDB charges a refused write as if it had been done, but does not report its units: they are computed here.
     """
 
     read_units: float = 0.0
@@ -48,7 +51,8 @@ class Meter:
         try:
             response = send(operation, {**request, "ReturnConsumedCapacity": "TOTAL"})
         except RequestFailed as error:
-            self._add(operation, 0, is_refused=bool({error.code, *error.reasons} & CONDITION_FAILED))
+            is_refused = bool({error.code, *error.reasons} & CONDITION_FAILED)
+            self._add(operation, _refused_units(request) if is_refused else 0, is_refused=is_refused)
             raise
         consumed = response.get("ConsumedCapacity", [])
         units = sum(each["CapacityUnits"] for each in (consumed if isinstance(consumed, list) else [consumed]))
@@ -63,6 +67,19 @@ class Meter:
                 self._consumed.write_units += units
             else:
                 self._consumed.read_units += units
+
+
+def _refused_units(request: Request) -> int:
+    """The write units of a refused request, by the sizes of its items. *source*: DynamoDB developer guide,
+    "Read and write operations": a unit for each KB, two in a transaction, and one at least.
+    """
+    if "TransactItems" in request:
+        return sum(2 * _units(write.get("Put", {}).get("Item", {})) for write in request["TransactItems"])
+    return _units(request.get("Item", {}))
+
+
+def _units(item: Item) -> int:
+    return max(1, -(-item_bytes(item) // WRITE_UNIT_BYTES))
 
 
 @contextmanager

@@ -36,6 +36,7 @@ from tracestore.domain.heads import Summary
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import SpanFields
 from tracestore.storage import keys
+from tracestore.storage.dynamo import RequestFailed
 from tracestore.storage.items import item_bytes
 from tracestore.storage.store import Store
 
@@ -311,6 +312,37 @@ def test_previews_are_updated_by_a_payload_from_a_later_request(engine: Endpoint
     writer(store, user).capture([("t", call("root", end_ns=None))])
     writer(store, user).capture([("t", call("root", input_data="asked", output_data="x" * 5000))])
     assert stored_summary(store, user).previews[:2] == ("asked", "x" * 299 + "…")
+
+
+class Refusals:
+    """A client that counts the puts whose condition failed."""
+
+    def __init__(self, db: MemoryDynamoDB) -> None:
+        self._db = db
+        self.count = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._db, name)
+
+    def put_item(self, **request: Any) -> Any:
+        try:
+            return self._db.put_item(**request)
+        except RequestFailed:
+            self.count += 1
+            raise
+
+
+@pytest.mark.parametrize("output", ["short", "long " * 400])
+@pytest.mark.parametrize(("processes", "refused"), [(1, 0), (2, 1)])
+def test_only_another_process_tries_to_begin_a_trace_that_exists(processes: int, refused: int, output: str) -> None:
+    memory, user = MemoryDynamoDB(), new_user().name
+    db = Refusals(memory)
+    stores = [store_on(memory, db=db) for _ in range(processes)]
+    writer(stores[0], user).capture([("t", call("root", end_ns=None, input_data=output))])
+    writer(stores[-1], user).capture([("t", call("root", input_data=output, output_data=output))])
+    assert db.count == refused
+    assert stored_spans(stores[0], user)["root"]["output_data"] == output
+    assert stored_summary(stores[0], user).status == "success"
 
 
 def test_capture_one_returns_the_span_merged_from_all_requests(engine: Endpoint) -> None:

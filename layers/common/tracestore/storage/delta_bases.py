@@ -13,11 +13,16 @@ TEXT_BYTES: Final = 1_000_000
 
 CACHE_BYTES: Final = 32_000_000
 
+ENTRY_BYTES: Final = 1_000
+"""Memory of a trace in the cache without its text, generously."""
+
 CHAIN_LINKS: Final = 32
 """Payloads that have to be read for one, at most. The next payload is then stored in full and begins a new chain."""
 
 
 class _Base(NamedTuple):
+    """The newest segment of a trace. *absent*: `text` is empty where it is no delta base."""
+
     generation: str
     digest: str
     text: bytes
@@ -26,7 +31,10 @@ class _Base(NamedTuple):
 
 @dataclass(slots=True)
 class DeltaBaseCache:
-    """The newest segment of each trace that was written lately, and the length of its delta chain. Thread-safe."""
+    """The traces that were written lately: the newest segment of each, and the length of its delta chain. Thread-safe.
+
+    A writer that finds its trace here knows that it exists, and does not try to begin it.
+    """
 
     _bases: OrderedDict[str, _Base] = field(default_factory=OrderedDict)
     _bytes: int = 0
@@ -40,7 +48,13 @@ class DeltaBaseCache:
         """`segment`, delta-encoded against the trace's newest where that is `present` and where it saves anything."""
         with self._lock:
             base = self._bases.get(trace_pk)
-        if base is None or base.generation != generation or base.digest not in present or base.links >= CHAIN_LINKS:
+        if (
+            base is None
+            or not base.text
+            or base.generation != generation
+            or base.digest not in present
+            or base.links >= CHAIN_LINKS
+        ):
             return segment
         if segment.text is None or segment.payload is None or segment.is_payload_inline:
             return segment
@@ -50,14 +64,16 @@ class DeltaBaseCache:
         return delta if delta.payload is not None and len(delta.payload) < len(segment.payload) else segment
 
     def remember(self, trace_pk: str, generation: str, segment: Segment) -> None:
-        """Remember the trace's newest segment in place of the one before."""
-        if segment.text is None or not INLINE_PAYLOAD_BYTES < len(segment.text) <= TEXT_BYTES:
-            return
+        """Remember the trace, with its newest segment in place of the one before where that may be a delta base."""
+        is_base = segment.text is not None and INLINE_PAYLOAD_BYTES < len(segment.text) <= TEXT_BYTES
+        text = segment.text if is_base and segment.text else b""
         with self._lock:
+            if not text and trace_pk in self._bases:
+                return
             previous = self._bases.pop(trace_pk, None)
             links = previous.links + 1 if previous and previous.digest == segment.base else 1
-            self._bases[trace_pk] = _Base(generation, segment.digest, segment.text, links)
-            self._bytes += len(segment.text) - (len(previous.text) if previous else 0)
+            self._bases[trace_pk] = _Base(generation, segment.digest, text, links)
+            self._bytes += len(text) - len(previous.text) if previous else len(text) + ENTRY_BYTES
             while self._bytes > CACHE_BYTES:
                 _, oldest = self._bases.popitem(last=False)
-                self._bytes -= len(oldest.text)
+                self._bytes -= len(oldest.text) + ENTRY_BYTES

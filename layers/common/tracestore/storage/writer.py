@@ -185,6 +185,7 @@ class _Capture:
             try:
                 self.scope.put_head(self.trace_id, self.new.head, None, item=self.new.item)
                 self.stored = StoredTrace(self.new.head, {self.segment.digest: self.segment})
+                self.scope.store.delta_bases.remember(self.pk, self.new.head.generation, self.segment)
                 return []
             except ConditionFailed:
                 pass  # the trace exists already
