@@ -142,6 +142,17 @@ def test_the_function_for_agents_starts_without_analytics_and_without_a_package_
     assert "tracestore.storage.user_store" in imported
 
 
+@pytest.mark.parametrize("function", ["query", "analytics", "agent_tools", "rollup", "purge", "page"])
+def test_a_function_that_stores_no_text_of_a_request_starts_without_the_redactor(function: str) -> None:
+    imported = {*modules_at_start(function)}
+    assert not {"tracestore.ingest.redaction", "tracestore.ingest.secret_kinds"} & imported
+    assert f"functions.{function}.{function}_handler" in imported
+
+
+def test_the_capture_function_starts_with_the_redactor() -> None:
+    assert "tracestore.ingest.redaction" in modules_at_start("capture")
+
+
 def test_the_capture_function_starts_without_modules_that_no_capture_needs() -> None:
     imported = modules_at_start("capture")
     storage = {"bulk", "counters", "jobs", "formats.counters"}

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from tracestore.domain.costs import Price, UnknownCost
 from tracestore.domain.errors import Invalid
 from tracestore.domain.spans import SpanFields
-from tracestore.ingest.redaction import Redactor
 from tracestore.storage import dynamo
 from tracestore.storage.api_keys import find_api_key
 from tracestore.storage.cursor import cursor_secret as read_cursor_secret
@@ -31,6 +30,7 @@ from .settings import environment, settings
 
 if TYPE_CHECKING:
     from tracestore.ingest.price_overlay import Overlay
+    from tracestore.ingest.redaction import Redactor
 
 SECONDS_PER_DAY: Final = 86_400
 
@@ -117,8 +117,10 @@ def cursor_secret() -> bytes:
 
 
 @cache
-def redactor() -> Redactor:
+def redactor() -> "Redactor":
     """The redactor, which masks secrets before anything is stored."""
+    from tracestore.ingest.redaction import Redactor  # compiles its patterns, and most functions store no text
+
     return Redactor(settings().redaction_patterns)
 
 
