@@ -118,11 +118,12 @@ def export_spans(request: Request, caller: Identity) -> Response:
     del body  # up to 64 MiB that are not needed any more
     records = with_turns(export.records)
     reported = within_span_limit(media.take_from(spans_fields(records)), export, body_bytes)
-    spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in reported]
+    redact = redactor().redact
+    spans = [(trace_id, redact(fields)) for trace_id, fields in reported]
     rejections = _writer(request, caller).capture(spans, media=media.found)
     if outcomes := outcomes_of_tools(records):
         _writer(request, caller).capture(
-            [(trace_id, redactor().redact(fields)) for trace_id, fields in outcomes], precedence=FROM_LOGS
+            [(trace_id, redact(fields)) for trace_id, fields in outcomes], precedence=FROM_LOGS
         )
     return _otlp_response("traces", encoding, export, spans, rejections)
 
@@ -138,7 +139,8 @@ def export_logs(request: Request, caller: Identity) -> Response:
     from_agents, others = agent_fields(export.records, now_ns=now_ns)
     logged = media.take_from([*from_agents, *log_fields(others, now_ns=now_ns)])
     reported = within_span_limit(logged, export, len(body))
-    spans = [(trace_id, redactor().redact(fields)) for trace_id, fields in reported]
+    redact = redactor().redact
+    spans = [(trace_id, redact(fields)) for trace_id, fields in reported]
     rejections = _writer(request, caller).capture(spans, precedence=FROM_LOGS, media=media.found)
     return _otlp_response("logs", encoding, export, spans, rejections)
 
@@ -166,10 +168,11 @@ def _otlp_response(
 
 def _capture_many(request: Request, caller: Identity, sent: Capture, media: MediaCollector) -> Response:
     """Store the valid spans of a batch. *raises*: Invalid when none could be stored."""
+    redact = redactor().redact
     by_precedence: dict[int, list[tuple[str, SpanFields]]] = {}
     for index, trace_id, fields in sent.spans:
         precedence = FROM_LOGS if index in sent.from_logs else CAPTURED
-        by_precedence.setdefault(precedence, []).append((trace_id, redactor().redact(fields)))
+        by_precedence.setdefault(precedence, []).append((trace_id, redact(fields)))
     stored_traces = _writer(request, caller)
     store_rejections = {
         (rejection.trace_id, rejection.span_id): rejection

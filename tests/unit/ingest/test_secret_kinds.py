@@ -1,5 +1,6 @@
 """Each kind of secret is found by its shape, by what is around it, or by its name; nothing else is masked."""
 
+import base64
 import html
 import json
 import random
@@ -11,12 +12,15 @@ import pytest
 
 from tests.secret_samples import harmless, made_up, samples
 from tests.timing import processor_time
+from tracestore.domain.spans import SpanFields
 from tracestore.ingest.encoded_text import decoded
 from tracestore.ingest.redaction import Redactor
+from tracestore.ingest.search_budget import Budget
 from tracestore.ingest.secret_kinds import Kind, kinds
 
 CHOOSE = random.Random(14)
 WORD = made_up("alnum*12", CHOOSE) + "7"
+MIXED = WORD + "aB"
 TOKEN = made_up("alnum*31", CHOOSE) + "7"
 BEGIN, END = "-----BEGIN PRIVATE " + "KEY-----", "-----END PRIVATE " + "KEY-----"
 KEY_LINES = "\n".join(made_up("b64*64", CHOOSE) for _ in range(4))
@@ -81,6 +85,13 @@ AROUND = [
     *(f"{name}={WORD}" for name in ("openai_api_key_2", "DB_PWD", "FTP_PASS", "MY_JWT", "db_creds", "OPENAI_KEY")),
     f'{{"name": "DB_PASSWORD", "value": "{WORD}"}}',
     f'{{"value": "{WORD}", "name": "DB_PASSWORD"}}',
+    f"sshpass -p {WORD} ssh me@example.com",
+    f"docker login -u me -p {WORD} registry.example.com",
+    f"mysqldump -u root -p{WORD} app",
+    f"redis-cli -h cache -a {WORD} ping",
+    f"client-key-data: {TOKEN}",
+    f"the password: {MIXED} is the one to use",
+    f"SSWS {TOKEN}",
 ]
 
 
@@ -125,6 +136,20 @@ def test_a_secret_is_found_by_its_name_in_pairs_and_objects(value: Any) -> None:
     assert ("text/html" in masked) == ("text/html" in json.dumps(value))
 
 
+@pytest.mark.parametrize("around", ["\x1b[31m{}\x1b[0m", "\x1b[1;32m{}\x1b[0m", "\\u001b[31m{}\\u001b[0m"])
+@pytest.mark.parametrize("secret", ["sk-proj-" + TOKEN, f"password={WORD}"])
+def test_the_colours_of_a_terminal_hide_no_secret(around: str, secret: str) -> None:
+    masked = redact(around.format(secret))
+    assert secret[-12:] not in masked
+    assert "[redacted:" in masked
+
+
+def test_the_credentials_of_a_registry_are_masked() -> None:
+    encoded = base64.b64encode(f"me:{WORD}".encode()).decode()
+    assert encoded not in json.dumps(redact({"config": json.dumps({"auths": {"example.com": {"auth": encoded}}})}))
+    assert encoded not in redact(f"//registry.example.com/:_auth={encoded}")
+
+
 PROSE = "Then the user reads the rest of this prompt, which has nothing to do with keys. " * 20
 
 UNCHANGED: list[Any] = [
@@ -163,6 +188,18 @@ UNCHANGED: list[Any] = [
     "sk-" + "learn-0.24.2 and xai-" + "sdk and hf_" + "hub",
     {"secrets": "inherit"},
     {"secrets": ["DB_PASSWORD", "API_KEY"]},
+    "headers: { Authorization: `Bearer ${token}`, 'x-api-key': `${process.env.API_KEY}` }",
+    {"headers": {"x-api-key": "${input:my-key}", "authorization": "Bearer ${this.share}"}},
+    {"securitySchemes": {"apiKey": {"type": "apiKey", "name": "X-API-Key", "in": "header"}}},
+    "Client(url=url, api_key=key, password=made_up)",
+    "new_token=lambda token: verify(token)",
+    "creation_tokens=agent.usage.creation_tokens",
+    "glpat-" + "x" * 20 + " and sk-" + "x" * 32 + " and sk-" + "xxxx-" * 8,
+    '{"credential": "jwt"}, {"api_key": "api"}, credential: "any"',
+    "`-u a:b` is a user with a password, and curl -d '$(date -u +%FT23:59:59Z)'",
+    'api_key: "tsk_\\u2026"',
+    "mysql -u root -p, mysql -p -h db, redis-cli -p 6379, docker run -p 8080:80 and docker login -p $TOKEN",
+    '"auth": "bearerTokenStrategy", auth: required, auth=enabled',
 ]
 
 
@@ -195,7 +232,7 @@ def test_a_value_below_properties_that_is_no_schema_is_masked() -> None:
     ],
 )
 def test_a_decoded_text_has_the_places_of_the_original(text: str, plain: str) -> None:
-    found = decoded(text)
+    found = decoded(text, Budget())
     assert found is not None
     assert found.text == plain
     assert [text[found.original(index)] for index in range(len(plain)) if plain[index].isalnum()] == [
@@ -205,7 +242,7 @@ def test_a_decoded_text_has_the_places_of_the_original(text: str, plain: str) ->
 
 
 def test_a_text_without_codes_is_not_decoded() -> None:
-    assert decoded("100%, &c., \\n") is None
+    assert decoded("100%, &c., \\n", Budget()) is None
 
 
 @pytest.mark.parametrize(
@@ -232,3 +269,69 @@ def test_a_hostile_megabyte_is_searched_in_seconds(unit: str) -> None:
     with processor_time() as used:
         redactor.redact({"span_id": "s", "input_data": text})
     assert used.seconds < 3
+
+
+MANY = 31_000_000
+HOSTILE_BODIES: dict[str, tuple[Any, int]] = {
+    "labels": ("password=a1b2c3d4\n", 18),
+    "codes": ("%70%61", 6),
+    "small texts": (["pass=a1b2c3d4"], 16),
+    "encoded small texts": (["pass%3da1b2c3d4"], 18),
+    "keys": (["sk-proj-" + TOKEN], 50),
+    "pairs": ([{"name": "DB_PASSWORD", "value": "a1b2c3d4"}], 45),
+}
+
+
+@pytest.mark.parametrize(("unit", "size"), HOSTILE_BODIES.values(), ids=HOSTILE_BODIES)
+def test_the_largest_hostile_body_is_redacted_within_ten_seconds(unit: Any, size: int) -> None:
+    value, redactor = unit * (MANY // size), Redactor()
+    redactor.redact({"span_id": "s", "metadata": "password=x"})
+    with processor_time() as used:
+        redacted = redactor.redact({"span_id": "s", "input_data": value, "span_name": "kept"})
+    assert used.seconds < 10  # measured: 4 at most
+    assert redacted["span_name"] == "kept"
+    assert redacted["input_data"] in ("[redacted:unexamined]", ["[redacted:unexamined]"])
+
+
+def test_many_names_of_secrets_are_redacted_within_ten_seconds() -> None:
+    value: Any = {f"{number}_password": "a1b2c3d4" for number in range(MANY // 32)}
+    with processor_time() as used:
+        assert Redactor().redact({"span_id": "s", "input_data": value})["input_data"] == "[redacted:unexamined]"
+    assert used.seconds < 10
+
+
+def test_a_spent_budget_masks_whole_fields_and_only_suspect_ones() -> None:
+    redactor = Redactor().for_request()
+    redactor.redact({"span_id": "s", "input_data": "password=a1b2c3d4\n" * 400_000})
+    fields: SpanFields = {"span_id": "s", "input_data": f"key: sk-proj-{TOKEN}", "events": [f"pass={WORD}"]}
+    redacted = redactor.redact({**fields, "output_data": "hello", "metadata": {"a": 1}})
+    assert redacted == {
+        "span_id": "s",
+        "input_data": "[redacted:unexamined]",
+        "events": ["[redacted:unexamined]"],
+        "output_data": "hello",
+        "metadata": {"a": 1},
+    }
+    assert redactor.redact(redacted) == redacted
+    assert redactor.redact_text(f"password={WORD}") == "[redacted:unexamined]"
+
+
+def test_each_request_has_a_budget_of_its_own() -> None:
+    redactor = Redactor()
+    redactor.for_request().redact({"span_id": "s", "input_data": "password=a1b2c3d4\n" * 400_000})
+    assert redactor.for_request().redact_text(f"password={WORD}") == "password=[redacted:password]"
+
+
+def test_ten_thousand_secrets_of_a_request_are_each_masked() -> None:
+    text = "".join(f"password={WORD} and some words between them\n" for _ in range(10_000))
+    assert Redactor().redact_text(text).count("password=[redacted:password]") == 10_000
+
+
+def test_the_same_request_is_masked_in_the_same_places() -> None:
+    spans: list[SpanFields] = [{"span_id": "s", "input_data": [f"password={WORD}{n}"] * 5_000} for n in range(12)]
+    first, second = (
+        [redact(span) for span in spans] for redact in (Redactor().redact, Redactor().for_request().redact)
+    )
+    assert first == second
+    assert "[redacted:unexamined]" in json.dumps(first)
+    assert "[redacted:password]" in json.dumps(first)

@@ -116,9 +116,13 @@ def cursor_secret() -> bytes:
     return read_cursor_secret(table())
 
 
-@cache
 def redactor() -> "Redactor":
-    """The redactor, which masks secrets before anything is stored."""
+    """A redactor for one request, which masks secrets before anything is stored."""
+    return _redactor().for_request()
+
+
+@cache
+def _redactor() -> "Redactor":
     from tracestore.ingest.redaction import Redactor  # compiles its patterns, and most functions store no text
 
     return Redactor(settings().redaction_patterns)
@@ -203,7 +207,7 @@ def reset() -> None:
         derivation,
         _overlay,
         cursor_secret,
-        redactor,
+        _redactor,
         key_cache,
         share_cache,
         jwt_verifier,

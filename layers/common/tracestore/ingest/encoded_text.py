@@ -1,12 +1,14 @@
 """Decode characters that are written as codes (`%2D`, `&#45;`, `\\u002d`), and find their places in the original text.
 
-Codes may be nested: `%252D`, `&amp;#45;`, `\\\\u002d`. Only printable ASCII characters and line ends are decoded, since
-secrets and their names consist of those.
+Codes may be nested: `%252D`, `&amp;#45;`, `\\\\u002d`. Only printable ASCII characters, tabs and line ends are decoded,
+since secrets and their names consist of those.
 """
 
 import re
 from bisect import bisect_right
 from typing import Final, NamedTuple
+
+from .search_budget import Budget
 
 _NAMED: Final = {
     **{"amp": "&", "quot": '"', "apos": "'", "lt": "<", "gt": ">", "equals": "=", "colon": ":", "period": "."},
@@ -14,10 +16,10 @@ _NAMED: Final = {
 }
 
 CODE_PATTERNS: Final = (
-    r"%(?:25){0,8}(?:[2-7][0-9A-Fa-f]|0[AaDd])",
-    rf"&(?:amp;){{0,8}}(?:#0{{0,4}}(?:3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6]);|#[xX]0{{0,4}}[2-7][0-9A-Fa-f];"
+    r"%(?:25){0,8}(?:[2-7][0-9A-Fa-f]|0[9AaDd])",
+    rf"&(?:amp;){{0,8}}(?:#0{{0,4}}(?:9|10|13|3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6]);|#[xX]0{{0,4}}(?:[2-7][0-9A-Fa-f]|[9AaDd]);"
     rf"|(?:{'|'.join(_NAMED)});)",
-    r"\\{1,31}u00[2-7][0-9A-Fa-f]",
+    r"\\{1,31}u00(?:[2-7][0-9A-Fa-f]|0[9AaDd])",
 )
 """The forms of a code, in patterns for both engines of regular expressions."""
 
@@ -37,8 +39,12 @@ class Decoded(NamedTuple):
         return self.origins[index] + place - self.places[index]
 
 
-def decoded(text: str) -> Decoded | None:
-    """The decoded text. *absent*: None for a text without codes."""
+_STEPS: Final = 3 * 256
+"""Steps for 256 codes: they are spent in blocks, since a call for each would take as long as decoding it."""
+
+
+def decoded(text: str, budget: Budget) -> Decoded | None:
+    """The decoded text. *absent*: None for a text without codes. *raises*: BudgetSpent."""
     pieces: list[str] = []
     places, origins, length, end = [0], [0], 0, 0
     for match in _CODE.finditer(text):
@@ -47,6 +53,8 @@ def decoded(text: str) -> Decoded | None:
         end = match.end()
         places.append(length)
         origins.append(end)
+        if len(places) % 256 == 0:
+            budget.spend(_STEPS)
     if not pieces:
         return None
     pieces.append(text[end:])

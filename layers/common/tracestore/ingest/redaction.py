@@ -6,10 +6,14 @@ Nearly all spans contain no secret, so the check that every span passes must be 
 available through pydantic, search the JSON of a whole span in linear time and 20 times as fast as `re`. The patterns of
 this check therefore use only syntax that both engines support: no look-around, no back-references. The shapes of all
 kinds are one search, for their fixed beginnings (`secret_kinds`).
+
+Text that this check suspects is examined in Python. That work is bounded for each request (`search_budget`): when it is
+used up, a whole field that is suspect becomes `[redacted:unexamined]`, which masks more than the secrets.
 """
 
 import re
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import cache
 from typing import Any, Final, cast
 
@@ -19,48 +23,75 @@ from tracestore.domain.media import sha256_of_reference
 from tracestore.domain.spans import Json, SpanFields
 
 from .encoded_text import CODE_PATTERNS, decoded
+from .search_budget import Budget, BudgetSpent
 from .secret_kinds import Found, quick_pattern, secrets_in, without_overlaps
+from .secret_labels import LABEL, labelled_in
 from .secret_names import SecretName, canonical, holds_secret, is_secret, secret_name
-from .secret_structures import LABEL, STRUCTURES, labelled_in, structured_in
+from .secret_structures import STRUCTURES, structured_in
 
 _NOT_REDACTED: Final = ("span_id", "parent_span_id")
 """Ids connect spans to their parents and to their keys in the table, so they stay as they were sent."""
 
+_UNEXAMINED: Final = "[redacted:unexamined]"
 _MARKER: Final = re.compile(r"(\[redacted:[a-z_0-9]{1,40}\])")
 _NAME_FIELDS: Final = ("name", "key", "header", "field", "parameter", "variable", "id")
 _VALUE_FIELDS: Final = ("value", "val", "content", "text")
 _SCHEMA_FIELDS: Final = frozenset({"properties", "patternProperties", "definitions", "$defs"})
 
 _Finder = Callable[[str], "Sequence[Found]"]
+_VALUE_STEPS: Final = 3
+_NAME_STEPS: Final = 16
+_TEXT_STEPS: Final = 40
+_CHARACTERS_PER_STEP: Final = 10
+"""The work of the parts of an examination: a value, one under the name of a secret, a text, and its characters."""
 
 
 class Redactor:
     """A redactor of the fields of spans, by shapes, structures, names, and the deployer's own regular expressions.
 
-    With regular expressions of the deployer, every value of every span is checked, which is slower.
+    With regular expressions of the deployer, every value of every span is checked, which is slower. One redactor
+    examines the spans of one request, within one budget.
     *raises*: ValueError with the number of a regular expression that cannot be used.
     """
 
     def __init__(self, extra_patterns: Sequence[str] = ()) -> None:
         self._extra = [_custom_finder(number, pattern) for number, pattern in enumerate(extra_patterns, 1)]
+        self._budget = Budget()
+
+    def for_request(self) -> "Redactor":
+        """A redactor with the same patterns and a budget of its own."""
+        redactor = copy(self)
+        redactor._budget = Budget()
+        return redactor
 
     def redact(self, fields: SpanFields) -> SpanFields:
-        """`fields` with the secrets masked in all fields except the ids; the same object if there are none."""
-        if not self._extra and not _may_hold_secret(fields):
-            return fields
-        content: dict[str, Any] = {name: value for name, value in fields.items() if name not in _NOT_REDACTED}
-        redacted = self._value(content)
+        """`fields` with the secrets masked in all fields except the ids; the same object if there are none.
+
+        When the budget is spent, fields that may contain a secret are masked as a whole.
+        """
+        try:
+            if not self._extra and not _may_hold_secret(fields, self._budget):
+                return fields
+            content = _content(fields)
+            redacted = self._value(content)
+        except BudgetSpent:
+            content = _content(fields)
+            redacted = {name: _unless_suspect(value) for name, value in content.items()}
         return fields if redacted == content else cast(SpanFields, {**fields, **redacted})
 
     def redact_text(self, text: str) -> str:
         """`text` with the secrets masked, as in a field of a span."""
-        return self._text(text)
+        try:
+            return self._text(text)
+        except BudgetSpent:
+            return _UNEXAMINED
 
     def _value(self, value: Any, *, describes: bool = False, is_entry: bool = False) -> Any:
         """`value` with the secrets masked.
 
         `describes` for an object of schemas by the names of parameters, `is_entry` for an entry of a list of lists.
         """
+        self._budget.spend(_VALUE_STEPS)
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, list):
@@ -74,7 +105,7 @@ class Redactor:
 
     def _object(self, value: dict[str, Any], describes: bool) -> dict[str, Any]:
         redacted = {
-            self._text(name): (None if describes and not isinstance(item, str) else _marker_by_name(name, item))
+            self._text(name): (None if describes and not isinstance(item, str) else self._marker_by_name(name, item))
             or self._value(item, describes=name in _SCHEMA_FIELDS)
             for name, item in value.items()
         }
@@ -85,13 +116,20 @@ class Redactor:
                 redacted["sha256"] = sha256
         return redacted
 
+    def _marker_by_name(self, name: str, value: Json) -> str | None:
+        """The marker that replaces `value` because `name` identifies a secret. *absent*: None if the value may stay."""
+        if (found := secret_name(name[-64:])) is None:
+            return None
+        self._budget.spend(_NAME_STEPS)
+        return f"[redacted:{canonical(found)}]" if holds_secret(found, value) else None
+
     def _text(self, text: str) -> str:
         # A mask may uncover a match for another mask. Markers are never masked again, so that the loop ends.
         before = None
         while text != before:
             before = text
-            if _is_suspect(text.encode(errors="replace")):
-                text = _without_known(text)
+            if _is_suspect(text.encode(errors="replace"), self._budget):
+                text = _without_known(text, self._budget)
             for find in self._extra:
                 segments = _MARKER.split(text)
                 segments[::2] = [_masked(segment, find(segment)) for segment in segments[::2]]
@@ -99,7 +137,22 @@ class Redactor:
         return text
 
 
-def _without_known(text: str) -> str:
+def _content(fields: SpanFields) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in _NOT_REDACTED}
+
+
+def _unless_suspect(value: Any) -> Any:
+    """The value of a field, or a marker if it may contain a secret. The list of a field remains a list.
+
+    Encoded text is not decoded: all of it may contain a secret.
+    """
+    text = _json(value)
+    if text is not None and not _SECRET_OCCURS(text) and not _has_codes(text):
+        return value
+    return [_UNEXAMINED] if isinstance(value, list) else _UNEXAMINED
+
+
+def _without_known(text: str, budget: Budget) -> str:
     """`text` with its secrets masked, except for those by patterns of the deployer. Markers stay.
 
     The text between markers is searched at once, with line ends in place of markers: a search for each part would take
@@ -107,9 +160,12 @@ def _without_known(text: str) -> str:
     """
     segments = _MARKER.split(text)
     between = "\n".join(segments[::2])
-    if len(segments) > 1 and not _is_suspect(between.encode(errors="replace")):  # nearly always, after the first round
+    if len(segments) > 1 and not _is_suspect(
+        between.encode(errors="replace"), budget
+    ):  # nearly always, after the first round
         return text
-    places = iter(without_overlaps(list(_find_known(between))))
+    budget.spend(_TEXT_STEPS + len(text) // _CHARACTERS_PER_STEP)
+    places = iter(without_overlaps(list(_find_known(between, budget))))
     place, start = next(places, None), 0
     for index in range(0, len(segments), 2):
         end, inside = start + len(segments[index]), []
@@ -150,42 +206,44 @@ repetitions (Base64, other scripts) would take a hundred times as long, half a m
 _CODE_OCCURS: Final = tuple(map(_finder, CODE_PATTERNS))
 
 
-def _is_suspect(text: bytes | str) -> bool:
-    return _SECRET_OCCURS(text) or (_has_codes(text) and _SECRET_OCCURS(_plain(text)))
+def _is_suspect(text: bytes | str, budget: Budget) -> bool:
+    return _SECRET_OCCURS(text) or (_has_codes(text) and _SECRET_OCCURS(_plain(text, budget)))
 
 
 def _has_codes(text: bytes | str) -> bool:
     return any(occurs_in(text) for occurs_in in _CODE_OCCURS)
 
 
-def _plain(text: bytes | str) -> str:
-    plain = decoded(text if isinstance(text, str) else text.decode(errors="replace"))
+def _plain(text: bytes | str, budget: Budget) -> str:
+    plain = decoded(text if isinstance(text, str) else text.decode(errors="replace"), budget)
     return "" if plain is None else plain.text
 
 
-def _may_hold_secret(fields: SpanFields) -> bool:
+def _may_hold_secret(fields: SpanFields, budget: Budget) -> bool:
+    text = _json(fields)
+    return text is None or _is_suspect(text, budget)
+
+
+def _json(value: Any) -> str | None:
+    """JSON of a value. *absent*: None if it has none, for example because of a lone surrogate."""
     try:
-        return _is_suspect(to_json(fields).decode())  # bytes would be checked for UTF-8 by each search
-    except ValueError:  # for example a lone surrogate
-        return True
+        return to_json(value).decode()  # bytes would be checked for UTF-8 by each search
+    except ValueError:
+        return None
 
 
-def _find_labelled(text: str) -> Sequence[Found]:
-    return list(labelled_in(text)) if _quick_finder(LABEL)(text.encode(errors="replace")) else ()
+def _find_labelled(text: str, budget: Budget) -> Sequence[Found]:
+    return list(labelled_in(text, budget)) if _quick_finder(LABEL)(text.encode(errors="replace")) else ()
 
 
-def _find_shaped(text: str) -> Sequence[Found]:
-    return secrets_in(text)
-
-
-def _find_structured(text: str) -> Sequence[Found]:
+def _find_structured(text: str, budget: Budget) -> Sequence[Found]:
     encoded = text.encode(errors="replace")
     found: list[Found] = []
     if not _quick_finder(_ANY_STRUCTURE)(encoded):  # one search for all rules: a span may have a thousand short secrets
         return found
     for rule in STRUCTURES:
         if _quick_finder(rule.occurs or LABEL)(encoded):
-            found += structured_in(rule, text)
+            found += structured_in(rule, text, budget)
     return found
 
 
@@ -195,20 +253,22 @@ def _quick_finder(pattern: str) -> Callable[[bytes | str], bool]:
     return _finder(pattern)
 
 
-def _find_encoded(text: str) -> Sequence[Found]:
+def _find_encoded(text: str, budget: Budget) -> Sequence[Found]:
     """The secrets in the decoded text, at their places in the text itself."""
     if not _has_codes(text.encode(errors="replace")):
         return ()
-    plain = decoded(text)
+    plain = decoded(text, budget)
     if plain is None or not _SECRET_OCCURS(plain.text.encode(errors="replace")):
         return ()
-    found = [place for find in (_find_labelled, _find_structured, _find_shaped) for place in find(plain.text)]
+    budget.spend(_TEXT_STEPS + len(plain.text) // _CHARACTERS_PER_STEP)
+    found = [place for find in (_find_labelled, _find_structured, secrets_in) for place in find(plain.text, budget)]
     return [Found(plain.original(place.start), plain.original(place.end), place.name) for place in found]
 
 
-def _find_known(text: str) -> Sequence[Found]:
+def _find_known(text: str, budget: Budget) -> Sequence[Found]:
     """All secrets. Those in the decoded text may be longer than in the text itself, or shorter: places are joined."""
-    return [place for find in (_find_labelled, _find_structured, _find_shaped, _find_encoded) for place in find(text)]
+    finders = (_find_labelled, _find_structured, secrets_in, _find_encoded)
+    return [place for find in finders for place in find(text, budget)]
 
 
 def _custom_finder(number: int, text: str) -> _Finder:
@@ -221,12 +281,6 @@ def _custom_finder(number: int, text: str) -> _Finder:
             return lambda segment: [Found(*match.span(), "custom") for match in pattern.finditer(segment) if match[0]]
         problem = "matches an empty string: require at least one character"
     raise ValueError(f"Redaction pattern {number} {problem}.")
-
-
-def _marker_by_name(name: str, value: Json) -> str | None:
-    """The marker that replaces `value` because `name` identifies a secret. *absent*: None if the value may stay."""
-    found = secret_name(name[-64:])
-    return f"[redacted:{canonical(found)}]" if found and holds_secret(found, value) else None
 
 
 def _marked_pair(value: dict[str, Any]) -> dict[str, str]:

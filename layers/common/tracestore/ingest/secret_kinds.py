@@ -4,7 +4,8 @@ A kind has either `starts`, the fixed beginnings of its secrets, and `rest`, a p
 pattern of a part that is easily found, and `pattern`, the whole secret. `sample` is how a made-up secret of the kind is
 generated: fixed parts, and parts such as `alnum*20`. No sample is stored whole, because scanners would report it.
 
-A text is first searched for all beginnings at once. Only where one occurs is a pattern tried.
+A secret with a fixed beginning is in a run of the characters of tokens, which ordinary text seldom has. Only at the
+starts of words in such a run is a beginning looked up, by its first two characters, and its pattern tried.
 """
 
 import json
@@ -15,18 +16,21 @@ from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from .search_budget import Budget
+
 TABLE_PATH: Final = Path(__file__).with_name("secret_kinds.jsonl")
 
-START: Final = r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4}))"
-"""A token starts at the start of a word. JSON escapes end in letters and digits that are not part of a word."""
+START: Final = (
+    r"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=\[[0-9]m)|(?<=\[[0-9]{2}m)|(?<=;[0-9]m)"
+    r"|(?<=;[0-9]{2}m))"
+)
+"""A token starts at the start of a word. JSON escapes and the colours of a terminal end in letters and digits that are
+not part of a word."""
 
-_SHORT_TEXT: Final = 500
-"""Characters up to which looking beginnings up by their first two characters is faster than searching for each."""
-
-_LONGEST_ESCAPE: Final = 6
 _HEX: Final = "[a-f0-9]{"
 _FOLLOWS: Final = r"[A-Za-z0-9_.$%@/+=~-]{10}"
 _FOLLOWS_HEX: Final = "[a-f0-9]{8}"
+_ESCAPED_START: Final = r"\\[bfnrt]|\\u[0-9a-fA-F]{4}|\[[0-9;]{1,8}m"
 """The least that follows a beginning, for the search of all at once. Two classes for all kinds keep its automaton
 small: with the patterns of all kinds, text without repetitions would take a hundred times as long."""
 
@@ -75,19 +79,12 @@ def quick_pattern() -> str:
         by_class[_FOLLOWS_HEX if kind.rest.startswith(_HEX) else _FOLLOWS].update(kind.starts)
     starts = "|".join(f"(?:{'|'.join(map(_escaped, sorted(starts)))}){follows}" for follows, starts in by_class.items())
     parts = (kind.contains for kind in kinds() if kind.contains)
-    return "|".join((rf"(?:^|[^A-Za-z0-9]|\\[bfnrt]|\\u[0-9a-fA-F]{{4}})(?:{starts})", *parts))
+    return "|".join((rf"(?:^|[^A-Za-z0-9]|{_ESCAPED_START})(?:{starts})", *parts))
 
 
-def secrets_in(text: str) -> list[Found]:
+def secrets_in(text: str, budget: Budget) -> list[Found]:
     """The secrets of all kinds in a text, in order and without overlaps. Longer beginnings count first."""
-    found: list[Found] = []
-    for start, rests in _by_start() if len(text) > _SHORT_TEXT else _by_start_in(text):
-        if start in text:
-            found += _after(text, start, rests)
-    for name, contains, whole in _by_part():
-        if contains.search(text):
-            found += (Found(match.start(), match.end(), name) for match in whole.finditer(text))
-    return without_overlaps(found)
+    return without_overlaps([*_found_by_start(text, budget), *_found_by_part(text, budget)])
 
 
 def without_overlaps(found: list[Found]) -> list[Found]:
@@ -101,46 +98,58 @@ def without_overlaps(found: list[Found]) -> list[Found]:
     return joined
 
 
-def _after(text: str, start: str, rests: "list[tuple[str, re.Pattern[str]]]") -> Iterator[Found]:
-    index = text.find(start)
-    while index >= 0:
-        end = index + 1
-        if _STARTS_WORD.match(text[max(0, index - _LONGEST_ESCAPE) : index]):
-            for name, rest in rests:
-                if match := rest.match(text, index + len(start)):
+_RUN: Final = re.compile(r"[A-Za-z0-9_.$%@/+=~-]{10,}")
+"""The characters of beginnings and of what follows them: each secret with a fixed beginning is in one run."""
+
+_BEFORE_WORD: Final = re.compile(r"[_.$%@/+=~-](?=[A-Za-z0-9_])")
+_REST_OF_ESCAPE: Final = re.compile(r"(?<=\\)[bfnrt]|(?<=\\)u[0-9a-fA-F]{4}|(?<=[\[;])[0-9]{1,2}m")
+_DISTINCT: Final = 3
+"""Fewer different characters are a placeholder, such as `sk-xxxx-xxxx-xxxx`."""
+
+_BEFORE_PART: Final = 64
+_AFTER_PART: Final = 80
+"""Characters around the part of a secret that is easily found within which its whole pattern is searched."""
+
+
+def _found_by_start(text: str, budget: Budget) -> Iterator[Found]:
+    beginnings = _by_first_two()
+    for run in _RUN.finditer(text):
+        words = [run.start(), *(match.end() for match in _BEFORE_WORD.finditer(text, *run.span()))]
+        if escape := _REST_OF_ESCAPE.match(text, run.start()):
+            words.insert(1, escape.end())
+        budget.spend(len(words))
+        end = 0
+        for place in words:
+            if place < end:
+                continue
+            for start, name, rest in beginnings.get(text[place : place + 2], ()):
+                if text.startswith(start, place) and (match := rest.match(text, place + len(start))):
                     end = match.end()
-                    yield Found(index, end, name)
+                    if len(set(match[0])) >= _DISTINCT:
+                        yield Found(place, end, name)
                     break
-        index = text.find(start, end)
 
 
-_STARTS_WORD: Final = re.compile(r"(?s:.*)(?:\A|[^A-Za-z0-9]|\\[bfnrt]|\\u[0-9a-fA-F]{4})\Z")
-
-
-@cache
-def _by_start() -> list[tuple[str, list[tuple[str, re.Pattern[str]]]]]:
-    """The patterns after each beginning, longer beginnings first: `sk-ant-` before `sk-`."""
-    patterns: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
-    for kind in kinds():
-        for start in kind.starts:
-            patterns.setdefault(start, []).append((kind.name, re.compile(kind.rest, re.ASCII)))
-    return sorted(patterns.items(), key=lambda item: -len(item[0]))
-
-
-def _by_start_in(text: str) -> "list[tuple[str, list[tuple[str, re.Pattern[str]]]]]":
-    """The entries of `_by_start`, in its order, whose first two characters occur in a text."""
-    places = _places_by_pair()
-    pairs = {text[index : index + 2] for index in range(len(text) - 1)} & places.keys()
-    ordered = _by_start()
-    return [ordered[place] for place in sorted(place for pair in pairs for place in places[pair])]
+def _found_by_part(text: str, budget: Budget) -> Iterator[Found]:
+    for name, contains, whole in _by_part():
+        end = 0
+        for part in contains.finditer(text):
+            budget.spend(8)
+            near = whole.search(text, max(end, part.start() - _BEFORE_PART), part.end() + _AFTER_PART)
+            # A pattern that reaches the end of this region may continue after it.
+            if part.start() >= end and near and (match := whole.match(text, near.start())):
+                end = match.end()
+                yield Found(match.start(), end, name)
 
 
 @cache
-def _places_by_pair() -> dict[str, list[int]]:
-    places: dict[str, list[int]] = {}
-    for place, (start, _) in enumerate(_by_start()):
-        places.setdefault(start[:2], []).append(place)
-    return places
+def _by_first_two() -> dict[str, list[tuple[str, str, re.Pattern[str]]]]:
+    """The kinds by the first two characters of their beginnings, longer beginnings first: `sk-ant-` before `sk-`."""
+    ordered = sorted(((start, kind) for kind in kinds() for start in kind.starts), key=lambda pair: -len(pair[0]))
+    beginnings: dict[str, list[tuple[str, str, re.Pattern[str]]]] = {}
+    for start, kind in ordered:
+        beginnings.setdefault(start[:2], []).append((start, kind.name, re.compile(kind.rest, re.ASCII)))
+    return beginnings
 
 
 @cache

@@ -30,7 +30,7 @@ SHORT_NAMES: Final = ("creds", "jwt", "pass", "pwd")
 
 RANDOM_NAMES: Final = (
     *("admin_key", "app_key", "consumer_key", "deploy_key", "function_key", "functions_key", "hmac_key", "host_key"),
-    *("license_key", "service_key", "service_role_key", "shared_key", "storage_key", "token"),
+    *("license_key", "service_key", "service_role_key", "shared_key", "storage_key", "key_data", "token"),
 )
 """Names whose value is masked only if it looks random."""
 
@@ -65,16 +65,18 @@ def name_at_end() -> re.Pattern[str]:
 @cache
 def code_at_end() -> re.Pattern[str]:
     """The pattern of a name at the end of a variable, such as `settings.api_key`, which code assigns."""
-    return re.compile(rf"(?:{spellings(SECRET_NAMES)})\Z", re.ASCII)
+    return re.compile(rf"(?:{spellings(SECRET_NAMES)})[sS]?\Z", re.ASCII)
 
 
 NO_SECRET: Final = re.compile(
     r"[\W_]*|none|null|nil|undefined|true|false|yes|no|include|omit|same-origin"
     r"|required|optional|hidden|disabled|enabled|string|text|str|boolean|integer|number|object"
-    r"|read|write|admin|delete|ingest|annotate|inherit"
+    r"|read|write|admin|delete|ingest|annotate|inherit|lambda|await|async|new"
+    r"|any|all|user|api|header|query|body|bearer|basic|oauth2?|oidc|api[_ -]?key|jwt|token|password|credentials?|secret"
     r"|(?:your|my|the|an?|insert|enter|put|replace)[-_ ].{0,60}|x{3,}|.{0,60}[-_ ]here|<[^<>]{0,80}>|\{\{.{0,80}\}\}"
-    r"|\$[({]?[A-Za-z_][\w.]{0,80}[)}]?|%[A-Za-z_]{1,60}%|(?:process\.env|os\.environ|env|secrets|vars)\.\w{1,60}"
-    r"|[A-Za-z0-9_-]{0,12}(?:\.{3}|\u2026|\*{3,}).{0,8}",
+    r"|(?:(?:bearer|basic|token)[ ]+)?\\{0,31}(?:\$[A-Za-z_][\w.]{0,80}|\$\{[^{}]{0,80}\}|\$\([^()]{0,80}\))"
+    r"|%[A-Za-z_]{1,60}%|(?:process\.env|os\.environ|env|secrets|vars)\.\w{1,60}"
+    r"|[A-Za-z0-9_-]{0,12}(?:\.{3}|\u2026|\\{1,31}u2026|\*{3,}).{0,8}",
     re.IGNORECASE,
 )
 """Values that are not secrets: placeholders for an absent or masked value, flags, words for a permission or a type,
@@ -91,17 +93,22 @@ _RANDOM: Final = re.compile(f"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z]){_RANDOM_CHA
 WORD_AND_NUMBER: Final = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])\S{6,}")
 _MIXED: Final = re.compile(r"(?=\S{8,}\Z)\S*[a-z][A-Z]\S*[a-z][A-Z]\S*")
 _PATH_OR_NUMBER: Final = re.compile(r"[/~.\\].*|[A-Za-z]:[\\/].*|[0-9.,%]*|.*\s.*", re.DOTALL)
-_SCHEMA_TYPES: Final = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
+_SCHEMA_TYPES: Final = frozenset(
+    {"array", "boolean", "integer", "null", "number", "object", "string"}
+    | {"apikey", "http", "oauth2", "openidconnect", "mutualtls"}  # the security schemes of OpenAPI
+)
 _SCHEMA_WORDS: Final = frozenset({"$ref", "allOf", "anyOf", "oneOf", "enum"})
 _SCHEMA_NOTES: Final = frozenset(
     {"description", "title", "format", "minLength", "maxLength", "pattern", "required", "nullable", "deprecated"}
 )
 
 
-_ENDS: Final = tuple(
-    {name.rpartition("_")[2].rstrip("s") for name in (*SECRET_NAMES, *PROVIDER_NAMES, *RANDOM_NAMES, *SHORT_NAMES)}
+NAME_ENDS: Final = tuple(
+    sorted({name.rpartition("_")[2] for name in (*SECRET_NAMES, *PROVIDER_NAMES, *RANDOM_NAMES, *SHORT_NAMES)})
 )
-"""The ends of all names, without what may follow them."""
+"""The last words of all names."""
+
+_STEMS: Final = tuple({end.rstrip("s") for end in NAME_ENDS})
 
 
 class SecretName(NamedTuple):
@@ -121,7 +128,7 @@ _CANONICAL: Final = {
 @lru_cache(maxsize=4096)
 def secret_name(name: str) -> SecretName | None:
     """The name at the end of `name` that identifies a secret. *absent*: None, also for the token of a page."""
-    if not name.rstrip("0123456789_-sS").lower().endswith(_ENDS):
+    if not name.rstrip("0123456789_-sS").lower().endswith(_STEMS):
         return None
     match = name_at_end().search(name)
     if match is None or _PAGE_TOKEN.search(name):

@@ -1,6 +1,8 @@
-"""Find secrets by what is around them: headers, URLs, command lines, markup, SQL, and names with values in a text.
+"""Find secrets by what is around them: headers, URLs, command lines, markup, SQL and pairs.
 
-Each rule has a quick check: a pattern without look-around, for Rust's engine, that begins with fixed characters.
+Each rule has a quick check: a pattern without look-around, for Rust's engine, that begins with fixed characters. Its
+matches begin with one of a few fixed texts, its anchors, so that its pattern is tried at these places alone: a search
+at each character would take seconds a megabyte.
 """
 
 import base64
@@ -10,25 +12,17 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
+from .search_budget import Budget
 from .secret_kinds import START, Found
 from .secret_names import (
-    NAME,
-    ORDINAL,
-    PROVIDER_NAMES,
-    RANDOM_CHARACTER,
-    RANDOM_NAMES,
-    SECRET_NAMES,
-    SHORT_NAMES,
-    WORD_AND_NUMBER,
     SecretName,
     canonical,
-    code_at_end,
     is_no_word,
     is_secret,
     looks_random,
     secret_name,
-    spellings,
 )
+from .text_places import QUOTE, anchor_places
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +30,12 @@ class Structure:
     """A rule. If `accepts` returns true for a match, its group `value`, or all of it, is the secret.
 
     `occurs` is the quick check. *absent*: a text with the secret matches `LABEL`. The name of the secret is `name`, or
-    the one that the pattern's group `name` matches. `is_word` unless the pattern may begin in the middle of a word.
+    the one that the pattern's group `name` matches. Each match begins with one of `anchors`, in any case. `is_word`
+    unless the pattern may begin in the middle of a word.
     """
 
     name: str
+    anchors: tuple[str, ...]
     pattern: str
     accepts: Callable[[re.Match[str]], bool]
     occurs: str = ""
@@ -113,6 +109,12 @@ def _is_netrc(match: re.Match[str]) -> bool:
     )
 
 
+def _is_program_password(match: re.Match[str]) -> bool:
+    """Whether an option of a program that takes passwords has one: it is no word, placeholder or number."""
+    value = _value_of(match)
+    return is_no_word(value) and _is_named_value(value)
+
+
 def _is_named_value(value: str) -> bool:
     return is_secret(SecretName("password", False), value)
 
@@ -121,21 +123,15 @@ _MIXED_CASE: Final = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]")
 _SYMBOL: Final = re.compile(r"[A-Za-z0-9][!#$%^&*+=?@~|][A-Za-z0-9!]|!$")
 _LONG_TOKEN: Final = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z_+/-]*[0-9])(?=[0-9_+/-]*[A-Za-z])[A-Za-z0-9_+/-]{10,}")
 
-_QUOTE: Final = r"""\\{0,31}["']"""
 _CHARACTERS: Final = r"""[^"'\\<>\r\n]"""
-_STRONG: Final = "|".join(
-    (
-        spellings([name for name in SECRET_NAMES if name not in RANDOM_NAMES]),
-        spellings(PROVIDER_NAMES),
-        spellings(SHORT_NAMES),
-    )
-)
-
+_NAME_FIELDS: Final = ("name", "key", "header", "field", "parameter", "id", "variable")
+_VALUE_FIELDS: Final = ("value", "val", "content", "text")
 _LINE_END: Final = r"(?:\r?\n|\\{1,31}r\\{1,31}n|\\{1,31}n)"
 
 STRUCTURES: Final = (
     Structure(
         "private_key",
+        ("-----begin ",),
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:"
         rf"(?:(?:{_LINE_END}[ \t]{{0,16}})++(?:[A-Za-z][A-Za-z-]{{2,20}}: [^\r\n\\]{{0,100}}|[A-Za-z0-9+/=]++)?)*+"
         r"(?:\s|\\{1,31}[nrt])*+-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
@@ -147,52 +143,62 @@ STRUCTURES: Final = (
     ),
     Structure(
         "aws_secret_key",
+        ("secret",),
         r"""(?i:secret[ _-]?(?:access[ _-]?)?key)[ :=>"'`|\\-]{1,12}(?P<value>[A-Za-z0-9/+]{40,})""",
         _always,
         _word("secret") + r"""[ _-]?(?:[Aa]ccess|ACCESS)?[ _-]?(?:[Kk]ey|KEY)[ :=>"'`|\\-]{1,12}[A-Za-z0-9/+]{10}""",
     ),
     Structure(
         "bearer_token",
-        r"(?i:bearer) {1,4}(?P<value>[A-Za-z0-9._~+/-]{8,}={0,2})",
+        ("bearer ", "ssws "),
+        r"(?i:bearer|ssws) {1,4}(?P<value>[A-Za-z0-9._~+/-]{8,}={0,2})",
         _is_bearer,
-        _word("bearer") + " {1,4}[A-Za-z0-9._~+/-]{8}",
+        _word("bearer", "ssws") + " {1,4}[A-Za-z0-9._~+/-]{8}",
     ),
     Structure(
         "basic_credentials",
+        ("basic ",),
         r"(?i:basic) {1,4}(?P<value>[A-Za-z0-9+/]{8,}={0,2})",
         _is_credentials,
         _word("basic") + " {1,4}[A-Za-z0-9+/]{8}",
     ),
     Structure(
         "authorization",
-        rf"""(?i:authorization)(?:{_QUOTE})?[ ]?[:=] {{0,4}}(?:{_QUOTE})?(?P<scheme>[A-Za-z][A-Za-z0-9-]{{1,30}}) """
-        rf"""{{1,2}}(?P<value>(?:[A-Za-z-]{{2,30}}=(?:{_QUOTE}[^"'\\\r\n]{{0,300}}{_QUOTE}|[^\s,"'\\]{{1,400}}),?"""
+        ("authorization",),
+        rf"""(?i:authorization)(?:{QUOTE})?[ ]?[:=] {{0,4}}(?:{QUOTE})?(?P<scheme>[A-Za-z][A-Za-z0-9-]{{1,30}}) """
+        rf"""{{1,2}}(?P<value>(?:[A-Za-z-]{{2,30}}=(?:{QUOTE}[^"'\\\r\n]{{0,300}}{QUOTE}|[^\s,"'\\]{{1,400}}),?"""
         r"""[ ]{0,2}){1,20}+|[^\s"'`\\<>{},;]{8,400})""",
         _has_token,
         _word("authorization") + r"""\\{0,31}["']? ?[:=]""",
     ),
     Structure(
         "cookie",
-        r"""(?i:set-cookie|cookie): {0,8}(?P<value>[A-Za-z0-9_.-]{1,64}=[^\r\n"'\\]+)""",
+        ("cookie:",),
+        r"""(?i:cookie): {0,8}(?P<value>[A-Za-z0-9_.-]{1,64}=[^\r\n"'\\]+)""",
         _has_token,
         _word("cookie") + ": {0,8}[A-Za-z0-9_.-]{1,64}=",
     ),
     Structure(
         "url_password",
-        r"""[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/?#:@"'<>]{0,64}:(?P<value>[^\s/?#"'<>${*][^\s/?#"'<>]{0,255})@""",
+        ("://",),
+        r"""(?<=[A-Za-z0-9+.-])://[^\s/?#:@"'<>]{0,64}:(?P<value>[^\s/?#"'<>${*][^\s/?#"'<>]{0,255})@""",
         _always,
         r"""://[^\s/?#:@"'<>]{0,64}:[^\s/?#"'<>]+@""",
+        is_word=False,
     ),
     Structure(
         "url_token",
-        r"""[A-Za-z][A-Za-z0-9+.-]{1,20}://(?P<value>[A-Za-z0-9_.~%-]{16,255})@""",
+        ("://",),
+        r"""(?<=[A-Za-z0-9+.-])://(?P<value>[A-Za-z0-9_.~%-]{16,255})@""",
         _is_random,
         r"""://[A-Za-z0-9_.~%-]{16,}@""",
+        is_word=False,
     ),
     Structure(
         "url_signature",
-        r"(?:[?&;]|amp;)(?i:x-amz-signature|x-amz-security-token|x-goog-signature|x-ms-signature|signature|sig|hmac"
-        r"|hdnea|verify|token)=(?P<value>[A-Za-z0-9%+/_.~=-]{16,})",
+        ("signature=", "-token=", "token=", "sig=", "hmac=", "hdnea=", "verify="),
+        r"(?:(?<=[?&;])|(?i:(?<=[?&;]x-amz-)|(?<=[?&;]x-ms-)|(?<=[?&;]x-goog-)|(?<=[?&;]x-amz-security)))"
+        r"(?i:signature|-token|token|sig|hmac|hdnea|verify)=(?P<value>[A-Za-z0-9%+/_.~=-]{16,})",
         _has_token,
         r"(?:ignature|-Token|-token|[?&;]sig|[?&;]token|[?&;]hmac|[?&;]hdnea|[?&;]verify|amp;sig|amp;token)="
         r"[A-Za-z0-9%+/_.~=-]{16}",
@@ -200,14 +206,32 @@ STRUCTURES: Final = (
     ),
     Structure(
         "login",
-        rf"""(?:-u|--user|--proxy-user)(?:[ =]|{_QUOTE}, ?)?(?:{_QUOTE})?"""
-        r"""(?P<user>[^\s:"'\\$<{]{1,64}):(?P<value>[^\s"'\\$<{`]{1,128})""",
+        ("-u", "--user", "--proxy-user"),
+        rf"""(?:-u|--user|--proxy-user)(?:[ =]|{QUOTE}, ?)?(?:{QUOTE})?"""
+        r"""(?P<user>[^\s:"'\\$<{+%]{1,64}):(?P<value>[^\s"'\\$<{`]{3,128})""",
         _is_login,
-        rf"""(?:-u|--user)(?:[ =]|{_QUOTE}, ?)?(?:{_QUOTE})?[A-Za-z0-9_.@+-]{{1,64}}:[^\s"'/]""",
+        rf"""(?:-u|--user)(?:[ =]|{QUOTE}, ?)?(?:{QUOTE})?[A-Za-z0-9_.@+-]{{1,64}}:[^\s"'/]""",
+    ),
+    Structure(
+        "program_password",
+        ("sshpass", "docker login", "podman login", "mysql", "mariadb", "redis-cli"),
+        r"(?i:(?:docker|podman) login\b[^\r\n|;&]{0,120}? -p|sshpass(?: -[a-z]+){0,4} -p"
+        r"|(?:mysql|mariadb)(?:dump|admin|import)?\b[^\r\n|;&]{0,120}? -p(?! )|redis-cli\b[^\r\n|;&]{0,120}? -a)"
+        rf"""[ =]?(?:{QUOTE})?(?P<value>[^\s"'\\$<{{`]{{4,128}})""",
+        _is_program_password,
+        r"(?:sshpass|[rR]edis-cli|(?:docker|podman) login|mysql|mariadb)[^\r\n|;&]{0,120} -[pa]",
+    ),
+    Structure(
+        "basic_credentials",
+        ("auth",),
+        rf"""auth(?:{QUOTE})?\s{{0,4}}[:=]\s{{0,4}}(?:{QUOTE})?(?P<value>[A-Za-z0-9+/]{{8,}}={{0,2}})""",
+        _is_credentials,
+        r"""auth(?:\\{0,31}["'])?[ ]{0,4}[:=][ ]{0,4}(?:\\{0,31}["'])?[A-Za-z0-9+/]{8}""",
     ),
     Structure(
         "option",
-        rf"""--[A-Za-z0-9-]{{0,40}}?{NAME}(?:[ =]{{1,4}}|{_QUOTE}, ?)(?P<quote>{_QUOTE})?"""
+        ("--",),
+        rf"""--(?P<name>[A-Za-z0-9][A-Za-z0-9_-]{{0,60}})(?:[ =]{{1,4}}|{QUOTE}, ?)(?P<quote>{QUOTE})?"""
         r"""(?P<value>[^\s"'\\$<{`=-][^\s"'\\<{`]{0,255})""",
         _is_password,
         r"""--[A-Za-z0-9-]{0,40}(?:[kK]ey|[tT]oken|pass|[pP]assword|passwd|[sS]ecret|credentials?|jwt|pwd|creds)"""
@@ -215,6 +239,7 @@ STRUCTURES: Final = (
     ),
     Structure(
         "netrc_password",
+        ("login", "user"),
         r"(?i:login|user)(?:\s|\\{1,31}[nrt]){1,8}[^\s\\]{1,128}(?:\s|\\{1,31}[nrt]){1,8}(?i:password|passwd)"
         r"(?:\s|\\{1,31}[nrt]){1,8}(?P<value>[^\s\\\"']{1,256})",
         _is_netrc,
@@ -222,6 +247,7 @@ STRUCTURES: Final = (
     ),
     Structure(
         "sql_password",
+        ("identified by", "password"),
         r"""(?i:identified by|encrypted password|with password|password for [^\s=]{1,64} =|password ?\(|password =?)"""
         r""" ?'(?P<value>[^'\r\n]{1,256})'""",
         lambda match: _is_named_value(_value_of(match)),
@@ -229,97 +255,48 @@ STRUCTURES: Final = (
     ),
     Structure(
         "xml",
-        rf"<(?:[A-Za-z]\w{{0,20}}:)?[\w.-]{{0,40}}?{NAME}(?: [^<>]{{0,200}})?>(?:<!\[CDATA\[)?"
-        r"(?P<value>[^<>\s][^<>]{0,400}?)(?:\]\]>)?</",
+        ("<",),
+        r"<(?P<name>[A-Za-z_][\w.:-]{1,80})(?: [^<>]{0,200})?>(?:<!\[CDATA\[)?"
+        r"(?P<value>[^<>\s][^<>]{0,400})(?:\]\]>)?</",
         _is_named,
         is_word=False,
     ),
     Structure(
         "pair",
-        rf"""(?i:name|key|header|field|parameter|id|variable)(?:{_QUOTE})? {{0,4}}[:=]>? {{0,4}}{_QUOTE}"""
-        rf"""{_CHARACTERS}{{0,64}}?{NAME}{_QUOTE}\s{{0,40}},?(?:\s|\\{{1,31}}n){{0,40}}(?:{_QUOTE})?"""
-        rf"""(?i:value|val|content|text)(?:{_QUOTE})?\s{{0,4}}[:=]>?\s{{0,4}}{_QUOTE}(?P<value>{_CHARACTERS}{{1,4000}})""",
+        _NAME_FIELDS,
+        rf"""(?i:{"|".join(_NAME_FIELDS)})(?:{QUOTE})? {{0,4}}[:=]>? {{0,4}}{QUOTE}"""
+        rf"""(?P<name>{_CHARACTERS}{{1,96}}){QUOTE}\s{{0,40}},?(?:\s|\\{{1,31}}n){{0,40}}(?:{QUOTE})?"""
+        rf"""(?i:value|val|content|text)(?:{QUOTE})?\s{{0,4}}[:=]>?\s{{0,4}}{QUOTE}(?P<value>{_CHARACTERS}{{1,4000}})""",
         _is_named,
     ),
     Structure(
         "pair",
-        rf"""(?i:value|val|content|text)(?:{_QUOTE})? {{0,4}}[:=] {{0,4}}{_QUOTE}"""
-        rf"""(?=(?P<value>{_CHARACTERS}{{1,4000}}){_QUOTE}\s{{0,8}},\s{{0,40}}{_QUOTE}(?i:name|key|header){_QUOTE}\s{{0,4}}:\s{{0,4}}{_QUOTE}{_CHARACTERS}{{0,64}}?"""
-        rf"""{NAME}{_QUOTE})""",
+        _VALUE_FIELDS,
+        rf"""(?i:{"|".join(_VALUE_FIELDS)})(?:{QUOTE})? {{0,4}}[:=] {{0,4}}{QUOTE}"""
+        rf"""(?=(?P<value>{_CHARACTERS}{{1,4000}}){QUOTE}\s{{0,8}},\s{{0,40}}{QUOTE}(?i:name|key|header){QUOTE}\s{{0,4}}:\s{{0,4}}{QUOTE}"""
+        rf"""(?P<name>{_CHARACTERS}{{1,96}}){QUOTE})""",
         _is_named,
     ),
     Structure(
         "pair",
-        rf"""[\[(]\s{{0,8}}{_QUOTE}{_CHARACTERS}{{0,64}}?{NAME}{_QUOTE}\s{{0,8}},\s{{0,8}}{_QUOTE}"""
-        rf"""(?P<value>{_CHARACTERS}{{6,4000}}){_QUOTE}\s{{0,8}}[\])]""",
+        ("[", "("),
+        rf"""[\[(]\s{{0,8}}{QUOTE}(?P<name>{_CHARACTERS}{{1,96}}){QUOTE}\s{{0,8}},\s{{0,8}}{QUOTE}"""
+        rf"""(?P<value>{_CHARACTERS}{{6,4000}}){QUOTE}\s{{0,8}}[\])]""",
         _is_named_token,
         is_word=False,
     ),
 )
 """Secrets that have a distinctive environment."""
 
-_SIGN: Final = r"""\\{0,31}["'`]?\]? {0,8}[=:]"""
-LABEL: Final = (
-    rf"""(?:{_STRONG})[sS]?{ORDINAL}(?:{_SIGN}|\\{{0,31}}["'](?:[ ,}}\n]|\\{{1,31}}n)|>|[ ][a-z:]{{1,20}}=)"""
-    rf"""|(?:{spellings(RANDOM_NAMES)})[sS]?{ORDINAL}(?:{_SIGN}[ =>\[\\"'`]{{0,48}}{RANDOM_CHARACTER}{{20}}"""
-    rf"""|{_QUOTE}, ?{_QUOTE}(?:[vV]al|content|text)|>)"""
-)
-"""The start of a labelled value. For names whose value has to look random, the pattern checks the value as well: a
-generated word may appear as `"token": "hello"`. A name in quotes may be part of a pair, one before `>` an element."""
 
-_LABELLED: Final = rf"""{NAME}
-    (?:\\{{0,15}}["'`])?\]?                                     # the end of the name, in JSON and in code
-    (?P<sign>[ ]{{0,8}}(?:=>|:=|[=:](?!=))[ ]{{0,8}})
-    (?:\[[ ]{{0,8}})?
-    (?:
-        (?P<quote>(?P<escape>\\{{0,15}})["'`])
-        (?P<quoted>(?!-----BEGIN)(?:
-            .*?(?<!\\)(?:\\(?P=escape)\\(?P=escape))*(?=(?P=quote))  # to the same quote, escaped as often
-            |.*                                                 # or the text was cut off
-        ))
-    |
-        (?i:(?:bearer|basic|token|apikey)[ ]{{1,4}})?
-        (?P<bare>(?!-----BEGIN|[$%*])[^\s"'`&,;<>(){{}}\[\]\\|=]++(?:={{1,2}}(?!\w))?+)
-        (?![(\[{{])                                             # otherwise it is a call
-    )"""
-"""A secret name with its value: JSON in a string, escaped any number of times, `KEY=value` or `X-Api-Key: value`."""
-
-
-_NAME_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_. -"
-
-
-def labelled_in(text: str) -> Iterator[Found]:
-    """The values of secret names in a text."""
-    for match in _labelled().finditer(text):
-        before = text[max(0, match.start() - 16) : match.start()]
-        words = before[len(before.rstrip(_NAME_CHARACTERS)) :]  # without a value before them, names repeat
-        name = secret_name(words + match["name"] + (match["plural"] or ""))
-        value, group = match["quoted"], "quoted"
-        if value is None:
-            value, group = match["bare"], "bare"
-            # `api_key=settings.api_key` is code, "password: it must be long" is a sentence: a word is a value only
-            # directly after `=`.
-            if code_at_end().search(value) or (match["sign"] != "=" and not _stands_out(match)):
-                continue
-        if name and is_secret(name, value):
-            yield Found(*match.span(group), canonical(name))
-
-
-@cache
-def _labelled() -> re.Pattern[str]:
-    return re.compile(_LABELLED, re.ASCII | re.MULTILINE | re.VERBOSE)
-
-
-def _stands_out(match: re.Match[str]) -> bool:
-    """Whether a value without quotes looks random, or ends its line and contains letters and digits."""
-    ends_line = match.string[match.end() : match.end() + 1] in ("", "\n", "\r", "\\", '"', "'")
-    return looks_random(match["bare"]) or (ends_line and WORD_AND_NUMBER.fullmatch(match["bare"]) is not None)
-
-
-def structured_in(rule: Structure, text: str) -> Iterator[Found]:
+def structured_in(rule: Structure, text: str, budget: Budget) -> Iterator[Found]:
     """The secrets that a rule finds in a text."""
-    pattern = _compiled(rule)
-    for match in pattern.finditer(text):
+    pattern, end = _compiled(rule), 0
+    for start, _ in anchor_places(rule.anchors, text, budget):
+        if start < end or not (match := pattern.match(text, start)):
+            continue
+        budget.spend(4)
+        end = match.end()
         if rule.accepts(match):
             name = secret_name(match["name"]) if "name" in pattern.groupindex else None
             span = match.span("value" if "value" in pattern.groupindex else 0)

@@ -13,7 +13,7 @@ from tracestore.domain.spans import Json, SpanFields
 from tracestore.http.errors import status_of
 from tracestore.http.identity import Identity
 from tracestore.http.request import Request
-from tracestore.http.wiring import redactor, writer
+from tracestore.http.wiring import INGEST_WAITS_S, redactor, writer
 from tracestore.ingest.annotations import parse_annotation
 from tracestore.ingest.field_readers import identifier
 from tracestore.ingest.media import MediaCollector
@@ -66,7 +66,7 @@ _FORBIDDEN: Final = 403
 
 def store(request: Request, caller: Identity, batch: Batch, body: bytes) -> Stored:
     """Store the reports and the scores of a request. *raises*: Unavailable; some of it may be stored then."""
-    target = writer(request, caller)
+    target = writer(request, caller, INGEST_WAITS_S)
     stored = Stored(problems=list(batch.problems))
     if batch.reports:
         _store_reports(target, batch, body, stored)
@@ -78,6 +78,7 @@ def store(request: Request, caller: Identity, batch: Batch, body: bytes) -> Stor
 def _store_reports(target: UserWriter, batch: Batch, body: bytes, stored: Stored) -> None:
     media = MediaCollector(body, has_files=batch.has_files)
     measured_bytes = MAX_SPAN_BYTES if len(body) * _MOST_GROWTH > MAX_SPAN_BYTES else 0
+    redact = redactor().redact
     accepted: list[tuple[Report, str, SpanFields]] = []
     for report, (trace_id, fields) in zip(batch.reports, media.take_from(report_fields(batch.reports)), strict=True):
         try:
@@ -85,7 +86,7 @@ def _store_reports(target: UserWriter, batch: Batch, body: bytes, stored: Stored
         except Invalid as error:
             stored.problems += [Problem(source, error.message) for source in report.sources]
             continue
-        accepted.append((report, trace_id, redactor().redact(fields)))
+        accepted.append((report, trace_id, redact(fields)))
     rejections = target.capture([(trace_id, fields) for _, trace_id, fields in accepted], media=media.found)
     rejected = {(rejection.trace_id, rejection.span_id): rejection.message for rejection in rejections}
     for report, trace_id, fields in accepted:
