@@ -11,7 +11,10 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from dev import chromium
-from dev.template import ROOT
+from dev.server import listening, serving
+from dev.template import ROOT, Template
+from tests import page
+from tests.gateway import Call, User
 
 WIDTHS: Final = {390: 844, 1280: 800, 1920: 1080}
 """The widths at which the page is tested, and their heights."""
@@ -59,6 +62,14 @@ class Reader:
 
 
 @pytest.fixture(scope="module")
+def address(call: Call, template: Template) -> Iterator[str]:
+    """The address of the local server, with the built page."""
+    page.build()
+    with serving(template, listening(0)) as base:
+        yield base
+
+
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A headless Chromium. *absent*: without it the test is skipped; under CI it fails.
 
@@ -74,6 +85,13 @@ def browser() -> Iterator[Browser]:
         running = playwright.chromium.launch(executable_path=path, args=list(chromium.OPTIONS))
         yield running
         running.close()
+
+
+@pytest.fixture
+def reader(browser: Browser, address: str, user: User) -> Iterator[Reader]:
+    """A reader without traces."""
+    with reading(browser, address, user.token) as one:
+        yield one
 
 
 @contextmanager

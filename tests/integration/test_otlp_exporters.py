@@ -3,8 +3,6 @@
 import json
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -26,61 +24,30 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from dev import server
-from dev.gateway import Answer, Request
 from dev.node import NodeUnavailable
 from dev.template import Template
 from tests import node
 from tests.api import Api, flat
 from tests.conftest import TableOnEngine
-from tests.otlp import Throttle, throttled
-from tracestore.http import wiring
+from tests.served import Service, served, served_throttled
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 
 CHILDREN = 25
 
 
-@dataclass
-class Service:
-    """The local server for one user. `statuses` are those of its responses to exports, two of which may be 503."""
-
-    base: str
-    api: Api
-    key: str
-    statuses: list[int] = field(default_factory=list)
-    throttle: Throttle = field(default_factory=Throttle)
-
-
-@contextmanager
-def serving(template: Template, api: Api) -> Iterator[Service]:
-    service = Service("", api, api.with_key("ingest").headers["x-api-key"])
-
-    def log(request: Request, answer: Answer, _: float) -> None:
-        if request.path.startswith("/v1/"):
-            service.statuses.append(answer.status)
-            if service.statuses.count(503) == 2:
-                service.throttle.is_on = False
-
-    with server.serving(template, server.listening(0), log=log) as service.base:
-        yield service
-
-
 @pytest.fixture
 def service(engine: TableOnEngine, template: Template, api: Api) -> Iterator[Service]:
     """A server with a store that works."""
-    with serving(template, api) as running:
+    with served(template, api, ("ingest",), ("/v1/",)) as running:
         yield running
 
 
 @pytest.fixture
-def throttled_service(engine: TableOnEngine, template: Template, api: Api) -> Iterator[Service]:
-    """A server with a store that is throttled until two exports have failed."""
-    with serving(template, api) as running:
-        first = api.call("POST", "/v1/metrics", body=b"{}", headers={"x-api-key": running.key})
-        assert first.status == 200  # from here on the key is cached
-        with throttled(wiring.dynamodb()) as running.throttle:
-            yield running
+def throttled_service(service: Service) -> Iterator[Service]:
+    """The server with a store that is throttled until two requests have failed."""
+    with served_throttled(service, "POST", "/v1/metrics", b"{}") as running:
+        yield running
 
 
 def send_from_python(service: Service, children: int = CHILDREN) -> tuple[str, list[str]]:

@@ -1,43 +1,23 @@
 """Comparing traces, spans and turns of conversations on the page, in Chromium."""
 
 import re
-import socket
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from dev.server import serving
-from dev.template import Template
-from tests import page as built
 from tests.api import Api, span
-from tests.gateway import Call, User
-from tests.reading import WIDTHS, Reader, browser, reading
+from tests.gateway import User
+from tests.reading import WIDTHS, Reader, address, browser, reader, reading
 
-__all__ = ["browser"]
+__all__ = ["address", "browser", "reader"]
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 
 NOW: Final = datetime.now(UTC)
 PAIRS: Final = ".pairs [role=row][aria-selected]"
 HOSTILE: Final = '<img src=x onerror=alert(1)>"\u202e'
-
-
-@pytest.fixture(scope="module")
-def address(call: Call, template: Template) -> Iterator[str]:
-    """The address of the local server, with the built page."""
-    built.build()
-    with serving(template, socket.create_server(("127.0.0.1", 0))) as base:
-        yield base
-
-
-@pytest.fixture
-def reader(browser: Browser, address: str, user: User) -> Iterator[Reader]:
-    """A reader without traces."""
-    with reading(browser, address, user.token) as one:
-        yield one
 
 
 def run(trace_id: str, minutes_ago: float, *steps: dict[str, Any], **fields: Any) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -12,31 +11,20 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from dev.server import serving
-from dev.template import Template
-from tests import page as built
 from tests.api import Api, span
-from tests.gateway import Call, User, new_user
+from tests.gateway import User, new_user
 from tests.head_stream import count_traces
-from tests.reading import WIDTHS, Reader, browser, reading
+from tests.reading import WIDTHS, Reader, address, browser, reader, reading
 from tracestore.http.wiring import store
 from tracestore_cli import demo
 
-__all__ = ["browser"]
+__all__ = ["address", "browser", "reader"]
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 
 NOW: Final = datetime.now(UTC)
 HOSTILE: Final = '<img src=x onerror=alert(1)>"\u202e'
 COST: Final = "section.cost"
-
-
-@pytest.fixture(scope="module")
-def address(call: Call, template: Template) -> Iterator[str]:
-    """The address of the local server, with the built page."""
-    built.build()
-    with serving(template, socket.create_server(("127.0.0.1", 0))) as base:
-        yield base
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +40,6 @@ def demo_user(address: str) -> User:
 def demo_reader(browser: Browser, address: str, demo_user: User) -> Iterator[Reader]:
     """A reader of the sample traces."""
     with reading(browser, address, demo_user.token) as one:
-        yield one
-
-
-@pytest.fixture
-def reader(browser: Browser, address: str, user: User) -> Iterator[Reader]:
-    """A reader without traces."""
-    with reading(browser, address, user.token) as one:
         yield one
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,15 +11,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
-from dev.server import serving
-from dev.template import Template
-from tests import page as built
 from tests.api import Api, span
 from tests.gateway import Call, User, new_user
-from tests.reading import WIDTHS, Reader, browser, reading
+from tests.reading import WIDTHS, Reader, address, browser, reader, reading
 from tracestore_cli import demo
 
-__all__ = ["browser"]
+__all__ = ["address", "browser", "reader"]
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 
@@ -30,26 +26,11 @@ SELECTED = ".tree [role=row][aria-selected=true]"
 
 
 @pytest.fixture(scope="module")
-def address(call: Call, template: Template) -> Iterator[str]:
-    """The address of the local server, with the built page."""
-    built.build()
-    with serving(template, socket.create_server(("127.0.0.1", 0))) as base:
-        yield base
-
-
-@pytest.fixture(scope="module")
 def demo_user(address: str) -> User:
     """A user with the sample traces of `make dev`."""
     user = new_user()
     demo.send(address, user.token, 40)
     return user
-
-
-@pytest.fixture
-def reader(browser: Browser, address: str, user: User) -> Iterator[Reader]:
-    """A reader without traces."""
-    with reading(browser, address, user.token) as one:
-        yield one
 
 
 @pytest.fixture

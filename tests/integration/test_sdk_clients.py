@@ -6,22 +6,18 @@ Each sends a chat, a tool, a failure, a session and a score. Every run arrives o
 import os
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dev import sdks, server
+from dev import sdks
 from dev.examples import fake_models
-from dev.gateway import Answer, Request
 from dev.snippets import snippets
 from dev.template import ROOT, Template
 from tests.api import Api, flat, path_of
 from tests.conftest import TableOnEngine
-from tests.otlp import Throttle, throttled
-from tracestore.http import wiring
+from tests.served import Service, served, served_throttled
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 
@@ -29,45 +25,18 @@ TIMEOUT_S = 60
 ROUTES = ("/runs", "/api/public/ingestion", "/v1/traces/ingest", "/feedback")
 
 
-@dataclass
-class Service:
-    """The local server for one user, with the statuses of its responses to the SDKs."""
-
-    base: str
-    api: Api
-    key: str
-    statuses: list[int] = field(default_factory=list)
-    throttle: Throttle = field(default_factory=Throttle)
-
-
-@contextmanager
-def serving(template: Template, api: Api) -> Iterator[Service]:
-    service = Service("", api, api.with_key("ingest", "annotate").headers["x-api-key"])
-
-    def log(request: Request, answer: Answer, _: float) -> None:
-        if request.path.startswith(ROUTES):
-            service.statuses.append(answer.status)
-            if service.statuses.count(503) == 2:
-                service.throttle.is_on = False
-
-    with server.serving(template, server.listening(0), log=log) as service.base:
-        yield service
-
-
 @pytest.fixture
 def service(engine: TableOnEngine, template: Template, api: Api) -> Iterator[Service]:
     """A server with a store that works."""
-    with serving(template, api) as running:
+    with served(template, api, ("ingest", "annotate"), ROUTES) as running:
         yield running
 
 
 @pytest.fixture
-def throttled_service(engine: TableOnEngine, template: Template, api: Api) -> Iterator[Service]:
-    """A server with a store that is throttled until two requests have failed."""
-    with serving(template, api) as running:
-        assert api.call("GET", "/info", headers={"x-api-key": running.key}).status == 200  # from here the key is cached
-        with throttled(wiring.dynamodb()) as running.throttle:
-            yield running
+def throttled_service(service: Service) -> Iterator[Service]:
+    """The server with a store that is throttled until two requests have failed."""
+    with served_throttled(service, "GET", "/info") as running:
+        yield running
 
 
 def run_snippet(service: Service, page: str, folder: Path) -> None:

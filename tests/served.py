@@ -1,0 +1,49 @@
+"""The local server for one user, as real clients use it: with a store that works, or that is throttled at first."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from dev import server
+from dev.gateway import Answer, Request
+from dev.template import Template
+from tests.api import Api
+from tests.otlp import Throttle, throttled
+from tracestore.http import wiring
+
+
+@dataclass
+class Service:
+    """A running server. `statuses` are those of its responses to the routes of the test, two of which may be 503."""
+
+    base: str
+    api: Api
+    key: str
+    statuses: list[int] = field(default_factory=list)
+    throttle: Throttle = field(default_factory=Throttle)
+
+
+@contextmanager
+def served(template: Template, api: Api, scopes: tuple[str, ...], routes: tuple[str, ...]) -> Iterator[Service]:
+    """A server, with an API key of these scopes. It records the statuses of paths that begin with one of `routes`."""
+    service = Service("", api, api.with_key(*scopes).headers["x-api-key"])
+
+    def log(request: Request, answer: Answer, _: float) -> None:
+        if request.path.startswith(routes):
+            service.statuses.append(answer.status)
+            if service.statuses.count(503) == 2:
+                service.throttle.is_on = False
+
+    with server.serving(template, server.listening(0), log=log) as service.base:
+        yield service
+
+
+@contextmanager
+def served_throttled(service: Service, method: str, path: str, body: bytes = b"") -> Iterator[Service]:
+    """The server with a store that is throttled until two requests have failed.
+
+    A first request to a route that needs no store lets the server remember the API key.
+    """
+    assert service.api.call(method, path, body=body, headers={"x-api-key": service.key}).status == 200
+    with throttled(wiring.dynamodb()) as service.throttle:
+        yield service
