@@ -5,7 +5,6 @@ the other, so that the machine's other load slows both equally; the median of th
 """
 
 import contextlib
-import gzip
 import hashlib
 import json
 import os
@@ -22,10 +21,10 @@ from typing import Any, Final, NamedTuple
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from rich.console import Console
 
+from dev.bench.otlp import recorded_exports
 from dev.bench.report import rated, table
 from dev.template import ROOT
 
-CORPUS: Final = ROOT / "tests" / "data" / "otlp"
 ROUNDS: Final = 5
 _WORKER: Final = Path(__file__).with_name("version_worker.py")
 _BODIES: Final = {1: 60, 50: 8, 500: 2}
@@ -187,15 +186,8 @@ def _bodies() -> Iterator[dict[int, list[Path]]]:
 def _recorded_spans() -> list[ExportTraceServiceRequest]:
     """The spans of the recorded exports, each as an export of its own."""
     spans = []
-    for headers in sorted(CORPUS.glob("*/*/*.headers.json")):
-        request = json.loads(headers.read_text())
-        sent = {name.lower(): value for name, value in request["headers"].items()}
-        if not request["path"].endswith("/v1/traces") or "protobuf" not in sent.get("content-type", ""):
-            continue
-        body = Path(str(headers).replace(".headers.json", ".bin")).read_bytes()
-        export = ExportTraceServiceRequest.FromString(
-            gzip.decompress(body) if sent.get("content-encoding") == "gzip" else body
-        )
+    for body in recorded_exports():
+        export = ExportTraceServiceRequest.FromString(body)
         for resource in export.resource_spans:
             for scope in resource.scope_spans:
                 for span in scope.spans:
