@@ -73,7 +73,7 @@ class Faults:
 
 @dataclass
 class Ledger:
-    """What one client has sent: the acknowledged spans by trace, and the traces that it has deleted."""
+    """The record of one client: the acknowledged spans by trace, and the traces that it has deleted."""
 
     user: User
     spans: dict[str, set[str]] = field(default_factory=dict)
@@ -190,7 +190,7 @@ def _as_generated(rng: Random, number: int) -> Iterator[list[dict[str, Any]]]:
 
 
 def _problems(ledger: Ledger) -> Iterator[str]:
-    """What was acknowledged and is not stored, or is stored and was not sent, or is stored twice."""
+    """The differences: acknowledged and not stored, stored and not sent, or stored twice."""
     stored: Counter[tuple[str, str]] = Counter()
     cursor = ""
     while cursor is not None:
