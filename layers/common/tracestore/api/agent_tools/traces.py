@@ -35,6 +35,8 @@ TRACE_OUTPUT: Final[dict[str, Any]] = {
     "attempts": {**_ROWS, "description": "Model calls with retries or fallbacks, and the cost of those in vain."},
     "critical_path": {**_ROWS, "description": "The spans that the duration depends on."},
     "outline": {**_ROWS, "description": "The other spans in tree order, those near the root preferred."},
+    "input_preview": {"type": "string", "description": "The beginning of what the trace was asked."},
+    "output_preview": {"type": "string", "description": "The beginning of what it answered."},
 }
 
 SPAN_OUTPUT: Final[dict[str, Any]] = {
