@@ -241,10 +241,34 @@ def main(command: str, *numbers: str) -> None:
         count, seed = map(int, numbers)
         choose, recorded = random.Random(seed), originals()
         bodies = (mutated(choose.choice(recorded), choose) for _ in range(count))
-    started, statuses = time.process_time(), Counter[int]()
+    started, statuses, peak_mb = processor_s(), Counter[int](), 0.0
     for body in bodies:
-        statuses[call(body)] += 1
-    print(json.dumps({"statuses": statuses, "peak_mb": most_memory_mb(), "cpu_s": time.process_time() - started}))
+        if command == "bombs":  # each by itself: what the allocator keeps of one would count as the memory of the next
+            status, used_mb = _in_a_child(call, body)
+            statuses[status] += 1
+            peak_mb = max(peak_mb, used_mb)
+        else:
+            statuses[call(body)] += 1
+    peak_mb = max(peak_mb, most_memory_mb())
+    print(json.dumps({"statuses": statuses, "peak_mb": peak_mb, "cpu_s": processor_s() - started}))
+
+
+def processor_s() -> float:
+    """The processor time of this process and of its children that have ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + ended.ru_utime + ended.ru_stime
+
+
+def _in_a_child(call: Callable[[Body], int], body: Body) -> tuple[int, float]:
+    """The status of a request and the peak memory of the process that handled it."""
+    ours, theirs = multiprocessing.Pipe()
+    child = multiprocessing.get_context("fork").Process(
+        target=lambda: theirs.send((call(body), most_memory_mb())), daemon=True
+    )
+    child.start()
+    status, used_mb = ours.recv()
+    child.join()
+    return int(status), float(used_mb)
 
 
 if __name__ == "__main__":

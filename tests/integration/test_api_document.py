@@ -45,7 +45,8 @@ def test_a_handler_accepts_the_parameters_of_the_document_and_no_other(api: Api,
     method, _, path = route.partition(" ")
     reply = api(method, re.sub(r"[{}]", "", path), query={"no_such_parameter": "1"}, body={})
     if OPERATIONS[route].ignores_other_parameters:
-        assert reply.status in (200, 415)
+        assert reply.status < 500
+        assert "no_such_parameter" not in reply.body.decode()
         return
     if route == "POST /mcp":  # errors of this route follow the protocol
         assert (reply.status, "no_such_parameter" in reply.body.decode()) == (400, True)

@@ -28,7 +28,12 @@ CANARY = "sesame"
 LONG = "n" * 64 + CANARY
 """A name that responses may repeat only up to its 64th character."""
 
-API_ROUTES = [route for route in Template().routes if route.path.startswith("/api/") and "/public/" not in route.path]
+API_ROUTES = [
+    route
+    for route in Template().routes
+    if route.path.startswith("/api/") and not {"public", "otel"} & {*route.path.split("/")}
+]
+"""The project's own routes. Those of other protocols have errors of another form."""
 """The routes that return errors in this API's own shape: neither OTLP routes nor public ones."""
 
 DEEP = b"[" * 98 + b"]" * 98
