@@ -564,3 +564,11 @@ def test_an_end_before_the_start_is_refused(duration_ns: int | None) -> None:
     with pytest.raises(Invalid) as refused:
         times_of(100, 99, duration_ns)
     assert [detail.field for detail in refused.value.details] == ["end_time"]
+
+
+def test_a_span_of_log_records_without_a_start_begins_when_it_arrives() -> None:
+    now_ns = 1_800_000_000 * 10**9
+    body = {"spans": [{"trace_id": "t", "span_id": "a", "span_name": "s", "from_logs": True}]}
+    capture = parse_capture(body, now_ns=now_ns)
+    ((_, trace_id, fields),) = capture.spans
+    assert (trace_id, fields["start_ns"], capture.from_logs) == ("t", now_ns, {0})

@@ -128,6 +128,7 @@ def _parse_logged_span(value: Json, *, now_ns: int, body_bytes: int) -> tuple[st
     refuse_too_large(value, body_bytes)
     fields = _validated_fields("LoggedSpan", value)
     del fields["from_logs"]
+    fields.setdefault("start_ns", derived_start(fields.get("end_ns"), fields.get("duration_ns"), now_ns))
     return _captured(fields, now_ns, is_skewed=_is_skewed(value))
 
 
