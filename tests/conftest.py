@@ -112,6 +112,11 @@ def emptied_moto(template: Template) -> Iterator[None]:
     items of all modules, most of the time of the tests was spent on that. DynamoDB Local keeps the items of all tests.
     """
     yield
+    empty_moto(template)
+
+
+def empty_moto(template: Template) -> None:
+    """Remove all items of moto's table, where moto runs."""
     if table := _running.get("moto"):
         with contextlib.suppress(table.client.exceptions.ResourceNotFoundException):  # mock_aws removes all tables
             table.client.delete_table(TableName=table.table_name)

@@ -568,7 +568,7 @@ def test_an_end_before_the_start_is_refused(duration_ns: int | None) -> None:
 
 def test_a_span_of_log_records_without_a_start_begins_when_it_arrives() -> None:
     now_ns = 1_800_000_000 * 10**9
-    body = {"spans": [{"trace_id": "t", "span_id": "a", "span_name": "s", "from_logs": True}]}
+    body: Json = {"spans": [{"trace_id": "t", "span_id": "a", "span_name": "s", "from_logs": True}]}
     capture = parse_capture(body, now_ns=now_ns)
     ((_, trace_id, fields),) = capture.spans
     assert (trace_id, fields["start_ns"], capture.from_logs) == ("t", now_ns, {0})
