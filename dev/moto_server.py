@@ -10,9 +10,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Final
 
+from moto.core.model_instances import reset_model_data
 from moto.moto_server.werkzeug_app import create_backend_app
+
+_REQUESTS_PER_FORGETTING: Final = 50
 
 
 class _Server(ThreadingHTTPServer):
@@ -24,6 +27,17 @@ class _Server(ThreadingHTTPServer):
         self.tables = create_backend_app("dynamodb")
         self.streams = create_backend_app("dynamodbstreams")
         self.lock = threading.Lock()
+        self._requests = 0
+
+    def forget_instances(self) -> None:
+        """Let moto forget the objects that it lists for its reset, once for many requests.
+
+        moto lists every object that it ever made, and each transaction copies the whole table: a test run would take
+        gigabytes. The lists serve only the reset of all of its services, which nothing here calls.
+        """
+        self._requests += 1
+        if self._requests % _REQUESTS_PER_FORGETTING == 0:
+            reset_model_data()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -40,6 +54,7 @@ class _Handler(BaseHTTPRequestHandler):
         # moto's state must not change while another thread iterates over it, such as a reader of the stream.
         with self.server.lock:
             content = b"".join(application(environ, self._start))
+            self.server.forget_instances()
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
