@@ -34,7 +34,7 @@ for module in pkgutil.walk_packages(tracestore.__path__, "tracestore."):
     importlib.import_module(module.name)
 from tracestore.http import wiring
 from tracestore.storage import dynamo, parameters
-dynamo.client("http://localhost:1")
+dynamo.client("http://localhost:1", {"DYNAMODB_CLIENT": "boto3"})
 parameters._client()
 importlib.import_module(sys.argv[1])
 """

@@ -44,6 +44,7 @@ def aws() -> Iterator[Any]:
         "AWS_DEFAULT_REGION": "eu-central-1",
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
+        "DYNAMODB_CLIENT": "boto3",  # the only client that `mock_aws` reaches
     }
     with pytest.MonkeyPatch.context() as patch, mock_aws():
         for name, value in environment.items():

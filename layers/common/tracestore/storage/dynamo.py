@@ -139,15 +139,15 @@ def client(endpoint: str | None, environment: Mapping[str, str]) -> Client:
     is_local = endpoint is not None and ".amazonaws.com" not in endpoint
     region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or ("us-east-1" if is_local else "")
     credentials = credential_source(environment) or ((lambda: Credentials("local", "local")) if is_local else None)
-    endpoint = endpoint or environment.get("AWS_ENDPOINT_URL_DYNAMODB") or _endpoint(region, environment)
-    if environment.get("DYNAMODB_CLIENT") == "boto3" or credentials is None or endpoint is None:
+    address = endpoint or environment.get("AWS_ENDPOINT_URL_DYNAMODB") or _endpoint(region, environment)
+    if environment.get("DYNAMODB_CLIENT") == "boto3" or credentials is None or address is None:
         from .dynamo_boto3 import sender
 
         return Client(sender(endpoint, is_local=is_local))
     from .connections import Connections
     from .dynamo_http import HttpSender
 
-    connections = Connections(endpoint, trusted=environment.get("AWS_CA_BUNDLE") or None)
+    connections = Connections(address, trusted=environment.get("AWS_CA_BUNDLE") or None)
     return Client(HttpSender(connections, region, credentials))
 
 
