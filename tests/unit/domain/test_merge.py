@@ -291,3 +291,14 @@ def test_a_call_without_a_model_has_the_one_of_the_nearest_span_around_it() -> N
     ]
     models = {each.span_id: each.fields.get("model_name") for each in merge(updates)}
     assert (models["call"], models["own"], models["alone"], models["cycle"]) == ("near", "own", None, None)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_record_of_a_call_has_the_id_of_the_record_of_its_request_in_any_order(order: int) -> None:
+    def record(span_id: str, start_ns: int, **values: Any) -> SpanUpdate:
+        named = {"span_id": span_id, "start_ns": start_ns, "operation_type": "completion", **values}
+        return update(cast(SpanFields, named), precedence=FROM_LOGS)
+
+    records = [record("b-request", START_NS), record("a-call", START_NS, end_ns=START_NS + 1, input_tokens=1)]
+    (span,) = merge(records[::order])
+    assert (span.span_id, span.fields["input_tokens"]) == ("b-request", 1)

@@ -102,8 +102,8 @@ class Span:
 def merge(updates: Iterable[SpanUpdate], deleted: Collection[str] = (), price_of: PriceOf = no_prices) -> list[Span]:
     """Merge updates into spans, by start, without the spans in `deleted`."""
     left = [update for update in updates if update.fields["span_id"] not in deleted]
-    groups = by_joined_span(left).values()
-    merged = with_extents([merge_span(group, price_of) for group in groups])
+    groups = by_joined_span(left).items()
+    merged = with_extents([merge_span(group, price_of, span_id) for span_id, group in groups])
     spans = sorted(merged, key=lambda span: span.order)
     if not any(map(lacks_model, spans)):
         return spans
@@ -192,8 +192,8 @@ def _merged_fields(updates: list[SpanUpdate]) -> SpanFields:
     return merged
 
 
-def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices) -> Span:
-    """Merge the updates of one span."""
+def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices, span_id: str | None = None) -> Span:
+    """Merge the updates of one span. `span_id` is its id where records with ids of their own were joined to it."""
     lowest_first = sorted(updates, key=_precedence) if len(updates) > 1 else updates
     fields: dict[str, object] = {}
     payload_from: dict[str, str] = {}
@@ -206,7 +206,7 @@ def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices) -> Span
     merged = cast(SpanFields, fields)
     if lowest_first[0].precedence == FROM_LOGS:
         _join_log_records(lowest_first, merged)
-    merged["span_id"] = _own_id(updates)
+    merged["span_id"] = span_id or merged["span_id"]
     _join_log_messages(updates, merged, payload_from)
     _join_metadata(lowest_first, merged, payload_from)
     created_ms, updated_ms = _received_ms(updates)
@@ -247,13 +247,6 @@ def _received_ms(updates: list[SpanUpdate]) -> tuple[int, int]:
     for update in sorted(updates, key=lambda update: update.received_ms):
         first_received_ms.setdefault((update.precedence, update.digest), update.received_ms)
     return min(first_received_ms.values()), max(first_received_ms.values())
-
-
-def _own_id(updates: list[SpanUpdate]) -> str:
-    """The id of the span that the updates of records were joined to: that of its captured updates."""
-    return max(updates, key=lambda update: (update.precedence == CAPTURED, "needs_call" not in update.fields)).fields[
-        "span_id"
-    ]
 
 
 def _join_log_records(lowest_first: list[SpanUpdate], merged: SpanFields) -> None:

@@ -37,7 +37,7 @@ def patch(
             scope.table.write(deletes=written)
         head = visible_head(scope, stored)
         updates = span_updates(scope, trace_id, stored, span_id)
-        span = merge_span(updates)
+        span = merge_span(updates, span_id=span_id)
         fields = SpanFields(**{**change(span), "span_id": span_id})
         update = span_update(fields, received_ms=scope.now_ms(), precedence=head.version + 1)
         written.extend(put_media(scope, trace_id, head, media_of([update], media)))

@@ -158,8 +158,8 @@ def read_whole_spans(
                 span_id = update.fields["span_id"]
                 if (span_updates := updates.get(joined.get(span_id, span_id))) is not None:
                     span_updates.append(update)
-        for span_updates in updates.values():
-            span = merge_span(span_updates, scope.store.price_of)
+        for span_id, span_updates in updates.items():
+            span = merge_span(span_updates, scope.store.price_of, span_id)
             if lacks_model(span):
                 models = _models(stored) if models is None else models
                 span = with_model(span, models, scope.store.price_of)
@@ -191,7 +191,7 @@ def visible_head(scope: Scope, stored: StoredTrace, pending_deletions: Sequence[
 
 def span_with_payload(scope: Scope, trace_id: str, stored: StoredTrace, span_id: str) -> Span:
     """One span of a trace whose core was read; its payload is fetched. *raises*: NotFound."""
-    span = merge_span(span_updates(scope, trace_id, stored, span_id), scope.store.price_of)
+    span = merge_span(span_updates(scope, trace_id, stored, span_id), scope.store.price_of, span_id)
     return with_model(span, _models(stored), scope.store.price_of) if lacks_model(span) else span
 
 

@@ -93,7 +93,7 @@ def _previews(scope: Scope, trace_id: str, head: LiveHead, stored: StoredTrace, 
         segments = scope.with_payloads(trace_id, stored, stored.digests_of(span_ids))
         updates = [update for segment in segments for update in segment.updates if update.fields["span_id"] in span_ids]
         is_whole = all(segment.text is not None or not segment.has_payload for segment in segments)
-        return merge_span(updates), is_whole
+        return merge_span(updates, span_id=span.span_id), is_whole
 
     return previews_of(spans, read, head.summary.previews if isinstance(head, Head) else NO_PREVIEWS)
 
