@@ -335,7 +335,7 @@ def test_the_project_of_langfuse_needs_a_credential(call: Call) -> None:
 
 
 @on_one_engine
-@pytest.mark.parametrize("route", ["POST /api/public/scores", "POST /api/public/ingestion", "GET /api/public/traces"])
+@pytest.mark.parametrize("route", ["POST /api/public/datasets", "GET /api/public/prompts"])
 def test_other_routes_of_langfuse_are_a_404(api: Api, route: str) -> None:
     method, _, path = route.partition(" ")
     assert failure(api(method, path, body={})) == (404, "route_not_found")
