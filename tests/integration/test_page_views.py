@@ -788,7 +788,7 @@ def test_a_changed_history_shows_its_difference_and_a_link_names_a_message(reade
     expect(transcript).to_contain_text("changed: +1 −1")
     transcript.get_by_text("Call 2: the history was changed").click()
     difference = transcript.get_by_role("list", name="Difference of the history")
-    expect(difference.locator("ins").first).to_have_text("very ", timeout=20_000)  # two requests and two files
+    expect(difference.locator("ins").first).to_have_text("very ")
     expect(difference.locator("del").first).to_have_text("long")
     expect(difference).to_contain_text("removed: assistant")
     page.reload()
