@@ -26,7 +26,7 @@ from tracestore.http.identity import Identity
 from tracestore.http.parameters import path_id
 from tracestore.http.request import MAX_FORM_BYTES, MAX_SPANS_BYTES, Request
 from tracestore.http.response import Response, json_response
-from tracestore.http.wiring import INGEST_WAITS_S, redactor, writer
+from tracestore.http.wiring import ingest_writer, redactor
 from tracestore.ingest.agent_events import agent_fields
 from tracestore.ingest.agent_spans import outcomes_of_tools, with_turns
 from tracestore.ingest.annotations import parse_annotation
@@ -44,7 +44,6 @@ from tracestore.ingest.native import (
 from tracestore.ingest.otlp import Export, WireFormat, read_logs, read_traces
 from tracestore.ingest.span_fields import spans_fields
 from tracestore.storage.user_store import Rejection as StoreRejection
-from tracestore.storage.user_store import UserWriter
 
 DETAILS_MOST: Final = 20
 """Rejected spans that an error names. All of them are named when at least one span was stored."""
@@ -68,7 +67,7 @@ def capture_spans(request: Request, caller: Identity) -> Response:
     sent = parse_capture(media.take(parse_json(body)), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
     if sent.single:
         ((_, trace_id, fields),) = sent.spans
-        head, span = _writer(request, caller).capture_one(trace_id, redactor().redact(fields), media.found)
+        head, span = ingest_writer(request, caller).capture_one(trace_id, redactor().redact(fields), media.found)
         return span_response(caller.owner_id, trace_id, head, span, 201)
     return _capture_many(request, caller, sent, media)
 
@@ -83,7 +82,9 @@ def change_span(request: Request, caller: Identity) -> Response:
     sent = parse_patch(media.take(parse_json(body)), now_ns=request.now_ms * NS_PER_MS, body_bytes=len(body))
     fields = redactor().redact(cast(SpanFields, sent.fields))
     change = Patch(cast(dict[str, Json], {**fields}), sent.duration_ns)
-    head, span = _writer(request, caller).patch(trace_id, span_id, lambda stored: _changed(stored, change), media.found)
+    head, span = ingest_writer(request, caller).patch(
+        trace_id, span_id, lambda stored: _changed(stored, change), media.found
+    )
     return span_response(caller.owner_id, trace_id, head, span)
 
 
@@ -98,7 +99,7 @@ def put_annotation(request: Request, caller: Identity) -> Response:
         default_source=DEFAULT_SOURCES[caller.credential],
         redactor=redactor(),
     )
-    stored, head = _writer(request, caller).annotate(trace_id, annotation)
+    stored, head = ingest_writer(request, caller).annotate(trace_id, annotation)
     return json_response({"data": annotation_json(trace_id, stored, head)})
 
 
@@ -120,11 +121,10 @@ def export_spans(request: Request, caller: Identity) -> Response:
     reported = within_span_limit(media.take_from(spans_fields(records)), export, body_bytes)
     redact = redactor().redact
     spans = [(trace_id, redact(fields)) for trace_id, fields in reported]
-    rejections = _writer(request, caller).capture(spans, media=media.found)
+    traces = ingest_writer(request, caller)
+    rejections = traces.capture(spans, media=media.found)
     if outcomes := outcomes_of_tools(records):
-        _writer(request, caller).capture(
-            [(trace_id, redact(fields)) for trace_id, fields in outcomes], precedence=FROM_LOGS
-        )
+        traces.capture([(trace_id, redact(fields)) for trace_id, fields in outcomes], precedence=FROM_LOGS)
     return _otlp_response("traces", encoding, export, spans, rejections)
 
 
@@ -141,7 +141,7 @@ def export_logs(request: Request, caller: Identity) -> Response:
     reported = within_span_limit(logged, export, len(body))
     redact = redactor().redact
     spans = [(trace_id, redact(fields)) for trace_id, fields in reported]
-    rejections = _writer(request, caller).capture(spans, precedence=FROM_LOGS, media=media.found)
+    rejections = ingest_writer(request, caller).capture(spans, precedence=FROM_LOGS, media=media.found)
     return _otlp_response("logs", encoding, export, spans, rejections)
 
 
@@ -173,7 +173,7 @@ def _capture_many(request: Request, caller: Identity, sent: Capture, media: Medi
     for index, trace_id, fields in sent.spans:
         precedence = FROM_LOGS if index in sent.from_logs else CAPTURED
         by_precedence.setdefault(precedence, []).append((trace_id, redact(fields)))
-    stored_traces = _writer(request, caller)
+    stored_traces = ingest_writer(request, caller)
     store_rejections = {
         (rejection.trace_id, rejection.span_id): rejection
         for precedence, spans in by_precedence.items()
@@ -222,7 +222,3 @@ def _changed(stored: Span, sent: Patch) -> SpanFields:
     if "start_ns" in fields and "end_ns" not in fields and "end_ns" in stored.fields:
         times_of(start_ns, stored.fields["end_ns"], None)
     return cast(SpanFields, fields)
-
-
-def _writer(request: Request, caller: Identity) -> UserWriter:
-    return writer(request, caller, INGEST_WAITS_S)

@@ -18,7 +18,7 @@ from tracestore.http.app import ANY, App
 from tracestore.http.identity import Identity
 from tracestore.http.request import MAX_FORM_BYTES, MAX_SPANS_BYTES, Request
 from tracestore.http.response import Response, json_bytes, json_response
-from tracestore.http.wiring import reader, writer
+from tracestore.http.wiring import ingest_writer, reader, redactor
 from tracestore.ingest.sdk_agents import agents_batch
 from tracestore.ingest.sdk_langfuse import langfuse_batch, langfuse_scores
 from tracestore.ingest.sdk_langsmith import (
@@ -91,7 +91,7 @@ def change_run(request: Request, caller: Identity) -> Response:
     sent = parse_json(body)
     if not isinstance(sent, dict):
         raise Invalid("Send the changes of a run as a JSON object.")
-    run = with_trace(writer(request, caller), sent, request.path["run_id"])
+    run = with_trace(ingest_writer(request, caller), sent, request.path["run_id"])
     return _stored_runs(request, caller, run_alone(run, request.path["run_id"]), body)
 
 
@@ -101,7 +101,7 @@ def receive_feedback(request: Request, caller: Identity) -> Response:
     score = feedback_score(parse_json(request.body(MAX_FORM_BYTES)))
     if isinstance(score, Problem):
         raise Invalid(score.message)
-    return _json({"id": store_score(writer(request, caller), score)})
+    return _json({"id": store_score(ingest_writer(request, caller), redactor(), score)})
 
 
 @app.route("POST /api/public/ingestion", scope="ingest")

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 from aws_lambda_powertools import Logger
 
 from tracestore.domain.errors import Forbidden, NotFound, TracestoreError
-from tracestore.storage.model import Share
+from tracestore.storage.model import NO_LIMITS, Share
 
 from . import telemetry
 from .errors import error_response, internal_error, not_shared
@@ -203,12 +203,12 @@ class App:
         caller = acting_for(caller, headers.get(OWNER_HEADER))
         line["owner"] = caller.owner_id
         guarded.admit(caller)
-        sends_spans = guarded.scope == "ingest"
-        if caller.key_id is not None:
-            self._limiter.admit(caller.key_id, caller.limits, sends_spans=sends_spans)
+        sends_spans, limited_key = guarded.scope == "ingest", caller.key_id if caller.limits != NO_LIMITS else None
+        if limited_key is not None:
+            self._limiter.admit(limited_key, caller.limits, sends_spans=sends_spans)
         response = guarded.handler(request() if caller.share is None else _of_share(request(), caller.share), caller)
-        if caller.key_id is not None and sends_spans and response.span_count:
-            self._limiter.add_spans(caller.key_id, caller.limits, response.span_count)
+        if limited_key is not None and sends_spans and response.span_count:
+            self._limiter.add_spans(limited_key, caller.limits, response.span_count)
         return response
 
     def _claim(self, route: str) -> None:

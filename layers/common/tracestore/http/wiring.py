@@ -167,6 +167,14 @@ def writer(request: Request, caller: identity.Identity, waits_s: float = math.in
     return UserWriter(store(), caller.owner_id, deadline_for(request.remaining_ms, waits_s), actor)
 
 
+def ingest_writer(request: Request, caller: identity.Identity) -> UserWriter:
+    """A writer for a request that stores spans, which waits for a busy table only for `INGEST_WAITS_S`.
+
+    *raises*: as `writer`.
+    """
+    return writer(request, caller, INGEST_WAITS_S)
+
+
 @cache
 def key_cache() -> identity.KeyCache[ApiKey]:
     """The cache of recently used API keys."""

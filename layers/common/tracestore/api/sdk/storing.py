@@ -13,11 +13,12 @@ from tracestore.domain.spans import Json, SpanFields
 from tracestore.http.errors import status_of
 from tracestore.http.identity import Identity
 from tracestore.http.request import Request
-from tracestore.http.wiring import INGEST_WAITS_S, redactor, writer
+from tracestore.http.wiring import ingest_writer, redactor
 from tracestore.ingest.annotations import parse_annotation
 from tracestore.ingest.field_readers import identifier
 from tracestore.ingest.media import MediaCollector
 from tracestore.ingest.native import MAX_SPAN_BYTES, refuse_too_large
+from tracestore.ingest.redaction import Redactor
 from tracestore.ingest.sdk_reports import Batch, Problem, Report, Score, report_fields, stored_id
 from tracestore.storage.user_store import UserWriter
 
@@ -66,19 +67,19 @@ _FORBIDDEN: Final = 403
 
 def store(request: Request, caller: Identity, batch: Batch, body: bytes) -> Stored:
     """Store the reports and the scores of a request. *raises*: Unavailable; some of it may be stored then."""
-    target = writer(request, caller, INGEST_WAITS_S)
+    target = ingest_writer(request, caller)
     stored = Stored(problems=list(batch.problems))
+    masking = redactor()
     if batch.reports:
-        _store_reports(target, batch, body, stored)
+        _store_reports(target, masking, batch, body, stored)
     for score in batch.scores:
-        _store_score(target, caller, score, stored)
+        _store_score(target, masking, caller, score, stored)
     return stored
 
 
-def _store_reports(target: UserWriter, batch: Batch, body: bytes, stored: Stored) -> None:
+def _store_reports(target: UserWriter, masking: Redactor, batch: Batch, body: bytes, stored: Stored) -> None:
     media = MediaCollector(body, has_files=batch.has_files)
     measured_bytes = MAX_SPAN_BYTES if len(body) * _MOST_GROWTH > MAX_SPAN_BYTES else 0
-    redact = redactor().redact
     accepted: list[tuple[Report, str, SpanFields]] = []
     for report, (trace_id, fields) in zip(batch.reports, media.take_from(report_fields(batch.reports)), strict=True):
         try:
@@ -86,7 +87,7 @@ def _store_reports(target: UserWriter, batch: Batch, body: bytes, stored: Stored
         except Invalid as error:
             stored.problems += [Problem(source, error.message) for source in report.sources]
             continue
-        accepted.append((report, trace_id, redact(fields)))
+        accepted.append((report, trace_id, masking.redact(fields)))
     rejections = target.capture([(trace_id, fields) for _, trace_id, fields in accepted], media=media.found)
     rejected = {(rejection.trace_id, rejection.span_id): rejection.message for rejection in rejections}
     for report, trace_id, fields in accepted:
@@ -96,17 +97,17 @@ def _store_reports(target: UserWriter, batch: Batch, body: bytes, stored: Stored
             stored.report_count += 1
 
 
-def _store_score(target: UserWriter, caller: Identity, score: Score, stored: Stored) -> None:
+def _store_score(target: UserWriter, masking: Redactor, caller: Identity, score: Score, stored: Stored) -> None:
     if "annotate" not in caller.scopes:
         stored.problems.append(Problem(score.source, "This API key lacks the scope annotate.", _FORBIDDEN))
         return
     try:
-        stored.scores.append(store_score(target, score))
+        stored.scores.append(store_score(target, masking, score))
     except (Invalid, Conflict, NotFound) as error:
         stored.problems.append(Problem(score.source, error.message, status_of(error)))
 
 
-def store_score(target: UserWriter, score: Score) -> str:
+def store_score(target: UserWriter, masking: Redactor, score: Score) -> str:
     """Store one score as an annotation; returns its id.
 
     *raises*: Invalid for a value that no annotation can have; NotFound where the run has to be looked up and is absent;
@@ -122,7 +123,7 @@ def store_score(target: UserWriter, score: Score) -> str:
             "span_id": score.span_id,
         },
         default_source=_SOURCE,
-        redactor=redactor(),
+        redactor=masking,
     )
     trace_id = score.trace_id or target.trace_of_span(score.span_id or "")
     return target.annotate(trace_id, annotation)[0].annotation_id
