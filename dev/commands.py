@@ -1,6 +1,7 @@
 """The commands that run only in a checkout: the local server, `sam local` and the benchmarks."""
 
 import contextlib
+import importlib
 import os
 import shlex
 import signal
@@ -120,68 +121,28 @@ def sam_local(
         fail(str(reason))
 
 
-@bench.command("capacity", context_settings=_PASS_ON)
-def bench_capacity(context: typer.Context) -> None:
-    """Read and write units per span, compared with a naive design in the same run."""
-    from dev.bench import capacity
-
-    _delegate(capacity.main, context)
-
-
-@bench.command("ingest", context_settings=_PASS_ON)
-def bench_ingest(context: typer.Context) -> None:
-    """Spans per second through the local server, and processor time per step."""
-    from dev.bench import ingest
-
-    _delegate(ingest.main, context)
+BENCHMARKS = {
+    "capacity": "Read and write units per span, compared with a naive design in the same run.",
+    "ingest": "Spans per second through the local server, and processor time per step.",
+    "analytics": "The cost of writing and reading counters, for few and for many spans.",
+    "cost": "Dollars for a million spans by shape, and for a month, from measured units.",
+    "coldstart": "The start and the first request of each function in Lambda's runtime emulator, in Docker.",
+    "soak": "Minutes of traffic while a tenth of the requests to DynamoDB fail: nothing lost, doubled or miscounted.",
+    "page": "The page in Chromium: times to the first row, script time, frames, heap and bytes.",
+    "page-comparison": "The page next to that of Phoenix, which is installed elsewhere: times, bytes, interactions.",
+}
+"""The benchmarks, and what they measure. Each is the `main` of the module of `dev.bench` with its name."""
 
 
-@bench.command("analytics", context_settings=_PASS_ON)
-def bench_analytics(context: typer.Context) -> None:
-    """The cost of writing and reading counters, for few and for many spans."""
-    from dev.bench import analytics
-
-    _delegate(analytics.main, context)
-
-
-@bench.command("cost", context_settings=_PASS_ON)
-def bench_cost(context: typer.Context) -> None:
-    """Dollars for a million spans by shape, and for a month, from measured units."""
-    from dev.bench import cost
-
-    _delegate(cost.main, context)
+def _add_benchmark(name: str, text: str) -> None:
+    @bench.command(name, help=text, context_settings=_PASS_ON)
+    def run(context: typer.Context) -> None:
+        module = importlib.import_module(f"dev.bench.{name.replace('-', '_')}")  # slow, so only the one that runs
+        _delegate(module.main, context)
 
 
-@bench.command("coldstart", context_settings=_PASS_ON)
-def bench_coldstart(context: typer.Context) -> None:
-    """The start and the first request of each function in Lambda's runtime emulator, in Docker."""
-    from dev.bench import coldstart
-
-    _delegate(coldstart.main, context)
-
-
-@bench.command("soak", context_settings=_PASS_ON)
-def bench_soak(context: typer.Context) -> None:
-    """Minutes of traffic while a tenth of the requests to DynamoDB fail: nothing lost, doubled or miscounted."""
-    from dev.bench import soak
-
-    _delegate(soak.main, context)
-
-
-@bench.command("page", context_settings=_PASS_ON)
-def bench_page(context: typer.Context) -> None:
-    """The page in Chromium: times to the first row, script time, frames, heap and bytes."""
-    from dev.bench import page
-
-    _delegate(page.main, context)
-
-
-@bench.command("page-comparison", context_settings=_PASS_ON)
-def bench_page_comparison(context: typer.Context) -> None:
-    """The page next to that of Phoenix, which must be installed elsewhere: times, bytes, interactions."""
-    from dev.bench import page_comparison
-
-    _delegate(page_comparison.main, context)
+for _name, _text in BENCHMARKS.items():
+    _add_benchmark(_name, _text)
 
 
 def _serve(
