@@ -9,7 +9,6 @@ import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from http.client import HTTPConnection, HTTPException
 from threading import Lock
 from typing import Final, TypeAlias
 
@@ -69,18 +68,22 @@ class ContainerCredentials:
             if self._current is None or self._now_s() > self._expires_at_s - REFRESH_BEFORE_S:
                 try:
                     self._current, self._expires_at_s = self._fetch()
-                except (OSError, HTTPException, ValueError, KeyError) as error:
+                except (OSError, ValueError, KeyError) as error:
                     if self._current is None or self._now_s() > self._expires_at_s:
                         raise Unavailable("The credentials of the function are not available now.") from error
             return self._current
 
     def _fetch(self) -> tuple[Credentials, float]:
+        from http.client import HTTPConnection, HTTPException  # slow to import, and most functions have no endpoint
+
         connection = HTTPConnection(self._address.hostname or "", self._address.port, timeout=_TIMEOUT_S)
         try:
             path = urllib.parse.urlunsplit(("", "", self._address.path or "/", self._address.query, ""))
             connection.request("GET", path, headers=self._authorization())
             response = connection.getresponse()
             body = response.read()
+        except HTTPException as error:
+            raise OSError("the credential endpoint does not answer in HTTP") from error
         finally:
             connection.close()
         if response.status != 200:
