@@ -161,6 +161,13 @@ def test_the_capture_function_starts_without_modules_that_no_capture_needs() -> 
     assert "tracestore.storage.user_store" in imported
 
 
+@pytest.mark.parametrize("function", ["capture", "query", "analytics", "lesson_traces", "rollup", "sdk_protocols"])
+def test_a_function_starts_without_boto3_and_without_a_client_of_http(function: str) -> None:
+    imported = {*modules_at_start(function)}
+    assert not {"boto3", "botocore.client", "http.client", "urllib.request"} & imported
+    assert "tracestore.storage.dynamo" in imported
+
+
 @pytest.mark.parametrize("function", ["docs", "page"])
 def test_a_function_whose_routes_are_all_public_starts_without_the_store(function: str) -> None:
     imported = modules_at_start(function)
