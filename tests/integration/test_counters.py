@@ -222,9 +222,13 @@ def test_marginals_equal_the_groups_of_a_dimension_that_has_the_same_values(
 
 
 def span_of_one_name(rng: random.Random) -> tuple[str, SpanFields]:
-    """As `some_span`, where the model has the service's name. A PATCH changes neither."""
+    """As `some_span`, where the model has the service's name. A PATCH changes neither.
+
+    No span is in another: a call without a model would take that of the span around it, and not its service.
+    """
     trace_id, span = some_span(rng)
     span.pop("model_name", None)
+    span.pop("parent_span_id", None)
     if "service_name" in span:
         span["model_name"] = span["service_name"]
     return trace_id, span

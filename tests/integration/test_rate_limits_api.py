@@ -58,3 +58,8 @@ def test_a_malformed_limit_is_named(api: Api, limit: object) -> None:
     for field in ("max_requests_per_second", "max_spans_per_second"):
         reply = api("POST", "/api/keys", body={"name": "k", "scopes": ["read"], field: limit})
         assert (reply.status, fields_of(reply)) == (400, [field])
+
+
+def test_a_limit_may_be_written_as_a_float(api: Api) -> None:
+    reply = api("POST", "/api/keys", body={"name": "k", "scopes": ["read"], "max_requests_per_second": 320.0})
+    assert (reply.status, reply.json["data"]["max_requests_per_second"]) == (201, 320)

@@ -44,9 +44,9 @@ def parse_key(body: Json, owner_id: str, secret: str, now_ms: int) -> ApiKey:
     expires_at_s = expiry_s(expires_at, now_ms)
     if expires_at is not None and expires_at_s is None:
         details.append(Detail("expires_at", "must be an ISO 8601 time with a zone, in the future"))
-    for field in _LIMITS:
-        limit = body.get(field)
-        if limit is not None and (type(limit) is not int or not 1 <= limit <= MAX_RATE):
+    limits = [_limit(body.get(field)) for field in _LIMITS]
+    for field, limit in zip(_LIMITS, limits, strict=True):
+        if limit is None and body.get(field) is not None:
             details.append(Detail(field, f"must be an integer from 1 to {MAX_RATE:,}"))
     if details:
         raise Invalid("The API key cannot be created. See details for each field.", details=tuple(details))
@@ -58,8 +58,17 @@ def parse_key(body: Json, owner_id: str, secret: str, now_ms: int) -> ApiKey:
         scopes=frozenset(granted),
         created_ms=now_ms,
         expires_at_s=expires_at_s,
-        limits=RateLimits(*(cast("int | None", body.get(field)) for field in _LIMITS)),
+        limits=RateLimits(*limits),
     )
+
+
+def _limit(value: Json) -> int | None:
+    """A rate that a request may set. An integer may be written as JSON writes it from a float: `320.0`.
+
+    *absent*: None for anything else.
+    """
+    is_whole = type(value) is int or (isinstance(value, float) and value.is_integer())
+    return int(cast("float", value)) if is_whole and 1 <= cast("float", value) <= MAX_RATE else None
 
 
 def is_key_id(text: str) -> bool:
