@@ -417,6 +417,8 @@ def test_a_trace_may_come_before_its_spans(api: Api) -> None:
     )
     assert (root["start_time"], root["end_time"]) == ("2026-11-22T10:00:00.000Z", "2026-11-22T10:00:05.000Z")
     assert [child["span_name"] for child in root["children"]] == ["Guide"]
+    alone = api.span(root["span_id"], "7" * 32)
+    assert alone == {name: root[name] for name in alone}
     before = api("GET", path_of("7" * 32)).body
     assert items(api, trace).status == 200
     assert api("GET", path_of("7" * 32)).body == before

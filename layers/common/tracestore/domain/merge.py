@@ -11,7 +11,7 @@ PATCH reports the same: the token counts of a call are taken together, from the 
 only a record reports is one; and a span that only records report begins with the first of them.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import cast
@@ -103,15 +103,22 @@ def merge(updates: Iterable[SpanUpdate], deleted: Collection[str] = (), price_of
     """Merge updates into spans, by start, without the spans in `deleted`."""
     left = [update for update in updates if update.fields["span_id"] not in deleted]
     groups = by_joined_span(left).items()
-    merged = with_extents([merge_span(group, price_of, span_id) for span_id, group in groups])
-    spans = sorted(merged, key=lambda span: span.order)
-    if not any(map(lacks_model, spans)):
-        return spans
-    models = _models_around(spans)
-    return [with_model(span, models, price_of) for span in spans]
+    merged = _with_extents([merge_span(group, price_of, span_id) for span_id, group in groups])
+    return _with_models(sorted(merged, key=lambda span: span.order), price_of)
 
 
-def with_extents(spans: list[Span]) -> list[Span]:
+def depends_on_others(span: Span) -> bool:
+    """Whether a span that was merged alone may lack what it takes from the other spans of its trace."""
+    return "encloses" in span.fields or _lacks_model(span)
+
+
+def with_core(span: Span, core: Span) -> Span:
+    """A span that was merged alone with its payload, with the core that it has among the spans of its trace."""
+    fields = cast(SpanFields, {**span.fields, **core_of(core.fields)})
+    return replace(span, fields=fields, status=core.status, cost=core.cost)
+
+
+def _with_extents(spans: list[Span]) -> list[Span]:
     """The spans, with the times and the status of those that enclose the others."""
     if not any("encloses" in span.fields for span in spans):
         return spans
@@ -130,7 +137,16 @@ def _extended(span: Span, spans: Iterable[Span]) -> Span:
     return replace(span, fields=fields, status="error" if "error" in below else fields.get("status", "success"))
 
 
-def lacks_model(span: Span) -> bool:
+def _with_models(spans: list[Span], price_of: PriceOf) -> list[Span]:
+    """The spans, with the model of the nearest span around each call that names none itself."""
+    lacking = {span.span_id for span in spans if _lacks_model(span)}
+    if not lacking:
+        return spans
+    by_id = {span.span_id: span for span in spans}
+    return [_with_model(span, by_id, price_of) if span.span_id in lacking else span for span in spans]
+
+
+def _lacks_model(span: Span) -> bool:
     """Whether a span reports the usage of a model call and no model."""
     fields = span.fields
     return (
@@ -140,31 +156,17 @@ def lacks_model(span: Span) -> bool:
     )
 
 
-def _models_around(spans: Sequence[Span]) -> dict[str, str]:
-    """The model of the nearest span around each call that names none itself, by span id.
-
-    *absent*: calls without a model around them are left out.
-    """
-    by_id = {span.span_id: span for span in spans}
-    models = {}
-    for span in filter(lacks_model, spans):
-        around, seen = span.parent_span_id, {span.span_id}
-        while around in by_id and around not in seen:
-            fields = by_id[around].fields
-            if model := fields.get("model_name", fields.get("request_model")):
-                models[span.span_id] = model
-                break
-            seen.add(around)
-            around = by_id[around].parent_span_id
-    return models
-
-
-def with_model(span: Span, models: Mapping[str, str], price_of: PriceOf = no_prices) -> Span:
-    """The span with the model around it, where it lacks one and `models` has it."""
-    if span.span_id not in models or not lacks_model(span):
-        return span
-    fields = SpanFields(**{**span.fields, "model_name": models[span.span_id]})
-    return replace(span, fields=fields, cost=cost_of(fields, price_of))
+def _with_model(span: Span, by_id: dict[str, Span], price_of: PriceOf) -> Span:
+    """The span with the model of the nearest span around it that names one. *absent*: unchanged."""
+    around, seen = span.parent_span_id, {span.span_id}
+    while around in by_id and around not in seen:
+        fields = by_id[around].fields
+        if model := fields.get("model_name", fields.get("request_model")):
+            priced = SpanFields(**{**span.fields, "model_name": model})
+            return replace(span, fields=priced, cost=cost_of(priced, price_of))
+        seen.add(around)
+        around = by_id[around].parent_span_id
+    return span
 
 
 def by_joined_span(updates: Sequence[SpanUpdate]) -> dict[str, list[SpanUpdate]]:

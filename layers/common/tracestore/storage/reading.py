@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from tracestore.domain.errors import NotFound
 from tracestore.domain.media import name_of
-from tracestore.domain.merge import Span, by_joined_span, lacks_model, merge, merge_span, with_model
+from tracestore.domain.merge import Span, by_joined_span, depends_on_others, merge, merge_span, with_core
 from tracestore.domain.spans import SpanUpdate
 
 from .items import opened_inline
@@ -145,7 +145,7 @@ def read_whole_spans(
         for update in segment.updates:
             span_id = update.fields["span_id"]
             digests_by_span.setdefault(joined.get(span_id, span_id), []).append(digest)
-    models: dict[str, str] | None = None
+    cores: dict[str, Span] | None = None
     start, count = 0, SPANS_PER_READ_LEAST
     while start < len(span_ids):
         updates: dict[str, list[SpanUpdate]] = {span_id: [] for span_id in span_ids[start : start + count]}
@@ -160,9 +160,9 @@ def read_whole_spans(
                     span_updates.append(update)
         for span_id, span_updates in updates.items():
             span = merge_span(span_updates, scope.store.price_of, span_id)
-            if lacks_model(span):
-                models = _models(stored) if models is None else models
-                span = with_model(span, models, scope.store.price_of)
+            if depends_on_others(span):
+                cores = _cores(scope, stored) if cores is None else cores
+                span = with_core(span, cores[span_id])
             yield span
         start += count
         is_small = scope.budget.opened_bytes - opened_before < SMALL_READ_BYTES
@@ -192,14 +192,14 @@ def visible_head(scope: Scope, stored: StoredTrace, pending_deletions: Sequence[
 def span_with_payload(scope: Scope, trace_id: str, stored: StoredTrace, span_id: str) -> Span:
     """One span of a trace whose core was read; its payload is fetched. *raises*: NotFound."""
     span = merge_span(span_updates(scope, trace_id, stored, span_id), scope.store.price_of, span_id)
-    return with_model(span, _models(stored), scope.store.price_of) if lacks_model(span) else span
+    return with_core(span, _cores(scope, stored)[span_id]) if depends_on_others(span) else span
 
 
-def _models(stored: StoredTrace) -> dict[str, str]:
-    """The model of each span that has one of its own or around it, by span id."""
+def _cores(scope: Scope, stored: StoredTrace) -> dict[str, Span]:
+    """The spans of a trace by id, each with what it takes from the others."""
     assert isinstance(stored.head, Head)
-    spans = merge(stored.updates(), stored.head.deleted)
-    return {span.span_id: span.fields["model_name"] for span in spans if "model_name" in span.fields}
+    spans = merge(stored.updates(), stored.head.deleted, scope.store.price_of)
+    return {span.span_id: span for span in spans}
 
 
 def span_updates(scope: Scope, trace_id: str, stored: StoredTrace, span_id: str) -> list[SpanUpdate]:
