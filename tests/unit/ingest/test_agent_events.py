@@ -7,6 +7,7 @@ import pytest
 from tests.agents import traces_of
 from tracestore.domain.merge import Span
 from tracestore.ingest.agent_events import agent_fields
+from tracestore.ingest.agent_spans import with_turns
 from tracestore.ingest.otlp import Attributes, Origin, OtlpLog, OtlpSpan
 
 MS = 1_000_000
@@ -153,3 +154,8 @@ def test_the_first_record_of_a_turn_is_its_start_and_the_last_its_end() -> None:
 
 def test_a_prompt_alone_is_no_work_of_an_agent() -> None:
     assert "operation_type" not in spans_of(record("user_prompt", prompt="Hi"))["an-agent turn"].fields
+
+
+@pytest.mark.parametrize("operation", [["chat"], {"chat": 1}, 7])
+def test_an_operation_that_is_no_text_is_no_call_of_an_agent(operation: Any) -> None:
+    assert with_turns([sent := span("call", 0, 1, gen_ai__operation__name=operation)]) == [sent]

@@ -18,15 +18,20 @@ def with_turns(spans: Sequence[OtlpSpan]) -> Sequence[OtlpSpan]:
 
     The trace id as sent stays in the metadata.
     """
-    if not any(span.attributes.get("gen_ai.operation.name") in CALLS_APART for span in spans):
+    if not any(map(_is_apart, spans)):
         return spans
-    return [_in_turn(span) for span in spans]
+    return [_in_turn(span) if _is_apart(span) else span for span in spans]
+
+
+def _is_apart(span: OtlpSpan) -> bool:
+    operation = span.attributes.get("gen_ai.operation.name")
+    return isinstance(operation, str) and operation in CALLS_APART
 
 
 def _in_turn(span: OtlpSpan) -> OtlpSpan:
     attributes, resource = span.attributes, span.origin.resource
     session = session_of(attributes, resource)
-    if session is None or attributes.get("gen_ai.operation.name") not in CALLS_APART:
+    if session is None:
         return span
     if not any(name in attributes for name in PROMPTS) and not has_one_prompt(resource):
         return span

@@ -120,9 +120,10 @@ def _add(batch: Batch, decoded: Report | Score | Problem) -> None:
 
 
 def _event(item: Mapping[str, Json], event_id: str) -> _Event | Problem:
-    kind, _, action = (as_text(item.get("type")) or "").rpartition("-")
-    if item.get("type") in _WITHOUT_CONTENT:
-        return _Event(event_id, str(item["type"]), False, {}, FIRST)
+    word = as_text(item.get("type")) or ""
+    kind, _, action = word.rpartition("-")
+    if word in _WITHOUT_CONTENT:
+        return _Event(event_id, word, False, {}, FIRST)
     if not kind or action not in ("create", "update") or kind not in _KINDS:
         return Problem(event_id, "The type of the event is not known. Check the version of the SDK.")
     body = dict(as_object(item.get("body")))
