@@ -60,6 +60,11 @@ def messages_of(value: Json) -> list[dict[str, Json]]:
     return [message for message in value if isinstance(message, dict) and ("parts" in message or "content" in message)]
 
 
+def is_delta(input_data: Json) -> bool:
+    """Whether an input states that it has only the messages that are new since the call before."""
+    return isinstance(input_data, dict) and input_data.get("delta") is True
+
+
 def text_of(value: Json, characters: int | None = None) -> str:
     """The value as readable text: an object with a single field is replaced by the value of that field.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from .message_texts import Message, compared_texts
-from .previews import text_of
+from .previews import is_delta, text_of
 from .spans import Json
 
 History: TypeAlias = Literal["same", "changed", "none"]
@@ -67,11 +67,6 @@ def history_after(input_data: Json, output_data: Json, before: Sequence[Message]
     begins_with_input = _common(_apart(answered)[1], asked) == len(asked)
     added = [*system, *answered] if begins_with_input else [*system, *asked, *answered]
     return [*before, *added] if is_delta(input_data) else added
-
-
-def is_delta(input_data: Json) -> bool:
-    """Whether an input states that it has only the messages that are new since the call before."""
-    return isinstance(input_data, dict) and input_data.get("delta") is True
 
 
 def messages_in(value: Json) -> list[Message] | None:

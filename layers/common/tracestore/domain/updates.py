@@ -14,7 +14,7 @@ from pydantic_core import to_json
 
 from .media import referred_media
 from .message_texts import compared_texts, without_white_space
-from .previews import input_preview, messages_of, output_preview, text_of
+from .previews import input_preview, is_delta, messages_of, output_preview, text_of
 from .spans import (
     CAPTURED,
     INFERENCE_OPERATIONS,
@@ -90,8 +90,7 @@ def _with_derived_core(fields: SpanFields) -> SpanFields:
         if value is not None and (line := preview(value, CORE_PREVIEW_CHARACTERS)):
             derived[name] = line
             break
-    is_whole = not isinstance(asked, dict) or asked.get("delta") is not True
-    if asked is not None and is_whole and (operation is None or operation in INFERENCE_OPERATIONS):
+    if asked is not None and not is_delta(asked) and (operation is None or operation in INFERENCE_OPERATIONS):
         derived["fingerprint"] = fingerprint_of(asked)
     return cast(SpanFields, {**fields, **derived}) if derived else fields
 
