@@ -52,6 +52,11 @@ def parse_any(value: Json) -> Json:
     return parsed if parsed is not None or value == "null" else value
 
 
+def is_empty(value: Json) -> bool:
+    """Whether a value contains nothing. Zero and False are values."""
+    return value is None or value == "" or value == [] or value == {}
+
+
 def unquoted(value: Json) -> Json:
     """The text that a string contains as JSON, such as `"sunny"` with its quotes; any other `value` as it is."""
     if not isinstance(value, str) or not value.startswith('"'):

@@ -8,7 +8,7 @@ one for all prompts and one for all replies (`gen_ai.content.prompt`), one for e
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from tracestore.domain.json_values import OpenedTexts, nested, parse_container, unquoted
+from tracestore.domain.json_values import OpenedTexts, is_empty, nested, parse_container, unquoted
 from tracestore.domain.log_messages import Direction, log_message
 from tracestore.domain.spans import Json
 
@@ -162,7 +162,7 @@ def _first_content(
             continue
         if value is None and raw is not None:
             value = texts[names[0]]
-        if _is_empty(value):
+        if is_empty(value):
             continue
         if (
             raw is None and len(names) > 1 and isinstance(value, dict) and operation not in RAW_CONTENT_OPERATIONS
@@ -175,7 +175,7 @@ def _first_content(
         else:
             is_message = operation == "completion" or system is not None
             found = conversation(value, role, text_is_message=is_message, system=system)
-        if _is_empty(found) and operation not in RAW_CONTENT_OPERATIONS:
+        if is_empty(found) and operation not in RAW_CONTENT_OPERATIONS:
             continue
         if not _is_without_content(found):
             content, chosen = found, raw
@@ -183,10 +183,6 @@ def _first_content(
     if content is None and operation == "tool_call" and role == "assistant":  # an empty result is a result
         return next((value for value, _, _ in values if value is not None), None)
     return content
-
-
-def _is_empty(value: Json) -> bool:
-    return value is None or value == "" or value == [] or value == {}
 
 
 def _is_without_content(content: Json) -> bool:
@@ -201,7 +197,7 @@ def _event_content(events: Sequence[Event], direction: Direction, operation: str
     if operation in RAW_CONTENT_OPERATIONS and len(matching) == 1:
         attributes = matching[0].attributes
         value = attributes.get("message", attributes.get("content"))
-        if not _is_empty(value):
+        if not is_empty(value):
             return unquoted(parse_container(value))
     messages: list[Json] = [_message_event(event.name, event.attributes)[1] for event in matching]
     return {"messages": messages} if messages else None

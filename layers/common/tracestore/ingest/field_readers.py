@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-from tracestore.domain.json_values import parse_container
+from tracestore.domain.json_values import is_empty, parse_container
 from tracestore.domain.spans import Json
 
 from .providers import API_WORDS, FRAMEWORK_WORD, FRAMEWORKS, PROVIDERS
@@ -98,7 +98,7 @@ def nano_usd_of_parts(value: Json) -> int | None:
 
 def content(value: Json) -> Json:
     """Any value except an empty one."""
-    return None if value == "" or value == [] or value == {} else value
+    return None if is_empty(value) else value
 
 
 def milliseconds(value: Json) -> float | None:

@@ -11,6 +11,7 @@ of its observations, since it has a name, an input and an output, and is all tha
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
+from tracestore.domain.json_values import is_empty
 from tracestore.domain.spans import Json
 from tracestore.domain.times import NS_PER_MS
 
@@ -25,7 +26,6 @@ from .sdk_reports import (
     as_list,
     as_object,
     as_text,
-    is_empty,
     new_span,
     origin_of,
     problem_of_times,

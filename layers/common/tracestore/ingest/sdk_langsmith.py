@@ -15,6 +15,7 @@ from typing import Final
 
 from tracestore.domain.errors import Invalid
 from tracestore.domain.json_body import parse_json_texts
+from tracestore.domain.json_values import is_empty
 from tracestore.domain.spans import Json
 
 from .otlp import Attributes, Event
@@ -30,7 +31,6 @@ from .sdk_reports import (
     as_object,
     as_text,
     error_attributes,
-    is_empty,
     new_span,
     origin_of,
     problem_of_times,

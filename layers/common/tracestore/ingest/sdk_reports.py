@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, cast
 
+from tracestore.domain.json_values import is_empty
 from tracestore.domain.spans import ID_PATTERN, Json, SpanFields
 from tracestore.domain.times import NS_PER_DAY, NS_PER_MS, NS_PER_SECOND, parse_time
 
@@ -157,13 +158,8 @@ def problem_of_times(start_ns: int | None, end_ns: int | None, now_ns: int) -> s
     return None
 
 
-def is_empty(value: Json) -> bool:
-    """Whether a value reports nothing: an empty value of an amendment replaces no other."""
-    return value is None or value == "" or value == [] or value == {}
-
-
 def amended(fields: Mapping[str, Json], changes: Mapping[str, Json]) -> dict[str, Json]:
-    """The fields with the values of `changes` in their place, except empty ones."""
+    """The fields with the values of `changes` in their place, except empty ones, which report nothing."""
     return {**fields, **{name: value for name, value in changes.items() if not is_empty(value)}}
 
 
