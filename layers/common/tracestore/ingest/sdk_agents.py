@@ -43,11 +43,7 @@ def agents_batch(value: Json, *, now_ns: int) -> Batch:
     """The reports in the body of a request. Their sources are the indexes of the items."""
     batch = Batch()
     for index, item in enumerate(as_list(as_object(value).get("data"))):
-        report = _report(as_object(item), f"data[{index}]", now_ns)
-        if isinstance(report, Problem):
-            batch.problems.append(report)
-        else:
-            batch.reports.append(report)
+        batch.add(_report(as_object(item), f"data[{index}]", now_ns))
     return batch
 
 
@@ -138,7 +134,7 @@ def _error_attributes(error: Mapping[str, Json]) -> Attributes:
     return {
         **attributes,
         "exception.message": ": ".join(text for text in texts if text),
-        **({"openai_agents.error_data": dict(rest)} if rest else {}),
+        **({"openai_agents.error_data": rest} if rest else {}),
     }
 
 

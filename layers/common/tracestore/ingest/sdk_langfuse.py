@@ -98,25 +98,16 @@ def langfuse_batch(value: Json, *, now_ns: int) -> tuple[Batch, list[str]]:
         if isinstance(event, Problem):
             batch.problems.append(event)
         elif event.kind == "score":
-            _add(batch, langfuse_score(event.body, event_id))
+            batch.add(langfuse_score(event.body, event_id))
         elif event.kind == "trace":
             traces.setdefault(event.span_id, []).append(event)
         elif event.kind not in _WITHOUT_CONTENT:
             observations.setdefault((event.trace_id, event.span_id), []).append(event)
     for trace_id, events in traces.items():
-        _add(batch, _trace_report(trace_id, events, now_ns))
+        batch.add(_trace_report(trace_id, events, now_ns))
     for (trace_id, span_id), events in observations.items():
-        _add(batch, _observation_report(trace_id, span_id, events, now_ns))
+        batch.add(_observation_report(trace_id, span_id, events, now_ns))
     return batch, event_ids
-
-
-def _add(batch: Batch, decoded: Report | Score | Problem) -> None:
-    if isinstance(decoded, Report):
-        batch.reports.append(decoded)
-    elif isinstance(decoded, Score):
-        batch.scores.append(decoded)
-    else:
-        batch.problems.append(decoded)
 
 
 def _event(item: Mapping[str, Json], event_id: str) -> _Event | Problem:
@@ -225,7 +216,7 @@ def langfuse_scores(value: Json) -> Batch:
     """The scores in the body of a request for scores: one object, or an array. Their sources are their indexes."""
     batch = Batch()
     for index, item in enumerate(value if isinstance(value, list) else [value]):
-        _add(batch, langfuse_score(as_object(item), str(index)))
+        batch.add(langfuse_score(as_object(item), str(index)))
     return batch
 
 

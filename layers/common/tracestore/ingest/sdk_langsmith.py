@@ -155,17 +155,9 @@ def langsmith_batch(sent: SentRuns, *, now_ns: int) -> Batch:
         run = amended(post or {}, patch or {})
         if post and patch:
             run["extra"] = _joined_extra(as_object(post.get("extra")), as_object(patch.get("extra")))
-        report = _report(run, sent.files.get(run_id, []), is_opening=patch is None, now_ns=now_ns)
-        if isinstance(report, Problem):
-            batch.problems.append(report)
-        else:
-            batch.reports.append(report)
+        batch.add(_report(run, sent.files.get(run_id, []), is_opening=patch is None, now_ns=now_ns))
     for feedback_id, value in sent.feedback.items():
-        score = feedback_score(value, feedback_id)
-        if isinstance(score, Problem):
-            batch.problems.append(score)
-        else:
-            batch.scores.append(score)
+        batch.add(feedback_score(value, feedback_id))
     return batch
 
 
@@ -238,7 +230,7 @@ def _attributes(run: Mapping[str, Json], files: list[Json]) -> Attributes:
         "langsmith.span.tags": [*tags, *([project] if project and project not in tags else [])],
         "langsmith.run.inputs": run.get("inputs"),
         "langsmith.run.outputs": run.get("outputs"),
-        "langsmith.run.attachments": list(files),
+        "langsmith.run.attachments": files,
     }
     for name, value in as_object(extra.get("metadata")).items():
         if not name.startswith(_ENVIRONMENT_PREFIXES):

@@ -83,21 +83,28 @@ class Batch:
     problems: list[Problem] = field(default_factory=list)
     has_files: bool = False
 
+    def add(self, decoded: Report | Score | Problem) -> None:
+        """Add a decoded part of the request."""
+        if isinstance(decoded, Report):
+            self.reports.append(decoded)
+        elif isinstance(decoded, Score):
+            self.scores.append(decoded)
+        else:
+            self.problems.append(decoded)
+
 
 def report_fields(reports: Sequence[Report]) -> list[tuple[str, SpanFields]]:
     """The trace id and the fields of each report, in the same order; nothing that it does not report."""
     reported = []
     read = spans_fields([report.span for report in reports])
     for report, (trace_id, fields) in zip(reports, read, strict=True):
-        span = report.span
-        unreported = [
-            *(["start_ns"] if not span.start_ns else []),
-            *(["end_ns"] if not span.end_ns else []),
-            *(["span_name"] if not span.name else []),
-            *(["operation_type"] if not report.states_operation else []),
-            *(["metadata"] if _has_only_origin(fields) else []),
-        ]
-        kept = {name: value for name, value in fields.items() if name not in unreported}
+        is_reported = {
+            "start_ns": report.span.start_ns > 0,
+            "span_name": report.span.name != "",
+            "operation_type": report.states_operation,
+            "metadata": not _has_only_origin(fields),
+        }
+        kept = {name: value for name, value in fields.items() if is_reported.get(name, True)}
         if report.report_order is not None:
             kept["report_order"] = report.report_order
         if report.encloses:
