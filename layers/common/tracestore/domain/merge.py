@@ -175,7 +175,7 @@ def by_joined_span(updates: Sequence[SpanUpdate]) -> dict[str, list[SpanUpdate]]
     by_span: dict[str, list[SpanUpdate]] = {}
     for update in updates:
         span_id = update.fields["span_id"]
-        by_span.setdefault(joined.get(span_id, span_id) if joined else span_id, []).append(update)
+        by_span.setdefault(joined.get(span_id, span_id), []).append(update)
     return by_span
 
 
@@ -208,13 +208,16 @@ def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices, span_id
     merged = cast(SpanFields, fields)
     if lowest_first[0].precedence == FROM_LOGS:
         _join_log_records(lowest_first, merged)
+    _take_first_start(updates, merged)
     merged["span_id"] = span_id or merged["span_id"]
     _join_log_messages(updates, merged, payload_from)
     _join_metadata(lowest_first, merged, payload_from)
     created_ms, updated_ms = _received_ms(updates)
-    _take_start(updates, merged, created_ms)
+    if "start_ns" not in merged:  # only an amendment of the span has arrived
+        arrival_ns = created_ms * NS_PER_MS
+        merged["start_ns"] = min(arrival_ns, merged.get("end_ns", arrival_ns))
     start_ns = _position_ns(merged, created_ms)
-    priced = merged if merged.get("start_ns") == start_ns else cast(SpanFields, {**merged, "start_ns": start_ns})
+    priced = merged if merged["start_ns"] == start_ns else cast(SpanFields, {**merged, "start_ns": start_ns})
     return Span(
         fields=merged,
         status=_status(lowest_first, merged),
@@ -232,13 +235,11 @@ def _position_ns(fields: SpanFields, created_ms: int) -> int:
     return start_ns if is_plausible(start_ns, created_ms) else created_ms * NS_PER_MS
 
 
-def _take_start(updates: list[SpanUpdate], merged: SpanFields, created_ms: int) -> None:
-    """Let a span that encloses its trace begin with its first report, and a span without a start when it arrived."""
-    starts = [update.fields["start_ns"] for update in updates if "start_ns" in update.fields]
-    if "encloses" in merged and starts:
-        merged["start_ns"] = min(starts)
-    if not starts:  # only an amendment of the span has arrived
-        merged["start_ns"] = min(created_ms * NS_PER_MS, merged.get("end_ns", created_ms * NS_PER_MS))
+def _take_first_start(updates: Iterable[SpanUpdate], merged: SpanFields) -> None:
+    """Let a span that encloses its trace, or that only records report, begin with the first of its reports."""
+    starting = [update for update in updates if "start_ns" in update.fields]
+    if starting and ("encloses" in merged or all(update.precedence == FROM_LOGS for update in starting)):
+        merged["start_ns"] = min(update.fields["start_ns"] for update in starting)
 
 
 def _received_ms(updates: list[SpanUpdate]) -> tuple[int, int]:
@@ -252,13 +253,10 @@ def _received_ms(updates: list[SpanUpdate]) -> tuple[int, int]:
 
 
 def _join_log_records(lowest_first: list[SpanUpdate], merged: SpanFields) -> None:
-    """Take what log records report better than the span itself: the start, and the more complete token counts."""
-    _take_first_start(lowest_first, merged)
+    """Take the token counts of log records where they are more complete, but none of a call in another trace."""
     records = [update.fields for update in lowest_first if update.precedence == FROM_LOGS]
-    usage, own_usage = (
-        _usage(records),
-        _usage(update.fields for update in lowest_first if update.precedence != FROM_LOGS),
-    )
+    usage = _usage(records)
+    own_usage = _usage(update.fields for update in lowest_first if update.precedence != FROM_LOGS)
     if len(usage) > len(own_usage) and not _usage(u.fields for u in lowest_first if u.precedence > CAPTURED):
         merged.update(cast(SpanFields, usage))
     if merged.pop("needs_call", False) and all("needs_call" in fields for fields in records):
@@ -270,13 +268,6 @@ def _join_log_records(lowest_first: list[SpanUpdate], merged: SpanFields) -> Non
 def _usage(reports: Iterable[SpanFields]) -> dict[str, object]:
     """The token counts in reports, given by precedence."""
     return {name: value for fields in reports for name, value in fields.items() if name in USAGE_FIELDS}
-
-
-def _take_first_start(updates: Iterable[SpanUpdate], merged: SpanFields) -> None:
-    """Let a span that only records report begin with the first of them."""
-    starts = [(update.precedence, update.fields["start_ns"]) for update in updates if "start_ns" in update.fields]
-    if starts and all(precedence == FROM_LOGS for precedence, _ in starts):
-        merged["start_ns"] = min(start_ns for _, start_ns in starts)
 
 
 def _join_log_messages(updates: list[SpanUpdate], merged: SpanFields, payload_from: dict[str, str]) -> None:
