@@ -71,12 +71,13 @@ def joined_spans(updates: Iterable[SpanUpdate], merged: Merge) -> dict[str, str]
         _Call(span_id, merged(group), any(update.precedence == CAPTURED for update in group))
         for span_id, group in by_span.items()
     ]
+    captured_ids = {call.span_id for call in calls if call.is_captured}
     targets: dict[str, str] = {}
     for operation in JOINED_OPERATIONS:
         of_operation = sorted(
             (call for call in calls if call.fields.get("operation_type") == operation), key=lambda call: call.order
         )
-        _join(of_operation, {call.span_id for call in calls if call.is_captured}, targets)
+        _join(of_operation, captured_ids, targets)
     return {span_id: targets.get(target, target) for span_id, target in targets.items()}
 
 
@@ -93,7 +94,8 @@ def _join(calls: Sequence[_Call], captured_ids: set[str], targets: dict[str, str
             targets[call.span_id] = target.span_id
         else:
             unmatched.append(call)
-    free = {span_id: call for span_id, call in captured.items() if span_id not in targets.values()}
+    taken = set(targets.values())
+    free = {span_id: call for span_id, call in captured.items() if span_id not in taken}
     requests: dict[str, _Call] = {}
     for call in unmatched:
         if (span := _concurrent(call, free)) is not None:
