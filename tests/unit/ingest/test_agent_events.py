@@ -143,6 +143,15 @@ def test_parallel_tools_of_one_name_are_joined_by_their_ids() -> None:
     assert len(merged) == 2
 
 
+def test_a_long_id_of_a_call_joins_its_record_to_its_span() -> None:
+    """Their times do not overlap: only the ids join them."""
+    ids, key = ("t" * 32, "call-span"), "k" * 200
+    call = span("chat m", 0, 10, gen_ai__operation__name="chat", request_id=key)
+    event = record("api_request", ids, END_NS + 9_000 * MS, **{**CLAUDE_CALL, "request_id": key})
+    (only,) = (found for found in spans_of(call, event).values() if found.fields["operation_type"] == "completion")
+    assert only.fields["input_tokens"] == 2401
+
+
 def test_the_first_record_of_a_turn_is_its_start_and_the_last_its_end() -> None:
     turn = spans_of(
         record("tool_result", tool_name="ls", duration_ms=5, time_ns=END_NS + 50 * MS),

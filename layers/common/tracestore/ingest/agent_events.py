@@ -33,6 +33,7 @@ from .agent_tables import (
     EventRow,
 )
 from .agent_turns import digits_of, has_one_prompt, session_of, turn_span, turn_trace
+from .field_readers import first_label
 from .otlp import Attributes, OtlpLog, OtlpSpan
 from .span_fields import span_fields
 
@@ -40,7 +41,6 @@ _TOOL_KINDS: Final[frozenset[EventKind]] = frozenset({"tool", "decision"})
 _TURN_KINDS: Final[frozenset[EventKind]] = frozenset({"prompt", "reply"})
 
 _EXIT_CODE: Final = re.compile(EXIT_CODE_TEXT, re.MULTILINE)
-_MAX_KEY_CHARACTERS: Final = 128
 _MAX_DURATION_NS: Final = 30 * NS_PER_DAY
 
 
@@ -137,7 +137,7 @@ def _call(event: _Event) -> SpanFields | None:
     """The fields of the call that a record reports. *absent*: None for a reply that names no call or has no text."""
     kind = event.row.kind
     operation = "tool_call" if kind in _TOOL_KINDS else "completion"
-    key = _call_key(event.attributes, operation)
+    key = first_label(event.attributes, CALL_KEYS[operation])
     attributes = _renamed(event)
     if kind == "reply" and not (key and "gen_ai.output.messages" in attributes):
         return None
@@ -203,12 +203,6 @@ def _name(attributes: Attributes) -> str:
     """The name of a call as OpenTelemetry gives it: the operation, then the model or the tool."""
     words = (attributes.get(name) for name in ("gen_ai.operation.name", "gen_ai.tool.name", "gen_ai.request.model"))
     return " ".join([word for word in words if isinstance(word, str)][:2])
-
-
-def _call_key(attributes: Attributes, operation: str) -> str:
-    """The sender's id of a call. *absent*: ""."""
-    keys = (attributes.get(name) for name in CALL_KEYS[operation])
-    return next((key[:_MAX_KEY_CHARACTERS] for key in keys if isinstance(key, str) and key), "")
 
 
 def _duration_ns(attributes: Attributes) -> int:

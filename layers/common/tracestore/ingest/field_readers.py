@@ -7,6 +7,7 @@ that is too long is cut: an export must not lose a span because a name is too lo
 import hashlib
 import math
 import re
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final
@@ -33,6 +34,14 @@ _CANONICAL: Final = {alias: name for name, aliases in PROVIDERS.items() for alia
 def label(value: Json) -> str | None:
     """A name, cut to 256 characters."""
     return value[:MAX_LABEL_CHARACTERS] or None if isinstance(value, str) else None
+
+
+def first_label(attributes: Mapping[str, Json], names: Iterable[str]) -> str | None:
+    """The name in the first of these attributes that has one."""
+    for name in names:
+        if (text := label(attributes.get(name))) is not None:
+            return text
+    return None
 
 
 def uncommon_label(value: Json) -> str | None:

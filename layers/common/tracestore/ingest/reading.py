@@ -23,7 +23,7 @@ from .convention_tables import (
     ROWS,
     TOOL_NAME,
 )
-from .field_readers import MAX_LABEL_CHARACTERS, flag, label
+from .field_readers import first_label, flag, label
 from .opened import OpenedSpan
 
 _TOOL_NAME: Final = re.compile(TOOL_NAME)
@@ -54,10 +54,8 @@ def read(opened: OpenedSpan) -> Reading:
         fields["tool_name"] = label(name["name"])
     if operation == "other" and (around := label(opened.attributes.get(MODEL_AROUND))) is not None:
         fields["request_model"] = around  # of the calls inside that name no model
-    for key_name in CALL_KEYS:
-        if isinstance(key := opened.attributes.get(key_name), str) and key:
-            fields["call_key"] = key[:MAX_LABEL_CHARACTERS]
-            break
+    if (key := first_label(opened.attributes, CALL_KEYS)) is not None:
+        fields["call_key"] = key
     if "time_to_first_token_ms" not in metadata and (first_ms := _first_token_ms(opened)) is not None:
         metadata["time_to_first_token_ms"] = first_ms
     _read_answer(metadata, fields)
