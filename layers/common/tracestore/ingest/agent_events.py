@@ -34,6 +34,7 @@ from .agent_tables import (
 )
 from .agent_turns import digits_of, has_one_prompt, session_of, turn_span, turn_trace
 from .field_readers import first_label
+from .log_fields import stored_time_ns
 from .otlp import Attributes, OtlpLog, OtlpSpan
 from .span_fields import span_fields
 
@@ -105,9 +106,7 @@ def _event(record: OtlpLog, now_ns: int | None) -> _Event | None:
     session = session_of(attributes, resource)
     if row is None or session is None or not _is_of_call(row, attributes):
         return None
-    time_ns = _time_ns(record)
-    if now_ns is not None and not 0 < time_ns <= now_ns + NS_PER_DAY:
-        time_ns = now_ns
+    time_ns = stored_time_ns(_time_ns(record), now_ns)
     written_in = record.span_id if record.trace_id else ""
     trace_id = record.trace_id
     if MARK_OF_CALLS_APART in attributes and row.kind not in _TOOL_KINDS:

@@ -26,14 +26,17 @@ def log_fields(records: Iterable[OtlpLog], *, now_ns: int | None = None) -> list
     for trace_id, span_id, message in log_messages(records):
         span = (trace_id, span_id)
         by_span.setdefault(span, []).append(message)
-        time_ns = cast(int, message[0])
-        if now_ns is not None and not 0 < time_ns <= now_ns + NS_PER_DAY:
-            time_ns = now_ns
+        time_ns = stored_time_ns(cast(int, message[0]), now_ns)
         start_ns[span] = min(time_ns, start_ns.get(span, time_ns))
     return [
         (trace_id, SpanFields(span_id=span_id, start_ns=start_ns[trace_id, span_id], log_messages=messages))
         for (trace_id, span_id), messages in by_span.items()
     ]
+
+
+def stored_time_ns(time_ns: int, now_ns: int | None) -> int:
+    """The time of a record, or `now_ns` in place of one that is missing or more than a day in the future."""
+    return time_ns if now_ns is None or 0 < time_ns <= now_ns + NS_PER_DAY else now_ns
 
 
 def log_messages(records: Iterable[OtlpLog]) -> list[tuple[str, str, LogMessage]]:
