@@ -390,6 +390,10 @@ def test_langfuses_api_returns_what_is_stored(api: Api) -> None:
     assert [each["id"] for each in api("GET", "/api/public/sessions/s%201").json["traces"]] == ["t"]
     assert [each["value"] for each in api("GET", "/api/public/scores").json["data"]] == [0.5]
     assert api("GET", "/api/public/traces", query={"name": "other"}).json["data"] == []
+    times = {"2026-11-22 10:00:00Z": 1, "2026-11-22T12:00:00 02:00": 1, "2026-11-22T12:00:00 01:00": 0}
+    for time, count in times.items():
+        listed = api("GET", "/api/public/traces", query={"fromTimestamp": time}).json
+        assert len(listed["data"]) == count, time
 
 
 @pytest.mark.parametrize(

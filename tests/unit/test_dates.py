@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracestore.api.dates import TimeOrDay, query_time, range_bounds, time_or_day
+from tracestore.api.dates import TimeOrDay, range_bounds, time_or_day
 from tracestore.domain.times import day_start_s, format_time, parse_time
+from tracestore.http.parameters import query_time
 
 
 def bounds(start: str | None, end: str | None, zone: str = "UTC") -> tuple[str | None, str | None]:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tracestore.domain.spans import Json
 from tracestore.domain.times import NS_PER_SECOND, day_start_s, parse_time
-from tracestore.http.parameters import Reader
+from tracestore.http.parameters import Reader, query_time
 
 TimeOrDay: TypeAlias = int | date
 """A time in nanoseconds since 1970, or a day, whose start and end depend on a zone."""
@@ -17,15 +17,7 @@ UTC: Final = ZoneInfo("UTC")
 """The zone of a query without `timezone`."""
 
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_SPACED_OFFSET: Final = re.compile(r"(.{10}[Tt ]\S+) (\d\d:?\d\d)", re.ASCII)
-"""A time and the digits of an offset. A `+` in a query string that is not percent-encoded is decoded to a space."""
-
 _ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(?:/[A-Za-z0-9_+-]{1,32}){0,2}", re.ASCII)
-
-
-def query_time(text: str) -> int:
-    """Parse a time of a query, in which the `+` of the offset may be a space. *raises*: ValueError with the remedy."""
-    return parse_time(_SPACED_OFFSET.sub(r"\1+\2", text) if _SPACED_OFFSET.fullmatch(text) else text)
 
 
 def time_or_day(text: str) -> TimeOrDay:

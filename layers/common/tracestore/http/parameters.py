@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 
 from tracestore.domain.errors import Detail, Invalid, NotFound
 from tracestore.domain.spans import ID_PATTERN
+from tracestore.domain.times import parse_time
 
 from .request import MAX_NAME_CHARACTERS, Query, Request
 
@@ -16,6 +17,8 @@ TEXT_MOST: Final = 512
 
 _ID: Final = re.compile(ID_PATTERN)
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
+_SPACED_OFFSET: Final = re.compile(r"(.{10}[Tt ]\S+) (\d\d:?\d\d)", re.ASCII)
+"""A time and the digits of an offset. A `+` in a query string that is not percent-encoded is decoded to a space."""
 
 UNKNOWN_MOST: Final = 10
 """Unknown fields that an error names."""
@@ -112,6 +115,11 @@ def text_of(text: str) -> str:
     if not 1 <= len(text) <= TEXT_MOST:
         raise ValueError(f"must have 1 to {TEXT_MOST} characters")
     return text
+
+
+def query_time(text: str) -> int:
+    """Parse a time of a query, in which the `+` of the offset may be a space. *raises*: ValueError with the remedy."""
+    return parse_time(_SPACED_OFFSET.sub(r"\1+\2", text) if _SPACED_OFFSET.fullmatch(text) else text)
 
 
 def one_of(*words: Word) -> Callable[[str], Word]:

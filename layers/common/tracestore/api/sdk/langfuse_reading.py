@@ -5,17 +5,18 @@ totals of a page count the items up to it, and one more where there are further 
 *source*: Langfuse's public API, as `langfuse.api` of version 2 for Python reads it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
 from tracestore.api.traces.trace_json import first_token_ms, usd
 from tracestore.domain.annotations import Annotation
-from tracestore.domain.errors import Detail, Invalid, NotFound
+from tracestore.domain.errors import Detail, NotFound
 from tracestore.domain.filters import Condition, Filters
 from tracestore.domain.merge import Span
-from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time, parse_time
+from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
 from tracestore.domain.usage import total_tokens
+from tracestore.http.parameters import Reader, malformed, query_time
 from tracestore.ingest.sdk_reports import stored_id
 from tracestore.storage.model import Head
 from tracestore.storage.user_store import ListedTrace, TraceQuery, UserReader
@@ -45,8 +46,12 @@ _VALUE_PARAMETERS: Final = {
     "tags": "tag",
     "release": "release",
     "environment": "environment",
-    "name": "span_name",
 }
+"""The parameters that filter traces by a value of any span, and the fields that they filter by."""
+
+_TRACE_TIMES: Final = ("fromTimestamp", "toTimestamp")
+_OBSERVATION_TIMES: Final = ("fromStartTime", "toStartTime")
+
 _COUNTS: Final = (
     ("input", "input_tokens"),
     ("output", "output_tokens"),
@@ -58,7 +63,7 @@ _COUNTS: Final = (
 def list_traces(reader: UserReader, query: Mapping[str, str]) -> dict[str, Any]:
     """A page of traces, each with its root's input and output and the ids of its observations and scores."""
     page, limit = _page(query)
-    listed = _traces(reader, _trace_query(query, named="fromTimestamp toTimestamp"))
+    listed = _traces(reader, _trace_query(query, _TRACE_TIMES))
     name = query.get("name")
     matching = (trace for trace in listed if not name or trace.head.summary.name == name)
     traces, meta = _cut(matching, page, limit)
@@ -114,45 +119,34 @@ def list_scores(reader: UserReader, query: Mapping[str, str]) -> dict[str, Any]:
 
 def _page(query: Mapping[str, str]) -> tuple[int, int]:
     """The number of the page, from 1, and its size. *raises*: Invalid."""
-    page, limit = _number(query, "page", 1), _number(query, "limit", LIMIT_DEFAULT)
-    if not 1 <= limit <= LIMIT_MOST:
-        raise _malformed("limit", f"must be from 1 to {LIMIT_MOST}")
-    if not 1 <= page <= PAGE_MOST:
-        raise _malformed("page", f"must be from 1 to {PAGE_MOST}: narrow the times")
+    read = Reader(query)
+    page = read("page", _number_up_to(PAGE_MOST, ": narrow the times for what is further")) or 1
+    limit = read("limit", _number_up_to(LIMIT_MOST)) or LIMIT_DEFAULT
+    read.end()
     return page, limit
 
 
-def _number(query: Mapping[str, str], name: str, default: int) -> int:
-    text = query.get(name, str(default))
-    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MOST):
-        raise _malformed(name, "must be a whole number")
-    return int(text)
+def _number_up_to(most: int, remedy: str = "") -> Callable[[str], int]:
+    """A parser of a whole number from 1 to `most`."""
+
+    def parse(text: str) -> int:
+        is_number = text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MOST
+        if not is_number or not 1 <= int(text) <= most:
+            raise ValueError(f"must be a whole number from 1 to {most}{remedy}")
+        return int(text)
+
+    return parse
 
 
-def _malformed(name: str, problem: str) -> Invalid:
-    return Invalid(f"The parameter {name} {problem}.", code="invalid_parameter", details=(Detail(name, problem),))
-
-
-def _trace_query(query: Mapping[str, str], *, named: str) -> TraceQuery:
-    """The query of a list; `named` are the parameters with its times. *raises*: Invalid for a malformed time."""
-    values = {
-        field: Condition((query[name],))
-        for name, field in _VALUE_PARAMETERS.items()
-        if query.get(name) and name != "name"
-    }
+def _trace_query(query: Mapping[str, str], times: Iterable[str]) -> TraceQuery:
+    """The query of a list; `times` are the parameters with its range. *raises*: Invalid for a malformed time."""
+    values = {field: Condition((query[name],)) for name, field in _VALUE_PARAMETERS.items() if query.get(name)}
     session = query.get("sessionId")
     filters = Filters(conversation_id=Condition((session,)) if session else None, values=values)
-    from_ns, to_ns = (_time(query, name) for name in named.split())
+    read = Reader(query)
+    from_ns, to_ns = (read(name, query_time) for name in times)
+    read.end()
     return TraceQuery(filters, from_ns, to_ns, newest_first=query.get("orderBy") != "timestamp.asc")
-
-
-def _time(query: Mapping[str, str], name: str) -> int | None:
-    if name not in query:
-        return None
-    try:
-        return parse_time(query[name].replace(" ", "+"))
-    except ValueError as error:
-        raise _malformed(name, str(error)) from error
 
 
 def _traces(reader: UserReader, query: TraceQuery) -> Iterator[ListedTrace]:
@@ -164,7 +158,7 @@ def _traces(reader: UserReader, query: TraceQuery) -> Iterator[ListedTrace]:
         if position is None:
             return
         if reader.is_budget_spent:
-            raise _malformed("page", "is too far from the start of the list: narrow the times")
+            raise malformed([Detail("page", "is too far from the start of the list: narrow the times")])
 
 
 def _cut(items: Iterator[Any], page: int, limit: int) -> tuple[list[Any], dict[str, int]]:
@@ -176,7 +170,7 @@ def _cut(items: Iterator[Any], page: int, limit: int) -> tuple[list[Any], dict[s
 
 
 def _observations(reader: UserReader, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    traces = _chosen(reader, query, "fromStartTime toStartTime")
+    traces = _chosen(reader, query, _OBSERVATION_TIMES)
     for trace in traces:
         _, spans, _ = reader.trace_within(trace.trace_id, _PAYLOAD_BYTES)
         for span in spans:
@@ -191,18 +185,18 @@ _OBSERVATION_FILTERS: Final = (("name", "name"), ("type", "type"), ("parentObser
 
 
 def _scores(reader: UserReader, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    for trace in _chosen(reader, query, "fromTimestamp toTimestamp"):
+    for trace in _chosen(reader, query, _TRACE_TIMES):
         for annotation in _annotations(reader, trace.trace_id, trace.head):
             if not query.get("name") or annotation.name == query["name"]:
                 yield _score(trace.trace_id, trace.head, annotation)
 
 
-def _chosen(reader: UserReader, query: Mapping[str, str], times: str) -> Iterator[ListedTrace]:
+def _chosen(reader: UserReader, query: Mapping[str, str], times: Iterable[str]) -> Iterator[ListedTrace]:
     """The trace that a query names, else the newest that its other parameters choose."""
     if trace_id := stored_id(query.get("traceId")):
         heads = reader.heads([trace_id])
         return (ListedTrace(trace_id, head) for head in heads.values())
-    return islice(_traces(reader, _trace_query(query, named=times)), TRACES_READ_MOST)
+    return islice(_traces(reader, _trace_query(query, times)), TRACES_READ_MOST)
 
 
 def _annotations(reader: UserReader, trace_id: str, head: Head) -> list[Annotation]:
