@@ -30,7 +30,7 @@ from tracestore.ingest.sdk_langsmith import (
     runs_of_parts,
 )
 from tracestore.ingest.sdk_multipart import read_parts
-from tracestore.ingest.sdk_reports import Problem, as_object
+from tracestore.ingest.sdk_reports import Problem
 
 RUNS_PER_BATCH: Final = 100
 BATCH_BYTES: Final = 4_000_000
@@ -108,7 +108,7 @@ def receive_feedback(request: Request, caller: Identity) -> Response:
 def receive_events(request: Request, caller: Identity) -> Response:
     """Store the events of Langfuse's SDKs. The response names each event, with its status."""
     body = request.body(MAX_SPANS_BYTES)
-    batch, event_ids = langfuse_batch(_batch_of(parse_json(body)), now_ns=request.now_ms * NS_PER_MS)
+    batch, event_ids = langfuse_batch(parse_json(body), now_ns=request.now_ms * NS_PER_MS)
     stored = store(request, caller, batch, body)
     problems = {problem.source: problem for problem in stored.problems}
     successes = [{"id": event_id, "status": 201} for event_id in event_ids if event_id not in problems]
@@ -172,10 +172,7 @@ def return_scores(request: Request, caller: Identity) -> Response:
 def receive_items(request: Request, caller: Identity) -> Response:
     """Store the traces and spans of the OpenAI Agents SDK."""
     body = request.body(MAX_SPANS_BYTES)
-    value = as_object(parse_json(body))
-    if not isinstance(value.get("data"), list):
-        raise Invalid('Send the items of the OpenAI Agents SDK as {"data": [...]}.')
-    stored = store(request, caller, agents_batch(value, now_ns=request.now_ms * NS_PER_MS), body)
+    stored = store(request, caller, agents_batch(parse_json(body), now_ns=request.now_ms * NS_PER_MS), body)
     stored.raise_if_incomplete()
     return json_response({}, span_count=stored.report_count)
 
@@ -184,12 +181,6 @@ def _stored_runs(request: Request, caller: Identity, sent: SentRuns, body: bytes
     stored: Stored = store(request, caller, langsmith_batch(sent, now_ns=request.now_ms * NS_PER_MS), body)
     stored.raise_if_incomplete()
     return replace(_json({"message": "Runs batch ingested"}, 202), span_count=stored.report_count)
-
-
-def _batch_of(value: Any) -> Any:
-    if not isinstance(as_object(value).get("batch"), list):
-        raise Invalid('Send the events of a Langfuse SDK as {"batch": [...]}.')
-    return value
 
 
 def _json(content: Any, status: int = 200) -> Response:

@@ -22,6 +22,7 @@ from .sdk_reports import (
     as_object,
     as_text,
     error_attributes,
+    list_in,
     new_span,
     origin_of,
     problem_of_times,
@@ -30,6 +31,7 @@ from .sdk_reports import (
 )
 
 _ORIGIN: Final = origin_of("openai-agents")
+_FORM: Final = 'Send the items of the OpenAI Agents SDK as {"data": [...]}.'
 _WORKFLOW: Final = "workflow"
 _SDK_SPAN_TYPE: Final = "sdk_span_type"
 """The key in the data of a `custom` span by which the SDK marks those that are its own."""
@@ -40,9 +42,12 @@ _NEVER_STORED: Final = "tracing_api_key"
 
 
 def agents_batch(value: Json, *, now_ns: int) -> Batch:
-    """The reports in the body of a request. Their sources are the indexes of the items."""
+    """The reports in the body of a request. Their sources are the indexes of the items.
+
+    *raises*: Invalid for a body of another form.
+    """
     batch = Batch()
-    for index, item in enumerate(as_list(as_object(value).get("data"))):
+    for index, item in enumerate(list_in(value, "data", _FORM)):
         batch.add(_report(as_object(item), f"data[{index}]", now_ns))
     return batch
 

@@ -23,9 +23,9 @@ from .sdk_reports import (
     Report,
     Score,
     amended,
-    as_list,
     as_object,
     as_text,
+    list_in,
     new_span,
     origin_of,
     problem_of_times,
@@ -65,6 +65,8 @@ _READ: Final = frozenset(
     {"id", "traceId", "parentObservationId", "name", "startTime", "endTime", "timestamp", "metadata", "usage", "type"}
 )
 _TOKEN_UNITS: Final = frozenset({"", "TOKENS"})
+_FORM: Final = 'Send the events of a Langfuse SDK as {"batch": [...]}.'
+
 _WITHOUT_CONTENT: Final = frozenset({"sdk-log"})
 """Events that are about the SDK itself: they are accepted and not stored."""
 
@@ -86,12 +88,12 @@ class _Event(NamedTuple):
 def langfuse_batch(value: Json, *, now_ns: int) -> tuple[Batch, list[str]]:
     """The reports and scores in the body of an ingestion request, and the ids of all its events.
 
-    The sources of reports, scores and problems are ids of events.
+    The sources of reports, scores and problems are ids of events. *raises*: Invalid for a body of another form.
     """
     batch, event_ids = Batch(), []
     traces: dict[str, list[_Event]] = {}
     observations: dict[tuple[str, str], list[_Event]] = {}  # by stored ids
-    for index, item in enumerate(as_list(as_object(value).get("batch"))):
+    for index, item in enumerate(list_in(value, "batch", _FORM)):
         event_id = as_text(as_object(item).get("id")) or f"batch[{index}]"
         event_ids.append(event_id)
         event = _event(as_object(item), event_id)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, cast
 
+from tracestore.domain.errors import Invalid
 from tracestore.domain.json_values import is_empty
 from tracestore.domain.spans import ID_PATTERN, Json, SpanFields
 from tracestore.domain.times import NS_PER_DAY, NS_PER_MS, NS_PER_SECOND, parse_time
@@ -249,6 +250,14 @@ def as_object(value: Any) -> dict[str, Json]:
 def as_list(value: Any) -> list[Json]:
     """The list itself. *absent*: empty for any other value."""
     return value if isinstance(value, list) else []
+
+
+def list_in(body: Json, name: str, form: str) -> list[Json]:
+    """The list that a body must have under a name. *raises*: Invalid with the `form` of the body if it has none."""
+    items = as_object(body).get(name)
+    if not isinstance(items, list):
+        raise Invalid(form)
+    return items
 
 
 def as_text(value: Any) -> str | None:

@@ -177,11 +177,11 @@ def _observations(reader: UserReader, query: Mapping[str, str]) -> Iterator[dict
             if "encloses" in span.fields:
                 continue
             observation = _observation(trace.trace_id, span)
-            if all(not query.get(name) or observation[field] == query[name] for name, field in _OBSERVATION_FILTERS):
+            if all(not query.get(name) or observation[name] == query[name] for name in _OBSERVATION_FILTERS):
                 yield observation
 
 
-_OBSERVATION_FILTERS: Final = (("name", "name"), ("type", "type"), ("parentObservationId", "parentObservationId"))
+_OBSERVATION_FILTERS: Final = ("name", "type", "parentObservationId")
 
 
 def _scores(reader: UserReader, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
