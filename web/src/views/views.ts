@@ -1,9 +1,6 @@
 /** Saved views of the list: filters, order, range and columns under a title. */
 
-import { isFilter } from "../list/filters.ts";
-
-/** The parameters of an address that a view keeps, in addition to the filters. */
-const KEPT: ReadonlySet<string> = new Set(["range", "from", "to", "all", "order_by", "columns"]);
+import { listOf } from "../list/filters.ts";
 
 const SERVED_MAX = 4096;
 
@@ -21,7 +18,7 @@ export const BUILT_IN: readonly View[] = [
 
 /** What a view keeps of an address. Columns that this browser hides become part of it. */
 export function queryOf(address: URLSearchParams, columns: readonly string[] | null): string {
-  const kept = new URLSearchParams([...address].filter(([name]) => isFilter(name) || KEPT.has(name)));
+  const kept = listOf(address);
   if (columns && !kept.has("columns")) kept.set("columns", columns.join(","));
   return kept.toString();
 }
