@@ -89,11 +89,9 @@ export class TraceState {
   /** The selected node: that of the address, or the one with which the trace opens. */
   readonly selected: TreeNode | null = $derived(this.tree.nodes.get(router.get("span") ?? "") ?? this.first);
   /** The spans of the selected node: itself, or those of a group. */
-  readonly selectedSpans: ReadonlySet<string> = $derived.by(() => {
-    const { selected } = this;
-    if (selected === null) return new Set();
-    return new Set(selected.kind === "span" ? [selected.key] : spansOf(selected).map((span) => span.key));
-  });
+  readonly selectedSpans: ReadonlySet<string> = $derived(
+    new Set(this.selected ? spansOf(this.selected).map((span) => span.key) : []),
+  );
   /** The nodes above the selected one. */
   readonly selectedAbove: ReadonlySet<string> = $derived(
     new Set(this.selected ? [...ancestorsOf(this.selected)].map((node) => node.key) : []),

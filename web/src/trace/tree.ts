@@ -227,9 +227,9 @@ export function firstSpanOf(node: TreeNode): SpanNode {
 
 const operationOf = (node: TreeNode): string | null | undefined => firstSpanOf(node).row.operation_type;
 
-/** The spans of a group, without those below them. */
-export function spansOf(node: GroupNode): SpanNode[] {
-  return node.children.flatMap((child) => (child.kind === "span" ? [child] : spansOf(child)));
+/** The spans that a node stands for: itself, or those of a group, without those below them. */
+export function spansOf(node: TreeNode): SpanNode[] {
+  return node.kind === "span" ? [node] : node.children.flatMap(spansOf);
 }
 
 /** What all groups have in common. */
