@@ -43,5 +43,6 @@ const CONTEXT = Symbol("opened");
 /** Keep what is opened in the contents below this component. */
 export const keepOpened = (opened: Opened): Opened => setContext(CONTEXT, opened);
 
-/** What is opened in the contents around this component, or an object of its own where nothing is kept. */
-export const openedHere = (): Opened => getContext<Opened | undefined>(CONTEXT) ?? new Opened();
+/** What is opened in the contents around this component; an object of its own without a place, or where nothing is kept. */
+export const openedAt = (place: string | undefined): Opened =>
+  (place === undefined ? undefined : getContext<Opened | undefined>(CONTEXT)) ?? new Opened();
