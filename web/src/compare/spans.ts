@@ -1,7 +1,14 @@
 /** What a call was asked, with which tools and parameters, and what it answered: the parts in which two calls are compared. */
 
 import type { Span } from "../api/types.ts";
-import { asText, conversationOf, plainText, type Message } from "../content/messages.ts";
+import {
+  asText,
+  conversationOf,
+  isFields,
+  isInstruction,
+  plainText,
+  type Message,
+} from "../content/messages.ts";
 import { toolsOf, type ToolDefinition } from "../content/tools.ts";
 
 export interface SpanContent {
@@ -15,7 +22,6 @@ export interface SpanContent {
   output: string;
 }
 
-const SYSTEM = new Set(["system", "developer"]);
 /** What is shown elsewhere, or would repeat the conversation. */
 const NOT_PARAMETERS = new Set(["tools", "functions", "attributes", "events", "links", "resource"]);
 
@@ -23,19 +29,15 @@ export function contentOf(span: Span | null): SpanContent {
   const conversation = span ? conversationOf(span.input_data, "user") : null;
   const messages = conversation?.messages ?? [];
   const output = span ? conversationOf(span.output_data, "assistant") : null;
-  const metadata = fieldsOf(span?.metadata);
   return {
-    system: messages
-      .filter(({ role }) => SYSTEM.has(role))
-      .map(plainText)
-      .join("\n\n"),
-    messages: messages.filter(({ role }) => !SYSTEM.has(role)),
+    system: messages.filter(isInstruction).map(plainText).join("\n\n"),
+    messages: messages.filter((message) => !isInstruction(message)),
     input:
       conversation || span?.input_data === null || span?.input_data === undefined
         ? null
         : asText(span.input_data),
     tools: toolsOf(conversation?.rest, span?.metadata),
-    parameters: { ...without(metadata), ...without(conversation?.rest ?? {}) },
+    parameters: { ...parametersIn(span?.metadata), ...parametersIn(conversation?.rest) },
     output: output
       ? output.messages.map(plainText).join("\n\n")
       : span?.output_data === null || span?.output_data === undefined
@@ -44,10 +46,7 @@ export function contentOf(span: Span | null): SpanContent {
   };
 }
 
-const fieldsOf = (value: unknown): Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
+const parametersIn = (value: unknown): Record<string, unknown> =>
+  isFields(value)
+    ? Object.fromEntries(Object.entries(value).filter(([name]) => !NOT_PARAMETERS.has(name)))
     : {};
-
-const without = (fields: Record<string, unknown>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(fields).filter(([name]) => !NOT_PARAMETERS.has(name)));

@@ -41,11 +41,26 @@ export interface Conversation {
 
 type Fields = Record<string, unknown>;
 
-const isFields = (value: unknown): value is Fields =>
+/** Whether a value is a JSON object. A number that is kept exactly is none. */
+export const isFields = (value: unknown): value is Fields =>
   typeof value === "object" &&
   value !== null &&
   !Array.isArray(value) &&
   Object.getPrototypeOf(value) === Object.prototype;
+
+const INSTRUCTING = new Set(["system", "developer"]);
+
+/** Whether a message is an instruction of the system, and no part of the talk. */
+export const isInstruction = ({ role }: Pick<Message, "role">): boolean => INSTRUCTING.has(role);
+
+const HUES = new Map([
+  ["user", "--lesson"],
+  ["assistant", "--completion"],
+  ["tool", "--tool"],
+]);
+
+/** The hue of who speaks. */
+export const hueOfRole = (role: string): string => HUES.get(role) ?? "--other";
 
 const text = (value: unknown): string | null => (typeof value === "string" ? value : null);
 

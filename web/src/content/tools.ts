@@ -1,6 +1,6 @@
 /** The definitions of tools that a model call was given, in the forms in which they are stored. */
 
-import { parsedText } from "./messages.ts";
+import { isFields, parsedText } from "./messages.ts";
 
 export interface ToolDefinition {
   name: string;
@@ -13,11 +13,6 @@ export interface ToolChanges {
   removed: string[];
   changed: string[];
 }
-
-type Fields = Record<string, unknown>;
-
-const isFields = (value: unknown): value is Fields =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /**
  * Where definitions are, as the steps to them: in the input of native clients, and in the attributes of the semantic

@@ -4,7 +4,14 @@
  */
 
 import type { components } from "../api/schema.d.ts";
-import { conversationOf, plainText, type Message, type Part, type ToolResult } from "../content/messages.ts";
+import {
+  conversationOf,
+  isInstruction,
+  plainText,
+  type Message,
+  type Part,
+  type ToolResult,
+} from "../content/messages.ts";
 import { toolChanges, toolsOf, type ToolChanges, type ToolDefinition } from "../content/tools.ts";
 import type { SpanNode, TreeNode } from "../trace/tree.ts";
 
@@ -83,7 +90,6 @@ export type Entry = Said | Repeated | Given | Tools | Step | Section;
 export type Payloads = ReadonlyMap<string, SpanOfPage>;
 
 const WRAPPERS = new Set(["agent", "chain", "workflow", "lesson", "other", "http"]);
-const QUIET_ROLES = new Set(["system", "developer"]);
 
 /** The entries of a trace. */
 export function transcriptOf(roots: readonly TreeNode[], payloads: Payloads): Entry[] {
@@ -211,7 +217,7 @@ class Writer {
       const parts = message.parts.filter((part) => part.type !== "tool_result" || !attach(run, part));
       if (!parts.length) return;
       const entry = said(node, `${node.key}:in:${index}`, { ...message, parts }, false);
-      if (isQuiet(entry)) {
+      if (isInstruction(entry)) {
         entry.before = run.instructions.get(entry.role) ?? null;
         instructions.set(entry.role, plainText(entry));
       }
@@ -309,9 +315,6 @@ function attach(run: Run, result: ToolResult): boolean {
 function said(node: SpanNode, key: string, message: Message, answer: boolean): Said {
   return { kind: "said", key, node, role: message.role, parts: message.parts, answer, before: null };
 }
-
-/** System prompts are one line, unless a reader opens them. */
-export const isQuiet = (entry: Said): boolean => QUIET_ROLES.has(entry.role);
 
 /** The entries in their order, with those of the sections that are open. */
 export function shownEntries(entries: readonly Entry[], isOpen: (section: Section) => boolean): Entry[] {
