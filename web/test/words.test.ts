@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Changes, Outline, TraceSummary } from "../src/api/types.ts";
-import { isFilter, parametersOf, parsed, rangeOf, tokenOf, valueOf } from "../src/list/filters.ts";
+import { exactly, isFilter, parametersOf, parsed, rangeOf, tokenOf, valueOf } from "../src/list/filters.ts";
 import { bytes, compact, cost, duration, exactCost, percent, relative, visible } from "../src/lib/format.ts";
 import { applied } from "../src/trace/changes.ts";
 import { row } from "./outlines.ts";
@@ -75,6 +75,14 @@ describe("filters", () => {
     expect(tokenOf("model_name", "!gpt-4o").text).toBe("model: not gpt-4o");
     expect(tokenOf("model_name", "\\!x").text).toBe("model: !x");
   });
+
+  test.each(["x", "!x", "\\!x", "\\\\x", "\\x", "x!"])(
+    "the value %s is itself, and is not negated",
+    (value) => {
+      expect(tokenOf("model_name", exactly(value)).text).toBe(`model: ${value}`);
+      expect(tokenOf("model_name", `!${exactly(value)}`).text).toBe(`model: not ${value}`);
+    },
+  );
 
   test("traces without a model call are hidden unless they are asked for", () => {
     const now = Date.parse("2026-11-28T12:00:30Z");

@@ -2,6 +2,7 @@
 
 import { get, type Query } from "../api/http.ts";
 import type { ListPage, TraceSummary } from "../api/types.ts";
+import { exactly } from "../list/filters.ts";
 
 const PAGES = 5;
 const PAGE = 50;
@@ -18,7 +19,7 @@ export async function earlierRun(
   if (of.name === null) return null;
   const query: Query = {
     view: "summary",
-    span_name: of.name.startsWith("!") ? `\\${of.name}` : of.name,
+    span_name: exactly(of.name),
     end_date: of.start_time,
     limit: String(PAGE),
     ...(succeeded ? { status: "success" } : {}),
@@ -50,7 +51,7 @@ export async function traceOfTurn(
       "/api/analytics/traces",
       {
         view: "summary",
-        conversation_id: conversation.startsWith("!") ? `\\${conversation}` : conversation,
+        conversation_id: exactly(conversation),
         order: "asc",
         limit: String(TURNS_PAGE),
         cursor,

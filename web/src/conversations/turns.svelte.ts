@@ -2,6 +2,7 @@
 
 import { get } from "../api/http.ts";
 import type { ListPage, Turn } from "../api/types.ts";
+import { exactly } from "../list/filters.ts";
 
 interface Page {
   traces: Turn[];
@@ -65,7 +66,7 @@ export class Turns {
     try {
       const { traces } = await get<ListPage>(
         "/api/analytics/traces",
-        { view: "summary", conversation_id: this.#id, limit: 1 },
+        { view: "summary", conversation_id: exactly(this.#id), limit: 1 },
         this.#abort.signal,
       );
       const newest = traces[0] ? `${traces[0].trace_id} ${traces[0].updated_at}` : "";
@@ -86,7 +87,7 @@ export class Turns {
   }
 
   async #page(cursor: string | null): Promise<Page> {
-    const query = { view: "turns", conversation_id: this.#id, order: "asc", limit: PAGE, cursor };
+    const query = { view: "turns", conversation_id: exactly(this.#id), order: "asc", limit: PAGE, cursor };
     return await get<Page>("/api/analytics/traces", query, this.#abort.signal);
   }
 

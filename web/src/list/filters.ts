@@ -74,11 +74,14 @@ const WORDS: Record<string, string> = {
 export const wordOf = (field: FilterField, value: string): string =>
   field.values ? (WORDS[value] ?? value) : value;
 
+/** A value as a filter takes it. There, an exclamation mark in front means *not*, unless a backslash is before it. */
+export const exactly = (value: string): string => (/^(!|\\[!\\])/.test(value) ? `\\${value}` : value);
+
 /** A filter in words: `model: not gpt-4o`. */
 export function tokenOf(name: string, value: string): Token {
   const field = BY_NAME.get(name);
   const negated = value.startsWith("!");
-  const plain = negated ? value.slice(1) : value.replace(/^\\!/, "!");
+  const plain = (negated ? value.slice(1) : value).replace(/^\\(?=[!\\])/, "");
   const shown = field ? wordOf(field, plain) : plain;
   const label = name === "search" ? "text" : name === "search_in" ? "text in" : (field?.label ?? name);
   return { name, value, text: `${label}: ${negated ? "not " : ""}${shown}` };

@@ -1,6 +1,7 @@
 /** The traces behind a mark: an address of the list with the range and the filters of the mark. */
 
 import { router, type Parameters } from "../lib/router.svelte.ts";
+import { exactly } from "../list/filters.ts";
 
 /** The filters that the overview has, in the names of the API and of the list. */
 export const FILTERS = ["model_name", "model_provider", "operation_type"] as const;
@@ -16,9 +17,6 @@ export function filtersOf(query: URLSearchParams): Filters {
   }
   return filters;
 }
-
-/** A value as a filter of the list takes it: there, an exclamation mark in front means *not*. */
-export const exactly = (value: string): string => (value.startsWith("!") ? `\\${value}` : value);
 
 /** The kinds of spans that are model calls: the list hides traces without one unless it is asked for all. */
 const MODEL_CALLS = new Set(["completion", "embedding", "rerank"]);
