@@ -464,7 +464,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         query={
             **TRACE_LIST,
             "view": choice("forest", "summary", "turns", default="forest"),
-            "order_by": choice("cost", "duration", "tokens"),
+            "order_by": choice("cost", "wasted", "duration", "tokens"),
             "messages": choice("new", "all", default="new"),
         },
         prefixes=(METADATA_PREFIX, SCORE_PREFIX),

@@ -181,6 +181,25 @@ def test_a_ranking_has_one_page_with_the_largest_first(api: Api) -> None:
     assert [root["trace_id"] for root in api.page(order_by="cost", limit=1)["traces"]] == ["b"]
 
 
+def test_a_ranking_by_waste_counts_what_was_spent_in_vain(api: Api) -> None:
+    api.send(span("costly", "a", cost_usd=9))
+    api.send(span("failed", "a", operation_type="completion", cost_usd=2, status="error"))
+    calls = {"operation_type": "completion", "parent_span_id": "a", "model_name": "m", "span_name": "chat"}
+    api.send(
+        span("repeated", "a", operation_type="agent", status="success"),
+        span("repeated", "b", start_time=at(1), end_time=at(2), cost_usd=1, status="error", **calls),
+        span("repeated", "c", start_time=at(3), end_time=at(4), cost_usd=5, status="success", **calls),
+    )
+    api.send(span("unknown", "a", cost_usd=None))
+    traces = api.page(view="summary", order_by="wasted")["traces"]
+    assert [(trace["trace_id"], trace["wasted_cost_usd"]) for trace in traces] == [
+        ("failed", 2),
+        ("repeated", 1),
+        ("costly", 0),
+        ("unknown", 0),
+    ]
+
+
 def test_neighbours_are_those_of_the_filtered_list(api: Api) -> None:
     api.send(
         *(span(f"t{n}", start_time=at(n), end_time=at(n + 1), status="error" if n % 2 else None) for n in range(5))

@@ -2,13 +2,13 @@
 
 import type { CostsAnswer } from "./answers.ts";
 
-/** Why something was wasted, by the status of the calls that were, and the filters that find their traces. */
+/** Why something was wasted, by the status of the calls that were, and the filters with which a ranking finds their traces. */
 export const REASONS = [
   { status: "error", label: "calls that failed", only: { has_errors: "true" } },
   {
     status: "success",
     label: "answers thrown away: repeated, or in traces that failed",
-    only: { status: "error" },
+    only: {}, // also in traces that succeeded: their order by waste finds them
   },
 ] as const;
 

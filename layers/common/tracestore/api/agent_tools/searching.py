@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tracestore.api.traces.parameters import trace_query
-from tracestore.api.traces.ranking import RANKED_MOST, rank_by, ranked
+from tracestore.api.traces.ranking import MEASURES, RANKED_MOST, rank_by, ranked
 from tracestore.api.traces.trace_json import summary_json, time_or_none
 from tracestore.http.cursors import ListCursor
 from tracestore.http.identity import Identity
@@ -59,7 +59,7 @@ SEARCH_ARGUMENTS: Final[Mapping[str, Argument]] = {
     "order_by": Argument(
         "string",
         "Rank the newest 2,000 traces by this, the largest first. Without it, the newest are first.",
-        rules={"enum": ["cost", "duration", "tokens"]},
+        rules={"enum": list(MEASURES)},
     ),
     "order": Argument("string", "desc is the default.", rules={"enum": ["desc", "asc"]}),
     "limit": Argument(

@@ -1,7 +1,7 @@
-"""Rankings of traces: the newest of a list, by cost, duration or tokens."""
+"""Rankings of traces: the newest of a list, by cost, wasted cost, duration or tokens."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from tracestore.domain.errors import Detail
 from tracestore.domain.heads import Summary
@@ -11,7 +11,9 @@ from tracestore.storage.user_store import ListedTrace
 RANKED_MOST: Final = 2_000
 """The newest traces that are ranked: as many as one request examines. No index has traces by cost."""
 
-RankBy: TypeAlias = Literal["cost", "duration", "tokens"]
+RankBy: TypeAlias = Literal["cost", "wasted", "duration", "tokens"]
+
+MEASURES: Final[tuple[RankBy, ...]] = get_args(RankBy)
 
 
 def rank_by(parameters: Mapping[str, str]) -> RankBy | None:
@@ -20,7 +22,7 @@ def rank_by(parameters: Mapping[str, str]) -> RankBy | None:
     *raises*: Invalid, also for a cursor: a ranking has one page.
     """
     read = Reader(parameters)
-    measure: RankBy | None = read("order_by", one_of("cost", "duration", "tokens"))
+    measure: RankBy | None = read("order_by", one_of(*MEASURES))
     if measure is not None and "cursor" in parameters:
         raise malformed([Detail("cursor", "cannot be combined with order_by, which gives one page: leave it out")])
     read.end()
@@ -39,6 +41,8 @@ def ranked(traces: Iterable[ListedTrace], measure: RankBy, *, largest_first: boo
 def _value(summary: Summary, measure: RankBy) -> int | None:
     if measure == "cost":
         return summary.usage.cost_nano_usd
+    if measure == "wasted":
+        return None if summary.usage.cost_nano_usd is None else summary.usage.wasted_nano_usd
     if measure == "tokens":
         return summary.usage.total_tokens
     return None if summary.end_ns is None else summary.end_ns - summary.start_ns
