@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pytest
@@ -27,12 +27,13 @@ AXE: Final = ROOT / "web/node_modules/axe-core/axe.min.js"
 
 @dataclass
 class Reader:
-    """A page of a signed-in reader, and what the browser says about it."""
+    """A page of a reader, and what the browser says about it."""
 
     page: Page
     base: str
     complaints: list[str] = field(default_factory=list)
-    hosts: set[str] = field(default_factory=set)
+    requested: list[str] = field(default_factory=list)
+    """The addresses that the page has requested."""
 
     def open(self, path: str) -> None:
         """Load a view of the page, and wait until it has nothing left to load."""
@@ -95,6 +96,36 @@ def reader(browser: Browser, address: str, user: User) -> Iterator[Reader]:
 
 
 @contextmanager
+def visiting(
+    browser: Browser, base: str, *others: str, refusals: bool = False, is_busy: bool = False, **options: Any
+) -> Iterator[Reader]:
+    """A visitor with no storage and no cookie, who at the end has no complaint and has asked only these addresses.
+
+    With `refusals`, responses with an error are part of the test, and with `is_busy` those that ask for another try.
+    The browser reports each of them. `options` are those of Playwright's contexts.
+    """
+    context = browser.new_context(base_url=base, **options)
+    page = context.new_page()
+    reader = Reader(page, base)
+    page.set_default_timeout(40_000)
+
+    def said(message: ConsoleMessage) -> None:
+        refused = message.text.startswith("Failed to load resource")
+        asks_again = is_busy and refused and "status of 503" in message.text
+        if message.type in ("error", "warning") and not asks_again and not (refusals and refused):
+            reader.complaints.append(message.text)
+
+    page.on("console", said)
+    page.on("pageerror", lambda error: reader.complaints.append(str(error)))
+    page.on("request", lambda request: reader.requested.append(request.url))
+    yield reader
+    assert reader.complaints == [], reader.complaints
+    hosts = {urlsplit(url).netloc for url in reader.requested}
+    assert hosts <= {urlsplit(address).netloc for address in ("", base, *others)}, hosts
+    context.close()
+
+
+@contextmanager
 def reading(
     browser: Browser,
     base: str,
@@ -106,11 +137,12 @@ def reading(
     refusals: bool = False,
     timezone: str | None = None,
 ) -> Iterator[Reader]:
-    """A signed-in reader, who at the end has no complaint and has asked no other host.
-
-    With `refusals`, responses with an error are part of the test. The browser reports each of them.
-    """
-    context = browser.new_context(
+    """A signed-in reader, who at the end has no complaint and has asked no other host."""
+    with visiting(
+        browser,
+        base,
+        refusals=refusals,
+        is_busy=True,
         viewport={"width": width, "height": WIDTHS.get(width, 800)},
         color_scheme="dark" if dark else "light",
         has_touch=width < 500,
@@ -118,23 +150,7 @@ def reading(
         reduced_motion="reduce",
         permissions=["clipboard-read", "clipboard-write"],
         timezone_id=timezone,
-    )
-    page = context.new_page()
-    reader = Reader(page, base)
-    page.set_default_timeout(40_000)
-
-    def said(message: ConsoleMessage) -> None:
-        refused = message.text.startswith("Failed to load resource")
-        is_busy = refused and "status of 503" in message.text  # the page asks again
-        if message.type in ("error", "warning") and not is_busy and not (refusals and refused):
-            reader.complaints.append(message.text)
-
-    page.on("console", said)
-    page.on("pageerror", lambda error: reader.complaints.append(str(error)))
-    page.on("request", lambda request: reader.hosts.add(urlsplit(request.url).netloc))
-    page.goto(f"{base}/traces/setup#token={token}")
-    page.wait_for_selector("#main")
-    yield reader
-    assert reader.complaints == [], reader.complaints
-    assert reader.hosts <= {urlsplit(base).netloc, ""}, reader.hosts
-    context.close()
+    ) as reader:
+        reader.page.goto(f"{base}/traces/setup#token={token}")
+        reader.page.wait_for_selector("#main")
+        yield reader

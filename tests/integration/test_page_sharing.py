@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Request, expect
 
 from tests.api import Api, span
 from tests.gateway import User
-from tests.reading import WIDTHS, Reader, address, browser, reader, reading
+from tests.reading import WIDTHS, Reader, address, browser, reader, reading, visiting
 
 __all__ = ["address", "browser", "reader"]
 
@@ -59,7 +59,7 @@ def test_a_link_is_created_opened_listed_and_revoked(browser: Browser, address: 
         dialog.get_by_label("also inputs, outputs and error texts").check()
         dialog.get_by_label("It expires after").select_option("30 days")
         dialog.get_by_role("button", name="Create a link").click()
-        link = dialog.get_by_label("The link").input_value()
+        link = dialog.get_by_label("The link", exact=True).input_value()
         assert re.fullmatch(rf"{re.escape(address)}/traces/shared#tss_[\w-]{{40,}}", link)
         (stored,) = api("GET", "/api/analytics/traces/trip/shares").json["shares"]
         left = datetime.fromisoformat(stored["expires_at"]) - datetime.now(UTC)
@@ -76,39 +76,34 @@ def test_a_link_is_created_opened_listed_and_revoked(browser: Browser, address: 
 def test_a_guest_reads_the_trace_and_nothing_else(browser: Browser, address: str, api: Api) -> None:
     send(api)
     link = share(api, payloads=True)
-    context = browser.new_context()
-    guest = context.new_page()
     requests: list[Request] = []
-    complaints: list[str] = []
-    guest.on("request", lambda request: requests.append(request))
-    guest.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    guest.on("pageerror", lambda error: complaints.append(str(error)))
-    guest.goto(address + link)
-    expect(guest.locator(NODES)).to_have_count(2)
-    guest.locator(NODES).nth(1).click()
-    expect(guest.get_by_text("a secret answer").first).to_be_visible()
-    assert "span=call" in guest.url
-    assert guest.url.endswith(link.split("#")[1]), "the secret stays in the address"
-    guest.reload()
-    expect(guest.get_by_text("a secret answer").first).to_be_visible()
-    for name in ("Delete the trace", "Download the spans", "Share", "Good", "Back to the list", "Account"):
-        expect(guest.get_by_label(name, exact=True)).to_have_count(0)
-    expect(guest.get_by_text("ada")).to_have_count(0)
-    guest.keyboard.press("x")
-    guest.keyboard.press("s")
-    guest.keyboard.press("Escape")
-    guest.keyboard.press("Escape")
-    expect(guest.locator(NODES)).to_have_count(2)
-    guest.wait_for_load_state("networkidle")
-    secret = link.split("#")[1]
-    assert not [request.url for request in requests if secret in request.url]
-    calls = [request for request in requests if "/api/" in request.url]
-    assert calls
-    assert all("/api/analytics/traces/-" in request.url for request in calls)
-    assert all(request.method == "GET" for request in calls)
-    assert guest.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])").find("tss_") == -1
-    assert complaints == []
-    context.close()
+    with visiting(browser, address) as visitor:
+        guest = visitor.page
+        guest.on("request", lambda request: requests.append(request))
+        guest.goto(link)
+        expect(guest.locator(NODES)).to_have_count(2)
+        guest.locator(NODES).nth(1).click()
+        expect(guest.get_by_text("a secret answer").first).to_be_visible()
+        assert "span=call" in guest.url
+        assert guest.url.endswith(link.split("#")[1]), "the secret stays in the address"
+        guest.reload()
+        expect(guest.get_by_text("a secret answer").first).to_be_visible()
+        for name in ("Delete the trace", "Download the spans", "Share", "Good", "Back to the list", "Account"):
+            expect(guest.get_by_label(name, exact=True)).to_have_count(0)
+        expect(guest.get_by_text("ada")).to_have_count(0)
+        guest.keyboard.press("x")
+        guest.keyboard.press("s")
+        guest.keyboard.press("Escape")
+        guest.keyboard.press("Escape")
+        expect(guest.locator(NODES)).to_have_count(2)
+        guest.wait_for_load_state("networkidle")
+        secret = link.split("#")[1]
+        assert not [request.url for request in requests if secret in request.url]
+        calls = [request for request in requests if "/api/" in request.url]
+        assert calls
+        assert all("/api/analytics/traces/-" in request.url for request in calls)
+        assert all(request.method == "GET" for request in calls)
+        assert guest.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])").find("tss_") == -1
 
 
 def test_a_link_without_payloads_shows_no_text(browser: Browser, address: str, api: Api) -> None:

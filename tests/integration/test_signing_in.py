@@ -3,28 +3,26 @@
 Each test ends with an empty console, so that no policy of the page is violated, and without a request to another host.
 """
 
-import contextlib
-import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import Browser, Page, expect
 
-from dev.server import serving
-from dev.template import Template
-from tests import browser
-from tests import page as built
 from tests import provider as providers
 from tests.api import Api, span
-from tests.browser import Page
 from tests.conftest import TableOnEngine
 from tests.gateway import SECRET, Call, User, new_user
 from tests.issuer import token
 from tests.provider import AUDIENCE, CLIENT_ID, Provider
+from tests.reading import EXPECTED_WITHIN_MS, address, browser, visiting
 from tracestore.http import wiring
 from tracestore_cli import tokens
 
+__all__ = ["address", "browser"]
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 
 FIELD = "#sign-in-credential"
@@ -32,46 +30,35 @@ SIGN_IN = ".sign-in button.primary"
 SIGNED_IN = "#main"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def page_files() -> None:
-    """The page is built."""
-    built.build()
+class Visit(Protocol):
+    """Opens a path of the page for a visitor without storage. The page may ask the addresses of `others` as well."""
+
+    def __call__(self, path: str, *others: str, refusals: bool = False) -> AbstractContextManager[Page]: ...
 
 
 @pytest.fixture
-def address(call: Call, template: Template) -> Iterator[str]:
-    """The address of the local server."""
-    with serving(template, socket.create_server(("127.0.0.1", 0))) as base:
-        yield base
+def visit(browser: Browser, address: str) -> Visit:
+    """A visit, after which the page has no cookie and has kept no credential beyond its tab."""
 
+    @contextmanager
+    def visit(path: str, *others: str, refusals: bool = False) -> Iterator[Page]:
+        with visiting(browser, address, *others, refusals=refusals) as visitor:
+            page = visitor.page
+            page.goto(path)
+            yield page
+            assert page.context.cookies() == []
+            kept = page.evaluate("JSON.stringify(localStorage)")
+            assert "tsk_" not in kept
+            assert "eyJ" not in kept
 
-@contextlib.contextmanager
-def opened(*hosts: str, refusals: bool = False) -> Iterator[Page]:
-    """A page of a browser, which may send requests to these addresses alone and must have no complaint.
-
-    With `refusals`, responses with an error are part of the test. The browser reports each of them.
-    """
-    with browser.opened() as page:
-        yield page
-        complaints = [text for text in page.complaints if not (refusals and text.startswith("Failed to load resource"))]
-        assert complaints == []
-        requested = {urlsplit(url).netloc for url in page.requested if not url.startswith(("blob:", "data:"))}
-        assert requested <= {urlsplit(host).netloc for host in hosts}
-        assert page.evaluate("document.cookie.length") == 0
-        kept = page.evaluate("JSON.stringify(localStorage)")
-        assert "tsk_" not in kept
-        assert "eyJ" not in kept
+    return visit
 
 
 def wait_until(holds: Callable[[], object], problem: str) -> None:
-    deadline = time.monotonic() + browser.TIMEOUT_S
+    deadline = time.monotonic() + EXPECTED_WITHIN_MS / 1000
     while not holds():
         assert time.monotonic() < deadline, problem
         time.sleep(0.05)
-
-
-def wait_for_text(page: Page, selector: str, text: str) -> None:
-    wait_until(lambda: text in page.text(selector), f"{text} does not appear")
 
 
 def place(page: Page) -> str:
@@ -86,39 +73,36 @@ def user_of(page: Page) -> str:
 
 
 def submit(page: Page, credential: str) -> None:
-    page.type(FIELD, credential)
+    page.fill(FIELD, credential)
     page.click(SIGN_IN)
 
 
-def test_the_link_of_the_local_server_signs_in_and_leaves_the_address(address: str, user: User) -> None:
-    with opened(address) as page:
-        page.open(f"{address}/traces?status=error#token={user.token}")
-        page.wait_for(SIGNED_IN)
+def test_the_link_of_the_local_server_signs_in_and_leaves_the_address(visit: Visit, user: User) -> None:
+    with visit(f"/traces?status=error#token={user.token}") as page:
+        page.wait_for_selector(SIGNED_IN)
         assert place(page) == "/traces?status=error"
         assert user_of(page) == user.name
         assert user.token not in page.evaluate("JSON.stringify(history.state) + document.referrer")
 
 
-def test_after_a_reload_the_reader_is_still_signed_in_and_a_new_tab_is_not(address: str, user: User) -> None:
-    with opened(address) as page:
-        page.open(f"{address}/traces#token={user.token}")
-        page.wait_for(SIGNED_IN)
-        page.open(f"{address}/traces/lessons")
-        page.wait_for(SIGNED_IN)
+def test_after_a_reload_the_reader_is_still_signed_in_and_a_new_tab_is_not(visit: Visit, user: User) -> None:
+    with visit(f"/traces#token={user.token}") as page:
+        page.wait_for_selector(SIGNED_IN)
+        page.goto("/traces/lessons")
+        page.wait_for_selector(SIGNED_IN)
         assert place(page) == "/traces/lessons"
-    with opened(address) as page:
-        page.open(f"{address}/traces/lessons")
-        page.wait_for(FIELD)
+        tab = page.context.new_page()
+        tab.goto("/traces/lessons")
+        tab.wait_for_selector(FIELD)
 
 
-def test_a_pasted_key_signs_in_at_the_same_address(address: str, api: Api) -> None:
+def test_a_pasted_key_signs_in_at_the_same_address(visit: Visit, api: Api) -> None:
     api.send(span("trip-7", "run"))
     key = api("POST", "/api/keys", body={"name": "page", "scopes": ["read"]}).json["data"]["secret"]
     assert api.user
-    with opened(address) as page:
-        page.open(f"{address}/traces/t/trip-7?view=tree")
+    with visit("/traces/t/trip-7?view=tree") as page:
         submit(page, f"  Bearer {key} ")
-        page.wait_for(SIGNED_IN)
+        page.wait_for_selector(SIGNED_IN)
         assert page.evaluate("sessionStorage['tracestore.credential']") == key
         assert user_of(page) == api.user.name
         assert place(page).startswith("/traces/t/trip-7")
@@ -133,43 +117,40 @@ def test_a_pasted_key_signs_in_at_the_same_address(address: str, api: Api) -> No
     ],
 )
 def test_a_refused_credential_is_explained_in_the_words_of_the_api(
-    address: str, credential: str, sentence: str
+    visit: Visit, credential: str, sentence: str
 ) -> None:
-    with opened(address, refusals=True) as page:
-        page.open(f"{address}/traces")
+    with visit("/traces", refusals=True) as page:
         submit(page, credential)
-        wait_for_text(page, "[role=alert]", sentence)
-        assert page.evaluate(f"document.activeElement === document.querySelector('{FIELD}')")
+        expect(page.get_by_role("alert")).to_contain_text(sentence)
+        expect(page.locator(FIELD)).to_be_focused()
         assert page.evaluate("sessionStorage.length") == 0
-        assert not page.evaluate(f"!!document.querySelector('{SIGNED_IN}')")
+        assert page.locator(SIGNED_IN).count() == 0
 
 
-def test_an_expired_token_asks_again_over_the_unharmed_page(address: str, user: User) -> None:
+def test_an_expired_token_asks_again_over_the_unharmed_page(visit: Visit, user: User) -> None:
     dying = tokens.token(user.name, SECRET, expires_in_s=-53)  # accepted for 7 s more, by the tolerance for clocks
-    with opened(address, refusals=True) as page:
-        page.open(f"{address}/traces/setup#token={dying}")
-        page.wait_for(SIGNED_IN)
+    with visit(f"/traces/setup#token={dying}", refusals=True) as page:
+        page.wait_for_selector(SIGNED_IN)
         page.evaluate("window.unharmed = true")
         time.sleep(8)
         page.click("a[href$='/traces']")
-        page.wait_for("dialog.sign-in[open]")
-        page.wait_for(SIGNED_IN)
+        page.wait_for_selector("dialog.sign-in[open]")
+        page.wait_for_selector(SIGNED_IN)
         submit(page, user.token)
-        wait_until(lambda: not page.evaluate("!!document.querySelector('dialog.sign-in')"), "the dialog stays")
+        expect(page.locator("dialog.sign-in")).to_have_count(0)
         assert (urlsplit(place(page)).path, page.evaluate("window.unharmed")) == ("/traces", True)
         assert user_of(page) == user.name
 
 
-def test_the_dialog_can_be_left_and_signs_out(address: str, user: User) -> None:
+def test_the_dialog_can_be_left_and_signs_out(visit: Visit, user: User) -> None:
     dying = tokens.token(user.name, SECRET, expires_in_s=-53)
-    with opened(address, refusals=True) as page:
-        page.open(f"{address}/traces/setup#token={dying}")
-        page.wait_for(SIGNED_IN)
+    with visit(f"/traces/setup#token={dying}", refusals=True) as page:
+        page.wait_for_selector(SIGNED_IN)
         time.sleep(8)
         page.click("a[href$='/traces']")
-        page.wait_for("dialog.sign-in[open]")
-        page.evaluate("[...document.querySelectorAll('.sign-in button')].at(-1).click()")
-        page.wait_for("main .sign-in")
+        page.wait_for_selector("dialog.sign-in[open]")
+        page.locator(".sign-in button").last.click()
+        page.wait_for_selector("main .sign-in")
         assert page.evaluate("sessionStorage.length") == 0
 
 
@@ -193,11 +174,10 @@ def provider(engine: TableOnEngine, monkeypatch: pytest.MonkeyPatch) -> Iterator
     assert provider.problems == []
 
 
-def test_a_provider_signs_in_and_leads_back_to_the_address(address: str, provider: Provider) -> None:
-    with opened(address, provider.url, provider.token_origin) as page:
-        page.open(f"{address}/traces/lessons?search=%C3%BC")
+def test_a_provider_signs_in_and_leads_back_to_the_address(visit: Visit, provider: Provider) -> None:
+    with visit("/traces/lessons?search=%C3%BC", provider.url, provider.token_origin) as page:
         page.click(SIGN_IN)
-        page.wait_for(SIGNED_IN)
+        page.wait_for_selector(SIGNED_IN)
         assert place(page) == "/traces/lessons?search=%C3%BC"
         assert user_of(page) == provider.user
         assert page.evaluate("Object.keys(sessionStorage).join()") == "tracestore.credential"
@@ -206,22 +186,22 @@ def test_a_provider_signs_in_and_leads_back_to_the_address(address: str, provide
         assert (sent["scope"], sent["code_challenge_method"]) == ("openid offline_access", "S256")
 
 
-def test_no_library_of_the_provider_is_loaded_before_somebody_signs_in(address: str, provider: Provider) -> None:
-    with opened(address) as page:
-        page.open(f"{address}/traces")
-        page.wait_for(SIGN_IN)
-        assert not [url for url in page.requested if "/provider-" in url]
+def test_no_library_of_the_provider_is_loaded_before_somebody_signs_in(visit: Visit, provider: Provider) -> None:
+    with visit("/traces") as page:
+        page.wait_for_selector(SIGN_IN)
+        assert "/provider-" not in page.evaluate(
+            "performance.getEntriesByType('resource').map(({name}) => name).join()"
+        )
 
 
-def test_the_id_token_can_be_the_credential(address: str, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_id_token_can_be_the_credential(visit: Visit, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OIDC_TOKEN", "id")
     monkeypatch.setenv("JWT_AUDIENCE", CLIENT_ID)
     wiring.reset()
     provider.signs_access_tokens = False
-    with opened(address, provider.url, provider.token_origin) as page:
-        page.open(f"{address}/traces")
+    with visit("/traces", provider.url, provider.token_origin) as page:
         page.click(SIGN_IN)
-        page.wait_for(SIGNED_IN)
+        page.wait_for_selector(SIGNED_IN)
         assert user_of(page) == provider.user
 
 
@@ -239,53 +219,49 @@ REFUSED = "does not belong to a sign-in that began in this tab"
     ids=["state", "nonce", "code", "refusal"],
 )
 def test_an_answer_that_is_not_for_this_tab_signs_nobody_in(
-    address: str, provider: Provider, returned: dict[str, str], claims: dict[str, str], sentence: str
+    visit: Visit, provider: Provider, returned: dict[str, str], claims: dict[str, str], sentence: str
 ) -> None:
     provider.returned, provider.claims = returned, claims
-    with opened(address, provider.url, provider.token_origin, refusals=True) as page:
-        page.open(f"{address}/traces/setup")
+    with visit("/traces/setup", provider.url, provider.token_origin, refusals=True) as page:
         page.click(SIGN_IN)
-        wait_for_text(page, "[role=alert]", sentence)
+        expect(page.get_by_role("alert")).to_contain_text(sentence)
         assert place(page) == "/traces"
         assert page.evaluate("sessionStorage.getItem('tracestore.credential')") is None
     provider.problems.clear()
 
 
-def test_a_token_that_the_api_refuses_is_explained(address: str, provider: Provider) -> None:
+def test_a_token_that_the_api_refuses_is_explained(visit: Visit, provider: Provider) -> None:
     provider.signs_access_tokens = False
-    with opened(address, provider.url, provider.token_origin, refusals=True) as page:
-        page.open(f"{address}/traces/setup")
+    with visit("/traces/setup", provider.url, provider.token_origin, refusals=True) as page:
         page.click(SIGN_IN)
-        wait_for_text(page, "[role=alert]", "has signed you in, but the API refused: ")
+        expect(page.get_by_role("alert")).to_contain_text("has signed you in, but the API refused: ")
         assert place(page) == "/traces/setup"
         assert page.evaluate("sessionStorage.getItem('tracestore.credential')") is None
 
 
-def test_an_answer_that_nobody_asked_for_signs_nobody_in(address: str, provider: Provider) -> None:
-    with opened(address) as page:
-        page.open(f"{address}/traces/callback?code=c&state=s")
-        wait_for_text(page, "[role=alert]", REFUSED)
+def test_an_answer_that_nobody_asked_for_signs_nobody_in(visit: Visit, provider: Provider) -> None:
+    with visit("/traces/callback?code=c&state=s") as page:
+        expect(page.get_by_role("alert")).to_contain_text(REFUSED)
         assert place(page) == "/traces"
 
 
-def test_a_token_is_renewed_before_it_expires_and_when_it_is_refused(address: str, provider: Provider) -> None:
+def test_a_token_is_renewed_before_it_expires_and_when_it_is_refused(visit: Visit, provider: Provider) -> None:
     provider.gives_refresh_tokens, provider.lifetime_s = True, 62
-    with opened(address, provider.url, provider.token_origin, refusals=True) as page:
-        page.open(f"{address}/traces/setup")
+    with visit("/traces/setup", provider.url, provider.token_origin, refusals=True) as page:
         page.click(SIGN_IN)
-        page.wait_for(SIGNED_IN)
+        page.wait_for_selector(SIGNED_IN)
         page.evaluate("window.unharmed = true")
         first = page.evaluate("sessionStorage['tracestore.credential']")
         wait_until(lambda: page.evaluate("sessionStorage['tracestore.credential']") != first, "it is not renewed")
         assert provider.grants == ["authorization_code", "refresh_token"]
-        assert page.evaluate("window.unharmed && !document.querySelector('dialog.sign-in')")
-        assert not page.evaluate("!!document.querySelector('iframe')")
+        assert page.evaluate("window.unharmed")
+        assert page.locator("dialog.sign-in, iframe").count() == 0
         # After a reload, with a token that the API refuses: the page asks the provider, and not the reader.
         provider.lifetime_s = 600
         refused = token(None, iss=provider.url, sub=provider.user, aud=AUDIENCE, exp=int(time.time()) - 600)
         page.evaluate(f"sessionStorage['tracestore.credential'] = {refused!r}")
-        page.open(f"{address}/traces/lessons")
-        page.wait_for(SIGNED_IN)
+        page.goto("/traces/lessons")
+        page.wait_for_selector(SIGNED_IN)
         wait_until(lambda: user_of(page) == provider.user if _has(page, refused) else False, "it is not renewed")
 
 
@@ -293,29 +269,27 @@ def _has(page: Page, refused: str) -> bool:
     return bool(page.evaluate(f"sessionStorage['tracestore.credential'] !== {refused!r}"))
 
 
-def test_without_a_refresh_token_the_reader_signs_in_again_at_the_same_place(address: str, provider: Provider) -> None:
+def test_without_a_refresh_token_the_reader_signs_in_again_at_the_same_place(visit: Visit, provider: Provider) -> None:
     provider.lifetime_s = -53
-    with opened(address, provider.url, provider.token_origin, refusals=True) as page:
-        page.open(f"{address}/traces/setup")
+    with visit("/traces/setup", provider.url, provider.token_origin, refusals=True) as page:
         page.click(SIGN_IN)
-        page.wait_for(SIGNED_IN)
+        page.wait_for_selector(SIGNED_IN)
         time.sleep(8)
         provider.lifetime_s = 600
         page.click("a[href$='/traces']")
-        page.wait_for("dialog.sign-in[open]")
+        page.wait_for_selector("dialog.sign-in[open]")
         page.click("dialog button.primary")
         wait_until(lambda: len(provider.grants) == 2, "the reader does not come back")
-        page.wait_for(SIGNED_IN)
+        page.wait_for_selector(SIGNED_IN)
         assert urlsplit(place(page)).path == "/traces"
         assert user_of(page) == provider.user
 
 
-def test_with_a_provider_an_api_key_can_be_used_as_well(address: str, provider: Provider, call: Call) -> None:
+def test_with_a_provider_an_api_key_can_be_used_as_well(visit: Visit, provider: Provider, call: Call) -> None:
     jwt = token(None, iss=provider.url, sub=new_user().name, aud=AUDIENCE)
     body = {"name": "page", "scopes": ["read"]}
     key = call("POST", "/api/keys", body=body, headers={"authorization": f"Bearer {jwt}"}).json["data"]["secret"]
-    with opened(address) as page:
-        page.open(f"{address}/traces")
+    with visit("/traces") as page:
         page.click(".sign-in button.quiet")
         submit(page, key)
-        page.wait_for(SIGNED_IN)
+        page.wait_for_selector(SIGNED_IN)

@@ -128,7 +128,7 @@ def test_calls_of_one_function_wait_for_each_other(
 
 def test_a_call_that_is_cut_off_by_the_end_ends_its_thread_without_a_traceback(endpoint: Lambda) -> None:
     def answer(event: dict[str, Any]) -> tuple[int, dict[str, str], Any]:
-        ended.wait(10)
+        ended.wait(60)
         return 200, {}, event
 
     def call() -> bool:
@@ -143,7 +143,7 @@ def test_a_call_that_is_cut_off_by_the_end_ends_its_thread_without_a_traceback(e
         while not endpoint.running:
             time.sleep(0.01)
         functions.close()
-        assert called.result(10)
+        assert called.result(60)
         ended.set()
 
 
