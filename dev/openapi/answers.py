@@ -166,6 +166,7 @@ SCORE_TOTAL: Final[Mapping[str, Schema]] = {
     "count": integer("The number of values"),
     "mean": nullable(number("Null without values", minimum=None)),
 }
+SCORE_POINTS: Final[Mapping[str, Schema]] = {**SCORE_TOTAL, "points": array(obj({"time": time(), **SCORE_TOTAL}))}
 
 RANGE: Final[Mapping[str, Schema]] = {"start_date": time(), "end_date": time()}
 IN_POINTS: Final[Mapping[str, Schema]] = {**RANGE, "interval": INTERVAL, "timezone": ZONE}
@@ -431,9 +432,14 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
     "ScoreSeries": obj(
         {
             "name": string(examples=["quality"]),
-            **SCORE_TOTAL,
-            "points": array(obj({"time": time(), **SCORE_TOTAL})),
-        }
+            **SCORE_POINTS,
+        },
+        {
+            "groups": array(
+                obj({"group": nullable(string(examples=["gpt-4o"])), **SCORE_POINTS}),
+                description="Only with `group_by`",
+            )
+        },
     ),
     "Deleted": success(deleted=DELETED),
     "DeletionJob": success(deleted=DELETED, job_id=JOB_ID),

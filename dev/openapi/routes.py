@@ -50,6 +50,7 @@ from tracestore.domain.dimensions import FILTERS, GROUPINGS
 from tracestore.domain.filters import METADATA_PREFIX, SCORE_PREFIX
 from tracestore.domain.heads import VALUE_FIELDS
 from tracestore.domain.intervals import INTERVALS
+from tracestore.domain.score_groups import SCORE_DIMENSIONS
 from tracestore.domain.spans import ID_PATTERN
 from tracestore.http.identity import SCOPES
 from tracestore.http.parameters import LIMIT_DEFAULT, LIMIT_MOST, TEXT_MOST
@@ -825,7 +826,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "GET /api/analytics/facets": analytics(success(**RANGE, facets=FACET_LISTS)),
     "GET /api/analytics/scores": Operation(
         answers=returns(success(**IN_POINTS, scores=array(ref("ScoreSeries")))),
-        query={**ANALYTICS, "interval": HOURLY},
+        query={**ANALYTICS, "interval": HOURLY, "group_by": choice(*SCORE_DIMENSIONS), "name": WORDS},
         codes=("unsupported_combination",),
         has_etag=True,
         parameter_texts=("## Analytics",),

@@ -18,6 +18,7 @@ from tracestore.api.analytics.analytics_json import (
     measures_json,
     name_json,
     range_json,
+    score_groups_shown,
     score_json,
     series_json,
     values_json,
@@ -31,6 +32,7 @@ from tracestore.api.analytics.parameters import (
     conversation_filters,
     parse_query,
     parse_stored_range,
+    score_name,
 )
 from tracestore.api.analytics.reading import (
     find_conversations,
@@ -59,14 +61,15 @@ from tracestore.domain.analytics import (
     total_of,
     values_of,
 )
-from tracestore.domain.counters import FACETS, VALUES_IN_COUNTER, MeasureCounter, ValueCounter
+from tracestore.domain.counters import FACETS, SCORES_IN_COUNTER, VALUES_IN_COUNTER, MeasureCounter, ValueCounter
 from tracestore.domain.dimensions import MARGINALS, OTHER, FailureKind, Group
 from tracestore.domain.errors import NotFound
 from tracestore.domain.failures import failures_by_type, latest_failures
 from tracestore.domain.heads import Summary
 from tracestore.domain.health import Health, health_by, windows_of
 from tracestore.domain.intervals import Period, whole_days
-from tracestore.domain.scores import score_series
+from tracestore.domain.score_groups import SCORE_DIMENSIONS
+from tracestore.domain.scores import group_series, score_series
 from tracestore.domain.times import NS_PER_DAY, NS_PER_MS, format_time
 from tracestore.http.app import App
 from tracestore.http.cursors import ListCursor
@@ -302,11 +305,19 @@ def show_deletions(request: Request, caller: Identity) -> Response:
 @app.route("GET /api/analytics/scores", scope="read")
 def show_scores(request: Request, caller: Identity) -> Response:
     """The scores of traces over time: the number of values and their mean, by name and point."""
-    request.only(*ANALYTICS_PARAMETERS)
-    query = parse_query(request.query, request.now_ms, is_hourly=True)
-    points = query.points
-    counters = read_hours(reader(request, caller), "scores", points)
-    scores = [score_json(score, points) for score in score_series(counters, groups_shown(len(points)))]
+    request.only(*ANALYTICS_PARAMETERS, "group_by", "name")
+    query = parse_query(request.query, request.now_ms, is_of_scores=True, groupings=SCORE_DIMENSIONS)
+    name, points, stored = score_name(request.query), query.points, reader(request, caller)
+    most_names = SCORES_IN_COUNTER if name else groups_shown(len(points))
+    all_series = score_series(read_hours(stored, "scores", points), most_names)
+    series = [score for score in all_series if name in (None, score.name)]
+    if query.group_by is None:
+        scores = [score_json(score, points) for score in series]
+    else:
+        most = score_groups_shown(len(points), len(series))
+        counters = read_hours(stored, "score_groups", points)
+        groups = group_series(counters, query.group_by, [score.name for score in all_series], most)
+        scores = [score_json(score, points, groups[score.name]) for score in series]
     return _answer(request, {**_in_points(query), "scores": scores})
 
 

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from tests.builders import START_NS, call, fields, summary_of
+from tracestore.domain.annotations import GroupedScore
 from tracestore.domain.counters import (
     CHARACTERS_IN_COUNTER,
     CONVERSATIONS_IN_COUNTER,
@@ -13,6 +14,7 @@ from tracestore.domain.counters import (
     EXAMPLES_KEPT,
     GROUPS_IN_COUNTER,
     MOST_EXPENSIVE_KEPT,
+    SCORE_GROUPS_IN_COUNTER,
     SCORES_IN_COUNTER,
     SIGNATURES_IN_COUNTER,
     VALUES_IN_COUNTER,
@@ -31,6 +33,8 @@ from tracestore.domain.counters import (
     MeasureCounter,
     ScoreContribution,
     ScoreCounter,
+    ScoreGroupContribution,
+    ScoreGroupCounter,
     ScoreTotal,
     ValueContribution,
     ValueCounter,
@@ -90,6 +94,11 @@ def scored(name: str, value: float) -> ScoreContribution:
     return ScoreContribution(((name, ScoreTotal(1, round(value * 1_000_000))),))
 
 
+def scored_by(name: str, *values: str) -> ScoreGroupContribution:
+    """A trace with one score about each of these models."""
+    return ScoreGroupContribution((tuple(GroupedScore(name, value, 1, 7) for value in values), ()))
+
+
 MANY: dict[str, tuple[Counter, list[object]]] = {
     "groups": (
         MeasureCounter(),
@@ -119,6 +128,15 @@ MANY: dict[str, tuple[Counter, list[object]]] = {
     "services": (MarginalCounter(), [of_service(f"s{n}", f"s{n + 1}") for n in range(VALUES_IN_MARGINAL + 9)]),
     "long services": (MarginalCounter(), [of_service(f"s{n:0120}") for n in range(VALUES_IN_MARGINAL)]),
     "scores": (ScoreCounter(), [scored(f"s{n}", n) for n in range(SCORES_IN_COUNTER + 9)]),
+    "score groups": (
+        ScoreGroupCounter(),
+        [scored_by(f"s{n % 7}", f"m{n}", f"m{n + 1}") for n in range(SCORE_GROUPS_IN_COUNTER + 9)],
+    ),
+    "names of score groups": (
+        ScoreGroupCounter(),
+        [scored_by(f"s{n}", "m") for n in range(2 * SCORE_GROUPS_IN_COUNTER + 9)],
+    ),
+    "long score groups": (ScoreGroupCounter(), [scored_by("s", f"m{n:0120}") for n in range(SCORE_GROUPS_IN_COUNTER)]),
     "conversations": (ValueCounter(), [valued({}, f"c{n}") for n in range(CONVERSATIONS_IN_COUNTER + 9)]),
     "long conversations": (ValueCounter(), [valued({}, f"c{n:0250}") for n in range(CONVERSATIONS_IN_COUNTER)]),
 }
@@ -186,6 +204,15 @@ def test_a_counter_of_measures_keeps_so_many_groups_and_signatures() -> None:
     assert Group(Series("other", "other", "other"), "success") in counters["operations"].groups
     assert len(counters["signatures"].traces) == SIGNATURES_IN_COUNTER + 1
     assert counters["signatures"].traces[frozenset()] == 9
+
+
+def test_scores_without_room_for_their_value_are_counted_by_name() -> None:
+    counter = ScoreGroupCounter()
+    for contribution in MANY["score groups"][1]:
+        counter.add(contribution, 1)  # type: ignore[arg-type]
+    names = {name for name, value in counter.groups["model_name"] if value == "other"}
+    assert names == {f"s{n}" for n in range(7)}
+    assert len(counter.groups["model_name"]) == SCORE_GROUPS_IN_COUNTER + 7
 
 
 def test_no_counter_comes_near_the_limit_of_an_item() -> None:

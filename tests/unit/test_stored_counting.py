@@ -16,7 +16,7 @@ import pytest
 
 from tests.builders import DAY_S, START_NS
 from tracestore.domain.analytics import top_conversations_by_cost
-from tracestore.domain.annotations import Annotation, summarize_annotations
+from tracestore.domain.annotations import Annotation, GroupedScore, summarize_annotations
 from tracestore.domain.counters import (
     COUNTERS,
     Contribution,
@@ -27,6 +27,7 @@ from tracestore.domain.counters import (
     MarginalCounter,
     MeasureCounter,
     ScoreCounter,
+    ScoreGroupCounter,
     ScoreTotal,
     ValueContribution,
     ValueCounter,
@@ -116,6 +117,16 @@ COUNTERS_STORED: dict[str, Counter] = {
     "counter-scores-1": ScoreCounter(
         {"quality": ScoreTotal(3, 2_100_000), "star": ScoreTotal(1, 1_000_000), "gone": ScoreTotal()}
     ),
+    "counter-score_groups-1": ScoreGroupCounter(
+        {
+            "model_name": {
+                ("quality", "gpt-4o"): ScoreTotal(2, 1_500_000),
+                ("quality", ""): ScoreTotal(1, 600_000),
+                ("other", "other"): ScoreTotal(),
+            },
+            "prompt_version": {("quality", "7"): ScoreTotal(3, 2_100_000)},
+        }
+    ),
 }
 CURRENT_COUNTERS = (
     "counter-measures-1",
@@ -127,6 +138,7 @@ CURRENT_COUNTERS = (
     "counter-marginals-1",
     "counter-marginals-2",
     "counter-scores-1",
+    "counter-score_groups-1",
 )
 """Without times to the first token, measures are stored as they were before there were any."""
 
@@ -231,7 +243,9 @@ def one_more_number() -> Iterator[None]:
 
 def annotated_summary() -> Summary:
     """The summary of a stored head, with a score."""
-    return replace(stored_summary("head-stats-2"), annotations=summarize_annotations([Annotation("n", "s", 1, "s")]))
+    groups = ((GroupedScore("n", "gpt-4o", 1, 10**6),), (GroupedScore("n", "", 1, 10**6),))
+    annotations = replace(summarize_annotations([Annotation("n", "s", 1, "s")]), score_groups=groups)
+    return replace(stored_summary("head-stats-2"), annotations=annotations)
 
 
 def contribution_of_one_more(kind: CounterKind, number: int) -> Contribution:
@@ -265,7 +279,7 @@ def test_a_number_that_is_appended_is_counted_in_every_stored_counter(name: str)
     counter.add(contribution_of_one_more(kind_of(name), 7), 1)
     content = PackedCounter(counter, CHECKPOINTS, EXPIRES_AT_S)
     assert unpack_counter(kind_of(name), pack_counter(kind_of(name), content)) == content
-    expected = 0 if isinstance(counter, ErrorCounter | ScoreCounter) else 7
+    expected = 0 if isinstance(counter, ErrorCounter | ScoreCounter | ScoreGroupCounter) else 7
     assert sum(sums[-1] for sums in lists_of_numbers(counter)) == expected
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from tests.builders import START_NS, reader, scope, store_on
 from tests.memory_dynamodb import MemoryDynamoDB
-from tracestore.domain.annotations import NO_ANNOTATIONS, Annotation, AnnotationSummary, Score
+from tracestore.domain.annotations import NO_ANNOTATIONS, Annotation, AnnotationSummary, GroupedScore, Score
 from tracestore.domain.media import Medium
 from tracestore.domain.merge import payload_of
 from tracestore.domain.spans import SpanFields, SpanUpdate
@@ -338,6 +338,10 @@ ANNOTATIONS = AnnotationSummary(
     (("quality", Score(0.75, 1)), ("resolved", Score(1.0, 1))),
     (("category", ("billing",)), ("resolved", ("true",))),
 )
+SCORE_GROUPS = (
+    (GroupedScore("quality", "gpt-4o", 1, 750_000), GroupedScore("resolved", "gpt-4o", 1, 10**6)),
+    (GroupedScore("quality", "", 1, 750_000), GroupedScore("resolved", "7", 1, 10**6)),
+)
 
 
 def test_a_stored_annotation_belongs_to_the_generation_of_its_trace() -> None:
@@ -355,9 +359,10 @@ def test_a_stored_placeholder_is_no_head_of_a_trace() -> None:
 def test_a_stored_head_is_decoded_with_its_annotations() -> None:
     assert stored_head("annotated-head").summary.annotations == ANNOTATIONS
     assert stored_head("annotated-head").annotation_bytes == 0
-    newest = head_from(stored("annotated-head", 2))
-    assert isinstance(newest, Head)
-    assert (newest.summary.annotations, newest.annotation_bytes) == (ANNOTATIONS, 812)
+    second, newest = head_from(stored("annotated-head", 2)), head_from(stored("annotated-head", 3))
+    for head, annotations in ((second, ANNOTATIONS), (newest, replace(ANNOTATIONS, score_groups=SCORE_GROUPS))):
+        assert isinstance(head, Head)
+        assert (head.summary.annotations, head.annotation_bytes) == (annotations, 812)
     assert summary_from(stored("annotated-head")) == stored_head("annotated-head").summary
     assert stored_head().summary.annotations == NO_ANNOTATIONS
 
@@ -420,7 +425,12 @@ def encoded_items() -> dict[str, Item]:
         "annotated-head": head_item(
             "ada",
             "t-1",
-            replace(head, version=4, summary=replace(head.summary, annotations=ANNOTATIONS), annotation_bytes=812),
+            replace(
+                head,
+                version=4,
+                summary=replace(head.summary, annotations=replace(ANNOTATIONS, score_groups=SCORE_GROUPS)),
+                annotation_bytes=812,
+            ),
             1,
         ),
         "placeholder": head_item("ada", "t-1", PLACEHOLDER, 1),

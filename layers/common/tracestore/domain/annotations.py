@@ -61,12 +61,29 @@ class Score(NamedTuple):
     value_count: int
 
 
+class GroupedScore(NamedTuple):
+    """The values of one score that are about one value of a dimension, such as a model.
+
+    *units*: their sum is in millionths, so that differences are exact.
+    """
+
+    name: str
+    value: str
+    value_count: int
+    sum_micro: int
+
+
+ScoreGroups: TypeAlias = tuple[tuple[GroupedScore, ...], ...]
+"""For each dimension, the scores by value: see `score_groups.py`."""
+
+
 @dataclass(frozen=True, slots=True)
 class AnnotationSummary:
     """The annotations of a trace and of its spans in brief.
 
     *shape*: `scores` by name, `labels` as the values of each name, both sorted. It `is_cut` where there are more of
     them; `count` counts all annotations. `updated_ms` is the time of the latest change of those that exist.
+    *absent*: without scores, and in a head that was stored before there were any, `score_groups` is empty.
     """
 
     count: int = 0
@@ -74,6 +91,7 @@ class AnnotationSummary:
     scores: tuple[tuple[str, Score], ...] = ()
     labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
     is_cut: bool = False
+    score_groups: ScoreGroups = ()
 
 
 NO_ANNOTATIONS: Final = AnnotationSummary()

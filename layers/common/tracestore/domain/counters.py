@@ -9,13 +9,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
-from .annotations import AnnotationSummary
+from .annotations import AnnotationSummary, GroupedScore
 from .dimensions import OTHER, OTHER_FAILURES, FailureKind, Group, cut, other_series
 from .heads import VALUE_FIELDS, Summary
+from .score_groups import MICRO, SCORE_DIMENSIONS
 from .stats import QUARTER_NS, Aggregate, Example, Measures, Stats, failures_of, marginal_rows, sums
 
 Interval: TypeAlias = Literal["15m", "hour", "day"]
-Kind: TypeAlias = Literal["measures", "errors", "values", "marginals", "scores"]
+Kind: TypeAlias = Literal["measures", "errors", "values", "marginals", "scores", "score_groups"]
 CounterKind: TypeAlias = Kind | Literal["conversation"]
 
 QUARTERS: Final[Mapping[Interval, int]] = {"15m": 1, "hour": 4, "day": 96}
@@ -27,6 +28,7 @@ INTERVALS_OF: Final[Mapping[Kind, tuple[Interval, ...]]] = {
     "values": ("day",),
     "marginals": ("hour",),
     "scores": ("hour",),
+    "score_groups": ("hour",),
 }
 """The intervals in which each kind is counted, the finest first."""
 
@@ -37,13 +39,12 @@ EXAMPLES_KEPT: Final = 3
 VALUES_IN_COUNTER: Final = 200
 VALUES_IN_MARGINAL: Final = 100
 SCORES_IN_COUNTER: Final = 100
+SCORE_GROUPS_IN_COUNTER: Final = 300
 CONVERSATIONS_IN_COUNTER: Final = 100
 MOST_EXPENSIVE_KEPT: Final = 20
 CHARACTERS_IN_COUNTER: Final = 10_000
 """These keep a counter's item at a few KB: it is written whenever one of its traces changes. Characters are those of
 all values of a field, or all kinds of failure, together: of long names fewer fit, and no item comes near 400 KB."""
-
-MICRO: Final = 1_000_000
 
 FACETS: Final = ("status", *(name for name in VALUE_FIELDS if name != "message_id"))
 
@@ -159,6 +160,12 @@ class ScoreContribution(NamedTuple):
     scores: tuple[tuple[str, ScoreTotal], ...]
 
 
+class ScoreGroupContribution(NamedTuple):
+    """The scores of one trace by value, for each of `SCORE_DIMENSIONS`, for the hour in which it began."""
+
+    groups: tuple[tuple[GroupedScore, ...], ...]
+
+
 Contribution: TypeAlias = (
     MeasureContribution
     | list[FailureContribution]
@@ -166,6 +173,7 @@ Contribution: TypeAlias = (
     | ConversationContribution
     | MarginalContribution
     | ScoreContribution
+    | ScoreGroupContribution
 )
 
 
@@ -208,6 +216,9 @@ def contributions_of(trace_id: str, summary: Summary | None, expires_at_s: int) 
     if summary.annotations.scores:
         scores = Bucket("scores", "hour", start_quarter // QUARTERS["hour"])
         contributions[scores] = _score_contribution(summary.annotations)
+        if any(summary.annotations.score_groups):
+            groups = Bucket("score_groups", "hour", start_quarter // QUARTERS["hour"])
+            contributions[groups] = ScoreGroupContribution(summary.annotations.score_groups)
     total = sums(rows)
     if summary.conversation_id is not None:
         end_ns = summary.end_ns or summary.start_ns
@@ -418,6 +429,43 @@ class ScoreCounter:
 
 
 @dataclass
+class ScoreGroupCounter:
+    """The scores of the traces that began in one hour, by dimension, then by the score's name and the value."""
+
+    groups: dict[str, dict[tuple[str, str], ScoreTotal]] = field(default_factory=dict)
+
+    def add(self, contribution: ScoreGroupContribution, sign: int) -> None:
+        """See `Counter.add`."""
+        for dimension, rows in zip(SCORE_DIMENSIONS, contribution.groups, strict=False):
+            totals = self.groups.setdefault(dimension, {})
+            for row in rows:
+                pair = self._admitted(totals, row.name, row.value)
+                total = ScoreTotal(row.value_count, row.sum_micro)
+                totals[pair] = totals.get(pair, ScoreTotal()).plus(total, sign)
+
+    def cleared(self) -> "ScoreGroupCounter":
+        """See `Counter.cleared`."""
+        return ScoreGroupCounter(
+            {dimension: dict.fromkeys(totals, ScoreTotal()) for dimension, totals in self.groups.items()}
+        )
+
+    def totals(self) -> dict[str, Any]:
+        """See `Counter.totals`. Numbers of values and their sums by dimension, name and value."""
+        return {
+            dimension: {pair: total for pair, total in totals.items() if any(total)}
+            for dimension, totals in self.groups.items()
+            if any(map(any, totals.values()))
+        }
+
+    def _admitted(self, known: Mapping[tuple[str, str], ScoreTotal], name: str, value: str) -> tuple[str, str]:
+        """The name and the value, or those that they are counted under where there is no room for them."""
+        for pair, most in (((name, value), SCORE_GROUPS_IN_COUNTER), ((name, OTHER), 2 * SCORE_GROUPS_IN_COUNTER)):
+            if pair in known or (len(known) < most and _fits("".join(pair), map("".join, known))):
+                return pair
+        return OTHER, OTHER
+
+
+@dataclass
 class ConversationCounter:
     """A conversation over its whole life.
 
@@ -457,6 +505,7 @@ COUNTERS: Final[Mapping[CounterKind, type[Counter]]] = {
     "values": ValueCounter,
     "marginals": MarginalCounter,
     "scores": ScoreCounter,
+    "score_groups": ScoreGroupCounter,
     "conversation": ConversationCounter,
 }
 """The class of each kind of counter."""

@@ -1,14 +1,16 @@
-"""Scores over time: the number of values and their mean, by name, for each point of a chart."""
+"""Scores over time: the number of values and their mean, by name and by group, for each point of a chart."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
-from .counters import ScoreCounter, ScoreTotal
+from .counters import ScoreCounter, ScoreGroupCounter, ScoreTotal
 from .dimensions import OTHER
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 class ScoreSeries(NamedTuple):
-    """A score with its total and its values at each point."""
+    """A score, or a group of its values, with its total and its values at each point."""
 
     name: str
     total: ScoreTotal
@@ -20,29 +22,53 @@ def score_series(points: Sequence[Sequence[ScoreCounter]], most: int) -> list[Sc
 
     *shape*: at most `most` names, those with most values first, then by name; all others are added up as `OTHER`, last.
     """
-    totals: dict[str, ScoreTotal] = {}
-    for counters in points:
-        for counter in counters:
-            for name, total in counter.scores.items():
-                totals[name] = totals.get(name, ScoreTotal()).plus(total)
-    names = sorted(
-        (name for name, total in totals.items() if total.value_count and name != OTHER),
-        key=lambda name: (-totals[name].value_count, name),
-    )[:most]
-    rest = {name for name, total in totals.items() if total.value_count} - {*names}
-    series = [ScoreSeries(name, totals[name], [_sum(counters, {name}) for counters in points]) for name in names]
-    if rest:
-        of_rest = [_sum(counters, rest) for counters in points]
-        series.append(ScoreSeries(OTHER, _total(of_rest), of_rest))
-    return series
+    return _series([_added_up(counter.scores for counter in counters) for counters in points], most)
 
 
-def _sum(counters: Sequence[ScoreCounter], names: set[str]) -> ScoreTotal:
-    return _total([total for counter in counters for name, total in counter.scores.items() if name in names])
+def group_series(
+    points: Sequence[Sequence[ScoreGroupCounter]], dimension: str, shown: Iterable[str], most: int
+) -> dict[str, list[ScoreSeries]]:
+    """The series of each value of a dimension for each of the names `shown`, and for the rest as `OTHER`.
+
+    *shape*: the values of each name as the names of `score_series`.
+    """
+    names = frozenset(shown)
+    by_pair = [_added_up(counter.groups.get(dimension, {}) for counter in counters) for counters in points]
+
+    def name_of(pair: tuple[str, str]) -> str:
+        return pair[0] if pair[0] in names else OTHER
+
+    return {
+        name: _series(
+            [
+                _renamed({pair: total for pair, total in totals.items() if name_of(pair) == name}, lambda pair: pair[1])
+                for totals in by_pair
+            ],
+            most,
+        )
+        for name in {*names, OTHER}
+    }
 
 
-def _total(totals: Sequence[ScoreTotal]) -> ScoreTotal:
-    total = ScoreTotal()
-    for each in totals:
-        total = total.plus(each)
-    return total
+def _series(points: Sequence[Mapping[str, ScoreTotal]], most: int) -> list[ScoreSeries]:
+    totals = _added_up(points)
+    counted = [name for name, total in totals.items() if total.value_count]
+    names = sorted((name for name in counted if name != OTHER), key=lambda name: (-totals[name].value_count, name))
+    kept = names[:most]
+    if len(kept) < len(counted):
+        points = [_renamed(point, lambda name: name if name in kept else OTHER) for point in points]
+        totals, kept = _added_up(points), [*kept, OTHER]
+    return [ScoreSeries(name, totals[name], [point.get(name, ScoreTotal()) for point in points]) for name in kept]
+
+
+def _added_up(parts: Iterable[Mapping[Key, ScoreTotal]]) -> dict[Key, ScoreTotal]:
+    sums: dict[Key, ScoreTotal] = {}
+    for part in parts:
+        for key, total in part.items():
+            sums[key] = sums.get(key, ScoreTotal()).plus(total)
+    return sums
+
+
+def _renamed(totals: Mapping[Key, ScoreTotal], new_name: Callable[[Key], str]) -> dict[str, ScoreTotal]:
+    """The totals by their new names; those that get the same one are added up."""
+    return _added_up({new_name(key): total} for key, total in totals.items())

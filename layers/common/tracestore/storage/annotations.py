@@ -11,13 +11,15 @@ makes the first writer of a span read the annotations; it stores them again toge
 from dataclasses import replace
 from typing import Final
 
-from tracestore.domain.annotations import Annotation, summarize_annotations
+from tracestore.domain.annotations import Annotation
 from tracestore.domain.errors import Conflict, NotFound
+from tracestore.domain.merge import Span, merge
 
 from . import keys
 from .items import annotation_item, item_bytes
 from .model import EmptiedHead, Head, Item, LiveHead, Placeholder, StoredHead, StoredTrace, Tombstone
 from .pending_deletions import is_pending_deletion, read_pending_deletions
+from .recompute import annotations_in_head, merged_sum_of
 from .store import Scope, expiry_of_companions
 
 ANNOTATIONS_MOST: Final = 200
@@ -136,7 +138,7 @@ def _next_head(scope: Scope, trace_id: str, stored: StoredTrace) -> StoredHead:
     old, live = stored.head, scope.live_head(stored)
     version = old.version + 1 if old else 1
     if isinstance(live, Head):
-        annotations = summarize_annotations(stored.annotations_without(live.deleted))
+        annotations = annotations_in_head(stored, live, live.summary, lambda: _spans(scope, trace_id, live, stored))
         return replace(
             live,
             version=version,
@@ -154,6 +156,13 @@ def _next_head(scope: Scope, trace_id: str, stored: StoredTrace) -> StoredHead:
         created_ms=now_ms,
         updated_ms=now_ms,
     )
+
+
+def _spans(scope: Scope, trace_id: str, head: Head, stored: StoredTrace) -> list[Span]:
+    """The spans of a trace, read unless its head contains all of them."""
+    is_whole = head.merged_sum == merged_sum_of(stored.segments.values())
+    updates = (stored if is_whole else scope.read_core(trace_id)).updates()
+    return merge(updates, head.deleted)
 
 
 def _has_same_copy(new: StoredHead, old: StoredHead | None) -> bool:

@@ -1,12 +1,13 @@
 """The next head of a trace, derived from everything that is stored of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from tracestore.domain.annotations import summarize_annotations
-from tracestore.domain.heads import NO_PREVIEWS, Previews, summarize
+from tracestore.domain.annotations import AnnotationSummary, summarize_annotations
+from tracestore.domain.heads import NO_PREVIEWS, Previews, Summary, summarize
 from tracestore.domain.merge import Span, merge, merge_span
+from tracestore.domain.score_groups import score_groups_of
 from tracestore.domain.trace_previews import previews_of
 
 from . import keys
@@ -74,8 +75,19 @@ def next_head(scope: Scope, trace_id: str, head: LiveHead, stored: StoredTrace) 
     if not spans:
         return EmptiedHead(**parts)
     summary = summarize(spans, _previews(scope, trace_id, head, stored, spans))
-    annotations = summarize_annotations(stored.annotations_without(head.deleted))
+    annotations = annotations_in_head(stored, head, summary, lambda: spans)
     return Head(**parts, summary=replace(summary, annotations=annotations))
+
+
+def annotations_in_head(
+    stored: StoredTrace, head: LiveHead, summary: Summary, spans: Callable[[], Sequence[Span]]
+) -> AnnotationSummary:
+    """The copy of the annotations in a head with this summary. `spans` is called only where a score is about one."""
+    annotations = stored.annotations_without(head.deleted)
+    brief = summarize_annotations(annotations)
+    if not brief.scores:
+        return brief
+    return replace(brief, score_groups=score_groups_of(annotations, summary.values, spans))
 
 
 def current_head(scope: Scope, trace_id: str, head: LiveHead, stored: StoredTrace) -> LiveHead:

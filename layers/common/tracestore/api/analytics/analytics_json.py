@@ -24,6 +24,9 @@ GROUPS_MOST: Final = 50
 POINTS_IN_ANSWER: Final = 6_000
 """The most points of all groups together, at most 700 bytes each, so that the response fits Lambda's limit."""
 
+SCORE_POINTS_IN_ANSWER: Final = 40_000
+"""The most points of scores and their groups together, at most 100 bytes each."""
+
 _NO_DURATIONS: Final[dict[str, float | None]] = dict.fromkeys(("avg", *(f"p{percent}" for percent in PERCENTILES)))
 
 
@@ -71,14 +74,23 @@ def range_json(period: Period) -> dict[str, str]:
     return {"start_date": format_time(period.start_ns), "end_date": format_time(period.end_ns)}
 
 
-def score_json(score: ScoreSeries, points: Sequence[Period]) -> dict[str, Any]:
-    """A score with its points. *absent*: the mean is null without values."""
+def score_json(
+    score: ScoreSeries, points: Sequence[Period], groups: Sequence[ScoreSeries] | None = None
+) -> dict[str, Any]:
+    """A score with its points. *absent*: the mean is null without values; without `groups` there are none."""
+    content = {"name": score.name, **_score_points_json(score, points)}
+    if groups is None:
+        return content
+    of_groups = [{"group": name_json(group.name), **_score_points_json(group, points)} for group in groups]
+    return {**content, "groups": of_groups}
+
+
+def _score_points_json(series: ScoreSeries, points: Sequence[Period]) -> dict[str, Any]:
     return {
-        "name": score.name,
-        **_score_total_json(score.total),
+        **_score_total_json(series.total),
         "points": [
             {"time": format_time(point.start_ns), **_score_total_json(total)}
-            for point, total in zip(points, score.points, strict=True)
+            for point, total in zip(points, series.points, strict=True)
         ],
     }
 
@@ -90,6 +102,11 @@ def _score_total_json(total: ScoreTotal) -> dict[str, Any]:
 def groups_shown(points: int) -> int:
     """The number of groups with so many points that fit into a response, in addition to the rest."""
     return min(GROUPS_MOST, POINTS_IN_ANSWER // points)
+
+
+def score_groups_shown(points: int, scores: int) -> int:
+    """The number of groups of each of so many scores with so many points that fit into a response."""
+    return max(1, min(GROUPS_MOST, SCORE_POINTS_IN_ANSWER // (points * max(scores, 1)) - 1))
 
 
 def series_json(series: GroupSeries, points: Sequence[Period]) -> dict[str, Any]:

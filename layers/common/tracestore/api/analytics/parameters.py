@@ -1,6 +1,6 @@
 """The parameters of analytics: from query strings to a range of time, its points, and the calls that count."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 from zoneinfo import ZoneInfo
@@ -60,10 +60,16 @@ def parse_stored_range(parameters: Mapping[str, str]) -> tuple[int | None, int |
     return start_ns, end_ns, zone
 
 
-def parse_query(parameters: Mapping[str, str], now_ms: int, *, is_hourly: bool = False) -> AnalyticsQuery:
+def parse_query(
+    parameters: Mapping[str, str],
+    now_ms: int,
+    *,
+    is_of_scores: bool = False,
+    groupings: Sequence[str] = GROUPINGS,
+) -> AnalyticsQuery:
     """The query of a request. *absent*: without dates it is about the last 24 hours.
 
-    If the route `is_hourly`, or grouped by a marginal, the range is whole hours and no interval is finer than an hour.
+    If it `is_of_scores`, or grouped by a marginal, the range is whole hours and no interval is finer than an hour.
     *raises*: Invalid when a parameter is malformed, or such a query has a filter or a finer interval.
     """
     read = Reader(parameters)
@@ -71,13 +77,13 @@ def parse_query(parameters: Mapping[str, str], now_ms: int, *, is_hourly: bool =
     requested_interval = cast("Interval | None", read("interval", one_of(*INTERVALS)))
     zone = read("timezone", zone_of) or UTC
     start_ns, end_ns = range_bounds(start, end, zone)
-    group_by = read("group_by", one_of(*GROUPINGS))
+    group_by = read("group_by", one_of(*groupings))
     filters = {name: value for name in FILTERS if (value := read(name, text_of)) is not None}
     now_ns = now_ms * NS_PER_MS
     if not read.problems:
         end_ns = now_ns if end_ns is None else end_ns
         start_ns = max(0, end_ns - NS_PER_DAY) if start_ns is None else start_ns
-        is_hourly = is_hourly or group_by in MARGINALS
+        is_hourly = is_of_scores or group_by in MARGINALS
         days_most = MARGINAL_RANGE_MOST_DAYS if is_hourly else RANGE_MOST_DAYS
         read.problems += problems_of_range(Period(start_ns, end_ns), zone, now_ns, days_most)
     read.end()
@@ -86,7 +92,7 @@ def parse_query(parameters: Mapping[str, str], now_ms: int, *, is_hourly: bool =
     period = aligned(start_ns, end_ns)
     finest_interval = INTERVALS[0]
     if is_hourly:
-        _refuse_combinations(group_by, filters, requested_interval)
+        _refuse_combinations(None if is_of_scores else group_by, filters, requested_interval)
         period, finest_interval = whole_hours(period), "hour"
     return AnalyticsQuery(
         period,
@@ -103,6 +109,14 @@ def conversation_filters(parameters: Mapping[str, str]) -> tuple[str | None, str
     search, end_user_id = read("search", text_of), read("end_user_id", text_of)
     read.end()
     return search, end_user_id
+
+
+def score_name(parameters: Mapping[str, str]) -> str | None:
+    """The parameter `name` of scores. *raises*: Invalid when malformed."""
+    read = Reader(parameters)
+    name = read("name", text_of)
+    read.end()
+    return name
 
 
 def _refuse_combinations(group_by: str | None, filters: Mapping[str, str], interval: Interval | None) -> None:

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from tracestore.domain.annotations import NO_ANNOTATIONS, Annotation, AnnotationSummary, Score
+from tracestore.domain.annotations import (
+    NO_ANNOTATIONS,
+    Annotation,
+    AnnotationSummary,
+    GroupedScore,
+    Score,
+    ScoreGroups,
+)
 
 from ..codec import pack, unpack
 from .positional import extended
@@ -40,22 +47,49 @@ def annotations_document(summary: AnnotationSummary) -> list[Any]:
     """The annotations of a trace in brief, as JSON.
 
     *shape*: number, last change in milliseconds, `[mean, number of values]` of scores by name, values of labels by
-    name, 1 if there are more of them than the head contains else 0. *absent*: empty without annotations.
+    name, 1 if there are more of them than the head contains else 0, the scores by group. *absent*: empty without
+    annotations; groups are left out without scores.
     """
     if summary == NO_ANNOTATIONS:
         return []
-    return [summary.count, summary.updated_ms, dict(summary.scores), dict(summary.labels), int(summary.is_cut)]
+    document = [summary.count, summary.updated_ms, dict(summary.scores), dict(summary.labels), int(summary.is_cut)]
+    return [*document, _groups_document(summary.score_groups)] if any(summary.score_groups) else document
 
 
 def annotations_from_document(document: Sequence[Any]) -> AnnotationSummary:
     """The summary that `annotations_document` was given."""
     if not document:
         return NO_ANNOTATIONS
-    count, updated_ms, scores, labels, is_cut = extended(document, (0, 0, {}, {}, 0))
+    count, updated_ms, scores, labels, is_cut, groups = extended(document, (0, 0, {}, {}, 0, []))
     return AnnotationSummary(
         count,
         updated_ms,
         tuple((name, Score(float(mean), number)) for name, (mean, number) in scores.items()),
         tuple((name, tuple(values)) for name, values in labels.items()),
         bool(is_cut),
+        _groups(groups),
+    )
+
+
+def _groups_document(groups: ScoreGroups) -> list[dict[str, dict[str, list[int]]]]:
+    """For each dimension an object by value, which has an object by name: `[number of values, sum in millionths]`."""
+    document: list[dict[str, dict[str, list[int]]]] = []
+    for rows in groups:
+        by_value: dict[str, dict[str, list[int]]] = {}
+        for row in rows:
+            by_value.setdefault(row.value, {})[row.name] = [row.value_count, row.sum_micro]
+        document.append(by_value)
+    return document
+
+
+def _groups(document: Sequence[Any]) -> ScoreGroups:
+    return tuple(
+        tuple(
+            sorted(
+                GroupedScore(name, value, *extended(total, (0, 0)))
+                for value, by_name in by_value.items()
+                for name, total in by_name.items()
+            )
+        )
+        for by_value in document
     )

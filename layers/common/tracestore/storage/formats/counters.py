@@ -11,6 +11,7 @@ from tracestore.domain.counters import (
     MarginalCounter,
     MeasureCounter,
     ScoreCounter,
+    ScoreGroupCounter,
     ScoreTotal,
     ValueCounter,
 )
@@ -154,6 +155,25 @@ def _score_counter(document: Document) -> ScoreCounter:
     return ScoreCounter({name: ScoreTotal(*extended(total, (0, 0))) for name, total in document["s"].items()})
 
 
+def _score_group_document(counter: ScoreGroupCounter) -> Document:
+    """`g` are, by dimension, `[name, value, number of values, their sum in millionths]`."""
+    return {
+        "g": {
+            dimension: [[*pair, *total] for pair, total in totals.items()]
+            for dimension, totals in counter.groups.items()
+        }
+    }
+
+
+def _score_group_counter(document: Document) -> ScoreGroupCounter:
+    return ScoreGroupCounter(
+        {
+            dimension: {(name, value): ScoreTotal(*extended(total, (0, 0))) for name, value, *total in rows}
+            for dimension, rows in document["g"].items()
+        }
+    )
+
+
 class _CounterFormat(NamedTuple):
     """How the counters of one kind are written and read."""
 
@@ -167,5 +187,6 @@ _COUNTERS: Final[Mapping[CounterKind, _CounterFormat]] = {
     "values": _CounterFormat(_value_document, _value_counter),
     "marginals": _CounterFormat(_marginal_document, _marginal_counter),
     "scores": _CounterFormat(_score_document, _score_counter),
+    "score_groups": _CounterFormat(_score_group_document, _score_group_counter),
     "conversation": _CounterFormat(_conversation_document, _conversation_counter),
 }
