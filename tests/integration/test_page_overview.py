@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.api import Api, span
+from tests.api import Api, path_of, span
 from tests.gateway import User, new_user
 from tests.head_stream import count_traces
 from tests.reading import WIDTHS, Reader, address, browser, reader, reading
@@ -133,6 +133,28 @@ def test_the_marks_of_a_chart_are_links_for_the_pointer_and_the_keys(reader: Rea
     reader.press("Enter")
     reader.page.wait_for_url("**/traces?**")
     expect(reader.page.locator(".traces [role=row][aria-selected]")).to_have_count(1)
+
+
+def test_a_score_is_shown_by_model_and_by_prompt_version(reader: Reader, api: Api) -> None:
+    scored = [("a", "large", "1", 0.9), ("b", "small", "2", 0.3), ("c", "large", "2", 0.5)]
+    for trace_id, model, version, value in scored:
+        api.send(called(trace_id, model_name=model, prompt_version=version))
+        body = {"source": "judge", "value": value}
+        assert api("PUT", f"{path_of(trace_id)}/annotations/quality", body=body).status == 200
+    assert api.user
+    count_traces(store(), api.user.name)
+    reader.open("/traces/overview?range=7d")
+    scores = reader.page.locator("section.scores")
+    expect(scores.get_by_role("link", name="quality 0.567 (3)")).to_be_visible()
+    scores.get_by_label("Score", exact=True).select_option("quality")
+    expect(scores.get_by_role("link", name="small 0.3 (1)")).to_be_visible()
+    link = scores.get_by_role("link", name="large 0.7 (2)")
+    assert query_of(link.get_attribute("href"))["model_name"] == "large"
+    scores.get_by_label("Score by").select_option("prompt_version")
+    expect(scores.get_by_role("link", name="1 0.9 (1)")).to_be_visible()
+    assert "score=quality&score_by=prompt_version" in reader.place
+    scores.get_by_role("link", name="2 0.4 (2)").click()
+    expect(reader.page.locator(".traces [role=row][aria-selected]")).to_have_count(2)
 
 
 def test_dragging_over_one_chart_sets_the_range_of_all(demo_reader: Reader) -> None:
@@ -451,15 +473,12 @@ def answer_for_a_month(page: Page) -> None:
                 )
             case "scores":
                 points = [{"time": time, "count": 30, "mean": 0.8} for time in times]
-                scores = [
-                    {"name": f"score-{number}", "count": 900, "mean": 0.8, "points": points} for number in range(50)
-                ]
+                means = {"count": 900, "mean": 0.8, "points": points}
+                groups = [{"group": f"model-{number}", **means} for number in range(50)]
+                scores = [{"name": f"score-{number}", **means, "groups": groups} for number in range(50)]
                 fulfilled(route, {**common, "scores": scores})
             case "storage":
                 fulfilled(route, {**common, "total": {"traces": 2_000, "spans": 50_000, "bytes": 20_000_000}})
-            case "traces":
-                trace = {"models": ["one", "two"], "prompt_versions": ["1"], "scores": {"score-0": 0.5}}
-                fulfilled(route, {"success": True, "traces": [trace] * 500, "next_cursor": None})
             case _:
                 fulfilled(route, {**common, "anomalies": []})
 

@@ -14,7 +14,7 @@ import {
   timeTicks,
 } from "../src/overview/geometry.ts";
 import { rangeOf } from "../src/overview/range.ts";
-import { meansBy } from "../src/overview/scores.ts";
+import { seriesOfGroups, seriesOfScores } from "../src/overview/scores.ts";
 import { isTable, toggled } from "../src/overview/tables.ts";
 import { wasteOf } from "../src/overview/waste.ts";
 import { random } from "./outlines.ts";
@@ -259,26 +259,48 @@ describe("tables", () => {
 });
 
 describe("means of a score", () => {
-  test("are over the traces that used each model or prompt version", () => {
-    const trace = (models: string[], scores: Record<string, number>, prompt_versions: string[] = []) => ({
-      models,
-      scores,
-      prompt_versions,
+  const means = (mean: number | null, count: number) => ({
+    mean,
+    count,
+    points: [{ time: "t", mean, count }],
+  });
+
+  test("are those of the scores with most values, each with the filter that finds its traces", () => {
+    const scores = Array.from({ length: 9 }, (_, index) => ({
+      name: `score ${index}`,
+      ...means(0.5, 9 - index),
+    }));
+    const series = seriesOfScores(scores);
+    expect(series.map(({ name }) => name)).toEqual(scores.slice(0, 8).map(({ name }) => name));
+    expect(series[0]).toMatchObject({
+      label: "score 0",
+      values: [0.5],
+      mean: 0.5,
+      count: 9,
+      only: { "score.score 0>": "-1000000000000000" },
     });
-    const traces = [
-      trace(["a", "b"], { quality: 1 }, ["v2"]),
-      trace(["a"], { quality: 0.5, other: 9 }, ["v1", "v2"]),
-      trace(["b"], {}, ["v1"]),
-      trace([], { quality: 0 }),
+  });
+
+  test("are by model or prompt version, with what is counted together last", () => {
+    const groups = [
+      { group: "other", ...means(0.1, 9) },
+      { group: "large", ...means(0.75, 2) },
+      { group: null, ...means(null, 0) },
     ];
-    expect(meansBy(traces, "quality", "models")).toEqual([
-      { value: "a", count: 2, mean: 0.75 },
-      { value: "b", count: 1, mean: 1 },
+    const score = { name: "quality", ...means(0.5, 11), groups };
+    const series = seriesOfGroups("quality", score, "prompt_version");
+    expect(series.map(({ label, mean, count }) => [label, mean, count])).toEqual([
+      ["large", 0.75, 2],
+      ["without prompt version", null, 0],
+      ["others", 0.1, 9],
     ]);
-    expect(meansBy(traces, "quality", "prompt_versions")).toEqual([
-      { value: "v2", count: 2, mean: 0.75 },
-      { value: "v1", count: 1, mean: 0.5 },
+    const scored = { "score.quality>": "-1000000000000000" };
+    expect(series.map(({ only }) => only)).toEqual([
+      { ...scored, prompt_version: "large" },
+      { ...scored, prompt_version: null },
+      scored,
     ]);
+    expect(seriesOfGroups("quality", undefined, "model_name")).toEqual([]);
   });
 });
 

@@ -20,7 +20,7 @@ export const UNFILTERED: ReadonlySet<Grouping> = new Set(["service_name", "end_u
 const SHOWN = 8;
 
 /** The group in which the API counts what is beyond its limits. */
-const OTHER = "other";
+export const OTHER = "other";
 
 export const hueOf = (index: number): string => `var(--hue-${index})`;
 
