@@ -53,6 +53,18 @@ class DeployedTemplate(Template):
                 violated.add(name)
         return violated
 
+    def role_of(self, function: str) -> str:
+        """The logical name of the role that a function acts with."""
+        role: str = self.of_type("AWS::Lambda::Function")[function]["Role"]
+        return role.partition(".")[0]
+
+    def statements_of(self, role: str) -> list[dict[str, Any]]:
+        """The statements of a role: of its own policies, and of the template's policies that it names."""
+        stated, shared = self.of_type("AWS::IAM::Role")[role], self.of_type("AWS::IAM::ManagedPolicy")
+        documents = [policy["PolicyDocument"] for policy in stated.get("Policies", [])]
+        documents += [shared[name]["PolicyDocument"] for name in stated["ManagedPolicyArns"] if name in shared]
+        return [statement for document in documents for statement in document["Statement"]]
+
     @cached_property
     def outputs(self) -> dict[str, Any]:
         """The values of the outputs whose conditions hold."""

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from dev.functions import Functions
+from dev.functions import Invoker
 from dev.gateway import Request, Router
 from dev.openapi import conformance
 from dev.server import Api
 from dev.template import Template
+from tests.permissions import GuardedFunctions
 from tracestore_cli import tokens
 
 SECRET = "a shared secret that is only good in tests"
@@ -53,8 +54,8 @@ class Reply:
 class Call:
     """`call("GET", "/api/me", user=user)`: one request through the template's routes to the real handler."""
 
-    def __init__(self, template: Template) -> None:
-        self._api = Api(template, Functions(template))
+    def __init__(self, template: Template, functions: Invoker | None = None) -> None:
+        self._api = Api(template, functions or GuardedFunctions(template))
         self._router = Router(template.routes)
 
     def __call__(

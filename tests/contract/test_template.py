@@ -20,7 +20,7 @@ ANSWERING = {route.function for route in TEMPLATE.routes}
 """The functions behind the API. The others are handed the table's stream."""
 MAY = {
     "CaptureFunction": {
-        *("dynamodb:BatchWriteItem", "dynamodb:DeleteItem"),
+        *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem"),
         *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
     },
     "SdkProtocolsFunction": {

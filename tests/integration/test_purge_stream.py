@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from dev import streams
-from dev.functions import Context, Functions, load_handler
+from dev.functions import Context, load_handler
 from dev.template import Template
 from tests.api import TRACES, Api, span
 from tests.builders import Clock, call, reader, stored_items, writer
 from tests.conftest import TableOnEngine
 from tests.crashing import CrashingAtCall
 from tests.gateway import Call, User
+from tests.permissions import GuardedFunctions, acting
 from tests.purging import PURGE
 from tracestore.domain.errors import Unavailable
 from tracestore.http import wiring
@@ -62,7 +63,8 @@ def test_the_traces_that_a_request_leaves_are_removed_and_the_job_has_a_receipt(
     stores = iter([crashing, early])
 
     def invoke(event: dict[str, Any]) -> Any:
-        return purge(event, Context(PURGE, 1024, 300), {}, store=lambda: next(stores))
+        with acting.as_function(PURGE):
+            return purge(event, Context(PURGE, 1024, 300), {}, store=lambda: next(stores))
 
     with streams.delivering(own_table, engine.endpoint, only_purging(invoke)):
         job = until_done(api, response.json["job_id"])
@@ -83,7 +85,7 @@ def test_the_deployed_handler_continues_a_job_of_the_stream(
         writer(store, user.name).capture([(trace_id, call("root")), (trace_id, call("child", "root"))])
     past.advance(ms=1)
     job = writer(store, user.name).start_deletion(DeletionScope())
-    functions = Functions(own_table)
+    functions = GuardedFunctions(own_table)
     with streams.delivering(own_table, engine.endpoint, only_purging(lambda event: functions.invoke(PURGE, event))):
         receipt = until_done(Api(Call(own_table), user), job.job_id)
     assert (receipt["state"], receipt["deleted"]) == ("done", {"traces": 2, "spans": 4})

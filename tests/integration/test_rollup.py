@@ -17,6 +17,7 @@ from tests.api import TRACES, Api, child, span
 from tests.builders import long_deadline, scope
 from tests.conftest import TableOnEngine
 from tests.crashing import Crash, CrashingAtWrite
+from tests.permissions import GuardedFunctions
 from tracestore.domain.times import NS_PER_DAY
 from tracestore.http import wiring
 from tracestore.http.stream import records_of, shard_id_of
@@ -62,7 +63,7 @@ class Rollup:
 @pytest.fixture
 def rollup(engine: TableOnEngine, own_table: Template) -> Iterator[Rollup]:
     """The function on the table's stream, in the background."""
-    invoked = Rollup(Functions(own_table), 7)
+    invoked = Rollup(GuardedFunctions(own_table), 7)
     with streams.delivering(own_table, engine.endpoint, invoked):
         yield invoked
 
