@@ -128,7 +128,7 @@ def test_an_environment_that_names_region_and_credentials_needs_no_boto3(
 ) -> None:
     sender = sender_of(endpoint, environment)
     assert isinstance(sender, HttpSender)
-    assert sender._connections.host == host
+    assert sender.posts.connections.host == host
 
 
 @pytest.mark.parametrize(

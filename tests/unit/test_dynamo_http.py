@@ -23,10 +23,16 @@ from hypothesis import strategies as st
 from tests.dynamodb_server import Received, Scripted, failing, serving
 from tracestore.domain.errors import Unavailable
 from tracestore.storage import connections, dynamo_http
-from tracestore.storage.aws_credentials import ContainerCredentials, Credentials, credential_source
+from tracestore.storage.aws_credentials import (
+    ContainerEndpoint,
+    Credentials,
+    RenewedCredentials,
+    credential_source,
+)
 from tracestore.storage.connections import Connections
 from tracestore.storage.dynamo import RequestFailed, Unreachable
-from tracestore.storage.dynamo_http import HttpSender, RetryBudget
+from tracestore.storage.dynamo_http import HttpSender, dynamodb_posts
+from tracestore.storage.signed_posts import RetryBudget
 from tracestore.storage.signing import signed_headers
 
 CREDENTIALS = Credentials("AKID", "secret", "token")
@@ -53,9 +59,8 @@ def sending(
     with serving(server) as address:
         kept = Connections(address)
         waiting = [] if pauses is None else pauses
-        yield HttpSender(
-            kept, "eu-west-1", lambda: CREDENTIALS, sleep=waiting.append, jitter=random.Random(1), **options
-        )
+        posts = dynamodb_posts(kept, "eu-west-1", sleep=waiting.append, jitter=random.Random(1), **options)
+        yield HttpSender(posts, lambda: CREDENTIALS)
         kept.close()
 
 
@@ -227,7 +232,7 @@ def test_a_connection_that_the_server_closed_is_not_used_again() -> None:
     server, pauses = Server(Scripted(is_last=True), OK), list[float]()
     with sending(server, pauses) as send:
         send("GetItem", {})
-        (idle,) = send._connections._idle
+        (idle,) = send.posts.connections._idle
         while not idle.is_readable():
             time.sleep(0.01)
         send("GetItem", {})
@@ -252,7 +257,7 @@ def test_threads_have_connections_of_their_own_and_16_are_kept() -> None:
 
     with sending(wait) as send, ThreadPoolExecutor(20) as pool:
         assert list(pool.map(lambda _: send("GetItem", {}), range(20))) == [{}] * 20
-        assert len(send._connections._idle) == 16
+        assert len(send.posts.connections._idle) == 16
 
 
 @pytest.mark.parametrize(
@@ -290,7 +295,8 @@ def test_a_server_that_does_not_answer_is_unreachable(monkeypatch: pytest.Monkey
 
     with sending(slow) as send, pytest.raises(Unreachable, match="TimeoutError"):
         send("GetItem", {})
-    nobody = HttpSender(Connections("http://127.0.0.1:9"), "eu-west-1", lambda: CREDENTIALS, sleep=lambda _: None)
+    posts = dynamodb_posts(Connections("http://127.0.0.1:9"), "eu-west-1", sleep=lambda _: None)
+    nobody = HttpSender(posts, lambda: CREDENTIALS)
     with pytest.raises(Unreachable, match="Refused"):
         nobody("GetItem", {})
 
@@ -306,7 +312,7 @@ def test_credentials_are_read_for_each_request() -> None:
     server = Server(OK)
     with serving(server) as address:
         kept = Connections(address)
-        send = HttpSender(kept, "eu-west-1", lambda: Credentials(next(names), "secret"))
+        send = HttpSender(dynamodb_posts(kept, "eu-west-1"), lambda: Credentials(next(names), "secret"))
         send("GetItem", {})
         send("GetItem", {})
         kept.close()
@@ -321,7 +327,7 @@ def test_the_environment_names_the_credentials() -> None:
     assert source() == Credentials("AK", "s", "t")
     assert credential_source({"AWS_ACCESS_KEY_ID": "AK"}) is None
     container = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9/c"}
-    assert isinstance(credential_source(container), ContainerCredentials)
+    assert isinstance(credential_source(container), RenewedCredentials)
 
 
 class Endpoint:
@@ -345,7 +351,7 @@ def test_a_containers_credentials_are_renewed_before_they_expire() -> None:
     endpoint = Endpoint()
     with serving(endpoint) as address:
         environment = {"AWS_CONTAINER_AUTHORIZATION_TOKEN": "a token"}
-        credentials = ContainerCredentials(f"{address}/v2?x=1", environment, lambda: endpoint.now_s)
+        credentials = RenewedCredentials(ContainerEndpoint(f"{address}/v2?x=1", environment), lambda: endpoint.now_s)
         assert [credentials().access_key_id for _ in range(3)] == ["AK1"] * 3
         endpoint.now_s += 3600 - 301
         assert credentials() == Credentials("AK1", "s", "t")
@@ -364,7 +370,7 @@ def test_a_containers_token_is_read_from_its_file_each_time(tmp_path: Path) -> N
     endpoint, file = Endpoint(), tmp_path / "token"
     with serving(endpoint) as address:
         environment = {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(file)}
-        credentials = ContainerCredentials(address, environment, lambda: endpoint.now_s)
+        credentials = RenewedCredentials(ContainerEndpoint(address, environment), lambda: endpoint.now_s)
         for text in ("first\n", "second"):
             file.write_text(text)
             credentials()

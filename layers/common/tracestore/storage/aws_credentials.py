@@ -32,6 +32,9 @@ class Credentials:
 CredentialSource: TypeAlias = Callable[[], Credentials]
 """A function that returns the credentials of the next request. It is called for each one, so it must be cheap."""
 
+Fetch: TypeAlias = Callable[[], tuple[Credentials, float]]
+"""A function that requests new credentials and returns them with their expiry, in seconds. *raises*: Unavailable."""
+
 
 def credential_source(environment: Mapping[str, str]) -> CredentialSource | None:
     """The source of the credentials that these environment variables name. *absent*: they name none.
@@ -45,33 +48,47 @@ def credential_source(environment: Mapping[str, str]) -> CredentialSource | None
             environment.get("AWS_SESSION_TOKEN") or None,
         )
     address = environment.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
-    return ContainerCredentials(address, environment) if address else None
+    return RenewedCredentials(ContainerEndpoint(address, environment)) if address else None
 
 
-class ContainerCredentials:
-    """Credentials of a local endpoint, kept until shortly before they expire. Safe for many threads."""
+class RenewedCredentials:
+    """Temporary credentials, kept until shortly before they expire. Safe for many threads."""
 
-    def __init__(self, address: str, environment: Mapping[str, str], now_s: Callable[[], float] = time.time) -> None:
-        self._address = urllib.parse.urlsplit(address)
-        self._environment = environment
+    def __init__(self, fetch: Fetch, now_s: Callable[[], float] = time.time) -> None:
+        self._fetch = fetch
         self._now_s = now_s
         self._lock = Lock()
         self._current: Credentials | None = None
         self._expires_at_s = 0.0
 
     def __call__(self) -> Credentials:
-        """The current credentials.
+        """The current credentials. *raises*: Unavailable where no new ones can be had and those at hand have expired.
 
-        *raises*: Unavailable where the endpoint gives none and those at hand have expired.
+        Threads that need new ones at the same time wait for one request.
         """
         with self._lock:
             if self._current is None or self._now_s() > self._expires_at_s - REFRESH_BEFORE_S:
                 try:
                     self._current, self._expires_at_s = self._fetch()
-                except (OSError, ValueError, KeyError) as error:
+                except Unavailable:
                     if self._current is None or self._now_s() > self._expires_at_s:
-                        raise Unavailable("The credentials of the function are not available now.") from error
+                        raise
             return self._current
+
+
+class ContainerEndpoint:
+    """The local endpoint from which a process in a container gets its credentials."""
+
+    def __init__(self, address: str, environment: Mapping[str, str]) -> None:
+        self._address = urllib.parse.urlsplit(address)
+        self._environment = environment
+
+    def __call__(self) -> tuple[Credentials, float]:
+        """New credentials and their expiry. *raises*: Unavailable."""
+        try:
+            return self._fetch()
+        except (OSError, ValueError, KeyError) as error:
+            raise Unavailable("The credentials of the function are not available now.") from error
 
     def _fetch(self) -> tuple[Credentials, float]:
         from http.client import HTTPConnection, HTTPException  # slow to import, and most functions have no endpoint

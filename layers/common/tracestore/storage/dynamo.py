@@ -145,10 +145,10 @@ def client(endpoint: str | None, environment: Mapping[str, str]) -> Client:
 
         return Client(sender(endpoint, is_local=is_local))
     from .connections import Connections
-    from .dynamo_http import HttpSender
+    from .dynamo_http import HttpSender, dynamodb_posts
 
     connections = Connections(address, trusted=environment.get("AWS_CA_BUNDLE") or None)
-    return Client(HttpSender(connections, region, credentials))
+    return Client(HttpSender(dynamodb_posts(connections, region), credentials))
 
 
 def _endpoint(region: str, environment: Mapping[str, str]) -> str | None:

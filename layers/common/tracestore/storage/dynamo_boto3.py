@@ -14,7 +14,7 @@ from botocore.exceptions import ConnectionError as ConnectionFailed
 
 from .connections import CONNECT_TIMEOUT_S, KEPT, READ_TIMEOUT_S
 from .dynamo import Request, RequestFailed, Send, Unreachable
-from .dynamo_http import ATTEMPTS
+from .signed_posts import ATTEMPTS
 
 
 def sender(endpoint: str | None, *, is_local: bool) -> Send:
