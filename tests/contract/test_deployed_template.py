@@ -275,14 +275,66 @@ def test_a_budget_sends_to_its_address() -> None:
     assert {s["Address"] for s in subscribers} == {"ops@example.com"}
 
 
-def role_of(deployed: DeployedTemplate, function: str) -> dict[str, Any]:
-    return deployed.of_type("AWS::IAM::Role")[functions(deployed)[function]["Role"].partition(".")[0]]
-
-
 def allowed(deployed: DeployedTemplate, function: str) -> list[dict[str, Any]]:
     """The statements of a function's role that are not AWS's own."""
-    policies = role_of(deployed, function).get("Policies", [])
-    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+    return deployed.statements_of(deployed.role_of(function))
+
+
+STRICT = DeployedTemplate(StrictIsolation="true")
+
+MAY = {
+    "CaptureFunction": {
+        *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem"),
+        *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
+    },
+    "SdkProtocolsFunction": {
+        *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem"),
+        *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
+    },
+    "QueryFunction": {
+        *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem"),
+        *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
+    },
+    "RollupFunction": {
+        *("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"),
+        "sqs:SendMessage",
+        *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:PutItem"),
+    },
+    "PurgeFunction": {
+        *("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"),
+        "sqs:SendMessage",
+        *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem"),
+        *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
+    },
+    "LessonTracesFunction": {
+        *("dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:DeleteItem"),
+        *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
+    },
+    "AnalyticsFunction": {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
+    "DocsFunction": set(),
+    "PageFunction": set(),
+    "AgentToolsFunction": {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
+    "AccountFunction": {"dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"},
+}
+"""The most that each function may do. A function that is not here may do nothing."""
+
+WITH_STRICT_ISOLATION = {"AccountFunction": {"dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"}}
+"""What functions may do in addition to the data of the user whom they serve: they share a role with others."""
+
+
+@pytest.mark.parametrize("function", Template().functions)
+def test_a_function_may_do_what_its_list_says_and_no_more(function: str) -> None:
+    assert {action for s in allowed(DEFAULT, function) for action in s["Action"]} <= MAY[function]
+    of_users = [statement for role in roles_of(function) for statement in STRICT.statements_of(role)]
+    most = MAY[function] | WITH_STRICT_ISOLATION.get(function, set())
+    assert {action for s in (*allowed(STRICT, function), *of_users) for action in s["Action"]} <= most
+
+
+def roles_of(function: str) -> list[str]:
+    """The roles of users that a function may assume with strict isolation."""
+    role = f"{STRICT.role_of(function)}.Arn"
+    trusts = {name: r["AssumeRolePolicyDocument"]["Statement"] for name, r in STRICT.of_type("AWS::IAM::Role").items()}
+    return [name for name, (trust,) in trusts.items() if role in trust["Principal"].get("AWS", ())]
 
 
 STREAM_FUNCTIONS = {subscription.function for subscription in Template().subscriptions}
@@ -301,7 +353,8 @@ def test_a_role_reaches_this_table_its_stream_and_its_queue_alone(function: str)
 def test_a_role_has_no_policy_of_aws_except_for_logs(function: str) -> None:
     """AWSLambdaDynamoDBExecutionRole, which SAM would add, lets a function read every stream of the account."""
     logs = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
-    assert role_of(DEFAULT, function)["ManagedPolicyArns"] == [logs]
+    named = DEFAULT.of_type("AWS::IAM::Role")[DEFAULT.role_of(function)]["ManagedPolicyArns"]
+    assert [name for name in named if name not in DEFAULT.of_type("AWS::IAM::ManagedPolicy")] == [logs]
 
 
 @pytest.mark.parametrize("function", ["AnalyticsFunction", "AgentToolsFunction"])
@@ -309,6 +362,39 @@ def test_a_function_that_only_reads_may_put_nothing_but_the_secret_of_cursors(fu
     (put,) = (s for s in allowed(DEFAULT, function) if "dynamodb:PutItem" in s["Action"])
     assert put["Action"] == ["dynamodb:PutItem"]
     assert put["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [keys.SECRET[0]]}}
+
+
+ISOLATED = {
+    "AccountFunction": "UserRole",
+    "AgentToolsFunction": "UserReadRole",
+    "AnalyticsFunction": "UserReadRole",
+    "LessonTracesFunction": "UserRole",
+    "QueryFunction": "UserRole",
+    "SdkProtocolsFunction": "UserRole",
+}
+"""The functions that return stored data, and the role that each assumes for a user."""
+
+
+@pytest.mark.parametrize("function", Template().functions)
+def test_with_strict_isolation_a_function_that_returns_data_assumes_a_role(function: str) -> None:
+    role = ISOLATED.get(function)
+    variable = functions(STRICT)[function]["Environment"]["Variables"]["USER_ROLE_ARN"]
+    assert variable == (f"{role}.Arn" if role else "")
+    assert roles_of(function) == ([role] if role else [])
+    assert functions(DEFAULT)[function]["Environment"]["Variables"]["USER_ROLE_ARN"] == ""
+
+
+@pytest.mark.parametrize("function", ISOLATED)
+def test_with_strict_isolation_a_function_itself_reaches_credentials_alone(function: str) -> None:
+    for statement in allowed(STRICT, function):
+        ((_, condition),) = statement["Condition"].items()
+        of_users = [key for key in condition["dynamodb:LeadingKeys"] if key.startswith("U#")]
+        assert not of_users or set(statement["Action"]) == {"dynamodb:DeleteItem", "dynamodb:PutItem"}
+        assert set(of_users) <= {"U#*#K", "U#*#SH"}
+
+
+def test_without_strict_isolation_there_is_no_role_of_users() -> None:
+    assert set(DEFAULT.of_type("AWS::IAM::Role")) == {DEFAULT.role_of(function) for function in Template().functions}
 
 
 def test_what_a_stream_function_fails_at_leaves_before_the_stream_forgets_it() -> None:

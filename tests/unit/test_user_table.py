@@ -96,3 +96,14 @@ def test_every_partition_of_the_user_is_allowed(user: str, other_id: str) -> Non
     for pk in partitions_of(user, other_id):
         table.write([key(pk, "x")])
         assert table.get(pk, "x") == key(pk, "x")
+
+
+def test_the_two_items_of_a_credential_are_written_with_the_credentials_of_the_function() -> None:
+    """A user's own credentials reach no item under the hash of a secret."""
+    shared = Table(MemoryDynamoDB(), "tracestore")
+    table = UserTable(Table(Unreachable(), "tracestore"), "ada", long_deadline(), shared=shared)
+    by_user, by_hash = key(keys.user_keys("ada"), "x"), {**key(API_KEY, keys.API_KEY), "user_id": {"S": "ada"}}
+    table.put_credential(by_user, by_hash)
+    assert shared.get(API_KEY, keys.API_KEY) == by_hash
+    table.delete_credential((keys.user_keys("ada"), "x"), (API_KEY, keys.API_KEY))
+    assert shared.get(API_KEY, keys.API_KEY) is None

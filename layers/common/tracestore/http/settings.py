@@ -21,7 +21,8 @@ class Settings:
     """The configuration of one deployment. *absent*: None.
 
     `dynamodb_endpoint` and `jwt_secret` are for a developer's machine. In a deployment, the secret is in the SSM
-    parameter that `jwt_secret_parameter` names.
+    parameter that `jwt_secret_parameter` names. `user_role_arn` is the role whose sessions reach the data of one user
+    each; without it, the function's own role reaches the data of all users.
     """
 
     table_name: str
@@ -35,6 +36,7 @@ class Settings:
     jwks_url: str | None = None
     jwt_secret_parameter: str | None = None
     jwt_secret: str | None = None
+    user_role_arn: str | None = None
     dynamodb_endpoint: str | None = None
     redaction_patterns: tuple[str, ...] = ()
     prices: str = "{}"
@@ -74,6 +76,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         jwks_url=_jwks_url(variables.get("JWKS_URL"), issuer),
         jwt_secret_parameter=variables.get("JWT_SECRET_PARAMETER"),
         jwt_secret=variables.get("JWT_SECRET"),
+        user_role_arn=variables.get("USER_ROLE_ARN"),
         dynamodb_endpoint=variables.get("DYNAMODB_ENDPOINT"),
         redaction_patterns=_patterns(variables.get("REDACTION_PATTERNS", "[]")),
         prices=variables.get("PRICES", "{}"),

@@ -31,6 +31,7 @@ from .settings import environment, settings
 if TYPE_CHECKING:
     from tracestore.ingest.price_overlay import Overlay
     from tracestore.ingest.redaction import Redactor
+    from tracestore.storage.user_sessions import UserSessions
 
 SECONDS_PER_DAY: Final = 86_400
 
@@ -63,7 +64,20 @@ def store() -> Store:
         price_of=price_of,
         derivation=derivation,
         trace_spans_most=configured.max_trace_spans,
+        table_of=_table_of if configured.user_role_arn else None,
     )
+
+
+def _table_of(user_id: str) -> Table:
+    """The deployment's table, as a session for this user reaches it."""
+    return Table(dynamodb().with_credentials(_sessions().credentials_of(user_id)), settings().table_name)
+
+
+@cache
+def _sessions() -> "UserSessions":
+    from tracestore.storage.user_sessions import user_sessions  # seldom needed: strict isolation is an option
+
+    return user_sessions(settings().user_role_arn or "", environment())
 
 
 @cache
@@ -215,6 +229,7 @@ def reset() -> None:
         derivation,
         _overlay,
         cursor_secret,
+        _sessions,
         _redactor,
         key_cache,
         share_cache,

@@ -7,9 +7,12 @@ this package.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from tracestore.domain.errors import Unavailable
+
+if TYPE_CHECKING:
+    from .aws_credentials import CredentialSource
 
 Request: TypeAlias = dict[str, Any]
 """The members of a request or a response, as the DynamoDB API names them. Values of type B are bytes."""
@@ -81,11 +84,24 @@ class Client:
     """The operations that the store uses, as methods with the names and the members that boto3 gives them.
 
     `interceptors` surround every request, the last one outermost: measurements and faults of tests are added there.
+    `signing_with` returns a function that sends with other credentials.
     """
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, signing_with: "Callable[[CredentialSource], Send] | None" = None) -> None:
         self.interceptors: list[Interceptor] = []
         self._send = send
+        self._signing_with = signing_with
+
+    def with_credentials(self, credentials: "CredentialSource") -> "Client":
+        """A client that signs with other credentials, with the same connections and the same interceptors.
+
+        *raises*: ValueError where boto3 sends the requests.
+        """
+        if self._signing_with is None:
+            raise ValueError("The sessions of users need the store's own DynamoDB client: see dynamo.client.")
+        client = Client(self._signing_with(credentials))
+        client.interceptors = self.interceptors
+        return client
 
     def batch_get_item(self, **request: Any) -> Request:
         """Send BatchGetItem."""
@@ -141,14 +157,15 @@ def client(endpoint: str | None, environment: Mapping[str, str]) -> Client:
     credentials = credential_source(environment) or ((lambda: Credentials("local", "local")) if is_local else None)
     address = endpoint or environment.get("AWS_ENDPOINT_URL_DYNAMODB") or _endpoint(region, environment)
     if environment.get("DYNAMODB_CLIENT") == "boto3" or credentials is None or address is None:
-        from .dynamo_boto3 import sender
+        from . import dynamo_boto3
 
-        return Client(sender(endpoint, is_local=is_local))
+        return Client(dynamo_boto3.sender(endpoint, is_local=is_local))
     from .connections import Connections
     from .dynamo_http import HttpSender, dynamodb_posts
 
     connections = Connections(address, trusted=environment.get("AWS_CA_BUNDLE") or None)
-    return Client(HttpSender(dynamodb_posts(connections, region), credentials))
+    sender = HttpSender(dynamodb_posts(connections, region), credentials)
+    return Client(sender, sender.signing_with)
 
 
 def _endpoint(region: str, environment: Mapping[str, str]) -> str | None:

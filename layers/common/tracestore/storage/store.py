@@ -42,7 +42,8 @@ class Store:
     """The table, the settings that shape new items, and the payloads that this process stored last.
 
     `derivation` names the code and the prices that answers are derived with. `trace_spans_most` is the largest size of
-    a trace, since each write to a trace reads the cores of all of its spans.
+    a trace, since each write to a trace reads the cores of all of its spans. `table_of` returns the table as a user's
+    own credentials reach it. *absent*: the process reaches the data of all users with its own.
     """
 
     table: Table
@@ -53,6 +54,7 @@ class Store:
     derivation: Callable[[], str] = lambda: ""
     trace_spans_most: int = 20_000
     delta_bases: DeltaBaseCache = field(default_factory=DeltaBaseCache)
+    table_of: Callable[[str], Table] | None = None
 
     def generation(self) -> str:
         """The name of a trace's incarnation that begins now: the hour, so that writers that race to begin it agree.
@@ -79,11 +81,20 @@ class UserTable:
 
     Every partition key, of the table and of the indexes, is compared with the user's prefix before a request is sent:
     those in the arguments and those in the items. API keys and shares alone have an item elsewhere, under the hash of
-    their secret; it has to name the user. *raises*: ForeignPartition for any other; else as `Table`.
+    their secret; it has to name the user, and it is written through `shared`, because a user's own credentials do not
+    reach it. *raises*: ForeignPartition for any other; else as `Table`.
     """
 
-    def __init__(self, table: Table, user_id: str, deadline: Deadline, budget: ReadBudget | None = None) -> None:
+    def __init__(
+        self,
+        table: Table,
+        user_id: str,
+        deadline: Deadline,
+        budget: ReadBudget | None = None,
+        shared: Table | None = None,
+    ) -> None:
         self._table = replace(table, budget=budget)
+        self._shared = shared or self._table
         self._user_id = user_id
         self._user_pk = keys.user(user_id)
         self._prefix = f"{self._user_pk}#"
@@ -171,14 +182,14 @@ class UserTable:
         """Store the two items of an API key or a share, both or neither."""
         if item_by_hash["user_id"]["S"] != self._user_id or not keys.is_credential(item_by_hash["pk"]["S"]):
             raise ForeignPartition
-        self._table.transact([{"Put": {"Item": put}} for put in (self._own_item(item), item_by_hash)])
+        self._shared.transact([{"Put": {"Item": put}} for put in (self._own_item(item), item_by_hash)])
 
     def delete_credential(self, key: ItemKey, key_by_hash: ItemKey) -> None:
         """Remove the two items of an API key or a share, both or neither."""
         if not keys.is_credential(key_by_hash[0]):
             raise ForeignPartition
         pk, sk = key
-        self._table.transact(
+        self._shared.transact(
             [{"Delete": {"Key": key_item(*deleted)}} for deleted in ((self._own(pk), sk), key_by_hash)]
         )
 
@@ -212,7 +223,8 @@ class Scope:
         self.user_id = user_id
         self.deadline = deadline
         self.budget = ReadBudget()
-        self.table = UserTable(store.table, user_id, deadline, self.budget)
+        table = store.table_of(user_id) if store.table_of else store.table
+        self.table = UserTable(table, user_id, deadline, self.budget, shared=store.table)
 
     def now_ms(self) -> int:
         """The time, in milliseconds since 1970."""
