@@ -222,21 +222,24 @@ def by_span(user_id: str, span_id: str) -> str:
 
 
 def by_status(user_id: str, status: str, shard: int = 0) -> str:
-    """A partition of traces by status. Shard 0 has the name that it had when it was the only one."""
-    partition = f"{user(user_id)}#S#{status}"
-    return f"{partition}#{shard}" if shard else partition
+    return _shard_of(f"{user(user_id)}#S#{status}", shard)
 
 
-def by_lessons(user_id: str) -> str:
-    return f"{user(user_id)}#L"
+def by_lessons(user_id: str, shard: int = 0) -> str:
+    return _shard_of(f"{user(user_id)}#L", shard)
 
 
 def by_lesson(user_id: str, lesson_id: str) -> str:
     return f"{user(user_id)}#L#{encode_id(lesson_id)}"
 
 
-def by_lesson_status(user_id: str, status: str) -> str:
-    return f"{user(user_id)}#LS#{status}"
+def by_lesson_status(user_id: str, status: str, shard: int = 0) -> str:
+    return _shard_of(f"{user(user_id)}#LS#{status}", shard)
+
+
+def _shard_of(partition: str, shard: int) -> str:
+    """The name of a shard. Shard 0 has the name that it had when it was the only one."""
+    return f"{partition}#{shard}" if shard else partition
 
 
 def user_of(trace_pk: str) -> str:

@@ -173,12 +173,8 @@ def head_items_in(scope: Scope, partitions: Iterable[Partition], high: str = "")
 
 def newest_in(scope: Scope, from_ns: int, to_ns: int, most: int) -> list[str]:
     low, high = keys.before_time(from_ns), keys.before_time(to_ns)
-    streams = [
-        map(candidate_of, entries(scope, partition, low, high, newest_first=True, limit=most))
-        for partition in scope.time_partitions()
-    ]
-    candidates = islice(heapq.merge(*streams, reverse=True), most)
-    return [keys.trace_id_of(candidate.pk) for candidate in candidates]
+    newest = islice(entries(scope, scope.time_partitions(), low, high, newest_first=True, limit=most), most)
+    return [keys.trace_id_of(entry["pk"]["S"]) for entry in newest]
 
 
 def trace_of_span(scope: Scope, span_id: str) -> str:
@@ -205,8 +201,8 @@ def turn_number(scope: Scope, conversation_id: str, position: str) -> int:
     if first is None or position <= first:
         return 1
     partition = keys.by_conversation(scope.user_id, conversation_id)
-    number, _ = scope.table.count(partition, keys.HEAD, first, position, index="by_conversation")
-    return max(1, number)
+    number = scope.table.count(partition, keys.HEAD, first, position, index="by_conversation")
+    return max(1, number or 0)
 
 
 def turn_before(scope: Scope, conversation_id: str, position: str) -> ListedTrace | None:
@@ -271,21 +267,35 @@ def candidates(scope: Scope, query: TraceQuery, limit: int, after: str | None) -
     if low and high and low > high:
         return
     if query.trace_ids:
-        streams = [iter(_named(scope, query))]
+        listed = iter(_named(scope, query))
     else:
         partitions = _partitions(scope, query.filters)
-        streams = [entries(scope, partition, low, high, query.newest_first, limit) for partition in partitions]
-    for candidate in heapq.merge(*(map(candidate_of, stream) for stream in streams), reverse=query.newest_first):
+        listed = entries(scope, partitions, low, high, newest_first=query.newest_first, limit=limit)
+    for candidate in map(candidate_of, listed):
         position = candidate.cursor_position
         if position != after and low <= position and (not high or position <= high):
             after = position  # a trace that moves between partitions meanwhile may be in two of them
             yield candidate
 
 
-def entries(scope: Scope, partition: Partition, low: str, high: str, newest_first: bool, limit: int) -> Iterator[Item]:
-    """The entries of an index partition, read in pages that fit a list of `limit`."""
-    index, key = partition
-    return scope.table.query(key, low, high, index=index, descending=newest_first, page_items=max(limit + 1, 25))
+def entries(
+    scope: Scope, partitions: Sequence[Partition], low: str, high: str, *, newest_first: bool, limit: int
+) -> Iterator[Item]:
+    """The entries of index partitions in one order, read lazily in pages that fit a list of `limit`.
+
+    A trace that moves from one of the partitions to another meanwhile may be there twice, in succession.
+    """
+    page_items = max(limit // len(partitions) + 1, 25)
+    streams = [
+        scope.table.query(key, low, high, index=index, descending=newest_first, page_items=page_items)
+        for index, key in partitions
+    ]
+    return heapq.merge(*streams, key=_position_of, reverse=newest_first)
+
+
+def _position_of(entry: Item) -> str:
+    position: str = entry["at"]["S"]
+    return position
 
 
 def _partitions(scope: Scope, filters: Filters) -> list[Partition]:

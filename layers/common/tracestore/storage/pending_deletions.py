@@ -28,7 +28,7 @@ def partitions_of(scope: Scope, deletion: DeletionScope) -> list[Partition]:
         return [("by_conversation", keys.by_conversation(scope.user_id, deletion.conversation_id))]
     if deletion.lesson_id is not None:
         return [("by_conversation", keys.by_lesson(scope.user_id, deletion.lesson_id))]
-    return [("by_time", keys.by_lessons(scope.user_id))] if deletion.lessons else scope.time_partitions()
+    return scope.lesson_partitions() if deletion.lessons else scope.time_partitions()
 
 
 def is_pending_deletion(head: StoredHead, pending_deletions: Iterable[PendingDeletion]) -> bool:

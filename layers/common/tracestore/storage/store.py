@@ -130,10 +130,8 @@ class UserTable:
         at_to: str = "",
         *,
         index: str,
-        start_after: Item | None = None,
-        at_most: int | None = None,
         is_bounded: bool = False,
-    ) -> tuple[int, Item | None]:
+    ) -> int | None:
         """As `Table.count`."""
         return self._table.count(
             self._own(pk),
@@ -141,8 +139,6 @@ class UserTable:
             at_from,
             at_to,
             index=index,
-            start_after=start_after,
-            at_most=at_most,
             is_bounded=is_bounded,
         )
 
@@ -242,6 +238,13 @@ class Scope:
         """The index partitions that contain the traces of a status, `error` or `pending`."""
         shards = range(self.store.time_shards)
         return [("by_status", keys.by_status(self.user_id, status, shard)) for shard in shards]
+
+    def lesson_partitions(self, status: str | None = None) -> list[Partition]:
+        """The index partitions that contain all lesson traces, or those of a status."""
+        shards = range(self.store.time_shards)
+        if status is None:
+            return [("by_time", keys.by_lessons(self.user_id, shard)) for shard in shards]
+        return [("by_status", keys.by_lesson_status(self.user_id, status, shard)) for shard in shards]
 
     def read_core(self, trace_id: str) -> StoredTrace:
         """A trace without the payloads that have items of their own."""
