@@ -143,7 +143,7 @@ def _items(deployment: Deployment, user: User, count: int) -> Iterator[dict[str,
         }
         segment = segment_of([span_update(cast(SpanFields, root), received_ms=start_ns // 10**6)])
         head = replace(first_head(store, trace_id, segment), inline_segment=segment)
-        index_item = lesson_index_item(user.user_id, trace_id, head)
+        index_item = lesson_index_item(user.user_id, trace_id, head, 1)
         assert index_item is not None
         yield from (head_item(user.user_id, trace_id, head, 1), index_item)
 

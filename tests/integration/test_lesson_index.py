@@ -90,7 +90,7 @@ def expected_index_items(store: Store, user: str) -> list[Item]:
     """The lesson index item that the head implies; *absent*: an empty list when it implies none."""
     item = store.table.get(keys.trace(user, "t"), keys.HEAD)
     head = head_from(item) if item else None
-    index_item = lesson_index_item(user, "t", head) if head and not head.is_expired(store.now_ms()) else None
+    index_item = lesson_index_item(user, "t", head, 1) if head and not head.is_expired(store.now_ms()) else None
     return [index_item] if index_item else []
 
 

@@ -20,6 +20,7 @@ from tests.builders import (
     long_deadline,
     reader,
     store_on,
+    stored_items,
     trace_ids,
     writer,
 )
@@ -177,6 +178,17 @@ def test_a_lesson_that_ends_moves_to_another_status_list_and_keeps_its_position(
     assert list(pages(store, user, LessonQuery(), 9)) == [["t2", "t1", "t0"]]
     assert list(pages(store, user, LessonQuery(status="pending"), 9)) == [["t2", "t0"]]
     assert list(pages(store, user, LessonQuery(status=status), 9)) == [["t1"]]
+
+
+@pytest.mark.parametrize("time_shards", [1, 3])
+def test_lessons_are_spread_over_the_time_shards(engine: Endpoint, time_shards: int) -> None:
+    store, user = store_on(engine, time_shards=time_shards), new_user().name
+    for number in range(20):
+        write(store, user, f"t{number}", {"lesson_id": "one", "status": "success", "offset_ns": number})
+    items = [item for number in range(20) for item in stored_items(store, user, f"t{number}").values()]
+    entries = [item for item in items if item["sk"]["S"].startswith("L#")]
+    for index, partitions in (("by_time", time_shards), ("by_status", time_shards), ("by_conversation", 1)):
+        assert len({entry[index]["S"] for entry in entries}) == partitions
 
 
 def test_counting_and_skipping_lessons_reads_index_keys_only(engine: Endpoint) -> None:

@@ -437,7 +437,7 @@ def encoded_items() -> dict[str, Item]:
         "annotation": annotation_item(TRACE_PK, ANNOTATION, GENERATION, EXPIRES_AT_S),
         "emptied-head": head_item("ada", "t-1", emptied, 1),
         "tombstone": head_item("ada", "t-1", tombstone, 1),
-        "lesson-index": cast(Item, lesson_index_item("ada", "t-2", lesson_head(lesson))),
+        "lesson-index": cast(Item, lesson_index_item("ada", "t-2", lesson_head(lesson), 1)),
         "message-alias": alias_items("ada", "t-1", head, SEGMENT.updates)[0],
         "span-alias": alias_items("ada", "t-1", head, [reported({"span_id": "call", "has_alias": True})])[0],
         "segment": segment_items(TRACE_PK, GENERATION, SEGMENT, EXPIRES_AT_S)[0],

@@ -42,16 +42,17 @@ def annotation_item(trace_pk: str, annotation: Annotation, generation: str | Non
     return item if generation is None else item | {"g": {"S": generation}}
 
 
-def lesson_index_item(user_id: str, trace_id: str, head: StoredHead | None) -> Item | None:
+def lesson_index_item(user_id: str, trace_id: str, head: StoredHead | None, time_shards: int) -> Item | None:
     """The entry in the lists of lessons for a lesson trace with this head; None for any other."""
     if not isinstance(head, Head) or not head.summary.is_lesson:
         return None
+    shard = keys.time_shard(trace_id, time_shards)
     item: Item = {
         **key(keys.trace(user_id, trace_id), keys.lesson_index(head.expires_at_s)),
         **expiry(head.expires_at_s),
         "at": {"S": head.cursor_position},
-        "by_time": {"S": keys.by_lessons(user_id)},
-        "by_status": {"S": keys.by_lesson_status(user_id, head.summary.status)},
+        "by_time": {"S": keys.by_lessons(user_id, shard)},
+        "by_status": {"S": keys.by_lesson_status(user_id, head.summary.status, shard)},
     }
     if head.summary.lesson_id:
         item["by_conversation"] = {"S": keys.by_lesson(user_id, head.summary.lesson_id)}

@@ -316,8 +316,8 @@ class Scope:
         """
         item = item or self.head_item(trace_id, new)
         replaces = old.version if old else None
-        index_item = lesson_index_item(self.user_id, trace_id, new)
-        old_index_item = lesson_index_item(self.user_id, trace_id, old)
+        index_item = lesson_index_item(self.user_id, trace_id, new, self.store.time_shards)
+        old_index_item = lesson_index_item(self.user_id, trace_id, old, self.store.time_shards)
         puts = [*companions, index_item] if index_item and index_item != old_index_item else companions
         is_moved = old_index_item and (index_item is None or index_item["sk"] != old_index_item["sk"])
         deletes = keys_of([old_index_item]) if old_index_item and is_moved else ()
