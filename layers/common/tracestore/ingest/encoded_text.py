@@ -15,15 +15,18 @@ _NAMED: Final = {
     **{"sol": "/", "lowbar": "_", "hyphen": "-", "plus": "+", "num": "#", "commat": "@", "dollar": "$"},
 }
 
-CODE_PATTERNS: Final = (
-    r"%(?:25){0,8}(?:[2-7][0-9A-Fa-f]|0[9AaDd])",
-    rf"&(?:amp;){{0,8}}(?:#0{{0,4}}(?:9|10|13|3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6]);|#[xX]0{{0,4}}(?:[2-7][0-9A-Fa-f]|[9AaDd]);"
-    rf"|(?:{'|'.join(_NAMED)});)",
-    r"\\{1,31}u00(?:[2-7][0-9A-Fa-f]|0[9AaDd])",
+CODE_FORMS: Final = (
+    ("%", r"%(?:25){0,8}(?:[2-7][0-9A-Fa-f]|0[9AaDd])"),
+    (
+        "&",
+        rf"&(?:amp;){{0,8}}(?:#0{{0,4}}(?:9|10|13|3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6]);|#[xX]0{{0,4}}(?:[2-7][0-9A-Fa-f]|[9AaDd]);"
+        rf"|(?:{'|'.join(_NAMED)});)",
+    ),
+    ("u00", r"\\{1,31}u00(?:[2-7][0-9A-Fa-f]|0[9AaDd])"),
 )
-"""The forms of a code, in patterns for both engines of regular expressions."""
+"""The forms of a code: a text that each contains, and a pattern for both engines of regular expressions."""
 
-_CODE: Final = re.compile("|".join(CODE_PATTERNS))
+_CODE: Final = re.compile("|".join(pattern for _, pattern in CODE_FORMS))
 
 
 class Decoded(NamedTuple):

@@ -33,13 +33,18 @@ MAX_ELEMENTS: Final = 1_000_000
 _MAX_REASONS: Final = 5
 
 
-class Origin(NamedTuple):
-    """The source of records: the resource and the instrumentation scope. All records of a source share one object."""
+@dataclass(frozen=True)
+class Origin:
+    """The source of records: the resource and the instrumentation scope. All records of a source share one object.
+
+    `derived` is for what a later stage derives from it alone: a process sees few sources, and many records of each.
+    """
 
     resource: Attributes
     scope_name: str
     scope_version: str
     scope_attributes: Attributes
+    derived: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
 
 
 NO_ORIGIN: Final = Origin({}, "", "", {})

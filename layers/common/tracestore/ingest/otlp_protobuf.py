@@ -8,7 +8,7 @@ limited to that of one record. Decoding a whole request of 64 MiB of empty messa
 
 import base64
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, TypeAlias, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -52,6 +52,10 @@ _RECORDS: Final = 2  # of a scope group: Span, LogRecord
 _MAX_FIELDS: Final = 2 * MAX_RECORDS
 """Most fields of the envelope: each record is one, and so is each group."""
 
+_ORIGINS_REMEMBERED: Final = 256
+_MAX_ORIGIN_BYTES_REMEMBERED: Final = 4_096
+"""Sources that a process remembers, decoded. Those of SDKs have some hundred bytes."""
+
 _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 _MAX_VARINT_BYTES: Final = 10
 
@@ -76,24 +80,44 @@ def _records(body: bytes) -> Iterator[tuple[Origin, _Slice]]:
     for number, group in _fields(body, (0, len(body)), budget):
         if number != _GROUPS:
             continue
-        resource: Attributes = {}
+        resource = b""
         scope_groups = []
         for number, field in _fields(body, group, budget):
             if number == _RESOURCE:
-                resource = attributes(_decoded(Resource, body, field).attributes)
+                resource = _encoded(body, field)
             elif number == _SCOPE_GROUPS:
                 scope_groups.append(field)
+        if not scope_groups:
+            _origin(resource, b"")  # for the error of a resource that is malformed
         for scope_group in scope_groups:
-            scope = InstrumentationScope()
+            scope = b""
             records = []
             for number, field in _fields(body, scope_group, budget):
                 if number == _SCOPE:
-                    scope = _decoded(InstrumentationScope, body, field)
+                    scope = _encoded(body, field)
                 elif number == _RECORDS:
                     records.append(field)
-            origin = Origin(resource, scope.name, scope.version, attributes(scope.attributes))
+            origin = _origin(resource, scope)
             for record in records:
                 yield origin, record
+
+
+def _origin(resource: bytes, scope: bytes) -> Origin:
+    """The origin with this encoded resource and scope. Those of former requests are remembered, unless they are long.
+
+    *raises*: Invalid when one of them is malformed.
+    """
+    is_short = len(resource) + len(scope) <= _MAX_ORIGIN_BYTES_REMEMBERED
+    return (_remembered_origin if is_short else _new_origin)(resource, scope)
+
+
+def _new_origin(resource: bytes, scope: bytes) -> Origin:
+    named = _decoded(InstrumentationScope, scope)
+    described = attributes(_decoded(Resource, resource).attributes)
+    return Origin(described, named.name, named.version, attributes(named.attributes))
+
+
+_remembered_origin: Final = lru_cache(maxsize=_ORIGINS_REMEMBERED)(_new_origin)
 
 
 def _fields(body: bytes, message: _Slice, budget: Iterator[int]) -> Iterator[tuple[int, _Slice]]:
@@ -136,11 +160,17 @@ def _varint(body: bytes, position: int, end: int) -> tuple[int, int]:
     raise malformed_export()
 
 
-def _decoded(kind: type[M], body: bytes, encoded: _Slice) -> M:
-    if encoded[1] - encoded[0] > MAX_RECORD_BYTES:
+def _encoded(body: bytes, encoded: _Slice) -> bytes:
+    """The bytes of a part of the envelope. *raises*: Invalid when it is longer than a record may be."""
+    start, end = encoded
+    if end - start > MAX_RECORD_BYTES:
         raise malformed_export()
+    return body[start:end]
+
+
+def _decoded(kind: type[M], encoded: bytes) -> M:
     try:
-        return kind.FromString(body[encoded[0] : encoded[1]])
+        return kind.FromString(encoded)
     except DecodeError as error:
         raise malformed_export() from error
 

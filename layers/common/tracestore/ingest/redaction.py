@@ -22,7 +22,7 @@ from pydantic_core import SchemaValidator, core_schema, to_json
 from tracestore.domain.media import sha256_of_reference
 from tracestore.domain.spans import Json, SpanFields
 
-from .encoded_text import CODE_PATTERNS, decoded
+from .encoded_text import CODE_FORMS, decoded
 from .search_budget import Budget, BudgetSpent
 from .secret_kinds import Found, quick_pattern, secrets_in, without_overlaps
 from .secret_labels import LABEL, labelled_in
@@ -203,7 +203,7 @@ _SECRET_OCCURS: Final = _finder(f"{quick_pattern()}|{_ANY_STRUCTURE}")
 """One search for everything. Its patterns are loose, so that its automaton is small: with the exact ones, text without
 repetitions (Base64, other scripts) would take a hundred times as long, half a minute for 4 MB."""
 
-_CODE_OCCURS: Final = tuple(map(_finder, CODE_PATTERNS))
+_CODES: Final = [(text, text.encode(), _finder(pattern)) for text, pattern in CODE_FORMS]
 
 
 def _is_suspect(text: bytes | str, budget: Budget) -> bool:
@@ -211,7 +211,10 @@ def _is_suspect(text: bytes | str, budget: Budget) -> bool:
 
 
 def _has_codes(text: bytes | str) -> bool:
-    return any(occurs_in(text) for occurs_in in _CODE_OCCURS)
+    """Whether a text contains a code. The fixed text of each form is searched first: most texts have none of them."""
+    if isinstance(text, bytes):
+        return any(encoded in text and occurs_in(text) for _, encoded, occurs_in in _CODES)
+    return any(mark in text and occurs_in(text) for mark, _, occurs_in in _CODES)
 
 
 def _plain(text: bytes | str, budget: Budget) -> str:

@@ -31,30 +31,30 @@ def span_fields(span: OtlpSpan) -> tuple[str, SpanFields]:
 
 def spans_fields(spans: Iterable[OtlpSpan]) -> list[tuple[str, SpanFields]]:
     """The trace id and the fields of each span. Spans of one origin share its metadata objects."""
-    origins: dict[int, _Origin] = {}
-    reported = []
-    for span in spans:
-        origin = origins.get(id(span.origin))
-        if origin is None:
-            origin = origins[id(span.origin)] = _Origin(_origin_fields(span.origin), _origin_metadata(span.origin))
-        reported.append((span.trace_id, _fields(span, origin)))
-    return reported
+    return [(span.trace_id, _fields(span, _shared_of(span.origin))) for span in spans]
 
 
-class _Origin(NamedTuple):
+class _Shared(NamedTuple):
     """The fields and the metadata that all spans of an origin have."""
 
     fields: dict[str, str]
     metadata: dict[str, Json]
 
 
-def _fields(span: OtlpSpan, origin: _Origin) -> SpanFields:
+def _shared_of(origin: Origin) -> _Shared:
+    shared = origin.derived.get("shared")
+    if not isinstance(shared, _Shared):
+        shared = origin.derived["shared"] = _Shared(_origin_fields(origin), _origin_metadata(origin))
+    return shared
+
+
+def _fields(span: OtlpSpan, shared: _Shared) -> SpanFields:
     opened = open_span(span)
     operation, fields, metadata, used = read(opened)
     usage = read_usage(opened, operation)
     content = read_content(opened, operation, continues="previous_response_id" in metadata)
     outcome = read_outcome(opened, fields.get("finish_reason"))
-    fields = {**origin.fields, **fields, **usage.fields}
+    fields = {**shared.fields, **fields, **usage.fields}
     fields.update(content.fields)
     fields.update(outcome.fields)
     metadata.update(usage.metadata)
@@ -66,7 +66,7 @@ def _fields(span: OtlpSpan, origin: _Origin) -> SpanFields:
     fields["start_ns"] = span.start_ns
     if span.end_ns:
         fields["end_ns"] = span.end_ns
-    fields["metadata"] = {**chosen, **metadata, **_unused(span, opened.attributes, used), **origin.metadata}
+    fields["metadata"] = {**chosen, **metadata, **_unused(span, opened.attributes, used), **shared.metadata}
     if span.parent_span_id:
         fields["parent_span_id"] = span.parent_span_id
     if events := [_event(event) for event in span.events if not _has_messages(event)]:
