@@ -119,12 +119,12 @@ def export_spans(request: Request, caller: Identity) -> Response:
     del body  # up to 64 MiB that are not needed any more
     records = with_turns(export.records)
     reported = within_span_limit(media.take_from(spans_fields(records)), export, body_bytes)
-    redact = redactor().redact
-    spans = [(trace_id, redact(fields)) for trace_id, fields in reported]
+    masking = redactor()
+    spans = [(trace_id, masking.redact(fields)) for trace_id, fields in reported]
     traces = ingest_writer(request, caller)
-    rejections = traces.capture(spans, media=media.found)
+    rejections = traces.capture(spans, media=media.found, texts=masking.texts)
     if outcomes := outcomes_of_tools(records):
-        traces.capture([(trace_id, redact(fields)) for trace_id, fields in outcomes], precedence=FROM_LOGS)
+        traces.capture([(trace_id, masking.redact(fields)) for trace_id, fields in outcomes], precedence=FROM_LOGS)
     return _otlp_response("traces", encoding, export, spans, rejections)
 
 
@@ -139,9 +139,11 @@ def export_logs(request: Request, caller: Identity) -> Response:
     from_agents, others = agent_fields(export.records, now_ns=now_ns)
     logged = media.take_from([*from_agents, *log_fields(others, now_ns=now_ns)])
     reported = within_span_limit(logged, export, len(body))
-    redact = redactor().redact
-    spans = [(trace_id, redact(fields)) for trace_id, fields in reported]
-    rejections = ingest_writer(request, caller).capture(spans, precedence=FROM_LOGS, media=media.found)
+    masking = redactor()
+    spans = [(trace_id, masking.redact(fields)) for trace_id, fields in reported]
+    rejections = ingest_writer(request, caller).capture(
+        spans, precedence=FROM_LOGS, media=media.found, texts=masking.texts
+    )
     return _otlp_response("logs", encoding, export, spans, rejections)
 
 
@@ -168,16 +170,16 @@ def _otlp_response(
 
 def _capture_many(request: Request, caller: Identity, sent: Capture, media: MediaCollector) -> Response:
     """Store the valid spans of a batch. *raises*: Invalid when none could be stored."""
-    redact = redactor().redact
+    masking = redactor()
     by_precedence: dict[int, list[tuple[str, SpanFields]]] = {}
     for index, trace_id, fields in sent.spans:
         precedence = FROM_LOGS if index in sent.from_logs else CAPTURED
-        by_precedence.setdefault(precedence, []).append((trace_id, redact(fields)))
+        by_precedence.setdefault(precedence, []).append((trace_id, masking.redact(fields)))
     stored_traces = ingest_writer(request, caller)
     store_rejections = {
         (rejection.trace_id, rejection.span_id): rejection
         for precedence, spans in by_precedence.items()
-        for rejection in stored_traces.capture(spans, precedence=precedence, media=media.found)
+        for rejection in stored_traces.capture(spans, precedence=precedence, media=media.found, texts=masking.texts)
     }
     stored: list[dict[str, str]] = []
     rejected = list(sent.rejected)

@@ -50,7 +50,7 @@ def traced(work: Callable[[], object]) -> Trace:
         return name.removeprefix(PACKAGE) if name.startswith(PACKAGE) else ""
 
     def record(frame: FrameType, event: str, _argument: Any) -> None:
-        if event != "call":
+        if event != "call" or frame.f_code.co_filename == "<string>":  # the generated constructor of a dataclass
             return
         if frame.f_code.co_name == "_parse_json" and frame.f_globals["__name__"] == "tracestore.domain.json_values":
             trace.texts.append(frame.f_locals["text"])

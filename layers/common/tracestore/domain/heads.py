@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from .annotations import NO_ANNOTATIONS, AnnotationSummary
 from .attempts import AttemptGroup, Outcome, spending_of, wasted_cost
@@ -162,18 +162,20 @@ def _attempts(nodes: Sequence[Node], charges: Sequence[Charge], group: AttemptGr
 
 def first_value(root: Span, spans: Sequence[Span], name: str) -> str | None:
     """The root's value, else that of the earliest span that has one."""
-    values = (span.fields.get(name) for span in (root, *spans))
-    return next((str(value) for value in values if value), None)
+    for span in (root, *spans):
+        if value := span.fields.get(name):
+            return str(value)
+    return None
 
 
 def _values(spans: Sequence[Span]) -> tuple[dict[str, list[str]], tuple[str, ...]]:
     values = {}
-    name: str
+    reported: list[dict[str, Any]] = [cast(dict[str, Any], span.fields) for span in spans]
     for name in VALUE_FIELDS:
         if name == "tag":
-            seen = {value for span in spans if "tags" in span.fields for value in span.fields["tags"]}
+            seen = {value for fields in reported if "tags" in fields for value in fields["tags"]}
         else:
-            seen = {str(value) for span in spans if (value := span.fields.get(name)) is not None}
+            seen = {str(fields[name]) for fields in reported if name in fields and fields[name] is not None}
         if seen:
             values[name] = sorted(seen)
     kept = {name: _first_few(seen) for name, seen in values.items()}

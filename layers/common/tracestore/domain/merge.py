@@ -13,6 +13,7 @@ only a record reports is one; and a span that only records report begins with th
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import inf
 from typing import cast
 
@@ -34,10 +35,12 @@ from .times import NS_PER_MS
 
 FINAL_STATUSES = frozenset({"success", "error"})
 
+_PAYLOAD_NAMES = frozenset(PAYLOAD_FIELDS)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Span:
-    """A span, merged from all of its updates.
+    """A span, merged from all of its updates. What follows from the fields is derived once: a summary asks repeatedly.
 
     `fields` has payload fields only where the updates were read with them. `payload_from` has, for each payload field,
     the digest of the update whose value was taken. It `is_from_logs` if no capture reports
@@ -52,22 +55,22 @@ class Span:
     cost: Cost = UNKNOWN
     is_from_logs: bool = False
 
-    @property
+    @cached_property
     def span_id(self) -> str:
         return self.fields["span_id"]
 
-    @property
+    @cached_property
     def parent_span_id(self) -> str | None:
         """The parent's span id. *absent*: None for a root, and for a span that names itself."""
         parent = self.fields.get("parent_span_id")
         return None if parent == self.fields["span_id"] else parent
 
-    @property
+    @cached_property
     def start_ns(self) -> int:
         """The position of the span in time: its start, or its first arrival where that start cannot be right."""
         return _position_ns(self.fields, self.created_ms)
 
-    @property
+    @cached_property
     def end_ns(self) -> int | None:
         """The end of the span. *absent*: None without an end, and where its times cannot be right."""
         end_ns = self.fields.get("end_ns")
@@ -93,7 +96,7 @@ class Span:
         duration_ns, end_ns = fields.get("duration_ns"), self.end_ns
         return duration_ns is not None and end_ns is not None and contradicts(self.start_ns, end_ns, duration_ns)
 
-    @property
+    @cached_property
     def order(self) -> tuple[int, str]:
         """The sort key of spans: by their position in time, then by id."""
         return (self.start_ns, self.fields["span_id"])
@@ -356,7 +359,7 @@ def _is_failed_in_records(updates: Iterable[SpanUpdate]) -> bool:
 
 def core_of(fields: SpanFields) -> SpanFields:
     """The core of `fields`: everything except the payload."""
-    return cast(SpanFields, {name: value for name, value in fields.items() if name not in PAYLOAD_FIELDS})
+    return cast(SpanFields, {name: value for name, value in fields.items() if name not in _PAYLOAD_NAMES})
 
 
 def payload_of(fields: SpanFields) -> dict[str, object]:

@@ -44,4 +44,8 @@ def _part_text(part: Json) -> str:
         if part.get("type") == "text" and isinstance(text, str):
             return text
         part = {name: value for name, value in part.items() if name not in _NOT_COMPARED and value is not None}
-    return "" if part is None else json.dumps(part, ensure_ascii=False, sort_keys=True)
+    return "" if part is None else _json(part)
+
+
+_json: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
+"""`json.dumps` would make an encoder for each part."""

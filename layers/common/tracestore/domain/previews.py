@@ -76,7 +76,11 @@ def text_of(value: Json, characters: int | None = None) -> str:
         return value or ""
     if characters is not None:
         value, _ = _beginning(value, characters)
-    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    return _json(value)
+
+
+_json: Final = json.JSONEncoder(ensure_ascii=False).encode
+"""`json.dumps` would make an encoder for each value."""
 
 
 def _message_text(message: dict[str, Json], characters: int | None) -> str:

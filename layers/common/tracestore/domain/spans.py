@@ -7,7 +7,7 @@ money is integers of nano-dollars.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Required, TypeAlias, TypedDict
 from uuid import UUID, uuid5
 
@@ -131,6 +131,7 @@ class SpanUpdate:
     grows with every PATCH. `digest` identifies the fields, payload included: two updates with the same digest report
     the same. `received_ms` is the time of the first arrival; responses contain it, the merge ignores it.
     `payload_fields` names the payload fields of the update, also when `fields` was read without the payload.
+    `payload_text` is their JSON where the update has just arrived.
     """
 
     fields: SpanFields
@@ -138,6 +139,7 @@ class SpanUpdate:
     payload_fields: tuple[str, ...]
     received_ms: int = 0
     precedence: int = CAPTURED
+    payload_text: bytes | None = field(default=None, compare=False, repr=False)
 
 
 def contradicts(start_ns: int, end_ns: int, duration_ns: int) -> bool:

@@ -202,7 +202,9 @@ def stats_of(nodes: Sequence[Node], charges: Sequence[Charge], wasted: Sequence[
         measures = _measures(span, charge, is_wasted=is_wasted)
         if measures:
             quarter, group = kept.quarter(span), Group(kept.series(span), cut(span.status))
-            rows.setdefault((quarter, group), Measures()).add(measures)
+            if (row := rows.get((quarter, group))) is None:
+                row = rows[quarter, group] = Measures()
+            row.add(measures)
             counted.append(_CountedSpan(span, quarter, group, measures))
     failures = _failures(nodes, kept)
     return Stats(

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Final, cast
 
-from pydantic_core import to_json
-
 from .media import referred_media
 from .message_texts import compared_texts, without_white_space
 from .previews import input_preview, is_delta, messages_of, output_preview, text_of
+from .span_text import SpanText, span_text
 from .spans import (
     CAPTURED,
     INFERENCE_OPERATIONS,
@@ -46,14 +45,19 @@ ASKING_OPERATIONS: Final = frozenset({"tool_call", "retrieval", "http"})
 """Operations of which the input says more in one line than the output."""
 
 
-def span_update(fields: SpanFields, *, received_ms: int, precedence: int = CAPTURED) -> SpanUpdate:
-    """The update with these fields, payload included. The same fields, in any order, have the same digest."""
+def span_update(
+    fields: SpanFields, *, received_ms: int, precedence: int = CAPTURED, text: SpanText | None = None
+) -> SpanUpdate:
+    """The update with these fields, payload included. The same fields, in any order, have the same digest.
+
+    *absent*: without its `text`, it is written here.
+    """
+    whole, payload = text or span_text(fields)
     payload_fields = tuple(name for name in PAYLOAD_FIELDS if name in fields)
-    text = to_json(dict(sorted(fields.items())))  # a third of the time of `canonical_json`
     core = _with_derived_core(fields)
-    if media := referred_media(text):
+    if media := referred_media(whole):
         core = cast(SpanFields, {**core, "media": media})
-    return SpanUpdate(core, digest_of(text), payload_fields, received_ms, precedence)
+    return SpanUpdate(core, digest_of(whole), payload_fields, received_ms, precedence, payload)
 
 
 def preview_of(fields: SpanFields) -> str | None:

@@ -20,6 +20,7 @@ from typing import Any, Final, cast
 from pydantic_core import SchemaValidator, core_schema, to_json
 
 from tracestore.domain.media import sha256_of_reference
+from tracestore.domain.span_text import SpanTexts
 from tracestore.domain.spans import Json, SpanFields
 
 from .encoded_text import CODE_FORMS, decoded
@@ -50,18 +51,19 @@ class Redactor:
     """A redactor of the fields of spans, by shapes, structures, names, and the deployer's own regular expressions.
 
     With regular expressions of the deployer, every value of every span is checked, which is slower. One redactor
-    examines the spans of one request, within one budget.
+    examines the spans of one request, within one budget, and keeps the JSON of those without secrets in `texts`.
     *raises*: ValueError with the number of a regular expression that cannot be used.
     """
 
     def __init__(self, extra_patterns: Sequence[str] = ()) -> None:
         self._extra = [_custom_finder(number, pattern) for number, pattern in enumerate(extra_patterns, 1)]
         self._budget = Budget()
+        self.texts = SpanTexts()
 
     def for_request(self) -> "Redactor":
         """A redactor with the same patterns and a budget of its own."""
         redactor = copy(self)
-        redactor._budget = Budget()
+        redactor._budget, redactor.texts = Budget(), SpanTexts()
         return redactor
 
     def redact(self, fields: SpanFields) -> SpanFields:
@@ -70,7 +72,7 @@ class Redactor:
         When the budget is spent, fields that may contain a secret are masked as a whole.
         """
         try:
-            if not self._extra and not _may_hold_secret(fields, self._budget):
+            if not self._extra and not self._is_suspect(fields):
                 return fields
             content = _content(fields)
             redacted = self._value(content)
@@ -85,6 +87,13 @@ class Redactor:
             return self._text(text)
         except BudgetSpent:
             return _UNEXAMINED
+
+    def _is_suspect(self, fields: SpanFields) -> bool:
+        try:
+            text = self.texts.write(fields).whole.decode()  # bytes would be checked for UTF-8 by each search
+        except ValueError:
+            return True
+        return _is_suspect(text, self._budget)
 
     def _value(self, value: Any, *, describes: bool = False, is_entry: bool = False) -> Any:
         """`value` with the secrets masked.
@@ -212,9 +221,10 @@ def _is_suspect(text: bytes | str, budget: Budget) -> bool:
 
 def _has_codes(text: bytes | str) -> bool:
     """Whether a text contains a code. The fixed text of each form is searched first: most texts have none of them."""
-    if isinstance(text, bytes):
-        return any(encoded in text and occurs_in(text) for _, encoded, occurs_in in _CODES)
-    return any(mark in text and occurs_in(text) for mark, _, occurs_in in _CODES)
+    for mark, encoded_mark, occurs_in in _CODES:
+        if (encoded_mark in text if isinstance(text, bytes) else mark in text) and occurs_in(text):
+            return True
+    return False
 
 
 def _plain(text: bytes | str, budget: Budget) -> str:
@@ -222,15 +232,10 @@ def _plain(text: bytes | str, budget: Budget) -> str:
     return "" if plain is None else plain.text
 
 
-def _may_hold_secret(fields: SpanFields, budget: Budget) -> bool:
-    text = _json(fields)
-    return text is None or _is_suspect(text, budget)
-
-
 def _json(value: Any) -> str | None:
     """JSON of a value. *absent*: None if it has none, for example because of a lone surrogate."""
     try:
-        return to_json(value).decode()  # bytes would be checked for UTF-8 by each search
+        return to_json(value).decode()
     except ValueError:
         return None
 

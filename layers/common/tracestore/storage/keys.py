@@ -7,6 +7,7 @@ hash.
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -52,6 +53,7 @@ def parse(sk: str) -> SortKey:
     return SortKey(kind, *parts) if kind in (SEGMENT_KIND, COMPACTED_KIND, PAYLOAD_KIND, MEDIUM_KIND) else SortKey(kind)
 
 
+@lru_cache(maxsize=1_024)
 def encode_id(text: str) -> str:
     """`text` in the form that keys use: at most 200 bytes of `A-Za-z0-9_.:-~%`, different for different texts."""
     encoded = quote(text, safe=":")

@@ -30,6 +30,9 @@ CORE_BYTES: Final = 380_000
 UNPACKED_CORE_BYTES: Final = 370_000
 """A core of this size fits into an item however badly it compresses: zstd adds at most a two hundredth."""
 
+NAMES_BYTES: Final = 500
+"""The names of the derived fields of an update, its digest and its flags, generously."""
+
 DIGEST_DIGITS: Final = 16
 
 
@@ -46,10 +49,18 @@ def segment_of(updates: Iterable[SpanUpdate]) -> Segment:
     return Segment(_digest_of(names), ordered, payload, text, payload_bytes=len(payload or b""))
 
 
-def segments_of(updates: Iterable[SpanUpdate]) -> list[Segment]:
-    """One segment of these updates, or several where its core would not fit into an item."""
+def segments_of(updates: Iterable[SpanUpdate], text_bytes: int | None = None) -> list[Segment]:
+    """One segment of these updates, or several where its core would not fit into an item.
+
+    `text_bytes` is the length of the JSON of all of them. What a core derives from a payload is at most twice as long
+    as the payload: most cores are known to fit without being written. *absent*: they are written.
+    """
     segment = segment_of(updates)
-    if len(segment.updates) == 1 or len(encode(segment_document(segment))) <= UNPACKED_CORE_BYTES:
+    if len(segment.updates) == 1:
+        return [segment]
+    if text_bytes is not None and 2 * text_bytes + NAMES_BYTES * len(segment.updates) <= UNPACKED_CORE_BYTES:
+        return [segment]
+    if len(encode(segment_document(segment))) <= UNPACKED_CORE_BYTES:
         return [segment]
     if len(pack_segments([segment])) <= CORE_BYTES:
         return [segment]

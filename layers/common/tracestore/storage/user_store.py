@@ -17,6 +17,7 @@ from tracestore.domain.annotations import Annotation
 from tracestore.domain.errors import NotFound
 from tracestore.domain.media import Medium
 from tracestore.domain.merge import Span
+from tracestore.domain.span_text import SpanTexts
 from tracestore.domain.spans import CAPTURED, SpanFields
 
 from . import (
@@ -356,15 +357,16 @@ class UserWriter(UserReader):
         *,
         precedence: int = CAPTURED,
         media: Mapping[str, Medium] = NO_MEDIA,
+        texts: SpanTexts | None = None,
     ) -> list[Rejection]:
         """Store captured spans, given with their trace ids; returns those that a deletion or the size of
-        their trace forbids.
+        their trace forbids. `texts` has the JSON of some of them, as it was written for the search for secrets.
 
         When it returns, all others are stored, and before them those of `media` that they refer to, which are given by
         their hashes. *repeat*: the same spans again change nothing. *raises*: Unavailable; some traces may be stored by
         then, and the same call again completes it.
         """
-        return writer.capture(self._scope, spans, precedence=precedence, media=media)
+        return writer.capture(self._scope, spans, precedence=precedence, media=media, texts=texts)
 
     def capture_one(
         self, trace_id: str, fields: SpanFields, media: Mapping[str, Medium] = NO_MEDIA

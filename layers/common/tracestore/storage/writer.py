@@ -15,6 +15,7 @@ from tracestore.domain.errors import Conflict
 from tracestore.domain.heads import root_of
 from tracestore.domain.media import Medium
 from tracestore.domain.merge import Span, is_ended, merge
+from tracestore.domain.span_text import SpanTexts
 from tracestore.domain.spans import CAPTURED, SpanFields, SpanUpdate
 from tracestore.domain.updates import span_update
 
@@ -60,16 +61,20 @@ def capture(
     *,
     precedence: int = CAPTURED,
     media: Mapping[str, Medium] = NO_MEDIA,
+    texts: SpanTexts | None = None,
 ) -> list[Rejection]:
-    received_ms = scope.now_ms()
+    received_ms, texts = scope.now_ms(), texts or SpanTexts()
     by_trace: dict[str, list[SpanUpdate]] = {}
+    text_bytes: dict[str, int] = {}
     for trace_id, fields in spans:
-        update = span_update(fields, received_ms=received_ms, precedence=precedence)
+        text = texts.take(fields)
+        update = span_update(fields, received_ms=received_ms, precedence=precedence, text=text)
         by_trace.setdefault(trace_id, []).append(update)
+        text_bytes[trace_id] = text_bytes.get(trace_id, 0) + len(text.whole)
     captures = [
         _Capture(scope, trace_id, segment, media)
         for trace_id, updates in by_trace.items()
-        for segment in segments_of(updates)
+        for segment in segments_of(updates, text_bytes[trace_id])
     ]
     scope.put_companions([item for each in captures for item in each.companion_items()])
     if len(captures) == 1:
@@ -158,9 +163,8 @@ class _Capture:
 
     def _with_inlined(self, head: Head, inline_segment: Segment | None) -> _NewTrace:
         """The new trace with this much of its segment in its head, which contains the size of the other items."""
-        head = replace(head, inline_segment=inline_segment)
-        companions = self._companions_of(head)
-        head = replace(head, other_bytes=sum(map(item_bytes, companions)))
+        companions = self._companions_of(head, inline_segment)
+        head = replace(head, inline_segment=inline_segment, other_bytes=sum(map(item_bytes, companions)))
         return _NewTrace(head, self.scope.head_item(self.trace_id, head), companions)
 
     def companion_items(self) -> list[Item]:
@@ -169,11 +173,11 @@ class _Capture:
         self.written += keys_of(companions)
         return companions
 
-    def _companions_of(self, head: Head) -> list[Item]:
+    def _companions_of(self, head: Head, inline_segment: Segment | None) -> list[Item]:
         expires_at_s = expiry_of_companions(head.expires_at_s)
-        if head.inline_segment is None:
+        if inline_segment is None:
             items = segment_items(self.pk, head.generation, self.segment, expires_at_s, is_first=True)
-        elif head.inline_segment.payload is None:
+        elif inline_segment.payload is None:
             items = payload_items(self.pk, head.generation, self.segment, expires_at_s)
         else:
             items = []

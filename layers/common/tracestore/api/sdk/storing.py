@@ -88,7 +88,9 @@ def _store_reports(target: UserWriter, masking: Redactor, batch: Batch, body: by
             stored.problems += [Problem(source, error.message) for source in report.sources]
             continue
         accepted.append((report, trace_id, masking.redact(fields)))
-    rejections = target.capture([(trace_id, fields) for _, trace_id, fields in accepted], media=media.found)
+    rejections = target.capture(
+        [(trace_id, fields) for _, trace_id, fields in accepted], media=media.found, texts=masking.texts
+    )
     rejected = {(rejection.trace_id, rejection.span_id): rejection.message for rejection in rejections}
     for report, trace_id, fields in accepted:
         if message := rejected.get((trace_id, fields["span_id"])):

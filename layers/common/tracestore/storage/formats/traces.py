@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import lru_cache
 from typing import Any, Final, cast
 
 from tracestore.domain.heads import Attempts, Previews, Summary
@@ -42,7 +43,12 @@ _PAYLOAD_FIELD_OF_FLAG: Final = {flag: name for name, flag in _PAYLOAD_FLAGS.ite
 
 def payload_flags(update: SpanUpdate) -> str:
     """A letter for each payload field that an update reports."""
-    return "".join(_PAYLOAD_FLAGS[name] for name in update.payload_fields)
+    return _flags(update.payload_fields)
+
+
+@lru_cache(maxsize=256)
+def _flags(payload_fields: tuple[str, ...]) -> str:
+    return "".join(_PAYLOAD_FLAGS[name] for name in payload_fields)
 
 
 def segment_document(segment: Segment, *, is_first: bool = False, payload_apart: bool = True) -> dict[str, Any]:
@@ -104,13 +110,14 @@ def unpack_segments(packed: bytes, created_ms: int, payload: bytes | None = None
 
 def payload_text(updates: Sequence[SpanUpdate]) -> bytes:
     """The payload of a segment as JSON: for each update, in order, an object of its payload fields."""
-    return encode([payload_of(update.fields) for update in updates])
+    texts = [update.payload_text or encode(payload_of(update.fields)) for update in updates]
+    return b"[%b]" % b",".join(texts)
 
 
 def with_payload(updates: Sequence[SpanUpdate], text: bytes) -> tuple[SpanUpdate, ...]:
     """The updates with the payload fields that `payload_text` was given."""
     return tuple(
-        replace(update, fields=cast(SpanFields, {**update.fields, **payload}))
+        replace(update, fields=cast(SpanFields, {**update.fields, **payload}), payload_text=None)
         for update, payload in zip(updates, decode(text), strict=True)
     )
 
