@@ -1,0 +1,55 @@
+"""Reading one trace on the page, in Chromium against the local server: where a reader gets, and from where."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.api import Api, span
+from tests.reading import Reader, address, browser, reader
+
+__all__ = ["address", "browser", "reader"]
+
+pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
+
+
+def agent_with_long_results(calls: int) -> list[dict[str, Any]]:
+    """An agent whose calls each ask for a tool with a result of many lines."""
+    fields = {"start_time": "2026-11-28T08:00:00Z", "duration_ms": 100}
+    spans = [span("agent", "root", operation_type="agent", span_name="plan", **fields)]
+    for number in range(1, calls + 1):
+        answer = {"messages": [{"role": "assistant", "content": f"Step {number}."}]}
+        result = {"output_data": "\n".join(f"line {line} of {number}" for line in range(20))}
+        start = f"2026-11-28T08:{number:02}"
+        spans += [
+            span(
+                "agent",
+                f"call{number:02}",
+                **fields | {"start_time": f"{start}:00Z"},
+                parent_span_id="root",
+                operation_type="completion",
+                output_data=answer,
+            ),
+            span(
+                "agent",
+                f"tool{number:02}",
+                **fields | {"start_time": f"{start}:30Z"},
+                parent_span_id="root",
+                operation_type="tool_call",
+                **result,
+            ),
+        ]
+    return spans
+
+
+def test_the_transcript_shows_the_selected_call_however_long_those_before_it_are(reader: Reader, api: Api) -> None:
+    api.send(*agent_with_long_results(30))
+    page = reader.page
+    reader.open("/traces/t/agent?view=details")
+    page.locator(".tree [id^='node-step:call28']").click()
+    reader.press("t")
+    transcript = page.get_by_role("region", name="Transcript")
+    expect(transcript.get_by_text("Step 28.")).to_be_in_viewport()
+    transcript.hover()
+    page.mouse.wheel(0, -100_000)
+    expect(transcript.get_by_text("Step 1.", exact=True)).to_be_in_viewport()
