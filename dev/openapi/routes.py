@@ -550,6 +550,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                         "after": nullable(string(examples=["trip-6"])),
                         "cursor_position": string(),
                         "complete": boolean(),
+                        "turn": nullable(integer(minimum=1)),
+                        "turns": nullable(integer(minimum=1)),
                     }
                 )
             )

@@ -38,7 +38,7 @@ from tracestore.api.traces.responses import (
 from tracestore.api.traces.shares import LINK, SHARED_ROUTES, is_share_id, parse_share, share_json
 from tracestore.api.traces.span_pages import matches_page, spans_page
 from tracestore.api.traces.trace_json import summary_json, time_or_none
-from tracestore.api.traces.turns import turns_page
+from tracestore.api.traces.turns import turn_of, turns_page
 from tracestore.domain.errors import NotFound
 from tracestore.domain.json_body import parse_json
 from tracestore.domain.media import is_sha256
@@ -98,7 +98,7 @@ def show_histogram(request: Request, caller: Identity) -> Response:
 
 @app.route("GET /api/analytics/traces/{trace_id}/neighbours", scope="read")
 def show_neighbours(request: Request, caller: Identity) -> Response:
-    """Get the ids of the traces before and after one trace in a list."""
+    """Get the ids of the traces before and after one trace in a list, and which turn of its conversation it is."""
     require_filters(request)
     query, trace_id = trace_query(request.query), path_id(request, "trace_id")
     stored = reader(request, caller)
@@ -108,11 +108,15 @@ def show_neighbours(request: Request, caller: Identity) -> Response:
     after = stored.traces(query, 1, head.cursor_position, budget_share=0.5)
     backwards = replace(query, newest_first=not query.newest_first)
     before = stored.traces(backwards, 1, head.cursor_position, budget_share=0.5)
+    conversation = query.filters.conversation_id
+    number, turns = turn_of(stored, head, conversation.only if conversation else None) or (None, None)
     neighbours = {
         "before": next((listed.trace_id for listed in before.traces), None),
         "after": next((listed.trace_id for listed in after.traces), None),
         "cursor_position": head.cursor_position,
         "complete": all(page.traces or page.next_position is None for page in (before, after)),
+        "turn": number,
+        "turns": turns,
     }
     return with_etag(request, json_response({"data": neighbours}))
 

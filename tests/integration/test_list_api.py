@@ -219,6 +219,22 @@ def test_neighbours_are_those_of_the_filtered_list(api: Api) -> None:
     assert api("GET", f"{path_of('absent')}/neighbours").status == 404
 
 
+def test_neighbours_in_a_conversation_have_the_number_of_the_turn(api: Api) -> None:
+    for number in range(4):
+        api.send(span(f"t{number}", start_time=at(number), end_time=at(number + 1), conversation_id="chat"))
+    api.send(span("other", start_time=at(2), end_time=at(3), conversation_id="another"))
+
+    def turn(trace: str, **query: Any) -> tuple[int | None, int | None]:
+        data = api("GET", f"{path_of(trace)}/neighbours", query=query).json["data"]
+        return data["turn"], data["turns"]
+
+    assert [turn(f"t{number}", conversation_id="chat") for number in range(4)] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert turn("t2", conversation_id="chat", status="error") == (3, 4)
+    assert turn("other", conversation_id="another") == (1, 1)
+    for query in ({}, {"conversation_id": "another"}, {"conversation_id": "!chat"}, {"status": "success"}):
+        assert turn("t2", **query) == (None, None)
+
+
 def test_a_histogram_counts_the_traces_of_a_filtered_list_by_time(api: Api) -> None:
     minutes = [0, 10, 20, 50, 70]
     api.send(

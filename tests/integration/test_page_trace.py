@@ -53,3 +53,30 @@ def test_the_transcript_shows_the_selected_call_however_long_those_before_it_are
     transcript.hover()
     page.mouse.wheel(0, -100_000)
     expect(transcript.get_by_text("Step 1.", exact=True)).to_be_in_viewport()
+
+
+def test_a_turn_says_its_number_and_leads_to_its_neighbours_and_its_conversation(reader: Reader, api: Api) -> None:
+    for number in range(1, 4):
+        start = f"2026-11-28T08:0{number}:00Z"
+        api.send(
+            span(
+                f"turn{number}",
+                "call",
+                start_time=start,
+                duration_ms=100,
+                conversation_id="chat",
+                input_data=f"{number}?",
+            )
+        )
+    page = reader.page
+    reader.open("/traces/t/turn2?status=success")
+    header = page.locator(".subject")
+    expect(header).to_contain_text("turn 2 of 3")
+    header.get_by_role("link", name="Next turn").click()
+    expect(header).to_contain_text("turn 3 of 3")
+    expect(header.get_by_role("link", name="Next turn")).to_have_count(0)
+    header.get_by_role("link", name="Previous turn").click()
+    page.wait_for_url("**/traces/t/turn2")
+    header.get_by_role("link", name="conversation chat").click()
+    page.wait_for_url("**/traces/c/chat?turn=2")
+    expect(page.get_by_role("region", name="Turn 2")).to_be_in_viewport()

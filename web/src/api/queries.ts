@@ -98,6 +98,22 @@ async function wholeOutline(id: string, signal: AbortSignal): Promise<Outline> {
   }
 }
 
+export interface Neighbours {
+  before: string | null;
+  after: string | null;
+  /** In the list of one conversation: the number of the trace among its turns, and the number of them all. */
+  turn: number | null;
+  turns: number | null;
+}
+
+/** The traces next to one trace in a list with these parameters. */
+export const neighboursQuery = (id: string, list: Query) => ({
+  queryKey: owned("neighbours", id, list),
+  queryFn: async ({ signal }: { signal: AbortSignal }) =>
+    (await get<{ data: Neighbours }>(`${tracePath(id)}/neighbours`, list, signal)).data,
+  retry: false,
+});
+
 export const spanQuery = (trace: string, span: string, version: string | null) => ({
   queryKey: owned("span", trace, span, version),
   queryFn: async ({ signal }: { signal: AbortSignal }) =>

@@ -57,6 +57,11 @@ class Condition(NamedTuple):
     any_of: tuple[str, ...] = ()
     none_of: tuple[str, ...] = ()
 
+    @property
+    def only(self) -> str | None:
+        """The single value that a trace must have. *absent*: None if there are several, or if others are excluded."""
+        return self.any_of[0] if len(self.any_of) == 1 and not self.none_of else None
+
     def holds(self, values: Collection[str | None]) -> bool:
         """Whether these values meet the condition."""
         return (not self.any_of or any(value in values for value in self.any_of)) and not any(

@@ -205,7 +205,7 @@ def turn_number(scope: Scope, conversation_id: str, position: str) -> int:
     return max(1, number or 0)
 
 
-def turn_before(scope: Scope, conversation_id: str, position: str) -> ListedTrace | None:
+def turn_before(scope: Scope, conversation_id: str, position: str | None = None) -> ListedTrace | None:
     filters = Filters(conversation_id=Condition((conversation_id,)))
     return next(iter(list_traces(scope, TraceQuery(filters), 1, position).traces), None)
 

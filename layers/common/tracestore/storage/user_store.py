@@ -236,6 +236,10 @@ class UserReader:
         """The newest trace of a conversation before a cursor position. *absent*: None."""
         return listing.turn_before(self._scope, conversation_id, position)
 
+    def newest_turn(self, conversation_id: str) -> ListedTrace | None:
+        """The newest trace of a conversation. *absent*: None."""
+        return listing.turn_before(self._scope, conversation_id)
+
     def newest_traces(self, from_ns: int, to_ns: int, most: int) -> list[str]:
         """The ids of the newest traces of a time range, at most `most`, as the indexes have them.
 

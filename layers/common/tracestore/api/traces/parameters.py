@@ -145,10 +145,10 @@ def turns_query(parameters: Mapping[str, str]) -> TurnsQuery:
         raise malformed([Detail(name[:MAX_NAME_CHARACTERS], problem) for name in others])
     traces = trace_query(parameters)
     condition = traces.filters.conversation_id
-    if condition is None or condition.none_of or len(condition.any_of) != 1:
+    if condition is None or condition.only is None:
         raise malformed([Detail("conversation_id", "must be one conversation, not negated, for view=turns")])
     messages = choice_of(parameters, "messages", "new", "all")
-    return TurnsQuery(traces, condition.any_of[0], messages == "all")
+    return TurnsQuery(traces, condition.only, messages == "all")
 
 
 def trace_view(parameters: Mapping[str, str]) -> TraceView:

@@ -13,7 +13,7 @@ from tracestore.domain.spans import Json
 from tracestore.domain.tree import Node, tree_order
 from tracestore.domain.turns import history_after, new_input
 from tracestore.http.response import json_bytes
-from tracestore.storage.model import PendingDeletion
+from tracestore.storage.model import Head, PendingDeletion
 from tracestore.storage.user_store import ListedTrace, UserReader
 
 
@@ -79,6 +79,19 @@ def turns_page(reader: UserReader, query: TurnsQuery, limit: int, cursor_positio
     page = page.first(len(texts))
     next_position = page.next_position and str(_CursorPosition(page.next_position, number))
     return TurnsPage(Encoded(texts, len(texts)), next_position)
+
+
+def turn_of(reader: UserReader, head: Head, conversation_id: str | None) -> tuple[int, int] | None:
+    """The number of a trace among the turns of a conversation, and the number of them all.
+
+    *absent*: None without a conversation, and for a trace that is not in it.
+    """
+    if conversation_id is None or head.summary.conversation_id != conversation_id:
+        return None
+    number = reader.turn_number(conversation_id, head.cursor_position)
+    newest = reader.newest_turn(conversation_id)
+    position = newest.head.cursor_position if newest is not None else head.cursor_position
+    return number, max(number, reader.turn_number(conversation_id, position))
 
 
 def _compared(
