@@ -80,3 +80,34 @@ def test_a_turn_says_its_number_and_leads_to_its_neighbours_and_its_conversation
     header.get_by_role("link", name="conversation chat").click()
     page.wait_for_url("**/traces/c/chat?turn=2")
     expect(page.get_by_role("region", name="Turn 2")).to_be_in_viewport()
+
+
+def test_a_search_is_restricted_to_parts_of_the_spans(reader: Reader, api: Api) -> None:
+    fields = {"start_time": "2026-11-28T08:00:00Z", "duration_ms": 100}
+    api.send(
+        span("t", "root", operation_type="agent", span_name="needle in the name", **fields),
+        span("t", "asked", parent_span_id="root", input_data="a needle?", **fields),
+        span("t", "both", parent_span_id="root", input_data="the needle", output_data="no needle", **fields),
+        span("t", "failed", parent_span_id="root", status="error", error_message="broken needle", **fields),
+    )
+    page = reader.page
+    reader.open("/traces/t/t")
+    page.get_by_role("button", name="Search in the trace").click()
+    page.keyboard.type("needle")
+    bar = page.get_by_role("search")
+    expect(bar).to_contain_text("4 matches")
+    expect(bar.get_by_role("button", name="Inputs 2")).to_be_visible()
+    bar.get_by_role("button", name="Outputs 1").click()
+    expect(bar).to_contain_text("1 match")
+    page.keyboard.press("Escape")  # the field has lost the focus
+    reader.open("/traces/t/t?q=needle&in=outputs&in=inputs")
+    expect(bar).to_contain_text("2 matches")
+    reader.press("n")
+    expect(page.locator(".tree [role=row][aria-selected=true]")).to_have_id("node-asked")
+    expect(bar).to_contain_text("1 of 2 matches")
+    expect(bar).to_contain_text("Inputs: a needle?")
+    reader.press("n")
+    expect(bar).to_contain_text("2 of 2 matches")
+    assert not reader.violations()
+    bar.get_by_role("button", name="Close the search").click()
+    assert reader.place == "/traces/t/t?span=both"

@@ -4,6 +4,7 @@ import type { Outline } from "../api/types.ts";
 import { router } from "../lib/router.svelte.ts";
 import { Opened } from "../lib/opened.svelte.ts";
 import { openByDefault, opensInSteps, rowsOf, visibleKey, type Row } from "./rows.ts";
+import { TraceSearch } from "./search.svelte.ts";
 import { gapsOf, idleShare, type Interval } from "./scale.ts";
 import {
   ancestorsOf,
@@ -52,8 +53,8 @@ export class TraceState {
   readonly toggled: Opened;
   /** What a reader opened in the transcript and in the details. */
   readonly contents: Opened;
-  /** Spans that the search found, with an excerpt of where. */
-  matches = $state.raw<ReadonlyMap<string, string>>(new Map());
+  /** What is searched for in it. */
+  readonly search: TraceSearch;
 
   /** Whether what comes at the end is shown as it comes. */
   followsEnd = $state(false);
@@ -78,6 +79,12 @@ export class TraceState {
         return this.#openNodes.of(this.tree);
     }
   });
+  /** Spans that the search found, with an excerpt of where. */
+  readonly matches: ReadonlyMap<string, string> = $derived.by(() => this.search.matches);
+  /** The same in the order of the tree. */
+  readonly matched: SpanNode[] = $derived(
+    this.matches.size ? [...this.tree.spans.values()].filter((node) => this.matches.has(node.key)) : [],
+  );
   readonly focus: TreeNode | null = $derived(this.tree.nodes.get(router.get("root") ?? "") ?? null);
   readonly rows: Row[] = $derived.by(() => rowsOf(this.tree, this.open, this.toggled.toggled, this.focus));
   readonly indexes: ReadonlyMap<string, number> = $derived(
@@ -121,6 +128,7 @@ export class TraceState {
 
   constructor(id: string) {
     this.id = id;
+    this.search = new TraceSearch(id, () => this.tree.spans);
     this.toggled = new Opened(ROWS_KEY + id);
     this.contents = new Opened(CONTENTS_KEY + id);
   }
@@ -182,10 +190,7 @@ export class TraceState {
 
   /** The next match of the search. */
   nextMatch(by: 1 | -1): boolean {
-    return this.#next(
-      [...this.tree.spans.values()].filter((node) => this.matches.has(node.key)),
-      by,
-    );
+    return this.#next(this.matched, by);
   }
 
   zoom(interval: Interval | null): void {
