@@ -111,3 +111,32 @@ def test_a_search_is_restricted_to_parts_of_the_spans(reader: Reader, api: Api) 
     assert not reader.violations()
     bar.get_by_role("button", name="Close the search").click()
     assert reader.place == "/traces/t/t?span=both"
+
+
+def test_long_lines_of_json_are_wrapped_unless_the_reader_wants_them_whole(reader: Reader, api: Api) -> None:
+    long = "word " * 200 + "end"
+    fields = {"start_time": "2026-11-28T08:00:00Z", "duration_ms": 100, "operation_type": "tool_call"}
+    api.send(
+        span("t", "short", input_data={"notes": long}, **fields),
+        span("t", "windowed", input_data={"notes": long, "rows": [[number] * 40 for number in range(20)]}, **fields),
+    )
+    page = reader.page
+    wrap = page.get_by_role("button", name="Wrap long lines")
+    reader.open("/traces/t/t?view=details&span=short")
+    line = page.locator(".details .json .line", has_text="word word").first
+    expect(line).to_be_visible()
+    box = page.locator(".details .json").first
+    assert line.evaluate("element => element.offsetHeight") > 40
+    wrap.click()
+    expect(wrap).to_have_attribute("aria-pressed", "false")
+    assert line.evaluate("element => element.offsetHeight") < 30
+    assert box.evaluate("element => element.scrollWidth > element.clientWidth + 1000")
+    assert not reader.violations()
+    reader.open("/traces/t/t?view=details&span=windowed")
+    expect(wrap).to_have_attribute("aria-pressed", "false")  # it is kept
+    lines = page.locator(".details .json .line")
+    expect(lines.filter(has_text="copy")).to_have_count(1)
+    wrap.click()
+    expect(lines.filter(has_text="copy")).to_have_count(0)
+    expect(lines.filter(has_text="word")).not_to_have_count(1)
+    expect(lines.filter(has_text="end")).to_be_visible()

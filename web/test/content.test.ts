@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ExactNumber, parseExact } from "../src/api/exact.ts";
-import { linesOf, stepped } from "../src/content/json.ts";
+import { linesOf, stepped, wrappedLines } from "../src/content/json.ts";
 import { conversationOf, parsedText, plainText, withResults, type Message } from "../src/content/messages.ts";
 import { aboutOf } from "../src/lib/preview.ts";
 
@@ -178,6 +178,36 @@ describe("JSON as lines", () => {
       path = stepped(path, 0);
     }
     expect(linesOf(deep, toggled)).toHaveLength(201);
+  });
+});
+
+describe("long texts of JSON over several lines", () => {
+  const wrapped = (value: unknown, columns: number) =>
+    wrappedLines(linesOf(value, new Map()), columns).filter((line) => line.kind === "string");
+
+  test("have every character once, the name at the first and the comma after the last", () => {
+    const lines = wrapped({ text: "0123456789".repeat(10), more: 1 }, 42);
+    expect(lines.map((line) => line.text).join("")).toBe(JSON.stringify("0123456789".repeat(10)));
+    expect(lines.map((line) => [line.name, line.continues, line.comma])).toEqual([
+      ["text", false, false],
+      [null, true, false],
+      [null, true, true],
+    ]);
+    expect(lines.every((line) => line.text.length <= 40)).toBe(true);
+  });
+
+  test("of wide characters take twice the room", () => {
+    expect(wrapped(["タ".repeat(40)], 42).map((line) => [...line.text].length)).toEqual([20, 19, 3]);
+  });
+
+  test("end after 400 lines, with the number of characters that are left out", () => {
+    const lines = wrapped(["x".repeat(20_000)], 42);
+    expect(lines).toHaveLength(400);
+    expect(lines.reduce((sum, line) => sum + line.text.length + (line.omitted ?? 0), 0)).toBe(20_002);
+  });
+
+  test("leave an image in one line", () => {
+    expect(wrapped([`data:image/png;base64,${"A".repeat(500)}`], 42)).toHaveLength(1);
   });
 });
 

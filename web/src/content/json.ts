@@ -18,6 +18,10 @@ export interface JsonLine {
   comma: boolean;
   /** The text is itself JSON, which can be expanded. */
   nested: boolean;
+  /** Of a text over several lines: the line before has its beginning. */
+  continues?: boolean;
+  /** The number of characters of the text that no line has. */
+  omitted?: number;
 }
 
 /** Containers below this depth are collapsed, unless opened; and larger ones than this are collapsed from the start. */
@@ -80,6 +84,53 @@ export function linesOf(value: unknown, toggled: Pick<ReadonlyMap<string, boolea
     }
   }
   return lines;
+}
+
+/** So many lines of one text are shown. */
+const TEXT_LINES = 400;
+const LEAST_COLUMNS = 20;
+/** The indentation of a level, in columns. */
+const LEVEL_COLUMNS = 2.3;
+const WIDE =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\u{1f300}-\u{1faff}]/u;
+
+/** The same lines, of which long texts continue on lines of their own, as `columns` have room. */
+export function wrappedLines(lines: readonly JsonLine[], columns: number): JsonLine[] {
+  return lines.flatMap((line) => {
+    if (line.kind !== "string" || line.text.startsWith('"data:')) return [line];
+    const room = Math.max(LEAST_COLUMNS, Math.floor(columns - Math.min(line.depth, 40) * LEVEL_COLUMNS));
+    const first = Math.max(LEAST_COLUMNS, room - (line.name === null ? 0 : line.name.length + 2));
+    const pieces = piecesOf(line.text, first, room);
+    const shown = pieces.slice(0, TEXT_LINES);
+    const omitted = pieces.slice(TEXT_LINES).reduce((sum, piece) => sum + piece.length, 0);
+    return shown.map((text, index) => ({
+      ...line,
+      text,
+      name: index ? null : line.name,
+      comma: line.comma && index === shown.length - 1,
+      continues: index > 0,
+      omitted: index === shown.length - 1 ? omitted : 0,
+    }));
+  });
+}
+
+/** A text in pieces of at most so many columns: the first has another room than the rest. Wide characters take two. */
+function piecesOf(text: string, first: number, rest: number): string[] {
+  if (text.length <= first && !WIDE.test(text)) return [text];
+  const pieces: string[] = [];
+  let piece = "";
+  let taken = 0;
+  for (const character of text) {
+    const width = WIDE.test(character) ? 2 : 1;
+    if (taken + width > (pieces.length ? rest : first)) {
+      pieces.push(piece);
+      piece = "";
+      taken = 0;
+    }
+    piece += character;
+    taken += width;
+  }
+  return [...pieces, piece];
 }
 
 function containerOf(
