@@ -137,6 +137,7 @@ BENCHMARKS = {
 def _add_benchmark(name: str, text: str) -> None:
     @bench.command(name, help=text, context_settings=_PASS_ON)
     def run(context: typer.Context) -> None:
+        os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "ERROR")  # some modules read it when they are imported
         module = importlib.import_module(f"dev.bench.{name.replace('-', '_')}")  # slow, so only the one that runs
         _delegate(module.main, context)
 

@@ -1,6 +1,5 @@
 """The speed of the page in headless Chromium, as ratios against a bare page of the same run."""
 
-import os
 import statistics
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,7 +55,6 @@ class Load:
 
 def main(rounds: int = ROUNDS) -> None:
     """Time to the first row, script time, heap and bytes of each view, and frames while scrolling 10,000 rows."""
-    os.environ["POWERTOOLS_LOG_LEVEL"] = "ERROR"  # before a module reads it
     out = console()
     path = chromium.executable()
     if path is None:
