@@ -98,12 +98,12 @@ def test_a_request_that_crashes_anywhere_leaves_its_deletion_to_the_job(calls_be
 @pytest.mark.parametrize("calls_before_crash", range(5))
 def test_a_request_that_crashes_before_it_hides_anything_leaves_nothing(calls_before_crash: int) -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
-    store = store_on(memory, clock)
-    written(store, clock, user, "a")
+    written(store_on(memory, clock), clock, user, "a")
     with suppress(Crash):
         writer(store_on(memory, clock, db=CrashingAtCall(memory, calls_before_crash)), user).start_deletion(
             DeletionScope()
         )
+    store = store_on(memory, clock)
     jobs = list(store.table.query(keys.user(user), "J#", "J#~"))
     assert len(jobs) == len(reader(store, user).pending_deletions()) == (0 if trace_ids(store, user) else 1)
 

@@ -18,7 +18,7 @@ from tracestore.domain.merge import Span, merge
 from . import keys
 from .items import annotation_item, item_bytes
 from .model import EmptiedHead, Head, Item, LiveHead, Placeholder, StoredHead, StoredTrace, Tombstone
-from .pending_deletions import is_pending_deletion, read_pending_deletions
+from .pending_deletions import is_pending_deletion, recent_pending_deletions
 from .recompute import annotations_in_head, merged_sum_of
 from .store import Scope, expiry_of_companions
 
@@ -183,7 +183,7 @@ def _visible_head(scope: Scope, stored: StoredTrace) -> LiveHead | None:
 
 
 def _is_hidden(scope: Scope, head: StoredHead | None) -> bool:
-    return isinstance(head, Head) and is_pending_deletion(head, read_pending_deletions(scope))
+    return isinstance(head, Head) and is_pending_deletion(head, recent_pending_deletions(scope))
 
 
 def _deletion_of(scope: Scope, head: LiveHead | Tombstone | None, annotation: Annotation) -> Conflict | None:

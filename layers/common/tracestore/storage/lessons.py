@@ -26,7 +26,7 @@ from .listing import (
     visible_heads,
 )
 from .model import Head, Partition, PendingDeletion
-from .pending_deletions import is_pending_deletion, partitions_of, read_pending_deletions
+from .pending_deletions import is_pending_deletion, partitions_of, recent_pending_deletions
 from .store import Scope
 
 
@@ -192,7 +192,7 @@ def _hidden_positions(scope: Scope, query: LessonQuery) -> Set[str] | None:
 
     *absent*: None where there are more than one request can read.
     """
-    pending_deletions = read_pending_deletions(scope)
+    pending_deletions = recent_pending_deletions(scope)
     heads: dict[str, Head] = {}
     searched = dict.fromkeys(chain.from_iterable(_searched(scope, query, pending) for pending in pending_deletions))
     for partition, high in searched:

@@ -139,8 +139,12 @@ def visible_heads(scope: Scope, pks: Iterable[str]) -> dict[str, Head]:
 def visible_head_items(scope: Scope, pks: Iterable[str]) -> dict[str, tuple[Head, Item]]:
     """As `visible_heads`, each with the item that contains it."""
     user_key = keys.user(scope.user_id), keys.USER
-    items = scope.table.get_many([user_key, *((pk, keys.HEAD) for pk in pks)])
-    pending_deletions = pending_deletions_from(items.pop(user_key, None))
+    remembered = scope.store.deletions.of(scope.user_id)
+    pending_deletions = remembered.fresh()
+    unknown = [user_key] if pending_deletions is None else []
+    items = scope.table.get_many([*unknown, *((pk, keys.HEAD) for pk in pks)])
+    if pending_deletions is None:
+        pending_deletions = remembered.put(pending_deletions_from(items.pop(user_key, None)))
     heads = {pk: (head_from(item), item) for (pk, _), item in items.items()}
     return {
         pk: (head, item)

@@ -1,7 +1,7 @@
 """Pending deletions: they hide traces at once, before a job removes them one by one.
 
-All pending deletions of a user are in one small item, which readers fetch together with the heads, and writers before
-they add to a trace.
+All pending deletions of a user are in one small item. Readers fetch it together with the heads, and writers before they
+add to a trace, unless their process has read it within the last second.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -37,8 +37,15 @@ def is_pending_deletion(head: StoredHead, pending_deletions: Iterable[PendingDel
 
 
 def read_pending_deletions(scope: Scope) -> tuple[PendingDeletion, ...]:
-    """The user's pending deletions, in the order of their requests."""
+    """The user's pending deletions as they are now, in the order of their requests: for what removes traces."""
     return pending_deletions_from(scope.table.get(keys.user(scope.user_id), keys.USER))
+
+
+def recent_pending_deletions(scope: Scope) -> tuple[PendingDeletion, ...]:
+    """The user's pending deletions as they were at most a second ago: for what reads or adds to traces."""
+    remembered = scope.store.deletions.of(scope.user_id)
+    recent = remembered.fresh()
+    return remembered.put(read_pending_deletions(scope)) if recent is None else recent
 
 
 def pending_deletions_from(item: Item | None) -> tuple[PendingDeletion, ...]:
@@ -81,4 +88,7 @@ def change_pending_deletions(
         else:
             scope.table.put(new, version)
 
-    scope.deadline.retry(attempt)
+    try:
+        scope.deadline.retry(attempt)
+    finally:  # also where the response was lost: the change may have been stored
+        scope.store.deletions.forget(scope.user_id)

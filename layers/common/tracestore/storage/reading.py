@@ -13,7 +13,7 @@ from tracestore.domain.spans import SpanUpdate
 from .items import opened_inline
 from .listing import ListedTrace, visible_heads
 from .model import Head, PendingDeletion, StoredTrace
-from .pending_deletions import is_pending_deletion, read_pending_deletions
+from .pending_deletions import is_pending_deletion, recent_pending_deletions
 from .recompute import merged_sum_of
 from .repair import completed
 from .store import Scope
@@ -184,7 +184,7 @@ def visible_head(scope: Scope, stored: StoredTrace, pending_deletions: Sequence[
     head = scope.live_head(stored)
     if not isinstance(head, Head):
         raise NotFound("There is no such trace.")
-    if is_pending_deletion(head, read_pending_deletions(scope) if pending_deletions is None else pending_deletions):
+    if is_pending_deletion(head, recent_pending_deletions(scope) if pending_deletions is None else pending_deletions):
         raise NotFound("There is no such trace.")
     return head
 

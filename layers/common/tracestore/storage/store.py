@@ -26,6 +26,7 @@ from .model import (
     Tombstone,
 )
 from .read_budget import ReadBudget
+from .remembered_deletions import RememberedDeletions
 from .segments import joined_with, open_payloads
 from .segments import key as key_item
 from .table import Table
@@ -39,7 +40,7 @@ NO_ACTOR: Final = Actor()
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The table, the settings that shape new items, and the payloads that this process stored last.
+    """The table, the settings that shape new items, and what this process remembers of the last requests.
 
     `derivation` names the code and the prices that answers are derived with. `trace_spans_most` is the largest size of
     a trace, since each write to a trace reads the cores of all of its spans. `table_of` returns the table as a user's
@@ -55,6 +56,7 @@ class Store:
     trace_spans_most: int = 20_000
     delta_bases: DeltaBaseCache = field(default_factory=DeltaBaseCache)
     table_of: Callable[[str], Table] | None = None
+    deletions: RememberedDeletions = field(default_factory=RememberedDeletions)
 
     def generation(self) -> str:
         """The name of a trace's incarnation that begins now: the hour, so that writers that race to begin it agree.

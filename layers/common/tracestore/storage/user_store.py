@@ -310,7 +310,7 @@ class UserReader:
 
     def pending_deletions(self) -> tuple[PendingDeletion, ...]:
         """The user's bulk deletions that are not done, in the order of their requests."""
-        return pending_deletions.read_pending_deletions(self._scope)
+        return pending_deletions.recent_pending_deletions(self._scope)
 
     def api_keys(self) -> list[ApiKey]:
         """The user's API keys that are valid, the oldest first."""

@@ -28,7 +28,7 @@ from .erasure import delete_erased, erasure_of, is_of_segment, orphaned_items
 from .items import alias_items, core_bytes_of, head_from, item_bytes, keys_of
 from .media import NO_MEDIA, media_of, put_media
 from .model import EmptiedHead, Head, Item, ItemKey, LiveHead, Segment, StoredHead, StoredTrace, Tombstone
-from .pending_deletions import is_pending_deletion, read_pending_deletions
+from .pending_deletions import is_pending_deletion, recent_pending_deletions
 from .reading import read_span, span_with_payload
 from .recompute import empty_head, first_head, next_head
 from .segments import payload_items, segment_items, segment_of, segments_of
@@ -205,7 +205,7 @@ class _Capture:
         head = self.scope.live_head(stored)
         if isinstance(head, Tombstone):
             return self._refused(head)
-        if head is not None and is_pending_deletion(head, read_pending_deletions(self.scope)):
+        if head is not None and is_pending_deletion(head, recent_pending_deletions(self.scope)):
             return self._refused(head)
         segment, rejected = self._admitted(head, stored)
         if not segment.updates:
