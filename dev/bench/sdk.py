@@ -39,6 +39,7 @@ def _readers() -> dict[str, Callable[[Any], Any]]:
     from tracestore.ingest.sdk_langfuse import langfuse_batch
     from tracestore.ingest.sdk_langsmith import langsmith_batch, runs_of_batch, runs_of_parts
     from tracestore.ingest.sdk_multipart import read_parts
+    from tracestore.ingest.sdk_opik import written_spans, written_traces
 
     def langsmith(request: tuple[str, bytes]) -> Any:
         content_type, body = request
@@ -46,10 +47,16 @@ def _readers() -> dict[str, Callable[[Any], Any]]:
         sent = runs_of_batch(parse_json(body)) if is_json else runs_of_parts(read_parts(body, content_type))
         return langsmith_batch(sent, now_ns=2**62)
 
+    def opik(request: tuple[str, bytes]) -> Any:
+        value = parse_json(request[1])
+        is_of_traces = isinstance(value, dict) and "traces" in value
+        return (written_traces if is_of_traces else written_spans)(value, now_ns=2**62)
+
     return {
         "langsmith": langsmith,
         "langfuse-ingestion": lambda request: langfuse_batch(parse_json(request[1]), now_ns=2**62)[0],
         "openai-agents": lambda request: agents_batch(parse_json(request[1]), now_ns=2**62),
+        "opik": opik,
     }
 
 

@@ -202,6 +202,7 @@ def returns(schema: Schema, status: int = 200) -> dict[int, Mapping[str, Schema]
 
 
 _JSON_CODES: Final = ("malformed_json", "json_too_deep", "invalid_encoding", "invalid_request", "body_too_large")
+_STORED: Final = ("span_too_large", "trace_deleted", "trace_too_large", "span_deleted")
 _BYTES: Final = string(contentMediaType=PROTOBUF)
 _FULL: Final[tuple[dict[str, Schema], ...]] = ({}, {"full": boolean(const=True)})
 """Members of a whole trace, without and with `since`."""
@@ -332,6 +333,42 @@ def runs(content: Mapping[str, Schema], codes: tuple[str, ...] = (), example: An
     )
 
 
+_OPIK_ID: Final = "01a2214b-f4b9-7943-b297-799f11a0500c"
+_OPIK_TRACE: Final = open_obj({"id": _ID}, examples=[{"id": _OPIK_ID}])
+_OPIK_SPAN: Final = open_obj({"id": _ID, "trace_id": _ID}, examples=[{"id": _OPIK_ID, "trace_id": _OPIK_ID}])
+_OPIK_SCORES: Final = open_obj(
+    {"scores": array(open_obj({"id": _ID, "name": _ID, "value": number(minimum=-MAX_NUMBER, maximum=MAX_NUMBER)}))}
+)
+
+
+def opik(schema: Schema, *codes: str, example: Any = None) -> Operation:
+    """A route that stores for Opik's SDKs, and returns nothing."""
+    return Operation(
+        answers={204: {}},
+        body=Body({JSON: schema}, _JSON_CODES, example),
+        codes=("conflict", *_STORED, *codes),
+        ignores_other_parameters=True,
+        texts={204: "Everything is stored"},
+    )
+
+
+_OPIK_CHANGE: Final = {"end_time": "2026-11-22T10:00:02Z", "trace_id": _OPIK_ID}
+_OPIK: Final[Mapping[str, Operation]] = {
+    "GET {prefix}/is-alive/ping": Operation(
+        answers=returns(obj({"message": string(examples=["Healthy Server"]), "healthy": boolean()})),
+        ignores_other_parameters=True,
+    ),
+    "POST {prefix}/v1/private/traces/batch": opik(open_obj({"traces": array(_OPIK_TRACE)})),
+    "POST {prefix}/v1/private/spans/batch": opik(open_obj({"spans": array(_OPIK_SPAN)})),
+    "POST {prefix}/v1/private/traces": opik(_OPIK_TRACE),
+    "POST {prefix}/v1/private/spans": opik(_OPIK_SPAN),
+    "PATCH {prefix}/v1/private/traces/{trace_id}": opik(ANY_MEMBERS, example=_OPIK_CHANGE),
+    "PATCH {prefix}/v1/private/spans/{span_id}": opik(open_obj({"trace_id": _ID}), example=_OPIK_CHANGE),
+    "PUT {prefix}/v1/private/traces/feedback-scores": opik(_OPIK_SCORES, "too_many_annotations"),
+    "PUT {prefix}/v1/private/spans/feedback-scores": opik(_OPIK_SCORES, "too_many_annotations"),
+}
+"""The routes of Opik's SDKs, whose address may end in `/api` or not."""
+
 _OF_LANGFUSE: Final[Schema] = {**ANY_MEMBERS, "examples": [{"id": "trip-7"}]}
 _PAGE_NUMBERS: Final = obj({name: integer() for name in ("page", "limit", "totalItems", "totalPages")})
 
@@ -400,7 +437,6 @@ _VIEW_NAME: Final = string(
 SCANNED_TO: Final = nullable(time("How far back the page has examined"))
 RANKED: Final = integer("The number of traces that were ranked")
 _LIST_TEXT: Final = "### `GET /api/analytics/traces`"
-_STORED: Final = ("span_too_large", "trace_deleted", "trace_too_large", "span_deleted")
 _DELETIONS: Final = {200: {JSON: ref("Deleted")}, 202: {JSON: ref("DeletionJob")}}
 _JOB_LINK: Final = {"job": Link("GET /api/jobs/{job_id}", {"job_id": "$response.body#/job_id"}, 202)}
 
@@ -723,6 +759,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         codes=("conflict", *_STORED),
         ignores_other_parameters=True,
     ),
+    **{route.replace("{prefix}", prefix): declared for prefix in ("", "/api") for route, declared in _OPIK.items()},
     "GET /api/public/projects": Operation(
         answers=returns(
             success(

@@ -1,6 +1,11 @@
-"""Routes of other SDKs: the protocols in which LangSmith, Langfuse and the OpenAI Agents SDK send spans and scores."""
+"""Routes of other SDKs: the protocols in which they send spans and scores.
 
+They are those of LangSmith, Langfuse, the OpenAI Agents SDK and Opik.
+"""
+
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from tracestore.api.sdk.langfuse_reading import (
@@ -30,7 +35,15 @@ from tracestore.ingest.sdk_langsmith import (
     runs_of_parts,
 )
 from tracestore.ingest.sdk_multipart import read_parts
-from tracestore.ingest.sdk_reports import Problem
+from tracestore.ingest.sdk_opik import (
+    changed,
+    span_scores,
+    trace_scores,
+    written_alone,
+    written_spans,
+    written_traces,
+)
+from tracestore.ingest.sdk_reports import Batch, Problem
 
 RUNS_PER_BATCH: Final = 100
 BATCH_BYTES: Final = 4_000_000
@@ -175,6 +188,79 @@ def receive_items(request: Request, caller: Identity) -> Response:
     stored = store(request, caller, agents_batch(parse_json(body), now_ns=request.now_ms * NS_PER_MS), body)
     stored.raise_if_incomplete()
     return json_response({}, span_count=stored.report_count)
+
+
+@app.route("GET /is-alive/ping", scope=ANY)
+@app.route("GET /api/is-alive/ping", scope=ANY)
+def confirm_connection(_request: Request, _caller: Identity) -> Response:
+    """Confirm the connection to Opik's SDKs, which hold back what they have to send until it is confirmed."""
+    return _json({"message": "Healthy Server", "healthy": True})
+
+
+@app.route("POST /v1/private/traces/batch", scope="ingest")
+@app.route("POST /api/v1/private/traces/batch", scope="ingest")
+def receive_opik_traces(request: Request, caller: Identity) -> Response:
+    """Store the traces of Opik's SDKs, each of which is the root of its spans."""
+    return _stored_writes(request, caller, written_traces)
+
+
+@app.route("POST /v1/private/spans/batch", scope="ingest")
+@app.route("POST /api/v1/private/spans/batch", scope="ingest")
+def receive_opik_spans(request: Request, caller: Identity) -> Response:
+    """Store the spans of Opik's SDKs."""
+    return _stored_writes(request, caller, written_spans)
+
+
+@app.route("POST /v1/private/traces", scope="ingest")
+@app.route("POST /api/v1/private/traces", scope="ingest")
+def receive_opik_trace(request: Request, caller: Identity) -> Response:
+    """Store one trace of an Opik SDK that sends no batches."""
+    return _stored_writes(request, caller, partial(written_alone, kind="trace"))
+
+
+@app.route("POST /v1/private/spans", scope="ingest")
+@app.route("POST /api/v1/private/spans", scope="ingest")
+def receive_opik_span(request: Request, caller: Identity) -> Response:
+    """Store one span of an Opik SDK that sends no batches."""
+    return _stored_writes(request, caller, partial(written_alone, kind="span"))
+
+
+@app.route("PATCH /v1/private/traces/{trace_id}", scope="ingest")
+@app.route("PATCH /api/v1/private/traces/{trace_id}", scope="ingest")
+def change_opik_trace(request: Request, caller: Identity) -> Response:
+    """Amend a trace of an Opik SDK, also before it has arrived."""
+    return _stored_writes(request, caller, partial(changed, kind="trace", sent_id=request.path["trace_id"]))
+
+
+@app.route("PATCH /v1/private/spans/{span_id}", scope="ingest")
+@app.route("PATCH /api/v1/private/spans/{span_id}", scope="ingest")
+def change_opik_span(request: Request, caller: Identity) -> Response:
+    """Amend a span of an Opik SDK, also before it has arrived."""
+    return _stored_writes(request, caller, partial(changed, kind="span", sent_id=request.path["span_id"]))
+
+
+@app.route("PUT /v1/private/traces/feedback-scores", scope="annotate")
+@app.route("PUT /api/v1/private/traces/feedback-scores", scope="annotate")
+def receive_opik_trace_scores(request: Request, caller: Identity) -> Response:
+    """Store the feedback scores of an Opik SDK about traces as annotations."""
+    return _stored_writes(request, caller, lambda value, **_: trace_scores(value))
+
+
+@app.route("PUT /v1/private/spans/feedback-scores", scope="annotate")
+@app.route("PUT /api/v1/private/spans/feedback-scores", scope="annotate")
+def receive_opik_span_scores(request: Request, caller: Identity) -> Response:
+    """Store the feedback scores of an Opik SDK about spans as annotations. Their traces are looked up."""
+    return _stored_writes(request, caller, lambda value, **_: span_scores(value))
+
+
+def _stored_writes(request: Request, caller: Identity, decode: Callable[..., Batch]) -> Response:
+    """Store a request of an Opik SDK. The SDK reads nothing but the status."""
+    body = request.body(MAX_SPANS_BYTES)
+    batch = decode(parse_json(body), now_ns=request.now_ms * NS_PER_MS)
+    stored = store(request, caller, batch, body)
+    stored.raise_if_early()
+    stored.raise_if_incomplete()
+    return Response(204, span_count=stored.report_count)
 
 
 def _stored_runs(request: Request, caller: Identity, sent: SentRuns, body: bytes) -> Response:

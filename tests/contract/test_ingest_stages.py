@@ -20,6 +20,7 @@ from tracestore.ingest.otlp import read_logs, read_traces, wire_format
 from tracestore.ingest.sdk_agents import agents_batch
 from tracestore.ingest.sdk_langfuse import langfuse_batch
 from tracestore.ingest.sdk_langsmith import langsmith_batch, runs_of_batch
+from tracestore.ingest.sdk_opik import written_spans
 from tracestore.ingest.sdk_reports import Batch, report_fields
 from tracestore.ingest.span_fields import spans_fields
 
@@ -110,6 +111,7 @@ SDK_CASES: dict[str, Callable[[Any], Batch]] = {
     "langsmith/py01-chat/request-2.bin": lambda body: langsmith_batch(runs_of_batch(body), now_ns=2**62),
     "langfuse-ingestion/py2-chat/request-0.bin": lambda body: langfuse_batch(body, now_ns=2**62)[0],
     "openai-agents/py-tool-loop-responses/request-0.bin": lambda body: agents_batch(body, now_ns=2**62),
+    "opik/js-chat/request-1.bin": lambda body: written_spans(body, now_ns=2**62),
 }
 
 

@@ -295,6 +295,45 @@ def items(victim: Victim) -> Iterator[Attempt]:
         yield Attempt("/v1/traces/ingest", (200, 400), body={"data": [trace]})
 
 
+def opik_writes(victim: Victim, path: str, kind: str) -> Iterator[Attempt]:
+    """Traces and spans of one's own with the ids of others are stored in traces of one's own."""
+    for text in hostile(victim, "t"):
+        item = {"id": text, "trace_id": text, "name": "mine", "start_time": at(), "thread_id": victim.name}
+        yield Attempt(path, (204, 400), body={f"{kind}s": [item]} if path.endswith("/batch") else item)
+
+
+def opik_changes(victim: Victim, path: str) -> Iterator[Attempt]:
+    body = {"end_time": at(1), "trace_id": "t"}
+    yield from (Attempt(f"{path}/{segment}", (204, 400, 404), body=body) for segment in segments(victim, "a"))
+
+
+def opik_trace_scores(victim: Victim, path: str) -> Iterator[Attempt]:
+    for text in hostile(victim, "t"):
+        scores = [{"id": text, "name": "note", "value": 1}]
+        yield Attempt(path, (204, 400, 409), body={"scores": scores})
+
+
+def opik_span_scores(_victim: Victim, path: str) -> Iterator[Attempt]:
+    """A span of another user is not stored, as far as the client can know."""
+    yield Attempt(path, (503,), body={"scores": [{"id": "a", "name": "note", "value": 1}]})
+
+
+def opik(prefix: str) -> dict[str, Callable[[Victim], Iterable[Attempt]]]:
+    """The attempts at Opik's routes below a prefix."""
+    traces, spans = f"{prefix}/v1/private/traces", f"{prefix}/v1/private/spans"
+    return {
+        f"GET {prefix}/is-alive/ping": lambda _: [Attempt(f"{prefix}/is-alive/ping", (200,))],
+        f"POST {traces}/batch": lambda v: opik_writes(v, f"{traces}/batch", "trace"),
+        f"POST {spans}/batch": lambda v: opik_writes(v, f"{spans}/batch", "span"),
+        f"POST {traces}": lambda v: opik_writes(v, traces, "trace"),
+        f"POST {spans}": lambda v: opik_writes(v, spans, "span"),
+        f"PATCH {traces}/{{trace_id}}": lambda v: opik_changes(v, traces),
+        f"PATCH {spans}/{{span_id}}": lambda v: opik_changes(v, spans),
+        f"PUT {traces}/feedback-scores": lambda v: opik_trace_scores(v, f"{traces}/feedback-scores"),
+        f"PUT {spans}/feedback-scores": lambda v: opik_span_scores(v, f"{spans}/feedback-scores"),
+    }
+
+
 def langfuse_lists(victim: Victim, name: str) -> Iterator[Attempt]:
     path = f"/api/public/{name}"
     for query in ({}, {"userId": victim.name}, {"sessionId": FIELDS["conversation_id"]}, {"traceId": "t"}):
@@ -545,6 +584,8 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "POST /api/public/ingestion": events,
     "POST /api/public/scores": scores,
     "POST /v1/traces/ingest": items,
+    **opik(""),
+    **opik("/api"),
     "GET /api/public/traces": lambda v: langfuse_lists(v, "traces"),
     "GET /api/public/observations": lambda v: langfuse_lists(v, "observations"),
     "GET /api/public/scores": lambda v: langfuse_lists(v, "scores"),

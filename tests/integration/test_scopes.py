@@ -78,6 +78,21 @@ NEEDS = {
     "GET /api/public/sessions/{session_id}": "read",
     "GET /api/public/scores": "read",
     "POST /v1/traces/ingest": "ingest",
+    **{
+        f"{method} {prefix}{path}": need
+        for prefix in ("", "/api")
+        for method, path, need in (
+            ("GET", "/is-alive/ping", "any"),
+            ("POST", "/v1/private/traces/batch", "ingest"),
+            ("POST", "/v1/private/spans/batch", "ingest"),
+            ("POST", "/v1/private/traces", "ingest"),
+            ("POST", "/v1/private/spans", "ingest"),
+            ("PATCH", "/v1/private/traces/{trace_id}", "ingest"),
+            ("PATCH", "/v1/private/spans/{span_id}", "ingest"),
+            ("PUT", "/v1/private/traces/feedback-scores", "annotate"),
+            ("PUT", "/v1/private/spans/feedback-scores", "annotate"),
+        )
+    },
     "GET /api/public/projects": "any",
     "GET /api/jobs/{job_id}": "read",
     "GET /api/me": "any",

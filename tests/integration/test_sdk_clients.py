@@ -22,7 +22,7 @@ from tests.served import Service, served, served_throttled
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 
 TIMEOUT_S = 60
-ROUTES = ("/runs", "/api/public/ingestion", "/v1/traces/ingest", "/feedback")
+ROUTES = ("/runs", "/api/public/ingestion", "/v1/traces/ingest", "/feedback", "/api/v1/private")
 
 
 @pytest.fixture
@@ -73,6 +73,11 @@ def run_snippet(service: Service, page: str, folder: Path) -> None:
 AGENTS = "openai-agents.md"
 
 
+def annotations(api: Api, trace_id: str) -> list[Any]:
+    listed: list[Any] = api("GET", f"{path_of(trace_id)}/annotations").json["annotations"]
+    return listed
+
+
 def outline(api: Api, trace_id: str) -> list[tuple[str, str, str]]:
     """The name, the operation and the status of each span of a trace, each once, in order of the tree."""
     trace = api.trace(trace_id)
@@ -90,9 +95,30 @@ def check_langsmith(api: Api) -> None:
         ("ChatOpenAI", "completion", "success"),
     ]
     check_answer(api, trace_id)
+    check_failure(api, trace_id)
+
+
+def check_failure(api: Api, trace_id: str) -> None:
     forecast = next(span for span in flat(api.trace(trace_id)["spans"]) if span["span_name"] == "forecast")
     assert (forecast["error_type"], forecast["error_message"]) == ("LookupError", "There is no forecast for Lisbon.")
     assert "Traceback" in forecast["error_stack"]
+
+
+def check_opik(api: Api) -> None:
+    (trace_id,) = api.summaries()
+    assert outline(api, trace_id) == [
+        ("answer", "workflow", "success"),
+        ("answer", "chain", "success"),
+        ("forecast", "tool_call", "error"),
+        ("weather", "tool_call", "success"),
+        ("chat_completion_create", "completion", "success"),
+    ]
+    check_answer(api, trace_id)
+    check_failure(api, trace_id)
+    assert api.trace(trace_id)["summary"]["tags"] == ["openai", "weather"]
+    (of_span,) = (each for each in annotations(api, trace_id) if each["span_id"])
+    inner = next(span for span in flat(api.trace(trace_id)["spans"]) if span["operation_type"] == "chain")
+    assert (of_span["name"], of_span["value"], of_span["span_id"]) == ("accuracy", 1, inner["span_id"])
 
 
 def check_langfuse(api: Api) -> None:
@@ -118,8 +144,8 @@ def check_answer(api: Api, trace_id: str) -> None:
     assert call["cached_input_tokens"] == 256
     assert call["cost_usd"] > 0
     assert "Is it raining" in call["input_data"]["messages"][-1]["parts"][0]["text"]
-    annotations = api("GET", f"{path_of(trace_id)}/annotations").json["annotations"]
-    shown: list[Any] = [(each["name"], each["value"], each["comment"]) for each in annotations]
+    of_trace = [each for each in annotations(api, trace_id) if each["name"] == "helpfulness"]
+    shown = [(each["name"], each["value"], each["comment"]) for each in of_trace]
     assert shown == [("helpfulness", 0.75, "Short and right.")]
 
 
@@ -143,6 +169,7 @@ PAGES: dict[str, Callable[[Api], None]] = {
     "langsmith.md": check_langsmith,
     "langfuse-2.md": check_langfuse,
     AGENTS: check_agents,
+    "opik.md": check_opik,
 }
 
 

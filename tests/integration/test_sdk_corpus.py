@@ -26,8 +26,8 @@ NOT_COMPARED = (
     *("id", "user_id", "created_at", "updated_at", "expires_at", "cursor_position", "children"),
     "annotated_at",
 )
-IN_ORDER = ("/feedback", "/api/public/scores")
-"""Paths whose requests replace the scores of earlier ones, or need a run that is stored."""
+IN_ORDER = ("/feedback", "/api/public/scores", "/feedback-scores")
+"""Ends of the paths whose requests replace the scores of earlier ones, or need a run that is stored."""
 
 
 @functools.cache
@@ -55,8 +55,8 @@ def replay(api: Api, cases: list[Path], *, seed: int | None = None) -> None:
     """Send the requests of these cases: once and in order, or with a seed twice and in any order."""
     requests = [(case, request) for case in cases for request in expected(case)["requests"]]
     if seed is not None:
-        last = [sent for sent in requests if sent[1]["path"] in IN_ORDER]
-        requests = 2 * [sent for sent in requests if sent[1]["path"] not in IN_ORDER]
+        last = [sent for sent in requests if sent[1]["path"].endswith(IN_ORDER)]
+        requests = 2 * [sent for sent in requests if not sent[1]["path"].endswith(IN_ORDER)]
         random.Random(seed).shuffle(requests)
         requests += 2 * last
     for case, request in requests:

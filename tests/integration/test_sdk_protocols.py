@@ -459,6 +459,155 @@ def test_the_key_of_an_item_is_never_stored(api: Api) -> None:
     assert "plain-words" not in json.dumps(api.trace("7" * 32))
 
 
-@pytest.mark.parametrize("path", ["/v1/traces/ingest", "/api/public/ingestion"])
+@pytest.mark.parametrize(
+    "path", ["/v1/traces/ingest", "/api/public/ingestion", "/v1/private/traces/batch", "/v1/private/spans/batch"]
+)
 def test_a_body_without_its_list_is_refused(api: Api, path: str) -> None:
     assert failure(api("POST", path, body={"items": []})) == (400, "invalid_request")
+
+
+# Opik
+
+
+OPIK = "/api/v1/private"
+TRACE_7, SPAN_7 = "01a2214b-f4b9-7943-b297-799f11a0500c", "01a2214b-f512-7cfb-8249-55d4c235345c"
+TRACE_7_HEX, SPAN_7_HEX = UUID(TRACE_7).hex, UUID(SPAN_7).hex
+
+
+def written(at: str | None = None, **fields: Any) -> dict[str, Any]:
+    """A span as an SDK writes it; `at` is the time of the write."""
+    times = {"start_time": START, **({"last_updated_at": at} if at else {})}
+    return {"id": SPAN_7, "trace_id": TRACE_7, "name": "ask", "type": "general", **times, **fields}
+
+
+def send_spans(api: Api, *spans: Any) -> Reply:
+    return api("POST", f"{OPIK}/spans/batch", body={"spans": spans})
+
+
+def change_span(api: Api, **changes: Any) -> Reply:
+    return api("PATCH", f"{OPIK}/spans/{SPAN_7}", body={"trace_id": TRACE_7, **changes})
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_the_last_write_of_a_span_counts_and_a_change_after_it(api: Api, order: tuple[int, ...]) -> None:
+    sends = (
+        lambda: send_spans(api, written(START, metadata={"a": 1, "b": 1}, input={"q": "rain?"})),
+        lambda: send_spans(
+            api, written(LATER, type="llm", model="m", provider="openai", metadata={"b": 2}, output={"a": 1}, input={})
+        ),
+        lambda: change_span(api, end_time=END, output={"a": 2}, metadata={"c": 3}),
+    )
+    for index in order:
+        assert (sends[index]().status, sends[index]().body) == (204, b"")
+    span = api.span(SPAN_7_HEX, TRACE_7_HEX)
+    assert (span["operation_type"], span["model_name"], span["model_provider"]) == ("completion", "m", "openai")
+    assert (span["input_data"], span["output_data"], span["status"]) == ({"q": "rain?"}, {"a": 2}, "success")
+    assert {name: span["metadata"][name] for name in "abc"} == {"a": 1, "b": 2, "c": 3}
+
+
+def test_two_writes_of_a_span_in_one_body_are_one_in_either_order(api: Api) -> None:
+    assert send_spans(api, written(LATER, end_time=END, output="dry"), written(START, output="none yet")).status == 204
+    span = api.span(SPAN_7_HEX, TRACE_7_HEX)
+    assert (span["output_data"], span["status"]) == ("dry", "success")
+
+
+def test_an_opik_trace_is_the_root_of_its_spans(api: Api) -> None:
+    error = {"exception_type": "LookupError", "message": "no rain", "traceback": "Traceback: …"}
+    trace = {"id": TRACE_7, "name": "job", "start_time": START, "project_name": "weather", "tags": ["x"]}
+    assert send_spans(api, written(end_time=END)).status == 204
+    assert api("POST", f"{OPIK}/traces", body={**trace, "thread_id": "chat", "environment": "staging"}).status == 204
+    assert only_root(api, TRACE_7_HEX)["status"] == "pending"
+    changes = {"end_time": END, "error_info": error, "metadata": {"user_id": "ada"}}
+    assert api("PATCH", f"{OPIK}/traces/{TRACE_7}", body=changes).status == 204
+    root = only_root(api, TRACE_7_HEX)
+    assert (root["span_name"], root["operation_type"], root["status"]) == ("job", "workflow", "error")
+    assert (root["error_type"], root["error_message"], root["error_stack"]) == tuple(error.values())
+    assert (root["conversation_id"], root["end_user_id"]) == ("chat", "ada")
+    assert (root["tags"], root["environment"]) == (["x", "weather"], "staging")
+    assert [child["span_id"] for child in root["children"]] == [SPAN_7_HEX]
+
+
+def test_the_project_of_an_application_without_one_is_no_tag(api: Api) -> None:
+    send_spans(api, written(project_name="Default Project"))
+    assert api.span(SPAN_7_HEX, TRACE_7_HEX)["tags"] is None
+
+
+@pytest.mark.parametrize(
+    ("provider_usage", "total", "counts"),
+    [
+        ({}, 15, (10, 5, None, None)),
+        ({"prompt_tokens": 10, "completion_tokens": 5, "prompt_tokens_details.cached_tokens": 4}, 15, (10, 5, 4, None)),
+        (
+            {
+                "input_tokens": 2,
+                "output_tokens": 5,
+                "cache_read_input_tokens": 100,
+                "cache_creation_input_tokens": 30,
+            },
+            137,
+            (132, 5, 100, 30),
+        ),
+    ],
+    ids=["plain", "openai", "anthropic"],
+)
+def test_usage_is_that_of_the_provider(
+    api: Api, provider_usage: dict[str, int], total: int, counts: tuple[int | None, ...]
+) -> None:
+    usage = {"prompt_tokens": total - 5, "completion_tokens": 5, "total_tokens": total}
+    usage |= {f"original_usage.{name}": count for name, count in provider_usage.items()}
+    send_spans(api, written(type="llm", model="m", usage=usage, total_estimated_cost=0.25, ttft=120.5))
+    span = api.span(SPAN_7_HEX, TRACE_7_HEX)
+    names = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens")
+    assert tuple(span[name] for name in names) == counts
+    assert (span["cost_usd"], span["time_to_first_token_ms"]) == (0.25, 120.5)
+
+
+def test_scores_of_opik_are_annotations_and_the_last_of_a_name_counts(api: Api) -> None:
+    send_spans(api, written())
+    about = {"id": TRACE_7, "name": "quality", "source": "sdk"}
+    body = {"scores": [{**about, "value": 0.5, "reason": "so so"}, {**about, "value": 0.8, "category_name": "good"}]}
+    for _ in range(2):
+        assert api("PUT", f"{OPIK}/traces/feedback-scores", body=body).status == 204
+    score = {"id": SPAN_7, "name": "right tone", "value": 1, "source": "ui", "author": "ada"}
+    assert api("PUT", f"{OPIK}/spans/feedback-scores", body={"scores": [score]}).status == 204
+    listed = [(a["name"], a["value"], a["comment"], a["source"], a["span_id"]) for a in annotations(api, TRACE_7_HEX)]
+    assert sorted(listed) == [
+        ("quality", 0.8, "good", "sdk", None),
+        ("right_tone", 1, None, "ada", SPAN_7_HEX),
+    ]
+
+
+def test_a_score_of_a_span_that_is_not_stored_is_asked_for_again(api: Api) -> None:
+    send_spans(api, written())
+    known, unknown = ({"id": span_id, "name": "tone", "value": 1} for span_id in (SPAN_7, CHILD))
+    reply = api("PUT", f"{OPIK}/spans/feedback-scores", body={"scores": [unknown, known]})
+    assert failure(reply) == (503, "store_unavailable")
+    assert reply.headers["retry-after"] == "1"
+    assert [each["span_id"] for each in annotations(api, TRACE_7_HEX)] == [SPAN_7_HEX]
+
+
+def test_what_opik_sends_and_cannot_be_stored_is_named_and_the_rest_is_stored(api: Api) -> None:
+    reply = send_spans(api, {"name": "no id"}, written(), {"id": CHILD, "start_time": START}, "text")
+    assert failure(reply) == (400, "invalid_request")
+    assert [detail["field"] for detail in reply.json["error"]["details"]] == ["spans[0]", "spans[3]", "spans[2]"]
+    assert api.span(SPAN_7_HEX, TRACE_7_HEX)["status"] == "pending"
+    assert failure(api("PUT", f"{OPIK}/traces/feedback-scores", body={"scores": [{"value": 1}]}))[0] == 400
+    assert failure(change_span(api, trace_id=None))[0] == 400
+    assert failure(api("PATCH", f"{OPIK}/traces/{TRACE_7}", body=[1]))[0] == 400
+
+
+@pytest.mark.parametrize("prefix", ["", "/api"])
+def test_the_address_of_opik_may_end_in_api(api: Api, prefix: str) -> None:
+    assert api("GET", f"{prefix}/is-alive/ping").json["healthy"] is True
+    body = gzip.compress(json.dumps({"traces": [{"id": TRACE_7, "start_time": START}]}).encode())
+    headers = {"content-encoding": "gzip"}
+    assert api("POST", f"{prefix}/v1/private/traces/batch", body=body, headers=headers).status == 204
+    assert only_root(api, TRACE_7_HEX)["status"] == "pending"
+
+
+@pytest.mark.parametrize(
+    "path", ["PUT /traces/threads/feedback-scores", "POST /attachment/upload-start", "GET /projects"]
+)
+def test_other_routes_of_opik_are_a_404(api: Api, path: str) -> None:
+    method, _, rest = path.partition(" ")
+    assert failure(api(method, f"{OPIK}{rest}", body={})) == (404, "route_not_found")

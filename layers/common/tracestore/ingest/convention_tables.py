@@ -6,7 +6,7 @@ object of these members, as far as present; `*` between dots is any one step. So
 *source*: OpenTelemetry GenAI in all generations, OpenInference, OpenLLMetry old and new, Vercel AI SDK, Langfuse,
 MLflow, LangSmith, Google ADK, Logfire, LiteLLM, Genkit, Mastra, Laminar, LangWatch, Braintrust, AG2, LiveKit Agents,
 Pipecat. The decoders of the protocols of SDKs (`sdk_langsmith` and the others) name what they find like the convention
-of the same SDK, else `langsmith.run.*`, `langfuse.ingestion.*` and `openai_agents.*`.
+of the same SDK, else `langsmith.run.*`, `langfuse.ingestion.*`, `openai_agents.*` and `opik.*`.
 """
 
 from collections.abc import Callable
@@ -48,7 +48,7 @@ class Row(NamedTuple):
 
 _TRACE_PREFIXES: Final = (
     *("langfuse.trace.", "langfuse.trace.metadata.", "langsmith.trace.", "langsmith.metadata."),
-    *("ai.telemetry.metadata.", "traceloop.association.properties."),
+    *("ai.telemetry.metadata.", "traceloop.association.properties.", "opik.metadata."),
 )
 """The beginnings of attributes about the whole trace, which clients set on any of its spans."""
 
@@ -61,7 +61,7 @@ def _of_trace(words: str) -> str:
 METADATA_PREFIXES: Final = (
     *("langfuse.trace.metadata.", "langfuse.observation.metadata.", "langsmith.metadata.", "ai.telemetry.metadata."),
     *("traceloop.association.properties.", "lmnr.association.properties.metadata.", "mastra.metadata."),
-    *("ai.settings.context.", "braintrust.metadata."),
+    *("ai.settings.context.", "braintrust.metadata.", "opik.metadata."),
 )
 """The beginnings of attributes whose names end in a key of metadata that the application chose."""
 
@@ -75,10 +75,11 @@ MODEL_USERS: Final = SERVED | {"agent"}
 COSTS: Final = """gen_ai.usage.cost gen_ai.usage.total_cost operation.cost llm.cost.total
     langfuse.observation.cost_details>total mlflow.llm.cost>total_cost
     langsmith.run.outputs>usage_metadata.total_cost langsmith.metadata.usage_metadata>total_cost
-    langfuse.ingestion.usage>totalCost llm.usage.total_cost gen_ai.cost.total_cost litellm.cost.total
-    litellm.response.cost hidden_params>response_cost vercel.ai_gateway.cost.total vercel.ai_gateway.cost.market
-    ai.response.providerMetadata>gateway.cost ai.response.providerMetadata>gateway.marketCost
-    ai.response.providerMetadata>openrouter.usage.cost trace.metadata.openrouter_generation.usage
+    langfuse.ingestion.usage>totalCost opik.total_estimated_cost llm.usage.total_cost gen_ai.cost.total_cost
+    litellm.cost.total litellm.response.cost hidden_params>response_cost vercel.ai_gateway.cost.total
+    vercel.ai_gateway.cost.market ai.response.providerMetadata>gateway.cost
+    ai.response.providerMetadata>gateway.marketCost ai.response.providerMetadata>openrouter.usage.cost
+    trace.metadata.openrouter_generation.usage
     langfuse.observation.cost_details>total_cost langfuse.observation.total_cost gen_ai.usage.cost_usd
     gen_ai.usage.total_cost_usd gen_ai.cost.total gen_ai.cost.usd gen_ai.cost.total_usd llm.usage.cost
     llm.usage.cost_usd ai.usage.cost usage.cost llm.*.usage>cost gen_ai.usage>cost gen_ai.response.usage>cost
@@ -108,7 +109,7 @@ ROWS: Final = (
         gen_ai.request.model ai.model.id langsmith.metadata.ls_model_name
         traceloop.association.properties.ls_model_name llm.request.model llm.invocation_parameters>model
         llm.invocation_parameters>model_name embedding.invocation_parameters>model metadata>ls_model_name
-        gcp.vertex.agent.llm_request>model openai_agents.model llm.*.model""",
+        gcp.vertex.agent.llm_request>model openai_agents.model opik.model llm.*.model""",
     ),
     Row("model_name", label, "braintrust.metadata>model braintrust.metadata.model"),
     Row("model_name", label, "genkit:output>raw.model genkit:output>raw.modelVersion genkit:name", SERVED),
@@ -128,7 +129,7 @@ ROWS: Final = (
         """gen_ai.provider.name llm.provider gen_ai.system llm.system ai.model.provider
         mlflow.llm.provider> langsmith.metadata.ls_provider traceloop.association.properties.ls_provider
         metadata>ls_provider embedding.provider llm.vendor braintrust.metadata>provider
-        braintrust.metadata.provider""",
+        braintrust.metadata.provider opik.provider""",
     ),
     Row("model_provider", provider_before_slash, "genkit:name", SERVED),
     Row(
@@ -143,7 +144,7 @@ ROWS: Final = (
         ai.settings.context.sessionId ai.settings.context.threadId ai.settings.context.conversationId
         lmnr.association.properties.session_id mastra.metadata.threadId mastra.metadata.sessionId
         mastra.metadata.conversationId braintrust.metadata>session_id braintrust.metadata>thread_id
-        braintrust.metadata.session_id conversation.id conversation_id session_id""",
+        braintrust.metadata.session_id opik.thread_id conversation.id conversation_id session_id""",
     ),
     Row(
         "message_id",
@@ -168,7 +169,9 @@ ROWS: Final = (
         traceloop.association.properties.lesson_id langsmith.metadata.lesson_id langfuse.trace.metadata.lesson_id
         langfuse.observation.metadata.lesson_id metadata>lesson_id""",
     ),
-    Row("environment", label, "langfuse.environment deployment.environment.name deployment.environment"),
+    Row(
+        "environment", label, "langfuse.environment opik.environment deployment.environment.name deployment.environment"
+    ),
     Row("release", label, "langfuse.release"),
     Row(
         "prompt_name",
@@ -246,7 +249,7 @@ completion_details.audio}""",
     Row("metadata.trace_input", content, "langfuse.trace.input>"),
     Row("metadata.trace_output", content, "langfuse.trace.output>"),
     # Metadata that other parts of the system read by name, or that a person wants to see without searching.
-    Row("metadata.time_to_first_token_ms", milliseconds, "ai.response.msToFirstChunk"),
+    Row("metadata.time_to_first_token_ms", milliseconds, "ai.response.msToFirstChunk opik.ttft"),
     Row(
         "metadata.time_to_first_token_ms",
         seconds,
@@ -298,7 +301,7 @@ completion_details.audio}""",
         word_list,
         """langfuse.trace.tags tag.tags ai.telemetry.metadata.tags gen_ai.tags langwatch.labels
         langwatch.tags metadata>labels lmnr.association.properties.tags lmnr.span.tags mastra.tags
-        braintrust.tags""",
+        braintrust.tags opik.tags""",
     ),
     Row("metadata.tags", comma_separated, "langsmith.span.tags"),
     Row("metadata.tags", word_list, _of_trace("tags")),
@@ -347,6 +350,7 @@ USAGE: Final = (
     UsageSource("langsmith.run.outputs>llm_output.token_usage", INSIDE, MODEL_USERS),
     UsageSource("langsmith.run.outputs>llm_output.usage", INSIDE, MODEL_USERS),
     UsageSource("langsmith.run.outputs>usage", INSIDE, MODEL_USERS),
+    UsageSource("opik.usage>", None),
     UsageSource("openai_agents.usage>"),
     UsageSource("openai_agents.output>usage", INSIDE, MODEL_USERS),
     UsageSource("gcp.vertex.agent.llm_response>usage_metadata"),
@@ -398,7 +402,7 @@ RESOURCE_FIELDS: Final = (
 
 INPUT: Final = """gen_ai.tool.call.arguments tool_arguments ai.toolCall.args> gcp.vertex.agent.tool_call_args
     gen_ai.input.messages llm.input_messages.* ai.prompt.messages gen_ai.prompt.* llm.prompts.*
-    langfuse.observation.input langsmith.run.inputs openai_agents.input
+    langfuse.observation.input langsmith.run.inputs openai_agents.input opik.input
     mlflow.spanInputs> gen_ai.prompt gcp.vertex.agent.llm_request gcp.vertex.agent.data
     ai.prompt ai.values
     ai.value request_data gen_ai.task.input traceloop.entity.input> retrieval.query reranker.query input.value
@@ -412,7 +416,7 @@ INPUT: Final = """gen_ai.tool.call.arguments tool_arguments ai.toolCall.args> gc
 OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp.vertex.agent.tool_response
     gen_ai.output.messages llm.output_messages.* ai.response.{reasoning,text,toolCalls,object,files}
     gen_ai.completion.* llm.choices.*
-    langfuse.observation.output langsmith.run.outputs openai_agents.output
+    langfuse.observation.output langsmith.run.outputs openai_agents.output opik.output
     mlflow.spanOutputs> gen_ai.completion gcp.vertex.agent.llm_response response_data
     gen_ai.task.output traceloop.entity.output> retrieval.documents.* reranker.output_documents.*
     gen_ai.retrieval.documents output.value final_result langfuse.trace.output gen_ai.tool.result
@@ -448,7 +452,7 @@ EVENTS_ATTRIBUTE: Final = "events"
 """The attribute that some clients send instead of span events: a list of events in JSON."""
 
 OPERATION: Final = """gen_ai.operation.name openinference.span.kind langfuse.observation.type ai.operationId
-    langsmith.span.kind openai_agents.type mlflow.spanType> traceloop.span.kind llm.request.type
+    langsmith.span.kind openai_agents.type opik.type mlflow.spanType> traceloop.span.kind llm.request.type
     langwatch.span.type lmnr.span.type
     genkit:metadata:subtype genkit:type braintrust.span_attributes>type mastra.span.type ag2.span.type"""
 """Sources of a span's operation, as a word of `OPERATION_WORDS`."""
@@ -475,7 +479,7 @@ OPERATION_WORDS: Final = {
         "workflow": "workflow invoke_workflow workflow_run flow",
         "chain": """chain util flowstep workflow_step schedule_tool_calls turn task execute_task prompt parser plan
             execute_event_loop_cycle ai.generatetext ai.streamtext ai.generateobject ai.streamobject ai.embed
-            ai.embedmany ai.rerank""",
+            ai.embedmany ai.rerank general""",
         "retrieval": "retriever retrieval retrieve search_memory",
         "guardrail": "guardrail moderation amoderation moderations",
         "evaluation": "evaluator evaluation",
