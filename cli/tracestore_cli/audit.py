@@ -19,9 +19,12 @@ from tracestore.storage.table import Table
 DAY_S: Final = 86_400
 
 
-def store_of(table: str, endpoint: str | None, retention_days: int, time_shards: int) -> Store:
+def store_of(
+    table: str, endpoint: str | None, retention_days: int, time_shards: int, counters_days: int = 400
+) -> Store:
     """The store of a deployment with this table and these parameters."""
-    return Store(Table(client(endpoint, os.environ), table), retention_days * DAY_S, time_shards)
+    stored = Table(client(endpoint, os.environ), table)
+    return Store(stored, retention_days * DAY_S, time_shards, counters_s=counters_days * DAY_S)
 
 
 def run(

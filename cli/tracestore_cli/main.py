@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from tracestore_cli import api_keys, checkout, tokens, users
-from tracestore_cli.options import DynamoDB, RetentionDays, TableName, TimeShards, reaching, store_on
+from tracestore_cli.options import CountersDays, DynamoDB, RetentionDays, TableName, TimeShards, reaching, store_on
 from tracestore_cli.terminal import console, errors, fail, progress_bar
 
 if TYPE_CHECKING:
@@ -174,6 +174,7 @@ def audit(
     repair: Annotated[bool, typer.Option("--repair", help="Correct the counters that are wrong.")] = False,
     dynamodb: DynamoDB = None,
     retention_days: RetentionDays = 30,
+    counters_days: CountersDays = 400,
     time_shards: TimeShards = 1,
 ) -> None:
     """Compare the counters of analytics with the stored traces, to the token and the nano-dollar."""
@@ -183,7 +184,7 @@ def audit(
     if (user is None) != all_users:
         raise typer.BadParameter("give either --user or --all", param_hint="--user")
     with reaching(table):
-        store = store_on(table, dynamodb, retention_days, time_shards)
+        store = store_on(table, dynamodb, retention_days, time_shards, counters_days)
         users = list(users_of(store).traces) if user is None else [user]
         try:
             is_right = auditing.run(store, users, days, should_repair=repair, report=console.print)

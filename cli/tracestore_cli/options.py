@@ -18,6 +18,7 @@ DynamoDB = Annotated[
     str | None, typer.Option("--dynamodb", metavar="URL", help="Endpoint of another DynamoDB than AWS's.")
 ]
 RetentionDays = Annotated[int, typer.Option(min=1, help="The stack's parameter RetentionDays.")]
+CountersDays = Annotated[int, typer.Option(min=1, help="The stack's parameter CountersDays.")]
 TimeShards = Annotated[int, typer.Option(min=1, help="The stack's parameter TimeShards.")]
 User = Annotated[str, typer.Option(help="The user that owns it; for a team @team:NAME.")]
 
@@ -38,11 +39,13 @@ def reaching(table: str) -> Iterator[None]:
         fail("DynamoDB is throttled or out of reach: try again, or check the address.")
 
 
-def store_on(table: str, dynamodb: str | None, retention_days: int = 30, time_shards: int = 1) -> "Store":
+def store_on(
+    table: str, dynamodb: str | None, retention_days: int = 30, time_shards: int = 1, counters_days: int = 400
+) -> "Store":
     """The store of a deployment. *raises*: BadParameter where the endpoint is no address."""
     from tracestore_cli.audit import store_of
 
     try:
-        return store_of(table, dynamodb, retention_days, time_shards)
+        return store_of(table, dynamodb, retention_days, time_shards, counters_days)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--dynamodb") from error

@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import Annotated, Final, NamedTuple
 
@@ -23,6 +24,7 @@ from dev.bench.report import rated, table
 from dev.engines import EngineUnavailable
 from tracestore.domain.counters import COUNTERS, ConversationCounter, Counter, Target, ValueCounter, contributions_of
 from tracestore.domain.heads import Summary
+from tracestore.domain.pseudonyms import Pseudonym
 from tracestore.domain.stats import QUARTER_NS, QUARTERS_IN_HOUR, Stats
 from tracestore.domain.times import NS_PER_DAY, format_time
 from tracestore.storage import keys
@@ -120,9 +122,10 @@ def _report_reading(
     for spans in sizes:
         user = deployment.user("dashboard")
         began = time.monotonic()
-        traces = _Traces(summaries, spans // SPANS_A_TRACE, (today - DAYS) * NS_PER_DAY)
-        counters = traces.counters()
         store, user_pk = store_of_process(), keys.user(user.user_id)
+        pseudonym = partial(store.pseudonym, user_pk)
+        traces = _Traces(summaries, spans // SPANS_A_TRACE, (today - DAYS) * NS_PER_DAY, pseudonym)
+        counters = traces.counters()
         items = [counter_item(store, user_pk, target, counter) for target, counter in counters.items()]
         heads = traces.heads(user.user_id, counters.values())
         store.table.write([*items, *heads], deadline=Deadline(time_left_s=lambda: 1e9))
@@ -173,8 +176,9 @@ def _cells(few_units: float, many_units: float, few_ms: float, many_ms: float) -
 class _Traces:
     """A number of traces like the given ones, scattered over the days. Each is the same whenever it is requested."""
 
-    def __init__(self, summaries: list[Summary], count: int, from_ns: int) -> None:
+    def __init__(self, summaries: list[Summary], count: int, from_ns: int, pseudonym: Pseudonym) -> None:
         self.count = count
+        self._pseudonym = pseudonym
         self._summaries = summaries
         self._from_ns = from_ns
         self.expires_at_s = (from_ns + 2 * DAYS * NS_PER_DAY) // 10**9
@@ -189,7 +193,8 @@ class _Traces:
         """Their counters, added up by the store's own code."""
         counters: dict[Target, Counter] = {}
         for number in range(self.count):
-            for target, contribution in contributions_of(_id(number), self.summary(number), self.expires_at_s).items():
+            contributions = contributions_of(_id(number), self.summary(number), self.expires_at_s, self._pseudonym)
+            for target, contribution in contributions.items():
                 if target not in counters:
                     counters[target] = COUNTERS[target.kind]()
                 counters[target].add(contribution, 1)

@@ -842,7 +842,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "GET /api/analytics/metrics": Operation(
         answers=returns(success(**IN_POINTS, totals=ref("Measures"), groups=array(ref("Group")))),
-        query={**ANALYTICS, "group_by": choice(*GROUPINGS)},
+        query={**ANALYTICS, "group_by": choice(*GROUPINGS), "end_user_id": WORDS},
         codes=("unsupported_combination",),
         has_etag=True,
         parameter_texts=("## Analytics",),

@@ -29,6 +29,7 @@ from tracestore.api.analytics.lessons import LESSONS_MOST, lesson_statistics_jso
 from tracestore.api.analytics.parameters import (
     ANALYTICS_PARAMETERS,
     AnalyticsQuery,
+    chosen_end_user,
     conversation_filters,
     parse_query,
     parse_stored_range,
@@ -40,8 +41,11 @@ from tracestore.api.analytics.reading import (
     has_values,
     live_examples,
     newest_summaries,
+    read_examples,
     read_hours,
+    read_marginals,
     read_periods,
+    read_values,
     top_traces_by_cost,
 )
 from tracestore.api.analytics.storage import TRACES_EXAMINED, StorageSums, storage_json
@@ -61,7 +65,7 @@ from tracestore.domain.analytics import (
     total_of,
     values_of,
 )
-from tracestore.domain.counters import FACETS, SCORES_IN_COUNTER, VALUES_IN_COUNTER, MeasureCounter, ValueCounter
+from tracestore.domain.counters import FACETS, SCORES_IN_COUNTER, VALUES_IN_COUNTER, MeasureCounter
 from tracestore.domain.dimensions import MARGINALS, OTHER, FailureKind, Group
 from tracestore.domain.errors import NotFound
 from tracestore.domain.failures import failures_by_type, latest_failures
@@ -97,13 +101,13 @@ handler = app.handle
 @app.route("GET /api/analytics/metrics", scope="read")
 def show_metrics(request: Request, caller: Identity) -> Response:
     """The measures of all calls, in total and by point, for each group."""
-    query = _query(request, "group_by")
-    points = query.points
+    query = _query(request, "group_by", "end_user_id")
+    points, end_user_id = query.points, chosen_end_user(request.query, query.group_by)
     most = groups_shown(len(points))
     if query.group_by in MARGINALS:
         (counters,) = _measures(request, caller, [query.period])
-        marginals = read_hours(reader(request, caller), "marginals", points)
-        total, groups = total_of(counters, query.selection), marginal_series(marginals, query.group_by, most)
+        marginals, names = read_marginals(reader(request, caller), points, query.group_by, end_user_id)
+        total, groups = total_of(counters, query.selection), marginal_series(marginals, query.group_by, most, names)
     else:
         total, groups = series_of(_measures(request, caller, points), query.selection, query.group_by, most)
     groups_json = [series_json(group, points) for group in groups]
@@ -116,7 +120,9 @@ def show_errors(request: Request, caller: Identity) -> Response:
     query = _query(request)
     points = query.points
     counters = read_periods(reader(request, caller), "errors", points)
-    by_type = failures_by_type(counters, query.selection, GROUPS_MOST)
+    by_type = failures_by_type(
+        counters, query.selection, GROUPS_MOST, read_examples(reader(request, caller), query.period)
+    )
     candidates = {error_type: failures.latest for error_type, failures in by_type.items()}
     examples = live_examples(reader(request, caller), candidates, EXAMPLES_MOST)
     total = sum(failures.count for failures in by_type.values())
@@ -136,7 +142,8 @@ def show_providers(request: Request, caller: Identity) -> Response:
     models_by_calls = ranked({name: health.total for name, health in models.items()})[: 2 * GROUPS_MOST]
 
     (errors,) = read_periods(reader(request, caller), "errors", [query.period])
-    latest = latest_failures(errors.values(), query.selection, _model_of)
+    kept = [*errors.values(), *read_examples(reader(request, caller), query.period)]
+    latest = latest_failures(kept, query.selection, _model_of)
     candidates = {name: latest[name] for name in models_by_calls if name in latest}
     examples = live_examples(reader(request, caller), candidates, 1)
     last_errors = {
@@ -178,7 +185,7 @@ def show_costs(request: Request, caller: Identity) -> Response:
     """Costs by their cause, the most expensive first, and the most expensive traces."""
     query = _query(request)
     (counters,) = _measures(request, caller, [query.period])
-    values = _values(request, caller, query)
+    values = read_values(reader(request, caller), query.period)
     by_operation = replace(query.selection, by_operation=True)
 
     def costs_by(selection: Selection, *names: str) -> list[dict[str, Any]]:
@@ -271,7 +278,7 @@ def show_conversation(request: Request, caller: Identity) -> Response:
 def show_facets(request: Request, caller: Identity) -> Response:
     """The values of each field that lists filter by, with the number of traces that have them."""
     query = _query(request)
-    values = values_of(_values(request, caller, query))
+    values = values_of(read_values(reader(request, caller), query.period))
     facets = {name: values_json(values.get(name, {}), VALUES_IN_COUNTER) for name in FACETS}
     return _answer(request, {**range_json(whole_days(query.period)), "facets": facets})
 
@@ -339,13 +346,6 @@ def _health_json(health: Health) -> dict[str, Any]:
 def _measures(request: Request, caller: Identity, periods: Sequence[Period]) -> list[list[MeasureCounter]]:
     counters = read_periods(reader(request, caller), "measures", periods)
     return [list(of_period.values()) for of_period in counters]
-
-
-def _values(request: Request, caller: Identity, query: AnalyticsQuery) -> list[ValueCounter]:
-    """The counters of values, which are by whole days alone, of the days that the range touches."""
-    days = [whole_days(query.period)]
-    (counters,) = read_periods(reader(request, caller), "values", days)
-    return list(counters.values())
 
 
 def _in_points(query: AnalyticsQuery) -> dict[str, str]:

@@ -20,8 +20,8 @@ def test_the_audit_finds_and_repairs_counters_that_missed_a_change() -> None:
     apply(store, "shard", db.changes[:1], long_deadline())
     found = audited(store, clock, user)
     kinds = {finding.target.kind for finding in found.findings}
-    assert (kinds, len(found.findings)) == ({"measures", "values", "marginals", "conversation"}, 6)
-    assert repair(scope(store, user), found.findings) == 6
+    assert (kinds, len(found.findings)) == ({"measures", "values", "names", "marginals", "conversation"}, 7)
+    assert repair(scope(store, user), found.findings) == 7
     assert audited(store, clock, user).findings == []
 
 
@@ -68,18 +68,18 @@ def test_an_audit_skips_counters_with_an_expired_trace() -> None:
     whole = audit(scope(store, user), last_ns, last_ns + 1, moving_ms=-1)
     clock.advance(s=26 * DAY_S)
     found = audit(scope(store, user), last_ns, last_ns + 1)
-    assert (whole.counters, whole.findings) == (6, [])
-    assert (found.heads, found.counters, found.findings) == (1, 1, [])
+    assert (whole.counters, whole.findings) == (7, [])
+    assert (found.heads, found.counters, found.findings) == (1, 2, [])
 
 
 def test_an_audit_skips_counters_that_are_no_longer_kept() -> None:
-    """Traces may be kept for longer than counters."""
+    """Traces may be kept for longer than numbers. Their names are kept as long as they are."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock, retention_s=1000 * DAY_S)
     writer(store, user).capture([("t", call("root"))])
     apply(store, "shard", db.changes, long_deadline())
     clock.advance(s=402 * DAY_S)
-    assert audited(store, clock, user).counters == 0
+    assert audited(store, clock, user).counters == 1
 
 
 def test_an_audit_finds_conversations_without_traces() -> None:
@@ -98,7 +98,7 @@ def test_a_repaired_counter_stores_when_its_traces_expire() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     writer(store, user).capture([("t", call("root"))])
-    assert repair(scope(store, user), audited(store, clock, user).findings) == 5
+    assert repair(scope(store, user), audited(store, clock, user).findings) == 6
     clock.advance(s=30 * DAY_S - 1)
     day = Bucket("measures", "day", START_NS // DAY_NS)
     stored = counters.read_stored(scope(store, user), [day])[day]
@@ -126,7 +126,7 @@ def test_an_audit_skips_counters_whose_traces_have_just_changed() -> None:
     store = store_on(db, clock)
     writer(store, user).capture([("t", call("root"))])
     found = audit(scope(store, user), START_NS // DAY_NS * DAY_NS, START_NS + 1)
-    assert (found.findings, len(found.moving)) == ([], 5)
+    assert (found.findings, len(found.moving)) == ([], 6)
 
 
 def test_a_conversation_is_moving_with_a_trace_of_another_time() -> None:

@@ -172,7 +172,7 @@ def test_expired_traces_keep_counting(history: list[tuple[str, int]], seed: int)
     for change in db.changes:
         goes_on = change.old is not None and change.new is not None and change.old["g"] == change.new["g"]
         for image, sign in ((change.old if goes_on else None, -1), (change.new, 1)):
-            for target, contribution in counters._contributions(change, image).items():
+            for target, contribution in counters._contributions(store, change, image).items():
                 if isinstance(target, Bucket) and (target.kind, target.interval) == ("measures", "day"):
                     expected.add(contribution, sign)  # type: ignore[arg-type]
                 if isinstance(contribution, MarginalContribution):
@@ -319,7 +319,7 @@ def test_deleting_a_trace_subtracts_all_that_it_contributed() -> None:
     writer(store, user).delete_trace("t")
     apply(store, "shard", db.changes, long_deadline())
     found = read_counters(scope(store, user), buckets_of_start())
-    assert len(found) == 8
+    assert len(found) == 11
     assert all(not any(counter.totals().values()) for counter in found.values())
     assert read_conversations(scope(store, user), 10) == ([], None)
     assert list(store.table.query(keys.by_conversations(keys.user(user)), index="by_time")) == []
@@ -434,10 +434,10 @@ def test_a_counter_is_kept_for_400_days_after_its_time() -> None:
     apply(store, "shard", db.changes, long_deadline())
     day = Bucket("measures", "day", START_NS // DAY_NS)
     clock.ms = day.end_ns // 1_000_000 + 400 * DAY_S * 1000 - 1
-    assert not counters.has_expired(day, clock())
+    assert not counters.has_expired(store, day)
     assert read_counters(scope(store, user), [day])[day].totals()["traces"]
     clock.advance(ms=1)
-    assert counters.has_expired(day, clock())
+    assert counters.has_expired(store, day)
     assert not read_counters(scope(store, user), [day])[day].totals()["traces"]
 
 
@@ -558,7 +558,8 @@ def buckets_of_start() -> list[Bucket]:
     quarter = START_NS // QUARTER_NS
     numbers = {"15m": quarter, "hour": quarter // 4, "day": quarter // 96}
     found = [Bucket(kind, interval, number) for interval, number in numbers.items() for kind in ("measures", "errors")]  # type: ignore[arg-type]
-    return [*found, Bucket("values", "day", quarter // 96), Bucket("marginals", "hour", quarter // 4)]
+    of_hour = [Bucket(kind, "hour", quarter // 4) for kind in ("examples", "marginals")]
+    return [*found, *of_hour, *(Bucket(kind, "day", quarter // 96) for kind in ("examples", "values", "names"))]
 
 
 def replace_head(change: counters.Change, content: bytes) -> counters.Change:
@@ -578,5 +579,5 @@ def test_a_change_without_a_contribution_writes_nothing() -> None:
     writer(store, user).capture([("t", call("root", conversation_id="c"))])
     writer(store, user).patch("t", "root", to_fields(fields("root", output_data="done")))
     first, second = db.changes
-    assert apply(store, "shard", [first], long_deadline()).counters == 6
+    assert apply(store, "shard", [first], long_deadline()).counters == 7
     assert apply(store, "shard", [second], long_deadline()).counters == 0

@@ -126,9 +126,9 @@ def test_the_command_reports_wrong_counters_and_repairs_them(engine: TableOnEngi
     store = audit.store_of(engine.table_name, engine.endpoint, 30, 1)
     lines: list[str] = []
     assert not audit.run(store, [api.user.name], 1, should_repair=False, report=lines.append, moving_ms=0)
-    assert lines[-1] == "Compared 5 counters with 1 traces: 5 wrong."
+    assert lines[-1] == "Compared 6 counters with 1 traces: 6 wrong."
     assert "instead of" in lines[0]
     assert audit.run(store, [api.user.name], 1, should_repair=True, report=lines.append, moving_ms=0)
-    assert lines[-1] == "Repaired 5 of 5 counters."
+    assert lines[-1] == "Repaired 6 of 6 counters."
     assert audit.run(store, [api.user.name], 1, should_repair=False, report=lines.append, moving_ms=0)
-    assert lines[-1] == "Compared 5 counters with 1 traces: none wrong."
+    assert lines[-1] == "Compared 6 counters with 1 traces: none wrong."

@@ -61,14 +61,14 @@ def measured(group: Group, *others: Group) -> MeasureContribution:
 
 def failed(kind: FailureKind, example: Example | None = None) -> list[FailureContribution]:
     """One failure."""
-    return [FailureContribution(kind, 1, example or Example(1, "t", "", ""))]
+    return [FailureContribution(kind, 1, example or Example(1, "t", "", ""), is_kept=True)]
 
 
 def valued(
     values: dict[str, str], conversation_id: str | None = None, trace_id: str = "t", cost: int = 0
 ) -> ValueContribution:
     """A trace with these values."""
-    return ValueContribution(trace_id, tuple(values.items()), conversation_id, (0,) * len(NUMBERS), cost)
+    return ValueContribution(tuple(values.items()), trace_id, conversation_id, (0,) * len(NUMBERS), cost)
 
 
 def packed(kind: CounterKind, counter: Counter) -> bytes:
@@ -78,7 +78,7 @@ def packed(kind: CounterKind, counter: Counter) -> bytes:
 
 def stored(counter: Counter) -> Counter:
     """The counter as it is read from the table."""
-    (kind,) = (kind for kind, counter_type in COUNTERS.items() if type(counter) is counter_type)
+    kind = next(kind for kind, counter_type in COUNTERS.items() if type(counter) is counter_type)
     return unpack_counter(kind, packed(kind, counter)).counter
 
 
@@ -237,7 +237,7 @@ def test_no_counter_comes_near_the_limit_of_an_item() -> None:
 def test_values_that_are_cut_to_the_same_name_count_a_trace_once() -> None:
     long = "n" * DIMENSION_CHARACTERS
     summary = summary_of(call("a", span_name=f"{long}1"), call("b", span_name=f"{long}2"))
-    contribution = contributions_of("t", summary, 0)[DAY]
+    contribution = contributions_of("t", summary, 0, str)[DAY._replace(kind="names")]
     assert isinstance(contribution, ValueContribution)
     counter = ValueCounter()
     counter.add(contribution, 1)
@@ -289,7 +289,7 @@ def test_a_trace_is_counted_at_its_start_also_without_a_call_there() -> None:
     """An agent waits for an hour before its first call. Its pending root alone has no measures."""
     hour_ns = 3600 * 10**9
     contributions = contributions_of(
-        "t", summary_of(fields("root", end_ns=None), call("a", "root", start_ns=START_NS + hour_ns)), 0
+        "t", summary_of(fields("root", end_ns=None), call("a", "root", start_ns=START_NS + hour_ns)), 0, str
     )
     signatures = {
         target.number - START_NS // hour_ns: contribution.signature is not None
@@ -313,7 +313,7 @@ def test_a_trace_counts_for_its_services_in_the_hour_in_which_it_began() -> None
     spans = [fields("root", end_ns=None), call("a", "root", start_ns=START_NS + hour_ns, service_name="shop")]
     contributions = {
         target.number - START_NS // hour_ns: contribution
-        for target, contribution in contributions_of("t", summary_of(*spans), 0).items()
+        for target, contribution in contributions_of("t", summary_of(*spans), 0, str).items()
         if isinstance(contribution, MarginalContribution) and isinstance(target, Bucket)
     }
     assert ("service_name", "shop") in contributions[0].traces
@@ -342,13 +342,13 @@ def test_contributions_subtracted_before_they_are_added_leave_nothing(many: str)
 
 def test_a_conversation_was_active_until_its_last_span_ended() -> None:
     spans = [fields("root", conversation_id="c"), call("late", "root", end_ns=START_NS + 9_000_000)]
-    contribution = contributions_of("t", summary_of(*spans), 0)[ConversationTarget("c")]
+    contribution = contributions_of("t", summary_of(*spans), 0, str)[ConversationTarget("c")]
     assert isinstance(contribution, ConversationContribution)
     assert (contribution.start_ns, contribution.end_ns) == (START_NS, START_NS + 9_000_000)
 
 
 def test_the_status_of_a_trace_is_among_its_values_and_its_messages_are_not() -> None:
-    contribution = contributions_of("t", summary_of(call("root", status="error", message_id="m")), 0)[DAY]
+    contribution = contributions_of("t", summary_of(call("root", status="error", message_id="m")), 0, str)[DAY]
     assert isinstance(contribution, ValueContribution)
     assert ("status", "error") in contribution.values
     assert "message_id" not in dict(contribution.values)
@@ -357,6 +357,6 @@ def test_the_status_of_a_trace_is_among_its_values_and_its_messages_are_not() ->
 def test_a_failure_is_counted_at_its_own_time() -> None:
     hour_ns = 3600 * 10**9
     summary = summary_of(fields("root"), call("late", "root", start_ns=START_NS + hour_ns, error_type="E"))
-    assert {target for target in contributions_of("t", summary, 0) if target[:2] == ("errors", "hour")} == {
+    assert {target for target in contributions_of("t", summary, 0, str) if target[:2] == ("errors", "hour")} == {
         Bucket("errors", "hour", START_NS // hour_ns + 1)
     }

@@ -136,7 +136,7 @@ def anomalies_in(traces: list[list[Span]], now: datetime) -> list[Anomaly]:
     for trace in traces:
         parsed = [parse_span(span, now_ns=int(now.timestamp()) * 10**9) for span in trace]
         spans = merge(span_update(fields, received_ms=int(now.timestamp()) * 1000) for _, fields in parsed)
-        for bucket, contribution in contributions_of(parsed[0][0], summarize(spans, NO_PREVIEWS), 0).items():
+        for bucket, contribution in contributions_of(parsed[0][0], summarize(spans, NO_PREVIEWS), 0, str).items():
             if (
                 isinstance(bucket, Bucket)
                 and isinstance(contribution, MeasureContribution)

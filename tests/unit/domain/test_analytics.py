@@ -1,6 +1,6 @@
 """Aggregates of counters by group and time, failures, heatmaps and health, all without a table."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, tzinfo
 from itertools import pairwise
 from typing import Any, cast
@@ -53,7 +53,7 @@ def counted(summaries: Iterable[Summary]) -> dict[Bucket, Counter]:
     """The counters of these traces."""
     counters: dict[Bucket, Counter] = {}
     for number, summary in enumerate(summaries):
-        for target, contribution in contributions_of(f"t{number}", summary, 0).items():
+        for target, contribution in contributions_of(f"t{number}", summary, 0, str).items():
             if not isinstance(target, ConversationTarget):
                 counters.setdefault(target, COUNTERS[target.kind]()).add(contribution, 1)
     return counters
@@ -78,6 +78,14 @@ def at_point(
 def failing(summaries: Iterable[Summary], interval: Interval = "hour") -> list[dict[Bucket, ErrorCounter]]:
     counters = counted(summaries)
     return [within(counters, "errors", point) for point in points(DAY, interval, UTC)]
+
+
+def with_examples(
+    summaries: Sequence[Summary], interval: Interval = "hour"
+) -> tuple[list[dict[Bucket, ErrorCounter]], list[ErrorCounter]]:
+    """The counters of failures of these traces by point, and those that keep examples."""
+    examples = within(counted(summaries), "examples", DAY)
+    return failing(summaries, interval), list(examples.values())
 
 
 def ran(quarter: int = 0, ms: int = 1_000, **reported: Any) -> Summary:
@@ -174,7 +182,7 @@ def test_a_group_without_calls_is_left_out() -> None:
 def test_a_deleted_trace_leaves_no_group() -> None:
     counter, contribution = (
         MeasureCounter(),
-        contributions_of("t", ran(), 0)[Bucket("measures", "day", DAY.start_ns // DAY_NS)],
+        contributions_of("t", ran(), 0, str)[Bucket("measures", "day", DAY.start_ns // DAY_NS)],
     )
     counter.add(contribution, 1)  # type: ignore[arg-type]
     counter.add(contribution, -1)  # type: ignore[arg-type]
@@ -288,8 +296,8 @@ def test_several_percentiles_equal_single_ones(histogram: dict[int, int], percen
 def days_of(*summaries: Summary) -> list[ValueCounter]:
     """The counters of values of two days with these traces, the same on both."""
     counters = counted(summaries)
-    (day,) = (counter for bucket, counter in counters.items() if bucket.kind == "values")
-    return [cast(ValueCounter, day)] * 2
+    of_day = [counter for bucket, counter in counters.items() if bucket.kind in ("values", "names")]
+    return [cast(ValueCounter, counter) for counter in of_day] * 2
 
 
 def test_conversations_beyond_the_limit_are_one() -> None:
@@ -329,6 +337,28 @@ def test_types_beyond_the_limit_are_one() -> None:
     assert {name: failures.count for name, failures in by_type.items()} == {"a": 2, OTHER: 2}
 
 
+def test_examples_of_types_beyond_the_limit_are_those_of_other() -> None:
+    counters, examples = with_examples([failed(0, "a"), failed(1, "a"), failed(2, "b"), failed(3, "c")])
+    by_type = failures_by_type(counters, ALL, 1, examples)
+    assert {name: [span.kind.error_type for span in each.latest] for name, each in by_type.items()} == {
+        "a": ["a", "a"],
+        OTHER: ["c", "b"],
+    }
+
+
+def test_examples_are_filtered_by_time_and_by_the_failed_span() -> None:
+    counters, (day,) = with_examples([failed(0, "a", model_name="m"), failed(0, "a"), failed(5, "a", model_name="m")])
+    early = day.within(DAY.start_ns, DAY.start_ns + QUARTER_NS)
+    by_type = failures_by_type(counters, Selection({"model_name": "m"}), 10, [early])
+    assert [span.example.time_ns for span in by_type["a"].latest] == [DAY.start_ns]
+
+
+def test_end_users_have_their_names_where_they_are_known() -> None:
+    hours = [MarginalCounter({"end_user_id": {"hmac:1": Aggregate(1), "eve": Aggregate(2), "hmac:2": Aggregate(3)}})]
+    (series,) = [marginal_series([hours], "end_user_id", 10, {"hmac:1": "eve"})]
+    assert {group.name: group.total.traces for group in series} == {"eve": 3, "hmac:2": 3}
+
+
 def test_failures_are_filtered_by_the_failed_span() -> None:
     by_type = failures_by_type(
         failing([failed(0, "a", model_name="m"), failed(0, "b")]), Selection({"model_name": "m"}), 10
@@ -337,7 +367,8 @@ def test_failures_are_filtered_by_the_failed_span() -> None:
 
 
 def test_the_first_failure_has_the_time_of_its_bucket_and_the_last_its_own() -> None:
-    by_type = failures_by_type(failing([failed(1), failed(9, after_ns=17)]), ALL, 10)
+    counters, examples = with_examples([failed(1), failed(9, after_ns=17)])
+    by_type = failures_by_type(counters, ALL, 10, examples)
     assert by_type["timeout"].first is not None
     assert by_type["timeout"].first.start_ns == DAY.start_ns
     assert by_type["timeout"].last_ns == DAY.start_ns + 9 * QUARTER_NS + 17
@@ -348,14 +379,14 @@ def test_a_last_failure_without_an_example_has_the_time_of_its_bucket() -> None:
 
 
 def test_the_latest_failed_calls_of_each_model_are_kept() -> None:
-    (counters,) = failing([failed(1, "old"), failed(2, "new"), ran()], "day")
-    latest = latest_failures(counters.values(), ALL, lambda kind: kind.series[1:])
+    _, counters = with_examples([failed(1, "old"), failed(2, "new"), ran()])
+    latest = latest_failures(counters, ALL, lambda kind: kind.series[1:])
     assert [remembered.kind.error_type for remembered in latest["openai", "small"]] == ["new", "old"]
 
 
 def test_a_failed_tool_is_not_the_last_error_of_a_provider() -> None:
-    (counters,) = failing([failed(1, operation_type="tool_call")], "day")
-    assert latest_failures(counters.values(), ALL, lambda kind: kind.series.model_provider) == {}
+    _, counters = with_examples([failed(1, operation_type="tool_call")])
+    assert latest_failures(counters, ALL, lambda kind: kind.series.model_provider) == {}
 
 
 def test_a_heatmap_has_each_call_in_the_row_of_its_latency() -> None:

@@ -6,6 +6,7 @@ not depend on the storage of counters, and contains no JSON.
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
 
 from .counters import MarginalCounter, MeasureCounter, ValueCounter
@@ -14,6 +15,8 @@ from .histogram import Histogram, added
 from .stats import NUMBERS, Aggregate, Measures, as_model_calls
 
 Key = TypeVar("Key", bound=Hashable)
+
+NO_NAMES: Final[Mapping[str, str]] = MappingProxyType({})
 
 ROWS: Final = 16
 """The most rows of a heatmap. Neighbouring buckets of the histogram are added up to that many."""
@@ -186,19 +189,26 @@ def series_of(
     return total, _series(aggregates, by_point)
 
 
-def marginal_series(points: Sequence[Sequence[MarginalCounter]], name: str, most: int) -> list[GroupSeries]:
+def marginal_series(
+    points: Sequence[Sequence[MarginalCounter]], name: str, most: int, names: Mapping[str, str] = NO_NAMES
+) -> list[GroupSeries]:
     """Each value of a marginal with its points, given the counters of each point.
 
-    *shape*: the value with most calls first; at most `most`, and the rest as `OTHER`, where a trace counts once for
-    each of its values.
+    `names` are those of values that were counted under a pseudonym. *shape*: the value with most calls first; at most
+    `most`, and the rest as `OTHER`, where a trace counts once for each of its values.
     """
     by_point: list[dict[str, Aggregate]] = [
-        added_up(counter.values.get(name, {}) for counter in counters) for counters in points
+        added_up(
+            {names.get(value, value): aggregate}
+            for counter in counters
+            for value, aggregate in counter.values.get(name, {}).items()
+        )
+        for counters in points
     ]
     aggregates = added_up(by_point)
-    names = ranked(aggregates)
-    if len(names) > most:
-        kept = frozenset(names[:most])
+    shown = ranked(aggregates)
+    if len(shown) > most:
+        kept = frozenset(shown[:most])
         by_point = [
             added_up({value if value in kept else OTHER: aggregate} for value, aggregate in by_value.items())
             for by_value in by_point

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from .annotations import AnnotationSummary, GroupedScore
-from .dimensions import OTHER, OTHER_FAILURES, FailureKind, Group, cut, other_series
+from .dimensions import END_USER, OTHER, OTHER_FAILURES, FailureKind, Group, cut, other_series
 from .heads import VALUE_FIELDS, Summary
+from .pseudonyms import Pseudonym, is_pseudonym
 from .score_groups import MICRO, SCORE_DIMENSIONS
 from .stats import QUARTER_NS, Aggregate, Example, Measures, Stats, failures_of, marginal_rows, sums
 
 Interval: TypeAlias = Literal["15m", "hour", "day"]
-Kind: TypeAlias = Literal["measures", "errors", "values", "marginals", "scores", "score_groups"]
+Kind: TypeAlias = Literal["measures", "errors", "examples", "values", "names", "marginals", "scores", "score_groups"]
 CounterKind: TypeAlias = Kind | Literal["conversation"]
 
 QUARTERS: Final[Mapping[Interval, int]] = {"15m": 1, "hour": 4, "day": 96}
@@ -25,28 +26,42 @@ QUARTERS: Final[Mapping[Interval, int]] = {"15m": 1, "hour": 4, "day": 96}
 INTERVALS_OF: Final[Mapping[Kind, tuple[Interval, ...]]] = {
     "measures": ("15m", "hour", "day"),
     "errors": ("15m", "hour", "day"),
+    "examples": ("hour", "day"),
     "values": ("day",),
+    "names": ("day",),
     "marginals": ("hour",),
     "scores": ("hour",),
     "score_groups": ("hour",),
 }
 """The intervals in which each kind is counted, the finest first."""
 
+OF_TRACES: Final[frozenset[Kind]] = frozenset({"examples", "names"})
+"""The kinds that name or quote traces, conversations or end users. They are kept as long as traces; the others contain
+numbers and the names of operations, models, tools and the like, and are kept for longer."""
+
+_OF_FAILURES: Final[tuple[Kind, ...]] = ("errors", "examples")
+
 GROUPS_IN_COUNTER: Final = 100
 SIGNATURES_IN_COUNTER: Final = 300
 ERRORS_IN_COUNTER: Final = 100
 EXAMPLES_KEPT: Final = 3
 VALUES_IN_COUNTER: Final = 200
+END_USERS_IN_COUNTER: Final = 1_000
 VALUES_IN_MARGINAL: Final = 100
 SCORES_IN_COUNTER: Final = 100
 SCORE_GROUPS_IN_COUNTER: Final = 300
 CONVERSATIONS_IN_COUNTER: Final = 100
 MOST_EXPENSIVE_KEPT: Final = 20
 CHARACTERS_IN_COUNTER: Final = 10_000
+CHARACTERS_OF_END_USERS: Final = 20_000
 """These keep a counter's item at a few KB: it is written whenever one of its traces changes. Characters are those of
-all values of a field, or all kinds of failure, together: of long names fewer fit, and no item comes near 400 KB."""
+all values of a field, or all kinds of failure, together: of long names fewer fit, and no item comes near 400 KB. A day
+names more end users than an hour counts, since their pseudonyms are read by these names."""
 
 FACETS: Final = ("status", *(name for name in VALUE_FIELDS if name != "message_id"))
+
+NAMED_FACETS: Final = frozenset({"span_name", "end_user_id", "tag"})
+"""The facets that are counted by `names`: their values may be about a person."""
 
 
 class Bucket(NamedTuple):
@@ -96,24 +111,25 @@ class MeasureContribution:
 
 
 class FailureContribution(NamedTuple):
-    """Failures of one kind of one trace."""
+    """Failures of one kind of one trace: their number, and an example, which `examples` keep and `errors` do not."""
 
     kind: FailureKind
     failed: int
     example: Example
+    is_kept: bool = False
 
 
 class ValueContribution(NamedTuple):
-    """The contribution of a trace to the counter of the day on which it began.
+    """The contribution of a trace to the counters of the day on which it began.
 
-    `numbers` are its measures as model calls.
+    `numbers` are its measures as model calls. *absent*: only `names` are given more than values.
     """
 
-    trace_id: str
     values: tuple[tuple[str, str], ...]
-    conversation_id: str | None
-    numbers: tuple[int, ...]
-    cost_nano_usd: int
+    trace_id: str = ""
+    conversation_id: str | None = None
+    numbers: tuple[int, ...] = ()
+    cost_nano_usd: int = 0
 
 
 class ConversationContribution(NamedTuple):
@@ -193,7 +209,9 @@ class Counter(Protocol):
         """
 
 
-def contributions_of(trace_id: str, summary: Summary | None, expires_at_s: int) -> dict[Target, Contribution]:
+def contributions_of(
+    trace_id: str, summary: Summary | None, expires_at_s: int, pseudonym: Pseudonym
+) -> dict[Target, Contribution]:
     """The contribution of a trace to each counter. *absent*: without a summary there is none."""
     contributions: dict[Target, Any] = {}
     if summary is None:
@@ -207,12 +225,14 @@ def contributions_of(trace_id: str, summary: Summary | None, expires_at_s: int) 
             contributions.setdefault(bucket, MeasureContribution()).rows.append((row.group, row.measures))
         first = contributions.setdefault(Bucket("measures", interval, start_quarter // quarters), MeasureContribution())
         first.signature = frozenset(row.group for row in rows)
-    for interval in INTERVALS_OF["errors"]:
-        for failure in failures_of(summary.stats, trace_id):
-            bucket = Bucket("errors", interval, failure.quarter // QUARTERS[interval])
-            contribution = FailureContribution(failure.kind, failure.failed, failure.example)
-            contributions.setdefault(bucket, []).append(contribution)
-    contributions |= _marginal_contributions(summary.stats, start_quarter // QUARTERS["hour"])
+    for kind in _OF_FAILURES:
+        for interval in INTERVALS_OF[kind]:
+            for failure in failures_of(summary.stats, trace_id):
+                bucket = Bucket(kind, interval, failure.quarter // QUARTERS[interval])
+                failed = failure.failed if kind == "errors" else 0
+                contribution = FailureContribution(failure.kind, failed, failure.example, is_kept=kind == "examples")
+                contributions.setdefault(bucket, []).append(contribution)
+    contributions |= _marginal_contributions(summary.stats, start_quarter // QUARTERS["hour"], pseudonym)
     if summary.annotations.scores:
         scores = Bucket("scores", "hour", start_quarter // QUARTERS["hour"])
         contributions[scores] = _score_contribution(summary.annotations)
@@ -225,9 +245,14 @@ def contributions_of(trace_id: str, summary: Summary | None, expires_at_s: int) 
         conversation = ConversationContribution(trace_id, summary.start_ns, end_ns, total, expires_at_s)
         contributions[ConversationTarget(summary.conversation_id)] = conversation
     values = {"status": [summary.status], **summary.values}
-    contributions[Bucket("values", "day", start_quarter // QUARTERS["day"])] = ValueContribution(
+    facets = dict.fromkeys((name, cut(value)) for name in FACETS for value in values.get(name, ()))
+    start_day = start_quarter // QUARTERS["day"]
+    contributions[Bucket("values", "day", start_day)] = ValueContribution(
+        tuple(facet for facet in facets if facet[0] not in NAMED_FACETS)
+    )
+    contributions[Bucket("names", "day", start_day)] = ValueContribution(
+        tuple(facet for facet in facets if facet[0] in NAMED_FACETS),
         trace_id,
-        tuple(dict.fromkeys((name, cut(value)) for name in FACETS for value in values.get(name, ()))),
         summary.conversation_id,
         tuple(total.numbers),
         summary.usage.cost_nano_usd or 0,
@@ -244,15 +269,16 @@ def _score_contribution(annotations: AnnotationSummary) -> ScoreContribution:
     )
 
 
-def _marginal_contributions(stats: Stats, start_hour: int) -> dict[Target, MarginalContribution]:
+def _marginal_contributions(stats: Stats, start_hour: int, pseudonym: Pseudonym) -> dict[Target, MarginalContribution]:
     contributions: dict[Target, MarginalContribution] = {}
     for name, rows in marginal_rows(stats):
         for row in rows:
+            value = pseudonym(row.value) if name == END_USER else row.value
             in_hour = contributions.setdefault(Bucket("marginals", "hour", row.hour), MarginalContribution())
-            in_hour.rows.append((name, row.value, row.measures))
+            in_hour.rows.append((name, value, row.measures))
             if row.has_call:
                 first = contributions.setdefault(Bucket("marginals", "hour", start_hour), MarginalContribution())
-                first.traces.add((name, row.value))
+                first.traces.add((name, value))
     return contributions
 
 
@@ -296,7 +322,10 @@ class MeasureCounter:
 
 @dataclass
 class ErrorCounter:
-    """The number of failures and the latest examples, by kind."""
+    """The number of failures or the latest examples, by kind.
+
+    Both are in `errors` that an earlier version stored.
+    """
 
     kinds: dict[FailureKind, tuple[int, list[Example]]] = field(default_factory=dict)
 
@@ -306,7 +335,7 @@ class ErrorCounter:
             kind = self._admitted(failure.kind)
             count, examples = self.kinds.get(kind, (0, []))
             examples = [example for example in examples if example != failure.example]
-            if sign > 0:
+            if sign > 0 and failure.is_kept:
                 examples = sorted([*examples, failure.example], reverse=True)[:EXAMPLES_KEPT]
             self.kinds[kind] = count + sign * failure.failed, examples
 
@@ -317,6 +346,19 @@ class ErrorCounter:
     def totals(self) -> dict[str, Any]:
         """See `Counter.totals`. Failures by kind."""
         return {"errors": {kind: count for kind, (count, _) in self.kinds.items() if count}}
+
+    def within(self, start_ns: int, end_ns: int) -> "ErrorCounter":
+        """The counter with the examples of a time alone."""
+        return ErrorCounter(
+            {
+                kind: (count, [example for example in examples if start_ns <= example.time_ns < end_ns])
+                for kind, (count, examples) in self.kinds.items()
+            }
+        )
+
+    def without_traces(self) -> "ErrorCounter":
+        """The counter without the examples of traces that have expired."""
+        return ErrorCounter({kind: (count, []) for kind, (count, _) in self.kinds.items()})
 
     def _admitted(self, kind: FailureKind) -> FailureKind:
         kinds = self.kinds
@@ -330,6 +372,8 @@ class ErrorCounter:
 class ValueCounter:
     """The traces that began on one day: by value of each field, by conversation, and the most expensive ones.
 
+    Conversations and traces are in `names` alone, and in `values` that an earlier version stored.
+
     *shape*: `conversations` has the number of traces and then the numbers of their measures; `most_expensive` has the
     cost in nano-dollars and the trace id, the most expensive first.
     """
@@ -342,7 +386,8 @@ class ValueCounter:
         """See `Counter.add`. A most expensive trace is removed with its cost; the next one does not come back."""
         for name, value in contribution.values:
             counts = self.values.setdefault(name, {})
-            value = _admitted(counts, value, VALUES_IN_COUNTER)
+            limits = (END_USERS_IN_COUNTER, CHARACTERS_OF_END_USERS) if name == END_USER else (VALUES_IN_COUNTER,)
+            value = _admitted(counts, value, *limits)
             counts[value] = counts.get(value, 0) + sign
         if contribution.conversation_id is not None:
             conversation_id = _admitted(self.conversations, contribution.conversation_id, CONVERSATIONS_IN_COUNTER)
@@ -366,6 +411,10 @@ class ValueCounter:
         values = {(name, value): count for name in self.values for value, count in self.values[name].items() if count}
         conversations = {name: numbers for name, numbers in self.conversations.items() if any(numbers)}
         return {"values": values, "conversations": conversations}
+
+    def without_traces(self) -> "ValueCounter":
+        """The counter without what is about traces that have expired."""
+        return ValueCounter({name: counts for name, counts in self.values.items() if name not in NAMED_FACETS})
 
 
 @dataclass
@@ -396,6 +445,21 @@ class MarginalCounter:
             for name, values in self.values.items()
             if any(values.values())
         }
+
+    def under_pseudonyms(self, pseudonym: Pseudonym) -> "MarginalCounter":
+        """The counter with each end user that an earlier version counted by name under the pseudonym."""
+        end_users = self.values.get(END_USER, {})
+        if all(name in ("", OTHER) or is_pseudonym(name) for name in end_users):
+            return self
+        hidden: dict[str, Aggregate] = {}
+        for name, aggregate in end_users.items():
+            hidden.setdefault(name if is_pseudonym(name) else pseudonym(name), Aggregate()).add(aggregate)
+        return MarginalCounter({**self.values, END_USER: hidden})
+
+    def of_end_user(self, pseudonym: str) -> "MarginalCounter":
+        """The counter with one end user alone."""
+        end_users = self.values.get(END_USER, {})
+        return MarginalCounter({END_USER: {pseudonym: end_users[pseudonym]}} if pseudonym in end_users else {})
 
     def _admitted(self, name: str, value: str) -> str:
         values = self.values.setdefault(name, {})
@@ -502,7 +566,9 @@ class ConversationCounter:
 COUNTERS: Final[Mapping[CounterKind, type[Counter]]] = {
     "measures": MeasureCounter,
     "errors": ErrorCounter,
+    "examples": ErrorCounter,
     "values": ValueCounter,
+    "names": ValueCounter,
     "marginals": MarginalCounter,
     "scores": ScoreCounter,
     "score_groups": ScoreGroupCounter,
@@ -511,10 +577,10 @@ COUNTERS: Final[Mapping[CounterKind, type[Counter]]] = {
 """The class of each kind of counter."""
 
 
-def _admitted(known: Mapping[str, object], name: str, most: int) -> str:
-    return name if name in known or (len(known) < most and _fits(name, known)) else OTHER
+def _admitted(known: Mapping[str, object], name: str, most: int, most_characters: int = CHARACTERS_IN_COUNTER) -> str:
+    return name if name in known or (len(known) < most and _fits(name, known, most_characters)) else OTHER
 
 
-def _fits(name: str, known: Iterable[str]) -> bool:
+def _fits(name: str, known: Iterable[str], most_characters: int = CHARACTERS_IN_COUNTER) -> bool:
     """Whether there is room for one more name. A name that was refused once is always refused."""
-    return len(name) + sum(map(len, known)) <= CHARACTERS_IN_COUNTER
+    return len(name) + sum(map(len, known)) <= most_characters

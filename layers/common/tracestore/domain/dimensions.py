@@ -70,7 +70,10 @@ class FailureKind(NamedTuple):
 OTHER_FAILURES: Final = FailureKind(other_series(), OTHER)
 """The kind of failures for which a counter has no room."""
 
-MARGINALS: Final = ("service_name", "end_user_id", "tool_name", "environment", "prompt_version")
+END_USER: Final = "end_user_id"
+"""The marginal whose values are people: counters keep pseudonyms of them."""
+
+MARGINALS: Final = ("service_name", END_USER, "tool_name", "environment", "prompt_version")
 """The fields of spans that are counted by themselves. A new one goes to the end: heads and stored stats list them in
 this order, and a head that was stored before has fewer."""
 

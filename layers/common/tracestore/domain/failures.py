@@ -44,9 +44,12 @@ class FailuresOfType:
 
 
 def failures_by_type(
-    points: Sequence[Mapping[Bucket, ErrorCounter]], selection: Selection, most: int
+    points: Sequence[Mapping[Bucket, ErrorCounter]],
+    selection: Selection,
+    most: int,
+    examples_kept: Iterable[ErrorCounter] = (),
 ) -> dict[str, FailuresOfType]:
-    """Failures by type, given the counters of each point.
+    """Failures by type, given the counters of each point, and those that keep examples of the whole range.
 
     *shape*: the most frequent type first; at most `most`, and the rest as `OTHER`.
     """
@@ -67,6 +70,11 @@ def failures_by_type(
                     failures.counts[index] += count
                     failures.first, failures.last = failures.first or bucket, bucket
                     failures.examples.update(FailedSpan(example, kind) for example in examples)
+    for counter in examples_kept:
+        for kind, (_, examples) in counter.kinds.items():
+            failures_of_type = by_type.get(names.get(kind.error_type, OTHER))
+            if failures_of_type and selection.admits(kind.series):
+                failures_of_type.examples.update(FailedSpan(example, kind) for example in examples)
     return dict(sorted(by_type.items(), key=lambda entry: (-entry[1].count, entry[0])))
 
 

@@ -27,6 +27,7 @@ class Settings:
 
     table_name: str
     retention_days: int = 30
+    counters_days: int = 400
     time_shards: int = 1
     max_trace_spans: int = 20_000
     jwt_issuer: str | None = None
@@ -67,6 +68,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
     return Settings(
         table_name=variables["TABLE_NAME"],
         retention_days=_whole_number(variables, "RETENTION_DAYS", default=30, most=3650),
+        counters_days=_whole_number(variables, "COUNTERS_DAYS", default=400, most=3650),
         time_shards=_whole_number(variables, "TIME_SHARDS", default=1, most=64),
         max_trace_spans=_whole_number(variables, "MAX_TRACE_SPANS", default=20_000, most=100_000),
         jwt_issuer=issuer,

@@ -65,6 +65,7 @@ def store() -> Store:
         derivation=derivation,
         trace_spans_most=configured.max_trace_spans,
         table_of=_table_of if configured.user_role_arn else None,
+        counters_s=configured.counters_days * SECONDS_PER_DAY,
     )
 
 

@@ -10,6 +10,7 @@ indexes.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, NamedTuple
 
 from tracestore.domain.counters import (
@@ -110,7 +111,7 @@ def audit(
     days = range(from_ns // NS_PER_DAY, -(-to_ns // NS_PER_DAY))
     result = Audit(dead_letters=len(read_dead_letters(scope)))
     expected: dict[Target, _Expected] = {
-        target: _Expected() for target in _buckets(days) if not has_expired(target, now_ms)
+        target: _Expected() for target in _buckets(days) if not has_expired(scope.store, target)
     }
     conversations = set(_active_since(scope, days.start * NS_PER_DAY))
     for head, contributions in _contributions(scope, scope.time_partitions()):
@@ -198,5 +199,6 @@ def _active_since(scope: Scope, from_ns: int) -> Iterator[ConversationTarget]:
 
 def _contributions(scope: Scope, partitions: list[Partition]) -> Iterator[tuple[Head, dict[Target, Contribution]]]:
     """The live heads in these partitions, with what each contributes."""
+    pseudonym = partial(scope.store.pseudonym, keys.user(scope.user_id))
     for trace_id, head in heads_in(scope, partitions):
-        yield head, contributions_of(trace_id, head.summary, head.expires_at_s)
+        yield head, contributions_of(trace_id, head.summary, head.expires_at_s, pseudonym)

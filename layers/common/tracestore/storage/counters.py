@@ -8,17 +8,22 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from tracestore.domain.counters import (
     COUNTERS,
+    OF_TRACES,
     Bucket,
     Contribution,
     ConversationContribution,
     ConversationCounter,
     ConversationTarget,
     Counter,
+    ErrorCounter,
+    MarginalCounter,
     Target,
+    ValueCounter,
     contributions_of,
 )
 from tracestore.domain.errors import NotFound
@@ -33,9 +38,6 @@ from .model import Item, ItemKey
 from .segments import expiry, key
 from .store import Scope, Store, UserTable
 from .table import Table
-
-KEPT_S: Final = 400 * 86_400
-"""Counters are kept for longer than traces, so that a year can be compared with the one before."""
 
 CHECKPOINTS_KEPT_HOURS: Final = 48
 """A stream keeps its records for 24 hours, so a shard that was silent for twice as long delivers nothing again."""
@@ -186,7 +188,8 @@ def read_counters(scope: Scope, buckets: Iterable[Bucket]) -> dict[Bucket, Any]:
 
 def read_stored(scope: Scope, targets: Iterable[Target]) -> dict[Target, StoredCounter]:
     """The counters of these targets as they are stored. *absent*: those that are not stored are left out."""
-    targets_by_key = {CounterKey(keys.user(scope.user_id), target).key: target for target in targets}
+    user_pk = keys.user(scope.user_id)
+    targets_by_key = {CounterKey(user_pk, target).key: target for target in targets}
     by_partition: dict[str, list[str]] = {}
     for pk, sk in targets_by_key:
         by_partition.setdefault(pk, []).append(sk)
@@ -197,9 +200,8 @@ def read_stored(scope: Scope, targets: Iterable[Target]) -> dict[Target, StoredC
                 items[pk, item["sk"]["S"]] = item
     few = [(pk, sk) for pk, sk in targets_by_key if len(by_partition[pk]) < QUERIED_FROM]
     items |= scope.table.get_many(few)
-    now_ms = scope.now_ms()
     return {
-        target: _stored_counter(target, items[item_key], now_ms)
+        target: _stored_counter(scope.store, CounterKey(user_pk, target), items[item_key])
         for item_key, target in targets_by_key.items()
         if item_key in items
     }
@@ -260,28 +262,30 @@ def read_conversations(
 
 def _conversation_counter(scope: Scope, item: Item) -> ConversationCounter:
     """The counter in a conversation's item."""
-    counter = _stored_counter(ConversationTarget(item["conversation_id"]["S"]), item, scope.now_ms()).counter
+    target = ConversationTarget(item["conversation_id"]["S"])
+    counter = _stored_counter(scope.store, CounterKey(keys.user(scope.user_id), target), item).counter
     assert isinstance(counter, ConversationCounter)
     return counter
 
 
 def _deltas_of(store: Store, change: Change) -> list[tuple[Target, _Delta]]:
     """The delta of a change for each counter, except those that it does not change and those that have expired."""
-    before, after = _contributions(change, change.old), _contributions(change, change.new)
+    before, after = _contributions(store, change, change.old), _contributions(store, change, change.new)
     if change.old and change.new and change.old["g"] != change.new["g"]:
         before = {}  # the trace had expired and begins anew: its former contribution keeps counting
     deltas = []
     for target in dict.fromkeys([*before, *after]):
         old, new = before.get(target), after.get(target)
-        if old != new and not has_expired(target, store.now_ms()):
+        if old != new and not has_expired(store, target):
             deltas.append((target, _Delta(change, old, new, _expires_at_s(change.new) if change.new else 0)))
     return deltas
 
 
-def _contributions(change: Change, head: Item | None) -> dict[Target, Contribution]:
+def _contributions(store: Store, change: Change, head: Item | None) -> dict[Target, Contribution]:
     if head is None:
         return {}
-    return contributions_of(keys.trace_id_of(change.trace_pk), summary_from(head), _expires_at_s(head))
+    pseudonym = partial(store.pseudonym, keys.user_of(change.trace_pk))
+    return contributions_of(keys.trace_id_of(change.trace_pk), summary_from(head), _expires_at_s(head), pseudonym)
 
 
 def _expires_at_s(item: Item) -> int:
@@ -324,7 +328,7 @@ def _change(
 
     def attempt() -> bool:
         current = unused.pop() if unused else table.get(*counter_key.key)
-        stored = _stored_counter(counter_key.target, current, store.now_ms())
+        stored = _stored_counter(store, counter_key, current)
         if not change(stored):
             return False
         table.put(_item(store, counter_key, stored), stored.version)
@@ -333,8 +337,12 @@ def _change(
     return deadline.retry(attempt)
 
 
-def _stored_counter(target: Target, item: Item | None, now_ms: int) -> StoredCounter:
-    """The counter in an item. One that has expired begins anew, as if DynamoDB had removed it already."""
+def _stored_counter(store: Store, counter_key: CounterKey, item: Item | None) -> StoredCounter:
+    """The counter in an item. One that has expired begins anew, as if DynamoDB had removed it already.
+
+    What an earlier version stored in it of end users by name, and of traces that have expired, is left out.
+    """
+    target, now_ms = counter_key.target, store.now_ms()
     kind = COUNTERS[target.kind]
     if item is None:
         return StoredCounter(kind(), begins=True)
@@ -342,7 +350,12 @@ def _stored_counter(target: Target, item: Item | None, now_ms: int) -> StoredCou
     version = int(item["v"]["N"])
     if _expires_at_s(item) * 1000 <= now_ms:
         return StoredCounter(kind(), version, content.checkpoints, begins=True)
-    return StoredCounter(content.counter, version, content.checkpoints, content.whole_until_s)
+    counter = content.counter
+    if isinstance(counter, MarginalCounter):
+        counter = counter.under_pseudonyms(partial(store.pseudonym, counter_key.user_pk))
+    elif isinstance(counter, ErrorCounter | ValueCounter) and _have_traces_expired(store, target):
+        counter = counter.without_traces()
+    return StoredCounter(counter, version, content.checkpoints, content.whole_until_s)
 
 
 def _item(store: Store, counter_key: CounterKey, stored: StoredCounter) -> Item:
@@ -357,7 +370,7 @@ def _item(store: Store, counter_key: CounterKey, stored: StoredCounter) -> Item:
         "counter": {"B": pack_counter(counter_key.target.kind, content)},
     }
     if isinstance(counter_key.target, Bucket):
-        return item | expiry(_expiry_s(counter_key.target))
+        return item | expiry(_expiry_s(store, counter_key.target))
     assert isinstance(stored.counter, ConversationCounter)
     item |= {
         "conversation_id": {"S": counter_key.target.conversation_id},
@@ -369,22 +382,35 @@ def _item(store: Store, counter_key: CounterKey, stored: StoredCounter) -> Item:
     return item
 
 
-def has_expired(target: Target, now_ms: int) -> bool:
+def has_expired(store: Store, target: Target) -> bool:
     """Whether its time is no longer counted. A conversation expires with its traces and never by this."""
-    return isinstance(target, Bucket) and _expiry_s(target) * 1000 <= now_ms
+    return isinstance(target, Bucket) and _expiry_s(store, target) * 1000 <= store.now_ms()
 
 
-def _expiry_s(bucket: Bucket) -> int:
-    return bucket.end_ns // 10**9 + KEPT_S
+def _have_traces_expired(store: Store, target: Target) -> bool:
+    return isinstance(target, Bucket) and (_end_s(target) + store.retention_s) * 1000 <= store.now_ms()
+
+
+def _expiry_s(store: Store, bucket: Bucket) -> int:
+    """When a counter expires: what names or quotes traces as they do, by the time of its bucket, and numbers later."""
+    return _end_s(bucket) + (store.retention_s if bucket.kind in OF_TRACES else store.counters_s)
+
+
+def _end_s(bucket: Bucket) -> int:
+    return bucket.end_ns // 10**9
 
 
 def _dead_letter_item(store: Store, shard: str, change: Change, reason: str) -> Item:
     return {
         **key(keys.dead_letters(keys.user_of(change.trace_pk)), keys.dead_letter(shard, change.sequence)),
-        **expiry(store.now_ms() // 1000 + DEAD_LETTERS_KEPT_S),
+        **expiry(min(store.now_ms() // 1000 + DEAD_LETTERS_KEPT_S, *_expiries(change))),
         "trace": {"S": change.trace_pk},
         "reason": {"S": reason},
     }
+
+
+def _expiries(change: Change) -> list[int]:
+    return [_expires_at_s(head) for head in (change.old, change.new) if head is not None and "expires_at" in head]
 
 
 def read_dead_letters(scope: Scope) -> list[Mapping[str, str]]:

@@ -1,5 +1,6 @@
 """The store of one deployment, and one user's scope of it: the table's partitions of that user and nothing else."""
 
+import hmac
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,8 +8,10 @@ from itertools import chain
 from typing import Final
 
 from tracestore.domain.costs import PriceOf, no_prices
+from tracestore.domain.pseudonyms import pseudonym_of
 
 from . import keys
+from .cursor import cursor_secret
 from .deadline import Deadline
 from .delta_bases import DeltaBaseCache
 from .items import head_item, keys_of, lesson_index_item, trace_from
@@ -43,8 +46,9 @@ class Store:
     """The table, the settings that shape new items, and what this process remembers of the last requests.
 
     `derivation` names the code and the prices that answers are derived with. `trace_spans_most` is the largest size of
-    a trace, since each write to a trace reads the cores of all of its spans. `table_of` returns the table as a user's
-    own credentials reach it. *absent*: the process reaches the data of all users with its own.
+    a trace, since each write to a trace reads the cores of all of its spans. The numbers of counters are kept for
+    `counters_s`. `secrets` remembers what was read from the table once. `table_of` returns the table as a user's own
+    credentials reach it. *absent*: the process reaches the data of all users with its own.
     """
 
     table: Table
@@ -57,6 +61,8 @@ class Store:
     delta_bases: DeltaBaseCache = field(default_factory=DeltaBaseCache)
     table_of: Callable[[str], Table] | None = None
     deletions: RememberedDeletions = field(default_factory=RememberedDeletions)
+    counters_s: int = 400 * 86_400
+    secrets: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     def generation(self) -> str:
         """The name of a trace's incarnation that begins now: the hour, so that writers that race to begin it agree.
@@ -68,6 +74,11 @@ class Store:
     def expiry_s(self) -> int:
         """The expiry of a trace that is first written now."""
         return self.now_ms() // 1000 + self.retention_s
+
+    def pseudonym(self, user_pk: str, end_user_id: str) -> str:
+        """The pseudonym of an end user in the counters of a user: of each user another one."""
+        secret = self.secrets.get("cursor") or self.secrets.setdefault("cursor", cursor_secret(self.table))
+        return pseudonym_of(hmac.digest(secret, f"end users of {user_pk}".encode(), "sha256"), end_user_id)
 
     def scope(self, user_id: str, deadline: Deadline, actor: Actor = NO_ACTOR, *, repairs: bool = False) -> "Scope":
         """The partitions of one user, for one request of `actor`."""

@@ -285,6 +285,10 @@ class UserReader:
 
         return read_counters(self._scope, buckets)
 
+    def pseudonym(self, end_user_id: str) -> str:
+        """The pseudonym under which counters count an end user."""
+        return self._scope.store.pseudonym(keys.user(self._scope.user_id), end_user_id)
+
     def conversations(
         self, limit: int, after: str | None = None, *, before_ns: int | None = None
     ) -> "tuple[list[ListedConversation], str | None]":

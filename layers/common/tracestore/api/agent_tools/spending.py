@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from tracestore.api.analytics.analytics_json import GROUPS_MOST, measures_json, name_json, range_json
 from tracestore.api.analytics.parameters import parse_query
-from tracestore.api.analytics.reading import read_hours, read_periods
+from tracestore.api.analytics.reading import read_marginals, read_periods
 from tracestore.domain.analytics import key_of_dimension, marginal_series, most_expensive_by, total_of
 from tracestore.domain.dimensions import MARGINALS, OTHER
 from tracestore.http.identity import Identity
@@ -27,8 +27,8 @@ def costs(request: Request, caller: Identity, token_budget: int) -> dict[str, An
     (by_bucket,) = read_periods(stored, "measures", [query.period])
     counters = list(by_bucket.values())
     if query.group_by in MARGINALS:
-        (hours,) = read_hours(stored, "marginals", [query.period])
-        series = marginal_series([hours], query.group_by, GROUPS_MOST)
+        hours, names = read_marginals(stored, [query.period], query.group_by)
+        series = marginal_series(hours, query.group_by, GROUPS_MOST, names)
         groups = sorted(((each.name, each.total) for each in series), key=lambda group: -group[1].cost_nano_usd)
     else:
         selection = replace(query.selection, by_operation=query.group_by == "operation_type")

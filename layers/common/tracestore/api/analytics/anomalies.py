@@ -12,7 +12,7 @@ from typing import Any, Final
 from tracestore.api.analytics.analytics_json import name_json
 from tracestore.domain.analytics import Selection
 from tracestore.domain.anomalies import HISTORY_HOURS, Anomaly, anomalies_of, histories_of
-from tracestore.domain.counters import Bucket
+from tracestore.domain.counters import Bucket, Kind
 from tracestore.domain.errors import Detail
 from tracestore.domain.histogram import bounds_us
 from tracestore.domain.intervals import NS_PER_HOUR, Period, length_ns
@@ -35,6 +35,10 @@ LATENCY_ANOMALIES_MOST: Final = 3
 LATENCY_CANDIDATES_MOST: Final = 100
 """The newest traces of the hour are read for so many latency anomalies, and so many for each: 300 read units, whatever
 the traffic."""
+
+_OF_ERRORS: Final[tuple[Kind, ...]] = ("errors", "examples")
+_OF_COSTS: Final[tuple[Kind, ...]] = ("values", "names")
+"""The kinds that name traces, and those that did in an earlier version."""
 
 _US_PER_MS: Final = 1_000
 _DIGITS: Final = {"error_rate": 6, "latency": 3, "cost": 9}
@@ -127,9 +131,11 @@ def _candidates(reader: UserReader, anomalies: Sequence[Anomaly]) -> list[list[s
 def _buckets_with_examples(anomaly: Anomaly) -> list[Bucket]:
     """The counters that keep examples of an anomaly."""
     if anomaly.kind == "error_rate":
-        return [Bucket("errors", "hour", number) for number in range(anomaly.first_hour, anomaly.last_hour + 1)]
+        hours = range(anomaly.first_hour, anomaly.last_hour + 1)
+        return [Bucket(kind, "hour", hour) for kind in _OF_ERRORS for hour in hours]
     if anomaly.kind == "cost":
-        return [Bucket("values", "day", day) for day in range(anomaly.first_hour // 24, anomaly.last_hour // 24 + 1)]
+        days = range(anomaly.first_hour // 24, anomaly.last_hour // 24 + 1)
+        return [Bucket(kind, "day", day) for kind in _OF_COSTS for day in days]
     return []
 
 

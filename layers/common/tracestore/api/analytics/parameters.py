@@ -9,7 +9,7 @@ from tracestore.api.chart_ranges import interval_of, problems_of_range
 from tracestore.api.dates import UTC, range_bounds, time_or_day, zone_of
 from tracestore.domain.analytics import Selection
 from tracestore.domain.counters import Interval
-from tracestore.domain.dimensions import FILTERS, GROUPINGS, MARGINALS
+from tracestore.domain.dimensions import END_USER, FILTERS, GROUPINGS, MARGINALS
 from tracestore.domain.errors import Detail, Invalid
 from tracestore.domain.intervals import (
     INTERVALS,
@@ -109,6 +109,21 @@ def conversation_filters(parameters: Mapping[str, str]) -> tuple[str | None, str
     search, end_user_id = read("search", text_of), read("end_user_id", text_of)
     read.end()
     return search, end_user_id
+
+
+def chosen_end_user(parameters: Mapping[str, str], group_by: str | None) -> str | None:
+    """The parameter `end_user_id` of metrics. *raises*: Invalid when malformed, or where they have other groups."""
+    read = Reader(parameters)
+    end_user_id = read("end_user_id", text_of)
+    read.end()
+    if end_user_id is not None and group_by != END_USER:
+        problem = Detail(END_USER, f"can be combined with group_by={END_USER} alone: add it")
+        raise Invalid(
+            f"Unsupported combination of parameters: {problem.field} {problem.message}.",
+            code="unsupported_combination",
+            details=(problem,),
+        )
+    return end_user_id
 
 
 def score_name(parameters: Mapping[str, str]) -> str | None:

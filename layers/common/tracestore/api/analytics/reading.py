@@ -10,16 +10,25 @@ from itertools import chain, islice
 from typing import Any, Final, NamedTuple
 
 from tracestore.domain.analytics import Key, Selection
-from tracestore.domain.counters import Bucket, ConversationCounter, Kind
-from tracestore.domain.dimensions import OTHER_FAILURES
+from tracestore.domain.counters import (
+    Bucket,
+    ConversationCounter,
+    ErrorCounter,
+    Kind,
+    MarginalCounter,
+    ValueCounter,
+)
+from tracestore.domain.dimensions import END_USER, OTHER_FAILURES, cut
 from tracestore.domain.failures import FailedSpan
 from tracestore.domain.filters import Condition, Filters
 from tracestore.domain.heads import Summary
-from tracestore.domain.intervals import Period, hours_that_start_in, partition
+from tracestore.domain.intervals import Period, hours_that_start_in, partition, whole_days, whole_hours
 from tracestore.domain.stats import failures_of
 from tracestore.domain.texts import normalized
 from tracestore.storage.model import Head
 from tracestore.storage.user_store import ListedTrace, TraceQuery, UserReader
+
+_KINDS_OF_VALUES: Final[tuple[Kind, ...]] = ("values", "names")
 
 EXAMPLE_ROUNDS: Final = 3
 """The number of times that examples which are gone are replaced by the next ones."""
@@ -50,6 +59,39 @@ def read_hours(reader: UserReader, kind: Kind, periods: Iterable[Period]) -> lis
     hours = [hours_that_start_in(kind, period) for period in periods]
     counters = reader.counters(chain.from_iterable(hours))
     return [[counters[bucket] for bucket in buckets if bucket in counters] for buckets in hours]
+
+
+def read_examples(reader: UserReader, period: Period) -> list[ErrorCounter]:
+    """The counters that keep examples of failures in a period, as long as their traces are kept."""
+    (counters,) = read_periods(reader, "examples", [whole_hours(period)])
+    return [counter.within(period.start_ns, period.end_ns) for counter in counters.values()]
+
+
+def read_values(reader: UserReader, period: Period) -> list[ValueCounter]:
+    """The counters of values and of names, which are by whole days alone, of the days that a period touches."""
+    days = [whole_days(period)]
+    values, names = (read_periods(reader, kind, days)[0] for kind in _KINDS_OF_VALUES)
+    return [*values.values(), *names.values()]
+
+
+def read_marginals(
+    reader: UserReader, periods: Sequence[Period], name: str, end_user_id: str | None = None
+) -> tuple[list[list[MarginalCounter]], dict[str, str]]:
+    """The counters of marginals in each period, and the names of the end users in them by pseudonym.
+
+    With `end_user_id`, they contain that one alone. *absent*: a name is known as long as traces are kept.
+    """
+    counters: list[list[MarginalCounter]] = read_hours(reader, "marginals", periods)
+    if name != END_USER:
+        return counters, {}
+    if end_user_id is None:
+        values = read_values(reader, Period(periods[0].start_ns, periods[-1].end_ns))
+        names = {cut(each) for counter in values for each in counter.values.get(END_USER, ())}
+        return counters, {reader.pseudonym(each): each for each in names}
+    chosen = reader.pseudonym(cut(end_user_id))
+    return [[counter.of_end_user(chosen) for counter in of_period] for of_period in counters], {
+        chosen: cut(end_user_id)
+    }
 
 
 def live_examples(

@@ -184,7 +184,9 @@ class _CounterFormat(NamedTuple):
 _COUNTERS: Final[Mapping[CounterKind, _CounterFormat]] = {
     "measures": _CounterFormat(_measure_document, _measure_counter),
     "errors": _CounterFormat(_error_document, _error_counter),
+    "examples": _CounterFormat(_error_document, _error_counter),
     "values": _CounterFormat(_value_document, _value_counter),
+    "names": _CounterFormat(_value_document, _value_counter),
     "marginals": _CounterFormat(_marginal_document, _marginal_counter),
     "scores": _CounterFormat(_score_document, _score_counter),
     "score_groups": _CounterFormat(_score_group_document, _score_group_counter),
