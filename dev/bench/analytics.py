@@ -7,7 +7,7 @@ code adds them up from traces that differ in time alone. Then every route is req
 
 import statistics
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from random import Random
@@ -22,12 +22,21 @@ from dev.bench.deployment import Deployment, User, deployed
 from dev.bench.meter import Meter, metered
 from dev.bench.report import rated, table
 from dev.engines import EngineUnavailable
-from tracestore.domain.counters import COUNTERS, ConversationCounter, Counter, Target, ValueCounter, contributions_of
+from tracestore.domain.counters import (
+    COUNTERS,
+    ConversationCounter,
+    ConversationTarget,
+    Counter,
+    Target,
+    ValueCounter,
+    contributions_of,
+)
 from tracestore.domain.heads import Summary
 from tracestore.domain.pseudonyms import Pseudonym
 from tracestore.domain.stats import QUARTER_NS, QUARTERS_IN_HOUR, Stats
 from tracestore.domain.times import NS_PER_DAY, format_time
 from tracestore.storage import keys
+from tracestore.storage.activity import Activity, activity_items
 from tracestore.storage.counters import Change, apply, counter_item
 from tracestore.storage.deadline import Deadline
 from tracestore.storage.items import head_item, summary_from
@@ -127,6 +136,7 @@ def _report_reading(
         traces = _Traces(summaries, spans // SPANS_A_TRACE, (today - DAYS) * NS_PER_DAY, pseudonym)
         counters = traces.counters()
         items = [counter_item(store, user_pk, target, counter) for target, counter in counters.items()]
+        items += activity_items(user_pk, "bench", activities_of(counters))
         heads = traces.heads(user.user_id, counters.values())
         store.table.write([*items, *heads], deadline=Deadline(time_left_s=lambda: 1e9))
         console.print(f"{spans:,} spans: {len(items):,} counters, made in {time.monotonic() - began:.0f} s")
@@ -213,6 +223,13 @@ class _Traces:
             position = keys.cursor_position(summary.start_ns, trace_id)
             head = Head(1, "0", self.expires_at_s, position, 0, 0, summary=summary)
             yield head_item(user_id, trace_id, head, time_shards=1)
+
+
+def activities_of(counters: Mapping[Target, Counter]) -> Iterator[Activity]:
+    """When each conversation of these counters was last active."""
+    for target, counter in counters.items():
+        if isinstance(target, ConversationTarget) and isinstance(counter, ConversationCounter):
+            yield Activity(target.conversation_id, counter.last_ns, counter.expires_at_s)
 
 
 def _id(number: int) -> str:

@@ -31,6 +31,7 @@ PAGING = {"limit", "cursor"}
 GOLDEN_NAMES = {
     "lesson index item": "lesson-index",
     "compacted item": "compacted",
+    "activity item": "activity",
     "delta-encoded payload": "payload-delta",
     "conversation": "counter-conversation",
 }

@@ -67,6 +67,8 @@ KEYS = {
     *keys.counter(keys.user("user"), "measures", "day", COUNTED_NS),
     keys.CONVERSATION,
     keys.by_conversations(keys.user("user")),
+    keys.activities(keys.user("user")),
+    keys.activity(keys.activity_hour(COUNTED_NS), "shard#7-9#0"),
     keys.cursor_position(1_795_312_800 * 10**9, "conversation"),
     keys.dead_letters(keys.user("user")),
     keys.dead_letter("shard", 300),

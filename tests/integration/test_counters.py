@@ -20,6 +20,7 @@ from tracestore.domain.annotations import Annotation
 from tracestore.domain.counters import (
     GROUPS_IN_COUNTER,
     Bucket,
+    ConversationCounter,
     MarginalContribution,
     MarginalCounter,
     MeasureContribution,
@@ -30,10 +31,13 @@ from tracestore.domain.merge import Span
 from tracestore.domain.spans import SpanFields
 from tracestore.domain.stats import NUMBERS, Aggregate, Measures
 from tracestore.storage import counters, keys
+from tracestore.storage.activity import Activity, activity_items
 from tracestore.storage.audit import Audit, audit
 from tracestore.storage.codec import pack, unpack
-from tracestore.storage.counters import apply, read_conversations, read_counters, read_dead_letters
+from tracestore.storage.conversations import EXAMINED_MOST, read_conversations
+from tracestore.storage.counters import apply, read_counters, read_dead_letters
 from tracestore.storage.dynamo import RequestFailed
+from tracestore.storage.formats.counters import pack_activity, unpack_activity, unpack_counter
 from tracestore.storage.store import Store
 
 QUARTER_NS = 900 * 10**9
@@ -498,7 +502,7 @@ def test_a_change_of_an_expired_conversation_does_not_affect_the_next_one(is_rem
 def test_checkpoints_of_closed_shards_are_removed() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
-    for shard, hours in (("old", 47), ("young", 2), ("new", 0)):
+    for shard, hours in (("old", 25), ("young", 2), ("new", 0)):
         writer(store, user).capture([(f"in {shard}", call("root"))])
         apply(store, shard, db.changes[-1:], long_deadline())
         clock.advance(s=hours * 3600)
@@ -553,13 +557,100 @@ def test_conversations_are_listed_last_active_first_and_page_by_page() -> None:
     assert listed == [("c0", 2), ("c4", 1), ("c2", 1), ("c1", 1), ("c3", 1)]
 
 
+def of_conversations(rng: random.Random) -> tuple[str, SpanFields]:
+    """As `some_span`, of many traces of a few conversations, over hours."""
+    _, span = some_span(rng)
+    span["conversation_id"] = rng.choice(["c1", "c2", "c3", "c4", "with # and ä" * 20])
+    return rng.choice("abcdefgh"), span
+
+
+def with_index(db: StreamedDynamoDB, user: str, rng: random.Random) -> None:
+    """Give some conversations an index entry in place of their activity items, as the version before stored them."""
+    for key, item in list(db._items.items()):
+        if "#C#" in key[0] and rng.random() < 0.5:
+            counter = unpack_counter("conversation", item["counter"]["B"]).counter
+            assert isinstance(counter, ConversationCounter)
+            name = item["conversation_id"]["S"]
+            at = keys.cursor_position(counter.last_ns, name)
+            if counter.traces > 0:
+                db._items[key] = {**item, "by_time": {"S": keys.by_conversations(keys.user(user))}, "at": {"S": at}}
+            for other, active in list(db._items.items()):
+                if "active" in active:
+                    left = [entry for entry in unpack_activity(active["active"]["B"]) if entry[0] != name]
+                    db._items[other] = {**active, "active": {"B": pack_activity(left)}}
+
+
+@given(steps, steps, seeds)
+@settings(max_examples=60, deadline=None)
+def test_lists_have_each_conversation_once_where_it_was_last_active(
+    history: list[tuple[str, int]], later: list[tuple[str, int]], seed: int
+) -> None:
+    """However the stream is delivered, and whichever version began the conversation."""
+    db, clock, rng, user = StreamedDynamoDB(page_items=3), Clock(), random.Random(seed), new_user().name
+    store = store_on(db, clock)
+
+    def stores() -> Store:
+        crashing = CrashingAtWrite(db, rng.randrange(12)) if rng.random() < 0.3 else db
+        return store_on(db, clock, db=crashing)
+
+    live(store, clock, user, [step for step in history if step[0] != "expire"], of_conversations)
+    deliver_with_faults(stores, db.changes, rng)
+    with_index(db, user, rng)
+    done = len(db.changes)
+    live(store, clock, user, [step for step in later if step[0] != "expire"], of_conversations)
+    deliver_with_faults(stores, db.changes[done:], rng, (2,))
+    expected = []
+    for item in (item for key, item in db._items.items() if "#C#" in key[0]):
+        counter = unpack_counter("conversation", item["counter"]["B"]).counter
+        assert isinstance(counter, ConversationCounter)
+        if counter.traces > 0:
+            expected.append((keys.cursor_position(counter.last_ns, item["conversation_id"]["S"]), counter.traces))
+    listed, after = [], None
+    while True:
+        page, after = read_conversations(scope(store, user), rng.randint(1, 3), after)
+        listed += [(position, counter.traces) for _, counter, position in page]
+        if after is None:
+            break
+    assert listed == sorted(expected, reverse=True)
+    limit_ns = START_NS + rng.choice([1, 5, 30]) * QUARTER_NS
+    earlier, _ = read_conversations(scope(store, user), 100, before_ns=limit_ns)
+    before = [position for position, _ in listed if keys.start_ns_of(position) < limit_ns]
+    assert [each.cursor_position for each in earlier] == before
+
+
+def test_a_conversation_costs_one_item_however_many_are_counted_together() -> None:
+    db, user = StreamedDynamoDB(), new_user().name
+    store = store_on(db)
+    for number in range(250):
+        writer(store, user).capture([(f"t{number}", call("root", conversation_id=f"c{number}"))])
+    apply(store, "shard", db.changes, long_deadline())
+    active = [item for item in db._items.values() if "active" in item]
+    assert [len(unpack_activity(item["active"]["B"])) for item in active] == [200, 50]
+    assert not any("by_time" in item for key, item in db._items.items() if "#C#" in key[0])
+    assert len(read_conversations(scope(store, user), 1_000)[0]) == 250
+
+
+def test_a_list_ends_after_a_thousand_entries_that_are_not_current() -> None:
+    """Each is the entry of a conversation that was active again later, and is listed there."""
+    db, user = StreamedDynamoDB(), new_user().name
+    store = store_on(db)
+    writer(store, user).capture([("t", call("root", conversation_id="c"))])
+    apply(store, "shard", db.changes, long_deadline())
+    former = [Activity(f"gone-{number}", START_NS + 10**9 + number, 2**31) for number in range(EXAMINED_MOST)]
+    store.table.write(activity_items(keys.user(user), "former", former), deadline=long_deadline())
+    page, after = read_conversations(scope(store, user), 10)
+    assert page == []
+    page, after = read_conversations(scope(store, user), 10, after)
+    assert ([each.conversation_id for each in page], after) == (["c"], None)
+
+
 def buckets_of_start() -> list[Bucket]:
     """All counters of `START_NS`, except conversations."""
     quarter = START_NS // QUARTER_NS
     numbers = {"15m": quarter, "hour": quarter // 4, "day": quarter // 96}
     found = [Bucket(kind, interval, number) for interval, number in numbers.items() for kind in ("measures", "errors")]  # type: ignore[arg-type]
-    of_hour = [Bucket(kind, "hour", quarter // 4) for kind in ("examples", "marginals")]
-    return [*found, *of_hour, *(Bucket(kind, "day", quarter // 96) for kind in ("examples", "values", "names"))]
+    of_hour = [Bucket(kind, "hour", quarter // 4) for kind in ("examples", "names", "marginals")]
+    return [*found, *of_hour, *(Bucket(kind, "day", quarter // 96) for kind in ("examples", "values"))]
 
 
 def replace_head(change: counters.Change, content: bytes) -> counters.Change:

@@ -138,7 +138,7 @@ MANY: dict[str, tuple[Counter, list[object]]] = {
     ),
     "long score groups": (ScoreGroupCounter(), [scored_by("s", f"m{n:0120}") for n in range(SCORE_GROUPS_IN_COUNTER)]),
     "conversations": (ValueCounter(), [valued({}, f"c{n}") for n in range(CONVERSATIONS_IN_COUNTER + 9)]),
-    "long conversations": (ValueCounter(), [valued({}, f"c{n:0250}") for n in range(CONVERSATIONS_IN_COUNTER)]),
+    "long conversations": (ValueCounter(), [valued({}, f"c{n:0400}") for n in range(CONVERSATIONS_IN_COUNTER)]),
 }
 
 
@@ -180,7 +180,7 @@ def test_counting_the_traces_of_a_full_counter_again_gives_the_same(many: str) -
         ("scores", SCORES_IN_COUNTER),
         ("long services", CHARACTERS_IN_COUNTER // 121),
         ("conversations", CONVERSATIONS_IN_COUNTER),
-        ("long conversations", CHARACTERS_IN_COUNTER // 251),
+        ("long conversations", CHARACTERS_IN_COUNTER // 401),
     ],
 )
 def test_a_counter_keeps_so_many_names_and_counts_the_rest_as_other(many: str, most: int) -> None:
@@ -237,7 +237,7 @@ def test_no_counter_comes_near_the_limit_of_an_item() -> None:
 def test_values_that_are_cut_to_the_same_name_count_a_trace_once() -> None:
     long = "n" * DIMENSION_CHARACTERS
     summary = summary_of(call("a", span_name=f"{long}1"), call("b", span_name=f"{long}2"))
-    contribution = contributions_of("t", summary, 0, str)[DAY._replace(kind="names")]
+    contribution = contributions_of("t", summary, 0, str)[Bucket("names", "hour", START_NS // (3_600 * 10**9))]
     assert isinstance(contribution, ValueContribution)
     counter = ValueCounter()
     counter.add(contribution, 1)

@@ -24,9 +24,11 @@ from tracestore.domain.merge import payload_of
 from tracestore.domain.spans import SpanFields, SpanUpdate
 from tracestore.domain.updates import DERIVED_FIELDS, span_update
 from tracestore.storage import keys
+from tracestore.storage.activity import Activity, activity_items
 from tracestore.storage.api_keys import find_api_key
 from tracestore.storage.codec import decompress, is_delta_encoded, pack
 from tracestore.storage.deletion_records import record_from, record_item
+from tracestore.storage.formats.counters import unpack_activity
 from tracestore.storage.formats.traces import unpack_job, unpack_pending_deletions
 from tracestore.storage.items import (
     alias_items,
@@ -380,6 +382,15 @@ VIEW = View("failed-today", "Failed today", "status=error&order_by=cost", NOW_MS
 SHARE = Share("00112233aabbccdd", "ada", "t-1", GENERATION, payloads=True, created_ms=NOW_MS, expires_at_s=EXPIRES_AT_S)
 
 
+ACTIVITIES = [Activity("c-1", START_NS, EXPIRES_AT_S), Activity("c-2", START_NS + 7, EXPIRES_AT_S - 1)]
+
+
+def test_a_stored_activity_item_is_decoded() -> None:
+    item = stored("activity")
+    assert unpack_activity(item["active"]["B"]) == [("c-1", START_NS), ("c-2", START_NS + 7)]
+    assert keys.hour_of_activity(item["sk"]["S"]) == keys.activity_hour(START_NS)
+
+
 def test_a_stored_share_is_decoded() -> None:
     store = store_on(MemoryDynamoDB(), lambda: NOW_MS)
     store.table.put(stored("share"), None)
@@ -434,6 +445,7 @@ def encoded_items() -> dict[str, Item]:
             1,
         ),
         "placeholder": head_item("ada", "t-1", PLACEHOLDER, 1),
+        "activity": next(activity_items(keys.user("ada"), "0f1e2d3c4b5a6978#7-9", ACTIVITIES)),
         "annotation": annotation_item(TRACE_PK, ANNOTATION, GENERATION, EXPIRES_AT_S),
         "emptied-head": head_item("ada", "t-1", emptied, 1),
         "tombstone": head_item("ada", "t-1", tombstone, 1),

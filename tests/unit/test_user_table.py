@@ -50,6 +50,7 @@ def partitions_of(user: str, other_id: str) -> list[str]:
         keys.user_shares(user),
         keys.counter(keys.user(user), "measures", "hour", 0)[0],
         keys.by_conversations(keys.user(user)),
+        keys.activities(keys.user(user)),
         keys.dead_letters(keys.user(user)),
     ]
 

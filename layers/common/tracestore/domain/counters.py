@@ -28,7 +28,7 @@ INTERVALS_OF: Final[Mapping[Kind, tuple[Interval, ...]]] = {
     "errors": ("15m", "hour", "day"),
     "examples": ("hour", "day"),
     "values": ("day",),
-    "names": ("day",),
+    "names": ("hour",),
     "marginals": ("hour",),
     "scores": ("hour",),
     "score_groups": ("hour",),
@@ -46,17 +46,16 @@ SIGNATURES_IN_COUNTER: Final = 300
 ERRORS_IN_COUNTER: Final = 100
 EXAMPLES_KEPT: Final = 3
 VALUES_IN_COUNTER: Final = 200
-END_USERS_IN_COUNTER: Final = 1_000
 VALUES_IN_MARGINAL: Final = 100
 SCORES_IN_COUNTER: Final = 100
 SCORE_GROUPS_IN_COUNTER: Final = 300
-CONVERSATIONS_IN_COUNTER: Final = 100
-MOST_EXPENSIVE_KEPT: Final = 20
+CONVERSATIONS_IN_COUNTER: Final = 30
+MOST_EXPENSIVE_KEPT: Final = 10
 CHARACTERS_IN_COUNTER: Final = 10_000
-CHARACTERS_OF_END_USERS: Final = 20_000
 """These keep a counter's item at a few KB: it is written whenever one of its traces changes. Characters are those of
-all values of a field, or all kinds of failure, together: of long names fewer fit, and no item comes near 400 KB. A day
-names more end users than an hour counts, since their pseudonyms are read by these names."""
+all values of a field, or all kinds of failure, together: of long names fewer fit, and no item comes near 400 KB.
+An hour names more end users than it counts, since their pseudonyms are read by these names. Of conversations and of
+expensive traces it names fewer than a response shows, which has many hours."""
 
 FACETS: Final = ("status", *(name for name in VALUE_FIELDS if name != "message_id"))
 
@@ -120,7 +119,7 @@ class FailureContribution(NamedTuple):
 
 
 class ValueContribution(NamedTuple):
-    """The contribution of a trace to the counters of the day on which it began.
+    """The contribution of a trace to the counters of the day and of the hour in which it began.
 
     `numbers` are its measures as model calls. *absent*: only `names` are given more than values.
     """
@@ -246,11 +245,10 @@ def contributions_of(
         contributions[ConversationTarget(summary.conversation_id)] = conversation
     values = {"status": [summary.status], **summary.values}
     facets = dict.fromkeys((name, cut(value)) for name in FACETS for value in values.get(name, ()))
-    start_day = start_quarter // QUARTERS["day"]
-    contributions[Bucket("values", "day", start_day)] = ValueContribution(
+    contributions[Bucket("values", "day", start_quarter // QUARTERS["day"])] = ValueContribution(
         tuple(facet for facet in facets if facet[0] not in NAMED_FACETS)
     )
-    contributions[Bucket("names", "day", start_day)] = ValueContribution(
+    contributions[Bucket("names", "hour", start_quarter // QUARTERS["hour"])] = ValueContribution(
         tuple(facet for facet in facets if facet[0] in NAMED_FACETS),
         trace_id,
         summary.conversation_id,
@@ -370,7 +368,7 @@ class ErrorCounter:
 
 @dataclass
 class ValueCounter:
-    """The traces that began on one day: by value of each field, by conversation, and the most expensive ones.
+    """The traces that began on one day or in one hour: by value of each field, by conversation, the most expensive.
 
     Conversations and traces are in `names` alone, and in `values` that an earlier version stored.
 
@@ -386,8 +384,7 @@ class ValueCounter:
         """See `Counter.add`. A most expensive trace is removed with its cost; the next one does not come back."""
         for name, value in contribution.values:
             counts = self.values.setdefault(name, {})
-            limits = (END_USERS_IN_COUNTER, CHARACTERS_OF_END_USERS) if name == END_USER else (VALUES_IN_COUNTER,)
-            value = _admitted(counts, value, *limits)
+            value = _admitted(counts, value, VALUES_IN_COUNTER)
             counts[value] = counts.get(value, 0) + sign
         if contribution.conversation_id is not None:
             conversation_id = _admitted(self.conversations, contribution.conversation_id, CONVERSATIONS_IN_COUNTER)
@@ -577,10 +574,10 @@ COUNTERS: Final[Mapping[CounterKind, type[Counter]]] = {
 """The class of each kind of counter."""
 
 
-def _admitted(known: Mapping[str, object], name: str, most: int, most_characters: int = CHARACTERS_IN_COUNTER) -> str:
-    return name if name in known or (len(known) < most and _fits(name, known, most_characters)) else OTHER
+def _admitted(known: Mapping[str, object], name: str, most: int) -> str:
+    return name if name in known or (len(known) < most and _fits(name, known)) else OTHER
 
 
-def _fits(name: str, known: Iterable[str], most_characters: int = CHARACTERS_IN_COUNTER) -> bool:
+def _fits(name: str, known: Iterable[str]) -> bool:
     """Whether there is room for one more name. A name that was refused once is always refused."""
-    return len(name) + sum(map(len, known)) <= most_characters
+    return len(name) + sum(map(len, known)) <= CHARACTERS_IN_COUNTER

@@ -19,6 +19,7 @@ from tracestore.domain.counters import (
     QUARTERS,
     Bucket,
     Contribution,
+    ConversationCounter,
     ConversationTarget,
     Counter,
     Target,
@@ -27,11 +28,12 @@ from tracestore.domain.counters import (
 from tracestore.domain.times import NS_PER_DAY
 
 from . import keys
+from .activity import Activity, activity_items
+from .conversations import read_conversations
 from .counters import (
     StoredCounter,
     change_counter,
     has_expired,
-    read_conversations,
     read_dead_letters,
     read_stored,
 )
@@ -172,6 +174,13 @@ def repair(scope: Scope, findings: list[Finding]) -> int:
                 stored.note_expiry(finding.whole_until_s)  # noqa: B023
             return True
 
+        if isinstance(finding.target, ConversationTarget) and isinstance(finding.expected, ConversationCounter):
+            activity = Activity(finding.target.conversation_id, finding.expected.last_ns, finding.expected.expires_at_s)
+            scope.table.write(
+                activity_items(
+                    keys.user(scope.user_id), f"audit#{keys.encode_id(activity.conversation_id)}", [activity]
+                )
+            )
         repaired += change_counter(scope, finding.target, set_expected)
     return repaired
 

@@ -26,9 +26,9 @@ from tracestore.domain.counters import (
     ValueCounter,
     contributions_of,
 )
-from tracestore.domain.errors import NotFound
 
 from . import keys
+from .activity import Activity, activity_items
 from .codec import Unreadable
 from .deadline import Deadline
 from .dynamo import INVALID, RequestFailed
@@ -39,8 +39,9 @@ from .segments import expiry, key
 from .store import Scope, Store, UserTable
 from .table import Table
 
-CHECKPOINTS_KEPT_HOURS: Final = 48
-"""A stream keeps its records for 24 hours, so a shard that was silent for twice as long delivers nothing again."""
+CHECKPOINTS_KEPT_HOURS: Final = 26
+"""A stream keeps its records for 24 hours, so a shard whose last record is older delivers nothing again. Hours are
+whole, and clocks differ."""
 
 DEAD_LETTERS_KEPT_S: Final = 30 * 86_400
 
@@ -90,7 +91,8 @@ class StoredCounter:
 
     `checkpoints` holds, by shard, the last sequence number that was applied and the hour in which it came.
     `whole_until_s` is when the first of the traces that it ever counted expires: from then on it can no longer be
-    compared with them. It `begins` where none is stored or the stored one has expired.
+    compared with them. It `begins` where none is stored or the stored one has expired. A conversation `is_indexed` if
+    an earlier version began it.
     """
 
     counter: Counter
@@ -98,6 +100,7 @@ class StoredCounter:
     checkpoints: dict[str, tuple[int, int]] = field(default_factory=dict)
     whole_until_s: int | None = None
     begins: bool = False
+    is_indexed: bool = False
 
     def is_whole(self, now_ms: int) -> bool:
         """Whether none of the traces that it counted has expired."""
@@ -114,14 +117,6 @@ class StoredCounter:
     def note_expiry(self, expires_at_s: int) -> None:
         """Take note that it counts a trace which expires then."""
         self.whole_until_s = min(self.whole_until_s or expires_at_s, expires_at_s)
-
-
-class ListedConversation(NamedTuple):
-    """A conversation in a list. A list continues after its `cursor_position`."""
-
-    conversation_id: str
-    counter: ConversationCounter
-    cursor_position: str
 
 
 class Applied(NamedTuple):
@@ -159,10 +154,12 @@ def apply(
             deltas.setdefault(CounterKey(keys.user_of(change.trace_pk), target), []).append(delta)
     items = store.table.get_many((counter_key.key for counter_key in deltas), deadline)
 
+    activities: dict[str, list[Activity]] = {}
+
     def apply_to(counter_key: CounterKey) -> list[tuple[Change, str]]:
         item = items.get(counter_key.key)
         try:
-            _apply_deltas(store, shard, counter_key, deltas[counter_key], item, deadline)
+            counter = _apply_deltas(store, shard, counter_key, deltas[counter_key], item, deadline)
         except RequestFailed as error:
             if error.code != INVALID:
                 raise
@@ -170,6 +167,9 @@ def apply(
         except (Unreadable, LookupError, TypeError, ValueError) as error:  # a counter of another version
             reason = type(error).__name__
         else:
+            if isinstance(counter, ConversationCounter) and isinstance(counter_key.target, ConversationTarget):
+                activity = Activity(counter_key.target.conversation_id, counter.last_ns, counter.expires_at_s)
+                activities.setdefault(counter_key.user_pk, []).append(activity)
             return []
         return [(delta.change, reason) for delta in deltas[counter_key]]
 
@@ -177,6 +177,10 @@ def apply(
         for refused in pool.map(apply_to, deltas):
             dead_letters += refused
     letters = {change.sequence: _dead_letter_item(store, shard, change, reason) for change, reason in dead_letters}
+    sequences = [delta.change.sequence for of_counter in deltas.values() for delta in of_counter]
+    for user_pk, of_user in activities.items():
+        batch_name = f"{shard}#{min(sequences)}-{max(sequences)}"
+        store.table.write(activity_items(user_pk, batch_name, sorted(of_user)), deadline=deadline)
     store.table.write(letters.values(), deadline=deadline)
     return Applied(len(deltas), dead_letters)
 
@@ -201,7 +205,7 @@ def read_stored(scope: Scope, targets: Iterable[Target]) -> dict[Target, StoredC
     few = [(pk, sk) for pk, sk in targets_by_key if len(by_partition[pk]) < QUERIED_FROM]
     items |= scope.table.get_many(few)
     return {
-        target: _stored_counter(scope.store, CounterKey(user_pk, target), items[item_key])
+        target: stored_counter(scope.store, CounterKey(user_pk, target), items[item_key])
         for item_key, target in targets_by_key.items()
         if item_key in items
     }
@@ -220,52 +224,6 @@ def change_counter(scope: Scope, target: Target, change: Callable[[StoredCounter
 def counter_item(store: Store, user_pk: str, target: Target, counter: Counter) -> Item:
     """The item of a counter that was made elsewhere, as the first one that is stored."""
     return _item(store, CounterKey(user_pk, target), StoredCounter(counter))
-
-
-def read_conversation(scope: Scope, conversation_id: str) -> ConversationCounter:
-    item = scope.table.get(keys.conversation(keys.user(scope.user_id), conversation_id), keys.CONVERSATION)
-    if item is not None:
-        counter = _conversation_counter(scope, item)
-        if counter.traces > 0:
-            return counter
-    raise NotFound("There is no such conversation.")
-
-
-def read_conversations(
-    scope: Scope, limit: int, after: str | None = None, before_ns: int | None = None
-) -> tuple[list[ListedConversation], str | None]:
-    user_pk = keys.user(scope.user_id)
-    if after is None and before_ns is not None:
-        after = keys.before_time(before_ns)
-    entries = scope.table.query(
-        keys.by_conversations(user_pk), "", after or "", index="by_time", descending=True, page_items=limit + 2
-    )
-    page: list[tuple[str, str]] = []
-    is_more = False
-    for entry in entries:
-        if entry["at"]["S"] == after:
-            continue
-        if len(page) == limit:
-            is_more = True
-            break
-        page.append((entry["pk"]["S"], entry["at"]["S"]))
-    items = scope.table.get_many((pk, keys.CONVERSATION) for pk, _ in page)
-    conversations = []
-    for pk, position in page:
-        item = items.get((pk, keys.CONVERSATION))
-        if item is not None:
-            counter = _conversation_counter(scope, item)
-            if counter.traces > 0:
-                conversations.append(ListedConversation(item["conversation_id"]["S"], counter, position))
-    return conversations, page[-1][1] if is_more else None
-
-
-def _conversation_counter(scope: Scope, item: Item) -> ConversationCounter:
-    """The counter in a conversation's item."""
-    target = ConversationTarget(item["conversation_id"]["S"])
-    counter = _stored_counter(scope.store, CounterKey(keys.user(scope.user_id), target), item).counter
-    assert isinstance(counter, ConversationCounter)
-    return counter
 
 
 def _deltas_of(store: Store, change: Change) -> list[tuple[Target, _Delta]]:
@@ -294,11 +252,14 @@ def _expires_at_s(item: Item) -> int:
 
 def _apply_deltas(
     store: Store, shard: str, counter_key: CounterKey, deltas: Sequence[_Delta], item: Item | None, deadline: Deadline
-) -> None:
-    """Apply to one counter, given as it was read, the deltas that it has not applied yet."""
+) -> Counter:
+    """Apply to one counter, given as it was read, the deltas that it has not applied yet; returns the counter."""
     last = deltas[-1].change.sequence
+    counter: Counter
 
     def change(stored: StoredCounter) -> bool:
+        nonlocal counter
+        counter = stored.counter
         checkpoint, _ = stored.checkpoints.get(shard, (-1, 0))
         if checkpoint >= last:
             return False
@@ -313,6 +274,7 @@ def _apply_deltas(
         return True
 
     _change(store.table, store, counter_key, change, deadline, item)
+    return counter
 
 
 def _change(
@@ -328,7 +290,7 @@ def _change(
 
     def attempt() -> bool:
         current = unused.pop() if unused else table.get(*counter_key.key)
-        stored = _stored_counter(store, counter_key, current)
+        stored = stored_counter(store, counter_key, current)
         if not change(stored):
             return False
         table.put(_item(store, counter_key, stored), stored.version)
@@ -337,7 +299,7 @@ def _change(
     return deadline.retry(attempt)
 
 
-def _stored_counter(store: Store, counter_key: CounterKey, item: Item | None) -> StoredCounter:
+def stored_counter(store: Store, counter_key: CounterKey, item: Item | None) -> StoredCounter:
     """The counter in an item. One that has expired begins anew, as if DynamoDB had removed it already.
 
     What an earlier version stored in it of end users by name, and of traces that have expired, is left out.
@@ -355,7 +317,9 @@ def _stored_counter(store: Store, counter_key: CounterKey, item: Item | None) ->
         counter = counter.under_pseudonyms(partial(store.pseudonym, counter_key.user_pk))
     elif isinstance(counter, ErrorCounter | ValueCounter) and _have_traces_expired(store, target):
         counter = counter.without_traces()
-    return StoredCounter(counter, version, content.checkpoints, content.whole_until_s)
+    return StoredCounter(
+        counter, version, content.checkpoints, content.whole_until_s, is_indexed=keys.INDEX_OF_CONVERSATIONS in item
+    )
 
 
 def _item(store: Store, counter_key: CounterKey, stored: StoredCounter) -> Item:
@@ -376,8 +340,8 @@ def _item(store: Store, counter_key: CounterKey, stored: StoredCounter) -> Item:
         "conversation_id": {"S": counter_key.target.conversation_id},
         **expiry(stored.counter.expires_at_s),
     }
-    if stored.counter.traces > 0:
-        item["by_time"] = {"S": keys.by_conversations(counter_key.user_pk)}
+    if stored.is_indexed and stored.counter.traces > 0:
+        item[keys.INDEX_OF_CONVERSATIONS] = {"S": keys.by_conversations(counter_key.user_pk)}
         item["at"] = {"S": keys.cursor_position(stored.counter.last_ns, counter_key.target.conversation_id)}
     return item
 

@@ -268,8 +268,28 @@ def conversation(user_pk: str, conversation_id: str) -> str:
     return f"{user_pk}#C#{encode_id(conversation_id)}"
 
 
+INDEX_OF_CONVERSATIONS: Final = "by_time"
+
+
 def by_conversations(user_pk: str) -> str:
     return f"{user_pk}#CW"
+
+
+def activities(user_pk: str) -> str:
+    return f"{user_pk}#CA"
+
+
+def activity(hour: str, batch_name: str) -> str:
+    return f"{hour}#{batch_name}"
+
+
+def activity_hour(last_ns: int) -> str:
+    """The hour of a time, in the sort keys of activity items: 7 digits, as many as the latest cursor position has."""
+    return f"{int(_nanoseconds(min(last_ns, LAST_NS))) // (3_600 * 10**9):07d}"
+
+
+def hour_of_activity(sk: str) -> str:
+    return sk.partition("#")[0]
 
 
 def dead_letters(user_pk: str) -> str:
@@ -315,6 +335,7 @@ def kind_of(user_id: str, pk: str, sk: str) -> str:
 
 _KINDS: Final = {
     "C": "conversations",
+    "CA": "conversations",
     "D": "deletion_records",
     "K": "api_keys",
     "Q": "dead_letters",

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from tracestore.domain.counters import Bucket, ConversationCounter
 
     from .bulk import Report
-    from .counters import ListedConversation
+    from .conversations import ListedConversation
 
 __all__ = [
     "LazyTrace",
@@ -297,13 +297,13 @@ class UserReader:
         The first page begins with those last active before `before_ns`. *shape*: last active first, at most `limit`;
         fewer when a conversation lost its last trace meanwhile. *absent*: the position is None at the end.
         """
-        from .counters import read_conversations
+        from .conversations import read_conversations
 
         return read_conversations(self._scope, limit, after, before_ns)
 
     def conversation(self, conversation_id: str) -> "ConversationCounter":
         """The counter of one conversation. *raises*: NotFound, also when it has no traces any more."""
-        from .counters import read_conversation
+        from .conversations import read_conversation
 
         return read_conversation(self._scope, conversation_id)
 

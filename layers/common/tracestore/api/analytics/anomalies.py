@@ -37,8 +37,7 @@ LATENCY_CANDIDATES_MOST: Final = 100
 the traffic."""
 
 _OF_ERRORS: Final[tuple[Kind, ...]] = ("errors", "examples")
-_OF_COSTS: Final[tuple[Kind, ...]] = ("values", "names")
-"""The kinds that name traces, and those that did in an earlier version."""
+"""The kinds that name failed traces. The first did in an earlier version."""
 
 _US_PER_MS: Final = 1_000
 _DIGITS: Final = {"error_rate": 6, "latency": 3, "cost": 9}
@@ -131,11 +130,12 @@ def _candidates(reader: UserReader, anomalies: Sequence[Anomaly]) -> list[list[s
 def _buckets_with_examples(anomaly: Anomaly) -> list[Bucket]:
     """The counters that keep examples of an anomaly."""
     if anomaly.kind == "error_rate":
-        hours = range(anomaly.first_hour, anomaly.last_hour + 1)
-        return [Bucket(kind, "hour", hour) for kind in _OF_ERRORS for hour in hours]
-    if anomaly.kind == "cost":
+        failed_in = range(anomaly.first_hour, anomaly.last_hour + 1)
+        return [Bucket(kind, "hour", hour) for kind in _OF_ERRORS for hour in failed_in]
+    if anomaly.kind == "cost":  # days named traces in an earlier version
         days = range(anomaly.first_hour // 24, anomaly.last_hour // 24 + 1)
-        return [Bucket(kind, "day", day) for kind in _OF_COSTS for day in days]
+        hours = range(days.start * 24, days.stop * 24)
+        return [Bucket("values", "day", day) for day in days] + [Bucket("names", "hour", hour) for hour in hours]
     return []
 
 

@@ -68,7 +68,7 @@ def read_examples(reader: UserReader, period: Period) -> list[ErrorCounter]:
 
 
 def read_values(reader: UserReader, period: Period) -> list[ValueCounter]:
-    """The counters of values and of names, which are by whole days alone, of the days that a period touches."""
+    """The counters of values, which are by whole days alone, and of names, of the days that a period touches."""
     days = [whole_days(period)]
     values, names = (read_periods(reader, kind, days)[0] for kind in _KINDS_OF_VALUES)
     return [*values.values(), *names.values()]

@@ -1,6 +1,6 @@
 """Documents of counters, of every kind."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from tracestore.domain.counters import (
@@ -47,6 +47,16 @@ def unpack_counter(kind: CounterKind, packed: bytes) -> PackedCounter:
     content = unpack(packed)
     checkpoints = {shard: (int(sequence), hour) for shard, sequence, hour in content["p"]}
     return PackedCounter(_COUNTERS[kind].read(content["c"]), checkpoints, content.get("x"))
+
+
+def pack_activity(entries: Iterable[tuple[str, int]]) -> bytes:
+    """The ids of conversations and the times until which each was active, as stored bytes."""
+    return pack(list(map(list, entries)))
+
+
+def unpack_activity(packed: bytes) -> list[tuple[str, int]]:
+    """The entries that `pack_activity` was given. *raises*: Unreadable."""
+    return [(conversation_id, last_ns) for conversation_id, last_ns, *_ in unpack(packed)]
 
 
 def _measure_document(counter: MeasureCounter) -> Document:
