@@ -6,6 +6,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 Statement = Mapping[str, Any]
@@ -94,8 +95,13 @@ def _is_any(patterns: str | Sequence[str], value: str) -> bool:
 
 def _like(pattern: str, value: str) -> bool:
     """Whether a pattern of IAM matches the whole value: `*` is any text, `?` any one character."""
+    return _regular(pattern).fullmatch(value) is not None
+
+
+@cache
+def _regular(pattern: str) -> re.Pattern[str]:
     parts = ({"*": ".*", "?": "."}.get(character, re.escape(character)) for character in pattern)
-    return re.fullmatch("".join(parts), value, re.DOTALL) is not None
+    return re.compile("".join(parts), re.DOTALL)
 
 
 _OPERATORS: Final[dict[str, Callable[[str, str], bool]]] = {
