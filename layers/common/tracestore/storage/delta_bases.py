@@ -40,6 +40,11 @@ class DeltaBaseCache:
     _bytes: int = 0
     _lock: Lock = field(default_factory=Lock)
 
+    @property
+    def memory_bytes(self) -> int:
+        """The memory that the cache has filled so far, at most `CACHE_BYTES`."""
+        return self._bytes
+
     def __contains__(self, trace_pk: str) -> bool:
         """Whether this process has written to the trace lately."""
         return trace_pk in self._bases
