@@ -17,6 +17,7 @@ from rich.console import Console
 from dev import workloads
 from dev.bench import reference, report
 from dev.bench.annotations import report_annotations
+from dev.bench.counting import report_counting
 from dev.bench.deployment import Deployment, User, deployed
 from dev.bench.lessons import report_lessons
 from dev.bench.media import report_media
@@ -67,6 +68,7 @@ def main(
     try:
         with deployed(console.print) as deployment, metered(deployment.api_client) as meter:
             users = _report_writing(console, deployment, meter, _workloads(scale), with_reference)
+            report_counting(console, deployment, meter, min(scale, 1))
             _report_reads_by_writing(console, deployment, meter, max(40, round(500 * min(scale, 1))))
             _report_reading(console, meter, *users)
             _report_changes(console, deployment, meter, max(2_000, round(10_000 * min(scale, 1))))
