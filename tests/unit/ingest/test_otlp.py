@@ -528,3 +528,17 @@ def test_a_request_with_too_many_records_is_refused() -> None:
 def test_a_request_with_too_many_events_is_refused() -> None:
     with pytest.raises(TooLarge):
         read_traces(in_span(b"\x5a\x00" * 9_999) * 101, "protobuf")
+
+
+def test_requests_with_one_resource_share_its_origin() -> None:
+    request = ExportTraceServiceRequest()
+    group = request.resource_spans.add()
+    group.resource.attributes.add(key="service.name").value.string_value = "shop"
+    scope = group.scope_spans.add()
+    scope.scope.name = "lib"
+    scope.spans.add(trace_id=b"t" * 16, span_id=b"s" * 8, start_time_unix_nano=1, name="call")
+    first, second = (read_traces(request.SerializeToString(), "protobuf").records[0].origin for _ in range(2))
+    assert first is second
+    assert first.resource == {"service.name": "shop"}
+    group.resource.attributes[0].value.string_value = "bank"
+    assert read_traces(request.SerializeToString(), "protobuf").records[0].origin.resource == {"service.name": "bank"}
