@@ -61,7 +61,7 @@ class Attempts(NamedTuple):
     wasted_nano_usd: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Summary:
     """One trace in a line.
 
