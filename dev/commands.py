@@ -130,6 +130,7 @@ BENCHMARKS = {
     "soak": "Minutes of traffic while a tenth of the requests to DynamoDB fail: nothing lost, doubled or miscounted.",
     "page": "The page in Chromium: times to the first row, script time, frames, heap and bytes.",
     "page-comparison": "The page next to that of Phoenix, which is installed elsewhere: times, bytes, interactions.",
+    "peers": "The local server next to MLflow and Phoenix, which it installs: rates, processor time, latencies, sizes.",
 }
 """The benchmarks, and what they measure. Each is the `main` of the module of `dev.bench` with its name."""
 
