@@ -369,6 +369,26 @@ _OPIK: Final[Mapping[str, Operation]] = {
 }
 """The routes of Opik's SDKs, whose address may end in `/api` or not."""
 
+_PHOENIX_RESULT: Final = open_obj({}, {"score": number(minimum=-MAX_NUMBER, maximum=MAX_NUMBER), "label": _ID})
+_ANNOTATION_ID: Final = obj({"id": string(examples=["human"])})
+
+
+def phoenix(data: Schema, answer: Schema) -> Operation:
+    """A route that stores annotations for Phoenix's client."""
+    return Operation(
+        answers=returns(obj({"data": answer})),
+        body=Body({JSON: open_obj({"data": data})}, _JSON_CODES),
+        codes=("conflict", "not_found", "too_many_annotations", "trace_deleted", "span_deleted"),
+        ignores_other_parameters=True,
+    )
+
+
+def phoenix_annotations(about: str) -> Operation:
+    """A route that stores annotations about spans or about traces for Phoenix's client."""
+    fields = {f"{about}_id": _ID, "name": _ID, "result": _PHOENIX_RESULT}
+    return phoenix(array(open_obj(fields)), array(_ANNOTATION_ID))
+
+
 _OF_LANGFUSE: Final[Schema] = {**ANY_MEMBERS, "examples": [{"id": "trip-7"}]}
 _PAGE_NUMBERS: Final = obj({name: integer() for name in ("page", "limit", "totalItems", "totalPages")})
 
@@ -760,6 +780,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         ignores_other_parameters=True,
     ),
     **{route.replace("{prefix}", prefix): declared for prefix in ("", "/api") for route, declared in _OPIK.items()},
+    "POST /v1/span_annotations": phoenix_annotations("span"),
+    "POST /v1/trace_annotations": phoenix_annotations("trace"),
+    "POST /v1/span_notes": phoenix(open_obj({"span_id": _ID, "note": _ID}), _ANNOTATION_ID),
     "GET /api/public/projects": Operation(
         answers=returns(
             success(

@@ -1,6 +1,6 @@
 """Routes of other SDKs: the protocols in which they send spans and scores.
 
-They are those of LangSmith, Langfuse, the OpenAI Agents SDK and Opik.
+They are those of LangSmith, Langfuse, the OpenAI Agents SDK, Opik and Phoenix.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from tracestore.api.sdk.langfuse_reading import (
     trace_json,
 )
 from tracestore.api.sdk.storing import Stored, store, store_score, with_trace
-from tracestore.domain.errors import Invalid
+from tracestore.domain.errors import Invalid, NotFound, Unavailable
 from tracestore.domain.json_body import parse_json
 from tracestore.domain.times import NS_PER_MS
 from tracestore.http.app import ANY, App
@@ -43,6 +43,7 @@ from tracestore.ingest.sdk_opik import (
     written_spans,
     written_traces,
 )
+from tracestore.ingest.sdk_phoenix import phoenix_annotations, phoenix_note
 from tracestore.ingest.sdk_reports import Batch, Problem
 
 RUNS_PER_BATCH: Final = 100
@@ -258,9 +259,51 @@ def _stored_writes(request: Request, caller: Identity, decode: Callable[..., Bat
     body = request.body(MAX_SPANS_BYTES)
     batch = decode(parse_json(body), now_ns=request.now_ms * NS_PER_MS)
     stored = store(request, caller, batch, body)
-    stored.raise_if_early()
+    # The SDK sends scores at the same time as spans, and sends a request again after this failure.
+    stored.raise_if_unknown(
+        Unavailable("A span with a score is not stored yet. Send the scores again after the spans.")
+    )
     stored.raise_if_incomplete()
     return Response(204, span_count=stored.report_count)
+
+
+@app.route("POST /v1/span_annotations", scope="annotate")
+def receive_span_annotations(request: Request, caller: Identity) -> Response:
+    """Store the annotations of a Phoenix client about spans. Their traces are looked up."""
+    body = request.body(MAX_SPANS_BYTES)
+    return _stored_annotations(request, caller, phoenix_annotations(parse_json(body), "span"), body)
+
+
+@app.route("POST /v1/trace_annotations", scope="annotate")
+def receive_trace_annotations(request: Request, caller: Identity) -> Response:
+    """Store the annotations of a Phoenix client about traces."""
+    body = request.body(MAX_SPANS_BYTES)
+    return _stored_annotations(request, caller, phoenix_annotations(parse_json(body), "trace"), body)
+
+
+@app.route("POST /v1/span_notes", scope="annotate")
+def receive_span_note(request: Request, caller: Identity) -> Response:
+    """Store the note of a Phoenix client about a span as an annotation. The trace of the span is looked up."""
+    body = request.body(MAX_SPANS_BYTES)
+    batch = phoenix_note(parse_json(body))
+    (note_id,) = _annotation_ids(request, caller, batch, body).values()
+    return _json({"data": {"id": note_id}})
+
+
+def _stored_annotations(request: Request, caller: Identity, batch: Batch, body: bytes) -> Response:
+    ids = _annotation_ids(request, caller, batch, body)
+    return _json({"data": [{"id": annotation_id} for annotation_id in ids.values()]})
+
+
+def _annotation_ids(request: Request, caller: Identity, batch: Batch, body: bytes) -> dict[str, str]:
+    """Store annotations. Returns the id of each by its source, in order; the first where one is stored as two."""
+    stored = store(request, caller, batch, body)
+    stored.raise_if_unknown(NotFound("An annotated span is not stored."))
+    stored.raise_if_incomplete()
+    ids: dict[str, str] = {}
+    for score, annotation_id in zip(batch.scores, stored.scores, strict=True):
+        ids.setdefault(score.source, annotation_id)
+    return ids
 
 
 def _stored_runs(request: Request, caller: Identity, sent: SentRuns, body: bytes) -> Response:

@@ -334,6 +334,14 @@ def opik(prefix: str) -> dict[str, Callable[[Victim], Iterable[Attempt]]]:
     }
 
 
+def phoenix_annotations(victim: Victim, about: str) -> Iterator[Attempt]:
+    """A span of another user is not found; a trace of one's own may come after its annotation."""
+    for text in hostile(victim, "a" if about == "span" else "t"):
+        item = {f"{about}_id": text, "name": "note", "result": {"score": 1}}
+        statuses = (400, 404) if about == "span" else (200, 400, 409)
+        yield Attempt(f"/v1/{about}_annotations", statuses, body={"data": [item]})
+
+
 def langfuse_lists(victim: Victim, name: str) -> Iterator[Attempt]:
     path = f"/api/public/{name}"
     for query in ({}, {"userId": victim.name}, {"sessionId": FIELDS["conversation_id"]}, {"traceId": "t"}):
@@ -584,6 +592,9 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "POST /api/public/ingestion": events,
     "POST /api/public/scores": scores,
     "POST /v1/traces/ingest": items,
+    "POST /v1/span_annotations": lambda v: phoenix_annotations(v, "span"),
+    "POST /v1/trace_annotations": lambda v: phoenix_annotations(v, "trace"),
+    "POST /v1/span_notes": lambda _: [Attempt("/v1/span_notes", body={"data": {"span_id": "a", "note": "mine"}})],
     **opik(""),
     **opik("/api"),
     "GET /api/public/traces": lambda v: langfuse_lists(v, "traces"),

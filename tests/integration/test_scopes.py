@@ -78,6 +78,7 @@ NEEDS = {
     "GET /api/public/sessions/{session_id}": "read",
     "GET /api/public/scores": "read",
     "POST /v1/traces/ingest": "ingest",
+    **dict.fromkeys(("POST /v1/span_annotations", "POST /v1/trace_annotations", "POST /v1/span_notes"), "annotate"),
     **{
         f"{method} {prefix}{path}": need
         for prefix in ("", "/api")

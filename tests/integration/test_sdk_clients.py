@@ -22,7 +22,7 @@ from tests.served import Service, served, served_throttled
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 
 TIMEOUT_S = 60
-ROUTES = ("/runs", "/api/public/ingestion", "/v1/traces/ingest", "/feedback", "/api/v1/private")
+ROUTES = ("/runs", "/api/public/ingestion", "/v1/traces", "/feedback", "/api/v1/private", "/v1/span_annotations")
 
 
 @pytest.fixture
@@ -104,6 +104,21 @@ def check_failure(api: Api, trace_id: str) -> None:
     assert "Traceback" in forecast["error_stack"]
 
 
+def check_phoenix(api: Api) -> None:
+    (trace_id,) = api.summaries()
+    assert outline(api, trace_id) == [
+        ("answer", "chain", "success"),
+        ("forecast", "tool_call", "error"),
+        ("weather", "tool_call", "success"),
+        ("ChatCompletion", "completion", "success"),
+    ]
+    check_answer(api, trace_id)
+    check_failure(api, trace_id)
+    (root,) = api.trace(trace_id)["spans"]
+    shown = {each["name"]: (each["value"], each["span_id"], each["source"]) for each in annotations(api, trace_id)}
+    assert shown == {"helpfulness": (0.75, root["span_id"], "human"), "topic": ("weather", None, "code")}
+
+
 def check_opik(api: Api) -> None:
     (trace_id,) = api.summaries()
     assert outline(api, trace_id) == [
@@ -170,6 +185,7 @@ PAGES: dict[str, Callable[[Api], None]] = {
     "langfuse-2.md": check_langfuse,
     AGENTS: check_agents,
     "opik.md": check_opik,
+    "phoenix.md": check_phoenix,
 }
 
 

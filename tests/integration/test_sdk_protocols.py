@@ -611,3 +611,83 @@ def test_the_address_of_opik_may_end_in_api(api: Api, prefix: str) -> None:
 def test_other_routes_of_opik_are_a_404(api: Api, path: str) -> None:
     method, _, rest = path.partition(" ")
     assert failure(api(method, f"{OPIK}{rest}", body={})) == (404, "route_not_found")
+
+
+# Phoenix
+
+
+def export_of(resource: dict[str, str], span_id: str = "b7ad6b7169203331") -> dict[str, Any]:
+    times = {"startTimeUnixNano": "1795341601000000000", "endTimeUnixNano": "1795341602000000000"}
+    attributes = [{"key": name, "value": {"stringValue": value}} for name, value in resource.items()]
+    spans = [{"traceId": ROOT_HEX, "spanId": span_id, "name": "ask", **times}]
+    return {"resourceSpans": [{"resource": {"attributes": attributes}, "scopeSpans": [{"spans": spans}]}]}
+
+
+PHOENIX_SPAN = "b7ad6b7169203331"
+PROJECT = {"openinference.project.name": "weather"}
+
+
+def annotate(api: Api, about: str = "span", **fields: Any) -> Reply:
+    ids = {"span_id": PHOENIX_SPAN} if about == "span" else {"trace_id": ROOT_HEX}
+    return api("POST", f"/v1/{about}_annotations", body={"data": [{**ids, "name": "tone", **fields}]})
+
+
+def test_an_annotation_of_phoenix_finds_the_trace_of_its_span(api: Api) -> None:
+    assert api("POST", "/v1/traces", body=export_of(PROJECT)).status == 200
+    result = {"score": 0.75, "label": "kind", "explanation": "It is."}
+    for _ in range(2):
+        reply = annotate(api, annotator_kind="HUMAN", result=result, metadata={"m": 1})
+        assert (reply.status, reply.json) == (200, {"data": [{"id": "human"}]})
+    assert annotate(api, annotator_kind="LLM", identifier="run-1", result={"label": "rude"}).json == {
+        "data": [{"id": "run-1"}]
+    }
+    listed = [(a["id"], a["value"], a["comment"], a["source"], a["span_id"]) for a in annotations(api, ROOT_HEX)]
+    assert sorted(listed) == [
+        ("human", 0.75, "It is.", "human", PHOENIX_SPAN),
+        ("human.label", "kind", None, "human", PHOENIX_SPAN),
+        ("run-1", "rude", None, "llm", PHOENIX_SPAN),
+    ]
+
+
+def test_an_annotation_may_have_an_explanation_alone_and_be_about_a_trace(api: Api) -> None:
+    assert annotate(api, "trace", annotator_kind="CODE", result={"explanation": "Fine."}).status == 200
+    assert api("POST", "/v1/traces", body=export_of(PROJECT)).status == 200
+    assert [(a["value"], a["comment"], a["span_id"]) for a in annotations(api, ROOT_HEX)] == [("Fine.", None, None)]
+
+
+def test_a_note_of_a_span_is_stored_once_for_each_text(api: Api) -> None:
+    assert api("POST", "/v1/traces", body=export_of(PROJECT)).status == 200
+    for note in ("Fine.", "Fine.", "Not so fine."):
+        assert api("POST", "/v1/span_notes", body={"data": {"span_id": PHOENIX_SPAN, "note": note}}).status == 200
+    assert sorted(a["value"] for a in annotations(api, ROOT_HEX)) == ["Fine.", "Not so fine."]
+
+
+def test_an_annotation_of_a_span_that_is_not_found_is_a_404_and_the_others_are_stored(api: Api) -> None:
+    assert api("POST", "/v1/traces", body=export_of(PROJECT)).status == 200
+    assert api("POST", "/v1/traces", body=export_of({}, "00f067aa0ba902b7")).status == 200
+    items_ = [{"span_id": span_id, "name": "tone", "result": {"score": 1}} for span_id in ("1" * 16, PHOENIX_SPAN)]
+    assert failure(api("POST", "/v1/span_annotations", body={"data": items_})) == (404, "not_found")
+    assert [a["span_id"] for a in annotations(api, ROOT_HEX)] == [PHOENIX_SPAN]
+    without_alias = [{"span_id": "00f067aa0ba902b7", "name": "tone", "result": {"score": 1}}]
+    assert failure(api("POST", "/v1/span_annotations", body={"data": without_alias})) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("span_annotations", [{"name": "tone", "result": {"score": 1}}]),
+        ("span_annotations", [{"span_id": PHOENIX_SPAN, "name": "tone", "result": {}}]),
+        ("span_annotations", {}),
+        ("trace_annotations", ["text"]),
+        ("span_notes", {"span_id": PHOENIX_SPAN}),
+        ("span_notes", []),
+    ],
+)
+def test_an_annotation_that_cannot_be_read_is_refused(api: Api, path: str, data: Any) -> None:
+    assert api("POST", "/v1/traces", body=export_of(PROJECT)).status == 200
+    assert failure(api("POST", f"/v1/{path}", body={"data": data})) == (400, "invalid_request")
+    assert annotations(api, ROOT_HEX) == []
+
+
+def test_annotations_of_sessions_are_a_404(api: Api) -> None:
+    assert failure(api("POST", "/v1/session_annotations", body={"data": []})) == (404, "route_not_found")

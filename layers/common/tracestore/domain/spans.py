@@ -26,7 +26,7 @@ class SpanFields(TypedDict, total=False):
     model call or a tool call, and `needs_call` marks the usage of a call that another record reports: see
     `log_joins.py`.
 
-    Three fields come only from the protocols of SDKs, which report a span in several requests. `report_order` orders
+    Three fields come from the protocols of SDKs, which report a span in several requests. `report_order` orders
     the reports that amend each other: 0 for the first, and the time in milliseconds for a later one if the client
     states it. *absent*: after all others. A span that `encloses` stands for a whole trace: its times and its status
     follow from the other spans. One that `has_alias` can be found by its id alone.

@@ -400,6 +400,9 @@ RESOURCE_FIELDS: Final = (
 )
 """Fields that a span takes from its resource if none of its own attributes contains them."""
 
+FOUND_BY_ID: Final = ("openinference.project.name",)
+"""Attributes of the resources of clients that refer to spans by their ids alone: Phoenix's sends annotations so."""
+
 INPUT: Final = """gen_ai.tool.call.arguments tool_arguments ai.toolCall.args> gcp.vertex.agent.tool_call_args
     gen_ai.input.messages llm.input_messages.* ai.prompt.messages gen_ai.prompt.* llm.prompts.*
     langfuse.observation.input langsmith.run.inputs openai_agents.input opik.input

@@ -13,7 +13,7 @@ from tracestore.domain.spans import Json, SpanFields
 from tracestore.domain.times import format_time
 
 from .content import read_content
-from .convention_tables import CONVERSATION_ATTRIBUTES, MESSAGE_EVENTS, RESOURCE_FIELDS
+from .convention_tables import CONVERSATION_ATTRIBUTES, FOUND_BY_ID, MESSAGE_EVENTS, RESOURCE_FIELDS
 from .field_readers import MAX_LABEL_CHARACTERS
 from .opened import OpenedSpan, open_span
 from .otlp import Event, Link, Origin, OtlpSpan
@@ -37,7 +37,7 @@ def spans_fields(spans: Iterable[OtlpSpan]) -> list[tuple[str, SpanFields]]:
 class _Shared(NamedTuple):
     """The fields and the metadata that all spans of an origin have."""
 
-    fields: dict[str, str]
+    fields: dict[str, str | bool]
     metadata: dict[str, Json]
 
 
@@ -117,9 +117,13 @@ def _link(link: Link) -> Json:
     return fields
 
 
-def _origin_fields(origin: Origin) -> dict[str, str]:
+def _origin_fields(origin: Origin) -> dict[str, str | bool]:
     """The fields that a span takes from its resource or its scope if none of its own attributes contains them."""
-    fields = {"scope_name": origin.scope_name[:MAX_LABEL_CHARACTERS]} if origin.scope_name else {}
+    fields: dict[str, str | bool] = {}
+    if origin.scope_name:
+        fields["scope_name"] = origin.scope_name[:MAX_LABEL_CHARACTERS]
+    if any(name in origin.resource for name in FOUND_BY_ID):
+        fields["has_alias"] = True
     for field, sources in RESOURCE_FIELDS:
         for name in sources:
             if (text := origin.resource.get(name)) and isinstance(text, str):

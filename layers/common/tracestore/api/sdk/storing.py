@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from tracestore.domain.errors import Conflict, Detail, Invalid, NotFound, Unavailable
+from tracestore.domain.errors import Conflict, Detail, Invalid, NotFound, TracestoreError
 from tracestore.domain.spans import Json, SpanFields
 from tracestore.http.errors import status_of
 from tracestore.http.identity import Identity
@@ -60,13 +60,10 @@ class Stored:
             raise Conflict(message, details=details)
         raise Invalid(message, details=details)
 
-    def raise_if_early(self) -> None:
-        """Let a client that sends scores at the same time as the spans that they are about send them again.
-
-        *raises*: Unavailable if a span that a score is about is not stored yet. The other parts are stored.
-        """
+    def raise_if_unknown(self, failure: TracestoreError) -> None:
+        """Report with this failure that a span which a score is about is not stored. The other parts are stored."""
         if any(problem.status == _NOT_FOUND for problem in self.problems):
-            raise Unavailable("A span with a score is not stored yet. Send the spans, and the scores again after them.")
+            raise failure
 
 
 _CONFLICT: Final = 409
