@@ -104,6 +104,18 @@ def check_failure(api: Api, trace_id: str) -> None:
     assert "Traceback" in forecast["error_stack"]
 
 
+def check_mlflow(api: Api) -> None:
+    (trace_id,) = api.summaries()
+    assert outline(api, trace_id) == [
+        ("answer", "agent", "success"),
+        ("forecast", "tool_call", "error"),
+        ("weather", "tool_call", "success"),
+        ("Completions", "completion", "success"),
+    ]
+    check_call(api, trace_id)
+    check_failure(api, trace_id)
+
+
 def check_phoenix(api: Api) -> None:
     (trace_id,) = api.summaries()
     assert outline(api, trace_id) == [
@@ -148,8 +160,8 @@ def check_langfuse(api: Api) -> None:
     assert api.trace(trace_id)["summary"]["tags"] == ["trial"]
 
 
-def check_answer(api: Api, trace_id: str) -> None:
-    """What both pages state about their trace: conversation, user, tokens of the one call, messages and score."""
+def check_call(api: Api, trace_id: str) -> None:
+    """What most pages state about their trace: conversation, user, tokens of the one call and messages."""
     trace = api.trace(trace_id)
     summary = trace["summary"]
     assert (summary["name"], summary["conversation_id"], summary["end_user_id"]) == ("answer", "chat-42", "ada")
@@ -159,6 +171,11 @@ def check_answer(api: Api, trace_id: str) -> None:
     assert call["cached_input_tokens"] == 256
     assert call["cost_usd"] > 0
     assert "Is it raining" in call["input_data"]["messages"][-1]["parts"][0]["text"]
+
+
+def check_answer(api: Api, trace_id: str) -> None:
+    """The same, and the score."""
+    check_call(api, trace_id)
     of_trace = [each for each in annotations(api, trace_id) if each["name"] == "helpfulness"]
     shown = [(each["name"], each["value"], each["comment"]) for each in of_trace]
     assert shown == [("helpfulness", 0.75, "Short and right.")]
@@ -186,6 +203,7 @@ PAGES: dict[str, Callable[[Api], None]] = {
     AGENTS: check_agents,
     "opik.md": check_opik,
     "phoenix.md": check_phoenix,
+    "mlflow.md": check_mlflow,
 }
 
 

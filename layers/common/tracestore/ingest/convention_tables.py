@@ -48,7 +48,7 @@ class Row(NamedTuple):
 
 _TRACE_PREFIXES: Final = (
     *("langfuse.trace.", "langfuse.trace.metadata.", "langsmith.trace.", "langsmith.metadata."),
-    *("ai.telemetry.metadata.", "traceloop.association.properties.", "opik.metadata."),
+    *("ai.telemetry.metadata.", "traceloop.association.properties.", "opik.metadata.", "mlflow.traceTag."),
 )
 """The beginnings of attributes about the whole trace, which clients set on any of its spans."""
 
@@ -61,7 +61,7 @@ def _of_trace(words: str) -> str:
 METADATA_PREFIXES: Final = (
     *("langfuse.trace.metadata.", "langfuse.observation.metadata.", "langsmith.metadata.", "ai.telemetry.metadata."),
     *("traceloop.association.properties.", "lmnr.association.properties.metadata.", "mastra.metadata."),
-    *("ai.settings.context.", "braintrust.metadata.", "opik.metadata."),
+    *("ai.settings.context.", "braintrust.metadata.", "opik.metadata.", "mlflow.traceTag."),
 )
 """The beginnings of attributes whose names end in a key of metadata that the application chose."""
 
