@@ -114,7 +114,7 @@ class Hand:
 
 @dataclass(frozen=True)
 class Path:
-    """What a reader does, which ends at the elements that contain the answer; and the answer, a regular expression."""
+    """The steps of a reader, which end at the elements with the answer; and the answer, a regular expression."""
 
     walk: Callable[[Hand], Any]
     answer: str

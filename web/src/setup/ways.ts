@@ -146,8 +146,8 @@ export LANGFUSE_SECRET_KEY=${key}`,
         },
       ],
       notes: [
-        "Python from version 3 on, JavaScript from 4 on: older ones use a protocol of Langfuse's own, which is not supported.",
-        "Traces arrive. Scores, prompts, datasets and media of the SDK go to routes that do not exist here.",
+        "Traces and scores arrive, from older versions of the SDK as well. Prompts and datasets do not exist here.",
+        "Scores need a key with the scope annotate as well.",
       ],
       more: "docs/sending/langfuse.md",
     },
@@ -155,24 +155,21 @@ export LANGFUSE_SECRET_KEY=${key}`,
       id: "langsmith",
       label: "LangSmith SDK",
       scope: "ingest",
-      intro:
-        "For LangChain and LangGraph, which depend on this SDK already. It sends OpenTelemetry when it is configured to.",
+      intro: "For LangChain and LangGraph, which depend on this SDK already, and for code that uses it directly.",
       steps: [
-        { label: "Install", code: 'pip install langchain langchain-openai "langsmith[otel]"' },
+        { label: "Install", code: "pip install langsmith" },
         {
           label: "Environment",
           code: `export LANGSMITH_ENDPOINT=${base}
 export LANGSMITH_API_KEY=${key}
-export LANGSMITH_TRACING=true
-export LANGSMITH_OTEL_ENABLED=true
-export LANGSMITH_OTEL_ONLY=true`,
+export LANGSMITH_TRACING=true`,
         },
       ],
       notes: [
-        "Set LANGSMITH_OTEL_ONLY: LangSmith's own format is not supported.",
-        "Call wait_for_all_tracers() of langchain_core.tracers.langchain before the program ends.",
+        "Feedback needs a key with the scope annotate as well.",
+        "Call wait_for_all_tracers() of langchain_core.tracers.langchain before a short program ends.",
       ],
-      more: "docs/sending/langchain.md",
+      more: "docs/sending/langsmith.md",
     },
     {
       id: "openai-agents",
