@@ -1,5 +1,6 @@
 """Reading one trace on the page, in Chromium against the local server: where a reader gets, and from where."""
 
+import re
 from typing import Any
 
 import pytest
@@ -109,8 +110,13 @@ def test_a_search_is_restricted_to_parts_of_the_spans(reader: Reader, api: Api) 
     reader.press("n")
     expect(bar).to_contain_text("2 of 2 matches")
     assert not reader.violations()
+    root = page.locator("#node-root")
+    expect(root).to_have_class(re.compile("dimmed"))
+    reader.press("h", "h")  # the root, collapsed, contains both
+    expect(root).to_have_attribute("aria-expanded", "false")
+    expect(root).not_to_have_class(re.compile("dimmed"))
     bar.get_by_role("button", name="Close the search").click()
-    assert reader.place == "/traces/t/t?span=both"
+    assert reader.place == "/traces/t/t?span=root"
 
 
 def test_long_lines_of_json_are_wrapped_unless_the_reader_wants_them_whole(reader: Reader, api: Api) -> None:

@@ -75,15 +75,17 @@ def views_of(demo_api: Api) -> dict[str, str]:
     failed = traces_of(demo_api, status="error", has_retry="true")[0]["trace_id"]
     lesson = demo_api("GET", "/api/traces", query={"status": "failed"}).json["traces"][0]["id"]
     largest = max(traces_of(demo_api), key=lambda trace: int(trace["span_count"]))["trace_id"]
-    conversation = next(one["conversation_id"] for one in traces_of(demo_api) if one["name"] == "chat.turn")
+    turn = next(one for one in traces_of(demo_api) if one["name"] == "chat.turn")
     return {
         "list": "/traces",
         "filtered list": f"/traces?status=error&sel={failed}",
         "trace": f"/traces/t/{largest}",
         "failed trace": f"/traces/t/{failed}?view=details",
         "transcript": f"/traces/t/{largest}?view=read",
+        "turn": f"/traces/t/{turn['trace_id']}",
+        "search in a trace": f"/traces/t/{largest}?q=search&in=names",
         "conversations": "/traces/conversations",
-        "conversation": f"/traces/c/{conversation}?turn=2",
+        "conversation": f"/traces/c/{turn['conversation_id']}?turn=2",
         "lessons": "/traces/lessons",
         "lesson": f"/traces/lessons/{lesson}",
         "set-up": "/traces/setup",
@@ -418,9 +420,12 @@ HOSTILE = (
 def test_hostile_text_in_every_field_runs_nothing_and_requests_nothing(reader: Reader, api: Api) -> None:
     texts = dict.fromkeys(("error_message", "error_stack", "output_data"), HOSTILE)
     names = dict.fromkeys(
-        ("span_name", "model_name", "model_provider", "tool_name", "service_name", "end_user_id"), HOSTILE[:120]
+        ("span_name", "model_name", "model_provider", "tool_name", "service_name", "end_user_id"),
+        "\u202e" + HOSTILE[:120],
     )
-    more = dict.fromkeys(("environment", "release", "prompt_name", "conversation_id", "error_type"), HOSTILE[:100])
+    more = dict.fromkeys(
+        ("environment", "release", "prompt_name", "conversation_id", "error_type"), "\u202e" + HOSTILE[:100]
+    )
     said = [
         {"type": "text", "text": HOSTILE},
         {"type": "text", "text": "x" * 2_000_000},
@@ -433,14 +438,17 @@ def test_hostile_text_in_every_field_runs_nothing_and_requests_nothing(reader: R
         **names,
         **more,
         "status": "error",
-        "tags": [HOSTILE[:60]],
+        "tags": ["\u202e" + HOSTILE[:60]],
         "metadata": {HOSTILE: [HOSTILE]},
     }
     api.send(call_span("t", "a", input_data={"messages": messages, HOSTILE: HOSTILE}, **fields))
     page = reader.page
-    for view in ("/traces", "/traces?sel=t", "/traces/t/t", "/traces/t/t?view=details"):
+    for view in ("/traces", "/traces?sel=t", "/traces/t/t?q=window.ran", "/traces/t/t?view=details"):
         reader.open(view)
         expect(page.get_by_text("<script>window.ran=1</script>").first).to_be_visible()
+        assert "\u202e" not in page.locator("body").inner_text(), view
+    expect(page.locator(".about").get_by_text("turn 1 of 1")).to_be_visible()
+    page.get_by_role("button", name="Wrap long lines").click()
     for _ in range(3):
         reader.press("m")
         page.wait_for_timeout(200)

@@ -181,6 +181,11 @@ describe("JSON as lines", () => {
   });
 });
 
+test("JSON shows the control characters of its names and texts", () => {
+  const [, line] = linesOf({ "a\u202e": "b\u202e" }, new Map());
+  expect([line?.name, line?.text, line?.value]).toEqual(["a⟨U+202E⟩", '"b⟨U+202E⟩"', "b\u202e"]);
+});
+
 describe("long texts of JSON over several lines", () => {
   const wrapped = (value: unknown, columns: number) =>
     wrappedLines(linesOf(value, new Map()), columns).filter((line) => line.kind === "string");

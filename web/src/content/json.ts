@@ -1,6 +1,7 @@
 /** JSON as lines that can be collapsed: only what is open is turned into lines. */
 
 import { ExactNumber, parseStored } from "../api/exact.ts";
+import { visible } from "../lib/format.ts";
 
 export interface JsonLine {
   /** The steps to the value, as one text: unique, and what collapsing remembers. */
@@ -76,7 +77,7 @@ export function linesOf(value: unknown, toggled: Pick<ReadonlyMap<string, boolea
       const [step, entry] = entries[index] as [string | number, unknown];
       tasks.push({
         value: entry,
-        name: typeof step === "number" ? null : step,
+        name: typeof step === "number" ? null : visible(step),
         path: stepped(path, step),
         depth: depth + 1,
         comma: index < entries.length - 1,
@@ -158,7 +159,7 @@ function isNested(value: unknown): boolean {
 
 function scalar(value: unknown): { kind: JsonLine["kind"]; text: string } {
   if (value === null || value === undefined) return { kind: "null", text: "null" };
-  if (typeof value === "string") return { kind: "string", text: JSON.stringify(value) };
+  if (typeof value === "string") return { kind: "string", text: visible(JSON.stringify(value)) };
   if (typeof value === "boolean") return { kind: "boolean", text: String(value) };
   return { kind: "number", text: String(value) };
 }

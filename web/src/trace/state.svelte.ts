@@ -126,6 +126,11 @@ export class TraceState {
   readonly idle: number = $derived(idleShare(this.whole, this.gaps));
   readonly offersSqueeze: boolean = $derived(this.idle >= IDLE_OFFERED);
 
+  /** The rows with a match, their own or one that is collapsed in them. */
+  readonly matchedRows: ReadonlySet<string | null> = $derived.by(
+    () => new Set(this.matched.map((node) => visibleKey(node, this.indexes))),
+  );
+
   constructor(id: string) {
     this.id = id;
     this.search = new TraceSearch(id, () => this.tree.spans);
