@@ -155,7 +155,8 @@ export LANGFUSE_SECRET_KEY=${key}`,
       id: "langsmith",
       label: "LangSmith SDK",
       scope: "ingest",
-      intro: "For LangChain and LangGraph, which depend on this SDK already, and for code that uses it directly.",
+      intro:
+        "For LangChain and LangGraph, which depend on this SDK already, and for code that uses it directly.",
       steps: [
         { label: "Install", code: "pip install langsmith" },
         {
