@@ -69,7 +69,9 @@ def redrive(table: TableName, time_shards: TimeShards = 1, dynamodb: DynamoDB = 
     restarted = 0
     with reaching(table):
         store = store_on(table, dynamodb, time_shards=time_shards)
-        for user_id in users_of(store).traces:
+        found = users_of(store)
+        # The jobs of an earlier version are found with the traces that are left.
+        for user_id in sorted(found.with_jobs | found.traces.keys()):
             for job in bulk.restart(store.scope(user_id, Deadline.never())):
                 typer.echo(json.dumps({"owner_id": user_id, "job_id": job.job_id, "traces": job.traces}))
                 restarted += 1

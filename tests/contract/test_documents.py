@@ -60,6 +60,7 @@ KEYS = {
     keys.medium("generation", "sha256"),
     keys.medium_part("generation", "sha256", 1),
     keys.job("job"),
+    keys.by_jobs("user"),
     keys.deletion_records("user"),
     keys.deletion_record(1_795_312_800_000, "job"),
     *keys.counter(keys.user("user"), "measures", "15m", COUNTED_NS),

@@ -187,3 +187,12 @@ def test_the_command_restarts_the_jobs_of_all_users(engine: TableOnEngine, own_t
     job = writer(store, "ada").start_deletion(DeletionScope(conversation_id="c"))
     ended = run(engine, own_table, "redrive")
     assert [json.loads(line)["job_id"] for line in ended.stdout.splitlines()] == [job.job_id]
+
+
+def test_a_job_is_restarted_of_a_user_without_traces(engine: TableOnEngine, own_table: Template) -> None:
+    job = writer(wiring.store(), "bob").start_deletion(DeletionScope())
+    ended = run(engine, own_table, "redrive")
+    assert [json.loads(line) for line in ended.stdout.splitlines()] == [
+        {"owner_id": "bob", "job_id": job.job_id, "traces": 0}
+    ]
+    assert run(engine, own_table, "users").stdout == ""

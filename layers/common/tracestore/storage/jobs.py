@@ -30,9 +30,14 @@ def owner_and_id(item: Item) -> tuple[str, str]:
 
 
 def job_item(user_id: str, job: Job, *, wakes: bool) -> Item:
-    """The job as an item. Each write of an item that `wakes` starts one step of the purge function."""
+    """The job as an item. Each write of an item that `wakes` starts one step of the purge function.
+
+    The operator's command finds the users that have jobs in the index of times, also those without a trace.
+    """
     item: Item = {
         **key(keys.user(user_id), keys.job(job.job_id)),
+        "by_time": {"S": keys.by_jobs(user_id)},
+        "at": {"S": keys.job(job.job_id)},
         "v": {"N": str(job.version)},
         **expiry(job.requested_ms // 1000 + JOB_LIFE_S),
         "user_id": {"S": user_id},

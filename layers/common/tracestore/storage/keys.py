@@ -211,6 +211,19 @@ def time_shard_of(partition: str) -> tuple[str, int] | None:
     return (shard[1], int(shard[2])) if shard else None
 
 
+def by_jobs(user_id: str) -> str:
+    return f"{user(user_id)}#JW"
+
+
+_JOBS: Final = re.compile(r"(U#[^#]*)#JW")
+
+
+def user_with_jobs(partition: str) -> str | None:
+    """The user's part of a partition of jobs. *absent*: None for any other partition of an index."""
+    jobs = _JOBS.fullmatch(partition)
+    return jobs[1] if jobs else None
+
+
 def by_conversation(user_id: str, conversation_id: str) -> str:
     return conversation(user(user_id), conversation_id)
 

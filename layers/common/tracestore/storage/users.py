@@ -1,6 +1,7 @@
 """All users of a deployment, for the operator's command: nothing that responds to a request imports this module.
 
-No item lists the users. The index `by_time` has an entry for each trace, and its partition keys contain the user.
+No item lists the users. The index `by_time` has an entry for each trace and each job, and its partition keys contain
+the user.
 """
 
 from collections import Counter
@@ -18,11 +19,12 @@ from .store import Store
 class UserTraces:
     """The users that have traces before a time, each with their number as the index has it.
 
-    `unnamed` counts the users whose id is so long that keys contain its hash. `shards` is the number of time shards in
-    use.
+    `with_jobs` are the users that have requested bulk deletions, of whom no trace may be left. `unnamed` counts the
+    users whose id is so long that keys contain its hash. `shards` is the number of time shards in use.
     """
 
     traces: Counter[str] = field(default_factory=Counter)
+    with_jobs: set[str] = field(default_factory=set)
     unnamed: int = 0
     shards: int = 0
 
@@ -44,6 +46,9 @@ def users_before(store: Store, before_ns: int, report: Callable[[int], None]) ->
                 found.shards = max(found.shards, number + 1)
                 if entry["at"]["S"] < before:
                     by_user_pk[user_pk] += 1
+            elif owner_pk := keys.user_with_jobs(entry["by_time"]["S"]):
+                owner_id = keys.user_id_of(owner_pk)
+                found.with_jobs.update([] if owner_id is None else [owner_id])
         report(entries)
     for user_pk, traces in by_user_pk.items():
         user_id = keys.user_id_of(user_pk)
