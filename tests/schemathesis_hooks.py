@@ -79,6 +79,8 @@ def before_call(context: schemathesis.HookContext, case: "schemathesis.Case[Any]
     if case.operation.path == "/api/analytics/scores":
         for name in FILTERS:  # scores are counted apart from calls: a filter is an unsupported combination
             case.query.pop(name, None)
+    if case.operation.path == "/api/analytics/metrics" and "end_user_id" in case.query:
+        case.query["group_by"] = "end_user_id"
     _keep_rules_of_query(case.query, case.operation.definition.raw.get("x-exactly-one-of", []))
     if isinstance(case.body, dict):
         _name_anew(case.body)

@@ -145,6 +145,7 @@ PATH: Final[Mapping[str, Schema]] = {
     "file": string("The name of a file", examples=["docs.js"]),
     "session_id": string("The id of a conversation", minLength=1, examples=["chat-42"]),
     "run_id": string("The id of a run", minLength=1, examples=["0af76519-16cd-43dd-8448-eb211c80319c"]),
+    "opik_id": string("The id of a trace or a span", minLength=1, examples=["01a2214b-f4b9-7943-b297-799f11a0500c"]),
 }
 """The parameters in paths. A text of another form is no id of anything, which is a 404."""
 
@@ -308,10 +309,11 @@ def open_obj(required: Mapping[str, Schema], optional: Mapping[str, Schema] | No
 _ID: Final = string(minLength=1)
 _RUN: Final = open_obj({"id": _ID}, examples=[_RUN_EXAMPLE])
 _SCORED: Final = {"anyOf": [number(minimum=-MAX_NUMBER, maximum=MAX_NUMBER), boolean(), _ID]}
+_EMPTY: Final = {"enum": [None, ""]}
 _FEEDBACK: Final = open_obj(
     {"run_id": _ID, "key": _ID},
-    {"score": _SCORED, "value": _SCORED},
-    anyOf=[{"required": ["score"]}, {"required": ["value"]}],
+    {name: {"anyOf": [_SCORED, _EMPTY]} for name in ("score", "value")},
+    anyOf=[{"required": [name], "properties": {name: _SCORED}} for name in ("score", "value")],
 )
 _SCORE: Final = open_obj({"traceId": _ID, "name": _ID, "value": _SCORED})
 _ITEM: Final = {
@@ -336,9 +338,7 @@ def runs(content: Mapping[str, Schema], codes: tuple[str, ...] = (), example: An
 _OPIK_ID: Final = "01a2214b-f4b9-7943-b297-799f11a0500c"
 _OPIK_TRACE: Final = open_obj({"id": _ID}, examples=[{"id": _OPIK_ID}])
 _OPIK_SPAN: Final = open_obj({"id": _ID, "trace_id": _ID}, examples=[{"id": _OPIK_ID, "trace_id": _OPIK_ID}])
-_OPIK_SCORES: Final = open_obj(
-    {"scores": array(open_obj({"id": _ID, "name": _ID, "value": number(minimum=-MAX_NUMBER, maximum=MAX_NUMBER)}))}
-)
+_OPIK_SCORES: Final = open_obj({"scores": array(open_obj({"id": _ID, "name": _ID, "value": _SCORED}))})
 
 
 def opik(schema: Schema, *codes: str, example: Any = None) -> Operation:
@@ -362,14 +362,19 @@ _OPIK: Final[Mapping[str, Operation]] = {
     "POST {prefix}/v1/private/spans/batch": opik(open_obj({"spans": array(_OPIK_SPAN)})),
     "POST {prefix}/v1/private/traces": opik(_OPIK_TRACE),
     "POST {prefix}/v1/private/spans": opik(_OPIK_SPAN),
-    "PATCH {prefix}/v1/private/traces/{trace_id}": opik(ANY_MEMBERS, example=_OPIK_CHANGE),
-    "PATCH {prefix}/v1/private/spans/{span_id}": opik(open_obj({"trace_id": _ID}), example=_OPIK_CHANGE),
+    "PATCH {prefix}/v1/private/traces/{opik_id}": opik(ANY_MEMBERS, example=_OPIK_CHANGE),
+    "PATCH {prefix}/v1/private/spans/{opik_id}": opik(open_obj({"trace_id": _ID}), example=_OPIK_CHANGE),
     "PUT {prefix}/v1/private/traces/feedback-scores": opik(_OPIK_SCORES, "too_many_annotations"),
     "PUT {prefix}/v1/private/spans/feedback-scores": opik(_OPIK_SCORES, "too_many_annotations"),
 }
 """The routes of Opik's SDKs, whose address may end in `/api` or not."""
 
-_PHOENIX_RESULT: Final = open_obj({}, {"score": number(minimum=-MAX_NUMBER, maximum=MAX_NUMBER), "label": _ID})
+_PHOENIX_VALUES: Final = {"score": number(minimum=-MAX_NUMBER, maximum=MAX_NUMBER), "label": _ID, "explanation": _ID}
+_PHOENIX_RESULT: Final = open_obj(
+    {},
+    {name: {"anyOf": [_PHOENIX_VALUES[name], _EMPTY]} for name in ("score", "label")},
+    anyOf=[{"required": [name], "properties": {name: value}} for name, value in _PHOENIX_VALUES.items()],
+)
 _ANNOTATION_ID: Final = obj({"id": string(examples=["human"])})
 
 

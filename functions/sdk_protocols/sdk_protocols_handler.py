@@ -226,18 +226,18 @@ def receive_opik_span(request: Request, caller: Identity) -> Response:
     return _stored_writes(request, caller, partial(written_alone, kind="span"))
 
 
-@app.route("PATCH /v1/private/traces/{trace_id}", scope="ingest")
-@app.route("PATCH /api/v1/private/traces/{trace_id}", scope="ingest")
+@app.route("PATCH /v1/private/traces/{opik_id}", scope="ingest")
+@app.route("PATCH /api/v1/private/traces/{opik_id}", scope="ingest")
 def change_opik_trace(request: Request, caller: Identity) -> Response:
     """Amend a trace of an Opik SDK, also before it has arrived."""
-    return _stored_writes(request, caller, partial(changed, kind="trace", sent_id=request.path["trace_id"]))
+    return _stored_writes(request, caller, partial(changed, kind="trace", sent_id=request.path["opik_id"]))
 
 
-@app.route("PATCH /v1/private/spans/{span_id}", scope="ingest")
-@app.route("PATCH /api/v1/private/spans/{span_id}", scope="ingest")
+@app.route("PATCH /v1/private/spans/{opik_id}", scope="ingest")
+@app.route("PATCH /api/v1/private/spans/{opik_id}", scope="ingest")
 def change_opik_span(request: Request, caller: Identity) -> Response:
     """Amend a span of an Opik SDK, also before it has arrived."""
-    return _stored_writes(request, caller, partial(changed, kind="span", sent_id=request.path["span_id"]))
+    return _stored_writes(request, caller, partial(changed, kind="span", sent_id=request.path["opik_id"]))
 
 
 @app.route("PUT /v1/private/traces/feedback-scores", scope="annotate")

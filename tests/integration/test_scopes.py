@@ -88,8 +88,8 @@ NEEDS = {
             ("POST", "/v1/private/spans/batch", "ingest"),
             ("POST", "/v1/private/traces", "ingest"),
             ("POST", "/v1/private/spans", "ingest"),
-            ("PATCH", "/v1/private/traces/{trace_id}", "ingest"),
-            ("PATCH", "/v1/private/spans/{span_id}", "ingest"),
+            ("PATCH", "/v1/private/traces/{opik_id}", "ingest"),
+            ("PATCH", "/v1/private/spans/{opik_id}", "ingest"),
             ("PUT", "/v1/private/traces/feedback-scores", "annotate"),
             ("PUT", "/v1/private/spans/feedback-scores", "annotate"),
         )

@@ -10,9 +10,13 @@ import pytest
 from backports import zstd
 
 from tests.api import Api, failure, flat, path_of
-from tests.gateway import Reply
+from tests.gateway import Reply, new_user
+from tracestore.domain.errors import NotFound
+from tracestore.http import wiring
 from tracestore.http.request import MAX_DECODED_BYTES
 from tracestore.ingest.sdk_multipart import MAX_HEADER_BYTES, MAX_PARTS
+from tracestore.storage.deadline import Deadline
+from tracestore.storage.listing import ALIAS_ATTEMPTS, trace_of_span
 
 ROOT, CHILD = str(UUID(int=0xA0)), str(UUID(int=0xB0))
 ROOT_HEX, CHILD_HEX = UUID(ROOT).hex, UUID(CHILD).hex
@@ -691,3 +695,14 @@ def test_an_annotation_that_cannot_be_read_is_refused(api: Api, path: str, data:
 
 def test_annotations_of_sessions_are_a_404(api: Api) -> None:
     assert failure(api("POST", "/v1/session_annotations", body={"data": []})) == (404, "route_not_found")
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_request_waits_once_for_the_aliases_of_all_its_spans() -> None:
+    pauses: list[float] = []
+    deadline = Deadline(time_left_s=lambda: 1e9, sleep=pauses.append)
+    user = wiring.store().scope(new_user().name, deadline)
+    for number in range(20):
+        with pytest.raises(NotFound):
+            trace_of_span(user, f"absent-{number}")
+    assert len(pauses) == ALIAS_ATTEMPTS

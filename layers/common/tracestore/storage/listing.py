@@ -35,7 +35,7 @@ ALIASES_READ: Final = 10
 """Traces that have a span of one id. More than one means that a client used an id twice."""
 
 ALIAS_ATTEMPTS: Final = 5
-"""Reads of the index, after 0.5 s in all, before a span counts as absent: the index lags by a fraction of a second."""
+"""Pauses of a request, of 0.5 s in all, before a span counts as absent: the index lags by a fraction of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,6 @@ def trace_of_span(scope: Scope, span_id: str) -> str:
     if visible_heads(scope, [scope.trace_pk(span_id)]):
         return span_id
     partition = keys.by_span(scope.user_id, span_id)
-    backoff = scope.deadline.backoff()
     while True:
         items = scope.table.query(partition, index="by_conversation", descending=True, page_items=ALIASES_READ)
         aliases = [item["pk"]["S"] for item in islice(items, ALIASES_READ)]
@@ -193,9 +192,9 @@ def trace_of_span(scope: Scope, span_id: str) -> str:
         for pk in aliases:
             if pk in visible:
                 return keys.trace_id_of(pk)
-        if backoff.attempts == ALIAS_ATTEMPTS:
+        if scope.alias_waits.attempts == ALIAS_ATTEMPTS:
             raise NotFound("There is no such span.")
-        backoff.pause()
+        scope.alias_waits.pause()
 
 
 def turn_number(scope: Scope, conversation_id: str, position: str) -> int:

@@ -218,10 +218,11 @@ class Scope:
     """One user's part of the store for the duration of one request: what reads and writes traces is given this.
 
     No input of a request can reach another user's partition, because `table` refuses it. `actor` is recorded with what
-    the request deletes. A scope that `repairs` puts heads that it finds incomplete while it reads, see `repair`.
+    the request deletes. A scope that `repairs` puts heads that it finds incomplete while it reads, see `repair`. The
+    pauses of `alias_waits` are those of all its look-ups of spans: what was stored before has aliases when they end.
     """
 
-    __slots__ = ("actor", "budget", "deadline", "repairs", "store", "table", "user_id")
+    __slots__ = ("actor", "alias_waits", "budget", "deadline", "repairs", "store", "table", "user_id")
 
     def __init__(
         self, store: Store, user_id: str, deadline: Deadline, actor: Actor = NO_ACTOR, *, repairs: bool = False
@@ -231,6 +232,7 @@ class Scope:
         self.repairs = repairs
         self.user_id = user_id
         self.deadline = deadline
+        self.alias_waits = deadline.backoff()
         self.budget = ReadBudget()
         table = store.table_of(user_id) if store.table_of else store.table
         self.table = UserTable(table, user_id, deadline, self.budget, shared=store.table)

@@ -220,8 +220,8 @@ class UserReader:
         """The id of the newest trace with a span of this id: the trace of the same id, or one that an alias names.
 
         Only spans that were sent by a protocol which refers to them by their id alone have an alias. An alias may be
-        found some milliseconds after its span is stored, so the index is asked again for a second.
-        *raises*: NotFound.
+        found some milliseconds after its span is stored, so the index is asked again, for half a second in a
+        request. *raises*: NotFound.
         """
         return listing.trace_of_span(self._scope, span_id)
 

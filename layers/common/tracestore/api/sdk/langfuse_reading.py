@@ -193,10 +193,11 @@ def _scores(reader: UserReader, query: Mapping[str, str]) -> Iterator[dict[str, 
 
 def _chosen(reader: UserReader, query: Mapping[str, str], times: Iterable[str]) -> Iterator[ListedTrace]:
     """The trace that a query names, else the newest that its other parameters choose."""
+    chosen = _trace_query(query, times)
     if trace_id := stored_id(query.get("traceId")):
         heads = reader.heads([trace_id])
         return (ListedTrace(trace_id, head) for head in heads.values())
-    return islice(_traces(reader, _trace_query(query, times)), TRACES_READ_MOST)
+    return islice(_traces(reader, chosen), TRACES_READ_MOST)
 
 
 def _annotations(reader: UserReader, trace_id: str, head: Head) -> list[Annotation]:
