@@ -369,7 +369,7 @@ _OPIK: Final[Mapping[str, Operation]] = {
 }
 """The routes of Opik's SDKs, whose address may end in `/api` or not."""
 
-_PHOENIX_VALUES: Final = {"score": number(minimum=-MAX_NUMBER, maximum=MAX_NUMBER), "label": _ID, "explanation": _ID}
+_PHOENIX_VALUES: Final = {"score": _SCORED, "label": _SCORED, "explanation": _ID}
 _PHOENIX_RESULT: Final = open_obj(
     {},
     {name: {"anyOf": [_PHOENIX_VALUES[name], _EMPTY]} for name in ("score", "label")},
