@@ -407,6 +407,7 @@ def test_stored_pending_deletions_and_jobs_are_decoded() -> None:
     assert unpack_pending_deletions(stored("pending-deletions")["marks"]["B"]) == PENDING_DELETIONS
     assert unpack_job(stored("job")["job"]["B"]) == JOB
     assert unpack_job(stored("job", 2)["job"]["B"]) == REQUESTED_JOB
+    assert unpack_job(stored("job", 3)["job"]["B"]) == REQUESTED_JOB
 
 
 def test_a_stored_deletion_record_is_decoded() -> None:

@@ -41,6 +41,7 @@ def partitions_of(user: str, other_id: str) -> list[str]:
         keys.by_message(user, other_id),
         keys.by_span(user, other_id),
         keys.by_status(user, "error"),
+        keys.by_jobs(user),
         keys.by_lessons(user),
         keys.by_lesson(user, other_id),
         keys.by_lesson_status(user, "pending"),
