@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.api import flat
-from tests.builders import START_NS, Clock, Endpoint, batches_of, call, reader, store_on, writer
+from tests.builders import START_NS, Clock, Endpoint, batches_of, call, long_deadline, reader, store_on, writer
 from tests.crashing import Crash, CrashingAtWrite
 from tests.gateway import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
@@ -251,7 +251,7 @@ def test_compactions_need_no_whole(caller: Caller) -> None:
     caller.poll()
     for number in range(2 * LISTED):
         capture(caller, call(f"s{number}", "root"), ms=4_000)
-    stored = caller.store.scope(caller.user, None).read_core("t")  # type: ignore[arg-type]
+    stored = caller.store.scope(caller.user, long_deadline()).read_core("t")
     assert len(stored.compacted) >= 2
     caller.poll()
     assert caller.is_current()

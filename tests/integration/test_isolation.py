@@ -327,8 +327,8 @@ def opik(prefix: str) -> dict[str, Callable[[Victim], Iterable[Attempt]]]:
         f"POST {spans}/batch": lambda v: opik_writes(v, f"{spans}/batch", "span"),
         f"POST {traces}": lambda v: opik_writes(v, traces, "trace"),
         f"POST {spans}": lambda v: opik_writes(v, spans, "span"),
-        f"PATCH {traces}/{{trace_id}}": lambda v: opik_changes(v, traces),
-        f"PATCH {spans}/{{span_id}}": lambda v: opik_changes(v, spans),
+        f"PATCH {traces}/{{opik_id}}": lambda v: opik_changes(v, traces),
+        f"PATCH {spans}/{{opik_id}}": lambda v: opik_changes(v, spans),
         f"PUT {traces}/feedback-scores": lambda v: opik_trace_scores(v, f"{traces}/feedback-scores"),
         f"PUT {spans}/feedback-scores": lambda v: opik_span_scores(v, f"{spans}/feedback-scores"),
     }
