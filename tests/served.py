@@ -1,10 +1,13 @@
 """The local server for one user, as real clients use it: with a store that works, or that is throttled at first."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from dev import server
+from dev.functions import Functions
 from dev.gateway import Answer, Request
 from dev.template import Template
 from tests.api import Api
@@ -20,7 +23,7 @@ class Service:
     api: Api
     key: str
     statuses: list[int] = field(default_factory=list)
-    throttle: Throttle = field(default_factory=Throttle)
+    throttle: Throttle | None = None
 
 
 @contextmanager
@@ -31,11 +34,31 @@ def served(template: Template, api: Api, scopes: tuple[str, ...], routes: tuple[
     def log(request: Request, answer: Answer, _: float) -> None:
         if request.path.startswith(routes):
             service.statuses.append(answer.status)
-            if service.statuses.count(503) == 2:
-                service.throttle.is_on = False
 
-    with server.serving(template, server.listening(0), log=log) as service.base:
+    functions = _ThrottledFunctions(template, service)
+    with server.serving(template, server.listening(0), functions, log) as service.base:
         yield service
+
+
+class _ThrottledFunctions(Functions):
+    """The functions. One works at a time while the store is throttled, so that no third fails with the second."""
+
+    def __init__(self, template: Template, service: Service) -> None:
+        super().__init__(template)
+        self._service = service
+        self._failed = 0
+        self._lock = threading.Lock()
+
+    def invoke(self, name: str, event: dict[str, Any]) -> Any:
+        """Call the function; the second that fails ends the throttling. *raises*: as `Functions.invoke`."""
+        throttle = self._service.throttle
+        if throttle is None or not throttle.is_on:
+            return super().invoke(name, event)
+        with self._lock:
+            result = super().invoke(name, event)
+            self._failed += result["statusCode"] == 503
+            throttle.is_on = self._failed < 2
+            return result
 
 
 @contextmanager
