@@ -1,12 +1,10 @@
 """Scores over time: the number of values and their mean, by name and by group, for each point of a chart."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from .counters import ScoreCounter, ScoreGroupCounter, ScoreTotal
 from .dimensions import OTHER
-
-Key = TypeVar("Key", bound=Hashable)
 
 
 class ScoreSeries(NamedTuple):
@@ -32,22 +30,13 @@ def group_series(
 
     *shape*: the values of each name as the names of `score_series`.
     """
-    names = frozenset(shown)
-    by_pair = [_added_up(counter.groups.get(dimension, {}) for counter in counters) for counters in points]
-
-    def name_of(pair: tuple[str, str]) -> str:
-        return pair[0] if pair[0] in names else OTHER
-
-    return {
-        name: _series(
-            [
-                _renamed({pair: total for pair, total in totals.items() if name_of(pair) == name}, lambda pair: pair[1])
-                for totals in by_pair
-            ],
-            most,
-        )
-        for name in {*names, OTHER}
-    }
+    by_name: dict[str, list[dict[str, ScoreTotal]]] = {name: [{} for _ in points] for name in (*shown, OTHER)}
+    for index, counters in enumerate(points):
+        for counter in counters:
+            for (name, value), total in counter.groups.get(dimension, {}).items():
+                by_value = by_name.get(name, by_name[OTHER])[index]
+                by_value[value] = by_value.get(value, ScoreTotal()).plus(total)
+    return {name: _series(of_name, most) for name, of_name in by_name.items()}
 
 
 def _series(points: Sequence[Mapping[str, ScoreTotal]], most: int) -> list[ScoreSeries]:
@@ -56,19 +45,16 @@ def _series(points: Sequence[Mapping[str, ScoreTotal]], most: int) -> list[Score
     names = sorted((name for name in counted if name != OTHER), key=lambda name: (-totals[name].value_count, name))
     kept = names[:most]
     if len(kept) < len(counted):
-        points = [_renamed(point, lambda name: name if name in kept else OTHER) for point in points]
+        points = [
+            _added_up({name if name in kept else OTHER: total} for name, total in point.items()) for point in points
+        ]
         totals, kept = _added_up(points), [*kept, OTHER]
     return [ScoreSeries(name, totals[name], [point.get(name, ScoreTotal()) for point in points]) for name in kept]
 
 
-def _added_up(parts: Iterable[Mapping[Key, ScoreTotal]]) -> dict[Key, ScoreTotal]:
-    sums: dict[Key, ScoreTotal] = {}
+def _added_up(parts: Iterable[Mapping[str, ScoreTotal]]) -> dict[str, ScoreTotal]:
+    sums: dict[str, ScoreTotal] = {}
     for part in parts:
-        for key, total in part.items():
-            sums[key] = sums.get(key, ScoreTotal()).plus(total)
+        for name, total in part.items():
+            sums[name] = sums.get(name, ScoreTotal()).plus(total)
     return sums
-
-
-def _renamed(totals: Mapping[Key, ScoreTotal], new_name: Callable[[Key], str]) -> dict[str, ScoreTotal]:
-    """The totals by their new names; those that get the same one are added up."""
-    return _added_up({new_name(key): total} for key, total in totals.items())
