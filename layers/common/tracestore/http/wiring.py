@@ -13,7 +13,6 @@ from tracestore.domain.errors import Invalid
 from tracestore.domain.spans import SpanFields
 from tracestore.storage import dynamo
 from tracestore.storage.api_keys import find_api_key
-from tracestore.storage.cursor import cursor_secret as read_cursor_secret
 from tracestore.storage.deadline import Deadline
 from tracestore.storage.model import Actor, ApiKey, Share
 from tracestore.storage.shared_reader import SharedReader
@@ -125,10 +124,9 @@ def _overlay() -> "Overlay":
         return NO_OVERLAY
 
 
-@cache
 def cursor_secret() -> bytes:
     """The secret that signs cursors."""
-    return read_cursor_secret(table())
+    return store().cursor_secret()
 
 
 def redactor() -> "Redactor":
@@ -229,7 +227,6 @@ def reset() -> None:
         store,
         derivation,
         _overlay,
-        cursor_secret,
         _sessions,
         _redactor,
         key_cache,

@@ -15,7 +15,7 @@ from .table import Table
 _MAC_BYTES = 16
 
 
-def cursor_secret(table: Table) -> bytes:
+def read_cursor_secret(table: Table) -> bytes:
     """The deployment's secret for signing cursors, made on first use and stored in the table."""
     stored = _stored_secret(table)
     if stored is not None:

@@ -11,7 +11,7 @@ from tracestore.domain.costs import PriceOf, no_prices
 from tracestore.domain.pseudonyms import pseudonym_of
 
 from . import keys
-from .cursor import cursor_secret
+from .cursor import read_cursor_secret
 from .deadline import Deadline
 from .delta_bases import DeltaBaseCache
 from .items import head_item, keys_of, lesson_index_item, trace_from
@@ -77,8 +77,12 @@ class Store:
 
     def pseudonym(self, user_pk: str, end_user_id: str) -> str:
         """The pseudonym of an end user in the counters of a user: of each user another one."""
-        secret = self.secrets.get("cursor") or self.secrets.setdefault("cursor", cursor_secret(self.table))
-        return pseudonym_of(hmac.digest(secret, f"end users of {user_pk}".encode(), "sha256"), end_user_id)
+        key = hmac.digest(self.cursor_secret(), f"end users of {user_pk}".encode(), "sha256")
+        return pseudonym_of(key, end_user_id)
+
+    def cursor_secret(self) -> bytes:
+        """The secret that signs cursors, which is read once."""
+        return self.secrets.get("cursor") or self.secrets.setdefault("cursor", read_cursor_secret(self.table))
 
     def scope(self, user_id: str, deadline: Deadline, actor: Actor = NO_ACTOR, *, repairs: bool = False) -> "Scope":
         """The partitions of one user, for one request of `actor`."""
