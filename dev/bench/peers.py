@@ -231,12 +231,9 @@ def _tracestore() -> Iterator[Server]:
             "/api/analytics/traces/{trace_id}",
             r'"span_name":',
         )
-        secret: dict[str, str] = {}
 
         def headers() -> Mapping[str, str]:
-            if not secret:
-                secret["authorization"] = f"Bearer {tokens.token('peers', tokens.local_secret(Path(folder)))}"
-            return secret
+            return {"authorization": f"Bearer {tokens.token('peers', tokens.local_secret(Path(folder)))}"}
 
         with _running("tracestore", command, {"PYTHONPATH": PYTHON_PATH}, port, Path(folder), headers, reads) as server:
             yield server
@@ -296,7 +293,10 @@ def _running(
     headers: Callable[[], Mapping[str, str]],
     reads: Reads,
 ) -> Iterator[Server]:
-    """Start a server, and measure the time until its first trace can be read and its memory at rest."""
+    """Start a server, and measure the time until its first trace can be read and its memory at rest.
+
+    `headers` is called after the start, which may make the secret of a token.
+    """
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     began = time.perf_counter()
     process = subprocess.Popen(

@@ -39,7 +39,8 @@ OF_TRACES: Final[frozenset[Kind]] = frozenset({"examples", "names"})
 """The kinds that name or quote traces, conversations or end users. They are kept as long as traces; the others contain
 numbers and the names of operations, models, tools and the like, and are kept for longer."""
 
-_OF_FAILURES: Final[tuple[Kind, ...]] = ("errors", "examples")
+OF_FAILURES: Final[tuple[Kind, ...]] = ("errors", "examples")
+"""The kinds that count failed traces, and that name some of them. In an earlier version, the first did both."""
 
 GROUPS_IN_COUNTER: Final = 100
 SIGNATURES_IN_COUNTER: Final = 300
@@ -224,7 +225,7 @@ def contributions_of(
             contributions.setdefault(bucket, MeasureContribution()).rows.append((row.group, row.measures))
         first = contributions.setdefault(Bucket("measures", interval, start_quarter // quarters), MeasureContribution())
         first.signature = frozenset(row.group for row in rows)
-    for kind in _OF_FAILURES:
+    for kind in OF_FAILURES:
         for interval in INTERVALS_OF[kind]:
             for failure in failures_of(summary.stats, trace_id):
                 bucket = Bucket(kind, interval, failure.quarter // QUARTERS[interval])

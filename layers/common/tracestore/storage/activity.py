@@ -8,6 +8,8 @@ it. A conversation that has moved since is listed by the batch that moved it.
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from tracestore.domain.counters import ConversationCounter, ConversationTarget, Target
+
 from . import keys
 from .formats.counters import pack_activity
 from .model import Item
@@ -23,6 +25,13 @@ class Activity(NamedTuple):
     conversation_id: str
     last_ns: int
     expires_at_s: int
+
+
+def activity_of(target: Target, counter: object) -> Activity | None:
+    """The activity that the counter of a conversation shows. *absent*: None for any other counter."""
+    if not (isinstance(target, ConversationTarget) and isinstance(counter, ConversationCounter)):
+        return None
+    return Activity(target.conversation_id, counter.last_ns, counter.expires_at_s)
 
 
 def activity_items(user_pk: str, batch_name: str, activities: Iterable[Activity]) -> Iterator[Item]:

@@ -19,7 +19,6 @@ from tracestore.domain.counters import (
     QUARTERS,
     Bucket,
     Contribution,
-    ConversationCounter,
     ConversationTarget,
     Counter,
     Target,
@@ -28,7 +27,7 @@ from tracestore.domain.counters import (
 from tracestore.domain.times import NS_PER_DAY
 
 from . import keys
-from .activity import Activity, activity_items
+from .activity import activity_items, activity_of
 from .conversations import read_conversations
 from .counters import (
     StoredCounter,
@@ -174,13 +173,9 @@ def repair(scope: Scope, findings: list[Finding]) -> int:
                 stored.note_expiry(finding.whole_until_s)  # noqa: B023
             return True
 
-        if isinstance(finding.target, ConversationTarget) and isinstance(finding.expected, ConversationCounter):
-            activity = Activity(finding.target.conversation_id, finding.expected.last_ns, finding.expected.expires_at_s)
-            scope.table.write(
-                activity_items(
-                    keys.user(scope.user_id), f"audit#{keys.encode_id(activity.conversation_id)}", [activity]
-                )
-            )
+        if activity := activity_of(finding.target, finding.expected):
+            batch_name = f"audit#{keys.encode_id(activity.conversation_id)}"
+            scope.table.write(activity_items(keys.user(scope.user_id), batch_name, [activity]))
         repaired += change_counter(scope, finding.target, set_expected)
     return repaired
 

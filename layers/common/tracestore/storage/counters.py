@@ -28,7 +28,7 @@ from tracestore.domain.counters import (
 )
 
 from . import keys
-from .activity import Activity, activity_items
+from .activity import Activity, activity_items, activity_of
 from .codec import Unreadable
 from .deadline import Deadline
 from .dynamo import INVALID, RequestFailed
@@ -167,8 +167,7 @@ def apply(
         except (Unreadable, LookupError, TypeError, ValueError) as error:  # a counter of another version
             reason = type(error).__name__
         else:
-            if isinstance(counter, ConversationCounter) and isinstance(counter_key.target, ConversationTarget):
-                activity = Activity(counter_key.target.conversation_id, counter.last_ns, counter.expires_at_s)
+            if activity := activity_of(counter_key.target, counter):
                 activities.setdefault(counter_key.user_pk, []).append(activity)
             return []
         return [(delta.change, reason) for delta in deltas[counter_key]]

@@ -46,9 +46,8 @@ def users_before(store: Store, before_ns: int, report: Callable[[int], None]) ->
                 found.shards = max(found.shards, number + 1)
                 if entry["at"]["S"] < before:
                     by_user_pk[user_pk] += 1
-            elif owner_pk := keys.user_with_jobs(entry["by_time"]["S"]):
-                owner_id = keys.user_id_of(owner_pk)
-                found.with_jobs.update([] if owner_id is None else [owner_id])
+            elif (owner_pk := keys.user_with_jobs(entry["by_time"]["S"])) and (owner_id := keys.user_id_of(owner_pk)):
+                found.with_jobs.add(owner_id)
         report(entries)
     for user_pk, traces in by_user_pk.items():
         user_id = keys.user_id_of(user_pk)

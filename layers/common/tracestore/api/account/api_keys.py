@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from tracestore.api.dates import expiry_s
 from tracestore.domain.errors import Detail, Invalid
@@ -67,8 +67,8 @@ def _limit(value: Json) -> int | None:
 
     *absent*: None for anything else.
     """
-    is_whole = type(value) is int or (isinstance(value, float) and value.is_integer())
-    return int(cast("float", value)) if is_whole and 1 <= cast("float", value) <= MAX_RATE else None
+    number = int(value) if isinstance(value, float) and value.is_integer() else value
+    return number if type(number) is int and 1 <= number <= MAX_RATE else None
 
 
 def is_key_id(text: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from tracestore.api.analytics.analytics_json import name_json
 from tracestore.domain.analytics import Selection
 from tracestore.domain.anomalies import HISTORY_HOURS, Anomaly, anomalies_of, histories_of
-from tracestore.domain.counters import Bucket, Kind
+from tracestore.domain.counters import OF_FAILURES, Bucket
 from tracestore.domain.errors import Detail
 from tracestore.domain.histogram import bounds_us
 from tracestore.domain.intervals import NS_PER_HOUR, Period, length_ns
@@ -35,9 +35,6 @@ LATENCY_ANOMALIES_MOST: Final = 3
 LATENCY_CANDIDATES_MOST: Final = 100
 """The newest traces of the hour are read for so many latency anomalies, and so many for each: 300 read units, whatever
 the traffic."""
-
-_OF_ERRORS: Final[tuple[Kind, ...]] = ("errors", "examples")
-"""The kinds that name failed traces. The first did in an earlier version."""
 
 _US_PER_MS: Final = 1_000
 _DIGITS: Final = {"error_rate": 6, "latency": 3, "cost": 9}
@@ -131,7 +128,7 @@ def _buckets_with_examples(anomaly: Anomaly) -> list[Bucket]:
     """The counters that keep examples of an anomaly."""
     if anomaly.kind == "error_rate":
         failed_in = range(anomaly.first_hour, anomaly.last_hour + 1)
-        return [Bucket(kind, "hour", hour) for kind in _OF_ERRORS for hour in failed_in]
+        return [Bucket(kind, "hour", hour) for kind in OF_FAILURES for hour in failed_in]
     if anomaly.kind == "cost":  # days named traces in an earlier version
         days = range(anomaly.first_hour // 24, anomaly.last_hour // 24 + 1)
         hours = range(days.start * 24, days.stop * 24)

@@ -90,8 +90,9 @@ def turn_of(reader: UserReader, head: Head, conversation_id: str | None) -> tupl
         return None
     number = reader.turn_number(conversation_id, head.cursor_position)
     newest = reader.newest_turn(conversation_id)
-    position = newest.head.cursor_position if newest is not None else head.cursor_position
-    return number, max(number, reader.turn_number(conversation_id, position))
+    if newest is None or newest.head.cursor_position <= head.cursor_position:
+        return number, number
+    return number, max(number, reader.turn_number(conversation_id, newest.head.cursor_position))
 
 
 def _compared(
