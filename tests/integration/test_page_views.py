@@ -778,6 +778,20 @@ def test_a_running_agent_gets_no_rows_above_those_that_are_read(reader: Reader, 
     expect(page.locator(SELECTED)).to_have_attribute("aria-rowindex", "21")
 
 
+def test_a_server_that_is_reached_without_a_network_is_asked(reader: Reader, api: Api) -> None:
+    api.send(call_span("t", "a"))
+    reader.open("/traces")
+    reader.page.evaluate("dispatchEvent(new Event('offline'))")
+    reader.page.locator(ROWS).first.get_by_role("link").first.click()
+    expect(reader.page.locator(NODES)).to_have_count(1)
+
+
+def answered_late(route: Route) -> None:
+    """Answer a request after those that were sent with it."""
+    time.sleep(0.5)
+    route.continue_()
+
+
 def test_a_changed_history_shows_its_difference_and_a_link_names_a_message(reader: Reader, api: Api) -> None:
     tools = {"tools": [{"name": "find"}]}
     before = [said("system", "be brief"), said("user", "a long story about the trip to Malmö")]
@@ -794,6 +808,7 @@ def test_a_changed_history_shows_its_difference_and_a_link_names_a_message(reade
     expect(transcript).to_contain_text("1 tool: find")
     expect(transcript).to_contain_text("2 tools, changed: added book")
     expect(transcript).to_contain_text("changed: +1 −1")
+    page.route("**/spans/a", answered_late)
     transcript.get_by_text("Call 2: the history was changed").click()
     difference = transcript.get_by_role("list", name="Difference of the history")
     expect(difference.locator("ins").first).to_have_text("very ")

@@ -14,6 +14,10 @@ export const queryClient = new QueryClient({
     queries: {
       staleTime: 30_000,
       refetchOnWindowFocus: false,
+      // Otherwise a result is told only to those who have read the property that changed. A view that reads the data of
+      // its second query once the first has its own would never get it, if the second is answered first.
+      notifyOnChangeProps: "all",
+      networkMode: "always", // a server on this machine is reached without a network too
       retry: (failures, error) => failures < RETRIES && isTransient(error),
       retryDelay: (attempt, error) =>
         error instanceof ApiError && error.retryAfter !== null ? error.retryAfter * 1000 : 500 * 2 ** attempt,
