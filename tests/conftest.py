@@ -7,7 +7,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import hypothesis
 import pytest
@@ -25,21 +25,32 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 
-TOGETHER = (
-    "test_sam_local.py",
-    "test_otlp_hostile.py",
-    "test_client_js.py",
-    "test_mcp_clients.py",
+IN_CHROMIUM: Final = (
+    "test_api_document.py",
+    "test_page_compare.py",
+    "test_page_overview.py",
+    "test_page_saved_views.py",
+    "test_page_sharing.py",
+    "test_page_trace.py",
     "test_page_views.py",
+    "test_signing_in.py",
 )
-"""Files whose tests share a fixture that takes long to start: one worker runs all tests of such a file."""
+TOGETHER: Final = (
+    ("test_otlp_hostile.py",),
+    ("test_client_js.py",),
+    ("test_mcp_clients.py",),
+    ("test_sam_local.py", *IN_CHROMIUM),
+)
+"""Files whose tests one worker runs, in turns: they share a fixture that takes long to start, or disturb each other.
+Chromium fails requests that wait while a network comes or goes, as those of Docker do."""
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     """Gives each test to the next free worker, except for the files in `TOGETHER`."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((file for file in TOGETHER if file in nodeid), nodeid)
+        file = nodeid.partition("::")[0].rpartition("/")[2]
+        return next((group[0] for group in TOGETHER if file in group), nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

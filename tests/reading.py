@@ -14,6 +14,7 @@ from dev import chromium
 from dev.server import listening, serving
 from dev.template import ROOT, Template
 from tests import page
+from tests.conftest import IN_CHROMIUM
 from tests.gateway import Call, User
 
 WIDTHS: Final = {390: 844, 1280: 800, 1920: 1080}
@@ -34,6 +35,8 @@ class Reader:
     complaints: list[str] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
     """The addresses that the page has requested."""
+    awaited: list[str] = field(default_factory=list)
+    """Those that have no response yet."""
 
     def open(self, path: str) -> None:
         """Load a view of the page, and wait until it has nothing left to load."""
@@ -71,11 +74,12 @@ def address(call: Call, template: Template) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
     """A headless Chromium. *absent*: without it the test is skipped; under CI it fails.
 
     Of a module, not of the session: Playwright runs an event loop in the thread, which must end before other tests.
     """
+    assert request.path.name in IN_CHROMIUM, f"Name {request.path.name} in IN_CHROMIUM of tests/conftest.py."
     path = chromium.executable()
     if path is None:
         if os.environ.get("CI", "").lower() in ("1", "true"):
@@ -118,7 +122,13 @@ def visiting(
     page.on("console", said)
     page.on("pageerror", lambda error: reader.complaints.append(str(error)))
     page.on("request", lambda request: reader.requested.append(request.url))
-    yield reader
+    page.on("request", lambda request: reader.awaited.append(request.url))
+    for event in ("requestfinished", "requestfailed"):
+        page.on(event, lambda request: reader.awaited.remove(request.url))
+    try:
+        yield reader
+    finally:  # shown where a test has failed
+        print(f"The browser complains of {reader.complaints}, and has no response from {reader.awaited}.")
     assert reader.complaints == [], reader.complaints
     hosts = {urlsplit(url).netloc for url in reader.requested}
     assert hosts <= {urlsplit(address).netloc for address in ("", base, *others)}, hosts
