@@ -72,6 +72,8 @@ def dev(
     ] = None,
 ) -> None:
     """Serve the API on a local engine until the process is interrupted."""
+    # Some modules read it when they are imported. Requests are shown by a log for people.
+    os.environ.setdefault("POWERTOOLS_LOG_LEVEL", "WARNING")
     from dev.engines import DataInUse, EngineName, EngineUnavailable
     from dev.local_settings import InvalidSettings, parameters_of
     from dev.template import Template
@@ -174,9 +176,7 @@ def _serve(
         engines.pretend_credentials(engine.endpoint)
         engines.create_table(engine.endpoint, template)
         environment = local_environment(template, engine.endpoint, secret)
-        # Before the handlers are loaded: some variables are read on import.
-        log_level = os.environ.get("POWERTOOLS_LOG_LEVEL", "WARNING")
-        os.environ.update(environment | {"POWERTOOLS_LOG_LEVEL": log_level})
+        os.environ.update(environment)  # before the handlers are loaded, which read some variables on import
         has_page = _has_page()
         functions = Functions(template)
         functions.load()

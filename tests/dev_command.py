@@ -32,11 +32,11 @@ class Running:
         for line in self.process.stdout:
             self.lines.append(line.rstrip("\n"))
 
-    def wait_for(self, start: str) -> str:
-        """The first line with this start."""
+    def wait_for(self, pattern: str) -> str:
+        """The first line that begins with this regular expression."""
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline and self.process.poll() is None:
-            if line := next((line for line in self.lines if line.startswith(start)), None):
+            if line := next((line for line in self.lines if re.match(pattern, line)), None):
                 return line
             time.sleep(0.05)
         raise AssertionError("\n".join(self.lines))

@@ -3,7 +3,6 @@
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from dev.request_log import HTTP2_NOTICE
 from dev.template import ROOT, Template
 from tests import page
 from tests.conftest import TableOnEngine
-from tests.dev_command import START_S, Running, started
+from tests.dev_command import Running, started
 from tests.gateway import User
 
 NAME = "tracestore dev"
@@ -70,6 +69,12 @@ def test_the_printed_key_belongs_to_the_demo_user_and_may_send_read_and_annotate
     assert (caller["user_id"], caller["scopes"]) == ("demo", ["ingest", "read", "annotate"])
 
 
+def test_requests_are_shown_for_people(running: Running) -> None:
+    assert httpx.get(f"{running.base}/api/me", headers={"x-api-key": running.key}).is_success
+    running.wait_for(r"[\d:]{8} 200 GET /api/me \d+ ms$")
+    assert not any(line.startswith("{") for line in running.lines)
+
+
 def test_connections_in_http2_get_one_line_with_the_remedy(running: Running) -> None:
     address = httpx.URL(running.base)
     for _ in range(3):
@@ -78,10 +83,7 @@ def test_connections_in_http2_get_one_line_with_the_remedy(running: Running) -> 
             assert connection.recv(4096)
     httpx.get(f"{running.base}/healthz")
     running.wait_for("A client speaks HTTP/2")
-    deadline = time.monotonic() + START_S
-    while not any(line.endswith(" ms") and "/healthz" in line for line in running.lines):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    running.wait_for(".* /healthz .* ms$")
     assert running.lines.count(HTTP2_NOTICE) == 1
     assert not any(" PRI " in line for line in running.lines)
     assert "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf" in HTTP2_NOTICE
