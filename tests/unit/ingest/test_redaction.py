@@ -57,6 +57,10 @@ LABELLED = [
     ("redis://:hunter2@cache:6379", "hunter2"),
     ("amqp://u:p@ss@host", "p@ss"),
     ("password=hunter2", "hunter2"),
+    ("DB_PASSWORD=ab=cd=hunter2", "hunter2"),
+    ("password: x7=hunter2", "hunter2"),
+    ("credentials: password=hunter2", "hunter2"),
+    ("https://example.com/v1?password=ab=hunter2&q=weather", "hunter2"),
     ("connect(host=db, password=hunter2, port=5432)", "hunter2"),
     ("Server=db;Uid=sa;Password=hunter2;", "hunter2"),
     ("export OPENAI_API_KEY=abc", "abc"),
@@ -87,6 +91,7 @@ LABELLED = [
 ]
 
 STAYS = [
+    "credentials: region=us-east-1",
     "Please summarise the document in three bullet points.",
     "The token limit is 4096 tokens, and max_tokens=100 was asked for.",
     "input_tokens: 512, output_tokens: 120, token_count=632",

@@ -37,6 +37,7 @@ _GENERATED: Final = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z]
 """A password as programs generate it, also where a sentence goes on after it."""
 
 _VARIABLE: Final = re.compile(r"[a-z]+(?:_[a-z]+)*")
+_PAIR: Final = re.compile(r"[A-Za-z]+(?:[_.-][A-Za-z]+)*=")
 
 _SIGN: Final = r"""\\{0,31}["'`]?\]? {0,8}[=:]"""
 LABEL: Final = (
@@ -62,7 +63,7 @@ _LABELLED: Final = r"""
         ))
     |
         (?i:(?:bearer|basic|token|apikey)[ ]{1,4})?
-        (?P<bare>(?!-----BEGIN|[$%*])[^\s"'`&,;<>(){}\[\]\\|=\x1b]++(?:={1,2}(?!\w))?+)
+        (?P<bare>(?!-----BEGIN|[$%*=])[^\s"'`&,;<>(){}\[\]\\|\x1b]++)
         (?![(\[{])                                             # otherwise it is a call
     )"""
 """The value after a secret name and a sign: in quotes, escaped any number of times, or without."""
@@ -83,6 +84,8 @@ def labelled_in(text: str, budget: Budget) -> Iterator[Found]:
         if name is None or not (match := _labelled().match(text, sign.end())):
             continue
         budget.spend(8)
+        if sign["sign"] != "=" and _PAIR.match(match["bare"] or ""):
+            continue  # in `credentials: region=…`, the value is a pair with a name of its own
         end = match.end()
         value, group = match["quoted"], "quoted"
         if value is None:
