@@ -117,6 +117,15 @@ def test_a_patch_alone_has_the_start_and_the_parent_of_its_dotted_order(api: Api
     assert span["end_time"] == "2026-11-22T10:00:05.000Z"
 
 
+def test_a_run_that_ends_within_the_millisecond_of_its_start_is_stored(api: Api) -> None:
+    """In JavaScript, starts have microseconds and ends do not."""
+    start, start_ms = "2026-11-22T10:00:00.000004Z", 1795341600000
+    assert batch(api, post=[run(start_time=start, end_time=start_ms)]).status == 202
+    root = only_root(api, ROOT_HEX)
+    assert (root["duration_ms"], root["status"]) == (0, "success")
+    assert batch(api, post=[run(CHILD, start_time=start, end_time=start_ms - 1)]).status == 400
+
+
 def test_a_run_may_be_sent_and_amended_alone(api: Api) -> None:
     assert api("POST", "/runs", body=run()).status == 202
     assert api("POST", "/runs", body=run(CHILD, run_type="llm")).status == 202

@@ -139,7 +139,10 @@ def new_span(
     events: Iterable[Event] = (),
     status: Literal["unset", "ok", "error"] = "unset",
 ) -> OtlpSpan:
-    """A span in the neutral form. *absent*: empty, and 0 for a time, where the request does not report it."""
+    """A span in the neutral form. *absent*: empty, and 0 for a time, where the request does not report it.
+
+    An end within the millisecond of the start, and before it, is that of a clock of milliseconds: the start is the end.
+    """
     return OtlpSpan(
         trace_id=trace_id,
         span_id=span_id,
@@ -147,7 +150,7 @@ def new_span(
         name=name if isinstance(name, str) else "",
         kind="internal",
         start_ns=start_ns or 0,
-        end_ns=end_ns or 0,
+        end_ns=max(start_ns, end_ns) if start_ns and end_ns and _is_same_ms(start_ns, end_ns) else end_ns or 0,
         attributes={name: value for name, value in attributes.items() if not is_empty(value)},
         events=list(events),
         links=[],
@@ -161,9 +164,13 @@ def problem_of_times(start_ns: int | None, end_ns: int | None, now_ns: int) -> s
     """The reason why a span with these times cannot be stored. *absent*: None."""
     if start_ns and start_ns > now_ns + NS_PER_DAY:
         return "The span starts more than one day in the future. Check the clock of the sender."
-    if start_ns and end_ns and end_ns < start_ns:
+    if start_ns and end_ns and end_ns < start_ns and not _is_same_ms(start_ns, end_ns):
         return "The span ends before it starts. Check the clock of the sender."
     return None
+
+
+def _is_same_ms(start_ns: int, end_ns: int) -> bool:
+    return start_ns // NS_PER_MS == end_ns // NS_PER_MS
 
 
 def amended(fields: Mapping[str, Json], changes: Mapping[str, Json]) -> dict[str, Json]:
