@@ -560,8 +560,11 @@ def test_the_project_of_an_application_without_one_is_no_tag(api: Api) -> None:
             137,
             (132, 5, 100, 30),
         ),
+        ({"prompt_tokens_details.cached_tokens": 4}, 15, (10, 5, 4, None)),
+        ({"cache_read_input_tokens": 4, "output_tokens": 5}, 15, (10, 5, 4, None)),
+        ({"cost_of_fish": 4, "total_tokens": 15}, 15, (10, 5, None, None)),
     ],
-    ids=["plain", "openai", "anthropic"],
+    ids=["plain", "openai", "anthropic", "details alone", "cache alone", "names that are not understood"],
 )
 def test_usage_is_that_of_the_provider(
     api: Api, provider_usage: dict[str, int], total: int, counts: tuple[int | None, ...]

@@ -173,6 +173,8 @@ def test_an_unknown_part_is_stored_unchanged() -> None:
         ({"text": "Grüezi", "role": "assistant"}, {}),
         ([{"text": "Grüezi"}], {}),
         ([[{"type": "ai", "content": "Grüezi"}]], {}),
+        ({"arguments": [{"messages": [{"role": "assistant", "content": "Grüezi"}], "model": "m"}]}, {"model": "m"}),
+        ([{"messages": [{"role": "assistant", "content": "Grüezi"}]}], {}),
     ],
 )
 def test_a_message_is_found_inside_every_known_response(response: Any, others: dict[str, Any]) -> None:

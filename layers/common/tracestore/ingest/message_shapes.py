@@ -126,7 +126,7 @@ LIST_FIELDS: Final = ("messages", "contents", "choices", "candidates", "generati
 RESULT_FIELDS: Final = frozenset({"toolCalls", "toolResults", "finishReason", "files", "sources", "warnings"})
 """Keys next to the `text` of an answer without a role: the results of the Vercel AI SDK, and of what builds on it."""
 
-CONTAINER_FIELDS: Final = ("message", "inputs", "outputs", "output", "update", "response", "content")
+CONTAINER_FIELDS: Final = ("message", "inputs", "outputs", "output", "update", "response", "content", "arguments")
 """Keys of an object that contains a message, or the object with the list of messages."""
 
 ITEM_ROLES: Final = {

@@ -233,8 +233,9 @@ def _find_messages(value: Json, role: str, depth: int) -> tuple[list[Object], Ob
     *absent*: None without messages, and where fields of two levels have the same name.
     """
     if isinstance(value, list):
-        messages = _from_list(value, role)
-        return (messages, {}) if messages else None
+        if messages := _from_list(value, role):
+            return messages, {}
+        return _find_messages(value[0], role, depth - 1) if len(value) == 1 and depth else None
     if not isinstance(value, dict) or not depth:
         return None
     if _is_message(item := _unwrapped(value)) or _is_result(item):

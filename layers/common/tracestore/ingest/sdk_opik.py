@@ -14,6 +14,7 @@ from tracestore.domain.errors import Invalid
 from tracestore.domain.json_values import is_empty
 from tracestore.domain.spans import Json
 from tracestore.domain.times import NS_PER_MS
+from tracestore.domain.token_kinds import IGNORED, UnknownKind, kind_of
 
 from .otlp import Attributes
 from .sdk_reports import (
@@ -44,6 +45,9 @@ _UNNAMED_PROJECT: Final = "Default Project"
 
 _PROVIDER_USAGE: Final = "original_usage."
 """The beginning of the counts as the provider named them. Their paths are joined by dots."""
+
+_OWN_COUNTS: Final = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
+"""The names of the SDK's own counts."""
 
 _USAGE_STEPS: Final = 3
 """Dots that separate steps of such a path: a provider's counts are two levels deep."""
@@ -176,9 +180,10 @@ def _attributes(item: Mapping[str, Json]) -> Attributes:
 
 
 def _usage(sent: Mapping[str, Json]) -> dict[str, Json]:
-    """The counts of a call: as its provider named them, where the SDK sends those, and the SDK's total.
+    """The counts of a call: as its provider named them, where the SDK sends those, and the SDK's other counts.
 
-    The total includes every token, so that it decides what the provider's other counts include.
+    The SDK's total includes every token, so that it decides what the provider's other counts include. Its input and
+    its output count where the provider's counts have none.
     """
     usage: dict[str, Json] = {}
     for name, count in sent.items():
@@ -191,7 +196,17 @@ def _usage(sent: Mapping[str, Json]) -> dict[str, Json]:
         inner[last] = count
     if not usage:
         return dict(sent)
-    return {**usage, "total_tokens": sent["total_tokens"]} if "total_tokens" in sent else usage
+    counted = {_kind_name(name) for name, count in usage.items() if not isinstance(count, dict)} - {IGNORED.name}
+    own = {name: count for name, count in sent.items() if name in _OWN_COUNTS and _kind_name(name) not in counted}
+    return {**usage, **own}
+
+
+def _kind_name(name: str) -> str | None:
+    """The kind of tokens that the name of a count means. *absent*: None for a name that is not understood."""
+    try:
+        return kind_of(name).name
+    except UnknownKind:
+        return None
 
 
 def _error_attributes(error: Mapping[str, Json]) -> Attributes:
