@@ -103,6 +103,7 @@ lock: $(READY) ## Resolve the requirements again (ARGS="--upgrade" for newer ver
 	@$(RUN)uv pip compile $(LOCK) -c requirements-dev.txt layers/common/requirements.in -o layers/common/requirements.txt
 	@$(RUN)uv pip compile $(LOCK) --no-deps requirements-viewer.in -o requirements-viewer.txt $(ARGS)
 	@$(RUN)uv pip compile $(LOCK) requirements-sdks.in -o requirements-sdks.txt $(ARGS)
+	@$(RUN)uv pip compile $(LOCK) requirements-langfuse.in -o requirements-langfuse.txt $(ARGS)
 
 LOCK := --quiet --universal --generate-hashes --no-header --python-version 3.11
 

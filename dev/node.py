@@ -83,8 +83,8 @@ def install(node: Node, folder: Path, report: Report = lambda _: None) -> None:
     if _has_packages(folder):
         return
     report(f"Downloading the JavaScript packages of {folder.name} (once)")
-    # Few attempts: without a network, npm would wait for minutes before it says so.
-    attempts = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=2000"]
+    # Short pauses: without a network, npm would wait for minutes before it says so.
+    attempts = ["--fetch-retries=3", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=2000"]
     fetching = ["--prefer-offline", *attempts]
     quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
     try:

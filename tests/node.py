@@ -9,12 +9,16 @@ from typing import Final, NoReturn
 import pytest
 
 from dev import node
-from dev.node import CACHE, NodeUnavailable
+from dev.node import CACHE, Node, NodeUnavailable
 from dev.template import ROOT
 
 CLIENTS: Final = ROOT / "tests" / "clients"
 INSPECTOR: Final = ROOT / "tests" / "inspector"
 CLIENT_JS: Final = ROOT / "client-js"
+SDKS_JS: Final = ROOT / "tests" / "sdks-js"
+
+OLDEST_FOR_SDKS: Final = (22, 0)
+"""The version of Node that OpenAI's SDK needs."""
 
 
 def client(script: str) -> list[str]:
@@ -50,6 +54,18 @@ def client_js() -> Path:
     return home
 
 
+def with_sdks(program: str, folder: Path) -> list[str]:
+    """The command that runs a program with the pinned SDKs, in a folder of its own.
+
+    *repeat*: nothing is downloaded twice. *raises*: NodeUnavailable.
+    """
+    found = node.find(OLDEST_FOR_SDKS)
+    (folder / "node_modules").symlink_to(_installed(SDKS_JS, found) / "node_modules")
+    script = folder / "app.mjs"
+    script.write_text(program)
+    return [*found.node, str(script)]
+
+
 def unavailable(reason: NodeUnavailable) -> NoReturn:
     """Skip a test that needs Node. Under CI it fails."""
     if os.environ.get("CI", "").lower() in ("1", "true"):
@@ -57,11 +73,11 @@ def unavailable(reason: NodeUnavailable) -> NoReturn:
     pytest.skip(f"Node cannot run here: {reason}")
 
 
-def _installed(package: Path) -> Path:
+def _installed(package: Path, found: Node | None = None) -> Path:
     """A directory in the cache with the packages that a package's lock file names."""
     lock = hashlib.sha256((package / "package-lock.json").read_bytes()).hexdigest()[:12]
     home = CACHE / f"{package.name}-{lock}"
-    found = node.find()
+    found = found or node.find()
     with node.exclusive(home.name):
         home.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json"):

@@ -1,5 +1,6 @@
 """Properties that a change of the template could break: cost at rest, permissions, storage, routes."""
 
+import json
 import re
 import sys
 from typing import Any
@@ -189,12 +190,23 @@ def test_each_route_has_one_function() -> None:
 
 @pytest.mark.parametrize(
     "lock",
-    ["layers/common/requirements.txt", "requirements-dev.txt", "requirements-viewer.txt", "requirements-sdks.txt"],
+    [
+        *("layers/common/requirements.txt", "requirements-dev.txt", "requirements-viewer.txt"),
+        *("requirements-sdks.txt", "requirements-langfuse.txt"),
+    ],
 )
 def test_a_lock_has_hashes_and_names_no_host(lock: str) -> None:
     text = (ROOT / lock).read_text()
     assert len(re.findall(r"(?m)^[a-z0-9][^\s]*==[^\n]* \\$", text)) == len(re.findall(r"(?m)^[a-z0-9]", text))
     assert "://" not in text
+
+
+@pytest.mark.parametrize("folder", ["client-js", "tests/clients", "tests/inspector", "tests/sdks-js", "web"])
+def test_a_lock_of_javascript_has_hashes_and_names_no_host(folder: str) -> None:
+    packages = json.loads((ROOT / folder / "package-lock.json").read_text())["packages"]
+    assert len(packages) > 1
+    assert [name for name, package in packages.items() if name and not package.get("integrity")] == []
+    assert [name for name, package in packages.items() if "resolved" in package] == []
 
 
 def test_what_is_deployed_is_what_was_tested() -> None:

@@ -3,8 +3,6 @@
 Each sends a chat, a tool, a failure, a session and a score. Every run arrives once, also after two responses of 503.
 """
 
-import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,17 +10,15 @@ from typing import Any
 import pytest
 
 from dev import sdks
-from dev.examples import fake_models
-from dev.snippets import snippets
-from dev.template import ROOT, Template
+from dev.template import Template
 from tests.api import Api, flat, path_of
 from tests.conftest import TableOnEngine
+from tests.sdk_programs import Program, run
 from tests.served import Service, served, served_throttled
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 
-TIMEOUT_S = 60
-ROUTES = ("/runs", "/api/public/ingestion", "/v1/traces", "/feedback", "/api/v1/private", "/v1/span_annotations")
+ROUTES = ("/runs", "/api/public/", "/v1/traces", "/feedback", "/api/v1/private", "/v1/span_annotations")
 
 
 @pytest.fixture
@@ -39,40 +35,6 @@ def throttled_service(service: Service) -> Iterator[Service]:
         yield running
 
 
-def run_snippet(service: Service, page: str, folder: Path) -> None:
-    """Run the last program of a page with the pinned SDKs, as `dev.snippets` does with the newest."""
-    try:
-        python = sdks.python()
-    except sdks.SdksUnavailable as reason:
-        if os.environ.get("CI", "").lower() in ("1", "true"):
-            pytest.fail(f"the SDKs must be installed under CI: {reason}")
-        pytest.skip(f"the SDKs cannot be installed: {reason}")
-    *_, snippet = snippets((ROOT / "docs/sending" / page).read_text())
-    (folder / "app.py").write_text(snippet.text)
-    with fake_models() as models:
-        environment = {
-            **os.environ,
-            "TRACESTORE_URL": service.base,
-            "TRACESTORE_KEY": service.key,
-            "OPENAI_BASE_URL": f"{models}/v1",
-            "OPENAI_API_KEY": "none",
-        }
-        script = f"set -e\n{snippet.exports if page != AGENTS else ''}\n{python} app.py"
-        process = subprocess.run(
-            ["bash", "-c", script],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=TIMEOUT_S,
-        )
-    assert process.returncode == 0, process.stderr
-
-
-AGENTS = "openai-agents.md"
-
-
 def annotations(api: Api, trace_id: str) -> list[Any]:
     listed: list[Any] = api("GET", f"{path_of(trace_id)}/annotations").json["annotations"]
     return listed
@@ -86,7 +48,12 @@ def outline(api: Api, trace_id: str) -> list[tuple[str, str, str]]:
     return [(span["span_name"], span["operation_type"], span["status"]) for span in spans]
 
 
-def check_langsmith(api: Api) -> None:
+PYTHON = "Traceback"
+JAVASCRIPT = "RangeError: There is no forecast for Lisbon.\n    at "
+"""The stacks of the two languages contain these."""
+
+
+def check_langsmith(api: Api, error_type: str = "LookupError", stack: str | None = PYTHON) -> None:
     (trace_id,) = api.summaries()
     assert outline(api, trace_id) == [
         ("answer", "chain", "success"),
@@ -95,13 +62,17 @@ def check_langsmith(api: Api) -> None:
         ("ChatOpenAI", "completion", "success"),
     ]
     check_answer(api, trace_id)
-    check_failure(api, trace_id)
+    check_failure(api, trace_id, error_type, stack)
 
 
-def check_failure(api: Api, trace_id: str) -> None:
+def check_langsmith_js(api: Api) -> None:
+    check_langsmith(api, "RangeError", None)  # the SDK for JavaScript sends no stack
+
+
+def check_failure(api: Api, trace_id: str, error_type: str | None = "LookupError", stack: str | None = PYTHON) -> None:
     forecast = next(span for span in flat(api.trace(trace_id)["spans"]) if span["span_name"] == "forecast")
-    assert (forecast["error_type"], forecast["error_message"]) == ("LookupError", "There is no forecast for Lisbon.")
-    assert "Traceback" in forecast["error_stack"]
+    assert (forecast["error_type"], forecast["error_message"]) == (error_type, "There is no forecast for Lisbon.")
+    assert forecast["error_stack"] is None if stack is None else stack in forecast["error_stack"]
 
 
 def check_mlflow(api: Api) -> None:
@@ -148,10 +119,26 @@ def check_opik(api: Api) -> None:
     assert (of_span["name"], of_span["value"], of_span["span_id"]) == ("accuracy", 1, inner["span_id"])
 
 
-def check_langfuse(api: Api) -> None:
+def check_opik_js(api: Api) -> None:
+    (trace_id,) = api.summaries()
+    assert outline(api, trace_id) == [
+        ("answer", "workflow", "success"),
+        ("answer", "completion", "success"),  # the SDK's default for a function without a type
+        ("forecast", "tool_call", "error"),
+        ("weather", "tool_call", "success"),
+        ("chat", "completion", "success"),
+    ]
+    check_answer(api, trace_id)
+    check_failure(api, trace_id, "RangeError", JAVASCRIPT)
+    assert api.trace(trace_id)["summary"]["tags"] == ["weather"]
+    (of_span,) = (each for each in annotations(api, trace_id) if each["span_id"])
+    assert (of_span["name"], of_span["value"]) == ("accuracy", 1)
+
+
+def check_langfuse(api: Api, call: str = "OpenAI-generation") -> None:
     (trace_id,) = api.summaries()
     assert sorted(outline(api, trace_id)) == [
-        ("OpenAI-generation", "completion", "success"),
+        (call, "completion", "success"),
         ("answer", "workflow", "error"),
         ("forecast", "other", "error"),
         ("weather", "other", "success"),
@@ -160,13 +147,33 @@ def check_langfuse(api: Api) -> None:
     assert api.trace(trace_id)["summary"]["tags"] == ["trial"]
 
 
+def check_langfuse_js(api: Api) -> None:
+    check_langfuse(api, "OpenAI.chat")
+
+
+def check_langfuse_otlp(api: Api, call: str = "OpenAI-generation") -> None:
+    (trace_id,) = api.summaries()
+    assert outline(api, trace_id) == [
+        ("answer", "agent", "success"),
+        ("forecast", "tool_call", "error"),
+        ("weather", "tool_call", "success"),
+        (call, "completion", "success"),
+    ]
+    check_answer(api, trace_id)
+    assert api.trace(trace_id)["summary"]["tags"] == ["trial"]
+
+
+def check_langfuse_otlp_js(api: Api) -> None:
+    check_langfuse_otlp(api, "OpenAI.chat")
+
+
 def check_call(api: Api, trace_id: str) -> None:
     """What most pages state about their trace: conversation, user, tokens of the one call and messages."""
     trace = api.trace(trace_id)
     summary = trace["summary"]
     assert (summary["name"], summary["conversation_id"], summary["end_user_id"]) == ("answer", "chat-42", "ada")
     assert (summary["llm_call_count"], summary["input_tokens"], summary["output_tokens"]) == (1, 412, 96)
-    (call,) = (span for span in flat(trace["spans"]) if span["operation_type"] == "completion")
+    (call,) = (span for span in flat(trace["spans"]) if span["model_name"])
     assert call["model_name"] == "gpt-4o-mini-2024-07-18"
     assert call["cached_input_tokens"] == 256
     assert call["cost_usd"] > 0
@@ -197,28 +204,36 @@ def check_agents(api: Api) -> None:
     assert sum(each["input_tokens"] for each in summaries) == 3 * 412
 
 
-PAGES: dict[str, Callable[[Api], None]] = {
-    "langsmith.md": check_langsmith,
-    "langfuse-2.md": check_langfuse,
-    AGENTS: check_agents,
-    "opik.md": check_opik,
-    "phoenix.md": check_phoenix,
-    "mlflow.md": check_mlflow,
+CHECKS: dict[Program, Callable[[Api], None]] = {
+    Program("langsmith.md"): check_langsmith,
+    Program("langsmith.md", "js"): check_langsmith_js,
+    Program("langfuse-2.md"): check_langfuse,
+    Program("langfuse-2.md", "js"): check_langfuse_js,
+    Program("langfuse.md", requirements=sdks.LANGFUSE): check_langfuse_otlp,
+    Program("langfuse.md", "js"): check_langfuse_otlp_js,
+    Program("openai-agents.md"): check_agents,
+    Program("openai-agents.md", "js"): check_agents,
+    Program("opik.md"): check_opik,
+    Program("opik.md", "js"): check_opik_js,
+    Program("phoenix.md"): check_phoenix,
+    Program("mlflow.md"): check_mlflow,
 }
 
+programs = pytest.mark.parametrize("program", CHECKS, ids=lambda program: f"{program.page}-{program.language}")
 
-@pytest.mark.parametrize("page", PAGES)
-def test_the_snippet_of_a_page_gives_the_described_trace(service: Service, page: str, tmp_path: Path) -> None:
-    run_snippet(service, page, tmp_path)
+
+@programs
+def test_the_program_of_a_page_gives_the_described_trace(service: Service, program: Program, tmp_path: Path) -> None:
+    run(program, service, tmp_path)
     assert service.statuses
     assert max(service.statuses) < 300
-    PAGES[page](service.api)
+    CHECKS[program](service.api)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@programs
 def test_every_run_arrives_once_after_the_store_was_throttled_twice(
-    throttled_service: Service, page: str, tmp_path: Path
+    throttled_service: Service, program: Program, tmp_path: Path
 ) -> None:
-    run_snippet(throttled_service, page, tmp_path)
+    run(program, throttled_service, tmp_path)
     assert throttled_service.statuses.count(503) == 2
-    PAGES[page](throttled_service.api)
+    CHECKS[program](throttled_service.api)
