@@ -26,13 +26,15 @@ class Program(NamedTuple):
     requirements: Path = sdks.REQUIREMENTS
 
 
-def run(program: Program, service: Service, folder: Path) -> None:
-    """Run a program, with the variables of its page. It must succeed.
+def run(program: Program, service: Service, folder: Path, *, text: str | None = None) -> None:
+    """Run a program, or another `text` in its place, with the variables of its page. It must succeed.
 
     *absent*: where the SDKs cannot be installed, the test is skipped; under CI it fails.
     """
     page = (ROOT / "docs" / "sending" / program.page).read_text()
     *_, snippet = (snippet for snippet in snippets(page) if snippet.language == program.language)
+    if text is not None:
+        snippet = snippet._replace(text=text)
     is_python = program.language == "python"
     command = _python(snippet, folder, program.requirements) if is_python else _javascript(snippet, folder)
     with fake_models() as models:

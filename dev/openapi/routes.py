@@ -1,6 +1,6 @@
 """The parameters, the body and the responses of each route. The template and the handlers declare everything else."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -44,6 +44,12 @@ from tracestore.api.account.views import MAX_QUERY_BYTES, MAX_TITLE
 from tracestore.api.analytics.parameters import ANALYTICS_PARAMETERS
 from tracestore.api.bulk_deletes import CHOSEN_MOST
 from tracestore.api.lessons.parameters import OFFSET_MOST
+from tracestore.api.sdk.langfuse_cursor_lists import (
+    OBSERVATION_GROUPS,
+    OBSERVATIONS_MOST,
+    SCORE_GROUPS,
+    SCORES_MOST,
+)
 from tracestore.api.traces.parameters import ID_LIST_CHARACTERS, NUMBER_MOST
 from tracestore.domain.annotations import NAME_PATTERN
 from tracestore.domain.dimensions import FILTERS, GROUPINGS
@@ -405,6 +411,19 @@ def langfuse_list(**query: Schema) -> Operation:
         answers=returns(obj({"data": array(_OF_LANGFUSE), "meta": _PAGE_NUMBERS})),
         query={**pages, **query},
         parameter_texts=("### `GET /api/public/traces`", "### `GET /api/public/observations`"),
+        ignores_other_parameters=True,
+    )
+
+
+def langfuse_pages(heading: str, limit_most: int, groups: Iterable[str], **query: Schema) -> Operation:
+    """A route that lists by cursor for the client of Langfuse's API since version 5."""
+    words = "|".join(groups)
+    pages = {"cursor": QUERY_CURSOR, "limit": integer(minimum=1, maximum=limit_most, default=50)}
+    fields = {"fields": string(pattern=f"^({words})(,({words}))*$")}
+    return Operation(
+        answers=returns(obj({"data": array(_OF_LANGFUSE), "meta": open_obj({"limit": integer()})})),
+        query={**pages, **fields, **query},
+        parameter_texts=(heading,),
         ignores_other_parameters=True,
     )
 
@@ -776,6 +795,26 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "GET /api/public/sessions/{session_id}": Operation(answers=returns(_OF_LANGFUSE), ignores_other_parameters=True),
     "GET /api/public/scores": langfuse_list(
         **dict.fromkeys(("traceId", "name", "userId", "environment"), string()),
+        **dict.fromkeys(("fromTimestamp", "toTimestamp"), QUERY_TIME),
+    ),
+    "GET /api/public/v2/scores": langfuse_list(
+        **dict.fromkeys(("traceId", "name", "userId", "environment"), string()),
+        **dict.fromkeys(("fromTimestamp", "toTimestamp"), QUERY_TIME),
+    ),
+    "GET /api/public/v2/observations": langfuse_pages(
+        "### `GET /api/public/v2/observations`",
+        OBSERVATIONS_MOST,
+        OBSERVATION_GROUPS,
+        **dict.fromkeys(("traceId", "name", "type", "level", "version", "parentObservationId"), string()),
+        **dict.fromkeys(("userId", "sessionId", "environment"), string()),
+        isRootObservation=choice("true", "false"),
+        **dict.fromkeys(("fromStartTime", "toStartTime"), QUERY_TIME),
+    ),
+    "GET /api/public/v3/scores": langfuse_pages(
+        "### `GET /api/public/v3/scores`",
+        SCORES_MOST,
+        SCORE_GROUPS,
+        **dict.fromkeys(("traceId", "observationId", "id", "name", "source", "dataType", "environment"), string()),
         **dict.fromkeys(("fromTimestamp", "toTimestamp"), QUERY_TIME),
     ),
     "POST /v1/traces/ingest": Operation(

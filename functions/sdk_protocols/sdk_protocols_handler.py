@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
+from tracestore.api.sdk import langfuse_cursor_lists
 from tracestore.api.sdk.langfuse_reading import (
     list_observations,
     list_scores,
@@ -20,6 +21,7 @@ from tracestore.domain.errors import Invalid, NotFound, Unavailable
 from tracestore.domain.json_body import parse_json
 from tracestore.domain.times import NS_PER_MS
 from tracestore.http.app import ANY, App
+from tracestore.http.cursors import ListCursor
 from tracestore.http.identity import Identity
 from tracestore.http.request import MAX_FORM_BYTES, MAX_SPANS_BYTES, Request
 from tracestore.http.response import Response, json_bytes, json_response
@@ -177,9 +179,24 @@ def return_session(request: Request, caller: Identity) -> Response:
 
 
 @app.route("GET /api/public/scores", scope="read")
+@app.route("GET /api/public/v2/scores", scope="read")
 def return_scores(request: Request, caller: Identity) -> Response:
     """List annotations as scores for the client of Langfuse's API: those of the newest traces that have any."""
     return _json(list_scores(reader(request, caller), request.query))
+
+
+@app.route("GET /api/public/v2/observations", scope="read")
+def return_observations_by_cursor(request: Request, caller: Identity) -> Response:
+    """List observations for the client of Langfuse's API since version 5, newest trace first, in pages by cursor."""
+    cursor = ListCursor(request, caller, not_bound=("fields",))
+    return _json(langfuse_cursor_lists.list_observations(reader(request, caller), request.query, cursor))
+
+
+@app.route("GET /api/public/v3/scores", scope="read")
+def return_scores_by_cursor(request: Request, caller: Identity) -> Response:
+    """List annotations as scores for the client of Langfuse's API since version 5, in pages by cursor."""
+    cursor = ListCursor(request, caller, not_bound=("fields",))
+    return _json(langfuse_cursor_lists.list_scores(reader(request, caller), request.query, cursor))
 
 
 @app.route("POST /v1/traces/ingest", scope="ingest")

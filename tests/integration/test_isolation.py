@@ -349,6 +349,14 @@ def langfuse_lists(victim: Victim, name: str) -> Iterator[Attempt]:
     yield from (Attempt(path, (200, 400), {"traceId": text, "page": text}) for text in hostile(victim, "t"))
 
 
+def langfuse_pages(victim: Victim, name: str, fields: str) -> Iterator[Attempt]:
+    path = f"/api/public/{name}"
+    for query in ({}, {"userId": victim.name}, {"sessionId": FIELDS["conversation_id"]}, {"traceId": "t"}):
+        yield Attempt(path, (200,), {**query, "fields": fields})
+    yield from (Attempt(path, (200, 400), {"traceId": text, "fields": fields}) for text in hostile(victim, "t"))
+    yield from (Attempt(path, (400,), {"cursor": text}) for text in hostile(victim, "t"))
+
+
 def media(victim: Victim) -> Iterator[Attempt]:
     sha256 = sha256_of(MEDIUM)
     yield from (Attempt(f"{TRACES}/{segment}/media/{sha256}") for segment in segments(victim, "u"))
@@ -600,6 +608,9 @@ ATTEMPTS: dict[str, Callable[[Victim], Iterable[Attempt]]] = {
     "GET /api/public/traces": lambda v: langfuse_lists(v, "traces"),
     "GET /api/public/observations": lambda v: langfuse_lists(v, "observations"),
     "GET /api/public/scores": lambda v: langfuse_lists(v, "scores"),
+    "GET /api/public/v2/scores": lambda v: langfuse_lists(v, "v2/scores"),
+    "GET /api/public/v2/observations": lambda v: langfuse_pages(v, "v2/observations", "io,metadata,trace_context"),
+    "GET /api/public/v3/scores": lambda v: langfuse_pages(v, "v3/scores", "details,subject,annotation"),
     "GET /api/public/traces/{trace_id}": lambda v: (Attempt(f"/api/public/traces/{s}") for s in segments(v, "t")),
     "GET /api/public/sessions/{session_id}": lambda v: (
         Attempt(f"/api/public/sessions/{segment}") for segment in segments(v, FIELDS["conversation_id"])

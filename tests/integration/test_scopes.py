@@ -77,6 +77,9 @@ NEEDS = {
     "GET /api/public/observations": "read",
     "GET /api/public/sessions/{session_id}": "read",
     "GET /api/public/scores": "read",
+    "GET /api/public/v2/scores": "read",
+    "GET /api/public/v2/observations": "read",
+    "GET /api/public/v3/scores": "read",
     "POST /v1/traces/ingest": "ingest",
     **dict.fromkeys(("POST /v1/span_annotations", "POST /v1/trace_annotations", "POST /v1/span_notes"), "annotate"),
     **{

@@ -24,7 +24,7 @@ ROUTES = ("/runs", "/api/public/", "/v1/traces", "/feedback", "/api/v1/private",
 @pytest.fixture
 def service(engine: TableOnEngine, template: Template, api: Api) -> Iterator[Service]:
     """A server with a store that works."""
-    with served(template, api, ("ingest", "annotate"), ROUTES) as running:
+    with served(template, api, ("ingest", "annotate", "read"), ROUTES) as running:
         yield running
 
 
@@ -237,3 +237,30 @@ def test_every_run_arrives_once_after_the_store_was_throttled_twice(
     run(program, throttled_service, tmp_path)
     assert throttled_service.statuses.count(503) == 2
     CHECKS[program](throttled_service.api)
+
+
+READ_BACK = """
+from langfuse import get_client
+
+api = get_client().api
+page = api.observations.get_many(limit=3, fields="core,basic,io,metadata,model,usage,metrics,trace_context,time")
+rest = api.observations.get_many(limit=3, cursor=page.meta.cursor)
+assert rest.meta.cursor is None, rest
+names = {each.name: each for each in [*page.data, *rest.data]}
+assert sorted(names) == ["OpenAI-generation", "answer", "forecast", "weather"], names
+(call,) = api.observations.get_many(type="GENERATION", fields="basic,usage,model").data
+assert call.session_id == "chat-42" and call.user_id == "ada" and call.model == "gpt-4o-mini-2024-07-18", call
+assert call.usage_details["output"] == 96 and call.total_cost > 0, call
+(failed,) = api.observations.get_many(level="ERROR").data
+assert failed.status_message == "There is no forecast for Lisbon.", failed
+(score,) = api.scores.get_many(trace_id=call.trace_id, fields="details,subject").data
+assert (score.name, score.value, score.data_type) == ("helpfulness", 0.75, "NUMERIC"), score
+assert score.comment == "Short and right." and score.subject.kind == "trace", score
+"""
+
+
+def test_langfuses_newest_client_reads_back_what_its_program_sent(service: Service, tmp_path: Path) -> None:
+    program = Program("langfuse.md", requirements=sdks.LANGFUSE)
+    run(program, service, tmp_path)
+    run(program, service, tmp_path, text=READ_BACK)
+    assert max(service.statuses) < 300

@@ -1,4 +1,4 @@
-"""Traces, observations, sessions and scores as the client of Langfuse's API reads them back.
+"""Traces, observations, sessions and scores as the client of Langfuse's API read them back before its version 5.
 
 Pages have numbers there. A page is found by reading the list from its start, so the numbers end at `PAGE_MOST`. The
 totals of a page count the items up to it, and one more where there are further ones.
@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
-from tracestore.api.traces.trace_json import first_token_ms, usd
 from tracestore.domain.annotations import Annotation
 from tracestore.domain.errors import Detail, NotFound
 from tracestore.domain.filters import Condition, Filters
 from tracestore.domain.merge import Span
-from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
-from tracestore.domain.usage import total_tokens
+from tracestore.domain.times import format_time
 from tracestore.http.parameters import Reader, malformed, query_time
 from tracestore.ingest.sdk_reports import stored_id
 from tracestore.storage.model import Head
 from tracestore.storage.user_store import ListedTrace, TraceQuery, UserReader
+
+from .langfuse_json import ENVIRONMENT, observation_object, score_object, trace_object
 
 LIMIT_DEFAULT: Final = 50
 LIMIT_MOST: Final = 100
@@ -27,19 +27,6 @@ PAGE_MOST: Final = 50
 _DIGITS_MOST: Final = 4
 TRACES_READ_MOST: Final = 100
 """Traces whose spans or annotations one request reads."""
-
-_TYPES: Final = {
-    "completion": "GENERATION",
-    "embedding": "EMBEDDING",
-    "tool_call": "TOOL",
-    "agent": "AGENT",
-    "chain": "CHAIN",
-    "workflow": "CHAIN",
-    "retrieval": "RETRIEVER",
-    "guardrail": "GUARDRAIL",
-    "evaluation": "EVALUATOR",
-}
-"""The type of an observation by its operation; SPAN for any other."""
 
 _VALUE_PARAMETERS: Final = {
     "userId": "end_user_id",
@@ -49,21 +36,14 @@ _VALUE_PARAMETERS: Final = {
 }
 """The parameters that filter traces by a value of any span, and the fields that they filter by."""
 
-_TRACE_TIMES: Final = ("fromTimestamp", "toTimestamp")
-_OBSERVATION_TIMES: Final = ("fromStartTime", "toStartTime")
-
-_COUNTS: Final = (
-    ("input", "input_tokens"),
-    ("output", "output_tokens"),
-    ("cache_read_input_tokens", "cached_input_tokens"),
-    ("reasoning_tokens", "reasoning_tokens"),
-)
+TRACE_TIMES: Final = ("fromTimestamp", "toTimestamp")
+OBSERVATION_TIMES: Final = ("fromStartTime", "toStartTime")
 
 
 def list_traces(reader: UserReader, query: Mapping[str, str]) -> dict[str, Any]:
     """A page of traces, each with its root's input and output and the ids of its observations and scores."""
     page, limit = _page(query)
-    listed = _traces(reader, _trace_query(query, _TRACE_TIMES))
+    listed = _traces(reader, trace_query(query, TRACE_TIMES))
     name = query.get("name")
     matching = (trace for trace in listed if not name or trace.head.summary.name == name)
     traces, meta = _cut(matching, page, limit)
@@ -76,9 +56,9 @@ def trace_json(reader: UserReader, sent_id: str) -> dict[str, Any]:
     head, spans, _ = reader.trace_within(trace_id, _PAYLOAD_BYTES)
     root = _root(head, spans)
     return {
-        **_trace(trace_id, head, root),
-        "observations": [_observation(trace_id, span) for span in spans if "encloses" not in span.fields],
-        "scores": [_score(trace_id, head, each) for each in _annotations(reader, trace_id, head)],
+        **trace_object(trace_id, head, root),
+        "observations": [observation_object(trace_id, span) for span in spans if "encloses" not in span.fields],
+        "scores": [score_object(trace_id, head, each) for each in annotations_of(reader, trace_id, head)],
     }
 
 
@@ -102,12 +82,9 @@ def session_json(reader: UserReader, session_id: str) -> dict[str, Any]:
         "id": session_id,
         "createdAt": format_time(min(trace.head.summary.start_ns for trace in traces)),
         "projectId": reader.user_id,
-        "environment": traces[-1].head.summary.environment or _ENVIRONMENT,
+        "environment": traces[-1].head.summary.environment or ENVIRONMENT,
         "traces": [_listed_trace(reader, trace) for trace in traces],
     }
-
-
-_ENVIRONMENT: Final = "default"
 
 
 def list_scores(reader: UserReader, query: Mapping[str, str]) -> dict[str, Any]:
@@ -120,13 +97,13 @@ def list_scores(reader: UserReader, query: Mapping[str, str]) -> dict[str, Any]:
 def _page(query: Mapping[str, str]) -> tuple[int, int]:
     """The number of the page, from 1, and its size. *raises*: Invalid."""
     read = Reader(query)
-    page = read("page", _number_up_to(PAGE_MOST, ": narrow the times for what is further")) or 1
-    limit = read("limit", _number_up_to(LIMIT_MOST)) or LIMIT_DEFAULT
+    page = read("page", number_up_to(PAGE_MOST, ": narrow the times for what is further")) or 1
+    limit = read("limit", number_up_to(LIMIT_MOST)) or LIMIT_DEFAULT
     read.end()
     return page, limit
 
 
-def _number_up_to(most: int, remedy: str = "") -> Callable[[str], int]:
+def number_up_to(most: int, remedy: str = "") -> Callable[[str], int]:
     """A parser of a whole number from 1 to `most`."""
 
     def parse(text: str) -> int:
@@ -138,7 +115,7 @@ def _number_up_to(most: int, remedy: str = "") -> Callable[[str], int]:
     return parse
 
 
-def _trace_query(query: Mapping[str, str], times: Iterable[str]) -> TraceQuery:
+def trace_query(query: Mapping[str, str], times: Iterable[str]) -> TraceQuery:
     """The query of a list; `times` are the parameters with its range. *raises*: Invalid for a malformed time."""
     values = {field: Condition((query[name],)) for name, field in _VALUE_PARAMETERS.items() if query.get(name)}
     session = query.get("sessionId")
@@ -170,13 +147,13 @@ def _cut(items: Iterator[Any], page: int, limit: int) -> tuple[list[Any], dict[s
 
 
 def _observations(reader: UserReader, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    traces = _chosen(reader, query, _OBSERVATION_TIMES)
+    traces = _chosen(reader, query, OBSERVATION_TIMES)
     for trace in traces:
         _, spans, _ = reader.trace_within(trace.trace_id, _PAYLOAD_BYTES)
         for span in spans:
             if "encloses" in span.fields:
                 continue
-            observation = _observation(trace.trace_id, span)
+            observation = observation_object(trace.trace_id, span)
             if all(not query.get(name) or observation[name] == query[name] for name in _OBSERVATION_FILTERS):
                 yield observation
 
@@ -185,22 +162,23 @@ _OBSERVATION_FILTERS: Final = ("name", "type", "parentObservationId")
 
 
 def _scores(reader: UserReader, query: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    for trace in _chosen(reader, query, _TRACE_TIMES):
-        for annotation in _annotations(reader, trace.trace_id, trace.head):
+    for trace in _chosen(reader, query, TRACE_TIMES):
+        for annotation in annotations_of(reader, trace.trace_id, trace.head):
             if not query.get("name") or annotation.name == query["name"]:
-                yield _score(trace.trace_id, trace.head, annotation)
+                yield score_object(trace.trace_id, trace.head, annotation)
 
 
 def _chosen(reader: UserReader, query: Mapping[str, str], times: Iterable[str]) -> Iterator[ListedTrace]:
     """The trace that a query names, else the newest that its other parameters choose."""
-    chosen = _trace_query(query, times)
+    chosen = trace_query(query, times)
     if trace_id := stored_id(query.get("traceId")):
         heads = reader.heads([trace_id])
         return (ListedTrace(trace_id, head) for head in heads.values())
     return islice(_traces(reader, chosen), TRACES_READ_MOST)
 
 
-def _annotations(reader: UserReader, trace_id: str, head: Head) -> list[Annotation]:
+def annotations_of(reader: UserReader, trace_id: str, head: Head) -> list[Annotation]:
+    """The annotations of a trace. *absent*: nothing is read for a trace that has none."""
     return reader.annotations(trace_id)[0] if head.summary.annotations.count else []
 
 
@@ -209,123 +187,11 @@ def _listed_trace(reader: UserReader, trace: ListedTrace) -> dict[str, Any]:
     root = _root(head, spans)
     whole = next(with_payloads([root.span_id]), root)
     return {
-        **_trace(trace.trace_id, head, whole),
+        **trace_object(trace.trace_id, head, whole),
         "observations": [span.span_id for span in spans if "encloses" not in span.fields],
-        "scores": [each.annotation_id for each in _annotations(reader, trace.trace_id, head)],
+        "scores": [each.annotation_id for each in annotations_of(reader, trace.trace_id, head)],
     }
 
 
 def _root(head: Head, spans: list[Span]) -> Span:
     return next((span for span in spans if span.span_id == head.summary.root_span_id), spans[0])
-
-
-def _trace(trace_id: str, head: Head, root: Span) -> dict[str, Any]:
-    summary = head.summary
-    duration_ns = 0 if summary.end_ns is None else max(0, summary.end_ns - summary.start_ns)
-    return {
-        "id": trace_id,
-        "timestamp": format_time(summary.start_ns),
-        "name": summary.name,
-        "input": root.fields.get("input_data"),
-        "output": root.fields.get("output_data"),
-        "sessionId": summary.conversation_id,
-        "userId": summary.end_user_id,
-        "release": summary.release,
-        "version": None,
-        "environment": summary.environment or _ENVIRONMENT,
-        "metadata": root.fields.get("metadata"),
-        "tags": summary.values.get("tag", []),
-        "public": False,
-        "bookmarked": False,
-        "externalId": None,
-        "projectId": None,
-        "createdAt": format_time(head.created_ms * NS_PER_MS),
-        "updatedAt": format_time(head.updated_ms * NS_PER_MS),
-        "htmlPath": f"/traces/{trace_id}",
-        "latency": duration_ns / NS_PER_SECOND,
-        "totalCost": usd(summary.usage.cost_nano_usd) or 0,
-    }
-
-
-def _observation(trace_id: str, span: Span) -> dict[str, Any]:
-    fields: Mapping[str, Any] = span.fields
-    start_ns, end_ns = span.start_ns, span.end_ns
-    first_ns = fields.get("time_to_first_token_ns")
-    duration_ns, cost = span.duration_ns, usd(span.cost.nano_usd)
-    counts = {name: fields[field] for name, field in _COUNTS if field in fields}
-    total = total_tokens(span.fields)
-    parent_id = span.parent_span_id
-    version = str(fields.get("prompt_version", ""))
-    waited_ms = first_token_ms(span.fields)
-    return {
-        "id": span.span_id,
-        "traceId": trace_id,
-        "type": _TYPES.get(fields.get("operation_type", ""), "SPAN"),
-        "name": fields.get("span_name"),
-        "startTime": format_time(start_ns),
-        "endTime": None if end_ns is None else format_time(end_ns),
-        "completionStartTime": None if first_ns is None else format_time(start_ns + first_ns),
-        "model": fields.get("model_name"),
-        "modelId": None,
-        "modelParameters": {},
-        "input": fields.get("input_data"),
-        "output": fields.get("output_data"),
-        "version": None,
-        "metadata": fields.get("metadata"),
-        "usage": {
-            "input": fields.get("input_tokens", 0),
-            "output": fields.get("output_tokens", 0),
-            "total": total or 0,
-            "unit": "TOKENS",
-        },
-        "usageDetails": counts | ({} if total is None else {"total": total}),
-        "costDetails": {} if cost is None else {"total": cost},
-        "level": "ERROR" if span.status == "error" else "DEFAULT",
-        "statusMessage": fields.get("error_message"),
-        "parentObservationId": None if parent_id == trace_id else parent_id,
-        "promptId": None,
-        "promptName": fields.get("prompt_name"),
-        "promptVersion": int(version) if version.isdecimal() else None,
-        "inputPrice": None,
-        "outputPrice": None,
-        "totalPrice": None,
-        "calculatedInputCost": None,
-        "calculatedOutputCost": None,
-        "calculatedTotalCost": cost,
-        "latency": None if duration_ns is None else duration_ns / NS_PER_SECOND,
-        "timeToFirstToken": None if waited_ms is None else waited_ms / 1_000,
-        "environment": fields.get("environment") or _ENVIRONMENT,
-        "createdAt": format_time(span.created_ms * NS_PER_MS),
-        "updatedAt": format_time(span.updated_ms * NS_PER_MS),
-        "projectId": None,
-    }
-
-
-def _score(trace_id: str, head: Head, annotation: Annotation) -> dict[str, Any]:
-    value = annotation.value
-    kind = "BOOLEAN" if isinstance(value, bool) else "CATEGORICAL" if isinstance(value, str) else "NUMERIC"
-    text = {} if kind == "NUMERIC" else {"stringValue": str(value)}
-    updated = format_time(annotation.updated_ms * NS_PER_MS)
-    summary = head.summary
-    return {
-        "id": annotation.annotation_id,
-        "traceId": trace_id,
-        "observationId": annotation.span_id,
-        "sessionId": None,
-        "datasetRunId": None,
-        "name": annotation.name,
-        "value": annotation.score,
-        **text,
-        "dataType": kind,
-        "source": "ANNOTATION" if annotation.source == "user" else "API",
-        "comment": annotation.comment,
-        "metadata": {},
-        "timestamp": updated,
-        "createdAt": format_time(annotation.created_ms * NS_PER_MS),
-        "updatedAt": updated,
-        "authorUserId": None,
-        "configId": None,
-        "queueId": None,
-        "environment": summary.environment or _ENVIRONMENT,
-        "trace": {"userId": summary.end_user_id, "tags": summary.values.get("tag", [])},
-    }
