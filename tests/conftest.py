@@ -28,6 +28,7 @@ hypothesis.settings.load_profile("untimed")
 IN_CHROMIUM: Final = (
     "test_api_document.py",
     "test_page_compare.py",
+    "test_page_loading.py",
     "test_page_overview.py",
     "test_page_saved_views.py",
     "test_page_sharing.py",

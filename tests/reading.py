@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect, sync_playwright
 
 from dev import chromium
 from dev.server import listening, serving
@@ -22,6 +22,12 @@ WIDTHS: Final = {390: 844, 1280: 800, 1920: 1080}
 
 EXPECTED_WITHIN_MS: Final = 30_000
 """What a view has to show may take this long on a busy machine."""
+
+NETWORK_CHANGED: Final = "net::ERR_NETWORK_CHANGED"
+"""Chromium aborts the requests that wait when a network interface appears, such as that of another test's container."""
+
+LOADS_MOST: Final = 5
+"""So often a document is loaded, if the network changes each time."""
 
 AXE: Final = ROOT / "web/node_modules/axe-core/axe.min.js"
 
@@ -37,11 +43,28 @@ class Reader:
     """The addresses that the page has requested."""
     awaited: list[str] = field(default_factory=list)
     """Those that have no response yet."""
+    aborted: int = 0
+    """The number of requests that a change of the network has aborted."""
 
     def open(self, path: str) -> None:
         """Load a view of the page, and wait until it has nothing left to load."""
-        self.page.goto(self.base + path)
+        self.load(self.base + path)
         self.page.wait_for_load_state("networkidle")
+
+    def load(self, url: str) -> None:
+        """Load a document with its scripts and styles, again if a change of the network has aborted one of them."""
+        for _ in range(LOADS_MOST):
+            before = self.aborted
+            try:
+                self.page.goto("about:blank")  # an address that differs in its fragment alone would load nothing
+                self.page.goto(url)
+            except Error as error:
+                if NETWORK_CHANGED not in error.message:
+                    raise
+                continue
+            if self.aborted == before:
+                return
+        raise AssertionError(f"The network has changed during each of {LOADS_MOST} loads of {url}.")
 
     @property
     def place(self) -> str:
@@ -115,11 +138,17 @@ def visiting(
 
     def said(message: ConsoleMessage) -> None:
         refused = message.text.startswith("Failed to load resource")
+        if refused and NETWORK_CHANGED in message.text:
+            return
         asks_again = is_busy and refused and "status of 503" in message.text
         if message.type in ("error", "warning") and not asks_again and not (refusals and refused):
             reader.complaints.append(message.text)
 
+    def failed(request: Request) -> None:
+        reader.aborted += request.failure == NETWORK_CHANGED
+
     page.on("console", said)
+    page.on("requestfailed", failed)
     page.on("pageerror", lambda error: reader.complaints.append(str(error)))
     page.on("request", lambda request: reader.requested.append(request.url))
     page.on("request", lambda request: reader.awaited.append(request.url))
@@ -161,6 +190,6 @@ def reading(
         permissions=["clipboard-read", "clipboard-write"],
         timezone_id=timezone,
     ) as reader:
-        reader.page.goto(f"{base}/traces/setup#token={token}")
+        reader.load(f"{base}/traces/setup#token={token}")
         reader.page.wait_for_selector("#main")
         yield reader

@@ -13,6 +13,9 @@ export default defineConfig({
     assetsInlineLimit: 0, // the content security policy permits no data: addresses
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    // Few files: the server invokes a function for each of them, and one that does not arrive leaves the view empty.
+    cssCodeSplit: false,
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: "shared", minShareCount: 2 }] } } },
   },
   test: { include: ["test/**/*.test.ts"], environment: "node" },
 });

@@ -67,7 +67,7 @@ def test_each_view_is_the_document_whose_files_exist_behind_any_path(call: Call,
     reply = call("GET", path)
     assert (reply.status, reply.headers["content-type"]) == (200, "text/html; charset=utf-8")
     files = files_of(reply)
-    assert len(files) >= 3
+    assert 3 <= len(files) <= 5  # each is an invocation of the function, and a request that can fail
     for file in files:
         address = urljoin(f"https://host{base}{path}", file)
         assert address.startswith(f"https://host{base}/traces/assets/")

@@ -2,12 +2,10 @@ import "./app.css";
 import { mount } from "svelte";
 import App from "./App.svelte";
 import { start } from "./auth/start.ts";
+import { restyle } from "./lib/load.ts";
 
-// A deployment replaces the files of the page: one that is loaded later may be gone. The new page has it.
-addEventListener("vite:preloadError", (event) => {
-  event.preventDefault();
-  location.reload();
-});
-
+restyle();
 await start();
-mount(App, { target: document.getElementById("page") as HTMLElement });
+const target = document.getElementById("page") as HTMLElement;
+target.replaceChildren(); // the sentence for the case that this script does not arrive
+mount(App, { target });

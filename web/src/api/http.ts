@@ -33,6 +33,19 @@ export function urlOf(path: string, query: Query = {}): string {
   return text ? `${path}?${text}` : path;
 }
 
+/** Browsers abort the requests that wait when the network of the machine changes: reading is tried once more. */
+const AGAIN_MS = 300;
+
+async function read(path: string, init: RequestInit = {}): Promise<Response> {
+  try {
+    return await send(path, init);
+  } catch (error) {
+    if (!(error instanceof ApiError) || !navigator.onLine) throw error;
+    await new Promise((resume) => setTimeout(resume, AGAIN_MS));
+    return send(path, init);
+  }
+}
+
 async function send(path: string, init: RequestInit): Promise<Response> {
   const headers = new Headers(init.headers);
   for (const [name, value] of Object.entries(session.headers)) headers.set(name, value);
@@ -55,7 +68,7 @@ export async function get<T>(path: string, query: Query = {}, signal?: AbortSign
   const url = urlOf(path, query);
   const key = `${session.owner}\n${url}`;
   const known = remembered.get(key);
-  const response = await send(url, {
+  const response = await read(url, {
     ...(signal ? { signal } : {}),
     headers: known ? { "if-none-match": known.etag } : {},
   });
@@ -92,7 +105,7 @@ export async function change<T>(
  * @throws ApiError
  */
 export async function blob(path: string, query: Query = {}): Promise<{ blob: Blob; headers: Headers }> {
-  const response = await send(urlOf(path, query), {});
+  const response = await read(urlOf(path, query));
   if (!response.ok) throw await errorOf(response);
   return { blob: await response.blob(), headers: response.headers };
 }

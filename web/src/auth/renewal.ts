@@ -1,6 +1,7 @@
 /** Renews the token of a signed-in reader shortly before it expires, where the provider has given a refresh token. */
 
 import { queryClient } from "../api/queries.ts";
+import { load } from "../lib/load.ts";
 import { configuration } from "./configuration.svelte.ts";
 import { claimsOf, session } from "./session.svelte.ts";
 
@@ -34,7 +35,7 @@ async function renewed(): Promise<boolean> {
   try {
     await configuration.load();
     if (!configuration.oidc) return false;
-    const provider = await import("./provider.ts");
+    const provider = await load(() => import("./provider.ts"));
     const next = await provider.renew(configuration.oidc, refresh);
     if (session.credential !== credential) return true; // signed out, or in again, meanwhile
     session.use(next.credential, next.refresh);

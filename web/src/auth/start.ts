@@ -4,6 +4,7 @@
  */
 
 import { api } from "../base.ts";
+import { load } from "../lib/load.ts";
 import { refusalOf } from "./check.ts";
 import { configuration } from "./configuration.svelte.ts";
 import { keepSignedIn } from "./renewal.ts";
@@ -38,9 +39,9 @@ export async function signInWithProvider(): Promise<void> {
     session.problem = "The server cannot be reached.";
     return;
   }
-  const provider = await import("./provider.ts");
   const path = location.pathname === api("/traces/callback") ? api("/traces") : location.pathname;
   try {
+    const provider = await load(() => import("./provider.ts"));
     await provider.leave(configuration.oidc, path + location.search + location.hash);
   } catch {
     session.problem = "The identity provider cannot be reached from this page.";
@@ -66,15 +67,16 @@ async function comeBack(): Promise<void> {
   history.replaceState(null, "", address); // the code may be used once, and not by another reload
   await configuration.load();
   if (configuration.oidc && new URL(url).search) {
-    const provider = await import("./provider.ts");
+    let provider: typeof import("./provider.ts") | null = null;
     try {
+      provider = await load(() => import("./provider.ts"));
       const answer = await provider.complete(configuration.oidc, url);
       address = answer.address;
       const refusal = await refusalOf(answer.credential);
       if (refusal === null) session.use(answer.credential, answer.refresh);
       else session.problem = `The identity provider has signed you in, but the API refused: ${refusal}`;
     } catch (failure) {
-      session.problem = `You are not signed in. ${provider.explain(failure)} Try again.`;
+      session.problem = `You are not signed in. ${provider?.explain(failure) ?? "A file of the page did not arrive."} Try again.`;
     }
   }
   history.replaceState(null, "", address);
