@@ -288,6 +288,22 @@ def test_the_bill_of_the_month_is_an_estimate_next_to_published_prices(reader: R
         expect(panel.get_by_role("listitem").filter(has_text=service)).to_contain_text(re.compile(r"read \d+ \w+ 2026"))
 
 
+def test_the_latencies_are_those_of_model_calls_until_another_kind_is_chosen(reader: Reader, api: Api) -> None:
+    counted(
+        api,
+        called("call"),
+        *(called(f"unknown{number}", operation_type=None, model_name=None) for number in range(3)),
+        *(called(f"web{number}", operation_type="http", model_name=None) for number in range(2)),
+    )
+    reader.open("/traces/overview?range=24h")
+    kinds = reader.page.get_by_role("combobox", name="Latencies of")
+    expect(kinds).to_have_value("completion")
+    for kind, value in (("spans without a kind", ""), ("HTTP spans", "http"), ("model calls", "completion")):
+        kinds.select_option(kind)
+        expect(kinds).to_have_value(value)
+        expect(reader.page.get_by_label(f"Distribution of the latencies of {kind} over time")).to_be_visible()
+
+
 def test_hostile_names_are_text(reader: Reader, api: Api) -> None:
     counted(
         api,

@@ -225,3 +225,45 @@ describe("what a preview is about", () => {
     [null, ""],
   ])("%s", (preview, about) => expect(aboutOf(preview)).toBe(about));
 });
+
+describe("media in the form of a provider's API", () => {
+  const partsOf = (...content: unknown[]) =>
+    conversationOf([{ role: "user", content }], "user")?.messages[0]?.parts;
+  const png = "iVBORw0KGgo=";
+
+  test.each([
+    ["an image of OpenAI's chats", { type: "image_url", image_url: { url: `data:image/png;base64,${png}` } }],
+    ["an image of OpenAI's responses", { type: "input_image", image_url: `data:image/png;base64,${png}` }],
+    [
+      "an image of Anthropic",
+      { type: "image", source: { type: "base64", media_type: "image/png", data: png } },
+    ],
+  ])("is a medium with its content: %s", (_, part) => {
+    expect(partsOf(part)).toEqual([
+      { type: "media", mime_type: "image/png", data: png, bytes: null, ref: null, sha256: null, uri: null },
+    ]);
+  });
+
+  test.each([
+    [
+      "a document",
+      { type: "document", source: { type: "base64", media_type: "application/pdf", data: "JVBERi0=" } },
+      "application/pdf",
+    ],
+    ["a sound", { type: "input_audio", input_audio: { format: "mp3", data: "SUQz" } }, "audio/mp3"],
+  ])("names its type: %s", (_, part, mimeType) => {
+    expect(partsOf(part)).toMatchObject([{ type: "media", mime_type: mimeType }]);
+  });
+
+  test("of another host is its address, which is not loaded", () => {
+    const uri = "https://example.com/cat.png";
+    expect(partsOf({ type: "image_url", image_url: { url: uri } })).toMatchObject([
+      { type: "media", uri, data: null },
+    ]);
+  });
+
+  test.each([{ type: "image_url" }, { type: "image", source: "cat.png" }, { type: "input_audio" }])(
+    "stays JSON where it has no content: %o",
+    (part) => expect(partsOf(part)).toEqual([{ type: "other", value: part }]),
+  );
+});

@@ -39,6 +39,8 @@ function shown(rows: OutlineSpan[], payloads: Record<string, Heard>): unknown[] 
         );
       case "given":
         return `given ${entry.tools.map((tool) => tool.name).join()}${entry.changes ? ` ${JSON.stringify(entry.changes)}` : ""}`;
+      case "quiet":
+        return `quiet ${entry.steps.map((step) => step.key).join()}`;
       case "section":
         return { [entry.node.key]: entry.entries.map(words) };
       default:
@@ -51,6 +53,50 @@ function shown(rows: OutlineSpan[], payloads: Record<string, Heard>): unknown[] 
 const wrapper = row("root", null, { operation_type: "agent" });
 
 describe("a transcript", () => {
+  test("joins internal steps in a row, and leaves those apart that failed or have words", () => {
+    const inner = (id: string, at: number, fields: Partial<OutlineSpan> = {}) =>
+      row(id, "root", { operation_type: "other", start_offset_ms: at, ...fields });
+    const rows = [
+      wrapper,
+      inner("a", 1),
+      inner("b", 2, { operation_type: "http" }),
+      inner("failed", 3, { status: "error" }),
+      inner("c", 4),
+      completion("call", "root", 5),
+      inner("d", 6),
+      inner("e", 7, { preview: "words" }),
+      inner("f", 8),
+      inner("g", 9),
+      inner("h", 10),
+    ];
+    const payloads = {
+      call: { new_messages: [text("user", "hi")], output_data: answer({ type: "text", text: "ok" }) },
+    };
+    expect(shown(rows, payloads)).toEqual([
+      "quiet a,b",
+      "step failed",
+      "step c",
+      "user: hi",
+      "assistant: ok",
+      "step d",
+      "step e",
+      "quiet f,g,h",
+    ]);
+    expect(entryOf(transcriptOf(treeOf(rows).roots, new Map()), "g")).toBe("f:quiet");
+  });
+
+  test("joins internal steps inside an agent", () => {
+    const rows = [
+      wrapper,
+      row("agent", "root", { operation_type: "agent", start_offset_ms: 1 }),
+      row("a", "agent", { operation_type: "other", start_offset_ms: 2, depth: 2 }),
+      row("b", "agent", { operation_type: "other", start_offset_ms: 3, depth: 2 }),
+      completion("call", "agent", 4, { depth: 2 }),
+      completion("last", "root", 5),
+    ];
+    expect(shown(rows, {})).toEqual([{ agent: ["quiet a,b", "step call"] }, "step last"]);
+  });
+
   test("shows what is new in each call, and the rest as one line", () => {
     const rows = [wrapper, completion("c1", "root", 1), completion("c2", "root", 2)];
     expect(

@@ -4,7 +4,7 @@ import { QueryClient } from "@tanstack/svelte-query";
 import { session } from "../auth/session.svelte.ts";
 import { ApiError } from "./errors.ts";
 import { get, type Query } from "./http.ts";
-import type { Changes, Facets, Me, Outline, OutlineSpan, Span, TraceSummary } from "./types.ts";
+import type { Changes, Facets, ListPage, Me, Outline, OutlineSpan, Span, TraceSummary } from "./types.ts";
 import { applied } from "../trace/changes.ts";
 
 const RETRIES = 2;
@@ -48,6 +48,14 @@ export const facetsQuery = (range: Query) => ({
   queryFn: async ({ signal }: { signal: AbortSignal }) =>
     (await get<{ facets: Facets }>("/api/analytics/facets", range, signal)).facets,
   staleTime: 60_000,
+});
+
+/** A trace as it stands in a list; null if there is none with this id. */
+export const summaryQuery = (id: string) => ({
+  queryKey: owned("summary", id),
+  queryFn: async ({ signal }: { signal: AbortSignal }) =>
+    (await get<ListPage>("/api/analytics/traces", { view: "summary", trace_id: id }, signal)).traces[0] ??
+    null,
 });
 
 const POLL_MS = 3000;

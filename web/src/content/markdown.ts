@@ -50,13 +50,18 @@ const marked = new Marked({
   },
 });
 
+/** The elements of which each has the direction of its own text. Those inside them have it as well. */
+const DIRECTED = "p:not(li p), h1, h2, h3, h4, h5, h6, ul:not(li ul), ol:not(li ol), table";
+
 /** A text as a fragment of safe elements. */
 export function markdown(text: string): DocumentFragment {
-  return purify.sanitize(marked.parse(text, { async: false }), {
+  const fragment = purify.sanitize(marked.parse(text, { async: false }), {
     ALLOWED_TAGS: TAGS,
     ALLOWED_ATTR: ATTRIBUTES,
     ALLOW_DATA_ATTR: false,
     ALLOW_ARIA_ATTR: false,
     RETURN_DOM_FRAGMENT: true,
   });
+  for (const element of fragment.querySelectorAll<HTMLElement>(DIRECTED)) element.dir = "auto";
+  return fragment;
 }

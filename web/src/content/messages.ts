@@ -169,19 +169,48 @@ function partOf(part: Fields): Part {
         result: part.result ?? part.content ?? null,
       };
     case "media":
-      return {
-        type: "media",
+      return medium({
         mime_type: text(part.mime_type),
         bytes: typeof part.bytes === "number" ? part.bytes : null,
         ref: text(part.ref),
         sha256: text(part.sha256),
         data: text(part.data),
         uri: text(part.uri) ?? text(part.url),
-      };
+      });
     default:
-      return { type: "other", value: part };
+      return mediaOf(part) ?? { type: "other", value: part };
   }
 }
+
+const DATA_ADDRESS = /^data:([^;,]+);base64,/;
+
+/** An image, a document or a sound in the form of a provider's API; null for anything else. */
+function mediaOf(part: Fields): Part | null {
+  const { image_url: image, input_audio: audio, source } = part;
+  const address = text(image) ?? (isFields(image) ? text(image.url) : null);
+  if ((part.type === "image_url" || part.type === "input_image") && address !== null) {
+    const mimeType = DATA_ADDRESS.exec(address)?.[1];
+    return mimeType === undefined
+      ? medium({ uri: address })
+      : medium({ mime_type: mimeType, data: address.slice(address.indexOf(",") + 1) });
+  }
+  if (part.type === "input_audio" && isFields(audio))
+    return medium({ mime_type: `audio/${text(audio.format) ?? "wav"}`, data: text(audio.data) });
+  if ((part.type === "image" || part.type === "document") && isFields(source))
+    return medium({ mime_type: text(source.media_type), data: text(source.data), uri: text(source.url) });
+  return null;
+}
+
+const medium = (known: Partial<Extract<Part, { type: "media" }>>): Part => ({
+  type: "media",
+  mime_type: null,
+  bytes: null,
+  ref: null,
+  sha256: null,
+  data: null,
+  uri: null,
+  ...known,
+});
 
 /**
  * Messages in which each result of a tool stands with its call. A message that had nothing but such results is left out;

@@ -5,10 +5,11 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** `1.90 s`, `340 ms`, `2m 05s`, `3h 20m`, `2.4 d`; `–` when unknown. */
+/** `1.90 s`, `340 ms`, `4.6 µs`, `2m 05s`, `3h 20m`, `2.4 d`; `–` when unknown. */
 export function duration(ms: number | null | undefined): string {
   if (ms === null || ms === undefined) return "–";
-  if (ms < 1) return ms === 0 ? "0 ms" : `${significant(ms)} ms`;
+  if (ms === 0) return "0 ms";
+  if (ms > 0 && ms < 0.9995) return `${significant(ms * 1000, ms < 0.1 ? 2 : 3)} µs`;
   if (ms < 999.5) return `${Math.round(ms)} ms`;
   if (ms < 9_995) return `${(ms / SECOND).toFixed(2)} s`;
   if (ms < 59_950) return `${(ms / SECOND).toFixed(1)} s`;

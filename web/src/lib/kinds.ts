@@ -29,3 +29,10 @@ const OTHER: Kind = { icon: "other", hue: "--other", label: "other" };
 export function kindOf(operation: string | null | undefined): Kind {
   return KINDS[operation ?? ""] ?? (operation ? { ...OTHER, label: operation } : OTHER);
 }
+
+/** Spans of a kind, in words: `model calls`, `HTTP spans`, `spans without a kind`. */
+export function pluralOf(operation: string | null | undefined): string {
+  if (!operation) return "spans without a kind";
+  const { label } = kindOf(operation);
+  return ["http", "other"].includes(operation) || !(operation in KINDS) ? `${label} spans` : `${label}s`;
+}

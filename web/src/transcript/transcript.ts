@@ -84,7 +84,13 @@ export interface Section extends EntryBase {
   entries: Entry[];
 }
 
-export type Entry = Said | Repeated | Given | Tools | Step | Section;
+/** Several steps in a row that neither failed nor have words, such as the internal spans of a coding agent. */
+export interface Quiet extends EntryBase {
+  kind: "quiet";
+  steps: SpanNode[];
+}
+
+export type Entry = Said | Repeated | Given | Tools | Step | Section | Quiet;
 
 /** Payloads by span id. A span whose payload has not been loaded yet is a step. */
 export type Payloads = ReadonlyMap<string, SpanOfPage>;
@@ -103,7 +109,35 @@ export function transcriptOf(roots: readonly TreeNode[], payloads: Payloads): En
     writer.write(root, entries, null, true);
     if (words) entries.push(...words.output);
   }
+  joinQuiet(entries);
   return entries;
+}
+
+const isQuiet = ({ row, children }: SpanNode): boolean =>
+  WRAPPERS.has(row.operation_type ?? "other") &&
+  row.status === "success" &&
+  !row.wasted &&
+  !row.preview &&
+  !children.length;
+
+/** Make one entry of quiet steps in a row: they would hide what was said. */
+function joinQuiet(entries: Entry[]): void {
+  const waiting = [entries];
+  for (let list = waiting.pop(); list; list = waiting.pop()) {
+    const joined: Entry[] = [];
+    for (const entry of list) {
+      const last = joined.at(-1);
+      if (entry.kind !== "step" || !isQuiet(entry.node)) joined.push(entry);
+      else if (last?.kind === "quiet") last.steps.push(entry.node);
+      else joined.push({ kind: "quiet", key: `${entry.key}:quiet`, node: entry.node, steps: [entry.node] });
+      if (entry.kind === "section") waiting.push(entry.entries);
+    }
+    list.length = 0;
+    for (const entry of joined) {
+      const alone = entry.kind === "quiet" && entry.steps.length === 1;
+      list.push(alone ? { kind: "step", key: entry.node.key, node: entry.node } : entry);
+    }
+  }
 }
 
 function hasCompletion(root: TreeNode): boolean {
@@ -336,6 +370,7 @@ export function entryOf(entries: readonly Entry[], span: string): string | null 
   const waiting: Entry[] = [...entries];
   for (let entry = waiting.shift(); entry; entry = waiting.shift()) {
     if (entry.kind === "tools" && entry.calls.some((called) => called.node?.key === span)) return entry.key;
+    if (entry.kind === "quiet" && entry.steps.some((step) => step.key === span)) return entry.key;
     if (entry.node.key === span) return entry.key;
     if (entry.kind === "section") waiting.unshift(...entry.entries);
   }
