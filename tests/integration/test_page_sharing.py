@@ -247,6 +247,9 @@ def test_sharing_and_annotating_are_accessible_at_every_width_and_theme(
         expect(page.get_by_role("dialog", name="Annotate the trace")).to_be_visible()
         assert reader.violations() == []
         reader.press("Escape")
+        if width == min(WIDTHS):
+            page.get_by_role("button", name="More actions").click()
+            assert reader.violations() == []
         page.get_by_role("button", name="Share", exact=True).click()
         expect(page.get_by_role("heading", name="Valid links")).to_be_visible()
         assert reader.violations() == []
