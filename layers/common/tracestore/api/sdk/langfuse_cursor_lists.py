@@ -75,7 +75,8 @@ SCORE_GROUPS: Final = {
 }
 """The fields of a score by the groups that a request may name."""
 
-_OBSERVATION_FILTERS: Final = ("name", "type", "level", "parentObservationId", "version", "userId", "sessionId")
+_PARENT: Final = "parentObservationId"
+_OBSERVATION_FILTERS: Final = ("name", "type", "level", _PARENT, "version", "userId", "sessionId")
 _SCORE_FILTERS: Final = ("id", "name", "source", "dataType", "environment")
 _WORDS: Final = frozenset({"source", "dataType"})
 """Parameters whose values are words in any case."""
@@ -110,13 +111,16 @@ def list_observations(reader: UserReader, query: Query, cursor: ListCursor) -> d
     parameters("filter", _refuse)
     parameters.end()
     names = [name for group in dict.fromkeys(("core", *groups)) for name in OBSERVATION_GROUPS[group]]
-    environments = query.all("environment") if "environment" in query else []
+    environments = query.all("environment")
+    chosen_values = {name: query[name] for name in _OBSERVATION_FILTERS if name in query}
+    if chosen_values.get(_PARENT):
+        chosen_values[_PARENT] = stored_id(chosen_values[_PARENT]) or ""
 
     def matches(observation: Mapping[str, Any]) -> bool:
         return (
             (is_root is None or observation["isRootObservation"] is (is_root == "true"))
             and (not environments or observation["environment"] in environments)
-            and all((observation[name] or "") == query[name] for name in _OBSERVATION_FILTERS if name in query)
+            and all((observation[name] or "") == value for name, value in chosen_values.items())
         )
 
     def observations(trace: ListedTrace, skipped: int) -> tuple[int, Iterator[dict[str, Any]]]:
@@ -275,7 +279,7 @@ def _groups_in(known: Mapping[str, object]) -> Callable[[str], list[str]]:
     """A parser of the names of groups of fields, separated by commas."""
 
     def parse(text: str) -> list[str]:
-        groups = [group.strip() for group in text.split(",") if group.strip()]
+        groups = text.split(",")
         if not known.keys() >= set(groups):
             raise ValueError(f"must be among {', '.join(known)}, separated by commas")
         return groups
