@@ -164,6 +164,54 @@ def test_sibling_spans_of_two_scopes_about_one_call_count_once() -> None:
     assert (usage(root, framework, library).llm_call_count, usage(root, framework, library).input_tokens) == (1, 10)
 
 
+def test_a_framework_that_keeps_its_spans_to_itself_and_the_library_that_it_calls_report_one_call() -> None:
+    framework = {"scope_name": "framework", "end_ns": START_NS + 90, "model_name": "claude-sonnet-4-5"}
+    library = {"scope_name": "library", "start_ns": START_NS + 10, "end_ns": START_NS + 80}
+    spans = [
+        fields("request", operation_type="http"),
+        fields("agent", operation_type="agent", parent_span_id="request"),
+        call("framework", parent_span_id="agent", **framework),
+    ]
+    total = usage(*spans, call("library", parent_span_id="request", model_name="claude-sonnet-4-5-20250929", **library))
+    assert (total.llm_call_count, total.input_tokens) == (1, 10)
+    # Another model, or an agent next to this one, makes another call.
+    assert usage(*spans, call("library", parent_span_id="request", model_name="gpt-4o", **library)).llm_call_count == 2
+    apart = fields("other agent", operation_type="agent", parent_span_id="request")
+    assert usage(*spans, apart, call("library", parent_span_id="other agent", **library)).llm_call_count == 2
+
+
+def test_spans_of_two_scopes_with_the_id_of_one_response_are_one_call_and_the_inner_one_counts() -> None:
+    outer = {"scope_name": "framework", "call_key": "msg_1", "output_tokens": 48, "end_ns": START_NS + 90}
+    inner = {"scope_name": "library", "call_key": "msg_1", "start_ns": START_NS + 10, "end_ns": START_NS + 80}
+    root = fields("root", operation_type="agent")
+    spans = [call("outer", parent_span_id="root", **outer), call("inner", parent_span_id="root", **inner)]
+    total = usage(root, *spans)
+    assert (total.llm_call_count, total.input_tokens, total.output_tokens) == (1, 10, 2)
+    spans[1]["call_key"] = "msg_2"
+    assert usage(root, *spans).llm_call_count == 2
+
+
+def test_the_report_of_a_stream_is_the_call_that_requested_it() -> None:
+    def request(span_id: str, start_ns: int) -> SpanFields:
+        more = {"scope_name": "logfire.openai", "model_name": "gpt-4o-mini", "parent_span_id": "root"}
+        return fields(span_id, operation_type="completion", start_ns=start_ns, end_ns=start_ns + 5, **more)
+
+    def report(span_id: str, at_ns: int, model: str = "gpt-4o-mini-2024-07-18") -> SpanFields:
+        more = {"scope_name": "logfire.openai", "model_name": model, "parent_span_id": "root"}
+        return call(span_id, start_ns=at_ns, end_ns=at_ns, **more)
+
+    root = fields("root", operation_type="http")
+    total = usage(root, request("a", START_NS), report("b", START_NS + 20))
+    assert (total.llm_call_count, total.input_tokens) == (1, 10)
+    requests = [request("a", START_NS), request("c", START_NS + 1)]
+    total = usage(root, *requests, report("b", START_NS + 20), report("d", START_NS + 21))
+    assert (total.llm_call_count, total.input_tokens) == (2, 20)
+    # A report of another model, one before the request, and one request more than reports.
+    assert usage(root, request("a", START_NS), report("b", START_NS + 20, "gpt-5")).llm_call_count == 2
+    assert usage(root, report("b", START_NS), request("a", START_NS + 20)).llm_call_count == 2
+    assert usage(root, *requests, report("b", START_NS + 20)).llm_call_count == 2
+
+
 def test_parallel_calls_of_one_scope_or_without_a_scope_count_separately() -> None:
     root = fields("root", operation_type="chain")
     for scope in ({}, {"scope_name": "a library"}):

@@ -276,3 +276,68 @@ def test_instructions_stand_before_a_plain_text() -> None:
 )
 def test_a_host_is_the_provider_whose_domain_it_is_in(sent: str, name: str | None) -> None:
     assert normalize_provider(sent) == name
+
+
+CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini"}
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"gen_ai.output.messages": json.dumps([{**ANSWERED[0], "finish_reason": "length"}])},
+        {"anthropic.message.stop_reason": "length"},
+        {"output.value": json.dumps({"finish_reason": "length", "content": ANSWER})},
+        {"output.value": json.dumps({"choices": [{"finish_reason": "length", "message": {"content": ANSWER}}]})},
+    ],
+)
+def test_a_finish_reason_is_found_in_the_answer(attributes: dict[str, Any]) -> None:
+    assert fields_of({**CHAT, **attributes})["finish_reason"] == "length"
+    assert "finish_reason" not in fields_of({"gen_ai.operation.name": "invoke_agent", **attributes}) or (
+        "anthropic.message.stop_reason" in attributes
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "provider"),
+    [
+        ("anthropic/claude-sonnet-4-5", "anthropic"),
+        ("vertex_ai/gemini-2.5-flash", "google"),
+        ("meta-llama/Llama-3.3-70B", None),
+        ("gpt-4o-mini", None),
+    ],
+)
+def test_a_gateway_that_names_only_itself_has_the_provider_in_its_names_of_models(
+    model: str, provider: str | None
+) -> None:
+    sent = {**CHAT, "gen_ai.request.model": model}
+    assert fields_of({**sent, "gen_ai.provider.name": "litellm"}).get("model_provider") == provider
+    assert fields_of({**sent, "gen_ai.provider.name": "groq"})["model_provider"] == "groq"
+
+
+def test_arguments_and_results_of_requested_tools_are_not_the_content_of_a_model_call() -> None:
+    tools = {"gen_ai.tool.call.arguments": '[{"city": "Zürich"}]', "gen_ai.tool.call.result": "dry"}
+    sent = {"gen_ai.input.messages": json.dumps(ASKED), "gen_ai.output.messages": json.dumps(ANSWERED)}
+    fields = fields_of({**CHAT, **sent, **tools})
+    assert values(fields, "input_data", "output_data") == ({"messages": ASKED}, {"messages": ANSWERED})
+    assert fields_of({"gen_ai.operation.name": "execute_tool", **tools})["output_data"] == "dry"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "operation"),
+    [
+        ("chat gpt-4o-mini", "client", "completion"),
+        ("embeddings text-embedding-3-small", "client", "embedding"),
+        ("chat gpt-4o-mini", "internal", "other"),
+        ("chat", "client", "other"),
+    ],
+)
+def test_a_client_span_that_failed_before_it_had_attributes_is_known_by_its_name(
+    name: str, kind: str, operation: str
+) -> None:
+    origin = Origin({}, "openlit.instrumentation.openai", "", {})
+    span = OtlpSpan("a" * 32, "b" * 16, None, name, kind, 1, 2, {}, [], [], "error", "RateLimitError: 429", origin)
+    assert span_fields(span)[1]["operation_type"] == operation
+
+
+def test_the_id_of_a_response_identifies_the_call() -> None:
+    assert fields_of({**CHAT, "gen_ai.response.id": "msg_1"})["call_key"] == "msg_1"

@@ -532,3 +532,48 @@ def test_a_result_that_is_no_json_text_stays_as_it_is(result: str) -> None:
 def test_a_content_in_a_wrapper_is_unwrapped(key: str, text: Any) -> None:
     message = first_message({"role": "assistant", "content": {key: text, "finish_reason": "end_turn"}})
     assert message == {"role": "assistant", "parts": [{"type": "text", "text": "hello"}]}
+
+
+def test_a_block_of_a_tool_call_in_two_wrappers_is_one_part() -> None:
+    function = {"name": "get_weather", "arguments": '{"city": "Zürich"}'}
+    block = {"message_content": {"type": "tool_use"}, "tool_call": {"id": "call_1", "function": function}}
+    message = {"role": "assistant", "contents": [block], "tool_calls": [{"tool_call": block["tool_call"]}]}
+    (sent,) = conversation([{"message": message}], "assistant")["messages"]  # type: ignore[index, call-overload]
+    call = {"type": "tool_call", "id": "call_1", "name": "get_weather", "arguments": {"city": "Zürich"}}
+    assert sent["parts"] == [call]
+
+
+def test_a_refusal_in_place_of_a_content_is_a_text() -> None:
+    choice = {"finish_reason": "stop", "message": {"role": "assistant", "content": None, "refusal": "I cannot."}}
+    (message,) = conversation({"choices": [choice]}, "assistant")["messages"]  # type: ignore[index, call-overload]
+    assert message["parts"] == [{"type": "text", "text": "I cannot."}]
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        (
+            {"type": "reasoningContent", "content": {"reasoningText": {"text": "It is dry.", "signature": "s"}}},
+            {"type": "reasoning", "text": "It is dry.", "signature": "s"},
+        ),
+        (
+            {"type": "image", "content": {"format": "png", "source": {"bytes": "iVBORw0KGgo="}}},
+            {"type": "media", "mime_type": "png", "data": "iVBORw0KGgo="},
+        ),
+    ],
+)
+def test_a_block_of_bedrock_under_its_name_is_known(part: dict[str, Any], expected: dict[str, Any]) -> None:
+    (message,) = conversation([{"role": "assistant", "parts": [part]}], "user")["messages"]  # type: ignore[index, call-overload]
+    assert message["parts"] == [expected]
+
+
+def test_the_roles_of_smolagents_are_those_of_a_model_and_a_tool() -> None:
+    sent = [{"role": "tool-call", "content": "Calling tools"}, {"role": "tool-response", "content": "Observation: dry"}]
+    first, second = conversation(sent, "user")["messages"]  # type: ignore[index, call-overload]
+    assert (first["role"], second["role"]) == ("assistant", "tool")
+    assert second["parts"] == [{"type": "tool_result", "result": "Observation: dry"}]
+
+
+def test_an_empty_block_is_nothing() -> None:
+    (message,) = conversation([{"role": "assistant", "content": [{}, {"text": "dry"}]}], "user")["messages"]  # type: ignore[index, call-overload]
+    assert message["parts"] == [{"type": "text", "text": "dry"}]

@@ -134,6 +134,99 @@ def test_the_scope_states_what_counts_include(scope: str, input_tokens: int) -> 
     assert read(sent, scope=scope)["input_tokens"] == input_tokens
 
 
+APART_OF_CLAUDE = {
+    "gen_ai.usage.input_tokens": 71,
+    "gen_ai.usage.output_tokens": 47,
+    "gen_ai.usage.cache_read.input_tokens": 641,
+    "gen_ai.usage.cache_creation.input_tokens": 161,
+    "gen_ai.client.token.usage": 118,
+}
+"""What OpenLIT 1.45 sends of an answer of Anthropic: the provider's counts, and a total that it adds up itself."""
+
+
+@pytest.mark.parametrize("scope", ["openlit.instrumentation.anthropic", "openlit.instrumentation.bedrock", "unknown"])
+def test_a_total_that_leaves_out_the_cache_contradicts_nothing(scope: str) -> None:
+    fields = read(APART_OF_CLAUDE, SONNET, scope)
+    assert (fields["input_tokens"], fields["output_tokens"]) == (873, 47)
+    assert "total_tokens" not in fields  # that of the client is none
+    assert usd(fields) == Decimal("0.00171405")
+
+
+def test_a_total_that_leaves_out_thoughts_contradicts_no_scope_that_counts_them_apart() -> None:
+    counts = {"input_tokens": 501, "output_tokens": 47, "reasoning_tokens": 33, "cache_read.input_tokens": 201}
+    sent = {f"gen_ai.usage.{name}": count for name, count in counts.items()} | {"gen_ai.client.token.usage": 548}
+    fields = read(sent, scope="openlit.instrumentation.google_ai_studio")
+    assert (fields["input_tokens"], fields["output_tokens"], fields["cached_input_tokens"]) == (501, 80, 201)
+    assert "usage_ambiguous" not in fields
+
+
+WRITTEN = {
+    **{"input_tokens": 71, "output_tokens": 47, "cache_read_input_tokens": 641, "cache_creation_input_tokens": 161},
+    "cache_creation": {"ephemeral_5m_input_tokens": 61, "ephemeral_1h_input_tokens": 100},
+}
+"""The usage of an answer of Anthropic, with writes to both caches."""
+
+SUMS = {
+    "gen_ai.usage.input_tokens": 873,
+    "gen_ai.usage.output_tokens": 47,
+    "gen_ai.usage.cache_read.input_tokens": 641,
+    "gen_ai.usage.cache_write.input_tokens": 161,
+}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {**SUMS, "gen_ai.usage.raw": json.dumps(WRITTEN)},
+        {
+            **SUMS,
+            "anthropic.usage.cache_creation.ephemeral_5m_input_tokens": 61,
+            "anthropic.usage.cache_creation.ephemeral_1h_input_tokens": 100,
+        },
+        {
+            "llm.token_count.prompt": 873,
+            "llm.token_count.completion": 47,
+            "llm.token_count.total": 920,
+            "llm.token_count.prompt_details.cache_read": 641,
+            "llm.token_count.prompt_details.cache_write": 161,
+            "output.value": json.dumps({"role": "assistant", "content": [], "usage": WRITTEN}),
+        },
+    ],
+)
+def test_the_lifetimes_in_the_response_of_the_provider_are_priced(sent: dict[str, Any]) -> None:
+    fields = read(sent, SONNET)
+    assert (fields["input_tokens"], fields["cache_write_tokens"]) == (873, 161)
+    assert fields["usage_details"]["cache_write_1h"] == 100
+    assert usd(fields) == Decimal("0.00193905")
+
+
+def test_reasoning_that_only_the_response_of_the_provider_has_is_read() -> None:
+    raw = {"prompt_tokens": 1201, "completion_tokens": 91, "total_tokens": 1493}
+    raw |= {"prompt_tokens_details": {"cached_tokens": 1025}, "completion_tokens_details": {"reasoning_tokens": 201}}
+    sent = {"gen_ai.usage.input_tokens": 1201, "gen_ai.usage.output_tokens": 91, "gen_ai.usage.raw": json.dumps(raw)}
+    fields = read(sent)
+    assert (fields["output_tokens"], fields["reasoning_tokens"], fields["total_tokens"]) == (292, 201, 1493)
+    assert "usage_ambiguous" not in fields  # xAI counts reasoning apart, as the total says
+
+
+def test_tokens_of_tool_use_that_the_input_includes_count_once() -> None:
+    sent: dict[str, Any] = {f"llm.token_count.{name}": count for name, count in (("prompt", 526), ("completion", 80))}
+    response = {"usage_metadata": {"prompt_token_count": 501, "tool_use_prompt_token_count": 25}}
+    sent |= {"llm.token_count.total": 606, "output.value": json.dumps(response)}
+    assert read(sent)["input_tokens"] == 526
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"output.value": json.dumps({"choices": [], "usage": {"prompt_tokens": 9, "cost": 0.00124}})},
+        {"gen_ai.usage.raw": json.dumps({"prompt_tokens": 9, "cost": 0.00124}), "operation.cost": 0.0001},
+    ],
+)
+def test_the_cost_in_the_response_of_a_gateway_goes_before_that_of_the_client(sent: dict[str, Any]) -> None:
+    assert read(sent)["cost_nano_usd"] == 1_240_000
+
+
 def test_counts_of_openinference_include_their_parts_for_bedrock_too() -> None:
     sent = {
         "llm.token_count.prompt": 2000,

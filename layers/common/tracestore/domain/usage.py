@@ -30,6 +30,9 @@ _TRANSPORT: Final = frozenset({"http", "other"})
 _VERSION: Final = re.compile(r"(?:[-@](?:\d{4}-\d{2}-\d{2}|\d{8})|-latest)(?:-v\d+(?::\d+)?)?$")
 """The version at the end of a model's name. The span of a framework may have the name without it."""
 
+_MOST_COMPARED: Final = 16
+"""Spans of a scope that may be the counterpart of another one: of thousands at once, not all are compared."""
+
 TOKEN_KINDS = ("input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
@@ -109,13 +112,93 @@ def _tokens(fields: SpanFields) -> tuple[int, int] | None:
 
 
 def _duplicates(nodes: Sequence[Node]) -> set[str]:
-    """Model calls that a sibling reports too: of the two, the one without a cost, else the shorter."""
-    equal_usage: dict[tuple[str | None, tuple[int, int]], list[Span]] = {}
+    """Model calls that another span reports too: one with the same id of the call, or one with equal usage."""
+    by_call: dict[str, list[Span]] = {}
+    by_usage: dict[tuple[int, int], list[Span]] = {}
     for span, _ in nodes:
-        tokens = _tokens(span.fields) if "scope_name" in span.fields else None
-        if tokens is not None and is_inference(span):
-            equal_usage.setdefault((span.parent_span_id, tokens), []).append(span)
-    return {duplicate for spans in equal_usage.values() if len(spans) > 1 for duplicate in _paired(spans)}
+        fields = span.fields
+        if "scope_name" in fields and is_inference(span):
+            if "call_key" in fields:
+                by_call.setdefault(fields["call_key"], []).append(span)
+            if (tokens := _tokens(fields)) is not None:
+                by_usage.setdefault(tokens, []).append(span)
+    duplicates = _requests_of_streams(nodes)
+    places: _Places | None = None
+    for groups in (by_call, by_usage):
+        for group in groups.values():
+            spans = [span for span in group if span.span_id not in duplicates]
+            if len({span.fields["scope_name"] for span in spans}) > 1:
+                places = places or _Places(nodes)
+                duplicates |= _paired(spans, places)
+    return duplicates
+
+
+def _requests_of_streams(nodes: Sequence[Node]) -> set[str]:
+    """Model calls without usage whose stream another span reports: one after it without a duration, next to it.
+
+    *source*: Logfire, whose span of a call ends with its request.
+    """
+    by_place: dict[tuple[str | None, str | None], list[Span]] = {}
+    has_report = False
+    for span, _ in nodes:
+        if is_inference(span):
+            by_place.setdefault((span.parent_span_id, span.fields.get("scope_name")), []).append(span)
+            has_report |= _is_report(span)
+    if not has_report:
+        return set()
+    reported = set()
+    for spans in by_place.values():
+        requests: list[Span] = []
+        for span in sorted(spans, key=lambda span: span.order):
+            if _is_report(span):
+                before = (request for request in requests if _share_model(request.fields, span.fields))
+                if (request := next(before, None)) is not None:
+                    requests.remove(request)
+                    reported.add(request.span_id)
+            elif _tokens(span.fields) is None and span.status != "error":
+                requests.append(span)
+    return reported
+
+
+def _is_report(span: Span) -> bool:
+    return span.end_ns == span.start_ns and _tokens(span.fields) is not None
+
+
+class _Places:
+    """Where the spans of a tree are, to ask how two of them are related."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self._indexes = {span.span_id: index for index, (span, _) in enumerate(nodes)}
+        self._ends = [len(nodes)] * len(nodes)
+        self._parents = [-1] * len(nodes)
+        above: list[int] = []
+        for index, (_, depth) in enumerate(nodes):
+            while len(above) > depth:
+                self._ends[above.pop()] = index
+            self._parents[index] = above[-1] if above else -1
+            above.append(index)
+
+    def may_be_one_call(self, span: Span, other: Span) -> bool:
+        """Whether two spans are siblings, or one is a sibling of a span around the other.
+
+        The second is so where a framework keeps its spans to itself: the library that it calls then finds the span of
+        the application as its parent.
+        """
+        first, second = self._indexes[span.span_id], self._indexes[other.span_id]
+        if self._is_inside(first, second) or self._is_inside(second, first):
+            return False
+        own, others = self._parents[first], self._parents[second]
+        return own == others or (
+            (self._is_inside(own, others) or self._is_inside(others, own)) and _share_model(span.fields, other.fields)
+        )
+
+    def _is_inside(self, index: int, around: int) -> bool:
+        return around < 0 or around <= index < self._ends[around]
+
+
+def _share_model(fields: SpanFields, others: SpanFields) -> bool:
+    models, other_models = _models(fields), _models(others)
+    return not models or not other_models or not models.isdisjoint(other_models)
 
 
 def _records_of_usage(nodes: Sequence[Node]) -> set[str]:
@@ -185,8 +268,8 @@ def _plain(name: str) -> str:
     return _VERSION.sub("", name.rpartition("/")[2].lower())
 
 
-def _paired(spans: Sequence[Span]) -> set[str]:
-    """The duplicates among siblings with equal usage.
+def _paired(spans: Sequence[Span], places: _Places) -> set[str]:
+    """The duplicates among spans with equal usage.
 
     One runs within the time of the other, each in a scope of its own; each has one counterpart, the one that fits it
     most tightly.
@@ -197,20 +280,32 @@ def _paired(spans: Sequence[Span]) -> set[str]:
         own_scope = span.fields["scope_name"]
         around = []
         for scope, running in by_scope.items():
+            if scope == own_scope:
+                continue
             index = bisect_left(running, (_end_ns(span), ""))
-            if scope != own_scope and index < len(running):
-                around.append((running[index], scope))
+            for candidate in running[index : index + _MOST_COMPARED]:
+                if places.may_be_one_call(span, candidate[2]):
+                    around.append((candidate, scope))
+                    break
         if around:
             tightest, scope = min(around, key=lambda candidate: candidate[0][:2])
             by_scope[scope].remove(tightest)
             counterpart = tightest[2]
-            less_complete = max(
-                span, counterpart, key=lambda span: (span.cost.nano_usd is None, -_duration_ns(span), span.span_id)
-            )
-            duplicates.add(less_complete.span_id)
+            duplicates.add(_less_complete(span, counterpart).span_id)
         else:
             insort(by_scope.setdefault(own_scope, []), (_end_ns(span), span.span_id, span))
     return duplicates
+
+
+def _less_complete(span: Span, counterpart: Span) -> Span:
+    """Of two spans about one call the one without a cost, else the shorter, or the longer one if their usage differs.
+
+    The shorter span is closer to the provider, the longer one has more of the conversation.
+    """
+    sign = -1 if _tokens(span.fields) == _tokens(counterpart.fields) else 1
+    return max(
+        span, counterpart, key=lambda span: (span.cost.nano_usd is None, sign * _duration_ns(span), span.span_id)
+    )
 
 
 def _end_ns(span: Span) -> int:

@@ -17,12 +17,15 @@ from .convention_tables import (
     CONVERSATION_ATTRIBUTES,
     CONVERSATION_FIELDS,
     EVENTS_ATTRIBUTE,
+    FINISH_FIELDS,
     MESSAGE_EVENTS,
     RAW_CONTENT_OPERATIONS,
     SYSTEM,
+    TOOL_CONTENT,
     TOOL_OUTPUT_EVENTS,
     TRACE_CONTENT,
 )
+from .field_readers import finish_words
 from .messages import Object, chat_message, conversation
 from .opened import ContentValue, OpenedSpan
 from .otlp import Event
@@ -31,10 +34,14 @@ _EVENT_FIELDS: Final = frozenset({"event.name", "gen_ai.message.index"})
 
 
 class Content(NamedTuple):
-    """The input and the output of a span as fields, and the attributes that they contain."""
+    """The input and the output of a span as fields, the attributes that they contain, and why the answer ended.
+
+    *absent*: None for a `finish_reason` that no message of the output has.
+    """
 
     fields: dict[str, Json]
     used: set[str]
+    finish_reason: str | None = None
 
 
 def read_content(opened: OpenedSpan, operation: str, *, continues: bool = False) -> Content:
@@ -52,6 +59,9 @@ def read_content(opened: OpenedSpan, operation: str, *, continues: bool = False)
     if opened.span.parent_span_id and not opened.attributes.keys().isdisjoint(TRACE_CONTENT):
         inputs = [item for item in inputs if item.names[0] not in TRACE_CONTENT]
         outputs = [item for item in outputs if item.names[0] not in TRACE_CONTENT]
+    if operation == "completion" and not opened.attributes.keys().isdisjoint(TOOL_CONTENT):
+        inputs = [item for item in inputs if item.names[0] not in TOOL_CONTENT]
+        outputs = [item for item in outputs if item.names[0] not in TOOL_CONTENT]
     input_data = _first_content(inputs, opened.texts, operation, "user", system, used) if inputs else None
     output_data = _first_content(outputs, opened.texts, operation, "assistant", None, used) if outputs else None
     if output_data is None and operation == "tool_call":
@@ -83,7 +93,14 @@ def read_content(opened: OpenedSpan, operation: str, *, continues: bool = False)
         fields["log_messages"] = [
             log_message(time_ns, index, "input", message) for index, message in enumerate(instructions)
         ]
-    return Content(fields, used)
+    return Content(fields, used, _finish_reason(output_data))
+
+
+def _finish_reason(output: Json) -> str | None:
+    """The reason that the last message of an output has. *absent*: None."""
+    last = messages[-1] if (messages := _messages(output)) else {}
+    reasons = (finish_words(last[name]) for name in FINISH_FIELDS if name in last)
+    return next((str(words[0]) for words in reasons if isinstance(words, list) and words[0]), None)
 
 
 def _instructions(system: Json) -> list[Object]:

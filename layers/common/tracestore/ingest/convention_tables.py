@@ -21,6 +21,7 @@ from .field_readers import (
     finish_words,
     flag,
     identifier,
+    known_provider_before_slash,
     label,
     media_list,
     milliseconds,
@@ -68,11 +69,19 @@ METADATA_PREFIXES: Final = (
 TRACE_CONTENT: Final = frozenset({"langfuse.trace.input", "langfuse.trace.output"})
 """Attributes with the input and output of the whole trace: only of a root are they its own."""
 
+TOOL_CONTENT: Final = frozenset(
+    {
+        *("gen_ai.tool.call.arguments", "gen_ai.tool.arguments", "tool_arguments", "tool.parameters"),
+        *("gen_ai.tool.call.result", "gen_ai.tool.result", "tool_response"),
+    }
+)
+"""Attributes with the arguments and the result of a tool. A model call may have those of the tools that it requests."""
+
 TOOL: Final = frozenset({"tool_call"})
 SERVED: Final = frozenset({"completion", "embedding", "rerank"})
 MODEL_USERS: Final = SERVED | {"agent"}
 
-COSTS: Final = """gen_ai.usage.cost gen_ai.usage.total_cost operation.cost llm.cost.total
+COSTS: Final = """gen_ai.usage.raw>cost gen_ai.usage.cost gen_ai.usage.total_cost operation.cost llm.cost.total
     langfuse.observation.cost_details>total mlflow.llm.cost>total_cost
     langsmith.run.outputs>usage_metadata.total_cost langsmith.metadata.usage_metadata>total_cost
     langfuse.ingestion.usage>totalCost opik.total_estimated_cost llm.usage.total_cost gen_ai.cost.total_cost
@@ -132,6 +141,8 @@ ROWS: Final = (
         braintrust.metadata.provider opik.provider""",
     ),
     Row("model_provider", provider_before_slash, "genkit:name", SERVED),
+    # A gateway that reports only itself as the provider: its names of models begin with the provider.
+    Row("model_provider", known_provider_before_slash, "gen_ai.request.model llm.model_name", SERVED),
     Row(
         "conversation_id",
         identifier,
@@ -194,6 +205,8 @@ ROWS: Final = (
         """lk.interrupted turn.was_interrupted tts.interrupted gen_ai.response.interrupted gen_ai.response.cancelled
         was_interrupted interrupted""",
     ),
+    # What the provider billed, as a response quotes it, goes before what a client computed.
+    Row("cost_nano_usd", nano_usd_above_zero, "output.value>usage.cost", SERVED),
     # A cost of zero may be a client without a price list, or the share of one of two parties: it counts last.
     Row("cost_nano_usd", nano_usd_above_zero, COSTS),
     Row("cost_nano_usd", nano_usd_above_zero, PLAIN_COSTS, MODEL_USERS),
@@ -284,7 +297,7 @@ completion_details.audio}""",
         "metadata.finish_reasons",
         finish_words,
         """gen_ai.response.finish_reasons gen_ai.response.finish_reason llm.finish_reason ai.response.finishReason
-        llm.response.finish_reason genkit:output>finishReason""",
+        llm.response.finish_reason genkit:output>finishReason anthropic.message.stop_reason""",
     ),
     Row(
         "metadata.finish_reasons",
@@ -294,6 +307,12 @@ completion_details.audio}""",
         langsmith.run.outputs>generations.0.0.message.kwargs.response_metadata.finish_reason
         openai_agents.output>choices.0.finish_reason""",
         MODEL_USERS,
+    ),
+    Row(
+        "metadata.finish_reasons",
+        finish_words,
+        "output.value>choices.0.finish_reason output.value>finish_reason output.value>stop_reason",
+        SERVED,
     ),
     Row("metadata.attachments", media_list, "langsmith.run.attachments"),
     Row(
@@ -360,6 +379,12 @@ USAGE: Final = (
     UsageSource("llm.*.usage_metadata>"),
     UsageSource("mlflow.spanOutputs>usage"),
     UsageSource("ai.response.providerMetadata>anthropic", APART),
+    UsageSource("gen_ai.usage.raw>"),
+    UsageSource("anthropic.usage.", None),
+    UsageSource("output.value>usage", None, SERVED),
+    UsageSource("output.value>usage_metadata", None, SERVED),
+    UsageSource("output.value>meta.billed_units", None, SERVED),
+    UsageSource("output.value>meta.usage", None, SERVED),
     UsageSource("gen_ai.usage>"),
     UsageSource("llm.usage>"),
     UsageSource("gen_ai.response.usage>"),
@@ -383,8 +408,13 @@ USAGE: Final = (
 )
 """Sources of token counts, in order of precedence. The names of counts are read by their words."""
 
-APART_SCOPES: Final = r"opentelemetry\.instrumentation\..*bedrock.*"
-"""Instrumentation scopes that pass on Bedrock's counts, which do not include each other."""
+SCOPES: Final[tuple[tuple[str, frozenset[str]], ...]] = (
+    (r"opentelemetry\.instrumentation\..*bedrock.*", APART),
+    (r"openlit\.instrumentation\.(?:anthropic|bedrock)", frozenset({REASONING, DETAILS})),
+    (r"openlit\.instrumentation\.(?:google_ai_studio|vertexai)", frozenset({CACHE, DETAILS})),
+)
+"""Instrumentation scopes that pass on the counts of a provider, and what these include: Bedrock and Anthropic count the
+cache apart from the input, Gemini counts thoughts apart from the answer."""
 
 LONE_COUNTS: Final = {
     "gen_ai.client.token.usage": "total_tokens",
@@ -442,8 +472,8 @@ EXIT_CODES: Final = ("process.exit.code",)
 MODEL_AROUND: Final = "model"
 """The attribute with the model of the calls inside a span that is no call itself."""
 
-CALL_KEYS: Final = ("tool_use_id", "call_id", "request_id")
-"""Attributes with the sender's id of a call, which log records about the call have as well."""
+CALL_KEYS: Final = ("tool_use_id", "call_id", "request_id", "gen_ai.response.id")
+"""Attributes with an id of a call, which log records and other spans about the call have as well."""
 
 PARTS_OF_CALLS: Final = (".tool.execution", ".tool.blocked_on_user", ".hook")
 """Ends of the names of spans that are parts of the tool call above them."""
@@ -533,6 +563,13 @@ OPERATIONS_BY_NAME_PREFIX: Final = (
 )
 """The operation of a span without such attributes, such as one that failed early, by the start of its name."""
 
+CALLS_BY_NAME_PREFIX: Final = (
+    ("chat ", "completion"),
+    ("embeddings ", "embedding"),
+    ("text_completion ", "completion"),
+)
+"""The same for spans of the kind `client`: these words before the name of a model mean other things in other spans."""
+
 TOOL_NAME: Final = r"(?:execute_tool |running tool:? |tool[.:/])?(?P<name>.+?)(?:\.__call__|\.tool)?"
 """The name of a tool inside the name of its span, for conventions that send it nowhere else."""
 
@@ -600,6 +637,9 @@ CONVERSATION_FIELDS: Final[dict[str, tuple[Direction, str]]] = {
     "output": ("output", "assistant"),
 }
 """Fields of a log record's body with an object that has a list of messages. *source*: AWS Distro for OpenTelemetry."""
+
+FINISH_FIELDS: Final = ("finish_reason", "finishReason", "stop_reason")
+"""Fields of a message with the reason why it ended."""
 
 CONTINUATION_FIELDS: Final = frozenset({"previous_response_id", "previousResponseId"})
 """Fields of a request to OpenAI's responses that continues a stored conversation: its input is only what is new."""

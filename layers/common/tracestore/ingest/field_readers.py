@@ -160,6 +160,12 @@ def provider_before_slash(value: Json) -> str | None:
     return normalize_provider(provider) if slash else None
 
 
+def known_provider_before_slash(value: Json) -> str | None:
+    """The provider before a model's name, as in `anthropic/claude-sonnet-4-5`. *absent*: None for any other word."""
+    word, slash, _ = value.partition("/") if isinstance(value, str) else ("", "", "")
+    return _CANONICAL.get(_SEPARATORS.sub("_", word.lower())) if slash else None
+
+
 def media_list(value: Json) -> Json:
     """A list of media, each an object with its name."""
     return value if isinstance(value, list) and value else None

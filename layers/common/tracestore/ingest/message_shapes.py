@@ -17,8 +17,8 @@ ROLES: Final = _named(
         "system": "system SystemMessage SystemMessageChunk",
         "developer": "developer",
         "user": "user human HumanMessage HumanMessageChunk",
-        "assistant": "assistant ai model bot AIMessage AIMessageChunk",
-        "tool": "tool function ToolMessage ToolMessageChunk FunctionMessage tool_result",
+        "assistant": "assistant ai model bot AIMessage AIMessageChunk tool-call",
+        "tool": "tool function ToolMessage ToolMessageChunk FunctionMessage tool_result tool-response",
     }
 )
 """Roles by the words that clients use for them. Any other word stays as it is."""
@@ -77,8 +77,10 @@ ITEM_SUFFIXES: Final = {
 }
 """Roles of items of OpenAI's responses by the end of their `type`."""
 
-WRAPPERS: Final = ("message", "message_content", "tool_call", "prompt", "completion")
-"""Keys between the number and the field in a numbered attribute, as in `llm.input_messages.0.message.role`."""
+WRAPPERS: Final = frozenset({"message", "message_content", "tool_call", "prompt", "completion"})
+"""Keys between the number and the field in a numbered attribute, as in `llm.input_messages.0.message.role`.
+
+A block of a tool call has two: its kind is in `message_content`, its name and its arguments are in `tool_call`."""
 
 PART_FIELDS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "text": {"text": ("text", "content", "refusal", "value")},
@@ -110,7 +112,7 @@ The first name present counts.
 MESSAGE_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "role": ROLE_FIELDS,
     "reasoning": ("reasoning_content", "reasoning", "thinking", "reasoningText"),
-    "content": ("parts", "content", "contents", "blocks", "text"),
+    "content": ("parts", "content", "contents", "blocks", "text", "refusal"),
     "tool_calls": ("tool_calls", "toolCalls", "function_call", "function_calls"),
     "object": ("object",),
     "files": ("files",),

@@ -56,6 +56,7 @@ _CONTAINER_NAMES: Final = frozenset((*LIST_FIELDS, *_PROMPT_FIELDS, *CONTAINER_F
 _WRAPPER_NAMES: Final = frozenset(("message", "content", "data", "kwargs"))
 _NESTED_FIELDS: Final = ("function", *TYPELESS, *TYPELESS_MEDIA, "reasoningContent", "reasoningText", "source")
 _NESTED_NAMES: Final = frozenset(_NESTED_FIELDS)
+_NAMED_CONTENTS: Final = frozenset((*TYPELESS_MEDIA, *TYPELESS_REASONING))
 
 
 def conversation(value: Json, role: str, *, text_is_message: bool = False, system: Json = None) -> Json:
@@ -405,7 +406,7 @@ def _parts(content: Json) -> list[Json]:
             return [_part(block) for block in blocks]
         return [{"type": "text", "text": content}]
     if isinstance(content, list):
-        return [_part(item) for item in content]
+        return [_part(item) for item in content if item != {}]
     if isinstance(content, dict) and isinstance(inner := content.get("parts"), list):
         return [_part(item) for item in inner]
     if isinstance(content, dict) and content.keys() <= _CONTENT_WRAPPER and (inner := _first_text(content)) is not None:
@@ -482,12 +483,18 @@ _SCHEMA_NAMES: Final = frozenset({"input_schema", "inputSchema", "description"})
 
 
 def _unwrapped_part(item: Object) -> Object:
-    """The part inside the wrapper of a numbered attribute; any other object as it is."""
-    if len(item) == 1:
-        ((name, inner),) = item.items()
-        if name in WRAPPERS and isinstance(inner, dict):
-            return inner
-    return item
+    """The part inside wrappers of numbered attributes, each of which may have some of it; any other object as it is."""
+    if len(item) == 2 and isinstance(content := item.get("content"), dict):
+        kind = item.get("type")  # Strands: {"type": "reasoningContent", "content": {…}}
+        return {kind: content} if isinstance(kind, str) and kind in _NAMED_CONTENTS else item
+    if not item or len(item) > len(WRAPPERS) or not item.keys() <= WRAPPERS:
+        return item
+    part: Object = {}
+    for inner in item.values():
+        if not isinstance(inner, dict):
+            return item
+        part |= inner
+    return part
 
 
 def _part(item: Json, kind: str | None = None) -> Json:

@@ -11,6 +11,7 @@ from tracestore.domain.times import NS_PER_MS, parse_time
 
 from .convention_tables import (
     CALL_KEYS,
+    CALLS_BY_NAME_PREFIX,
     ENDS_OF_CONVERSATIONS,
     FIRST_TOKEN_EVENTS,
     FIRST_TOKEN_TIMES,
@@ -85,7 +86,10 @@ def _operation(opened: OpenedSpan, used: set[str]) -> str:
                     return known
     if not is_reported and opened.evidence:
         return "other" if opened.span.name.endswith(PARTS_OF_CALLS) else opened.evidence
-    for prefix, operation in OPERATIONS_BY_NAME_PREFIX:
+    by_name = OPERATIONS_BY_NAME_PREFIX
+    if opened.span.kind == "client" and not is_reported:
+        by_name += CALLS_BY_NAME_PREFIX
+    for prefix, operation in by_name:
         if opened.span.name.startswith(prefix):
             return operation
     return "other"

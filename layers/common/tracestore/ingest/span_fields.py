@@ -13,7 +13,7 @@ from tracestore.domain.spans import Json, SpanFields
 from tracestore.domain.times import format_time
 
 from .content import read_content
-from .convention_tables import CONVERSATION_ATTRIBUTES, FOUND_BY_ID, MESSAGE_EVENTS, RESOURCE_FIELDS
+from .convention_tables import CONVERSATION_ATTRIBUTES, FOUND_BY_ID, MESSAGE_EVENTS, RESOURCE_FIELDS, SERVED
 from .field_readers import MAX_LABEL_CHARACTERS
 from .opened import OpenedSpan, open_span
 from .otlp import Event, Link, Origin, OtlpSpan
@@ -53,6 +53,8 @@ def _fields(span: OtlpSpan, shared: _Shared) -> SpanFields:
     operation, fields, metadata, used = read(opened)
     usage = read_usage(opened, operation)
     content = read_content(opened, operation, continues="previous_response_id" in metadata)
+    if content.finish_reason is not None and operation in SERVED:
+        fields.setdefault("finish_reason", content.finish_reason)
     outcome = read_outcome(opened, fields.get("finish_reason"))
     fields = {**shared.fields, **fields, **usage.fields}
     fields.update(content.fields)

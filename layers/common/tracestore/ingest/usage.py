@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, cast
 from tracestore.domain.spans import Json
 from tracestore.domain.token_kinds import IGNORED, USES, Kind, UnknownKind, kind_of
 
-from .convention_tables import APART, APART_SCOPES, CACHE, DETAILS, INSIDE, LONE_COUNTS, REASONING, UsageSource
+from .convention_tables import APART, CACHE, DETAILS, INSIDE, LONE_COUNTS, REASONING, SCOPES, UsageSource
 from .opened import OpenedSpan
 
 MAX_COUNT: Final = 2**53
@@ -24,7 +24,6 @@ _MAX_KINDS: Final = 50
 _MAX_NAME_CHARACTERS: Final = 64
 _MAX_OBJECT_DEPTH: Final = 3
 
-_APART_SCOPE: Final = re.compile(APART_SCOPES)
 _TOOL_INPUT: Final = Kind("tool_input")
 _INPUT, _OUTPUT, _CACHED, _WRITTEN, _REASONING = map(
     Kind, ("input", "output", "cached_input", "cache_write", "reasoning")
@@ -56,13 +55,15 @@ _NO_USAGE: Final = Usage({}, {}, set())
 class _Sent(NamedTuple):
     """The counts by kind, each from the first source that has it, and that source's statement.
 
-    `unknown` has the buckets whose names are not understood.
+    `unknown` has the buckets whose names are not understood. `by_scope` is the statement of the instrumentation scope.
+    *absent*: None for a scope that states nothing.
     """
 
     counts: dict[Kind, int]
     includes: dict[Kind, frozenset[str] | None]
     unknown: dict[str, int]
     used: set[str]
+    by_scope: frozenset[str] | None
 
 
 def read_usage(opened: OpenedSpan, operation: str) -> Usage:
@@ -85,6 +86,9 @@ def read_usage(opened: OpenedSpan, operation: str) -> Usage:
     total = counts.get(IGNORED)
     readings = _readings(reported)
     fitting = [reading for reading in readings if _fits(reading, reported, total)]
+    if total is not None and total == sum(sent.values()) and (not fitting or reported.by_scope is not None):
+        # The client's own sum of input and output, which leaves out what the provider counts apart from them.
+        fitting = [reading for reading in readings if _fits(reading, reported, None)]
     is_stated = reported.includes.get(_INPUT, INSIDE) is not None
     is_ambiguous = not fitting or (not is_stated and len(fitting) > 1)
     whole = fitting[0] if fitting else next((reading for reading in readings if _fits(reading, reported, None)), None)
@@ -94,7 +98,7 @@ def read_usage(opened: OpenedSpan, operation: str) -> Usage:
             metadata["usage_as_sent"] = cast(Json, sent)
     else:
         fields |= sent
-    if total is not None:
+    if total is not None and (is_ambiguous or whole is None or _fits(whole, reported, total)):
         fields["total_tokens"] = total
     elif reported.unknown:
         fields["total_tokens"] = sum(fields.get(f"{kind}_tokens", 0) for kind in ("input", "output")) + sum(
@@ -120,10 +124,8 @@ def _whole_usage(counts: Mapping[Kind, int], used: set[str]) -> Usage:
 
 
 def _sent(opened: OpenedSpan, operation: str) -> _Sent:
-    reported = _Sent({}, {}, {}, set())
-    counts, statements, unknown, used = reported
-    scope = opened.span.origin.scope_name
-    by_scope = APART if "bedrock" in scope and _APART_SCOPE.fullmatch(scope) else None
+    reported = _Sent({}, {}, {}, set(), _statement_of_scope(opened.span.origin.scope_name))
+    counts, statements, unknown, used, by_scope = reported
     for source, attribute, value in opened.usage:
         if source.operations and operation not in source.operations:
             continue
@@ -147,6 +149,11 @@ def _sent(opened: OpenedSpan, operation: str) -> _Sent:
         if counts[kind] == amount:
             used.add(attribute)
     return reported
+
+
+@lru_cache(maxsize=512)
+def _statement_of_scope(name: str) -> frozenset[str] | None:
+    return next((includes for pattern, includes in SCOPES if re.fullmatch(pattern, name)), None)
 
 
 @lru_cache(maxsize=1_024)
@@ -250,12 +257,14 @@ def _readings(reported: _Sent) -> list[dict[str, int]]:
     readings = []
     cache_first = CACHE in (INSIDE if of_input is None else of_input)
     reasoning_first = REASONING in (INSIDE if of_output is None else of_output)
-    for cache_inside, reasoning_inside in product(
-        (cache_first, not cache_first), (reasoning_first, not reasoning_first)
+    for cache_inside, reasoning_inside, tools in product(
+        (cache_first, not cache_first),
+        (reasoning_first, not reasoning_first),
+        dict.fromkeys((counts.get(_TOOL_INPUT, 0), 0)),
     ):
         reading = {}
         if _INPUT in counts or (is_bucket and cached + modal["input"]):
-            added = counts.get(_TOOL_INPUT, 0) + modal["input"]
+            added = tools + modal["input"]
             reading["input_tokens"] = counts.get(_INPUT, 0) + added + (0 if cache_inside else cached)
         if _OUTPUT in counts or (is_bucket and reasoning + modal["output"]):
             reading["output_tokens"] = counts.get(_OUTPUT, 0) + modal["output"] + (0 if reasoning_inside else reasoning)
