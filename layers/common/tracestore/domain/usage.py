@@ -5,8 +5,8 @@ the client library's span inside it. A span's usage therefore counts only where 
 a model call whose usage differs from the sum below. A call within a call of the same model is one call, also where the
 usage differs: the outer one may lack reasoning, the cache, or the output of a stream, so the inner one counts, unless
 it is the inner one that lacks its input or its output. Two instrumentation libraries that do not know of each other
-report one call as siblings: siblings of two instrumentation scopes with equal usage, one within the other's time, are
-one call.
+report one call in two places: spans of two scopes with equal usage or the same response, one within the other's time,
+are one call, if one is next to the other or to a span around it.
 """
 
 import operator
