@@ -25,11 +25,11 @@ from .convention_tables import (
     TOOL_OUTPUT_EVENTS,
     TRACE_CONTENT,
 )
-from .field_readers import finish_words
 from .messages import Object, chat_message, conversation
 from .opened import ContentValue, OpenedSpan
 from .otlp import Event
 
+_MAX_REASON_CHARACTERS: Final = 256
 _EVENT_FIELDS: Final = frozenset({"event.name", "gen_ai.message.index"})
 
 
@@ -99,8 +99,8 @@ def read_content(opened: OpenedSpan, operation: str, *, continues: bool = False)
 def _finish_reason(output: Json) -> str | None:
     """The reason that the last message of an output has. *absent*: None."""
     last = messages[-1] if (messages := _messages(output)) else {}
-    reasons = (finish_words(last[name]) for name in FINISH_FIELDS if name in last)
-    return next((str(words[0]) for words in reasons if isinstance(words, list) and words[0]), None)
+    reasons = (last.get(name) for name in FINISH_FIELDS)
+    return next((text[:_MAX_REASON_CHARACTERS] for text in reasons if isinstance(text, str) and text), None)
 
 
 def _instructions(system: Json) -> list[Object]:
