@@ -77,6 +77,8 @@ class Router:
         by_segments = [(tuple(r.path.split("/")), r) for r in routes if r.key != "$default"]
         # A parameter sorts after text, segment by segment.
         self._routes = sorted(by_segments, key=lambda pair: [(_is_parameter(s), s) for s in pair[0]])
+        any_method = {r.path for r in routes if r.method == "ANY"}
+        self._exact = {(r.method, r.path): r for r in routes if "{" not in r.path and r.path not in any_method}
         self._default = next((r for r in routes if r.key == "$default"), None)
 
     def match(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
@@ -84,6 +86,8 @@ class Router:
 
         *absent*: None when no route matches and there is no `$default`.
         """
+        if exact := self._exact.get((method, path)):  # no parameter is more specific
+            return exact, {}
         segments = path.split("/")
         for pattern, route in self._routes:
             if route.method in (method, "ANY"):

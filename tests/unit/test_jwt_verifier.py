@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.issuer import KEYS, RSA_KEY, Issuer, forged, public_jwk, token
 from tracestore.domain.errors import Unauthenticated, Unavailable
-from tracestore.http.jwt_verifier import KEYS_LIVE_S, PAUSE_S, JwtVerifier
+from tracestore.http.jwt_verifier import KEYS_LIVE_S, LEEWAY_S, PAUSE_S, JwtVerifier
 from tracestore.http.settings import Settings
 
 SECRET = "a secret that is long enough for HS256"
@@ -309,6 +309,24 @@ def test_a_withdrawn_key_is_refused_when_cached_keys_expire(
     issuer.keys = [public_jwk("ES256", kid="new")]
     clock.now += KEYS_LIVE_S
     refusal(verifier, token(issuer))
+
+
+def test_a_token_that_was_verified_before_is_refused_once_its_key_is_replaced(
+    verifier: JwtVerifier, issuer: Issuer, clock: Clock
+) -> None:
+    sent = token(issuer)
+    assert verifier.verify(sent) == verifier.verify(sent)
+    issuer.keys = [{**public_jwk("ES256"), "kid": issuer.keys[0]["kid"]}]
+    clock.now += KEYS_LIVE_S
+    refusal(verifier, sent)
+
+
+def test_a_token_that_was_verified_before_is_refused_once_it_has_expired(verifier: JwtVerifier, issuer: Issuer) -> None:
+    expires_at_s = int(time.time()) + 2
+    sent = token(issuer, exp=expires_at_s - LEEWAY_S)
+    assert verifier.verify(sent).user_id == "ada"
+    time.sleep(max(0, expires_at_s - time.time()))
+    assert "expired" in refusal(verifier, sent)
 
 
 def test_unknown_kids_cause_few_requests_to_the_issuer(verifier: JwtVerifier, issuer: Issuer, clock: Clock) -> None:

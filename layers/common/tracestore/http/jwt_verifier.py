@@ -8,6 +8,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from tracestore.domain.errors import Unauthenticated, Unavailable
@@ -32,6 +33,9 @@ MIN_SECRET_BYTES: Final = 32
 """RFC 7518, section 3.2: an HS256 key is no shorter than its hash."""
 
 _MAX_TOKEN_CHARACTERS: Final = 16_384
+_TOKENS_REMEMBERED: Final = 256
+"""A client sends one token for an hour, and PyJWT reads it three times: a third of a millisecond for each request."""
+
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _ALGORITHMS: Final = {"RSA": "RS256", "EC P-256": "ES256", "OKP Ed25519": "EdDSA"}
 """The one algorithm for each type of public key. Keys of other types are ignored, `oct` (symmetric) above all."""
@@ -40,6 +44,7 @@ _ALGORITHMS: Final = {"RSA": "RS256", "EC P-256": "ES256", "OKP Ed25519": "EdDSA
 class JwtVerifier:
     """A verifier of the JWTs of one deployment. The issuer's keys are cached for ten minutes.
 
+    Verified tokens are remembered together with their key: they are verified again when the key is replaced.
     `read_secret` returns the HS256 secret. It is None where the deployment has no such secret.
     """
 
@@ -55,6 +60,7 @@ class JwtVerifier:
         self._audiences = frozenset(filter(None, map(str.strip, (settings.jwt_audience or "").split(","))))
         self._owner_claim = settings.jwt_owner_claim
         self._teams_claim = settings.jwt_teams_claim
+        self._verified = lru_cache(maxsize=_TOKENS_REMEMBERED)(self._decoded)
         self._keys: Refreshed[KeySet] | None = None
         self._secret: Refreshed[bytes | None] | None = None
         if url := settings.jwks_url:
@@ -82,19 +88,13 @@ class JwtVerifier:
         claims = self._claims(token)
         return TokenUser(self._user_id(claims), self._teams(claims))
 
-    def _claims(self, token: str) -> dict[str, Any]:
+    def _claims(self, token: str) -> Mapping[str, Any]:
         import jwt
 
         try:
-            key, algorithm = self._key_for(jwt.get_unverified_header(token))
-            claims: dict[str, Any] = jwt.decode(
-                token,
-                key,
-                algorithms=[algorithm],
-                issuer=self._issuer,
-                leeway=LEEWAY_S,
-                options={"require": ["exp"], "verify_aud": False, "enforce_minimum_key_length": True},
-            )
+            claims = self._verified(token, *self._key_for(_header_of(token)))
+            if int(claims["exp"]) + LEEWAY_S <= time.time():  # it was verified before
+                raise jwt.ExpiredSignatureError
         except jwt.ExpiredSignatureError as error:
             raise Unauthenticated("The token has expired. Sign in again.") from error
         except jwt.ImmatureSignatureError as error:
@@ -109,6 +109,20 @@ class JwtVerifier:
             raise Unauthenticated(
                 "The token was issued for another audience. Request one for an audience of this deployment."
             )
+        return claims
+
+    def _decoded(self, token: str, key: "bytes | PyJWK", algorithm: str) -> Mapping[str, Any]:
+        """The claims of a token that this key has signed. *raises*: PyJWTError."""
+        import jwt
+
+        claims: Mapping[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=[algorithm],
+            issuer=self._issuer,
+            leeway=LEEWAY_S,
+            options={"require": ["exp"], "verify_aud": False, "enforce_minimum_key_length": True},
+        )
         return claims
 
     def _key_for(self, header: Mapping[str, Any]) -> tuple["bytes | PyJWK", str]:
@@ -149,6 +163,14 @@ class JwtVerifier:
         listed = claims.get(self._teams_claim)
         names: list[Any] = listed if isinstance(listed, list) else [listed]
         return tuple(dict.fromkeys(name for name in names if is_name(name)))
+
+
+@lru_cache(maxsize=_TOKENS_REMEMBERED)
+def _header_of(token: str) -> Mapping[str, Any]:
+    """The header of a token, which is not verified yet. *raises*: PyJWTError."""
+    import jwt
+
+    return jwt.get_unverified_header(token)
 
 
 def _is_for(audiences: frozenset[str], claims: Mapping[str, Any]) -> bool:
