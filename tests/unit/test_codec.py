@@ -5,6 +5,7 @@ from hashlib import blake2b
 from typing import Any
 
 import pytest
+from backports import zstd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -135,3 +136,9 @@ def test_every_payload_field_has_a_flag_of_its_own() -> None:
 @pytest.mark.parametrize("text", [b'"\\ud800"', b"[" * 500 + b"]" * 500, b"123456789012345678901234567890", b"1e16"])
 def test_what_the_fast_decoder_refuses_or_might_round_is_read_like_json(text: bytes) -> None:
     assert decode(text) == json.loads(text)
+
+
+def test_a_frame_that_was_cut_off_is_never_read_as_a_shorter_text() -> None:
+    packed = compress(b"a text that is compressed" * 50)
+    with pytest.raises(zstd.ZstdError):
+        decompress(packed[:-1])

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import math
 import tracemalloc
 from typing import Any
 
@@ -180,6 +181,19 @@ def test_text_that_exceeds_the_limit_of_lambda_when_escaped_is_sent_as_base64() 
     response = gateway_response(Response(200, body), {})
     assert base64.b64decode(response["body"]) == body
     assert len(json.dumps(response)) < 6_000_000
+
+
+def test_a_text_in_a_response_may_contain_the_names_of_such_numbers() -> None:
+    assert json.loads(json_bytes({"text": "NaN, Infinity"})) == {"text": "NaN, Infinity"}
+    with pytest.raises(ValueError, match="JSON"):
+        json_bytes({"text": "x", "rates": [0.5, -math.inf]})
+
+
+def test_a_response_has_all_digits_of_a_number_and_all_levels_of_a_value() -> None:
+    value: Any = 12345678901234567890123
+    for _ in range(400):
+        value = {"inner": [value]}
+    assert json.loads(json_bytes(value)) == value
 
 
 def test_the_vary_header_names_the_encoding() -> None:

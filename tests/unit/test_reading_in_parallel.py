@@ -1,5 +1,8 @@
 """Lists read their traces in parallel, as many as fit into the processor time of a request."""
 
+import threading
+import time
+from collections.abc import Generator
 from dataclasses import replace
 
 from tests.builders import fields, summary_of
@@ -32,3 +35,22 @@ def test_large_traces_are_read_one_by_one() -> None:
 def test_traces_of_any_size_keep_their_order() -> None:
     traces = [listed(f"t{number}", number * 997 % READ_SPANS * 2) for number in range(30)]
     assert list(read_in_parallel(lambda trace: trace.trace_id, traces)) == [f"t{number}" for number in range(30)]
+
+
+def test_nothing_is_read_any_more_once_the_caller_stops() -> None:
+    begun, running = [], threading.Semaphore(0)
+
+    def read(trace: ListedTrace) -> str:
+        begun.append(trace.trace_id)
+        if trace.trace_id != "t0":
+            running.release()
+            time.sleep(0.05)
+        begun.remove(trace.trace_id)
+        return trace.trace_id
+
+    reading = read_in_parallel(read, [listed(f"t{number}", 1) for number in range(READ_THREADS)])
+    assert isinstance(reading, Generator)
+    assert next(reading) == "t0"
+    running.acquire()
+    reading.close()
+    assert begun == []

@@ -56,8 +56,12 @@ def day_start_s(day: date, zone: tzinfo) -> int:
     return seconds.start + bisect_left(seconds, day, key=lambda second: _local_date(second, zone))
 
 
+@lru_cache(maxsize=4_096)
 def format_time(time_ns: int) -> str:
-    """Format a time as ISO 8601 in UTC: milliseconds always, microseconds and nanoseconds where they are not zero."""
+    """Format a time as ISO 8601 in UTC: milliseconds always, microseconds and nanoseconds where they are not zero.
+
+    Latest results are remembered: a trace has some times in common with its spans, and the same list is read again.
+    """
     seconds, fraction_ns = divmod(time_ns, NS_PER_SECOND)
     fraction = f"{fraction_ns:09}"
     while len(fraction) > 3 and fraction.endswith("000"):

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from pydantic_core import to_json
+
 from .request import Request
 
 MAX_CARRIED_BYTES: Final = 6_200_000
@@ -47,12 +49,18 @@ def json_response(content: Mapping[str, Any], status: int = 200, *, span_count: 
 
 
 def json_bytes(content: object) -> bytes:
-    """Compact JSON. *raises*: ValueError for NaN and infinity, which JSON does not have."""
-    return _json(content).encode()
+    """Compact JSON. *raises*: ValueError for NaN and infinity, which JSON does not have.
+
+    pydantic writes it in a third of the time that `json` takes. It refuses deep nesting, and writes NaN as a word.
+    """
+    try:
+        text = to_json(content)
+    except ValueError:
+        return _json(content).encode()
+    return _json(content).encode() if b"NaN" in text or b"Infinity" in text else text
 
 
 _json: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-"""`json.dumps` would make an encoder for each row of a list."""
 
 
 def with_etag(request: Request, response: Response, tag: bytes | None = None) -> Response:

@@ -97,9 +97,21 @@ def is_delta_encoded(packed: bytes) -> bool:
 def decompress(packed: bytes, base: bytes | None = None) -> bytes:
     """The text that `compress` was given. *raises*: Unreadable."""
     if packed[:1] == _PLAIN:
-        return zstd.decompress(packed[1:], zstd_dict=_DICTIONARY)
+        return _decompressed(packed[1:], _DICTIONARY)
     if packed[:1] == _PLAIN_01:
-        return zstd.decompress(packed[1:], zstd_dict=_DICTIONARY_01)
+        return _decompressed(packed[1:], _DICTIONARY_01)
     if is_delta_encoded(packed) and base is not None:
-        return zstd.decompress(packed[1:], zstd_dict=zstd.ZstdDict(base, is_raw=True))
+        return _decompressed(packed[1:], zstd.ZstdDict(base, is_raw=True))
     raise Unreadable("A stored item has a format that this version cannot read; deploy the version that wrote it.")
+
+
+def _decompressed(frame: bytes, dictionary: zstd.ZstdDict) -> bytes:
+    """The text in one frame. *raises*: ZstdError.
+
+    `zstd.decompress` takes any number of frames, which costs a third of the time of a small one.
+    """
+    decompressor = zstd.ZstdDecompressor(zstd_dict=dictionary)
+    text = decompressor.decompress(frame)
+    if not decompressor.eof:
+        raise zstd.ZstdError("the frame is incomplete")
+    return text

@@ -5,8 +5,8 @@ its tree is still too large, only its root is returned, and the outline contains
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache, partial
 from itertools import accumulate
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -169,13 +169,25 @@ def read_in_parallel(
 
     Stops when the caller stops iterating, or once `is_enough`, but not before the first ones are read.
     """
-    with ThreadPoolExecutor(READ_THREADS) as pool:
-        first = 0
-        while first < len(traces) and not (first and is_enough()):
-            spans = accumulate(listed.head.summary.span_count for listed in traces[first : first + READ_THREADS])
-            count = max(1, sum(total <= READ_SPANS for total in spans))
-            yield from pool.map(read, traces[first : first + count])
-            first += count
+    first = 0
+    while first < len(traces) and not (first and is_enough()):
+        spans = accumulate(listed.head.summary.span_count for listed in traces[first : first + READ_THREADS])
+        count = max(1, sum(total <= READ_SPANS for total in spans))
+        futures = [_threads().submit(read, listed) for listed in traces[first : first + count]]
+        try:
+            for future in futures:
+                yield future.result()
+        finally:  # nothing is read any more when the response is sent
+            for future in futures:
+                future.cancel()
+            wait(futures)
+        first += count
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """The threads of a process, which stay from request to request."""
+    return ThreadPoolExecutor(READ_THREADS, thread_name_prefix="read")
 
 
 def fitting(texts: Iterable[bytes]) -> Encoded:

@@ -21,11 +21,34 @@ NANO: Final = 1_000_000_000
 STEPS_MOST: Final = 100
 """Steps of a turn. The outline has the others."""
 
-_MODEL_FIELDS: Final = ("model_name", "model_provider", "model_version")
-_ID_FIELDS: Final = ("conversation_id", "message_id", "tool_name", "end_user_id", "service_name", "lesson_id")
-_TOKEN_FIELDS: Final = ("cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "usage_details")
-_CONTEXT_FIELDS: Final = ("environment", "release", "tags", "prompt_name", "prompt_version")
-_ANSWER_FIELDS: Final = ("finish_reason", "service_tier")
+_REPORTED_FIELDS: Final = (
+    *("parent_span_id", "span_name", "operation_type", "model_name", "model_provider", "model_version"),
+    *("input_tokens", "output_tokens"),
+    *("cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "usage_details"),
+    *("finish_reason", "service_tier", "interrupted"),
+    *("conversation_id", "message_id", "tool_name", "end_user_id", "service_name", "lesson_id"),
+    *("environment", "release", "tags", "prompt_name", "prompt_version", "error_type", "error_message"),
+)
+"""The fields that are shown as they were reported."""
+
+_ABSENT: Final[Mapping[str, Any]] = dict.fromkeys(
+    (
+        *("id", "user_id", "trace_id", "span_id", "parent_trace_id", "parent_span_id", "span_name", "operation_type"),
+        *("status", "start_time", "end_time", "duration_ms", "clock_skew"),
+        *("model_name", "model_provider", "model_version", "input_tokens", "output_tokens", "total_tokens"),
+        *("cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "usage_details"),
+        *("cost_usd", "cost_source", "cost_price", "cost_reason", "time_to_first_token_ms"),
+        *("finish_reason", "service_tier", "interrupted"),
+        *("conversation_id", "message_id", "tool_name", "end_user_id", "service_name", "lesson_id"),
+        *("environment", "release", "tags", "prompt_name", "prompt_version", "error_type", "error_message"),
+        *("created_at", "updated_at", "expires_at"),
+    )
+)
+"""The members of a span without payloads, in order."""
+
+_ABSENT_PAYLOAD: Final = dict.fromkeys(SHOWN_PAYLOAD_FIELDS)
+_SHOWN: Final = frozenset(_REPORTED_FIELDS)
+_SHOWN_WITH_PAYLOADS: Final = _SHOWN | _ABSENT_PAYLOAD.keys()
 _OUTLINE_FIELDS: Final = (
     "parent_span_id",
     "span_name",
@@ -53,41 +76,30 @@ def span_json(
     Without `user_id`, for a share, the `id` is null as well: it is derived from the user.
     """
     fields = span.fields
-    content: dict[str, Any] = {
+    content = {**_ABSENT, **_ABSENT_PAYLOAD} if payloads else {**_ABSENT}
+    shown = _SHOWN_WITH_PAYLOADS if payloads else _SHOWN
+    content |= {name: value for name, value in fields.items() if name in shown}
+    content |= {
         "id": None if user_id is None else span_uuid(user_id, trace_id, span.span_id),
         "user_id": user_id,
         "trace_id": trace_id,
         "span_id": span.span_id,
         "parent_trace_id": fields.get("parent_span_id"),
-        "parent_span_id": fields.get("parent_span_id"),
-        "span_name": fields.get("span_name"),
-        "operation_type": fields.get("operation_type"),
         "status": span.status,
         "start_time": time_or_none(fields.get("start_ns")),
         "end_time": time_or_none(fields.get("end_ns")),
         "duration_ms": span_duration_ms(span),
         "clock_skew": span.has_clock_skew,
-        **{name: fields.get(name) for name in _MODEL_FIELDS},
-        "input_tokens": fields.get("input_tokens"),
-        "output_tokens": fields.get("output_tokens"),
         "total_tokens": total_tokens(fields),
-        **{name: fields.get(name) for name in _TOKEN_FIELDS},
         "cost_usd": usd(span.cost.nano_usd),
         "cost_source": span.cost.source,
         "cost_price": span.cost.price,
         "cost_reason": span.cost.reason,
         "time_to_first_token_ms": first_token_ms(fields),
-        **{name: fields.get(name) for name in _ANSWER_FIELDS},
-        "interrupted": fields.get("interrupted"),
-        **{name: fields.get(name) for name in (*_ID_FIELDS, *_CONTEXT_FIELDS)},
-        "error_type": fields.get("error_type"),
-        "error_message": fields.get("error_message"),
         "created_at": format_time(span.created_ms * NS_PER_MS),
         "updated_at": format_time(span.updated_ms * NS_PER_MS),
         "expires_at": format_time(expires_at_s * NS_PER_SECOND),
     }
-    if payloads:
-        content |= {name: fields.get(name) for name in SHOWN_PAYLOAD_FIELDS}
     return content
 
 

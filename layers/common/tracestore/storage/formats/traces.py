@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import lru_cache
 from typing import Any, Final, TypeVar, cast
 
@@ -122,7 +122,13 @@ def payload_text(updates: Sequence[SpanUpdate]) -> bytes:
 def with_payload(updates: Sequence[SpanUpdate], text: bytes) -> tuple[SpanUpdate, ...]:
     """The updates with the payload fields that `payload_text` was given."""
     return tuple(
-        replace(update, fields=cast(SpanFields, {**update.fields, **payload}), payload_text=None)
+        SpanUpdate(
+            cast(SpanFields, {**update.fields, **payload}),
+            update.digest,
+            update.payload_fields,
+            update.received_ms,
+            update.precedence,
+        )
         for update, payload in zip(updates, decode(text), strict=True)
     )
 
@@ -222,7 +228,8 @@ def _summary_document(summary: Summary) -> dict[str, Any]:
 
 
 def _changed(value: Any, empty: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: changed for name, absent in empty.items() if (changed := getattr(value, name)) != absent}
+    values = vars(value)
+    return {name: values[name] for name, absent in empty.items() if values[name] != absent}
 
 
 def _summary_from(content: Mapping[str, Any]) -> Summary:
