@@ -26,6 +26,15 @@ def test_any_value_gives_a_short_line_or_none(value: Any) -> None:
         assert text is None or (0 < len(text) <= PREVIEW_CHARACTERS and text == " ".join(text.split()))
 
 
+@given(st.lists(st.sampled_from(["word", "é", " ", "\n", " " * 350, "x" * 90]), max_size=60).map("".join))
+@settings(max_examples=200, deadline=None)
+def test_a_preview_is_the_beginning_of_the_text_without_repeated_white_space(text: str) -> None:
+    line = " ".join(text[:4_000].split())
+    for characters in (80, PREVIEW_CHARACTERS):
+        expected = line if len(line) <= characters else line[: characters - 1] + "…"
+        assert input_preview(text, characters) == (expected or None)
+
+
 def message(role: str, text: str) -> dict[str, Any]:
     """A message in the shape in which conversations are stored."""
     return {"role": role, "parts": [{"type": "text", "text": text}]}

@@ -97,7 +97,7 @@ def wasted_spans(nodes: Sequence[Node], groups: Sequence[AttemptGroup], *, is_tr
             discarded_depth = depth
         wasted.append(
             discarded_depth is not None
-            or (is_inference(span) and span.status == "error")
+            or (span.status == "error" and is_inference(span))
             or (is_trace_failed and span.fields.get("operation_type") in _MODEL_SPEND)
         )
     return wasted

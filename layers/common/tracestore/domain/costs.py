@@ -5,7 +5,7 @@ statement about a call that cost something.
 """
 
 from collections.abc import Callable
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 from .spans import SpanFields
 
@@ -41,6 +41,7 @@ class Cost(NamedTuple):
 
 
 UNKNOWN: Final = Cost(None, "unknown")
+_UNKNOWN_FOR: Final = {reason: UNKNOWN._replace(reason=reason) for reason in get_args(UnknownCost)}
 
 
 def cost_of(fields: SpanFields, price_of: PriceOf) -> Cost:
@@ -48,16 +49,16 @@ def cost_of(fields: SpanFields, price_of: PriceOf) -> Cost:
     if "cost_nano_usd" in fields and (fields["cost_nano_usd"] or not _costs_something(fields, price_of)):
         return Cost(fields["cost_nano_usd"], "reported")
     if fields.get("operation_type") in REPEATING_OPERATIONS:
-        return UNKNOWN._replace(reason="repeats_calls")
+        return _UNKNOWN_FOR["repeats_calls"]
     if "model_name" not in fields:
-        return UNKNOWN._replace(reason="no_model")
+        return _UNKNOWN_FOR["no_model"]
     if fields.get("usage_ambiguous"):
-        return UNKNOWN._replace(reason="contradictory_tokens")
+        return _UNKNOWN_FOR["contradictory_tokens"]
     if _is_uncounted(fields):
-        return UNKNOWN._replace(reason="no_tokens")
+        return _UNKNOWN_FOR["no_tokens"]
     priced = price_of(fields)
     if isinstance(priced, str):
-        return UNKNOWN._replace(reason=priced)
+        return _UNKNOWN_FOR[priced]
     return Cost(priced[0], "computed", priced[1])
 
 

@@ -162,26 +162,35 @@ def _attempts(nodes: Sequence[Node], charges: Sequence[Charge], group: AttemptGr
 
 def first_value(root: Span, spans: Sequence[Span], name: str) -> str | None:
     """The root's value, else that of the earliest span that has one."""
-    for span in (root, *spans):
+    if value := root.fields.get(name):
+        return str(value)
+    for span in spans:
         if value := span.fields.get(name):
             return str(value)
     return None
 
 
 def _values(spans: Sequence[Span]) -> tuple[dict[str, list[str]], tuple[str, ...]]:
-    values = {}
+    kept: dict[str, list[str]] = {}
+    values_cut = []
     reported: list[dict[str, Any]] = [cast(dict[str, Any], span.fields) for span in spans]
+    names: set[str] = set().union(*reported)
     for name in VALUE_FIELDS:
-        if name == "tag":
-            seen = {value for fields in reported if "tags" in fields for value in fields["tags"]}
+        if name in names:
+            values = {str(fields[name]) for fields in reported if name in fields and fields[name] is not None}
+        elif name == "tag" and "tags" in names:
+            values = {value for fields in reported if "tags" in fields for value in fields["tags"]}
         else:
-            seen = {str(fields[name]) for fields in reported if name in fields and fields[name] is not None}
-        if seen:
-            values[name] = sorted(seen)
-    kept = {name: _first_few(seen) for name, seen in values.items()}
-    return kept, tuple(name for name, seen in values.items() if len(seen) > len(kept[name]))
+            continue
+        if values:
+            kept[name] = _first_few(sorted(values))
+            if len(values) > len(kept[name]):
+                values_cut.append(name)
+    return kept, tuple(values_cut)
 
 
 def _first_few(values: list[str]) -> list[str]:
+    if len(values) <= VALUES_KEPT and sum(map(len, values)) <= VALUE_CHARACTERS_KEPT:
+        return values
     lengths = accumulate(map(len, values[:VALUES_KEPT]))
     return [value for value, length in zip(values, lengths, strict=False) if length <= VALUE_CHARACTERS_KEPT]

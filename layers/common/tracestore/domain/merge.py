@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
+from operator import attrgetter
 from typing import cast
 
 from .costs import UNKNOWN, Cost, PriceOf, cost_of, no_prices
@@ -104,10 +105,10 @@ class Span:
 
 def merge(updates: Iterable[SpanUpdate], deleted: Collection[str] = (), price_of: PriceOf = no_prices) -> list[Span]:
     """Merge updates into spans, by start, without the spans in `deleted`."""
-    left = [update for update in updates if update.fields["span_id"] not in deleted]
+    left = [update for update in updates if not deleted or update.fields["span_id"] not in deleted]
     groups = by_joined_span(left).items()
     merged = _with_extents([merge_span(group, price_of, span_id) for span_id, group in groups])
-    return _with_models(sorted(merged, key=lambda span: span.order), price_of)
+    return _with_models(sorted(merged, key=attrgetter("order")), price_of)
 
 
 def depends_on_others(span: Span) -> bool:
@@ -200,21 +201,14 @@ def _merged_fields(updates: list[SpanUpdate]) -> SpanFields:
 def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices, span_id: str | None = None) -> Span:
     """Merge the updates of one span. `span_id` is its id where records with ids of their own were joined to it."""
     lowest_first = sorted(updates, key=_precedence) if len(updates) > 1 else updates
-    fields: dict[str, object] = {}
-    payload_from: dict[str, str] = {}
-    for update in lowest_first:
-        overlay(fields, update.fields)
-        for field in update.payload_fields:
-            if field not in update.fields and payload_from.get(field) != update.digest:
-                fields.pop(field, None)  # read without it: the value of a lower update must not appear instead
-            payload_from[field] = update.digest
-    merged = cast(SpanFields, fields)
-    if lowest_first[0].precedence == FROM_LOGS:
-        _join_log_records(lowest_first, merged)
-    _take_first_start(updates, merged)
+    merged, payload_from = _overlaid(lowest_first)
+    if len(updates) > 1 or updates[0].precedence == FROM_LOGS or "log_messages" in payload_from:
+        if lowest_first[0].precedence == FROM_LOGS:
+            _join_log_records(lowest_first, merged)
+        _take_first_start(updates, merged)
+        _join_log_messages(updates, merged, payload_from)
+        _join_metadata(lowest_first, merged, payload_from)
     merged["span_id"] = span_id or merged["span_id"]
-    _join_log_messages(updates, merged, payload_from)
-    _join_metadata(lowest_first, merged, payload_from)
     created_ms, updated_ms = _received_ms(updates)
     if "start_ns" not in merged:  # only an amendment of the span has arrived
         arrival_ns = created_ms * NS_PER_MS
@@ -230,6 +224,22 @@ def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices, span_id
         cost=cost_of(priced, price_of),
         is_from_logs=all(update.precedence != CAPTURED for update in updates),
     )
+
+
+def _overlaid(lowest_first: Sequence[SpanUpdate]) -> tuple[SpanFields, dict[str, str]]:
+    """The fields of updates, each from the highest that reports it, and the digests that payload fields come from."""
+    if len(lowest_first) == 1:
+        (update,) = lowest_first
+        return update.fields.copy(), dict.fromkeys(update.payload_fields, update.digest)
+    fields: dict[str, object] = {}
+    payload_from: dict[str, str] = {}
+    for update in lowest_first:
+        overlay(fields, update.fields)
+        for name in update.payload_fields:
+            if name not in update.fields and payload_from.get(name) != update.digest:
+                fields.pop(name, None)  # read without it: the value of a lower update must not appear instead
+            payload_from[name] = update.digest
+    return cast(SpanFields, fields), payload_from
 
 
 def _position_ns(fields: SpanFields, created_ms: int) -> int:

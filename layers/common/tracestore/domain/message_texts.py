@@ -25,7 +25,8 @@ def compared_texts(message: Message) -> list[str]:
     texts = [str(message.get("role"))]
     for field in _CONTENT_FIELDS:
         content = message.get(field)
-        texts += map(_part_text, content if isinstance(content, list) else [content])
+        if content is not None:
+            texts += map(_part_text, content if isinstance(content, list) else [content])
     return [text for text in map(without_white_space, texts) if text]
 
 

@@ -137,7 +137,11 @@ def _beginning(value: Json, room: int) -> tuple[Json, int]:
 
 
 def _line(text: str, characters: int) -> str | None:
-    line = " ".join(text[:_SCANNED_CHARACTERS].split())
-    if len(line) > characters:
-        return line[: characters - 1] + "…"
+    line = ""
+    for scanned in (4 * characters, _SCANNED_CHARACTERS):  # the first is enough, except for long white space
+        line = " ".join(text[:scanned].split())
+        if len(line) > characters:
+            return line[: characters - 1] + "…"
+        if len(text) <= scanned:
+            break
     return line or None

@@ -1,6 +1,9 @@
 """The JSON of a span's fields, written once: it is searched for secrets, digested, and packed as it is."""
 
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import groupby
+from typing import Final, NamedTuple, cast
 
 from pydantic_core import to_json
 
@@ -17,32 +20,43 @@ _PAYLOAD_NAMES: Final = {name: b'"%b":' % name.encode() for name in PAYLOAD_FIEL
 class SpanText(NamedTuple):
     """The fields of a span as JSON.
 
-    `whole` has all of them by name, so that the same fields in any order give the same text. `payload` has the payload
-    fields in their own order. *absent*: it is `{}` without any.
+    `whole` has all of them by name, so that the same fields in any order give the same text. `payload` has the
+    `payload_fields`, in their own order. *absent*: it is `{}` without any.
     """
 
     whole: bytes
     payload: bytes
+    payload_fields: tuple[str, ...]
 
 
 def span_text(fields: SpanFields) -> SpanText:
     """The JSON of the fields, each written once. *raises*: ValueError for a text that UTF-8 does not have."""
+    runs, payload_fields = _layout(tuple(fields))
     whole: list[bytes] = []
     payload: dict[str, bytes] = {}
-    core: dict[str, object] = {}
-    for name, value in sorted(fields.items()):
-        if name not in _PAYLOAD_NAMES:
-            core[name] = value
-            continue
-        if core:
-            whole.append(to_json(core)[1:-1])
-            core = {}
-        payload[name] = member = _PAYLOAD_NAMES[name] + to_json(value)
-        whole.append(member)
-    if core:
-        whole.append(to_json(core)[1:-1])
-    members = [payload[name] for name in PAYLOAD_FIELDS if name in payload]
-    return SpanText(b"{%b}" % b",".join(whole), b"{%b}" % b",".join(members))
+    values = cast(Mapping[str, object], fields)
+    for run in runs:
+        if type(run) is str:
+            payload[run] = text = _PAYLOAD_NAMES[run] + to_json(values[run])
+        else:
+            text = to_json({name: values[name] for name in run})[1:-1]
+        whole.append(text)
+    members = [payload[name] for name in payload_fields]
+    return SpanText(b"{%b}" % b",".join(whole), b"{%b}" % b",".join(members), payload_fields)
+
+
+@lru_cache(maxsize=1_024)
+def _layout(names: tuple[str, ...]) -> tuple[tuple[str | tuple[str, ...], ...], tuple[str, ...]]:
+    """The order of fields in a text: each payload field, and each run of other fields, by name; and the payload fields.
+
+    Spans of one kind have the same fields, in the same order.
+    """
+    runs = [
+        run
+        for is_payload, group in groupby(sorted(names), key=_PAYLOAD_NAMES.__contains__)
+        for run in (group if is_payload else [tuple(group)])
+    ]
+    return tuple(runs), tuple(name for name in PAYLOAD_FIELDS if name in names)
 
 
 class SpanTexts:

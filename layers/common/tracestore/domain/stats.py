@@ -6,6 +6,7 @@ change of the counters, and the sum over all heads is what the counters must con
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 from .dimensions import MARGINALS, OF_ANY_OPERATION, OTHER, FailureKind, Group, Series, cut, other_series
@@ -92,8 +93,10 @@ class Measures:
     def add(self, other: "Measures", sign: int = 1) -> None:
         """Add another's sums in place; with `sign` -1 subtract them."""
         self.numbers = [mine + sign * theirs for mine, theirs in zip(self.numbers, other.numbers, strict=True)]
-        added(self.latencies, other.latencies, sign)
-        added(self.first_tokens, other.first_tokens, sign)
+        if other.latencies:
+            added(self.latencies, other.latencies, sign)
+        if other.first_tokens:
+            added(self.first_tokens, other.first_tokens, sign)
 
     def nonzero(self) -> dict[str, int | Histogram]:
         """The numbers that are not 0 and the histograms that are not empty, by name. Equal for equal measures."""
@@ -200,17 +203,19 @@ def stats_of(nodes: Sequence[Node], charges: Sequence[Charge], wasted: Sequence[
     kept = _Kept(nodes)
     for (span, _), charge, is_wasted in zip(nodes, charges, wasted, strict=True):
         measures = _measures(span, charge, is_wasted=is_wasted)
-        if measures:
+        if measures is not None:
             quarter, group = kept.quarter(span), Group(kept.series(span), cut(span.status))
             if (row := rows.get((quarter, group))) is None:
                 row = rows[quarter, group] = Measures()
             row.add(measures)
             counted.append(_CountedSpan(span, quarter, group, measures))
     failures = _failures(nodes, kept)
+    first_hour = kept.first_quarter // QUARTERS_IN_HOUR
+    names: set[str] = set().union(*(each.span.fields for each in counted))
     return Stats(
         tuple(Row(quarter, group, measures) for (quarter, group), measures in sorted(rows.items(), key=_key)),
         tuple(Failure(quarter, kind, count, latest) for (quarter, kind), (count, latest) in sorted(failures.items())),
-        tuple(_marginal(name, counted, kept.first_quarter // QUARTERS_IN_HOUR) for name in MARGINALS),
+        tuple(_marginal(name, counted if name in names else (), first_hour) for name in MARGINALS),
     )
 
 
@@ -248,13 +253,15 @@ class _CountedSpan(NamedTuple):
 
 
 def _marginal(name: str, counted: Sequence[_CountedSpan], first_hour: int) -> Marginal:
-    """A marginal of a trace of which these spans have measures."""
+    """A marginal of a trace of which these spans have measures. *absent*: it is empty without any."""
+    if not counted:
+        return () if name in OF_ANY_OPERATION else ""
     if name in OF_ANY_OPERATION:
         calls = [(each, each.measures) for each in counted if each.span.fields.get(name)]
     else:
         values = {each.span.fields.get(name, "") for each in counted}
         if len(values) < 2:
-            return cut(*values) if values else ""
+            return cut(*values)
         calls = [(each, as_calls) for each in counted if (as_calls := as_model_calls(each.group, each.measures))]
     kept = sorted({cut(each.span.fields.get(name, "")) for each, _ in calls})[:MARGINAL_VALUES_KEPT]
     if len(kept) < 2 and name not in OF_ANY_OPERATION:
@@ -286,13 +293,16 @@ def _key(entry: tuple[tuple[int, Group], Measures]) -> tuple[int, Group]:
     return entry[0]
 
 
-def _measures(span: Span, charge: Charge, *, is_wasted: bool) -> Measures:
-    """The measures of one span."""
-    fields, measures = span.fields, Measures()
+def _measures(span: Span, charge: Charge, *, is_wasted: bool) -> Measures | None:
+    """The measures of one span. *absent*: None where all of them are 0."""
+    fields = span.fields
+    is_inference = fields.get("operation_type") in INFERENCE_OPERATIONS
+    is_counted = span.status != "pending" and (charge.is_call or not (is_inference or charge.is_repeated))
+    if not is_counted and not charge.counts_tokens and charge.cost_nano_usd is None:
+        return None
+    measures = Measures()
     numbers = measures.numbers
-    operation = fields.get("operation_type")
-    is_inference = operation in INFERENCE_OPERATIONS
-    if span.status != "pending" and (charge.is_call or not (is_inference or charge.is_repeated)):
+    if is_counted:
         numbers[_CALLS] = 1
         numbers[_ERRORS] = int(span.status == "error")
         durations = (
@@ -311,7 +321,7 @@ def _measures(span: Span, charge: Charge, *, is_wasted: bool) -> Measures:
         numbers[_COST] = charge.cost_nano_usd
         if is_wasted:
             numbers[_WASTED] = charge.cost_nano_usd
-    return measures
+    return measures or None
 
 
 def _where_it_failed(nodes: Sequence[Node]) -> Iterator[Span]:
@@ -326,6 +336,8 @@ def _where_it_failed(nodes: Sequence[Node]) -> Iterator[Span]:
 
 def _failures(nodes: Sequence[Node], kept: "_Kept") -> dict[tuple[int, FailureKind], tuple[int, Example]]:
     """The number of failed spans by quarter and kind, and the latest of each."""
+    if not any(span.status == "error" for span, _ in nodes):
+        return {}
     failed = [
         (
             kept.quarter(span),
@@ -359,8 +371,9 @@ class _Kept:
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self._series = {span.span_id: _series(span.fields) for span, _ in nodes}
-        kept = set(sorted(set(self._series.values()))[:GROUPS_KEPT])
-        if len(kept) == GROUPS_KEPT:
+        kept = set(self._series.values())
+        if len(kept) > GROUPS_KEPT:
+            kept = set(sorted(kept)[:GROUPS_KEPT])
             operations = INFERENCE_OPERATIONS | {series.operation_type for series in kept}
             for span_id, series in self._series.items():
                 if series not in kept:
@@ -381,7 +394,12 @@ class _Kept:
 
 
 def _series(fields: SpanFields) -> Series:
-    return Series(*[cut(fields.get(name, "")) for name in Series._fields])
+    return _cut_series(fields.get("operation_type", ""), fields.get("model_provider", ""), fields.get("model_name", ""))
+
+
+@lru_cache(maxsize=1_024)
+def _cut_series(operation_type: str, model_provider: str, model_name: str) -> Series:
+    return Series(cut(operation_type), cut(model_provider), cut(model_name))
 
 
 def sums(rows: Iterable[Row]) -> Measures:

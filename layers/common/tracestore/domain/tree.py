@@ -1,9 +1,12 @@
 """The tree of a trace: every span exactly once, below its parent where the trace has it."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from .merge import Span
+
+_ORDER: Final = attrgetter("order")
 
 
 class Node(NamedTuple):
@@ -20,10 +23,18 @@ def tree_order(spans: Sequence[Span]) -> list[Node]:
     cycle of parents. There is no recursion, so depth has no limit.
     """
     by_id = {span.span_id: span for span in spans}
+    by_start = sorted(spans, key=_ORDER)
+    ordered = _from_roots(by_start, by_id)
+    if len(ordered) < len(by_start):  # the spans of a cycle are below no root
+        ordered = _from_roots(by_start, by_id, _cycle_starts(by_id))
+    return ordered
+
+
+def _from_roots(by_start: Sequence[Span], by_id: dict[str, Span], cycle_starts: Collection[str] = ()) -> list[Node]:
+    """The spans below the roots, which include `cycle_starts`, in tree order."""
     children: dict[str, list[Span]] = {}
     roots = []
-    cycle_starts = _cycle_starts(by_id)
-    for span in sorted(spans, key=lambda span: span.order):
+    for span in by_start:
         parent = span.parent_span_id
         if parent is None or parent not in by_id or span.span_id in cycle_starts:
             roots.append(span)
@@ -34,7 +45,8 @@ def tree_order(spans: Sequence[Span]) -> list[Node]:
     while stack:
         node = stack.pop()
         ordered.append(node)
-        stack += [Node(child, node.depth + 1) for child in reversed(children.get(node.span.span_id, ()))]
+        if below := children.get(node.span.span_id):
+            stack += [Node(child, node.depth + 1) for child in reversed(below)]
     return ordered
 
 

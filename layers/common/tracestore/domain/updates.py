@@ -17,7 +17,6 @@ from .span_text import SpanText, span_text
 from .spans import (
     CAPTURED,
     INFERENCE_OPERATIONS,
-    PAYLOAD_FIELDS,
     Json,
     SpanFields,
     SpanUpdate,
@@ -44,6 +43,12 @@ FALLBACKS_KEPT: Final = 20
 ASKING_OPERATIONS: Final = frozenset({"tool_call", "retrieval", "http"})
 """Operations of which the input says more in one line than the output."""
 
+_OUTPUT_FIRST: Final = (
+    ("output_preview", "output_data", output_preview),
+    ("input_preview", "input_data", input_preview),
+)
+_INPUT_FIRST: Final = _OUTPUT_FIRST[::-1]
+
 
 def span_update(
     fields: SpanFields, *, received_ms: int, precedence: int = CAPTURED, text: SpanText | None = None
@@ -52,8 +57,7 @@ def span_update(
 
     *absent*: without its `text`, it is written here.
     """
-    whole, payload = text or span_text(fields)
-    payload_fields = tuple(name for name in PAYLOAD_FIELDS if name in fields)
+    whole, payload, payload_fields = text or span_text(fields)
     core = _with_derived_core(fields)
     if media := referred_media(whole):
         core = cast(SpanFields, {**core, "media": media})
@@ -85,12 +89,10 @@ def _with_derived_core(fields: SpanFields) -> SpanFields:
     derived: dict[str, Json] = {}
     if isinstance(metadata := fields.get("metadata"), dict):
         derived = _stated_providers(metadata) | _stated_trace(metadata)
-    asked, answered = fields.get("input_data"), fields.get("output_data")
+    asked = fields.get("input_data")
     operation = fields.get("operation_type")
-    outlines = [("output_preview", output_preview, answered), ("input_preview", input_preview, asked)]
-    if operation in ASKING_OPERATIONS:
-        outlines.reverse()
-    for name, preview, value in outlines:
+    for name, field, preview in _INPUT_FIRST if operation in ASKING_OPERATIONS else _OUTPUT_FIRST:
+        value = cast(Json, fields.get(field))
         if value is not None and (line := preview(value, CORE_PREVIEW_CHARACTERS)):
             derived[name] = line
             break

@@ -68,19 +68,29 @@ class Charge(NamedTuple):
 
 def charges_of(nodes: Sequence[Node]) -> list[Charge]:
     """The charge of each span of a trace, given in tree order."""
-    duplicates = _duplicates(nodes) | _records_of_usage(nodes) | _incomplete_calls(nodes)
+    inference = [is_inference(span) for span, _ in nodes]
+    call_count = sum(inference)
+    duplicates = _records_of_usage(nodes) if call_count else set()
+    if call_count > 1:
+        duplicates |= _duplicates(nodes) | _incomplete_calls(nodes)
     amounts = [None if span.span_id in duplicates else _tokens(span.fields) for span, _ in nodes]
-    outer = _outer_spans(nodes, amounts)
-    tokens = _counted(nodes, amounts, outer)
-    calls = _calls(nodes, tokens, duplicates, outer, amounts)
-    return list(map(Charge, calls, tokens, _counted_costs(nodes, tokens, duplicates), _repeated_tool_calls(nodes)))
+    outer = parts = [False] * len(nodes)
+    if call_count > 1:
+        outer, parts = _outer_spans(nodes, amounts), _parts_of_calls(nodes, amounts)
+    tokens = _counted(nodes, inference, amounts, outer)
+    calls = _calls(nodes, inference, tokens, duplicates, [*map(operator.or_, outer, parts)])
+    costs = _counted_costs(nodes, inference, tokens, duplicates)
+    return list(map(Charge, calls, tokens, costs, _repeated_tool_calls(nodes)))
 
 
 def usage_of(nodes: Sequence[Node], charges: Sequence[Charge], wasted: Sequence[bool] = ()) -> Usage:
     """The usage of a trace: the sum of its charges. `wasted` marks those that were spent in vain."""
     token_spans = [node.span for node, charge in zip(nodes, charges, strict=True) if charge.counts_tokens]
     costs = [charge.cost_nano_usd for charge in charges if charge.cost_nano_usd is not None]
-    sums = {kind: sum(amount(span.fields, kind) for span in token_spans) for kind in TOKEN_KINDS}
+    sums = dict.fromkeys(TOKEN_KINDS, 0)
+    for span in token_spans:
+        for kind in TOKEN_KINDS:
+            sums[kind] += amount(span.fields, kind)
     return Usage(
         llm_call_count=sum(charge.is_call for charge in charges),
         total_tokens=sum(total_tokens(span.fields) or 0 for span in token_spans),
@@ -316,26 +326,35 @@ def _duration_ns(span: Span) -> int:
     return _end_ns(span) - span.order[0]
 
 
-def _counted_costs(nodes: Sequence[Node], counted_tokens: list[bool], duplicates: set[str]) -> list[int | None]:
+def _counted_costs(
+    nodes: Sequence[Node], inference: Sequence[bool], counted_tokens: list[bool], duplicates: set[str]
+) -> list[int | None]:
     """The cost of each span where it counts: a span that repeats the tokens of others also repeats their cost."""
     costs = [None if span.span_id in duplicates else span.cost.nano_usd for span, _ in nodes]
     repeats = [
         total_tokens(node.span.fields) is not None and not counts
         for node, counts in zip(nodes, counted_tokens, strict=True)
     ]
-    counted = _counted(nodes, [None if cost is None else (cost,) for cost in costs], repeats)
+    counted = _counted(nodes, inference, [None if cost is None else (cost,) for cost in costs], repeats)
     return [cost if counts else None for cost, counts in zip(costs, counted, strict=True)]
 
 
-def _counted(nodes: Sequence[Node], amounts: Sequence[tuple[int, ...] | None], repeats: Sequence[bool]) -> list[bool]:
+def _counted(
+    nodes: Sequence[Node],
+    inference: Sequence[bool],
+    amounts: Sequence[tuple[int, ...] | None],
+    repeats: Sequence[bool],
+) -> list[bool]:
     """Whether each span's amounts count, from the leaves up. A span that `repeats` others counts only without them."""
     counted = [False] * len(nodes)
+    if not any(amounts):
+        return counted
     below: dict[int, tuple[int, ...]] = {}  # by depth: the sum of what counts under the parent that is still to come
     for index in range(len(nodes) - 1, -1, -1):
-        span, depth = nodes[index]
+        depth = nodes[index].depth
         inside = below.pop(depth + 1, None)
         own = amounts[index]
-        is_other = is_inference(span) and own != inside and not repeats[index]
+        is_other = inference[index] and own != inside and not repeats[index]
         if own is not None and (inside is None or is_other):
             counted[index] = True
             inside = _sum(own, inside)
@@ -350,20 +369,21 @@ def _sum(amounts: tuple[int, ...], others: tuple[int, ...] | None) -> tuple[int,
 
 def _calls(
     nodes: Sequence[Node],
+    inference: Sequence[bool],
     counted: Sequence[bool],
     duplicates: set[str],
-    outer: Sequence[bool],
-    amounts: Sequence[tuple[int, ...] | None],
+    about_others: Sequence[bool],
 ) -> list[bool]:
     """Whether each span is a model call: an inference span that is not about another span's call."""
     calls = [False] * len(nodes)
+    if not any(inference):
+        return calls
     inference_below: dict[int, bool] = {}
-    parts = _parts_of_calls(nodes, amounts)
     for index in range(len(nodes) - 1, -1, -1):
         span, depth = nodes[index]
         wraps = inference_below.pop(depth + 1, False)
-        is_own = (counted[index] or not wraps) and not outer[index] and not parts[index]
-        calls[index] = is_inference(span) and span.span_id not in duplicates and is_own
+        is_own = (counted[index] or not wraps) and not about_others[index]
+        calls[index] = inference[index] and span.span_id not in duplicates and is_own
         inference_below[depth] = inference_below.get(depth, False) or wraps or calls[index]
     return calls
 
@@ -394,6 +414,8 @@ def _repeated_tool_calls(nodes: Sequence[Node]) -> list[bool]:
 
     Work of another kind between the two, such as an agent, makes them two calls.
     """
+    if sum(span.fields.get("operation_type") == "tool_call" for span, _ in nodes) < 2:
+        return [False] * len(nodes)
     repeated = []
     above: list[str | None] = []  # by depth: the tool that is called around
     for span, depth in nodes:
