@@ -187,7 +187,7 @@ def read_in_parallel(
 @cache
 def _threads() -> ThreadPoolExecutor:
     """The threads of a process, which stay from request to request."""
-    return ThreadPoolExecutor(READ_THREADS, thread_name_prefix="read")
+    return ThreadPoolExecutor(READ_THREADS)
 
 
 def fitting(texts: Iterable[bytes]) -> Encoded:
