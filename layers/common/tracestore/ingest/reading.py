@@ -86,10 +86,8 @@ def _operation(opened: OpenedSpan, used: set[str]) -> str:
                     return known
     if not is_reported and opened.evidence:
         return "other" if opened.span.name.endswith(PARTS_OF_CALLS) else opened.evidence
-    by_name = OPERATIONS_BY_NAME_PREFIX
-    if opened.span.kind == "client" and not is_reported:
-        by_name += CALLS_BY_NAME_PREFIX
-    for prefix, operation in by_name:
+    is_call = opened.span.kind == "client" and not is_reported
+    for prefix, operation in (*OPERATIONS_BY_NAME_PREFIX, *(CALLS_BY_NAME_PREFIX if is_call else ())):
         if opened.span.name.startswith(prefix):
             return operation
     return "other"
