@@ -4,12 +4,14 @@ import random
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import Any
 
 from tests.builders import long_deadline
 from tests.crashing import Crash
 from tests.memory_dynamodb import Item, MemoryDynamoDB
 from tracestore.storage import keys
-from tracestore.storage.counters import Change, apply
+from tracestore.storage.counters import apply
+from tracestore.storage.deltas import Change
 from tracestore.storage.store import Store
 
 
@@ -40,7 +42,11 @@ def shards_of(changes: list[Change], shards: tuple[int, ...] = (2, 3, 1)) -> Ite
 
 
 def deliver_with_faults(
-    stores: Callable[[], Store], changes: list[Change], rng: random.Random, shards: tuple[int, ...] = (2, 3, 1)
+    stores: Callable[[], Store],
+    changes: list[Change],
+    rng: random.Random,
+    shards: tuple[int, ...] = (2, 3, 1),
+    apply: Callable[..., Any] = apply,
 ) -> None:
     """Deliver the changes as Lambda may: shards in parallel, batches cut anew, repeated and interrupted anywhere.
 

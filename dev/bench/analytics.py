@@ -37,8 +37,9 @@ from tracestore.domain.stats import QUARTER_NS, QUARTERS_IN_HOUR, Stats
 from tracestore.domain.times import NS_PER_DAY, format_time
 from tracestore.storage import keys
 from tracestore.storage.activity import Activity, activity_items
-from tracestore.storage.counters import Change, apply, counter_item
+from tracestore.storage.counters import apply, counter_item
 from tracestore.storage.deadline import Deadline
+from tracestore.storage.deltas import Change
 from tracestore.storage.items import head_item, summary_from
 from tracestore.storage.listing import TraceQuery
 from tracestore.storage.model import Head, Item

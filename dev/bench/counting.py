@@ -11,8 +11,9 @@ from dev.bench.deployment import Deployment
 from dev.bench.meter import Meter
 from dev.bench.report import rated, table
 from dev.workloads import Request
-from tracestore.storage.counters import Change, apply
+from tracestore.storage.counters import apply
 from tracestore.storage.deadline import Deadline
+from tracestore.storage.deltas import Change
 
 
 class Counted(NamedTuple):

@@ -7,7 +7,8 @@ from tracestore.http.stream import Line, consuming, records_of, shard_id_of
 from tracestore.http.telemetry import logger
 from tracestore.http.wiring import deadline_for, store
 from tracestore.storage import keys
-from tracestore.storage.counters import Change, apply
+from tracestore.storage.counters import apply
+from tracestore.storage.deltas import Change
 
 
 def count(event: Mapping[str, Any], context: Any, line: Line) -> dict[str, Any]:

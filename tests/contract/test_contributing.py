@@ -32,6 +32,7 @@ GOLDEN_NAMES = {
     "lesson index item": "lesson-index",
     "compacted item": "compacted",
     "activity item": "activity",
+    "gathered item": "gathered",
     "delta-encoded payload": "payload-delta",
     "conversation": "counter-conversation",
 }

@@ -66,6 +66,8 @@ KEYS = {
     *keys.counter(keys.user("user"), "measures", "15m", COUNTED_NS),
     *keys.counter(keys.user("user"), "measures", "hour", COUNTED_NS),
     *keys.counter(keys.user("user"), "measures", "day", COUNTED_NS),
+    keys.gathered(keys.user("user")),
+    keys.GATHERED,
     keys.CONVERSATION,
     keys.by_conversations(keys.user("user")),
     keys.activities(keys.user("user")),

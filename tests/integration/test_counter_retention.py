@@ -24,8 +24,10 @@ from tracestore.domain.stats import Aggregate, Example, Measures
 from tracestore.http.wiring import store as deployed_store
 from tracestore.storage import keys
 from tracestore.storage.codec import pack, unpack
-from tracestore.storage.counters import CounterKey, StoredCounter, apply, counter_item, read_counters
+from tracestore.storage.counters import apply, counter_item, read_counters
+from tracestore.storage.gathered import GATHERED_BYTES, gathered_key
 from tracestore.storage.store import Store
+from tracestore.storage.stored_counters import CounterKey, StoredCounter
 
 HOUR_NS = 3_600 * 10**9
 DAY_NS = 24 * HOUR_NS
@@ -61,13 +63,13 @@ def span_of(number: str, **more: Any) -> SpanFields:
     )
 
 
-def counted(db: StreamedDynamoDB, clock: Clock, user: str) -> Store:
+def counted(db: StreamedDynamoDB, clock: Clock, user: str, room: int = GATHERED_BYTES) -> Store:
     """Two traces, two hours apart, one of them changed by an unreadable head as well."""
     store = store_on(db, clock)
     writer(store, user).capture([("trace-one", span_of("one"))])
     clock.advance(s=7_200)
     writer(store, user).capture([("trace-two", span_of("two", start_ns=START_NS + 2 * HOUR_NS))])
-    apply(store, "shard", db.changes, long_deadline())
+    apply(store, "shard", db.changes, long_deadline(), begins=True, room=room)
     apply(store, "other", [replace_head(db.changes[0], b"\x7fnonsense")], long_deadline())
     return store
 
@@ -95,15 +97,18 @@ def test_no_stored_item_names_a_trace_or_a_person_after_the_retention() -> None:
     assert sum(counter[Bucket("measures", "day", START_NS // DAY_NS)].traces.values()) == 2
 
 
-def test_numbers_are_kept_for_the_days_that_the_deployer_chose() -> None:
+@pytest.mark.parametrize("room", [0, GATHERED_BYTES])
+def test_numbers_are_kept_for_the_days_that_the_deployer_chose(room: int) -> None:
+    """In the counter, or in the gathered item as long as they wait there."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
-    counted(db, clock, user)
-    day = CounterKey(keys.user(user), Bucket("measures", "day", START_NS // DAY_NS))
-    assert int(db._items[day.key]["expires_at"]["N"]) == day.target.end_ns // 10**9 + 400 * DAY_S  # type: ignore[union-attr]
+    counted(db, clock, user, room)
+    day = Bucket("measures", "day", START_NS // DAY_NS)
+    key = gathered_key(keys.user(user)) if room else CounterKey(keys.user(user), day).key
+    assert int(db._items[key]["expires_at"]["N"]) == day.end_ns // 10**9 + 400 * DAY_S
     short = Store(store_on(db, clock).table, RETENTION_S, now_ms=clock, counters_s=90 * DAY_S)
     writer(short, user).capture([("trace-three", span_of("one"))])
-    apply(short, "shard", db.changes[-1:], long_deadline())
-    assert int(db._items[day.key]["expires_at"]["N"]) == day.target.end_ns // 10**9 + 90 * DAY_S  # type: ignore[union-attr]
+    apply(short, "shard", db.changes[-1:], long_deadline(), begins=True, room=room)
+    assert int(db._items[key]["expires_at"]["N"]) == day.end_ns // 10**9 + 90 * DAY_S
 
 
 def end_users(store: Store, user: str, chosen: str | None = None) -> dict[str, int]:

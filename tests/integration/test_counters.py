@@ -35,10 +35,14 @@ from tracestore.storage.activity import Activity, activity_items
 from tracestore.storage.audit import Audit, audit
 from tracestore.storage.codec import pack, unpack
 from tracestore.storage.conversations import EXAMINED_MOST, read_conversations
-from tracestore.storage.counters import apply, read_counters, read_dead_letters
+from tracestore.storage.counters import apply, read_counters
+from tracestore.storage.dead_letters import read_dead_letters
+from tracestore.storage.deltas import Change, contributions_of_head
 from tracestore.storage.dynamo import RequestFailed
 from tracestore.storage.formats.counters import pack_activity, unpack_activity, unpack_counter
+from tracestore.storage.gathered import GATHERED_BYTES, read_gathered
 from tracestore.storage.store import Store
+from tracestore.storage.stored_counters import CounterKey, has_expired
 
 QUARTER_NS = 900 * 10**9
 DAY_NS = DAY_S * 10**9
@@ -176,7 +180,7 @@ def test_expired_traces_keep_counting(history: list[tuple[str, int]], seed: int)
     for change in db.changes:
         goes_on = change.old is not None and change.new is not None and change.old["g"] == change.new["g"]
         for image, sign in ((change.old if goes_on else None, -1), (change.new, 1)):
-            for target, contribution in counters._contributions(store, change, image).items():
+            for target, contribution in contributions_of_head(store, change, image).items():
                 if isinstance(target, Bucket) and (target.kind, target.interval) == ("measures", "day"):
                     expected.add(contribution, sign)  # type: ignore[arg-type]
                 if isinstance(contribution, MarginalContribution):
@@ -299,7 +303,7 @@ def test_shards_that_meet_at_a_counter_both_count(seed: int) -> None:
     assert audited(store, clock, user).findings == []
 
 
-def apply_alone(db: StreamedDynamoDB, clock: Clock, shard: str, batch: list[counters.Change], client: Any) -> None:
+def apply_alone(db: StreamedDynamoDB, clock: Clock, shard: str, batch: list[Change], client: Any) -> None:
     """Apply a batch one change and one counter at a time, since the scheduler identifies a writer by its client."""
     store = store_on(db, clock, db=client)
     for change in batch:
@@ -431,18 +435,19 @@ def test_an_error_that_no_change_caused_is_raised(code: str, is_dead_letter: boo
         assert {reason for _, reason in apply(store, "shard", db.changes, long_deadline()).dead_letters} == {code}
 
 
-def test_a_counter_is_kept_for_400_days_after_its_time() -> None:
+@pytest.mark.parametrize("room", [0, GATHERED_BYTES])
+def test_a_counter_is_kept_for_400_days_after_its_time(room: int) -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     writer(store, user).capture([("t", call("root"))])
-    apply(store, "shard", db.changes, long_deadline())
+    apply(store, "shard", db.changes, long_deadline(), begins=True, room=room)
     day = Bucket("measures", "day", START_NS // DAY_NS)
     clock.ms = day.end_ns // 1_000_000 + 400 * DAY_S * 1000 - 1
-    assert not counters.has_expired(store, day)
+    assert not has_expired(store, day)
     assert read_counters(scope(store, user), [day])[day].totals()["traces"]
     clock.advance(ms=1)
-    assert counters.has_expired(store, day)
-    assert not read_counters(scope(store, user), [day])[day].totals()["traces"]
+    assert has_expired(store, day)
+    assert not any(counter.totals()["traces"] for counter in read_counters(scope(store, user), [day]).values())
 
 
 def test_a_counter_that_cannot_be_read_does_not_block_others() -> None:
@@ -450,9 +455,9 @@ def test_a_counter_that_cannot_be_read_does_not_block_others() -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     writer(store, user).capture([("a", call("root")), ("b", call("root", conversation_id="c"))])
-    apply(store, "shard", db.changes[:1], long_deadline())
+    apply(store, "shard", db.changes[:1], long_deadline(), room=0)
     day = Bucket("measures", "day", START_NS // DAY_NS)
-    db._items[counters.CounterKey(keys.user(user), day).key]["counter"] = {"B": b"\x7fnonsense"}
+    db._items[CounterKey(keys.user(user), day).key]["counter"] = {"B": b"\x7fnonsense"}
     applied = apply(store, "shard", db.changes[1:], long_deadline())
     assert [reason for _, reason in applied.dead_letters] == ["Unreadable"]
     assert len(read_conversations(scope(store, user), 10)[0]) == 1
@@ -499,15 +504,20 @@ def test_a_change_of_an_expired_conversation_does_not_affect_the_next_one(is_rem
     assert (counter.traces, counter.measures["calls"]) == (1, 1)
 
 
-def test_checkpoints_of_closed_shards_are_removed() -> None:
+@pytest.mark.parametrize("room", [0, GATHERED_BYTES])
+def test_checkpoints_of_closed_shards_are_removed(room: int) -> None:
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for shard, hours in (("old", 25), ("young", 2), ("new", 0)):
         writer(store, user).capture([(f"in {shard}", call("root"))])
-        apply(store, shard, db.changes[-1:], long_deadline())
+        apply(store, shard, db.changes[-1:], long_deadline(), begins=True, room=room)
         clock.advance(s=hours * 3600)
     day = Bucket("measures", "day", START_NS // DAY_NS)
-    assert len(counters.read_stored(scope(store, user), [day])[day].checkpoints) == 2
+    counter, gathered = (
+        counters.read_stored(scope(store, user), [day])[day],
+        read_gathered(store.table, keys.user(user)),
+    )
+    assert (len(counter.checkpoints), len(gathered.checkpoints)) == (0 if room else 2, 2)
 
 
 def test_counters_are_the_same_read_singly_or_by_a_query() -> None:
@@ -653,7 +663,7 @@ def buckets_of_start() -> list[Bucket]:
     return [*found, *of_hour, *(Bucket(kind, "day", quarter // 96) for kind in ("examples", "values"))]
 
 
-def replace_head(change: counters.Change, content: bytes) -> counters.Change:
+def replace_head(change: Change, content: bytes) -> Change:
     """The change with another content in its new head."""
     assert change.new is not None
     return change._replace(new={**change.new, "head": {"B": content}})

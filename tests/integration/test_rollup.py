@@ -22,7 +22,8 @@ from tracestore.domain.times import NS_PER_DAY
 from tracestore.http import wiring
 from tracestore.http.stream import records_of, shard_id_of
 from tracestore.storage import audit as auditing
-from tracestore.storage.counters import Change, apply
+from tracestore.storage.counters import apply
+from tracestore.storage.deltas import Change
 from tracestore.storage.store import Store
 from tracestore.storage.table import Table
 from tracestore_cli import audit

@@ -57,7 +57,7 @@ STORAGE_FOR_ROUTES = {"user_store", "model"}
 STORAGE_BESIDES = {
     "api/account/api_keys.py": {"api_keys"},
     "account/account_handler.py": {"api_keys"},
-    "rollup/rollup_handler.py": {"counters", "keys"},
+    "rollup/rollup_handler.py": {"counters", "deltas", "keys"},
     "purge/purge_handler.py": {"jobs", "store"},
 }
 """Secrets of API keys are made, but not stored, without a user. The stream's consumers serve all users."""

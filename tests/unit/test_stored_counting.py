@@ -19,6 +19,7 @@ from tracestore.domain.analytics import top_conversations_by_cost
 from tracestore.domain.annotations import Annotation, GroupedScore, summarize_annotations
 from tracestore.domain.counters import (
     COUNTERS,
+    Bucket,
     Contribution,
     ConversationCounter,
     Counter,
@@ -34,10 +35,17 @@ from tracestore.domain.counters import (
     contributions_of,
 )
 from tracestore.domain.dimensions import OTHER_FAILURES, FailureKind, Group, Series
+from tracestore.domain.gathered import GATHERED_IN, Gathered, is_finest
 from tracestore.domain.heads import Summary
 from tracestore.domain.stats import NUMBERS, Aggregate, Example, Failure, MarginalRow, Measures, Row, Stats
 from tracestore.storage.codec import decompress, unpack
 from tracestore.storage.formats.counters import PackedCounter, pack_counter, unpack_counter
+from tracestore.storage.formats.gathered import (
+    GatheredCheckpoint,
+    PackedGathered,
+    pack_gathered,
+    unpack_gathered,
+)
 from tracestore.storage.formats.stats import StoredStats, stats_document
 from tracestore.storage.items import summary_from
 
@@ -231,6 +239,31 @@ def test_every_kind_of_counter_has_its_stored_bytes() -> None:
     assert {kind_of(name) for name in CURRENT_COUNTERS} == set(COUNTERS)
     counting = {file.stem for file in STORED.glob("*.hex") if file.stem.startswith(("counter-", "head-stats-"))}
     assert counting == {*COUNTERS_STORED, *STATS_STORED}
+
+
+def gathered_content() -> PackedGathered:
+    """Sums of every kind: of one trace that was added, and of the same trace that was subtracted."""
+    leaving, growing = Gathered(), Gathered()
+    contributions = contributions_of("t9", annotated_summary(), EXPIRES_AT_S, str)
+    for target, contribution in contributions.items():
+        if isinstance(target, Bucket) and is_finest(target):
+            leaving.add(target, contribution, -1)
+            growing.add(target, contribution, 1, EXPIRES_AT_S)
+    checkpoints = {shard: GatheredCheckpoint(*each) for shard, each in CHECKPOINTS.items()}
+    checkpoints["ffeeddccbbaa9988"] = GatheredCheckpoint(9, HOUR, 3)
+    return PackedGathered(checkpoints, leaving, START_NS // 10**6, growing, START_NS // 10**6 + 1)
+
+
+def test_gathered_sums_that_were_ever_stored_are_read_and_written_as_they_are_now() -> None:
+    content = gathered_content()
+    assert {bucket.kind for bucket in content.growing.buckets} == set(GATHERED_IN)
+    assert unpack_gathered(stored("gathered-1")) == content
+    assert decompress(pack_gathered(content)) == decompress(stored("gathered-1"))
+
+
+def test_a_counter_stores_the_number_of_the_gathered_sums_that_it_contains() -> None:
+    content = PackedCounter(ValueCounter(), {}, None, 7)
+    assert unpack_counter("values", pack_counter("values", content)) == content
 
 
 @contextmanager

@@ -9,6 +9,7 @@ indexes.
 """
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
@@ -29,16 +30,12 @@ from tracestore.domain.times import NS_PER_DAY
 from . import keys
 from .activity import activity_items, activity_of
 from .conversations import read_conversations
-from .counters import (
-    StoredCounter,
-    change_counter,
-    has_expired,
-    read_dead_letters,
-    read_stored,
-)
+from .counters import change_counter, read_stored
+from .dead_letters import read_dead_letters
 from .listing import heads_in
 from .model import Head, Partition
 from .store import Scope
+from .stored_counters import StoredCounter, has_expired
 
 MOVING_MS: Final = 360_000
 """A head that changed within this time may not be counted yet: changes are gathered for up to 300 s."""
@@ -168,7 +165,7 @@ def repair(scope: Scope, findings: list[Finding]) -> int:
         def set_expected(stored: StoredCounter) -> bool:
             if stored.counter.totals() != audited:  # noqa: B023
                 return False
-            stored.counter = finding.expected  # noqa: B023
+            stored.counter = deepcopy(finding.expected)  # noqa: B023
             if finding.whole_until_s is not None:  # noqa: B023
                 stored.note_expiry(finding.whole_until_s)  # noqa: B023
             return True

@@ -15,10 +15,10 @@ from tracestore.domain.counters import ConversationCounter, ConversationTarget
 from tracestore.domain.errors import NotFound
 
 from . import keys
-from .counters import CounterKey, stored_counter
 from .formats.counters import unpack_activity
 from .model import Item
 from .store import Scope
+from .stored_counters import CounterKey, stored_counter
 
 EXAMINED_MOST: Final = 1_000
 """Entries of a list that one call examines. The counter of each is a read unit."""

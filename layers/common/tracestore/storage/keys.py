@@ -274,6 +274,13 @@ def counter(user_pk: str, kind: str, interval: str, start_ns: int) -> tuple[str,
     return f"{user_pk}#R#{kind}#{interval}#{period}", bucket
 
 
+GATHERED: Final = "G"
+
+
+def gathered(user_pk: str) -> str:
+    return f"{user_pk}#R#gathered"
+
+
 CONVERSATION: Final = "C"
 
 

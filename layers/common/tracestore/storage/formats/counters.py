@@ -27,26 +27,28 @@ class PackedCounter(NamedTuple):
     """The content of a counter's item.
 
     `checkpoints` are the shard, the last applied sequence number and the hour in which it came. `whole_until_s` is when
-    the first of the traces that it ever counted expires.
+    the first of the traces that it ever counted expires. It contains the gathered sums up to the number `gathered`.
     """
 
     counter: Counter
     checkpoints: dict[str, tuple[int, int]]
     whole_until_s: int | None
+    gathered: int = 0
 
 
 def pack_counter(kind: CounterKind, content: PackedCounter) -> bytes:
     """A counter's content as bytes. Sequence numbers are text: they have more than 64 bits."""
     checkpoints = [[shard, str(sequence), hour] for shard, (sequence, hour) in content.checkpoints.items()]
     document = _COUNTERS[kind].document(content.counter)
-    return pack({"p": checkpoints, "c": document, "x": content.whole_until_s})
+    gathered = {"g": content.gathered} if content.gathered else {}
+    return pack({"p": checkpoints, "c": document, "x": content.whole_until_s, **gathered})
 
 
 def unpack_counter(kind: CounterKind, packed: bytes) -> PackedCounter:
     """The content that `pack_counter` was given. *raises*: Unreadable."""
     content = unpack(packed)
     checkpoints = {shard: (int(sequence), hour) for shard, sequence, hour in content["p"]}
-    return PackedCounter(_COUNTERS[kind].read(content["c"]), checkpoints, content.get("x"))
+    return PackedCounter(_COUNTERS[kind].read(content["c"]), checkpoints, content.get("x"), content.get("g", 0))
 
 
 def pack_activity(entries: Iterable[tuple[str, int]]) -> bytes:
