@@ -10,16 +10,22 @@ import re
 import subprocess
 import sys
 import tarfile
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from random import Random
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from dev.template import ROOT
 from tests.api import Api, at, child, span
 from tests.conftest import TableOnEngine
+from tests.head_stream import count_traces
+from tracestore.http.wiring import store
+from tracestore.storage import keys
+from tracestore.storage.gathered import gathered_key
 
 READ = """
 import json, sys
@@ -119,3 +125,17 @@ def test_the_release_before_lists_them_and_lists_a_conversation(written: Api, re
     )
     assert {trace["trace_id"] for trace in everything["traces"]} == {"small", "large", "many"}
     assert {trace["trace_id"] for trace in conversation["traces"]} == {"small", "large"}
+
+
+def test_the_release_before_reads_what_this_code_has_counted(api: Api, release: Path) -> None:
+    """Also the numbers that wait in the gathered item."""
+    assert api.user
+    day, user_pk = f"{datetime.now(UTC):%Y-%m-%d}", keys.user(api.user.name)
+    call = {"operation_type": "completion", "start_time": f"{day}T00:00:00Z", "end_time": f"{day}T00:00:01Z"}
+    api.send(span("counted", model_name="gpt-4o", input_tokens=3, **call))
+    count_traces(store(), api.user.name)
+    assert store().table.get(*gathered_key(user_pk))
+    path, query = "/api/analytics/metrics", {"start_date": day, "end_date": day}
+    ((_, content),) = read_by(release, api, f"{path}?{urlencode(query)}")
+    assert content["totals"] == api("GET", path, query=query).json["totals"]
+    assert content["totals"]["calls"] == 1

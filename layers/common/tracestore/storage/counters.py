@@ -41,7 +41,7 @@ QUERIED_FROM: Final = 40
 with the counters between."""
 
 
-BEGINS_GATHERING: Final = False
+BEGINS_GATHERING: Final = True
 """Whether users without a gathered item get one."""
 
 
