@@ -32,6 +32,7 @@ IN_CHROMIUM: Final = (
     "test_page_overview.py",
     "test_page_saved_views.py",
     "test_page_sharing.py",
+    "test_page_texts.py",
     "test_page_trace.py",
     "test_page_views.py",
     "test_signing_in.py",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, FloatRect, Locator, expect
 
 from tests.api import Api
 from tests.gateway import User
@@ -31,6 +31,13 @@ def phone(browser: Browser, address: str, user: User) -> Iterator[Reader]:
 
 def messages(*texts: str) -> dict[str, Any]:
     return {"messages": [{"role": "user", "parts": [{"type": "text", "text": text}]} for text in texts]}
+
+
+def box_of(element: Locator) -> FloatRect:
+    """Where an element that is shown is."""
+    box = element.bounding_box()
+    assert box is not None
+    return box
 
 
 def is_cut(element: Locator) -> bool:
@@ -98,7 +105,7 @@ def test_a_long_type_of_an_error_is_wrapped_and_leaves_the_link_its_place(reader
     assert not is_cut(error.get_by_role("heading"))
     link = error.get_by_role("link", name="like this in 24 h")
     assert not is_cut(link)
-    assert (link.bounding_box() or {})["height"] < 30
+    assert box_of(link)["height"] < 30
 
 
 def test_the_offer_to_squeeze_gaps_is_legible(reader: Reader, api: Api) -> None:
@@ -123,7 +130,7 @@ def test_a_deep_row_keeps_room_for_its_name(reader: Reader, api: Api) -> None:
     reader.open("/traces/t/t")
     row = reader.page.get_by_role("row", name="exec_command")
     expect(row).to_have_attribute("aria-level", "15")
-    label, cell = (row.locator(part).bounding_box() or {} for part in (".label", ".name"))
+    label, cell = box_of(row.locator(".label")), box_of(row.locator(".name"))
     assert label["width"] > 60
     assert label["x"] + label["width"] <= cell["x"] + cell["width"]
     expect(row.get_by_role("gridcell").first).to_have_attribute("title", "exec_command · E · gpt-4o-mini")

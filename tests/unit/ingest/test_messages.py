@@ -505,10 +505,15 @@ def test_a_result_in_the_wrapper_of_the_ai_sdk_is_unwrapped() -> None:
     assert message["parts"][0]["result"] == {"sky": "blue"}
 
 
+def messages_of(value: Any, role: str) -> Any:
+    """The messages of a conversation."""
+    chat: Any = conversation(value, role)
+    return chat["messages"]
+
+
 def first_message(message: Any) -> Any:
     """The first message of a conversation of one message."""
-    chat: Any = conversation([message], "user")
-    return chat["messages"][0]
+    return messages_of([message], "user")[0]
 
 
 @pytest.mark.parametrize("result", ['"sunny"', '"{\\"a\\": 1}"', '"Zürich \\"🙂\\""', '""'])
@@ -538,14 +543,14 @@ def test_a_block_of_a_tool_call_in_two_wrappers_is_one_part() -> None:
     function = {"name": "get_weather", "arguments": '{"city": "Zürich"}'}
     block = {"message_content": {"type": "tool_use"}, "tool_call": {"id": "call_1", "function": function}}
     message = {"role": "assistant", "contents": [block], "tool_calls": [{"tool_call": block["tool_call"]}]}
-    (sent,) = conversation([{"message": message}], "assistant")["messages"]  # type: ignore[index, call-overload]
+    (sent,) = messages_of([{"message": message}], "assistant")
     call = {"type": "tool_call", "id": "call_1", "name": "get_weather", "arguments": {"city": "Zürich"}}
     assert sent["parts"] == [call]
 
 
 def test_a_refusal_in_place_of_a_content_is_a_text() -> None:
     choice = {"finish_reason": "stop", "message": {"role": "assistant", "content": None, "refusal": "I cannot."}}
-    (message,) = conversation({"choices": [choice]}, "assistant")["messages"]  # type: ignore[index, call-overload]
+    (message,) = messages_of({"choices": [choice]}, "assistant")
     assert message["parts"] == [{"type": "text", "text": "I cannot."}]
 
 
@@ -563,17 +568,17 @@ def test_a_refusal_in_place_of_a_content_is_a_text() -> None:
     ],
 )
 def test_a_block_of_bedrock_under_its_name_is_known(part: dict[str, Any], expected: dict[str, Any]) -> None:
-    (message,) = conversation([{"role": "assistant", "parts": [part]}], "user")["messages"]  # type: ignore[index, call-overload]
+    (message,) = messages_of([{"role": "assistant", "parts": [part]}], "user")
     assert message["parts"] == [expected]
 
 
 def test_the_roles_of_smolagents_are_those_of_a_model_and_a_tool() -> None:
     sent = [{"role": "tool-call", "content": "Calling tools"}, {"role": "tool-response", "content": "Observation: dry"}]
-    first, second = conversation(sent, "user")["messages"]  # type: ignore[index, call-overload]
+    first, second = messages_of(sent, "user")
     assert (first["role"], second["role"]) == ("assistant", "tool")
     assert second["parts"] == [{"type": "tool_result", "result": "Observation: dry"}]
 
 
 def test_an_empty_block_is_nothing() -> None:
-    (message,) = conversation([{"role": "assistant", "content": [{}, {"text": "dry"}]}], "user")["messages"]  # type: ignore[index, call-overload]
+    (message,) = messages_of([{"role": "assistant", "content": [{}, {"text": "dry"}]}], "user")
     assert message["parts"] == [{"type": "text", "text": "dry"}]

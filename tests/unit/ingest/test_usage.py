@@ -201,7 +201,7 @@ def test_the_lifetimes_in_the_response_of_the_provider_are_priced(sent: dict[str
 
 
 def test_reasoning_that_only_the_response_of_the_provider_has_is_read() -> None:
-    raw = {"prompt_tokens": 1201, "completion_tokens": 91, "total_tokens": 1493}
+    raw: dict[str, Any] = {"prompt_tokens": 1201, "completion_tokens": 91, "total_tokens": 1493}
     raw |= {"prompt_tokens_details": {"cached_tokens": 1025}, "completion_tokens_details": {"reasoning_tokens": 201}}
     sent = {"gen_ai.usage.input_tokens": 1201, "gen_ai.usage.output_tokens": 91, "gen_ai.usage.raw": json.dumps(raw)}
     fields = read(sent)

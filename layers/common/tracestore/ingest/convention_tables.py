@@ -555,7 +555,7 @@ EVIDENCE: Final = tuple(
 RAW_CONTENT_OPERATIONS: Final = frozenset({"tool_call", "retrieval", "embedding", "rerank", "lesson"})
 """Operations whose input and output are not conversations: arguments, documents, vectors, a lesson's request."""
 
-OPERATIONS_BY_NAME_PREFIX: Final = (
+OPERATIONS_BY_NAME_PREFIX: Final[tuple[tuple[str, str], ...]] = (
     ("call_llm", "completion"),
     ("execute_tool ", "tool_call"),
     ("agent_run ", "agent"),
@@ -563,7 +563,7 @@ OPERATIONS_BY_NAME_PREFIX: Final = (
 )
 """The operation of a span without such attributes, such as one that failed early, by the start of its name."""
 
-CALLS_BY_NAME_PREFIX: Final = (
+CALLS_BY_NAME_PREFIX: Final[tuple[tuple[str, str], ...]] = (
     ("chat ", "completion"),
     ("embeddings ", "embedding"),
     ("text_completion ", "completion"),
