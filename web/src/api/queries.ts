@@ -14,7 +14,7 @@ export const queryClient = new QueryClient({
     queries: {
       staleTime: 30_000,
       refetchOnWindowFocus: false,
-      // Otherwise a result is told only to those who have read the property that changed. A view that reads the data of
+      // Otherwise only those who have read the property that changed get a result. A view that reads the data of
       // its second query once the first has its own would never get it, if the second is answered first.
       notifyOnChangeProps: "all",
       networkMode: "always", // a server on this machine is reached without a network too
