@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ from dev.functions import Functions
 from dev.template import Template
 from tests import page
 from tests.api import TRACES, Api, child, span
+from tests.builders import writer
 from tests.conftest import TableOnEngine
 from tests.contract.test_documents import API, further_requests, request_to_copy, routes_of, section
-from tests.gateway import Call
 from tests.head_stream import count_traces
 from tests.media import asking, image, part, sha256_of
 from tracestore.http.wiring import store
+from tracestore.storage.model import DeletionScope
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 
@@ -55,16 +56,14 @@ def base(engine: TableOnEngine, template: Template) -> Iterator[str]:
 @pytest.fixture
 def ids(api: Api) -> dict[str, str]:
     """The ids of a job, a key and a share that the server created, and the hash of a medium, by the variables."""
-    interrupted = Template()
-    interrupted.functions["QueryFunction"] = replace(interrupted.functions["QueryFunction"], timeout_s=4)
     api.send(span("deleted"))
-    job = Api(Call(interrupted), api.user)("DELETE", TRACES, query="deleteAll=true").json
+    job = writer(store(), api.user.name).start_deletion(DeletionScope())
     key = api("POST", "/api/keys", body={"name": "old", "scopes": ["read"]}).json["data"]
     api.send(span("photo-1", input_data=asking(part(PHOTO))))
     api.send(span("trip-7", "run"))
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     share = api("POST", f"{TRACES}/trip-7/shares", body={"expires_at": tomorrow, "payloads": False}).json["data"]
-    created = {"JOB_ID": job["job_id"], "KEY_ID": key["key_id"], "SHARE_ID": share["share_id"]}
+    created = {"JOB_ID": job.job_id, "KEY_ID": key["key_id"], "SHARE_ID": share["share_id"]}
     created["LINK"] = share["link"]
     return {**created, "SHA256": sha256_of(PHOTO)}
 
