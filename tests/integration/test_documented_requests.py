@@ -21,6 +21,7 @@ from tests.api import TRACES, Api, child, span
 from tests.builders import writer
 from tests.conftest import TableOnEngine
 from tests.contract.test_documents import API, further_requests, request_to_copy, routes_of, section
+from tests.gateway import User
 from tests.head_stream import count_traces
 from tests.media import asking, image, part, sha256_of
 from tracestore.http.wiring import store
@@ -54,10 +55,10 @@ def base(engine: TableOnEngine, template: Template) -> Iterator[str]:
 
 
 @pytest.fixture
-def ids(api: Api) -> dict[str, str]:
+def ids(api: Api, user: User) -> dict[str, str]:
     """The ids of a job, a key and a share that the server created, and the hash of a medium, by the variables."""
     api.send(span("deleted"))
-    job = writer(store(), api.user.name).start_deletion(DeletionScope())
+    job = writer(store(), user.name).start_deletion(DeletionScope())
     key = api("POST", "/api/keys", body={"name": "old", "scopes": ["read"]}).json["data"]
     api.send(span("photo-1", input_data=asking(part(PHOTO))))
     api.send(span("trip-7", "run"))
