@@ -12,7 +12,6 @@ from tracestore.domain.counters import (
     MeasureCounter,
     ScoreCounter,
     ScoreGroupCounter,
-    ScoreTotal,
     ValueCounter,
 )
 from tracestore.domain.dimensions import FailureKind, Group, Series
@@ -20,6 +19,7 @@ from tracestore.domain.stats import NUMBERS, Aggregate, Example
 
 from ..codec import pack, unpack
 from .positional import extended, without_zeros
+from .scores import score_document, score_group_document, score_groups_in, scores_in
 from .stats import Document, packed_measures, unpacked_measures
 
 
@@ -158,34 +158,6 @@ def _marginal_counter(document: Document) -> MarginalCounter:
     )
 
 
-def _score_document(counter: ScoreCounter) -> Document:
-    """`s` are, by name, `[number of values, their sum in millionths]`."""
-    return {"s": {name: list(total) for name, total in counter.scores.items()}}
-
-
-def _score_counter(document: Document) -> ScoreCounter:
-    return ScoreCounter({name: ScoreTotal(*extended(total, (0, 0))) for name, total in document["s"].items()})
-
-
-def _score_group_document(counter: ScoreGroupCounter) -> Document:
-    """`g` are, by dimension, `[name, value, number of values, their sum in millionths]`."""
-    return {
-        "g": {
-            dimension: [[*pair, *total] for pair, total in totals.items()]
-            for dimension, totals in counter.groups.items()
-        }
-    }
-
-
-def _score_group_counter(document: Document) -> ScoreGroupCounter:
-    return ScoreGroupCounter(
-        {
-            dimension: {(name, value): ScoreTotal(*extended(total, (0, 0))) for name, value, *total in rows}
-            for dimension, rows in document["g"].items()
-        }
-    )
-
-
 class _CounterFormat(NamedTuple):
     """How the counters of one kind are written and read."""
 
@@ -200,7 +172,12 @@ _COUNTERS: Final[Mapping[CounterKind, _CounterFormat]] = {
     "values": _CounterFormat(_value_document, _value_counter),
     "names": _CounterFormat(_value_document, _value_counter),
     "marginals": _CounterFormat(_marginal_document, _marginal_counter),
-    "scores": _CounterFormat(_score_document, _score_counter),
-    "score_groups": _CounterFormat(_score_group_document, _score_group_counter),
+    "scores": _CounterFormat(
+        lambda counter: score_document(counter.scores), lambda document: ScoreCounter(scores_in(document))
+    ),
+    "score_groups": _CounterFormat(
+        lambda counter: score_group_document(counter.groups),
+        lambda document: ScoreGroupCounter(score_groups_in(document)),
+    ),
     "conversation": _CounterFormat(_conversation_document, _conversation_counter),
 }

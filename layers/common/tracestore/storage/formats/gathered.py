@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
-from tracestore.domain.counters import Bucket, Kind, ScoreTotal
+from tracestore.domain.counters import Bucket, Kind
 from tracestore.domain.dimensions import Group, Series
 from tracestore.domain.gathered import (
     GATHERED_IN,
@@ -19,6 +19,7 @@ from tracestore.domain.gathered import (
 )
 
 from ..codec import pack, unpack
+from .scores import score_document, score_group_document, score_groups_in, scores_in
 from .stats import Document, packed_measures, unpacked_measures
 
 Name = TypeVar("Name", Group, tuple[str, str])
@@ -143,33 +144,6 @@ def _marginal_sums(document: Document) -> MarginalSums:
     )
 
 
-def _score_document(sums: ScoreSums) -> Document:
-    """`s` are, by name, `[number of values, their sum in millionths]`."""
-    return {"s": {name: list(total) for name, total in sums.scores.items()}}
-
-
-def _score_sums(document: Document) -> ScoreSums:
-    return ScoreSums({name: ScoreTotal(*total) for name, total in document["s"].items()})
-
-
-def _score_group_document(sums: ScoreGroupSums) -> Document:
-    """`g` are, by dimension, `[name, value, number of values, their sum in millionths]`."""
-    return {
-        "g": {
-            dimension: [[*pair, *total] for pair, total in totals.items()] for dimension, totals in sums.groups.items()
-        }
-    }
-
-
-def _score_group_sums(document: Document) -> ScoreGroupSums:
-    return ScoreGroupSums(
-        {
-            dimension: {(name, value): ScoreTotal(*total) for name, value, *total in rows}
-            for dimension, rows in document["g"].items()
-        }
-    )
-
-
 class _SumsFormat(NamedTuple):
     """How the sums of one kind are written and read."""
 
@@ -181,6 +155,8 @@ _FORMATS: Final[Mapping[Kind, _SumsFormat]] = {
     "measures": _SumsFormat(_measure_document, _measure_sums),
     "values": _SumsFormat(_value_document, _value_sums),
     "marginals": _SumsFormat(_marginal_document, _marginal_sums),
-    "scores": _SumsFormat(_score_document, _score_sums),
-    "score_groups": _SumsFormat(_score_group_document, _score_group_sums),
+    "scores": _SumsFormat(lambda sums: score_document(sums.scores), lambda document: ScoreSums(scores_in(document))),
+    "score_groups": _SumsFormat(
+        lambda sums: score_group_document(sums.groups), lambda document: ScoreGroupSums(score_groups_in(document))
+    ),
 }
