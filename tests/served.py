@@ -17,13 +17,18 @@ from tracestore.http import wiring
 
 @dataclass
 class Service:
-    """A running server. `statuses` are those of its responses to the routes of the test, two of which may be 503."""
+    """A running server. `statuses` are those of its responses to the routes of the test.
+
+    `throttled_count` is the number of requests that failed because the store was throttled. There may be other
+    responses of 503: Opik's scores get one while their span is not stored.
+    """
 
     base: str
     api: Api
     key: str
     statuses: list[int] = field(default_factory=list)
     throttle: Throttle | None = None
+    throttled_count: int = 0
 
 
 @contextmanager
@@ -46,7 +51,6 @@ class _ThrottledFunctions(Functions):
     def __init__(self, template: Template, service: Service) -> None:
         super().__init__(template)
         self._service = service
-        self._failed = 0
         self._lock = threading.Lock()
 
     def invoke(self, name: str, event: dict[str, Any]) -> Any:
@@ -56,8 +60,8 @@ class _ThrottledFunctions(Functions):
             return super().invoke(name, event)
         with self._lock:
             result = super().invoke(name, event)
-            self._failed += result["statusCode"] == 503
-            throttle.is_on = self._failed < 2
+            self._service.throttled_count += throttle.is_on and result["statusCode"] == 503
+            throttle.is_on = self._service.throttled_count < 2
             return result
 
 
