@@ -15,7 +15,8 @@ from dev.template import ROOT
 from tests import node
 from tests.served import Service
 
-TIMEOUT_S: Final = 60
+TIMEOUT_S: Final = 300
+"""Only a program that hangs takes this long: the import of an SDK alone takes a minute on a busy machine."""
 
 
 class Program(NamedTuple):

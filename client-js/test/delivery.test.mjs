@@ -237,7 +237,7 @@ test("a shutdown waits for a hanging store no longer than its timeout", async (t
   lesson();
   const began = performance.now();
   assert.equal(await client.shutdown(100), false);
-  assert.ok(performance.now() - began < 1_000);
+  assert.ok(performance.now() - began < 5_000); // an export that is not cut takes ten seconds
   assert.equal(client.dropped(), 2);
 });
 
@@ -284,7 +284,7 @@ test("a handler returns after its spans are sent, and waits for a hanging store 
   const handler = client.flushAfter(async (event) => {
     lesson();
     return event;
-  }, 200);
+  }, 1_000);
   assert.equal(await handler("done"), "done");
   assert.equal(client.stats().sent, 2);
   configureFor(t, await troubles.hanging(t));
@@ -294,8 +294,8 @@ test("a handler returns after its spans are sent, and waits for a hanging store 
     await handler("done");
     took.push(performance.now() - began);
   }
-  assert.ok(took[0] >= 190);
-  assert.ok(took.slice(1).reduce((sum, ms) => sum + ms) < 200);
+  assert.ok(took[0] >= 990);
+  assert.ok(took.slice(1).reduce((sum, ms) => sum + ms) < 1_000);
 });
 
 // The last test: it changes which provider the package uses.
