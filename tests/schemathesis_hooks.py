@@ -16,7 +16,7 @@ from schemathesis.generation.meta import CoveragePhaseData, StatefulPhaseData
 
 from dev.openapi.answers import IGNORED
 from dev.openapi.document import build
-from dev.openapi.routes import PROTOBUF
+from dev.openapi.operations import PROTOBUF
 from tracestore.domain.dimensions import FILTERS, MARGINALS
 
 TURNS = {"view", "messages", "conversation_id", "limit", "cursor", "order", "start_date", "end_date", "timezone"}

@@ -39,6 +39,7 @@ TEXT: Final = nullable(string())
 COUNT: Final = nullable(integer())
 SPAN_STATUS: Final = choice("pending", "success", "error", examples=["success"])
 CURSOR: Final = nullable(string("The cursor of the next page; null at the end of the list", examples=[None]))
+SCANNED_TO: Final = nullable(time("How far back the page has examined"))
 IGNORED: Final = anything("Ignored in requests")
 SUCCESS: Final = {"type": "boolean", "const": True}
 OMITTED_PAYLOADS: Final = {"type": "boolean", "const": True, "description": "Payloads are left out for their size"}

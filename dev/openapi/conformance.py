@@ -7,7 +7,8 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from dev.openapi.document import build, operations
-from dev.openapi.routes import ANY_TYPE, JSON, OPERATIONS
+from dev.openapi.operations import ANY_TYPE, JSON
+from dev.openapi.routes import OPERATIONS
 from dev.openapi.schemas import Schema, Strict
 from dev.template import Route
 

@@ -11,8 +11,10 @@ from typing import Any, Final
 
 from dev.functions import load_handler
 from dev.openapi.components import components
+from dev.openapi.operations import JSON, PROTOBUF, Operation
+from dev.openapi.parameters import PATH
 from dev.openapi.prose import Prose
-from dev.openapi.routes import JSON, OPERATIONS, PATH, PROTOBUF, Operation
+from dev.openapi.routes import OPERATIONS
 from dev.openapi.schemas import Schema, Strict, complete, example_of, ref
 from dev.template import ROOT, Route, Template
 from tracestore.api.agent_tools.protocol import rpc_error_response
@@ -102,7 +104,7 @@ class _Builder:
     def document(self) -> dict[str, Any]:
         """The whole document."""
         if undeclared := set(self._routes) ^ set(OPERATIONS):
-            raise LookupError(f"dev/openapi/routes.py and template.yaml differ in {', '.join(sorted(undeclared))}.")
+            raise LookupError(f"dev/openapi/routes and template.yaml differ in {', '.join(sorted(undeclared))}.")
         paths: dict[str, dict[str, Any]] = {}
         for route in self._routes.values():
             paths.setdefault(route.path, {})[route.method.lower()] = self._operation(route)

@@ -58,6 +58,11 @@ def obj(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = 
     return {**schema, "required": list(required)} if required else schema
 
 
+def open_obj(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None, **keywords: Any) -> Schema:
+    """An object that may have any further members: SDKs send more than the store names."""
+    return obj(required, optional, additionalProperties=True, **keywords)
+
+
 def nullable(schema: Schema) -> Schema:
     """`schema`, or null."""
     if "type" not in schema:

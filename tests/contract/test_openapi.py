@@ -11,8 +11,9 @@ import pytest
 from openapi_spec_validator import validate
 
 from dev.openapi.document import build, operations
+from dev.openapi.operations import JSON
 from dev.openapi.prose import Prose, tables
-from dev.openapi.routes import JSON, OPERATIONS
+from dev.openapi.routes import GROUPS, OPERATIONS
 from dev.openapi.schemas import Strict
 from dev.template import Template
 from tests.contract.test_documents import API
@@ -128,6 +129,10 @@ def test_every_component_is_used() -> None:
 
 def test_a_route_that_is_not_declared_is_named() -> None:
     assert set(OPERATIONS) == set(ROUTES)
+
+
+def test_one_group_alone_declares_a_route() -> None:
+    assert sum(map(len, GROUPS)) == len(OPERATIONS)
 
 
 def test_a_parameter_without_a_text_is_named() -> None:
