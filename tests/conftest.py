@@ -28,12 +28,18 @@ hypothesis.settings.load_profile("untimed")
 IN_CHROMIUM: Final = (
     "test_api_document.py",
     "test_page_compare.py",
+    "test_page_conversations.py",
+    "test_page_lessons.py",
+    "test_page_list.py",
     "test_page_loading.py",
     "test_page_overview.py",
     "test_page_saved_views.py",
+    "test_page_setup.py",
     "test_page_sharing.py",
     "test_page_texts.py",
     "test_page_trace.py",
+    "test_page_transcript.py",
+    "test_page_tree.py",
     "test_page_views.py",
     "test_signing_in.py",
 )

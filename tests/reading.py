@@ -1,5 +1,6 @@
 """The page in a real browser: Chromium, controlled by Playwright, with a check of everything it complains about."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,14 +9,16 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, Route, expect, sync_playwright
 
 from dev import chromium
 from dev.server import listening, serving
 from dev.template import ROOT, Template
 from tests import page
+from tests.api import Api
 from tests.conftest import IN_CHROMIUM
-from tests.gateway import Call, User
+from tests.gateway import Call, User, new_user
+from tracestore_cli import demo
 
 WIDTHS: Final = {390: 844, 1280: 800, 1920: 1080}
 """The widths at which the page is tested, and their heights."""
@@ -122,6 +125,33 @@ def reader(browser: Browser, address: str, user: User) -> Iterator[Reader]:
         yield one
 
 
+@pytest.fixture(scope="module")
+def demo_user(address: str) -> User:
+    """A user with the sample traces of `make dev`."""
+    user = new_user()
+    demo.send(address, user.token, 40)
+    return user
+
+
+@pytest.fixture
+def demo_reader(browser: Browser, address: str, demo_user: User) -> Iterator[Reader]:
+    """A reader of the sample traces."""
+    with reading(browser, address, demo_user.token) as one:
+        yield one
+
+
+@pytest.fixture
+def demo_api(call: Call, demo_user: User) -> Api:
+    """The API as the user of the sample traces calls it."""
+    return Api(call, demo_user)
+
+
+def traces_of(demo_api: Api, **query: Any) -> list[dict[str, Any]]:
+    """The summaries of sample traces that match a query."""
+    found: list[dict[str, Any]] = demo_api.page(view="summary", limit=200, **query)["traces"]
+    return found
+
+
 @contextmanager
 def visiting(
     browser: Browser, base: str, *others: str, refusals: bool = False, is_busy: bool = False, **options: Any
@@ -193,3 +223,9 @@ def reading(
         reader.load(f"{base}/traces/setup#token={token}")
         reader.page.wait_for_selector("#main")
         yield reader
+
+
+def refused(route: Route, status: int, code: str, message: str, **headers: str) -> None:
+    """Answer a request with an error of the API."""
+    body = json.dumps({"success": False, "error": {"code": code, "message": message, "details": []}})
+    route.fulfill(status=status, body=body, headers={"content-type": "application/json", **headers})

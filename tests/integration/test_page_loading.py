@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.api import Api
 from tests.gateway import User
-from tests.integration.test_page_views import ROWS, call_span
+from tests.page_traces import ROWS, call_span
 from tests.reading import address, browser, reader, reading, visiting
 
 __all__ = ["address", "browser", "reader"]

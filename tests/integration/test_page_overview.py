@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -14,11 +13,11 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.api import Api, path_of, span
 from tests.gateway import User, new_user
 from tests.head_stream import count_traces
-from tests.reading import WIDTHS, Reader, address, browser, reader, reading
+from tests.reading import WIDTHS, Reader, address, browser, demo_reader, reader, reading
 from tracestore.http.wiring import store
 from tracestore_cli import demo
 
-__all__ = ["address", "browser", "reader"]
+__all__ = ["address", "browser", "demo_reader", "reader"]
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 
@@ -34,13 +33,6 @@ def demo_user(address: str) -> User:
     demo.send(address, user.token)
     count_traces(store(), user.name)
     return user
-
-
-@pytest.fixture
-def demo_reader(browser: Browser, address: str, demo_user: User) -> Iterator[Reader]:
-    """A reader of the sample traces."""
-    with reading(browser, address, demo_user.token) as one:
-        yield one
 
 
 def called(trace_id: str, hours_ago: float = 2, **fields: Any) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from playwright.sync_api import Browser, expect
 
 from tests.api import Api, span
 from tests.gateway import User
+from tests.page_traces import ROWS
 from tests.reading import WIDTHS, Reader, address, browser, reader, reading
 
 __all__ = ["address", "browser", "reader"]
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 
-ROWS: Final = ".traces [role=row][aria-selected]"
 HOSTILE: Final = '<img src=x onerror=alert(1)>"\u202e'
 
 

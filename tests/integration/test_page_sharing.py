@@ -9,13 +9,13 @@ from playwright.sync_api import Browser, Request, expect
 
 from tests.api import Api, span
 from tests.gateway import User
+from tests.page_traces import NODES
 from tests.reading import WIDTHS, Reader, address, browser, reader, reading, visiting
 
 __all__ = ["address", "browser", "reader"]
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 
-NODES: Final = ".tree [role=row]"
 HOSTILE: Final = '<img src=x onerror=alert(1)>"\u202e'
 
 

@@ -1,6 +1,7 @@
 """Texts of the page that are long, of the other direction, or not where they are expected, at each width."""
 
 import base64
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser, FloatRect, Locator, expect
 
 from tests.api import Api
-from tests.gateway import User
-from tests.integration.test_page_views import ROWS, call_span
+from tests.gateway import Call, User
+from tests.page_traces import ROWS, call_span
 from tests.reading import Reader, address, browser, reader, reading
 
 __all__ = ["address", "browser", "reader"]
@@ -189,3 +190,63 @@ def test_internal_steps_in_a_row_are_one_line_of_the_transcript(reader: Reader, 
     line.click()
     transcript.get_by_role("listitem").nth(3).get_by_role("button").click()
     reader.page.wait_for_url("**span=inner3**")
+
+
+HOSTILE = (
+    '<script>window.ran=1</script><img src="https://other.example/a.png" onerror="window.ran=2">'
+    "[link](javascript:window.ran=3) ![image](https://other.example/b.png) <svg onload=window.ran=4></svg>"
+    '<a href="javascript:window.ran=5">x</a> <style>*{display:none}</style> \u202ereversed\u202c \u0007 {{ran}} ${ran}'
+)
+
+
+def test_hostile_text_in_every_field_runs_nothing_and_requests_nothing(reader: Reader, api: Api) -> None:
+    texts = dict.fromkeys(("error_message", "error_stack", "output_data"), HOSTILE)
+    names = dict.fromkeys(
+        ("span_name", "model_name", "model_provider", "tool_name", "service_name", "end_user_id"),
+        "\u202e" + HOSTILE[:120],
+    )
+    more = dict.fromkeys(
+        ("environment", "release", "prompt_name", "conversation_id", "error_type"), "\u202e" + HOSTILE[:100]
+    )
+    said = [
+        {"type": "text", "text": HOSTILE},
+        {"type": "text", "text": "x" * 2_000_000},
+        {"type": "reasoning", "text": HOSTILE},
+    ]
+    called = [{"type": "tool_call", "id": "1", "name": HOSTILE, "arguments": {HOSTILE: HOSTILE}}]
+    messages = [{"role": "user", "parts": said}, {"role": HOSTILE, "parts": called}]
+    fields: dict[str, Any] = {
+        **texts,
+        **names,
+        **more,
+        "status": "error",
+        "tags": ["\u202e" + HOSTILE[:60]],
+        "metadata": {HOSTILE: [HOSTILE]},
+    }
+    api.send(call_span("t", "a", input_data={"messages": messages, HOSTILE: HOSTILE}, **fields))
+    page = reader.page
+    for view in ("/traces", "/traces?sel=t", "/traces/t/t?q=window.ran", "/traces/t/t?view=details"):
+        reader.open(view)
+        expect(page.get_by_text("<script>window.ran=1</script>").first).to_be_visible()
+        assert "\u202e" not in page.locator("body").inner_text(), view
+    expect(page.locator(".about").get_by_text("turn 1 of 1")).to_be_visible()
+    page.get_by_role("button", name="Wrap long lines").click()
+    for _ in range(3):
+        reader.press("m")
+        page.wait_for_timeout(200)
+    for closed in page.locator("details:not([open]) > summary").all():
+        closed.click()
+    assert page.evaluate("window.ran") is None
+    assert page.locator("#page img, #page iframe, #page style, #page script").count() == 0
+    assert page.locator("a[href^='javascript']").count() == 0
+    assert "\u202e" not in page.locator(".details h2").inner_text()
+
+
+def test_numbers_of_stored_json_are_shown_as_they_were_sent(reader: Reader, api: Api, call: Call) -> None:
+    body = json.dumps(call_span("t", "a", input_data={"x": "BIG"})).replace('"BIG"', "12345678901234567890")
+    assert (
+        api("POST", "/api/analytics/traces", body=body.encode(), headers={"content-type": "application/json"}).status
+        == 201
+    )
+    reader.open("/traces/t/t?view=details")
+    expect(reader.page.get_by_role("group", name="Input")).to_contain_text("x: 12345678901234567890")
