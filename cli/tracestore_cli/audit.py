@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from tracestore.domain.counters import ConversationTarget
+from tracestore.domain.buckets import ConversationTarget
 from tracestore.domain.times import NS_PER_DAY, format_time
 from tracestore.storage.audit import MOVING_MS, Audit, Finding, audit, confirmed, repair
 from tracestore.storage.deadline import Deadline

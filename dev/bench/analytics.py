@@ -22,15 +22,9 @@ from dev.bench.deployment import Deployment, User, deployed
 from dev.bench.meter import Meter, metered
 from dev.bench.report import rated, table
 from dev.engines import EngineUnavailable
-from tracestore.domain.counters import (
-    COUNTERS,
-    ConversationCounter,
-    ConversationTarget,
-    Counter,
-    Target,
-    ValueCounter,
-    contributions_of,
-)
+from tracestore.domain.buckets import ConversationTarget, Target
+from tracestore.domain.contributions import contributions_of
+from tracestore.domain.counters import COUNTERS, ConversationCounter, Counter, ValueCounter
 from tracestore.domain.heads import Summary
 from tracestore.domain.pseudonyms import Pseudonym
 from tracestore.domain.stats import QUARTER_NS, QUARTERS_IN_HOUR, Stats

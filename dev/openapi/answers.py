@@ -21,8 +21,8 @@ from dev.openapi.schemas import (
     time,
 )
 from tracestore.api.traces.trace_json import STEPS_MOST
+from tracestore.domain.contributions import FACETS
 from tracestore.domain.costs import UnknownCost
-from tracestore.domain.counters import FACETS
 from tracestore.domain.dimensions import Series
 from tracestore.domain.intervals import INTERVALS
 from tracestore.domain.spans import ID_PATTERN

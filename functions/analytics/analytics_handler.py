@@ -65,7 +65,8 @@ from tracestore.domain.analytics import (
     total_of,
     values_of,
 )
-from tracestore.domain.counters import FACETS, SCORES_IN_COUNTER, VALUES_IN_COUNTER, MeasureCounter
+from tracestore.domain.contributions import FACETS
+from tracestore.domain.counters import SCORES_IN_COUNTER, VALUES_IN_COUNTER, MeasureCounter
 from tracestore.domain.dimensions import MARGINALS, OTHER, FailureKind, Group
 from tracestore.domain.errors import NotFound
 from tracestore.domain.failures import failures_by_type, latest_failures

@@ -16,7 +16,7 @@ from tests.contract.test_language import LABELS
 from tests.integration import test_list_api
 from tests.unit.test_user_table import partitions_of
 from tracestore.api.traces.parameters import LIST_PARAMETERS
-from tracestore.domain.counters import FACETS
+from tracestore.domain.contributions import FACETS
 from tracestore.domain.dimensions import GROUPINGS
 from tracestore.domain.filters import METADATA_PREFIX, SCORE_PREFIX
 from tracestore.storage import keys

@@ -9,7 +9,8 @@ import pytest
 from tests.api import TRACES, Api, failure, fields_of, path_of, span
 from tests.builders import long_deadline
 from tests.head_stream import count_traces
-from tracestore.domain.counters import Bucket, MeasureCounter
+from tracestore.domain.buckets import Bucket
+from tracestore.domain.counters import MeasureCounter
 from tracestore.domain.dimensions import Group, Series, cut
 from tracestore.domain.histogram import bucket_of
 from tracestore.domain.stats import NUMBERS, Measures

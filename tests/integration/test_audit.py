@@ -6,7 +6,7 @@ from tests.builders import DAY_S, START_NS, Clock, call, long_deadline, scope, s
 from tests.gateway import new_user
 from tests.head_stream import StreamedDynamoDB
 from tests.integration.test_counters import DAY_NS, audited
-from tracestore.domain.counters import Bucket, ConversationTarget
+from tracestore.domain.buckets import Bucket, ConversationTarget
 from tracestore.storage import counters
 from tracestore.storage.audit import audit, confirmed, repair
 from tracestore.storage.counters import apply

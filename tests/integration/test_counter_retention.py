@@ -15,7 +15,8 @@ from tests.head_stream import StreamedDynamoDB, count_traces
 from tests.integration.test_counters import audited, live, replace_head, some_span, steps
 from tracestore.api.analytics.reading import read_examples, read_marginals, read_values
 from tracestore.domain.analytics import marginal_series
-from tracestore.domain.counters import Bucket, ErrorCounter, MarginalCounter, ValueCounter
+from tracestore.domain.buckets import Bucket
+from tracestore.domain.counters import ErrorCounter, MarginalCounter, ValueCounter
 from tracestore.domain.dimensions import FailureKind, Series
 from tracestore.domain.intervals import Period
 from tracestore.domain.pseudonyms import is_pseudonym, pseudonym_of

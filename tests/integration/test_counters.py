@@ -17,15 +17,9 @@ from tests.head_stream import StreamedDynamoDB, count_traces, deliver_with_fault
 from tests.memory_dynamodb import Scheduler
 from tracestore.domain.analytics import Selection, aggregates_by, key_of_dimension
 from tracestore.domain.annotations import Annotation
-from tracestore.domain.counters import (
-    GROUPS_IN_COUNTER,
-    Bucket,
-    ConversationCounter,
-    MarginalContribution,
-    MarginalCounter,
-    MeasureContribution,
-    MeasureCounter,
-)
+from tracestore.domain.buckets import Bucket
+from tracestore.domain.contributions import MarginalContribution, MeasureContribution
+from tracestore.domain.counters import GROUPS_IN_COUNTER, ConversationCounter, MarginalCounter, MeasureCounter
 from tracestore.domain.errors import Conflict, NotFound
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import SpanFields

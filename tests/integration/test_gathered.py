@@ -15,7 +15,8 @@ from tests.gateway import new_user
 from tests.head_stream import StreamedDynamoDB, deliver_with_faults, shards_of
 from tests.integration.test_counters import audited, buckets_of_start, live, replace_head, seeds, steps
 from tests.memory_dynamodb import Scheduler
-from tracestore.domain.counters import INTERVALS_OF, QUARTERS, Bucket, MeasureCounter
+from tracestore.domain.buckets import INTERVALS_OF, QUARTERS, Bucket
+from tracestore.domain.counters import MeasureCounter
 from tracestore.domain.spans import SpanFields
 from tracestore.storage import counters, keys
 from tracestore.storage.audit import audit, confirmed, repair

@@ -13,7 +13,9 @@ from tests.builders import START_NS, Clock, batches_of, call, fields, reader, sc
 from tests.gateway import new_user
 from tests.head_stream import StreamedDynamoDB, count_traces, deliver_with_faults
 from tracestore.domain.annotations import Annotation
-from tracestore.domain.counters import SCORES_IN_COUNTER, Bucket, ScoreCounter, ScoreGroupCounter, ScoreTotal
+from tracestore.domain.buckets import Bucket
+from tracestore.domain.contributions import ScoreTotal
+from tracestore.domain.counters import SCORES_IN_COUNTER, ScoreCounter, ScoreGroupCounter
 from tracestore.domain.errors import Conflict, NotFound
 from tracestore.domain.score_groups import score_groups_of
 from tracestore.domain.scores import group_series, score_series

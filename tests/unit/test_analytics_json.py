@@ -13,7 +13,7 @@ from tracestore.api.analytics.analytics_json import (
 )
 from tracestore.api.traces.responses import RESPONSE_BYTES
 from tracestore.domain.analytics import GroupSeries, Heatmap
-from tracestore.domain.counters import Bucket
+from tracestore.domain.buckets import Bucket
 from tracestore.domain.dimensions import FailureKind, Series
 from tracestore.domain.failures import FailedSpan, FailuresOfType
 from tracestore.domain.histogram import RELATIVE_ERROR, bucket_of

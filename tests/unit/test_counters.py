@@ -6,6 +6,18 @@ import pytest
 
 from tests.builders import START_NS, call, fields, summary_of
 from tracestore.domain.annotations import GroupedScore
+from tracestore.domain.buckets import Bucket, ConversationTarget, CounterKind
+from tracestore.domain.contributions import (
+    ConversationContribution,
+    FailureContribution,
+    MarginalContribution,
+    MeasureContribution,
+    ScoreContribution,
+    ScoreGroupContribution,
+    ScoreTotal,
+    ValueContribution,
+    contributions_of,
+)
 from tracestore.domain.counters import (
     CHARACTERS_IN_COUNTER,
     CONVERSATIONS_IN_COUNTER,
@@ -19,26 +31,14 @@ from tracestore.domain.counters import (
     SIGNATURES_IN_COUNTER,
     VALUES_IN_COUNTER,
     VALUES_IN_MARGINAL,
-    Bucket,
-    ConversationContribution,
     ConversationCounter,
-    ConversationTarget,
     Counter,
-    CounterKind,
     ErrorCounter,
-    FailureContribution,
-    MarginalContribution,
     MarginalCounter,
-    MeasureContribution,
     MeasureCounter,
-    ScoreContribution,
     ScoreCounter,
-    ScoreGroupContribution,
     ScoreGroupCounter,
-    ScoreTotal,
-    ValueContribution,
     ValueCounter,
-    contributions_of,
 )
 from tracestore.domain.dimensions import DIMENSION_CHARACTERS, FailureKind, Group, Series
 from tracestore.domain.stats import NUMBERS, Example, Measures

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from tracestore.domain.anomalies import Anomaly, anomalies_of, histories_of
-from tracestore.domain.counters import Bucket, MeasureContribution, MeasureCounter, contributions_of
+from tracestore.domain.buckets import Bucket
+from tracestore.domain.contributions import MeasureContribution, contributions_of
+from tracestore.domain.counters import MeasureCounter
 from tracestore.domain.heads import NO_PREVIEWS, summarize
 from tracestore.domain.merge import merge
 from tracestore.domain.updates import span_update

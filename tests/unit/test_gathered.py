@@ -6,7 +6,9 @@ import pytest
 
 from tests.builders import START_NS
 from tests.unit.test_counters import MANY
-from tracestore.domain.counters import INTERVALS_OF, Bucket, MarginalContribution, MarginalCounter, MeasureContribution
+from tracestore.domain.buckets import INTERVALS_OF, Bucket
+from tracestore.domain.contributions import MarginalContribution, MeasureContribution
+from tracestore.domain.counters import MarginalCounter
 from tracestore.domain.gathered import (
     GATHERED_IN,
     SUMS,

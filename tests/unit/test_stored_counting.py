@@ -17,22 +17,18 @@ import pytest
 from tests.builders import DAY_S, START_NS
 from tracestore.domain.analytics import top_conversations_by_cost
 from tracestore.domain.annotations import Annotation, GroupedScore, summarize_annotations
+from tracestore.domain.buckets import Bucket, CounterKind
+from tracestore.domain.contributions import Contribution, ScoreTotal, ValueContribution, contributions_of
 from tracestore.domain.counters import (
     COUNTERS,
-    Bucket,
-    Contribution,
     ConversationCounter,
     Counter,
-    CounterKind,
     ErrorCounter,
     MarginalCounter,
     MeasureCounter,
     ScoreCounter,
     ScoreGroupCounter,
-    ScoreTotal,
-    ValueContribution,
     ValueCounter,
-    contributions_of,
 )
 from tracestore.domain.dimensions import OTHER_FAILURES, FailureKind, Group, Series
 from tracestore.domain.gathered import GATHERED_IN, Gathered, is_finest

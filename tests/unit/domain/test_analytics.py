@@ -23,19 +23,9 @@ from tracestore.domain.analytics import (
     total_of,
     values_of,
 )
-from tracestore.domain.counters import (
-    COUNTERS,
-    Bucket,
-    ConversationTarget,
-    Counter,
-    ErrorCounter,
-    Interval,
-    Kind,
-    MarginalCounter,
-    MeasureCounter,
-    ValueCounter,
-    contributions_of,
-)
+from tracestore.domain.buckets import Bucket, ConversationTarget, Interval, Kind
+from tracestore.domain.contributions import contributions_of
+from tracestore.domain.counters import COUNTERS, Counter, ErrorCounter, MarginalCounter, MeasureCounter, ValueCounter
 from tracestore.domain.dimensions import OTHER
 from tracestore.domain.failures import FailuresOfType, failures_by_type, latest_failures
 from tracestore.domain.heads import Summary

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracestore.domain.counters import QUARTERS, Interval
+from tracestore.domain.buckets import QUARTERS, Interval
 from tracestore.domain.intervals import POINTS_CHOSEN, Period, aligned, finest, partition, points, whole_days
 from tracestore.domain.stats import QUARTER_NS
 from tracestore.domain.times import format_time, parse_time

@@ -2,7 +2,7 @@
 
 from zoneinfo import ZoneInfo
 
-from tracestore.domain.counters import Interval
+from tracestore.domain.buckets import Interval
 from tracestore.domain.errors import Detail
 from tracestore.domain.intervals import POINTS_MOST, RANGE_MOST_DAYS, Period, finest, length_ns, points
 from tracestore.domain.times import NS_PER_DAY

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .analytics import Key, Selection
-from .counters import Bucket, ErrorCounter
+from .buckets import Bucket
+from .counters import ErrorCounter
 from .dimensions import OTHER, FailureKind
 from .stats import Example
 

@@ -9,26 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from .annotations import GroupedScore
-from .counters import (
-    INTERVALS_OF,
-    QUARTERS,
-    Bucket,
-    Interval,
-    Kind,
+from .buckets import INTERVALS_OF, QUARTERS, Bucket, Interval, Kind, Target
+from .contributions import (
     MarginalContribution,
-    MarginalCounter,
     MeasureContribution,
-    MeasureCounter,
     ScoreContribution,
-    ScoreCounter,
     ScoreGroupContribution,
-    ScoreGroupCounter,
     ScoreTotal,
     Signature,
-    Target,
     ValueContribution,
-    ValueCounter,
 )
+from .counters import MarginalCounter, MeasureCounter, ScoreCounter, ScoreGroupCounter, ValueCounter
 from .dimensions import Group
 from .score_groups import SCORE_DIMENSIONS
 from .stats import Measures

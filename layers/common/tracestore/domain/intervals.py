@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from .counters import INTERVALS_OF, QUARTERS, Bucket, Interval, Kind
+from .buckets import INTERVALS_OF, QUARTERS, Bucket, Interval, Kind
 from .stats import QUARTER_NS
 from .times import NS_PER_DAY, NS_PER_SECOND, day_start_s
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from .counters import ScoreCounter, ScoreGroupCounter, ScoreTotal
+from .contributions import ScoreTotal
+from .counters import ScoreCounter, ScoreGroupCounter
 from .dimensions import OTHER
 
 

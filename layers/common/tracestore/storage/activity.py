@@ -8,7 +8,8 @@ it. A conversation that has moved since is listed by the batch that moved it.
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from tracestore.domain.counters import ConversationCounter, ConversationTarget, Target
+from tracestore.domain.buckets import ConversationTarget, Target
+from tracestore.domain.counters import ConversationCounter
 
 from . import keys
 from .formats.counters import pack_activity

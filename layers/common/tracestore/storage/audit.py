@@ -14,17 +14,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 
-from tracestore.domain.counters import (
-    COUNTERS,
-    INTERVALS_OF,
-    QUARTERS,
-    Bucket,
-    Contribution,
-    ConversationTarget,
-    Counter,
-    Target,
-    contributions_of,
-)
+from tracestore.domain.buckets import INTERVALS_OF, QUARTERS, Bucket, ConversationTarget, Target
+from tracestore.domain.contributions import Contribution, contributions_of
+from tracestore.domain.counters import COUNTERS, Counter
 from tracestore.domain.times import NS_PER_DAY
 
 from . import keys

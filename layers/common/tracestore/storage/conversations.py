@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from typing import Final, NamedTuple
 
-from tracestore.domain.counters import ConversationCounter, ConversationTarget
+from tracestore.domain.buckets import ConversationTarget
+from tracestore.domain.counters import ConversationCounter
 from tracestore.domain.errors import NotFound
 
 from . import keys

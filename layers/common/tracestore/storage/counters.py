@@ -12,7 +12,8 @@ from functools import partial
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
-from tracestore.domain.counters import Bucket, Counter, Target
+from tracestore.domain.buckets import Bucket, Target
+from tracestore.domain.counters import Counter
 from tracestore.domain.gathered import is_gathered
 
 from . import keys

@@ -3,7 +3,8 @@
 from functools import partial
 from typing import NamedTuple
 
-from tracestore.domain.counters import Bucket, Contribution, Target, contributions_of
+from tracestore.domain.buckets import Bucket, Target
+from tracestore.domain.contributions import Contribution, contributions_of
 from tracestore.domain.gathered import intervals_of, is_finest
 
 from . import keys

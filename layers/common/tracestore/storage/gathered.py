@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, NamedTuple
 
-from tracestore.domain.counters import Bucket, Target
+from tracestore.domain.buckets import Bucket, Target
 from tracestore.domain.gathered import Gathered, intervals_of, is_finest
 
 from . import keys

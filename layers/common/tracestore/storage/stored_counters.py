@@ -8,18 +8,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
 
+from tracestore.domain.buckets import OF_TRACES, Bucket, ConversationTarget, Target
+from tracestore.domain.contributions import Contribution, ConversationContribution
 from tracestore.domain.counters import (
     COUNTERS,
-    OF_TRACES,
-    Bucket,
-    Contribution,
-    ConversationContribution,
     ConversationCounter,
-    ConversationTarget,
     Counter,
     ErrorCounter,
     MarginalCounter,
-    Target,
     ValueCounter,
 )
 

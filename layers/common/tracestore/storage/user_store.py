@@ -58,7 +58,8 @@ from .versions import Version, parse_version
 from .writer import Rejection
 
 if TYPE_CHECKING:
-    from tracestore.domain.counters import Bucket, ConversationCounter
+    from tracestore.domain.buckets import Bucket
+    from tracestore.domain.counters import ConversationCounter
 
     from .bulk import Report
     from .conversations import ListedConversation

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from tracestore.api.traces.trace_json import NANO
 from tracestore.domain.analytics import GroupSeries, Heatmap
-from tracestore.domain.counters import ConversationCounter, ScoreTotal
+from tracestore.domain.contributions import ScoreTotal
+from tracestore.domain.counters import ConversationCounter
 from tracestore.domain.failures import FailedSpan, FailuresOfType
 from tracestore.domain.heads import Summary
 from tracestore.domain.histogram import Histogram, bounds_us, percentiles_us

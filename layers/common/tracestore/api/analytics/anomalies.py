@@ -12,7 +12,7 @@ from typing import Any, Final
 from tracestore.api.analytics.analytics_json import name_json
 from tracestore.domain.analytics import Selection
 from tracestore.domain.anomalies import HISTORY_HOURS, Anomaly, anomalies_of, histories_of
-from tracestore.domain.counters import OF_FAILURES, Bucket
+from tracestore.domain.buckets import OF_FAILURES, Bucket
 from tracestore.domain.errors import Detail
 from tracestore.domain.histogram import bounds_us
 from tracestore.domain.intervals import NS_PER_HOUR, Period, length_ns

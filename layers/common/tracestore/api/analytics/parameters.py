@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from tracestore.api.chart_ranges import interval_of, problems_of_range
 from tracestore.api.dates import UTC, range_bounds, time_or_day, zone_of
 from tracestore.domain.analytics import Selection
-from tracestore.domain.counters import Interval
+from tracestore.domain.buckets import Interval
 from tracestore.domain.dimensions import END_USER, FILTERS, GROUPINGS, MARGINALS
 from tracestore.domain.errors import Detail, Invalid
 from tracestore.domain.intervals import (

@@ -10,14 +10,8 @@ from itertools import chain, islice
 from typing import Any, Final, NamedTuple
 
 from tracestore.domain.analytics import Key, Selection
-from tracestore.domain.counters import (
-    Bucket,
-    ConversationCounter,
-    ErrorCounter,
-    Kind,
-    MarginalCounter,
-    ValueCounter,
-)
+from tracestore.domain.buckets import Bucket, Kind
+from tracestore.domain.counters import ConversationCounter, ErrorCounter, MarginalCounter, ValueCounter
 from tracestore.domain.dimensions import END_USER, OTHER_FAILURES, cut
 from tracestore.domain.failures import FailedSpan
 from tracestore.domain.filters import Condition, Filters

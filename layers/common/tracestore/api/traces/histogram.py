@@ -10,7 +10,7 @@ from tracestore.api.chart_ranges import interval_of, problems_of_range
 from tracestore.api.dates import UTC, zone_of
 from tracestore.api.traces.parameters import trace_query
 from tracestore.api.traces.trace_json import usd
-from tracestore.domain.counters import Interval
+from tracestore.domain.buckets import Interval
 from tracestore.domain.intervals import INTERVALS, Period, aligned, points
 from tracestore.domain.times import NS_PER_DAY, NS_PER_MS, format_time
 from tracestore.http.parameters import Reader, one_of

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
+from tracestore.domain.buckets import CounterKind
 from tracestore.domain.counters import (
     ConversationCounter,
     Counter,
-    CounterKind,
     ErrorCounter,
     MarginalCounter,
     MeasureCounter,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
-from tracestore.domain.counters import Bucket, Kind
+from tracestore.domain.buckets import Bucket, Kind
 from tracestore.domain.dimensions import Group, Series
 from tracestore.domain.gathered import (
     GATHERED_IN,

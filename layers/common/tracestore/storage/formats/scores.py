@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from tracestore.domain.counters import ScoreTotal
+from tracestore.domain.contributions import ScoreTotal
 
 from .positional import extended
 from .stats import Document
