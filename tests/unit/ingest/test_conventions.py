@@ -13,7 +13,15 @@ from tracestore.domain.merge import merge
 from tracestore.domain.spans import FROM_LOGS, SpanUpdate
 from tracestore.domain.tree import tree_order
 from tracestore.domain.updates import span_update
-from tracestore.ingest import convention_tables, message_shapes, providers
+from tracestore.ingest import (
+    content_tables,
+    convention_tables,
+    message_shapes,
+    operation_tables,
+    outcome_tables,
+    providers,
+    usage_tables,
+)
 from tracestore.ingest.field_readers import normalize_provider
 from tracestore.ingest.log_fields import log_fields
 from tracestore.ingest.otlp import Event, Origin, OtlpSpan, read_logs, read_traces, wire_format
@@ -142,14 +150,15 @@ def test_model_calls_have_input_and_output_in_the_chat_form() -> None:
 def test_no_table_names_a_client_or_a_case() -> None:
     names = {part for case in CASES for part in case.parts[-2:]} - {"mlflow", "error", "chat", "embedding", "stream"}
     names -= {"chain", "rag", "responses", "conversation", "predict"}
-    for module in (convention_tables, message_shapes, providers):
+    tables = (convention_tables, operation_tables, usage_tables, content_tables, outcome_tables)
+    for module in (*tables, message_shapes, providers):
         source = Path(module.__file__ or "").read_text()
         assert [name for name in sorted(names) if f'"{name}"' in source or f" {name} " in source] == []
 
 
 def test_no_row_lists_a_source_twice() -> None:
     rows = [row.sources for row in convention_tables.ROWS]
-    for sources in [*rows, convention_tables.INPUT, convention_tables.OUTPUT, convention_tables.OPERATION]:
+    for sources in [*rows, content_tables.INPUT, content_tables.OUTPUT, operation_tables.OPERATION]:
         assert len(sources.split()) == len(set(sources.split()))
 
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from tracestore.domain.costs import cost_of
 from tracestore.domain.spans import SpanFields
-from tracestore.ingest.convention_tables import CACHE, INSIDE, REASONING, USAGE, UsageSource
 from tracestore.ingest.otlp import Origin, OtlpSpan
 from tracestore.ingest.pricing import Priced, cost_nano_usd
 from tracestore.ingest.span_fields import span_fields
+from tracestore.ingest.usage_tables import CACHE, INSIDE, REASONING, USAGE, UsageSource
 
 START_NS = 1_795_312_800_000_000_000
 MODELS = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "anthropic"}

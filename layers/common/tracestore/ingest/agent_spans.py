@@ -9,7 +9,7 @@ from tracestore.domain.spans import SpanFields
 
 from .agent_tables import CALLS_APART, PROMPTS
 from .agent_turns import has_one_prompt, session_of, turn_span, turn_trace
-from .convention_tables import EXECUTIONS
+from .operation_tables import EXECUTIONS
 from .otlp import OtlpSpan
 
 

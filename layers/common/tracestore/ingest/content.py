@@ -12,7 +12,7 @@ from tracestore.domain.json_values import OpenedTexts, is_empty, nested, parse_c
 from tracestore.domain.log_messages import Direction, log_message
 from tracestore.domain.spans import Json
 
-from .convention_tables import (
+from .content_tables import (
     CONTINUATION_FIELDS,
     CONVERSATION_ATTRIBUTES,
     CONVERSATION_FIELDS,

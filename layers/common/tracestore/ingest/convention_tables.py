@@ -1,4 +1,7 @@
-"""Tables from the attributes of each convention to fields. Data only, read by `conventions`; a new convention is a row.
+"""Tables from the attributes of each convention to fields. Data only; a new convention is a word in each row.
+
+The tables of operations, token counts, content and outcomes are modules of their own: `operation_tables`,
+`usage_tables`, `content_tables` and `outcome_tables`.
 
 A source is written as the name of an attribute; `name>path`: a path in the JSON that the attribute contains (`name>` is
 the whole JSON, of which even scalars are quoted); `name.*`: the attributes numbered after that name; `name.{a,b}`: an
@@ -12,7 +15,6 @@ of the same SDK, else `langsmith.run.*`, `langfuse.ingestion.*`, `openai_agents.
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from tracestore.domain.log_messages import Direction
 from tracestore.domain.spans import Json
 
 from .field_readers import (
@@ -36,6 +38,7 @@ from .field_readers import (
     uncommon_label,
     word_list,
 )
+from .operation_tables import MODEL_USERS, OPERATION, SERVED, TOOL
 
 
 class Row(NamedTuple):
@@ -65,21 +68,6 @@ METADATA_PREFIXES: Final = (
     *("ai.settings.context.", "braintrust.metadata.", "opik.metadata.", "mlflow.traceTag."),
 )
 """The beginnings of attributes whose names end in a key of metadata that the application chose."""
-
-TRACE_CONTENT: Final = frozenset({"langfuse.trace.input", "langfuse.trace.output"})
-"""Attributes with the input and output of the whole trace: only of a root are they its own."""
-
-TOOL_CONTENT: Final = frozenset(
-    {
-        *("gen_ai.tool.call.arguments", "gen_ai.tool.arguments", "tool_arguments", "tool.parameters"),
-        *("gen_ai.tool.call.result", "gen_ai.tool.result", "tool_response"),
-    }
-)
-"""Attributes with the arguments and the result of a tool. A model call may have those of the tools that it requests."""
-
-TOOL: Final = frozenset({"tool_call"})
-SERVED: Final = frozenset({"completion", "embedding", "rerank"})
-MODEL_USERS: Final = SERVED | {"agent"}
 
 COSTS: Final = """gen_ai.usage.raw>cost gen_ai.usage.cost gen_ai.usage.total_cost operation.cost llm.cost.total
     langfuse.observation.cost_details>total mlflow.llm.cost>total_cost
@@ -334,95 +322,6 @@ completion_details.audio}""",
     ),
 )
 
-CACHE, REASONING, DETAILS = "cache", "reasoning", "details"
-INSIDE: Final = frozenset({CACHE, REASONING, DETAILS})
-"""The kinds that a count may include: input the tokens read from and written to a cache, output those of reasoning, and
-both those of other modalities."""
-
-APART: Final[frozenset[str]] = frozenset()
-
-
-class UsageSource(NamedTuple):
-    """Attributes with token counts, and the kinds that their counts of input and output include.
-
-    *shape*: `name` ends in `.` before the name of a count, or in `>` and a path to an object of counts; `*` is a step.
-    *absent*: None for a source that states nothing, so that arithmetic decides.
-    """
-
-    name: str
-    includes: frozenset[str] | None = INSIDE
-    operations: frozenset[str] = frozenset()
-
-
-USAGE: Final = (
-    UsageSource("gen_ai.usage."),
-    UsageSource("llm.token_count."),
-    UsageSource("ai.usage."),
-    UsageSource("llm.usage."),
-    UsageSource("langfuse.observation.usage_details>", APART),
-    UsageSource("mlflow.chat.tokenUsage>", None),
-    UsageSource("langfuse.ingestion.usage_details>", None),
-    UsageSource("langfuse.ingestion.usage>", None),
-    UsageSource("langsmith.run.outputs>usage_metadata"),
-    UsageSource("langsmith.metadata.usage_metadata>"),
-    UsageSource("langsmith.run.outputs>generations.0.0.message.kwargs.usage_metadata", INSIDE, MODEL_USERS),
-    UsageSource("langsmith.run.outputs>llm_output.token_usage", INSIDE, MODEL_USERS),
-    UsageSource("langsmith.run.outputs>llm_output.usage", INSIDE, MODEL_USERS),
-    UsageSource("langsmith.run.outputs>usage", INSIDE, MODEL_USERS),
-    UsageSource("opik.usage>", None),
-    UsageSource("openai_agents.usage>"),
-    UsageSource("openai_agents.output>usage", INSIDE, MODEL_USERS),
-    UsageSource("gcp.vertex.agent.llm_response>usage_metadata"),
-    UsageSource("metadata.usage_object>"),
-    UsageSource("llm.*.usage>"),
-    UsageSource("llm.*.usageMetadata>"),
-    UsageSource("llm.*.usage_metadata>"),
-    UsageSource("mlflow.spanOutputs>usage"),
-    UsageSource("ai.response.providerMetadata>anthropic", APART),
-    UsageSource("gen_ai.usage.raw>"),
-    UsageSource("anthropic.usage.", None),
-    UsageSource("output.value>usage", None, SERVED),
-    UsageSource("output.value>usage_metadata", None, SERVED),
-    UsageSource("output.value>meta.billed_units", None, SERVED),
-    UsageSource("output.value>meta.usage", None, SERVED),
-    UsageSource("gen_ai.usage>"),
-    UsageSource("llm.usage>"),
-    UsageSource("gen_ai.response.usage>"),
-    UsageSource("llm.response.usage>"),
-    UsageSource("codex.usage."),
-    UsageSource("thoughts_token_count>"),
-    UsageSource("gen_ai.aggregated_usage."),
-    UsageSource("gen_ai.client.token.usage>"),
-    UsageSource("genkit:output>raw.usage", INSIDE, SERVED),
-    UsageSource("genkit:output>raw.usageMetadata", INSIDE, SERVED),
-    UsageSource("genkit:output>usage", None, SERVED),
-    UsageSource("braintrust.metrics>"),
-    UsageSource("braintrust.metrics."),
-    UsageSource("langwatch.metrics>"),
-    UsageSource("langwatch.metrics>value"),
-    UsageSource("agent.usage."),
-    UsageSource("agent.usage_apart.", APART),
-    UsageSource("usage.", None, MODEL_USERS),
-    UsageSource("usage>", None, MODEL_USERS),
-    UsageSource("token_usage>", None, MODEL_USERS),
-)
-"""Sources of token counts, in order of precedence. The names of counts are read by their words."""
-
-SCOPES: Final[tuple[tuple[str, frozenset[str]], ...]] = (
-    (r"opentelemetry\.instrumentation\..*bedrock.*", APART),
-    (r"openlit\.instrumentation\.(?:anthropic|bedrock)", frozenset({REASONING, DETAILS})),
-    (r"openlit\.instrumentation\.(?:google_ai_studio|vertexai)", frozenset({CACHE, DETAILS})),
-)
-"""Instrumentation scopes that pass on the counts of a provider, and what these include: Bedrock and Anthropic count the
-cache apart from the input, Gemini counts thoughts apart from the answer."""
-
-LONE_COUNTS: Final = {
-    "gen_ai.client.token.usage": "total_tokens",
-    "thoughts_token_count": "thoughts",
-    "ai.usage.tokens": "input",
-}
-"""The names of counts by the attributes whose name alone does not say what they count."""
-
 RESOURCE_FIELDS: Final = (
     ("service_name", ("service.name",)),
     ("environment", ("langfuse.environment", "deployment.environment.name", "deployment.environment")),
@@ -433,177 +332,16 @@ RESOURCE_FIELDS: Final = (
 FOUND_BY_ID: Final = ("openinference.project.name",)
 """Attributes of the resources of clients that refer to spans by their ids alone: Phoenix's sends annotations so."""
 
-INPUT: Final = """gen_ai.tool.call.arguments tool_arguments ai.toolCall.args> gcp.vertex.agent.tool_call_args
-    gen_ai.input.messages llm.input_messages.* ai.prompt.messages gen_ai.prompt.* llm.prompts.*
-    langfuse.observation.input langsmith.run.inputs openai_agents.input opik.input
-    mlflow.spanInputs> gen_ai.prompt gcp.vertex.agent.llm_request gcp.vertex.agent.data
-    ai.prompt ai.values
-    ai.value request_data gen_ai.task.input traceloop.entity.input> retrieval.query reranker.query input.value
-    gen_ai.retrieval.query.text embedding.embeddings.* inputs pydantic_ai.all_messages all_messages_events
-    langfuse.trace.input tool.parameters gen_ai.tool.arguments gen_ai.content.prompt llm.prompts llm.*.messages
-    llm.*.contents genkit:input> langwatch.input>value lmnr.span.input> braintrust.input_json> braintrust.input>
-    mastra.*.input lk.pii.function_tool.arguments lk.function_tool.arguments lk.pii.user_input lk.user_input
-    lk.pii.chat_ctx lk.chat_ctx lk.pii.input_text lk.input_text text input user_prompt {full_command,file_path}"""
-"""Sources of a span's input. The input of a tool call is its arguments."""
-
-OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp.vertex.agent.tool_response
-    gen_ai.output.messages llm.output_messages.* ai.response.{reasoning,text,toolCalls,object,files}
-    gen_ai.completion.* llm.choices.*
-    langfuse.observation.output langsmith.run.outputs openai_agents.output opik.output
-    mlflow.spanOutputs> gen_ai.completion gcp.vertex.agent.llm_response response_data
-    gen_ai.task.output traceloop.entity.output> retrieval.documents.* reranker.output_documents.*
-    gen_ai.retrieval.documents output.value final_result langfuse.trace.output gen_ai.tool.result
-    gen_ai.content.completion ai.embeddings ai.embedding embeddings llm.*.choices llm.*.candidates llm.*.content
-    genkit:output> langwatch.output>value langwatch.rag_contexts>value lmnr.span.output> braintrust.output_json>
-    braintrust.output> mastra.*.output lk.pii.function_tool.output lk.function_tool.output
-    lk.pii.response.{text,function_calls} lk.response.{text,function_calls} lk.pii.user_transcript lk.user_transcript
-    transcript output"""
-"""Sources of a span's output. The output of a tool call is its result."""
-
-SYSTEM: Final = ("gen_ai.system_instructions",)
-"""Attributes with instructions that are reported separately from the messages after them."""
-
-TOOL_OUTPUT_EVENTS: Final = frozenset({"tool.output"})
-"""Events whose attributes are the output of a tool call."""
-
-EXIT_CODES: Final = ("process.exit.code",)
-"""Attributes with the exit code of the command that a span ran."""
-
 MODEL_AROUND: Final = "model"
 """The attribute with the model of the calls inside a span that is no call itself."""
 
 CALL_KEYS: Final = ("tool_use_id", "call_id", "request_id", "gen_ai.response.id")
 """Attributes with an id of a call, which log records and other spans about the call have as well."""
 
-PARTS_OF_CALLS: Final = (".tool.execution", ".tool.blocked_on_user", ".hook")
-"""Ends of the names of spans that are parts of the tool call above them."""
-
-EXECUTIONS: Final = (".tool.execution",)
-"""Ends of the names of those parts whose failure is the failure of the tool call."""
-
-EVENTS_ATTRIBUTE: Final = "events"
-"""The attribute that some clients send instead of span events: a list of events in JSON."""
-
-OPERATION: Final = """gen_ai.operation.name openinference.span.kind langfuse.observation.type ai.operationId
-    langsmith.span.kind openai_agents.type opik.type mlflow.spanType> traceloop.span.kind llm.request.type
-    langwatch.span.type lmnr.span.type
-    genkit:metadata:subtype genkit:type braintrust.span_attributes>type mastra.span.type ag2.span.type"""
-"""Sources of a span's operation, as a word of `OPERATION_WORDS`."""
-
 OPERATION_ROW: Final = Row("operation_type", label, OPERATION)
-
-OPERATION_WORDS: Final = {
-    word: operation
-    for operation, text in {
-        "completion": """chat text_completion generate_content completion completions llm generation chat_model
-            response responses message messages llm_call model_generation model_call model llm_request llm_generation
-            inference acompletion completion_create aresponses anthropic_messages chat_completion chat_completions
-            create_completion create_response create_message generatecontent streamgeneratecontent converse
-            converse_stream invoke_model invoke_model_with_response_stream generate text generate_text generate_object
-            stream_text ai.generatetext.dogenerate ai.streamtext.dostream ai.generateobject.dogenerate
-            ai.streamobject.dostream""",
-        "embedding": """embedding embeddings embed create_embeddings create_embedding aembedding embed_content
-            embedcontent embed_query embed_documents text_embedding
-            ai.embed.doembed ai.embedmany.doembed embedder""",
-        "rerank": "rerank arerank reranker reranking ai.rerank.dorerank",
-        "tool_call": """execute_tool tool tool_call ai.toolcall function function_call call_tool tool_execution tool_use
-            mcp_tool mcp_tool_call web_search file_search code_execution code_interpreter computer_use""",
-        "agent": "invoke_agent create_agent agent agent_run run_agent agent_step agent_turn",
-        "workflow": "workflow invoke_workflow workflow_run flow",
-        "chain": """chain util flowstep workflow_step schedule_tool_calls turn task execute_task prompt parser plan
-            execute_event_loop_cycle ai.generatetext ai.streamtext ai.generateobject ai.streamobject ai.embed
-            ai.embedmany ai.rerank general""",
-        "retrieval": "retriever retrieval retrieve search_memory",
-        "guardrail": "guardrail moderation amoderation moderations",
-        "evaluation": "evaluator evaluation",
-        "lesson": "lesson",
-        "other": """span event custom unknown memory count_tokens record_usage image_generation speech
-            transcription stt tts usage""",
-    }.items()
-    for word in text.split()
-}
-
-EVIDENCE: Final = tuple(
-    (operation, frozenset(names))
-    for operation, names in (
-        ("other", ("hook_event", "lk.tts.streaming", "lk.tts_metrics", "lk.response.ttfb", "lk.eou.probability")),
-        (
-            "tool_call",
-            (
-                "codex.tool.phase",
-                "lk.function_tool.name",
-                "gen_ai.tool.name",
-                "gen_ai.tool.call.id",
-                "gcp.vertex.agent.tool_call_args",
-                "tool.name",
-            ),
-        ),
-        ("embedding", ("embedding.model_name", "gen_ai.embeddings.dimension.count", "gen_ai.request.encoding_formats")),
-        ("agent", ("gen_ai.agent.name", "gen_ai.agent.id")),
-        (
-            "completion",
-            (
-                *("gcp.vertex.agent.llm_request", "gen_ai.response.model", "gen_ai.system", "llm.model_name"),
-                *("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "gen_ai.prompt.0.content"),
-            ),
-        ),
-        ("http", ("http.request.method", "http.method", "http.response.status_code", "http.status_code")),
-    )
-)
-"""The operation of a span that reports none: the first one of whose attributes the span has any."""
-
-RAW_CONTENT_OPERATIONS: Final = frozenset({"tool_call", "retrieval", "embedding", "rerank", "lesson"})
-"""Operations whose input and output are not conversations: arguments, documents, vectors, a lesson's request."""
-
-OPERATIONS_BY_NAME_PREFIX: Final[tuple[tuple[str, str], ...]] = (
-    ("call_llm", "completion"),
-    ("execute_tool ", "tool_call"),
-    ("agent_run ", "agent"),
-    ("invoke_agent ", "agent"),
-)
-"""The operation of a span without such attributes, such as one that failed early, by the start of its name."""
-
-CALLS_BY_NAME_PREFIX: Final[tuple[tuple[str, str], ...]] = (
-    ("chat ", "completion"),
-    ("embeddings ", "embedding"),
-    ("text_completion ", "completion"),
-)
-"""The same for spans of the kind `client`: these words before the name of a model mean other things in other spans."""
-
-TOOL_NAME: Final = r"(?:execute_tool |running tool:? |tool[.:/])?(?P<name>.+?)(?:\.__call__|\.tool)?"
-"""The name of a tool inside the name of its span, for conventions that send it nowhere else."""
-
-ERROR_TYPES: Final = ("error.type", "gen_ai.error.type", "exception.type")
-ERROR_MESSAGES: Final = ("error.message", "langfuse.observation.status_message", "exception.message")
-LEVELS: Final = ("langfuse.observation.level", "langfuse.level")
-ERROR_LEVELS: Final = ("ERROR", "error", "Error")
-"""The values of the `LEVELS` attributes that mean the span failed."""
-
-GENERIC_ERRORS: Final = frozenset({"Exception", "Error", "BaseException", "_OTHER", "error", "unknown"})
-"""Error types that state only that an error occurred, as bare HTTP status codes do."""
-
-CONTROL_FLOW: Final = (
-    r"(?:\w*[a-z])?(?:interrupt|interruption|suspend|suspended|paused?)(?:error|exception)?|interrupted(?:exception)?"
-    r"|\w*(?:call|tool|run)_?deferred\w*|deferred_?(?:call|tool|run)\w*|graph_?bubble_?up|parent_?command"
-    r"|\w*approval_?(?:required|requested|needed|pending)\w*|\w*(?:requires?|needs?|awaiting|pending)_?approval\w*"
-    r"|\w*human_?(?:input|feedback|review|interaction)_?(?:required|requested|needed|pending)\w*"
-    r"|\w*waiting_?for_?(?:approval|event|human|input|user)\w*|(?:\w*[a-z])?cancell?ed(?:error|exception)?|cancell?ation\w*"
-    r"|abort(?:ed)?(?:error|exception)?|499|generatorexit|\w+[a-z]interrupted(?:exception)?|\w*human_?in_?the_?loop\w*"
-    r"|\w*(?:confirmation|elicitation)_?(?:required|requested|needed|pending)\w*"
-    r"|\w*(?:requires?|needs?|awaiting|pending)_?(?:user_?|human_?)?confirmation\w*"
-    r"|\w*(?:needs|awaiting|pending)_?(?:user_?|human_?)?input\w*"
-)
-"""Types of exceptions that do not mean a failure, by the last part of their names: a framework waits for a person, goes
-on in its graph, or the caller cancelled the work."""
-
-INTERRUPTED_REASONS: Final = frozenset({"cancelled", "canceled", "interrupted", "aborted", "abort"})
-"""Finish reasons of answers that were cut off."""
 
 ENDS_OF_CONVERSATIONS: Final = ("turn.ended_by_conversation_end",)
 """Attributes that are true where a turn ended with its conversation, which Pipecat also reports as an interruption."""
-
-FAILED_REASONS: Final = frozenset({"error", "failed"})
-"""Finish reasons of answers that failed, which some clients report without an error status."""
 
 FIRST_TOKEN_EVENTS: Final = frozenset(
     {"First Token Stream Event", "llm.content.completion.chunk", "mlflow.chunk.item.0", "gen_ai.response.first_token"}
@@ -611,35 +349,3 @@ FIRST_TOKEN_EVENTS: Final = frozenset(
 )
 FIRST_TOKEN_TIMES: Final = ("langfuse.observation.completion_start_time", "mastra.completion_start_time")
 """Attributes with the time of the first token, as ISO 8601."""
-
-MESSAGE_EVENTS: Final[dict[str, tuple[Direction, str]]] = {
-    "gen_ai.system.message": ("input", "system"),
-    "gen_ai.developer.message": ("input", "developer"),
-    "gen_ai.user.message": ("input", "user"),
-    "gen_ai.assistant.message": ("input", "assistant"),
-    "gen_ai.tool.message": ("input", "tool"),
-    "gen_ai.choice": ("output", "assistant"),
-    "gen_ai.assistant.reasoning": ("output", "assistant"),
-}
-"""Names of events that each contain one message, with its direction and its role."""
-
-CONVERSATION_ATTRIBUTES: Final[dict[str, tuple[Direction, str]]] = {
-    "gen_ai.system_instructions": ("input", "system"),
-    "gen_ai.input.messages": ("input", "user"),
-    "gen_ai.prompt": ("input", "user"),
-    "gen_ai.output.messages": ("output", "assistant"),
-    "gen_ai.completion": ("output", "assistant"),
-}
-"""Attributes that contain a whole conversation, whatever the name of their event."""
-
-CONVERSATION_FIELDS: Final[dict[str, tuple[Direction, str]]] = {
-    "input": ("input", "user"),
-    "output": ("output", "assistant"),
-}
-"""Fields of a log record's body with an object that has a list of messages. *source*: AWS Distro for OpenTelemetry."""
-
-FINISH_FIELDS: Final = ("finish_reason", "finishReason", "stop_reason")
-"""Fields of a message with the reason why it ended."""
-
-CONTINUATION_FIELDS: Final = frozenset({"previous_response_id", "previousResponseId"})
-"""Fields of a request to OpenAI's responses that continues a stored conversation: its input is only what is new."""

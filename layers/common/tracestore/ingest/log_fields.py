@@ -9,7 +9,7 @@ from tracestore.domain.spans import Json, SpanFields
 from tracestore.domain.times import NS_PER_DAY
 
 from .content import event_messages
-from .convention_tables import MESSAGE_EVENTS
+from .content_tables import MESSAGE_EVENTS
 from .messages import Object
 from .otlp import OtlpLog
 

@@ -12,19 +12,11 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from tracestore.domain.json_values import MAX_LEVELS, Branch, OpenedTexts, value_at
 from tracestore.domain.spans import Json
 
-from .convention_tables import (
-    CONVERSATION_ATTRIBUTES,
-    EVIDENCE,
-    INPUT,
-    METADATA_PREFIXES,
-    OPERATION_ROW,
-    OUTPUT,
-    ROWS,
-    USAGE,
-    Row,
-    UsageSource,
-)
+from .content_tables import CONVERSATION_ATTRIBUTES, INPUT, OUTPUT
+from .convention_tables import METADATA_PREFIXES, OPERATION_ROW, ROWS, Row
+from .operation_tables import EVIDENCE
 from .otlp import Attributes, OtlpSpan
+from .usage_tables import USAGE, UsageSource
 
 _MAX_INDEX_DIGITS: Final = 6
 _NAMES_REMEMBERED: Final = 8_192

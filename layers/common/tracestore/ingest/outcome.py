@@ -5,7 +5,8 @@ from typing import Any, Final, NamedTuple
 
 from tracestore.domain.spans import MAX_STACK_CHARACTERS, Json
 
-from .convention_tables import (
+from .opened import OpenedSpan
+from .outcome_tables import (
     CONTROL_FLOW,
     ERROR_LEVELS,
     ERROR_MESSAGES,
@@ -15,7 +16,6 @@ from .convention_tables import (
     GENERIC_ERRORS,
     LEVELS,
 )
-from .opened import OpenedSpan
 
 MAX_MESSAGE_CHARACTERS: Final = 65_536
 _MAX_TYPE_CHARACTERS: Final = 256

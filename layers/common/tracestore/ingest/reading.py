@@ -11,21 +11,23 @@ from tracestore.domain.times import NS_PER_MS, parse_time
 
 from .convention_tables import (
     CALL_KEYS,
-    CALLS_BY_NAME_PREFIX,
     ENDS_OF_CONVERSATIONS,
     FIRST_TOKEN_EVENTS,
     FIRST_TOKEN_TIMES,
-    INTERRUPTED_REASONS,
     MODEL_AROUND,
     OPERATION_ROW,
-    OPERATION_WORDS,
-    OPERATIONS_BY_NAME_PREFIX,
-    PARTS_OF_CALLS,
     ROWS,
-    TOOL_NAME,
 )
 from .field_readers import first_label, flag, label
 from .opened import OpenedSpan
+from .operation_tables import (
+    CALLS_BY_NAME_PREFIX,
+    OPERATION_WORDS,
+    OPERATIONS_BY_NAME_PREFIX,
+    PARTS_OF_CALLS,
+    TOOL_NAME,
+)
+from .outcome_tables import INTERRUPTED_REASONS
 
 _TOOL_NAME: Final = re.compile(TOOL_NAME)
 _SEPARATORS: Final = re.compile(r"[\s.-]+")

@@ -13,9 +13,11 @@ from tracestore.domain.spans import Json, SpanFields
 from tracestore.domain.times import format_time
 
 from .content import read_content
-from .convention_tables import CONVERSATION_ATTRIBUTES, FOUND_BY_ID, MESSAGE_EVENTS, RESOURCE_FIELDS, SERVED
+from .content_tables import CONVERSATION_ATTRIBUTES, MESSAGE_EVENTS
+from .convention_tables import FOUND_BY_ID, RESOURCE_FIELDS
 from .field_readers import MAX_LABEL_CHARACTERS
 from .opened import OpenedSpan, open_span
+from .operation_tables import SERVED
 from .otlp import Event, Link, Origin, OtlpSpan
 from .outcome import read_outcome
 from .reading import read

@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple, TypeAlias, cast
 from tracestore.domain.spans import Json
 from tracestore.domain.token_kinds import IGNORED, USES, Kind, UnknownKind, kind_of
 
-from .convention_tables import APART, CACHE, DETAILS, INSIDE, LONE_COUNTS, REASONING, SCOPES, UsageSource
 from .opened import OpenedSpan
+from .usage_tables import APART, CACHE, DETAILS, INSIDE, LONE_COUNTS, REASONING, SCOPES, UsageSource
 
 MAX_COUNT: Final = 2**53
 _MAX_DIGITS: Final = 16

@@ -1,0 +1,90 @@
+"""Tables of content: the attributes, events and fields that contain the input, the output and messages.
+
+Sources are written as in `convention_tables`.
+"""
+
+from typing import Final
+
+from tracestore.domain.log_messages import Direction
+
+TRACE_CONTENT: Final = frozenset({"langfuse.trace.input", "langfuse.trace.output"})
+"""Attributes with the input and output of the whole trace: only of a root are they its own."""
+
+TOOL_CONTENT: Final = frozenset(
+    {
+        *("gen_ai.tool.call.arguments", "gen_ai.tool.arguments", "tool_arguments", "tool.parameters"),
+        *("gen_ai.tool.call.result", "gen_ai.tool.result", "tool_response"),
+    }
+)
+"""Attributes with the arguments and the result of a tool. A model call may have those of the tools that it requests."""
+
+INPUT: Final = """gen_ai.tool.call.arguments tool_arguments ai.toolCall.args> gcp.vertex.agent.tool_call_args
+    gen_ai.input.messages llm.input_messages.* ai.prompt.messages gen_ai.prompt.* llm.prompts.*
+    langfuse.observation.input langsmith.run.inputs openai_agents.input opik.input
+    mlflow.spanInputs> gen_ai.prompt gcp.vertex.agent.llm_request gcp.vertex.agent.data
+    ai.prompt ai.values
+    ai.value request_data gen_ai.task.input traceloop.entity.input> retrieval.query reranker.query input.value
+    gen_ai.retrieval.query.text embedding.embeddings.* inputs pydantic_ai.all_messages all_messages_events
+    langfuse.trace.input tool.parameters gen_ai.tool.arguments gen_ai.content.prompt llm.prompts llm.*.messages
+    llm.*.contents genkit:input> langwatch.input>value lmnr.span.input> braintrust.input_json> braintrust.input>
+    mastra.*.input lk.pii.function_tool.arguments lk.function_tool.arguments lk.pii.user_input lk.user_input
+    lk.pii.chat_ctx lk.chat_ctx lk.pii.input_text lk.input_text text input user_prompt {full_command,file_path}"""
+"""Sources of a span's input. The input of a tool call is its arguments."""
+
+OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp.vertex.agent.tool_response
+    gen_ai.output.messages llm.output_messages.* ai.response.{reasoning,text,toolCalls,object,files}
+    gen_ai.completion.* llm.choices.*
+    langfuse.observation.output langsmith.run.outputs openai_agents.output opik.output
+    mlflow.spanOutputs> gen_ai.completion gcp.vertex.agent.llm_response response_data
+    gen_ai.task.output traceloop.entity.output> retrieval.documents.* reranker.output_documents.*
+    gen_ai.retrieval.documents output.value final_result langfuse.trace.output gen_ai.tool.result
+    gen_ai.content.completion ai.embeddings ai.embedding embeddings llm.*.choices llm.*.candidates llm.*.content
+    genkit:output> langwatch.output>value langwatch.rag_contexts>value lmnr.span.output> braintrust.output_json>
+    braintrust.output> mastra.*.output lk.pii.function_tool.output lk.function_tool.output
+    lk.pii.response.{text,function_calls} lk.response.{text,function_calls} lk.pii.user_transcript lk.user_transcript
+    transcript output"""
+"""Sources of a span's output. The output of a tool call is its result."""
+
+SYSTEM: Final = ("gen_ai.system_instructions",)
+"""Attributes with instructions that are reported separately from the messages after them."""
+
+TOOL_OUTPUT_EVENTS: Final = frozenset({"tool.output"})
+"""Events whose attributes are the output of a tool call."""
+
+EVENTS_ATTRIBUTE: Final = "events"
+"""The attribute that some clients send instead of span events: a list of events in JSON."""
+
+RAW_CONTENT_OPERATIONS: Final = frozenset({"tool_call", "retrieval", "embedding", "rerank", "lesson"})
+"""Operations whose input and output are not conversations: arguments, documents, vectors, a lesson's request."""
+
+MESSAGE_EVENTS: Final[dict[str, tuple[Direction, str]]] = {
+    "gen_ai.system.message": ("input", "system"),
+    "gen_ai.developer.message": ("input", "developer"),
+    "gen_ai.user.message": ("input", "user"),
+    "gen_ai.assistant.message": ("input", "assistant"),
+    "gen_ai.tool.message": ("input", "tool"),
+    "gen_ai.choice": ("output", "assistant"),
+    "gen_ai.assistant.reasoning": ("output", "assistant"),
+}
+"""Names of events that each contain one message, with its direction and its role."""
+
+CONVERSATION_ATTRIBUTES: Final[dict[str, tuple[Direction, str]]] = {
+    "gen_ai.system_instructions": ("input", "system"),
+    "gen_ai.input.messages": ("input", "user"),
+    "gen_ai.prompt": ("input", "user"),
+    "gen_ai.output.messages": ("output", "assistant"),
+    "gen_ai.completion": ("output", "assistant"),
+}
+"""Attributes that contain a whole conversation, whatever the name of their event."""
+
+CONVERSATION_FIELDS: Final[dict[str, tuple[Direction, str]]] = {
+    "input": ("input", "user"),
+    "output": ("output", "assistant"),
+}
+"""Fields of a log record's body with an object that has a list of messages. *source*: AWS Distro for OpenTelemetry."""
+
+FINISH_FIELDS: Final = ("finish_reason", "finishReason", "stop_reason")
+"""Fields of a message with the reason why it ended."""
+
+CONTINUATION_FIELDS: Final = frozenset({"previous_response_id", "previousResponseId"})
+"""Fields of a request to OpenAI's responses that continues a stored conversation: its input is only what is new."""

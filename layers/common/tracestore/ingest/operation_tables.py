@@ -1,0 +1,100 @@
+"""Tables of operations: the attributes, their words, and the names of spans that state what a span does.
+
+Sources are written as in `convention_tables`.
+"""
+
+from typing import Final
+
+TOOL: Final = frozenset({"tool_call"})
+SERVED: Final = frozenset({"completion", "embedding", "rerank"})
+MODEL_USERS: Final = SERVED | {"agent"}
+
+PARTS_OF_CALLS: Final = (".tool.execution", ".tool.blocked_on_user", ".hook")
+"""Ends of the names of spans that are parts of the tool call above them."""
+
+EXECUTIONS: Final = (".tool.execution",)
+"""Ends of the names of those parts whose failure is the failure of the tool call."""
+
+OPERATION: Final = """gen_ai.operation.name openinference.span.kind langfuse.observation.type ai.operationId
+    langsmith.span.kind openai_agents.type opik.type mlflow.spanType> traceloop.span.kind llm.request.type
+    langwatch.span.type lmnr.span.type
+    genkit:metadata:subtype genkit:type braintrust.span_attributes>type mastra.span.type ag2.span.type"""
+"""Sources of a span's operation, as a word of `OPERATION_WORDS`."""
+
+OPERATION_WORDS: Final = {
+    word: operation
+    for operation, text in {
+        "completion": """chat text_completion generate_content completion completions llm generation chat_model
+            response responses message messages llm_call model_generation model_call model llm_request llm_generation
+            inference acompletion completion_create aresponses anthropic_messages chat_completion chat_completions
+            create_completion create_response create_message generatecontent streamgeneratecontent converse
+            converse_stream invoke_model invoke_model_with_response_stream generate text generate_text generate_object
+            stream_text ai.generatetext.dogenerate ai.streamtext.dostream ai.generateobject.dogenerate
+            ai.streamobject.dostream""",
+        "embedding": """embedding embeddings embed create_embeddings create_embedding aembedding embed_content
+            embedcontent embed_query embed_documents text_embedding
+            ai.embed.doembed ai.embedmany.doembed embedder""",
+        "rerank": "rerank arerank reranker reranking ai.rerank.dorerank",
+        "tool_call": """execute_tool tool tool_call ai.toolcall function function_call call_tool tool_execution tool_use
+            mcp_tool mcp_tool_call web_search file_search code_execution code_interpreter computer_use""",
+        "agent": "invoke_agent create_agent agent agent_run run_agent agent_step agent_turn",
+        "workflow": "workflow invoke_workflow workflow_run flow",
+        "chain": """chain util flowstep workflow_step schedule_tool_calls turn task execute_task prompt parser plan
+            execute_event_loop_cycle ai.generatetext ai.streamtext ai.generateobject ai.streamobject ai.embed
+            ai.embedmany ai.rerank general""",
+        "retrieval": "retriever retrieval retrieve search_memory",
+        "guardrail": "guardrail moderation amoderation moderations",
+        "evaluation": "evaluator evaluation",
+        "lesson": "lesson",
+        "other": """span event custom unknown memory count_tokens record_usage image_generation speech
+            transcription stt tts usage""",
+    }.items()
+    for word in text.split()
+}
+
+EVIDENCE: Final = tuple(
+    (operation, frozenset(names))
+    for operation, names in (
+        ("other", ("hook_event", "lk.tts.streaming", "lk.tts_metrics", "lk.response.ttfb", "lk.eou.probability")),
+        (
+            "tool_call",
+            (
+                "codex.tool.phase",
+                "lk.function_tool.name",
+                "gen_ai.tool.name",
+                "gen_ai.tool.call.id",
+                "gcp.vertex.agent.tool_call_args",
+                "tool.name",
+            ),
+        ),
+        ("embedding", ("embedding.model_name", "gen_ai.embeddings.dimension.count", "gen_ai.request.encoding_formats")),
+        ("agent", ("gen_ai.agent.name", "gen_ai.agent.id")),
+        (
+            "completion",
+            (
+                *("gcp.vertex.agent.llm_request", "gen_ai.response.model", "gen_ai.system", "llm.model_name"),
+                *("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "gen_ai.prompt.0.content"),
+            ),
+        ),
+        ("http", ("http.request.method", "http.method", "http.response.status_code", "http.status_code")),
+    )
+)
+"""The operation of a span that reports none: the first one of whose attributes the span has any."""
+
+OPERATIONS_BY_NAME_PREFIX: Final[tuple[tuple[str, str], ...]] = (
+    ("call_llm", "completion"),
+    ("execute_tool ", "tool_call"),
+    ("agent_run ", "agent"),
+    ("invoke_agent ", "agent"),
+)
+"""The operation of a span without such attributes, such as one that failed early, by the start of its name."""
+
+CALLS_BY_NAME_PREFIX: Final[tuple[tuple[str, str], ...]] = (
+    ("chat ", "completion"),
+    ("embeddings ", "embedding"),
+    ("text_completion ", "completion"),
+)
+"""The same for spans of the kind `client`: these words before the name of a model mean other things in other spans."""
+
+TOOL_NAME: Final = r"(?:execute_tool |running tool:? |tool[.:/])?(?P<name>.+?)(?:\.__call__|\.tool)?"
+"""The name of a tool inside the name of its span, for conventions that send it nowhere else."""

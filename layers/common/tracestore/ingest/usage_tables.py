@@ -1,0 +1,94 @@
+"""Tables of token counts: the attributes that contain them, and the kinds that each count includes."""
+
+from typing import Final, NamedTuple
+
+from .operation_tables import MODEL_USERS, SERVED
+
+CACHE, REASONING, DETAILS = "cache", "reasoning", "details"
+INSIDE: Final = frozenset({CACHE, REASONING, DETAILS})
+"""The kinds that a count may include: input the tokens read from and written to a cache, output those of reasoning, and
+both those of other modalities."""
+
+APART: Final[frozenset[str]] = frozenset()
+
+
+class UsageSource(NamedTuple):
+    """Attributes with token counts, and the kinds that their counts of input and output include.
+
+    *shape*: `name` ends in `.` before the name of a count, or in `>` and a path to an object of counts; `*` is a step.
+    *absent*: None for a source that states nothing, so that arithmetic decides.
+    """
+
+    name: str
+    includes: frozenset[str] | None = INSIDE
+    operations: frozenset[str] = frozenset()
+
+
+USAGE: Final = (
+    UsageSource("gen_ai.usage."),
+    UsageSource("llm.token_count."),
+    UsageSource("ai.usage."),
+    UsageSource("llm.usage."),
+    UsageSource("langfuse.observation.usage_details>", APART),
+    UsageSource("mlflow.chat.tokenUsage>", None),
+    UsageSource("langfuse.ingestion.usage_details>", None),
+    UsageSource("langfuse.ingestion.usage>", None),
+    UsageSource("langsmith.run.outputs>usage_metadata"),
+    UsageSource("langsmith.metadata.usage_metadata>"),
+    UsageSource("langsmith.run.outputs>generations.0.0.message.kwargs.usage_metadata", INSIDE, MODEL_USERS),
+    UsageSource("langsmith.run.outputs>llm_output.token_usage", INSIDE, MODEL_USERS),
+    UsageSource("langsmith.run.outputs>llm_output.usage", INSIDE, MODEL_USERS),
+    UsageSource("langsmith.run.outputs>usage", INSIDE, MODEL_USERS),
+    UsageSource("opik.usage>", None),
+    UsageSource("openai_agents.usage>"),
+    UsageSource("openai_agents.output>usage", INSIDE, MODEL_USERS),
+    UsageSource("gcp.vertex.agent.llm_response>usage_metadata"),
+    UsageSource("metadata.usage_object>"),
+    UsageSource("llm.*.usage>"),
+    UsageSource("llm.*.usageMetadata>"),
+    UsageSource("llm.*.usage_metadata>"),
+    UsageSource("mlflow.spanOutputs>usage"),
+    UsageSource("ai.response.providerMetadata>anthropic", APART),
+    UsageSource("gen_ai.usage.raw>"),
+    UsageSource("anthropic.usage.", None),
+    UsageSource("output.value>usage", None, SERVED),
+    UsageSource("output.value>usage_metadata", None, SERVED),
+    UsageSource("output.value>meta.billed_units", None, SERVED),
+    UsageSource("output.value>meta.usage", None, SERVED),
+    UsageSource("gen_ai.usage>"),
+    UsageSource("llm.usage>"),
+    UsageSource("gen_ai.response.usage>"),
+    UsageSource("llm.response.usage>"),
+    UsageSource("codex.usage."),
+    UsageSource("thoughts_token_count>"),
+    UsageSource("gen_ai.aggregated_usage."),
+    UsageSource("gen_ai.client.token.usage>"),
+    UsageSource("genkit:output>raw.usage", INSIDE, SERVED),
+    UsageSource("genkit:output>raw.usageMetadata", INSIDE, SERVED),
+    UsageSource("genkit:output>usage", None, SERVED),
+    UsageSource("braintrust.metrics>"),
+    UsageSource("braintrust.metrics."),
+    UsageSource("langwatch.metrics>"),
+    UsageSource("langwatch.metrics>value"),
+    UsageSource("agent.usage."),
+    UsageSource("agent.usage_apart.", APART),
+    UsageSource("usage.", None, MODEL_USERS),
+    UsageSource("usage>", None, MODEL_USERS),
+    UsageSource("token_usage>", None, MODEL_USERS),
+)
+"""Sources of token counts, in order of precedence. The names of counts are read by their words."""
+
+SCOPES: Final[tuple[tuple[str, frozenset[str]], ...]] = (
+    (r"opentelemetry\.instrumentation\..*bedrock.*", APART),
+    (r"openlit\.instrumentation\.(?:anthropic|bedrock)", frozenset({REASONING, DETAILS})),
+    (r"openlit\.instrumentation\.(?:google_ai_studio|vertexai)", frozenset({CACHE, DETAILS})),
+)
+"""Instrumentation scopes that pass on the counts of a provider, and what these include: Bedrock and Anthropic count the
+cache apart from the input, Gemini counts thoughts apart from the answer."""
+
+LONE_COUNTS: Final = {
+    "gen_ai.client.token.usage": "total_tokens",
+    "thoughts_token_count": "thoughts",
+    "ai.usage.tokens": "input",
+}
+"""The names of counts by the attributes whose name alone does not say what they count."""
