@@ -14,10 +14,11 @@ from dev.template import ROOT
 from tracestore.domain.costs import Price, UnknownCost
 from tracestore.domain.merge import Span, merge
 from tracestore.domain.previews import messages_of
+from tracestore.domain.reported_usage import TOKEN_KINDS
 from tracestore.domain.spans import CAPTURED, FROM_LOGS, SpanFields, SpanUpdate
 from tracestore.domain.tree import tree_order
 from tracestore.domain.updates import span_update
-from tracestore.domain.usage import TOKEN_KINDS, Usage, charges_of, usage_of
+from tracestore.domain.usage import Usage, charges_of, usage_of
 from tracestore.ingest.log_fields import log_fields
 from tracestore.ingest.otlp import read_logs, read_traces, wire_format
 from tracestore.ingest.pricing import Priced, cost_nano_usd

@@ -25,8 +25,8 @@ from tracestore.domain.contributions import FACETS
 from tracestore.domain.costs import UnknownCost
 from tracestore.domain.dimensions import Series
 from tracestore.domain.intervals import INTERVALS
+from tracestore.domain.reported_usage import TOKEN_KINDS
 from tracestore.domain.spans import ID_PATTERN
-from tracestore.domain.usage import TOKEN_KINDS
 from tracestore.http.errors import CODES
 from tracestore.http.identity import SCOPES
 from tracestore.ingest.lessons import STATUSES as LESSON_STATUSES

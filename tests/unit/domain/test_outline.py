@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from tests.builders import START_NS, call, fields, spans_of, summary_of
 from tests.timing import processor_time
 from tracestore.domain.outline import OutlineRow, outline_rows
+from tracestore.domain.reported_usage import total_tokens
 from tracestore.domain.spans import SpanFields
-from tracestore.domain.usage import total_tokens
 
 SECOND = 10**9
 

@@ -14,9 +14,10 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from .costs import REPEATING_OPERATIONS
 from .merge import Span
+from .reported_usage import is_inference
 from .spans import INFERENCE_OPERATIONS
 from .tree import Node
-from .usage import Charge, charges_of, is_inference
+from .usage import Charge, charges_of
 
 Outcome: TypeAlias = Literal["failed", "answered", "superseded"]
 

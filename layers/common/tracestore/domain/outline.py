@@ -7,8 +7,9 @@ from typing import Literal, NamedTuple
 from .attempts import Outcome, spending_of
 from .critical_path import critical_path
 from .merge import Span
+from .reported_usage import total_tokens
 from .tree import Node, parent_indexes, tree_order
-from .usage import Charge, total_tokens
+from .usage import Charge
 
 
 class Attempt(NamedTuple):

@@ -12,9 +12,10 @@ from typing import Final, NamedTuple, TypeAlias
 from .dimensions import MARGINALS, OF_ANY_OPERATION, OTHER, FailureKind, Group, Series, cut, other_series
 from .histogram import Histogram, added, bucket_of
 from .merge import Span
+from .reported_usage import TOKEN_KINDS, amount, total_tokens
 from .spans import INFERENCE_OPERATIONS, SpanFields
 from .tree import Node
-from .usage import TOKEN_KINDS, Charge, amount, total_tokens
+from .usage import Charge
 
 QUARTER_NS: Final = 900 * 10**9
 """A quarter of an hour, the finest time of counters: in every zone days begin at one."""

@@ -11,10 +11,10 @@ from tracestore.domain.failures import FailedSpan, FailuresOfType
 from tracestore.domain.heads import Summary
 from tracestore.domain.histogram import Histogram, bounds_us, percentiles_us
 from tracestore.domain.intervals import Period
+from tracestore.domain.reported_usage import TOKEN_KINDS
 from tracestore.domain.scores import ScoreSeries
 from tracestore.domain.stats import NUMBERS, Aggregate, Example
 from tracestore.domain.times import format_time
-from tracestore.domain.usage import TOKEN_KINDS
 
 US_PER_MS: Final = 1_000
 PERCENTILES: Final = (50, 90, 95, 99)

@@ -8,10 +8,11 @@ from tracestore.api.traces.trace_json import attempts_json, span_duration_ms, ti
 from tracestore.domain.lessons import calls_below, providers_tried
 from tracestore.domain.merge import Span
 from tracestore.domain.previews import input_text, output_text
+from tracestore.domain.reported_usage import total_tokens
 from tracestore.domain.spans import Json
 from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
 from tracestore.domain.tree import tree_order
-from tracestore.domain.usage import charges_of, total_tokens
+from tracestore.domain.usage import charges_of
 from tracestore.ingest.lessons import PROVIDER_FIELDS, STATUSES
 from tracestore.storage.model import Head
 

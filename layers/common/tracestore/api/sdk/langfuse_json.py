@@ -9,8 +9,8 @@ from typing import Any, Final
 from tracestore.api.traces.trace_json import first_token_ms, usd
 from tracestore.domain.annotations import Annotation
 from tracestore.domain.merge import Span
+from tracestore.domain.reported_usage import total_tokens
 from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
-from tracestore.domain.usage import total_tokens
 from tracestore.storage.model import Head
 
 ENVIRONMENT: Final = "default"

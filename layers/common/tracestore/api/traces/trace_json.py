@@ -7,12 +7,12 @@ from tracestore.api.traces.annotations import annotations_in_summary
 from tracestore.domain.heads import Attempts
 from tracestore.domain.merge import Span
 from tracestore.domain.outline import OutlineRow, Subtree
+from tracestore.domain.reported_usage import total_tokens
 from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS, SpanFields, span_uuid
 from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
 from tracestore.domain.tree import Node
 from tracestore.domain.turns import NewInput
 from tracestore.domain.updates import preview_of
-from tracestore.domain.usage import total_tokens
 from tracestore.http.response import json_bytes
 from tracestore.storage.model import Head
 
