@@ -52,3 +52,49 @@ def test_a_conversation_of_fifty_turns_is_one_page(browser: Browser, address: st
         page.go_back()
         page.get_by_role("button", name="Conversation only").click()
         expect(page.locator(".chips")).to_have_count(0)
+
+
+LINES = """
+header => {
+  const boxes = [...header.querySelectorAll('h1, .second > *')].map((element) => element.getBoundingClientRect());
+  return new Set(boxes.filter((box) => box.height).map((box) => Math.round(box.top / 12))).size;
+}
+"""
+"""The number of lines that the texts of a header take: texts of one line begin at most a few pixels apart."""
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [375, 768, 1440])
+def test_the_header_of_a_conversation_has_two_lines_and_the_rest_opens_on_a_phone(
+    browser: Browser, address: str, user: User, api: Api, width: int, dark: bool
+) -> None:
+    conversation_id = "the-trip-to-the-mountains-in-september-with-two-tents"
+    for turn in range(1, 5):
+        failed = {"status": "error", "error_type": "Timeout"} if turn == 3 else {}
+        usage = {"input_tokens": 21_000 * turn, "cached_input_tokens": 9_000, "cost_usd": 0.034 * turn}
+        api.send(call_span(f"t{turn}", "a", None, 100 - turn, conversation_id=conversation_id, **usage, **failed))
+    # Analytics follow in half a minute: until then the browser reports that the sums of the conversation are a 404.
+    with reading(browser, address, user.token, width=width, dark=dark, refusals=True) as reader:
+        page = reader.page
+        reader.open(f"/traces/c/{conversation_id}")
+        header = page.locator("header.subject")
+        expect(header).to_contain_text("4 turns")
+        assert header.evaluate(LINES) == 2
+        assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+        rest = [
+            *(header.get_by_role("button", name=name) for name in ("Conversation only", "With tools", "Everything")),
+            *(header.get_by_role("link", name=name) for name in ("Compare", "As a list")),
+            header.get_by_text("4 model calls").locator("visible=true"),
+            header.get_by_text("210,000 → 20 tokens (17 % cached)").locator("visible=true"),
+            header.get_by_text("$0.085 a turn, rising by 133 %").locator("visible=true"),
+        ]
+        if width < 640:
+            for one in rest:
+                expect(one).to_be_hidden()
+            header.get_by_role("button", name="More actions").click()
+        for one in rest:
+            expect(one).to_be_in_viewport(ratio=1)
+        assert reader.violations() == []
+        header.get_by_role("button", name="Everything").click()
+        page.wait_for_url("**show=all**")
+        expect(header.get_by_role("button", name="More actions")).to_be_visible(visible=width < 640)

@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
@@ -125,6 +126,28 @@ def test_the_marks_of_a_chart_are_links_for_the_pointer_and_the_keys(reader: Rea
     reader.press("Enter")
     reader.page.wait_for_url("**/traces?**")
     expect(reader.page.locator(".traces [role=row][aria-selected]")).to_have_count(1)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [375, 768, 1440])
+def test_the_axis_of_costs_has_even_steps_that_fit_next_to_the_chart(
+    browser: Browser, address: str, user: User, api: Api, width: int, dark: bool
+) -> None:
+    counted(api, called("one", cost_usd=0.0069), called("two", 30, cost_usd=0.0012))
+    with reading(browser, address, user.token, width=width, dark=dark) as reader:
+        reader.open("/traces/overview?range=7d")
+        panel = reader.page.locator(COST)
+        labels = panel.locator("text.value")
+        expect(labels).to_have_text(["$0", "$0.005", "$0.010"])
+        chart = panel.locator("line.grid").first.bounding_box()
+        frame = panel.bounding_box()
+        boxes = [box for label in labels.all() if (box := label.bounding_box())]
+        assert chart
+        assert frame
+        assert len(boxes) == 3
+        assert all(frame["x"] <= box["x"] and box["x"] + box["width"] <= chart["x"] for box in boxes)
+        between = [before["y"] - after["y"] for before, after in pairwise(boxes)]
+        assert between[0] == pytest.approx(between[1], abs=1)
 
 
 def test_a_score_is_shown_by_model_and_by_prompt_version(reader: Reader, api: Api) -> None:

@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 import { dayStart, momentOf, monthStart, shiftDays, wallOf, wholeDays } from "../src/lib/days.ts";
+import { costTick } from "../src/lib/format.ts";
 import { changeOf, pointsOf } from "../src/overview/change.ts";
 import {
   axisOf,
@@ -139,6 +140,39 @@ describe("the axis", () => {
     expect(signed.ticks).toEqual([-1, 0, 1]);
     expect([-1, 0, 1].map(signed.share)).toEqual([0, 0.5, 1]);
     expect(axisOf(Number.NaN).ticks).toEqual([0]);
+  });
+
+  test("has equal steps of 1, 2 or 5 times a power of ten, and the decimals of that step", () => {
+    const next = random(7);
+    for (let round = 0; round < 300; round++) {
+      const { ticks, decimals } = axisOf(10 ** (next() * 15 - 9));
+      const step = (ticks[1] as number) - (ticks[0] as number);
+      ticks
+        .slice(1)
+        .forEach((tick, index) => expect((tick - (ticks[index] as number)) / step).toBeCloseTo(1));
+      const power = 10 ** Math.floor(Math.log10(step * 1.000001));
+      expect([1, 2, 5]).toContain(Number((step / power).toFixed(6)));
+      expect(decimals).toBe(Math.max(0, -Math.round(Math.log10(power))));
+    }
+    expect(axisOf(0.0094)).toMatchObject({ ticks: [0, 0.005, 0.01], decimals: 3 });
+    expect(axisOf(9)).toMatchObject({ ticks: [0, 5, 10], decimals: 0 });
+  });
+
+  test.each([
+    [0.0094, ["$0", "$0.005", "$0.010"]],
+    [0.0058, ["$0", "$0.002", "$0.004", "$0.006"]],
+    [0.75, ["$0", "$0.50", "$1.00"]],
+    [0.3, ["$0", "$0.10", "$0.20", "$0.30"]],
+    [1.4, ["$0", "$0.50", "$1.00", "$1.50"]],
+    [5.5, ["$0", "$2", "$4", "$6"]],
+    [5600, ["$0", "$2,000", "$4,000", "$6,000"]],
+    [0.00014, ["$0", "50 µ$", "100 µ$", "150 µ$"]],
+    [0.0011, ["$0", "$0.0005", "$0.0010", "$0.0015"]],
+    [0.0000014, ["$0", "0.5 µ$", "1.0 µ$", "1.5 µ$"]],
+    [0.0000000058, ["$0", "0.002 µ$", "0.004 µ$", "0.006 µ$"]],
+  ])("of costs up to %d has labels with the same decimals", (largest, labels) => {
+    const { ticks, decimals } = axisOf(largest);
+    expect(ticks.map((tick) => costTick(tick, decimals))).toEqual(labels);
   });
 
   test("of factors contains all values, in their order", () => {

@@ -52,6 +52,14 @@ export function cost(dollars: number | null | undefined): string {
   return `$${decimal(Number(dollars.toPrecision(2)))}`;
 }
 
+/** A cost on an axis whose steps have these decimals, as all others there: `$0.002`, `$1.50`, `$12`, `200 µ$`. */
+export function costTick(dollars: number, decimals: number): string {
+  if (dollars === 0) return "$0";
+  if (decimals > 4) return `${(dollars * 1e6).toFixed(Math.max(0, decimals - 6))} µ$`;
+  const digits = decimals === 1 ? 2 : decimals;
+  return `$${dollars.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits })}`;
+}
+
 /** Dollars in full, to the nano-dollar. */
 export function exactCost(dollars: number | null | undefined): string {
   return dollars === null || dollars === undefined ? "unknown" : `$${decimal(dollars)}`;

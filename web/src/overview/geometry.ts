@@ -3,20 +3,24 @@
 /** The vertical axis: its round numbers, and the share of the height at which a value is. */
 export interface Axis {
   ticks: number[];
+  /** The decimals that every tick needs: those of the step between them. */
+  decimals: number;
   share: (value: number) => number;
 }
 
-/** An axis between round numbers, from 0 or the smallest value to the largest. */
+/** An axis in equal steps of 1, 2 or 5 times a power of ten, from 0 or the smallest value to the largest. */
 export function axisOf(largest: number, smallest = 0, ticks = 3): Axis {
   const length = largest - smallest;
-  if (!(length > 0) || !Number.isFinite(length)) return { ticks: [0], share: () => 0 };
+  if (!(length > 0) || !Number.isFinite(length)) return { ticks: [0], decimals: 0, share: () => 0 };
   const rough = length / ticks;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = ([1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough * 0.999) ?? 10) * power;
+  const exponent = Math.floor(Math.log10(rough));
+  const factor = [1, 2, 5].find((factor) => factor * 10 ** exponent >= rough * 0.999) ?? 10;
+  const step = factor * 10 ** exponent;
   const first = Math.floor((smallest / step) * 0.999);
   const last = Math.ceil((largest / step) * 0.999);
   return {
     ticks: Array.from({ length: last - first + 1 }, (_, index) => (first + index) * step),
+    decimals: Math.max(0, -exponent - (factor === 10 ? 1 : 0)),
     share: (value) => (value / step - first) / (last - first),
   };
 }
@@ -24,7 +28,7 @@ export function axisOf(largest: number, smallest = 0, ticks = 3): Axis {
 /** An axis on which a factor is a distance, so that a slow hour does not flatten all others. */
 export function factorAxisOf(values: readonly number[], ticks = 5): Axis {
   const positive = values.filter((value) => value > 0 && Number.isFinite(value));
-  if (!positive.length) return { ticks: [], share: () => 0 };
+  if (!positive.length) return { ticks: [], decimals: 0, share: () => 0 };
   const low = Math.log10(Math.min(...positive)) - 0.08;
   const high = Math.max(Math.log10(Math.max(...positive)) + 0.08, low + 0.5);
   const share = (value: number) =>
@@ -37,7 +41,11 @@ export function factorAxisOf(values: readonly number[], ticks = 5): Axis {
       .flatMap((power) => factors.map((factor) => factor * power))
       .filter((value) => Math.log10(value) >= low && Math.log10(value) <= high);
   const choices = [[1, 2, 5], [1, 3], [1]].map(round);
-  return { ticks: choices.find((choice) => choice.length <= ticks) ?? choices[2] ?? [], share };
+  return {
+    ticks: choices.find((choice) => choice.length <= ticks) ?? choices[2] ?? [],
+    decimals: Math.max(0, -Math.floor(low)),
+    share,
+  };
 }
 
 /** The pixel at which each point begins, and at last the pixel at which the last one ends. Widths follow real time. */
