@@ -452,7 +452,7 @@ def test_a_counter_that_cannot_be_read_does_not_block_others() -> None:
     apply(store, "shard", db.changes[:1], long_deadline(), room=0)
     day = Bucket("measures", "day", START_NS // DAY_NS)
     db._items[CounterKey(keys.user(user), day).key]["counter"] = {"B": b"\x7fnonsense"}
-    applied = apply(store, "shard", db.changes[1:], long_deadline())
+    applied = apply(store, "shard", db.changes[1:], long_deadline(), room=0)
     assert [reason for _, reason in applied.dead_letters] == ["Unreadable"]
     assert len(read_conversations(scope(store, user), 10)[0]) == 1
 

@@ -23,8 +23,10 @@ from tracestore.storage.audit import audit, confirmed, repair
 from tracestore.storage.counters import read_counters
 from tracestore.storage.dead_letters import read_dead_letters
 from tracestore.storage.deltas import Change
+from tracestore.storage.formats.gathered import pack_gathered, unpack_gathered
 from tracestore.storage.gathered import GATHERED_BYTES, gathered_key, read_gathered
 from tracestore.storage.items import item_bytes
+from tracestore.storage.model import ItemKey
 from tracestore.storage.store import Store
 from tracestore.storage.stored_counters import CounterKey
 
@@ -102,6 +104,41 @@ def test_a_stream_that_is_delivered_again_changes_nothing_that_is_read(
     before = counted(store, user)
     deliver_with_faults(lambda: store, db.changes, rng, apply=applying(rng))
     assert counted(store, user) == before
+
+
+@given(steps, seeds)
+@settings(max_examples=40, deadline=None)
+def test_counters_equal_the_heads_where_the_item_is_settled(history: list[tuple[str, int]], seed: int) -> None:
+    """Also where a batch is interrupted as often as it is delivered again, by either release."""
+    db, clock, rng, user = StreamedDynamoDB(page_items=3), Clock(), random.Random(seed), new_user().name
+    store = store_on(db, clock)
+    writer(store, user).capture([("first", call("root"))])
+    apply(store, "before", db.changes, long_deadline())
+    clock.advance(s=27 * 3_600)
+    assert read_gathered(store.table, keys.user(user)).is_settled(store)
+    live(store, clock, user, [step for step in history if step[0] != "expire"])
+
+    def stores() -> Store:
+        crashing = CrashingAtWrite(db, rng.randrange(12)) if rng.random() < 0.4 else db
+        return store_on(db, clock, db=crashing)
+
+    deliver_with_faults(stores, db.changes[1:], rng, apply=applying(rng))
+    assert audited(store, clock, user).findings == []
+
+
+@given(seeds)
+@settings(max_examples=40, deadline=None)
+def test_changes_that_counters_have_applied_are_not_gathered(seed: int) -> None:
+    """The release that begins no gathered item is interrupted, and the next one gets its batch again, cut anew."""
+    db, clock, rng, user = StreamedDynamoDB(), Clock(), random.Random(seed), new_user().name
+    store = store_on(db, clock)
+    live(store, clock, user, [("capture", rng.randrange(2**32)) for _ in range(4)])
+    interrupted = store_on(db, clock, db=CrashingAtWrite(db, rng.randrange(40)))
+    with suppress(Crash):
+        apply(interrupted, "shard", db.changes, long_deadline(), begins=False, threads=1)
+    for start in range(0, len(db.changes), size := rng.randint(1, 4)):
+        apply(store, "shard", db.changes[start : start + size], long_deadline(), room=rng.choice(ROOMS))
+    assert audited(store, clock, user).findings == []
 
 
 @given(seeds)
@@ -191,6 +228,52 @@ def test_a_trace_that_is_counted_alone_writes_its_numbers_once() -> None:
     kinds = sorted(pk.split("#")[2:4] for pk, _ in set(db._items) - before if pk.startswith("U#"))
     assert kinds == [["C", "c"], ["CA"], ["R", "gathered"], ["R", "names"]]
     assert sum(counted(store, user)[DAY]["traces"].values()) == 1
+
+
+class Reading(StreamedDynamoDB):
+    """A table that records the keys of each BatchGetItem."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: list[list[ItemKey]] = []
+
+    def batch_get_item(self, *, RequestItems: dict[str, Any], **request: Any) -> dict[str, Any]:
+        ((_, wanted),) = RequestItems.items()
+        self.reads.append([(key["pk"]["S"], key["sk"]["S"]) for key in wanted["Keys"]])
+        return super().batch_get_item(RequestItems=RequestItems, **request)
+
+
+def test_counters_of_gathered_numbers_are_read_only_until_the_item_is_settled() -> None:
+    """Before, the release before may have changed them itself, without an item."""
+    db, clock, user = Reading(), Clock(), new_user().name
+    store = store_on(db, clock)
+    partitions = []
+    for number, (hours, room) in enumerate([(0, GATHERED_BYTES), (26, GATHERED_BYTES), (1, GATHERED_BYTES), (0, 0)]):
+        clock.advance(s=3_600 * hours)
+        writer(store, user).capture([(f"t{number}", call("root", conversation_id="c"))])
+        db.reads.clear()
+        apply(store, "shard", db.changes[-1:], long_deadline(), room=room)
+        partitions.append([sorted({pk.split("#")[3] for pk, _ in read}) for read in db.reads])
+    gathering, numbers = ["c", "gathered", "names"], ["marginals", "measures", "values"]
+    assert partitions == [[gathering, numbers], [gathering, numbers], [gathering], [gathering, numbers]]
+    assert audited(store, clock, user).findings == []
+
+
+def test_an_item_that_an_earlier_version_wrote_is_not_settled() -> None:
+    """It drops the hour in which the item began, and may have been deployed for any time."""
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    writer(store, user).capture([("a", call("root"))])
+    apply(store, "shard", db.changes, long_deadline())
+    item = db._items[gathered_key(keys.user(user))]
+    item["gathered"] = {"B": pack_gathered(unpack_gathered(item["gathered"]["B"])._replace(begun_hour=None))}
+    clock.advance(s=27 * 3_600)
+    assert not read_gathered(store.table, keys.user(user)).is_settled(store)
+    writer(store, user).capture([("b", call("root"))])
+    apply(store, "shard", db.changes[1:], long_deadline())
+    assert not read_gathered(store.table, keys.user(user)).is_settled(store)
+    clock.advance(s=27 * 3_600)
+    assert read_gathered(store.table, keys.user(user)).is_settled(store)
 
 
 def test_the_gathered_item_stays_small_and_the_counters_are_written_now_and_then() -> None:

@@ -257,6 +257,12 @@ def test_gathered_sums_that_were_ever_stored_are_read_and_written_as_they_are_no
     assert decompress(pack_gathered(content)) == decompress(stored("gathered-1"))
 
 
+def test_a_gathered_item_stores_when_it_began() -> None:
+    content = gathered_content()._replace(begun_hour=HOUR)
+    assert unpack_gathered(stored("gathered-2")) == content
+    assert decompress(pack_gathered(content)) == decompress(stored("gathered-2"))
+
+
 def test_a_counter_stores_the_number_of_the_gathered_sums_that_it_contains() -> None:
     content = PackedCounter(ValueCounter(), {}, None, 7)
     assert unpack_counter("values", pack_counter("values", content)) == content

@@ -21,7 +21,7 @@ from .activity import Activity, activity_items, activity_of
 from .dead_letters import DeadLetter, dead_letter_items
 from .deadline import Deadline
 from .deltas import Change, Delta, deltas_of
-from .gathered import GATHERED_BYTES, GatheredItem, Outcome, gather, gathered_key, read_gathered
+from .gathered import GATHERED_BYTES, GatheredItem, Outcome, gather, gathered_in, gathered_key, read_gathered
 from .model import Item, ItemKey
 from .store import Scope, Store
 from .stored_counters import (
@@ -44,6 +44,10 @@ with the counters between."""
 
 BEGINS_GATHERING: Final = True
 """Whether users without a gathered item get one."""
+
+
+_NOTHING_COUNTED: Final = -1
+"""Before all sequence numbers."""
 
 
 class Applied(NamedTuple):
@@ -77,6 +81,7 @@ def apply(
     batch.read()
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(partial(batch.gather, begins=begins, room=room), batch.numbers))
+        batch.read_counters(batch.direct)
         list(pool.map(batch.apply_to, batch.direct))
     batch.write_activities()
     store.table.write(dead_letter_items(store, batch.shard, batch.dead_letters), deadline=deadline)
@@ -88,7 +93,8 @@ class _Batch:
     """A batch of changes while it is applied.
 
     `numbers` are the deltas of each user that may be gathered, `direct` those that counters have to apply themselves.
-    `refused` are the counters whose changes became dead letters.
+    `refused` are the counters whose changes became dead letters. `unread` are the counters that `items` has not been
+    read for.
     """
 
     store: Store
@@ -98,6 +104,7 @@ class _Batch:
     numbers: dict[str, dict[Target, list[Delta]]] = field(default_factory=dict)
     direct: dict[CounterKey, list[Delta]] = field(default_factory=dict)
     refused: set[CounterKey] = field(default_factory=set)
+    unread: set[CounterKey] = field(default_factory=set)
     items: dict[ItemKey, Item] = field(default_factory=dict)
     activities: dict[str, list[Activity]] = field(default_factory=dict)
     dead_letters: list[DeadLetter] = field(default_factory=list)
@@ -118,15 +125,39 @@ class _Batch:
                 self.direct[counter_key] = self.deltas[counter_key]
 
     def read(self) -> None:
-        """Read all counters that the batch changes, and the gathered items."""
-        wanted = chain((counter_key.key for counter_key in self.deltas), map(gathered_key, self.numbers))
+        """Read the gathered items, and the counters that the batch may change or has to ask how far they have come.
+
+        The counters of numbers that are gathered in a settled item are neither.
+        """
+        wanted = chain((counter_key.key for counter_key in self.direct), map(gathered_key, self.numbers))
         self.items = self.store.table.get_many(wanted, self.deadline)
+        self.unread = self.deltas.keys() - self.direct.keys()
+        unsettled = [user_pk for user_pk in self.numbers if not self._is_settled(user_pk)]
+        self.read_counters(CounterKey(user_pk, target) for user_pk in unsettled for target in self.numbers[user_pk])
+
+    def read_counters(self, counter_keys: Iterable[CounterKey]) -> None:
+        """Read those of these counters that have not been read."""
+        wanted = self.unread.intersection(counter_keys)
+        self.items |= self.store.table.get_many((counter_key.key for counter_key in wanted), self.deadline)
+        self.unread -= wanted
+
+    def _is_settled(self, user_pk: str) -> bool:
+        """Whether a user's gathered item is settled. *absent*: not for an item that cannot be read."""
+        is_settled = False
+
+        def look() -> None:
+            nonlocal is_settled
+            is_settled = gathered_in(self.items.get(gathered_key(user_pk))).is_settled(self.store)
+
+        refusal(look)
+        return is_settled
 
     def gather(self, user_pk: str, *, begins: bool, room: int) -> None:
         """Gather the numbers of a user, and leave the rest to the counters."""
         numbers = self.numbers[user_pk]
         changes = list({delta.sequence: delta.change for of_target in numbers.values() for delta in of_target}.values())
-        counted_until = max(self._counted_until(CounterKey(user_pk, target)) for target in numbers)
+        read = {CounterKey(user_pk, target) for target in numbers} - self.unread
+        counted_until = max(map(self._counted_until, read), default=_NOTHING_COUNTED)
         item = self.items.get(gathered_key(user_pk))
         outcome = Outcome(None, [])
 
@@ -145,8 +176,8 @@ class _Batch:
                 self.direct[CounterKey(user_pk, target)] = rest
 
     def _counted_until(self, counter_key: CounterKey) -> int:
-        """The last change of the shard that a counter has applied itself. *absent*: -1 without any."""
-        found = -1
+        """The last change of the shard that a counter has applied itself."""
+        found = _NOTHING_COUNTED
 
         def note() -> None:
             nonlocal found

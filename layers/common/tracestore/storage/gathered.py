@@ -57,6 +57,15 @@ class GatheredItem:
     leaving_number: int = 0
     growing: Gathered = field(default_factory=Gathered)
     growing_number: int = 0
+    begun_hour: int | None = None
+
+    def is_settled(self, store: Store) -> bool:
+        """Whether each change that may still be delivered was delivered for the first time when the item existed.
+
+        Then the item has a checkpoint for whatever counters have applied themselves. The release that begins no item
+        applies changes without one, and the batch in which it is interrupted is delivered again for a day.
+        """
+        return self.begun_hour is not None and self.begun_hour < oldest_checkpoint_hour(store)
 
     def complete(self, target: Target, stored: StoredCounter) -> bool:
         """Add to a counter what it does not contain yet; returns whether there is any."""
@@ -130,8 +139,8 @@ def gather(
 ) -> Outcome:
     """Add the part of a batch that changes the numbers of one user to the gathered item, given as it was read.
 
-    `counted_until` is the last sequence number of the shard in the counters that the batch changes. With `begins` an
-    item is begun where none is stored.
+    `counted_until` is the last sequence number of the shard in the counters that the batch changes, which matters until
+    the item is settled. With `begins` an item is begun where none is stored.
 
     *repeat*: changes that were taken before are left out.
     """
@@ -216,6 +225,7 @@ def _item(store: Store, user_pk: str, gathered: GatheredItem) -> Item:
         gathered.leaving_number,
         gathered.growing,
         gathered.growing_number or store.now_ms(),
+        store.now_ms() // 3_600_000 if gathered.begun_hour is None else gathered.begun_hour,
     )
     targets = (*_targets_of(gathered.leaving), *_targets_of(gathered.growing))
     needed_s = store.now_ms() // 1000 + CHECKPOINTS_KEPT_S

@@ -39,7 +39,8 @@ class GatheredCheckpoint(NamedTuple):
 class PackedGathered(NamedTuple):
     """The content of a user's gathered item: sums that are being added to the counters, and sums that still grow.
 
-    Each has a number, of which the later one is greater.
+    Each has a number, of which the later one is greater. `begun_hour` is when the item began. *absent*: an earlier
+    version, which does not store it, was the last to write the item.
     """
 
     checkpoints: dict[str, GatheredCheckpoint]
@@ -47,6 +48,7 @@ class PackedGathered(NamedTuple):
     leaving_number: int
     growing: Gathered
     growing_number: int
+    begun_hour: int | None = None
 
 
 def pack_gathered(content: PackedGathered) -> bytes:
@@ -55,12 +57,14 @@ def pack_gathered(content: PackedGathered) -> bytes:
         [shard, str(sequence), hour, *([] if direct_after is None else [str(direct_after)])]
         for shard, (sequence, hour, direct_after) in content.checkpoints.items()
     ]
+    begun = {} if content.begun_hour is None else {"b": content.begun_hour}
     return pack(
         {
             "p": checkpoints,
             "l": _document(content.leaving),
             "n": [content.leaving_number, content.growing_number],
             "s": _document(content.growing),
+            **begun,
         }
     )
 
@@ -73,7 +77,8 @@ def unpack_gathered(packed: bytes) -> PackedGathered:
         for shard, sequence, hour, *direct in content["p"]
     }
     leaving_number, growing_number = content["n"]
-    return PackedGathered(checkpoints, _gathered(content["l"]), leaving_number, _gathered(content["s"]), growing_number)
+    leaving, growing = _gathered(content["l"]), _gathered(content["s"])
+    return PackedGathered(checkpoints, leaving, leaving_number, growing, growing_number, content.get("b"))
 
 
 def _document(gathered: Gathered) -> list[Any]:
