@@ -15,8 +15,9 @@ from .model import MERGED_DIGEST_DIGITS, EmptiedHead, Head, LiveHead, Segment, S
 from .store import Scope, Store
 from .versions import sum_of
 
-MERGED_DIGESTS: Final = 8
-"""Number of the newest segments that a head names: as many as writers are likely to race for one trace."""
+MERGED_DIGESTS: Final = 3
+"""Number of the newest segments that a head names. A writer that lost the race for the head and is not among them reads
+the trace. That costs less than more names do: with eight, many heads of a long run exceed a write unit."""
 
 MERGED_SUM_BITS: Final = 40
 """Of the sum over all segments, in a head that every write puts: of 10¹² added segments, one leaves it the same."""
