@@ -1,12 +1,15 @@
 """Dollars for a million spans, and for a month, from units that are measured on DynamoDB Local and one price table.
 
-Everything that AWS bills for is counted: writing, counting for analytics, requests, Lambda's time, logs, and storage
-for a month. The cost of counting depends on how many traces of one owner change their counters together. Where many
-owners send a little, or there is little traffic, each trace is counted alone. The truth lies between the two columns.
+Everything that AWS bills for is counted, of storing spans and of counting them for analytics: units of DynamoDB with
+refused writes and reads of nothing, requests, Lambda's time, logs, and storage for a month with indexes and counters.
+Lambda reads the table's stream at no charge. The cost of counting depends on how many traces of one owner change their
+counters together. Where many owners send a little, or there is little traffic, each trace is counted alone, in an
+invocation of its own. The truth lies between the two columns.
 """
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 import typer
@@ -15,13 +18,14 @@ from rich.console import Console
 from dev import workloads
 from dev.bench import report
 from dev.bench.analytics import changes_of, store_of_process
-from dev.bench.deployment import Deployment, User, deployed
-from dev.bench.meter import Meter, metered
+from dev.bench.deployment import Deployment, deployed
+from dev.bench.meter import Consumed, Meter, metered
 from dev.bench.report import rated, table
 from dev.engines import EngineUnavailable
 from dev.workloads import Request
 from tracestore.storage.counters import apply
 from tracestore.storage.deadline import Deadline
+from tracestore.storage.deltas import Change
 
 PRICES_OF: Final = "2026-11"
 """us-east-1, list prices without free tiers. *source*: AWS's price pages of DynamoDB, Lambda on arm64, API Gateway and
@@ -43,11 +47,15 @@ PROCESSOR: Final = 0.58
 DYNAMODB_CALL_S: Final = 0.006
 """Assumed for each call: DynamoDB Local is in another process here, and AWS's is in another building."""
 
-LOG_BYTES: Final = 850
-"""Of a request: its line in the log of the function, 400 bytes, and in the access log, 450."""
+REQUEST_LOG_BYTES: Final = 735
+"""Of a request: its line in the log of the function, 375 bytes, in the access log, 308, and 26 that each line has more.
+*source*: CloudWatch Logs API reference, "PutLogEvents"."""
 
-ITEM_OVERHEAD_BYTES: Final = 100
-"""DynamoDB bills these for each item and each entry of an index, in addition to its bytes."""
+STREAM_LOG_BYTES: Final = 300
+"""Of an invocation of the rollup function: its line in the log."""
+
+SETTLED_HOURS: Final = 27
+"""Counting is measured with a gathered item of this age: only on the first day of a user it reads more."""
 
 TOGETHER: Final = 200
 MONTHS: Final = (("3 k", 3_000), ("1 M", 1_000_000), ("100 M", 100_000_000))
@@ -64,26 +72,35 @@ class Shape(NamedTuple):
     target: float
 
 
-class Counting(NamedTuple):
-    """Dollars for counting one span, by how many traces of an owner are counted together."""
+class Dollars(NamedTuple):
+    """Dollars of some work: for units of DynamoDB, and for its requests, Lambda's time, and logs."""
 
-    together: float
-    alone: float
-
-
-class Cost(NamedTuple):
-    """Dollars for one span."""
-
-    writing: float
-    counting: Counting
+    units: float
     requests: float
     time: float
     logs: float
-    storage: float
 
-    def total(self, counting: float) -> float:
+    @property
+    def total(self) -> float:
+        """The sum."""
+        return sum(self)
+
+    def per(self, spans: int) -> "Dollars":
+        """The same for one of so many spans."""
+        return Dollars(*(part / spans for part in self))
+
+
+class Cost(NamedTuple):
+    """Dollars for one span: to store it, to keep it for a month, and to count it together with others or alone."""
+
+    storing: Dollars
+    storage: float
+    together: Dollars
+    alone: Dollars
+
+    def total(self, counting: Dollars) -> float:
         """The sum, with this cost of counting."""
-        return self.writing + counting + self.requests + self.time + self.logs + self.storage
+        return self.storing.total + self.storage + counting.total
 
 
 def main(scale: Annotated[float, typer.Option(min=0.1, help="Size of the workloads.")] = 1.0) -> None:
@@ -116,44 +133,49 @@ def _cost(deployment: Deployment, meter: Meter, shape: Shape) -> Cost:
     user, spans = deployment.user("payer"), sum(map(len, shape.requests))
     user.post(shape.requests[0])  # the first request imports and connects
     user = deployment.user("payer")
-    items_before, bytes_before = deployment.stored()
+    stored_before = deployment.billed_bytes()
     meter.take()
     began = time.process_time()
     for request in shape.requests:
         user.post(request)
-    processor_s = time.process_time() - began
-    written = meter.take()
-    items, size = deployment.stored()
-    stored = size - bytes_before + (items - items_before) * ITEM_OVERHEAD_BYTES
-    counted, counting_s = _counting(meter, user, spans)
-    metered_requests = sum(1 + _body_bytes(request) // GATEWAY_METERED_BYTES for request in shape.requests)
+    storing = _dollars(meter.take(), time.process_time() - began, len(shape.requests), REQUEST_LOG_BYTES)
+    gateway = GATEWAY_REQUEST * sum(1 + _body_bytes(request) // GATEWAY_METERED_BYTES for request in shape.requests)
+    changes = list(changes_of(store_of_process(), user))
+    together = _counted(meter, changes, "together", TOGETHER)
+    stored = deployment.billed_bytes() - stored_before
+    alone = _counted(meter, changes, "alone", 1)
     return Cost(
-        writing=(written.write_units * WRITE_UNIT + written.read_units * READ_UNIT) / spans,
-        counting=counted,
-        requests=(metered_requests * GATEWAY_REQUEST + len(shape.requests) * LAMBDA_REQUEST) / spans,
-        time=_lambda_dollars(processor_s, written.call_count) / spans + counting_s,
-        logs=len(shape.requests) * LOG_BYTES / 1e9 * LOG_GB / spans,
+        storing=storing._replace(requests=storing.requests + gateway).per(spans),
         storage=stored / 1e9 * GB_MONTH / spans,
+        together=together.per(spans),
+        alone=alone.per(spans),
     )
 
 
-def _counting(meter: Meter, user: User, spans: int) -> tuple[Counting, float]:
-    """Dollars of DynamoDB for counting a span, and of Lambda's time for that in large batches."""
+def _counted(meter: Meter, changes: Sequence[Change], shard: str, size: int) -> Dollars:
+    """Dollars for counting changes in batches of this size.
+
+    Each size has a shard of its own: a counter ignores a change that it has counted, and so would the second pass.
+    """
     store = store_of_process()
-    changes = list(changes_of(store, user))
-    dollars: list[float] = []
-    time_dollars = 0.0
-    for number, size in enumerate((TOGETHER, 1)):
-        began = time.process_time()
-        meter.take()
-        for batch in _batches(changes, size):
-            # A shard of its own: a counter ignores a change that it has counted, and so would the second pass.
-            apply(store, f"shard-{number}", batch, Deadline.never())
-        consumed = meter.take()
-        dollars.append((consumed.write_units * WRITE_UNIT + consumed.read_units * READ_UNIT) / spans)
-        if size == TOGETHER:
-            time_dollars = _lambda_dollars(time.process_time() - began, consumed.call_count) / spans
-    return Counting(*dollars), time_dollars
+    earlier = replace(store, now_ms=lambda: store.now_ms() - SETTLED_HOURS * 3_600_000)
+    apply(earlier, f"{shard} before", changes[:1], Deadline.never())
+    meter.take()
+    began = time.process_time()
+    for batch in _batches(changes, size):
+        apply(store, shard, batch, Deadline.never())
+    return _dollars(meter.take(), time.process_time() - began, -(-len(changes) // size), STREAM_LOG_BYTES)
+
+
+def _dollars(consumed: Consumed, processor_s: float, invocations: int, log_bytes: int) -> Dollars:
+    """Dollars for the invocations of a function, without the gateway."""
+    duration_s = processor_s / PROCESSOR + consumed.calls_in_turn * DYNAMODB_CALL_S
+    return Dollars(
+        units=consumed.write_units * WRITE_UNIT + consumed.read_units * READ_UNIT,
+        requests=invocations * LAMBDA_REQUEST,
+        time=duration_s * MEMORY_GB * LAMBDA_GB_S,
+        logs=invocations * log_bytes / 1e9 * LOG_GB,
+    )
 
 
 def _batches(values: Sequence[Value], size: int) -> Iterator[Sequence[Value]]:
@@ -161,29 +183,35 @@ def _batches(values: Sequence[Value], size: int) -> Iterator[Sequence[Value]]:
         yield values[start : start + size]
 
 
-def _lambda_dollars(processor_s: float, calls: int) -> float:
-    return (processor_s / PROCESSOR + calls * DYNAMODB_CALL_S) * MEMORY_GB * LAMBDA_GB_S
-
-
 def _body_bytes(request: list[dict[str, Any]]) -> int:
     return len(str(request))
 
 
 def _print_million(console: Console, costs: list[tuple[Shape, Cost]]) -> None:
-    columns = ("write", "count", "or alone", "requests", "Lambda", "store", "total", "or alone", "target")
-    rows = table("Dollars for a million spans", *columns)
+    parts = ("units", "requests", "Lambda", "logs")
+    rows = table("Dollars for a million spans", *parts, "storage", "counting", "total", "target", "alone", "total")
+    counting = table("Of which for counting", *parts, *(f"alone: {part}" for part in parts))
     for shape, cost in costs:
-        together, alone = (cost.total(counting) * 1e6 for counting in cost.counting)
-        parts = (cost.writing, *cost.counting, cost.requests + cost.logs, cost.time, cost.storage)
-        cells = [f"{part * 1e6:.2f}" for part in parts]
-        rows.add_row(shape.name, *cells, rated(together, shape.target), rated(alone, shape.target), f"≤ {shape.target}")
+        rows.add_row(
+            shape.name,
+            *map(_millions, (*cost.storing, cost.storage, cost.together.total)),
+            rated(cost.total(cost.together) * 1e6, shape.target),
+            f"≤ {shape.target}",
+            *map(_millions, (cost.alone.total, cost.total(cost.alone))),
+        )
+        counting.add_row(shape.name, *map(_millions, (*cost.together, *cost.alone)))
     console.print(rows)
+    console.print(counting)
+
+
+def _millions(dollars: float) -> str:
+    return f"{dollars * 1e6:.2f}"
 
 
 def _print_months(console: Console, costs: list[tuple[Shape, Cost]]) -> None:
     """Small months are counted alone, because little of their traffic falls into the same 20 seconds."""
     rows = table("Dollars for a month of", *(f"{name} spans" for name, _ in MONTHS))
     for shape, cost in costs:
-        dollars = [cost.total(cost.counting[0] if spans > 10**7 else cost.counting[1]) * spans for _, spans in MONTHS]
+        dollars = [cost.total(cost.together if spans > 10**7 else cost.alone) * spans for _, spans in MONTHS]
         rows.add_row(shape.name, *(f"{each:,.2f}" for each in dollars))
     console.print(rows)

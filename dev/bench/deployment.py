@@ -17,6 +17,10 @@ from dev.template import Template
 from tracestore.storage.dynamo import Client
 from tracestore_cli import tokens
 
+ITEM_OVERHEAD_BYTES: Final = 100
+"""DynamoDB bills these for each item and each entry of an index, in addition to its bytes. *source*: its price page."""
+
+_INDEXES: Final = ("by_time", "by_conversation", "by_status")
 _ATTEMPTS: Final = 20
 _BUSY: Final = 503
 
@@ -38,15 +42,21 @@ class Deployment:
 
     def stored(self) -> tuple[int, int]:
         """The number of items in the table and their bytes as DynamoDB counts them: names and values, no indexes."""
-        items = size = 0
+        sizes = list(map(_bytes, self._items()))
+        return len(sizes), sum(sizes)
+
+    def billed_bytes(self) -> int:
+        """The bytes that DynamoDB bills for: of the table, and of the entries of indexes, which contain keys only."""
+        size = 0
+        for item in self._items():
+            size += _bytes(item) + ITEM_OVERHEAD_BYTES
+            for index in filter(item.__contains__, _INDEXES):
+                size += _bytes({name: item[name] for name in ("pk", "sk", "at", index)}) + ITEM_OVERHEAD_BYTES
+        return size
+
+    def _items(self) -> Iterator[dict[str, Any]]:
         for page in self.client.get_paginator("scan").paginate(TableName=self.table_name):
-            items += len(page["Items"])
-            size += sum(
-                len(name.encode()) + _value_bytes(*value.popitem())
-                for item in page["Items"]
-                for name, value in item.items()
-            )
-        return items, size
+            yield from page["Items"]
 
 
 @dataclass(frozen=True)
@@ -118,6 +128,10 @@ def deployed(report: Callable[[str], None] = lambda _: None) -> Iterator[Deploym
 
         wiring.reset()
         yield Deployment(Api(template, functions), wiring.dynamodb(), client, template.table_name, secret)
+
+
+def _bytes(item: dict[str, Any]) -> int:
+    return sum(len(name.encode()) + _value_bytes(*next(iter(value.items()))) for name, value in item.items())
 
 
 def _value_bytes(kind: str, value: Any) -> int:
