@@ -54,7 +54,7 @@ REQUEST_LOG_BYTES: Final = 735
 STREAM_LOG_BYTES: Final = 300
 """Of an invocation of the rollup function: its line in the log."""
 
-SETTLED_HOURS: Final = 27
+ITEM_AGE_HOURS: Final = 27
 """Counting is measured with a gathered item of this age: only on the first day of a user it reads more."""
 
 TOGETHER: Final = 200
@@ -158,7 +158,7 @@ def _counted(meter: Meter, changes: Sequence[Change], shard: str, size: int) -> 
     Each size has a shard of its own: a counter ignores a change that it has counted, and so would the second pass.
     """
     store = store_of_process()
-    earlier = replace(store, now_ms=lambda: store.now_ms() - SETTLED_HOURS * 3_600_000)
+    earlier = replace(store, now_ms=lambda: store.now_ms() - ITEM_AGE_HOURS * 3_600_000)
     apply(earlier, f"{shard} before", changes[:1], Deadline.never())
     meter.take()
     began = time.process_time()

@@ -108,14 +108,16 @@ def test_a_stream_that_is_delivered_again_changes_nothing_that_is_read(
 
 @given(steps, seeds)
 @settings(max_examples=40, deadline=None)
-def test_counters_equal_the_heads_where_the_item_is_settled(history: list[tuple[str, int]], seed: int) -> None:
+def test_counters_equal_the_heads_where_the_item_is_older_than_the_stream(
+    history: list[tuple[str, int]], seed: int
+) -> None:
     """Also where a batch is interrupted as often as it is delivered again, by either release."""
     db, clock, rng, user = StreamedDynamoDB(page_items=3), Clock(), random.Random(seed), new_user().name
     store = store_on(db, clock)
     writer(store, user).capture([("first", call("root"))])
     apply(store, "before", db.changes, long_deadline())
     clock.advance(s=27 * 3_600)
-    assert read_gathered(store.table, keys.user(user)).is_settled(store)
+    assert read_gathered(store.table, keys.user(user)).is_older_than_stream(store)
     live(store, clock, user, [step for step in history if step[0] != "expire"])
 
     def stores() -> Store:
@@ -243,7 +245,7 @@ class Reading(StreamedDynamoDB):
         return super().batch_get_item(RequestItems=RequestItems, **request)
 
 
-def test_counters_of_gathered_numbers_are_read_only_until_the_item_is_settled() -> None:
+def test_counters_of_gathered_numbers_are_read_only_until_the_item_is_older_than_the_stream() -> None:
     """Before, the release before may have changed them itself, without an item."""
     db, clock, user = Reading(), Clock(), new_user().name
     store = store_on(db, clock)
@@ -259,7 +261,7 @@ def test_counters_of_gathered_numbers_are_read_only_until_the_item_is_settled() 
     assert audited(store, clock, user).findings == []
 
 
-def test_an_item_that_an_earlier_version_wrote_is_not_settled() -> None:
+def test_an_item_that_an_earlier_version_wrote_has_no_age() -> None:
     """It drops the hour in which the item began, and may have been deployed for any time."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
@@ -268,12 +270,12 @@ def test_an_item_that_an_earlier_version_wrote_is_not_settled() -> None:
     item = db._items[gathered_key(keys.user(user))]
     item["gathered"] = {"B": pack_gathered(unpack_gathered(item["gathered"]["B"])._replace(begun_hour=None))}
     clock.advance(s=27 * 3_600)
-    assert not read_gathered(store.table, keys.user(user)).is_settled(store)
+    assert not read_gathered(store.table, keys.user(user)).is_older_than_stream(store)
     writer(store, user).capture([("b", call("root"))])
     apply(store, "shard", db.changes[1:], long_deadline())
-    assert not read_gathered(store.table, keys.user(user)).is_settled(store)
+    assert not read_gathered(store.table, keys.user(user)).is_older_than_stream(store)
     clock.advance(s=27 * 3_600)
-    assert read_gathered(store.table, keys.user(user)).is_settled(store)
+    assert read_gathered(store.table, keys.user(user)).is_older_than_stream(store)
 
 
 def test_the_gathered_item_stays_small_and_the_counters_are_written_now_and_then() -> None:

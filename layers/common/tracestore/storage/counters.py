@@ -127,13 +127,13 @@ class _Batch:
     def read(self) -> None:
         """Read the gathered items, and the counters that the batch may change or has to ask how far they have come.
 
-        The counters of numbers that are gathered in a settled item are neither.
+        The counters of numbers that are gathered in an item older than the stream are neither.
         """
         wanted = chain((counter_key.key for counter_key in self.direct), map(gathered_key, self.numbers))
         self.items = self.store.table.get_many(wanted, self.deadline)
         self.unread = self.deltas.keys() - self.direct.keys()
-        unsettled = [user_pk for user_pk in self.numbers if not self._is_settled(user_pk)]
-        self.read_counters(CounterKey(user_pk, target) for user_pk in unsettled for target in self.numbers[user_pk])
+        asked = [user_pk for user_pk in self.numbers if not self._is_older_than_stream(user_pk)]
+        self.read_counters(CounterKey(user_pk, target) for user_pk in asked for target in self.numbers[user_pk])
 
     def read_counters(self, counter_keys: Iterable[CounterKey]) -> None:
         """Read those of these counters that have not been read."""
@@ -141,16 +141,16 @@ class _Batch:
         self.items |= self.store.table.get_many((counter_key.key for counter_key in wanted), self.deadline)
         self.unread -= wanted
 
-    def _is_settled(self, user_pk: str) -> bool:
-        """Whether a user's gathered item is settled. *absent*: not for an item that cannot be read."""
-        is_settled = False
+    def _is_older_than_stream(self, user_pk: str) -> bool:
+        """Whether a user's gathered item is. *absent*: not one that cannot be read."""
+        is_older = False
 
         def look() -> None:
-            nonlocal is_settled
-            is_settled = gathered_in(self.items.get(gathered_key(user_pk))).is_settled(self.store)
+            nonlocal is_older
+            is_older = gathered_in(self.items.get(gathered_key(user_pk))).is_older_than_stream(self.store)
 
         refusal(look)
-        return is_settled
+        return is_older
 
     def gather(self, user_pk: str, *, begins: bool, room: int) -> None:
         """Gather the numbers of a user, and leave the rest to the counters."""

@@ -59,10 +59,10 @@ class GatheredItem:
     growing_number: int = 0
     begun_hour: int | None = None
 
-    def is_settled(self, store: Store) -> bool:
-        """Whether each change that may still be delivered was delivered for the first time when the item existed.
+    def is_older_than_stream(self, store: Store) -> bool:
+        """Whether the item began before any change that the stream may still deliver.
 
-        Then the item has a checkpoint for whatever counters have applied themselves. The release that begins no item
+        Then it has a checkpoint for whatever counters have applied themselves. The release that begins no item
         applies changes without one, and the batch in which it is interrupted is delivered again for a day.
         """
         return self.begun_hour is not None and self.begun_hour < oldest_checkpoint_hour(store)
@@ -140,7 +140,7 @@ def gather(
     """Add the part of a batch that changes the numbers of one user to the gathered item, given as it was read.
 
     `counted_until` is the last sequence number of the shard in the counters that the batch changes, which matters until
-    the item is settled. With `begins` an item is begun where none is stored.
+    the item is older than the stream. With `begins` an item is begun where none is stored.
 
     *repeat*: changes that were taken before are left out.
     """
