@@ -526,3 +526,86 @@ def test_usage_in_the_terms_of_any_source_is_read_back(
         reasoning if schema.reasoning else None,
     )
     assert "usage_ambiguous" not in fields
+
+
+def answer_of(provider: str, **metadata: Any) -> dict[str, Any]:
+    """What the AI SDK quotes from the answer of a provider."""
+    return {"ai.response.providerMetadata": json.dumps({provider: metadata})}
+
+
+CLAUDE_USAGE = {"input_tokens": 2000, "cache_read_input_tokens": 641, "cache_creation_input_tokens": 161}
+
+
+@pytest.mark.parametrize(
+    ("sent", "kinds"),
+    [
+        # Version 4 passes on Anthropic's count of input, which lacks the cache.
+        (
+            {"gen_ai.usage.input_tokens": 2000, "gen_ai.usage.output_tokens": 47}
+            | answer_of("anthropic", cacheReadInputTokens=641, cacheCreationInputTokens=161),
+            (2802, 641, 161, 47, None),
+        ),
+        # So does version 5, also where it adds a total of its own.
+        (
+            {"gen_ai.usage.input_tokens": 2000, "gen_ai.usage.output_tokens": 47}
+            | {"ai.usage.cachedInputTokens": 641, "ai.usage.totalTokens": 2047}
+            | answer_of("anthropic", usage=CLAUDE_USAGE | {"output_tokens": 47}),
+            (2802, 641, 161, 47, None),
+        ),
+        # Version 6 counts the cache into the input.
+        (
+            {"gen_ai.usage.input_tokens": 2802, "gen_ai.usage.output_tokens": 47}
+            | answer_of("anthropic", usage=CLAUDE_USAGE | {"output_tokens": 47}),
+            (2802, 641, 161, 47, None),
+        ),
+        (
+            {"gen_ai.usage.input_tokens": 2000, "gen_ai.usage.output_tokens": 47}
+            | answer_of("bedrock", usage={"cacheReadInputTokens": 641, "cacheWriteInputTokens": 161}),
+            (2802, 641, 161, 47, None),
+        ),
+        (
+            {"gen_ai.usage.input_tokens": 1200, "gen_ai.usage.output_tokens": 96}
+            | answer_of("openai", responseId="resp_1", cachedPromptTokens=1024, reasoningTokens=32),
+            (1200, 1024, None, 96, 32),
+        ),
+        (
+            {"gen_ai.usage.input_tokens": 1200, "gen_ai.usage.output_tokens": 96}
+            | answer_of("deepseek", promptCacheHitTokens=1024, promptCacheMissTokens=176),
+            (1200, 1024, None, 96, None),
+        ),
+        # Gemini counts thoughts apart from the answer; the quoted total is that of the provider.
+        (
+            {"gen_ai.usage.input_tokens": 1000, "gen_ai.usage.output_tokens": 50}
+            | answer_of(
+                "google",
+                usageMetadata={
+                    **{"promptTokenCount": 1000, "cachedContentTokenCount": 700, "candidatesTokenCount": 50},
+                    **{"thoughtsTokenCount": 30, "totalTokenCount": 1080},
+                },
+            ),
+            (1000, 700, None, 80, 30),
+        ),
+    ],
+)
+def test_counts_that_a_client_quotes_from_an_answer_keep_the_meaning_of_the_provider(
+    sent: dict[str, Any], kinds: tuple[int | None, ...]
+) -> None:
+    fields = read(sent)
+    assert kinds_of(fields) == kinds
+    assert "usage_ambiguous" not in fields
+
+
+def test_the_last_answer_that_an_outer_span_quotes_is_not_its_usage() -> None:
+    sent = {"gen_ai.operation.name": "ai.generateText", "ai.usage.promptTokens": 4001, "ai.usage.completionTokens": 95}
+    fields = read(sent | answer_of("anthropic", usage=CLAUDE_USAGE))
+    assert kinds_of(fields) == (4001, None, None, 95, None)
+
+
+def test_openllmetry_for_javascript_passes_on_anthropics_count_of_input() -> None:
+    sent = {
+        **{"gen_ai.usage.input_tokens": 2000, "gen_ai.usage.output_tokens": 47, "gen_ai.usage.total_tokens": 2047},
+        **{"gen_ai.usage.cache_creation.input_tokens": 161, "gen_ai.usage.cache_read.input_tokens": 641},
+    }
+    fields = read(sent, scope="@traceloop/instrumentation-anthropic")
+    assert kinds_of(fields) == (2802, 641, 161, 47, None)
+    assert usd(fields) == Decimal("0.00250035")

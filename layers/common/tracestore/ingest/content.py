@@ -21,6 +21,7 @@ from .content_tables import (
     MESSAGE_EVENTS,
     RAW_CONTENT_OPERATIONS,
     SYSTEM,
+    SYSTEM_PARAMETERS,
     TOOL_CONTENT,
     TOOL_OUTPUT_EVENTS,
     TRACE_CONTENT,
@@ -30,6 +31,7 @@ from .opened import ContentValue, OpenedSpan
 from .otlp import Event
 
 _MAX_REASON_CHARACTERS: Final = 256
+_FUNCTION_ARGUMENTS: Final = frozenset({"args", "kwargs"})
 _EVENT_FIELDS: Final = frozenset({"event.name", "gen_ai.message.index"})
 
 
@@ -147,6 +149,9 @@ def _system(opened: OpenedSpan) -> Json:
     for name in SYSTEM:
         if raw := opened.attributes.get(name):
             return _container(opened.texts, name, raw)
+    for name, keys in SYSTEM_PARAMETERS:
+        if name in opened.attributes and isinstance(parameters := opened.texts[name], dict):
+            return next((text for key in keys if (text := parameters.get(key))), None)
     return None
 
 
@@ -172,6 +177,8 @@ def _first_content(
     """The first content among these values. The attributes with exactly the same value are marked as used, too."""
     content: Json = None
     chosen: Json = None
+    incomplete: Json = None
+    incomplete_names: tuple[str, ...] = ()
     for value, names, raw in values:
         if content is not None:
             if chosen is not None and raw == chosen:
@@ -188,18 +195,54 @@ def _first_content(
         elif value is raw:
             value = _container(texts, names[0], raw)
         if operation in RAW_CONTENT_OPERATIONS:
-            found = value
+            found = _keyword_arguments(value) if operation == "tool_call" and role == "user" else value
         else:
             is_message = operation == "completion" or system is not None
             found = conversation(value, role, text_is_message=is_message, system=system)
         if is_empty(found) and operation not in RAW_CONTENT_OPERATIONS:
             continue
-        if not _is_without_content(found):
-            content, chosen = found, raw
-            used.update(names)
+        if _is_without_content(found) or (incomplete is not None and not _completes(found, incomplete)):
+            continue
+        if incomplete is None and operation == "completion" and _lacks_parts(found):
+            incomplete, incomplete_names = found, names
+            continue
+        content, chosen = found, raw
+        used.update(names)
+    used.update(incomplete_names)
+    if content is None and incomplete is not None:
+        return incomplete
     if content is None and operation == "tool_call" and role == "assistant":  # an empty result is a result
         return next((value for value, _, _ in values if value is not None), None)
     return content
+
+
+def _lacks_parts(content: Json) -> bool:
+    """Whether a message has no part, or a call in it no id: some clients flatten messages and lose these on the way."""
+    return any(
+        message.get("parts") == []
+        or any(
+            isinstance(part, dict) and part.get("type") == "tool_call" and "id" not in part for part in _parts(message)
+        )
+        for message in _messages(content)
+    )
+
+
+def _completes(content: Json, incomplete: Json) -> bool:
+    """Whether a content has the same messages as an incomplete one, and lacks nothing."""
+    roles = [message.get("role") for message in _messages(content)]
+    return roles == [message.get("role") for message in _messages(incomplete)] and not _lacks_parts(content)
+
+
+def _parts(message: Object) -> list[Json]:
+    parts = message.get("parts")
+    return parts if isinstance(parts, list) else []
+
+
+def _keyword_arguments(value: Json) -> Json:
+    """The arguments of a tool that a client reports as the two lists of arguments of a function, all named."""
+    if isinstance(value, dict) and value.keys() == _FUNCTION_ARGUMENTS and value["args"] == []:
+        return value["kwargs"]
+    return value
 
 
 def _is_without_content(content: Json) -> bool:

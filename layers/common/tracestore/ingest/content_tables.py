@@ -48,6 +48,9 @@ OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp
 SYSTEM: Final = ("gen_ai.system_instructions",)
 """Attributes with instructions that are reported separately from the messages after them."""
 
+SYSTEM_PARAMETERS: Final = (("llm.invocation_parameters", ("system", "instructions")),)
+"""Attributes with the parameters of a request, and the names of those that are instructions."""
+
 TOOL_OUTPUT_EVENTS: Final = frozenset({"tool.output"})
 """Events whose attributes are the output of a tool call."""
 

@@ -35,6 +35,7 @@ from .field_readers import (
     provider_before_slash,
     seconds,
     seconds_or_milliseconds,
+    thread_identifier,
     uncommon_label,
     word_list,
 )
@@ -98,6 +99,8 @@ ROWS: Final = (
         langsmith.run.outputs>generations.0.0.message.response_metadata.model_name openai_agents.output>model""",
         MODEL_USERS,
     ),
+    # The answer of LangChain, whose instrumentation for JavaScript reports the requested model as its name.
+    Row("model_name", label, "output.value>generations.0.0.message.kwargs.response_metadata.model_name", SERVED),
     Row(
         "model_name",
         label,
@@ -133,7 +136,7 @@ ROWS: Final = (
     Row("model_provider", known_provider_before_slash, "gen_ai.request.model llm.model_name", SERVED),
     Row(
         "conversation_id",
-        identifier,
+        thread_identifier,
         """session.id gen_ai.conversation.id langfuse.session.id ai.telemetry.metadata.sessionId
         ai.telemetry.metadata.session_id ai.telemetry.metadata.threadId ai.telemetry.metadata.conversationId
         traceloop.association.properties.session_id traceloop.association.properties.conversation_id
@@ -239,7 +242,7 @@ completion_details.audio}""",
     # About the whole trace, whichever span reports it.
     Row(
         "conversation_id",
-        identifier,
+        thread_identifier,
         _of_trace("session_id sessionId session.id conversation_id conversationId thread_id threadId"),
     ),
     Row("message_id", identifier, _of_trace("message_id messageId")),
@@ -250,7 +253,9 @@ completion_details.audio}""",
     Row("metadata.trace_input", content, "langfuse.trace.input>"),
     Row("metadata.trace_output", content, "langfuse.trace.output>"),
     # Metadata that other parts of the system read by name, or that a person wants to see without searching.
-    Row("metadata.time_to_first_token_ms", milliseconds, "ai.response.msToFirstChunk opik.ttft"),
+    Row(
+        "metadata.time_to_first_token_ms", milliseconds, "ai.response.msToFirstChunk ai.stream.msToFirstChunk opik.ttft"
+    ),
     Row(
         "metadata.time_to_first_token_ms",
         seconds,

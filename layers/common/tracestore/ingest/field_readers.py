@@ -23,6 +23,8 @@ MAX_COST_USD: Final = 1e9
 _MAX_WORDS: Final = 100
 _USUAL: Final = frozenset({"standard", "default", "normal", "regular"})
 _HASH_DIGITS: Final = 12
+_IDS_OF_ANSWERS: Final = ("resp_", "chatcmpl-")
+"""The beginnings of the ids of answers. *source*: OpenAI's API reference, responses and chat completions."""
 
 _FRAMEWORK_WORD: Final = re.compile(FRAMEWORK_WORD)
 _SEPARATORS: Final = re.compile(r"[\s./:-]+")
@@ -60,6 +62,13 @@ def identifier(value: Json, most_characters: int = MAX_LABEL_CHARACTERS) -> str 
         return value
     digest = hashlib.sha256(value.encode(errors="replace")).hexdigest()[:_HASH_DIGITS]
     return f"{value[: most_characters - _HASH_DIGITS - 1]}-{digest}"
+
+
+def thread_identifier(value: Json) -> str | None:
+    """The id of a conversation. *absent*: also None for the id of an answer, which frameworks send as the thread of a
+    model that keeps no thread: each call has another one.
+    """
+    return None if isinstance(value, str) and value.startswith(_IDS_OF_ANSWERS) else identifier(value)
 
 
 def flag(value: Json) -> bool | None:

@@ -28,6 +28,7 @@ from .operation_tables import (
     TOOL_NAME,
 )
 from .outcome_tables import INTERRUPTED_REASONS
+from .providers import PROVIDERS
 
 _TOOL_NAME: Final = re.compile(TOOL_NAME)
 _SEPARATORS: Final = re.compile(r"[\s.-]+")
@@ -51,6 +52,8 @@ def read(opened: OpenedSpan) -> Reading:
     operation, fields, metadata, _ = reading
     if isinstance(requested := metadata.get("request_model"), str) and requested != fields.get("model_name"):
         fields["request_model"] = requested  # outside of the payload: pricing reads it
+    if "model_provider" in fields and _is_own_service(fields["model_provider"], opened):
+        del fields["model_provider"]
     if "interrupted" in fields and any(flag(opened.attributes.get(name)) for name in ENDS_OF_CONVERSATIONS):
         del fields["interrupted"]
     if operation == "tool_call" and "tool_name" not in fields and (name := _TOOL_NAME.fullmatch(opened.span.name)):
@@ -63,6 +66,12 @@ def read(opened: OpenedSpan) -> Reading:
         metadata["time_to_first_token_ms"] = first_ms
     _read_answer(metadata, fields)
     return reading
+
+
+def _is_own_service(provider: str, opened: OpenedSpan) -> bool:
+    """Whether a client names its own service as the provider, which is then not known."""
+    service = opened.span.origin.resource.get("service.name")
+    return isinstance(service, str) and provider == service.lower() and provider not in PROVIDERS
 
 
 def _kind_of_operation(word: str) -> str | None:

@@ -28,6 +28,7 @@ _TOOL_INPUT: Final = Kind("tool_input")
 _INPUT, _OUTPUT, _CACHED, _WRITTEN, _REASONING = map(
     Kind, ("input", "output", "cached_input", "cache_write", "reasoning")
 )
+_CACHE: Final = (_CACHED, _WRITTEN)
 _WRITTEN_5M, _WRITTEN_1H = Kind("cache_write", "5m"), Kind("cache_write", "1h")
 _FIELDS: Final = {_CACHED: "cached_input_tokens", _WRITTEN: "cache_write_tokens", _REASONING: "reasoning_tokens"}
 _WHOLE_FIELDS: Final = (("input_tokens", _INPUT), ("output_tokens", _OUTPUT))
@@ -56,7 +57,7 @@ class _Sent(NamedTuple):
     """The counts by kind, each from the first source that has it, and that source's statement.
 
     `unknown` has the buckets whose names are not understood. `by_scope` is the statement of the instrumentation scope.
-    *absent*: None for a scope that states nothing.
+    *absent*: None for a scope that states nothing. `passed_on` has the whole counts that are the provider's own.
     """
 
     counts: dict[Kind, int]
@@ -64,6 +65,7 @@ class _Sent(NamedTuple):
     unknown: dict[str, int]
     used: set[str]
     by_scope: frozenset[str] | None
+    passed_on: set[Kind]
 
 
 def read_usage(opened: OpenedSpan, operation: str) -> Usage:
@@ -86,7 +88,11 @@ def read_usage(opened: OpenedSpan, operation: str) -> Usage:
     total = counts.get(IGNORED)
     readings = _readings(reported)
     fitting = [reading for reading in readings if _fits(reading, reported, total)]
-    if total is not None and total == sum(sent.values()) and (not fitting or reported.by_scope is not None):
+    if (
+        total is not None
+        and total == sum(sent.values())
+        and (not fitting or reported.by_scope is not None or reported.passed_on)
+    ):
         # The client's own sum of input and output, which leaves out what the provider counts apart from them.
         fitting = [reading for reading in readings if _fits(reading, reported, None)]
     is_stated = reported.includes.get(_INPUT, INSIDE) is not None
@@ -124,8 +130,8 @@ def _whole_usage(counts: Mapping[Kind, int], used: set[str]) -> Usage:
 
 
 def _sent(opened: OpenedSpan, operation: str) -> _Sent:
-    reported = _Sent({}, {}, {}, set(), _statement_of_scope(opened.span.origin.scope_name))
-    counts, statements, unknown, used, by_scope = reported
+    reported = _Sent({}, {}, {}, set(), _statement_of_scope(opened.span.origin.scope_name), set())
+    counts, statements, unknown, used, by_scope, _ = reported
     for source, attribute, value in opened.usage:
         if source.operations and operation not in source.operations:
             continue
@@ -133,6 +139,10 @@ def _sent(opened: OpenedSpan, operation: str) -> _Sent:
             named = _counts(_inside(source.name, attribute), value, _MAX_OBJECT_DEPTH, {})
             shape_of = _remembered_shape if len(named) <= _MAX_KINDS else _shape
             kinds, includes = shape_of(source, tuple(named))
+            if source.quotes_provider:
+                passed_on = _passed_on(kinds, named, counts)
+                reported.passed_on.update(passed_on)
+                statements.update(dict.fromkeys(passed_on, includes))
             for name, kind in kinds:
                 if kind:
                     counts.setdefault(kind, named[name])
@@ -149,6 +159,20 @@ def _sent(opened: OpenedSpan, operation: str) -> _Sent:
         if counts[kind] == amount:
             used.add(attribute)
     return reported
+
+
+def _passed_on(
+    kinds: Iterable[tuple[str, Kind | None]], named: Mapping[str, int], counts: Mapping[Kind, int]
+) -> set[Kind]:
+    """The whole counts that a client passed on as the provider sent them, which the provider's statement holds for.
+
+    An answer that quotes no count of input quotes that of the cache because the count of input lacks it.
+    """
+    quoted = {kind: named[name] for name, kind in kinds if kind}
+    passed_on = {kind for kind in (_INPUT, _OUTPUT) if kind in counts and counts[kind] == quoted.get(kind)}
+    if _INPUT in counts and _INPUT not in quoted and any(quoted.get(kind) and kind not in counts for kind in _CACHE):
+        passed_on.add(_INPUT)
+    return passed_on
 
 
 @lru_cache(maxsize=512)

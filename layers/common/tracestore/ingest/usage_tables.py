@@ -16,12 +16,19 @@ class UsageSource(NamedTuple):
     """Attributes with token counts, and the kinds that their counts of input and output include.
 
     *shape*: `name` ends in `.` before the name of a count, or in `>` and a path to an object of counts; `*` is a step.
-    *absent*: None for a source that states nothing, so that arithmetic decides.
+    *absent*: None for a source that states nothing, so that arithmetic decides. A source that `quotes_provider` has the
+    counts of the answer as they came: its statement also holds for a count that the client passed on unchanged.
     """
 
     name: str
     includes: frozenset[str] | None = INSIDE
     operations: frozenset[str] = frozenset()
+    quotes_provider: bool = False
+
+
+def _answer_of(provider: str, includes: frozenset[str] = INSIDE) -> UsageSource:
+    """The counts that the AI SDK quotes from the answer of a provider. Its outer spans quote the last step alone."""
+    return UsageSource(f"ai.response.providerMetadata>{provider}", includes, SERVED, quotes_provider=True)
 
 
 USAGE: Final = (
@@ -48,7 +55,13 @@ USAGE: Final = (
     UsageSource("llm.*.usageMetadata>"),
     UsageSource("llm.*.usage_metadata>"),
     UsageSource("mlflow.spanOutputs>usage"),
-    UsageSource("ai.response.providerMetadata>anthropic", APART),
+    _answer_of("anthropic", frozenset({REASONING, DETAILS})),
+    _answer_of("bedrock.usage", frozenset({REASONING, DETAILS})),
+    _answer_of("google.usageMetadata"),
+    _answer_of("vertex.usageMetadata"),
+    _answer_of("openai"),
+    _answer_of("azure"),
+    _answer_of("deepseek"),
     UsageSource("gen_ai.usage.raw>"),
     UsageSource("anthropic.usage.", None),
     UsageSource("output.value>usage", None, SERVED),
@@ -81,6 +94,7 @@ USAGE: Final = (
 SCOPES: Final[tuple[tuple[str, frozenset[str]], ...]] = (
     (r"opentelemetry\.instrumentation\..*bedrock.*", APART),
     (r"openlit\.instrumentation\.(?:anthropic|bedrock)", frozenset({REASONING, DETAILS})),
+    (r"@traceloop/instrumentation-anthropic", frozenset({REASONING, DETAILS})),
     (r"openlit\.instrumentation\.(?:google_ai_studio|vertexai)", frozenset({CACHE, DETAILS})),
 )
 """Instrumentation scopes that pass on the counts of a provider, and what these include: Bedrock and Anthropic count the
