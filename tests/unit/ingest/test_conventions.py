@@ -223,6 +223,20 @@ def test_a_provider_has_one_name_and_a_framework_is_not_a_provider(sent: Any, na
     assert normalize_provider(sent) == name
 
 
+@pytest.mark.parametrize(
+    ("service", "provider", "name"),
+    [
+        ("weather-bot", "weather-bot", None),
+        ("Weather-Bot", "Weather-Bot", None),
+        ("weather-bot", "my-own.llm", "my-own.llm"),
+        ("openai", "openai", "openai"),
+    ],
+)
+def test_a_service_that_names_itself_is_not_its_provider(service: str, provider: str, name: str | None) -> None:
+    fields = fields_of({"gen_ai.system": provider}, origin=Origin({"service.name": service}, "", "", {}))
+    assert fields.get("model_provider") == name
+
+
 def test_a_framework_named_as_provider_does_not_hide_the_provider() -> None:
     assert fields_of({"gen_ai.provider.name": "langgraph", "gen_ai.system": "openai"})["model_provider"] == "openai"
 
@@ -277,6 +291,10 @@ def test_the_operation_is_read_from_the_attributes_of_a_span(attributes: dict[st
         ({"mlflow.trace.session": '"quoted"'}, "quoted"),
         ({"metadata": '{"thread_id": 12}'}, "12"),
         ({"session.id": True}, None),
+        ({"gen_ai.conversation.id": "resp_68af"}, None),
+        ({"gen_ai.conversation.id": "chatcmpl-9x"}, None),
+        ({"gen_ai.conversation.id": "resp_68af", "langsmith.metadata.thread_id": "chat-42"}, "chat-42"),
+        ({"gen_ai.conversation.id": "conv_68af"}, "conv_68af"),
     ],
 )
 def test_a_conversation_id_is_read_only_from_attributes_that_identify_one(
@@ -436,6 +454,7 @@ def test_a_reported_cost_is_stored_in_nano_dollars() -> None:
     ("attributes", "fields", "wait_ms"),
     [
         ({"ai.response.msToFirstChunk": 102.2084}, {}, 102.208),
+        ({"ai.stream.msToFirstChunk": 102.2084}, {}, 102.208),
         ({"gen_ai.server.time_to_first_token": 596}, {}, 596),
         ({"gen_ai.server.time_to_first_token": 0.596}, {}, 596.0),
         ({"langfuse.observation.completion_start_time": '"2026-11-22T02:00:00.250Z"'}, {}, 250.0),
