@@ -1,15 +1,16 @@
 """Write the table of `docs/clients.md`: what the store reads from the recorded exports of each client.
 
-The recordings are requests of real clients, with the versions of their packages. They are read as the capture function
-reads them. `make clients` runs this.
+The recordings are requests of real clients, with the versions of their packages. They are read as the functions that
+receive them read them. `make clients` runs this.
 """
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from dev.sdk_recordings import sent_fields
 from dev.template import ROOT
 from tracestore.domain.costs import Price, UnknownCost
 from tracestore.domain.merge import Span, merge
@@ -25,6 +26,7 @@ from tracestore.ingest.pricing import Priced, cost_nano_usd
 from tracestore.ingest.span_fields import spans_fields
 
 CORPUS: Final = ROOT / "tests" / "data" / "otlp"
+SDKS: Final = ROOT / "tests" / "data" / "native"
 DOCUMENT: Final = ROOT / "docs" / "clients.md"
 MARK: Final = "<!-- The table below is written by `make clients`. -->\n"
 
@@ -33,6 +35,8 @@ _COLUMNS: Final = (
     *("messages", "tool calls", "errors", "sessions"),
 )
 _NS_PER_MS: Final = 1_000_000
+_LANGUAGES: Final = {"py": "python", "js": "js"}
+"""The languages by the beginnings of the names of recordings."""
 
 
 class Row(NamedTuple):
@@ -58,9 +62,24 @@ def main() -> None:
 
 def table() -> str:
     """The table in Markdown, one row a client."""
-    rows = [_row(client) for client in sorted(CORPUS.iterdir()) if any(client.glob("*/expected.json"))]
+    rows = [_row(client, cases) for client, cases in sorted(recordings().items())]
     lines = [" | ".join(_COLUMNS), " | ".join("---" if name in _COLUMNS[:2] else "--:" for name in _COLUMNS)]
     return "".join(f"| {line} |\n" for line in ["", *lines, *map(_line, rows)][1:])
+
+
+def recordings() -> dict[str, list[Path]]:
+    """The recordings of each client, by its name. The SDKs of one product are a client in each language."""
+    clients: dict[str, list[Path]] = {}
+    for path in sorted(CORPUS.glob("*/*/expected.json")):
+        clients.setdefault(path.parts[-3], []).append(path.parent)
+    for path in sorted(SDKS.glob("*/*/expected.json")):
+        clients.setdefault(f"{path.parts[-3]}-{_LANGUAGES[path.parts[-2][:2]]}", []).append(path.parent)
+    return clients
+
+
+def versions_of(recorded: Mapping[str, Any]) -> dict[str, str]:
+    """The version of each package of a recording. Some recordings name the language before the package."""
+    return {name.rpartition(" ")[2]: version for name, version in recorded["versions"].items()}
 
 
 def _line(row: Row) -> str:
@@ -75,14 +94,14 @@ def _number(count: int) -> str:
     return f"{count:,}" if count else "–"
 
 
-def _row(client: Path) -> Row:
-    row = Row(client.name, {})
+def _row(client: str, cases: Iterable[Path]) -> Row:
+    row = Row(client, {})
     sessions: set[str] = set()
-    for case in sorted(path.parent for path in client.glob("*/expected.json")):
+    for case in cases:
         recorded = json.loads((case / "expected.json").read_text(encoding="utf-8"))
-        for name, version in recorded["versions"].items():
+        for name, version in versions_of(recorded).items():
             row.versions.setdefault(name, set()).add(version)
-        for spans in _traces(case, recorded):
+        for spans in traces(case, recorded).values():
             row = _with_trace(row, spans)
             sessions |= {span.fields["conversation_id"] for span in spans if "conversation_id" in span.fields}
     return row._replace(sessions=len(sessions))
@@ -113,29 +132,39 @@ def _messages(span: Span) -> int:
     return len(messages_of(span.fields.get("input_data"))) + len(messages_of(span.fields.get("output_data")))
 
 
-def _traces(case: Path, recorded: dict[str, Any]) -> Iterator[list[Span]]:
-    """The merged spans of each trace of a case."""
+def traces(case: Path, recorded: Mapping[str, Any]) -> dict[str, list[Span]]:
+    """The merged spans of each trace of a recording, by its id."""
     reported: dict[str, list[tuple[SpanFields, int]]] = {}
     for request in recorded["requests"]:
-        body = (case / request["file"]).read_bytes()
-        body = gzip.decompress(body) if request["content_encoding"] == "gzip" else body
-        encoding = wire_format(request["content_type"])
-        if encoding is None or request["signal"] not in ("traces", "logs"):
-            continue
-        is_traces = request["signal"] == "traces"
-        found = (
-            spans_fields(read_traces(body, encoding).records)
-            if is_traces
-            else log_fields(read_logs(body, encoding).records)
-        )
-        for trace_id, fields in found:
-            reported.setdefault(trace_id, []).append((fields, CAPTURED if is_traces else FROM_LOGS))
-    for updates in reported.values():
-        yield merge(list(_updates(updates)), price_of=_price_of)
+        sent = _exported(case, request) if case.is_relative_to(CORPUS) else _sent(case, request)
+        for trace_id, fields, precedence in sent:
+            reported.setdefault(trace_id, []).append((fields, precedence))
+    return {trace_id: merge(list(_updates(updates)), price_of=_price_of) for trace_id, updates in reported.items()}
+
+
+def _exported(case: Path, request: Mapping[str, Any]) -> Iterator[tuple[str, SpanFields, int]]:
+    """The fields of spans in an export of OTLP, with their trace ids and their precedence."""
+    body = (case / request["file"]).read_bytes()
+    body = gzip.decompress(body) if request["content_encoding"] == "gzip" else body
+    encoding = wire_format(request["content_type"])
+    if encoding is None:
+        return
+    if request["signal"] == "traces":
+        for trace_id, fields in spans_fields(read_traces(body, encoding).records):
+            yield trace_id, fields, CAPTURED
+    elif request["signal"] == "logs":
+        for trace_id, fields in log_fields(read_logs(body, encoding).records):
+            yield trace_id, fields, FROM_LOGS
+
+
+def _sent(case: Path, request: Mapping[str, Any]) -> Iterator[tuple[str, SpanFields, int]]:
+    """The fields of spans in a request of an SDK, with their trace ids and their precedence."""
+    for trace_id, fields in sent_fields(case, request):
+        yield trace_id, fields, CAPTURED
 
 
 def _updates(reported: list[tuple[SpanFields, int]]) -> Iterator[SpanUpdate]:
-    received_ms = max(fields.get("end_ns", fields["start_ns"]) for fields, _ in reported) // _NS_PER_MS
+    received_ms = max(fields.get("end_ns", fields.get("start_ns", 0)) for fields, _ in reported) // _NS_PER_MS
     for fields, precedence in reported:
         yield span_update(fields, received_ms=received_ms, precedence=precedence)
 

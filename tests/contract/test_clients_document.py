@@ -2,7 +2,13 @@
 
 import json
 
-from dev.clients import CORPUS, DOCUMENT, MARK, table
+from dev.clients import DOCUMENT, MARK, SDKS, recordings, table, traces, versions_of
+from tracestore.domain.tree import tree_order
+from tracestore.domain.usage import charges_of, usage_of
+from tracestore.ingest.sdk_reports import stored_id
+
+TOKENS = {"cache_creation_tokens": "cache_write_tokens"}
+"""The fields of token kinds that the recordings name differently."""
 
 
 def test_the_table_is_what_is_read_from_the_recordings() -> None:
@@ -13,10 +19,26 @@ def test_the_table_is_what_is_read_from_the_recordings() -> None:
 
 def test_every_recorded_client_has_a_row_with_its_versions() -> None:
     rows = {line.split(" | ")[0].removeprefix("| "): line for line in table().splitlines()}
-    for path in CORPUS.glob("*/*/expected.json"):
-        versions = json.loads(path.read_text(encoding="utf-8"))["versions"]
-        assert versions
-        assert all(f"{name} " in rows[path.parts[-3]] for name in versions), path
+    assert rows.keys() > recordings().keys() > {"langsmith-python", "langsmith-js", "opik-python", "opik-js"}
+    for client, cases in recordings().items():
+        for case in cases:
+            versions = versions_of(json.loads((case / "expected.json").read_text(encoding="utf-8")))
+            assert versions
+            assert all(f"{name} " in rows[client] for name in versions), case
+
+
+def test_the_tokens_of_each_trace_of_an_sdk_are_those_that_the_model_server_gave() -> None:
+    compared = 0
+    for case in sorted(path.parent for path in SDKS.glob("*/*/expected.json")):
+        recorded = json.loads((case / "expected.json").read_text(encoding="utf-8"))
+        read = traces(case, recorded)
+        for trace in recorded["traces"]:
+            nodes = tree_order(read[stored_id(trace["trace_id"]) or ""])
+            usage = usage_of(nodes, charges_of(nodes))
+            for kind, tokens in (trace["token_totals_without_double_counting"] or {}).items():
+                assert getattr(usage, TOKENS.get(kind, kind)) == tokens, case
+                compared += 1
+    assert compared > 100
 
 
 def test_a_client_reports_model_calls_or_tool_calls() -> None:
