@@ -101,3 +101,17 @@ def test_instructions_among_the_parameters_of_a_request_are_a_message_of_the_sys
 def test_named_arguments_of_a_function_are_those_of_the_tool(sent: dict[str, Any], arguments: dict[str, Any]) -> None:
     attributes = {"traceloop.span.kind": "tool", "traceloop.entity.input": json.dumps(sent)}
     assert fields_of(attributes)["input_data"] == arguments
+
+
+@pytest.mark.parametrize(
+    ("sent", "content"),
+    [
+        ({"args": [QUESTION], "kwargs": {}}, QUESTION),
+        ({"args": [], "kwargs": {"question": QUESTION}}, {"question": QUESTION}),
+        ({"args": [QUESTION, 2], "kwargs": {}}, {"args": [QUESTION, 2], "kwargs": {}}),
+        ({"args": [{"messages": [{"role": "user", "content": QUESTION}]}], "kwargs": {}}, {"messages": [ASKED]}),
+    ],
+)
+def test_a_function_called_with_one_argument_has_it_as_its_input(sent: dict[str, Any], content: Any) -> None:
+    attributes = {"traceloop.span.kind": "workflow", "traceloop.entity.input": json.dumps(sent)}
+    assert fields_of(attributes)["input_data"] == content

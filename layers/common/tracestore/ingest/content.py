@@ -6,7 +6,7 @@ one for all prompts and one for all replies (`gen_ai.content.prompt`), one for e
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from tracestore.domain.json_values import OpenedTexts, is_empty, nested, parse_container, unquoted
 from tracestore.domain.log_messages import Direction, log_message
@@ -195,10 +195,10 @@ def _first_content(
         elif value is raw:
             value = _container(texts, names[0], raw)
         if operation in RAW_CONTENT_OPERATIONS:
-            found = _keyword_arguments(value) if operation == "tool_call" and role == "user" else value
+            found = _arguments(value, operation) if role == "user" else value
         else:
             is_message = operation == "completion" or system is not None
-            found = conversation(value, role, text_is_message=is_message, system=system)
+            found = conversation(_arguments(value, operation), role, text_is_message=is_message, system=system)
         if is_empty(found) and operation not in RAW_CONTENT_OPERATIONS:
             continue
         if _is_without_content(found) or (incomplete is not None and not _completes(found, incomplete)):
@@ -238,11 +238,18 @@ def _parts(message: Object) -> list[Json]:
     return parts if isinstance(parts, list) else []
 
 
-def _keyword_arguments(value: Json) -> Json:
-    """The arguments of a tool that a client reports as the two lists of arguments of a function, all named."""
-    if isinstance(value, dict) and value.keys() == _FUNCTION_ARGUMENTS and value["args"] == []:
-        return value["kwargs"]
-    return value
+def _arguments(value: Json, operation: str) -> Json:
+    """The arguments of a function without the lists that a client puts them in: by name, or of a single argument it.
+
+    The single argument of a tool keeps its list: the model named it, and the client did not pass on the name.
+    """
+    if not isinstance(value, dict) or value.keys() != _FUNCTION_ARGUMENTS:
+        return value
+    positional, named = value["args"], value["kwargs"]
+    if positional == []:
+        return named
+    is_single = isinstance(positional, list) and len(positional) == 1 and not named
+    return cast("list[Json]", positional)[0] if is_single and operation != "tool_call" else value
 
 
 def _is_without_content(content: Json) -> bool:
