@@ -86,6 +86,7 @@ OPERATIONS_BY_NAME_PREFIX: Final[tuple[tuple[str, str], ...]] = (
     ("execute_tool ", "tool_call"),
     ("agent_run ", "agent"),
     ("invoke_agent ", "agent"),
+    ("execute_agent_loop_cycle", "chain"),
 )
 """The operation of a span without such attributes, such as one that failed early, by the start of its name."""
 
