@@ -174,46 +174,54 @@ def _container(texts: OpenedTexts, name: str, raw: Json) -> Json:
 def _first_content(
     values: Sequence[ContentValue], texts: OpenedTexts, operation: str, role: str, system: Json, used: set[str]
 ) -> Json:
-    """The first content among these values. The attributes with exactly the same value are marked as used, too."""
+    """The first content among these values, or a later one that has its messages whole.
+
+    The attributes with exactly the same value are marked as used, too.
+    """
     content: Json = None
     chosen: Json = None
     incomplete: Json = None
-    incomplete_names: tuple[str, ...] = ()
-    for value, names, raw in values:
+    for sent in values:
+        _, names, raw = sent
         if content is not None:
             if chosen is not None and raw == chosen:
                 used.update(names)
             continue
-        if value is None and raw is not None:
-            value = texts[names[0]]
-        if is_empty(value):
+        found = _content_of(sent, texts, operation, role, system)
+        if found is None or (incomplete is not None and not _completes(found, incomplete)):
             continue
-        if (
-            raw is None and len(names) > 1 and isinstance(value, dict) and operation not in RAW_CONTENT_OPERATIONS
-        ):  # members of one message
-            value = {"role": role, **value}
-        elif value is raw:
-            value = _container(texts, names[0], raw)
-        if operation in RAW_CONTENT_OPERATIONS:
-            found = _arguments(value, operation) if role == "user" else value
-        else:
-            is_message = operation == "completion" or system is not None
-            found = conversation(_arguments(value, operation), role, text_is_message=is_message, system=system)
-        if is_empty(found) and operation not in RAW_CONTENT_OPERATIONS:
-            continue
-        if _is_without_content(found) or (incomplete is not None and not _completes(found, incomplete)):
-            continue
-        if incomplete is None and operation == "completion" and _lacks_parts(found):
-            incomplete, incomplete_names = found, names
-            continue
-        content, chosen = found, raw
         used.update(names)
-    used.update(incomplete_names)
-    if content is None and incomplete is not None:
-        return incomplete
+        if incomplete is None and operation == "completion" and _lacks_parts(found):
+            incomplete = found
+        else:
+            content, chosen = found, raw
+    if content is None:
+        content = incomplete
     if content is None and operation == "tool_call" and role == "assistant":  # an empty result is a result
         return next((value for value, _, _ in values if value is not None), None)
     return content
+
+
+def _content_of(sent: ContentValue, texts: OpenedTexts, operation: str, role: str, system: Json) -> Json:
+    """The content of one value: messages, or the value itself in operations without any. *absent*: None."""
+    value, names, raw = sent
+    is_raw = operation in RAW_CONTENT_OPERATIONS
+    if value is None and raw is not None:
+        value = texts[names[0]]
+    if is_empty(value):
+        return None
+    if raw is None and len(names) > 1 and isinstance(value, dict) and not is_raw:  # members of one message
+        value = {"role": role, **value}
+    elif value is raw:
+        value = _container(texts, names[0], raw)
+    if is_raw:
+        found = _arguments(value, operation) if role == "user" else value
+    else:
+        is_message = operation == "completion" or system is not None
+        found = conversation(_arguments(value, operation), role, text_is_message=is_message, system=system)
+        if is_empty(found):
+            return None
+    return None if _is_without_content(found) else found
 
 
 def _lacks_parts(content: Json) -> bool:
