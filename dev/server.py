@@ -26,6 +26,10 @@ from dev.template import Template
 HEAD_BYTES_READ = 1024 * 1024  # far above the gateway's limit, so that its own response is the one that clients get
 CONCURRENCY = 16  # concurrent handlers, one for each environment of Lambda
 STOP_TIMEOUT_S = 10
+IDLE_TIMEOUT_S = 600
+"""How long an idle connection stays open: longer than a client reuses it. A request that is sent while the server
+closes the connection is lost, and Opik's SDK, which sends again after five seconds, does not send it once more."""
+
 Log = Callable[[Request, Answer, float], None]
 
 
@@ -110,6 +114,7 @@ def serving(
         h11_max_incomplete_event_size=HEAD_BYTES_READ,
         log_level="error",
         access_log=False,
+        timeout_keep_alive=IDLE_TIMEOUT_S,
         timeout_graceful_shutdown=STOP_TIMEOUT_S,
     )
     server = uvicorn.Server(config)

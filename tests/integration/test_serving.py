@@ -5,6 +5,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,21 @@ def test_requests_are_served_concurrently(http: httpx.Client) -> None:
 def test_a_chunked_body_arrives_complete(http: httpx.Client) -> None:
     response = http.post("/echo/x", content=iter([b"one ", b"two"]), headers={"content-type": "text/plain"})
     assert response.text == "one two"
+
+
+def test_an_idle_connection_stays_open_while_a_client_waits_to_send_again(scratch: Template) -> None:
+    """Opik's SDK waits for five seconds, after which uvicorn by default closed the connection."""
+    text = {"content-type": "text/plain"}
+    with (
+        server.serving(scratch, server.listening(0)) as base,
+        closing(HTTPConnection(base.removeprefix("http://"))) as connection,
+    ):
+        connection.request("POST", "/echo/x", body="first", headers=text)
+        assert connection.getresponse().read() == b"first"
+        connection.auto_open = 0
+        time.sleep(6)
+        connection.request("POST", "/echo/x", body="second", headers=text)
+        assert connection.getresponse().read() == b"second"
 
 
 def test_a_body_over_ten_megabytes_gets_the_gateways_413(http: httpx.Client) -> None:
