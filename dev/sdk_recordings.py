@@ -48,19 +48,20 @@ def sent_fields(case: Path, request: Mapping[str, Any]) -> Iterator[tuple[str, S
     if (encoding := wire_format(kind)) is not None and path.endswith("/v1/traces"):
         yield from spans_fields(read_traces(body, encoding).records)
         return
-    yield from report_fields(_batch(f"{method} {path}", body, kind).reports)
+    yield from report_fields(batch_of(f"{method} {path}", body, kind).reports)
 
 
-def _unpacked(body: bytes, encoding: str | None) -> bytes:
-    if encoding == "zstd":
-        return unpacked(body, _MOST_BYTES)
-    return gzip.decompress(body) if encoding == "gzip" else body
-
-
-def _batch(route: str, body: bytes, content_type: str) -> Batch:
+def batch_of(route: str, body: bytes, content_type: str) -> Batch:
+    """The spans and scores in the decompressed body of a request. *raises*: KeyError for an unknown route."""
     if route == "POST /runs/multipart":
         return langsmith_batch(runs_of_parts(read_parts(body, content_type)), now_ns=_NOW_NS)
     for prefix, kind in _CHANGES.items():
         if route.startswith(f"PATCH {prefix}"):
             return changed(parse_json(body), kind, route.rpartition("/")[2], now_ns=_NOW_NS)
     return _DECODERS[route](parse_json(body), now_ns=_NOW_NS)
+
+
+def _unpacked(body: bytes, encoding: str | None) -> bytes:
+    if encoding == "zstd":
+        return unpacked(body, _MOST_BYTES)
+    return gzip.decompress(body) if encoding == "gzip" else body

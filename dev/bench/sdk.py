@@ -15,6 +15,7 @@ from dev.bench.report import rated, table
 from dev.template import ROOT
 
 CORPUS: Final = ROOT / "tests" / "data" / "native"
+_PROTOCOLS: Final = ("langsmith", "langfuse-ingestion", "openai-agents", "opik")
 _ROUNDS: Final = 15
 _REPEATS: Final = 5
 _MOST: Final = 1.5
@@ -23,9 +24,8 @@ _MOST: Final = 1.5
 def report(console: Console) -> None:
     """Print the processor µs per run of each protocol, of OTLP spans with the same content, and the ratio."""
     rows = table("Protocols of SDKs, processor µs per span: read, redact, pack", "spans", "µs", "as OTLP", "ratio")
-    for protocol, read in _readers().items():
-        bodies = _bodies(protocol)
-        native_us, otlp_us, spans = _measure(bodies, read)
+    for protocol in _PROTOCOLS:
+        native_us, otlp_us, spans = _measure(_bodies(protocol))
         rows.add_row(
             protocol, f"{spans}", f"{native_us:.0f}", f"{otlp_us:.0f}", f"{rated(native_us / otlp_us, _MOST)}×"
         )
@@ -33,49 +33,24 @@ def report(console: Console) -> None:
     console.print(f"The target is at most {_MOST} times an OTLP span.")
 
 
-def _readers() -> dict[str, Callable[[Any], Any]]:
-    from tracestore.domain.json_body import parse_json
-    from tracestore.ingest.sdk_agents import agents_batch
-    from tracestore.ingest.sdk_langfuse import langfuse_batch
-    from tracestore.ingest.sdk_langsmith import langsmith_batch, runs_of_batch, runs_of_parts
-    from tracestore.ingest.sdk_multipart import read_parts
-    from tracestore.ingest.sdk_opik import written_spans, written_traces
-
-    def langsmith(request: tuple[str, bytes]) -> Any:
-        content_type, body = request
-        is_json = content_type == "application/json"
-        sent = runs_of_batch(parse_json(body)) if is_json else runs_of_parts(read_parts(body, content_type))
-        return langsmith_batch(sent, now_ns=2**62)
-
-    def opik(request: tuple[str, bytes]) -> Any:
-        value = parse_json(request[1])
-        is_of_traces = isinstance(value, dict) and "traces" in value
-        return (written_traces if is_of_traces else written_spans)(value, now_ns=2**62)
-
-    return {
-        "langsmith": langsmith,
-        "langfuse-ingestion": lambda request: langfuse_batch(parse_json(request[1]), now_ns=2**62)[0],
-        "openai-agents": lambda request: agents_batch(parse_json(request[1]), now_ns=2**62),
-        "opik": opik,
-    }
-
-
-def _bodies(protocol: str) -> list[tuple[str, bytes]]:
-    """The content types and the decompressed bodies of the recorded requests that contain spans."""
+def _bodies(protocol: str) -> list[tuple[str, bytes, str]]:
+    """The routes, the decompressed bodies and the content types of the recorded requests that contain spans."""
     bodies = []
     for file in sorted((CORPUS / protocol).glob("*/expected.json")):
         for request in json.loads(file.read_text())["requests"]:
             name = request.get("plain_file") or request.get("file")
             is_packed = request["headers"].get("content-encoding") == "gzip"
             if name and not is_packed and request["path"].endswith(("/multipart", "/batch", "/ingestion", "/ingest")):
-                bodies.append((request["headers"]["content-type"], (file.parent / name).read_bytes()))
+                route, kind = f"{request['method']} {request['path']}", request["headers"]["content-type"]
+                bodies.append((route, (file.parent / name).read_bytes(), kind))
     return bodies
 
 
-def _measure(bodies: list[tuple[str, bytes]], read: Callable[[Any], Any]) -> tuple[float, float, int]:
+def _measure(bodies: list[tuple[str, bytes, str]]) -> tuple[float, float, int]:
     """Microseconds per span of both ways, the least of all rounds, and the number of spans."""
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+    from dev.sdk_recordings import batch_of
     from tracestore.domain.spans import SpanFields, SpanUpdate
     from tracestore.domain.updates import span_update
     from tracestore.ingest.otlp import read_traces
@@ -85,8 +60,8 @@ def _measure(bodies: list[tuple[str, bytes]], read: Callable[[Any], Any]) -> tup
     from tracestore.storage.segments import segment_items, segment_of
 
     redactor = Redactor()
-    exports = [_export(read(body), ExportTraceServiceRequest) for body in bodies]
-    spans = sum(len(read(body).reports) for body in bodies)
+    exports = [_export(batch_of(*body), ExportTraceServiceRequest) for body in bodies]
+    spans = sum(len(batch_of(*body).reports) for body in bodies)
 
     def store(reported: list[tuple[str, SpanFields]]) -> None:
         by_trace: dict[str, list[SpanUpdate]] = {}
@@ -104,7 +79,7 @@ def _measure(bodies: list[tuple[str, bytes]], read: Callable[[Any], Any]) -> tup
 
     def as_sent() -> None:
         for body in bodies:
-            store(report_fields(read(body).reports))
+            store(report_fields(batch_of(*body).reports))
 
     def as_otlp() -> None:
         for export in exports:
