@@ -15,12 +15,12 @@ from dev.gateway import Answer, Request
 from dev.server import Api
 from dev.template import Template
 from tracestore.storage.dynamo import Client
+from tracestore.storage.model import INDEXES
 from tracestore_cli import tokens
 
 ITEM_OVERHEAD_BYTES: Final = 100
 """DynamoDB bills these for each item and each entry of an index, in addition to its bytes. *source*: its price page."""
 
-_INDEXES: Final = ("by_time", "by_conversation", "by_status")
 _ATTEMPTS: Final = 20
 _BUSY: Final = 503
 
@@ -50,7 +50,7 @@ class Deployment:
         size = 0
         for item in self._items():
             size += _bytes(item) + ITEM_OVERHEAD_BYTES
-            for index in filter(item.__contains__, _INDEXES):
+            for index in filter(item.__contains__, INDEXES):
                 size += _bytes({name: item[name] for name in ("pk", "sk", "at", index)}) + ITEM_OVERHEAD_BYTES
         return size
 

@@ -8,9 +8,8 @@ from tests.memory_dynamodb import Item, MemoryDynamoDB
 from tracestore.domain.spans import Json
 from tracestore.ingest.native import parse_capture
 from tracestore.storage.items import item_bytes
+from tracestore.storage.model import INDEXES
 from tracestore.storage.writer import WRITE_UNIT_BYTES
-
-INDEXES = ("by_time", "by_conversation", "by_status")
 
 
 class Billing(MemoryDynamoDB):
