@@ -289,7 +289,7 @@ def _apply_deltas(
                 if delta.new is not None and not stored.ignores(delta.new, store.now_ms()):
                     stored.counter.add(delta.new, 1)
                     stored.note_expiry(delta.expires_at_s)
-        stored.checkpoints[shard] = (last, store.now_ms() // 3_600_000)
+        stored.checkpoints[shard] = (last, store.hour())
         return True
 
     change_item(store.table, store, counter_key, change, deadline, item)

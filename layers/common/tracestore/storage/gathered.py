@@ -159,7 +159,7 @@ def gather(
         lost = _add_leaving(store, user_pk, gathered, deadline) if gathered.leaving else []
         gathered.leaving = Gathered()
         direct_after = before.sequence if repeated_after is None else repeated_after
-        hour = store.now_ms() // 3_600_000
+        hour = store.hour()
         gathered.checkpoints[shard] = GatheredCheckpoint(last, hour)
         put = None
         if repeated_after is None and counted_until <= before.sequence:
@@ -225,7 +225,7 @@ def _item(store: Store, user_pk: str, gathered: GatheredItem) -> Item:
         gathered.leaving_number,
         gathered.growing,
         gathered.growing_number or store.now_ms(),
-        store.now_ms() // 3_600_000 if gathered.begun_hour is None else gathered.begun_hour,
+        store.hour() if gathered.begun_hour is None else gathered.begun_hour,
     )
     targets = (*_targets_of(gathered.leaving), *_targets_of(gathered.growing))
     needed_s = store.now_ms() // 1000 + CHECKPOINTS_KEPT_S

@@ -69,7 +69,11 @@ class Store:
 
         Two incarnations of one trace id are at least the shortest retention, a day, apart.
         """
-        return f"{self.now_ms() // 3_600_000:x}"
+        return f"{self.hour():x}"
+
+    def hour(self) -> int:
+        """The hours since 1970."""
+        return self.now_ms() // 3_600_000
 
     def expiry_s(self) -> int:
         """The expiry of a trace that is first written now."""

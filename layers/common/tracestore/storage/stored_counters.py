@@ -179,7 +179,7 @@ def refusal(change: Callable[[], object]) -> str | None:
 
 def oldest_checkpoint_hour(store: Store) -> int:
     """The hour of the oldest checkpoint that is kept."""
-    return store.now_ms() // 3_600_000 - CHECKPOINTS_KEPT_HOURS
+    return store.hour() - CHECKPOINTS_KEPT_HOURS
 
 
 def expires_at_s_of(item: Item) -> int:
