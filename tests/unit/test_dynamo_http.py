@@ -4,6 +4,7 @@ import json
 import random
 import socket
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from pathlib import Path
 from threading import Barrier
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from botocore.auth import SigV4Auth
@@ -105,6 +106,27 @@ def test_bytes_travel_as_base64_in_both_directions() -> None:
         assert send("PutItem", {"Item": item}) == {"Item": item}
     with sending(server), pytest.raises(TypeError, match="object"):
         dynamo_http._body("PutItem", {"Item": object()})
+
+
+STORED: Final = {"pk": {"S": "U#ada"}, "packed": {"B": b"\x00\xff"}}
+DELETED: Final = {"DeleteRequest": {"Key": {"pk": {"S": "U#ada"}}}}
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"Attributes": STORED},
+        {"Items": [STORED, STORED], "Count": 2, "LastEvaluatedKey": {"pk": {"S": "B"}}},
+        {"Responses": {"t": [STORED]}, "UnprocessedKeys": {"t": {"Keys": [{"pk": {"S": "B"}}]}}},
+        {"UnprocessedItems": {"t": [{"PutRequest": {"Item": STORED}}, DELETED]}},
+        {"ConsumedCapacity": {"TableName": "t", "CapacityUnits": 0.5}},
+    ],
+    ids=["attributes", "items", "batch", "unprocessed", "none"],
+)
+def test_every_response_with_items_has_their_bytes(response: dict[str, Any]) -> None:
+    body = json.dumps(response, default=lambda content: b64encode(content).decode()).encode()
+    with sending(Server(Scripted(body))) as send:
+        assert send("Query", {}) == response
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,14 @@ Depends on the shape of events, not on the meaning of items. Failures are raised
 failure, and sends the same batch again.
 """
 
-import base64
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from aws_lambda_powertools import Logger
 
 from tracestore.domain.errors import TracestoreError
+from tracestore.storage.dynamo_json import item_of
 from tracestore.storage.model import Item
 
 from . import telemetry
@@ -83,24 +83,10 @@ def _record(event_name: str, change: Mapping[str, Any]) -> StreamRecord:
         sequence=int(change["SequenceNumber"]),
         pk=keys["pk"]["S"],
         sk=keys["sk"]["S"],
-        old=_item(change.get("OldImage")),
-        new=_item(change.get("NewImage")),
+        old=_image(change.get("OldImage")),
+        new=_image(change.get("NewImage")),
     )
 
 
-def _item(image: Mapping[str, Any] | None) -> Item | None:
-    """An image with its binary values as bytes, as boto3 returns them."""
-    return {name: _value(value) for name, value in image.items()} if image else None
-
-
-def _value(value: Mapping[str, Any]) -> dict[str, Any]:
-    ((kind, content),) = value.items()
-    return {kind: _DECODED[kind](content) if kind in _DECODED else content}
-
-
-_DECODED: Final[dict[str, Callable[[Any], Any]]] = {
-    "B": base64.b64decode,
-    "BS": lambda contents: [base64.b64decode(content) for content in contents],
-    "L": lambda contents: [_value(content) for content in contents],
-    "M": _item,
-}
+def _image(members: Mapping[str, Any] | None) -> Item | None:
+    return item_of(members) if members else None

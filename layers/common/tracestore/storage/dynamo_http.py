@@ -5,13 +5,16 @@
 
 import json
 import uuid
-from base64 import b64decode, b64encode
+from base64 import b64encode
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from .aws_credentials import CredentialSource
+from .codec import decode
 from .connections import Answer, Connections
 from .dynamo import Request, RequestFailed
+from .dynamo_json import item_of, items_of
 from .signed_posts import SignedPosts
 
 
@@ -52,21 +55,27 @@ def _base64(value: object) -> str:
 
 
 def _parsed(body: bytes) -> Request:
-    response: Request = json.loads(body, object_hook=_with_bytes)
+    response: Request = decode(body)
+    for member in response.keys() & _WITH_ITEMS.keys():
+        response[member] = _WITH_ITEMS[member](response[member])
     return response
 
 
-def _with_bytes(members: dict[str, Any]) -> dict[str, Any]:
-    """A JSON object, with bytes where it is a value of type B or BS.
+_WITH_ITEMS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "Attributes": item_of,
+    "Item": item_of,
+    "Items": items_of,
+    "Responses": lambda tables: {table: items_of(listed) for table, listed in tables.items()},
+    "UnprocessedItems": lambda tables: {
+        table: [_write_of(write) for write in writes] for table, writes in tables.items()
+    },
+}
+"""How the items in a member of a response are read. The other members contain no value of type B."""
 
-    Members of items and maps are objects themselves, so a text under the name B is always a value.
-    """
-    if len(members) == 1:
-        if isinstance(binary := members.get("B"), str):
-            return {"B": b64decode(binary)}
-        if isinstance(binaries := members.get("BS"), list):
-            return {"BS": [b64decode(each) for each in binaries]}
-    return members
+
+def _write_of(write: Mapping[str, Any]) -> dict[str, Any]:
+    """A write request of a batch, to be sent again."""
+    return {"PutRequest": {"Item": item_of(write["PutRequest"]["Item"])}} if "PutRequest" in write else {**write}
 
 
 def _failure(answer: Answer) -> RequestFailed:
