@@ -144,7 +144,7 @@ def trace_from(
             continue
         if sk.generation != current:
             if not sk.generation and sk.kind != keys.HEAD:  # an alias or a lesson index item
-                stored.core_bytes += item_bytes(item)
+                add_index_items(stored, [item])
             continue
         if sk.kind == keys.PAYLOAD_KIND:
             packed_bytes += len(item["payload"]["B"])
@@ -170,6 +170,14 @@ def _add_segments(stored: StoredTrace, item: Item, created_ms: int, *, is_compac
         stored.compacted[item["sk"]["S"]] = [segment.digest for segment in segments]
     else:
         stored.loose.update(segment.digest for segment in segments)
+
+
+def add_index_items(stored: StoredTrace, items: Iterable[Item]) -> None:
+    """Add aliases or a lesson index item to what is stored of a trace, in place of those with the same sort key."""
+    for item in items:
+        replaced = stored.index_items.get(item["sk"]["S"], {})
+        stored.core_bytes += item_bytes(item) - item_bytes(replaced)
+        stored.index_items[item["sk"]["S"]] = item
 
 
 def _payload_in(item: Item) -> bytes | None:

@@ -169,7 +169,8 @@ class StoredTrace:
 
     `loose` are the segments with an item of their own; `compacted` has the sort key of each compacted item with the
     digests of its segments. `annotations` and the sizes of their items are by sort key; those in `waiting` came before
-    the first span, and expire unless a writer stores them again. `is_cut` is set when there was more payload than the
+    the first span, and expire unless a writer stores them again. `index_items` are the items that only lead to the
+    trace, aliases and the lesson index item, by sort key. `is_cut` is set when there was more payload than the
     reader asked for: then some segments have their payload and others do not. `core_bytes` is the size of the items
     that were read, payloads and annotations left out.
     """
@@ -181,6 +182,7 @@ class StoredTrace:
     annotations: dict[str, Annotation] = field(default_factory=dict)
     annotation_sizes: dict[str, int] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
+    index_items: dict[str, Item] = field(default_factory=dict)
     is_cut: bool = False
     core_bytes: int = 0
 

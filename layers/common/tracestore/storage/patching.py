@@ -13,7 +13,7 @@ from tracestore.domain.spans import CAPTURED, SpanFields, SpanUpdate, canonical_
 from tracestore.domain.updates import span_update
 
 from .dynamo import ConditionFailed
-from .items import alias_items, core_bytes_of, keys_of
+from .items import add_index_items, alias_items, core_bytes_of, keys_of
 from .media import NO_MEDIA, media_of, put_media
 from .model import Head, ItemKey, Tombstone
 from .reading import span_updates, span_with_payload, visible_head
@@ -48,7 +48,9 @@ def patch(
         core, *parts = segment_items(scope.trace_pk(trace_id), head.generation, segment, expires_at_s)
         aliases = alias_items(scope.user_id, trace_id, head, segment.updates)
         stored.segments[segment.digest] = segment
-        stored.core_bytes += sum(map(core_bytes_of, (core, *aliases)))
+        stored.loose.add(segment.digest)
+        stored.core_bytes += core_bytes_of(core)
+        add_index_items(stored, aliases)
         new = next_head(scope, trace_id, head, stored)
         assert isinstance(new, Head)
         scope.table.write(parts)
@@ -57,6 +59,8 @@ def patch(
         except ConditionFailed:
             scope.table.write(deletes=keys_of(parts))
             raise
+        stored.head = new
+        scope.remember(trace_id, stored)
         return new, span_with_payload(scope, trace_id, stored, span_id)
 
     return scope.deadline.retry(attempt)

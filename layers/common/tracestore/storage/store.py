@@ -14,7 +14,7 @@ from . import keys
 from .cursor import read_cursor_secret
 from .deadline import Deadline
 from .delta_bases import DeltaBaseCache
-from .items import head_item, keys_of, lesson_index_item, trace_from
+from .items import add_index_items, head_item, keys_of, lesson_index_item, trace_from
 from .model import (
     INDEXES,
     Actor,
@@ -29,6 +29,7 @@ from .model import (
     Tombstone,
 )
 from .read_budget import ReadBudget
+from .recent_traces import RecentTraces
 from .remembered_deletions import RememberedDeletions
 from .segments import joined_with, open_payloads
 from .segments import key as key_item
@@ -59,6 +60,7 @@ class Store:
     derivation: Callable[[], str] = lambda: ""
     trace_spans_most: int = 20_000
     delta_bases: DeltaBaseCache = field(default_factory=DeltaBaseCache)
+    recent_traces: RecentTraces = field(default_factory=RecentTraces)
     table_of: Callable[[str], Table] | None = None
     deletions: RememberedDeletions = field(default_factory=RememberedDeletions)
     counters_s: int = 400 * 86_400
@@ -337,6 +339,7 @@ class Scope:
         transaction, so that no crash and no race can separate them. `item` is the new head as an item where the caller
         has made it already. *raises*: ConditionFailed when another head is stored.
         """
+        self.store.recent_traces.forget(self.trace_pk(trace_id))
         item = item or self.head_item(trace_id, new)
         replaces = old.version if old else None
         index_item = lesson_index_item(self.user_id, trace_id, new, self.store.time_shards)
@@ -348,6 +351,12 @@ class Scope:
             self.table.put_together(item, replaces, puts, deletes)
         else:
             self.table.put(item, replaces)
+
+    def remember(self, trace_id: str, stored: StoredTrace) -> None:
+        """Remember a trace whose head this process has just put: its next write to the trace reads nothing."""
+        if index_item := lesson_index_item(self.user_id, trace_id, stored.head, self.store.time_shards):
+            add_index_items(stored, [index_item])
+        self.store.recent_traces.remember(self.trace_pk(trace_id), stored, self.now_ms())
 
 
 def expiry_of_companions(head_expires_at_s: int) -> int:

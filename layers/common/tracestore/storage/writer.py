@@ -25,7 +25,7 @@ from .compaction import compact, is_due
 from .deletes import purge
 from .dynamo import ConditionFailed
 from .erasure import delete_erased, erasure_of, is_of_segment, orphaned_items
-from .items import alias_items, core_bytes_of, head_from, item_bytes, keys_of
+from .items import add_index_items, alias_items, core_bytes_of, head_from, item_bytes, keys_of
 from .media import NO_MEDIA, media_of, put_media
 from .model import EmptiedHead, Head, Item, ItemKey, LiveHead, Segment, StoredHead, StoredTrace, Tombstone
 from .pending_deletions import is_pending_deletion, recent_pending_deletions
@@ -117,6 +117,18 @@ class _NewTrace(NamedTuple):
     item: Item
     companions: list[Item]
 
+    def stored(self, segment: Segment) -> StoredTrace:
+        """The trace as a Query reads it when all of this is stored."""
+        stored = StoredTrace(self.head, {segment.digest: segment})
+        for item in self.companions:
+            kind = keys.parse(item["sk"]["S"]).kind
+            if kind == keys.SEGMENT_KIND:
+                stored.loose.add(segment.digest)
+                stored.core_bytes += core_bytes_of(item)
+            elif kind != keys.PAYLOAD_KIND:
+                add_index_items(stored, [item])
+        return stored
+
 
 class _Capture:
     """One request's write to one trace.
@@ -185,15 +197,34 @@ class _Capture:
 
     def commit(self) -> list[Rejection]:
         """Store the segment and a head that includes it."""
-        if self.new is not None:
-            try:
-                self.scope.put_head(self.trace_id, self.new.head, None, item=self.new.item)
-                self.stored = StoredTrace(self.new.head, {self.segment.digest: self.segment})
-                self.scope.store.delta_bases.remember(self.pk, self.new.head.generation, self.segment)
-                return []
-            except ConditionFailed:
-                pass  # the trace exists already
-        return self.scope.deadline.retry(self._attempt)
+        is_done = self._put_first(self.new) if self.new is not None else self._add_to_remembered()
+        return [] if is_done else self.scope.deadline.retry(self._attempt)
+
+    def _put_first(self, new: _NewTrace) -> bool:
+        """Put the first head of the trace. *absent*: False where the trace exists already."""
+        try:
+            self.scope.put_head(self.trace_id, new.head, None, item=new.item)
+        except ConditionFailed:
+            return False
+        self._remember(new.stored(self.segment), self.segment)
+        return True
+
+    def _add_to_remembered(self) -> bool:
+        """Add the segment to the trace as this process remembers it. *absent*: False where the trace must be read.
+
+        Only a head that is put shows that the trace is still as it is remembered. So it is read where the segment is in
+        it already, and before a span is rejected.
+        """
+        recent_traces = self.scope.store.recent_traces
+        remembered = recent_traces.take(self.pk, self.scope.now_ms())
+        if remembered is None or self.segment.digest in remembered.segments or not self.scope.live_head(remembered):
+            return False
+        try:
+            return not self._add_to(remembered)
+        except ConditionFailed:
+            recent_traces.share(self.pk)
+            self._lost_race = None  # the other writer need not have seen the segment
+            return False
 
     def _attempt(self) -> list[Rejection]:
         """One read of the trace and one put of its head. *raises*: ConditionFailed when another writer was faster."""
@@ -201,7 +232,10 @@ class _Capture:
             segment, rejected = self._lost_race
             if self._is_included(segment):
                 return rejected
-        stored = self.scope.read_core(self.trace_id)
+        return self._add_to(self.scope.read_core(self.trace_id))
+
+    def _add_to(self, stored: StoredTrace) -> list[Rejection]:
+        """Add the segment to the trace, which is `stored`. *raises*: ConditionFailed when another writer was faster."""
         head = self.scope.live_head(stored)
         if isinstance(head, Tombstone):
             return self._refused(head)
@@ -227,10 +261,7 @@ class _Capture:
         if not is_stored and not head.deleted:  # else the erasure of a deleted span might remove its delta base
             segment = store.delta_bases.delta_encode(self.pk, head.generation, segment, stored.segments)
         self.written += put_media(self.scope, self.trace_id, head, self.media)
-        stored.core_bytes += self._store_segment(segment, head, is_stored=is_stored)
-        if not is_stored:
-            stored.segments[segment.digest] = segment
-            stored.loose.add(segment.digest)
+        self._store_segment(segment, head, stored, is_stored=is_stored)
         new = next_head(self.scope, self.trace_id, head, stored)
         erasure = erasure_of(self.scope, self.trace_id, stored, new)
         new = erasure.reflected_in(new, stored)
@@ -244,26 +275,31 @@ class _Capture:
         if begins or not is_included or is_compacting or erasure.deletes or not _is_same_summary(new, head):
             self.scope.put_head(self.trace_id, new, old, adopted_items(self.scope, self.trace_id, new, stored))
             stored.head = new
-        self.stored = stored
-        store.delta_bases.remember(self.pk, new.generation, stored.segments[segment.digest])
+        self._remember(stored, segment, as_put=stored.head is new and not is_compacting and not erasure.deletes)
         if is_compacting:
             compact(self.scope, self.trace_id, stored)
         delete_erased(self.scope, erasure)
 
-    def _store_segment(self, segment: Segment, head: LiveHead, *, is_stored: bool) -> int:
-        """Store the segment unless it is stored, and its aliases unless they are stored as this head calls for.
+    def _remember(self, stored: StoredTrace, segment: Segment, *, as_put: bool = True) -> None:
+        """Remember the segment as a delta base, and the trace where it stays as the head that was put includes it."""
+        assert stored.head is not None
+        self.stored = stored
+        self.scope.store.delta_bases.remember(self.pk, stored.head.generation, stored.segments[segment.digest])
+        if as_put:
+            self.scope.remember(self.trace_id, stored)
 
-        Returns the size of the items that a reader of the trace has not seen yet, without payloads.
-        """
-        items = []
+    def _store_segment(self, segment: Segment, head: LiveHead, stored: StoredTrace, *, is_stored: bool) -> None:
+        """Store the segment and its aliases, except what is stored as this head calls for, and add them to `stored`."""
+        aliases = [item for item in self._aliases(head) if stored.index_items.get(item["sk"]["S"]) != item]
+        segment_parts = []
         if not is_stored:
             expires_at_s = expiry_of_companions(head.expires_at_s)
-            items = segment_items(self.pk, head.generation, segment, expires_at_s)
-        aliases = self._aliases(head)
-        if not is_stored or (self.new is not None and aliases != self._aliases(self.new.head)):
-            items += aliases
-        self._put_companions(items)
-        return 0 if is_stored else sum(core_bytes_of(item) for item in items if not keys.is_payload(item["sk"]["S"]))
+            segment_parts = segment_items(self.pk, head.generation, segment, expires_at_s)
+            stored.segments[segment.digest] = segment
+            stored.loose.add(segment.digest)
+            stored.core_bytes += core_bytes_of(segment_parts[0])
+        self._put_companions(segment_parts + aliases)
+        add_index_items(stored, aliases)
 
     def _put_companions(self, items: list[Item]) -> None:
         self.written += keys_of(items)

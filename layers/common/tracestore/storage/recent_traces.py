@@ -1,0 +1,138 @@
+"""The traces that this process wrote last, as they were stored: the next write to one of them reads nothing.
+
+The head of a remembered trace is put on condition of the version that is remembered. Every change of a trace puts its
+head, so this fails where another process has written to the trace since. The writer then reads it, and this process
+does not remember it again: a trace that several processes write to costs each of them one refused put.
+
+A segment whose writer was interrupted before the head is not seen here. It was never acknowledged, and the next writer
+or reader that reads the trace takes it in.
+"""
+
+import sys
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from typing import Final, NamedTuple
+
+from tracestore.domain.merge import core_of
+
+from .model import Head, Segment, StoredTrace
+
+MEMORY_BYTES: Final = 32_000_000
+"""Memory of all remembered traces, about. A larger trace is not remembered: one of some 25,000 spans."""
+
+TRACE_BYTES: Final = 8_000
+UPDATE_BYTES: Final = 1_000
+"""Memory of a head, and of an update without its texts."""
+
+CORE_RATIO: Final = 4
+"""Memory of cores for each stored byte: what zstd saves are mostly names, which are in memory once."""
+
+REMEMBERED_MS: Final = 900_000
+"""How long a trace is remembered after a write: less than the shortest retention, a day, after which it may begin again
+with the version of before."""
+
+SHARED: Final = sys.maxsize
+"""In place of the version of a trace that other processes write to as well: no version of it is remembered."""
+
+
+class _Remembered(NamedTuple):
+    """A trace, the version of its head, and when it was written. *absent*: None for a shared one."""
+
+    stored: StoredTrace | None
+    version: int
+    written_ms: int
+    memory_bytes: int
+
+
+@dataclass(slots=True)
+class RecentTraces:
+    """The traces that were written lately, by partition key. Safe for many threads: one of them takes a trace."""
+
+    _traces: OrderedDict[str, _Remembered] = field(default_factory=OrderedDict)
+    _bytes: int = 0
+    _lock: Lock = field(default_factory=Lock)
+
+    @property
+    def memory_bytes(self) -> int:
+        """The memory that all remembered traces take, about; at most `MEMORY_BYTES`."""
+        return self._bytes
+
+    def take(self, trace_pk: str, now_ms: int) -> StoredTrace | None:
+        """The trace as this process stored it. It is remembered no longer, until it is again. *absent*: None."""
+        with self._lock:
+            found = self._traces.get(trace_pk)
+            if found is None or found.stored is None:
+                return None
+            self._drop(trace_pk)
+        return found.stored if 0 <= now_ms - found.written_ms < REMEMBERED_MS else None
+
+    def remember(self, trace_pk: str, stored: StoredTrace, now_ms: int) -> None:
+        """Remember a trace whose head was just put, and includes all of `stored`, which is not changed any more.
+
+        A trace with deleted spans or with waiting annotations is not remembered: its next write has to look for more of
+        them.
+        """
+        if not isinstance(stored.head, Head) or stored.head.deleted or stored.waiting:
+            return
+        read = _as_read(stored, stored.head)
+        memory_bytes = _memory_bytes_of(read)
+        if memory_bytes > MEMORY_BYTES:
+            return
+        with self._lock:
+            if (known := self._traces.get(trace_pk)) is None or known.version < stored.head.version:
+                self._drop(trace_pk)
+                self._add(trace_pk, _Remembered(read, stored.head.version, now_ms, memory_bytes))
+
+    def forget(self, trace_pk: str) -> None:
+        """Forget the content of a trace that this process is about to change."""
+        with self._lock:
+            if (known := self._traces.get(trace_pk)) is not None and known.stored is not None:
+                self._drop(trace_pk)
+
+    def share(self, trace_pk: str) -> None:
+        """Remember of a trace only that other processes write to it."""
+        with self._lock:
+            self._drop(trace_pk)
+            self._add(trace_pk, _Remembered(None, SHARED, 0, TRACE_BYTES))
+
+    def _add(self, trace_pk: str, remembered: _Remembered) -> None:
+        self._traces[trace_pk] = remembered
+        self._bytes += remembered.memory_bytes
+        while self._bytes > MEMORY_BYTES:
+            self._drop(next(iter(self._traces)))
+
+    def _drop(self, trace_pk: str) -> None:
+        if (dropped := self._traces.pop(trace_pk, None)) is not None:
+            self._bytes -= dropped.memory_bytes
+
+
+def _memory_bytes_of(stored: StoredTrace) -> int:
+    segments = (UPDATE_BYTES * len(each.updates) + 2 * len(each.text or b"") for each in stored.segments.values())
+    return TRACE_BYTES + CORE_RATIO * stored.core_bytes + sum(segments)
+
+
+def _as_read(stored: StoredTrace, head: Head) -> StoredTrace:
+    """The trace as a Query without payloads reads it: those in the item of a head or a segment are open."""
+    inlined = head.inline_segment
+    in_head = inlined.digest if inlined and inlined.payload is not None else None
+    return replace(
+        stored,
+        head=replace(head, inline_segment=_closed(inlined)) if inlined else head,
+        segments={
+            digest: segment if digest == in_head or segment.is_payload_inline else _without_payload(segment)
+            for digest, segment in stored.segments.items()
+        },
+    )
+
+
+def _without_payload(segment: Segment) -> Segment:
+    return segment if segment.payload is None else replace(_closed(segment), payload=None)
+
+
+def _closed(segment: Segment) -> Segment:
+    """The segment with its payload as it is packed, and not in the fields of its updates."""
+    if segment.text is None:
+        return segment
+    updates = tuple(replace(update, fields=core_of(update.fields), payload_text=None) for update in segment.updates)
+    return replace(segment, updates=updates, text=None)

@@ -1,0 +1,317 @@
+"""A process adds to a trace that it wrote last without reading it, and acknowledges nothing that the table refuses."""
+
+import random
+from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.builders import (
+    Clock,
+    Endpoint,
+    batches_of,
+    call,
+    db_on,
+    reader,
+    scope,
+    store_on,
+    stored_spans,
+    stored_summary,
+    summary_of,
+    trace_ids,
+    writer,
+)
+from tests.crashing import Crash, CrashingAtWrite
+from tests.gateway import new_user
+from tests.memory_dynamodb import MemoryDynamoDB
+from tracestore.domain.annotations import Annotation
+from tracestore.domain.errors import Conflict, NotFound
+from tracestore.domain.filters import Filters
+from tracestore.domain.heads import Summary
+from tracestore.domain.merge import core_of
+from tracestore.domain.spans import SpanFields
+from tracestore.storage import keys, recent_traces
+from tracestore.storage.compaction import COMPACT_AT
+from tracestore.storage.dynamo import RequestFailed
+from tracestore.storage.listing import TraceQuery
+from tracestore.storage.model import StoredTrace
+from tracestore.storage.recent_traces import MEMORY_BYTES, REMEMBERED_MS
+from tracestore.storage.store import Store
+
+many = settings(max_examples=60, deadline=None)
+
+ROOT = call("root", operation_type="agent", end_ns=None, input_data="asked")
+
+
+def ended(after_ns: int, output: str) -> SpanFields:
+    """The end of the root."""
+    return call("root", operation_type="agent", end_ns=ROOT["start_ns"] + after_ns, output_data=output)
+
+
+class Calls:
+    """A client that counts its calls by name, and the puts that were refused as `refused`."""
+
+    def __init__(self, db: Any) -> None:
+        self._db = db
+        self.count = Counter[str]()
+
+    def __getattr__(self, name: str) -> Any:
+        def called(**request: Any) -> Any:
+            self.count[name] += 1
+            try:
+                return getattr(self._db, name)(**request)
+            except RequestFailed:
+                self.count["refused"] += 1
+                raise
+
+        return called
+
+    def taken(self) -> dict[str, int]:
+        """The counts since the last time."""
+        counted, self.count = dict(self.count), Counter()
+        return counted
+
+
+def remembered(store: Store, user: str) -> StoredTrace | None:
+    """The trace as this process remembers it; it still does so afterwards."""
+    pk, now_ms = keys.trace(user, "t"), store.now_ms()
+    if stored := store.recent_traces.take(pk, now_ms):
+        store.recent_traces.remember(pk, stored, now_ms)
+    return stored
+
+
+def closed(stored: StoredTrace) -> StoredTrace:
+    """The trace with payloads as they are packed. One that is delta-encoded may be open although its base is not."""
+    segments = {
+        digest: replace(
+            segment,
+            updates=tuple(replace(update, fields=core_of(update.fields)) for update in segment.updates),
+            text=None,
+        )
+        for digest, segment in stored.segments.items()
+    }
+    return replace(stored, segments=segments)
+
+
+def capture(store: Store, user: str, *spans: SpanFields) -> list[str]:
+    """Capture spans in one request; returns the codes of rejections."""
+    return [rejection.code for rejection in writer(store, user).capture(batches_of(spans))]
+
+
+def list_summary(store: Store, user: str) -> Summary:
+    """The summary in the head that is stored, which lists show."""
+    (listed,) = reader(store, user).traces(TraceQuery(Filters()), 1).traces
+    return listed.head.summary
+
+
+def agent(size: int) -> list[SpanFields]:
+    """The steps of an agent, with small and large payloads, aliases and previews that change."""
+    noise = random.Random(size)
+    texts = [noise.randbytes(noise.choice([10, 300, 900])).hex() for _ in range(size)]
+    return [call(f"s{n:03}", "root", input_data=text, message_id=f"m{n % 5}") for n, text in enumerate(texts)]
+
+
+def act(store: Store, user: str, action: str, number: int) -> None:
+    """One request of a user to a trace that other requests write to as well."""
+    span = agent(number + 1)[-1]
+    if action == "capture":
+        capture(store, user, span)
+    if action == "several":
+        capture(store, user, *agent(3), ROOT)
+    if action == "end":
+        capture(store, user, ended(number, "answer " * 300))
+    with suppress(NotFound):
+        if action == "patch":
+            writer(store, user).patch(
+                "t", span["span_id"], lambda _: SpanFields(span_id=span["span_id"], model_name="m")
+            )
+        if action == "delete":
+            writer(store, user).delete_span("t", span["span_id"])
+        if action == "delete trace" and number % 7 == 0:
+            writer(store, user).delete_trace("t")
+    if action == "annotate":
+        with suppress(Conflict):
+            writer(store, user).annotate(
+                "t", Annotation(name=f"n{number % 2}", annotation_id="", value=number, source="api")
+            )
+
+
+actions = st.sampled_from(["capture"] * 5 + ["several", "end", "patch", "delete", "delete trace", "annotate"])
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), actions, st.integers(0, 9)), min_size=2, max_size=14))
+@many
+def test_what_is_remembered_of_a_trace_is_what_a_query_reads(steps: list[tuple[int, str, int]]) -> None:
+    """With two processes, a version that is remembered and also stored has the same content in both places."""
+    db, clock, user = MemoryDynamoDB(page_items=3), Clock(), new_user().name
+    stores = [store_on(db, clock), store_on(db, clock)]
+    for process, action, number in steps:
+        act(stores[process], user, action, number)
+        clock.advance(ms=300)
+        read = scope(stores[0], user).read_core("t")
+        for store in stores:
+            trace = remembered(store, user)
+            if trace is not None and read.head is not None and trace.head is not None:
+                assert trace.head.version <= read.head.version
+                if trace.head.version == read.head.version:
+                    assert closed(trace) == closed(read)
+
+
+def test_further_writes_of_a_process_read_nothing(engine: Endpoint) -> None:
+    db, user = Calls(db_on(engine)), new_user().name
+    store = store_on(engine, db=db)
+    spans = [ROOT, *agent(12), ended(5, "answered")]
+    capture(store, user, spans[0])
+    capture(store, user, spans[1])  # the first one reads the user's pending deletions, for a second
+    db.taken()
+    for span in spans[2:]:
+        capture(store, user, span)
+    assert db.taken().keys() == {"put_item", "batch_write_item"}
+    assert stored_summary(store, user) == summary_of(*spans)
+
+
+def test_a_write_after_a_change_of_the_same_process_reads_nothing() -> None:
+    memory, user = MemoryDynamoDB(), new_user().name
+    db = Calls(memory)
+    store = store_on(memory, db=db)
+    spans = agent(2)
+    capture(store, user, ROOT, spans[0])
+    writer(store, user).patch("t", "root", lambda _: SpanFields(span_id="root", model_name="m"))
+    db.taken()
+    capture(store, user, spans[1])
+    assert db.taken().keys() == {"put_item", "batch_write_item"}
+    assert stored_spans(store, user)["root"]["model_name"] == "m"
+
+
+def test_an_annotation_of_the_same_process_refuses_no_later_write() -> None:
+    memory, user = MemoryDynamoDB(), new_user().name
+    db = Calls(memory)
+    store = store_on(memory, db=db)
+    spans = agent(4)
+    capture(store, user, ROOT, spans[0])
+    act(store, user, "annotate", 1)
+    for span in spans[1:]:
+        capture(store, user, span)
+    assert "refused" not in db.taken()
+    assert stored_summary(store, user).annotations.scores
+
+
+def test_a_trace_with_deleted_spans_is_read_by_each_writer() -> None:
+    store, user = store_on(MemoryDynamoDB()), new_user().name
+    capture(store, user, ROOT, *agent(3))
+    writer(store, user).delete_span("t", "s001")
+    for number in range(2):
+        capture(store, user, call(f"later-{number}", "root"))
+        assert remembered(store, user) is None
+
+
+def test_a_trace_that_is_compacted_is_remembered_as_it_is_stored() -> None:
+    clock, user = Clock(), new_user().name
+    store = store_on(MemoryDynamoDB(), clock)
+    capture(store, user, ROOT)
+    for span in agent(COMPACT_AT * 2 + 6):
+        capture(store, user, span)
+        clock.advance(s=1)
+        if trace := remembered(store, user):
+            assert closed(trace) == closed(scope(store, user).read_core("t"))
+    assert trace is not None
+    assert len(trace.compacted) == 2
+
+
+def test_an_alias_that_is_stored_is_not_written_again(engine: Endpoint) -> None:
+    db, user = Calls(db_on(engine)), new_user().name
+    for store in (store_on(engine, db=db), store_on(engine, db=db)):  # one that remembers the trace, and a new process
+        for number in range(3):
+            capture(store, user, call(f"{id(store)}-{number}", "root", message_id="m"))
+    assert db.taken()["batch_write_item"] == 1 + 6
+    assert trace_ids(store, user, message_id="m") == ["t"]
+
+
+def test_a_trace_of_several_processes_costs_each_of_them_one_refused_put() -> None:
+    memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
+    clients = [Calls(memory), Calls(memory)]
+    stores = [store_on(memory, clock, db=client) for client in clients]
+    spans = [ROOT, *agent(10)]
+    for number, span in enumerate(spans):
+        assert capture(stores[number % 2], user, span) == []
+        clock.advance(ms=100)
+    assert [client.taken()["refused"] for client in clients] == [1, 1]
+    assert stored_summary(store_on(memory), user) == summary_of(*spans)
+
+
+def test_a_span_sent_again_to_a_trace_that_was_deleted_elsewhere_is_refused() -> None:
+    memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
+    store, other = store_on(memory, clock), store_on(memory, clock)
+    spans = agent(3)
+    capture(store, user, ROOT, spans[0])
+    capture(store, user, spans[1])
+    assert remembered(store, user) is not None
+    writer(other, user).delete_trace("t")
+    assert capture(store, user, spans[1]) == ["trace_deleted"]
+    assert capture(store, user, spans[2]) == ["trace_deleted"]
+
+
+def test_a_span_deleted_elsewhere_is_refused() -> None:
+    memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
+    store, other = store_on(memory, clock), store_on(memory, clock)
+    spans = agent(3)
+    capture(store, user, ROOT, *spans[:2])
+    writer(other, user).delete_span("t", spans[0]["span_id"])
+    assert capture(store, user, spans[0], spans[2]) == ["span_deleted"]
+    assert stored_spans(store, user).keys() == {"root", "s001", "s002"}
+
+
+def test_a_full_trace_takes_in_a_span_after_another_process_deleted_one() -> None:
+    memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
+    store = replace(store_on(memory, clock), trace_spans_most=3)
+    spans = agent(4)
+    capture(store, user, ROOT, spans[0])
+    capture(store, user, spans[1])
+    writer(store_on(memory, clock), user).delete_span("t", spans[0]["span_id"])
+    assert capture(store, user, spans[2]) == []
+    assert capture(store, user, spans[3]) == ["trace_too_large"]
+
+
+def test_a_segment_of_an_interrupted_writer_is_taken_in_by_the_next_reader(engine: Endpoint) -> None:
+    store, user = store_on(engine), new_user().name
+    spans = [call(f"s{number}", "root") for number in range(3)]
+    capture(store, user, ROOT)
+    with suppress(Crash):
+        capture(store_on(engine, db=CrashingAtWrite(db_on(engine), 1)), user, spans[0])  # its segment alone is stored
+    capture(store, user, spans[1])
+    assert list_summary(store, user) == summary_of(ROOT, spans[1])
+    assert stored_summary(store, user) == summary_of(ROOT, *spans[:2])
+    capture(store_on(engine), user, spans[2])
+    assert list_summary(store, user) == stored_summary(store, user) == summary_of(ROOT, *spans)
+
+
+@pytest.mark.parametrize(("later_ms", "queries"), [(REMEMBERED_MS - 1, 0), (REMEMBERED_MS, 1), (-1, 1)])
+def test_a_trace_is_remembered_for_a_quarter_of_an_hour(later_ms: int, queries: int) -> None:
+    memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
+    db = Calls(memory)
+    store = store_on(memory, clock, db=db)
+    capture(store, user, ROOT)
+    clock.advance(ms=later_ms)
+    db.taken()
+    capture(store, user, call("child", "root"))
+    assert db.taken().get("query", 0) == queries
+
+
+def test_the_memory_of_a_process_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent_traces, "MEMORY_BYTES", 100_000)
+    store, user = store_on(MemoryDynamoDB()), new_user().name
+    for number in range(50):
+        writer(store, user).capture(batches_of([ROOT, *agent(2)], f"t{number}"))
+        assert store.recent_traces.memory_bytes <= 100_000
+    now_ms = store.now_ms()
+    found = [n for n in range(50) if store.recent_traces.take(keys.trace(user, f"t{n}"), now_ms)]
+    assert found == list(range(50 - len(found), 50))
+    assert len(found) >= 5
+    assert store.recent_traces.memory_bytes == 0
+    capture(store, user, ROOT, *agent(200))
+    assert store.recent_traces.memory_bytes == 0
+    assert MEMORY_BYTES == 32_000_000
