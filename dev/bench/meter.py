@@ -11,7 +11,7 @@ from typing import Final
 from tracestore.storage.dynamo import CONDITION_FAILED, Client, Request, RequestFailed, Send
 from tracestore.storage.items import item_bytes
 from tracestore.storage.model import Item
-from tracestore.storage.writer import WRITE_UNIT_BYTES
+from tracestore.storage.new_traces import WRITE_UNIT_BYTES
 
 _WRITES: Final = frozenset({"PutItem", "BatchWriteItem", "TransactWriteItems"})
 

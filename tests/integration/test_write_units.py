@@ -9,7 +9,7 @@ from tracestore.domain.spans import Json
 from tracestore.ingest.native import parse_capture
 from tracestore.storage.items import item_bytes
 from tracestore.storage.model import INDEXES
-from tracestore.storage.writer import WRITE_UNIT_BYTES
+from tracestore.storage.new_traces import WRITE_UNIT_BYTES
 
 
 class Billing(MemoryDynamoDB):

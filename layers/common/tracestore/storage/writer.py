@@ -9,12 +9,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from tracestore.domain.errors import Conflict
-from tracestore.domain.heads import root_of
 from tracestore.domain.media import Medium
-from tracestore.domain.merge import Span, is_ended, merge
+from tracestore.domain.merge import Span
 from tracestore.domain.span_text import SpanTexts
 from tracestore.domain.spans import CAPTURED, SpanFields, SpanUpdate
 from tracestore.domain.updates import span_update
@@ -25,21 +24,15 @@ from .compaction import compact, is_due
 from .deletes import purge
 from .dynamo import ConditionFailed
 from .erasure import delete_erased, erasure_of, is_of_segment, orphaned_items
-from .items import add_index_items, alias_items, core_bytes_of, head_from, item_bytes, keys_of
+from .items import add_index_items, alias_items, core_bytes_of, head_from, keys_of
 from .media import NO_MEDIA, media_of, put_media
 from .model import EmptiedHead, Head, Item, ItemKey, LiveHead, Segment, StoredHead, StoredTrace, Tombstone
+from .new_traces import NewTrace, new_trace
 from .pending_deletions import is_pending_deletion, recent_pending_deletions
 from .reading import read_span, span_with_payload
-from .recompute import empty_head, first_head, next_head
-from .segments import payload_items, segment_items, segment_of, segments_of
+from .recompute import empty_head, next_head
+from .segments import segment_items, segment_of, segments_of
 from .store import Scope, expiry_of_companions
-
-READ_UNIT_BYTES: Final = 4_096
-"""Lists read whole heads. When a trace is complete, a segment inlined in its head costs nothing up to one read unit."""
-
-WRITE_UNIT_BYTES: Final = 1_024
-"""While more spans are to come, every later write puts the head again: then a segment is inlined only where the head
-stays within one write unit."""
 
 CAPTURE_THREADS: Final = 8
 """Traces that a process writes at the same time, by threads that stay from request to request."""
@@ -110,30 +103,11 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(CAPTURE_THREADS, thread_name_prefix="capture")
 
 
-class _NewTrace(NamedTuple):
-    """The trace that a segment begins: its head, the head as an item, and the items to store before it."""
-
-    head: Head
-    item: Item
-    companions: list[Item]
-
-    def stored(self, segment: Segment) -> StoredTrace:
-        """The trace as a Query reads it when all of this is stored."""
-        stored = StoredTrace(self.head, {segment.digest: segment})
-        for item in self.companions:
-            kind = keys.parse(item["sk"]["S"]).kind
-            if kind == keys.SEGMENT_KIND:
-                stored.loose.add(segment.digest)
-                stored.core_bytes += core_bytes_of(item)
-            elif kind != keys.PAYLOAD_KIND:
-                add_index_items(stored, [item])
-        return stored
-
-
 class _Capture:
     """One request's write to one trace.
 
-    `new` is the trace to try first where the segment has the root, since then the trace is likely to be new. `written`
+    `new` is the trace to try first where the segment has the root, since then the trace is likely to be new: not where
+    this process has written to it, and not with media, which cost more to write than the trace to read. `written`
     has the keys of the companion items that it stored, for a rollback. `stored` is the trace as this write left it,
     unless another writer was the last.
     """
@@ -146,38 +120,8 @@ class _Capture:
         self.pk = scope.trace_pk(trace_id)
         self.written: list[ItemKey] = []
         self.stored: StoredTrace | None = None
-        self.new = self._new_trace()
+        self.new = None if self.media or self.pk in scope.store.delta_bases else new_trace(scope, trace_id, segment)
         self._lost_race: tuple[Segment, list[Rejection]] | None = None
-
-    def _new_trace(self) -> _NewTrace | None:
-        """The trace that the segment begins. *absent*: None without the root.
-
-        Not with media: an existing trace may have them, and they cost more to write than the trace to read.
-        """
-        store, segment = self.scope.store, self.segment
-        if self.media or self.pk in store.delta_bases or len(segment.updates) > store.trace_spans_most:
-            return None
-        spans = merge(segment.updates, price_of=store.price_of)
-        root = root_of(spans)
-        if root.parent_span_id is not None:
-            return None
-        head = first_head(store, self.trace_id, segment, spans)
-        limit = READ_UNIT_BYTES if is_ended(root.fields) else WRITE_UNIT_BYTES
-        if len(segment.payload or b"") <= limit:
-            new = self._with_inlined(head, segment)
-            if item_bytes(new.item) <= limit:
-                return new
-        if segment.payload is not None:
-            new = self._with_inlined(head, replace(segment, payload=None))
-            if item_bytes(new.item) <= limit:
-                return new
-        return self._with_inlined(head, None)
-
-    def _with_inlined(self, head: Head, inline_segment: Segment | None) -> _NewTrace:
-        """The new trace with this much of its segment in its head, which contains the size of the other items."""
-        companions = self._companions_of(head, inline_segment)
-        head = replace(head, inline_segment=inline_segment, other_bytes=sum(map(item_bytes, companions)))
-        return _NewTrace(head, self.scope.head_item(self.trace_id, head), companions)
 
     def companion_items(self) -> list[Item]:
         """The items to store before a head that may be the trace's first; none where no such head is tried."""
@@ -185,22 +129,12 @@ class _Capture:
         self.written += keys_of(companions)
         return companions
 
-    def _companions_of(self, head: Head, inline_segment: Segment | None) -> list[Item]:
-        expires_at_s = expiry_of_companions(head.expires_at_s)
-        if inline_segment is None:
-            items = segment_items(self.pk, head.generation, self.segment, expires_at_s, is_first=True)
-        elif inline_segment.payload is None:
-            items = payload_items(self.pk, head.generation, self.segment, expires_at_s)
-        else:
-            items = []
-        return items + self._aliases(head)
-
     def commit(self) -> list[Rejection]:
         """Store the segment and a head that includes it."""
         is_done = self._put_first(self.new) if self.new is not None else self._add_to_remembered()
         return [] if is_done else self.scope.deadline.retry(self._attempt)
 
-    def _put_first(self, new: _NewTrace) -> bool:
+    def _put_first(self, new: NewTrace) -> bool:
         """Put the first head of the trace. *absent*: False where the trace exists already."""
         try:
             self.scope.put_head(self.trace_id, new.head, None, item=new.item)
