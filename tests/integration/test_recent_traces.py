@@ -16,9 +16,12 @@ from tests.builders import (
     batches_of,
     call,
     db_on,
+    long_deadline,
+    orphans,
     reader,
     scope,
     store_on,
+    stored_items,
     stored_spans,
     stored_summary,
     summary_of,
@@ -40,6 +43,7 @@ from tracestore.storage.dynamo import RequestFailed
 from tracestore.storage.listing import TraceQuery
 from tracestore.storage.model import StoredTrace
 from tracestore.storage.recent_traces import MEMORY_BYTES, REMEMBERED_MS
+from tracestore.storage.remembered_deletions import RememberedDeletions
 from tracestore.storage.store import Store
 
 many = settings(max_examples=60, deadline=None)
@@ -163,10 +167,10 @@ def test_what_is_remembered_of_a_trace_is_what_a_query_reads(steps: list[tuple[i
 
 def test_further_writes_of_a_process_read_nothing(engine: Endpoint) -> None:
     db, user = Calls(db_on(engine)), new_user().name
-    store = store_on(engine, db=db)
+    store = replace(store_on(engine, db=db), deletions=RememberedDeletions(lambda: 0.0))
     spans = [ROOT, *agent(12), ended(5, "answered")]
     capture(store, user, spans[0])
-    capture(store, user, spans[1])  # the first one reads the user's pending deletions, for a second
+    capture(store, user, spans[1])  # the first one reads the user's pending deletions, for a second of that clock
     db.taken()
     for span in spans[2:]:
         capture(store, user, span)
@@ -177,7 +181,7 @@ def test_further_writes_of_a_process_read_nothing(engine: Endpoint) -> None:
 def test_a_write_after_a_change_of_the_same_process_reads_nothing() -> None:
     memory, user = MemoryDynamoDB(), new_user().name
     db = Calls(memory)
-    store = store_on(memory, db=db)
+    store = replace(store_on(memory, db=db), deletions=RememberedDeletions(lambda: 0.0))
     spans = agent(2)
     capture(store, user, ROOT, spans[0])
     writer(store, user).patch("t", "root", lambda _: SpanFields(span_id="root", model_name="m"))
@@ -220,6 +224,21 @@ def test_a_trace_that_is_compacted_is_remembered_as_it_is_stored() -> None:
             assert closed(trace) == closed(scope(store, user).read_core("t"))
     assert trace is not None
     assert len(trace.compacted) == 2
+
+
+def test_a_trace_whose_items_were_all_removed_begins_anew(engine: Endpoint) -> None:
+    """As `tracestore forget` and the table's TTL remove them, while the process goes on."""
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock)
+    spans = agent(3)
+    capture(store, user, ROOT, *spans[:2])
+    clock.advance(s=1)
+    removed = [(keys.trace(user, "t"), sk) for sk in stored_items(store, user)]
+    store.table.write(deletes=removed, deadline=long_deadline())
+    assert capture(store, user, spans[2]) == []
+    assert stored_spans(store, user).keys() == {"s002"}
+    assert stored_summary(store, user) == summary_of(spans[2])
+    assert orphans(store, user) == []
 
 
 def test_an_alias_that_is_stored_is_not_written_again(engine: Endpoint) -> None:
