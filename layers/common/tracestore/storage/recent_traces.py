@@ -75,14 +75,14 @@ class RecentTraces:
         """
         if not isinstance(stored.head, Head) or stored.head.deleted or stored.waiting:
             return
-        read = _as_read(stored, stored.head)
-        memory_bytes = _memory_bytes_of(read)
+        packed = _packed(stored, stored.head)
+        memory_bytes = _memory_bytes_of(packed)
         if memory_bytes > MEMORY_BYTES:
             return
         with self._lock:
             if (known := self._traces.get(trace_pk)) is None or known.version < stored.head.version:
                 self._drop(trace_pk)
-                self._add(trace_pk, _Remembered(read, stored.head.version, now_ms, memory_bytes))
+                self._add(trace_pk, _Remembered(packed, stored.head.version, now_ms, memory_bytes))
 
     def forget(self, trace_pk: str) -> None:
         """Forget the content of a trace that this process is about to change."""
@@ -108,19 +108,19 @@ class RecentTraces:
 
 
 def _memory_bytes_of(stored: StoredTrace) -> int:
-    segments = (UPDATE_BYTES * len(each.updates) + 2 * len(each.text or b"") for each in stored.segments.values())
+    segments = (UPDATE_BYTES * len(each.updates) + len(each.payload or b"") for each in stored.segments.values())
     return TRACE_BYTES + CORE_RATIO * stored.core_bytes + sum(segments)
 
 
-def _as_read(stored: StoredTrace, head: Head) -> StoredTrace:
-    """The trace as a Query without payloads reads it: those in the item of a head or a segment are open."""
+def _packed(stored: StoredTrace, head: Head) -> StoredTrace:
+    """The trace as a Query without payloads reads it: only payloads in the head and in segment items, packed."""
     inlined = head.inline_segment
     in_head = inlined.digest if inlined and inlined.payload is not None else None
     return replace(
         stored,
         head=replace(head, inline_segment=_closed(inlined)) if inlined else head,
         segments={
-            digest: segment if digest == in_head or segment.is_payload_inline else _without_payload(segment)
+            digest: _closed(segment) if digest == in_head or segment.is_payload_inline else _without_payload(segment)
             for digest, segment in stored.segments.items()
         },
     )
