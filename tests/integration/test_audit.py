@@ -7,8 +7,8 @@ from tests.gateway import new_user
 from tests.head_stream import StreamedDynamoDB
 from tests.integration.test_counters import DAY_NS, audited
 from tracestore.domain.buckets import Bucket, ConversationTarget
-from tracestore.storage import counters
 from tracestore.storage.audit import audit, confirmed, repair
+from tracestore.storage.counter_reading import read_stored
 from tracestore.storage.counters import apply
 
 
@@ -101,7 +101,7 @@ def test_a_repaired_counter_stores_when_its_traces_expire() -> None:
     assert repair(scope(store, user), audited(store, clock, user).findings) == 6
     clock.advance(s=30 * DAY_S - 1)
     day = Bucket("measures", "day", START_NS // DAY_NS)
-    stored = counters.read_stored(scope(store, user), [day])[day]
+    stored = read_stored(scope(store, user), [day])[day]
     assert stored.whole_until_s == START_NS // 10**9 + 30 * DAY_S
     assert [stored.is_whole(clock() + ms) for ms in (-1, 0)] == [True, False]
 

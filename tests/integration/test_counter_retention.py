@@ -25,7 +25,8 @@ from tracestore.domain.stats import Aggregate, Example, Measures
 from tracestore.http.wiring import store as deployed_store
 from tracestore.storage import keys
 from tracestore.storage.codec import pack, unpack
-from tracestore.storage.counters import apply, counter_item, read_counters
+from tracestore.storage.counter_reading import read_counters
+from tracestore.storage.counters import apply, counter_item
 from tracestore.storage.gathered import GATHERED_BYTES, gathered_key
 from tracestore.storage.store import Store
 from tracestore.storage.stored_counters import CounterKey, StoredCounter

@@ -1,7 +1,7 @@
 """Counters are right, to the token and the nano-dollar, however the stream delivers its records."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
@@ -24,12 +24,13 @@ from tracestore.domain.errors import Conflict, NotFound
 from tracestore.domain.merge import Span
 from tracestore.domain.spans import SpanFields
 from tracestore.domain.stats import NUMBERS, Aggregate, Measures
-from tracestore.storage import counters, keys
+from tracestore.storage import keys
 from tracestore.storage.activity import Activity, activity_items
 from tracestore.storage.audit import Audit, audit
 from tracestore.storage.codec import pack, unpack
 from tracestore.storage.conversations import EXAMINED_MOST, read_conversations
-from tracestore.storage.counters import apply, read_counters
+from tracestore.storage.counter_reading import read_counters, read_stored
+from tracestore.storage.counters import apply
 from tracestore.storage.dead_letters import read_dead_letters
 from tracestore.storage.deltas import Change, contributions_of_head
 from tracestore.storage.dynamo import RequestFailed
@@ -508,7 +509,7 @@ def test_checkpoints_of_closed_shards_are_removed(room: int) -> None:
         clock.advance(s=hours * 3600)
     day = Bucket("measures", "day", START_NS // DAY_NS)
     counter, gathered = (
-        counters.read_stored(scope(store, user), [day])[day],
+        read_stored(scope(store, user), [day])[day],
         read_gathered(store.table, keys.user(user)),
     )
     assert (len(counter.checkpoints), len(gathered.checkpoints)) == (0 if room else 2, 2)
@@ -525,6 +526,49 @@ def test_counters_are_the_same_read_singly_or_by_a_query() -> None:
     alone = [bucket for each in buckets for bucket in read_counters(scope(store, user), [each])]
     assert list(together) == alone
     assert len(alone) > 2
+
+
+class Asked(StreamedDynamoDB):
+    """A table that records how many keys each request for counters asks for. *absent*: a Query names none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[int | None] = []
+
+    def batch_get_item(self, *, RequestItems: dict[str, Any], **request: Any) -> dict[str, Any]:
+        ((_, wanted),) = RequestItems.items()
+        self.requests.append(len(wanted["Keys"]))
+        return super().batch_get_item(RequestItems=RequestItems, **request)
+
+    def query(self, **request: Any) -> dict[str, Any]:
+        self.requests.append(None)
+        return super().query(**request)
+
+
+@pytest.mark.parametrize(
+    ("ages", "requests"),
+    [
+        (range(3), [3]),
+        (range(4), [None]),
+        ([0, 1, 3, 4], [4]),
+        (range(39), [None]),
+        (range(0, 2 * 39, 2), [39]),
+        (range(0, 2 * 40, 2), [None]),
+    ],
+)
+def test_a_range_of_counters_is_read_by_its_bytes(ages: Iterable[int], requests: list[int | None]) -> None:
+    """Of a few scattered ones each is asked for, since a query reads the counters between as well."""
+    db, clock, user = Asked(), Clock(), new_user().name
+    store = store_on(db, clock)
+    days = [START_NS // DAY_NS - age for age in ages]
+    for day in days:
+        writer(store, user).capture([(f"t{day}", call("root", start_ns=day * DAY_NS))])
+    apply(store, "shard", db.changes, long_deadline(), room=0)
+    db.requests.clear()
+    buckets = [Bucket("measures", "day", day) for day in days]
+    found = read_counters(scope(store, user), buckets)
+    assert [sum(found[bucket].traces.values()) for bucket in buckets] == [1] * len(buckets)
+    assert db.requests == requests
 
 
 def test_names_beyond_the_limit_are_added_and_subtracted_as_other() -> None:

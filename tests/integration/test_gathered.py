@@ -20,7 +20,7 @@ from tracestore.domain.counters import MeasureCounter
 from tracestore.domain.spans import SpanFields
 from tracestore.storage import counters, keys
 from tracestore.storage.audit import audit, confirmed, repair
-from tracestore.storage.counters import read_counters
+from tracestore.storage.counter_reading import read_counters
 from tracestore.storage.dead_letters import read_dead_letters
 from tracestore.storage.deltas import Change
 from tracestore.storage.formats.gathered import pack_gathered, unpack_gathered

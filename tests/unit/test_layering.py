@@ -138,8 +138,9 @@ def modules_at_start(function: str) -> list[str]:
 def test_the_function_for_agents_starts_without_analytics_and_without_a_package_of_the_protocol() -> None:
     imported = {*modules_at_start("agent_tools")}
     assert not [name for name in imported if name.startswith("tracestore.api.analytics")]
-    counting = {"tracestore.domain.contributions", "tracestore.domain.counters", "tracestore.storage.counters"}
-    assert not {*counting, "jwt", "mcp", "mcp_types"} & imported
+    domain = {f"tracestore.domain.{name}" for name in ("contributions", "counters")}
+    storage = {f"tracestore.storage.{name}" for name in ("counters", "counter_reading")}
+    assert not {*domain, *storage, "jwt", "mcp", "mcp_types"} & imported
     assert "tracestore.storage.user_store" in imported
 
 
@@ -156,7 +157,7 @@ def test_the_capture_function_starts_with_the_redactor() -> None:
 
 def test_the_capture_function_starts_without_modules_that_no_capture_needs() -> None:
     imported = modules_at_start("capture")
-    storage = {"bulk", "counters", "jobs", "formats.counters"}
+    storage = {"bulk", "counters", "counter_reading", "jobs", "formats.counters"}
     unneeded = {f"tracestore.storage.{name}" for name in storage}
     unneeded |= {"tracestore.domain.contributions", "tracestore.domain.counters"}
     assert not {*unneeded, "tracestore.ingest.pricing", "jwt"} & {*imported}

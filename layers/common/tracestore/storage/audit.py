@@ -22,7 +22,8 @@ from tracestore.domain.times import NS_PER_DAY
 from . import keys
 from .activity import activity_items, activity_of
 from .conversations import read_conversations
-from .counters import change_counter, read_stored
+from .counter_reading import read_stored
+from .counters import change_counter
 from .dead_letters import read_dead_letters
 from .listing import heads_in
 from .model import Head, Partition

@@ -1,4 +1,4 @@
-"""Counters in the table: changed exactly once by every change of a head, and read.
+"""Counters in the table: changed exactly once by every change of a head.
 
 A counter stores how far it has come in each shard of the stream, so that records which are delivered again, in whatever
 batches, do not change it twice. Numbers of small batches wait in the gathered item of the user (`gathered`).
@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from tracestore.domain.buckets import Bucket, Target
+from tracestore.domain.buckets import Target
 from tracestore.domain.counters import Counter
 from tracestore.domain.gathered import is_gathered
 
@@ -21,7 +21,7 @@ from .activity import Activity, activity_items, activity_of
 from .dead_letters import DeadLetter, dead_letter_items
 from .deadline import Deadline
 from .deltas import Change, Delta, deltas_of
-from .gathered import GATHERED_BYTES, GatheredItem, Outcome, gather, gathered_in, gathered_key, read_gathered
+from .gathered import GATHERED_BYTES, Outcome, gather, gathered_in, gathered_key, read_gathered
 from .model import Item, ItemKey
 from .store import Scope, Store
 from .stored_counters import (
@@ -36,11 +36,6 @@ from .stored_counters import (
 
 COUNTER_THREADS: Final = 8
 """Counters that are written at the same time."""
-
-QUERIED_FROM: Final = 40
-"""From this number of counters of one partition on, the partition is queried: a page is cheaper than single items, also
-with the counters between."""
-
 
 BEGINS_GATHERING: Final = True
 """Whether users without a gathered item get one."""
@@ -214,36 +209,6 @@ class _Batch:
         for user_pk, of_user in self.activities.items():
             batch_name = f"{self.shard}#{min(sequences)}-{max(sequences)}"
             self.store.table.write(activity_items(user_pk, batch_name, sorted(of_user)), deadline=self.deadline)
-
-
-def read_counters(scope: Scope, buckets: Iterable[Bucket]) -> dict[Bucket, Any]:
-    stored = read_stored(scope, buckets)
-    return {bucket: stored[bucket].counter for bucket in stored if isinstance(bucket, Bucket)}
-
-
-def read_stored(scope: Scope, targets: Iterable[Target]) -> dict[Target, StoredCounter]:
-    """The counters of these targets, completed by the gathered sums. *absent*: those of nothing are left out."""
-    user_pk = keys.user(scope.user_id)
-    targets = list(targets)
-    gathered = read_gathered(scope.table, user_pk) if any(map(is_gathered, targets)) else GatheredItem()
-    targets_by_key = {CounterKey(user_pk, target).key: target for target in targets}
-    by_partition: dict[str, list[str]] = {}
-    for pk, sk in targets_by_key:
-        by_partition.setdefault(pk, []).append(sk)
-    items: dict[ItemKey, Item] = {}
-    for pk, sks in by_partition.items():
-        if len(sks) >= QUERIED_FROM:
-            for item in scope.table.query(pk, min(sks), max(sks)):
-                items[pk, item["sk"]["S"]] = item
-    few = [(pk, sk) for pk, sk in targets_by_key if len(by_partition[pk]) < QUERIED_FROM]
-    items |= scope.table.get_many(few)
-    found = {}
-    for item_key, target in targets_by_key.items():
-        stored = stored_counter(scope.store, CounterKey(user_pk, target), items.get(item_key))
-        is_completed = not has_expired(scope.store, target) and gathered.complete(target, stored)
-        if is_completed or item_key in items:
-            found[target] = stored
-    return found
 
 
 def change_counter(scope: Scope, target: Target, change: Callable[[StoredCounter], bool]) -> bool:

@@ -282,7 +282,7 @@ class UserReader:
 
     def counters(self, buckets: Iterable["Bucket"]) -> "dict[Bucket, Any]":
         """The counters of these buckets, each of its kind's class. *absent*: counters of nothing are left out."""
-        from .counters import read_counters
+        from .counter_reading import read_counters
 
         return read_counters(self._scope, buckets)
 
