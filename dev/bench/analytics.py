@@ -25,16 +25,17 @@ from dev.engines import EngineUnavailable
 from tracestore.domain.buckets import ConversationTarget, Target
 from tracestore.domain.contributions import contributions_of
 from tracestore.domain.counters import COUNTERS, ConversationCounter, Counter, ValueCounter
+from tracestore.domain.dimensions import MARGINALS
 from tracestore.domain.heads import Summary
 from tracestore.domain.pseudonyms import Pseudonym
 from tracestore.domain.stats import QUARTER_NS, QUARTERS_IN_HOUR, Stats
-from tracestore.domain.times import NS_PER_DAY, format_time
+from tracestore.domain.times import NS_PER_DAY, NS_PER_MS, format_time
 from tracestore.storage import keys
 from tracestore.storage.activity import Activity, activity_items
 from tracestore.storage.counters import apply, counter_item
 from tracestore.storage.deadline import Deadline
 from tracestore.storage.deltas import Change
-from tracestore.storage.items import head_item, summary_from
+from tracestore.storage.items import head_item, item_bytes, summary_from
 from tracestore.storage.listing import TraceQuery
 from tracestore.storage.model import Head, Item
 from tracestore.storage.store import Store
@@ -45,10 +46,14 @@ SPANS_A_TRACE: Final = 5
 KINDS_OF_TRACE: Final = 200
 CONVERSATIONS: Final = 1_000
 FLAT: Final = 1.1
+DAY_S: Final = 86_400
+MS_PER_HOUR: Final = 3_600_000
 _ROUTES: Final = (
     "metrics",
     "metrics?group_by=model_name",
     "metrics?group_by=service_name",
+    "metrics?group_by=end_user_id",
+    "metrics?group_by=service_name&timezone=America/New_York",
     "errors",
     "providers",
     "heatmap",
@@ -134,7 +139,11 @@ def _report_reading(
         items += activity_items(user_pk, "bench", activities_of(counters))
         heads = traces.heads(user.user_id, counters.values())
         store.table.write([*items, *heads], deadline=Deadline(time_left_s=lambda: 1e9))
-        console.print(f"{spans:,} spans: {len(items):,} counters, made in {time.monotonic() - began:.0f} s")
+        copies = _settled_days(store, user.user_id, summaries[0])
+        console.print(
+            f"{spans:,} spans: {len(items):,} counters, made in {time.monotonic() - began:.0f} s; "
+            f"{len(copies):,} marginal days, written once for {sum(map(_write_units, copies)):,} units"
+        )
         users.append(user)
     rows = table(
         f"{DAYS} days of",
@@ -157,6 +166,26 @@ def _report_reading(
         rows.add_row(route, *_cells(*readings))
     rows.add_row("all of them", *_cells(*sums))
     console.print(rows)
+
+
+def _settled_days(store: Store, user_id: str, summary: Summary) -> list[Item]:
+    """The marginal days that batches of the present write, where the days before have been quiet for a day."""
+    user_pk, now_ns = keys.user(user_id), store.now_ms() * NS_PER_MS
+    present = replace(_moved(summary, now_ns), conversation_id=None)
+    yesterday = replace(store, now_ms=lambda: now_ns // NS_PER_MS - 28 * MS_PER_HOUR)
+    position, expires_at_s = keys.cursor_position(now_ns, ""), now_ns // 10**9 + DAYS * DAY_S
+    for number in range(DAYS):
+        trace_id = f"present{number}"
+        head = head_item(user_id, trace_id, Head(1, "0", expires_at_s, position, 0, 0, summary=present), time_shards=1)
+        changes = [Change(number, keys.trace(user_id, trace_id), None, head)]
+        apply(store if number else yesterday, "shard", changes, Deadline.never())
+    starts = [now_ns - age * NS_PER_DAY for age in range(2 * DAYS)]
+    partitions = {keys.marginal_day(user_pk, name, start_ns)[0] for name in MARGINALS for start_ns in starts}
+    return [item for pk in sorted(partitions) for item in store.table.query(pk)]
+
+
+def _write_units(item: Item) -> int:
+    return -(-item_bytes(item) // 1_024)
 
 
 def _read_in_turn(meter: Meter, users: list[User], path: str, query: str, repeats: int) -> list[Reading]:

@@ -66,6 +66,7 @@ KEYS = {
     *keys.counter(keys.user("user"), "measures", "15m", COUNTED_NS),
     *keys.counter(keys.user("user"), "measures", "hour", COUNTED_NS),
     *keys.counter(keys.user("user"), "measures", "day", COUNTED_NS),
+    *keys.marginal_day(keys.user("user"), "service_name", COUNTED_NS),
     keys.gathered(keys.user("user")),
     keys.GATHERED,
     keys.CONVERSATION,

@@ -1,9 +1,9 @@
 """Stored counters and stats are readable for ever: the current code decodes those of earlier versions.
 
 These tests read the golden files `tests/data/stored/*.hex`: the packed attribute of each kind of counter
-(`counter-KIND-1.hex`) and of heads with stats (`head-stats-*.hex`). Items of every other kind are in
-`test_stored_formats.py`. No file is ever edited. A change of shape adds a file with the next number, the encoding is
-compared with that file from then on, and the old file stays readable.
+(`counter-KIND-1.hex`), of gathered items and marginal days, and of heads with stats (`head-stats-*.hex`). Items of
+every other kind are in `test_stored_formats.py`. No file is ever edited. A change of shape adds a file with the next
+number, the encoding is compared with that file from then on, and the old file stays readable.
 """
 
 import sys
@@ -33,6 +33,7 @@ from tracestore.domain.counters import (
 from tracestore.domain.dimensions import OTHER_FAILURES, FailureKind, Group, Series
 from tracestore.domain.gathered import GATHERED_IN, Gathered, is_finest
 from tracestore.domain.heads import Summary
+from tracestore.domain.settled_days import ChangedDays, SettledDays
 from tracestore.domain.stats import NUMBERS, Aggregate, Example, Failure, MarginalRow, Measures, Row, Stats
 from tracestore.storage.codec import decompress, unpack
 from tracestore.storage.formats.counters import PackedCounter, pack_counter, unpack_counter
@@ -42,6 +43,7 @@ from tracestore.storage.formats.gathered import (
     pack_gathered,
     unpack_gathered,
 )
+from tracestore.storage.formats.marginal_days import pack_marginal_day, unpack_marginal_day
 from tracestore.storage.formats.stats import StoredStats, stats_document
 from tracestore.storage.items import summary_from
 
@@ -261,6 +263,20 @@ def test_a_gathered_item_stores_when_it_began() -> None:
     content = gathered_content()._replace(begun_hour=HOUR)
     assert unpack_gathered(stored("gathered-2")) == content
     assert decompress(pack_gathered(content)) == decompress(stored("gathered-2"))
+
+
+def test_a_gathered_item_stores_which_days_are_settled() -> None:
+    days = SettledDays(HOUR // 24, (ChangedDays(0, HOUR // 24 - 9, HOUR - 40), ChangedDays(20_700, 20_700, HOUR)))
+    content = gathered_content()._replace(begun_hour=HOUR, days=days)
+    assert unpack_gathered(stored("gathered-3")) == content
+    assert decompress(pack_gathered(content)) == decompress(stored("gathered-3"))
+    assert unpack_gathered(stored("gathered-2")).days == SettledDays()
+
+
+def test_a_marginal_day_that_was_ever_stored_is_read_and_written_as_it_is_now() -> None:
+    hours = {9: {"shop": Aggregate(2, STREAMED), "": Aggregate(0, Measures())}, 23: {"shop": Aggregate(3, THREE_CALLS)}}
+    assert unpack_marginal_day(stored("marginal-day-1")) == hours
+    assert decompress(pack_marginal_day(hours)) == decompress(stored("marginal-day-1"))
 
 
 def test_a_counter_stores_the_number_of_the_gathered_sums_that_it_contains() -> None:

@@ -1,13 +1,15 @@
 """Reads of counters, with the sums that wait in the gathered item."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from tracestore.domain.buckets import Bucket, Target
+from tracestore.domain.counters import MarginalCounter
 from tracestore.domain.gathered import is_gathered
 
 from . import keys
 from .gathered import GatheredItem, read_gathered
+from .marginal_days import day_of, oldest_kept_day, read_marginal_days
 from .model import Item, ItemKey
 from .store import Scope, UserTable
 from .stored_counters import CounterKey, StoredCounter, has_expired, stored_counter
@@ -17,8 +19,8 @@ QUERIED_FROM: Final = 40
 with the counters between."""
 
 CONSECUTIVE_QUERIED_FROM: Final = 4
-"""The same where there are none between. A page costs its bytes, and a single item at least one unit, also where there
-is none."""
+"""The same for counters that follow each other, with none between. A page costs its bytes, and a single item at least
+one unit, also where there is none."""
 
 
 def read_counters(scope: Scope, buckets: Iterable[Bucket]) -> dict[Bucket, Any]:
@@ -43,6 +45,26 @@ def read_stored(scope: Scope, targets: Iterable[Target]) -> dict[Target, StoredC
     return found
 
 
+def read_marginals(scope: Scope, name: str, hours: Iterable[Bucket]) -> dict[Bucket, MarginalCounter]:
+    """The counters of these hours with one marginal at least: those of settled days come from their copies.
+
+    *absent*: hours of nothing are left out.
+    """
+    hours = list(hours)
+    user_pk = keys.user(scope.user_id)
+    gathered = read_gathered(scope.table, user_pk)
+    waiting, oldest = gathered.waiting_days(), oldest_kept_day(scope.store)
+    days = sorted({day_of(hour) for hour in hours})
+    settled = [day for day in days if day >= oldest and day in gathered.days and day not in waiting]
+    copies = read_marginal_days(scope.table, user_pk, name, settled)
+    found: dict[Bucket, MarginalCounter] = read_counters(scope, (hour for hour in hours if day_of(hour) not in copies))
+    for hour in hours:
+        counter = copies.get(day_of(hour), {}).get(hour.number % 24)
+        if counter is not None:
+            found[hour] = counter
+    return found
+
+
 def _read_items(table: UserTable, targets_by_key: Mapping[ItemKey, Target]) -> dict[ItemKey, Item]:
     """The items of counters. *absent*: those that are not stored are left out."""
     by_partition: dict[str, dict[str, Target]] = {}
@@ -51,15 +73,28 @@ def _read_items(table: UserTable, targets_by_key: Mapping[ItemKey, Target]) -> d
     items: dict[ItemKey, Item] = {}
     few: list[ItemKey] = []
     for pk, by_sk in by_partition.items():
-        least = CONSECUTIVE_QUERIED_FROM if _are_consecutive(by_sk.values()) else QUERIED_FROM
-        if len(by_sk) >= least:
-            items |= {(pk, item["sk"]["S"]): item for item in table.query(pk, min(by_sk), max(by_sk))}
+        runs = list(_runs(by_sk))
+        scattered = [sk for run in runs if len(run) < CONSECUTIVE_QUERIED_FROM for sk in run]
+        queried = [run for run in runs if len(run) >= CONSECUTIVE_QUERIED_FROM]
+        if len(scattered) >= QUERIED_FROM:
+            queried.append(scattered)
         else:
-            few += [(pk, sk) for sk in by_sk]
+            few += [(pk, sk) for sk in scattered]
+        for run in queried:
+            items |= {(pk, item["sk"]["S"]): item for item in table.query(pk, min(run), max(run))}
     return items | table.get_many(few)
 
 
-def _are_consecutive(targets: Collection[Target]) -> bool:
-    """Whether these counters of one partition are of all buckets of a range. *absent*: conversations have no order."""
-    numbers = {target.number for target in targets if isinstance(target, Bucket)}
-    return bool(numbers) and len(targets) == len(numbers) == max(numbers) - min(numbers) + 1
+def _runs(by_sk: Mapping[str, Target]) -> Iterator[list[str]]:
+    """The sort keys of counters of one partition, cut where buckets are missing. Conversations have no order."""
+    run: list[str] = []
+    before: Target | None = None
+    for sk, target in sorted(by_sk.items()):
+        follows = isinstance(before, Bucket) and isinstance(target, Bucket) and target.number == before.number + 1
+        if run and not follows:
+            yield run
+            run = []
+        run.append(sk)
+        before = target
+    if run:
+        yield run

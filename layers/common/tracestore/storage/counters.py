@@ -12,7 +12,7 @@ from functools import partial
 from itertools import chain
 from typing import Final, NamedTuple
 
-from tracestore.domain.buckets import Target
+from tracestore.domain.buckets import Bucket, Target
 from tracestore.domain.counters import Counter
 from tracestore.domain.gathered import is_gathered
 
@@ -21,7 +21,7 @@ from .activity import Activity, activity_items, activity_of
 from .dead_letters import DeadLetter, dead_letter_items
 from .deadline import Deadline
 from .deltas import Change, Delta, deltas_of
-from .gathered import GATHERED_BYTES, Outcome, gather, gathered_in, gathered_key, read_gathered
+from .gathered import GATHERED_BYTES, Outcome, gather, gathered_in, gathered_key, note_repair, read_gathered
 from .model import Item, ItemKey
 from .store import Scope, Store
 from .stored_counters import (
@@ -225,6 +225,8 @@ def change_counter(scope: Scope, target: Target, change: Callable[[StoredCounter
         gathered.reduce(target, stored)
         return is_changed
 
+    if isinstance(target, Bucket) and target.kind == "marginals":
+        note_repair(scope.store, counter_key.user_pk, target, scope.deadline)
     item = scope.table.get(*counter_key.key)
     return change_item(scope.table, scope.store, counter_key, change_completed, scope.deadline, item)
 

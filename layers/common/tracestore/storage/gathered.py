@@ -12,7 +12,7 @@ A batch that is too large to be gathered changes the counters themselves. The it
 sequence number: repeated changes after that are counted where they were, by the checkpoints in the counters.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,12 +20,14 @@ from typing import Final, NamedTuple
 
 from tracestore.domain.buckets import Bucket, Target
 from tracestore.domain.gathered import Gathered, intervals_of, is_finest
+from tracestore.domain.settled_days import SettledDays
 
 from . import keys
 from .deadline import Deadline
 from .deltas import Delta
 from .formats.gathered import GatheredCheckpoint, PackedGathered, pack_gathered, unpack_gathered
 from .items import item_bytes
+from .marginal_days import day_of, settle, today
 from .model import Item, ItemKey
 from .segments import expiry, key
 from .store import Store, UserTable
@@ -58,6 +60,11 @@ class GatheredItem:
     growing: Gathered = field(default_factory=Gathered)
     growing_number: int = 0
     begun_hour: int | None = None
+    days: SettledDays = field(default_factory=SettledDays)
+
+    def waiting_days(self) -> set[int]:
+        """The days of marginals to which sums will be added."""
+        return _days_of((*self.leaving.buckets, *self.growing.buckets))
 
     def is_older_than_stream(self, store: Store) -> bool:
         """Whether the item began before any change that the stream may still deliver.
@@ -125,6 +132,19 @@ def gathered_in(item: Item | None) -> GatheredItem:
     return GatheredItem(int(item["v"]["N"]), *unpack_gathered(item["gathered"]["B"]))
 
 
+def note_repair(store: Store, user_pk: str, bucket: Bucket, deadline: Deadline) -> None:
+    """Take note that an hour of marginals will be set to other totals. *absent*: without an item no day is settled."""
+
+    def attempt() -> None:
+        item = store.table.get(*gathered_key(user_pk))
+        if item is not None:
+            gathered = gathered_in(item)
+            gathered.days = gathered.days.changed_on([day_of(bucket)], store.hour())
+            store.table.put(_item(store, user_pk, gathered), gathered.version)
+
+    deadline.retry(attempt)
+
+
 def gather(
     store: Store,
     shard: str,
@@ -157,15 +177,18 @@ def gather(
         if last <= before.sequence:
             return Outcome(repeated_after, [])
         lost = _add_leaving(store, user_pk, gathered, deadline) if gathered.leaving else []
+        hour, changed = store.hour(), _days_of(deltas)
+        days = gathered.days.opened(today(store), hour).changed_on(_days_of(gathered.leaving.buckets), hour)
         gathered.leaving = Gathered()
+        gathered.days = settle(store, user_pk, days, gathered.waiting_days() | changed, deadline)
         direct_after = before.sequence if repeated_after is None else repeated_after
-        hour = store.hour()
         gathered.checkpoints[shard] = GatheredCheckpoint(last, hour)
         put = None
         if repeated_after is None and counted_until <= before.sequence:
             put = _with(store, user_pk, gathered, before.sequence, deltas, room)
         is_direct = put is None
         if put is None:
+            gathered.days = gathered.days.changed_on(changed, hour)
             gathered.checkpoints[shard] = GatheredCheckpoint(last, hour, direct_after)
             put = _item(store, user_pk, gathered)
         store.table.put(put, gathered.version)
@@ -226,16 +249,23 @@ def _item(store: Store, user_pk: str, gathered: GatheredItem) -> Item:
         gathered.growing,
         gathered.growing_number or store.now_ms(),
         store.hour() if gathered.begun_hour is None else gathered.begun_hour,
+        gathered.days,
     )
     targets = (*_targets_of(gathered.leaving), *_targets_of(gathered.growing))
     needed_s = store.now_ms() // 1000 + CHECKPOINTS_KEPT_S
-    expires_at_s = max([needed_s, *(expiry_s_of(store, target) for target in targets)])
+    settled = [Bucket("marginals", "day", gathered.days.open_from - 1)] if gathered.days.open_from else []
+    expires_at_s = max([needed_s, *(expiry_s_of(store, target) for target in (*targets, *settled))])
     return {
         **key(*gathered_key(user_pk)),
         **expiry(expires_at_s),
         "v": {"N": str((gathered.version or 0) + 1)},
         "gathered": {"B": pack_gathered(content)},
     }
+
+
+def _days_of(targets: Iterable[Target]) -> set[int]:
+    """The days of the marginals among these counters."""
+    return {day_of(target) for target in targets if isinstance(target, Bucket) and target.kind == "marginals"}
 
 
 def _targets_of(gathered: Gathered) -> Iterator[Bucket]:

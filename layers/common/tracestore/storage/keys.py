@@ -274,6 +274,12 @@ def counter(user_pk: str, kind: str, interval: str, start_ns: int) -> tuple[str,
     return f"{user_pk}#R#{kind}#{interval}#{period}", bucket
 
 
+def marginal_day(user_pk: str, name: str, start_ns: int) -> tuple[str, str]:
+    """The keys of the hours of one marginal on one day, by the start of the day: a partition has the days of a year."""
+    start = format_time(start_ns)
+    return f"{user_pk}#R#marginal#{name}#{start[:4]}", start[5:10]
+
+
 GATHERED: Final = "G"
 
 

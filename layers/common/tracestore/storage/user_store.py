@@ -59,7 +59,7 @@ from .writer import Rejection
 
 if TYPE_CHECKING:
     from tracestore.domain.buckets import Bucket
-    from tracestore.domain.counters import ConversationCounter
+    from tracestore.domain.counters import ConversationCounter, MarginalCounter
 
     from .bulk import Report
     from .conversations import ListedConversation
@@ -285,6 +285,12 @@ class UserReader:
         from .counter_reading import read_counters
 
         return read_counters(self._scope, buckets)
+
+    def marginals(self, name: str, hours: Iterable["Bucket"]) -> "dict[Bucket, MarginalCounter]":
+        """The counters of these hours, for reading one marginal. *absent*: counters of nothing are left out."""
+        from .counter_reading import read_marginals
+
+        return read_marginals(self._scope, name, hours)
 
     def pseudonym(self, end_user_id: str) -> str:
         """The pseudonym under which counters count an end user."""

@@ -75,7 +75,9 @@ def read_marginals(
 
     With `end_user_id`, they contain that one alone. *absent*: a name is known as long as traces are kept.
     """
-    counters: list[list[MarginalCounter]] = read_hours(reader, "marginals", periods)
+    hours = [hours_that_start_in("marginals", period) for period in periods]
+    by_hour = reader.marginals(name, chain.from_iterable(hours))
+    counters = [[by_hour[bucket] for bucket in buckets if bucket in by_hour] for buckets in hours]
     if name != END_USER:
         return counters, {}
     if end_user_id is None:

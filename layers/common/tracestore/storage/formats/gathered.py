@@ -17,6 +17,7 @@ from tracestore.domain.gathered import (
     Sums,
     ValueSums,
 )
+from tracestore.domain.settled_days import ChangedDays, SettledDays
 
 from ..codec import pack, unpack
 from .scores import score_document, score_group_document, score_groups_in, scores_in
@@ -40,7 +41,7 @@ class PackedGathered(NamedTuple):
     """The content of a user's gathered item: sums that are being added to the counters, and sums that still grow.
 
     Each has a number, of which the later one is greater. `begun_hour` is when the item began. *absent*: an earlier
-    version, which does not store it, was the last to write the item.
+    version, which does not store it, was the last to write the item. Then it has no settled `days` either.
     """
 
     checkpoints: dict[str, GatheredCheckpoint]
@@ -49,6 +50,7 @@ class PackedGathered(NamedTuple):
     growing: Gathered
     growing_number: int
     begun_hour: int | None = None
+    days: SettledDays = SettledDays()
 
 
 def pack_gathered(content: PackedGathered) -> bytes:
@@ -65,6 +67,7 @@ def pack_gathered(content: PackedGathered) -> bytes:
             "n": [content.leaving_number, content.growing_number],
             "s": _document(content.growing),
             **begun,
+            **_days_document(content.days),
         }
     )
 
@@ -78,7 +81,24 @@ def unpack_gathered(packed: bytes) -> PackedGathered:
     }
     leaving_number, growing_number = content["n"]
     leaving, growing = _gathered(content["l"]), _gathered(content["s"])
-    return PackedGathered(checkpoints, leaving, leaving_number, growing, growing_number, content.get("b"))
+    days = _days(*content.get("d", ()))
+    return PackedGathered(checkpoints, leaving, leaving_number, growing, growing_number, content.get("b"), days)
+
+
+def _days_document(days: SettledDays) -> Document:
+    """`d` is the first open day, then of each range of changed days first, last and hour as steps from it."""
+    if not days.open_from:
+        return {}
+    first_hour = 24 * days.open_from
+    ranges = ((days.open_from - first, days.open_from - last, hour - first_hour) for first, last, hour in days.changed)
+    return {"d": [days.open_from, *chain.from_iterable(ranges)]}
+
+
+def _days(open_from: int = 0, *steps: int) -> SettledDays:
+    first_hour = 24 * open_from
+    ranges = zip(steps[::3], steps[1::3], steps[2::3], strict=True)
+    changed = (ChangedDays(open_from - first, open_from - last, first_hour + hour) for first, last, hour in ranges)
+    return SettledDays(open_from, tuple(changed))
 
 
 def _document(gathered: Gathered) -> list[Any]:
