@@ -2,7 +2,8 @@
 
 *source*: OpenTelemetry GenAI events of all generations: one event per message (`gen_ai.user.message`, `gen_ai.choice`),
 one for all prompts and one for all replies (`gen_ai.content.prompt`), one for everything
-(`gen_ai.client.inference.operation.details`). Log records that name their span contain the same events.
+(`gen_ai.client.inference.operation.details`), and the JSON of each in one attribute (`gen_ai.event.content`). Log
+records that name their span contain the same events.
 """
 
 from collections.abc import Sequence
@@ -15,8 +16,11 @@ from tracestore.domain.spans import Json
 from .content_tables import (
     CONTINUATION_FIELDS,
     CONVERSATION_ATTRIBUTES,
+    CONVERSATION_EVENTS,
     CONVERSATION_FIELDS,
+    EVENT_CONTENT,
     EVENTS_ATTRIBUTE,
+    EVENTS_WITH_MESSAGES,
     FINISH_FIELDS,
     MESSAGE_EVENTS,
     RAW_CONTENT_OPERATIONS,
@@ -72,7 +76,7 @@ def read_content(opened: OpenedSpan, operation: str, *, continues: bool = False)
         )
     instructions = [] if input_data is not None or not system else _instructions(system)
     if (opened.span.events or listed) and (input_data is None or output_data is None):
-        events = [event for event in (*opened.span.events, *listed) if event.name in MESSAGE_EVENTS]
+        events = [event for event in (*opened.span.events, *listed) if event.name in EVENTS_WITH_MESSAGES]
         if input_data is None:
             input_data = _event_content(events, "input", operation)
         if output_data is None:
@@ -101,7 +105,9 @@ def read_content(opened: OpenedSpan, operation: str, *, continues: bool = False)
 def _finish_reason(output: Json) -> str | None:
     """The reason that the last message of an output has. *absent*: None."""
     last = messages[-1] if (messages := _messages(output)) else {}
-    reasons = (last.get(name) for name in FINISH_FIELDS)
+    metadata = last.get("response_metadata")
+    fields = (last, metadata) if isinstance(metadata, dict) else (last,)
+    reasons = (item.get(name) for item in fields for name in FINISH_FIELDS)
     return next((text[:_MAX_REASON_CHARACTERS] for text in reasons if isinstance(text, str) and text), None)
 
 
@@ -128,6 +134,14 @@ def event_messages(name: str, content: Object) -> list[tuple[Direction, Object]]
         if isinstance(listed := content.get(field), dict) and isinstance(listed.get("messages"), list)
         for message in _messages(conversation(listed, role))
     ]
+
+
+def event_body(name: str, attributes: Object) -> Object:
+    """The content of an event: the JSON in its `EVENT_CONTENT`, else its attributes."""
+    content = parse_container(attributes.get(EVENT_CONTENT))
+    if name in CONVERSATION_EVENTS and content is not None:
+        return {CONVERSATION_EVENTS[name]: content}
+    return content if isinstance(content, dict) else attributes
 
 
 def _message_event(name: str, content: Object) -> tuple[Direction, Object]:
@@ -268,11 +282,12 @@ def _is_without_content(content: Json) -> bool:
 
 def _event_content(events: Sequence[Event], direction: Direction, operation: str) -> Json:
     """The input or output from a span's events. Events for a tool's arguments and result have the names of messages."""
-    matching = [event for event in events if MESSAGE_EVENTS[event.name][0] == direction]
-    if operation in RAW_CONTENT_OPERATIONS and len(matching) == 1:
-        attributes = matching[0].attributes
-        value = attributes.get("message", attributes.get("content"))
+    matching = [event for event in events if EVENTS_WITH_MESSAGES[event.name] == direction]
+    bodies = [(event.name, event_body(event.name, event.attributes)) for event in matching]
+    if operation in RAW_CONTENT_OPERATIONS and len(bodies) == 1:
+        ((_, body),) = bodies
+        value = body.get("message", body.get("content"))
         if not is_empty(value):
             return unquoted(parse_container(value))
-    messages: list[Json] = [_message_event(event.name, event.attributes)[1] for event in matching]
+    messages: list[Json] = [message for name, body in bodies for _, message in event_messages(name, body)]
     return {"messages": messages} if messages else None

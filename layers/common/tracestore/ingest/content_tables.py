@@ -80,14 +80,33 @@ CONVERSATION_ATTRIBUTES: Final[dict[str, tuple[Direction, str]]] = {
 }
 """Attributes that contain a whole conversation, whatever the name of their event."""
 
+EVENT_CONTENT: Final = "gen_ai.event.content"
+"""The attribute with the JSON of a message or of a conversation that is the content of its event.
+
+*source*: the semantic conventions before 1.30, and the tracing of Azure's AI SDKs.
+"""
+
+CONVERSATION_EVENTS: Final = {
+    "gen_ai.system.instructions": "gen_ai.system_instructions",
+    "gen_ai.input.messages": "gen_ai.input.messages",
+    "gen_ai.output.messages": "gen_ai.output.messages",
+}
+"""Names of events whose `EVENT_CONTENT` is a conversation, with the attribute that contains it elsewhere."""
+
+EVENTS_WITH_MESSAGES: Final[dict[str, Direction]] = {
+    **{name: direction for name, (direction, _) in MESSAGE_EVENTS.items()},
+    **{name: CONVERSATION_ATTRIBUTES[attribute][0] for name, attribute in CONVERSATION_EVENTS.items()},
+}
+"""Names of events that contain a message or a conversation, with its direction."""
+
 CONVERSATION_FIELDS: Final[dict[str, tuple[Direction, str]]] = {
     "input": ("input", "user"),
     "output": ("output", "assistant"),
 }
 """Fields of a log record's body with an object that has a list of messages. *source*: AWS Distro for OpenTelemetry."""
 
-FINISH_FIELDS: Final = ("finish_reason", "finishReason", "stop_reason")
-"""Fields of a message with the reason why it ended."""
+FINISH_FIELDS: Final = ("finish_reason", "finishReason", "stop_reason", "stopReason")
+"""Fields of a message, or of the `response_metadata` that LangChain gives it, with the reason why it ended."""
 
 CONTINUATION_FIELDS: Final = frozenset({"previous_response_id", "previousResponseId"})
 """Fields of a request to OpenAI's responses that continues a stored conversation: its input is only what is new."""

@@ -126,10 +126,10 @@ ROWS: Final = (
     Row(
         "model_provider",
         normalize_provider,
-        """gen_ai.provider.name llm.provider gen_ai.system llm.system ai.model.provider
-        mlflow.llm.provider> langsmith.metadata.ls_provider traceloop.association.properties.ls_provider
-        metadata>ls_provider embedding.provider llm.vendor braintrust.metadata>provider
-        braintrust.metadata.provider opik.provider""",
+        """langsmith.metadata.ls_provider gen_ai.provider.name llm.provider gen_ai.system llm.system ai.model.provider
+        mlflow.llm.provider> traceloop.association.properties.ls_provider
+        langfuse.observation.metadata.ls_provider> metadata>ls_provider embedding.provider llm.vendor
+        braintrust.metadata>provider braintrust.metadata.provider opik.provider""",
     ),
     Row("model_provider", provider_before_slash, "genkit:name", SERVED),
     # A gateway that reports only itself as the provider: its names of models begin with the provider.
@@ -304,7 +304,11 @@ completion_details.audio}""",
     Row(
         "metadata.finish_reasons",
         finish_words,
-        "output.value>choices.0.finish_reason output.value>finish_reason output.value>stop_reason",
+        """output.value>choices.0.finish_reason output.value>finish_reason output.value>stop_reason
+        output.value>generations.0.0.generation_info.finish_reason
+        output.value>generations.0.0.message.kwargs.response_metadata.finish_reason
+        output.value>generations.0.0.message.kwargs.response_metadata.stop_reason
+        output.value>generations.0.0.message.kwargs.response_metadata.stopReason""",
         SERVED,
     ),
     Row("metadata.attachments", media_list, "langsmith.run.attachments"),

@@ -15,6 +15,7 @@ from typing import Final
 from tracestore.domain.json_values import is_empty, parse_container
 from tracestore.domain.spans import Json
 
+from .model_names import ID_AT_BEDROCK
 from .providers import API_WORDS, FRAMEWORK_WORD, FRAMEWORKS, PROVIDERS
 
 MAX_LABEL_CHARACTERS: Final = 256
@@ -173,6 +174,12 @@ def known_provider_before_slash(value: Json) -> str | None:
     """The provider before a model's name, as in `anthropic/claude-sonnet-4-5`. *absent*: None for any other word."""
     word, slash, _ = value.partition("/") if isinstance(value, str) else ("", "", "")
     return _CANONICAL.get(_SEPARATORS.sub("_", word.lower())) if slash else None
+
+
+def maker_at_bedrock(value: Json) -> str | None:
+    """The maker, as a provider, of a model whose name is its id at Bedrock. *absent*: None for any other name."""
+    found = ID_AT_BEDROCK.fullmatch(value.lower()) if isinstance(value, str) else None
+    return normalize_provider(found["maker"] or found["profiled_maker"]) if found else None
 
 
 def media_list(value: Json) -> Json:

@@ -8,7 +8,7 @@ from tracestore.domain.log_messages import LogMessage, log_message
 from tracestore.domain.spans import Json, SpanFields
 from tracestore.domain.times import NS_PER_DAY
 
-from .content import event_messages
+from .content import event_body, event_messages
 from .content_tables import MESSAGE_EVENTS
 from .messages import Object
 from .otlp import OtlpLog
@@ -56,7 +56,7 @@ def _event_content(record: OtlpLog, name: str) -> Object:
     """The content of a record's event: the body for a message; body and attributes for any other event."""
     body = parse_container(record.body)
     if body is None:
-        return record.attributes
+        return event_body(name, record.attributes)
     if isinstance(body, dict):
         return body if name in MESSAGE_EVENTS else {**body, **record.attributes}
     return {"content": body} if name in MESSAGE_EVENTS else record.attributes

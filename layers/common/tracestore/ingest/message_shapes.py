@@ -28,7 +28,7 @@ ROLE_FIELDS: Final = ("role", "type")
 PART_TYPES: Final = _named(
     {
         "text": "text input_text output_text plain_text refusal",
-        "reasoning": "reasoning thinking reasoning_text summary_text redacted_thinking thought",
+        "reasoning": "reasoning thinking reasoning_text summary_text redacted_thinking thought reasoningBlock",
         "tool_call": "tool_call tool-call tool_use function function_call toolUse toolCall server_tool_use "
         "server_tool_call custom_tool_call mcp_call functionCall toolRequest",
         "tool_result": "tool_call_response tool-result tool_result toolResult function_call_output function_response "
@@ -112,7 +112,7 @@ The first name present counts.
 MESSAGE_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "role": ROLE_FIELDS,
     "reasoning": ("reasoning_content", "reasoning", "thinking", "reasoningText"),
-    "content": ("parts", "content", "contents", "blocks", "text", "refusal"),
+    "content": ("parts", "contents", "content", "blocks", "text", "refusal"),
     "tool_calls": ("tool_calls", "toolCalls", "function_call", "function_calls"),
     "object": ("object",),
     "files": ("files",),

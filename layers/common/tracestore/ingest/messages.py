@@ -4,6 +4,7 @@ Little is lost in the conversion: other keys of a part or a message stay with it
 other keys next to the list of messages stay next to it; and a value without a recognized conversation stays as it came.
 """
 
+import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
@@ -50,7 +51,6 @@ def _by_name(table: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, int]]:
 
 _MESSAGE_NAMES: Final = _by_name(MESSAGE_FIELDS)
 _PART_NAMES: Final = {kind: _by_name(fields) for kind, fields in PART_FIELDS.items()}
-_EXTRA_PARTS: Final = ("object", "files")
 _CONTENT_NAMES: Final = frozenset(name for key in ("content", "tool_calls", "object") for name in MESSAGE_FIELDS[key])
 _CONTAINER_NAMES: Final = frozenset((*LIST_FIELDS, *_PROMPT_FIELDS, *CONTAINER_FIELDS))
 _WRAPPER_NAMES: Final = frozenset(("message", "content", "data", "kwargs"))
@@ -105,9 +105,11 @@ def _message(item: Object, role: str) -> Object:
         for call in calls if isinstance(calls, list) else [calls]:
             if not _is_repeated(part := _part(call, "tool_call"), parts):
                 parts.append(part)
-    for key in _EXTRA_PARTS:
-        if key in fields:
-            parts.append({"type": "other", "name": key, "data": parse_container(fields[key])})
+    if (answer := fields.get("object")) is not None:
+        text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+        parts.append({"type": "text", "text": text})
+    if "files" in fields:
+        parts.append({"type": "other", "name": "files", "data": parse_container(fields["files"])})
     if isinstance(kind, str) and (kind in ROLES or kind == "message"):
         others.pop("type", None)
     if role == "user" and parts and all(isinstance(part, dict) and part["type"] == "tool_result" for part in parts):

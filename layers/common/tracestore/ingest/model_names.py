@@ -44,6 +44,11 @@ _MAKERS: Final = (
 _BEDROCK_ID: Final = rf"(?:(?:{_PROFILES}|global)\.)?(?:{_MAKERS})\.[a-z]"
 _REGIONAL_PROFILE: Final = rf"^(?:{_PROFILES})\.(?=(?:{_MAKERS})\.)"
 """Regional profiles have the price of the id without a profile. The global profile has its own."""
+ID_AT_BEDROCK: Final = re.compile(
+    rf"(?:{_PROFILES}|global)\.(?P<profiled_maker>{_MAKERS})\.[a-z][\w.:-]*"
+    rf"|(?P<maker>{_MAKERS})\.[a-z][\w.-]*-(?:v\d+(?::\d+)?|\d+:\d+)"
+)
+"""The id of a model at Bedrock with a profile or a version, as in `us.anthropic.claude-…-v1:0`."""
 
 _ARN: Final = r"arn:aws[a-z-]*:bedrock:[^:]*:[^:]*:(?:foundation-model|inference-profile)/(?P<model>.+)"
 _RESOURCES: Final = (

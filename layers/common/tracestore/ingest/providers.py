@@ -40,6 +40,8 @@ PROVIDERS: Final[dict[str, str]] = {
 }
 """The stored name of a provider, and its aliases. Matching ignores case and treats `.`, `-`, `_` and a blank alike."""
 
+BEDROCK: Final = "aws.bedrock"
+
 API_WORDS: Final = "chat|messages|responses|completion|completions|embedding|embeddings|language_models|image|speech"
 """Suffixes by which clients name the API that was called, as in `openai.responses`."""
 

@@ -18,17 +18,18 @@ from .convention_tables import (
     OPERATION_ROW,
     ROWS,
 )
-from .field_readers import first_label, flag, label
+from .field_readers import first_label, flag, label, maker_at_bedrock
 from .opened import OpenedSpan
 from .operation_tables import (
     CALLS_BY_NAME_PREFIX,
+    MODEL_USERS,
     OPERATION_WORDS,
     OPERATIONS_BY_NAME_PREFIX,
     PARTS_OF_CALLS,
     TOOL_NAME,
 )
 from .outcome_tables import INTERRUPTED_REASONS
-from .providers import PROVIDERS
+from .providers import BEDROCK, PROVIDERS
 
 _TOOL_NAME: Final = re.compile(TOOL_NAME)
 _SEPARATORS: Final = re.compile(r"[\s.-]+")
@@ -54,6 +55,8 @@ def read(opened: OpenedSpan) -> Reading:
         fields["request_model"] = requested  # outside of the payload: pricing reads it
     if "model_provider" in fields and _is_own_service(fields["model_provider"], opened):
         del fields["model_provider"]
+    if operation in MODEL_USERS and _is_at_bedrock(requested or fields.get("model_name"), fields.get("model_provider")):
+        fields["model_provider"] = BEDROCK
     if "interrupted" in fields and any(flag(opened.attributes.get(name)) for name in ENDS_OF_CONVERSATIONS):
         del fields["interrupted"]
     if operation == "tool_call" and "tool_name" not in fields and (name := _TOOL_NAME.fullmatch(opened.span.name)):
@@ -69,9 +72,16 @@ def read(opened: OpenedSpan) -> Reading:
 
 
 def _is_own_service(provider: str, opened: OpenedSpan) -> bool:
-    """Whether a client names its own service as the provider, which is then not known."""
-    service = opened.span.origin.resource.get("service.name")
-    return isinstance(service, str) and provider == service.lower() and provider not in PROVIDERS
+    """Whether a client names its own service or its own scope as the provider, which is then not known."""
+    origin = opened.span.origin
+    own = [name.lower() for name in (origin.resource.get("service.name"), origin.scope_name) if isinstance(name, str)]
+    return provider in own and provider not in PROVIDERS
+
+
+def _is_at_bedrock(model: Json, provider: str | None) -> bool:
+    """Whether a model has its id at Bedrock, where a client names no provider or the model's maker."""
+    maker = maker_at_bedrock(model)
+    return maker is not None and provider in (None, maker)
 
 
 def _kind_of_operation(word: str) -> str | None:

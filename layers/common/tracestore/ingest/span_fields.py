@@ -13,7 +13,7 @@ from tracestore.domain.spans import Json, SpanFields
 from tracestore.domain.times import format_time
 
 from .content import read_content
-from .content_tables import CONVERSATION_ATTRIBUTES, MESSAGE_EVENTS
+from .content_tables import CONVERSATION_ATTRIBUTES, EVENTS_WITH_MESSAGES
 from .convention_tables import FOUND_BY_ID, RESOURCE_FIELDS
 from .field_readers import MAX_LABEL_CHARACTERS
 from .opened import OpenedSpan, open_span
@@ -53,11 +53,11 @@ def _shared_of(origin: Origin) -> _Shared:
 def _fields(span: OtlpSpan, shared: _Shared) -> SpanFields:
     opened = open_span(span)
     operation, fields, metadata, used = read(opened)
-    usage = read_usage(opened, operation)
+    usage = read_usage(opened, operation, fields.get("model_name", ""))
     content = read_content(opened, operation, continues="previous_response_id" in metadata)
     if content.finish_reason is not None and operation in SERVED:
         fields.setdefault("finish_reason", content.finish_reason)
-    outcome = read_outcome(opened, fields.get("finish_reason"))
+    outcome = read_outcome(opened, fields.get("finish_reason", content.finish_reason if operation == "agent" else None))
     fields = {**shared.fields, **fields, **usage.fields}
     fields.update(content.fields)
     fields.update(outcome.fields)
@@ -102,7 +102,7 @@ def _unused(span: OtlpSpan, attributes: dict[str, Json], used: set[str]) -> dict
 
 def _has_messages(event: Event) -> bool:
     """Whether an event contains messages, which are in the span's input and output."""
-    return event.name in MESSAGE_EVENTS or not CONVERSATION_ATTRIBUTES.keys().isdisjoint(event.attributes)
+    return event.name in EVENTS_WITH_MESSAGES or not CONVERSATION_ATTRIBUTES.keys().isdisjoint(event.attributes)
 
 
 def _event(event: Event) -> Json:

@@ -16,7 +16,20 @@ from tracestore.domain.spans import Json
 from tracestore.domain.token_kinds import IGNORED, USES, Kind, UnknownKind, kind_of
 
 from .opened import OpenedSpan
-from .usage_tables import APART, CACHE, DETAILS, INSIDE, LONE_COUNTS, REASONING, SCOPES, UsageSource
+from .usage_tables import (
+    APART,
+    CACHE,
+    CACHE_APART,
+    DETAILS,
+    INSIDE,
+    LONE_COUNTS,
+    MODELS_WITH_CACHE_APART,
+    PASSING_ATTRIBUTES,
+    PASSING_SCOPES,
+    REASONING,
+    SCOPES,
+    UsageSource,
+)
 
 MAX_COUNT: Final = 2**53
 _MAX_DIGITS: Final = 16
@@ -56,8 +69,8 @@ _NO_USAGE: Final = Usage({}, {}, set())
 class _Sent(NamedTuple):
     """The counts by kind, each from the first source that has it, and that source's statement.
 
-    `unknown` has the buckets whose names are not understood. `by_scope` is the statement of the instrumentation scope.
-    *absent*: None for a scope that states nothing. `passed_on` has the whole counts that are the provider's own.
+    `unknown` has the buckets whose names are not understood. `by_scope` is the statement of the client that sent them.
+    *absent*: None for a client that states nothing. `passed_on` has the whole counts that are the provider's own.
     """
 
     counts: dict[Kind, int]
@@ -68,11 +81,14 @@ class _Sent(NamedTuple):
     passed_on: set[Kind]
 
 
-def read_usage(opened: OpenedSpan, operation: str) -> Usage:
-    """The token counts of a span, such that input and output include their parts."""
+def read_usage(opened: OpenedSpan, operation: str, model: str = "") -> Usage:
+    """The token counts of a span, such that input and output include their parts.
+
+    `model` decides what the counts of a client include that passes on those of its provider.
+    """
     if not opened.usage:
         return _NO_USAGE
-    reported = _sent(opened, operation)
+    reported = _sent(opened, operation, model)
     counts = reported.counts
     if not counts:
         return Usage({}, {}, reported.used)
@@ -129,8 +145,13 @@ def _whole_usage(counts: Mapping[Kind, int], used: set[str]) -> Usage:
     return Usage(fields, metadata, used)
 
 
-def _sent(opened: OpenedSpan, operation: str) -> _Sent:
-    reported = _Sent({}, {}, {}, set(), _statement_of_scope(opened.span.origin.scope_name), set())
+def _sent(opened: OpenedSpan, operation: str, model: str) -> _Sent:
+    scope = opened.span.origin.scope_name
+    is_marked = not PASSING_ATTRIBUTES.isdisjoint(opened.attributes)
+    by_scope = _statement_of_scope(scope)
+    if by_scope is None:
+        by_scope = _statement_passed_on(scope, model, is_marked)
+    reported = _Sent({}, {}, {}, set(), by_scope, set())
     counts, statements, unknown, used, by_scope, _ = reported
     for source, attribute, value in opened.usage:
         if source.operations and operation not in source.operations:
@@ -178,6 +199,14 @@ def _passed_on(
 @lru_cache(maxsize=512)
 def _statement_of_scope(name: str) -> frozenset[str] | None:
     return next((includes for pattern, includes in SCOPES if re.fullmatch(pattern, name)), None)
+
+
+@lru_cache(maxsize=512)
+def _statement_passed_on(scope: str, model: str, is_marked: bool) -> frozenset[str] | None:
+    """The statement of a framework that passes on the counts of a provider. *absent*: None for other clients."""
+    if not is_marked and re.fullmatch(PASSING_SCOPES, scope) is None:
+        return None
+    return CACHE_APART if re.fullmatch(MODELS_WITH_CACHE_APART, model) else None
 
 
 @lru_cache(maxsize=1_024)
@@ -258,7 +287,7 @@ def _statement(source: UsageSource, names: list[str]) -> frozenset[str] | None:
     if any("details." in name or name.startswith(("prompttokens", "completiontokens")) for name in lowered):
         return INSIDE
     if source.includes is INSIDE and any(name.startswith("cacheread") for name in lowered):
-        return frozenset({REASONING, DETAILS})  # Anthropic and Bedrock count the cache apart from the input
+        return CACHE_APART
     return source.includes
 
 

@@ -10,6 +10,8 @@ INSIDE: Final = frozenset({CACHE, REASONING, DETAILS})
 both those of other modalities."""
 
 APART: Final[frozenset[str]] = frozenset()
+CACHE_APART: Final = frozenset({REASONING, DETAILS})
+"""Anthropic and Bedrock count the cache apart from the input."""
 
 
 class UsageSource(NamedTuple):
@@ -55,8 +57,8 @@ USAGE: Final = (
     UsageSource("llm.*.usageMetadata>"),
     UsageSource("llm.*.usage_metadata>"),
     UsageSource("mlflow.spanOutputs>usage"),
-    _answer_of("anthropic", frozenset({REASONING, DETAILS})),
-    _answer_of("bedrock.usage", frozenset({REASONING, DETAILS})),
+    _answer_of("anthropic", CACHE_APART),
+    _answer_of("bedrock.usage", CACHE_APART),
     _answer_of("google.usageMetadata"),
     _answer_of("vertex.usageMetadata"),
     _answer_of("openai"),
@@ -64,6 +66,7 @@ USAGE: Final = (
     _answer_of("deepseek"),
     UsageSource("gen_ai.usage.raw>"),
     UsageSource("anthropic.usage.", None),
+    UsageSource("output.value>generations.0.0.message.kwargs.usage_metadata", INSIDE, SERVED),
     UsageSource("output.value>usage", None, SERVED),
     UsageSource("output.value>usage_metadata", None, SERVED),
     UsageSource("output.value>meta.billed_units", None, SERVED),
@@ -93,12 +96,21 @@ USAGE: Final = (
 
 SCOPES: Final[tuple[tuple[str, frozenset[str]], ...]] = (
     (r"opentelemetry\.instrumentation\..*bedrock.*", APART),
-    (r"openlit\.instrumentation\.(?:anthropic|bedrock)", frozenset({REASONING, DETAILS})),
-    (r"@traceloop/instrumentation-anthropic", frozenset({REASONING, DETAILS})),
+    (r"openlit\.instrumentation\.(?:anthropic|bedrock)", CACHE_APART),
+    (r"@traceloop/instrumentation-anthropic", CACHE_APART),
+    (r"strands\.telemetry\.tracer", INSIDE),
     (r"openlit\.instrumentation\.(?:google_ai_studio|vertexai)", frozenset({CACHE, DETAILS})),
 )
 """Instrumentation scopes that pass on the counts of a provider, and what these include: Bedrock and Anthropic count the
-cache apart from the input, Gemini counts thoughts apart from the answer."""
+cache apart from the input, Gemini counts thoughts apart from the answer. Strands for Python adds up the input."""
+
+PASSING_SCOPES: Final = r"agent_framework|openinference\.instrumentation\.agno"
+PASSING_ATTRIBUTES: Final = frozenset({"gen_ai.event.start_time"})
+"""The scopes of frameworks that pass on the counts of whichever provider they call, and attributes that such a
+framework sets on all of its spans: the scope of Strands for JavaScript is the name of the application's service."""
+
+MODELS_WITH_CACHE_APART: Final = r"claude-[\w.@-]+|(?:[a-z-]+\.)?(?:anthropic|amazon)\.[\w.:-]+"
+"""Models by their ids at Anthropic and Bedrock. A gateway, whose names have a prefix, counts as OpenAI does."""
 
 LONE_COUNTS: Final = {
     "gen_ai.client.token.usage": "total_tokens",
