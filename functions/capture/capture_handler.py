@@ -16,6 +16,7 @@ from tracestore.api.otlp.exports import (
 )
 from tracestore.api.traces.annotations import annotation_json
 from tracestore.api.traces.responses import span_response
+from tracestore.api.traces.scores import store_scores
 from tracestore.domain.errors import Conflict, Detail, Invalid
 from tracestore.domain.json_body import parse_json
 from tracestore.domain.merge import Span
@@ -30,6 +31,7 @@ from tracestore.http.wiring import ingest_writer, redactor
 from tracestore.ingest.agent_events import agent_fields
 from tracestore.ingest.agent_spans import outcomes_of_tools, with_turns
 from tracestore.ingest.annotations import parse_annotation
+from tracestore.ingest.evaluations import evaluations_in_logs, evaluations_in_spans
 from tracestore.ingest.log_fields import log_fields
 from tracestore.ingest.media import MediaCollector
 from tracestore.ingest.native import (
@@ -125,25 +127,33 @@ def export_spans(request: Request, caller: Identity) -> Response:
     rejections = traces.capture(spans, media=media.found, texts=masking.texts)
     if outcomes := outcomes_of_tools(records):
         traces.capture([(trace_id, masking.redact(fields)) for trace_id, fields in outcomes], precedence=FROM_LOGS)
+    evaluations = evaluations_in_spans(records)
+    _, problems = store_scores(traces, masking, caller, evaluations.scores)
+    # The spans with these events are stored: none is rejected.
+    export.reasons += [problem.message for problem in (*evaluations.problems, *problems)]
     return _otlp_response("traces", encoding, export, spans, rejections)
 
 
 @app.route("POST /v1/logs", scope="ingest", errors=otlp_error_response)
 def export_logs(request: Request, caller: Identity) -> Response:
-    """Add the messages in an OTLP export of log records to their spans. Other log records are dropped."""
+    """Add the messages in log records to their spans, and evaluations as annotations. Other records are dropped."""
     encoding = encoding_of(request)
     body = export_body(request, encoding)
     export = read_logs(body, encoding)
     media = MediaCollector(body)
     now_ns = request.now_ms * NS_PER_MS
-    from_agents, others = agent_fields(export.records, now_ns=now_ns)
+    evaluations, records = evaluations_in_logs(export.records)
+    from_agents, others = agent_fields(records, now_ns=now_ns)
     logged = media.take_from([*from_agents, *log_fields(others, now_ns=now_ns)])
     reported = within_span_limit(logged, export, len(body))
     masking = redactor()
     spans = [(trace_id, masking.redact(fields)) for trace_id, fields in reported]
-    rejections = ingest_writer(request, caller).capture(
-        spans, precedence=FROM_LOGS, media=media.found, texts=masking.texts
-    )
+    traces = ingest_writer(request, caller)
+    rejections = traces.capture(spans, precedence=FROM_LOGS, media=media.found, texts=masking.texts)
+    _, refused = store_scores(traces, masking, caller, evaluations.scores)
+    problems = [*evaluations.problems, *refused]
+    export.rejected += len({problem.source for problem in problems})
+    export.reasons += [problem.message for problem in problems]
     return _otlp_response("logs", encoding, export, spans, rejections)
 
 

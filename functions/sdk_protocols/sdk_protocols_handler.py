@@ -16,7 +16,8 @@ from tracestore.api.sdk.langfuse_reading import (
     session_json,
     trace_json,
 )
-from tracestore.api.sdk.storing import Stored, store, store_score, with_trace
+from tracestore.api.sdk.storing import Stored, store, with_trace
+from tracestore.api.traces.scores import store_score
 from tracestore.domain.errors import Invalid, NotFound, Unavailable
 from tracestore.domain.json_body import parse_json
 from tracestore.domain.times import NS_PER_MS

@@ -112,10 +112,13 @@ def rejected_records(reported: ReportedSpans, rejected_spans: Iterable[tuple[str
 
 
 def otlp_response(signal: Signal, encoding: WireFormat, rejected: int, reasons: Iterable[str]) -> Response:
-    """The response to an export that was read: the number of rejected records and each reason once."""
-    if not rejected:
-        return _response(200, encoding, b"{}" if encoding == "json" else b"")
+    """The response to an export that was read: the number of rejected records and each reason once.
+
+    Reasons without a rejected record are a warning, as OTLP has it.
+    """
     message = " ".join(dict.fromkeys(reasons))
+    if not rejected and not message:
+        return _response(200, encoding, b"{}" if encoding == "json" else b"")
     if encoding == "json":
         # 64-bit integers are strings in OTLP/JSON.
         partial = {_REJECTED[signal]: str(rejected), "errorMessage": message}

@@ -3,37 +3,25 @@
 Spans are stored before scores. What is valid is stored, whatever else the request contains.
 """
 
-import json
-import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from tracestore.api.traces.scores import store_scores
 from tracestore.domain.errors import Conflict, Detail, Invalid, NotFound, TracestoreError
 from tracestore.domain.spans import Json, SpanFields
-from tracestore.http.errors import status_of
 from tracestore.http.identity import Identity
 from tracestore.http.request import Request
 from tracestore.http.wiring import ingest_writer, redactor
-from tracestore.ingest.annotations import parse_annotation
-from tracestore.ingest.field_readers import identifier
 from tracestore.ingest.media import MediaCollector
 from tracestore.ingest.native import MAX_SPAN_BYTES, refuse_too_large
 from tracestore.ingest.redaction import Redactor
-from tracestore.ingest.sdk_reports import Batch, Problem, Report, Score, report_fields, stored_id
+from tracestore.ingest.sdk_reports import Batch, Problem, Report, report_fields, stored_id
 from tracestore.storage.user_store import UserWriter
 
 _MOST_GROWTH: Final = 8
 """The JSON of a span is at most this many times as long as the body: a control character takes six bytes."""
 
 _DETAILS_MOST: Final = 20
-_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_.-]")
-_NAME_CHARACTERS: Final = 64
-_VALUE_CHARACTERS: Final = 512
-_COMMENT_CHARACTERS: Final = 1_000
-"""A comment is cut so that it has at most 4,096 bytes as JSON: an SDK cannot send a shorter one."""
-
-MAX_ID_CHARACTERS: Final = 128
-_SOURCE: Final = "api"
 
 
 @dataclass(slots=True)
@@ -67,7 +55,6 @@ class Stored:
 
 
 _CONFLICT: Final = 409
-_FORBIDDEN: Final = 403
 _NOT_FOUND: Final = 404
 
 
@@ -78,8 +65,9 @@ def store(request: Request, caller: Identity, batch: Batch, body: bytes) -> Stor
     masking = redactor()
     if batch.reports:
         _store_reports(target, masking, batch, body, stored)
-    for score in batch.scores:
-        _store_score(target, masking, caller, score, stored)
+    ids, problems = store_scores(target, masking, caller, batch.scores)
+    stored.scores += ids
+    stored.problems += problems
     return stored
 
 
@@ -105,38 +93,6 @@ def _store_reports(target: UserWriter, masking: Redactor, batch: Batch, body: by
             stored.report_count += 1
 
 
-def _store_score(target: UserWriter, masking: Redactor, caller: Identity, score: Score, stored: Stored) -> None:
-    if "annotate" not in caller.scopes:
-        stored.problems.append(Problem(score.source, "This API key lacks the scope annotate.", _FORBIDDEN))
-        return
-    try:
-        stored.scores.append(store_score(target, masking, score))
-    except (Invalid, Conflict, NotFound) as error:
-        stored.problems.append(Problem(score.source, error.message, status_of(error)))
-
-
-def store_score(target: UserWriter, masking: Redactor, score: Score) -> str:
-    """Store one score as an annotation; returns its id.
-
-    *raises*: Invalid for a value that no annotation can have; NotFound where the run has to be looked up and is absent;
-    Conflict when its trace was deleted or has too many.
-    """
-    annotation = parse_annotation(
-        annotation_name(score.name),
-        {
-            "id": identifier(score.score_id, MAX_ID_CHARACTERS),
-            "value": _value(score.value),
-            "comment": score.comment[:_COMMENT_CHARACTERS] if score.comment else None,
-            "source": score.made_by[:MAX_ID_CHARACTERS] if score.made_by else None,
-            "span_id": score.span_id,
-        },
-        default_source=_SOURCE,
-        redactor=masking,
-    )
-    trace_id = score.trace_id or target.trace_of_span(score.span_id or "")
-    return target.annotate(trace_id, annotation)[0].annotation_id
-
-
 def with_trace(target: UserWriter, run: dict[str, Json], run_id: str) -> dict[str, Json]:
     """The run with the id of its trace, which is looked up where the run names none.
 
@@ -150,16 +106,3 @@ def with_trace(target: UserWriter, run: dict[str, Json], run_id: str) -> dict[st
         if run.get("parent_run_id"):
             raise
         return run
-
-
-def annotation_name(name: str) -> str:
-    """The name of a score in the characters of annotations."""
-    readable = _NOT_IN_NAMES.sub("_", name)[:_NAME_CHARACTERS]
-    return readable if readable[:1].isalnum() else f"x{readable}"[:_NAME_CHARACTERS]
-
-
-def _value(value: Json) -> Json:
-    """A value as annotations have it: an object or an array as JSON, a text cut to its limit."""
-    if isinstance(value, dict | list):
-        value = json.dumps(value, ensure_ascii=False)
-    return value[:_VALUE_CHARACTERS] if isinstance(value, str) else value
