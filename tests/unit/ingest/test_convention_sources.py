@@ -69,6 +69,18 @@ def genkit(output: dict[str, Any], **attributes: str) -> dict[str, Any]:
             },
             (100, 78, None, None, 32),
         ),
+        # Genkit for Python quotes of Anthropic's answer only what its own counts lack.
+        (
+            {
+                "usage": {
+                    "inputTokens": 2071.0,
+                    "outputTokens": 47.0,
+                    "totalTokens": 2118.0,
+                    "custom": {"cache_read_input_tokens": 641, "cache_creation_input_tokens": 161},
+                }
+            },
+            (2873, 47, 641, 161, None),
+        ),
         # Without it, the total decides.
         (
             {"usage": {"inputTokens": 100, "outputTokens": 46, "thoughtsTokens": 32, "totalTokens": 178}},

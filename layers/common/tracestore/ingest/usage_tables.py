@@ -82,6 +82,7 @@ USAGE: Final = (
     UsageSource("genkit:output>raw.usage", INSIDE, SERVED),
     UsageSource("genkit:output>raw.usageMetadata", INSIDE, SERVED),
     UsageSource("genkit:output>usage", None, SERVED),
+    UsageSource("genkit:output>usage.custom", CACHE_APART, SERVED, quotes_provider=True),
     UsageSource("braintrust.metrics>"),
     UsageSource("braintrust.metrics."),
     UsageSource("langwatch.metrics>"),
