@@ -15,6 +15,8 @@ from typing import Any, Final
 from moto.core.model_instances import reset_model_data
 from moto.moto_server.werkzeug_app import create_backend_app
 
+from dev import moto_shortcuts
+
 _REQUESTS_PER_FORGETTING: Final = 50
 
 
@@ -97,6 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def running() -> Iterator[str]:
     """The address of a moto with a DynamoDB and its streams, in memory, until the end of the block."""
+    moto_shortcuts.take()
     server = _Server()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="moto", daemon=True)
     thread.start()
