@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto.core.serialize import JSONSerializer, XFormedAttributePicker
 from moto.core.utils import get_service_model
+from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
-from moto.dynamodb.models.table import StreamRecord, Table
+from moto.dynamodb.models.table import StreamShard, Table
 
 from dev import moto_shortcuts
 
@@ -22,7 +23,8 @@ def without_shortcuts(monkeypatch: pytest.MonkeyPatch) -> None:
     """moto as it is, also where another test has started its server."""
     monkeypatch.setattr(Table, "query", moto_shortcuts.query)
     monkeypatch.setattr(JSONSerializer, "_serialize_type_structure", moto_shortcuts.serialize_structure)
-    monkeypatch.delattr(StreamRecord, "__deepcopy__", raising=False)
+    monkeypatch.setattr(DynamoDBBackend, "transact_write_items", moto_shortcuts.transact_write)
+    monkeypatch.delattr(StreamShard, "__deepcopy__", raising=False)
 
 
 def key_schema(partition: str, sort: str) -> list[dict[str, str]]:
@@ -112,15 +114,52 @@ def test_a_value_is_returned_in_the_same_form(value: dict[str, Any], monkeypatch
     assert expected["Item"]["b"] == {"S": "next"}
 
 
-def test_a_copy_of_a_table_keeps_its_stream_and_items_apart() -> None:
-    table = new_table([{"pk": {"S": "a"}, "sk": {"S": "a"}}])
+KEYS = st.fixed_dictionaries({"pk": TEXTS, "sk": TEXTS})
+CONDITIONS = st.sampled_from([{}, {}, {"ConditionExpression": "attribute_exists(pk)"}])
+UPDATE = {"UpdateExpression": "SET #n = :n", "ExpressionAttributeNames": {"#n": "n"}}
+UPDATED = {**UPDATE, "ExpressionAttributeValues": {":n": {"S": "updated"}}}
+OPERATIONS = st.one_of(
+    st.builds(lambda item, condition: {"Put": {"Item": {**item, "n": {"S": "put"}}, **condition}}, KEYS, CONDITIONS),
+    st.builds(lambda key, condition: {"Delete": {"Key": key, **condition}}, KEYS, CONDITIONS),
+    st.builds(lambda key, condition: {"Update": {"Key": key, **UPDATED, **condition}}, KEYS, CONDITIONS),
+    st.builds(lambda key: {"ConditionCheck": {"Key": key, "ConditionExpression": "attribute_exists(pk)"}}, KEYS),
+    st.just({"Put": {"Item": {"pk": {"S": "a"}}}}),  # without its sort key
+)
+
+
+def transacted(transactions: list[list[dict[str, Any]]]) -> Any:
+    """The outcomes of transactions on a new table, with its items and its stream after each."""
+    backend = DynamoDBBackend("us-east-1", "123456789012")
+    backend.tables["t"] = new_table([{"pk": {"S": "a"}, "sk": {"S": "a"}}])
+    for operations in transactions:
+        named = [{kind: {"TableName": "t", **operation}} for entry in operations for kind, operation in entry.items()]
+        outcome = ""
+        try:
+            backend.transact_write_items(copy.deepcopy(named))
+        except Exception as error:
+            outcome = repr(error)
+        table = backend.tables["t"]
+        assert table.stream_shard is not None
+        assert table.stream_shard.table is table
+        changes = [(record.record["eventName"], record.record["dynamodb"]) for record in table.stream_shard.items]
+        images = [(event, change.get("OldImage"), change.get("NewImage")) for event, change in changes]
+        yield outcome, [item.to_json() for item in table.all_items()], repr(images)
+
+
+@given(st.lists(st.lists(OPERATIONS, min_size=1, max_size=4), min_size=1, max_size=6))
+def test_transactions_change_the_same_or_nothing(transactions: list[list[dict[str, Any]]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        expected = list(transacted(transactions))
+        patch.setattr(DynamoDBBackend, "transact_write_items", moto_shortcuts.transact_write_partitions)
+        patch.setattr(StreamShard, "__deepcopy__", moto_shortcuts.copy_of_stream, raising=False)
+        assert list(transacted(transactions)) == expected
+
+
+def test_a_failed_transaction_takes_back_an_update() -> None:
     moto_shortcuts.take()
-    before = copy.deepcopy(table)
-    table.put_item({"pk": {"S": "a"}, "sk": {"S": "b"}})
-    table.delete_item(DynamoType({"S": "a"}), DynamoType({"S": "a"}))
-    assert before.stream_shard is not None
-    assert table.stream_shard is not None
-    assert before.stream_shard.table is before
-    assert [record.record["eventName"] for record in before.stream_shard.items] == ["INSERT"]
-    assert [record.record["eventName"] for record in table.stream_shard.items] == ["INSERT", "INSERT", "REMOVE"]
-    assert [item.to_json() for item in before.all_items()] != [item.to_json() for item in table.all_items()]
+    key = {"pk": {"S": "a"}, "sk": {"S": "a"}}
+    update = {"Update": {"Key": key, **UPDATED}}
+    missing = {"Put": {"Item": {**key, "sk": {"S": "b"}}, "ConditionExpression": "attribute_exists(pk)"}}
+    (before, after) = transacted([[{"Delete": {"Key": {**key, "sk": {"S": "c"}}}}], [update, missing]])
+    assert "TransactionCanceledException" in after[0]
+    assert after[1:] == before[1:]
