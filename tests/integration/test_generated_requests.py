@@ -84,7 +84,12 @@ def address(call: Call, user: User, template: Template) -> Iterator[str]:
 
 def generated(address: str, user: User, folder: Path, *options: str) -> str:
     """The report of schemathesis, which must find no difference between the API and its document."""
-    environment = {**os.environ, "PYTHONPATH": PYTHON_PATH, "SCHEMATHESIS_HOOKS": "tests.schemathesis_hooks"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": PYTHON_PATH,
+        "SCHEMATHESIS_HOOKS": "tests.schemathesis_hooks",
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(ROOT / ".hypothesis"),  # its tables of characters take seconds to make
+    }
     run = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(ROOT / "tests/schemathesis.toml")),
