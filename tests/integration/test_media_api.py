@@ -10,8 +10,8 @@ from tests import otlp
 from tests.api import TRACES, Api, at, child, failure, path_of, span
 from tests.conftest import TableOnEngine
 from tests.gateway import Call, Reply
-from tests.integration.test_isolation import owner_id_of
 from tests.media import KB, MB, asking, base64_of, image, part, reference, sha256_of
+from tests.victim import owner_id_of
 from tracestore.http import wiring
 from tracestore.ingest.native import MAX_SPAN_BYTES
 from tracestore.storage import keys

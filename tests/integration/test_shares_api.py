@@ -13,10 +13,10 @@ from dev.template import Template
 from tests.api import TRACES, Api, child, failure, fields_of, flat, member_of, new_team, path_of, span
 from tests.conftest import TableOnEngine
 from tests.gateway import Call, Reply, User
-from tests.integration.test_isolation import stored
 from tests.integration.test_scopes import GUARDED
 from tests.media import asking, image, part
 from tests.media import sha256_of as hash_of
+from tests.victim import stored
 from tracestore.api.traces.shares import SHARED_ROUTES
 from tracestore.domain.credentials import sha256_of
 from tracestore.http import wiring

@@ -9,11 +9,12 @@ import pytest
 
 from dev.template import Template
 from tests.api import TRACES, Api, member_of, new_team
+from tests.attempts.by_route import ATTEMPTS
 from tests.conftest import TableOnEngine
 from tests.gateway import Call, new_user
 from tests.iam import Access
-from tests.integration.test_isolation import ATTEMPTS, Victim, victim_of
 from tests.strict_isolation import STRICT, Made, StrictFunctions, may_itself, strictly_isolated
+from tests.victim import Victim, victim_of
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
 

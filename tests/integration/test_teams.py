@@ -14,7 +14,7 @@ from tests.api import TRACES, Api, failure, member_of, new_team, path_of, span
 from tests.conftest import TableOnEngine
 from tests.deploying import deployment_of
 from tests.gateway import Call, User, new_user
-from tests.integration.test_isolation import stored
+from tests.victim import stored
 from tracestore.http import wiring
 from tracestore.http.identity import OWNER_HEADER
 from tracestore.storage import keys
