@@ -51,7 +51,7 @@ test: $(READY) ## Run all tests that need no Docker, on all cores: 30 min on two
 test-all: $(READY) ## Run all tests, on all cores: 30 min on two
 	@$(RUN)pytest $(EVERY_CORE) $(ARGS)
 
-generated: $(READY) ## Run only the tests that send generated requests to every route: 6 min on two cores
+generated: $(READY) ## Run only the tests that send generated requests to every route: 4 min on two cores
 	@$(RUN)pytest $(EVERY_CORE) tests/integration/test_generated_requests.py $(ARGS)
 
 # unit and check run in one process: each further process would import and collect all tests again.

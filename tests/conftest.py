@@ -127,8 +127,8 @@ _running: dict[str, TableOnEngine] = {}
 def emptied_moto(template: Template) -> Iterator[None]:
     """Empties moto's table after each module.
 
-    moto copies the whole table in every transaction, and sorts all of its items in every query of an index: with the
-    items of all modules, most of the time of the tests was spent on that. DynamoDB Local keeps the items of all tests.
+    moto examines all items in every query of an index, so lists would be slower with the items of all modules.
+    DynamoDB Local keeps the items of all tests.
     """
     yield
     empty_moto(template)
