@@ -356,11 +356,11 @@ def test_a_trace_of_a_pending_deletion_is_not_shared(traced: Api) -> None:
 def test_another_generation_of_the_trace_is_not_shared(traced: Api, engine: TableOnEngine, user: User) -> None:
     share = created(traced, payloads=True)
     head_key = {"pk": {"S": keys.trace(user.name, "t")}, "sk": {"S": keys.HEAD}}
-    engine.client.update_item(
+    engine.client.update_item(  # a change of a head, which has a version of its own
         TableName=engine.table_name,
         Key=head_key,
-        UpdateExpression="SET expires_at = :past",
-        ExpressionAttributeValues={":past": {"N": "1"}},
+        UpdateExpression="SET expires_at = :past ADD v :one",
+        ExpressionAttributeValues={":past": {"N": "1"}, ":one": {"N": "1"}},
     )
     item = next(one for one in stored(engine, keys.user_shares(user.name)) if one["sk"]["S"].startswith("t#"))
     for key in (
