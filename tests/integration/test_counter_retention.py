@@ -77,8 +77,9 @@ def counted(db: StreamedDynamoDB, clock: Clock, user: str, room: int = GATHERED_
 
 
 def texts_of(item: dict[str, Any]) -> str:
-    """Everything in an item, opened."""
-    opened = [unpack(value["B"]) for value in item.values() if "B" in value and value["B"][:1] == b"\x03"]
+    """Everything in an item, opened. The cursor secret is random bytes, which may begin as if they were packed."""
+    packed = [value["B"] for name, value in item.items() if "B" in value and name != "secret"]
+    opened = [unpack(content) for content in packed if content[:1] == b"\x03"]
     return repr([*(value for value in item.items() if "B" not in value[1]), *opened])
 
 

@@ -153,11 +153,12 @@ def check_langfuse_js(api: Api) -> None:
 
 def check_langfuse_otlp(api: Api, call: str = "OpenAI-generation") -> None:
     (trace_id,) = api.summaries()
-    assert outline(api, trace_id) == [
-        ("answer", "agent", "success"),
+    root, *steps = outline(api, trace_id)
+    assert root == ("answer", "agent", "success")
+    assert sorted(steps) == [  # in JavaScript, two of them may start in the same millisecond
+        (call, "completion", "success"),
         ("forecast", "tool_call", "error"),
         ("weather", "tool_call", "success"),
-        (call, "completion", "success"),
     ]
     check_answer(api, trace_id)
     assert api.trace(trace_id)["summary"]["tags"] == ["trial"]

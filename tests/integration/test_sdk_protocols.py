@@ -593,6 +593,16 @@ def test_scores_of_opik_are_annotations_and_the_last_of_a_name_counts(api: Api) 
     ]
 
 
+def test_an_object_as_the_value_of_a_score_is_text_and_an_empty_one_is_none(api: Api) -> None:
+    send_spans(api, written())
+    about = {"id": TRACE_7, "name": "quality", "source": "sdk"}
+    body = {"scores": [{**about, "value": {"tone": "ä"}}, {**about, "name": "empty", "value": {}}]}
+    reply = api("PUT", f"{OPIK}/traces/feedback-scores", body=body)
+    assert failure(reply) == (400, "invalid_request")
+    assert [detail["field"] for detail in reply.json["error"]["details"]] == ["scores[1]"]
+    assert [(a["name"], a["value"]) for a in annotations(api, TRACE_7_HEX)] == [("quality", '{"tone": "ä"}')]
+
+
 def test_a_score_of_a_span_that_is_not_stored_is_asked_for_again(api: Api) -> None:
     send_spans(api, written())
     known, unknown = ({"id": span_id, "name": "tone", "value": 1} for span_id in (SPAN_7, CHILD))

@@ -75,7 +75,7 @@ def _annotation_name(name: str) -> str:
 
 
 def _value(value: Json) -> Json:
-    """A value as annotations have it: an object or an array as JSON, a text cut to its limit."""
+    """A value as annotations have it: a container as JSON, None if it is empty, and a text cut to its limit."""
     if isinstance(value, dict | list):
-        value = json.dumps(value, ensure_ascii=False)
+        value = json.dumps(value, ensure_ascii=False) if value else None
     return value[:_VALUE_CHARACTERS] if isinstance(value, str) else value
