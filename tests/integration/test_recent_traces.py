@@ -191,6 +191,18 @@ def test_a_write_after_a_change_of_the_same_process_reads_nothing() -> None:
     assert stored_spans(store, user)["root"]["model_name"] == "m"
 
 
+def test_a_trace_that_one_request_completed_is_remembered_once_it_is_added_to() -> None:
+    memory, user = MemoryDynamoDB(), new_user().name
+    db = Calls(memory)
+    store = store_on(memory, db=db)
+    capture(store, user, call("root"), *agent(2))
+    assert remembered(store, user) is None
+    for number, queries in ((0, 1), (1, 0), (2, 0)):
+        db.taken()
+        capture(store, user, call(f"late-{number}", "root"))
+        assert db.taken().get("query", 0) == queries
+
+
 def test_an_annotation_of_the_same_process_refuses_no_later_write() -> None:
     memory, user = MemoryDynamoDB(), new_user().name
     db = Calls(memory)

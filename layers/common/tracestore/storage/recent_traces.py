@@ -15,6 +15,7 @@ from threading import Lock
 from typing import Final, NamedTuple
 
 from tracestore.domain.merge import core_of
+from tracestore.domain.spans import SpanUpdate
 
 from .model import Head, Segment, StoredTrace
 
@@ -114,25 +115,31 @@ def _memory_bytes_of(stored: StoredTrace) -> int:
 
 def _packed(stored: StoredTrace, head: Head) -> StoredTrace:
     """The trace as a Query without payloads reads it: only payloads in the head and in segment items, packed."""
-    inlined = head.inline_segment
-    in_head = inlined.digest if inlined and inlined.payload is not None else None
+    inlined = _closed(head.inline_segment) if head.inline_segment else None
+    in_head = inlined if inlined and inlined.payload is not None else None
     return replace(
         stored,
-        head=replace(head, inline_segment=_closed(inlined)) if inlined else head,
+        head=replace(head, inline_segment=inlined) if inlined else head,
         segments={
-            digest: _closed(segment) if digest == in_head or segment.is_payload_inline else _without_payload(segment)
+            digest: in_head if in_head and digest == in_head.digest else _as_read(segment)
             for digest, segment in stored.segments.items()
         },
     )
 
 
-def _without_payload(segment: Segment) -> Segment:
-    return segment if segment.payload is None else replace(_closed(segment), payload=None)
+def _as_read(segment: Segment) -> Segment:
+    """The segment closed, with a payload only where that is in its own item."""
+    if segment.payload is None or segment.is_payload_inline:
+        return _closed(segment)
+    return replace(_closed(segment), payload=None)
 
 
 def _closed(segment: Segment) -> Segment:
     """The segment with its payload as it is packed, and not in the fields of its updates."""
     if segment.text is None:
         return segment
-    updates = tuple(replace(update, fields=core_of(update.fields), payload_text=None) for update in segment.updates)
-    return replace(segment, updates=updates, text=None)
+    updates = [
+        SpanUpdate(core_of(each.fields), each.digest, each.payload_fields, each.received_ms, each.precedence)
+        for each in segment.updates
+    ]
+    return replace(segment, updates=tuple(updates), text=None)

@@ -140,7 +140,8 @@ class _Capture:
             self.scope.put_head(self.trace_id, new.head, None, item=new.item)
         except ConditionFailed:
             return False
-        self._remember(new.stored(self.segment), self.segment)
+        is_pending = new.head.summary.status == "pending"  # else the trace is likely to be complete
+        self._remember(new.stored(self.segment), self.segment, as_put=is_pending)
         return True
 
     def _add_to_remembered(self) -> bool:
@@ -214,8 +215,8 @@ class _Capture:
             compact(self.scope, self.trace_id, stored)
         delete_erased(self.scope, erasure)
 
-    def _remember(self, stored: StoredTrace, segment: Segment, *, as_put: bool = True) -> None:
-        """Remember the segment as a delta base, and the trace where it stays as the head that was put includes it."""
+    def _remember(self, stored: StoredTrace, segment: Segment, *, as_put: bool) -> None:
+        """Remember the segment as a delta base, and the trace if it is `as_put`: exactly what its new head includes."""
         assert stored.head is not None
         self.stored = stored
         self.scope.store.delta_bases.remember(self.pk, stored.head.generation, stored.segments[segment.digest])
