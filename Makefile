@@ -45,10 +45,10 @@ unit: $(READY) ## Run the tests of the domain and of ingestion: 20 s (ARGS="-k n
 check: lint ## Lint, check types, and run the unit and contract tests: 1 min
 	@$(RUN)pytest -q tests/unit tests/contract $(ARGS)
 
-test: $(READY) ## Run all tests that need no Docker, on all cores: 30 min on two
+test: $(READY) ## Run all tests that need no Docker, on all cores: 25 min on two
 	@$(RUN)pytest $(EVERY_CORE) -m "not docker" $(ARGS)
 
-test-all: $(READY) ## Run all tests, on all cores: 30 min on two
+test-all: $(READY) ## Run all tests, on all cores: 25 min on two
 	@$(RUN)pytest $(EVERY_CORE) $(ARGS)
 
 generated: $(READY) ## Run only the tests that send generated requests to every route: 4 min on two cores
