@@ -25,15 +25,20 @@ one unit, also where there is none."""
 
 def read_counters(scope: Scope, buckets: Iterable[Bucket]) -> dict[Bucket, Any]:
     """The counters of these buckets, each of its kind's class. *absent*: those of nothing are left out."""
-    stored = read_stored(scope, buckets)
-    return {bucket: stored[bucket].counter for bucket in stored if isinstance(bucket, Bucket)}
+    return _counters_in(read_stored(scope, buckets))
 
 
 def read_stored(scope: Scope, targets: Iterable[Target]) -> dict[Target, StoredCounter]:
     """The counters of these targets, completed by the gathered sums. *absent*: those of nothing are left out."""
-    user_pk = keys.user(scope.user_id)
     targets = list(targets)
-    gathered = read_gathered(scope.table, user_pk) if any(map(is_gathered, targets)) else GatheredItem()
+    has_gathered = any(map(is_gathered, targets))
+    gathered = read_gathered(scope.table, keys.user(scope.user_id)) if has_gathered else GatheredItem()
+    return _completed(scope, targets, gathered)
+
+
+def _completed(scope: Scope, targets: Iterable[Target], gathered: GatheredItem) -> dict[Target, StoredCounter]:
+    """The counters of these targets, completed by the gathered sums, which were read before."""
+    user_pk = keys.user(scope.user_id)
     targets_by_key = {CounterKey(user_pk, target).key: target for target in targets}
     items = _read_items(scope.table, targets_by_key)
     found = {}
@@ -57,12 +62,17 @@ def read_marginals(scope: Scope, name: str, hours: Iterable[Bucket]) -> dict[Buc
     days = sorted({day_of(hour) for hour in hours})
     settled = [day for day in days if day >= oldest and day in gathered.days and day not in waiting]
     copies = read_marginal_days(scope.table, user_pk, name, settled)
-    found: dict[Bucket, MarginalCounter] = read_counters(scope, (hour for hour in hours if day_of(hour) not in copies))
+    others = [hour for hour in hours if day_of(hour) not in copies]
+    found: dict[Bucket, MarginalCounter] = _counters_in(_completed(scope, others, gathered))
     for hour in hours:
         counter = copies.get(day_of(hour), {}).get(hour.number % 24)
         if counter is not None:
             found[hour] = counter
     return found
+
+
+def _counters_in(stored: Mapping[Target, StoredCounter]) -> dict[Bucket, Any]:
+    return {bucket: stored[bucket].counter for bucket in stored if isinstance(bucket, Bucket)}
 
 
 def _read_items(table: UserTable, targets_by_key: Mapping[ItemKey, Target]) -> dict[ItemKey, Item]:

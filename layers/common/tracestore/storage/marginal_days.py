@@ -45,7 +45,7 @@ def day_of(bucket: Bucket) -> int:
 
 def today(store: Store) -> int:
     """The current day. *units*: days since 1970, in UTC."""
-    return store.now_ms() // 1000 // _DAY_S
+    return store.hour() // 24
 
 
 def oldest_kept_day(store: Store) -> int:

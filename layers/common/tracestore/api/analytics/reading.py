@@ -6,8 +6,9 @@ read, so that nothing deleted, hidden or expired is shown.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain, islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from tracestore.domain.analytics import Key, Selection
 from tracestore.domain.buckets import Bucket, Kind
@@ -21,6 +22,9 @@ from tracestore.domain.stats import failures_of
 from tracestore.domain.texts import normalized
 from tracestore.storage.model import Head
 from tracestore.storage.user_store import ListedTrace, TraceQuery, UserReader
+
+ReadCounters: TypeAlias = Callable[[Iterable[Bucket]], Mapping[Bucket, Any]]
+"""A function that reads the counters of some buckets. *absent*: counters of nothing are left out."""
 
 _KINDS_OF_VALUES: Final[tuple[Kind, ...]] = ("values", "names")
 
@@ -43,16 +47,23 @@ CONVERSATIONS_MOST: Final = 2_000
 
 def read_periods(reader: UserReader, kind: Kind, periods: Iterable[Period]) -> list[dict[Bucket, Any]]:
     """The fewest counters that cover each of these aligned periods. *absent*: counters of nothing are left out."""
-    partitions = [list(partition(kind, period)) for period in periods]
-    counters = reader.counters(chain.from_iterable(partitions))
-    return [{bucket: counters[bucket] for bucket in buckets if bucket in counters} for buckets in partitions]
+    return _by_period(reader.counters, [list(partition(kind, period)) for period in periods])
 
 
 def read_hours(reader: UserReader, kind: Kind, periods: Iterable[Period]) -> list[list[Any]]:
     """The counters of the hours in UTC that start in each of these periods, as `read_periods`."""
-    hours = [hours_that_start_in(kind, period) for period in periods]
-    counters = reader.counters(chain.from_iterable(hours))
-    return [[counters[bucket] for bucket in buckets if bucket in counters] for buckets in hours]
+    return _in_hours(reader.counters, kind, periods)
+
+
+def _in_hours(read: ReadCounters, kind: Kind, periods: Iterable[Period]) -> list[list[Any]]:
+    found = _by_period(read, [hours_that_start_in(kind, period) for period in periods])
+    return [[*of_period.values()] for of_period in found]
+
+
+def _by_period(read: ReadCounters, buckets: Sequence[Sequence[Bucket]]) -> list[dict[Bucket, Any]]:
+    """The counters of the buckets of each period, all of them read at once."""
+    counters = read(chain.from_iterable(buckets))
+    return [{bucket: counters[bucket] for bucket in of_period if bucket in counters} for of_period in buckets]
 
 
 def read_examples(reader: UserReader, period: Period) -> list[ErrorCounter]:
@@ -75,9 +86,7 @@ def read_marginals(
 
     With `end_user_id`, they contain that one alone. *absent*: a name is known as long as traces are kept.
     """
-    hours = [hours_that_start_in("marginals", period) for period in periods]
-    by_hour = reader.marginals(name, chain.from_iterable(hours))
-    counters = [[by_hour[bucket] for bucket in buckets if bucket in by_hour] for buckets in hours]
+    counters: list[list[MarginalCounter]] = _in_hours(partial(reader.marginals, name), "marginals", periods)
     if name != END_USER:
         return counters, {}
     if end_user_id is None:
