@@ -19,7 +19,7 @@ from rich.console import Console
 from dev import workloads
 from dev.bench import report
 from dev.bench.deployment import Deployment, User, deployed
-from dev.bench.meter import Meter, metered
+from dev.bench.meter import Meter, metered, write_units_of
 from dev.bench.report import rated, table
 from dev.engines import EngineUnavailable
 from tracestore.domain.buckets import ConversationTarget, Target
@@ -35,7 +35,7 @@ from tracestore.storage.activity import Activity, activity_items
 from tracestore.storage.counters import apply, counter_item
 from tracestore.storage.deadline import Deadline
 from tracestore.storage.deltas import Change
-from tracestore.storage.items import head_item, item_bytes, summary_from
+from tracestore.storage.items import head_item, summary_from
 from tracestore.storage.listing import TraceQuery
 from tracestore.storage.model import Head, Item
 from tracestore.storage.store import Store
@@ -142,7 +142,7 @@ def _report_reading(
         copies = _settled_days(store, user.user_id, summaries[0])
         console.print(
             f"{spans:,} spans: {len(items):,} counters, made in {time.monotonic() - began:.0f} s; "
-            f"{len(copies):,} marginal days, written once for {sum(map(_write_units, copies)):,} units"
+            f"{len(copies):,} marginal days, written once for {sum(map(write_units_of, copies)):,} units"
         )
         users.append(user)
     rows = table(
@@ -182,10 +182,6 @@ def _settled_days(store: Store, user_id: str, summary: Summary) -> list[Item]:
     starts = [now_ns - age * NS_PER_DAY for age in range(2 * DAYS)]
     partitions = {keys.marginal_day(user_pk, name, start_ns)[0] for name in MARGINALS for start_ns in starts}
     return [item for pk in sorted(partitions) for item in store.table.query(pk)]
-
-
-def _write_units(item: Item) -> int:
-    return -(-item_bytes(item) // 1_024)
 
 
 def _read_in_turn(meter: Meter, users: list[User], path: str, query: str, repeats: int) -> list[Reading]:

@@ -105,8 +105,8 @@ def _refused_units(request: Request) -> int:
     "Read and write operations": a unit for each KB, two in a transaction, and one at least.
     """
     if "TransactItems" in request:
-        return sum(2 * _units(write.get("Put", {}).get("Item", {})) for write in request["TransactItems"])
-    return _units(request.get("Item", {}))
+        return sum(2 * write_units_of(write.get("Put", {}).get("Item", {})) for write in request["TransactItems"])
+    return write_units_of(request.get("Item", {}))
 
 
 def _units_of_absent(operation: str, request: Request, response: Request) -> float:
@@ -129,7 +129,8 @@ def _least_units(read: Request) -> float:
     return 1.0 if read.get("ConsistentRead") else 0.5
 
 
-def _units(item: Item) -> int:
+def write_units_of(item: Item) -> int:
+    """The write units of a put of this item, without those of indexes."""
     return max(1, -(-item_bytes(item) // WRITE_UNIT_BYTES))
 
 
