@@ -27,6 +27,7 @@ from tracestore.http.identity import Identity
 from tracestore.http.request import MAX_FORM_BYTES, MAX_SPANS_BYTES, Request
 from tracestore.http.response import Response, json_bytes, json_response
 from tracestore.http.wiring import ingest_writer, reader, redactor
+from tracestore.ingest.scores import Problem
 from tracestore.ingest.sdk_agents import agents_batch
 from tracestore.ingest.sdk_langfuse import langfuse_batch, langfuse_scores
 from tracestore.ingest.sdk_langsmith import (
@@ -47,7 +48,7 @@ from tracestore.ingest.sdk_opik import (
     written_traces,
 )
 from tracestore.ingest.sdk_phoenix import phoenix_annotations, phoenix_note
-from tracestore.ingest.sdk_reports import Batch, Problem
+from tracestore.ingest.sdk_reports import Batch
 
 RUNS_PER_BATCH: Final = 100
 BATCH_BYTES: Final = 4_000_000

@@ -13,10 +13,10 @@ from typing import Final
 from tracestore.domain.spans import Json
 
 from .otlp import Attributes
+from .scores import Problem
 from .sdk_reports import (
     FIRST,
     Batch,
-    Problem,
     Report,
     as_list,
     as_object,

@@ -16,12 +16,11 @@ from tracestore.domain.spans import Json
 from tracestore.domain.times import NS_PER_MS
 
 from .otlp import Attributes
+from .scores import Problem, Score
 from .sdk_reports import (
     FIRST,
     Batch,
-    Problem,
     Report,
-    Score,
     amended,
     as_object,
     as_text,

@@ -19,13 +19,12 @@ from tracestore.domain.json_values import is_empty
 from tracestore.domain.spans import Json
 
 from .otlp import Attributes, Event
+from .scores import Problem, Score
 from .sdk_multipart import Part
 from .sdk_reports import (
     FIRST,
     Batch,
-    Problem,
     Report,
-    Score,
     amended,
     as_list,
     as_object,

@@ -17,12 +17,11 @@ from tracestore.domain.times import NS_PER_MS
 from tracestore.domain.token_kinds import IGNORED, UnknownKind, kind_of
 
 from .otlp import Attributes
+from .scores import Problem, Score
 from .sdk_reports import (
     FIRST,
     Batch,
-    Problem,
     Report,
-    Score,
     amended,
     as_list,
     as_object,

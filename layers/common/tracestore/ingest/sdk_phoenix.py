@@ -10,7 +10,8 @@ from typing import Final, Literal
 from tracestore.domain.json_values import is_empty
 from tracestore.domain.spans import Json
 
-from .sdk_reports import Batch, Problem, Score, as_object, as_text, list_in, stored_id
+from .scores import Problem, Score
+from .sdk_reports import Batch, as_object, as_text, list_in, stored_id
 
 _FORM: Final = 'Send the annotations of a Phoenix client as {"data": [...]}.'
 _NOTE: Final = "note"

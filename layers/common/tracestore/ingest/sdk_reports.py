@@ -18,6 +18,7 @@ from tracestore.domain.spans import ID_PATTERN, Json, SpanFields
 from tracestore.domain.times import NS_PER_DAY, NS_PER_MS, NS_PER_SECOND, parse_time
 
 from .otlp import Attributes, Event, Origin, OtlpSpan
+from .scores import Problem, Score
 from .span_fields import spans_fields
 
 _ID: Final = re.compile(ID_PATTERN)
@@ -39,14 +40,6 @@ FIRST: Final = 0
 """The order of the report that others amend."""
 
 
-class Problem(NamedTuple):
-    """The reason why a part of a request is not stored. `source` is the protocol's name of the part."""
-
-    source: str
-    message: str
-    status: int = 400
-
-
 class Report(NamedTuple):
     """The report of one request about one span. `sources` are the protocol's names of the parts that it comes from.
 
@@ -60,19 +53,6 @@ class Report(NamedTuple):
     report_order: int | None = None
     encloses: bool = False
     has_alias: bool = False
-
-
-class Score(NamedTuple):
-    """A score of a trace or of a span, before it is validated. *absent*: a `trace_id` of None has to be looked up."""
-
-    source: str
-    trace_id: str | None
-    span_id: str | None
-    name: str
-    score_id: str | None
-    value: Json
-    comment: str | None
-    made_by: str | None = None
 
 
 @dataclass(slots=True)

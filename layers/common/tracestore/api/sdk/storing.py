@@ -15,7 +15,8 @@ from tracestore.http.wiring import ingest_writer, redactor
 from tracestore.ingest.media import MediaCollector
 from tracestore.ingest.native import MAX_SPAN_BYTES, refuse_too_large
 from tracestore.ingest.redaction import Redactor
-from tracestore.ingest.sdk_reports import Batch, Problem, Report, report_fields, stored_id
+from tracestore.ingest.scores import Problem
+from tracestore.ingest.sdk_reports import Batch, Report, report_fields, stored_id
 from tracestore.storage.user_store import UserWriter
 
 _MOST_GROWTH: Final = 8

@@ -12,7 +12,7 @@ from tracestore.http.identity import Identity
 from tracestore.ingest.annotations import parse_annotation
 from tracestore.ingest.field_readers import identifier
 from tracestore.ingest.redaction import Redactor
-from tracestore.ingest.sdk_reports import Problem, Score
+from tracestore.ingest.scores import Problem, Score
 from tracestore.storage.user_store import UserWriter
 
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_.-]")
