@@ -1,10 +1,10 @@
 """The payloads that this process stored last: delta bases for the next payload of a trace, without reading anything."""
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final, NamedTuple
 
+from .bounded_memory import BoundedMemory
 from .model import INLINE_PAYLOAD_BYTES, Segment
 from .segments import PART_BYTES, delta_encoded
 
@@ -36,14 +36,13 @@ class DeltaBaseCache:
     A writer that finds its trace here knows that it exists, and does not try to begin it.
     """
 
-    _bases: OrderedDict[str, _Base] = field(default_factory=OrderedDict)
-    _bytes: int = 0
+    _bases: BoundedMemory[_Base] = field(default_factory=lambda: BoundedMemory(CACHE_BYTES))
     _lock: Lock = field(default_factory=Lock)
 
     @property
     def memory_bytes(self) -> int:
         """The memory that the cache has filled so far, at most `CACHE_BYTES`."""
-        return self._bytes
+        return self._bases.memory_bytes
 
     def __contains__(self, trace_pk: str) -> bool:
         """Whether this process has written to the trace lately."""
@@ -75,10 +74,6 @@ class DeltaBaseCache:
         with self._lock:
             if not text and trace_pk in self._bases:
                 return
-            previous = self._bases.pop(trace_pk, None)
+            previous = self._bases.get(trace_pk)
             links = previous.links + 1 if previous and previous.digest == segment.base else 1
-            self._bases[trace_pk] = _Base(generation, segment.digest, text, links)
-            self._bytes += len(text) - len(previous.text) if previous else len(text) + ENTRY_BYTES
-            while self._bytes > CACHE_BYTES:
-                _, oldest = self._bases.popitem(last=False)
-                self._bytes -= len(oldest.text) + ENTRY_BYTES
+            self._bases.put(trace_pk, _Base(generation, segment.digest, text, links), len(text) + ENTRY_BYTES)

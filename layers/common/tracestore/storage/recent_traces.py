@@ -9,7 +9,6 @@ or reader that reads the trace takes it in.
 """
 
 import sys
-from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Final, NamedTuple
@@ -17,6 +16,7 @@ from typing import Final, NamedTuple
 from tracestore.domain.merge import core_of
 from tracestore.domain.spans import SpanUpdate
 
+from .bounded_memory import BoundedMemory
 from .model import Head, Segment, StoredTrace
 
 MEMORY_BYTES: Final = 32_000_000
@@ -43,21 +43,19 @@ class _Remembered(NamedTuple):
     stored: StoredTrace | None
     version: int
     written_ms: int
-    memory_bytes: int
 
 
 @dataclass(slots=True)
 class RecentTraces:
     """The traces that were written lately, by partition key. Safe for many threads: one of them takes a trace."""
 
-    _traces: OrderedDict[str, _Remembered] = field(default_factory=OrderedDict)
-    _bytes: int = 0
+    _traces: BoundedMemory[_Remembered] = field(default_factory=lambda: BoundedMemory(MEMORY_BYTES))
     _lock: Lock = field(default_factory=Lock)
 
     @property
     def memory_bytes(self) -> int:
         """The memory that all remembered traces take, about; at most `MEMORY_BYTES`."""
-        return self._bytes
+        return self._traces.memory_bytes
 
     def take(self, trace_pk: str, now_ms: int) -> StoredTrace | None:
         """The trace as this process stored it. It is remembered no longer, until it is again. *absent*: None."""
@@ -65,7 +63,7 @@ class RecentTraces:
             found = self._traces.get(trace_pk)
             if found is None or found.stored is None:
                 return None
-            self._drop(trace_pk)
+            self._traces.drop(trace_pk)
         return found.stored if 0 <= now_ms - found.written_ms < REMEMBERED_MS else None
 
     def remember(self, trace_pk: str, stored: StoredTrace, now_ms: int) -> None:
@@ -82,30 +80,18 @@ class RecentTraces:
             return
         with self._lock:
             if (known := self._traces.get(trace_pk)) is None or known.version < stored.head.version:
-                self._drop(trace_pk)
-                self._add(trace_pk, _Remembered(packed, stored.head.version, now_ms, memory_bytes))
+                self._traces.put(trace_pk, _Remembered(packed, stored.head.version, now_ms), memory_bytes)
 
     def forget(self, trace_pk: str) -> None:
         """Forget the content of a trace that this process is about to change."""
         with self._lock:
             if (known := self._traces.get(trace_pk)) is not None and known.stored is not None:
-                self._drop(trace_pk)
+                self._traces.drop(trace_pk)
 
     def share(self, trace_pk: str) -> None:
         """Remember of a trace only that other processes write to it."""
         with self._lock:
-            self._drop(trace_pk)
-            self._add(trace_pk, _Remembered(None, SHARED, 0, TRACE_BYTES))
-
-    def _add(self, trace_pk: str, remembered: _Remembered) -> None:
-        self._traces[trace_pk] = remembered
-        self._bytes += remembered.memory_bytes
-        while self._bytes > MEMORY_BYTES:
-            self._drop(next(iter(self._traces)))
-
-    def _drop(self, trace_pk: str) -> None:
-        if (dropped := self._traces.pop(trace_pk, None)) is not None:
-            self._bytes -= dropped.memory_bytes
+            self._traces.put(trace_pk, _Remembered(None, SHARED, 0), TRACE_BYTES)
 
 
 def _memory_bytes_of(stored: StoredTrace) -> int:
