@@ -31,6 +31,7 @@ _CERTAIN: Final[tuple[tuple[Sample, timedelta | None], ...]] = (
     (support.abroad(3), None),
     (review.huge_review, timedelta(hours=3, minutes=20)),
     (lessons.lesson_timeout, None),
+    (lessons.lesson_fallback, None),
     (support.refund_that_fails, timedelta(hours=1, minutes=16)),
     (help_centre.provider_fallback, timedelta(hours=5, minutes=8)),
     (help_centre.by_retrieval, None),

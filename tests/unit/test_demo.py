@@ -17,6 +17,7 @@ from tracestore.domain.buckets import Bucket
 from tracestore.domain.contributions import MeasureContribution, contributions_of
 from tracestore.domain.counters import MeasureCounter
 from tracestore.domain.heads import NO_PREVIEWS, summarize
+from tracestore.domain.merge import Span as MergedSpan
 from tracestore.domain.merge import merge
 from tracestore.domain.updates import span_update
 from tracestore.ingest.native import parse_span
@@ -29,7 +30,7 @@ FIELDS = {
     *("trace_id", "span_id", "parent_span_id", "span_name", "operation_type", "start_time", "end_time"),
     *("model_name", "model_provider", "input_data", "output_data", "metadata", "conversation_id", "message_id"),
     *("input_tokens", "output_tokens", "cost_usd", "tool_name", "end_user_id", "service_name", "lesson_id"),
-    *("error_message", "error_type"),
+    *("error_message", "error_type", "time_to_first_token_ms"),
 }
 
 
@@ -45,6 +46,12 @@ def spans(traces: list[list[Span]]) -> list[Span]:
 
 def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def merged(trace: list[Span], now: datetime) -> list[MergedSpan]:
+    """The spans of a trace, as the store has them."""
+    parsed = [parse_span(span, now_ns=int(now.timestamp()) * 10**9) for span in trace]
+    return merge(span_update(fields, received_ms=int(now.timestamp()) * 1000) for _, fields in parsed)
 
 
 def test_a_day_has_the_requested_number_of_traces() -> None:
@@ -112,6 +119,28 @@ def test_an_agent_nests_more_than_40_spans(traces: list[list[Span]]) -> None:
     assert sum(span["operation_type"] == "agent" and span.get("parent_span_id") in agents for span in longest) >= 3
 
 
+def test_answers_that_a_person_watches_have_a_first_token(spans: list[Span]) -> None:
+    streamed = [span for span in spans if "time_to_first_token_ms" in span]
+    assert len(streamed) > 30
+    for span in streamed:
+        took = moment(span["end_time"]) - moment(span["start_time"])
+        assert timedelta(0) < timedelta(milliseconds=span["time_to_first_token_ms"]) < took
+
+
+def test_a_lesson_is_written_by_its_second_provider(traces: list[list[Span]]) -> None:
+    statuses = [
+        (head.provider_used, head.fallback_providers, head.status)
+        for trace in traces
+        if trace[0]["operation_type"] == "lesson"
+        for head in [summarize(merged(trace, NOW), NO_PREVIEWS)]
+        if head.fallback_providers
+    ]
+    [(used, tried, status)] = statuses
+    assert used not in tried
+    assert len(tried) == 1
+    assert status == "success"
+
+
 @pytest.mark.parametrize("script", ["ü", "の", "ا", "🔥"])
 def test_customers_write_in_several_scripts(spans: list[Span], script: str) -> None:
     assert script in json.dumps(spans, ensure_ascii=False)
@@ -136,9 +165,8 @@ def anomalies_in(traces: list[list[Span]], now: datetime) -> list[Anomaly]:
     """The anomalies on the last day of these traces, from their counters."""
     hours: dict[int, MeasureCounter] = defaultdict(MeasureCounter)
     for trace in traces:
-        parsed = [parse_span(span, now_ns=int(now.timestamp()) * 10**9) for span in trace]
-        spans = merge(span_update(fields, received_ms=int(now.timestamp()) * 1000) for _, fields in parsed)
-        for bucket, contribution in contributions_of(parsed[0][0], summarize(spans, NO_PREVIEWS), 0, str).items():
+        summary = summarize(merged(trace, now), NO_PREVIEWS)
+        for bucket, contribution in contributions_of(trace[0]["trace_id"], summary, 0, str).items():
             if (
                 isinstance(bucket, Bucket)
                 and isinstance(contribution, MeasureContribution)

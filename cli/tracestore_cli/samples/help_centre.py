@@ -82,7 +82,7 @@ def by_retrieval(rng: Random, start: datetime) -> list[Trace]:
             output_data={"ranking": [{"index": 0, "relevance": 0.981}, {"index": 1, "relevance": 0.204}]},
         )
         messages = [message("system", f"{SYSTEM}\n\nArticle: {title}\n{article}"), message("user", question)]
-        writer.completion("gpt-4o-mini", messages, message("assistant", answer))
+        writer.streamed_completion("gpt-4o-mini", messages, message("assistant", answer))
         root["output_data"] = {"messages": [message("assistant", answer)], "citations": [title]}
     return [writer.spans]
 
@@ -102,6 +102,6 @@ def provider_fallback(rng: Random, start: datetime) -> list[Trace]:
             error_type="RateLimitError",
             error_message="429: rate limit reached for gpt-4o-mini: 200,000 tokens per minute. Try again in 3.4 s.",
         )
-        writer.completion("claude-haiku-4-5", messages, message("assistant", answer), metadata={"attempt": 2})
+        writer.streamed_completion("claude-haiku-4-5", messages, message("assistant", answer), metadata={"attempt": 2})
         root["output_data"] = {"messages": [message("assistant", answer)]}
     return [writer.spans]

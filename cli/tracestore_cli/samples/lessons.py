@@ -58,6 +58,11 @@ _LESSONS: Final = (
         "square?",
     ),
 )
+_MODELS: Final = ("claude-sonnet-4-5", "gpt-4o", "gemini-2.5-flash")
+_OVERLOADED: Final = {
+    "error_type": "OverloadedError",
+    "error_message": "503: the provider is overloaded, try again later",
+}
 _TIMEOUT: Final = {
     "error_type": "TimeoutError",
     "error_message": "the provider did not answer within 60 s; the request was given up",
@@ -66,7 +71,12 @@ _TIMEOUT: Final = {
 
 def lesson(rng: Random, start: datetime) -> list[Trace]:
     """A finished lesson: an outline, its sections, a safety check and a score."""
-    return _write(rng, start, timeout_at=None)
+    return _write(rng, start)
+
+
+def lesson_fallback(rng: Random, start: datetime) -> list[Trace]:
+    """A finished lesson whose first provider is overloaded, so that another one writes it."""
+    return _write(rng, start, overloaded=True)
 
 
 def lesson_timeout(rng: Random, start: datetime) -> list[Trace]:
@@ -76,7 +86,7 @@ def lesson_timeout(rng: Random, start: datetime) -> list[Trace]:
 
 def lesson_pending(rng: Random, start: datetime) -> list[Trace]:
     """An unfinished lesson: its root and its latest call have no end yet."""
-    [spans] = _write(rng, start, timeout_at=None)
+    [spans] = _write(rng, start)
     root, outline, section = spans[:3]
     for span in (root, section):
         for name in ("end_time", "output_data", "output_tokens", "input_tokens"):
@@ -84,7 +94,7 @@ def lesson_pending(rng: Random, start: datetime) -> list[Trace]:
     return [[root, outline, section]]
 
 
-def _write(rng: Random, start: datetime, timeout_at: int | None) -> list[Trace]:
+def _write(rng: Random, start: datetime, *, timeout_at: int | None = None, overloaded: bool = False) -> list[Trace]:
     title, grade, sections, text = rng.choice(_LESSONS)
     lesson_id = f"lesson-{title.lower().replace(' ', '-')}-{grade}"
     writer = TraceWriter(
@@ -99,9 +109,11 @@ def _write(rng: Random, start: datetime, timeout_at: int | None) -> list[Trace]:
     wish = f"Write a lesson on “{title}” for grade {grade}."
     request = {"prompt": wish, "topic": title, "grade": grade}
     with writer.step("lesson.generate", "lesson", input_data=request, metadata={"template": "three-sections"}) as root:
-        model = rng.choice(("claude-sonnet-4-5", "gpt-4o", "gemini-2.5-flash"))
+        model, other_model = rng.sample(_MODELS, 2)
         plan = "\n".join(f"{number}. {section}" for number, section in enumerate(sections, 1))
         messages = [message("system", _SYSTEM), message("user", f"{wish} Outline first.")]
+        if overloaded:
+            writer.completion(other_model, messages, None, ms=900, **_OVERLOADED)
         writer.completion(model, messages, message("assistant", plan))
         messages += [message("assistant", plan)]
         written: list[str] = []

@@ -126,7 +126,7 @@ def refund_that_fails(rng: Random, start: datetime) -> list[Trace]:
         trouble = "payment service answered 502 Bad Gateway after 3 attempts"
         writer.tool("refund_payment", arguments, None, 6_200, error_type="ToolError", error_message=trouble)
         messages += [request, result("call_r1", "refund_payment", {"error": trouble})]
-        writer.completion("gpt-4o-mini", messages, message("assistant", sorry))
+        writer.streamed_completion("gpt-4o-mini", messages, message("assistant", sorry))
         root["output_data"] = {"messages": [message("assistant", sorry)]}
     return [writer.spans]
 
@@ -140,7 +140,7 @@ def conversation(rng: Random, start: datetime) -> list[Trace]:
         writer = TraceWriter(rng, start, service="support-bot", message_id=f"msg-{number + 1}", **shared)
         messages.append(message("user", question))
         with writer.step("chat.turn", "chain", input_data={"messages": [message("user", question)]}) as root:
-            writer.completion("claude-sonnet-4-5", list(messages), message("assistant", answer))
+            writer.streamed_completion("claude-sonnet-4-5", list(messages), message("assistant", answer))
             root["output_data"] = {"messages": [message("assistant", answer)]}
         messages.append(message("assistant", answer))
         traces.append(writer.spans)
@@ -203,5 +203,5 @@ def _answer_with_order(writer: TraceWriter, question: str, order: Span, answer: 
         writer.completion("gpt-4o-mini", list(messages), request)
         writer.tool("get_order", arguments, order)
         messages += [request, result("call_1", "get_order", order)]
-        writer.completion("gpt-4o-mini", messages, message("assistant", answer))
+        writer.streamed_completion("gpt-4o-mini", messages, message("assistant", answer))
         root["output_data"] = {"messages": [message("assistant", answer)]}

@@ -105,6 +105,14 @@ class TraceWriter:
             **{"metadata": {"temperature": self.rng.choice((0, 0.2, 0.7)), "max_tokens": 2048}, **fields},
         )
 
+    def streamed_completion(self, model: str, messages: list[Span], reply: Span, **fields: Any) -> Span:
+        """A model call that a person watches, with the time to its first token."""
+        began = self.now
+        span = self.completion(model, messages, reply, **fields)
+        took_ms = (self.now - began) / timedelta(milliseconds=1)
+        span["time_to_first_token_ms"] = round(took_ms * self.rng.uniform(0.2, 0.45))
+        return span
+
     def tool(self, name: str, arguments: Any, outcome: Any, ms: int = 180, **fields: Any) -> Span:
         """A tool call. *absent*: without an outcome it has no output."""
         done = {} if outcome is None else {"output_data": outcome}
