@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Final
 
 import pytest
@@ -40,9 +41,11 @@ Rows = dict[str, dict[str, Any]]
 def in_tree_order(rows: Rows) -> list[dict[str, Any]]:
     """Rows in tree order, by the rules of `docs/api.md`: what a caller does after it has applied changes."""
 
-    def start(span_id: str) -> tuple[float, str, str]:
+    def order(span_id: str) -> tuple[float, str, float, str]:
         row = rows[span_id]
-        return row.get("start_offset_ms", 0), row.get("start_time") or "", span_id
+        duration_ms = row.get("duration_ms")
+        start = row.get("start_offset_ms", 0), row.get("start_time") or ""
+        return *start, inf if duration_ms is None else duration_ms, span_id
 
     def parent(span_id: str) -> str | None:
         name = rows[span_id].get("parent_span_id")
@@ -54,17 +57,17 @@ def in_tree_order(rows: Rows) -> list[dict[str, Any]]:
         while (above := parent(path[-1])) is not None and above not in path:
             path.append(above)
         if above is not None:
-            roots.add(min(path[path.index(above) :], key=start))
+            roots.add(min(path[path.index(above) :], key=order))
     children: dict[str, list[str]] = {}
     for span_id in rows:
         if span_id not in roots:
             children.setdefault(str(parent(span_id)), []).append(span_id)
     ordered = []
-    stack = sorted(roots, key=start, reverse=True)
+    stack = sorted(roots, key=order, reverse=True)
     while stack:
         span_id = stack.pop()
         ordered.append(rows[span_id])
-        stack += sorted(children.get(span_id, ()), key=start, reverse=True)
+        stack += sorted(children.get(span_id, ()), key=order, reverse=True)
     return ordered
 
 

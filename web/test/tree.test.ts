@@ -38,14 +38,16 @@ describe("the tree of an outline", () => {
     expect(tree.roots.map((node) => node.key)).toEqual(["a", "b"]);
   });
 
-  test("sorts siblings by start, then by id", () => {
+  test("sorts siblings by start, then by duration, a pending one last, then by id", () => {
     const tree = treeOf([
       row("r", null),
-      row("z", "r", { start_offset_ms: 1 }),
-      row("b", "r"),
-      row("a", "r"),
+      row("z", "r", { start_offset_ms: 1, duration_ms: 0 }),
+      row("a", "r", { status: "pending", duration_ms: undefined }),
+      row("d", "r", { duration_ms: 7 }),
+      row("c", "r", { duration_ms: 7 }),
+      row("e", "r", { duration_ms: 0 }),
     ]);
-    expect(tree.spans.get("r")?.children.map((node) => node.key)).toEqual(["a", "b", "z"]);
+    expect(tree.spans.get("r")?.children.map((node) => node.key)).toEqual(["e", "c", "d", "a", "z"]);
   });
 
   test("of 100,000 spans and of 5,000 levels is built and shown", () => {

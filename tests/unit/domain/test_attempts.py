@@ -51,6 +51,10 @@ def test_a_fallback_goes_to_another_provider_even_with_other_words() -> None:
     assert (group.outcome, group.has_retry, group.has_fallback) == ("answered", False, True)
 
 
+def test_a_failure_and_its_retry_in_the_same_millisecond_are_in_order_whatever_their_ids() -> None:
+    assert outcomes_of(attempt("b", 1, 1, failed=True), attempt("a", 1, 1.5)) == [("failed", "answered")]
+
+
 def test_an_answer_that_is_asked_for_again_is_superseded() -> None:
     assert outcomes_of(attempt("a", 0, 1), attempt("b", 2, 3), attempt("c", 4, 5, failed=True)) == [
         ("superseded", "superseded", "failed")

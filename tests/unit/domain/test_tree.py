@@ -56,6 +56,12 @@ def test_children_follow_their_parent_in_order_of_start() -> None:
     assert shape(*spans) == [("root", 0), ("b", 1), ("c", 2), ("a", 1)]
 
 
+def test_of_steps_in_the_same_millisecond_the_shorter_is_the_earlier_and_a_pending_one_the_last() -> None:
+    ends = {"d": START_NS, "b": START_NS + 5, "c": START_NS + 900, "a": None}
+    spans = [fields(span_id, parent_span_id="root", end_ns=end_ns) for span_id, end_ns in ends.items()]
+    assert shape(fields("root"), *spans) == [("root", 0), *((span_id, 1) for span_id in ends)]
+
+
 def test_an_orphan_is_a_root() -> None:
     assert shape(child("root", None), child("a", "lost", 1)) == [("root", 0), ("a", 0)]
 

@@ -112,10 +112,12 @@ export function treeOf(outline: readonly OutlineSpan[], { steps = false } = {}):
   return tree;
 }
 
-const bySpan = (a: TreeNode, b: TreeNode): number =>
-  a.start - b.start || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
+const ended = (node: TreeNode): number => node.end ?? Number.MAX_VALUE;
 
-/** All spans, parents first, siblings by their start. Without recursion: traces have any depth. */
+const bySpan = (a: TreeNode, b: TreeNode): number =>
+  a.start - b.start || ended(a) - ended(b) || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
+
+/** All spans, parents first, siblings by their start, then by their duration. Without recursion: traces have any depth. */
 function inTreeOrder(roots: SpanNode[]): SpanNode[] {
   const ordered: SpanNode[] = [];
   const waiting = roots.sort(bySpan).toReversed();

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from .merge import Span
-from .tree import Node
+from .tree import Node, reading_order
 from .usage import Charge
 
 
@@ -18,7 +18,7 @@ def calls_below(nodes: Sequence[Node], charges: Sequence[Charge], root_id: str) 
             break
         elif root_depth is not None and charge.is_call and span.fields.get("operation_type") == "completion":
             calls.append(span)
-    return sorted(calls, key=lambda span: span.order)
+    return sorted(calls, key=reading_order)
 
 
 def providers_tried(calls: Sequence[Span]) -> tuple[str | None, list[str]]:

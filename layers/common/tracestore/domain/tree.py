@@ -1,12 +1,10 @@
 """The tree of a trace: every span exactly once, below its parent where the trace has it."""
 
 from collections.abc import Collection, Sequence
-from operator import attrgetter
-from typing import Final, NamedTuple
+from math import inf
+from typing import NamedTuple
 
 from .merge import Span
-
-_ORDER: Final = attrgetter("order")
 
 
 class Node(NamedTuple):
@@ -17,17 +15,26 @@ class Node(NamedTuple):
 
 
 def tree_order(spans: Sequence[Span]) -> list[Node]:
-    """The spans in tree order: each before its children, siblings by start.
+    """The spans in tree order: each before its children, siblings by start, then by duration.
+
+    Many clients have clocks of milliseconds: of steps that began in the same one, the shorter was the earlier.
 
     *shape*: roots are the spans without a parent, those whose parent is absent (orphans), and the earliest span of each
     cycle of parents. There is no recursion, so depth has no limit.
     """
     by_id = {span.span_id: span for span in spans}
-    by_start = sorted(spans, key=_ORDER)
+    by_start = sorted(spans, key=reading_order)
     ordered = _from_roots(by_start, by_id)
     if len(ordered) < len(by_start):  # the spans of a cycle are below no root
         ordered = _from_roots(by_start, by_id, _cycle_starts(by_id))
     return ordered
+
+
+def reading_order(span: Span) -> tuple[int, float, str]:
+    """The sort key of siblings: by start, then by duration, of which a pending one is the last, then by id."""
+    start_ns, span_id = span.order
+    duration_ns = span.duration_ns
+    return (start_ns, inf if duration_ns is None else duration_ns, span_id)
 
 
 def _from_roots(by_start: Sequence[Span], by_id: dict[str, Span], cycle_starts: Collection[str] = ()) -> list[Node]:
@@ -74,5 +81,5 @@ def _cycle_starts(by_id: dict[str, Span]) -> set[str]:
             current = by_id[current].parent_span_id
         if current is not None and walk_of.get(current) == first:
             cycle = path[path.index(current) :]
-            starts.add(min(cycle, key=lambda span_id: by_id[span_id].order))
+            starts.add(min(cycle, key=lambda span_id: reading_order(by_id[span_id])))
     return starts
