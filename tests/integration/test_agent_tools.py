@@ -182,6 +182,7 @@ def test_costs_are_summed_by_model_and_by_tool(agent: Agent, api: Api) -> None:
         ("get_trace", {"trace_id": 7}, "Malformed arguments: trace_id must be a string."),
         ("get_trace", {"trace_id": "secret", "colour": "secret"}, "colour is not an argument of this tool"),
         ("get_trace", {"trace_id": "t", "token_budget": 199}, "token_budget must be a whole number from 200 to 20,000"),
+        ("get_trace", {"trace_id": "t", "token_budget": "000000200999"}, "must be a whole number from 200 to 20,000"),
         ("get_trace", {"trace_id": "secret"}, "There is no such trace. Check the id"),
         ("get_span", {"trace_id": "t", "span_id": "secret"}, "Check the id"),
         ("compare_traces", {"trace_id_a": "secret#", "trace_id_b": "t"}, "There is no such trace."),

@@ -69,19 +69,22 @@ class Reader:
             raise malformed(self.problems)
 
 
+def read_one(parameters: Mapping[str, str], name: str, parse: Callable[[str], Value]) -> Value | None:
+    """Parse a single parameter, as `Reader` does. *absent*: None. *raises*: Invalid when it is malformed."""
+    read = Reader(parameters)
+    value = read(name, parse)
+    read.end()
+    return value
+
+
 def limit_of(parameters: Mapping[str, str], default: int = LIMIT_DEFAULT) -> int:
     """The number of entries of a page. *raises*: Invalid when it is not from 1 to 1,000."""
-    text = parameters.get("limit", str(default))
-    if _WHOLE_NUMBER.fullmatch(text) is None or not 1 <= int(text) <= LIMIT_MOST:
-        raise malformed([Detail("limit", f"must be a whole number from 1 to {LIMIT_MOST:,}")])
-    return int(text)
+    return read_one(parameters, "limit", whole_number(1, LIMIT_MOST)) or default
 
 
 def choice_of(parameters: Mapping[str, str], name: str, *words: Word) -> Word:
     """A parameter that is one of `words`. *absent*: the first word. *raises*: Invalid for any other."""
-    read = Reader(parameters)
-    word = read(name, one_of(*words))
-    read.end()
+    word = read_one(parameters, name, one_of(*words))
     return words[0] if word is None else word
 
 
@@ -115,6 +118,17 @@ def text_of(text: str) -> str:
     if not 1 <= len(text) <= TEXT_MOST:
         raise ValueError(f"must have 1 to {TEXT_MOST} characters")
     return text
+
+
+def whole_number(least: int, most: int, remedy: str = "") -> Callable[[str], int]:
+    """A parser of whole numbers from `least` to `most`; it raises ValueError that states them for any other text."""
+
+    def parse(text: str) -> int:
+        if _WHOLE_NUMBER.fullmatch(text) is None or not least <= int(text) <= most:
+            raise ValueError(f"must be a whole number from {least:,} to {most:,}{remedy}")
+        return int(text)
+
+    return parse
 
 
 def query_time(text: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlencode
 
 from tracestore.domain.errors import Detail, Invalid, TracestoreError
-from tracestore.http.parameters import unknown_fields
+from tracestore.http.parameters import read_one, unknown_fields, whole_number
 from tracestore.http.request import Request
 
 from .answers import BUDGET_DEFAULT, BUDGET_LEAST, BUDGET_MOST
@@ -79,11 +79,7 @@ def request_with(request: Request, tool: str, accepted: Mapping[str, Argument], 
 
 def token_budget_of(request: Request) -> int:
     """The budget of an answer. *raises*: Invalid when it is not from 200 to 20,000."""
-    text = request.query.get("token_budget", str(BUDGET_DEFAULT))
-    if not text.isascii() or not text.isdecimal() or not BUDGET_LEAST <= int(text[:9]) <= BUDGET_MOST:
-        detail = Detail("token_budget", f"must be a whole number from {BUDGET_LEAST:,} to {BUDGET_MOST:,}")
-        raise Invalid("Malformed arguments.", code="invalid_parameter", details=(detail,))
-    return int(text)
+    return read_one(request.query, "token_budget", whole_number(BUDGET_LEAST, BUDGET_MOST)) or BUDGET_DEFAULT
 
 
 def sentence_of(error: TracestoreError) -> str:

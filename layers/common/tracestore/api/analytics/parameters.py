@@ -20,7 +20,7 @@ from tracestore.domain.intervals import (
     whole_hours,
 )
 from tracestore.domain.times import NS_PER_DAY, NS_PER_MS
-from tracestore.http.parameters import Reader, one_of, text_of
+from tracestore.http.parameters import Reader, one_of, read_one, text_of
 
 ANALYTICS_PARAMETERS: Final = ("start_date", "end_date", "interval", "timezone", *FILTERS)
 """The parameters that every route of analytics takes."""
@@ -113,9 +113,7 @@ def conversation_filters(parameters: Mapping[str, str]) -> tuple[str | None, str
 
 def chosen_end_user(parameters: Mapping[str, str], group_by: str | None) -> str | None:
     """The parameter `end_user_id` of metrics. *raises*: Invalid when malformed, or where they have other groups."""
-    read = Reader(parameters)
-    end_user_id = read("end_user_id", text_of)
-    read.end()
+    end_user_id = read_one(parameters, END_USER, text_of)
     if end_user_id is not None and group_by != END_USER:
         problem = Detail(END_USER, f"can be combined with group_by={END_USER} alone: add it")
         raise Invalid(
@@ -128,10 +126,7 @@ def chosen_end_user(parameters: Mapping[str, str], group_by: str | None) -> str 
 
 def score_name(parameters: Mapping[str, str]) -> str | None:
     """The parameter `name` of scores. *raises*: Invalid when malformed."""
-    read = Reader(parameters)
-    name = read("name", text_of)
-    read.end()
-    return name
+    return read_one(parameters, "name", text_of)
 
 
 def _refuse_combinations(group_by: str | None, filters: Mapping[str, str], interval: Interval | None) -> None:

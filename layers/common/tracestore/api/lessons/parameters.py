@@ -1,13 +1,12 @@
 """The parameters of lists and bulk deletions of lesson traces."""
 
-import re
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
 from tracestore.domain.errors import Detail
 from tracestore.domain.texts import normalized
 from tracestore.domain.times import NS_PER_MS
-from tracestore.http.parameters import Reader, choice_of, malformed, one_of, text_of
+from tracestore.http.parameters import Reader, choice_of, malformed, one_of, read_one, text_of, whole_number
 from tracestore.http.request import Request
 from tracestore.ingest.lessons import STATUSES
 from tracestore.storage.model import DeletionScope
@@ -31,8 +30,6 @@ LessonView: TypeAlias = Literal["full", "summary"]
 
 LIMIT_DEFAULT: Final = 50
 OFFSET_MOST: Final = 1_000_000
-
-_WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,7}")
 
 
 def lesson_query(parameters: Mapping[str, str]) -> LessonQuery:
@@ -59,14 +56,9 @@ def lesson_view(parameters: Mapping[str, str]) -> LessonView:
 
 def offset_of(parameters: Mapping[str, str]) -> int:
     """The number of lesson traces to skip. *raises*: Invalid, also when there is a cursor as well."""
-    if "offset" not in parameters:
-        return 0
-    if "cursor" in parameters:
+    if "offset" in parameters and "cursor" in parameters:
         raise malformed([Detail("offset", "cannot be combined with cursor: send one of them")])
-    text = parameters["offset"]
-    if _WHOLE_NUMBER.fullmatch(text) is None or int(text) > OFFSET_MOST:
-        raise malformed([Detail("offset", f"must be a whole number from 0 to {OFFSET_MOST:,}")])
-    return int(text)
+    return read_one(parameters, "offset", whole_number(0, OFFSET_MOST)) or 0
 
 
 def lesson_deletion_scope(request: Request) -> DeletionScope:

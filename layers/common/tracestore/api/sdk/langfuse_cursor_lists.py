@@ -19,7 +19,7 @@ from tracestore.domain.merge import Span
 from tracestore.domain.spans import Json
 from tracestore.domain.times import NS_PER_MS
 from tracestore.http.cursors import ListCursor
-from tracestore.http.parameters import Reader, malformed, one_of, query_time
+from tracestore.http.parameters import Reader, malformed, one_of, query_time, whole_number
 from tracestore.http.request import Query
 from tracestore.http.response import json_bytes
 from tracestore.ingest.sdk_reports import stored_id
@@ -32,7 +32,6 @@ from .langfuse_reading import (
     OBSERVATION_TIMES,
     TRACE_TIMES,
     annotations_of,
-    number_up_to,
     trace_query,
 )
 
@@ -104,7 +103,7 @@ class _Place(NamedTuple):
 def list_observations(reader: UserReader, query: Query, cursor: ListCursor) -> dict[str, Any]:
     """A page of observations, with the groups of fields that `fields` names. *raises*: Invalid."""
     parameters = Reader(query)
-    limit = parameters("limit", number_up_to(OBSERVATIONS_MOST)) or LIMIT_DEFAULT
+    limit = parameters("limit", whole_number(1, OBSERVATIONS_MOST)) or LIMIT_DEFAULT
     groups = parameters("fields", _groups_in(OBSERVATION_GROUPS)) or _OBSERVATION_DEFAULT
     is_root = parameters("isRootObservation", one_of("true", "false"))
     parameters("parseIoAsJson", one_of("false"))
@@ -141,7 +140,7 @@ def list_observations(reader: UserReader, query: Query, cursor: ListCursor) -> d
 def list_scores(reader: UserReader, query: Query, cursor: ListCursor) -> dict[str, Any]:
     """A page of scores, with the groups of fields that `fields` names in addition to the core. *raises*: Invalid."""
     parameters = Reader(query)
-    limit = parameters("limit", number_up_to(SCORES_MOST)) or LIMIT_DEFAULT
+    limit = parameters("limit", whole_number(1, SCORES_MOST)) or LIMIT_DEFAULT
     groups = parameters("fields", _groups_in(SCORE_GROUPS)) or ()
     from_ns, to_ns = (parameters(name, query_time) for name in TRACE_TIMES)
     for name in ("value", "valueMin", "valueMax"):

@@ -5,7 +5,7 @@ totals of a page count the items up to it, and one more where there are further 
 *source*: Langfuse's public API, as `langfuse.api` of version 2 for Python reads it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from tracestore.domain.errors import Detail, NotFound
 from tracestore.domain.filters import Condition, Filters
 from tracestore.domain.merge import Span
 from tracestore.domain.times import format_time
-from tracestore.http.parameters import Reader, malformed, query_time
+from tracestore.http.parameters import Reader, malformed, query_time, whole_number
 from tracestore.ingest.sdk_reports import stored_id
 from tracestore.storage.model import Head
 from tracestore.storage.user_store import ListedTrace, TraceQuery, UserReader
@@ -24,7 +24,6 @@ from .langfuse_json import ENVIRONMENT, observation_object, score_object, trace_
 LIMIT_DEFAULT: Final = 50
 LIMIT_MOST: Final = 100
 PAGE_MOST: Final = 50
-_DIGITS_MOST: Final = 4
 TRACES_READ_MOST: Final = 100
 """Traces whose spans or annotations one request reads."""
 
@@ -97,22 +96,10 @@ def list_scores(reader: UserReader, query: Mapping[str, str]) -> dict[str, Any]:
 def _page(query: Mapping[str, str]) -> tuple[int, int]:
     """The number of the page, from 1, and its size. *raises*: Invalid."""
     read = Reader(query)
-    page = read("page", number_up_to(PAGE_MOST, ": narrow the times for what is further")) or 1
-    limit = read("limit", number_up_to(LIMIT_MOST)) or LIMIT_DEFAULT
+    page = read("page", whole_number(1, PAGE_MOST, ": narrow the times for what is further")) or 1
+    limit = read("limit", whole_number(1, LIMIT_MOST)) or LIMIT_DEFAULT
     read.end()
     return page, limit
-
-
-def number_up_to(most: int, remedy: str = "") -> Callable[[str], int]:
-    """A parser of a whole number from 1 to `most`."""
-
-    def parse(text: str) -> int:
-        is_number = text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MOST
-        if not is_number or not 1 <= int(text) <= most:
-            raise ValueError(f"must be a whole number from 1 to {most}{remedy}")
-        return int(text)
-
-    return parse
 
 
 def trace_query(query: Mapping[str, str], times: Iterable[str]) -> TraceQuery:

@@ -14,7 +14,7 @@ from tracestore.domain.errors import Detail
 from tracestore.domain.filters import LIST_FILTERS, METADATA_PREFIX, SCORE_PREFIX, Condition, Filters
 from tracestore.domain.heads import VALUE_FIELDS
 from tracestore.domain.times import NS_PER_MS
-from tracestore.http.parameters import Reader, choice_of, id_of, is_id, malformed, one_of, text_of
+from tracestore.http.parameters import Reader, choice_of, id_of, is_id, malformed, one_of, read_one, text_of
 from tracestore.http.request import MAX_NAME_CHARACTERS, Request
 from tracestore.storage.model import DeletionScope
 from tracestore.storage.user_store import TraceQuery, Version, parse_version
@@ -187,10 +187,7 @@ def trace_view(parameters: Mapping[str, str]) -> TraceView:
 
 def since_version(parameters: Mapping[str, str]) -> Version | None:
     """The version that the caller has. *absent*: None, also for one of another format. *raises*: Invalid."""
-    read = Reader(parameters)
-    version = read("since", parse_version)
-    read.end()
-    return version
+    return read_one(parameters, "since", parse_version)
 
 
 def deletion_scope(request: Request) -> DeletionScope:
