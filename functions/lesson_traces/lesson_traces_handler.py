@@ -116,7 +116,7 @@ def show_list(request: Request, caller: Identity) -> Response:
         encoded = encode_lesson_summaries(page.traces)
     else:
         encoded = encode_lessons(reader(request, caller, repairs=True), page.traces)
-    page = page.first(encoded.entries)
+    page = page.first(len(encoded))
     position = None if page.next_position is None else f"{'' if total is None else total} {page.next_position}"
     members = {"total": total, "scanned_to": time_or_none(page.scanned_to_ns)}
     return with_etag(request, list_response(encoded, _cursor(request, caller).next(position), **members))

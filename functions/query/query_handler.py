@@ -25,7 +25,6 @@ from tracestore.api.traces.parameters import (
 from tracestore.api.traces.ranking import RANKED_MOST, rank_by, ranked
 from tracestore.api.traces.responses import (
     READ_BYTES,
-    Encoded,
     encode_forest,
     encode_summaries,
     encode_tree,
@@ -67,7 +66,7 @@ def show_list(request: Request, caller: Identity) -> Response:
     stored = reader(request, caller, repairs=True)
     if view == "turns":
         turns = turns_page(stored, turns_query(request.query), limit, cursor.position())
-        return with_etag(request, list_response(turns.encoded, cursor.next(turns.cursor_position)))
+        return with_etag(request, list_response(turns.texts, cursor.next(turns.cursor_position)))
     query, measure = trace_query(request.query), rank_by(request.query)
     if measure is not None:
         page = stored.traces(replace(query, newest_first=True), RANKED_MOST)
@@ -77,7 +76,7 @@ def show_list(request: Request, caller: Identity) -> Response:
         return with_etag(request, list_response(encoded, None, ranked=len(page.traces), scanned_to=scanned_to))
     page = stored.traces(query, limit, cursor.position())
     encoded = _encoded(stored, view, page.traces)
-    page = page.first(encoded.entries)
+    page = page.first(len(encoded))
     members = {}
     if view == "summary":
         members["scanned_to"] = time_or_none(page.scanned_to_ns)
@@ -265,7 +264,7 @@ def revoke_share(request: Request, caller: Identity) -> Response:
     return json_response({})
 
 
-def _encoded(stored: UserReader, view: ListView, traces: Sequence[ListedTrace]) -> Encoded:
+def _encoded(stored: UserReader, view: ListView, traces: Sequence[ListedTrace]) -> list[bytes]:
     return encode_summaries(traces) if view == "summary" else encode_forest(stored, traces)
 
 
@@ -290,5 +289,5 @@ def _trace_response(
     start = int(cursor.position() or 0)
     rows = list(outline_contents(state.spans).values())[start:]
     outline = fitting(rows)
-    next_cursor = cursor.next(str(start + outline.entries) if outline.entries < len(rows) else None)
-    return with_etag(request, rows_response(summary, "outline", outline.texts, next_cursor, **members), state.tag)
+    next_cursor = cursor.next(str(start + len(outline)) if len(outline) < len(rows) else None)
+    return with_etag(request, rows_response(summary, "outline", outline, next_cursor, **members), state.tag)

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from tracestore.api.lessons.lesson_json import call_json, lesson_json, lesson_summary_json
-from tracestore.api.traces.responses import READ_BYTES, Encoded, Room, fitting, read_in_parallel
+from tracestore.api.traces.responses import READ_BYTES, Room, fitting, read_in_parallel
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span
 from tracestore.http.response import Response, json_bytes, json_response
@@ -13,14 +13,14 @@ from tracestore.storage.model import Head, PendingDeletion
 from tracestore.storage.user_store import ListedTrace, UserReader
 
 
-def encode_lessons(reader: UserReader, traces: Sequence[ListedTrace]) -> Encoded:
-    """Lesson traces with their calls."""
+def encode_lessons(reader: UserReader, traces: Sequence[ListedTrace]) -> list[bytes]:
+    """Lesson traces with their calls, as many as fit into a response. *absent*: as in `traces.responses`."""
     read = partial(_listed, reader, reader.pending_deletions())
     return fitting(read_in_parallel(read, traces, lambda: reader.is_budget_spent))
 
 
-def encode_lesson_summaries(traces: Iterable[ListedTrace]) -> Encoded:
-    """Lesson traces in a line each."""
+def encode_lesson_summaries(traces: Iterable[ListedTrace]) -> list[bytes]:
+    """Lesson traces in a line each, as many as fit into a response."""
     return fitting(json_bytes(lesson_summary_json(trace_id, head)) for trace_id, head in traces)
 
 

@@ -36,13 +36,6 @@ READ_SPANS: Final = 10_000
 Value = TypeVar("Value")
 
 
-class Encoded(NamedTuple):
-    """The part of a list that fits into one response: JSON texts, and the number of list entries that they cover."""
-
-    texts: list[bytes]
-    entries: int
-
-
 class Tree(NamedTuple):
     """The JSON array of a trace's roots, and the marks for the omitted parts."""
 
@@ -50,13 +43,16 @@ class Tree(NamedTuple):
     omitted: dict[str, bool]
 
 
-def encode_summaries(traces: Iterable[ListedTrace]) -> Encoded:
-    """Traces as summaries."""
+def encode_summaries(traces: Iterable[ListedTrace]) -> list[bytes]:
+    """Traces as summaries, as many as fit into a response."""
     return fitting(json_bytes(summary_json(trace_id, head)) for trace_id, head in traces)
 
 
-def encode_forest(reader: UserReader, traces: Sequence[ListedTrace]) -> Encoded:
-    """Traces as trees: their roots, with all descendants. Each root is marked if parts of its trace are omitted."""
+def encode_forest(reader: UserReader, traces: Sequence[ListedTrace]) -> list[bytes]:
+    """Traces as trees, as many as fit into a response. Each root is marked if parts of its trace are omitted.
+
+    *absent*: an empty text for a trace that was deleted meanwhile.
+    """
     pending_deletions = reader.pending_deletions()
     trees = read_in_parallel(partial(_trees, reader, pending_deletions), traces, lambda: reader.is_budget_spent)
     return fitting(trees)
@@ -117,9 +113,9 @@ def fitting_span(content: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     return content, text
 
 
-def list_response(encoded: Encoded, next_cursor: str | None, **members: Any) -> Response:
-    """The response that contains a page of traces, and further `members` after `next_cursor`."""
-    traces = b",".join(text for text in encoded.texts if text)
+def list_response(encoded: Iterable[bytes], next_cursor: str | None, **members: Any) -> Response:
+    """The response that contains a page of traces without the empty texts, and `members` after `next_cursor`."""
+    traces = b",".join(filter(None, encoded))
     return _response(b'"traces":[%s]' % traces, {"next_cursor": next_cursor, **members})
 
 
@@ -143,8 +139,8 @@ def changes_response(summary: dict[str, Any], changed: Iterable[bytes], gone: Se
     return _response(b'"trace":{"summary":%s,"changed":[%s],"gone":%s}' % parts, {"version": version, "full": False})
 
 
-def _response(first_member: bytes, members: dict[str, Any] | None = None) -> Response:
-    body = b'{"success":true,%s%s}' % (first_member, _members(members or {}))
+def _response(first_member: bytes, members: dict[str, Any]) -> Response:
+    body = b'{"success":true,%s%s}' % (first_member, _members(members))
     return Response(200, body, {"content-type": "application/json"})
 
 
@@ -190,7 +186,7 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(READ_THREADS)
 
 
-def fitting(texts: Iterable[bytes]) -> Encoded:
+def fitting(texts: Iterable[bytes]) -> list[bytes]:
     """The longest prefix of these texts that fits into one response. It has at least one text if there is any."""
     included: list[bytes] = []
     room = Room()
@@ -198,7 +194,7 @@ def fitting(texts: Iterable[bytes]) -> Encoded:
         if not room.takes(text) and included:
             break
         included.append(text)
-    return Encoded(included, len(included))
+    return included
 
 
 class Room:

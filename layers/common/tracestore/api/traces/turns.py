@@ -5,7 +5,7 @@ from functools import partial
 from typing import NamedTuple
 
 from tracestore.api.traces.parameters import TurnsQuery
-from tracestore.api.traces.responses import Encoded, Room, read_in_parallel
+from tracestore.api.traces.responses import Room, read_in_parallel
 from tracestore.api.traces.trace_json import summary_json, turn_json
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span
@@ -18,9 +18,12 @@ from tracestore.storage.user_store import ListedTrace, UserReader
 
 
 class TurnsPage(NamedTuple):
-    """The turns of one response, and the cursor position after them; None at the end of the list."""
+    """The turns of one response as JSON, and the cursor position after them; None at the end of the list.
 
-    encoded: Encoded
+    *absent*: an empty text for a turn that was deleted meanwhile.
+    """
+
+    texts: list[bytes]
     cursor_position: str | None
 
 
@@ -59,7 +62,7 @@ def turns_page(reader: UserReader, query: TurnsQuery, limit: int, cursor_positio
     start = _CursorPosition.parse(cursor_position) if cursor_position is not None else None
     page = reader.traces(query.traces, limit, start and start.trace_position)
     if not page.traces:
-        return TurnsPage(Encoded([], 0), page.next_position and str(_CursorPosition(page.next_position)))
+        return TurnsPage([], page.next_position and str(_CursorPosition(page.next_position)))
     number = start.turn if start is not None else None
     if number is None:  # counted first: counting has a budget of its own, which replaces that of the comparison
         number = reader.turn_number(query.conversation_id, page.traces[0].head.cursor_position)
@@ -78,7 +81,7 @@ def turns_page(reader: UserReader, query: TurnsQuery, limit: int, cursor_positio
         number += step
     page = page.first(len(texts))
     next_position = page.next_position and str(_CursorPosition(page.next_position, number))
-    return TurnsPage(Encoded(texts, len(texts)), next_position)
+    return TurnsPage(texts, next_position)
 
 
 def turn_of(reader: UserReader, head: Head, conversation_id: str | None) -> tuple[int, int] | None:
