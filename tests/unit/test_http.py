@@ -5,13 +5,16 @@ import gzip
 import json
 import math
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tracestore.domain.errors import Invalid, TooLarge
+from tracestore.http.decompression import MAX_FRAMES
 from tracestore.http.request import MAX_BINARY_BYTES, MAX_DECODED_BYTES, MAX_TEXT_BYTES, Request, headers_of, request_of
 from tracestore.http.response import Response, accepts_gzip, gateway_response, json_bytes, json_response, with_etag
 
@@ -243,6 +246,18 @@ def test_a_caller_with_other_content_gets_the_new_content(cached: str) -> None:
     assert with_etag(request(headers={"if-none-match": cached}), json_response({"a": 1})).status == 200
 
 
-def test_too_many_gzip_members_are_refused() -> None:
-    with pytest.raises(TooLarge):
-        sent(gzip.compress(b"") * 10_000, content_encoding="gzip").body()
+@pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("zstd", zstd.compress)])
+def test_a_compressed_body_may_have_100_frames(encoding: str, compress: Callable[[bytes], bytes]) -> None:
+    assert sent(compress(b"x") * MAX_FRAMES, content_encoding=encoding).body() == b"x" * MAX_FRAMES
+    with pytest.raises(TooLarge, match=f"at most {MAX_FRAMES} frames"):
+        sent(compress(b"x") * (MAX_FRAMES + 1), content_encoding=encoding).body()
+
+
+@pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("zstd", zstd.compress)])
+def test_a_cut_body_is_refused(encoding: str, compress: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(Invalid, match=f"ends within a frame of {encoding}"):
+        sent(compress(b"x" * 99)[:-1], content_encoding=encoding).body()
+
+
+def test_zeros_after_a_gzip_member_are_padding() -> None:
+    assert sent(gzip.compress(b"x") + bytes(9), content_encoding="gzip").body() == b"x"

@@ -14,6 +14,8 @@ from urllib.parse import parse_qsl, unquote
 
 from tracestore.domain.errors import Detail, Invalid, TooLarge
 
+from .decompression import Coding, Decompressor, decompressed
+
 MAX_TEXT_BYTES: Final = 6_000_000
 MAX_BINARY_BYTES: Final = 4_500_000
 """Limits of a body: a Lambda event is at most 6 MB, and a body that is not text is base64 in it."""
@@ -39,8 +41,7 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 """How gzip begins (RFC 1952, section 2.3.1), and no JSON or OTLP message. A body that claims gzip and does not begin so
 was unpacked on its way, by a proxy that left the header; whether API Gateway ever does is not documented."""
 
-_GZIP_HEADER: Final = 16  # makes zlib read the gzip format: one or more members, each with a header and a checksum
-_MAX_GZIP_MEMBERS: Final = 100
+_GZIP_HEADER: Final = 16  # makes zlib read the gzip format: a header, the content and a checksum
 _SMALLER: Final = "Send the spans in smaller batches."
 
 
@@ -129,9 +130,9 @@ class Request:
     def _decoded(self, sent: bytes, most_bytes: int) -> bytes:
         encoding = self.headers.get("content-encoding", "").strip().lower()
         if encoding in ("gzip", "x-gzip"):
-            return _unzipped(sent, most_bytes) if sent.startswith(_GZIP_MAGIC) else sent
+            return decompressed(sent, _GZIP, most_bytes) if sent.startswith(_GZIP_MAGIC) else sent
         if encoding == "zstd":
-            from .zstd_body import unpacked  # clients of one protocol alone send zstd
+            from .zstd_body import unpacked  # loads zstd
 
             return unpacked(sent, most_bytes)
         if encoding not in ("", "identity"):
@@ -185,34 +186,17 @@ def request_of(
     )
 
 
-def _unzipped(compressed: bytes, most_bytes: int) -> bytes:
-    content = b""
-    if not compressed:
-        return content
-    for _ in range(_MAX_GZIP_MEMBERS):
-        member = zlib.decompressobj(wbits=zlib.MAX_WBITS | _GZIP_HEADER)
-        try:
-            content += member.decompress(compressed, most_bytes + 1 - len(content))
-        except zlib.error as error:
-            raise _not_gzip() from error
-        if len(content) > most_bytes:
-            raise _over(most_bytes)
-        compressed = member.unused_data.lstrip(b"\0")
-        if not member.eof:
-            raise _not_gzip()
-        if not compressed:
-            return content
-    raise TooLarge(f"A body may have at most {_MAX_GZIP_MEMBERS} gzip members. {_SMALLER}")
+def _gzip_decompressor() -> Decompressor:
+    return zlib.decompressobj(wbits=zlib.MAX_WBITS | _GZIP_HEADER)
+
+
+_GZIP: Final = Coding("gzip", _gzip_decompressor, zlib.error, padding=b"\0")
 
 
 def _over(most_bytes: int) -> TooLarge:
     if most_bytes < MAX_SPANS_BYTES:
         return TooLarge(f"A body of this route may have at most {most_bytes // 1024} KiB. Send less.")
     return TooLarge(f"A body may have at most {most_bytes // 1024**2} MiB when decompressed. {_SMALLER}")
-
-
-def _not_gzip() -> Invalid:
-    return Invalid("The body is not valid gzip, although its Content-Encoding is gzip.", code="invalid_encoding")
 
 
 def _invalid_parameter(name: str, problem: str) -> Invalid:
