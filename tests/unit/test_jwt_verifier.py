@@ -342,6 +342,32 @@ def test_an_unreachable_issuer_is_unavailable_and_not_a_refusal(verifier: JwtVer
         verifier.verify(token(issuer))
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "reason", "cause"),
+    [
+        (500, b"", "The identity provider does not respond.", "HTTPError"),
+        (200, b"<html>", "The keys of the identity provider cannot be read", "JSONDecodeError"),
+    ],
+)
+def test_the_reason_why_keys_are_unreachable_is_logged(
+    verifier: JwtVerifier,
+    issuer: Issuer,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    body: bytes,
+    reason: str,
+    cause: str,
+) -> None:
+    monkeypatch.setattr(logging.getLogger("tracestore"), "propagate", True)
+    issuer.status, issuer.body = status, body
+    with pytest.raises(Unavailable):
+        verifier.verify(token(issuer))
+    (record,) = (each for each in caplog.records if each.levelname == "ERROR")
+    assert vars(record)["reason"].startswith(reason)
+    assert vars(record)["cause"] == cause
+
+
 def test_an_unreachable_issuer_is_not_requested_for_every_token(verifier: JwtVerifier, issuer: Issuer) -> None:
     issuer.status = 500
     for _ in range(5):

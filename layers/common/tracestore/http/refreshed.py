@@ -6,6 +6,8 @@ from typing import Generic, TypeVar
 
 from tracestore.domain.errors import Unavailable
 
+from .telemetry import logger
+
 Value = TypeVar("Value")
 
 
@@ -13,7 +15,7 @@ class Refreshed(Generic[Value]):
     """The result of `fetch`, at most `life_s` old while its source responds; the last result while it does not.
 
     There is at most one fetch in `pause_s`, whether it succeeds or not. Otherwise each invalid token would cause a
-    request to the source.
+    request to the source. A fetch that raises Unavailable is logged.
     """
 
     def __init__(
@@ -47,8 +49,9 @@ class Refreshed(Generic[Value]):
         try:
             self._latest = [self._fetch()]
             self._fetched_s = now
-        except Unavailable:
-            pass  # the last value remains in use
+        except Unavailable as error:  # the last value remains in use, and responses do not contain the reason
+            cause = type(error.__cause__).__name__ if error.__cause__ else None
+            logger.error("the keys of tokens cannot be read", extra={"reason": error.message, "cause": cause})
         self._attempted_s = now
 
     def _value(self) -> Value:
