@@ -44,7 +44,7 @@ def trace_as_lessons(rules: Sequence[LessonRule]) -> None:
         module = sys.modules.get(name)
         if module is not None:
             _wrap_in(module, is_loading=getattr(getattr(module, "__spec__", None), "_initializing", False))
-        elif module is None and not _is_findable(name.partition(".")[0]):
+        elif not _is_findable(name.partition(".")[0]):
             _log_not_traced(name, "the module cannot be found")
 
 

@@ -16,7 +16,7 @@ def messages(value: Any, role: str) -> Any:
         return [_message(value, role)]
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         return [_message(item, role) if isinstance(item, Mapping) else item for item in value]
-    return [{"role": role, "parts": [{"type": "text", "content": value}]}]
+    return [{"role": role, "parts": [_text(value)]}]
 
 
 def _message(message: Mapping[str, Any], role: str) -> Mapping[str, Any]:
@@ -27,5 +27,5 @@ def _message(message: Mapping[str, Any], role: str) -> Mapping[str, Any]:
     return {"role": message.get("role", role), "parts": [_text(content)], **other_fields}
 
 
-def _text(content: str) -> Mapping[str, str]:
+def _text(content: Any) -> Mapping[str, Any]:
     return {"type": "text", "content": content}

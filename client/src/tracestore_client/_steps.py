@@ -255,8 +255,10 @@ class Step:
         for name, value in self._fields.items():
             if value is None:
                 continue
-            if name in ("input", "output"):
-                self._set_input(value) if name == "input" else self._set_output(value)
+            if name == "input":
+                self._set_input(value)
+            elif name == "output":
+                self._set_output(value)
             else:
                 self.set(ATTRIBUTES.get(name, name), value)
         if name_attribute := NAME_ATTRIBUTES.get(self._operation):
