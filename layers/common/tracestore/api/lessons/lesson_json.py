@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from tracestore.api.lessons.trace_ids import id_json
+from tracestore.api.traces.roots import root_span
 from tracestore.api.traces.trace_json import attempts_json, span_duration_ms, time_or_none, usd
 from tracestore.domain.lessons import calls_below, providers_tried
 from tracestore.domain.merge import Span
@@ -24,7 +25,7 @@ def lesson_json(
 ) -> dict[str, Any]:
     """A lesson trace with its calls. *absent*: null; without `payloads`, prompts and replies are null as well."""
     nodes = tree_order(spans)
-    root = next((node.span for node in nodes if node.span.span_id == head.summary.root_span_id), nodes[0].span)
+    root = root_span(head, spans)
     fields, lesson_calls = root.fields, calls_below(nodes, charges_of(nodes), root.span_id)
     metadata = fields.get("metadata")
     sent_providers = metadata if isinstance(metadata, dict) else {}

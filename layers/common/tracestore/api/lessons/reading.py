@@ -6,6 +6,7 @@ from typing import Final
 
 from tracestore.api.lessons.responses import lesson_response
 from tracestore.api.traces.responses import READ_BYTES
+from tracestore.api.traces.roots import root_span
 from tracestore.domain.errors import Conflict, NotFound
 from tracestore.domain.merge import Span
 from tracestore.http.response import Response
@@ -38,7 +39,7 @@ def read_started_root(reader: UserReader, trace_id: str) -> Span | None:
     except NotFound:
         return None
     lesson_root_id = root_span_id(trace_id)
-    root = next((span for span in spans if span.span_id == head.summary.root_span_id), spans[0])
+    root = root_span(head, spans)
     if root.parent_span_id is None and root.span_id != lesson_root_id:
         raise Conflict("Another trace has this id. Leave the id out, and the server generates one.")
     return next((span for span in spans if span.span_id == lesson_root_id), None)

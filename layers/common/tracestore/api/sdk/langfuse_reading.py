@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
 
+from tracestore.api.traces.roots import root_span
 from tracestore.domain.annotations import Annotation
 from tracestore.domain.errors import Detail, NotFound
 from tracestore.domain.filters import Condition, Filters
-from tracestore.domain.merge import Span
 from tracestore.domain.times import format_time
 from tracestore.http.parameters import Reader, malformed, query_time, whole_number
 from tracestore.ingest.sdk_reports import stored_id
@@ -53,7 +53,7 @@ def trace_json(reader: UserReader, sent_id: str) -> dict[str, Any]:
     """One trace with its observations and scores. *raises*: NotFound."""
     trace_id = stored_id(sent_id) or ""
     head, spans, _ = reader.trace_within(trace_id, _PAYLOAD_BYTES)
-    root = _root(head, spans)
+    root = root_span(head, spans)
     return {
         **trace_object(trace_id, head, root),
         "observations": [observation_object(trace_id, span) for span in spans if "encloses" not in span.fields],
@@ -171,14 +171,10 @@ def annotations_of(reader: UserReader, trace_id: str, head: Head) -> list[Annota
 
 def _listed_trace(reader: UserReader, trace: ListedTrace) -> dict[str, Any]:
     head, spans, with_payloads, _ = reader.lazy_trace(trace.trace_id)
-    root = _root(head, spans)
+    root = root_span(head, spans)
     whole = next(with_payloads([root.span_id]), root)
     return {
         **trace_object(trace.trace_id, head, whole),
         "observations": [span.span_id for span in spans if "encloses" not in span.fields],
         "scores": [each.annotation_id for each in annotations_of(reader, trace.trace_id, head)],
     }
-
-
-def _root(head: Head, spans: list[Span]) -> Span:
-    return next((span for span in spans if span.span_id == head.summary.root_span_id), spans[0])

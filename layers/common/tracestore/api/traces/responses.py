@@ -10,6 +10,7 @@ from functools import cache, partial
 from itertools import accumulate
 from typing import Any, Final, NamedTuple, TypeVar
 
+from tracestore.api.traces.roots import root_span
 from tracestore.api.traces.trace_json import forest_bytes, span_json, summary_json
 from tracestore.domain.errors import NotFound
 from tracestore.domain.merge import Span
@@ -79,16 +80,16 @@ def encode_tree(
         attempts.append((nodes, payloads, {}))
     if payloads:
         attempts.append((nodes, False, {"payloads_omitted": True}))
-    root_id = head.summary.root_span_id
-    root = next((node for node in nodes if node.span.span_id == root_id), nodes[0])  # it may have been deleted since
-    attempts.append(([Node(root.span, 0)], False, {"payloads_omitted": True, "children_omitted": True}))
+    root_alone = [Node(root_span(head, spans), 0)]
+    attempts.append((root_alone, False, {"payloads_omitted": True, "children_omitted": True}))
+
+    def node_json(with_payloads: bool, marks: dict[str, bool], node: Node) -> dict[str, Any]:
+        span = span_json(user_id, trace_id, node.span, head.expires_at_s, payloads=with_payloads)
+        return span | marks if node.depth == 0 else span
+
     for included, with_payloads, omitted in attempts:
-
-        def node_json(node: Node) -> dict[str, Any]:
-            span = span_json(user_id, trace_id, node.span, head.expires_at_s, payloads=with_payloads)  # noqa: B023
-            return span | omitted if mark_roots and node.depth == 0 else span  # noqa: B023
-
-        roots = forest_bytes(included, node_json, Room().takes)
+        encode = partial(node_json, with_payloads, omitted if mark_roots else {})
+        roots = forest_bytes(included, encode, Room().takes)
         if roots is not None:
             return Tree(roots, omitted)
     raise AssertionError("unreachable: one span without its payload is small")
