@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from tracestore.api.lessons.trace_ids import id_json
 from tracestore.api.traces.roots import root_span
-from tracestore.api.traces.trace_json import attempts_json, span_duration_ms, time_or_none, usd
+from tracestore.api.traces.trace_json import attempts_json, span_duration_ms, time_or_none, trace_duration_ms, usd
 from tracestore.domain.lessons import calls_below, providers_tried
 from tracestore.domain.merge import Span
 from tracestore.domain.previews import input_text, output_text
@@ -54,16 +54,15 @@ def lesson_summary_json(trace_id: str, head: Head) -> dict[str, Any]:
     """A lesson trace in a line, from its head alone. *absent*: null."""
     summary = head.summary
     usage = summary.usage
-    end_ns = summary.end_ns
     return {
         "id": id_json(trace_id),
         "lesson_id": summary.lesson_id,
         "status": _LESSON_STATUSES[summary.status],
         "provider_used": summary.provider_used,
         "fallback_providers": list(summary.fallback_providers),
-        "total_duration_ms": None if end_ns is None else max(0, end_ns - summary.start_ns) / NS_PER_MS,
+        "total_duration_ms": trace_duration_ms(summary),
         "created_at": format_time(summary.start_ns),
-        "completed_at": time_or_none(end_ns),
+        "completed_at": time_or_none(summary.end_ns),
         "error_types": summary.values.get("error_type", []),
         "error_count": summary.error_count,
         "llm_call_count": usage.llm_call_count,

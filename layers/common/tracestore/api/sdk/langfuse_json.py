@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tracestore.api.traces.trace_json import first_token_ms, usd
+from tracestore.api.traces.trace_json import first_token_ms, trace_duration_ns, usd
 from tracestore.domain.annotations import Annotation
 from tracestore.domain.merge import Span
 from tracestore.domain.reported_usage import total_tokens
@@ -40,7 +40,6 @@ _COUNTS: Final = (
 def trace_object(trace_id: str, head: Head, root: Span) -> dict[str, Any]:
     """A trace, with the input and the output of its root, and without its observations and scores."""
     summary = head.summary
-    duration_ns = 0 if summary.end_ns is None else max(0, summary.end_ns - summary.start_ns)
     return {
         "id": trace_id,
         "timestamp": format_time(summary.start_ns),
@@ -61,7 +60,7 @@ def trace_object(trace_id: str, head: Head, root: Span) -> dict[str, Any]:
         "createdAt": format_time(head.created_ms * NS_PER_MS),
         "updatedAt": format_time(head.updated_ms * NS_PER_MS),
         "htmlPath": f"/traces/{trace_id}",
-        "latency": duration_ns / NS_PER_SECOND,
+        "latency": (trace_duration_ns(summary) or 0) / NS_PER_SECOND,
         "totalCost": usd(summary.usage.cost_nano_usd) or 0,
     }
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from tracestore.api.traces.annotations import annotations_in_summary
-from tracestore.domain.heads import Attempts
+from tracestore.domain.heads import Attempts, Summary
 from tracestore.domain.merge import Span
 from tracestore.domain.outline import OutlineRow, Subtree
 from tracestore.domain.reported_usage import total_tokens
@@ -113,7 +113,7 @@ def summary_json(trace_id: str, head: Head) -> dict[str, Any]:
         "name": summary.name,
         "start_time": format_time(summary.start_ns),
         "end_time": time_or_none(summary.end_ns),
-        "duration_ms": None if summary.end_ns is None else _milliseconds(max(0, summary.end_ns - summary.start_ns)),
+        "duration_ms": trace_duration_ms(summary),
         "status": summary.status,
         "span_count": summary.span_count,
         "error_count": summary.error_count,
@@ -260,6 +260,17 @@ def usd(nano_usd: int | None) -> float | None:
 def time_or_none(time_ns: int | None) -> str | None:
     """A time as ISO 8601. *absent*: None."""
     return None if time_ns is None else format_time(time_ns)
+
+
+def trace_duration_ns(summary: Summary) -> int | None:
+    """The duration of a trace; 0 where clocks contradict each other. *absent*: None until its root has ended."""
+    return None if summary.end_ns is None else max(0, summary.end_ns - summary.start_ns)
+
+
+def trace_duration_ms(summary: Summary) -> float | None:
+    """The same in milliseconds."""
+    duration_ns = trace_duration_ns(summary)
+    return None if duration_ns is None else _milliseconds(duration_ns)
 
 
 def span_duration_ms(span: Span) -> float | None:
