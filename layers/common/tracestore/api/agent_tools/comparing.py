@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from tracestore.api.traces.trace_json import outline_json, summary_json
 from tracestore.domain.errors import NotFound
+from tracestore.domain.heads import Summary
 from tracestore.domain.outline import OutlineRow, outline_rows
 from tracestore.http.identity import Identity
 from tracestore.http.parameters import is_id
@@ -86,7 +87,7 @@ def compare_traces(request: Request, caller: Identity, token_budget: int) -> dic
     return answer.end()
 
 
-def _spans(rows: Sequence[OutlineRow], summary: Any) -> dict[_Key, dict[str, Any]]:
+def _spans(rows: Sequence[OutlineRow], summary: Summary) -> dict[_Key, dict[str, Any]]:
     """The spans of a trace by their key, in tree order."""
     seen = Counter[tuple[str, str]]()
     spans = {}

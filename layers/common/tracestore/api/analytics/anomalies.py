@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
-from tracestore.api.analytics.analytics_json import name_json
+from tracestore.api.analytics.analytics_json import US_PER_MS, name_json
 from tracestore.domain.analytics import Selection
 from tracestore.domain.anomalies import HISTORY_HOURS, Anomaly, anomalies_of, histories_of
 from tracestore.domain.buckets import OF_FAILURES, Bucket
@@ -36,7 +36,6 @@ LATENCY_CANDIDATES_MOST: Final = 100
 """The newest traces of the hour are read for so many latency anomalies, and so many for each: 300 read units, whatever
 the traffic."""
 
-_US_PER_MS: Final = 1_000
 _DIGITS: Final = {"error_rate": 6, "latency": 3, "cost": 9}
 
 
@@ -157,7 +156,7 @@ def _share(anomaly: Anomaly, head: Head) -> float:
             share += row.measures["calls"] if row.group.status == "error" else 0
         else:
             slowest_us = bounds_us(max(row.measures.latencies))[1] if row.measures.latencies else 0.0
-            share = max(share, slowest_us / _US_PER_MS - anomaly.worst.baseline)
+            share = max(share, slowest_us / US_PER_MS - anomaly.worst.baseline)
     return share
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from tracestore.api.chart_ranges import interval_of, problems_of_range
@@ -74,7 +74,7 @@ def parse_query(
     """
     read = Reader(parameters)
     start, end = read("start_date", time_or_day), read("end_date", time_or_day)
-    requested_interval = cast("Interval | None", read("interval", one_of(*INTERVALS)))
+    requested_interval: Interval | None = read("interval", one_of(*INTERVALS))
     zone = read("timezone", zone_of) or UTC
     start_ns, end_ns = range_bounds(start, end, zone)
     group_by = read("group_by", one_of(*groupings))
@@ -115,12 +115,7 @@ def chosen_end_user(parameters: Mapping[str, str], group_by: str | None) -> str 
     """The parameter `end_user_id` of metrics. *raises*: Invalid when malformed, or where they have other groups."""
     end_user_id = read_one(parameters, END_USER, text_of)
     if end_user_id is not None and group_by != END_USER:
-        problem = Detail(END_USER, f"can be combined with group_by={END_USER} alone: add it")
-        raise Invalid(
-            f"Unsupported combination of parameters: {problem.field} {problem.message}.",
-            code="unsupported_combination",
-            details=(problem,),
-        )
+        raise _unsupported([Detail(END_USER, f"can be combined with group_by={END_USER} alone: add it")])
     return end_user_id
 
 
@@ -145,7 +140,12 @@ def _refuse_combinations(group_by: str | None, filters: Mapping[str, str], inter
         message = f"must be hour or day with {counted} counted by the hour"
         problems.append(Detail("interval", message))
     if problems:
-        causes = "; ".join(f"{problem.field} {problem.message}" for problem in problems)
-        raise Invalid(
-            f"Unsupported combination of parameters: {causes}.", code="unsupported_combination", details=tuple(problems)
-        )
+        raise _unsupported(problems)
+
+
+def _unsupported(problems: Sequence[Detail]) -> Invalid:
+    """The error for parameters that are valid alone and not together, which its message names."""
+    causes = "; ".join(f"{problem.field} {problem.message}" for problem in problems)
+    return Invalid(
+        f"Unsupported combination of parameters: {causes}.", code="unsupported_combination", details=tuple(problems)
+    )

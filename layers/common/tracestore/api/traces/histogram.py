@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from tracestore.api.chart_ranges import interval_of, problems_of_range
@@ -42,7 +42,7 @@ def histogram_query(request: Request) -> HistogramQuery:
     """
     traces = trace_query(request.query)
     read = Reader(request.query)
-    requested = cast("Interval | None", read("interval", one_of(*INTERVALS)))
+    requested: Interval | None = read("interval", one_of(*INTERVALS))
     zone = read("timezone", zone_of) or UTC
     now_ns = request.now_ms * NS_PER_MS
     end_ns = now_ns if traces.to_ns is None else traces.to_ns
