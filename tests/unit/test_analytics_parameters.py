@@ -88,7 +88,7 @@ def test_grouped_by_operation_spans_of_every_operation_are_calls(group_by: str, 
         ({"timezone": "Mars/Olympus"}, ["timezone"]),
         ({"group_by": "user"}, ["group_by"]),
         ({"model_name": ""}, ["model_name"]),
-        ({"timezone": "", "interval": "", "end_date": ""}, ["end_date", "interval", "timezone"]),
+        ({"timezone": "", "interval": "", "end_date": ""}, ["end_date", "timezone", "interval"]),
     ],
 )
 def test_malformed_parameters_are_named(parameters: dict[str, str], named: list[str]) -> None:

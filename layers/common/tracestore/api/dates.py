@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tracestore.domain.spans import Json
@@ -45,10 +45,19 @@ def past_time(now_ns: int) -> Callable[[str], int]:
     return parse
 
 
-def read_range(read: Reader) -> tuple[int | None, int | None]:
-    """The range that `start_date`, `end_date` and `timezone` select, as `range_bounds` returns it."""
+class SentRange(NamedTuple):
+    """The bounds of a range as `range_bounds` returns them, and the zone of its days."""
+
+    start_ns: int | None
+    end_ns: int | None
+    zone: ZoneInfo
+
+
+def read_range(read: Reader) -> SentRange:
+    """The range that the parameters `start_date`, `end_date` and `timezone` select. *absent*: UTC."""
     start, end = read("start_date", time_or_day), read("end_date", time_or_day)
-    return range_bounds(start, end, read("timezone", zone_of) or UTC)
+    zone = read("timezone", zone_of) or UTC
+    return SentRange(*range_bounds(start, end, zone), zone)
 
 
 def range_bounds(start: TimeOrDay | None, end: TimeOrDay | None, zone: ZoneInfo) -> tuple[int | None, int | None]:

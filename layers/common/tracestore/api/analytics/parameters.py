@@ -6,7 +6,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from tracestore.api.chart_ranges import interval_of, problems_of_range
-from tracestore.api.dates import UTC, range_bounds, time_or_day, zone_of
+from tracestore.api.dates import read_range
 from tracestore.domain.analytics import Selection
 from tracestore.domain.buckets import Interval
 from tracestore.domain.dimensions import END_USER, FILTERS, GROUPINGS, MARGINALS
@@ -51,9 +51,7 @@ def parse_stored_range(parameters: Mapping[str, str]) -> tuple[int | None, int |
     *absent*: None for an end that is not given, and UTC. *raises*: Invalid when a parameter is malformed.
     """
     read = Reader(parameters)
-    start, end = read("start_date", time_or_day), read("end_date", time_or_day)
-    zone = read("timezone", zone_of) or UTC
-    start_ns, end_ns = range_bounds(start, end, zone)
+    start_ns, end_ns, zone = read_range(read)
     if start_ns is not None and end_ns is not None and start_ns >= end_ns:
         read.problems.append(Detail("start_date", "must lie before end_date"))
     read.end()
@@ -73,10 +71,8 @@ def parse_query(
     *raises*: Invalid when a parameter is malformed, or such a query has a filter or a finer interval.
     """
     read = Reader(parameters)
-    start, end = read("start_date", time_or_day), read("end_date", time_or_day)
+    start_ns, end_ns, zone = read_range(read)
     requested_interval: Interval | None = read("interval", one_of(*INTERVALS))
-    zone = read("timezone", zone_of) or UTC
-    start_ns, end_ns = range_bounds(start, end, zone)
     group_by = read("group_by", one_of(*groupings))
     filters = {name: value for name in FILTERS if (value := read(name, text_of)) is not None}
     now_ns = now_ms * NS_PER_MS

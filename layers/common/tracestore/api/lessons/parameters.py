@@ -38,7 +38,7 @@ def lesson_query(parameters: Mapping[str, str]) -> LessonQuery:
 
     read = Reader(parameters)
     lesson_id, status = read("lesson_id", text_of), read("status", one_of(*STATUSES))
-    from_ns, to_ns = read_range(read)
+    from_ns, to_ns, _ = read_range(read)
     provider_used, search = read("provider_used", text_of), read("search", text_of)
     query = LessonQuery(
         lesson_id, STATUSES.get(status or ""), from_ns, to_ns, provider_used, search and normalized(search)

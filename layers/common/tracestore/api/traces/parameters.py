@@ -84,7 +84,7 @@ def require_filters(request: Request, *more: str) -> None:
 def trace_query(parameters: Mapping[str, str]) -> TraceQuery:
     """The query of a trace list. *raises*: Invalid that names every malformed parameter."""
     read = Reader(parameters)
-    from_ns, to_ns = read_range(read)
+    from_ns, to_ns, _ = read_range(read)
     parents = [_condition(read, name, id_of) for name in ("parent_span_id", "parent_trace_id")]
     if all(parents):
         read.problems.append(Detail("parent_trace_id", "is another name of parent_span_id: send one of them"))
