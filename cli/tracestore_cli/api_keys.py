@@ -31,8 +31,6 @@ def create(
     from tracestore.storage.api_keys import create_api_key, new_secret
     from tracestore.storage.deadline import Deadline
 
-    if not user:
-        raise typer.BadParameter("must not be empty", param_hint="--user")
     secret = new_secret()
     form: Json = {"name": name, "scopes": [scope.strip() for scope in scopes.split(",")], "expires_at": expires_at}
     try:

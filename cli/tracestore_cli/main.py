@@ -11,7 +11,16 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from tracestore_cli import api_keys, checkout, tokens, users
-from tracestore_cli.options import CountersDays, DynamoDB, RetentionDays, TableName, TimeShards, reaching, store_on
+from tracestore_cli.options import (
+    CountersDays,
+    DynamoDB,
+    RetentionDays,
+    TableName,
+    TimeShards,
+    not_empty,
+    reaching,
+    store_on,
+)
 from tracestore_cli.terminal import console, errors, fail, progress_bar
 
 if TYPE_CHECKING:
@@ -47,9 +56,10 @@ ReadKey = Annotated[str, typer.Option(envvar="TRACESTORE_KEY", help="An API key 
 
 @app.command()
 def token(
-    user: Annotated[str, typer.Option(help="The user that the token identifies.")],
+    user: Annotated[str, typer.Option(callback=not_empty, help="The user that the token identifies.")],
     team: Annotated[
-        list[str] | None, typer.Option(help="A team that the user may act for. Repeat it for more teams.")
+        list[str] | None,
+        typer.Option(callback=not_empty, help="A team that the user may act for. Repeat it for more teams."),
     ] = None,
     expires: Annotated[str, typer.Option(help="Lifetime of the token: 90s, 15m, 12h or 1d.")] = "1d",
     data_dir: DataDir = Path(".tracestore"),
@@ -60,10 +70,6 @@ def token(
     jwt_secret: JwtSecret = None,
 ) -> None:
     """Print a JWT that the local server accepts."""
-    if not user:
-        raise typer.BadParameter("must not be empty", param_hint="--user")
-    if not all(team or ()):
-        raise typer.BadParameter("must not be empty", param_hint="--team")
     try:
         expires_in_s = tokens.duration_s(expires)
     except ValueError as error:
@@ -167,7 +173,8 @@ def import_(
 def audit(
     table: TableName,
     user: Annotated[
-        str | None, typer.Option(help="The user whose counters are compared; for a team @team:NAME.")
+        str | None,
+        typer.Option(callback=not_empty, help="The user whose counters are compared; for a team @team:NAME."),
     ] = None,
     all_users: Annotated[bool, typer.Option("--all", help="Compare the counters of all users with traces.")] = False,
     days: Annotated[int, typer.Option(min=0, help="Number of UTC days before today.")] = 1,
@@ -205,7 +212,10 @@ def prune(
     ],
     table: TableName,
     user: Annotated[
-        str | None, typer.Option(help="Only this user's traces; for a team @team:NAME. Default: all users and teams.")
+        str | None,
+        typer.Option(
+            callback=not_empty, help="Only this user's traces; for a team @team:NAME. Default: all users and teams."
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the traces, and delete nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
@@ -243,7 +253,9 @@ def prune(
 
 @app.command()
 def deletions(
-    user: Annotated[str, typer.Option(help="The user whose deletions are listed; for a team @team:NAME.")],
+    user: Annotated[
+        str, typer.Option(callback=not_empty, help="The user whose deletions are listed; for a team @team:NAME.")
+    ],
     table: TableName,
     limit: Annotated[int, typer.Option(min=1, help="Number of deletions, the latest first.")] = 100,
     dynamodb: DynamoDB = None,

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -10,6 +10,16 @@ from tracestore_cli.terminal import fail
 
 if TYPE_CHECKING:
     from tracestore.storage.store import Store
+
+Value = TypeVar("Value")
+
+
+def not_empty(value: Value) -> Value:
+    """Refuse an empty text, such as the value of a shell variable that is not set. *raises*: BadParameter."""
+    if value == "" or (isinstance(value, list) and "" in value):
+        raise typer.BadParameter("must not be empty")
+    return value
+
 
 TableName = Annotated[
     str, typer.Option("--table", help="The deployment's table. Your AWS credentials need access to it.")
@@ -20,7 +30,7 @@ DynamoDB = Annotated[
 RetentionDays = Annotated[int, typer.Option(min=1, help="The stack's parameter RetentionDays.")]
 CountersDays = Annotated[int, typer.Option(min=1, help="The stack's parameter CountersDays.")]
 TimeShards = Annotated[int, typer.Option(min=1, help="The stack's parameter TimeShards.")]
-User = Annotated[str, typer.Option(help="The user that owns it; for a team @team:NAME.")]
+User = Annotated[str, typer.Option(callback=not_empty, help="The user that owns it; for a team @team:NAME.")]
 
 
 @contextlib.contextmanager

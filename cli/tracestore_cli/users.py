@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import TextColumn
 
-from tracestore_cli.options import DynamoDB, TableName, TimeShards, reaching, store_on
+from tracestore_cli.options import DynamoDB, TableName, TimeShards, not_empty, reaching, store_on
 from tracestore_cli.terminal import errors, fail, progress_bar
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def list_users(table: TableName, dynamodb: DynamoDB = None) -> None:
 
 
 def forget(
-    user: Annotated[str, typer.Argument(help="The user to forget; for a team @team:NAME.")],
+    user: Annotated[str, typer.Argument(callback=not_empty, help="The user to forget; for a team @team:NAME.")],
     table: TableName,
     yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False,
     settle: Annotated[
@@ -46,8 +46,6 @@ def forget(
 
     A second look has to find nothing. It reads the whole table twice or more.
     """
-    if not user:
-        raise typer.BadParameter("must not be empty", param_hint="USER")
     if not yes:
         typer.confirm(
             f"All traces, analytics, keys and views of {user} will be removed for good.", abort=True, err=True
