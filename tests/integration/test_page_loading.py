@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Error, Page, Route, expect
 
 from tests.api import Api
 from tests.gateway import User
@@ -13,6 +13,12 @@ from tests.reading import address, browser, reader, reading, visiting
 __all__ = ["address", "browser", "reader"]
 
 pytestmark = pytest.mark.parametrize("engine", ["moto"], indirect=True, scope="session")
+
+BLOCKED_STORAGE = """
+for (const name of ["localStorage", "sessionStorage"])
+  Object.defineProperty(window, name, { get() { throw new DOMException("denied", "SecurityError"); } });
+"""
+"""What a browser does that blocks the data of sites."""
 
 OVERVIEW_CODE = re.compile(r"/traces/assets/OverviewView-.*\.js$")
 
@@ -75,6 +81,23 @@ def test_a_page_whose_script_does_not_arrive_is_not_blank(browser: Browser, addr
         visitor.page.route(re.compile(r"/traces/assets/index-.*\.js$"), lambda route: route.abort("connectionaborted"))
         visitor.page.goto("/traces")
         expect(visitor.page.get_by_text("The page is loading. If nothing follows, load it again.")).to_be_visible()
+
+
+def test_a_page_that_may_store_nothing_is_read_and_keeps_its_choices_while_it_is_open(
+    browser: Browser, address: str, user: User, api: Api
+) -> None:
+    api.send(call_span("t", "s"))
+    with visiting(browser, address) as visitor:
+        page = visitor.page
+        page.add_init_script(BLOCKED_STORAGE)
+        page.goto(f"/traces#token={user.token}")
+        with pytest.raises(Error, match="denied"):
+            page.evaluate("localStorage.length")
+        expect(page.locator(ROWS)).to_have_count(1)
+        page.get_by_role("button", name="Theme: system").click()
+        expect(page.get_by_role("button", name="Theme: light")).to_be_visible()
+        open_overview(page)
+        expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
 
 
 def test_a_list_whose_request_is_aborted_is_shown(browser: Browser, address: str, user: User, api: Api) -> None:

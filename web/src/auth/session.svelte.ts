@@ -1,5 +1,7 @@
 /** Who reads: the credential, kept for this tab alone, and how to get another one when it expires. */
 
+import { tabStorage } from "../lib/storage.ts";
+
 const STORAGE_KEY = "tracestore.credential";
 const TEAM_KEY = `${STORAGE_KEY}.team`;
 const REFRESH_KEY = `${STORAGE_KEY}.refresh`;
@@ -35,20 +37,12 @@ function personOf(credential: string): string {
   return claims?.sub ? `${String(claims.iss)} ${String(claims.sub)}` : credential;
 }
 
-function stored<T>(key: string): T | null {
-  try {
-    return JSON.parse(sessionStorage.getItem(key) ?? "null") as T | null;
-  } catch {
-    return null;
-  }
-}
-
 class Session {
   /** The secret of the share that is read, which no storage keeps: the fragment of the address has it. */
   share = $state<string | null>(null);
 
   /** A JWT or an API key; null while signed out. */
-  credential = $state<string | null>(sessionStorage.getItem(STORAGE_KEY));
+  credential = $state<string | null>(tabStorage.get(STORAGE_KEY));
 
   /** Whether the API has refused the credential: a dialog then asks for another one over the unharmed page. */
   expired = $state(false);
@@ -57,7 +51,7 @@ class Session {
   problem = $state<string | null>(null);
 
   /** The team acted for, or null. */
-  team = $state<string | null>(sessionStorage.getItem(TEAM_KEY));
+  team = $state<string | null>(tabStorage.get(TEAM_KEY));
 
   /** Renews the credential without the reader, and returns whether that was possible; null where it never is. */
   renew: (() => Promise<boolean>) | null = null;
@@ -70,7 +64,7 @@ class Session {
   }
 
   get refresh(): Refresh | null {
-    return stored<Refresh>(REFRESH_KEY);
+    return tabStorage.json<Refresh>(REFRESH_KEY);
   }
 
   /** What distinguishes the data of one owner from that of another in caches. */
@@ -95,16 +89,16 @@ class Session {
     this.expired = false;
     this.problem = null;
     this.#since = Date.now();
-    sessionStorage.setItem(STORAGE_KEY, credential);
-    if (refresh === null) sessionStorage.removeItem(REFRESH_KEY);
-    else sessionStorage.setItem(REFRESH_KEY, JSON.stringify(refresh));
+    tabStorage.set(STORAGE_KEY, credential);
+    if (refresh === null) tabStorage.remove(REFRESH_KEY);
+    else tabStorage.set(REFRESH_KEY, JSON.stringify(refresh));
   }
 
   /** Act for a team that the token lists, or for the user (null). */
   actFor(team: string | null): void {
     this.team = team;
-    if (team === null) sessionStorage.removeItem(TEAM_KEY);
-    else sessionStorage.setItem(TEAM_KEY, team);
+    if (team === null) tabStorage.remove(TEAM_KEY);
+    else tabStorage.set(TEAM_KEY, team);
   }
 
   /** The API has refused the credential. The reader is asked only where it cannot be renewed. */
@@ -126,8 +120,8 @@ class Session {
     this.problem = null;
     this.renew = null;
     this.actFor(null);
-    sessionStorage.removeItem(STORAGE_KEY);
-    sessionStorage.removeItem(REFRESH_KEY);
+    tabStorage.remove(STORAGE_KEY);
+    tabStorage.remove(REFRESH_KEY);
   }
 }
 

@@ -1,6 +1,7 @@
 /** Keys of the page: each view registers what its keys do, and `?` lists all that work at the moment. */
 
 import { untrack } from "svelte";
+import { browserStorage } from "./storage.ts";
 
 export interface Shortcut {
   /** Names of keys as in `KeyboardEvent.key`; two keys one after the other are written `g t`. */
@@ -18,7 +19,7 @@ class Keyboard {
   scopes = $state.raw<readonly (readonly Shortcut[])[]>([]);
 
   /** Whether single letters are shortcuts. Screen readers and speech input may need them off. */
-  letters = $state(localStorage.getItem(STORAGE_KEY) !== "off");
+  letters = $state(browserStorage.get(STORAGE_KEY) !== "off");
 
   #prefix = "";
   #prefixTime = 0;
@@ -33,7 +34,7 @@ class Keyboard {
 
   setLetters(on: boolean): void {
     this.letters = on;
-    localStorage.setItem(STORAGE_KEY, on ? "on" : "off");
+    browserStorage.set(STORAGE_KEY, on ? "on" : "off");
   }
 
   handle(event: KeyboardEvent): void {

@@ -3,6 +3,8 @@
  * the machine changes, and after a deployment the former files are gone.
  */
 
+import { tabStorage } from "./storage.ts";
+
 /** The waits before code is requested again. */
 const WAITS_MS = [300, 1500];
 
@@ -34,9 +36,9 @@ export async function loadView<T>(importer: () => Promise<T>): Promise<T> {
   try {
     return await load(importer);
   } catch (error) {
-    const reloadedAt = Number(sessionStorage.getItem(RELOADED) ?? 0);
+    const reloadedAt = Number(tabStorage.get(RELOADED) ?? 0);
     if (!navigator.onLine || Date.now() - reloadedAt < RELOAD_MS) throw error;
-    sessionStorage.setItem(RELOADED, String(Date.now()));
+    tabStorage.set(RELOADED, String(Date.now()));
     location.reload();
     return new Promise<never>(() => undefined); // until the document is replaced
   }

@@ -1,6 +1,7 @@
 /** What a reader has opened and closed: it stays so, also after another view or a reload, for as long as the tab lives. */
 
 import { getContext, setContext } from "svelte";
+import { tabStorage } from "./storage.ts";
 
 /** So many of the last changes are kept. */
 const KEPT = 2000;
@@ -12,8 +13,8 @@ export class Opened {
   /** `storageKey` null keeps nothing beyond this object. */
   constructor(storageKey: string | null = null) {
     this.#storageKey = storageKey;
-    const kept = storageKey === null ? null : sessionStorage.getItem(storageKey);
-    if (kept) this.toggled = new Map(JSON.parse(kept) as [string, boolean][]);
+    const kept = storageKey === null ? null : tabStorage.json<[string, boolean][]>(storageKey);
+    if (kept) this.toggled = new Map(kept);
   }
 
   /** Whether something is open; `otherwise` if the reader has not touched it. */
@@ -29,12 +30,8 @@ export class Opened {
 
   replace(toggled: ReadonlyMap<string, boolean>): void {
     this.toggled = toggled;
-    if (this.#storageKey === null) return;
-    try {
-      sessionStorage.setItem(this.#storageKey, JSON.stringify([...toggled].slice(-KEPT)));
-    } catch {
-      // The storage is full: it stays for as long as the page does.
-    }
+    if (this.#storageKey !== null)
+      tabStorage.set(this.#storageKey, JSON.stringify([...toggled].slice(-KEPT)));
   }
 }
 

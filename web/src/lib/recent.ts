@@ -1,5 +1,7 @@
 /** The traces that a reader opened last, by id and name, for the palette. */
 
+import { tabStorage } from "./storage.ts";
+
 const STORAGE_KEY = "tracestore.recent";
 const KEPT = 12;
 
@@ -9,15 +11,10 @@ export interface Recent {
 }
 
 export function recentTraces(owner: string): Recent[] {
-  try {
-    const kept = JSON.parse(sessionStorage.getItem(STORAGE_KEY) ?? "{}") as Record<string, Recent[]>;
-    return kept[owner] ?? [];
-  } catch {
-    return [];
-  }
+  return tabStorage.json<Record<string, Recent[]>>(STORAGE_KEY)?.[owner] ?? [];
 }
 
 export function rememberTrace(owner: string, trace: Recent): void {
   const list = [trace, ...recentTraces(owner).filter((one) => one.id !== trace.id)].slice(0, KEPT);
-  sessionStorage.setItem(STORAGE_KEY, JSON.stringify({ [owner]: list }));
+  tabStorage.set(STORAGE_KEY, JSON.stringify({ [owner]: list }));
 }

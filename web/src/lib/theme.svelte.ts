@@ -1,11 +1,13 @@
 /** Light, dark, or as the system has it. */
 
+import { browserStorage } from "./storage.ts";
+
 const STORAGE_KEY = "tracestore.theme";
 const CHOICES = ["system", "light", "dark"] as const;
 type Choice = (typeof CHOICES)[number];
 
 class Theme {
-  choice = $state<Choice>(CHOICES.find((choice) => choice === localStorage.getItem(STORAGE_KEY)) ?? "system");
+  choice = $state<Choice>(CHOICES.find((choice) => choice === browserStorage.get(STORAGE_KEY)) ?? "system");
 
   constructor() {
     this.#apply();
@@ -13,7 +15,7 @@ class Theme {
 
   next(): void {
     this.choice = CHOICES[(CHOICES.indexOf(this.choice) + 1) % CHOICES.length] as Choice;
-    localStorage.setItem(STORAGE_KEY, this.choice);
+    browserStorage.set(STORAGE_KEY, this.choice);
     this.#apply();
   }
 

@@ -1,13 +1,15 @@
 /** Whether long lines of stored texts and JSON are wrapped. Kept in the browser. */
 
+import { browserStorage } from "./storage.ts";
+
 const STORAGE_KEY = "tracestore.wrap";
 
 class Wrapping {
-  on = $state(localStorage.getItem(STORAGE_KEY) !== "off");
+  on = $state(browserStorage.get(STORAGE_KEY) !== "off");
 
   toggle(): void {
     this.on = !this.on;
-    localStorage.setItem(STORAGE_KEY, this.on ? "on" : "off");
+    browserStorage.set(STORAGE_KEY, this.on ? "on" : "off");
   }
 }
 

@@ -1,10 +1,12 @@
 /** The time zone in which times are shown: the reader's, or UTC. */
 
+import { browserStorage } from "./storage.ts";
+
 const STORAGE_KEY = "tracestore.zone";
 const LOCAL = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
 class Zone {
-  name = $state(localStorage.getItem(STORAGE_KEY) === "UTC" ? "UTC" : LOCAL);
+  name = $state(browserStorage.get(STORAGE_KEY) === "UTC" ? "UTC" : LOCAL);
 
   /** `Berlin, UTC+1` */
   readonly label = $derived(this.#label(new Date()));
@@ -27,7 +29,7 @@ class Zone {
 
   toggle(): void {
     this.name = this.name === "UTC" ? LOCAL : "UTC";
-    localStorage.setItem(STORAGE_KEY, this.name === "UTC" ? "UTC" : "local");
+    browserStorage.set(STORAGE_KEY, this.name === "UTC" ? "UTC" : "local");
   }
 
   /** A time in this zone. *full* has milliseconds, *clock* only the time of day. */

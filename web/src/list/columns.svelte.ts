@@ -4,6 +4,7 @@
  */
 
 import { router } from "../lib/router.svelte.ts";
+import { browserStorage } from "../lib/storage.ts";
 
 const STORAGE_KEY = "tracestore.columns";
 
@@ -41,12 +42,7 @@ interface Kept {
 }
 
 function kept(): Kept {
-  const none = { hidden: [], pinned: [], widths: {} };
-  try {
-    return { ...none, ...(JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "{}") as Partial<Kept>) };
-  } catch {
-    return none;
-  }
+  return { hidden: [], pinned: [], widths: {}, ...browserStorage.json<Partial<Kept>>(STORAGE_KEY) };
 }
 
 const toggled = (names: readonly string[], name: string): string[] =>
@@ -113,7 +109,7 @@ class Columns {
 
   #keep(changes: Partial<Kept>): void {
     this.#kept = { ...this.#kept, ...changes };
-    localStorage.setItem(STORAGE_KEY, JSON.stringify(this.#kept));
+    browserStorage.set(STORAGE_KEY, JSON.stringify(this.#kept));
   }
 }
 
