@@ -12,3 +12,6 @@ export const BASE: string = baseOf(new URL(import.meta.url).pathname);
 
 /** The path of a route of the API. */
 export const api = (path: string): string => BASE + path;
+
+/** Whether a host is this machine, as that of a local server. */
+export const isLocal = (host: string): boolean => ["127.0.0.1", "localhost", "[::1]"].includes(host);

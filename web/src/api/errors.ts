@@ -16,6 +16,9 @@ export class ApiError extends Error {
   }
 }
 
+/** The error of a request without a response. */
+export const unreachable = (): ApiError => new ApiError(0, "offline", "The server cannot be reached.");
+
 /** The error of a response, in the API's shape or in that of the gateway. */
 export async function errorOf(response: Response): Promise<ApiError> {
   const after = Number(response.headers.get("retry-after") ?? NaN);

@@ -15,13 +15,22 @@ export class ExactNumber {
 }
 
 /** Fields of the API itself are measures: only stored JSON below these names must keep its digits. */
-const STORED = /"(?:input_data|output_data|metadata|request_data|response_data|new_messages|attributes)":/;
+const STORED: ReadonlySet<string> = new Set([
+  "input_data",
+  "output_data",
+  "metadata",
+  "request_data",
+  "response_data",
+  "new_messages",
+  "attributes",
+]);
+const HAS_STORED = new RegExp(`"(?:${[...STORED].join("|")})":`);
 
 const SUSPICIOUS = /\d{16}|\.\d*0\b|[eE][+-]?\d/;
 
 /** Parse JSON. Where the engine gives the source of a number, numbers that would change are kept as ExactNumber. */
 export function parseExact(text: string): unknown {
-  if (!STORED.test(text) || !SUSPICIOUS.test(text)) return JSON.parse(text);
+  if (!HAS_STORED.test(text) || !SUSPICIOUS.test(text)) return JSON.parse(text);
   return exactBelow(
     JSON.parse(text),
     JSON.parse(text, keepSource as (key: string, value: unknown) => unknown),
@@ -43,16 +52,6 @@ function keepSource(_: string, value: unknown, context?: { source?: string }): u
   return String(value) === context.source ? value : new ExactNumber(context.source);
 }
 
-const KEPT = new Set([
-  "input_data",
-  "output_data",
-  "metadata",
-  "request_data",
-  "response_data",
-  "new_messages",
-  "attributes",
-]);
-
 /** `plain`, with what stands below the names of stored JSON taken from `exact`. */
 function exactBelow(plain: unknown, exact: unknown): unknown {
   if (plain === null || typeof plain !== "object") return plain;
@@ -61,7 +60,7 @@ function exactBelow(plain: unknown, exact: unknown): unknown {
   return Object.fromEntries(
     Object.entries(plain).map(([name, value]) => [
       name,
-      KEPT.has(name) ? from[name] : exactBelow(value, from[name]),
+      STORED.has(name) ? from[name] : exactBelow(value, from[name]),
     ]),
   );
 }

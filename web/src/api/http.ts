@@ -2,7 +2,7 @@
 
 import { session } from "../auth/session.svelte.ts";
 import { api } from "../base.ts";
-import { ApiError, errorOf } from "./errors.ts";
+import { ApiError, errorOf, unreachable } from "./errors.ts";
 import { parseExact } from "./exact.ts";
 
 export type Query = Record<string, string | number | boolean | readonly string[] | null | undefined>;
@@ -54,7 +54,7 @@ async function send(path: string, init: RequestInit): Promise<Response> {
     response = await fetch(api(path), { ...init, headers, cache: "no-store", credentials: "omit" });
   } catch (cause) {
     if (init.signal?.aborted) throw cause;
-    throw new ApiError(0, "offline", "The server cannot be reached.");
+    throw unreachable();
   }
   if (response.status === 401) session.rejected();
   return response;

@@ -3,7 +3,7 @@
 import { QueryClient } from "@tanstack/svelte-query";
 import { session } from "../auth/session.svelte.ts";
 import { ApiError } from "./errors.ts";
-import { get, type Query } from "./http.ts";
+import { forget, get, type Query } from "./http.ts";
 import type { Changes, Facets, ListPage, Me, Outline, OutlineSpan, Span, TraceSummary } from "./types.ts";
 import { applied } from "../trace/changes.ts";
 
@@ -24,6 +24,13 @@ export const queryClient = new QueryClient({
     },
   },
 });
+
+/** End the session, and forget all that was read in it. */
+export function signOut(): void {
+  session.signOut();
+  forget();
+  queryClient.clear();
+}
 
 function isTransient(error: unknown): boolean {
   return error instanceof ApiError && (error.status === 0 || error.status === 429 || error.status >= 500);

@@ -1,6 +1,6 @@
 /** Whether the API accepts a credential. */
 
-import { ApiError, errorOf } from "../api/errors.ts";
+import { errorOf, unreachable } from "../api/errors.ts";
 import { api } from "../base.ts";
 
 /** A credential as people paste it: with the scheme of the header, in quotes, or broken into lines. */
@@ -24,7 +24,7 @@ export async function refusalOf(credential: string): Promise<string | null> {
       credentials: "omit",
     });
   } catch {
-    return new ApiError(0, "offline", "The server cannot be reached.").message;
+    return unreachable().message;
   }
   return response.ok ? null : (await errorOf(response)).message;
 }

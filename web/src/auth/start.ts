@@ -3,15 +3,13 @@
  * provider's answer is taken at `/traces/callback`. The fragment of a share stays, so that a reload reads it again.
  */
 
-import { api } from "../base.ts";
+import { unreachable } from "../api/errors.ts";
+import { api, isLocal } from "../base.ts";
 import { load } from "../lib/load.ts";
 import { refusalOf } from "./check.ts";
 import { configuration } from "./configuration.svelte.ts";
 import { keepSignedIn } from "./renewal.ts";
 import { session } from "./session.svelte.ts";
-
-/** Links with a token are those of a local server. Elsewhere, they could sign a reader in as somebody else. */
-const LOCAL = ["127.0.0.1", "localhost", "[::1]"];
 
 export async function start(): Promise<void> {
   if (location.pathname === api("/traces/shared")) {
@@ -36,7 +34,7 @@ export async function signInWithProvider(): Promise<void> {
   session.problem = null;
   await configuration.load();
   if (!configuration.oidc) {
-    session.problem = "The server cannot be reached.";
+    session.problem = unreachable().message;
     return;
   }
   const path = location.pathname === api("/traces/callback") ? api("/traces") : location.pathname;
@@ -52,7 +50,8 @@ function takeToken(): void {
   const token = /^#token=(.+)$/.exec(location.hash)?.[1];
   if (!token) return;
   history.replaceState(null, "", location.pathname + location.search);
-  if (LOCAL.includes(location.hostname)) session.use(token);
+  // Elsewhere, a link could sign a reader in as somebody else.
+  if (isLocal(location.hostname)) session.use(token);
 }
 
 /** The address of the icon is relative to that of the document, which changes without a load. */

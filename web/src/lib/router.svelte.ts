@@ -107,8 +107,7 @@ class Router {
     const query = new URLSearchParams(this.query);
     for (const [name, value] of Object.entries(parameters)) {
       query.delete(name);
-      for (const item of value === null ? [] : typeof value === "string" ? [value] : value)
-        query.append(name, item);
+      append(query, name, value);
     }
     const address = BASE + this.path + (query.size ? `?${query}` : "") + location.hash; // the secret of a share
     history[replace ? "replaceState" : "pushState"](null, "", address);
@@ -127,11 +126,14 @@ class Router {
 
 function queryOf(parameters: Parameters): URLSearchParams {
   const query = new URLSearchParams();
-  for (const [name, value] of Object.entries(parameters)) {
-    for (const item of value === null ? [] : typeof value === "string" ? [value] : value)
-      query.append(name, item);
-  }
+  for (const [name, value] of Object.entries(parameters)) append(query, name, value);
   return query;
+}
+
+/** Add a parameter: null adds none, a list one for each of its values. */
+function append(query: URLSearchParams, name: string, value: Parameters[string]): void {
+  for (const item of value === null ? [] : typeof value === "string" ? [value] : value)
+    query.append(name, item);
 }
 
 export const router = new Router();
