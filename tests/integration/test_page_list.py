@@ -168,6 +168,22 @@ def test_a_range_is_brushed_on_the_chart_and_the_table_has_the_numbers(demo_read
         page.wait_for_timeout(100)
 
 
+def test_a_gesture_that_the_browser_takes_over_chooses_no_range(demo_reader: Reader) -> None:
+    demo_reader.open("/traces?range=24h")
+    page = demo_reader.page
+    chart = page.get_by_role("figure", name="Traces over time").get_by_role("img")
+    box = chart.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 20)
+    expect(chart.locator(".brush")).to_have_count(1)
+    chart.dispatch_event("pointercancel")
+    expect(chart.locator(".brush")).to_have_count(0)
+    page.mouse.up()
+    assert demo_reader.place == "/traces?range=24h"
+
+
 def test_nothing_matches_says_so_and_drops_a_filter(reader: Reader, api: Api) -> None:
     api.send(call_span("t", "a"))
     reader.open("/traces?model_name=other&status=success")
