@@ -20,6 +20,9 @@ for (const name of ["localStorage", "sessionStorage"])
 """
 """What a browser does that blocks the data of sites."""
 
+ANY_TRACE = re.compile(r"/api/analytics/traces\?view=summary&limit=1$")
+"""The request with which an empty list finds out whether there is any trace at all."""
+
 OVERVIEW_CODE = re.compile(r"/traces/assets/OverviewView-.*\.js$")
 
 
@@ -81,6 +84,18 @@ def test_a_page_whose_script_does_not_arrive_is_not_blank(browser: Browser, addr
         visitor.page.route(re.compile(r"/traces/assets/index-.*\.js$"), lambda route: route.abort("connectionaborted"))
         visitor.page.goto("/traces")
         expect(visitor.page.get_by_text("The page is loading. If nothing follows, load it again.")).to_be_visible()
+
+
+def test_a_list_without_traces_that_cannot_ask_for_any_says_so(browser: Browser, address: str, user: User) -> None:
+    with visiting(browser, address, refusals=True) as visitor:
+        page = visitor.page
+        page.route(ANY_TRACE, lambda route: route.fulfill(status=500))
+        page.goto(f"/traces#token={user.token}")
+        failure = page.get_by_role("alert")
+        expect(failure).to_contain_text("The traces could not be loaded.")
+        page.unroute(ANY_TRACE)
+        failure.get_by_role("button", name="Try again").click()
+        expect(page.get_by_role("heading", name="No traces yet")).to_be_visible()
 
 
 def test_a_page_that_may_store_nothing_is_read_and_keeps_its_choices_while_it_is_open(
