@@ -36,6 +36,22 @@ def test_a_trace_opens_on_the_cause_of_its_failure(reader: Reader, api: Api) -> 
     expect(page.locator(SELECTED)).to_have_id("node-tool")
 
 
+@pytest.mark.parametrize(("width", "percent"), [(1280, 44), (1920, 38)])
+def test_the_tree_is_widened_next_to_one_column_and_to_two(
+    browser: Browser, address: str, user: User, api: Api, width: int, percent: int
+) -> None:
+    api.send(call_span("t", "a"))
+    with reading(browser, address, user.token, width=width) as reader:
+        reader.open("/traces/t/t")
+        edge = reader.page.get_by_role("separator", name="Width of the tree")
+        for wanted in (percent, percent + 2):
+            expect(edge).to_have_attribute("aria-valuenow", str(wanted))
+            tree = reader.page.locator(".panes > .tree").bounding_box()
+            assert tree
+            assert tree["width"] == pytest.approx(width * wanted / 100, abs=2)
+            edge.press("ArrowRight")
+
+
 def test_the_attempts_of_a_call_are_one_row(reader: Reader, api: Api) -> None:
     ask = {"messages": [{"role": "user", "parts": [{"type": "text", "text": "hi"}]}]}
     failed = {"status": "error", "error_type": "RateLimitError", "cost_usd": 0.001}
