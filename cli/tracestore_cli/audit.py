@@ -3,28 +3,14 @@
 It reads DynamoDB directly, with the caller's AWS credentials: no route of the API returns the expected counters.
 """
 
-import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from tracestore.domain.buckets import ConversationTarget
 from tracestore.domain.times import NS_PER_DAY, format_time
 from tracestore.storage.audit import MOVING_MS, Audit, Finding, audit, confirmed, repair
 from tracestore.storage.deadline import Deadline
-from tracestore.storage.dynamo import client
 from tracestore.storage.store import Store
-from tracestore.storage.table import Table
-
-DAY_S: Final = 86_400
-
-
-def store_of(
-    table: str, endpoint: str | None, retention_days: int, time_shards: int, counters_days: int = 400
-) -> Store:
-    """The store of a deployment with this table and these parameters."""
-    stored = Table(client(endpoint, os.environ), table)
-    return Store(stored, retention_days * DAY_S, time_shards, counters_s=counters_days * DAY_S)
 
 
 def run(

@@ -1,8 +1,9 @@
 """Options of the commands that read a deployment's table with the operator's AWS credentials, and its store."""
 
 import contextlib
+import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
@@ -10,6 +11,8 @@ from tracestore_cli.terminal import fail
 
 if TYPE_CHECKING:
     from tracestore.storage.store import Store
+
+DAY_S: Final = 86_400
 
 Value = TypeVar("Value")
 
@@ -52,10 +55,13 @@ def reaching(table: str) -> Iterator[None]:
 def store_on(
     table: str, dynamodb: str | None, retention_days: int = 30, time_shards: int = 1, counters_days: int = 400
 ) -> "Store":
-    """The store of a deployment. *raises*: BadParameter where the endpoint is no address."""
-    from tracestore_cli.audit import store_of
+    """The store of a deployment with these parameters. *raises*: BadParameter where the endpoint is no address."""
+    from tracestore.storage.dynamo import client
+    from tracestore.storage.store import Store
+    from tracestore.storage.table import Table
 
     try:
-        return store_of(table, dynamodb, retention_days, time_shards, counters_days)
+        stored = Table(client(dynamodb, os.environ), table)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--dynamodb") from error
+    return Store(stored, retention_days * DAY_S, time_shards, counters_s=counters_days * DAY_S)

@@ -86,7 +86,7 @@ class Deployment:
                 if attempt == _ATTEMPTS or not (is_temporary or self._has_answered):
                     problem = f"{self._client.base_url} does not answer ({type(error).__name__})"
                     raise NotServed(f"{problem}: is it running, and is the address right?") from error
-                self._sleep(min(2.0**attempt / 4, 10))
+                self._sleep(_backoff_s(attempt))
                 continue
             self._has_answered = True
             if response.status_code not in _BUSY:
@@ -153,4 +153,9 @@ def _pause_s(response: httpx.Response, attempt: int) -> float:
     try:
         return min(float(response.headers["Retry-After"]), 30.0)
     except (KeyError, ValueError):
-        return min(2.0**attempt / 4, 10.0)
+        return _backoff_s(attempt)
+
+
+def _backoff_s(attempt: int) -> float:
+    """The pause after an attempt for which the deployment names none."""
+    return min(2.0**attempt / 4, 10.0)

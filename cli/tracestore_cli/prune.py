@@ -5,7 +5,7 @@ Each user gets the bulk deletion that `DELETE /api/analytics/traces?before=` sta
 traces at once, and its job removes them, at first in this command and then in the purge function.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +14,7 @@ from tracestore.domain.errors import TracestoreError
 from tracestore.domain.times import NS_PER_MS, format_time
 from tracestore.storage import keys
 from tracestore.storage.deadline import Deadline
-from tracestore.storage.model import Actor, DeletionScope, JobState
+from tracestore.storage.model import Actor, DeletionScope, Item, JobState
 from tracestore.storage.store import Store
 from tracestore.storage.user_store import TraceQuery, UserReader, UserWriter
 from tracestore.storage.users import users_before
@@ -190,7 +190,7 @@ def _has_visible_trace(reader: UserReader, before_ns: int) -> bool:
         position = page.next_position
 
 
-def _entries_of_shard(store: Store, user: str, shard: int) -> Any:
+def _entries_of_shard(store: Store, user: str, shard: int) -> Iterator[Item]:
     scope = store.scope(user, Deadline.never())
     return scope.table.query(keys.by_time_shard(user, shard), index="by_time", page_items=1)
 
