@@ -4,12 +4,12 @@ The recordings are requests of real clients, with the versions of their packages
 receive them read them. `make clients` runs this.
 """
 
-import gzip
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from dev.otlp_recordings import CORPUS, expected_of, exports_of
+from dev.otlp_recordings import recordings as otlp_recordings
 from dev.sdk_recordings import sent_fields
 from dev.template import ROOT
 from tracestore.domain.costs import Price, UnknownCost
@@ -17,15 +17,15 @@ from tracestore.domain.merge import Span, merge
 from tracestore.domain.previews import messages_of
 from tracestore.domain.reported_usage import TOKEN_KINDS
 from tracestore.domain.spans import CAPTURED, FROM_LOGS, SpanFields, SpanUpdate
+from tracestore.domain.times import NS_PER_MS
 from tracestore.domain.tree import tree_order
 from tracestore.domain.updates import span_update
 from tracestore.domain.usage import Usage, charges_of, usage_of
 from tracestore.ingest.log_fields import log_fields
-from tracestore.ingest.otlp import read_logs, read_traces, wire_format
+from tracestore.ingest.otlp import read_logs, read_traces
 from tracestore.ingest.pricing import Priced, cost_nano_usd
 from tracestore.ingest.span_fields import spans_fields
 
-CORPUS: Final = ROOT / "tests" / "data" / "otlp"
 SDKS: Final = ROOT / "tests" / "data" / "native"
 DOCUMENT: Final = ROOT / "docs" / "clients.md"
 MARK: Final = "<!-- The table below is written by `make clients`. -->\n"
@@ -34,7 +34,6 @@ _COLUMNS: Final = (
     *("client", "versions", "spans", "calls", "input", "output", "cached", "cache write", "reasoning", "cost"),
     *("messages", "tool calls", "errors", "sessions"),
 )
-_NS_PER_MS: Final = 1_000_000
 _LANGUAGES: Final = {"py": "python", "js": "js"}
 """The languages by the beginnings of the names of recordings."""
 
@@ -70,8 +69,8 @@ def table() -> str:
 def recordings() -> dict[str, list[Path]]:
     """The recordings of each client, by its name. The SDKs of one product are a client in each language."""
     clients: dict[str, list[Path]] = {}
-    for path in sorted(CORPUS.glob("*/*/expected.json")):
-        clients.setdefault(path.parts[-3], []).append(path.parent)
+    for case in otlp_recordings():
+        clients.setdefault(case.parent.name, []).append(case)
     for path in sorted(SDKS.glob("*/*/expected.json")):
         clients.setdefault(f"{path.parts[-3]}-{_LANGUAGES[path.parts[-2][:2]]}", []).append(path.parent)
     return clients
@@ -98,10 +97,9 @@ def _row(client: str, cases: Iterable[Path]) -> Row:
     row = Row(client, {})
     sessions: set[str] = set()
     for case in cases:
-        recorded = json.loads((case / "expected.json").read_text(encoding="utf-8"))
-        for name, version in versions_of(recorded).items():
+        for name, version in versions_of(expected_of(case)).items():
             row.versions.setdefault(name, set()).add(version)
-        for spans in traces(case, recorded).values():
+        for spans in traces(case).values():
             row = _with_trace(row, spans)
             sessions |= {span.fields["conversation_id"] for span in spans if "conversation_id" in span.fields}
     return row._replace(sessions=len(sessions))
@@ -132,39 +130,34 @@ def _messages(span: Span) -> int:
     return len(messages_of(span.fields.get("input_data"))) + len(messages_of(span.fields.get("output_data")))
 
 
-def traces(case: Path, recorded: Mapping[str, Any]) -> dict[str, list[Span]]:
+def traces(case: Path) -> dict[str, list[Span]]:
     """The merged spans of each trace of a recording, by its id."""
     reported: dict[str, list[tuple[SpanFields, int]]] = {}
-    for request in recorded["requests"]:
-        sent = _exported(case, request) if case.is_relative_to(CORPUS) else _sent(case, request)
-        for trace_id, fields, precedence in sent:
-            reported.setdefault(trace_id, []).append((fields, precedence))
+    for trace_id, fields, precedence in _exported(case) if case.is_relative_to(CORPUS) else _sent(case):
+        reported.setdefault(trace_id, []).append((fields, precedence))
     return {trace_id: merge(list(_updates(updates)), price_of=_price_of) for trace_id, updates in reported.items()}
 
 
-def _exported(case: Path, request: Mapping[str, Any]) -> Iterator[tuple[str, SpanFields, int]]:
-    """The fields of spans in an export of OTLP, with their trace ids and their precedence."""
-    body = (case / request["file"]).read_bytes()
-    body = gzip.decompress(body) if request["content_encoding"] == "gzip" else body
-    encoding = wire_format(request["content_type"])
-    if encoding is None:
-        return
-    if request["signal"] == "traces":
-        for trace_id, fields in spans_fields(read_traces(body, encoding).records):
+def _exported(case: Path) -> Iterator[tuple[str, SpanFields, int]]:
+    """The fields of spans in the exports of OTLP, with their trace ids and their precedence."""
+    for export in exports_of(case):
+        if export.signal == "traces":
+            for trace_id, fields in spans_fields(read_traces(export.body, export.encoding).records):
+                yield trace_id, fields, CAPTURED
+        elif export.signal == "logs":
+            for trace_id, fields in log_fields(read_logs(export.body, export.encoding).records):
+                yield trace_id, fields, FROM_LOGS
+
+
+def _sent(case: Path) -> Iterator[tuple[str, SpanFields, int]]:
+    """The fields of spans in the requests of an SDK, with their trace ids and their precedence."""
+    for request in expected_of(case)["requests"]:
+        for trace_id, fields in sent_fields(case, request):
             yield trace_id, fields, CAPTURED
-    elif request["signal"] == "logs":
-        for trace_id, fields in log_fields(read_logs(body, encoding).records):
-            yield trace_id, fields, FROM_LOGS
-
-
-def _sent(case: Path, request: Mapping[str, Any]) -> Iterator[tuple[str, SpanFields, int]]:
-    """The fields of spans in a request of an SDK, with their trace ids and their precedence."""
-    for trace_id, fields in sent_fields(case, request):
-        yield trace_id, fields, CAPTURED
 
 
 def _updates(reported: list[tuple[SpanFields, int]]) -> Iterator[SpanUpdate]:
-    received_ms = max(fields.get("end_ns", fields.get("start_ns", 0)) for fields, _ in reported) // _NS_PER_MS
+    received_ms = max(fields.get("end_ns", fields.get("start_ns", 0)) for fields, _ in reported) // NS_PER_MS
     for fields, precedence in reported:
         yield span_update(fields, received_ms=received_ms, precedence=precedence)
 

@@ -5,8 +5,6 @@ of generated traces and of recorded exports of real clients. Other versions of z
 that `storage/dictionaries.py` contains are never made again: a new dictionary gets new ones.
 """
 
-import gzip
-import json
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -17,11 +15,11 @@ from typing import Any, Final, cast
 from backports import zstd
 
 from dev import workloads
-from dev.template import ROOT
+from dev.otlp_recordings import exports_of, recordings
 from tracestore.domain.spans import Json, SpanFields, SpanUpdate
 from tracestore.domain.updates import span_update
 from tracestore.ingest.native import parse_capture
-from tracestore.ingest.otlp import read_traces, wire_format
+from tracestore.ingest.otlp import read_traces
 from tracestore.ingest.span_fields import spans_fields
 from tracestore.storage.codec import decompress
 from tracestore.storage.dictionaries import FIELD_NAMES_03
@@ -30,7 +28,6 @@ from tracestore.storage.recompute import first_head
 from tracestore.storage.segments import segment_of
 from tracestore.storage.store import Store
 
-CORPUS: Final = ROOT / "tests/data/otlp"
 RECEIVED_MS: Final = 1_795_312_800_000
 SAMPLE_BYTES: Final = 20_000
 """A longer value has tables of its own anyway."""
@@ -65,7 +62,7 @@ def samples() -> Iterator[bytes]:
         *workloads.agents(6, turns=20, seed=_SEED),
         *workloads.drip(turns=20, count=3, seed=_SEED),
     ]
-    recorded = sorted(path.parent for path in CORPUS.glob("*/*/expected.json"))[::2]
+    recorded = recordings()[::2]
     for request in generated:
         yield from _values(_native(request))
     for case in recorded:
@@ -79,12 +76,9 @@ def _native(request: list[dict[str, Any]]) -> Iterator[tuple[str, SpanFields]]:
 
 
 def _exported(case: Path) -> Iterator[tuple[str, SpanFields]]:
-    for request in json.loads((case / "expected.json").read_text())["requests"]:
-        encoding = wire_format(request["content_type"])
-        if request["signal"] == "traces" and encoding:
-            body = (case / request["file"]).read_bytes()
-            body = gzip.decompress(body) if request["content_encoding"] == "gzip" else body
-            yield from spans_fields(read_traces(body, encoding).records)
+    for export in exports_of(case):
+        if export.signal == "traces":
+            yield from spans_fields(read_traces(export.body, export.encoding).records)
 
 
 def _values(spans: Iterable[tuple[str, SpanFields]]) -> Iterator[bytes]:

@@ -31,7 +31,7 @@ def test_the_tokens_of_each_trace_of_an_sdk_are_those_that_the_model_server_gave
     compared = 0
     for case in sorted(path.parent for path in SDKS.glob("*/*/expected.json")):
         recorded = json.loads((case / "expected.json").read_text(encoding="utf-8"))
-        read = traces(case, recorded)
+        read = traces(case)
         for trace in recorded["traces"]:
             nodes = tree_order(read[stored_id(trace["trace_id"]) or ""])
             usage = usage_of(nodes, charges_of(nodes))
