@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.api import Api
 from tests.gateway import User
 from tests.page_traces import call_span, said
-from tests.reading import address, browser, reading
+from tests.reading import address, browser, reading, refused
 
 __all__ = ["address", "browser"]
 
@@ -98,3 +98,35 @@ def test_the_header_of_a_conversation_has_two_lines_and_the_rest_opens_on_a_phon
         header.get_by_role("button", name="Everything").click()
         page.wait_for_url("**show=all**")
         expect(header.get_by_role("button", name="More actions")).to_be_visible(visible=width < 640)
+
+
+def test_a_further_page_of_conversations_that_fails_is_asked_for_once_and_again_by_the_reader(
+    browser: Browser, address: str, user: User
+) -> None:
+    conversation = {
+        **{"conversation_id": "c", "traces": 1, "errors": 0, "total_tokens": 7, "cost_usd": 0.5},
+        **{"last_time": "2026-11-22T10:00:00.000Z", "input_preview": "asked", "output_preview": "answered"},
+    }
+    further: list[str] = []
+
+    def answer(route: Route) -> None:
+        if "cursor=" not in route.request.url:
+            route.fulfill(json={"success": True, "conversations": [conversation], "next_cursor": "further"})
+            return
+        further.append(route.request.url)
+        if len(further) == 1:
+            refused(route, 400, "invalid_cursor", "The cursor is invalid.")
+        else:
+            route.fulfill(json={"success": True, "conversations": [], "next_cursor": None})
+
+    with reading(browser, address, user.token, refusals=True) as reader:
+        page = reader.page
+        page.route("**/api/analytics/conversations?*", answer)
+        reader.open("/traces/conversations")
+        failure = page.get_by_role("alert")
+        expect(failure).to_contain_text("More conversations could not be loaded.")
+        page.wait_for_timeout(500)
+        assert len(further) == 1
+        failure.get_by_role("button", name="Try again").click()
+        expect(failure).to_have_count(0)
+        expect(page.get_by_role("status").filter(has_text="1 conversation")).not_to_contain_text("+")
