@@ -81,6 +81,22 @@ def test_an_evaluation_in_an_event_of_a_span_is_about_that_span(api: Api, encodi
     assert [kept["name"] for kept in api.span(SPAN, trace_id)["events"]] == ["gen_ai.evaluation.result"]
 
 
+SECRET = f"sk-ant-api03-{'aB3dE5gH7jK9' * 8}"
+
+
+@pytest.mark.parametrize("before_secret", [0, 250, 505, 980, 999])
+def test_a_secret_where_a_text_of_an_evaluation_is_cut_is_masked(api: Api, before_secret: int) -> None:
+    """The beginning of a secret alone is not recognized."""
+    trace_id, text = new_id(), f"{'x' * before_secret} {SECRET}, which is {'y' * 1000}"
+    evaluation = record(trace_id, name="Leaks", score_value=1.0, score_label=text, explanation=text)
+    assert send(api, evaluation, signal="logs") == (0, "")
+    masked = f"{'x' * before_secret} [redacted:anthropic_key], which is {'y' * 1000}"
+    assert annotations(api, trace_id) == [
+        ("Leaks", SPAN, "api", 1.0, masked[:1000], "api"),
+        ("Leaks", SPAN, "label", masked[:512], None, "api"),
+    ]
+
+
 def test_an_evaluation_without_a_span_is_about_its_trace(api: Api) -> None:
     trace_id = new_id()
     send(api, span(trace_id))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tracestore.domain.json_values import parse_container
+from tracestore.domain.spans import Json
 
 from .field_readers import label, number
 from .otlp import Attributes, OtlpLog, OtlpSpan
@@ -62,9 +63,8 @@ def evaluations_in_logs(records: Iterable[OtlpLog]) -> tuple[Evaluations, list[O
 
 def _add(found: Evaluations, source: str, attributes: Attributes, trace_id: str, span_id: str) -> None:
     """Add an evaluation: its number, and its label as a second score of the same name."""
-    name, explanation = label(attributes.get(_NAME)), attributes.get(_EXPLANATION)
-    comment = explanation if isinstance(explanation, str) else None
-    value, text = number(attributes.get(_VALUE)), label(attributes.get(_LABEL))
+    name, comment = label(attributes.get(_NAME)), _text(attributes.get(_EXPLANATION))
+    value, text = number(attributes.get(_VALUE)), _text(attributes.get(_LABEL))
     if name is None or (value is None and text is None):
         found.problems.append(Problem(source, _NO_RESULT))
         return
@@ -73,3 +73,8 @@ def _add(found: Evaluations, source: str, attributes: Attributes, trace_id: str,
     if text is not None:
         text_id, text_comment = (None, comment) if value is None else (_LABEL_ID, None)
         found.scores.append(Score(source, trace_id, span_id or None, name, text_id, text, text_comment))
+
+
+def _text(value: Json) -> str | None:
+    """A text in full: it is cut after its secrets are masked. *absent*: None for an empty one or any other value."""
+    return value or None if isinstance(value, str) else None

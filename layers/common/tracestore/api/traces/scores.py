@@ -56,8 +56,8 @@ def store_score(target: UserWriter, masking: Redactor, score: Score) -> str:
         _annotation_name(score.name),
         {
             "id": identifier(score.score_id, _ID_CHARACTERS),
-            "value": _value(score.value),
-            "comment": score.comment[:_COMMENT_CHARACTERS] if score.comment else None,
+            "value": _value(score.value, masking),
+            "comment": _cut(score.comment, _COMMENT_CHARACTERS, masking) if score.comment else None,
             "source": score.made_by[:_ID_CHARACTERS] if score.made_by else None,
             "span_id": score.span_id,
         },
@@ -74,8 +74,13 @@ def _annotation_name(name: str) -> str:
     return readable if readable[:1].isalnum() else f"x{readable}"[:_NAME_CHARACTERS]
 
 
-def _value(value: Json) -> Json:
+def _value(value: Json, masking: Redactor) -> Json:
     """A value as annotations have it: a container as JSON, None if it is empty, and a text cut to its limit."""
     if isinstance(value, dict | list):
         value = json.dumps(value, ensure_ascii=False) if value else None
-    return value[:_VALUE_CHARACTERS] if isinstance(value, str) else value
+    return _cut(value, _VALUE_CHARACTERS, masking) if isinstance(value, str) else value
+
+
+def _cut(text: str, most_characters: int, masking: Redactor) -> str:
+    """The beginning of a text. Secrets are masked before: the beginning of one does not look like a secret."""
+    return masking.redact_text(text)[:most_characters] if len(text) > most_characters else text
