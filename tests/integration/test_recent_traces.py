@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import (
+    DAY_S,
     Clock,
     Endpoint,
     batches_of,
@@ -119,6 +120,12 @@ def agent(size: int) -> list[SpanFields]:
     return [call(f"s{n:03}", "root", input_data=text, message_id=f"m{n % 5}") for n, text in enumerate(texts)]
 
 
+def remove_all_items(store: Store, user: str) -> None:
+    """As `tracestore forget` and the table's TTL remove the items of a trace."""
+    removed = [(keys.trace(user, "t"), sk) for sk in stored_items(store, user)]
+    store.table.write(deletes=removed, deadline=long_deadline())
+
+
 def act(store: Store, user: str, action: str, number: int) -> None:
     """One request of a user to a trace that other requests write to as well."""
     span = agent(number + 1)[-1]
@@ -126,6 +133,8 @@ def act(store: Store, user: str, action: str, number: int) -> None:
         capture(store, user, span)
     if action == "several":
         capture(store, user, *agent(3), ROOT)
+    if action == "lesson":
+        capture(store, user, call("root", operation_type="lesson", lesson_id=f"l{number % 2}", end_ns=None))
     if action == "end":
         capture(store, user, ended(number, "answer " * 300))
     with suppress(NotFound):
@@ -137,6 +146,8 @@ def act(store: Store, user: str, action: str, number: int) -> None:
             writer(store, user).delete_span("t", span["span_id"])
         if action == "delete trace" and number % 7 == 0:
             writer(store, user).delete_trace("t")
+    if action == "forget":
+        remove_all_items(store, user)
     if action == "annotate":
         with suppress(Conflict):
             writer(store, user).annotate(
@@ -144,7 +155,9 @@ def act(store: Store, user: str, action: str, number: int) -> None:
             )
 
 
-actions = st.sampled_from(["capture"] * 5 + ["several", "end", "patch", "delete", "delete trace", "annotate"])
+actions = st.sampled_from(
+    ["capture"] * 5 + ["several", "lesson", "end", "patch", "delete", "delete trace", "annotate", "forget"]
+)
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), actions, st.integers(0, 9)), min_size=2, max_size=14))
@@ -195,12 +208,17 @@ def test_a_trace_that_one_request_completed_is_remembered_once_it_is_added_to() 
     memory, user = MemoryDynamoDB(), new_user().name
     db = Calls(memory)
     store = store_on(memory, db=db)
-    capture(store, user, call("root"), *agent(2))
+    answer = random.Random(0).randbytes(700).hex()  # inlined in the head, and too large for the item of a segment
+    capture(store, user, call("root", output_data=answer), *agent(2))
     assert remembered(store, user) is None
     for number, queries in ((0, 1), (1, 0), (2, 0)):
         db.taken()
         capture(store, user, call(f"late-{number}", "root"))
         assert db.taken().get("query", 0) == queries
+        trace, read = remembered(store, user), scope(store, user).read_core("t")
+        assert trace is not None
+        assert closed(trace) == closed(read)
+        assert "X#" not in str(stored_items(store, user).keys())
 
 
 def test_an_annotation_of_the_same_process_refuses_no_later_write() -> None:
@@ -239,18 +257,55 @@ def test_a_trace_that_is_compacted_is_remembered_as_it_is_stored() -> None:
 
 
 def test_a_trace_whose_items_were_all_removed_begins_anew(engine: Endpoint) -> None:
-    """As `tracestore forget` and the table's TTL remove them, while the process goes on."""
+    """While the process goes on."""
     clock, user = Clock(), new_user().name
     store = store_on(engine, clock)
     spans = agent(3)
     capture(store, user, ROOT, *spans[:2])
     clock.advance(s=1)
-    removed = [(keys.trace(user, "t"), sk) for sk in stored_items(store, user)]
-    store.table.write(deletes=removed, deadline=long_deadline())
+    remove_all_items(store, user)
     assert capture(store, user, spans[2]) == []
     assert stored_spans(store, user).keys() == {"s002"}
     assert stored_summary(store, user) == summary_of(spans[2])
     assert orphans(store, user) == []
+
+
+def test_a_trace_that_expires_while_it_is_remembered_begins_anew() -> None:
+    memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
+    store = store_on(memory, clock, retention_s=DAY_S)
+    spans = agent(2)
+    capture(store, user, ROOT)
+    clock.advance(s=DAY_S - 1)
+    capture(store, user, spans[0])
+    assert remembered(store, user) is not None
+    clock.advance(s=1)
+    assert capture(store, user, spans[1]) == []
+    assert stored_spans(store, user).keys() == {"s001"}
+    assert stored_summary(store, user) == summary_of(spans[1])
+
+
+@pytest.mark.parametrize("is_annotated", [False, True])
+def test_what_was_removed_does_not_come_back_after_another_process_began_the_trace_anew(
+    engine: Endpoint, is_annotated: bool
+) -> None:
+    """After as many writes as before: the process that remembers the old trace must not take it for the new one."""
+    clock, user = Clock(), new_user().name
+    store, other = store_on(engine, clock), store_on(engine, clock)
+    tags = set()
+    for process, text in ((store, "erased"), (other, "new")):
+        remove_all_items(process, user)
+        if is_annotated:
+            act(process, user, "annotate", 1)
+        capture(process, user, call("child", "root", input_data=text))
+        capture(process, user, {**ROOT, "input_data": text})
+        tags.add(reader(process, user).trace_tag("t")[1])
+        clock.advance(s=1)
+    assert len(tags) == 2
+    assert capture(store, user, ended(5, "answered")) == []
+    expected = [call("child", "root", input_data="new"), {**ROOT, "input_data": "new"}, ended(5, "answered")]
+    assert list_summary(other, user).previews[:2] == ("new", "answered")
+    assert {span["input_data"] for span in stored_spans(other, user).values()} == {"new"}
+    assert stored_spans(store, user).keys() == {span["span_id"] for span in expected}
 
 
 def test_an_alias_that_is_stored_is_not_written_again(engine: Endpoint) -> None:

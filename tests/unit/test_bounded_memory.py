@@ -16,10 +16,14 @@ def test_the_values_put_first_leave_when_there_is_no_room() -> None:
     assert memory.memory_bytes == 90
 
 
-def test_a_value_without_room_is_not_kept_and_leaves_nothing_behind() -> None:
+def test_a_value_without_room_is_not_kept_and_drives_out_no_other() -> None:
     memory = BoundedMemory[str](100)
     memory.put("small", "value", 50)
     memory.put("large", "value", 101)
-    assert ("small" in memory, "large" in memory, memory.memory_bytes) == (False, False, 0)
+    assert ("small" in memory, "large" in memory, memory.memory_bytes) == (True, False, 50)
+    memory.put("small", "a longer value", 101)
+    assert ("small" in memory, memory.memory_bytes) == (False, 0)
+    memory.put("all", "value", 100)
+    assert memory.get("all") == "value"
     memory.drop("absent")
-    assert memory.memory_bytes == 0
+    assert memory.memory_bytes == 100

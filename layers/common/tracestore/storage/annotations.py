@@ -136,7 +136,7 @@ def _item(scope: Scope, trace_id: str, annotation: Annotation, head: StoredHead)
 def _next_head(scope: Scope, trace_id: str, stored: StoredTrace) -> StoredHead:
     """The head that follows when the annotations are those of `stored`; a placeholder where there is no trace."""
     old, live = stored.head, scope.live_head(stored)
-    version = old.version + 1 if old else 1
+    version = old.version + 1 if old else scope.store.first_version()
     if isinstance(live, Head):
         annotations = annotations_in_head(stored, live, live.summary, lambda: _spans(scope, trace_id, live, stored))
         return replace(

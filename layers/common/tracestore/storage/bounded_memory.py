@@ -23,8 +23,10 @@ class BoundedMemory(Generic[Value]):
         return None if entry is None else entry[0]
 
     def put(self, key: str, value: Value, memory_bytes: int) -> None:
-        """Remember a value as the newest, in place of the one with the same key."""
+        """Remember a value as the newest, in place of the one with the same key. One that has no room is forgotten."""
         self.drop(key)
+        if memory_bytes > self._bytes_most:
+            return
         self._entries[key] = value, memory_bytes
         self.memory_bytes += memory_bytes
         while self.memory_bytes > self._bytes_most:

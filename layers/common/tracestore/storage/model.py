@@ -74,9 +74,9 @@ class Segment:
 class _StoredHead:
     """The parts of every stored head, also after its trace lost its spans or was deleted.
 
-    `version` grows by one with every put. `generation` is the incarnation of the trace (not text generation): a trace
-    id that is written again after its expiry gets a new one. `cursor_position` is the trace's sort key in the indexes
-    and never changes.
+    `version` grows by one with every put, and a trace id never has one twice. `generation` is the incarnation of the
+    trace (not text generation): a trace id that is written again after its expiry gets a new one. `cursor_position` is
+    the trace's sort key in the indexes and never changes.
     """
 
     version: int

@@ -30,8 +30,8 @@ CORE_RATIO: Final = 4
 """Memory of cores for each stored byte: what zstd saves are mostly names, which are in memory once."""
 
 REMEMBERED_MS: Final = 900_000
-"""How long a trace is remembered after a write: less than the shortest retention, a day, after which it may begin again
-with the version of before."""
+"""How long a trace is remembered after a write. A process that was frozen for longer reads: the trace has probably
+changed or gone since, and a put in vain costs like any other."""
 
 SHARED: Final = sys.maxsize
 """In place of the version of a trace that other processes write to as well: no version of it is remembered."""
@@ -76,8 +76,6 @@ class RecentTraces:
             return
         packed = _packed(stored, stored.head)
         memory_bytes = _memory_bytes_of(packed)
-        if memory_bytes > MEMORY_BYTES:
-            return
         with self._lock:
             if (known := self._traces.get(trace_pk)) is None or known.version < stored.head.version:
                 self._traces.put(trace_pk, _Remembered(packed, stored.head.version, now_ms), memory_bytes)

@@ -11,7 +11,7 @@ from tracestore.domain.score_groups import score_groups_of
 from tracestore.domain.trace_previews import previews_of
 
 from . import keys
-from .model import MERGED_DIGEST_DIGITS, EmptiedHead, Head, LiveHead, Segment, StoredTrace
+from .model import MERGED_DIGEST_DIGITS, EmptiedHead, Head, LiveHead, Segment, StoredHead, StoredTrace
 from .store import Scope, Store
 from .versions import sum_of
 
@@ -32,15 +32,19 @@ def first_head(store: Store, trace_id: str, segment: Segment, spans: Sequence[Sp
         spans = merge(segment.updates, price_of=store.price_of)
     return Head(
         **_beginning(store, trace_id, segment, spans),
-        version=1,
+        version=store.first_version(),
         summary=summarize(spans, previews_of(spans)),
         merged_digests=_newest([segment]),
         merged_sum=merged_sum_of([segment]),
     )
 
 
-def empty_head(store: Store, trace_id: str, segment: Segment, version: int) -> EmptiedHead:
-    """The head before the first one of a trace that this segment begins: `next_head` adds the segments to it."""
+def empty_head(store: Store, trace_id: str, segment: Segment, old: StoredHead | None) -> EmptiedHead:
+    """The head before the first one of a trace that this segment begins: `next_head` adds the segments to it.
+
+    `old` is the head that is stored: an expired one, or a placeholder. *absent*: None where none is stored.
+    """
+    version = old.version if old else store.first_version()
     return EmptiedHead(**_beginning(store, trace_id, segment, merge(segment.updates)), version=version)
 
 

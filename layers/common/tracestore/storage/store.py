@@ -73,6 +73,14 @@ class Store:
         """
         return f"{self.hour():x}"
 
+    def first_version(self) -> int:
+        """The version of a head that is put where none is stored: the time in milliseconds.
+
+        A version grows by one with each put, which takes longer than a millisecond. So a trace id never has a version
+        twice, also not after all items of its user were removed: a process may remember what was stored before.
+        """
+        return self.now_ms()
+
     def hour(self) -> int:
         """The hours since 1970."""
         return self.now_ms() // 3_600_000

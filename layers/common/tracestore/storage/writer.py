@@ -191,7 +191,7 @@ class _Capture:
         """Store the segment and the head that includes everything. *raises*: ConditionFailed."""
         store, old, begins = self.scope.store, stored.head, head is None
         if head is None:
-            head = stored.head = empty_head(store, self.trace_id, segment, old.version if old else 0)
+            head = stored.head = empty_head(store, self.trace_id, segment, old)
         is_stored = _is_readable(stored, head, segment.digest)
         if not is_stored and not head.deleted:  # else the erasure of a deleted span might remove its delta base
             segment = store.delta_bases.delta_encode(self.pk, head.generation, segment, stored.segments)
