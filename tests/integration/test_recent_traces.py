@@ -281,7 +281,7 @@ def test_a_trace_that_expires_while_it_is_remembered_begins_anew() -> None:
     clock.advance(s=1)
     assert capture(store, user, spans[1]) == []
     assert stored_spans(store, user).keys() == {"s001"}
-    assert stored_summary(store, user) == summary_of(spans[1])
+    assert list_summary(store, user) == summary_of(spans[1])
 
 
 @pytest.mark.parametrize("is_annotated", [False, True])
@@ -320,12 +320,16 @@ def test_an_alias_that_is_stored_is_not_written_again(engine: Endpoint) -> None:
 def test_a_trace_of_several_processes_costs_each_of_them_one_refused_put() -> None:
     memory, clock, user = MemoryDynamoDB(), Clock(), new_user().name
     clients = [Calls(memory), Calls(memory)]
-    stores = [store_on(memory, clock, db=client) for client in clients]
+    stores = [
+        replace(store_on(memory, clock, db=client), deletions=RememberedDeletions(lambda: 0.0)) for client in clients
+    ]
     spans = [ROOT, *agent(10)]
     for number, span in enumerate(spans):
         assert capture(stores[number % 2], user, span) == []
         clock.advance(ms=100)
-    assert [client.taken()["refused"] for client in clients] == [1, 1]
+    taken = [client.taken() for client in clients]
+    assert [calls["refused"] for calls in taken] == [1, 1]
+    assert [calls["get_item"] for calls in taken] == [1, 1]  # the user's pending deletions
     assert stored_summary(store_on(memory), user) == summary_of(*spans)
 
 

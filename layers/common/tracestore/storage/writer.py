@@ -210,7 +210,7 @@ class _Capture:
         if begins or not is_included or is_compacting or erasure.deletes or not _is_same_summary(new, head):
             self.scope.put_head(self.trace_id, new, old, adopted_items(self.scope, self.trace_id, new, stored))
             stored.head = new
-        self._remember(stored, segment, as_put=stored.head is new and not is_compacting and not erasure.deletes)
+        self._remember(stored, segment, as_put=stored.head is new and not is_compacting)
         if is_compacting:
             compact(self.scope, self.trace_id, stored)
         delete_erased(self.scope, erasure)
