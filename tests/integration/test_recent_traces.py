@@ -132,7 +132,7 @@ def act(store: Store, user: str, action: str, number: int) -> None:
     if action == "capture":
         capture(store, user, span)
     if action == "several":
-        capture(store, user, *agent(3), ROOT)
+        capture(store, user, *agent(20 if number % 2 else 3), ROOT)  # some have no room in the head
     if action == "lesson":
         capture(store, user, call("root", operation_type="lesson", lesson_id=f"l{number % 2}", end_ns=None))
     if action == "end":
