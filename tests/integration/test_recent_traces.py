@@ -178,6 +178,16 @@ def test_what_is_remembered_of_a_trace_is_what_a_query_reads(steps: list[tuple[i
                     assert closed(trace) == closed(read)
 
 
+@pytest.mark.parametrize("size", [0, 1, 3, 20, 80])
+def test_a_pending_trace_is_remembered_as_it_begins_wherever_its_segment_is(size: int) -> None:
+    """In the head, with its payload or without it, or in items of its own."""
+    store, user = store_on(MemoryDynamoDB()), new_user().name
+    capture(store, user, ROOT, *agent(size))
+    trace = remembered(store, user)
+    assert trace is not None
+    assert closed(trace) == closed(scope(store, user).read_core("t"))
+
+
 def test_further_writes_of_a_process_read_nothing(engine: Endpoint) -> None:
     db, user = Calls(db_on(engine)), new_user().name
     store = replace(store_on(engine, db=db), deletions=RememberedDeletions(lambda: 0.0))

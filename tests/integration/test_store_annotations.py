@@ -441,9 +441,36 @@ def test_after_a_crash_at_any_write_the_same_request_completes_it() -> None:
             writer(store_on(db, clock, db=CrashingAtWrite(db, writes)), user).delete_annotations("t", "quality")
         with suppress(NotFound):
             writer(store_on(db, clock), user).delete_annotations("t", "quality")
-        writer(store_on(db, clock), user).capture(batches_of([call("next", "root")]))
         assert stored_annotations(store_on(db, clock), user) == {}
         assert stored_summary(store_on(db, clock), user).annotations == NO_ANNOTATIONS
+
+
+def test_a_repeated_deletion_is_not_undone_by_a_process_that_remembers_the_trace() -> None:
+    db, user, clock = MemoryDynamoDB(), new_user().name, Clock()
+    remembering = store_on(db, clock)
+    writer(remembering, user).annotate("t", note())
+    for span_id in ("root", "a", "b"):
+        writer(remembering, user).capture(batches_of([call(span_id, None if span_id == "root" else "root")]))
+    with suppress(Crash):
+        writer(store_on(db, clock, db=CrashingAtWrite(db, 1)), user).delete_annotations("t", "quality")
+    with pytest.raises(NotFound):
+        writer(store_on(db, clock), user).delete_annotations("t", "quality")
+    writer(remembering, user).capture(batches_of([call("next", "root")]))
+    assert stored_annotations(store_on(db, clock), user) == {}
+
+
+def test_a_deletion_of_an_annotation_that_never_was_writes_nothing() -> None:
+    db, user = MemoryDynamoDB(), new_user().name
+    store = store_on(db)
+    with pytest.raises(NotFound):
+        writer(store, user).delete_annotations("t", "quality")
+    assert stored_items(store, user) == {}
+    writer(store, user).annotate("t", note())
+    writer(store, user).capture(batches_of([call("root")]))
+    before = stored_items(store, user)
+    with pytest.raises(NotFound):
+        writer(store, user).delete_annotations("t", "speed")
+    assert stored_items(store, user) == before
 
 
 steps = st.lists(

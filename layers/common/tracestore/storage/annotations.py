@@ -103,15 +103,16 @@ def delete_annotations(
         _visible_head(scope, stored)
         chosen = [sk for sk, annotation in stored.annotations.items() if is_chosen(annotation)]
         deleted.update(chosen)
-        if not deleted:
-            raise NotFound("There is no such annotation.")
         scope.table.write(deletes=[(pk, sk) for sk in chosen])
         for sk in chosen:
             del stored.annotations[sk]
             stored.waiting.discard(sk)
         new_head = _next_head(scope, trace_id, stored)
-        if chosen or not _has_same_copy(new_head, stored.head):
+        # Also where there is none: the same request may have been interrupted before the head.
+        if chosen or (isinstance(new_head, Head) and not _has_same_copy(new_head, stored.head)):
             scope.put_head(trace_id, new_head, stored.head, adopted_items(scope, trace_id, new_head, stored))
+        if not deleted:
+            raise NotFound("There is no such annotation.")
         return len(deleted)
 
     return scope.deadline.retry(attempt)
