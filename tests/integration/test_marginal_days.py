@@ -209,7 +209,7 @@ def settled_store(db: Queried, clock: Clock, user: str) -> Store:
 def traces_by_service(store: Store, user: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for counter in read_marginals(scope(store, user), "service_name", HOURS[:24]).values():
-        for value, aggregate in counter.values["service_name"].items():
+        for value, aggregate in counter.values.get("service_name", {}).items():
             if aggregate.traces:
                 found[value] = found.get(value, 0) + aggregate.traces
     return found
@@ -330,6 +330,17 @@ def test_a_day_of_few_values_is_settled_without_a_copy(db: Queried, clock: Clock
     assert DAY in settled(store, user)
     assert_copies_equal_hours(store, user)
     assert not copied_days(db)
+
+
+@pytest.mark.parametrize(("hours", "is_left"), [(-1, True), (1, True), (2, False), (12, False), (23, False)])
+def test_a_copy_is_not_read_once_hours_of_its_day_have_expired(
+    clock: Clock, user: str, settled_store: Store, hours: int, is_left: bool
+) -> None:
+    """Counted from the expiry of the first hour. The traces began in the third; the copy expires with the last."""
+    store = settled_store
+    clock.ms = 1000 * (DAY * DAY_S + HOUR_S + store.counters_s + hours * HOUR_S)
+    assert_copies_equal_hours(store, user)
+    assert bool(traces_by_service(store, user)) is is_left
 
 
 def test_days_without_spans_and_days_that_have_expired_are_settled_by_months(
