@@ -1,7 +1,7 @@
 """Marginal days: what is read of a marginal is always what its hours contain."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, cast
@@ -48,11 +48,11 @@ def named_span(rng: random.Random) -> tuple[str, SpanFields]:
     return trace_id, cast(SpanFields, {**span, **{name: value for name, value in names.items() if value}})
 
 
-def assert_copies_equal_hours(store: Store, user: str) -> None:
+def assert_copies_equal_hours(store: Store, user: str, hours: Sequence[Bucket] = HOURS) -> None:
     """What is read of each marginal are the counters of the hours."""
-    expected = read_counters(scope(store, user), HOURS)
+    expected = read_counters(scope(store, user), hours)
     for name in MARGINALS:
-        found = read_marginals(scope(store, user), name, HOURS)
+        found = read_marginals(scope(store, user), name, hours)
         assert {hour: counter.values[name] for hour, counter in found.items() if counter.values.get(name)} == {
             hour: counter.values[name] for hour, counter in expected.items() if counter.values.get(name)
         }
@@ -341,6 +341,43 @@ def test_a_copy_is_not_read_once_hours_of_its_day_have_expired(
     clock.ms = 1000 * (DAY * DAY_S + HOUR_S + store.counters_s + hours * HOUR_S)
     assert_copies_equal_hours(store, user)
     assert bool(traces_by_service(store, user)) is is_left
+
+
+def test_the_oldest_day_that_is_kept_is_copied_again_after_a_change(
+    db: Queried, clock: Clock, user: str, settled_store: Store
+) -> None:
+    store = settled_store
+    clock.ms = 1000 * ((DAY - 2) * DAY_S + store.counters_s + 10 * HOUR_S)
+    writer(store, user).capture([("late", call("root", service_name="late"))])
+    apply(store, "shard", db.changes[-1:], long_deadline(), room=0)
+    clock.advance(s=28 * HOUR_S)
+    for number in range(12):
+        count_a_trace(db, clock, user, f"then {number}")
+        assert_copies_equal_hours(store, user)
+    assert DAY in settled(store, user)
+    assert traces_by_service(store, user)["late"] == 1
+
+
+def test_a_day_that_changes_is_not_copied_with_the_empty_days_after_it(db: Queried, clock: Clock, user: str) -> None:
+    """The batch that changes it was interrupted before the counters, and is repeated after another batch."""
+    store = store_on(db, clock)
+    hours = [Bucket("marginals", "hour", 24 * (DAY - 60) + number) for number in range(24)]
+    writer(store, user).capture([("t", call("root", start_ns=START_NS - 60 * DAY_S * 10**9, service_name="shop"))])
+    apply(store, "shard", db.changes, long_deadline(), room=0)
+    clock.advance(s=12 * DAY_S)
+    count_a_trace(db, clock, user, "then")
+    clock.advance(s=28 * HOUR_S)
+    writer(store, user).delete_trace("t")
+    deletion = db.changes[-2:]
+    with suppress(Crash):  # after the gathered item
+        apply(store_on(db, clock, db=CrashingAtWrite(db, 1)), "shard", deletion, long_deadline(), room=0)
+    for number in range(3):
+        writer(store, user).capture([(f"other {number}", call("root", start_ns=clock.ms * 10**6))])
+        apply(store, "other", db.changes[-1:], long_deadline(), room=0)
+        assert_copies_equal_hours(store, user, hours)
+    apply(store, "shard", deletion, long_deadline(), room=0)
+    assert_copies_equal_hours(store, user, hours)
+    assert not any(counter.totals() for counter in read_counters(scope(store, user), hours).values())
 
 
 def test_days_without_spans_and_days_that_have_expired_are_settled_by_months(
