@@ -23,7 +23,6 @@ CHAIN_LINKS: Final = 32
 class _Base(NamedTuple):
     """The newest segment of a trace. *absent*: `text` is empty where it is no delta base."""
 
-    generation: str
     digest: str
     text: bytes
     links: int
@@ -48,17 +47,14 @@ class DeltaBaseCache:
         """Whether this process has written to the trace lately."""
         return trace_pk in self._bases
 
-    def delta_encode(self, trace_pk: str, generation: str, segment: Segment, present: dict[str, Segment]) -> Segment:
-        """`segment`, delta-encoded against the trace's newest where that is `present` and where it saves anything."""
+    def delta_encode(self, trace_pk: str, segment: Segment, present: dict[str, Segment]) -> Segment:
+        """`segment`, delta-encoded against the trace's newest where that is `present` and where it saves anything.
+
+        A segment with the same digest has the same text, also where the trace has begun anew.
+        """
         with self._lock:
             base = self._bases.get(trace_pk)
-        if (
-            base is None
-            or not base.text
-            or base.generation != generation
-            or base.digest not in present
-            or base.links >= CHAIN_LINKS
-        ):
+        if base is None or not base.text or base.digest not in present or base.links >= CHAIN_LINKS:
             return segment
         if segment.text is None or segment.payload is None or segment.is_payload_inline:
             return segment
@@ -67,7 +63,7 @@ class DeltaBaseCache:
         delta = delta_encoded(segment, base.digest, base.text)
         return delta if delta.payload is not None and len(delta.payload) < len(segment.payload) else segment
 
-    def remember(self, trace_pk: str, generation: str, segment: Segment) -> None:
+    def remember(self, trace_pk: str, segment: Segment) -> None:
         """Remember the trace, with its newest segment in place of the one before where that may be a delta base."""
         is_base = segment.text is not None and INLINE_PAYLOAD_BYTES < len(segment.text) <= TEXT_BYTES
         text = segment.text if is_base and segment.text else b""
@@ -76,4 +72,4 @@ class DeltaBaseCache:
                 return
             previous = self._bases.get(trace_pk)
             links = previous.links + 1 if previous and previous.digest == segment.base else 1
-            self._bases.put(trace_pk, _Base(generation, segment.digest, text, links), len(text) + ENTRY_BYTES)
+            self._bases.put(trace_pk, _Base(segment.digest, text, links), len(text) + ENTRY_BYTES)

@@ -194,7 +194,7 @@ class _Capture:
             head = stored.head = empty_head(store, self.trace_id, segment, old)
         is_stored = _is_readable(stored, head, segment.digest)
         if not is_stored and not head.deleted:  # else the erasure of a deleted span might remove its delta base
-            segment = store.delta_bases.delta_encode(self.pk, head.generation, segment, stored.segments)
+            segment = store.delta_bases.delta_encode(self.pk, segment, stored.segments)
         self.written += put_media(self.scope, self.trace_id, head, self.media)
         self._store_segment(segment, head, stored, is_stored=is_stored)
         new = next_head(self.scope, self.trace_id, head, stored)
@@ -219,7 +219,7 @@ class _Capture:
         """Remember the segment as a delta base, and the trace if it is `as_put`: exactly what its new head includes."""
         assert stored.head is not None
         self.stored = stored
-        self.scope.store.delta_bases.remember(self.pk, stored.head.generation, stored.segments[segment.digest])
+        self.scope.store.delta_bases.remember(self.pk, stored.segments[segment.digest])
         if as_put:
             self.scope.remember(self.trace_id, stored)
 
@@ -342,7 +342,16 @@ def _is_same_summary(new: LiveHead, old: LiveHead) -> bool:
 def _is_readable(stored: StoredTrace, head: LiveHead, digest: str) -> bool:
     """Whether a segment is stored and stays readable.
 
-    A delta-encoded payload may lose its base: an erasure that began before it was stored does not know of it.
+    A delta-encoded payload may lack its base: the trace that had it is gone. It may also lose it: an erasure that began
+    before it was stored does not know of it.
     """
-    segment = stored.segments.get(digest)
-    return segment is not None and (segment.base is None or not head.deleted)
+    visited: set[str] = set()
+    while digest not in visited:  # no writer stores a cycle, and following one would not end
+        visited.add(digest)
+        segment = stored.segments.get(digest)
+        if segment is None or (segment.base is not None and head.deleted):
+            return False
+        if segment.base is None:
+            return True
+        digest = segment.base
+    return False
