@@ -401,6 +401,22 @@ def test_a_trace_is_remembered_for_a_quarter_of_an_hour(later_ms: int, queries: 
     assert db.taken().get("query", 0) == queries
 
 
+@pytest.mark.parametrize("longest", ["errors", "annotations"])
+def test_long_texts_that_compress_well_count_in_full(longest: str) -> None:
+    """A thousand spans that failed with the same message take a few kilobytes in the table, and megabytes in memory."""
+    store, user = store_on(MemoryDynamoDB()), new_user().name
+    text = "It failed again. " * 200
+    capture(store, user, ROOT)
+    for number in range(20):
+        if longest == "errors":
+            capture(store, user, *(call(f"s{number}-{n}", status="error", error_message=text) for n in range(10)))
+        else:
+            writer(store, user).annotate("t", Annotation(f"n{number}", "x", number, "x", comment=text))
+    capture(store, user, call("last", "root"))
+    count = 200 if longest == "errors" else 20
+    assert count * len(text) < store.recent_traces.memory_bytes < 2 * count * len(text)
+
+
 def test_the_memory_of_a_process_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent_traces, "MEMORY_BYTES", 100_000)
     store, user = store_on(MemoryDynamoDB()), new_user().name

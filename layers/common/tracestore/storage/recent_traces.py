@@ -9,6 +9,7 @@ or reader that reads the trace takes it in.
 """
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import Final, NamedTuple
@@ -24,7 +25,7 @@ MEMORY_BYTES: Final = 32_000_000
 
 TRACE_BYTES: Final = 8_000
 UPDATE_BYTES: Final = 1_000
-"""Memory of a head, and of an update without its texts."""
+"""Memory of a head, and of an update or an annotation without its long texts."""
 
 CORE_RATIO: Final = 4
 """Memory of cores for each stored byte: what zstd saves are mostly names, which are in memory once."""
@@ -93,8 +94,19 @@ class RecentTraces:
 
 
 def _memory_bytes_of(stored: StoredTrace) -> int:
-    segments = (UPDATE_BYTES * len(each.updates) + len(each.payload or b"") for each in stored.segments.values())
-    return TRACE_BYTES + CORE_RATIO * stored.core_bytes + sum(segments)
+    count = len(stored.annotations) + sum(len(segment.updates) for segment in stored.segments.values())
+    payload_bytes = sum(len(segment.payload or b"") for segment in stored.segments.values())
+    text_bytes = sum(map(sys.getsizeof, _long_texts_of(stored)))
+    return TRACE_BYTES + UPDATE_BYTES * count + CORE_RATIO * stored.core_bytes + payload_bytes + text_bytes
+
+
+def _long_texts_of(stored: StoredTrace) -> Iterator[str]:
+    """The texts that may be long. They compress well: many spans that failed alike take a hundredth in the table."""
+    for update in stored.updates():
+        if "error_message" in update.fields:
+            yield update.fields["error_message"]
+    for annotation in stored.annotations.values():
+        yield f"{annotation.value}{annotation.comment or ''}"
 
 
 def _packed(stored: StoredTrace, head: Head) -> StoredTrace:
