@@ -26,7 +26,7 @@ from tracestore.storage.counters import apply
 from tracestore.storage.deltas import Change
 from tracestore.storage.store import Store
 from tracestore.storage.table import Table
-from tracestore_cli import audit
+from tracestore_cli import audit, options
 
 WITHIN_S = 60
 
@@ -124,7 +124,7 @@ def test_the_command_reports_wrong_counters_and_repairs_them(engine: TableOnEngi
     """Without the function on the stream nothing is counted, and everything is wrong."""
     api.send(span("t", "root", start_time=datetime.now(UTC).isoformat(), operation_type="completion", input_tokens=9))
     assert api.user is not None
-    store = audit.store_of(engine.table_name, engine.endpoint, 30, 1)
+    store = options.store_on(engine.table_name, engine.endpoint)
     lines: list[str] = []
     assert not audit.run(store, [api.user.name], 1, should_repair=False, report=lines.append, moving_ms=0)
     assert lines[-1] == "Compared 6 counters with 1 traces: 6 wrong."

@@ -19,7 +19,7 @@ from tests.purging import FailingAtTombstones
 from tracestore.http import wiring
 from tracestore.storage import bulk, keys
 from tracestore.storage.model import DeletionScope
-from tracestore_cli import audit, users
+from tracestore_cli import audit, options, users
 from tracestore_cli.main import app
 
 AWS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -69,7 +69,7 @@ def test_nothing_of_a_forgotten_user_is_left_and_all_of_another(
     other = Api(call, User("ada2"))
     for api in (ada, other):
         fill(api)
-    store = audit.store_of(own_table.table_name, engine.endpoint, 30, 1)
+    store = options.store_on(own_table.table_name, engine.endpoint)
     audit.run(store, ["ada", "ada2"], 0, should_repair=True, report=lambda _: None, moving_ms=0)  # writes counters
     before = items_about(engine, own_table, "ada2")
 
@@ -134,7 +134,7 @@ def test_an_audit_of_all_users_names_the_one_whose_counters_are_wrong(
 ) -> None:
     for api in (ada, Api(call, User("bob"))):
         api.send(span("t", start_time=datetime.now(UTC).isoformat(), operation_type="completion", input_tokens=9))
-    store = audit.store_of(own_table.table_name, engine.endpoint, 30, 1)
+    store = options.store_on(own_table.table_name, engine.endpoint)
     audit.run(store, ["bob"], 0, should_repair=True, report=lambda _: None, moving_ms=0)
     lines: list[str] = []
     assert not audit.run(store, ["ada", "bob"], 0, should_repair=False, report=lines.append, moving_ms=0)
