@@ -459,6 +459,8 @@ def test_a_reported_cost_is_stored_in_nano_dollars() -> None:
         ({"gen_ai.server.time_to_first_token": 0.596}, {}, 596.0),
         ({"langfuse.observation.completion_start_time": '"2026-11-22T02:00:00.250Z"'}, {}, 250.0),
         ({}, {"events": [Event("First Token Stream Event", START_NS + SECOND // 4, {})]}, 250.0),
+        ({}, {"end_ns": START_NS + 1, "events": [Event("First Token Stream Event", START_NS + SECOND // 4, {})]}, 250),
+        ({}, {"events": [Event("new_token (backend.chat.new_token)", START_NS + SECOND // 4, {})]}, 250.0),
     ],
 )  # fmt: skip
 def test_the_time_to_the_first_token_is_read_in_every_form(

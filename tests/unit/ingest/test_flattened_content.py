@@ -94,6 +94,9 @@ def test_instructions_among_the_parameters_of_a_request_are_a_message_of_the_sys
     ("sent", "arguments"),
     [
         ({"args": [], "kwargs": {"city": "Zürich"}}, {"city": "Zürich"}),
+        ({"kwargs": {"city": "Zürich"}}, {"city": "Zürich"}),
+        ({"kwargs": "Zürich"}, {"kwargs": "Zürich"}),
+        ({"args": ["Zürich"]}, {"args": ["Zürich"]}),
         ({"args": ["Zürich"], "kwargs": {}}, {"args": ["Zürich"], "kwargs": {}}),
         ({"args": [], "kwargs": {}, "unit": "C"}, {"args": [], "kwargs": {}, "unit": "C"}),
     ],
@@ -107,6 +110,7 @@ def test_named_arguments_of_a_function_are_those_of_the_tool(sent: dict[str, Any
     ("sent", "content"),
     [
         ({"args": [QUESTION], "kwargs": {}}, QUESTION),
+        ({"args": [QUESTION]}, QUESTION),
         ({"args": [], "kwargs": {"question": QUESTION}}, {"question": QUESTION}),
         ({"args": [QUESTION, 2], "kwargs": {}}, {"args": [QUESTION, 2], "kwargs": {}}),
         ({"args": [{"messages": [{"role": "user", "content": QUESTION}]}], "kwargs": {}}, {"messages": [ASKED]}),

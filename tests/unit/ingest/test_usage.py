@@ -461,6 +461,9 @@ OWN = {
     "agent.usage.": Schema(
         *("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens"),
     ),
+    "metadata.usage.": Schema(
+        *("prompt_tokens", "completion_tokens", "cached_prompt_tokens", "cached_creation_tokens", None)
+    ),
     "agent.usage_apart.": Schema(
         *("input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens", None),
     ),
@@ -472,6 +475,15 @@ OWN = {
         *("input_tokens", "output_tokens", "input_token_details.cache_read", "input_token_details.cache_creation"),
         reasoning="output_token_details.reasoning",
     ),
+}
+OWN |= {
+    f"LLM{kind}EndEvent.response.{counts}.": Schema(
+        *("prompt_tokens", "completion_tokens", "prompt_tokens_details.cached_tokens"),
+        written="prompt_tokens_details.cache_write_tokens",
+        reasoning="completion_tokens_details.reasoning_tokens",
+    )
+    for kind in ("Chat", "Completion")
+    for counts in ("raw.usage", "additional_kwargs")
 }
 """The schemas of sources with names of their own. An object of any other source has the schema of a provider."""
 

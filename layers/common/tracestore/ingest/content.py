@@ -265,10 +265,10 @@ def _arguments(value: Json, operation: str) -> Json:
 
     The single argument of a tool keeps its list: the model named it, and the client did not pass on the name.
     """
-    if not isinstance(value, dict) or value.keys() != _FUNCTION_ARGUMENTS:
+    if not isinstance(value, dict) or not value or not value.keys() <= _FUNCTION_ARGUMENTS:
         return value
-    positional, named = value["args"], value["kwargs"]
-    if positional == []:
+    positional, named = value.get("args", []), value.get("kwargs", {})
+    if positional == [] and isinstance(named, dict):
         return named
     is_single = isinstance(positional, list) and len(positional) == 1 and not named
     return cast("list[Json]", positional)[0] if is_single and operation != "tool_call" else value

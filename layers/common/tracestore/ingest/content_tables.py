@@ -28,7 +28,11 @@ INPUT: Final = """gen_ai.tool.call.arguments tool_arguments ai.toolCall.args> gc
     langfuse.trace.input tool.parameters gen_ai.tool.arguments gen_ai.content.prompt llm.prompts llm.*.messages
     llm.*.contents genkit:input> langwatch.input>value lmnr.span.input> braintrust.input_json> braintrust.input>
     mastra.*.input lk.pii.function_tool.arguments lk.function_tool.arguments lk.pii.user_input lk.user_input
-    lk.pii.chat_ctx lk.chat_ctx lk.pii.input_text lk.input_text text input user_prompt {full_command,file_path}"""
+    lk.pii.chat_ctx lk.chat_ctx lk.pii.input_text lk.input_text LLMChatStartEvent.messages LLMChatEndEvent.messages
+    LLMCompletionStartEvent.prompt LLMCompletionEndEvent.prompt EmbeddingEndEvent.chunks QueryStartEvent.query
+    RetrievalStartEvent.str_or_query_bundle.query_str RetrievalStartEvent.str_or_query_bundle
+    llamaindex.step.input_summary crewai.task.description
+    text input user_prompt {full_command,file_path}"""
 """Sources of a span's input. The input of a tool call is its arguments."""
 
 OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp.vertex.agent.tool_response
@@ -42,7 +46,10 @@ OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp
     genkit:output> langwatch.output>value langwatch.rag_contexts>value lmnr.span.output> braintrust.output_json>
     braintrust.output> mastra.*.output lk.pii.function_tool.output lk.function_tool.output
     lk.pii.response.{text,function_calls} lk.response.{text,function_calls} lk.pii.user_transcript lk.user_transcript
-    transcript output"""
+    transcript LLMChatEndEvent.response.message.{role,blocks} LLMCompletionEndEvent.response.text
+    EmbeddingEndEvent.embeddings RetrievalEndEvent.nodes ReRankEndEvent.nodes QueryEndEvent.response
+    SynthesizeEndEvent.response step.output.output workflow.output.output crewai.crew.result llm.generated_message
+    output"""
 """Sources of a span's output. The output of a tool call is its result."""
 
 SYSTEM: Final = ("gen_ai.system_instructions",)
@@ -53,6 +60,17 @@ SYSTEM_PARAMETERS: Final = (("llm.invocation_parameters", ("system", "instructio
 
 TOOL_OUTPUT_EVENTS: Final = frozenset({"tool.output"})
 """Events whose attributes are the output of a tool call."""
+
+EVENTS_WITH_ATTRIBUTES: Final = frozenset(
+    {
+        *("LLMChatStartEvent", "LLMChatEndEvent", "LLMCompletionStartEvent", "LLMCompletionEndEvent"),
+        *("EmbeddingStartEvent", "EmbeddingEndEvent", "RetrievalStartEvent", "RetrievalEndEvent"),
+        *("ReRankStartEvent", "ReRankEndEvent", "QueryStartEvent", "QueryEndEvent", "SynthesizeEndEvent"),
+        *("step.output", "workflow.output"),
+    }
+)
+"""Names of events that report what other clients report as attributes of the span. In the tables, the name of an event
+and a dot are before the names of its attributes. *source*: LlamaIndex's own package for OpenTelemetry."""
 
 EVENTS_ATTRIBUTE: Final = "events"
 """The attribute that some clients send instead of span events: a list of events in JSON."""

@@ -8,8 +8,9 @@ the whole JSON, of which even scalars are quoted); `name.*`: the attributes numb
 object of these members, as far as present; `*` between dots is any one step. Sources are listed in order of precedence.
 *source*: OpenTelemetry GenAI in all generations, OpenInference, OpenLLMetry old and new, Vercel AI SDK, Langfuse,
 MLflow, LangSmith, Google ADK, Logfire, LiteLLM, Genkit, Mastra, Laminar, LangWatch, Braintrust, AG2, LiveKit Agents,
-Pipecat. The decoders of the protocols of SDKs (`sdk_langsmith` and the others) name what they find like the convention
-of the same SDK, else `langsmith.run.*`, `langfuse.ingestion.*`, `openai_agents.*` and `opik.*`.
+Pipecat, PromptFlow, LlamaIndex, PostHog. The decoders of the protocols of SDKs (`sdk_langsmith` and the others) name
+what they find like the convention of the same SDK, else `langsmith.run.*`, `langfuse.ingestion.*`, `openai_agents.*`
+and `opik.*`.
 """
 
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from .field_readers import (
     finish_words,
     flag,
     identifier,
+    known_provider,
     known_provider_before_slash,
     label,
     media_list,
@@ -109,7 +111,11 @@ ROWS: Final = (
         gen_ai.request.model ai.model.id langsmith.metadata.ls_model_name
         traceloop.association.properties.ls_model_name llm.request.model llm.invocation_parameters>model
         llm.invocation_parameters>model_name embedding.invocation_parameters>model metadata>ls_model_name
-        gcp.vertex.agent.llm_request>model openai_agents.model opik.model llm.*.model""",
+        gcp.vertex.agent.llm_request>model openai_agents.model opik.model llm.*.model LLMChatEndEvent.response.raw.model
+        LLMCompletionEndEvent.response.raw.model LLMChatStartEvent.model_dict.model_name
+        LLMChatStartEvent.model_dict.model LLMCompletionStartEvent.model_dict.model_name
+        LLMCompletionStartEvent.model_dict.model EmbeddingStartEvent.model_dict.model_name
+        ReRankStartEvent.model_name""",
     ),
     Row("model_name", label, "braintrust.metadata>model braintrust.metadata.model"),
     Row("model_name", label, "genkit:output>raw.model genkit:output>raw.modelVersion genkit:name", SERVED),
@@ -119,7 +125,8 @@ ROWS: Final = (
         label,
         """gen_ai.request.model ai.model.id llm.request.model llm.invocation_parameters>model
         embedding.invocation_parameters>model gcp.vertex.agent.llm_request>model langsmith.metadata.ls_model_name
-        openai_agents.model""",
+        openai_agents.model LLMChatStartEvent.model_dict.model_name LLMChatStartEvent.model_dict.model
+        LLMCompletionStartEvent.model_dict.model_name LLMCompletionStartEvent.model_dict.model""",
     ),
     Row("metadata.request_model", label, "model>", MODEL_USERS),
     Row("metadata.request_model", label, "genkit:name", SERVED),
@@ -132,6 +139,12 @@ ROWS: Final = (
         braintrust.metadata>provider braintrust.metadata.provider opik.provider""",
     ),
     Row("model_provider", provider_before_slash, "genkit:name", SERVED),
+    Row(
+        "model_provider",
+        known_provider,
+        """LLMChatStartEvent.model_dict.class_name LLMCompletionStartEvent.model_dict.class_name
+        EmbeddingStartEvent.model_dict.class_name""",
+    ),
     # A gateway that reports only itself as the provider: its names of models begin with the provider.
     Row("model_provider", known_provider_before_slash, "gen_ai.request.model llm.model_name", SERVED),
     Row(
@@ -146,7 +159,7 @@ ROWS: Final = (
         ai.settings.context.sessionId ai.settings.context.threadId ai.settings.context.conversationId
         lmnr.association.properties.session_id mastra.metadata.threadId mastra.metadata.sessionId
         mastra.metadata.conversationId braintrust.metadata>session_id braintrust.metadata>thread_id
-        braintrust.metadata.session_id opik.thread_id conversation.id conversation_id session_id""",
+        braintrust.metadata.session_id opik.thread_id $session_id conversation.id conversation_id session_id""",
     ),
     Row(
         "message_id",
@@ -162,7 +175,7 @@ ROWS: Final = (
         gcp.vertex.agent.user_id llm.user gen_ai.user gen_ai.request.user enduser.pseudo.id metadata>user_id
         langwatch.user.id langwatch.user_id ai.settings.context.userId lmnr.association.properties.user_id
         mastra.metadata.userId mastra.metadata.resourceId braintrust.metadata>user_id braintrust.metadata.user_id
-        litellm.metadata.user_api_key_end_user_id user_id""",
+        litellm.metadata.user_api_key_end_user_id posthog.distinct_id user_id""",
     ),
     Row(
         "lesson_id",
@@ -290,7 +303,9 @@ completion_details.audio}""",
         "metadata.finish_reasons",
         finish_words,
         """gen_ai.response.finish_reasons gen_ai.response.finish_reason llm.finish_reason ai.response.finishReason
-        llm.response.finish_reason genkit:output>finishReason anthropic.message.stop_reason""",
+        llm.response.finish_reason genkit:output>finishReason anthropic.message.stop_reason
+        LLMChatEndEvent.response.raw.choices>0.finish_reason LLMChatEndEvent.response.raw.stop_reason
+        LLMCompletionEndEvent.response.raw.choices>0.finish_reason LLMCompletionEndEvent.response.raw.stop_reason""",
     ),
     Row(
         "metadata.finish_reasons",
@@ -305,6 +320,7 @@ completion_details.audio}""",
         "metadata.finish_reasons",
         finish_words,
         """output.value>choices.0.finish_reason output.value>finish_reason output.value>stop_reason
+        output>choices.0.finish_reason
         output.value>generations.0.0.generation_info.finish_reason
         output.value>generations.0.0.message.kwargs.response_metadata.finish_reason
         output.value>generations.0.0.message.kwargs.response_metadata.stop_reason
@@ -354,7 +370,9 @@ ENDS_OF_CONVERSATIONS: Final = ("turn.ended_by_conversation_end",)
 
 FIRST_TOKEN_EVENTS: Final = frozenset(
     {"First Token Stream Event", "llm.content.completion.chunk", "mlflow.chunk.item.0", "gen_ai.response.first_token"}
-    | {"new_token"}
+    | {"new_token", "LLMChatInProgressEvent", "LLMCompletionInProgressEvent"}
 )
+"""Names of events about a token. BeeAI writes the path of the emitter after the name, in brackets."""
+
 FIRST_TOKEN_TIMES: Final = ("langfuse.observation.completion_start_time", "mastra.completion_start_time")
 """Attributes with the time of the first token, as ISO 8601."""

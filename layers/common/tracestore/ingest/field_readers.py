@@ -30,6 +30,7 @@ _IDS_OF_ANSWERS: Final = ("resp_", "chatcmpl-")
 _FRAMEWORK_WORD: Final = re.compile(FRAMEWORK_WORD)
 _SEPARATORS: Final = re.compile(r"[\s./:-]+")
 _API_SUFFIX: Final = re.compile(rf"_(?:{API_WORDS})$")
+_CLASS_SUFFIX: Final = re.compile(r"_?(?:llm|embeddings?)$")
 
 _CANONICAL: Final = {alias: name for name, aliases in PROVIDERS.items() for alias in aliases.split()}
 
@@ -54,15 +55,22 @@ def uncommon_label(value: Json) -> str | None:
 
 
 def identifier(value: Json, most_characters: int = MAX_LABEL_CHARACTERS) -> str | None:
-    """An id of at most 256 characters. A hash replaces the end of a longer one: cut alone, two ids might become one."""
+    """An id of at most 256 characters. A hash replaces the end of a longer one: cut alone, two ids might become one.
+
+    *absent*: also None for the words that a client writes in place of every id that it hides.
+    """
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value) if abs(value) <= MAX_COUNT else None
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or _REDACTED.fullmatch(value):
         return None
     if len(value) <= most_characters:
         return value
     digest = hashlib.sha256(value.encode(errors="replace")).hexdigest()[:_HASH_DIGITS]
     return f"{value[: most_characters - _HASH_DIGITS - 1]}-{digest}"
+
+
+_REDACTED: Final = re.compile(r"\[\w+ due to .*\]|[\[<(_*]*(?:redacted|filtered|masked)[\])>_*]*|\*+", re.IGNORECASE)
+"""Words in place of a value. *source*: Logfire, which gives its reason, and OpenInference's `__REDACTED__`."""
 
 
 def thread_identifier(value: Json) -> str | None:
@@ -168,6 +176,12 @@ def provider_before_slash(value: Json) -> str | None:
     """The provider before a model's name, as in `googleai/gemini-2.5-flash`. *absent*: None without one."""
     provider, slash, _ = value.partition("/") if isinstance(value, str) else ("", "", "")
     return normalize_provider(provider) if slash else None
+
+
+def known_provider(value: Json) -> str | None:
+    """The provider in the name of a class such as `openai_llm`. *absent*: None for any other word."""
+    word = _SEPARATORS.sub("_", value.lower()) if isinstance(value, str) else ""
+    return _CANONICAL.get(_CLASS_SUFFIX.sub("", word))
 
 
 def known_provider_before_slash(value: Json) -> str | None:

@@ -88,7 +88,7 @@ PART_FIELDS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "tool_call": {
         "id": ("call_id", "tool_call_id", "toolCallId", "tool_use_id", "toolUseId", "id", "ref"),
         "name": ("name", "toolName", "tool_name"),
-        "arguments": ("arguments", "args", "input", "parameters", "action", "code", "queries"),
+        "arguments": ("arguments", "args", "input", "parameters", "tool_kwargs", "action", "code", "queries"),
     },
     "tool_result": {
         "id": ("call_id", "tool_call_id", "toolCallId", "tool_use_id", "toolUseId", "id", "ref"),

@@ -429,13 +429,24 @@ def _result(parts: list[Json], content: Json, others: Object) -> list[Json]:
     """The parts of a tool's message, as one result if the message names its call."""
     if any(isinstance(part, dict) and part.get("type") in ("tool_result", "tool_call") for part in parts):
         return parts
-    id_field = next((name for name in PART_FIELDS["tool_result"]["id"] if isinstance(others.get(name), str)), None)
     result: Object = {"type": "tool_result"}
-    if id_field is not None:
-        result["id"] = others.pop(id_field)
+    further = others.get(_FURTHER_FIELDS)
+    if (name := _id_field(others)) is not None:
+        result["id"] = others.pop(name)
+    elif isinstance(further, dict) and (name := _id_field(further)) is not None:
+        result["id"] = further[name]
     if "name" in others:
         result["name"] = others.pop("name")
     return [{**result, "result": unquoted(content)}]
+
+
+_FURTHER_FIELDS: Final = "additional_kwargs"
+"""The field of a message of LlamaIndex with what only some providers have, among it the id of a tool's call."""
+
+
+def _id_field(item: Object) -> str | None:
+    """The field with the id of the call that a message answers. *absent*: None."""
+    return next((name for name in PART_FIELDS["tool_result"]["id"] if isinstance(item.get(name), str)), None)
 
 
 def _kind(item: Object) -> str | None:
@@ -485,7 +496,12 @@ _SCHEMA_NAMES: Final = frozenset({"input_schema", "inputSchema", "description"})
 
 
 def _unwrapped_part(item: Object) -> Object:
-    """The part inside wrappers of numbered attributes, each of which may have some of it; any other object as it is."""
+    """The part inside wrappers of numbered attributes, each of which may have some of it; any other object as it is.
+
+    A block of LlamaIndex gets its type under the usual name.
+    """
+    if "block_type" in item and "type" not in item:
+        return {"type": item["block_type"], **_others(item, ("block_type",))}
     if len(item) == 2 and isinstance(content := item.get("content"), dict):
         kind = item.get("type")  # Strands: {"type": "reasoningContent", "content": {…}}
         return {kind: content} if isinstance(kind, str) and kind in _NAMED_CONTENTS else item

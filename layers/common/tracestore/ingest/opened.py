@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from tracestore.domain.json_values import MAX_LEVELS, Branch, OpenedTexts, value_at
 from tracestore.domain.spans import Json
 
-from .content_tables import CONVERSATION_ATTRIBUTES, INPUT, OUTPUT
+from .content_tables import CONVERSATION_ATTRIBUTES, EVENTS_WITH_ATTRIBUTES, INPUT, OUTPUT
 from .convention_tables import METADATA_PREFIXES, OPERATION_ROW, ROWS, Row
 from .operation_tables import EVIDENCE
 from .otlp import Attributes, OtlpSpan
@@ -48,9 +48,9 @@ class ContentValue(NamedTuple):
 class OpenedSpan(NamedTuple):
     """A span with the values of its sources, each list in the order of the tables.
 
-    `attributes` include those of events that contain a conversation, and `texts` has the JSON in each of them.
-    `evidence` is the operation that the names of the attributes mean. *absent*: None for it. `chosen` are the names of
-    attributes with metadata of the application, each with its key.
+    `attributes` include those of events that contain a conversation or attributes of the span, and `texts` has the JSON
+    in each of them. `evidence` is the operation that the names of the attributes mean. *absent*: None for it. `chosen`
+    are the names of attributes with metadata of the application, each with its key.
     """
 
     span: OtlpSpan
@@ -129,6 +129,8 @@ def open_span(span: OtlpSpan) -> OpenedSpan:
     for event in span.events:
         if not CONVERSATION_ATTRIBUTES.keys().isdisjoint(event.attributes):
             attributes = event.attributes | attributes
+        elif event.name in EVENTS_WITH_ATTRIBUTES:
+            attributes = attributes | {f"{event.name}.{name}": value for name, value in event.attributes.items()}
     texts = OpenedTexts(attributes)
     plan = _plan(attributes)
     fields = [

@@ -18,8 +18,16 @@ EXECUTIONS: Final = (".tool.execution",)
 OPERATION: Final = """gen_ai.operation.name openinference.span.kind langfuse.observation.type ai.operationId
     langsmith.span.kind openai_agents.type opik.type mlflow.spanType> traceloop.span.kind llm.request.type
     langwatch.span.type lmnr.span.type
-    genkit:metadata:subtype genkit:type braintrust.span_attributes>type mastra.span.type ag2.span.type"""
+    genkit:metadata:subtype genkit:type braintrust.span_attributes>type mastra.span.type ag2.span.type
+    span_type"""
 """Sources of a span's operation, as a word of `OPERATION_WORDS`."""
+
+PLAIN_SOURCES: Final = frozenset({"span_type"})
+"""Sources whose names mean something else in other clients: a word in them that is not known reports nothing."""
+
+OWN_WORDS: Final = {("span_type", "function"): "chain"}
+"""The operations of words that one source means otherwise: PromptFlow calls any traced function so, tools have a word
+of their own."""
 
 OPERATION_WORDS: Final = {
     word: operation
@@ -55,6 +63,11 @@ OPERATION_WORDS: Final = {
 EVIDENCE: Final = tuple(
     (operation, frozenset(names))
     for operation, names in (
+        ("completion", ("LLMChatStartEvent.class_name", "LLMCompletionStartEvent.class_name")),
+        ("embedding", ("EmbeddingStartEvent.class_name",)),
+        ("retrieval", ("RetrievalStartEvent.class_name",)),
+        ("rerank", ("ReRankStartEvent.class_name",)),
+        ("chain", ("QueryStartEvent.class_name", "step.output.class_name")),
         ("other", ("hook_event", "lk.tts.streaming", "lk.tts_metrics", "lk.response.ttfb", "lk.eou.probability")),
         (
             "tool_call",
@@ -81,12 +94,21 @@ EVIDENCE: Final = tuple(
 )
 """The operation of a span that reports none: the first one of whose attributes the span has any."""
 
+PREPARATIONS: Final = ("._prepare_chat_with_tools",)
+"""Ends of the names of spans that prepare a model call, which clients report as calls: each is a method of the class
+that also has the call."""
+
 OPERATIONS_BY_NAME_PREFIX: Final[tuple[tuple[str, str], ...]] = (
     ("call_llm", "completion"),
     ("execute_tool ", "tool_call"),
     ("agent_run ", "agent"),
     ("invoke_agent ", "agent"),
     ("execute_agent_loop_cycle", "chain"),
+    ("FunctionTool.", "tool_call"),
+    ("AgentWorkflow.run", "workflow"),
+    ("FunctionAgent.run", "agent"),
+    ("ReActAgent.run", "agent"),
+    ("CodeActAgent.run", "agent"),
 )
 """The operation of a span without such attributes, such as one that failed early, by the start of its name."""
 
@@ -97,5 +119,6 @@ CALLS_BY_NAME_PREFIX: Final[tuple[tuple[str, str], ...]] = (
 )
 """The same for spans of the kind `client`: these words before the name of a model mean other things in other spans."""
 
-TOOL_NAME: Final = r"(?:execute_tool |running tool:? |tool[.:/])?(?P<name>.+?)(?:\.__call__|\.tool)?"
-"""The name of a tool inside the name of its span, for conventions that send it nowhere else."""
+TOOL_NAME: Final = r"(?!FunctionTool\.)(?:execute_tool |running tool:? |tool[.:/])?(?P<name>.+?)(?:\.__call__|\.tool)?"
+"""The name of a tool inside the name of its span, for conventions that send it nowhere else. LlamaIndex names the class
+of the tool alone."""

@@ -25,7 +25,10 @@ from .operation_tables import (
     MODEL_USERS,
     OPERATION_WORDS,
     OPERATIONS_BY_NAME_PREFIX,
+    OWN_WORDS,
     PARTS_OF_CALLS,
+    PLAIN_SOURCES,
+    PREPARATIONS,
     TOOL_NAME,
 )
 from .outcome_tables import INTERRUPTED_REASONS
@@ -100,11 +103,16 @@ def _operation(opened: OpenedSpan, used: set[str]) -> str:
         if row is not OPERATION_ROW:
             break
         if isinstance(word, str) and word:
+            known = _kind_of_operation(word)
+            if names and names[0] in PLAIN_SOURCES:
+                known = OWN_WORDS.get((names[0], word.lower()), known)
+                if known is None:
+                    continue
             is_reported = True
-            if known := _kind_of_operation(word):
+            if known:
                 used.update(names)
                 if known != "other":
-                    return known
+                    return "chain" if known == "completion" and opened.span.name.endswith(PREPARATIONS) else known
     if not is_reported and opened.evidence:
         return "other" if opened.span.name.endswith(PARTS_OF_CALLS) else opened.evidence
     is_call = opened.span.kind == "client" and not is_reported
@@ -129,17 +137,21 @@ def _read_rows(opened: OpenedSpan, reading: Reading) -> None:
 
 def _first_token_ms(opened: OpenedSpan) -> float | None:
     span = opened.span
-    times = [event.time_ns for event in span.events if event.name in FIRST_TOKEN_EVENTS]
+    # The event of a stream that outlives its span comes after the end.
+    waits_ns = [
+        event.time_ns - span.start_ns
+        for event in span.events
+        if event.name.partition(" (")[0] in FIRST_TOKEN_EVENTS and event.time_ns >= span.start_ns
+    ]
+    times = []
     for name in FIRST_TOKEN_TIMES:
         if name in opened.attributes and isinstance(text := opened.texts[name], str):
             try:
                 times.append(parse_time(text))
             except ValueError:
                 continue
-    if not times:
-        return None
     has_end = span.end_ns >= span.start_ns
-    waits_ns = [
+    waits_ns += [
         time_ns - span.start_ns
         for time_ns in times
         if span.start_ns <= time_ns and (time_ns <= span.end_ns or not has_end)

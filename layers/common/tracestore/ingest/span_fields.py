@@ -13,7 +13,7 @@ from tracestore.domain.spans import Json, SpanFields
 from tracestore.domain.times import format_time
 
 from .content import read_content
-from .content_tables import CONVERSATION_ATTRIBUTES, EVENTS_WITH_MESSAGES
+from .content_tables import CONVERSATION_ATTRIBUTES, EVENTS_WITH_ATTRIBUTES, EVENTS_WITH_MESSAGES
 from .convention_tables import FOUND_BY_ID, RESOURCE_FIELDS
 from .field_readers import MAX_LABEL_CHARACTERS
 from .opened import OpenedSpan, open_span
@@ -73,7 +73,7 @@ def _fields(span: OtlpSpan, shared: _Shared) -> SpanFields:
     fields["metadata"] = {**chosen, **metadata, **_unused(span, opened.attributes, used), **shared.metadata}
     if span.parent_span_id:
         fields["parent_span_id"] = span.parent_span_id
-    if events := [_event(event) for event in span.events if not _has_messages(event)]:
+    if events := [_event(event) for event in span.events if not _is_opened(event)]:
         fields["events"] = events
     if span.links:
         fields["links"] = [_link(link) for link in span.links]
@@ -100,9 +100,10 @@ def _unused(span: OtlpSpan, attributes: dict[str, Json], used: set[str]) -> dict
     return rest
 
 
-def _has_messages(event: Event) -> bool:
-    """Whether an event contains messages, which are in the span's input and output."""
-    return event.name in EVENTS_WITH_MESSAGES or not CONVERSATION_ATTRIBUTES.keys().isdisjoint(event.attributes)
+def _is_opened(event: Event) -> bool:
+    """Whether the span's own fields contain an event: its messages, or its attributes."""
+    is_named = event.name in EVENTS_WITH_MESSAGES or event.name in EVENTS_WITH_ATTRIBUTES
+    return is_named or not CONVERSATION_ATTRIBUTES.keys().isdisjoint(event.attributes)
 
 
 def _event(event: Event) -> Json:

@@ -53,6 +53,12 @@ USAGE: Final = (
     UsageSource("openai_agents.output>usage", INSIDE, MODEL_USERS),
     UsageSource("gcp.vertex.agent.llm_response>usage_metadata"),
     UsageSource("metadata.usage_object>"),
+    UsageSource("metadata.usage.", INSIDE, SERVED),
+    UsageSource("LLMChatEndEvent.response.raw.usage."),
+    UsageSource("LLMCompletionEndEvent.response.raw.usage."),
+    UsageSource("LLMChatEndEvent.response.additional_kwargs."),
+    UsageSource("LLMCompletionEndEvent.response.additional_kwargs."),
+    UsageSource("crewai.crew.usage_metrics>"),
     UsageSource("llm.*.usage>"),
     UsageSource("llm.*.usageMetadata>"),
     UsageSource("llm.*.usage_metadata>"),
@@ -91,6 +97,7 @@ USAGE: Final = (
     UsageSource("agent.usage_apart.", APART),
     UsageSource("usage.", None, MODEL_USERS),
     UsageSource("usage>", None, MODEL_USERS),
+    UsageSource("output>usage", None, SERVED),
     UsageSource("token_usage>", None, MODEL_USERS),
 )
 """Sources of token counts, in order of precedence. The names of counts are read by their words."""
@@ -105,7 +112,7 @@ SCOPES: Final[tuple[tuple[str, frozenset[str]], ...]] = (
 """Instrumentation scopes that pass on the counts of a provider, and what these include: Bedrock and Anthropic count the
 cache apart from the input, Gemini counts thoughts apart from the answer. Strands for Python adds up the input."""
 
-PASSING_SCOPES: Final = r"agent_framework|openinference\.instrumentation\.agno"
+PASSING_SCOPES: Final = r"agent_framework|openinference\.instrumentation\.agno|llamaindex\.opentelemetry\.tracer"
 PASSING_ATTRIBUTES: Final = frozenset({"gen_ai.event.start_time"})
 """The scopes of frameworks that pass on the counts of whichever provider they call, and attributes that such a
 framework sets on all of its spans: the scope of Strands for JavaScript is the name of the application's service."""
