@@ -117,6 +117,7 @@ def test_a_tools_message_of_llama_index_names_its_call() -> None:
         ("LLMRerank.postprocess", [event("ReRankStartEvent", model_name="r")], "rerank"),
         ("RetrieverQueryEngine.query", [event("QueryStartEvent", query=QUESTION)], "chain"),
         ("BaseWorkflowAgent.setup_agent", [event("step.output", output="AgentSetup()")], "chain"),
+        ("BaseWorkflowAgent.parse_agent_output", [], "chain"),
         ("FunctionTool.acall", [], "tool_call"),
         ("FunctionAgent.run", [event("workflow.output", output="StopEvent()")], "agent"),
         ("SentenceSplitter.__call__", [], "other"),
@@ -214,3 +215,27 @@ def test_words_in_place_of_an_id_are_no_id(hidden: str) -> None:
 def test_a_user_and_a_session_of_posthog_are_those_of_the_span() -> None:
     fields = fields_of({"posthog.distinct_id": "ada", "$session_id": "chat-42"})
     assert values(fields, "end_user_id", "conversation_id") == ("ada", "chat-42")
+
+
+@pytest.mark.parametrize(
+    ("model", "counts", "expected"),
+    [
+        # The total has 33 thoughts that no other count has.
+        ("gemini-2.5-flash", (501, 47, 581), (501, 80, 33, 581, None)),
+        ("google/gemini-2.5-pro", (501, 47, 581), (501, 80, 33, 581, None)),
+        ("gemini-2.5-flash", (501, 47, 548), (501, 47, None, 548, None)),
+        ("gemini-2.5-flash", (501, 47, 500), (501, 47, None, 500, True)),
+        # The total of another provider has nothing of its own: these counts contradict each other.
+        ("gpt-4o-mini", (501, 47, 581), (501, 47, None, 581, True)),
+        ("not-gemini", (501, 47, 581), (501, 47, None, 581, True)),
+    ],
+)
+@pytest.mark.parametrize("cached", [{}, {"gen_ai.usage.cache_read.input_tokens": 201}])
+def test_the_rest_of_a_total_of_gemini_is_its_thoughts(
+    model: str, counts: tuple[int, ...], expected: tuple[Any, ...], cached: dict[str, int]
+) -> None:
+    names = ("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "gen_ai.usage.total_tokens")
+    attributes = {"gen_ai.operation.name": "chat", "gen_ai.response.model": model}
+    fields = fields_of({**attributes, **dict(zip(names, counts, strict=True)), **cached})
+    read = ("input_tokens", "output_tokens", "reasoning_tokens", "total_tokens", "usage_ambiguous")
+    assert values(fields, *read) == expected

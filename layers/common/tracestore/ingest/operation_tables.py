@@ -104,6 +104,7 @@ OPERATIONS_BY_NAME_PREFIX: Final[tuple[tuple[str, str], ...]] = (
     ("agent_run ", "agent"),
     ("invoke_agent ", "agent"),
     ("execute_agent_loop_cycle", "chain"),
+    ("BaseWorkflowAgent.", "chain"),
     ("FunctionTool.", "tool_call"),
     ("AgentWorkflow.run", "workflow"),
     ("FunctionAgent.run", "agent"),

@@ -24,10 +24,12 @@ from .usage_tables import (
     INSIDE,
     LONE_COUNTS,
     MODELS_WITH_CACHE_APART,
+    MODELS_WITH_THOUGHTS_APART,
     PASSING_ATTRIBUTES,
     PASSING_SCOPES,
     REASONING,
     SCOPES,
+    THOUGHTS_APART,
     UsageSource,
 )
 
@@ -92,6 +94,8 @@ def read_usage(opened: OpenedSpan, operation: str, model: str = "") -> Usage:
     counts = reported.counts
     if not counts:
         return Usage({}, {}, reported.used)
+    if IGNORED in counts and counts.keys().isdisjoint((_REASONING, _TOOL_INPUT)):
+        _add_thoughts(reported, model)
     if counts.keys() <= _WHOLE_COUNTS and not reported.unknown:
         return _whole_usage(counts, reported.used)
     if len(counts) > 1:
@@ -143,6 +147,15 @@ def _whole_usage(counts: Mapping[Kind, int], used: set[str]) -> Usage:
             metadata["usage_ambiguous"] = fields["usage_ambiguous"] = True
         fields["total_tokens"] = total
     return Usage(fields, metadata, used)
+
+
+def _add_thoughts(reported: _Sent, model: str) -> None:
+    """Count the rest of a total as reasoning, for a model whose total alone has its thoughts."""
+    counts = reported.counts
+    rest = counts[IGNORED] - counts.get(_INPUT, counts[IGNORED]) - counts.get(_OUTPUT, 0)
+    if rest > 0 and _OUTPUT in counts and re.fullmatch(MODELS_WITH_THOUGHTS_APART, model, re.IGNORECASE):
+        counts[_REASONING] = rest
+        reported.includes[_OUTPUT] = THOUGHTS_APART
 
 
 def _sent(opened: OpenedSpan, operation: str, model: str) -> _Sent:
@@ -283,7 +296,7 @@ def _statement(source: UsageSource, names: list[str]) -> frozenset[str] | None:
     """The statement of an object of counts: its shape, also where a convention passes it on, else its source."""
     lowered = [name.lower().replace("_", "") for name in names]
     if any("prompttokencount" in name for name in lowered):
-        return frozenset({CACHE, DETAILS})  # Gemini counts thoughts apart from the answer
+        return THOUGHTS_APART
     if any("details." in name or name.startswith(("prompttokens", "completiontokens")) for name in lowered):
         return INSIDE
     if source.includes is INSIDE and any(name.startswith("cacheread") for name in lowered):

@@ -13,6 +13,9 @@ APART: Final[frozenset[str]] = frozenset()
 CACHE_APART: Final = frozenset({REASONING, DETAILS})
 """Anthropic and Bedrock count the cache apart from the input."""
 
+THOUGHTS_APART: Final = frozenset({CACHE, DETAILS})
+"""Gemini counts thoughts apart from the answer."""
+
 
 class UsageSource(NamedTuple):
     """Attributes with token counts, and the kinds that their counts of input and output include.
@@ -107,7 +110,7 @@ SCOPES: Final[tuple[tuple[str, frozenset[str]], ...]] = (
     (r"openlit\.instrumentation\.(?:anthropic|bedrock)", CACHE_APART),
     (r"@traceloop/instrumentation-anthropic", CACHE_APART),
     (r"strands\.telemetry\.tracer", INSIDE),
-    (r"openlit\.instrumentation\.(?:google_ai_studio|vertexai)", frozenset({CACHE, DETAILS})),
+    (r"openlit\.instrumentation\.(?:google_ai_studio|vertexai)", THOUGHTS_APART),
 )
 """Instrumentation scopes that pass on the counts of a provider, and what these include: Bedrock and Anthropic count the
 cache apart from the input, Gemini counts thoughts apart from the answer. Strands for Python adds up the input."""
@@ -119,6 +122,10 @@ framework sets on all of its spans: the scope of Strands for JavaScript is the n
 
 MODELS_WITH_CACHE_APART: Final = r"claude-[\w.@-]+|(?:[a-z-]+\.)?(?:anthropic|amazon)\.[\w.:-]+"
 """Models by their ids at Anthropic and Bedrock. A gateway, whose names have a prefix, counts as OpenAI does."""
+
+MODELS_WITH_THOUGHTS_APART: Final = r"(?:.*[/.])?gemini-[\w.@-]+"
+"""Models whose total has thoughts that the count of the answer lacks. *source*: Gemini API, `UsageMetadata`, and its
+API in the form of OpenAI's, which has no count of thoughts."""
 
 LONE_COUNTS: Final = {
     "gen_ai.client.token.usage": "total_tokens",
