@@ -103,6 +103,7 @@ def _environment(api: httpx.Client, models_port: int) -> dict[str, str]:
         "TRACESTORE_URL": str(api.base_url).rstrip("/"),
         "TRACESTORE_KEY": replace_key(api, "snippets", ("ingest",)),
         "OPENAI_BASE_URL": f"http://127.0.0.1:{models_port}/v1",
+        "OPENAI_API_BASE": f"http://127.0.0.1:{models_port}/v1",  # of LlamaIndex
         "OPENAI_API_KEY": "none",
     }
 
