@@ -118,7 +118,6 @@ class Filters:
         )
 
     def _match_trace(self, summary: Summary) -> bool:
-        duration_ns = None if summary.end_ns is None else max(0, summary.end_ns - summary.start_ns)
         usage = summary.usage
         stated = (
             (self.has_errors, summary.error_count > 0),
@@ -129,7 +128,7 @@ class Filters:
         )
         return (
             all(wanted is None or wanted == actual for wanted, actual in stated)
-            and _is_within(duration_ns, self.min_duration_ns, self.max_duration_ns)
+            and _is_within(summary.duration_ns, self.min_duration_ns, self.max_duration_ns)
             and _is_within(usage.cost_nano_usd, self.min_cost_nano_usd, self.max_cost_nano_usd)
             and _is_within(usage.total_tokens, self.min_tokens, None)
             and (self.conversation_id is None or self.conversation_id.holds((summary.conversation_id,)))

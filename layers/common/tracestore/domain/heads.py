@@ -96,6 +96,11 @@ class Summary:
     fallback_providers: tuple[str, ...] = ()
     annotations: AnnotationSummary = NO_ANNOTATIONS
 
+    @property
+    def duration_ns(self) -> int | None:
+        """The duration of the trace; 0 where clocks contradict each other. *absent*: None without an end."""
+        return None if self.end_ns is None else max(0, self.end_ns - self.start_ns)
+
 
 def root_of(spans: Sequence[Span]) -> Span:
     """The span that a trace is named after: the earliest without a parent, else the earliest. `spans` are by start."""

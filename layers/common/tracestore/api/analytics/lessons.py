@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from tracestore.api.traces.trace_json import trace_duration_ns, usd
+from tracestore.api.traces.trace_json import usd
 from tracestore.domain.heads import Summary
 from tracestore.domain.times import NS_PER_MS
 
@@ -20,7 +20,7 @@ def lesson_statistics_json(summaries: Sequence[Summary]) -> dict[str, Any]:
     fallbacks = sum(summary.has_fallback or bool(summary.fallback_providers) for summary in ended)
     cost = sum(summary.usage.cost_nano_usd or 0 for summary in summaries)
     wasted = sum(summary.usage.wasted_nano_usd for summary in summaries)
-    durations = sorted(duration_ns for each in ended if (duration_ns := trace_duration_ns(each)) is not None)
+    durations = sorted(duration_ns for each in ended if (duration_ns := each.duration_ns) is not None)
     return {
         "lessons": len(summaries),
         "started": len(summaries) - len(ended),

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from tracestore.api.lessons.trace_ids import id_json
 from tracestore.api.traces.roots import root_span
-from tracestore.api.traces.trace_json import attempts_json, span_duration_ms, time_or_none, trace_duration_ms, usd
+from tracestore.api.traces.trace_json import attempts_json, milliseconds, time_or_none, usd
 from tracestore.domain.lessons import calls_below, providers_tried
 from tracestore.domain.merge import Span
 from tracestore.domain.previews import input_text, output_text
@@ -39,7 +39,7 @@ def lesson_json(
         "status": _LESSON_STATUSES[root.status],
         "provider_used": derived_used if used is None else used,
         "fallback_providers": derived_fallbacks if fallbacks is None else fallbacks,
-        "total_duration_ms": span_duration_ms(root),
+        "total_duration_ms": milliseconds(root.duration_ns),
         "clock_skew": root.has_clock_skew,
         "created_at": time_or_none(fields.get("start_ns")),
         "completed_at": time_or_none(fields.get("end_ns")),
@@ -60,7 +60,7 @@ def lesson_summary_json(trace_id: str, head: Head) -> dict[str, Any]:
         "status": _LESSON_STATUSES[summary.status],
         "provider_used": summary.provider_used,
         "fallback_providers": list(summary.fallback_providers),
-        "total_duration_ms": trace_duration_ms(summary),
+        "total_duration_ms": milliseconds(summary.duration_ns),
         "created_at": format_time(summary.start_ns),
         "completed_at": time_or_none(summary.end_ns),
         "error_types": summary.values.get("error_type", []),
@@ -99,7 +99,7 @@ def call_json(span: Span, *, payloads: bool = True) -> dict[str, Any]:
         "provider": fields.get("model_provider"),
         "request": {**prompt, **_present(request)} or None,
         "response": {**content, **_present({"usage": _present(usage) or None})} or None,
-        "duration_ms": span_duration_ms(span),
+        "duration_ms": milliseconds(span.duration_ns),
         "success": None if span.status == "pending" else span.status == "success",
         "error": fields.get("error_message", fields.get("error_type")),
         "timestamp": time_or_none(fields.get("start_ns")),

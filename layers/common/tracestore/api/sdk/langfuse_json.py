@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tracestore.api.traces.trace_json import first_token_ms, trace_duration_ns, usd
+from tracestore.api.traces.trace_json import milliseconds, usd
 from tracestore.domain.annotations import Annotation
 from tracestore.domain.merge import Span
 from tracestore.domain.reported_usage import total_tokens
@@ -60,7 +60,7 @@ def trace_object(trace_id: str, head: Head, root: Span) -> dict[str, Any]:
         "createdAt": format_time(head.created_ms * NS_PER_MS),
         "updatedAt": format_time(head.updated_ms * NS_PER_MS),
         "htmlPath": f"/traces/{trace_id}",
-        "latency": (trace_duration_ns(summary) or 0) / NS_PER_SECOND,
+        "latency": (summary.duration_ns or 0) / NS_PER_SECOND,
         "totalCost": usd(summary.usage.cost_nano_usd) or 0,
     }
 
@@ -75,7 +75,7 @@ def observation_object(trace_id: str, span: Span) -> dict[str, Any]:
     total = total_tokens(span.fields)
     parent_id = span.parent_span_id
     version = str(fields.get("prompt_version", ""))
-    waited_ms = first_token_ms(span.fields)
+    waited_ms = milliseconds(span.fields.get("time_to_first_token_ns"))
     return {
         "id": span.span_id,
         "traceId": trace_id,

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal, TypeAlias, get_args
 
-from tracestore.api.traces.trace_json import trace_duration_ns
 from tracestore.domain.errors import Detail
 from tracestore.domain.heads import Summary
 from tracestore.http.parameters import Reader, malformed, one_of
@@ -46,4 +45,4 @@ def _value(summary: Summary, measure: RankBy) -> int | None:
         return None if summary.usage.cost_nano_usd is None else summary.usage.wasted_nano_usd
     if measure == "tokens":
         return summary.usage.total_tokens
-    return trace_duration_ns(summary)
+    return summary.duration_ns

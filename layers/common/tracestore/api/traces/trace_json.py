@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from tracestore.api.traces.annotations import annotations_in_summary
-from tracestore.domain.heads import Attempts, Summary
+from tracestore.domain.heads import Attempts
 from tracestore.domain.merge import Span
 from tracestore.domain.outline import OutlineRow, Subtree
 from tracestore.domain.reported_usage import total_tokens
-from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS, SpanFields, span_uuid
+from tracestore.domain.spans import SHOWN_PAYLOAD_FIELDS, span_uuid
 from tracestore.domain.times import NS_PER_MS, NS_PER_SECOND, format_time
 from tracestore.domain.tree import Node
 from tracestore.domain.turns import NewInput
@@ -88,14 +88,14 @@ def span_json(
         "status": span.status,
         "start_time": time_or_none(fields.get("start_ns")),
         "end_time": time_or_none(fields.get("end_ns")),
-        "duration_ms": span_duration_ms(span),
+        "duration_ms": milliseconds(span.duration_ns),
         "clock_skew": span.has_clock_skew,
         "total_tokens": total_tokens(fields),
         "cost_usd": usd(span.cost.nano_usd),
         "cost_source": span.cost.source,
         "cost_price": span.cost.price,
         "cost_reason": span.cost.reason,
-        "time_to_first_token_ms": first_token_ms(fields),
+        "time_to_first_token_ms": milliseconds(fields.get("time_to_first_token_ns")),
         "created_at": format_time(span.created_ms * NS_PER_MS),
         "updated_at": format_time(span.updated_ms * NS_PER_MS),
         "expires_at": format_time(expires_at_s * NS_PER_SECOND),
@@ -113,7 +113,7 @@ def summary_json(trace_id: str, head: Head) -> dict[str, Any]:
         "name": summary.name,
         "start_time": format_time(summary.start_ns),
         "end_time": time_or_none(summary.end_ns),
-        "duration_ms": trace_duration_ms(summary),
+        "duration_ms": milliseconds(summary.duration_ns),
         "status": summary.status,
         "span_count": summary.span_count,
         "error_count": summary.error_count,
@@ -162,8 +162,8 @@ def outline_json(row: OutlineRow, trace_start_ns: int) -> dict[str, Any]:
         "depth": row.node.depth,
         "status": span.status,
         "start_offset_ms": (span.order[0] - trace_start_ns) / NS_PER_MS,
-        "duration_ms": span_duration_ms(span),
-        "time_to_first_token_ms": first_token_ms(fields),
+        "duration_ms": milliseconds(span.duration_ns),
+        "time_to_first_token_ms": milliseconds(fields.get("time_to_first_token_ns")),
         "clock_skew": span.has_clock_skew or None,
         "interrupted": fields.get("interrupted"),
         **{name: fields.get(name) for name in _OUTLINE_FIELDS},
@@ -208,7 +208,7 @@ def _step_json(span: Span) -> dict[str, Any]:
         "kind": fields.get("operation_type"),
         "name": fields.get("span_name"),
         "status": span.status,
-        "duration_ms": span_duration_ms(span),
+        "duration_ms": milliseconds(span.duration_ns),
         "cost_usd": usd(span.cost.nano_usd),
         "model_name": fields.get("model_name"),
         "tool_name": fields.get("tool_name"),
@@ -262,28 +262,6 @@ def time_or_none(time_ns: int | None) -> str | None:
     return None if time_ns is None else format_time(time_ns)
 
 
-def trace_duration_ns(summary: Summary) -> int | None:
-    """The duration of a trace; 0 where clocks contradict each other. *absent*: None until its root has ended."""
-    return None if summary.end_ns is None else max(0, summary.end_ns - summary.start_ns)
-
-
-def trace_duration_ms(summary: Summary) -> float | None:
-    """The same in milliseconds."""
-    duration_ns = trace_duration_ns(summary)
-    return None if duration_ns is None else _milliseconds(duration_ns)
-
-
-def span_duration_ms(span: Span) -> float | None:
-    """The duration of a span. *absent*: None while start or end is unknown or cannot be right."""
-    duration_ns = span.duration_ns
-    return None if duration_ns is None else _milliseconds(duration_ns)
-
-
-def first_token_ms(fields: SpanFields) -> float | None:
-    """The time from the start of a span to the first token of its answer. *absent*: None."""
-    duration_ns = fields.get("time_to_first_token_ns")
-    return None if duration_ns is None else _milliseconds(duration_ns)
-
-
-def _milliseconds(duration_ns: int) -> float:
-    return duration_ns / NS_PER_MS
+def milliseconds(duration_ns: int | None) -> float | None:
+    """A duration in milliseconds. *absent*: None."""
+    return None if duration_ns is None else duration_ns / NS_PER_MS
