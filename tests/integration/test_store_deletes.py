@@ -24,6 +24,7 @@ from tests.builders import (
     trace_ids,
     writer,
 )
+from tests.crashing import Crash, CrashingAtWrite
 from tests.gateway import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.errors import NotFound
@@ -215,6 +216,24 @@ def test_a_deleted_span_is_also_erased_from_compacted_items() -> None:
     remaining = [span for span in spans if span["span_id"] not in ("s03", "s39")]
     assert stored_spans(store, user) == {span["span_id"]: span for span in remaining}
     assert orphans(store, user) == []
+
+
+def test_a_deleted_span_is_also_erased_where_an_interrupted_writer_left_it_in_an_earlier_hour(engine: Endpoint) -> None:
+    clock, user = Clock(), new_user().name
+    spans = [call("root"), call("a", "root", input_data=large(5_000)), call("b", "root")]
+    interrupted = store_on(engine, clock, db=CrashingAtWrite(db_on(engine), 2))
+    with pytest.raises(Crash):  # after the payload and the segment, before the head
+        writer(interrupted, user).capture(batches_of(spans[1:]))
+    store = store_on(engine, clock)
+    left = stored_items(store, user).keys()
+    assert {sk.partition("#")[0] for sk in left} == {"S", "X"}
+    clock.advance(s=3600)
+    writer(store, user).capture(batches_of(spans))
+    assert left <= stored_items(store, user).keys()
+    writer(store, user).delete_span("t", "a")
+    assert left.isdisjoint(stored_items(store, user))
+    assert not holds(store, user, "call.a")
+    assert stored_spans(store, user) == {"root": spans[0], "b": spans[2]}
 
 
 @pytest.mark.parametrize("size", [5, 40])

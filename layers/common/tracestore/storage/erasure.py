@@ -47,17 +47,19 @@ def erasure_of(scope: Scope, trace_id: str, stored: StoredTrace, head: LiveHead)
     """The writes that erase the spans which `head` names as deleted; none where they are erased already.
 
     The segments they are in may be delta bases of others. From then on all payloads of the trace are stored in full.
+    Segments that belong to no head are removed whole, since they may contain the same spans.
     """
     pk = scope.trace_pk(trace_id)
     affected = {digest for digest, segment in stored.segments.items() if _is_affected(segment, head)}
-    annotations = [(pk, sk) for sk, annotation in stored.annotations.items() if annotation.span_id in head.deleted]
+    deletes = [(pk, sk) for sk, annotation in stored.annotations.items() if annotation.span_id in head.deleted]
+    for stray in map(keys.parse, stored.strays if head.deleted else ()):
+        deletes += _items_of_segment(scope, pk, stray.generation, stray.digest)
     if not affected:
-        return Erasure([], annotations)
+        return Erasure([], deletes)
     dependent = {digest for digest, segment in stored.segments.items() if segment.base} - affected
     scope.with_payloads(trace_id, stored, affected | dependent)
     expires_at_s = expiry_of_companions(head.expires_at_s)
     puts: list[Item] = []
-    deletes: list[ItemKey] = annotations
     replacements: list[Segment] = []
     for digest in sorted(dependent):
         segment = stored.segments[digest]
@@ -73,9 +75,7 @@ def erasure_of(scope: Scope, trace_id: str, stored: StoredTrace, head: LiveHead)
             replacement = segment_of(rest)
             replacements.append(replacement)
             puts += segment_items(pk, head.generation, replacement, expires_at_s)
-        first, last = keys.payload_range(head.generation, segment.digest)
-        deletes += keys_of(scope.table.query(pk, first, last, keys_only=True))
-        deletes.append((pk, keys.segment(head.generation, segment.digest)))
+        deletes += _items_of_segment(scope, pk, head.generation, segment.digest)
     for sk, digests in stored.compacted.items():
         if not (affected | dependent).isdisjoint(digests):
             unaffected = [stored.segments[digest] for digest in digests if digest not in affected]
@@ -83,6 +83,12 @@ def erasure_of(scope: Scope, trace_id: str, stored: StoredTrace, head: LiveHead)
             deletes.append((pk, sk))
     unique = {(pk, item["sk"]["S"]): item for item in puts}  # two segments may be the same without the span
     return Erasure(list(unique.values()), [key for key in deletes if key not in unique], affected, replacements)
+
+
+def _items_of_segment(scope: Scope, pk: str, generation: str, digest: str) -> list[ItemKey]:
+    """The keys of a segment that has an item of its own, its payload first."""
+    first, last = keys.payload_range(generation, digest)
+    return [*keys_of(scope.table.query(pk, first, last, keys_only=True)), (pk, keys.segment(generation, digest))]
 
 
 def rederive(scope: Scope, trace_id: str) -> LiveHead | None:

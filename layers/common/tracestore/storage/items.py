@@ -128,7 +128,7 @@ def trace_from(
     `new_generation`: writers that were stopped before the head left them, and they appear when the trace begins.
     """
     stored = StoredTrace()
-    current, created_ms = new_generation, now_ms
+    current, created_ms, is_live = new_generation, now_ms, False
     parts: dict[str, list[Item]] = {}
     packed_bytes = 0
     for item in items:
@@ -136,7 +136,7 @@ def trace_from(
         if sk.kind == keys.HEAD:
             stored.head = head = head_from(item)
             if not head.is_expired(now_ms):
-                current, created_ms = head.generation, head.created_ms
+                current, created_ms, is_live = head.generation, head.created_ms, True
                 if segment := opened_inline(head):
                     stored.segments = {segment.digest: segment}
         if sk.kind == keys.ANNOTATION_KIND:
@@ -145,6 +145,8 @@ def trace_from(
         if sk.generation != current:
             if not sk.generation and sk.kind != keys.HEAD:  # an alias or a lesson index item
                 add_index_items(stored, [item])
+            elif is_live and sk.kind == keys.SEGMENT_KIND and not _is_expired(item, now_ms):
+                stored.strays.append(item["sk"]["S"])
             continue
         if sk.kind == keys.PAYLOAD_KIND:
             packed_bytes += len(item["payload"]["B"])
@@ -188,13 +190,17 @@ def _add_annotation(stored: StoredTrace, item: Item, generation: str, now_ms: in
     """Add an annotation of this generation, or one that waits for its trace and has not expired."""
     sk = item["sk"]["S"]
     is_waiting = "g" not in item
-    if is_waiting and int(item["expires_at"]["N"]) * 1000 <= now_ms:
+    if is_waiting and _is_expired(item, now_ms):
         return
     if is_waiting or item["g"]["S"] == generation:
         stored.annotations[sk] = unpack_annotation(item["annotation"]["B"])
         stored.annotation_sizes[sk] = item_bytes(item)
     if is_waiting:
         stored.waiting.add(sk)
+
+
+def _is_expired(item: Item, now_ms: int) -> bool:
+    return int(item["expires_at"]["N"]) * 1000 <= now_ms
 
 
 def keys_of(items: Iterable[Item]) -> list[ItemKey]:
