@@ -1,5 +1,6 @@
 """Log records of coding agents become the spans that they report."""
 
+import json
 from typing import Any
 
 import pytest
@@ -93,6 +94,8 @@ def test_a_redacted_prompt_is_no_input(redacted: str) -> None:
         ({"success": "true", "output": "Wall time: 1\nProcess exited with code 7\nOutput:\n"}, "error", "Exit code 7"),
         ({"success": "true", "output": "Process exited with code 0\n"}, "success", None),
         ({"success": False, "decision": "reject"}, "success", None),
+        ({"success": "false", "output": "unsupported call"}, "error", "unsupported call"),
+        ({"success": "false", "output": "Process exited with code 3\n"}, "error", "Exit code 3"),
     ],
 )
 def test_the_outcome_of_a_tool(values: dict[str, Any], status: str, message: str | None) -> None:
@@ -104,6 +107,59 @@ def test_a_rejected_tool_is_interrupted_and_no_error() -> None:
     tool = spans_of(record("tool_decision", tool_name="Bash", call_id="c1", decision="denied"))["execute_tool Bash"]
     assert (tool.status, tool.fields["interrupted"]) == ("success", True)
     assert tool.fields["events"][0]["attributes"] == {"decision": "denied"}  # type: ignore[index, call-overload]
+
+
+@pytest.mark.parametrize(("decision", "is_interrupted"), [("reject", True), ("accept", None), ("unknown", None)])
+def test_a_tool_whose_span_waits_for_a_refusal_is_interrupted(decision: str, is_interrupted: bool | None) -> None:
+    tool = span("claude_code.tool", 0, 9, tool_name="Write", span__type="tool")
+    wait = span("claude_code.tool.blocked_on_user", 0, 3, decision=decision, span__type="tool.blocked_on_user")
+    spans = spans_of(tool, wait._replace(parent_span_id=tool.span_id))
+    assert spans["claude_code.tool"].status == "success"
+    assert spans["claude_code.tool"].fields.get("interrupted") is is_interrupted
+    assert spans["claude_code.tool.blocked_on_user"].fields["operation_type"] == "other"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        ({"mcp_server_name": "wx", "mcp_tool_name": "weather"}, "mcp__wx__weather"),
+        ({"mcp_server_name": "wx"}, "mcp_tool"),
+        ({"bash_command": "ls"}, "mcp_tool"),
+    ],
+)
+def test_a_tool_of_an_mcp_server_has_the_name_that_the_model_called(parameters: dict[str, str], name: str) -> None:
+    event = record("tool_result", tool_name="mcp_tool", tool_use_id="u1", tool_parameters=json.dumps(parameters))
+    assert spans_of(event)[f"execute_tool {name}"].fields["tool_name"] == name
+
+
+def test_the_reply_of_a_sub_agent_is_no_reply_of_the_turn() -> None:
+    replies = [
+        record("assistant_response", response="Looked.", query_source="agent:builtin:general-purpose", request_id="r1"),
+        record("assistant_response", time_ns=END_NS + MS, response="Done.", query_source="sdk", request_id="r2"),
+    ]
+    calls = [record("api_request", **{**CLAUDE_CALL, "request_id": key}) for key in ("r1", "r2")]
+    (spans,) = traces_of([[*replies, *calls]]).values()
+    outputs = [text_of(span.fields["output_data"]) for span in spans if "output_data" in span.fields]
+    assert sorted(outputs) == ["Done.", "Done.", "Looked."]
+
+
+def text_of(content: Any) -> str:
+    return "".join(part["text"] for message in content["messages"] for part in message["parts"])
+
+
+def test_a_call_of_claude_code_is_anthropic_s_unless_its_model_is_at_bedrock() -> None:
+    origin = Origin({"service.name": "claude-code"}, "", "", {})
+    for model, provider in (("claude-sonnet-4-5", "anthropic"), ("us.anthropic.claude-sonnet-4-5-v1:0", "aws.bedrock")):
+        event = record("api_request", **{**CLAUDE_CALL, "model": model})._replace(origin=origin)
+        assert spans_of(event)[f"chat {model}"].fields["model_provider"] == provider
+
+
+def test_the_wait_for_the_first_token_is_in_records_and_in_spans() -> None:
+    event = record("codex.sse_event", model="m", input_token_count=9, output_token_count=1, ttft_ms=171)
+    request = record("codex.api_request", time_ns=END_NS - MS, model="m", endpoint="/responses", duration_ms="1")
+    assert spans_of(request, event)["chat m"].fields["time_to_first_token_ns"] == 171 * MS
+    call = span("claude_code.llm_request", 0, 900, gen_ai__operation__name="chat", ttft_ms=161)
+    assert spans_of(call)["claude_code.llm_request"].fields["time_to_first_token_ns"] == 161 * MS
 
 
 @pytest.mark.parametrize("name", ["api_error", "codex.api_request", "codex.websocket_request"])

@@ -23,11 +23,15 @@ from .agent_tables import (
     EXIT_CODE_KEYS,
     EXIT_CODE_TEXT,
     MARK_OF_CALLS_APART,
+    MCP_DETAILS,
+    MCP_NAME,
+    MCP_NAMES,
     PROVIDER,
     PROVIDERS,
     PROVIDERS_OF_SERVICES,
     REDACTED,
     REJECTIONS,
+    SUBAGENT,
     TURN_TEXTS,
     EventKind,
     EventRow,
@@ -190,12 +194,24 @@ def _renamed(event: _Event) -> Attributes:
     for name, standard in event.row.names:
         if name in kept:
             attributes.setdefault(standard, kept[name])
-    if event.row.kind not in _TOOL_KINDS:
+    if event.row.kind in _TOOL_KINDS:
+        if (tool := _mcp_tool(kept)) is not None:
+            attributes["gen_ai.tool.name"] = tool
+    else:
         service = event.record.origin.resource.get("service.name")
         provider = PROVIDERS.get(str(kept.get(PROVIDER))) or PROVIDERS_OF_SERVICES.get(str(service))
         if provider:
             attributes.setdefault("gen_ai.provider.name", provider)
     return {name: value for name, value in kept.items() if name not in names} | attributes
+
+
+def _mcp_tool(attributes: Mapping[str, Json]) -> str | None:
+    """The name by which the model called a tool of an MCP server. *absent*: None for any other tool."""
+    details = parse_container(attributes.get(MCP_DETAILS)) if MCP_DETAILS in attributes else None
+    if not isinstance(details, dict):
+        return None
+    names = [name for key in MCP_NAMES if isinstance(name := details.get(key), str) and name]
+    return MCP_NAME.format(*names) if len(names) == len(MCP_NAMES) else None
 
 
 def _name(attributes: Attributes) -> str:
@@ -222,12 +238,20 @@ def _failure(event: _Event) -> str | None:
     if kind in _TOOL_KINDS and str(attributes.get("decision", "")).lower() in REJECTIONS:
         return None  # a person decided so
     if is_failed or (message and kind in ("attempt", "usage")):
-        return message
+        return message or (_failed_output(attributes) if kind == "tool" else "")
     if kind in ("call", "attempt"):
         code = str(attributes.get("http.response.status_code", attributes.get("status_code", "")))
         return message or f"Status {code}" if code.isdecimal() and int(code) >= 400 else None
     exit_code = _exit_code(attributes) if kind == "tool" else 0
     return message or f"Exit code {exit_code}" if exit_code else None
+
+
+def _failed_output(attributes: Mapping[str, Json]) -> str:
+    """The message of a tool that failed with its output alone. *absent*: "" for an output that is no text."""
+    if code := _exit_code(attributes):
+        return f"Exit code {code}"
+    output = attributes.get("output")
+    return output if isinstance(output, str) else ""
 
 
 def _exit_code(attributes: Mapping[str, Json]) -> int:
@@ -242,13 +266,18 @@ def _exit_code(attributes: Mapping[str, Json]) -> int:
     return int(found[1]) if found else 0
 
 
+def _is_of_subagent(event: _Event) -> bool:
+    name, start = SUBAGENT
+    return str(event.attributes.get(name, "")).startswith(start)
+
+
 def _add_to_turn(turn: dict[str, Any], event: _Event) -> None:
     """Add what a record reports about its turn: its times, its prompt and its replies.
 
     A prompt alone is no agent's work: the work may be in another trace.
     """
     kind = event.row.kind
-    if kind in TURN_TEXTS:
+    if kind in TURN_TEXTS and not _is_of_subagent(event):
         direction, role, name = TURN_TEXTS[kind]
         text = event.attributes.get(name)
         if isinstance(text, str) and text and text not in REDACTED:

@@ -4,12 +4,13 @@ Both follow from the attributes of the span itself: a request may contain any pa
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from tracestore.domain.spans import SpanFields
 
-from .agent_tables import CALLS_APART, PROMPTS
+from .agent_tables import CALLS_APART, PROMPTS, REJECTIONS
 from .agent_turns import has_one_prompt, session_of, turn_span, turn_trace
-from .operation_tables import EXECUTIONS
+from .operation_tables import APPROVALS, EXECUTIONS
 from .otlp import OtlpSpan
 
 
@@ -44,12 +45,24 @@ def _in_turn(span: OtlpSpan) -> OtlpSpan:
 
 
 def outcomes_of_tools(spans: Iterable[OtlpSpan]) -> list[tuple[str, SpanFields]]:
-    """The failures of tool calls that only a part of the call reports: fields of the call, each with its trace id."""
+    """The failures and rejections of tool calls that only a part of the call reports, each with its trace id."""
     return [
-        (
-            span.trace_id,
-            SpanFields(span_id=span.parent_span_id, status="error", error_message=span.status_message or "Failed"),
-        )
+        (span.trace_id, fields)
         for span in spans
-        if span.status == "error" and span.parent_span_id and span.name.endswith(EXECUTIONS)
+        if span.parent_span_id and span.name.endswith(_OUTCOMES) and (fields := _outcome(span)) is not None
     ]
+
+
+_OUTCOMES: Final = (*EXECUTIONS, *APPROVALS)
+
+
+def _outcome(span: OtlpSpan) -> SpanFields | None:
+    """The fields of the call that a part of it reports. *absent*: None where the call went on."""
+    if span.parent_span_id is None:
+        return None
+    if span.name.endswith(APPROVALS):
+        is_rejected = str(span.attributes.get("decision", "")).lower() in REJECTIONS
+        return SpanFields(span_id=span.parent_span_id, interrupted=True) if is_rejected else None
+    if span.status != "error":
+        return None
+    return SpanFields(span_id=span.parent_span_id, status="error", error_message=span.status_message or "Failed")

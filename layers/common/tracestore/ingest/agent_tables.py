@@ -43,8 +43,7 @@ _APART = """input_tokens=agent.usage_apart.input_tokens output_tokens=agent.usag
 _TOOL = """tool_name=gen_ai.tool.name function_name=gen_ai.tool.name arguments=gen_ai.tool.call.arguments
     function_args=gen_ai.tool.call.arguments tool_input=gen_ai.tool.call.arguments
     tool_parameters=gen_ai.tool.call.arguments output=gen_ai.tool.call.result"""
-_ANSWER = """finish_reasons=gen_ai.response.finish_reasons ttft_ms=ai.response.msToFirstChunk
-    response_text=gen_ai.output.messages"""
+_ANSWER = "finish_reasons=gen_ai.response.finish_reasons response_text=gen_ai.output.messages"
 _FAILURE = "error_type=error.type error=error.message"
 
 EVENTS: Final[dict[str, tuple[EventRow, ...]]] = {
@@ -100,8 +99,20 @@ PROVIDERS: Final = {"firstParty": "anthropic", "bedrock": "aws.bedrock", "vertex
 PROVIDER: Final = "anthropic.provider"
 """The attribute of Claude Code that names its provider, and the providers by its values."""
 
-PROVIDERS_OF_SERVICES: Final = {"gemini-cli": "gcp.gemini"}
-"""Providers of agents whose records name none."""
+PROVIDERS_OF_SERVICES: Final = {"gemini-cli": "gcp.gemini", "claude-code": "anthropic"}
+"""Providers of agents whose records name none. The id of a model at Bedrock goes before."""
+
+SUBAGENT: Final = ("query_source", "agent:")
+"""The attribute with the origin of a reply, and the start of its value where the reply goes to the agent, not the user.
+
+*source*: Claude Code, `assistant_response`."""
+
+MCP_DETAILS: Final = "tool_parameters"
+MCP_NAMES: Final = ("mcp_server_name", "mcp_tool_name")
+MCP_NAME: Final = "mcp__{}__{}"
+"""Where a record that calls each tool of an MCP server by one name has the names of both, and how the model calls it.
+
+*source*: Claude Code, `tool_result`."""
 
 REDACTED: Final = frozenset({"<REDACTED>", "[REDACTED]"})
 """Texts in place of a prompt or a reply that the settings of the agent exclude."""

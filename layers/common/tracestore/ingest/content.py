@@ -9,7 +9,7 @@ records that name their span contain the same events.
 from collections.abc import Sequence
 from typing import Final, NamedTuple, cast
 
-from tracestore.domain.json_values import OpenedTexts, is_empty, nested, parse_container, unquoted
+from tracestore.domain.json_values import OpenedTexts, is_empty, nested, parse_container, unquoted, value_at
 from tracestore.domain.log_messages import Direction, log_message
 from tracestore.domain.spans import Json
 
@@ -228,6 +228,8 @@ def _content_of(sent: ContentValue, texts: OpenedTexts, operation: str, role: st
         value = {"role": role, **value}
     elif value is raw:
         value = _container(texts, names[0], raw)
+    if operation == "tool_call":
+        value = _of_tool(value, role)
     if is_raw:
         found = _arguments(value, operation) if role == "user" else value
     else:
@@ -236,6 +238,29 @@ def _content_of(sent: ContentValue, texts: OpenedTexts, operation: str, role: st
         if is_empty(found):
             return None
     return None if _is_without_content(found) else found
+
+
+def _of_tool(value: Json, role: str) -> Json:
+    """The arguments or the result of a tool without the message, or the request of an agent, that a client sends."""
+    if isinstance(value, list) and len(value) == 1 and isinstance(item := value[0], dict) and "role" in item:
+        messages = _messages(conversation(value, role))
+        parts = _parts(messages[0]) if len(messages) == 1 else []
+        if len(parts) == 1 and isinstance(part := parts[0], dict) and part.get("type") in _PARTS_OF_TOOLS:
+            return unquoted(parse_container(part[_PARTS_OF_TOOLS[str(part["type"])]]))
+    if isinstance(value, dict):
+        request, response = value.get("request", value), value.get("response")
+        if role == "user" and isinstance(request, dict) and "callId" in request and "args" in request:
+            return request["args"]
+        if (
+            isinstance(response, dict)
+            and isinstance(answers := response.get("responseParts"), list)
+            and len(answers) == 1
+        ):
+            return value_at(answers[0], ("functionResponse", "response")) or value
+    return value
+
+
+_PARTS_OF_TOOLS: Final = {"text": "text", "tool_call": "arguments", "tool_result": "result"}
 
 
 def _lacks_parts(content: Json) -> bool:

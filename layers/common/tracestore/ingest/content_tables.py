@@ -13,6 +13,7 @@ TRACE_CONTENT: Final = frozenset({"langfuse.trace.input", "langfuse.trace.output
 TOOL_CONTENT: Final = frozenset(
     {
         *("gen_ai.tool.call.arguments", "gen_ai.tool.arguments", "tool_arguments", "tool.parameters"),
+        "parameters",
         *("gen_ai.tool.call.result", "gen_ai.tool.result", "tool_response"),
     }
 )
@@ -25,14 +26,14 @@ INPUT: Final = """gen_ai.tool.call.arguments tool_arguments ai.toolCall.args> gc
     ai.prompt ai.values
     ai.value request_data gen_ai.task.input traceloop.entity.input> retrieval.query reranker.query input.value
     gen_ai.retrieval.query.text embedding.embeddings.* inputs pydantic_ai.all_messages all_messages_events
-    langfuse.trace.input tool.parameters gen_ai.tool.arguments gen_ai.content.prompt llm.prompts llm.*.messages
+    langfuse.trace.input gen_ai.tool.arguments gen_ai.content.prompt llm.prompts llm.messages llm.*.messages
     llm.*.contents genkit:input> langwatch.input>value lmnr.span.input> braintrust.input_json> braintrust.input>
     mastra.*.input lk.pii.function_tool.arguments lk.function_tool.arguments lk.pii.user_input lk.user_input
     lk.pii.chat_ctx lk.chat_ctx lk.pii.input_text lk.input_text LLMChatStartEvent.messages LLMChatEndEvent.messages
     LLMCompletionStartEvent.prompt LLMCompletionEndEvent.prompt EmbeddingEndEvent.chunks QueryStartEvent.query
     RetrievalStartEvent.str_or_query_bundle.query_str RetrievalStartEvent.str_or_query_bundle
     llamaindex.step.input_summary crewai.task.description
-    text input user_prompt {full_command,file_path}"""
+    text input tool.parameters parameters user_prompt {full_command,file_path}"""
 """Sources of a span's input. The input of a tool call is its arguments."""
 
 OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp.vertex.agent.tool_response
@@ -52,7 +53,7 @@ OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp
     output"""
 """Sources of a span's output. The output of a tool call is its result."""
 
-SYSTEM: Final = ("gen_ai.system_instructions",)
+SYSTEM: Final = ("gen_ai.system_instructions", "langfuse.observation.metadata.instructions")
 """Attributes with instructions that are reported separately from the messages after them."""
 
 SYSTEM_PARAMETERS: Final = (("llm.invocation_parameters", ("system", "instructions")),)

@@ -8,9 +8,9 @@ the whole JSON, of which even scalars are quoted); `name.*`: the attributes numb
 object of these members, as far as present; `*` between dots is any one step. Sources are listed in order of precedence.
 *source*: OpenTelemetry GenAI in all generations, OpenInference, OpenLLMetry old and new, Vercel AI SDK, Langfuse,
 MLflow, LangSmith, Google ADK, Logfire, LiteLLM, Genkit, Mastra, Laminar, LangWatch, Braintrust, AG2, LiveKit Agents,
-Pipecat, PromptFlow, LlamaIndex, PostHog. The decoders of the protocols of SDKs (`sdk_langsmith` and the others) name
-what they find like the convention of the same SDK, else `langsmith.run.*`, `langfuse.ingestion.*`, `openai_agents.*`
-and `opik.*`.
+Pipecat, PromptFlow, LlamaIndex, PostHog, VoltAgent, TanStack AI, Effect AI. The decoders of the protocols of SDKs
+(`sdk_langsmith` and the others) name what they find like the convention of the same SDK, else `langsmith.run.*`,
+`langfuse.ingestion.*`, `openai_agents.*` and `opik.*`.
 """
 
 from collections.abc import Callable
@@ -108,10 +108,12 @@ ROWS: Final = (
         label,
         """gen_ai.response.model llm.model_name embedding.model_name reranker.model_name ai.response.model
         langfuse.observation.model.name mlflow.llm.model> gcp.vertex.agent.llm_response>model_version
+        gcp.vertex.agent.llm_response>modelVersion
         gen_ai.request.model ai.model.id langsmith.metadata.ls_model_name
         traceloop.association.properties.ls_model_name llm.request.model llm.invocation_parameters>model
         llm.invocation_parameters>model_name embedding.invocation_parameters>model metadata>ls_model_name
-        gcp.vertex.agent.llm_request>model openai_agents.model opik.model llm.*.model LLMChatEndEvent.response.raw.model
+        gcp.vertex.agent.llm_request>model openai_agents.model opik.model llm.model ai.model.name llm.*.model
+        LLMChatEndEvent.response.raw.model
         LLMCompletionEndEvent.response.raw.model LLMChatStartEvent.model_dict.model_name
         LLMChatStartEvent.model_dict.model LLMCompletionStartEvent.model_dict.model_name
         LLMCompletionStartEvent.model_dict.model EmbeddingStartEvent.model_dict.model_name
@@ -125,7 +127,7 @@ ROWS: Final = (
         label,
         """gen_ai.request.model ai.model.id llm.request.model llm.invocation_parameters>model
         embedding.invocation_parameters>model gcp.vertex.agent.llm_request>model langsmith.metadata.ls_model_name
-        openai_agents.model LLMChatStartEvent.model_dict.model_name LLMChatStartEvent.model_dict.model
+        openai_agents.model llm.model LLMChatStartEvent.model_dict.model_name LLMChatStartEvent.model_dict.model
         LLMCompletionStartEvent.model_dict.model_name LLMCompletionStartEvent.model_dict.model""",
     ),
     Row("metadata.request_model", label, "model>", MODEL_USERS),
@@ -199,6 +201,8 @@ ROWS: Final = (
         """langfuse.observation.prompt.version gen_ai.prompt.version traceloop.prompt.version
         llm.prompt_template.version""",
     ),
+    # The name by which the model called the tool: in the other attributes, Claude Code leaves out the server of MCP.
+    Row("tool_name", label, "tool_name tool", TOOL),
     Row(
         "tool_name", label, "gen_ai.tool.name tool.name ai.toolCall.name tool_call.function.name lk.function_tool.name"
     ),
@@ -269,6 +273,7 @@ completion_details.audio}""",
     Row(
         "metadata.time_to_first_token_ms", milliseconds, "ai.response.msToFirstChunk ai.stream.msToFirstChunk opik.ttft"
     ),
+    Row("metadata.time_to_first_token_ms", milliseconds, "ttft_ms", SERVED),
     Row(
         "metadata.time_to_first_token_ms",
         seconds,

@@ -31,6 +31,7 @@ _FRAMEWORK_WORD: Final = re.compile(FRAMEWORK_WORD)
 _SEPARATORS: Final = re.compile(r"[\s./:-]+")
 _API_SUFFIX: Final = re.compile(rf"_(?:{API_WORDS})$")
 _CLASS_SUFFIX: Final = re.compile(r"_?(?:llm|embeddings?)$")
+_API_OF_PROVIDER: Final = re.compile(rf"(?<=\w)\.(?:{API_WORDS})$")
 
 _CANONICAL: Final = {alias: name for name, aliases in PROVIDERS.items() for alias in aliases.split()}
 
@@ -225,4 +226,4 @@ def _normalize(name: str) -> str | None:
     known = _CANONICAL.get(word) or _CANONICAL.get(_API_SUFFIX.sub("", word)) or _provider_at(name.strip().lower())
     if known or not word or word in FRAMEWORKS or _FRAMEWORK_WORD.search(word) or _ADDRESS.fullmatch(name.strip()):
         return known
-    return name.strip().lower()[:MAX_LABEL_CHARACTERS]
+    return _API_OF_PROVIDER.sub("", name.strip().lower())[:MAX_LABEL_CHARACTERS]

@@ -321,8 +321,31 @@ def _from_list(items: Sequence[Json], role: str) -> list[Object] | None:
     commands = [item for item in objects if "update" in item or "candidates" in item]
     if commands and len(commands) == len(values):  # of LangGraph, or the chunks of a reply of Gemini
         found = (_find_messages(command, role, _COMMAND_NESTING) for command in commands)
-        return [message for result in found if result for message in result[0]] or None
+        messages = [message for result in found if result for message in result[0]]
+        return _joined_chunks(messages) if all("candidates" in item for item in commands) else messages or None
     return None
+
+
+def _joined_chunks(chunks: Sequence[Object]) -> list[Object] | None:
+    """The messages that chunks of a streamed reply add up to, one for each candidate. *absent*: None without chunks."""
+    messages: dict[Json, Object] = {}
+    for chunk in chunks:
+        message = messages.setdefault(str(chunk.get("index", 0)), {"role": chunk["role"], "parts": []})
+        parts = cast("list[Json]", message["parts"])
+        for part in cast("list[Json]", chunk["parts"]):
+            before = parts[-1] if parts else None
+            if isinstance(part, dict) and isinstance(before, dict) and _is_continued(before, part):
+                parts[-1] = {**before, **part, "text": f"{before['text']}{part['text']}"}
+            else:
+                parts.append(part)
+        message |= {name: value for name, value in chunk.items() if name not in ("role", "parts")}
+    return list(messages.values()) or None
+
+
+def _is_continued(part: Object, following: Object) -> bool:
+    """Whether a part is the text, or the reasoning, that the part before it began."""
+    kind = part.get("type")
+    return kind == following.get("type") and kind in ("text", "reasoning") and "text" in part and "text" in following
 
 
 def _are_pairs(items: Sequence[Json]) -> bool:

@@ -15,14 +15,20 @@ PARTS_OF_CALLS: Final = (".tool.execution", ".tool.blocked_on_user", ".hook")
 EXECUTIONS: Final = (".tool.execution",)
 """Ends of the names of those parts whose failure is the failure of the tool call."""
 
+APPROVALS: Final = (".tool.blocked_on_user",)
+"""Ends of the names of those parts that wait for a person, whose `decision` may be that the tool must not run."""
+
+SUMMARIES_OF_CALLS: Final = frozenset({"execute_tool (merged)"})
+"""Names of spans that sum up the tool calls next to them, and call no tool. *source*: Google ADK."""
+
 OPERATION: Final = """gen_ai.operation.name openinference.span.kind langfuse.observation.type ai.operationId
     langsmith.span.kind openai_agents.type opik.type mlflow.spanType> traceloop.span.kind llm.request.type
     langwatch.span.type lmnr.span.type
     genkit:metadata:subtype genkit:type braintrust.span_attributes>type mastra.span.type ag2.span.type
-    span_type"""
+    span_type span.type"""
 """Sources of a span's operation, as a word of `OPERATION_WORDS`."""
 
-PLAIN_SOURCES: Final = frozenset({"span_type"})
+PLAIN_SOURCES: Final = frozenset({"span_type", "span.type"})
 """Sources whose names mean something else in other clients: a word in them that is not known reports nothing."""
 
 OWN_WORDS: Final = {("span_type", "function"): "chain"}
@@ -45,14 +51,14 @@ OPERATION_WORDS: Final = {
         "rerank": "rerank arerank reranker reranking ai.rerank.dorerank",
         "tool_call": """execute_tool tool tool_call ai.toolcall function function_call call_tool tool_execution tool_use
             mcp_tool mcp_tool_call web_search file_search code_execution code_interpreter computer_use""",
-        "agent": "invoke_agent create_agent agent agent_run run_agent agent_step agent_turn",
+        "agent": "invoke_agent create_agent agent agent_run run_agent agent_step agent_turn interaction",
         "workflow": "workflow invoke_workflow workflow_run flow",
         "chain": """chain util flowstep workflow_step schedule_tool_calls turn task execute_task prompt parser plan
             execute_event_loop_cycle ai.generatetext ai.streamtext ai.generateobject ai.streamobject ai.embed
             ai.embedmany ai.rerank general""",
         "retrieval": "retriever retrieval retrieve search_memory",
         "guardrail": "guardrail moderation amoderation moderations",
-        "evaluation": "evaluator evaluation",
+        "evaluation": "evaluator evaluation scorer",
         "lesson": "lesson",
         "other": """span event custom unknown memory count_tokens record_usage image_generation speech
             transcription stt tts usage""",
@@ -81,11 +87,14 @@ EVIDENCE: Final = tuple(
             ),
         ),
         ("embedding", ("embedding.model_name", "gen_ai.embeddings.dimension.count", "gen_ai.request.encoding_formats")),
-        ("agent", ("gen_ai.agent.name", "gen_ai.agent.id")),
+        ("completion", ("gcp.vertex.agent.llm_request",)),
+        ("agent", ("gen_ai.agent.name", "gen_ai.agent.id", "agent.state")),
+        ("workflow", ("workflow.execution.id",)),
+        ("chain", ("tanstack.ai.iterations",)),
         (
             "completion",
             (
-                *("gcp.vertex.agent.llm_request", "gen_ai.response.model", "gen_ai.system", "llm.model_name"),
+                *("gen_ai.response.model", "gen_ai.system", "llm.model_name"),
                 *("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "gen_ai.prompt.0.content"),
             ),
         ),
@@ -101,6 +110,7 @@ that also has the call."""
 OPERATIONS_BY_NAME_PREFIX: Final[tuple[tuple[str, str], ...]] = (
     ("call_llm", "completion"),
     ("execute_tool ", "tool_call"),
+    ("Toolkit.handle", "tool_call"),
     ("agent_run ", "agent"),
     ("invoke_agent ", "agent"),
     ("execute_agent_loop_cycle", "chain"),

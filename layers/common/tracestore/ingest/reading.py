@@ -29,6 +29,7 @@ from .operation_tables import (
     PARTS_OF_CALLS,
     PLAIN_SOURCES,
     PREPARATIONS,
+    SUMMARIES_OF_CALLS,
     TOOL_NAME,
 )
 from .outcome_tables import INTERRUPTED_REASONS
@@ -111,6 +112,10 @@ def _operation(opened: OpenedSpan, used: set[str]) -> str:
             is_reported = True
             if known:
                 used.update(names)
+                if known == "tool_call" and opened.span.name in SUMMARIES_OF_CALLS:
+                    return "chain"
+                if known == "tool_call" and opened.span.name.endswith(PARTS_OF_CALLS):
+                    return "other"
                 if known != "other":
                     return "chain" if known == "completion" and opened.span.name.endswith(PREPARATIONS) else known
     if not is_reported and opened.evidence:

@@ -12,7 +12,6 @@ both those of other modalities."""
 APART: Final[frozenset[str]] = frozenset()
 CACHE_APART: Final = frozenset({REASONING, DETAILS})
 """Anthropic and Bedrock count the cache apart from the input."""
-
 THOUGHTS_APART: Final = frozenset({CACHE, DETAILS})
 """Gemini counts thoughts apart from the answer."""
 
@@ -55,6 +54,7 @@ USAGE: Final = (
     UsageSource("openai_agents.usage>"),
     UsageSource("openai_agents.output>usage", INSIDE, MODEL_USERS),
     UsageSource("gcp.vertex.agent.llm_response>usage_metadata"),
+    UsageSource("gcp.vertex.agent.llm_response>usageMetadata", THOUGHTS_APART, quotes_provider=True),
     UsageSource("metadata.usage_object>"),
     UsageSource("metadata.usage.", INSIDE, SERVED),
     UsageSource("LLMChatEndEvent.response.raw.usage."),
@@ -116,9 +116,10 @@ SCOPES: Final[tuple[tuple[str, frozenset[str]], ...]] = (
 cache apart from the input, Gemini counts thoughts apart from the answer. Strands for Python adds up the input."""
 
 PASSING_SCOPES: Final = r"agent_framework|openinference\.instrumentation\.agno|llamaindex\.opentelemetry\.tracer"
-PASSING_ATTRIBUTES: Final = frozenset({"gen_ai.event.start_time"})
+PASSING_ATTRIBUTES: Final = frozenset({"gen_ai.event.start_time", "tanstack.ai.iteration", "tanstack.ai.iterations"})
 """The scopes of frameworks that pass on the counts of whichever provider they call, and attributes that such a
-framework sets on all of its spans: the scope of Strands for JavaScript is the name of the application's service."""
+framework sets on its spans with counts: the scopes of Strands for JavaScript and of TanStack AI are named by the
+application."""
 
 MODELS_WITH_CACHE_APART: Final = r"claude-[\w.@-]+|(?:[a-z-]+\.)?(?:anthropic|amazon)\.[\w.:-]+"
 """Models by their ids at Anthropic and Bedrock. A gateway, whose names have a prefix, counts as OpenAI does."""
