@@ -160,7 +160,45 @@ def test_a_handler_of_a_toolkit_is_a_tool_call() -> None:
     assert (fields["operation_type"], fields["tool_name"], fields["input_data"]) == ("tool_call", "weather", CITY)
 
 
+TOOL_MESSAGE: dict[str, Any] = {"content": json.dumps(WEATHER), "name": "weather", "tool_call_id": "c1"}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"lc": 1, "type": "constructor", "id": ["langchain_core", "messages", "ToolMessage"], "kwargs": TOOL_MESSAGE},
+        {"type": "tool", **TOOL_MESSAGE},
+    ],
+)
+def test_the_message_that_a_tool_returned_is_its_content(sent: dict[str, Any]) -> None:
+    attributes = {"langfuse.observation.type": "tool", "langfuse.observation.output": json.dumps(sent)}
+    assert fields_of(attributes)["output_data"] == WEATHER
+
+
+def test_the_message_of_a_tool_that_failed_stays_whole() -> None:
+    sent = {"type": "tool", "status": "error", **TOOL_MESSAGE}
+    attributes = {"langfuse.observation.type": "tool", "langfuse.observation.output": json.dumps(sent)}
+    assert fields_of(attributes)["output_data"] == sent
+
+
 # Other forms
+
+
+def test_instructions_alone_give_way_to_an_attribute_with_the_question() -> None:
+    attributes = {
+        "openinference.span.kind": "AGENT",
+        "llm.input_messages.0.message.role": "system",
+        "llm.input_messages.0.message.content": "Answer briefly.",
+    }
+    assert fields_of(attributes)["input_data"]["messages"] == [RULES]
+    attributes["input.value"] = json.dumps({"system": "Answer briefly.", "prompt": QUESTION})
+    assert fields_of(attributes)["input_data"]["messages"] == [RULES, ASKED]
+
+
+def test_texts_and_vectors_of_an_embedding_are_without_quotes() -> None:
+    attributes = {"ai.operationId": "ai.embedMany.doEmbed", "ai.values": ['"a"', "b"], "ai.embeddings": ["[0.25,-0.5]"]}
+    fields = fields_of(attributes)
+    assert (fields["input_data"], fields["output_data"]) == (["a", "b"], [[0.25, -0.5]])
 
 
 def test_chunks_of_a_streamed_reply_are_one_message() -> None:

@@ -205,7 +205,8 @@ def _first_content(
         if found is None or (incomplete is not None and not _completes(found, incomplete)):
             continue
         used.update(names)
-        if incomplete is None and operation == "completion" and _lacks_parts(found):
+        is_incomplete = _has_instructions_alone(found) or (operation == "completion" and _lacks_parts(found))
+        if incomplete is None and is_incomplete:
             incomplete = found
         else:
             content, chosen = found, raw
@@ -230,6 +231,8 @@ def _content_of(sent: ContentValue, texts: OpenedTexts, operation: str, role: st
         value = _container(texts, names[0], raw)
     if operation == "tool_call":
         value = _of_tool(value, role)
+    elif operation == "embedding" and isinstance(value, list):
+        value = [unquoted(item) if role == "user" else parse_container(item) for item in value]
     if is_raw:
         found = _arguments(value, operation) if role == "user" else value
     else:
@@ -242,7 +245,7 @@ def _content_of(sent: ContentValue, texts: OpenedTexts, operation: str, role: st
 
 def _of_tool(value: Json, role: str) -> Json:
     """The arguments or the result of a tool without the message, or the request of an agent, that a client sends."""
-    if isinstance(value, list) and len(value) == 1 and isinstance(item := value[0], dict) and "role" in item:
+    if _is_message_of_tool(value):
         messages = _messages(conversation(value, role))
         parts = _parts(messages[0]) if len(messages) == 1 else []
         if len(parts) == 1 and isinstance(part := parts[0], dict) and part.get("type") in _PARTS_OF_TOOLS:
@@ -260,6 +263,14 @@ def _of_tool(value: Json, role: str) -> Json:
     return value
 
 
+def _is_message_of_tool(value: Json) -> bool:
+    """Whether a value is a message alone: in a list, or the answer to a call, which may be a serialized class."""
+    if isinstance(value, list):
+        return len(value) == 1 and isinstance(value[0], dict) and "role" in value[0]
+    answer = value.get("kwargs", value) if isinstance(value, dict) else None
+    return isinstance(answer, dict) and "tool_call_id" in answer and answer.get("status") != "error"
+
+
 _PARTS_OF_TOOLS: Final = {"text": "text", "tool_call": "arguments", "tool_result": "result"}
 
 
@@ -274,9 +285,20 @@ def _lacks_parts(content: Json) -> bool:
     )
 
 
+def _has_instructions_alone(content: Json) -> bool:
+    """Whether a content has messages, of the system alone: some clients put the question elsewhere."""
+    messages = _messages(content)
+    return bool(messages) and all(message.get("role") in _INSTRUCTING for message in messages)
+
+
+_INSTRUCTING: Final = ("system", "developer")
+
+
 def _completes(content: Json, incomplete: Json) -> bool:
     """Whether a content has the same messages as an incomplete one, and lacks nothing."""
     roles = [message.get("role") for message in _messages(content)]
+    if _has_instructions_alone(incomplete):
+        return bool(roles) and not _has_instructions_alone(content)
     return roles == [message.get("role") for message in _messages(incomplete)] and not _lacks_parts(content)
 
 
