@@ -1,4 +1,4 @@
-"""A server with the APIs of OpenAI and Anthropic and fixed answers, to run examples and documented snippets offline.
+"""A server with the APIs of OpenAI, Anthropic and Gemini and fixed answers, to run examples and documented snippets offline.
 
 It calls each tool in a request once, with "Lisbon" for every argument, and then answers with the weather. If the last
 message contains the word "lesson", the answer is a lesson. With a base address that has `/failing` before `/v1`, each
@@ -42,6 +42,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
         base, _, path = self.path.rpartition("/v1")
+        if path.startswith("beta/models/"):
+            request["model"], _, path = path.removeprefix("beta/models/").partition(":")
         respond = _RESPONDERS.get(path)
         if respond is None:
             self.send_error(404)
@@ -128,6 +130,16 @@ def _message(request: Json) -> Json:
     }
 
 
+def _content(request: Json) -> Json:
+    """A response of Gemini's API. It calls no tools."""
+    content = {"role": "model", "parts": [{"text": ANSWER}]}
+    usage = {"promptTokenCount": 412, "candidatesTokenCount": 64, "thoughtsTokenCount": 32, "totalTokenCount": 508}
+    return {
+        **{"candidates": [{"index": 0, "content": content, "finishReason": "STOP"}], "usageMetadata": usage},
+        **{"modelVersion": request["model"], "responseId": "response-1"},
+    }
+
+
 def _after_last_user_message(messages: list[Json]) -> list[Json]:
     last_index = max((index for index, message in enumerate(messages) if message["role"] == "user"), default=-1)
     return messages[last_index + 1 :]
@@ -156,4 +168,5 @@ _RESPONDERS: Final = {
     "/responses": _response,
     "/embeddings": _embeddings,
     "/messages": _message,
+    "generateContent": _content,
 }

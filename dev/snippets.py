@@ -105,6 +105,8 @@ def _environment(api: httpx.Client, models_port: int) -> dict[str, str]:
         "OPENAI_BASE_URL": f"http://127.0.0.1:{models_port}/v1",
         "OPENAI_API_BASE": f"http://127.0.0.1:{models_port}/v1",  # of LlamaIndex
         "OPENAI_API_KEY": "none",
+        "GOOGLE_GEMINI_BASE_URL": f"http://127.0.0.1:{models_port}",
+        "GEMINI_API_KEY": "none",
     }
 
 
