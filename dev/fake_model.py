@@ -1,4 +1,4 @@
-"""A server with the APIs of OpenAI, Anthropic and Gemini and fixed answers, to run examples and documented snippets offline.
+"""A server with the APIs of OpenAI, Anthropic and Gemini and fixed answers, to run examples and snippets offline.
 
 It calls each tool in a request once, with "Lisbon" for every argument, and then answers with the weather. If the last
 message contains the word "lesson", the answer is a lesson. With a base address that has `/failing` before `/v1`, each

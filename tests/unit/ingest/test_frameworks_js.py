@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 
-from tests.unit.ingest.test_frameworks import ANSWER, ANSWERED, ASKED, QUESTION, RULES, fields_of
 from tracestore.ingest.field_readers import normalize_provider
 from tracestore.ingest.otlp import Origin, OtlpSpan
 from tracestore.ingest.span_fields import span_fields
 
+QUESTION, ANSWER = "Is it raining in Zürich?", "It is dry in Zürich."
+RULES = {"role": "system", "parts": [{"type": "text", "text": "Answer briefly."}]}
+ASKED = {"role": "user", "parts": [{"type": "text", "text": QUESTION}]}
+ANSWERED = {"role": "assistant", "parts": [{"type": "text", "text": ANSWER}]}
 CITY, WEATHER = {"city": "Zürich"}, {"celsius": 18}
 
 
@@ -21,6 +24,11 @@ def named(name: str, attributes: dict[str, Any]) -> dict[str, Any]:
             OtlpSpan("a" * 32, "b" * 16, None, name, "internal", 1, 2, attributes, [], [], "unset", "", origin)
         )[1]
     )
+
+
+def fields_of(attributes: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a span whose name states nothing."""
+    return named("work", attributes)
 
 
 # Google ADK

@@ -287,8 +287,12 @@ def _lacks_parts(content: Json) -> bool:
 
 def _has_instructions_alone(content: Json) -> bool:
     """Whether a content has messages, of the system alone: some clients put the question elsewhere."""
-    messages = _messages(content)
-    return bool(messages) and all(message.get("role") in _INSTRUCTING for message in messages)
+    sent = content.get("messages") if isinstance(content, dict) else None
+    return isinstance(sent, list) and bool(sent) and all(map(_is_instruction, reversed(sent)))
+
+
+def _is_instruction(message: Json) -> bool:
+    return isinstance(message, dict) and message.get("role") in _INSTRUCTING
 
 
 _INSTRUCTING: Final = ("system", "developer")
