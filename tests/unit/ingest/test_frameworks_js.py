@@ -140,6 +140,8 @@ def test_the_loop_around_calls_is_a_chain() -> None:
         ({"request": {"callId": "c1", "args": CITY}}, CITY),
         ({"args": CITY}, {"args": CITY}),
         ([{"role": "admin"}], [{"role": "admin"}]),
+        ([{"role": "assistant", "parts": [{"type": "tool_call", "id": "c1"}]}], None),
+        ([{"role": "tool", "tool_call_id": "c1"}], None),
         ([{"role": "tool", "content": "a"}, {"role": "tool", "content": "b"}], None),
     ],
 )

@@ -248,8 +248,9 @@ def _of_tool(value: Json, role: str) -> Json:
     if _is_message_of_tool(value):
         messages = _messages(conversation(value, role))
         parts = _parts(messages[0]) if len(messages) == 1 else []
-        if len(parts) == 1 and isinstance(part := parts[0], dict) and part.get("type") in _PARTS_OF_TOOLS:
-            return unquoted(parse_container(part[_PARTS_OF_TOOLS[str(part["type"])]]))
+        part = parts[0] if len(parts) == 1 else None
+        if isinstance(part, dict) and (inner := part.get(_PARTS_OF_TOOLS.get(str(part.get("type")), ""))) is not None:
+            return unquoted(parse_container(inner))
     if isinstance(value, dict):
         request, response = value.get("request", value), value.get("response")
         if role == "user" and isinstance(request, dict) and "callId" in request and "args" in request:
