@@ -55,6 +55,11 @@ def test_a_failure_and_its_retry_in_the_same_millisecond_are_in_order_whatever_t
     assert outcomes_of(attempt("b", 1, 1, failed=True), attempt("a", 1, 1.5)) == [("failed", "answered")]
 
 
+def test_the_root_of_a_cycle_of_parents_is_no_attempt_of_a_call_within_it() -> None:
+    cycle = [attempt("a", 0, 1, parent="b", failed=True), fields("b", parent_span_id="a", start_ns=START_NS + SECOND)]
+    assert groups_of(*cycle, attempt("c", 2, 3, parent="b")) == []
+
+
 def test_an_answer_that_is_asked_for_again_is_superseded() -> None:
     assert outcomes_of(attempt("a", 0, 1), attempt("b", 2, 3), attempt("c", 4, 5, failed=True)) == [
         ("superseded", "superseded", "failed")

@@ -64,10 +64,10 @@ def spending_of(nodes: Sequence[Node], *, is_trace_failed: bool) -> Spending:
 
 def attempt_groups(nodes: Sequence[Node]) -> list[AttemptGroup]:
     """The calls of a trace with more than one attempt, given its spans in tree order."""
-    siblings: dict[str | None, list[int]] = {}
-    for index, (span, _) in enumerate(nodes):
-        if is_inference(span):
-            siblings.setdefault(span.parent_span_id, []).append(index)
+    siblings: dict[tuple[int, str | None], list[int]] = {}
+    for index, (span, depth) in enumerate(nodes):
+        if is_inference(span):  # by depth, since the root of a cycle names a span below it as its parent
+            siblings.setdefault((depth, span.parent_span_id), []).append(index)
     groups: list[list[int]] = []
     for indexes in siblings.values():
         if len(indexes) > 1:
