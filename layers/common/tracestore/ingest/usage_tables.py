@@ -12,6 +12,7 @@ both those of other modalities."""
 APART: Final[frozenset[str]] = frozenset()
 CACHE_APART: Final = frozenset({REASONING, DETAILS})
 """Anthropic and Bedrock count the cache apart from the input."""
+
 THOUGHTS_APART: Final = frozenset({CACHE, DETAILS})
 """Gemini counts thoughts apart from the answer."""
 
