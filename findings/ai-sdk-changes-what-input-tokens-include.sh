@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Vercel's AI SDK (ai 5.0.277 and 6.0.326): the same attribute counts cached tokens of Claude in one version, and not in the other.
+# Vercel's AI SDK (ai 5.0.277 and 6.0.326): the same attribute counts cached tokens of Claude in version 6, and not in
+# version 5.
 #
 # Valid input: the same call of generateText with telemetry, in both versions, and the same answer of Anthropic's Messages
 # API, which counts the tokens read from the cache (641) and written to it (161) apart from the other input (2000). Both
