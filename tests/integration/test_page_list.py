@@ -5,7 +5,7 @@ import re
 import time
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.api import Api
 from tests.gateway import User
@@ -147,15 +147,21 @@ def test_live_updates_stop_on_an_error_and_go_on_when_asked(
         expect(page.locator(ROWS)).to_have_count(2)
 
 
-def test_a_range_is_brushed_on_the_chart_and_the_table_has_the_numbers(demo_reader: Reader) -> None:
-    demo_reader.open("/traces?range=24h")
-    page = demo_reader.page
+def brushed(page: Page) -> Locator:
+    """The chart, on which the mouse has been dragged and is still pressed."""
     chart = page.get_by_role("figure", name="Traces over time").get_by_role("img")
     box = chart.bounding_box()
     assert box
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 20)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 20)
+    return chart
+
+
+def test_a_range_is_brushed_on_the_chart_and_the_table_has_the_numbers(demo_reader: Reader) -> None:
+    demo_reader.open("/traces?range=24h")
+    page = demo_reader.page
+    brushed(page)
     page.mouse.up()
     page.wait_for_url(re.compile("from=.*to="))
     page.get_by_role("button", name="Table").click()
@@ -171,12 +177,7 @@ def test_a_range_is_brushed_on_the_chart_and_the_table_has_the_numbers(demo_read
 def test_a_gesture_that_the_browser_takes_over_chooses_no_range(demo_reader: Reader) -> None:
     demo_reader.open("/traces?range=24h")
     page = demo_reader.page
-    chart = page.get_by_role("figure", name="Traces over time").get_by_role("img")
-    box = chart.bounding_box()
-    assert box
-    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 20)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 20)
+    chart = brushed(page)
     expect(chart.locator(".brush")).to_have_count(1)
     chart.dispatch_event("pointercancel")
     expect(chart.locator(".brush")).to_have_count(0)
