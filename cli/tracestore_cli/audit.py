@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from tracestore.domain.buckets import ConversationTarget
-from tracestore.domain.times import NS_PER_DAY, format_time
-from tracestore.storage.audit import MOVING_MS, Audit, Finding, audit, confirmed, repair
+from tracestore.domain.times import NS_PER_DAY, NS_PER_MS, format_time
+from tracestore.storage.audit import MOVING_MS, Audit, Finding, audit, confirmed, discard_copies, repair
 from tracestore.storage.deadline import Deadline
 from tracestore.storage.store import Store
 
@@ -25,12 +25,13 @@ def run(
 ) -> bool:
     """Audit today and the `days` UTC days before it, of each user, report the result, and repair if `should_repair`.
 
-    A repair audits twice and corrects the counters that were wrong in the same way both times. Returns whether all
-    counters are correct in the end. *raises*: ValueError when the period is longer than the retention.
+    A repair audits twice. It corrects the counters that were wrong in the same way both times, and discards copies that
+    differed from their hours both times. Returns whether all of them are correct in the end.
+    *raises*: ValueError when the period is longer than the retention.
     """
 
     def look(user: str) -> Audit:
-        now_ns = time.time_ns()
+        now_ns = store.now_ms() * NS_PER_MS
         from_ns = (now_ns // NS_PER_DAY - days) * NS_PER_DAY
         return audit(store.scope(user, Deadline.never()), from_ns, now_ns, moving_ms=moving_ms)
 
@@ -45,13 +46,21 @@ def run(
         return not wrong
     report(f"Comparing again in {moving_ms // 60_000} minutes: recent changes may not be counted yet.")
     sleep(moving_ms / 1000)
-    findings = repaired = 0
+    findings = repaired = outdated = discarded = 0
     for user, first in wrong.items():
         second = look(user)
-        findings += len(second.findings)
-        repaired += repair(store.scope(user, Deadline.never()), confirmed(first, second))
+        scope = store.scope(user, Deadline.never())
+        outdated_days = first.outdated_days & second.outdated_days
+        findings, outdated = findings + len(second.findings), outdated + len(second.outdated_days)
+        repaired += repair(scope, confirmed(first, second))
+        discard_copies(scope, outdated_days)
+        discarded += len(outdated_days)
     report(f"Repaired {repaired} of {findings} counters.")
-    return repaired == findings
+    if outdated:
+        report(
+            f"Discarded the copies of {discarded} of {outdated} days: their hours are read until they are copied again."
+        )
+    return (repaired, discarded) == (findings, outdated)
 
 
 def report_lines(result: Audit) -> list[str]:
@@ -60,6 +69,9 @@ def report_lines(result: Audit) -> list[str]:
     lines.append(
         f"Compared {result.counters} counters with {result.heads} traces: {len(result.findings) or 'none'} wrong."
     )
+    if result.outdated_days:
+        days = ", ".join(format_time(day * NS_PER_DAY)[:10] for day in sorted(result.outdated_days))
+        lines.append(f"The copied marginals of these days differ from their hours: {days}.")
     if result.moving:
         lines.append(f"{len(result.moving)} counters include traces that just changed: audit again in some minutes.")
     if result.dead_letters:

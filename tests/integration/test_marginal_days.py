@@ -22,13 +22,16 @@ from tracestore.domain.buckets import Bucket
 from tracestore.domain.dimensions import MARGINALS
 from tracestore.domain.settled_days import SettledDays
 from tracestore.domain.spans import SpanFields
+from tracestore.domain.stats import Aggregate
 from tracestore.storage import keys, marginal_days
 from tracestore.storage.audit import confirmed, repair
 from tracestore.storage.counter_reading import read_counters, read_marginals
 from tracestore.storage.formats.gathered import pack_gathered, unpack_gathered
+from tracestore.storage.formats.marginal_days import pack_marginal_day, unpack_marginal_day
 from tracestore.storage.gathered import GATHERED_BYTES, gathered_key, read_gathered
 from tracestore.storage.marginal_days import VALUES_COPIED_FROM
 from tracestore.storage.store import Store
+from tracestore_cli import audit
 
 DAY = START_NS // 10**9 // DAY_S
 HOURS = [Bucket("marginals", "hour", 24 * DAY + number) for number in range(48)]
@@ -60,6 +63,12 @@ def assert_copies_equal_hours(store: Store, user: str, hours: Sequence[Bucket] =
 
 def settled(store: Store, user: str) -> SettledDays:
     return read_gathered(store.table, keys.user(user)).days
+
+
+def copied_aggregates(db: StreamedDynamoDB, pk: str, sk: str) -> dict[int, list[Aggregate]]:
+    """The aggregates in a copy, by the hour of the day."""
+    hours = unpack_marginal_day(db._items[pk, sk]["marginal"]["B"])
+    return {hour: list(values.values()) for hour, values in hours.items()}
 
 
 def copied_days(db: StreamedDynamoDB) -> set[str]:
@@ -97,7 +106,7 @@ def test_a_marginal_is_read_as_its_hours_whenever_they_change(
         writer(store, user).capture([(f"then {counted}", call("root", start_ns=clock.ms * 10**6))])
         deliver_with_faults(stores, db.changes[counted:], rng, apply=apply_and_look)
         counted = len(db.changes)
-    assert audited(store, clock, user).findings == []
+    assert audited(store, clock, user).is_clean
 
 
 @given(seeds)
@@ -117,7 +126,7 @@ def test_invocations_that_meet_settle_what_is_right(seed: int) -> None:
         assert_copies_equal_hours(store, user)
         counted = len(db.changes)
         clock.advance(s=rng.choice([28, 50]) * HOUR_S)
-    assert audited(store, clock, user).findings == []
+    assert audited(store, clock, user).is_clean
 
 
 class Queried(StreamedDynamoDB):
@@ -289,6 +298,29 @@ def test_the_release_before_forgets_which_days_are_settled(
         assert_copies_equal_hours(store, user)
         clock.advance(s=28 * HOUR_S)
     assert traces_by_service(store, user) == {"shop 1": 1, "shop 2": 1}
+
+
+def test_an_audit_finds_a_wrong_copy_and_has_it_read_no_longer(
+    db: Queried, clock: Clock, user: str, settled_store: Store
+) -> None:
+    """The same by the command, which discards the copy once two audits agree."""
+    store = settled_store
+    assert audited(store, clock, user).is_clean
+    pk, sk = keys.marginal_day(keys.user(user), "service_name", DAY * DAY_S * 10**9)
+    wrong = {hour: {"shop 1": aggregate} for hour, (aggregate, *_) in copied_aggregates(db, pk, sk).items()}
+    db._items[pk, sk]["marginal"] = {"B": pack_marginal_day(wrong)}
+    found = audited(store, clock, user)
+    assert (found.findings, found.outdated_days, found.is_clean) == ([], {DAY}, False)
+    lines: list[str] = []
+    assert audit.run(store, [user], 5, should_repair=True, report=lines.append, moving_ms=0, sleep=lambda _: None)
+    assert lines[1] == "The copied marginals of these days differ from their hours: 2026-11-22."
+    assert lines[-1].startswith("Discarded the copies of 1 of 1 days:")
+    assert audited(store, clock, user).is_clean
+    assert_copies_equal_hours(store, user)
+    clock.advance(s=28 * HOUR_S)
+    count_a_trace(db, clock, user, "then")
+    assert DAY in settled(store, user)
+    assert audited(store, clock, user).is_clean
 
 
 def test_a_repair_counts_at_once(db: Queried, clock: Clock, user: str, settled_store: Store) -> None:

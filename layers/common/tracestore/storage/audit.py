@@ -4,11 +4,13 @@ A counter must equal the sum of the contributions of all heads, to the token and
 them differ: an expired trace keeps counting and has no head any more. Each counter stores when its first trace expires;
 after that it cannot be audited and is skipped.
 
+The copies of marginals of whole days, which analytics read in place of the hours, must equal these.
+
 All heads of the user are read, whatever the window: a span can have any time, far from its trace's position in the
 indexes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,15 +19,18 @@ from typing import Final, NamedTuple
 from tracestore.domain.buckets import INTERVALS_OF, QUARTERS, Bucket, ConversationTarget, Target
 from tracestore.domain.contributions import Contribution, contributions_of
 from tracestore.domain.counters import COUNTERS, Counter
+from tracestore.domain.dimensions import MARGINALS
 from tracestore.domain.times import NS_PER_DAY
 
 from . import keys
 from .activity import activity_items, activity_of
 from .conversations import read_conversations
-from .counter_reading import read_stored
+from .counter_reading import read_copies, read_stored
 from .counters import change_counter
 from .dead_letters import read_dead_letters
+from .gathered import open_day
 from .listing import heads_in
+from .marginal_days import day_of
 from .model import Head, Partition
 from .store import Scope
 from .stored_counters import StoredCounter, has_expired
@@ -66,7 +71,8 @@ class Audit:
     """The result of an audit of one user.
 
     `heads` is the number of heads that contribute to the window, `moving` the counters of traces that have just
-    changed, which are not compared. A trace that was deleted just now, or that just changed its counters, is not seen:
+    changed, which are not compared. `outdated_days` are the days since 1970 whose copied marginals differ from their
+    hours. A trace that was deleted just now, or that just changed its counters, is not seen:
     a finding is certain when a second audit has `confirmed` it.
     """
 
@@ -74,12 +80,13 @@ class Audit:
     counters: int = 0
     findings: list[Finding] = field(default_factory=list)
     moving: set[Target] = field(default_factory=set)
+    outdated_days: set[int] = field(default_factory=set)
     dead_letters: int = 0
 
     @property
     def is_clean(self) -> bool:
-        """Whether every counter that could be compared is right."""
-        return not self.findings
+        """Whether every counter that could be compared is right, and every copy."""
+        return not self.findings and not self.outdated_days
 
 
 def audit(
@@ -134,7 +141,20 @@ def audit(
             counter.add(contribution, 1)
         if counter.totals() != stored.counter.totals():
             result.findings.append(Finding(target, counter, stored.counter, from_heads.whole_until_s))
+    result.outdated_days = _outdated_days(scope, expected, actual)
     return result
+
+
+def _outdated_days(scope: Scope, targets: Iterable[Target], stored: Mapping[Target, StoredCounter]) -> set[int]:
+    """The days with a copy of marginals that differs from the stored counters of its hours."""
+    hours = [target for target in targets if isinstance(target, Bucket) and target.kind == "marginals"]
+    totals = {hour: stored[hour].counter.totals() if hour in stored else {} for hour in hours}
+    return {
+        day_of(hour)
+        for name in MARGINALS
+        for hour, copy in read_copies(scope, name, hours).items()
+        if copy.totals().get(name) != totals[hour].get(name)
+    }
 
 
 def confirmed(earlier: Audit, later: Audit) -> list[Finding]:
@@ -168,6 +188,12 @@ def repair(scope: Scope, findings: list[Finding]) -> int:
             scope.table.write(activity_items(keys.user(scope.user_id), batch_name, [activity]))
         repaired += change_counter(scope, finding.target, set_expected)
     return repaired
+
+
+def discard_copies(scope: Scope, days: Iterable[int]) -> None:
+    """Have the copies of these days read no longer: the rollup makes them again once the days are quiet."""
+    for day in days:
+        open_day(scope.store, keys.user(scope.user_id), day, scope.deadline)
 
 
 def _buckets(days: range) -> Iterator[Bucket]:

@@ -1,6 +1,6 @@
 """Reads of counters, with the sums that wait in the gathered item."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from tracestore.domain.buckets import Bucket, Target
@@ -56,19 +56,31 @@ def read_marginals(scope: Scope, name: str, hours: Iterable[Bucket]) -> dict[Buc
     *absent*: hours of nothing are left out.
     """
     hours = list(hours)
-    user_pk = keys.user(scope.user_id)
-    gathered = read_gathered(scope.table, user_pk)
+    gathered = read_gathered(scope.table, keys.user(scope.user_id))
+    copies = _read_copies(scope, name, hours, gathered)
+    others = [hour for hour in hours if hour not in copies]
+    return _counters_in(_completed(scope, others, gathered)) | {
+        hour: counter for hour, counter in copies.items() if counter.values[name]
+    }
+
+
+def read_copies(scope: Scope, name: str, hours: Sequence[Bucket]) -> dict[Bucket, MarginalCounter]:
+    """The copies of one marginal of these hours, empty ones for hours of nothing. *absent*: hours without a copy."""
+    return _read_copies(scope, name, hours, read_gathered(scope.table, keys.user(scope.user_id)))
+
+
+def _read_copies(
+    scope: Scope, name: str, hours: Sequence[Bucket], gathered: GatheredItem
+) -> dict[Bucket, MarginalCounter]:
     waiting, oldest = gathered.waiting_days(), oldest_kept_day(scope.store)
     days = sorted({day_of(hour) for hour in hours})
     settled = [day for day in days if day >= oldest and day in gathered.days and day not in waiting]
-    copies = read_marginal_days(scope.table, user_pk, name, settled)
-    others = [hour for hour in hours if day_of(hour) not in copies]
-    found: dict[Bucket, MarginalCounter] = _counters_in(_completed(scope, others, gathered))
-    for hour in hours:
-        counter = copies.get(day_of(hour), {}).get(hour.number % 24)
-        if counter is not None:
-            found[hour] = counter
-    return found
+    copies = read_marginal_days(scope.table, keys.user(scope.user_id), name, settled)
+    return {
+        hour: copies[day_of(hour)].get(hour.number % 24, MarginalCounter({name: {}}))
+        for hour in hours
+        if day_of(hour) in copies
+    }
 
 
 def _counters_in(stored: Mapping[Target, StoredCounter]) -> dict[Bucket, Any]:

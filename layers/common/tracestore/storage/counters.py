@@ -21,7 +21,8 @@ from .activity import Activity, activity_items, activity_of
 from .dead_letters import DeadLetter, dead_letter_items
 from .deadline import Deadline
 from .deltas import Change, Delta, deltas_of
-from .gathered import GATHERED_BYTES, Outcome, gather, gathered_in, gathered_key, note_repair, read_gathered
+from .gathered import GATHERED_BYTES, Outcome, gather, gathered_in, gathered_key, open_day, read_gathered
+from .marginal_days import day_of
 from .model import Item, ItemKey
 from .store import Scope, Store
 from .stored_counters import (
@@ -226,7 +227,7 @@ def change_counter(scope: Scope, target: Target, change: Callable[[StoredCounter
         return is_changed
 
     if isinstance(target, Bucket) and target.kind == "marginals":
-        note_repair(scope.store, counter_key.user_pk, target, scope.deadline)
+        open_day(scope.store, counter_key.user_pk, day_of(target), scope.deadline)
     item = scope.table.get(*counter_key.key)
     return change_item(scope.table, scope.store, counter_key, change_completed, scope.deadline, item)
 

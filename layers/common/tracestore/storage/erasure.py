@@ -52,8 +52,8 @@ def erasure_of(scope: Scope, trace_id: str, stored: StoredTrace, head: LiveHead)
     pk = scope.trace_pk(trace_id)
     affected = {digest for digest, segment in stored.segments.items() if _is_affected(segment, head)}
     deletes = [(pk, sk) for sk, annotation in stored.annotations.items() if annotation.span_id in head.deleted]
-    for stray in map(keys.parse, stored.strays if head.deleted else ()):
-        deletes += _items_of_segment(scope, pk, stray.generation, stray.digest)
+    for abandoned in map(keys.parse, stored.abandoned if head.deleted else ()):
+        deletes += _items_of_segment(scope, pk, abandoned.generation, abandoned.digest)
     if not affected:
         return Erasure([], deletes)
     dependent = {digest for digest, segment in stored.segments.items() if segment.base} - affected

@@ -132,14 +132,17 @@ def gathered_in(item: Item | None) -> GatheredItem:
     return GatheredItem(int(item["v"]["N"]), *unpack_gathered(item["gathered"]["B"]))
 
 
-def note_repair(store: Store, user_pk: str, bucket: Bucket, deadline: Deadline) -> None:
-    """Take note that an hour of marginals will be set to other totals. *absent*: without an item no day is settled."""
+def open_day(store: Store, user_pk: str, day: int, deadline: Deadline) -> None:
+    """Take note that the copies of a day do not equal its hours, or will not. *units*: days since 1970.
+
+    *absent*: without an item no day is settled.
+    """
 
     def attempt() -> None:
         item = store.table.get(*gathered_key(user_pk))
         if item is not None:
             gathered = gathered_in(item)
-            gathered.days = gathered.days.changed_on([day_of(bucket)], store.hour())
+            gathered.days = gathered.days.changed_on([day], store.hour())
             store.table.put(_item(store, user_pk, gathered), gathered.version)
 
     deadline.retry(attempt)

@@ -146,7 +146,7 @@ def trace_from(
             if not sk.generation and sk.kind != keys.HEAD:  # an alias or a lesson index item
                 add_index_items(stored, [item])
             elif is_live and sk.kind == keys.SEGMENT_KIND and not _is_expired(item, now_ms):
-                stored.strays.append(item["sk"]["S"])
+                stored.abandoned.append(item["sk"]["S"])
             continue
         if sk.kind == keys.PAYLOAD_KIND:
             packed_bytes += len(item["payload"]["B"])

@@ -170,10 +170,10 @@ class StoredTrace:
     `loose` are the segments with an item of their own; `compacted` has the sort key of each compacted item with the
     digests of its segments. `annotations` and the sizes of their items are by sort key; those in `waiting` came before
     the first span, and expire unless a writer stores them again. `index_items` are the items that only lead to the
-    trace, aliases and the lesson index item, by sort key. `strays` are the sort keys of segments that no head includes:
-    their writer was stopped before the head, and the trace began in a later hour. `is_cut` is set when there was more
-    payload than the reader asked for: then some segments have their payload and others do not. `core_bytes` is the size
-    of the items that were read, payloads and annotations left out.
+    trace, aliases and the lesson index item, by sort key. `abandoned` are the sort keys of segments that no head
+    includes: their writer was stopped before the head, and the trace began in a later hour. `is_cut` is set when there
+    was more payload than the reader asked for: then some segments have their payload and others do not. `core_bytes` is
+    the size of the items that were read, payloads and annotations left out.
     """
 
     head: StoredHead | None = None
@@ -184,7 +184,7 @@ class StoredTrace:
     annotation_sizes: dict[str, int] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
     index_items: dict[str, Item] = field(default_factory=dict)
-    strays: list[str] = field(default_factory=list)
+    abandoned: list[str] = field(default_factory=list)
     is_cut: bool = False
     core_bytes: int = 0
 
