@@ -55,7 +55,7 @@ USAGE: Final = (
     UsageSource("openai_agents.usage>"),
     UsageSource("openai_agents.output>usage", INSIDE, MODEL_USERS),
     UsageSource("gcp.vertex.agent.llm_response>usage_metadata"),
-    UsageSource("gcp.vertex.agent.llm_response>usageMetadata", THOUGHTS_APART, quotes_provider=True),
+    UsageSource("gcp.vertex.agent.llm_response>usageMetadata", quotes_provider=True),
     UsageSource("metadata.usage_object>"),
     UsageSource("metadata.usage.", INSIDE, SERVED),
     UsageSource("LLMChatEndEvent.response.raw.usage."),
