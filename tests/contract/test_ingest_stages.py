@@ -3,7 +3,6 @@
 The calls between modules are recorded while recorded exports of real clients are read.
 """
 
-import gzip
 import json
 import re
 import sys
@@ -15,8 +14,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from dev.otlp_recordings import exports_of, recordings
 from tracestore.ingest.log_fields import log_fields
-from tracestore.ingest.otlp import read_logs, read_traces, wire_format
+from tracestore.ingest.otlp import WireFormat, read_logs, read_traces
 from tracestore.ingest.sdk_agents import agents_batch
 from tracestore.ingest.sdk_langfuse import langfuse_batch
 from tracestore.ingest.sdk_langsmith import langsmith_batch, runs_of_batch
@@ -25,7 +25,7 @@ from tracestore.ingest.sdk_reports import Batch, report_fields
 from tracestore.ingest.span_fields import spans_fields
 
 ROOT = Path(__file__).parents[2]
-CASES = sorted(path.parent for path in (ROOT / "tests/data/otlp").glob("*/*/expected.json"))
+CASES = recordings()
 PACKAGE = "tracestore.ingest."
 
 STAGES = ["opened", "reading", "usage", "content", "outcome"]
@@ -69,14 +69,8 @@ def traced(work: Callable[[], object]) -> Trace:
     return trace
 
 
-def requests(case: Path, signal: str) -> Iterator[tuple[bytes, Any]]:
-    for request in json.loads((case / "expected.json").read_text())["requests"]:
-        if request["signal"] == signal:
-            body = (case / request["file"]).read_bytes()
-            yield (
-                gzip.decompress(body) if request["content_encoding"] == "gzip" else body,
-                wire_format(request["content_type"]),
-            )
+def requests(case: Path, signal: str) -> Iterator[tuple[bytes, WireFormat]]:
+    return ((export.body, export.encoding) for export in exports_of(case) if export.signal == signal)
 
 
 def spans_of_case(case: Path) -> Iterator[tuple[Trace, int]]:
