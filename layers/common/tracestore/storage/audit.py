@@ -151,8 +151,8 @@ def _outdated_days(scope: Scope, targets: Iterable[Target], stored: Mapping[Targ
     totals = {hour: stored[hour].counter.totals() if hour in stored else {} for hour in hours}
     return {
         day_of(hour)
-        for name in MARGINALS
-        for hour, copy in read_copies(scope, name, hours).items()
+        for name, copies in read_copies(scope, MARGINALS, hours).items()
+        for hour, copy in copies.items()
         if copy.totals().get(name) != totals[hour].get(name)
     }
 

@@ -64,9 +64,12 @@ def read_marginals(scope: Scope, name: str, hours: Iterable[Bucket]) -> dict[Buc
     }
 
 
-def read_copies(scope: Scope, name: str, hours: Sequence[Bucket]) -> dict[Bucket, MarginalCounter]:
-    """The copies of one marginal of these hours, empty ones for hours of nothing. *absent*: hours without a copy."""
-    return _read_copies(scope, name, hours, read_gathered(scope.table, keys.user(scope.user_id)))
+def read_copies(
+    scope: Scope, names: Iterable[str], hours: Sequence[Bucket]
+) -> dict[str, dict[Bucket, MarginalCounter]]:
+    """The copies of these hours by marginal, empty ones for hours of nothing. *absent*: hours without a copy."""
+    gathered = read_gathered(scope.table, keys.user(scope.user_id))
+    return {name: _read_copies(scope, name, hours, gathered) for name in names}
 
 
 def _read_copies(

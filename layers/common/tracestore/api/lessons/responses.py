@@ -14,7 +14,10 @@ from tracestore.storage.user_store import ListedTrace, UserReader
 
 
 def encode_lessons(reader: UserReader, traces: Sequence[ListedTrace]) -> list[bytes]:
-    """Lesson traces with their calls, as many as fit into a response. *absent*: as in `traces.responses`."""
+    """Lesson traces with their calls, as many as fit into a response.
+
+    *absent*: an empty text for a lesson trace that was deleted meanwhile.
+    """
     read = partial(_listed, reader, reader.pending_deletions())
     return fitting(read_in_parallel(read, traces, lambda: reader.is_budget_spent))
 
