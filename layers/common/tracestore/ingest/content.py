@@ -9,6 +9,7 @@ records that name their span contain the same events.
 from collections.abc import Sequence
 from typing import Final, NamedTuple, cast
 
+from tracestore.domain.chat_messages import Object
 from tracestore.domain.json_values import OpenedTexts, is_empty, nested, parse_container, unquoted, value_at
 from tracestore.domain.log_messages import Direction, log_message
 from tracestore.domain.spans import Json
@@ -30,7 +31,7 @@ from .content_tables import (
     TOOL_OUTPUT_EVENTS,
     TRACE_CONTENT,
 )
-from .messages import Object, chat_message, conversation
+from .messages import chat_message, conversation
 from .opened import ContentValue, OpenedSpan
 from .otlp import Event
 

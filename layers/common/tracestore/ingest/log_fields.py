@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import cast
 
+from tracestore.domain.chat_messages import Object
 from tracestore.domain.json_values import parse_container
 from tracestore.domain.log_messages import LogMessage, log_message
 from tracestore.domain.spans import Json, SpanFields
@@ -10,7 +11,6 @@ from tracestore.domain.times import NS_PER_DAY
 
 from .content import event_body, event_messages
 from .content_tables import MESSAGE_EVENTS
-from .messages import Object
 from .otlp import OtlpLog
 
 

@@ -8,8 +8,9 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import Final, TypeAlias, cast
+from typing import Final, cast
 
+from tracestore.domain.chat_messages import Object, joined_chunks, results_once
 from tracestore.domain.json_values import parse_container, unquoted
 from tracestore.domain.spans import Json
 
@@ -30,8 +31,6 @@ from .message_shapes import (
     TYPELESS_REASONING,
     WRAPPERS,
 )
-
-Object: TypeAlias = dict[str, Json]
 
 _MAX_NESTING: Final = 4
 """Levels of objects that are searched for messages: `{"outputs": {"update": {"messages": …}}}` has three."""
@@ -71,7 +70,7 @@ def conversation(value: Json, role: str, *, text_is_message: bool = False, syste
         result = [_new_message(role, content)], {}
     if result is None:
         return content if isinstance(content, dict | list) else value
-    messages, others = _with_results_once(result[0]), result[1]
+    messages, others = results_once(result[0]), result[1]
     if system and not any(message.get("role") == "system" for message in messages):
         messages = [_new_message("system", parse_container(system)), *messages]
     return {"messages": messages, **others}  # type: ignore[dict-item]
@@ -150,60 +149,6 @@ def _is_repeated(call: Json, parts: Sequence[Json]) -> bool:
 def _empty_value(item: Object, names: Sequence[str]) -> Json:
     """The empty value that an object has under one of these names. *absent*: None."""
     return next((value for name in names if (value := item.get(name)) is not None), None)
-
-
-def _with_results_once(messages: list[Object]) -> list[Object]:
-    """The messages with each result once, by the id of its call. A result without an id gets that of its call."""
-    if not any(map(_has_result, messages)):
-        return messages
-    waiting: list[Object] = []
-    answered: set[str] = set()
-    kept = []
-    for message in messages:
-        parts = cast("list[Json]", message.get("parts", []))
-        repeated = False
-        for part in parts:
-            if not isinstance(part, dict):
-                continue
-            if part.get("type") == "tool_call" and isinstance(call_id := part.get("id"), str):
-                waiting.append(part)
-                answered.discard(call_id)
-            elif part.get("type") == "tool_result":
-                if "id" not in part and (call := _call_of(part, waiting)) is not None:
-                    part["id"] = call["id"]
-                if isinstance(result_id := part.get("id"), str):
-                    repeated |= result_id in answered
-                    waiting = [call for call in waiting if call["id"] != result_id]
-        if repeated:
-            parts = [part for part in parts if not _answers(part, answered)]
-            message = {**message, "parts": parts}
-        answered.update(
-            str(part["id"])
-            for part in parts
-            if isinstance(part, dict) and part.get("type") == "tool_result" and isinstance(part.get("id"), str)
-        )
-        if parts or not repeated:
-            kept.append(message)
-    return kept
-
-
-def _has_result(message: Object) -> bool:
-    parts = message.get("parts")
-    if isinstance(parts, list):
-        for part in parts:
-            if type(part) is dict and part.get("type") == "tool_result":
-                return True
-    return False
-
-
-def _answers(part: Json, answered: Collection[str]) -> bool:
-    return isinstance(part, dict) and part.get("type") == "tool_result" and part.get("id") in answered
-
-
-def _call_of(result: Object, waiting: Sequence[Object]) -> Object | None:
-    """The call that a result without an id belongs to: the first of its name, or without a name the first."""
-    name = result.get("name")
-    return next((call for call in waiting if name is None or call.get("name") == name), None)
 
 
 def _split_fields(item: Object, known_names: Mapping[str, tuple[str, int]]) -> tuple[Object, Object]:
@@ -322,30 +267,8 @@ def _from_list(items: Sequence[Json], role: str) -> list[Object] | None:
     if commands and len(commands) == len(values):  # of LangGraph, or the chunks of a reply of Gemini
         found = (_find_messages(command, role, _COMMAND_NESTING) for command in commands)
         messages = [message for result in found if result for message in result[0]]
-        return _joined_chunks(messages) if all("candidates" in item for item in commands) else messages or None
+        return joined_chunks(messages) if all("candidates" in item for item in commands) else messages or None
     return None
-
-
-def _joined_chunks(chunks: Sequence[Object]) -> list[Object] | None:
-    """The messages that chunks of a streamed reply add up to, one for each candidate. *absent*: None without chunks."""
-    messages: dict[Json, Object] = {}
-    for chunk in chunks:
-        message = messages.setdefault(str(chunk.get("index", 0)), {"role": chunk["role"], "parts": []})
-        parts = cast("list[Json]", message["parts"])
-        for part in cast("list[Json]", chunk["parts"]):
-            before = parts[-1] if parts else None
-            if isinstance(part, dict) and isinstance(before, dict) and _is_continued(before, part):
-                parts[-1] = {**before, **part, "text": f"{before['text']}{part['text']}"}
-            else:
-                parts.append(part)
-        message |= {name: value for name, value in chunk.items() if name not in ("role", "parts")}
-    return list(messages.values()) or None
-
-
-def _is_continued(part: Object, following: Object) -> bool:
-    """Whether a part is the text, or the reasoning, that the part before it began."""
-    kind = part.get("type")
-    return kind == following.get("type") and kind in ("text", "reasoning") and "text" in part and "text" in following
 
 
 def _are_pairs(items: Sequence[Json]) -> bool:
