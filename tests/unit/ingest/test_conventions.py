@@ -1,5 +1,6 @@
 """Spans of every convention give the same fields: recorded exports of real clients, and each rule separately."""
 
+import gzip
 import json
 from collections import defaultdict
 from collections.abc import Iterator
@@ -8,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from dev.otlp_recordings import expected_of, exports_of, recordings
 from tracestore.domain.merge import merge
 from tracestore.domain.spans import FROM_LOGS, SpanUpdate
 from tracestore.domain.tree import tree_order
@@ -24,10 +24,11 @@ from tracestore.ingest import (
 )
 from tracestore.ingest.field_readers import normalize_provider
 from tracestore.ingest.log_fields import log_fields
-from tracestore.ingest.otlp import Event, Origin, OtlpSpan, read_logs, read_traces
+from tracestore.ingest.otlp import Event, Origin, OtlpSpan, read_logs, read_traces, wire_format
 from tracestore.ingest.span_fields import span_fields, spans_fields
 
-CASES = recordings()
+CORPUS = Path(__file__).parents[2] / "data" / "otlp"
+CASES = sorted(path.parent for path in CORPUS.glob("*/*/expected.json"))
 START_NS, SECOND = 1_795_312_800_000_000_000, 1_000_000_000
 
 
@@ -36,13 +37,18 @@ START_NS, SECOND = 1_795_312_800_000_000_000, 1_000_000_000
 
 def read_case(case: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any], str | None]]:
     """Each known span of a case, with its fields and its parent as they are read."""
+    expected = json.loads((case / "expected.json").read_text())
     updates_by_trace: dict[str, list[SpanUpdate]] = defaultdict(list)
-    for export in exports_of(case):
-        if export.signal == "traces":
-            for trace_id, fields in spans_fields(read_traces(export.body, export.encoding).records):
+    for request in expected["requests"]:
+        body = (case / request["file"]).read_bytes()
+        body = gzip.decompress(body) if request["content_encoding"] == "gzip" else body
+        encoding = wire_format(request["content_type"])
+        assert encoding
+        if request["signal"] == "traces":
+            for trace_id, fields in spans_fields(read_traces(body, encoding).records):
                 updates_by_trace[trace_id].append(span_update(fields, received_ms=0))
-        elif export.signal == "logs":
-            for trace_id, fields in log_fields(read_logs(export.body, export.encoding).records):
+        elif request["signal"] == "logs":
+            for trace_id, fields in log_fields(read_logs(body, encoding).records):
                 updates_by_trace[trace_id].append(span_update(fields, received_ms=0, precedence=FROM_LOGS))
     for trace_id, updates in updates_by_trace.items():
         parents: list[str] = []
@@ -51,7 +57,7 @@ def read_case(case: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any], str 
             del parents[depth:]
             spans[span.span_id] = {**span.fields, "status": span.status}, parents[-1] if parents else None
             parents.append(span.span_id)
-        for known in expected_of(case)["spans"]:
+        for known in expected["spans"]:
             if known["trace_id"] == trace_id:
                 yield known, *spans[known["span_id"]]
 
