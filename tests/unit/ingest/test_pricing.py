@@ -115,6 +115,15 @@ def package_cost(
     return int((calculated.total_price * 10**9).to_integral_value(ROUND_HALF_EVEN))
 
 
+def is_listed_without_a_price(model: str, provider: str) -> bool:
+    """Whether the provider itself lists the model, but does not sell it by tokens."""
+    try:
+        calculated = PACKAGE.calc(Usage(input_tokens=1), model, provider, None, ONE_DAY)
+    except (LookupError, ValueError):
+        return False
+    return not is_sold_by_tokens(calculated.model_price)
+
+
 def is_sold_by_tokens(prices: types.ModelPrice) -> bool:
     return prices.input_mtok is not None or prices.output_mtok is not None
 
@@ -375,9 +384,10 @@ def test_a_regional_profile_costs_more_than_the_global_one() -> None:
 
 
 counts = st.integers(0, 10**7)
-known_names = st.sampled_from(
-    sorted({name for provider in providers for model in provider.models for name in names_of(model)})
-)
+KNOWN_NAMES = sorted({name for provider in providers for model in provider.models for name in names_of(model)})
+NAMES_WITH_A_PRICE = [name for name in KNOWN_NAMES if cost(name, None, MILLION) is not None]
+
+known_names = st.sampled_from(KNOWN_NAMES)
 names = st.builds(
     lambda prefix, name, suffix: prefix + name + suffix,
     st.sampled_from(["", "us.", "eu.anthropic.", "openai/", "X"]),
@@ -566,11 +576,17 @@ def test_a_known_provider_never_hides_a_price(provider: str, model: str) -> None
     assert price_of(model, provider) is not None
 
 
-@given(name=known_names, provider=st.sampled_from([*(provider.id for provider in providers), "azure.ai.openai", "new"]))
-@settings(max_examples=300, deadline=None)
-def test_any_price_by_the_name_alone_is_found_with_a_provider_as_well(name: str, provider: str) -> None:
-    if cost(name, None, MILLION) is not None:
-        assert cost(name, provider, MILLION) is not None
+@pytest.mark.parametrize("provider", [*(provider.id for provider in providers), "azure.ai.openai", "new"])
+def test_a_price_by_the_name_alone_counts_at_each_provider_that_lists_no_model_of_this_name(provider: str) -> None:
+    for name in NAMES_WITH_A_PRICE:
+        if cost(name, provider, MILLION) is None:
+            assert is_listed_without_a_price(name.rpartition("/")[2], provider), name
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "openai/gpt-4o", "gpt-3.5-turbo-0613"])
+def test_a_model_that_the_provider_lists_without_a_price_has_not_the_price_of_its_maker(model: str) -> None:
+    assert priced_or_reason(model, "github-copilot") == "no_price"  # A subscription includes it.
+    assert price_of(model, "openai") is not None
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,8 @@ def _overlay_keys(provider: str | None, *names: str) -> list[str]:
 def _listed(provider: str | None, name: str) -> ListedModel | None:
     """The listed model of this name: at the provider, else at the one that the name contains, else by the name alone.
 
-    *absent*: None. A name that has a price alone has one at any provider that does not serve the user's own models.
+    *absent*: None. A name that has a price alone has one at any provider that does not serve the user's own models and
+    does not list the model itself: one that lists it without a price, as GitHub Copilot does, sells it differently.
     """
     if (provider and provider.lower() in SELF_HOSTED) or _OWN_COPY.search(name.lower()):
         return None
