@@ -403,3 +403,21 @@ def searched_s(text: str) -> float:
         with processor_time() as used:
             assert all(redactor.redact(fields) is fields for fields in spans)
     return used.seconds
+
+
+def test_one_secret_in_a_prompt_of_many_messages_takes_no_examination_of_all() -> None:
+    part = {"type": "tool_call_response", "id": "call_1", "response": "The train leaves at noon. " * 8}
+    messages: list[Any] = [{"role": "tool", "parts": [part]}] * 2_000
+    secret: Any = {"role": "user", "parts": [{"type": "text", "content": "password=hunter2"}]}
+    assert redacted_s([*messages, secret]) < 6 * redacted_s(messages)  # measured: 2.4; 11 with all examined
+
+
+def redacted_s(messages: list[Any]) -> float:
+    """The shortest processor time of redacting a span with these messages, of three."""
+    times = []
+    for _ in range(3):
+        redactor = Redactor()
+        with processor_time() as used:
+            redactor.redact({"span_id": "s", "input_data": messages})
+        times.append(used.seconds)
+    return min(times)

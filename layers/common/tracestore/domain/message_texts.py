@@ -19,6 +19,8 @@ _REASONING: Final = frozenset({"reasoning", "thinking", "redacted_thinking"})
 _NOT_COMPARED: Final = frozenset({"id", "call_id", "tool_call_id", "tool_use_id", "index", "cache_control"})
 """Ids, and marks for the provider that move from call to call."""
 
+_ASCII_WHITE_SPACE: Final = bytes(code for code in range(128) if chr(code).isspace())
+
 
 def compared_texts(message: Message) -> list[str]:
     """The role and the parts of a message as texts without white space. Equal for messages that are the same."""
@@ -32,6 +34,8 @@ def compared_texts(message: Message) -> list[str]:
 
 def without_white_space(text: str) -> str:
     """A text without its white space."""
+    if text.isascii():  # a twentieth of the time
+        return text.encode().translate(None, _ASCII_WHITE_SPACE).decode()
     return "".join(text.split())
 
 

@@ -44,7 +44,9 @@ _VALUE_STEPS: Final = 3
 _NAME_STEPS: Final = 16
 _TEXT_STEPS: Final = 40
 _CHARACTERS_PER_STEP: Final = 10
-"""The work of the parts of an examination: a value, one under the name of a secret, a text, and its characters."""
+_CHARACTERS_PER_SEARCH_STEP: Final = 200
+"""The work of the parts of an examination: a value, one under the name of a secret, a text, its characters, and the
+characters of an item that is searched as a whole."""
 
 
 class Redactor:
@@ -107,10 +109,18 @@ class Redactor:
             if is_entry and (marker := _marker_of_entry(value)):
                 return [self._text(value[0]), marker]
             are_entries = all(isinstance(item, list) for item in value)
-            return [self._value(item, is_entry=are_entries) for item in value]
+            return [self._value(item, is_entry=are_entries) if self._is_examined(item) else item for item in value]
         if isinstance(value, dict):
             return self._object(value, describes)
         return value
+
+    def _is_examined(self, item: Any) -> bool:
+        """Whether an item of a list may contain a secret: of the many messages in a prompt, few do."""
+        if self._extra or not isinstance(item, list | dict):
+            return True
+        text = _json(item)
+        self._budget.spend(_VALUE_STEPS + len(text or "") // _CHARACTERS_PER_SEARCH_STEP)
+        return text is None or _is_suspect(text, self._budget)
 
     def _object(self, value: dict[str, Any], describes: bool) -> dict[str, Any]:
         redacted = {
@@ -246,6 +256,10 @@ def _json(value: Any) -> str | None:
         return None
 
 
+def _find_kinds(text: str, budget: Budget) -> Sequence[Found]:
+    return secrets_in(text, budget) if _KIND_OCCURS(text.encode(errors="replace")) else ()
+
+
 def _find_labelled(text: str, budget: Budget) -> Sequence[Found]:
     return list(labelled_in(text, budget)) if _quick_finder(LABEL)(text.encode(errors="replace")) else ()
 
@@ -275,13 +289,13 @@ def _find_encoded(text: str, budget: Budget) -> Sequence[Found]:
     if plain is None or not _secret_occurs(plain.text.encode(errors="replace")):
         return ()
     budget.spend(_TEXT_STEPS + len(plain.text) // _CHARACTERS_PER_STEP)
-    found = [place for find in (_find_labelled, _find_structured, secrets_in) for place in find(plain.text, budget)]
+    found = [place for find in (_find_labelled, _find_structured, _find_kinds) for place in find(plain.text, budget)]
     return [Found(plain.original(place.start), plain.original(place.end), place.name) for place in found]
 
 
 def _find_known(text: str, budget: Budget) -> Sequence[Found]:
     """All secrets. Those in the decoded text may be longer than in the text itself, or shorter: places are joined."""
-    finders = (_find_labelled, _find_structured, secrets_in, _find_encoded)
+    finders = (_find_labelled, _find_structured, _find_kinds, _find_encoded)
     return [place for find in finders for place in find(text, budget)]
 
 
