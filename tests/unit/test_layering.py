@@ -125,8 +125,16 @@ def test_a_resource_builds_on_traces_alone(file: Path) -> None:
 
 def modules_at_start(function: str) -> list[str]:
     """The modules that a function imports at its cold start. The others wait for a request that needs them."""
+    return printed_at_start(function, "*sys.modules")
+
+
+def printed_at_start(function: str, values: str) -> list[str]:
+    """The words that a new process prints after it has imported a function. `gc_before` are its collections before."""
+    code = (
+        f"import gc, sys; gc_before = gc.get_stats(); import functions.{function}.{function}_handler; print({values})"
+    )
     return subprocess.run(
-        [sys.executable, "-c", f"import sys, functions.{function}.{function}_handler; print(*sys.modules)"],
+        [sys.executable, "-c", code],
         cwd=ROOT,
         env={"PATH": "", "PYTHONPATH": str(PACKAGE.parent), "TABLE_NAME": "none", "AWS_DEFAULT_REGION": "eu-central-1"},
         capture_output=True,
@@ -176,3 +184,9 @@ def test_a_function_whose_routes_are_all_public_starts_without_the_store(functio
     imported = modules_at_start(function)
     assert not {"boto3", "jwt", "tracestore.http.wiring", "tracestore.storage.store"} & {*imported}
     assert "tracestore.http.app" in imported
+
+
+@pytest.mark.parametrize("function", ["capture", "query", "rollup"])
+def test_a_function_starts_with_few_collections_of_garbage(function: str) -> None:
+    collections = "sum(now['collections'] - old['collections'] for now, old in zip(gc.get_stats(), gc_before))"
+    assert int(*printed_at_start(function, collections)) <= 5  # 27 with Python's own threshold
