@@ -6,6 +6,7 @@ one for all prompts and one for all replies (`gen_ai.content.prompt`), one for e
 records that name their span contain the same events.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple, cast
 
@@ -25,8 +26,10 @@ from .content_tables import (
     FINISH_FIELDS,
     MESSAGE_EVENTS,
     RAW_CONTENT_OPERATIONS,
+    RESULT_EVENTS,
     SYSTEM,
     SYSTEM_PARAMETERS,
+    TEXT_LISTS,
     TOOL_CONTENT,
     TOOL_OUTPUT_EVENTS,
     TRACE_CONTENT,
@@ -36,7 +39,12 @@ from .opened import ContentValue, OpenedSpan
 from .otlp import Event
 
 _MAX_REASON_CHARACTERS: Final = 256
-_FUNCTION_ARGUMENTS: Final = frozenset({"args", "kwargs"})
+_FUNCTION_ARGUMENTS: Final = frozenset({"args", "kwargs", "sanitize_inputs_outputs"})
+"""The lists of a function's arguments, and a parameter by which smolagents calls each of its tools."""
+
+_OBJECT_WITHOUT_CONTENT: Final = re.compile(r"<[\w.]+ object at 0x[0-9A-Fa-f]+>")
+"""Python's representation of an object that shows nothing of it, which some clients send in place of a stream."""
+
 _EVENT_FIELDS: Final = frozenset({"event.name", "gen_ai.message.index"})
 
 
@@ -75,6 +83,8 @@ def read_content(opened: OpenedSpan, operation: str, *, continues: bool = False)
         output_data = next(
             (nested(event.attributes) for event in opened.span.events if event.name in TOOL_OUTPUT_EVENTS), None
         )
+    if output_data is None and operation == "retrieval" and opened.span.events:
+        output_data = _results(opened.span.events)
     instructions = [] if input_data is not None or not system else _instructions(system)
     if (opened.span.events or listed) and (input_data is None or output_data is None):
         events = [event for event in (*opened.span.events, *listed) if event.name in EVENTS_WITH_MESSAGES]
@@ -224,10 +234,10 @@ def _content_of(sent: ContentValue, texts: OpenedTexts, operation: str, role: st
     is_raw = operation in RAW_CONTENT_OPERATIONS
     if value is None and raw is not None:
         value = texts[names[0]]
-    if is_empty(value):
+    if is_empty(value) or (isinstance(value, str) and _OBJECT_WITHOUT_CONTENT.fullmatch(value)):
         return None
     if raw is None and len(names) > 1 and isinstance(value, dict) and not is_raw:  # members of one message
-        value = {"role": role, **value}
+        value = {"role": role, **_with_listed_texts(value, names)}
     elif value is raw:
         value = _container(texts, names[0], raw)
     if operation == "tool_call":
@@ -242,6 +252,25 @@ def _content_of(sent: ContentValue, texts: OpenedTexts, operation: str, role: st
         if is_empty(found):
             return None
     return None if _is_without_content(found) else found
+
+
+def _with_listed_texts(message: Object, names: Sequence[str]) -> Object:
+    """The members of a message, with the texts that a client sends as JSON, one for each answer, as its content."""
+    for name in TEXT_LISTS.intersection(names):
+        member = name.rpartition(".")[2]
+        texts = parse_container(message.get(member))
+        if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+            message = {**message, member: [text for text in texts if text]}
+    return message
+
+
+def _results(events: Sequence[Event]) -> Json:
+    """The documents that a search found, each an event. *absent*: None."""
+    return [
+        {name.removeprefix(f"{event.name}."): value for name, value in event.attributes.items()}
+        for event in events
+        if event.name in RESULT_EVENTS
+    ] or None
 
 
 def _of_tool(value: Json, role: str) -> Json:

@@ -13,8 +13,8 @@ TRACE_CONTENT: Final = frozenset({"langfuse.trace.input", "langfuse.trace.output
 TOOL_CONTENT: Final = frozenset(
     {
         *("gen_ai.tool.call.arguments", "gen_ai.tool.arguments", "tool_arguments", "tool.parameters"),
-        "parameters",
-        *("gen_ai.tool.call.result", "gen_ai.tool.result", "tool_response"),
+        *("parameters", "gen_ai.tool.input", "gen_ai.tool.args"),
+        *("gen_ai.tool.call.result", "gen_ai.tool.result", "tool_response", "gen_ai.tool.output"),
     }
 )
 """Attributes with the arguments and the result of a tool. A model call may have those of the tools that it requests."""
@@ -33,7 +33,10 @@ INPUT: Final = """gen_ai.tool.call.arguments tool_arguments ai.toolCall.args> gc
     LLMCompletionStartEvent.prompt LLMCompletionEndEvent.prompt EmbeddingEndEvent.chunks QueryStartEvent.query
     RetrievalStartEvent.str_or_query_bundle.query_str RetrievalStartEvent.str_or_query_bundle
     llamaindex.step.input_summary crewai.task.description
-    text input tool.parameters parameters user_prompt {full_command,file_path}"""
+    gen_ai.tool.input gen_ai.request.messages gen_ai.embeddings.input haystack.component.input
+    haystack.pipeline.input_data haystack.agent.step.llm.input haystack.agent.step.tool.input haystack.agent.input
+    gen_ai.tool.args spring.ai.tool.call.arguments db.vector.query.content agentops.*.input text input tool.parameters
+    parameters user_prompt {full_command,file_path}"""
 """Sources of a span's input. The input of a tool call is its arguments."""
 
 OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp.vertex.agent.tool_response
@@ -50,7 +53,9 @@ OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp
     transcript LLMChatEndEvent.response.message.{role,blocks} LLMCompletionEndEvent.response.text
     EmbeddingEndEvent.embeddings RetrievalEndEvent.nodes ReRankEndEvent.nodes QueryEndEvent.response
     SynthesizeEndEvent.response step.output.output workflow.output.output crewai.crew.result llm.generated_message
-    output"""
+    gen_ai.tool.output gen_ai.response.{text,tool_calls} haystack.component.output haystack.pipeline.output_data
+    haystack.agent.step.llm.output haystack.agent.step.tool.output haystack.agent.output spring.ai.tool.call.result
+    db.vector.query.response.documents agentops.*.output gen_ai.output output"""
 """Sources of a span's output. The output of a tool call is its result."""
 
 SYSTEM: Final = ("gen_ai.system_instructions", "langfuse.observation.metadata.instructions")
@@ -61,6 +66,14 @@ SYSTEM_PARAMETERS: Final = (("llm.invocation_parameters", ("system", "instructio
 
 TOOL_OUTPUT_EVENTS: Final = frozenset({"tool.output"})
 """Events whose attributes are the output of a tool call."""
+
+RESULT_EVENTS: Final = frozenset({"db.query.result", "db.search.result"})
+"""Events that are each one document that a search found. Their attributes begin with the name of the event.
+*source*: OpenLLMetry's instrumentations of vector databases."""
+
+TEXT_LISTS: Final = frozenset({"gen_ai.response.text"})
+"""Attributes with the JSON of a list of texts, one for each answer; or with the text alone, of a stream.
+*source*: Sentry."""
 
 EVENTS_WITH_ATTRIBUTES: Final = frozenset(
     {

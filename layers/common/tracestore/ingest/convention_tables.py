@@ -8,9 +8,9 @@ the whole JSON, of which even scalars are quoted); `name.*`: the attributes numb
 object of these members, as far as present; `*` between dots is any one step. Sources are listed in order of precedence.
 *source*: OpenTelemetry GenAI in all generations, OpenInference, OpenLLMetry old and new, Vercel AI SDK, Langfuse,
 MLflow, LangSmith, Google ADK, Logfire, LiteLLM, Genkit, Mastra, Laminar, LangWatch, Braintrust, AG2, LiveKit Agents,
-Pipecat, PromptFlow, LlamaIndex, PostHog, VoltAgent, TanStack AI, Effect AI. The decoders of the protocols of SDKs
-(`sdk_langsmith` and the others) name what they find like the convention of the same SDK, else `langsmith.run.*`,
-`langfuse.ingestion.*`, `openai_agents.*` and `opik.*`.
+Pipecat, PromptFlow, LlamaIndex, PostHog, VoltAgent, TanStack AI, Effect AI, Haystack, Sentry, AgentOps, Spring AI. The
+decoders of the protocols of SDKs (`sdk_langsmith` and the others) name what they find like the convention of the same
+SDK, else `langsmith.run.*`, `langfuse.ingestion.*`, `openai_agents.*` and `opik.*`.
 """
 
 from collections.abc import Callable
@@ -120,6 +120,13 @@ ROWS: Final = (
         ReRankStartEvent.model_name""",
     ),
     Row("model_name", label, "braintrust.metadata>model braintrust.metadata.model"),
+    Row(
+        "model_name",
+        label,
+        """haystack.component.output>replies.0.meta.model haystack.component.output>meta.model
+        haystack.component.output>meta.0.model haystack.agent.step.llm.output>replies.0.meta.model""",
+        SERVED,
+    ),
     Row("model_name", label, "genkit:output>raw.model genkit:output>raw.modelVersion genkit:name", SERVED),
     Row("model_name", label, "model> model_name", MODEL_USERS),
     Row(
@@ -147,6 +154,7 @@ ROWS: Final = (
         """LLMChatStartEvent.model_dict.class_name LLMCompletionStartEvent.model_dict.class_name
         EmbeddingStartEvent.model_dict.class_name""",
     ),
+    Row("model_provider", known_provider, "haystack.component.type", SERVED),
     # A gateway that reports only itself as the provider: its names of models begin with the provider.
     Row("model_provider", known_provider_before_slash, "gen_ai.request.model llm.model_name", SERVED),
     Row(
@@ -161,7 +169,8 @@ ROWS: Final = (
         ai.settings.context.sessionId ai.settings.context.threadId ai.settings.context.conversationId
         lmnr.association.properties.session_id mastra.metadata.threadId mastra.metadata.sessionId
         mastra.metadata.conversationId braintrust.metadata>session_id braintrust.metadata>thread_id
-        braintrust.metadata.session_id opik.thread_id $session_id conversation.id conversation_id session_id""",
+        braintrust.metadata.session_id opik.thread_id spring.ai.chat.client.conversation.id $session_id
+        conversation.id conversation_id session_id""",
     ),
     Row(
         "message_id",
@@ -206,7 +215,9 @@ ROWS: Final = (
     Row(
         "tool_name", label, "gen_ai.tool.name tool.name ai.toolCall.name tool_call.function.name lk.function_tool.name"
     ),
-    Row("tool_name", label, "traceloop.entity.name genkit:name", TOOL),
+    Row(
+        "tool_name", label, "traceloop.entity.name genkit:name haystack.tool.name spring.ai.tool.definition.name", TOOL
+    ),
     Row(
         "interrupted",
         flag,
@@ -279,7 +290,7 @@ completion_details.audio}""",
         seconds,
         """gen_ai.response.time_to_first_chunk llm.latency.first_token gen_ai.client.operation.time_to_first_chunk
         lk.response.ttft lk.response.ttfb metrics.ttfb braintrust.metrics>time_to_first_token
-        braintrust.metrics.time_to_first_token""",
+        braintrust.metrics.time_to_first_token gen_ai.streaming.time_to_first_token""",
     ),
     Row(
         "metadata.time_to_first_token_ms",
@@ -329,7 +340,9 @@ completion_details.audio}""",
         output.value>generations.0.0.generation_info.finish_reason
         output.value>generations.0.0.message.kwargs.response_metadata.finish_reason
         output.value>generations.0.0.message.kwargs.response_metadata.stop_reason
-        output.value>generations.0.0.message.kwargs.response_metadata.stopReason""",
+        output.value>generations.0.0.message.kwargs.response_metadata.stopReason
+        haystack.component.output>replies.0.meta.finish_reason haystack.component.output>meta.0.finish_reason
+        haystack.agent.step.llm.output>replies.0.meta.finish_reason""",
         SERVED,
     ),
     Row("metadata.attachments", media_list, "langsmith.run.attachments"),

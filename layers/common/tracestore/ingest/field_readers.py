@@ -30,7 +30,9 @@ _IDS_OF_ANSWERS: Final = ("resp_", "chatcmpl-")
 _FRAMEWORK_WORD: Final = re.compile(FRAMEWORK_WORD)
 _SEPARATORS: Final = re.compile(r"[\s./:-]+")
 _API_SUFFIX: Final = re.compile(rf"_(?:{API_WORDS})$")
-_CLASS_SUFFIX: Final = re.compile(r"_?(?:llm|embeddings?)$")
+_CLASS_SUFFIX: Final = re.compile(
+    r"_?(?:llm|embeddings?|(?:chat|responses)?generator|(?:text|document)embedder|ranker)$"
+)
 _API_OF_PROVIDER: Final = re.compile(rf"(?<=\w)\.(?:{API_WORDS})$")
 
 _CANONICAL: Final = {alias: name for name, aliases in PROVIDERS.items() for alias in aliases.split()}

@@ -32,7 +32,8 @@ PART_TYPES: Final = _named(
         "tool_call": "tool_call tool-call tool_use function function_call toolUse toolCall server_tool_use "
         "server_tool_call custom_tool_call mcp_call functionCall toolRequest",
         "tool_result": "tool_call_response tool-result tool_result toolResult function_call_output function_response "
-        "functionResponse custom_tool_call_output tool_response server_tool_call_response tool-error toolResponse",
+        "functionResponse custom_tool_call_output tool_response server_tool_call_response tool-error toolResponse "
+        "tool_call_result",
         "media": "media image image_url image-url input_image audio input_audio video document file input_file "
         "file-url image-data blob uri file_data inline_data inlineData fileData",
     }
@@ -41,7 +42,7 @@ PART_TYPES: Final = _named(
 
 TYPELESS: Final = (
     *("toolUse", "toolResult", "functionCall", "function_call", "functionResponse", "function_response"),
-    *("toolRequest", "toolResponse"),
+    *("toolRequest", "toolResponse", "tool_call_result"),
 )
 TYPELESS_MEDIA: Final = (
     "media",
@@ -122,8 +123,13 @@ MESSAGE_FIELDS: Final[dict[str, tuple[str, ...]]] = {
 SYSTEM_FIELDS: Final = ("system", "instructions", "system_instruction", "systemInstruction", "system_prompt")
 """Keys of a request with instructions that are separate from its messages."""
 
-LIST_FIELDS: Final = ("messages", "contents", "choices", "candidates", "generations", "output", "input", "items")
+LIST_FIELDS: Final = (
+    *("messages", "contents", "choices", "candidates", "generations", "replies", "output", "input", "items"),
+)
 """Keys of a request or a response with its list of messages."""
+
+TEXT_FIELDS: Final = ("messages", "replies")
+"""Those of them whose messages may be texts alone."""
 
 RESULT_FIELDS: Final = frozenset({"toolCalls", "toolResults", "finishReason", "files", "sources", "warnings"})
 """Keys next to the `text` of an answer without a role: the results of the Vercel AI SDK, and of what builds on it."""

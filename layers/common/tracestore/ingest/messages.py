@@ -26,6 +26,7 @@ from .message_shapes import (
     RESULT_FIELDS,
     ROLES,
     SYSTEM_FIELDS,
+    TEXT_FIELDS,
     TYPELESS,
     TYPELESS_MEDIA,
     TYPELESS_REASONING,
@@ -53,7 +54,10 @@ _PART_NAMES: Final = {kind: _by_name(fields) for kind, fields in PART_FIELDS.ite
 _CONTENT_NAMES: Final = frozenset(name for key in ("content", "tool_calls", "object") for name in MESSAGE_FIELDS[key])
 _CONTAINER_NAMES: Final = frozenset((*LIST_FIELDS, *_PROMPT_FIELDS, *CONTAINER_FIELDS))
 _WRAPPER_NAMES: Final = frozenset(("message", "content", "data", "kwargs"))
-_NESTED_FIELDS: Final = ("function", *TYPELESS, *TYPELESS_MEDIA, "reasoningContent", "reasoningText", "source")
+_NESTED_FIELDS: Final = (
+    *("function", *TYPELESS, *TYPELESS_MEDIA, "reasoningContent", "reasoningText", "source"),
+    "origin",  # of a result of Haystack: the call
+)
 _NESTED_NAMES: Final = frozenset(_NESTED_FIELDS)
 _NAMED_CONTENTS: Final = frozenset((*TYPELESS_MEDIA, *TYPELESS_REASONING))
 
@@ -96,6 +100,9 @@ def _message(item: Object, role: str) -> Object:
         and (empty := _empty_value(item, MESSAGE_FIELDS["content"])) is not None
     ):
         fields["content"] = empty
+    if role == "tool" and isinstance(answers := others.get("function"), list):
+        parts += [_part(parse_container(answer), "tool_result") for answer in answers]
+        del others["function"]
     if "content" in fields:
         content_parts = _parts(fields["content"])
         parts += _result(content_parts, fields["content"], others) if role == "tool" else content_parts
@@ -190,9 +197,10 @@ def _find_messages(value: Json, role: str, depth: int) -> tuple[list[Object], Ob
         return [_message(item, role)], {}
     if _CONTAINER_NAMES.isdisjoint(value):
         return _from_updates(value, role)
-    texts = value.get("messages")
-    if isinstance(texts, list) and texts and all(isinstance(text, str) and _is_text(text) for text in texts):
-        return _with_system(value, "messages", [_new_message(role, text) for text in texts])
+    for name in TEXT_FIELDS:
+        texts = value.get(name)
+        if isinstance(texts, list) and texts and all(isinstance(text, str) and _is_text(text) for text in texts):
+            return _with_system(value, name, [_new_message(role, text) for text in texts])
     for name in LIST_FIELDS:
         items = value.get(name)
         if isinstance(items, list) and (messages := _from_list(items, role)):
@@ -212,14 +220,18 @@ def _find_messages(value: Json, role: str, depth: int) -> tuple[list[Object], Ob
 def _from_updates(updates: Object, role: str) -> tuple[list[Object], Object] | None:
     """The messages in the updates of a graph's state by the names of its nodes, and the updates without messages.
 
-    *absent*: None for any other object. *source*: LangGraph, stream mode `updates`.
+    *absent*: None for any other object. *source*: LangGraph, stream mode `updates`; the data of Haystack's pipelines.
     """
     messages: list[Object] = []
     others: Object = {}
     for node, update in updates.items():
         if update is not None and not isinstance(update, dict):
             return None
-        if update is not None and "messages" in update and (found := _find_messages(update, role, 1)) is not None:
+        if (
+            update is not None
+            and ("messages" in update or "replies" in update)
+            and (found := _find_messages(update, role, 1)) is not None
+        ):
             messages += found[0]
             update = found[1]
         if update:
@@ -322,6 +334,8 @@ def _role_of_type(kind: str) -> str | None:
 def _is_message(item: Object) -> bool:
     # A role alone is a message from a client that must not record its text.
     has_content = not _CONTENT_NAMES.isdisjoint(item) or (len(item) == 1 and "role" in item)
+    # AutoGen's answers to several calls, in the form of OpenInference: a list of JSON texts.
+    has_content = has_content or isinstance(item.get("function"), list)
     if has_content and _role(item) is not None:
         return True
     kind = item.get("type")
@@ -419,7 +433,11 @@ def _kind(item: Object) -> str | None:
         return "reasoning" if item.get("thought") is True else "text"
     if any(name in item for name in TYPELESS_REASONING):
         return "reasoning"
-    return "tool_call" if "toolName" in item and "toolCallId" in item else None
+    return "tool_call" if any(item.keys() >= names for names in _CALLS_WITHOUT_TYPE) else None
+
+
+_CALLS_WITHOUT_TYPE: Final = (frozenset({"toolName", "toolCallId"}), frozenset({"tool_name", "arguments"}))
+"""The fields by which a call without a type is known: of the AI SDK, and of Haystack."""
 
 
 def _is_definition(item: Object) -> bool:
@@ -490,7 +508,7 @@ def _known_part(item: Object, kind: str) -> Object:
         if isinstance(wrapped := fields.get("result"), dict) and wrapped.keys() == {"type", "value"}:
             fields["result"] = wrapped["value"]  # AI SDK: {"type": "json", "value": …}
         if "result" in fields:
-            fields["result"] = unquoted(fields["result"])
+            fields["result"] = unquoted(_text_of_blocks(fields["result"]))
     if kind == "tool_call" and "name" not in fields and isinstance(word := item.get("type"), str):
         for suffix in PART_SUFFIXES:
             if word.endswith(suffix) and word not in PART_TYPES:
@@ -504,6 +522,22 @@ def _known_part(item: Object, kind: str) -> Object:
     for name in ("type", "thought"):
         others.pop(name, None)
     return {**others, "type": kind, **fields}
+
+
+def _text_of_blocks(result: Json) -> Json:
+    """The text of a result in blocks of text alone, which is what the model reads; any other result as it is."""
+    if not isinstance(result, list) or not result:
+        return result
+    texts = [
+        block.get("text", block.get("content")) if isinstance(block, dict) and block.keys() <= _TEXT_BLOCK else None
+        for block in result
+    ]
+    is_text = all(isinstance(text, str) for text in texts)
+    is_typed = all(isinstance(block, dict) and block.get("type", "text") == "text" for block in result)
+    return "\n".join(map(str, texts)) if is_text and is_typed else result
+
+
+_TEXT_BLOCK: Final = frozenset({"type", "text", "content"})
 
 
 def _joined(text: Json) -> Object:

@@ -25,15 +25,38 @@ OPERATION: Final = """gen_ai.operation.name openinference.span.kind langfuse.obs
     langsmith.span.kind openai_agents.type opik.type mlflow.spanType> traceloop.span.kind llm.request.type
     langwatch.span.type lmnr.span.type
     genkit:metadata:subtype genkit:type braintrust.span_attributes>type mastra.span.type ag2.span.type
-    span_type span.type"""
+    agentops.span.kind haystack.component.type mistral_ai.operation.id spring.ai.kind span_type span.type"""
 """Sources of a span's operation, as a word of `OPERATION_WORDS`."""
 
-PLAIN_SOURCES: Final = frozenset({"span_type", "span.type"})
-"""Sources whose names mean something else in other clients: a word in them that is not known reports nothing."""
+PLAIN_SOURCES: Final = frozenset(
+    {"agentops.span.kind", "mistral_ai.operation.id", "spring.ai.kind", "span_type", "span.type"}
+)
+"""Sources with words of their own, or whose names mean something else in other clients: a word in them that is not
+known reports nothing."""
 
-OWN_WORDS: Final = {("span_type", "function"): "chain"}
+OWN_WORDS: Final = {
+    ("agentops.span.kind", "operation"): "chain",
+    ("agentops.span.kind", "session"): "workflow",
+    ("mistral_ai.operation.id", "embeddings_v1_embeddings_post"): "embedding",
+    ("span_type", "function"): "chain",
+    ("spring.ai.kind", "advisor"): "chain",
+    ("spring.ai.kind", "chat_client"): "chain",
+}
 """The operations of words that one source means otherwise: PromptFlow calls any traced function so, tools have a word
 of their own."""
+
+CLASS_SOURCES: Final = frozenset({"haystack.component.type"})
+"""Sources whose word is the name of a class, which ends in what it does. Any other class is a step of its pipeline."""
+
+OPERATIONS_BY_CLASS_SUFFIX: Final[tuple[tuple[str, str], ...]] = (
+    ("ImageGenerator", "other"),
+    ("Generator", "completion"),
+    ("Embedder", "embedding"),
+    ("Retriever", "retrieval"),
+    ("Ranker", "rerank"),
+    ("Agent", "agent"),
+)
+"""The operation of a class by the end of its name. *source*: the components of Haystack."""
 
 OPERATION_WORDS: Final = {
     word: operation
@@ -41,7 +64,7 @@ OPERATION_WORDS: Final = {
         "completion": """chat text_completion generate_content completion completions llm generation chat_model
             response responses message messages llm_call model_generation model_call model llm_request llm_generation
             inference acompletion completion_create aresponses anthropic_messages chat_completion chat_completions
-            create_completion create_response create_message generatecontent streamgeneratecontent converse
+            call_llm create_completion create_response create_message generatecontent streamgeneratecontent converse
             converse_stream invoke_model invoke_model_with_response_stream generate text generate_text generate_object
             stream_text ai.generatetext.dogenerate ai.streamtext.dostream ai.generateobject.dogenerate
             ai.streamobject.dostream""",
@@ -54,8 +77,8 @@ OPERATION_WORDS: Final = {
         "agent": "invoke_agent create_agent agent agent_run run_agent agent_step agent_turn interaction",
         "workflow": "workflow invoke_workflow workflow_run flow",
         "chain": """chain util flowstep workflow_step schedule_tool_calls turn task execute_task prompt parser plan
-            execute_event_loop_cycle ai.generatetext ai.streamtext ai.generateobject ai.streamobject ai.embed
-            ai.embedmany ai.rerank general""",
+            execute_event_loop_cycle orchestrate_tools ai.generatetext ai.streamtext ai.generateobject ai.streamobject
+            ai.embed ai.embedmany ai.rerank general""",
         "retrieval": "retriever retrieval retrieve search_memory",
         "guardrail": "guardrail moderation amoderation moderations",
         "evaluation": "evaluator evaluation scorer",
@@ -72,6 +95,7 @@ EVIDENCE: Final = tuple(
         ("completion", ("LLMChatStartEvent.class_name", "LLMCompletionStartEvent.class_name")),
         ("embedding", ("EmbeddingStartEvent.class_name",)),
         ("retrieval", ("RetrievalStartEvent.class_name",)),
+        ("retrieval", ("db.vector.query.content",)),
         ("rerank", ("ReRankStartEvent.class_name",)),
         ("chain", ("QueryStartEvent.class_name", "step.output.class_name")),
         ("other", ("hook_event", "lk.tts.streaming", "lk.tts_metrics", "lk.response.ttfb", "lk.eou.probability")),
@@ -120,8 +144,25 @@ OPERATIONS_BY_NAME_PREFIX: Final[tuple[tuple[str, str], ...]] = (
     ("FunctionAgent.run", "agent"),
     ("ReActAgent.run", "agent"),
     ("CodeActAgent.run", "agent"),
+    ("haystack.agent.step.llm", "completion"),
+    ("haystack.agent.step.tool", "tool_call"),
+    ("haystack.agent.step", "chain"),
+    ("haystack.agent.run", "agent"),
+    ("haystack.pipeline", "chain"),
+    ("haystack.async_pipeline", "chain"),
+    ("langchain4j.tools.", "tool_call"),
+    ("langchain4j.aiservices.", "chain"),
+    ("chroma.query", "retrieval"),
+    ("milvus.hybrid_search", "retrieval"),
+    ("milvus.query", "retrieval"),
+    ("milvus.search", "retrieval"),
+    ("pinecone.query", "retrieval"),
+    ("qdrant.query", "retrieval"),
+    ("qdrant.recommend", "retrieval"),
+    ("qdrant.search", "retrieval"),
 )
-"""The operation of a span without such attributes, such as one that failed early, by the start of its name."""
+"""The operation of a span without such attributes, such as one that failed early, by the start of its name. The vector
+databases are those of OpenLLMetry."""
 
 CALLS_BY_NAME_PREFIX: Final[tuple[tuple[str, str], ...]] = (
     ("chat ", "completion"),
@@ -130,6 +171,9 @@ CALLS_BY_NAME_PREFIX: Final[tuple[tuple[str, str], ...]] = (
 )
 """The same for spans of the kind `client`: these words before the name of a model mean other things in other spans."""
 
-TOOL_NAME: Final = r"(?!FunctionTool\.)(?:execute_tool |running tool:? |tool[.:/])?(?P<name>.+?)(?:\.__call__|\.tool)?"
+TOOL_NAME: Final = (
+    r"(?!FunctionTool\.)(?:execute_tool |running tool:? |tool[.:/]|langchain4j\.tools\.)?"
+    r"(?P<name>.+?)(?:\.__call__|\.tool)?"
+)
 """The name of a tool inside the name of its span, for conventions that send it nowhere else. LlamaIndex names the class
 of the tool alone."""

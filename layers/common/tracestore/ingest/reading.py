@@ -22,8 +22,10 @@ from .field_readers import first_label, flag, label, maker_at_bedrock
 from .opened import OpenedSpan
 from .operation_tables import (
     CALLS_BY_NAME_PREFIX,
+    CLASS_SOURCES,
     MODEL_USERS,
     OPERATION_WORDS,
+    OPERATIONS_BY_CLASS_SUFFIX,
     OPERATIONS_BY_NAME_PREFIX,
     OWN_WORDS,
     PARTS_OF_CALLS,
@@ -94,6 +96,11 @@ def _kind_of_operation(word: str) -> str | None:
     return OPERATION_WORDS.get(lowered) or OPERATION_WORDS.get(_SEPARATORS.sub("_", lowered))
 
 
+def _operation_of_class(name: str) -> str:
+    """The operation of a component, by the end of the name of its class. Any other component is a step."""
+    return next((operation for suffix, operation in OPERATIONS_BY_CLASS_SUFFIX if name.endswith(suffix)), "chain")
+
+
 def _operation(opened: OpenedSpan, used: set[str]) -> str:
     """The operation (`docs/api.md`, "Spans"): as the span reports it, else derived from its attributes or its name.
 
@@ -105,7 +112,9 @@ def _operation(opened: OpenedSpan, used: set[str]) -> str:
             break
         if isinstance(word, str) and word:
             known = _kind_of_operation(word)
-            if names and names[0] in PLAIN_SOURCES:
+            if names and names[0] in CLASS_SOURCES:
+                known = _operation_of_class(word)
+            elif names and names[0] in PLAIN_SOURCES:
                 known = OWN_WORDS.get((names[0], word.lower()), known)
                 if known is None:
                     continue

@@ -103,12 +103,16 @@ USAGE: Final = (
     UsageSource("usage>", None, MODEL_USERS),
     UsageSource("output>usage", None, SERVED),
     UsageSource("token_usage>", None, MODEL_USERS),
+    UsageSource("haystack.component.output>replies.0.meta.usage", None, SERVED),
+    UsageSource("haystack.component.output>meta.usage", None, SERVED),
+    UsageSource("haystack.component.output>meta.0.usage", None, SERVED),
+    UsageSource("haystack.agent.step.llm.output>replies.0.meta.usage", None, SERVED),
 )
 """Sources of token counts, in order of precedence. The names of counts are read by their words."""
 
 SCOPES: Final[tuple[tuple[str, frozenset[str]], ...]] = (
     (r"opentelemetry\.instrumentation\..*bedrock.*", APART),
-    (r"openlit\.instrumentation\.(?:anthropic|bedrock)", CACHE_APART),
+    (r"(?:openlit\.instrumentation\.|@openlit/instrumentation-)(?:anthropic|bedrock)", CACHE_APART),
     (r"@traceloop/instrumentation-anthropic", CACHE_APART),
     (r"strands\.telemetry\.tracer", INSIDE),
     (r"openlit\.instrumentation\.(?:google_ai_studio|vertexai)", THOUGHTS_APART),
@@ -117,9 +121,14 @@ SCOPES: Final[tuple[tuple[str, frozenset[str]], ...]] = (
 cache apart from the input, Gemini counts thoughts apart from the answer. Strands for Python adds up the input."""
 
 PASSING_SCOPES: Final = r"agent_framework|openinference\.instrumentation\.agno|llamaindex\.opentelemetry\.tracer"
-PASSING_ATTRIBUTES: Final = frozenset({"gen_ai.event.start_time", "tanstack.ai.iteration", "tanstack.ai.iterations"})
+PASSING_ATTRIBUTES: Final = frozenset(
+    {
+        *("gen_ai.event.start_time", "tanstack.ai.iteration", "tanstack.ai.iterations"),
+        *("haystack.component.output", "haystack.agent.step.llm.output"),
+    }
+)
 """The scopes of frameworks that pass on the counts of whichever provider they call, and attributes that such a
-framework sets on its spans with counts: the scopes of Strands for JavaScript and of TanStack AI are named by the
+framework sets on its spans with counts: the scopes of Strands for JavaScript, TanStack AI and Haystack are named by the
 application."""
 
 MODELS_WITH_CACHE_APART: Final = r"claude-[\w.@-]+|(?:[a-z-]+\.)?(?:anthropic|amazon)\.[\w.:-]+"
