@@ -184,6 +184,23 @@ def test_agentops_names_the_content_by_the_kind_of_the_span(kind: str, operation
     assert values(fields, "operation_type", "input_data", "output_data") == (operation, {"city": "Zürich"}, "dry")
 
 
+def test_an_answer_may_be_nothing_but_the_reason_why_it_ended() -> None:
+    sent = {"gen_ai.completion.0.role": "assistant", "gen_ai.completion.0.finish_reason": "tool_calls"}
+    fields = fields_of({"gen_ai.operation.name": "chat", **sent})
+    message = {"role": "assistant", "parts": [], "finish_reason": "tool_calls"}
+    assert values(fields, "finish_reason", "output_data") == ("tool_calls", {"messages": [message]})
+
+
+def test_a_role_alone_is_no_answer() -> None:
+    assert "output_data" not in fields_of({"gen_ai.operation.name": "chat", "gen_ai.completion.0.role": "assistant"})
+
+
+@pytest.mark.parametrize(("word", "operation"), [("embedding", "embedding"), ("chat", "completion")])
+def test_the_type_of_a_request_decides_what_its_span_does(word: str, operation: str) -> None:
+    sent = {"gen_ai.request.type": word, "gen_ai.system": "OpenAI", "gen_ai.request.model": "m"}
+    assert fields_of(sent)["operation_type"] == operation
+
+
 def test_agentops_reports_the_first_token_in_seconds() -> None:
     sent = {"gen_ai.request.type": "chat", "gen_ai.request.model": "gpt-4o-mini", "gen_ai.system": "OpenAI"}
     fields = fields_of(sent | {"gen_ai.streaming.time_to_first_token": 0.25})

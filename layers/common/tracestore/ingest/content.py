@@ -330,8 +330,10 @@ _INSTRUCTING: Final = ("system", "developer")
 
 
 def _completes(content: Json, incomplete: Json) -> bool:
-    """Whether a content has the same messages as an incomplete one, and lacks nothing."""
+    """Whether a content has the same messages as an incomplete one, or that one has no parts, and lacks nothing."""
     roles = [message.get("role") for message in _messages(content)]
+    if not any(map(_parts, _messages(incomplete))):
+        return any(map(_parts, _messages(content)))
     if _has_instructions_alone(incomplete):
         return bool(roles) and not _has_instructions_alone(content)
     return roles == [message.get("role") for message in _messages(incomplete)] and not _lacks_parts(content)
@@ -357,9 +359,12 @@ def _arguments(value: Json, operation: str) -> Json:
 
 
 def _is_without_content(content: Json) -> bool:
-    """Whether no message has any part: a client that must not record texts sends the roles alone."""
+    """Whether no message has a part or the reason why it ended: clients that must not record texts send roles alone."""
     messages = content.get("messages") if isinstance(content, dict) else None
-    return isinstance(messages, list) and all(isinstance(item, dict) and item.get("parts") == [] for item in messages)
+    return isinstance(messages, list) and all(
+        isinstance(item, dict) and item.get("parts") == [] and not any(name in item for name in FINISH_FIELDS)
+        for item in messages
+    )
 
 
 def _event_content(events: Sequence[Event], direction: Direction, operation: str) -> Json:

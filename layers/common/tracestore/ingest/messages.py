@@ -333,13 +333,16 @@ def _role_of_type(kind: str) -> str | None:
 
 def _is_message(item: Object) -> bool:
     # A role alone is a message from a client that must not record its text.
-    has_content = not _CONTENT_NAMES.isdisjoint(item) or (len(item) == 1 and "role" in item)
+    has_content = not _CONTENT_NAMES.isdisjoint(item) or ("role" in item and item.keys() <= _NAMES_WITHOUT_CONTENT)
     # AutoGen's answers to several calls, in the form of OpenInference: a list of JSON texts.
     has_content = has_content or isinstance(item.get("function"), list)
     if has_content and _role(item) is not None:
         return True
     kind = item.get("type")
     return (has_content and kind == "message") or _item_role(kind) is not None
+
+
+_NAMES_WITHOUT_CONTENT: Final = frozenset({"role", "finish_reason"})
 
 
 def _is_result(item: Object) -> bool:

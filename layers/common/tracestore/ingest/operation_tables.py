@@ -23,6 +23,7 @@ SUMMARIES_OF_CALLS: Final = frozenset({"execute_tool (merged)"})
 
 OPERATION: Final = """gen_ai.operation.name openinference.span.kind langfuse.observation.type ai.operationId
     langsmith.span.kind openai_agents.type opik.type mlflow.spanType> traceloop.span.kind llm.request.type
+    gen_ai.request.type
     langwatch.span.type lmnr.span.type
     genkit:metadata:subtype genkit:type braintrust.span_attributes>type mastra.span.type ag2.span.type
     agentops.span.kind haystack.component.type mistral_ai.operation.id spring.ai.kind span_type span.type"""
