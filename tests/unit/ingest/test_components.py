@@ -201,6 +201,32 @@ def test_the_type_of_a_request_decides_what_its_span_does(word: str, operation: 
     assert fields_of(sent)["operation_type"] == operation
 
 
+def test_traceai_numbers_messages_and_sends_the_model_among_parameters() -> None:
+    call = {"id": "call_1", "function.name": "weather", "function.arguments": '{"city": "Zürich"}'}
+    sent = {f"gen_ai.output.messages.0.message.tool_calls.0.tool_call.{name}": value for name, value in call.items()}
+    asked = {"message.role": "user", "message.content": QUESTION}
+    sent |= {f"gen_ai.input.messages.0.{name}": value for name, value in asked.items()}
+    sent |= {
+        "gen_ai.output.messages.0.message.role": "assistant",
+        "input.value": "Be brief.",
+        "output.value": "Function:",
+    }
+    fields = fields_of(sent | {"gen_ai.span.kind": "LLM", "gen_ai.request.parameters": '{"model": "gpt-4o-mini"}'})
+    assert values(fields, "operation_type", "model_name") == ("completion", "gpt-4o-mini")
+    assert fields["input_data"] == {"messages": [ASKED]}
+    assert fields["output_data"] == {"messages": [{"role": "assistant", "parts": [CALL]}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "operation"),
+    [("model", "completion"), ("tool", "tool_call"), ("chain", "chain"), ("session", "workflow"), ("event", "other")],
+)
+def test_honeyhive_names_the_type_of_an_event(kind: str, operation: str) -> None:
+    fields = fields_of({"honeyhive_event_type": kind, "honeyhive_outputs.result": '{"sky": "dry"}'})
+    assert fields["operation_type"] == operation
+    assert fields["output_data"] == {"sky": "dry"}
+
+
 def test_agentops_reports_the_first_token_in_seconds() -> None:
     sent = {"gen_ai.request.type": "chat", "gen_ai.request.model": "gpt-4o-mini", "gen_ai.system": "OpenAI"}
     fields = fields_of(sent | {"gen_ai.streaming.time_to_first_token": 0.25})
@@ -280,7 +306,15 @@ def test_a_tool_is_called_by_the_last_part_of_the_name_of_its_span() -> None:
     assert fields_of({}, name="langchain4j.tools.weather")["tool_name"] == "weather"
 
 
-@pytest.mark.parametrize(("word", "operation"), [("call_llm", "completion"), ("orchestrate_tools", "chain")])
+@pytest.mark.parametrize(
+    ("word", "operation"),
+    [
+        ("call_llm", "completion"),
+        ("chat_streaming", "completion"),
+        ("text.completions", "completion"),
+        ("orchestrate_tools", "chain"),
+    ],
+)
 def test_further_words_of_operations(word: str, operation: str) -> None:
     assert fields_of({"gen_ai.operation.name": word})["operation_type"] == operation
 

@@ -20,7 +20,7 @@ TOOL_CONTENT: Final = frozenset(
 """Attributes with the arguments and the result of a tool. A model call may have those of the tools that it requests."""
 
 INPUT: Final = """gen_ai.tool.call.arguments tool_arguments ai.toolCall.args> gcp.vertex.agent.tool_call_args
-    gen_ai.input.messages llm.input_messages.* ai.prompt.messages gen_ai.prompt.* llm.prompts.*
+    gen_ai.input.messages gen_ai.input.messages.* llm.input_messages.* ai.prompt.messages gen_ai.prompt.* llm.prompts.*
     langfuse.observation.input langsmith.run.inputs openai_agents.input opik.input
     mlflow.spanInputs> gen_ai.prompt gcp.vertex.agent.llm_request gcp.vertex.agent.data
     ai.prompt ai.values
@@ -40,8 +40,8 @@ INPUT: Final = """gen_ai.tool.call.arguments tool_arguments ai.toolCall.args> gc
 """Sources of a span's input. The input of a tool call is its arguments."""
 
 OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp.vertex.agent.tool_response
-    gen_ai.output.messages llm.output_messages.* ai.response.{reasoning,text,toolCalls,object,files}
-    gen_ai.completion.* llm.choices.*
+    gen_ai.output.messages gen_ai.output.messages.* llm.output_messages.*
+    ai.response.{reasoning,text,toolCalls,object,files} gen_ai.completion.* llm.choices.*
     langfuse.observation.output langsmith.run.outputs openai_agents.output opik.output
     mlflow.spanOutputs> gen_ai.completion gcp.vertex.agent.llm_response response_data
     gen_ai.task.output traceloop.entity.output> retrieval.documents.* reranker.output_documents.*
@@ -55,7 +55,7 @@ OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp
     SynthesizeEndEvent.response step.output.output workflow.output.output crewai.crew.result llm.generated_message
     gen_ai.tool.output gen_ai.response.{text,tool_calls} haystack.component.output haystack.pipeline.output_data
     haystack.agent.step.llm.output haystack.agent.step.tool.output haystack.agent.output spring.ai.tool.call.result
-    db.vector.query.response.documents agentops.*.output gen_ai.output output"""
+    db.vector.query.response.documents agentops.*.output gen_ai.output honeyhive_outputs.result output"""
 """Sources of a span's output. The output of a tool call is its result."""
 
 SYSTEM: Final = ("gen_ai.system_instructions", "langfuse.observation.metadata.instructions")

@@ -8,9 +8,9 @@ the whole JSON, of which even scalars are quoted); `name.*`: the attributes numb
 object of these members, as far as present; `*` between dots is any one step. Sources are listed in order of precedence.
 *source*: OpenTelemetry GenAI in all generations, OpenInference, OpenLLMetry old and new, Vercel AI SDK, Langfuse,
 MLflow, LangSmith, Google ADK, Logfire, LiteLLM, Genkit, Mastra, Laminar, LangWatch, Braintrust, AG2, LiveKit Agents,
-Pipecat, PromptFlow, LlamaIndex, PostHog, VoltAgent, TanStack AI, Effect AI, Haystack, Sentry, AgentOps, Spring AI. The
-decoders of the protocols of SDKs (`sdk_langsmith` and the others) name what they find like the convention of the same
-SDK, else `langsmith.run.*`, `langfuse.ingestion.*`, `openai_agents.*` and `opik.*`.
+Pipecat, PromptFlow, LlamaIndex, PostHog, VoltAgent, TanStack AI, Effect AI, Haystack, Sentry, AgentOps, Spring AI,
+traceAI, HoneyHive. The decoders of the protocols of SDKs (`sdk_langsmith` and the others) name what they find like the
+convention of the same SDK, else `langsmith.run.*`, `langfuse.ingestion.*`, `openai_agents.*` and `opik.*`.
 """
 
 from collections.abc import Callable
@@ -109,7 +109,7 @@ ROWS: Final = (
         """gen_ai.response.model llm.model_name embedding.model_name reranker.model_name ai.response.model
         langfuse.observation.model.name mlflow.llm.model> gcp.vertex.agent.llm_response>model_version
         gcp.vertex.agent.llm_response>modelVersion
-        gen_ai.request.model ai.model.id langsmith.metadata.ls_model_name
+        gen_ai.request.model gen_ai.request.parameters>model ai.model.id langsmith.metadata.ls_model_name
         traceloop.association.properties.ls_model_name llm.request.model llm.invocation_parameters>model
         llm.invocation_parameters>model_name embedding.invocation_parameters>model metadata>ls_model_name
         gcp.vertex.agent.llm_request>model openai_agents.model opik.model llm.model ai.model.name llm.*.model
@@ -132,7 +132,8 @@ ROWS: Final = (
     Row(
         "metadata.request_model",
         label,
-        """gen_ai.request.model ai.model.id llm.request.model llm.invocation_parameters>model
+        """gen_ai.request.model gen_ai.request.parameters>model ai.model.id llm.request.model
+        llm.invocation_parameters>model
         embedding.invocation_parameters>model gcp.vertex.agent.llm_request>model langsmith.metadata.ls_model_name
         openai_agents.model llm.model LLMChatStartEvent.model_dict.model_name LLMChatStartEvent.model_dict.model
         LLMCompletionStartEvent.model_dict.model_name LLMCompletionStartEvent.model_dict.model""",

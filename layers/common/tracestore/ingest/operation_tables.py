@@ -26,11 +26,15 @@ OPERATION: Final = """gen_ai.operation.name openinference.span.kind langfuse.obs
     gen_ai.request.type
     langwatch.span.type lmnr.span.type
     genkit:metadata:subtype genkit:type braintrust.span_attributes>type mastra.span.type ag2.span.type
-    agentops.span.kind haystack.component.type mistral_ai.operation.id spring.ai.kind span_type span.type"""
+    gen_ai.span.kind agentops.span.kind haystack.component.type honeyhive_event_type mistral_ai.operation.id
+    spring.ai.kind span_type span.type"""
 """Sources of a span's operation, as a word of `OPERATION_WORDS`."""
 
 PLAIN_SOURCES: Final = frozenset(
-    {"agentops.span.kind", "mistral_ai.operation.id", "spring.ai.kind", "span_type", "span.type"}
+    {
+        *("agentops.span.kind", "honeyhive_event_type", "mistral_ai.operation.id", "spring.ai.kind"),
+        *("span_type", "span.type"),
+    }
 )
 """Sources with words of their own, or whose names mean something else in other clients: a word in them that is not
 known reports nothing."""
@@ -38,6 +42,8 @@ known reports nothing."""
 OWN_WORDS: Final = {
     ("agentops.span.kind", "operation"): "chain",
     ("agentops.span.kind", "session"): "workflow",
+    ("honeyhive_event_type", "model"): "completion",
+    ("honeyhive_event_type", "session"): "workflow",
     ("mistral_ai.operation.id", "embeddings_v1_embeddings_post"): "embedding",
     ("span_type", "function"): "chain",
     ("spring.ai.kind", "advisor"): "chain",
@@ -65,6 +71,7 @@ OPERATION_WORDS: Final = {
         "completion": """chat text_completion generate_content completion completions llm generation chat_model
             response responses message messages llm_call model_generation model_call model llm_request llm_generation
             inference acompletion completion_create aresponses anthropic_messages chat_completion chat_completions
+            chat_streaming text_completions
             call_llm create_completion create_response create_message generatecontent streamgeneratecontent converse
             converse_stream invoke_model invoke_model_with_response_stream generate text generate_text generate_object
             stream_text ai.generatetext.dogenerate ai.streamtext.dostream ai.generateobject.dogenerate
