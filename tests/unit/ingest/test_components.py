@@ -85,6 +85,8 @@ def test_the_class_of_a_component_decides_what_its_span_does(kind: str, operatio
         ("haystack.agent.step.tool", "tool_call"),
         ("chroma.query", "retrieval"),
         ("chroma.add", "other"),
+        ("db.weaviate.collections.query.near_text", "retrieval"),
+        ("db.weaviate.collections.data.insert", "other"),
         ("langchain4j.tools.weather", "tool_call"),
     ],
 )
@@ -227,6 +229,45 @@ def test_honeyhive_names_the_type_of_an_event(kind: str, operation: str) -> None
     assert fields["output_data"] == {"sky": "dry"}
 
 
+def test_a_session_and_a_user_may_have_the_prefix_of_models() -> None:
+    fields = fields_of({"gen_ai.span.kind": "ENTRY", "gen_ai.session.id": "s-1", "gen_ai.user.id": "u-1"})
+    assert values(fields, "operation_type", "conversation_id", "end_user_id") == ("chain", "s-1", "u-1")
+
+
+@pytest.mark.parametrize(
+    ("model", "counts", "expected"),
+    [
+        ("gpt-4o-mini", {"input_tokens": 1200, "cache_input_tokens": 1024}, (1200, 96, 1024, None)),
+        (
+            "claude-sonnet-4-5-20250929",
+            {"input_tokens": 70, "cache_input_tokens": 640, "cache_creation_input_tokens": 160},
+            (870, 96, 640, 160),
+        ),
+    ],
+)
+def test_agentscope_counts_the_cache_under_its_own_name(
+    model: str, counts: dict[str, int], expected: tuple[int | None, ...]
+) -> None:
+    sent: dict[str, Any] = {"gen_ai.usage.input_tokens": counts.pop("input_tokens"), "gen_ai.usage.output_tokens": 96}
+    sent |= {f"agentscope.usage.{name}": count for name, count in counts.items()}
+    fields = fields_of(sent | {"gen_ai.operation.name": "chat", "gen_ai.request.model": model}, scope="agentscope")
+    assert values(fields, *TOKENS[:4]) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "stored"),
+    [
+        ({"state": "success", "content": [{"type": "text", "text": '{"sky": "dry"}', "id": "1"}]}, {"sky": "dry"}),
+        ({"state": "error", "content": [{"type": "text", "text": "no city"}]}, None),
+        ({"state": "success", "content": [{"type": "text", "text": "dry"}, {"type": "image"}]}, None),
+        ({"state": "success", "content": [{"type": "text", "text": "dry"}], "metadata": {"a": 1}}, None),
+    ],
+)
+def test_the_answer_of_a_tool_of_agentscope_is_its_text(answer: dict[str, Any], stored: Any) -> None:
+    sent = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.call.result": json.dumps(answer)}
+    assert fields_of(sent)["output_data"] == (stored if stored is not None else answer)
+
+
 def test_agentops_reports_the_first_token_in_seconds() -> None:
     sent = {"gen_ai.request.type": "chat", "gen_ai.request.model": "gpt-4o-mini", "gen_ai.system": "OpenAI"}
     fields = fields_of(sent | {"gen_ai.streaming.time_to_first_token": 0.25})
@@ -313,6 +354,7 @@ def test_a_tool_is_called_by_the_last_part_of_the_name_of_its_span() -> None:
         ("chat_streaming", "completion"),
         ("text.completions", "completion"),
         ("orchestrate_tools", "chain"),
+        ("STEP", "chain"),
     ],
 )
 def test_further_words_of_operations(word: str, operation: str) -> None:

@@ -205,7 +205,11 @@ def test_beeai_reports_the_cache_in_the_metadata_of_its_call() -> None:
 
 
 @pytest.mark.parametrize(
-    "hidden", ["[Removed due to 'session']", "__REDACTED__", "[REDACTED]", "<redacted>", "[Filtered]", "***"]
+    "hidden",
+    [
+        *("[Removed due to 'session']", "__REDACTED__", "[REDACTED]", "<redacted>", "[Filtered]", "***"),
+        *("unknown", "None", "null", "undefined"),
+    ],
 )
 def test_words_in_place_of_an_id_are_no_id(hidden: str) -> None:
     fields = fields_of({"session.id": hidden, "gen_ai.conversation.id": "chat-42", "user.id": hidden})

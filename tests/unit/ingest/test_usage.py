@@ -458,6 +458,9 @@ OWN = {
         *("prompt_tokens", "completion_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
         reasoning="reasoning_tokens",
     ),
+    "agentscope.usage.": Schema(
+        *("input_tokens", "output_tokens", "cache_input_tokens", "cache_creation_input_tokens", None),
+    ),
     "agent.usage.": Schema(
         *("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens"),
     ),

@@ -282,6 +282,8 @@ def _of_tool(value: Json, role: str) -> Json:
         if isinstance(part, dict) and (inner := part.get(_PARTS_OF_TOOLS.get(str(part.get("type")), ""))) is not None:
             return unquoted(parse_container(inner))
     if isinstance(value, dict):
+        if role == "assistant" and (text := _text_of_success(value)) is not None:
+            return parse_container(text)
         request, response = value.get("request", value), value.get("response")
         if role == "user" and isinstance(request, dict) and "callId" in request and "args" in request:
             return request["args"]
@@ -292,6 +294,15 @@ def _of_tool(value: Json, role: str) -> Json:
         ):
             return value_at(answers[0], ("functionResponse", "response")) or value
     return value
+
+
+def _text_of_success(answer: Object) -> str | None:
+    """The text in the answer of a tool of AgentScope. *absent*: None, also for a failure or other blocks than text."""
+    blocks = answer.get("content")
+    if answer.get("state") != "success" or not isinstance(blocks, list) or not blocks or answer.get("metadata"):
+        return None
+    texts = [block.get("text") for block in blocks if isinstance(block, dict) and block.get("type") == "text"]
+    return "\n".join(map(str, texts)) if len(texts) == len(blocks) else None
 
 
 def _is_message_of_tool(value: Json) -> bool:

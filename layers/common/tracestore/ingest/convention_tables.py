@@ -161,7 +161,7 @@ ROWS: Final = (
     Row(
         "conversation_id",
         thread_identifier,
-        """session.id gen_ai.conversation.id langfuse.session.id ai.telemetry.metadata.sessionId
+        """session.id gen_ai.conversation.id gen_ai.session.id langfuse.session.id ai.telemetry.metadata.sessionId
         ai.telemetry.metadata.session_id ai.telemetry.metadata.threadId ai.telemetry.metadata.conversationId
         traceloop.association.properties.session_id traceloop.association.properties.conversation_id
         traceloop.association.properties.thread_id langsmith.metadata.session_id langsmith.metadata.conversation_id
@@ -182,7 +182,7 @@ ROWS: Final = (
     Row(
         "end_user_id",
         identifier,
-        """user.id enduser.id langfuse.user.id ai.telemetry.metadata.userId ai.telemetry.metadata.user_id
+        """user.id enduser.id gen_ai.user.id langfuse.user.id ai.telemetry.metadata.userId ai.telemetry.metadata.user_id
         traceloop.association.properties.user_id langsmith.metadata.user_id mlflow.trace.user>
         gcp.vertex.agent.user_id llm.user gen_ai.user gen_ai.request.user enduser.pseudo.id metadata>user_id
         langwatch.user.id langwatch.user_id ai.settings.context.userId lmnr.association.properties.user_id

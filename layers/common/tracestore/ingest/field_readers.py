@@ -60,7 +60,7 @@ def uncommon_label(value: Json) -> str | None:
 def identifier(value: Json, most_characters: int = MAX_LABEL_CHARACTERS) -> str | None:
     """An id of at most 256 characters. A hash replaces the end of a longer one: cut alone, two ids might become one.
 
-    *absent*: also None for the words that a client writes in place of every id that it hides.
+    *absent*: also None for the words that a client writes in place of every id that it hides or lacks.
     """
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value) if abs(value) <= MAX_COUNT else None
@@ -72,8 +72,11 @@ def identifier(value: Json, most_characters: int = MAX_LABEL_CHARACTERS) -> str 
     return f"{value[: most_characters - _HASH_DIGITS - 1]}-{digest}"
 
 
-_REDACTED: Final = re.compile(r"\[\w+ due to .*\]|[\[<(_*]*(?:redacted|filtered|masked)[\])>_*]*|\*+", re.IGNORECASE)
-"""Words in place of a value. *source*: Logfire, which gives its reason, and OpenInference's `__REDACTED__`."""
+_REDACTED: Final = re.compile(
+    r"\[\w+ due to .*\]|[\[<(_*]*(?:redacted|filtered|masked)[\])>_*]*|\*+|unknown|none|null|undefined", re.IGNORECASE
+)
+"""Words in place of a value. *source*: Logfire, which gives its reason, OpenInference's `__REDACTED__`, Guardrails,
+whose user is `unknown`, and texts of Python's and JavaScript's values for nothing."""
 
 
 def thread_identifier(value: Json) -> str | None:

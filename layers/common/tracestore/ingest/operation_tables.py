@@ -85,6 +85,7 @@ OPERATION_WORDS: Final = {
         "agent": "invoke_agent create_agent agent agent_run run_agent agent_step agent_turn interaction",
         "workflow": "workflow invoke_workflow workflow_run flow",
         "chain": """chain util flowstep workflow_step schedule_tool_calls turn task execute_task prompt parser plan
+            entry step
             execute_event_loop_cycle orchestrate_tools ai.generatetext ai.streamtext ai.generateobject ai.streamobject
             ai.embed ai.embedmany ai.rerank general""",
         "retrieval": "retriever retrieval retrieve search_memory",
@@ -161,10 +162,15 @@ OPERATIONS_BY_NAME_PREFIX: Final[tuple[tuple[str, str], ...]] = (
     ("langchain4j.tools.", "tool_call"),
     ("langchain4j.aiservices.", "chain"),
     ("chroma.query", "retrieval"),
+    ("db.weaviate.collections.query.", "retrieval"),
+    ("db.weaviate.gql.get.do", "retrieval"),
+    ("lancedb.search", "retrieval"),
+    ("marqo.search", "retrieval"),
     ("milvus.hybrid_search", "retrieval"),
     ("milvus.query", "retrieval"),
     ("milvus.search", "retrieval"),
     ("pinecone.query", "retrieval"),
+    ("qdrant.discover", "retrieval"),
     ("qdrant.query", "retrieval"),
     ("qdrant.recommend", "retrieval"),
     ("qdrant.search", "retrieval"),

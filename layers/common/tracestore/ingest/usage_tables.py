@@ -97,6 +97,7 @@ USAGE: Final = (
     UsageSource("braintrust.metrics."),
     UsageSource("langwatch.metrics>"),
     UsageSource("langwatch.metrics>value"),
+    UsageSource("agentscope.usage."),
     UsageSource("agent.usage."),
     UsageSource("agent.usage_apart.", APART),
     UsageSource("usage.", None, MODEL_USERS),
@@ -120,7 +121,9 @@ SCOPES: Final[tuple[tuple[str, frozenset[str]], ...]] = (
 """Instrumentation scopes that pass on the counts of a provider, and what these include: Bedrock and Anthropic count the
 cache apart from the input, Gemini counts thoughts apart from the answer. Strands for Python adds up the input."""
 
-PASSING_SCOPES: Final = r"agent_framework|openinference\.instrumentation\.agno|llamaindex\.opentelemetry\.tracer"
+PASSING_SCOPES: Final = (
+    r"agent_framework|agentscope|openinference\.instrumentation\.agno|llamaindex\.opentelemetry\.tracer"
+)
 PASSING_ATTRIBUTES: Final = frozenset(
     {
         *("gen_ai.event.start_time", "tanstack.ai.iteration", "tanstack.ai.iterations"),
