@@ -132,7 +132,13 @@ def test_calls_and_results_of_haystack_are_parts() -> None:
     called, answered = messages_of(conversation({"messages": cast(Any, sent)}, "user"))
     assert called["parts"] == [CALL]
     (part,) = answered["parts"]
-    assert values(part, "type", "id", "name", "result") == ("tool_result", "call_1", "weather", "dry")
+    assert part == {"type": "tool_result", "id": "call_1", "name": "weather", "result": "dry", "error": False}
+
+
+def test_the_origin_of_another_part_remains() -> None:
+    part = {"type": "text", "text": ANSWER, "origin": {"text": "a station"}}
+    (message,) = messages_of(conversation([{"role": "assistant", "parts": cast(Any, [part])}], "user"))
+    assert message["parts"] == [part]
 
 
 def test_the_steps_of_an_agent_of_haystack_are_its_calls() -> None:

@@ -54,10 +54,7 @@ _PART_NAMES: Final = {kind: _by_name(fields) for kind, fields in PART_FIELDS.ite
 _CONTENT_NAMES: Final = frozenset(name for key in ("content", "tool_calls", "object") for name in MESSAGE_FIELDS[key])
 _CONTAINER_NAMES: Final = frozenset((*LIST_FIELDS, *_PROMPT_FIELDS, *CONTAINER_FIELDS))
 _WRAPPER_NAMES: Final = frozenset(("message", "content", "data", "kwargs"))
-_NESTED_FIELDS: Final = (
-    *("function", *TYPELESS, *TYPELESS_MEDIA, "reasoningContent", "reasoningText", "source"),
-    "origin",  # of a result of Haystack: the call
-)
+_NESTED_FIELDS: Final = ("function", *TYPELESS, *TYPELESS_MEDIA, "reasoningContent", "reasoningText", "source")
 _NESTED_NAMES: Final = frozenset(_NESTED_FIELDS)
 _NAMED_CONTENTS: Final = frozenset((*TYPELESS_MEDIA, *TYPELESS_REASONING))
 
@@ -504,6 +501,8 @@ def _known_part(item: Object, kind: str) -> Object:
             inner = item.get(name)
             if isinstance(inner, dict):
                 item = {**_others(item, (name,)), **inner}
+        if kind == "tool_result" and isinstance(call := item.get("origin"), dict):  # of Haystack: the whole call
+            item = {**_others(call, ("arguments",)), **_others(item, ("origin",))}
     fields, others = _split_fields(item, _PART_NAMES[kind])
     if kind == "tool_result":
         if "result" not in fields and (empty := _empty_value(item, PART_FIELDS[kind]["result"])) is not None:
