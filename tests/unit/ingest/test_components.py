@@ -274,6 +274,27 @@ def test_the_answer_of_a_tool_of_agentscope_is_its_text(answer: dict[str, Any], 
     assert fields_of(sent)["output_data"] == (stored if stored is not None else answer)
 
 
+def test_deepeval_names_the_parts_of_a_call_by_its_own_words() -> None:
+    llm = {"model": "gpt-4o-mini", "input_token_count": 1200, "output_token_count": 96, "cost_per_input_token": 1}
+    sent: dict[str, Any] = {f"confident.llm.{name}": value for name, value in llm.items()}
+    span = {"type": "llm", "provider": "openai", "input": QUESTION, "output": ANSWER}
+    sent |= {f"confident.span.{name}": value for name, value in span.items()}
+    trace = {"thread_id": "s-1", "user_id": "u-1", "tags": ["trial"]}
+    fields = fields_of(sent | {f"confident.trace.{name}": value for name, value in trace.items()})
+    names = ("operation_type", "model_name", "model_provider", *TOKENS[:2], "conversation_id", "end_user_id", "tags")
+    assert values(fields, *names) == ("completion", "gpt-4o-mini", "openai", 1200, 96, "s-1", "u-1", ["trial"])
+    assert values(fields, "input_data", "output_data") == ({"messages": [ASKED]}, {"messages": [ANSWERED]})
+
+
+def test_a_tool_of_deepeval_has_its_name() -> None:
+    sent = {
+        "confident.span.type": "tool",
+        "confident.tool.name": "weather",
+        "confident.span.input": '{"city": "Zürich"}',
+    }
+    assert values(fields_of(sent), "tool_name", "input_data") == ("weather", {"city": "Zürich"})
+
+
 def test_agentops_reports_the_first_token_in_seconds() -> None:
     sent = {"gen_ai.request.type": "chat", "gen_ai.request.model": "gpt-4o-mini", "gen_ai.system": "OpenAI"}
     fields = fields_of(sent | {"gen_ai.streaming.time_to_first_token": 0.25})

@@ -35,7 +35,8 @@ INPUT: Final = """gen_ai.tool.call.arguments tool_arguments ai.toolCall.args> gc
     llamaindex.step.input_summary crewai.task.description
     gen_ai.tool.input gen_ai.request.messages gen_ai.embeddings.input haystack.component.input
     haystack.pipeline.input_data haystack.agent.step.llm.input haystack.agent.step.tool.input haystack.agent.input
-    gen_ai.tool.args spring.ai.tool.call.arguments db.vector.query.content agentops.*.input text input tool.parameters
+    confident.span.input gen_ai.tool.args
+    spring.ai.tool.call.arguments db.vector.query.content agentops.*.input text input tool.parameters
     parameters user_prompt {full_command,file_path}"""
 """Sources of a span's input. The input of a tool call is its arguments."""
 
@@ -55,7 +56,8 @@ OUTPUT: Final = """gen_ai.tool.call.result tool_response ai.toolCall.result> gcp
     SynthesizeEndEvent.response step.output.output workflow.output.output crewai.crew.result llm.generated_message
     gen_ai.tool.output gen_ai.response.{text,tool_calls} haystack.component.output haystack.pipeline.output_data
     haystack.agent.step.llm.output haystack.agent.step.tool.output haystack.agent.output spring.ai.tool.call.result
-    db.vector.query.response.documents agentops.*.output gen_ai.output honeyhive_outputs.result output"""
+    db.vector.query.response.documents agentops.*.output gen_ai.output confident.span.output
+    honeyhive_outputs.result output"""
 """Sources of a span's output. The output of a tool call is its result."""
 
 SYSTEM: Final = ("gen_ai.system_instructions", "langfuse.observation.metadata.instructions")

@@ -9,7 +9,7 @@ object of these members, as far as present; `*` between dots is any one step. So
 *source*: OpenTelemetry GenAI in all generations, OpenInference, OpenLLMetry old and new, Vercel AI SDK, Langfuse,
 MLflow, LangSmith, Google ADK, Logfire, LiteLLM, Genkit, Mastra, Laminar, LangWatch, Braintrust, AG2, LiveKit Agents,
 Pipecat, PromptFlow, LlamaIndex, PostHog, VoltAgent, TanStack AI, Effect AI, Haystack, Sentry, AgentOps, Spring AI,
-traceAI, HoneyHive. The decoders of the protocols of SDKs (`sdk_langsmith` and the others) name what they find like the
+traceAI, DeepEval. The decoders of the protocols of SDKs (`sdk_langsmith` and the others) name what they find like the
 convention of the same SDK, else `langsmith.run.*`, `langfuse.ingestion.*`, `openai_agents.*` and `opik.*`.
 """
 
@@ -112,8 +112,8 @@ ROWS: Final = (
         gen_ai.request.model gen_ai.request.parameters>model ai.model.id langsmith.metadata.ls_model_name
         traceloop.association.properties.ls_model_name llm.request.model llm.invocation_parameters>model
         llm.invocation_parameters>model_name embedding.invocation_parameters>model metadata>ls_model_name
-        gcp.vertex.agent.llm_request>model openai_agents.model opik.model llm.model ai.model.name llm.*.model
-        LLMChatEndEvent.response.raw.model
+        gcp.vertex.agent.llm_request>model openai_agents.model opik.model confident.llm.model llm.model ai.model.name
+        llm.*.model LLMChatEndEvent.response.raw.model
         LLMCompletionEndEvent.response.raw.model LLMChatStartEvent.model_dict.model_name
         LLMChatStartEvent.model_dict.model LLMCompletionStartEvent.model_dict.model_name
         LLMCompletionStartEvent.model_dict.model EmbeddingStartEvent.model_dict.model_name
@@ -146,7 +146,7 @@ ROWS: Final = (
         """langsmith.metadata.ls_provider gen_ai.provider.name llm.provider gen_ai.system llm.system ai.model.provider
         mlflow.llm.provider> traceloop.association.properties.ls_provider
         langfuse.observation.metadata.ls_provider> metadata>ls_provider embedding.provider llm.vendor
-        braintrust.metadata>provider braintrust.metadata.provider opik.provider""",
+        braintrust.metadata>provider braintrust.metadata.provider opik.provider confident.span.provider""",
     ),
     Row("model_provider", provider_before_slash, "genkit:name", SERVED),
     Row(
@@ -170,7 +170,8 @@ ROWS: Final = (
         ai.settings.context.sessionId ai.settings.context.threadId ai.settings.context.conversationId
         lmnr.association.properties.session_id mastra.metadata.threadId mastra.metadata.sessionId
         mastra.metadata.conversationId braintrust.metadata>session_id braintrust.metadata>thread_id
-        braintrust.metadata.session_id opik.thread_id spring.ai.chat.client.conversation.id $session_id
+        braintrust.metadata.session_id opik.thread_id confident.trace.thread_id
+        spring.ai.chat.client.conversation.id $session_id
         conversation.id conversation_id session_id""",
     ),
     Row(
@@ -187,7 +188,7 @@ ROWS: Final = (
         gcp.vertex.agent.user_id llm.user gen_ai.user gen_ai.request.user enduser.pseudo.id metadata>user_id
         langwatch.user.id langwatch.user_id ai.settings.context.userId lmnr.association.properties.user_id
         mastra.metadata.userId mastra.metadata.resourceId braintrust.metadata>user_id braintrust.metadata.user_id
-        litellm.metadata.user_api_key_end_user_id posthog.distinct_id user_id""",
+        litellm.metadata.user_api_key_end_user_id posthog.distinct_id confident.trace.user_id user_id""",
     ),
     Row(
         "lesson_id",
@@ -217,7 +218,10 @@ ROWS: Final = (
         "tool_name", label, "gen_ai.tool.name tool.name ai.toolCall.name tool_call.function.name lk.function_tool.name"
     ),
     Row(
-        "tool_name", label, "traceloop.entity.name genkit:name haystack.tool.name spring.ai.tool.definition.name", TOOL
+        "tool_name",
+        label,
+        "traceloop.entity.name genkit:name haystack.tool.name spring.ai.tool.definition.name confident.tool.name",
+        TOOL,
     ),
     Row(
         "interrupted",
@@ -352,7 +356,7 @@ completion_details.audio}""",
         word_list,
         """langfuse.trace.tags tag.tags ai.telemetry.metadata.tags gen_ai.tags langwatch.labels
         langwatch.tags metadata>labels lmnr.association.properties.tags lmnr.span.tags mastra.tags
-        braintrust.tags opik.tags""",
+        braintrust.tags opik.tags confident.trace.tags""",
     ),
     Row("metadata.tags", comma_separated, "langsmith.span.tags"),
     Row("metadata.tags", word_list, _of_trace("tags")),

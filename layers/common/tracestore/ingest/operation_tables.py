@@ -26,8 +26,8 @@ OPERATION: Final = """gen_ai.operation.name openinference.span.kind langfuse.obs
     gen_ai.request.type
     langwatch.span.type lmnr.span.type
     genkit:metadata:subtype genkit:type braintrust.span_attributes>type mastra.span.type ag2.span.type
-    gen_ai.span.kind agentops.span.kind haystack.component.type honeyhive_event_type mistral_ai.operation.id
-    spring.ai.kind span_type span.type"""
+    gen_ai.span.kind confident.span.type agentops.span.kind haystack.component.type honeyhive_event_type
+    mistral_ai.operation.id spring.ai.kind span_type span.type"""
 """Sources of a span's operation, as a word of `OPERATION_WORDS`."""
 
 PLAIN_SOURCES: Final = frozenset(

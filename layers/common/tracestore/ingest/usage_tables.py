@@ -98,6 +98,8 @@ USAGE: Final = (
     UsageSource("langwatch.metrics>"),
     UsageSource("langwatch.metrics>value"),
     UsageSource("agentscope.usage."),
+    UsageSource("confident.llm.input_token_count>"),
+    UsageSource("confident.llm.output_token_count>"),
     UsageSource("agent.usage."),
     UsageSource("agent.usage_apart.", APART),
     UsageSource("usage.", None, MODEL_USERS),
@@ -142,6 +144,8 @@ MODELS_WITH_THOUGHTS_APART: Final = r"(?:.*[/.])?gemini-[\w.@-]+"
 API in the form of OpenAI's, which has no count of thoughts."""
 
 LONE_COUNTS: Final = {
+    "confident.llm.input_token_count": "input",
+    "confident.llm.output_token_count": "output",
     "gen_ai.client.token.usage": "total_tokens",
     "thoughts_token_count": "thoughts",
     "ai.usage.tokens": "input",
