@@ -122,3 +122,10 @@ def test_an_input_of_an_unknown_kind_does_not_hide_the_text_before_it() -> None:
         input_preview({"messages": [message("user", "Book it"), message("assistant", "Sure?"), unknown]}) == "Book it"
     )
     assert input_preview({"messages": [unknown]}) is not None
+
+
+def test_a_text_that_an_agent_adds_to_a_message_is_shown_only_without_another() -> None:
+    added: Any = {"type": "text", "text": "<system-reminder>\nDate"}
+    own: Any = {"type": "text", "text": "Read the notes."}
+    assert input_preview({"messages": [{"role": "user", "parts": [added, own, added]}]}) == "Read the notes."
+    assert input_preview({"messages": [{"role": "user", "parts": [added]}]}) == "<system-reminder> Date"

@@ -7,8 +7,10 @@ import pytest
 
 from tests.builders import START_NS, call, fields, spans_of, summary_of
 from tracestore.domain.heads import Previews
-from tracestore.domain.merge import Span
+from tracestore.domain.merge import Span, merge
+from tracestore.domain.spans import FROM_LOGS
 from tracestore.domain.trace_previews import preview_sources, previews_of
+from tracestore.domain.updates import span_update
 
 HTTP = fields("root", operation_type="http", span_name="POST /chat")
 FIRST = call("first", "root", start_ns=START_NS + 1, input_data="asked first", output_data="answered first")
@@ -38,6 +40,25 @@ def test_a_call_without_content_and_a_tool_are_passed_over() -> None:
 @pytest.mark.parametrize("own", [{"input_data": "own"}, {"output_data": "own"}])
 def test_a_root_with_any_content_keeps_its_own_previews(own: dict[str, str]) -> None:
     assert previews({**HTTP, **own}, FIRST) == (own.get("input_data"), own.get("output_data"))
+
+
+def test_without_content_of_calls_the_spans_around_them_have_the_previews() -> None:
+    silent = call("silent", "root", start_ns=START_NS)
+    first = fields("a", parent_span_id="root", operation_type="other", start_ns=START_NS + 1, input_data="prompt")
+    last = fields("b", parent_span_id="root", operation_type="agent", start_ns=START_NS + 2, output_data="reply")
+    assert previews(HTTP, silent, first, last) == ("prompt", "reply")
+    assert previews(HTTP, FIRST, first, last) == ("asked first", "answered first")
+
+
+@pytest.mark.parametrize("direction", ["input", "output"])
+def test_a_turn_that_records_report_takes_what_it_lacks_from_its_calls(direction: str) -> None:
+    message = [START_NS, 0, direction, {"role": "user", "parts": [{"type": "text", "text": "own"}]}]
+    turn = fields("root", operation_type="agent", log_messages=[message])
+    turn_update = span_update(turn, received_ms=1, precedence=FROM_LOGS)
+    spans = merge([turn_update, *(span_update(reported, received_ms=1) for reported in (FIRST, LAST))])
+    seen = previews_of(spans)
+    assert (seen.input, seen.output) == (("own", "answered last") if direction == "input" else ("asked first", "own"))
+    assert previews_of(spans, lambda span: pytest.fail(span.span_id), seen) == seen
 
 
 def test_what_a_span_states_about_the_trace_comes_before_the_content_of_the_root() -> None:

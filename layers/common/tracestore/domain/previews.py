@@ -1,11 +1,14 @@
 """The text of a span's input and output as a person reads it: in full, or its beginning for one line of a list."""
 
 import json
-from typing import Final
+from typing import Final, cast
 
 from .spans import Json
 
 PREVIEW_CHARACTERS: Final = 300
+_ADDED_TEXTS: Final = ("<system-reminder>",)
+"""The starts of texts that coding agents add to the message of a user. *source*: Claude Code, Qwen Code."""
+
 _SCANNED_CHARACTERS: Final = 4_000
 """Characters read for a preview: enough for 300 after white space is collapsed, and bounded however large the text."""
 
@@ -89,7 +92,8 @@ def _message_text(message: dict[str, Json], characters: int | None) -> str:
         known = [part for part in parts if isinstance(part, dict)]
         written = [part for part in known if isinstance(part.get("text"), str)]
         answer = [part for part in written if part.get("type") != "reasoning"]
-        texts = [part["text"] for part in answer or written]
+        own = [part for part in answer if not cast(str, part["text"]).startswith(_ADDED_TEXTS)]
+        texts = [part["text"] for part in own or answer or written]
         # A message without text shows what it calls, or what the tools have returned.
         texts = texts or [text for part in known if (text := _part_text(part, characters))]
         return " ".join(texts) if texts else text_of(parts, characters)  # type: ignore[arg-type]

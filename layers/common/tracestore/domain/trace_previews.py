@@ -1,7 +1,9 @@
 """The previews of a trace: the beginning of what it was asked and of its answer.
 
 A span may state the input or output of the whole trace. Else they are the root's. A root without any content, such as
-an HTTP request, has none: then they are the input of the first model call and the output of the last one.
+an HTTP request, has none: then they are the input of the first model call and the output of the last one. A root that
+only log records report may lack one of the two: many agents record the prompt of a turn, and no reply. Where no call
+has content, they are those of the first and the last span around the calls that has any.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,8 +24,13 @@ _DIRECTIONS: Final[tuple[tuple[PreviewedField, str], ...]] = (
 )
 
 
+_AROUND_CALLS: Final = frozenset({"agent", "workflow", "chain", "other"})
+
+
 class PreviewSource(NamedTuple):
     """The origin of a preview: a span, or a text that a span states. `name` changes whenever the preview may change.
+
+    Only its payload shows whether a span that records report has an input or an output: `otherwise` is used if not.
 
     *absent*: None for `name` without a preview.
     """
@@ -31,6 +38,7 @@ class PreviewSource(NamedTuple):
     name: str | None
     span: Span | None = None
     text: str | None = None
+    otherwise: Span | None = None
 
 
 def previews_of(spans: Sequence[Span], read: PayloadReader | None = None, known: Previews = NO_PREVIEWS) -> Previews:
@@ -48,21 +56,33 @@ def previews_of(spans: Sequence[Span], read: PayloadReader | None = None, known:
         if source.span is None:
             text = source.text
         elif source.name != name:
-            span, is_whole = (source.span, True) if read is None else read(source.span)
-            preview = input_preview if field == "input_data" else output_preview
-            text = preview(span.fields.get(field))
+            text, is_whole = _preview(source.span, field, read)
+            if text is None and is_whole and source.otherwise is not None:
+                text, is_whole = _preview(source.otherwise, field, read)
         texts.append(text)
         names.append(source.name if is_whole else None)
     return Previews(texts[0], texts[1], (names[0], names[1]))
+
+
+def _preview(span: Span, field: PreviewedField, read: PayloadReader | None) -> tuple[str | None, bool]:
+    """The preview of a field of a span, and whether the payload that it was read from is whole."""
+    span, is_whole = (span, True) if read is None else read(span)
+    preview = input_preview if field == "input_data" else output_preview
+    return preview(span.fields.get(field)), is_whole
 
 
 def preview_sources(spans: Sequence[Span]) -> tuple[PreviewSource, PreviewSource]:
     """The sources of the previews of the input and of the output of a trace with these spans, by start."""
     root = root_of(spans)
     has_content = any(field in root.payload_from for field, _ in _DIRECTIONS)
-    calls = [root] if has_content else [span for span in spans if span.fields.get("operation_type") == "completion"]
+    below: list[Span] = []
+    after: list[Span] = []
+    if not has_content or root.is_from_logs:
+        calls = [span for span in spans if span.fields.get("operation_type") == "completion"]
+        around = [s for s in spans if s is not root and s.fields.get("operation_type") in _AROUND_CALLS]
+        below, after = [*calls, *around], [*calls[::-1], *around[::-1]]
     asked, answered = _DIRECTIONS
-    return _source(root, spans, *asked, calls), _source(root, spans, *answered, calls[::-1])
+    return _source(root, spans, *asked, [root, *below]), _source(root, spans, *answered, [root, *after])
 
 
 def _source(
@@ -71,5 +91,10 @@ def _source(
     """The source of one preview: what a span states about the trace, else the first candidate with content."""
     if (text := first_value(root, spans, stated)) is not None:
         return PreviewSource(digest_of(text.encode(errors="surrogatepass")), text=text)
-    span = next((span for span in candidates if field in span.payload_from), None)
-    return PreviewSource(None) if span is None else PreviewSource(span.payload_from[field], span)
+    with_content = (span for span in candidates if field in span.payload_from)
+    if (span := next(with_content, None)) is None:
+        return PreviewSource(None)
+    name = span.payload_from[field]
+    if not span.is_from_logs or (otherwise := next(with_content, None)) is None:
+        return PreviewSource(name, span)
+    return PreviewSource(digest_of(f"{name}+{otherwise.payload_from[field]}".encode()), span, otherwise=otherwise)
