@@ -68,6 +68,66 @@ def test_a_call_takes_the_more_complete_counts_a_failure_and_what_the_span_lacks
     assert (span.fields["start_ns"], span.fields["end_ns"]) == (0, 10 * MS)
 
 
+def test_a_failure_that_is_recorded_twice_is_about_one_request() -> None:
+    request, failure = record("q", 0, 1), record("f", 5, 5, status="error", needs_call=True)
+    again = record("g", 5, 5, status="error", needs_call=True, error_message="again")
+    later = record("l", 9, 9, status="error", needs_call=True)
+    assert joins_of([request, failure, again]) == {"f": "q", "g": "q"}
+    assert joins_of([request, failure, record("p", 6, 7), later]) == {"f": "q", "l": "p"}
+    assert joins_of([request, failure, record("u", 9, 9, input_tokens=1, needs_call=True)]) == {"f": "q"}
+    for order in permutations([request, failure, again]):
+        (span,) = merge(order)
+        assert (span.status, span.fields["error_message"]) == ("error", "again")
+
+
+def test_the_longer_message_of_a_failure_is_taken() -> None:
+    for own, logged in (("Failed", "File not found"), ("File not found", "Failed")):
+        captured = update("a", 0, 10, status="error", error_message=own)
+        (span,) = merge([captured, record("r", 1, 9, status="error", error_message=logged)])
+        assert span.fields["error_message"] == "File not found"
+    patched = span_update(SpanFields(span_id="a", error_message="No"), received_ms=2, precedence=3)
+    (span,) = merge([captured, patched, record("r", 1, 9, status="error", error_message="File not found")])
+    assert span.fields["error_message"] == "No"
+
+
+def test_the_last_record_with_an_outcome_says_whether_a_successful_span_failed() -> None:
+    for last, status in (("error", "error"), ("success", "success")):
+        outcomes = [record("a", 0, 5, status="error"), record("a", 0, 9, status=last)]
+        (span,) = merge([update("a", 0, 10, status="success"), *outcomes])
+        assert span.status == status
+
+
+def test_the_arguments_of_a_tool_are_those_in_the_record_of_its_result() -> None:
+    captured = update("a", 0, 10, **tool("k"), input_data={"path": "/x"})
+    result = record("r", 1, 9, **tool("k"), input_data={"path": "/x", "text": "y"})
+    decision = record("d", 1, 2, **tool("k"), input_data={"mode": "auto"})
+    del decision.fields["end_ns"]
+    (span,) = merge([captured, result, decision])
+    assert (span.fields["input_data"], span.fields["input_preview"]) == (
+        {"path": "/x", "text": "y"},
+        '{"path": "/x", "text": "y"}',
+    )
+    (span,) = merge([captured, decision])
+    assert span.fields["input_data"] == {"path": "/x"}
+    patched = span_update(SpanFields(span_id="a", input_data="changed"), received_ms=2, precedence=3)
+    (span,) = merge([captured, result, patched])
+    assert span.fields["input_data"] == "changed"
+    (span,) = merge([captured, record("r", 1, 9, **{**tool("k"), "call_key": "other"}, parent_span_id="a")])
+    assert span.fields["input_data"] == {"path": "/x"}
+
+
+def test_a_tool_has_the_name_in_its_record_where_the_span_joins_it_to_its_namespace() -> None:
+    for joined, name in (
+        ("mcp__wxweather", "weather"),
+        ("mcp__wx__weather", "mcp__wx__weather"),
+        ("wx.weather", "wx.weather"),
+        ("forecast", "forecast"),
+    ):
+        captured = update("a", 0, 10, **{**tool("k"), "tool_name": joined})
+        (span,) = merge([captured, record("r", 1, 9, **{**tool("k"), "tool_name": "weather"})])
+        assert span.fields["tool_name"] == name
+
+
 def test_a_patch_wins_over_records() -> None:
     changed = span_update(SpanFields(span_id="a", output_tokens=2, status="success"), received_ms=2, precedence=3)
     logged = record("r", 1, 9, status="error", input_tokens=9, output_tokens=5, reasoning_tokens=4)

@@ -184,6 +184,82 @@ def test_usage_belongs_to_the_request_before_it_and_is_no_call_without_one() -> 
     assert "input_tokens" not in alone
 
 
+@pytest.mark.parametrize(
+    ("last", "status"),
+    [
+        ({"event__name": "api_error", "error": "Overloaded"}, "error"),
+        ({"event__name": "api_error", "error": "Overloaded", "query_source": "agent:custom"}, "success"),
+        ({"event__name": "api_error", "error": "Overloaded", "role": "utility_next_speaker"}, "success"),
+        ({"event__name": "tool_result", "tool_name": "ls", "success": "false"}, "success"),
+        ({"event__name": "api_request", **CLAUDE_CALL, "request_id": "r3"}, "success"),
+    ],
+)
+@pytest.mark.parametrize("ids", [("", ""), ("t" * 32, "0" * 16)])
+def test_a_turn_fails_where_the_last_call_of_the_agent_itself_has_failed(
+    last: dict[str, Any], status: str, ids: tuple[str, str]
+) -> None:
+    records = [
+        record("user_prompt", ids, prompt="Go"),
+        record("api_error", ids, END_NS + 1 * MS, error="Overloaded", request_id="r1"),
+        record("api_request", ids, END_NS + 2 * MS, **{**CLAUDE_CALL, "request_id": "r2"}),
+        record("", ids, END_NS + 3 * MS, **last),
+    ]
+    for requests in ([records], [[event] for event in reversed(records)]):
+        (spans,) = traces_of(requests).values()
+        (turn,) = (span for span in spans if span.fields["operation_type"] == "agent")
+        assert turn.status == status
+
+
+def test_a_call_that_was_recorded_in_a_span_of_its_own_adds_no_turn() -> None:
+    event = record("api_response", ("t" * 32, "0" * 16), model="m", input_token_count=1, output_token_count=1)
+    del event.attributes["prompt.id"]
+    assert list(spans_of(event)) == ["chat m"]
+
+
+def test_the_calls_of_a_sub_agent_are_one_turn_and_those_of_two_prompts_are_two() -> None:
+    def traces(*prompts: str) -> int:
+        calls: dict[str, Any] = {"model": "m", "input_token_count": 1, "output_token_count": 1}
+        return len(traces_of([[record("api_response", prompt__id=prompt, **calls) for prompt in prompts]]))
+
+    assert traces("s1#reader-call_1#0", "s1#reader-call_1#1") == 1
+    assert traces("s1#reader-call_1#0", "s1#reader-call_2#0") == 2
+    assert traces("s1########0", "s1########1") == 2
+
+
+def test_a_sub_agent_of_gemini_cli_is_in_the_tree_of_its_turn() -> None:
+    session = {"gen_ai__conversation__id": "s1"}
+    origin = Origin({"service.name": "gemini-cli", "process.command_args": ["gemini", "-p"]}, "gemini-cli", "", {})
+    spans = [
+        span(name, 0, 9, gen_ai__operation__name=name, **session)._replace(origin=origin, parent_span_id=parent)
+        for name, parent in (("tool_call", None), ("agent_call", "tool_call"), ("llm_call", "agent_call"))
+    ]
+    merged = spans_of(*spans)
+    assert [merged[name].fields["operation_type"] for name in ("tool_call", "agent_call", "llm_call")] == [
+        *("tool_call", "agent", "completion")
+    ]
+    assert merged["llm_call"].parent_span_id == "agent_call"
+
+
+def test_a_call_of_a_tool_that_two_spans_report_is_one() -> None:
+    origin = Origin({"service.name": "opencode"}, "opencode", "1", {})
+    values = {"tool__name": "weather", "tool__call_id": "c1"}
+    for name in ("mcp.tools.call", "Tool.execute"):
+        assert spans_of(span(name, 0, 9, **values)._replace(origin=origin))[name].fields["operation_type"] == "other"
+    stated = span("Tool.execute", 0, 9, **values, gen_ai__operation__name="execute_tool")
+    assert spans_of(stated)["Tool.execute"].fields["operation_type"] == "tool_call"
+
+
+@pytest.mark.parametrize(
+    ("code", "service", "status"), [(7, "opencode", "error"), (0, "opencode", "success"), (7, "x", "success")]
+)
+def test_a_command_of_opencode_fails_by_the_exit_code_in_its_result(code: int, service: str, status: str) -> None:
+    result = json.dumps({"title": "run", "metadata": {"exit": code, "output": ""}, "output": ""})
+    command = span("ai.toolCall", 0, 9, ai__operationId="ai.toolCall", ai__toolCall__result=result)
+    origin = Origin({"service.name": service}, "opencode", "1", {})
+    merged = spans_of(command._replace(parent_span_id="p", origin=origin))["ai.toolCall"]
+    assert (merged.status, merged.fields.get("error_message")) == (status, "Exit code 7" if status == "error" else None)
+
+
 def test_parallel_tools_of_one_name_are_joined_by_their_ids() -> None:
     names = {"tool_name": "Read", "gen_ai__tool__name": "Read"}
     spans = [

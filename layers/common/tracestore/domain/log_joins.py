@@ -7,8 +7,8 @@ The answer follows from the set of a trace's updates alone, in any order.
 A record is about the captured span of its operation that has the same call key, else about the one that it was written
 in, else about the one of the same name that ran at the same time. Where no span was captured, a call is joined to the
 record of its request. A record of usage (`needs_call`) counts only when it is joined: else its call is in another
-trace. A record of a request without usage or failure that was written in a captured span describes that span, since the
-trace has spans of its own for the call.
+trace. A failure that is recorded a second time is about the same request. A record of a request without usage or
+failure that was written in a captured span describes that span, since the trace has spans of its own for the call.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -97,6 +97,7 @@ def _join(calls: Sequence[_Call], captured_ids: set[str], targets: dict[str, str
     taken = set(targets.values())
     free = {span_id: call for span_id, call in captured.items() if span_id not in taken}
     requests: dict[str, _Call] = {}
+    failed: _Call | None = None
     for call in unmatched:
         if (span := _concurrent(call, free)) is not None:
             targets[call.span_id] = span.span_id
@@ -107,9 +108,12 @@ def _join(calls: Sequence[_Call], captured_ids: set[str], targets: dict[str, str
                 targets[call.span_id] = parent
             else:
                 requests[call.span_id] = call
+        elif failed is not None and _is_repeated(call, failed, requests):
+            targets[call.span_id] = failed.span_id
         elif (request := _sent_before(call, requests)) is not None:
             targets[call.span_id] = request.span_id
             del requests[request.span_id]
+            failed = request if _is_failure_of_usage(call) else None
 
 
 def _concurrent(call: _Call, spans: Mapping[str, _Call]) -> _Call | None:
@@ -137,6 +141,19 @@ def _is_request(call: _Call) -> bool:
     return fields.get("operation_type") == "completion" and not (
         "needs_call" in fields or fields.get("status") == "error" or any(name in fields for name in USAGE_FIELDS)
     )
+
+
+def _is_failure_of_usage(call: _Call) -> bool:
+    fields = call.fields
+    return (
+        "needs_call" in fields and fields.get("status") == "error" and not any(name in fields for name in USAGE_FIELDS)
+    )
+
+
+def _is_repeated(call: _Call, failed: _Call, requests: Mapping[str, _Call]) -> bool:
+    """Whether a record repeats the failure of a request, after which none was sent."""
+    is_latest = not any(failed.start_ns < request.start_ns <= call.end_ns for request in requests.values())
+    return is_latest and _is_failure_of_usage(call) and not _differ(call, failed, "model_name")
 
 
 def _sent_before(call: _Call, requests: Mapping[str, _Call]) -> _Call | None:

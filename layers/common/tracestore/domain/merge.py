@@ -6,9 +6,8 @@ before an earlier one, then the later in the order that the client states, then 
 end, then one with a measured duration, then the larger digest. An end and the measured duration that was sent with it
 are taken from the same update.
 
-Log records report calls too. Their updates have the lowest precedence, with three exceptions that hold as long as no
-PATCH reports the same: the token counts of a call are taken together, from the more complete report; a failure that
-only a record reports is one; and a span that only records report begins with the first of them.
+Log records report calls too. Their updates have the lowest precedence, with the exceptions in `log_reports.py` and two
+more: a failure that only a record reports is one, and a span that only records report begins with the first of them.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -19,8 +18,9 @@ from operator import attrgetter
 from typing import cast
 
 from .costs import UNKNOWN, Cost, PriceOf, cost_of, no_prices
-from .log_joins import USAGE_FIELDS, joined_spans
+from .log_joins import joined_spans
 from .log_messages import Direction, conversation, merge_messages
+from .log_reports import take_from_records
 from .spans import (
     CAPTURED,
     FROM_LOGS,
@@ -204,7 +204,7 @@ def merge_span(updates: list[SpanUpdate], price_of: PriceOf = no_prices, span_id
     merged, payload_from = _overlaid(lowest_first)
     if len(updates) > 1 or updates[0].precedence == FROM_LOGS or "log_messages" in payload_from:
         if lowest_first[0].precedence == FROM_LOGS:
-            _join_log_records(lowest_first, merged)
+            take_from_records(lowest_first, merged, payload_from)
         _take_first_start(updates, merged)
         _join_log_messages(updates, merged, payload_from)
         _join_metadata(lowest_first, merged, payload_from)
@@ -263,24 +263,6 @@ def _received_ms(updates: list[SpanUpdate]) -> tuple[int, int]:
     for update in sorted(updates, key=lambda update: update.received_ms):
         first_received_ms.setdefault((update.precedence, update.digest), update.received_ms)
     return min(first_received_ms.values()), max(first_received_ms.values())
-
-
-def _join_log_records(lowest_first: list[SpanUpdate], merged: SpanFields) -> None:
-    """Take the token counts of log records where they are more complete, but none of a call in another trace."""
-    records = [update.fields for update in lowest_first if update.precedence == FROM_LOGS]
-    usage = _usage(records)
-    own_usage = _usage(update.fields for update in lowest_first if update.precedence != FROM_LOGS)
-    if len(usage) > len(own_usage) and not _usage(u.fields for u in lowest_first if u.precedence > CAPTURED):
-        merged.update(cast(SpanFields, usage))
-    if merged.pop("needs_call", False) and all("needs_call" in fields for fields in records):
-        for name in (*USAGE_FIELDS, "cost_nano_usd"):
-            cast("dict[str, object]", merged).pop(name, None)
-        merged["operation_type"] = "other"
-
-
-def _usage(reports: Iterable[SpanFields]) -> dict[str, object]:
-    """The token counts in reports, given by precedence."""
-    return {name: value for fields in reports for name, value in fields.items() if name in USAGE_FIELDS}
 
 
 def _join_log_messages(updates: list[SpanUpdate], merged: SpanFields, payload_from: dict[str, str]) -> None:
@@ -363,8 +345,12 @@ def _status(lowest_first: list[SpanUpdate], merged: SpanFields) -> str:
     return "success" if any(is_ended(update.fields) for update in lowest_first) else "pending"
 
 
-def _is_failed_in_records(updates: Iterable[SpanUpdate]) -> bool:
-    return any(update.precedence == FROM_LOGS and update.fields.get("status") == "error" for update in updates)
+def _is_failed_in_records(lowest_first: Sequence[SpanUpdate]) -> bool:
+    """Whether the last record that reports an outcome reports a failure."""
+    reported = (
+        u.fields["status"] for u in reversed(lowest_first) if u.precedence == FROM_LOGS and "status" in u.fields
+    )
+    return next(reported, None) == "error"
 
 
 def core_of(fields: SpanFields) -> SpanFields:

@@ -15,12 +15,13 @@ from tracestore.domain.log_messages import log_message
 from tracestore.domain.spans import Json, SpanFields, canonical_json
 from tracestore.domain.times import NS_PER_DAY, NS_PER_MS, format_time, parse_time
 
+from .agent_spans import exit_code_in
 from .agent_tables import (
+    ASIDE,
     CALL_ENDPOINTS,
     CALL_KEYS,
     DURATIONS,
     EVENTS,
-    EXIT_CODE_KEYS,
     EXIT_CODE_TEXT,
     MARK_OF_CALLS_APART,
     MCP_DETAILS,
@@ -31,8 +32,8 @@ from .agent_tables import (
     PROVIDERS_OF_SERVICES,
     REDACTED,
     REJECTIONS,
-    SUBAGENT,
     TURN_TEXTS,
+    WRITTEN_IN_TURNS,
     EventKind,
     EventRow,
 )
@@ -81,6 +82,7 @@ def agent_fields(
     `now_ns`, if given, replaces a time that is missing or more than a day in the future.
     """
     turns: dict[tuple[str, str], dict[str, Any]] = {}
+    outcomes: dict[tuple[str, str], tuple[int, str]] = {}
     reported: list[tuple[str, SpanFields]] = []
     others = []
     for record in records:
@@ -93,10 +95,17 @@ def agent_fields(
             reported.append((event.trace_id, call))
         if event.row.kind in _TURN_KINDS or not (event.written_in or event.row.kind in ("usage", "request")):
             _add_to_turn(turns.setdefault((event.trace_id, event.turn), {}), event)
+        if _may_end_turn(event):
+            outcome = (event.time_ns, "success" if _failure(event) is None else "error")
+            outcomes[event.trace_id, event.turn] = max(outcome, outcomes.get((event.trace_id, event.turn), outcome))
     reported += [
         (trace_id, cast(SpanFields, {"span_id": span_id, **turn}))
         for (trace_id, span_id), turn in turns.items()
         if turn
+    ]
+    reported += [
+        (trace_id, SpanFields(span_id=span_id, operation_type="agent", end_ns=end_ns, status=status))
+        for (trace_id, span_id), (end_ns, status) in outcomes.items()
     ]
     return reported, others
 
@@ -257,18 +266,21 @@ def _failed_output(attributes: Mapping[str, Json]) -> str:
 def _exit_code(attributes: Mapping[str, Json]) -> int:
     """The exit code of the command that a tool ran. *absent*: 0."""
     details = parse_container(attributes.get("metadata"))
-    if isinstance(details, dict):
-        for name in EXIT_CODE_KEYS:
-            if type(code := details.get(name)) is int:
-                return code
+    if isinstance(details, dict) and (code := exit_code_in(details)):
+        return code
     output = attributes.get("output")
     found = _EXIT_CODE.search(output) if isinstance(output, str) else None
     return int(found[1]) if found else 0
 
 
-def _is_of_subagent(event: _Event) -> bool:
-    name, start = SUBAGENT
-    return str(event.attributes.get(name, "")).startswith(start)
+def _is_aside(event: _Event) -> bool:
+    return any(str(event.attributes.get(name, "")).startswith(start) for name, start in ASIDE)
+
+
+def _may_end_turn(event: _Event) -> bool:
+    """Whether a record is about a call of the agent itself. The turn fails where the last of them has failed."""
+    is_in_turn = not event.written_in or WRITTEN_IN_TURNS in event.attributes
+    return event.row.kind in ("call", "attempt") and is_in_turn and not _is_aside(event)
 
 
 def _add_to_turn(turn: dict[str, Any], event: _Event) -> None:
@@ -277,7 +289,7 @@ def _add_to_turn(turn: dict[str, Any], event: _Event) -> None:
     A prompt alone is no agent's work: the work may be in another trace.
     """
     kind = event.row.kind
-    if kind in TURN_TEXTS and not _is_of_subagent(event):
+    if kind in TURN_TEXTS and not _is_aside(event):
         direction, role, name = TURN_TEXTS[kind]
         text = event.attributes.get(name)
         if isinstance(text, str) and text and text not in REDACTED:

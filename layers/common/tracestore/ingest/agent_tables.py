@@ -78,6 +78,10 @@ SESSIONS: Final = ("session.id", "conversation.id", "gen_ai.conversation.id", "s
 PROMPTS: Final = ("prompt.id", "prompt_id", "gen_ai.prompt.name")
 """Attributes with the id of the prompt that began a turn."""
 
+ROUND_OF_SUBAGENT: Final = r"(?<!#)#\d+$"
+"""The end of a prompt id that numbers the calls of a sub agent. *source*: Gemini CLI (`agent#0`), Qwen Code; the ids of
+prompts themselves end with `########0`."""
+
 TURN_TEXTS: Final[dict[EventKind, tuple[Direction, str, str]]] = {
     "prompt": ("input", "user", "prompt"),
     "reply": ("output", "assistant", "response"),
@@ -102,10 +106,14 @@ PROVIDER: Final = "anthropic.provider"
 PROVIDERS_OF_SERVICES: Final = {"gemini-cli": "gcp.gemini", "claude-code": "anthropic"}
 """Providers of agents whose records name none. The id of a model at Bedrock goes before."""
 
-SUBAGENT: Final = ("query_source", "agent:")
-"""The attribute with the origin of a reply, and the start of its value where the reply goes to the agent, not the user.
+WRITTEN_IN_TURNS: Final = "prompt.id"
+"""The attribute of records about calls that name the span of the turn, not that of the call. *source*: Claude Code."""
 
-*source*: Claude Code, `assistant_response`."""
+ASIDE: Final = (("query_source", "agent:"), ("role", "subagent"), ("role", "utility_"))
+"""Attributes with the origin of a call or a reply, and the start of their values where that is a sub agent or an aid of
+the agent: its reply does not go to the user, and its failure is not that of the turn.
+
+*source*: Claude Code (`query_source`), Gemini CLI (`role`)."""
 
 MCP_DETAILS: Final = "tool_parameters"
 MCP_NAMES: Final = ("mcp_server_name", "mcp_tool_name")
@@ -120,14 +128,17 @@ REDACTED: Final = frozenset({"<REDACTED>", "[REDACTED]"})
 REJECTIONS: Final = frozenset({"reject", "rejected", "deny", "denied", "abort", "aborted", "cancel", "cancelled"})
 """Decisions of a person that a tool may not run."""
 
-EXIT_CODE_KEYS: Final = ("exitCode", "exit_code")
+EXIT_CODE_KEYS: Final = ("exitCode", "exit_code", "exit")
 EXIT_CODE_TEXT: Final = r"^Process exited with code (-?\d+)$"
 """Where the result of a command has its exit code, in the details of a record and in the text of the result."""
+
+COMMANDS: Final = ("opencode", "ai.toolCall", "ai.toolCall.result")
+"""The service, the name of a span and its attribute with the result of a tool, in whose `metadata` the exit code is."""
 
 PROMPT_IN_ARGUMENTS: Final = frozenset({"-p", "--prompt"})
 """Arguments of an agent that is started for a single prompt."""
 
-CALLS_APART: Final = frozenset({"llm_call", "tool_call", "schedule_tool_calls"})
+CALLS_APART: Final = frozenset({"llm_call", "tool_call", "schedule_tool_calls", "agent_call"})
 """Operations (`gen_ai.operation.name`) of an agent that gives each model call and each round of tools its own trace.
 
 *source*: Gemini CLI, `GeminiCliOperation`.

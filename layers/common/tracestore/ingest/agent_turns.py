@@ -5,12 +5,15 @@ the prompt. The trace id follows from these alone, so that spans and records fin
 """
 
 import hashlib
+import re
+from typing import Final
 
 from tracestore.domain.spans import Json
 
-from .agent_tables import PROMPT_IN_ARGUMENTS, PROMPTS, SESSIONS
+from .agent_tables import PROMPT_IN_ARGUMENTS, PROMPTS, ROUND_OF_SUBAGENT, SESSIONS
 from .otlp import Attributes
 
+_ROUND: Final = re.compile(ROUND_OF_SUBAGENT)
 _TRACE_ID_DIGITS = 32
 _SPAN_ID_DIGITS = 16
 
@@ -24,9 +27,10 @@ def turn_trace(session: str, attributes: Attributes, resource: Attributes) -> st
     """The trace id of the turn that these attributes of a span or a record belong to.
 
     A resumed session may repeat its prompt ids in another process, so the process is part of the turn. A prompt id that
-    repeats the session's says nothing, and a process that is started for one prompt has no other.
+    repeats the session's says nothing, and a process that is started for one prompt has no other. The calls of a sub
+    agent, which number its prompt id, are one turn.
     """
-    prompt = next((str(attributes[name]) for name in PROMPTS if attributes.get(name)), "")
+    prompt = _ROUND.sub("", next((str(attributes[name]) for name in PROMPTS if attributes.get(name)), ""))
     if prompt == session or has_one_prompt(resource):
         prompt = ""
     return digits_of("turn", session, prompt, resource.get("process.pid"), length=_TRACE_ID_DIGITS)

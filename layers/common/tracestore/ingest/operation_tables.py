@@ -12,6 +12,11 @@ MODEL_USERS: Final = SERVED | {"agent"}
 PARTS_OF_CALLS: Final = (".tool.execution", ".tool.blocked_on_user", ".hook")
 """Ends of the names of spans that are parts of the tool call above them."""
 
+REPEATED_CALLS: Final = frozenset({"mcp.tools.call", "Tool.execute"})
+"""Names of spans that repeat a tool call which another span reports with its operation. They report none themselves.
+
+*source*: Codex, around each call of an MCP server; opencode, next to each span of the AI SDK."""
+
 EXECUTIONS: Final = (".tool.execution",)
 """Ends of the names of those parts whose failure is the failure of the tool call."""
 
@@ -82,7 +87,7 @@ OPERATION_WORDS: Final = {
         "rerank": "rerank arerank reranker reranking ai.rerank.dorerank",
         "tool_call": """execute_tool tool tool_call ai.toolcall function function_call call_tool tool_execution tool_use
             mcp_tool mcp_tool_call web_search file_search code_execution code_interpreter computer_use""",
-        "agent": "invoke_agent create_agent agent agent_run run_agent agent_step agent_turn interaction",
+        "agent": "invoke_agent create_agent agent agent_run agent_call run_agent agent_step agent_turn interaction",
         "workflow": "workflow invoke_workflow workflow_run flow",
         "chain": """chain util flowstep workflow_step schedule_tool_calls turn task execute_task prompt parser plan
             entry step

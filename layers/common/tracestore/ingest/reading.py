@@ -31,6 +31,7 @@ from .operation_tables import (
     PARTS_OF_CALLS,
     PLAIN_SOURCES,
     PREPARATIONS,
+    REPEATED_CALLS,
     SUMMARIES_OF_CALLS,
     TOOL_NAME,
 )
@@ -128,7 +129,8 @@ def _operation(opened: OpenedSpan, used: set[str]) -> str:
                 if known != "other":
                     return "chain" if known == "completion" and opened.span.name.endswith(PREPARATIONS) else known
     if not is_reported and opened.evidence:
-        return "other" if opened.span.name.endswith(PARTS_OF_CALLS) else opened.evidence
+        is_part = opened.span.name.endswith(PARTS_OF_CALLS) or opened.span.name in REPEATED_CALLS
+        return "other" if is_part else opened.evidence
     is_call = opened.span.kind == "client" and not is_reported
     for prefix, operation in (*OPERATIONS_BY_NAME_PREFIX, *(CALLS_BY_NAME_PREFIX if is_call else ())):
         if opened.span.name.startswith(prefix):
