@@ -240,6 +240,22 @@ def test_a_sub_agent_of_gemini_cli_is_in_the_tree_of_its_turn() -> None:
     assert merged["llm_call"].parent_span_id == "agent_call"
 
 
+def test_a_span_with_the_usage_of_codex_begins_with_the_call_around_it() -> None:
+    usage = {"gen_ai__usage__input_tokens": 9, "gen_ai__usage__output_tokens": 1, "codex__usage__total_tokens": 10}
+    around = span("try_run_sampling_request", 0, 900, model="m")
+    stream = span("receiving_stream", 60, 900)._replace(parent_span_id=around.span_id)
+    end = span("handle_responses", 798, 800, **usage)._replace(parent_span_id=stream.span_id)
+    tool = span("exec", 300, 900, call_id="c1", codex__tool__phase="dispatch")._replace(parent_span_id=stream.span_id)
+    for order in ([around, stream, tool, end], [end, tool, stream, around]):
+        (spans,) = traces_of([[each] for each in order]).values()
+        (call,) = (found for found in spans if found.fields["operation_type"] == "completion")
+        assert (call.fields["model_name"], call.fields["start_ns"]) == ("m", END_NS)
+        assert call.fields["end_ns"] == END_NS + 800 * MS
+    plain = end._replace(attributes={"gen_ai.usage.input_tokens": 9})
+    for records in ([end], [around, stream, plain]):
+        assert spans_of(*records)[end.name].fields["start_ns"] == END_NS + 798 * MS
+
+
 def test_a_call_of_a_tool_that_two_spans_report_is_one() -> None:
     origin = Origin({"service.name": "opencode"}, "opencode", "1", {})
     values = {"tool__name": "weather", "tool__call_id": "c1"}

@@ -30,6 +30,8 @@ def _take_usage(lowest_first: Sequence[SpanUpdate], records: list[SpanFields], m
     own_usage = _usage(update.fields for update in lowest_first if update.precedence != FROM_LOGS)
     if len(usage) > len(own_usage) and not _usage(u.fields for u in lowest_first if u.precedence > CAPTURED):
         merged.update(cast(SpanFields, usage))
+    if any(update.precedence == CAPTURED and "needs_call" in update.fields for update in lowest_first):
+        return  # its call is the span around it
     if merged.pop("needs_call", False) and all("needs_call" in fields for fields in records):
         for name in (*USAGE_FIELDS, "cost_nano_usd"):
             cast("dict[str, object]", merged).pop(name, None)

@@ -142,12 +142,13 @@ def _extended(span: Span, spans: Iterable[Span]) -> Span:
 
 
 def _with_models(spans: list[Span], price_of: PriceOf) -> list[Span]:
-    """The spans, with the model of the nearest span around each call that names none itself."""
+    """The spans by start, with the model of the nearest span around each call that names none itself."""
     lacking = {span.span_id for span in spans if _lacks_model(span)}
     if not lacking:
         return spans
     by_id = {span.span_id: span for span in spans}
-    return [_with_model(span, by_id, price_of) if span.span_id in lacking else span for span in spans]
+    named = [_with_model(span, by_id, price_of) if span.span_id in lacking else span for span in spans]
+    return sorted(named, key=attrgetter("order"))
 
 
 def _lacks_model(span: Span) -> bool:
@@ -161,12 +162,17 @@ def _lacks_model(span: Span) -> bool:
 
 
 def _with_model(span: Span, by_id: dict[str, Span], price_of: PriceOf) -> Span:
-    """The span with the model of the nearest span around it that names one. *absent*: unchanged."""
+    """The span with the model of the nearest span around it that names one. *absent*: unchanged.
+
+    A span that is only the end of its call, where the usage arrives, begins with that span.
+    """
     around, seen = span.parent_span_id, {span.span_id}
     while around in by_id and around not in seen:
         fields = by_id[around].fields
         if model := fields.get("model_name", fields.get("request_model")):
             priced = SpanFields(**{**span.fields, "model_name": model})
+            if "needs_call" in priced:
+                priced["start_ns"] = min(fields["start_ns"], priced["start_ns"])
             return replace(span, fields=priced, cost=cost_of(priced, price_of))
         seen.add(around)
         around = by_id[around].parent_span_id

@@ -23,8 +23,8 @@ class SpanFields(TypedDict, total=False):
     time from start to end. `usage_details` are disjoint kinds of tokens. An update has a preview of its input or of its
     output, what its metadata states about the whole trace and about a lesson's providers, a fingerprint of what a call
     asked, and the media that it refers to, with their sizes: see `updates.py`. `call_key` is the sender's own id of a
-    model call or a tool call, and `needs_call` marks the usage of a call that another record reports: see
-    `log_joins.py`.
+    model call or a tool call, and `needs_call` marks the usage of a call that another record reports, see
+    `log_joins.py`, or the span around it.
 
     Three fields come from the protocols of SDKs, which report a span in several requests. `report_order` orders
     the reports that amend each other: 0 for the first, and the time in milliseconds for a later one if the client

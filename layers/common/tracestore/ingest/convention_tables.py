@@ -383,6 +383,10 @@ FOUND_BY_ID: Final = ("openinference.project.name",)
 MODEL_AROUND: Final = "model"
 """The attribute with the model of the calls inside a span that is no call itself."""
 
+ENDS_OF_CALLS: Final = ("codex.usage.total_tokens",)
+"""Attributes of a span that is the end of a model call, with its usage. The span around it that names the model has its
+start. *source*: Codex, where the span of each event of a stream takes a millisecond."""
+
 CALL_KEYS: Final = ("tool_use_id", "call_id", "request_id", "gen_ai.response.id")
 """Attributes with an id of a call, which log records and other spans about the call have as well."""
 

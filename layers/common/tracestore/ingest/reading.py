@@ -11,6 +11,7 @@ from tracestore.domain.times import NS_PER_MS, parse_time
 
 from .convention_tables import (
     CALL_KEYS,
+    ENDS_OF_CALLS,
     ENDS_OF_CONVERSATIONS,
     FIRST_TOKEN_EVENTS,
     FIRST_TOKEN_TIMES,
@@ -70,6 +71,8 @@ def read(opened: OpenedSpan) -> Reading:
         fields["tool_name"] = label(name["name"])
     if operation == "other" and (around := label(opened.attributes.get(MODEL_AROUND))) is not None:
         fields["request_model"] = around  # of the calls inside that name no model
+    if operation == "completion" and any(name in opened.attributes for name in ENDS_OF_CALLS):
+        fields["needs_call"] = True
     if (key := first_label(opened.attributes, CALL_KEYS)) is not None:
         fields["call_key"] = key
     if "time_to_first_token_ms" not in metadata and (first_ms := _first_token_ms(opened)) is not None:
