@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.agents import traces_of
+from tests.agents import totals, traces_of
 from tracestore.domain.merge import Span
 from tracestore.ingest.agent_events import agent_fields
 from tracestore.ingest.agent_spans import with_turns
@@ -274,6 +274,24 @@ def test_a_command_of_opencode_fails_by_the_exit_code_in_its_result(code: int, s
     origin = Origin({"service.name": service}, "opencode", "1", {})
     merged = spans_of(command._replace(parent_span_id="p", origin=origin))["ai.toolCall"]
     assert (merged.status, merged.fields.get("error_message")) == (status, "Exit code 7" if status == "error" else None)
+
+
+@pytest.mark.parametrize(("version", "calls"), [("0.125.0", 1), ("0.128.0", 0), ("unknown", 0), ("1.0", 0)])
+def test_usage_of_a_codex_without_usage_in_spans_is_a_call(version: str, calls: int) -> None:
+    values: dict[str, Any] = {"model": "m", "app__version": version}
+    usage = record(
+        "codex.sse_event", time_ns=END_NS + 9_000 * MS, input_token_count="9", output_token_count=1, **values
+    )
+    request = record("codex.api_request", http__response__status_code=200, **values)
+    in_trace = request._replace(trace_id="t" * 32, span_id="0" * 16)
+    apart = [
+        span for spans in traces_of([[usage, in_trace]]).values() for span in spans if "input_tokens" in span.fields
+    ]
+    assert [span.fields["operation_type"] for span in apart] == ["completion"] * calls
+    assert totals(traces_of([[usage, in_trace]]))["model_calls"] == 1
+    assert totals(traces_of([[usage, request]]))["model_calls"] == 1
+    failure = record("codex.sse_event", error__message="cut off", **values)
+    assert totals(traces_of([[failure]]))["model_calls"] == 0
 
 
 def test_parallel_tools_of_one_name_are_joined_by_their_ids() -> None:

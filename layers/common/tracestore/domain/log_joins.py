@@ -7,8 +7,9 @@ The answer follows from the set of a trace's updates alone, in any order.
 A record is about the captured span of its operation that has the same call key, else about the one that it was written
 in, else about the one of the same name that ran at the same time. Where no span was captured, a call is joined to the
 record of its request. A record of usage (`needs_call`) counts only when it is joined: else its call is in another
-trace. A failure that is recorded a second time is about the same request. A record of a request without usage or
-failure that was written in a captured span describes that span, since the trace has spans of its own for the call.
+trace, unless the record says that it is in none (`needs_call` is false). A failure that is recorded a second time is
+about the same request. A record of a request without usage or failure that was written in a captured span describes
+that span, since the trace has spans of its own for the call.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -33,6 +33,7 @@ from .agent_tables import (
     REDACTED,
     REJECTIONS,
     TURN_TEXTS,
+    USAGE_IN_SPANS,
     WRITTEN_IN_TURNS,
     EventKind,
     EventRow,
@@ -154,6 +155,8 @@ def _call(event: _Event) -> SpanFields | None:
     if kind == "reply" and not (key and "gen_ai.output.messages" in attributes):
         return None
     failure = _failure(event)
+    if kind == "attempt" and failure is None and event.written_in and _is_usage_apart(event):
+        return None
     span_id = digits_of(event.trace_id, operation, key or canonical_json([event.time_ns, event.attributes]).decode())
     if kind == "request" and event.record.span_id:
         span_id = event.record.span_id
@@ -177,7 +180,7 @@ def _call(event: _Event) -> SpanFields | None:
     if key:
         fields["call_key"] = key
     if kind == "usage":
-        fields["needs_call"] = True
+        fields["needs_call"] = failure is not None or not _is_usage_apart(event)
     if kind == "decision":
         shown: Json = {name: value for name, value in event.attributes.items() if name in ("decision", "source")}
         fields["events"] = [{"name": "tool_decision", "time": format_time(event.time_ns), "attributes": shown}]
@@ -191,6 +194,13 @@ def _call(event: _Event) -> SpanFields | None:
     elif kind in ("reply", "request", "decision"):
         del fields["end_ns"]  # the call goes on, or another record reports its end
     return fields
+
+
+def _is_usage_apart(event: _Event) -> bool:
+    """Whether the records of usage alone report the calls of a trace, where they are in none or in another one."""
+    name, since = USAGE_IN_SPANS
+    parts = str(event.attributes.get(name, "")).split(".")[: len(since)]
+    return all(map(str.isdecimal, parts)) and () < tuple(map(int, parts)) < since
 
 
 def _renamed(event: _Event) -> Attributes:

@@ -94,6 +94,10 @@ CALL_KEYS: Final = {
 }
 """Attributes with the sender's id of a call, by its operation: records and spans of the same call share it."""
 
+USAGE_IN_SPANS: Final = ("app.version", (0, 128))
+"""The attribute with the version of an agent, and the version since which its spans have the usage of calls. Records of
+usage that name no trace are the only ones before. *source*: Codex."""
+
 CALL_ENDPOINTS: Final = frozenset({"responses", "completions", "messages"})
 """The last word in the `endpoint` of an HTTP request that calls a model, as opposed to one that lists models."""
 
