@@ -53,6 +53,27 @@ def test_records_without_keys_are_about_the_spans_that_end_closest_each_one_once
     assert all(joins_of(order) == joins_of(updates) for order in permutations(updates))
 
 
+def test_the_tools_of_a_round_are_joined_whenever_they_were_recorded() -> None:
+    inside: dict[str, Any] = {"operation_type": "tool_call", "parent_span_id": "round"}
+    around = update("round", 0, 5_000, operation_type="chain")
+    spans = [
+        update("a", 0, 30, tool_name="read", **inside, input_data={"path": "a"}),
+        update("b", 0, 30, tool_name="read", **inside, input_data={"path": "b"}),
+        update("c", 0, 900, tool_name="read", **inside),
+        update("d", 0, 4_990, tool_name="run", **inside),
+    ]
+    records = [
+        record("q", 4_100, 5_000, tool_name="read", **inside),
+        record("r", 4_965, 5_000, tool_name="read", **inside, input_data={"path": "a"}),
+        record("s", 4_965, 5_000, tool_name="read", **inside, input_data={"path": "b"}),
+        record("t", 0, 5_000, tool_name="run", **inside),
+        record("u", 5_000, 5_000, tool_name="unknown", **inside),
+    ]
+    expected = {"q": "c", "r": "a", "s": "b", "t": "d"}
+    for order in ([around, *spans, *records], [*reversed(records), *reversed(spans), around]):
+        assert joins_of(order) == expected
+
+
 def test_a_request_in_a_captured_span_describes_that_span_and_a_failed_one_is_a_call() -> None:
     around = update("http", 0, 9, operation_type="http")
     assert joins_of([around, record("r", 1, 8, parent_span_id="http")]) == {"r": "http"}

@@ -5,8 +5,9 @@ id of their own, derived from the record. Where the trace has a span of the same
 The answer follows from the set of a trace's updates alone, in any order.
 
 A record is about the captured span of its operation that has the same call key, else about the one that it was written
-in, else about the one of the same name that ran at the same time. Where no span was captured, a call is joined to the
-record of its request. A record of usage (`needs_call`) counts only when it is joined: else its call is in another
+in, else about the one of the same name that is next to it or ran at the same time: Gemini CLI records the tools of a
+round in the span around them, and only when the last of them has ended. Where no span was captured, a call is joined to
+the record of its request. A record of usage (`needs_call`) counts only when it is joined: else its call is in another
 trace, unless the record says that it is in none (`needs_call` is false). A failure that is recorded a second time is
 about the same request. A record of a request without usage or failure that was written in a captured span describes
 that span, since the trace has spans of its own for the call.
@@ -100,7 +101,7 @@ def _join(calls: Sequence[_Call], captured_ids: set[str], targets: dict[str, str
     requests: dict[str, _Call] = {}
     failed: _Call | None = None
     for call in unmatched:
-        if (span := _concurrent(call, free)) is not None:
+        if (span := _next_to(call, free) or _concurrent(call, free)) is not None:
             targets[call.span_id] = span.span_id
             del free[span.span_id]
         elif _is_request(call):
@@ -115,6 +116,26 @@ def _join(calls: Sequence[_Call], captured_ids: set[str], targets: dict[str, str
             targets[call.span_id] = request.span_id
             del requests[request.span_id]
             failed = request if _is_failure_of_usage(call) else None
+
+
+def _next_to(call: _Call, spans: Mapping[str, _Call]) -> _Call | None:
+    """The captured tool call of the same name in the same span, and of several the one that took the same time."""
+    around, tool = call.fields.get("parent_span_id"), call.fields.get("tool_name")
+    if around is None or tool is None:
+        return None
+    matching = [
+        span
+        for span in spans.values()
+        if span.fields.get("parent_span_id") == around
+        and span.fields.get("tool_name") == tool
+        and not _differ(call, span, "call_key")
+    ]
+    took_ns = call.end_ns - call.start_ns
+    return min(
+        matching,
+        key=lambda span: (_differ(call, span, "input_preview"), abs(span.end_ns - span.start_ns - took_ns), span.order),
+        default=None,
+    )
 
 
 def _concurrent(call: _Call, spans: Mapping[str, _Call]) -> _Call | None:
