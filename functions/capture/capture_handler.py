@@ -9,6 +9,7 @@ from tracestore.api.otlp.exports import (
     Signal,
     encoding_of,
     export_body,
+    named_signal,
     otlp_error_response,
     otlp_response,
     rejected_records,
@@ -111,7 +112,6 @@ def put_annotation(request: Request, caller: Identity) -> Response:
 @app.route("POST /api/otel/v1/traces", scope="ingest", errors=otlp_error_response)
 @app.route("POST /api/v1/otel/v1/traces", scope="ingest", errors=otlp_error_response)
 @app.route("POST /api/v1/private/otel/v1/traces", scope="ingest", errors=otlp_error_response)
-@app.route("POST /", scope="ingest", errors=otlp_error_response)
 def export_spans(request: Request, caller: Identity) -> Response:
     """Store the spans of an OTLP export. The other paths are the fixed ones of some clients."""
     encoding = encoding_of(request)
@@ -161,6 +161,13 @@ def export_logs(request: Request, caller: Identity) -> Response:
 def export_metrics(request: Request, _caller: Identity) -> Response:
     """Accept and drop metrics, so that exporters of all signals do not fail."""
     return otlp_response("metrics", encoding_of(request), 0, ())
+
+
+@app.route("POST /", scope="ingest", errors=otlp_error_response)
+def export_signal(request: Request, caller: Identity) -> Response:
+    """Store an export of a client that adds no path to the address, whatever its signal. Older Gemini CLI is one."""
+    handlers = {"traces": export_spans, "logs": export_logs, "metrics": export_metrics}
+    return handlers[named_signal(request)](request, caller)
 
 
 def _otlp_response(

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import http.client
+import json
 import random
 import time
 from collections.abc import Iterator
@@ -71,6 +72,20 @@ def test_spans_are_stored_from_every_path_and_encoding(api: Api, path: str, enco
     assert (trace["summary"]["name"], trace["summary"]["input_tokens"]) == ("root", 7)
     (child,) = trace["spans"][0]["children"]
     assert (child["operation_type"], child["model_name"], child["status"]) == ("completion", "gpt-4o", "success")
+
+
+@on_one_engine
+def test_the_root_reads_all_signals_from_their_json(api: Api) -> None:
+    attributes = {"event.name": "gemini_cli.user_prompt", "session.id": new_id(), "prompt": "Is it raining?"}
+    pairs = [{"key": key, "value": {"stringValue": value}} for key, value in attributes.items()]
+    record = {"timeUnixNano": str(time.time_ns()), "attributes": pairs}
+    logs = {"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}
+    bodies: list[Any] = [logs, {"resourceMetrics": []}, {"resourceSpans": []}]
+    for body in bodies:
+        reply = api("POST", "/", body=json.dumps(body).encode(), headers=headers("json"))
+        assert partial_success(reply) == (0, "")
+    (listed,) = api.page(view="summary", conversation_id=attributes["session.id"])["traces"]
+    assert listed["input_preview"] == "Is it raining?"
 
 
 def test_the_same_export_in_both_encodings_is_stored_once(api: Api) -> None:

@@ -226,6 +226,16 @@ def test_the_calls_of_a_sub_agent_are_one_turn_and_those_of_two_prompts_are_two(
     assert traces("s1########0", "s1########1") == 2
 
 
+def test_a_process_for_one_prompt_is_one_turn_also_where_spans_and_records_name_different_sessions() -> None:
+    arguments: Any = ["gemini", "--resume", "latest", "--prompt", "Go on"]
+    origin = Origin({"session.id": "new", "process.pid": 7, "process.command_args": arguments}, "gemini-cli", "", {})
+    call = span("llm_call", 0, 9, gen_ai__operation__name="llm_call", gen_ai__conversation__id="new")
+    prompt = record("gemini_cli.user_prompt", prompt="Go on", session__id="resumed")
+    merged = spans_of(call._replace(origin=origin), prompt._replace(origin=origin))
+    (turn,) = (span for span in merged.values() if span.parent_span_id is None)
+    assert (turn.fields["conversation_id"], merged["llm_call"].parent_span_id) == ("resumed", turn.span_id)
+
+
 def test_a_sub_agent_of_gemini_cli_is_in_the_tree_of_its_turn() -> None:
     session = {"gen_ai__conversation__id": "s1"}
     origin = Origin({"service.name": "gemini-cli", "process.command_args": ["gemini", "-p"]}, "gemini-cli", "", {})

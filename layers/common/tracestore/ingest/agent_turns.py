@@ -27,11 +27,14 @@ def turn_trace(session: str, attributes: Attributes, resource: Attributes) -> st
     """The trace id of the turn that these attributes of a span or a record belong to.
 
     A resumed session may repeat its prompt ids in another process, so the process is part of the turn. A prompt id that
-    repeats the session's says nothing, and a process that is started for one prompt has no other. The calls of a sub
-    agent, which number its prompt id, are one turn.
+    repeats the session's says nothing. A process that is started for one prompt has no other; where it resumes a
+    session, its spans and its records may name different ones. The calls of a sub agent, which number its prompt id,
+    are one turn.
     """
     prompt = _ROUND.sub("", next((str(attributes[name]) for name in PROMPTS if attributes.get(name)), ""))
-    if prompt == session or has_one_prompt(resource):
+    if has_one_prompt(resource):
+        prompt, session = "", session_of(resource, resource) or session
+    elif prompt == session:
         prompt = ""
     return digits_of("turn", session, prompt, resource.get("process.pid"), length=_TRACE_ID_DIGITS)
 

@@ -46,6 +46,8 @@ _MAX_WIDE_BYTES: Final = 40 * 1024 * 1024
 _MAX_JSON_TEXT_BYTES: Final = 4 * 1024 * 1024
 _WIDE: Final = re.compile(rb"[\xf0-\xf4]")
 
+_NAMED_SIGNAL: Final = re.compile(rb'\s*\{\s*"resource(Logs|Metrics)"')
+
 ReportedSpans: TypeAlias = list[tuple[str, SpanFields]]
 """The fields of spans that an export reports, each with the id of its trace."""
 
@@ -56,6 +58,12 @@ def encoding_of(request: Request) -> WireFormat:
     if encoding is None:
         raise Unsupported("Send OTLP with Content-Type application/x-protobuf or application/json.")
     return encoding
+
+
+def named_signal(request: Request) -> Signal:
+    """The signal that the JSON of an export names with its first key. *absent*: "traces", also for protobuf."""
+    named = _NAMED_SIGNAL.match(request.body()) if encoding_of(request) == "json" else None
+    return "traces" if named is None else "logs" if named[1] == b"Logs" else "metrics"
 
 
 def export_body(request: Request, encoding: WireFormat) -> bytes:
