@@ -1,8 +1,11 @@
 """Counters at their limits: further names count as `other`, and are subtracted under the name they were added under."""
 
 import random
+from functools import partial
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.builders import START_NS, call, fields, summary_of
 from tracestore.domain.annotations import GroupedScore
@@ -41,6 +44,7 @@ from tracestore.domain.counters import (
     ValueCounter,
 )
 from tracestore.domain.dimensions import DIMENSION_CHARACTERS, FailureKind, Group, Series
+from tracestore.domain.pseudonyms import pseudonym_of
 from tracestore.domain.stats import NUMBERS, Example, Measures
 from tracestore.storage.formats.counters import PackedCounter, pack_counter, unpack_counter
 
@@ -156,6 +160,22 @@ def test_contributions_beyond_a_limit_can_be_subtracted(many: str) -> None:
     assert not any(counter.totals().values())
 
 
+@given(many=st.sampled_from(list(MANY)), data=st.data())
+def test_a_counter_with_room_depends_only_on_the_traces_that_count(many: str, data: st.DataObject) -> None:
+    """A trace that was counted and removed, in any order, leaves no trace: not even its name with zeros."""
+    empty, contributions = MANY[many]
+    counted = data.draw(st.lists(st.sampled_from(contributions[:12]), max_size=12))
+    removed = data.draw(st.lists(st.sampled_from(contributions[:12]), max_size=12))
+    signed = [*((each, 1) for each in counted), *((each, sign) for each in removed for sign in (1, -1))]
+    counter, expected = empty.cleared(), empty.cleared()
+    for contribution, sign in data.draw(st.permutations(signed)):
+        counter.add(contribution, sign)
+    for contribution in counted:
+        expected.add(contribution, 1)
+    assert counter.totals() == expected.totals()
+    assert stored(counter).totals() == expected.totals()
+
+
 @pytest.mark.parametrize("many", MANY)
 def test_counting_the_traces_of_a_full_counter_again_gives_the_same(many: str) -> None:
     """Otherwise an audit would report every counter that ever was at a limit."""
@@ -178,6 +198,8 @@ def test_counting_the_traces_of_a_full_counter_again_gives_the_same(many: str) -
         ("long values", CHARACTERS_IN_COUNTER // 121),
         ("services", VALUES_IN_MARGINAL),
         ("scores", SCORES_IN_COUNTER),
+        ("names of score groups", 2 * SCORE_GROUPS_IN_COUNTER),
+        ("long score groups", CHARACTERS_IN_COUNTER // 122),
         ("long services", CHARACTERS_IN_COUNTER // 121),
         ("conversations", CONVERSATIONS_IN_COUNTER),
         ("long conversations", CHARACTERS_IN_COUNTER // 401),
@@ -262,15 +284,63 @@ def test_a_counter_keeps_a_bounded_list_of_most_expensive_traces_and_no_free_one
     assert free.most_expensive == []
 
 
-@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
-def test_a_conversation_has_its_first_start_its_last_end_and_its_newest_trace(order: tuple[int, ...]) -> None:
-    contributions = [ConversationContribution(f"t{n}", 10 * n, 100 - n, Measures(), 1000 - n) for n in range(3)]
+TIMES = st.integers(1, 10**6)
+CONVERSATION = st.builds(
+    ConversationContribution, st.sampled_from("abc"), TIMES, TIMES, st.just(Measures()), expires_at_s=TIMES
+)
+
+
+@given(added=st.lists(CONVERSATION, min_size=1, max_size=8), removed=st.lists(CONVERSATION, max_size=8), data=st.data())
+def test_a_conversation_has_the_times_of_all_traces_that_were_ever_added(
+    added: list[ConversationContribution], removed: list[ConversationContribution], data: st.DataObject
+) -> None:
+    """The first start, the last end, the newest trace and the last expiry. A removed trace changes none of them."""
     counter = ConversationCounter()
-    for index in order:
-        counter.add(contributions[index], 1)
-    counter.add(contributions[2], -1)
-    assert (counter.traces, counter.first_ns, counter.last_ns) == (2, 0, 100)
-    assert (counter.last_trace, counter.expires_at_s) == ((20, "t2"), 1000)
+    signed = [*((each, 1) for each in added), *((each, -1) for each in removed)]
+    for contribution, sign in data.draw(st.permutations(signed)):
+        counter.add(contribution, sign)
+    assert counter.traces == len(added) - len(removed)
+    assert counter.first_ns == min(each.start_ns for each in added)
+    assert counter.last_ns == max(each.end_ns for each in added)
+    assert counter.last_trace == max((each.start_ns, each.trace_id) for each in added)
+    assert counter.expires_at_s == max(each.expires_at_s for each in added)
+
+
+@given(times=st.lists(st.integers(0, 20), max_size=EXAMPLES_KEPT), middle=st.integers(0, 21))
+def test_examples_of_adjoining_times_are_all_examples_once(times: list[int], middle: int) -> None:
+    kind, counter = FailureKind(Series("o", "p", "m"), "E"), ErrorCounter()
+    for number, time_ns in enumerate(times):
+        counter.add(failed(kind, Example(time_ns, f"t{number}", "", "")), 1)
+    whole = counter.kinds.get(kind, (0, []))
+    parts = [counter.within(*part).kinds.get(kind, (0, [])) for part in ((0, middle), (middle, 21))]
+    assert [example for _, examples in reversed(parts) for example in examples] == whole[1]
+    assert [count for count, _ in parts] == [whole[0]] * 2  # failures are counted whether they are quoted or not
+
+
+def test_of_the_values_of_one_trace_the_first_by_name_are_kept() -> None:
+    """Two invocations that count the same trace may not admit different names: sets have no order of their own."""
+    counter = MarginalCounter()
+    for number in range(VALUES_IN_MARGINAL - 10):
+        counter.add(of_service(f"a{number}"), 1)
+    values = {("service_name", f"b{number}") for number in range(10, 40)}
+    counter.add(MarginalContribution(traces=values), 1)
+    admitted = sorted(name for name in counter.values["service_name"] if name.startswith("b"))
+    assert admitted == [f"b{number}" for number in range(10, 20)]
+
+
+@given(
+    named=st.sets(st.sampled_from(["", "other", "ada", "bob", "eve"])), hidden=st.sets(st.sampled_from(["ada", "bob"]))
+)
+def test_an_end_user_counted_by_name_and_by_pseudonym_is_one(named: set[str], hidden: set[str]) -> None:
+    """A counter of an earlier version has names, and this one adds pseudonyms to it."""
+    pseudonym = partial(pseudonym_of, b"key")
+    counter, expected = MarginalCounter(), MarginalCounter()
+    for name, stored_name in [*((name, name) for name in named), *((name, pseudonym(name)) for name in hidden)]:
+        for each, value in ((counter, stored_name), (expected, pseudonym(name))):
+            each.add(of_service("shop"), 1)
+            calls = Measures([1, *[0] * (len(NUMBERS) - 1)])
+            each.add(MarginalContribution([("end_user_id", value, calls)], {("end_user_id", value)}), 1)
+    assert counter.under_pseudonyms(pseudonym).totals() == expected.totals()
 
 
 def test_an_example_is_removed_with_its_trace_and_the_latest_stay() -> None:
