@@ -28,6 +28,13 @@ export interface Outcome {
   reason: string | null;
 }
 
+/** What is posted, and where. */
+interface Request {
+  url: string;
+  headers: Record<string, string>;
+  body: Uint8Array;
+}
+
 const RETRIED = new Set([429, 502, 503, 504]);
 const FIRST_WAIT_MS = 1_000;
 const NOT_A_STORE = "the response is not from a trace store: check the endpoint";
@@ -44,7 +51,7 @@ export class Sender {
   async send(items: Item[]): Promise<Outcome> {
     try {
       // Otherwise an instrumented http client traces this request, and sending that span never ends.
-      const answer = await context.with(suppressTracing(ROOT_CONTEXT), () => this.request(items));
+      const answer = await context.with(suppressTracing(ROOT_CONTEXT), () => this.answerTo(items));
       if (typeof answer === "string") return { lost: items.length, reason: answer };
       if (answer.status === 413 && items.length > 1) {
         const middle = Math.floor(items.length / 2);
@@ -65,41 +72,47 @@ export class Sender {
   }
 
   /** The last response, or the reason why there is none. */
-  private async request(items: Item[]): Promise<Response | string> {
-    const { settings } = this;
+  private async answerTo(items: Item[]): Promise<Response | string> {
+    const request = await this.requestOf(items);
+    return request ? this.posted(request) : "the batch could not be encoded";
+  }
+
+  /** The request with these items; null if they cannot be encoded. */
+  private async requestOf(items: Item[]): Promise<Request | null> {
     const isSpans = Boolean(items[0]?.span);
     const body = isSpans ? this.encodeSpans(items) : encodeCaptures(items);
-    if (!body) return "the batch could not be encoded";
+    if (!body) return null;
     const compressed = await gzip(body);
-    const headers = {
-      "content-type": isSpans ? "application/x-protobuf" : "application/json",
-      authorization: `Bearer ${settings.apiKey}`,
-      "user-agent": "tracestore-client-js",
-      ...(compressed ? { "content-encoding": "gzip" } : {}),
+    return {
+      url: isSpans ? this.settings.spansUrl : this.settings.capturesUrl,
+      headers: {
+        "content-type": isSpans ? "application/x-protobuf" : "application/json",
+        authorization: `Bearer ${this.settings.apiKey}`,
+        "user-agent": "tracestore-client-js",
+        ...(compressed ? { "content-encoding": "gzip" } : {}),
+      },
+      body: compressed ?? body,
     };
-    const deadline = Date.now() + settings.limits.exportTimeoutMs;
+  }
+
+  /** The last response to a request, which is repeated while the store is busy or unreachable and time is left. */
+  private async posted(request: Request): Promise<Response | string> {
+    const { exportTimeoutMs } = this.settings.limits;
+    const deadline = Date.now() + exportTimeoutMs;
     const abortion = new AbortController();
     let stopWaiting = (): void => undefined;
     const abort = (): void => {
       abortion.abort();
       stopWaiting();
     };
-    const timer = setTimeout(abort, settings.limits.exportTimeoutMs);
+    const timer = setTimeout(abort, exportTimeoutMs);
     unreference(timer);
     this.abortions.add(abort);
     try {
       for (let wait = FIRST_WAIT_MS; ; wait *= 2) {
-        let answer: Response | string;
-        let asked = NaN;
-        try {
-          const url = isSpans ? settings.spansUrl : settings.capturesUrl;
-          answer = await post(url, headers, compressed ?? body, abortion.signal);
-          if (!RETRIED.has(answer.status)) return answer;
-          asked = Number(answer.retryAfter ?? NaN) * 1_000;
-        } catch (failure) {
-          answer = abortion.signal.aborted ? "the store did not answer in time" : reasonOf(failure);
-        }
-        const pause = asked >= 0 ? asked : wait * (0.8 + Math.random() * 0.4);
+        const answer = await answerOf(request, abortion.signal);
+        if (typeof answer !== "string" && !RETRIED.has(answer.status)) return answer;
+        const pause = pauseMs(answer, wait);
         if (this.isClosed || abortion.signal.aborted || Date.now() + pause >= deadline) return answer;
         await new Promise<void>((resolve) => {
           stopWaiting = resolve;
@@ -132,6 +145,21 @@ export class Sender {
 
 function encodeCaptures(items: Item[]): Uint8Array {
   return new TextEncoder().encode(`{"spans":[${items.map((item) => item.text).join(",")}]}`);
+}
+
+/** The response to a request that is sent once, or the reason why there is none. */
+async function answerOf({ url, headers, body }: Request, signal: AbortSignal): Promise<Response | string> {
+  try {
+    return await post(url, headers, body, signal);
+  } catch (failure) {
+    return signal.aborted ? "the store did not answer in time" : reasonOf(failure);
+  }
+}
+
+/** How long to wait before the next attempt: as long as the store asks, otherwise about `wait`. */
+function pauseMs(answer: Response | string, wait: number): number {
+  const asked = typeof answer === "string" ? NaN : Number(answer.retryAfter ?? NaN) * 1_000;
+  return asked >= 0 ? asked : wait * (0.8 + Math.random() * 0.4);
 }
 
 /** The code of a network error, such as ECONNREFUSED, which says more than its class. */
