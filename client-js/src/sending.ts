@@ -37,6 +37,8 @@ interface Request {
 
 const RETRIED = new Set([429, 502, 503, 504]);
 const FIRST_WAIT_MS = 1_000;
+/** The shortest pause, also for a server that asks for none: otherwise the client sends without end until its timeout. */
+const LEAST_PAUSE_MS = 100;
 const NOT_A_STORE = "the response is not from a trace store: check the endpoint";
 
 /** A sender of batches, one at a time. */
@@ -156,10 +158,10 @@ async function answerOf({ url, headers, body }: Request, signal: AbortSignal): P
   }
 }
 
-/** How long to wait before the next attempt: as long as the store asks, otherwise about `wait`. */
+/** How long to wait before the next attempt: as long as the server asks, otherwise about `wait`. */
 function pauseMs(answer: Response | string, wait: number): number {
   const asked = typeof answer === "string" ? NaN : Number(answer.retryAfter ?? NaN) * 1_000;
-  return asked >= 0 ? asked : wait * (0.8 + Math.random() * 0.4);
+  return asked >= 0 ? Math.max(asked, LEAST_PAUSE_MS) : wait * (0.8 + Math.random() * 0.4);
 }
 
 /** The code of a network error, such as ECONNREFUSED, which says more than its class. */

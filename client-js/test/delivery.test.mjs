@@ -111,6 +111,17 @@ test("a throttled request is repeated", async (t) => {
   assert.deepEqual([client.stats().sent, client.dropped()], [2, 0]);
 });
 
+test("a busy server that asks for no pause is not flooded", async (t) => {
+  const store = await storeFor(t);
+  store.status = 503;
+  store.headers["retry-after"] = "0";
+  configureFor(t, store.base, { limits: QUICK });
+  lesson();
+  assert.equal(await client.flush(5_000), true);
+  assert.equal(client.dropped(), 2);
+  assert.ok(store.requests.length > 1 && store.requests.length <= 8, `${store.requests.length} requests`);
+});
+
 test("every span is counted", async (t) => {
   const store = await storeFor(t);
   configureFor(t, store.base, { limits: { maxQueueSpans: 50, batchSpans: 20 } });
