@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from schemathesis.generation.meta import CoveragePhaseData, StatefulPhaseData
 
-from dev.openapi.answers import IGNORED
+from dev.openapi.answers.values import IGNORED
 from dev.openapi.document import build
 from dev.openapi.operations import PROTOBUF
 from tracestore.domain.dimensions import FILTERS, MARGINALS

@@ -2,7 +2,9 @@
 
 from typing import Any, Final
 
-from dev.openapi.answers import ANNOTATION_VALUE, COMPONENTS, IGNORED
+from dev.openapi.answers import COMPONENTS
+from dev.openapi.answers.annotations import ANNOTATION_VALUE
+from dev.openapi.answers.values import IGNORED
 from dev.openapi.prose import Prose
 from dev.openapi.schemas import REFERENCE, Schema, Strict
 

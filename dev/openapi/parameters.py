@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from dev.openapi.answers import ZONE
+from dev.openapi.answers.values import ZONE
 from dev.openapi.schemas import Schema, array, boolean, choice, integer, number, string
 from tracestore.api.analytics.parameters import ANALYTICS_PARAMETERS
 from tracestore.api.traces.parameters import ID_LIST_CHARACTERS, NUMBER_MOST

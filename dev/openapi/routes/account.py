@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from dev.openapi.answers import IGNORED, KEY_FIELDS, success
+from dev.openapi.answers.account import KEY_FIELDS
+from dev.openapi.answers.values import IGNORED, success
 from dev.openapi.operations import JSON, JSON_CODES, Body, Link, Operation, returns
 from dev.openapi.schemas import array, choice, integer, nullable, obj, ref, string
 from tracestore.api.account.api_keys import MAX_NAME, MAX_RATE

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from dev.openapi.answers import ANY_MEMBERS, JSON_RPC, MESSAGE_ID
+from dev.openapi.answers.protocols import JSON_RPC, MESSAGE_ID
+from dev.openapi.answers.values import ANY_MEMBERS
 from dev.openapi.operations import JSON, JSON_CODES, Body, Operation
 from dev.openapi.schemas import nullable, obj, ref, string
 

@@ -3,18 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
-from dev.openapi.answers import (
-    COSTS,
-    CURSOR,
-    FACET_LISTS,
-    IN_POINTS,
-    LESSON_STATISTICS,
-    RANGE,
-    SCANNED_TO,
-    STORED,
-    ZONE,
-    success,
-)
+from dev.openapi.answers.analytics import COSTS, FACET_LISTS, IN_POINTS, RANGE, STORED
+from dev.openapi.answers.lessons import LESSON_STATISTICS
+from dev.openapi.answers.values import CURSOR, SCANNED_TO, ZONE, success
 from dev.openapi.operations import Operation, returns
 from dev.openapi.parameters import (
     ANALYTICS,

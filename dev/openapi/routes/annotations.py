@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from dev.openapi.answers import success
+from dev.openapi.answers.values import success
 from dev.openapi.operations import JSON, JSON_CODES, TRACE_PATH, Body, Link, Operation, returns
 from dev.openapi.parameters import WORDS
 from dev.openapi.schemas import array, integer, obj, ref

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from dev.openapi.answers import success
+from dev.openapi.answers.values import success
 from dev.openapi.operations import JSON, JSON_CODES, Body, Link, Operation, returns
 from dev.openapi.parameters import QUERY_TIME, TRUE, WORDS
 from dev.openapi.schemas import array, obj, ref, string

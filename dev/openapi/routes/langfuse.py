@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from dev.openapi.answers import ANY_MEMBERS, success
+from dev.openapi.answers.values import ANY_MEMBERS, success
 from dev.openapi.operations import JSON, JSON_CODES, STORED_CODES, Body, Operation, returns
 from dev.openapi.parameters import QUERY_CURSOR, QUERY_TIME
 from dev.openapi.routes.sdk_values import NON_EMPTY, SCORED

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dev.openapi.answers import ANY_MEMBERS
+from dev.openapi.answers.values import ANY_MEMBERS
 from dev.openapi.operations import JSON, JSON_CODES, MULTIPART, STORED_CODES, Body, Operation, returns
 from dev.openapi.routes.sdk_values import EMPTY, NON_EMPTY, SCORED
 from dev.openapi.schemas import Schema, array, boolean, integer, obj, open_obj, string

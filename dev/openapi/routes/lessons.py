@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from dev.openapi.answers import CURSOR, SCANNED_TO, success
+from dev.openapi.answers.values import CURSOR, SCANNED_TO, success
 from dev.openapi.operations import JSON, JSON_CODES, STORED_CODES, Body, Link, Operation, returns
 from dev.openapi.parameters import (
     END_DATE,

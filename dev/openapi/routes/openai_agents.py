@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from dev.openapi.answers import success
+from dev.openapi.answers.values import success
 from dev.openapi.operations import JSON, JSON_CODES, STORED_CODES, Body, Operation, returns
 from dev.openapi.routes.sdk_values import NON_EMPTY
 from dev.openapi.schemas import array, choice, open_obj

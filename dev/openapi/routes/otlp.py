@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dev.openapi.answers import OTLP_SUCCESS
+from dev.openapi.answers.protocols import OTLP_SUCCESS
 from dev.openapi.operations import JSON, PROTOBUF, Body, Operation
 from dev.openapi.schemas import Schema, array, boolean, integer, number, obj, string
 

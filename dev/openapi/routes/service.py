@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from dev.openapi.answers import success
+from dev.openapi.answers.values import success
 from dev.openapi.operations import Operation, returns
 from dev.openapi.schemas import anything, choice, nullable, obj, string
 

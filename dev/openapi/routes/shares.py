@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from dev.openapi.answers import IGNORED, SHARE_FIELDS, success
+from dev.openapi.answers.account import SHARE_FIELDS
+from dev.openapi.answers.values import IGNORED, success
 from dev.openapi.operations import JSON, JSON_CODES, TRACE_PATH, Body, Link, Operation, returns
 from dev.openapi.schemas import array, boolean, obj, ref, string
 

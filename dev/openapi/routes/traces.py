@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
-from dev.openapi.answers import CURSOR, IN_POINTS, OMITTED_CHILDREN, OMITTED_PAYLOADS, SCANNED_TO, SUCCESS, success
+from dev.openapi.answers.analytics import IN_POINTS
+from dev.openapi.answers.traces import OMITTED_CHILDREN
+from dev.openapi.answers.values import CURSOR, OMITTED_PAYLOADS, SCANNED_TO, SUCCESS, success
 from dev.openapi.operations import ANY_TYPE, JSON, JSON_CODES, STORED_CODES, TRACE_PATH, Body, Link, Operation, returns
 from dev.openapi.parameters import ID_LIST, LIST_TEXT, QUERY_CURSOR, TRACE_FILTERS, TRACE_LIST, WORDS
 from dev.openapi.schemas import Schema, array, boolean, choice, integer, nullable, obj, ref, string
