@@ -18,7 +18,7 @@ from rich.console import Console
 
 from dev import workloads
 from dev.bench import report
-from dev.bench.deployment import Deployment, User, deployed
+from dev.bench.deployment import Deployment, User, changes_of, deployed, store_of_process
 from dev.bench.meter import Meter, metered, write_units_of
 from dev.bench.report import rated, table
 from dev.engines import EngineUnavailable
@@ -36,10 +36,8 @@ from tracestore.storage.counters import apply, counter_item
 from tracestore.storage.deadline import Deadline
 from tracestore.storage.deltas import Change
 from tracestore.storage.items import head_item, summary_from
-from tracestore.storage.listing import TraceQuery
 from tracestore.storage.model import Head, Item
 from tracestore.storage.store import Store
-from tracestore.storage.user_store import UserReader
 
 DAYS: Final = 30
 SPANS_A_TRACE: Final = 5
@@ -271,17 +269,3 @@ def _moved(summary: Summary, start_ns: int) -> Summary:
         ],
     )
     return replace(summary, start_ns=start_ns, end_ns=end_ns, stats=stats)
-
-
-def store_of_process() -> Store:
-    from tracestore.http import wiring  # reads the environment, which the deployment has set
-
-    return wiring.store()
-
-
-def changes_of(store: Store, user: User) -> Iterator[Change]:
-    """The user's heads as the stream would deliver them, oldest first."""
-    page = UserReader(store, user.user_id, Deadline.never()).traces(TraceQuery(newest_first=False), limit=1_000_000)
-    for number, listed in enumerate(page.traces):
-        pk = keys.trace(user.user_id, listed.trace_id)
-        yield Change(number, pk, None, store.table.get(pk, keys.HEAD))

@@ -10,7 +10,6 @@ from dev import workloads
 from dev.bench.deployment import Deployment, User
 from dev.bench.meter import Meter
 from dev.bench.report import rated, table
-from dev.gateway import Request
 from dev.workloads import Request as Spans
 
 _TRACES: Final = 20
@@ -59,7 +58,5 @@ def _reads(consumed: Any) -> tuple[str, str]:
 
 
 def _annotate(user: User, trace_id: str, body: dict[str, Any]) -> None:
-    headers = [("authorization", f"Bearer {user.token}"), ("content-type", "application/json")]
     path = f"/api/analytics/traces/{trace_id}/annotations/quality"
-    answer = user.api.answer(Request("PUT", path, "", headers, json.dumps(body).encode()))
-    assert answer.status == 200, (answer.status, answer.body[:500])
+    user.call_json("PUT", path, body=json.dumps(body).encode())

@@ -17,8 +17,7 @@ from rich.console import Console
 
 from dev import workloads
 from dev.bench import report
-from dev.bench.analytics import changes_of, store_of_process
-from dev.bench.deployment import Deployment, deployed
+from dev.bench.deployment import Deployment, changes_of, deployed, store_of_process
 from dev.bench.meter import Consumed, Meter, metered
 from dev.bench.report import rated, table
 from dev.engines import EngineUnavailable

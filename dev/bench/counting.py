@@ -6,8 +6,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from dev import workloads
-from dev.bench.analytics import changes_of, store_of_process
-from dev.bench.deployment import Deployment
+from dev.bench.deployment import Deployment, changes_of, store_of_process
 from dev.bench.meter import Meter
 from dev.bench.report import rated, table
 from dev.workloads import Request

@@ -14,8 +14,14 @@ from dev.functions import Functions, local_environment
 from dev.gateway import Answer, Request
 from dev.server import Api
 from dev.template import Template
+from tracestore.storage import keys
+from tracestore.storage.deadline import Deadline
+from tracestore.storage.deltas import Change
 from tracestore.storage.dynamo import Client
+from tracestore.storage.listing import TraceQuery
 from tracestore.storage.model import INDEXES
+from tracestore.storage.store import Store
+from tracestore.storage.user_store import UserReader
 from tracestore_cli import tokens
 
 ITEM_OVERHEAD_BYTES: Final = 100
@@ -73,36 +79,38 @@ class User:
 
     def post_body(self, body: bytes) -> None:
         """Send a request with this body, likewise."""
-        answer = self._call("POST", "", body)
+        answer = self.call_json("POST", "/api/analytics/traces", body=body)
         assert not answer["rejected"], answer["rejected"]
 
     def get(self, path: str = "", query: str = "") -> Any:
         """The response to a GET below /api/analytics/traces."""
-        return self._call("GET", path, b"", query)
+        return self.call_json("GET", f"/api/analytics/traces{path}", query)
 
     def delete(self, path: str) -> None:
         """DELETE below /api/analytics/traces. A trace that is absent, as after a lost response, is fine."""
-        answer = self._answer("DELETE", path, b"", "", "traces")
+        answer = self.call("DELETE", f"/api/analytics/traces{path}")
         assert answer.status in (200, 404), (answer.status, answer.body[:500])
 
     def read(self, path: str, query: str) -> tuple[int, bytes]:
         """The status and the body of a GET below /api/analytics/traces that may return no content."""
-        answer = self._answer("GET", path, b"", query, "traces")
+        answer = self.call("GET", f"/api/analytics/traces{path}", query)
         assert answer.status in (200, 304), (answer.status, answer.body[:500])
         return answer.status, answer.body
 
     def ask(self, path: str, query: str = "") -> Any:
         """The response to a GET below /api/analytics."""
-        return self._call("GET", "", b"", query, path)
+        return self.call_json("GET", f"/api/analytics/{path}", query)
 
-    def _call(self, method: str, path: str, body: bytes, query: str = "", below: str = "traces") -> Any:
-        answer = self._answer(method, path, body, query, below)
+    def call_json(self, method: str, path: str, query: str = "", body: bytes = b"") -> Any:
+        """The content of the response to a request, which has to succeed."""
+        answer = self.call(method, path, query, body)
         assert answer.status in (200, 201), (answer.status, answer.body[:500])
         return json.loads(answer.body)
 
-    def _answer(self, method: str, path: str, body: bytes, query: str, below: str) -> Answer:
+    def call(self, method: str, path: str, query: str = "", body: bytes = b"") -> Answer:
+        """The response to a request, which is repeated while the API is busy."""
         headers = [("authorization", f"Bearer {self.token}"), ("content-type", "application/json")]
-        request = Request(method, f"/api/analytics/{below}{path}", query, headers, body)
+        request = Request(method, path, query, headers, body)
         for attempt in range(_ATTEMPTS):
             answer = self.api.answer(request)
             if answer.status != _BUSY:
@@ -128,6 +136,21 @@ def deployed(report: Callable[[str], None] = lambda _: None) -> Iterator[Deploym
 
         wiring.reset()
         yield Deployment(Api(template, functions), wiring.dynamodb(), client, template.table_name, secret)
+
+
+def store_of_process() -> Store:
+    """The store of the handlers in this process, which has a deployment."""
+    from tracestore.http import wiring  # reads the environment, which the deployment has set
+
+    return wiring.store()
+
+
+def changes_of(store: Store, user: User) -> Iterator[Change]:
+    """The user's heads as the stream would deliver them, oldest first."""
+    page = UserReader(store, user.user_id, Deadline.never()).traces(TraceQuery(newest_first=False), limit=1_000_000)
+    for number, listed in enumerate(page.traces):
+        pk = keys.trace(user.user_id, listed.trace_id)
+        yield Change(number, pk, None, store.table.get(pk, keys.HEAD))
 
 
 def _bytes(item: dict[str, Any]) -> int:

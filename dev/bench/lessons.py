@@ -13,10 +13,9 @@ from typing import Any, Final, cast
 
 from rich.console import Console
 
-from dev.bench.deployment import Deployment, User
+from dev.bench.deployment import Deployment, User, store_of_process
 from dev.bench.meter import Meter
 from dev.bench.report import rated, table
-from dev.gateway import Request
 
 _WRITTEN: Final = 40
 _LISTED: Final = 50
@@ -31,7 +30,7 @@ def report_lessons(console: Console, deployment: Deployment, meter: Meter, count
     """Print the capacity units of each step of a lesson, and of pages of a list of `count` lessons."""
     _report_steps(console, meter, deployment.user("teacher"))
     user = deployment.user("school")
-    _load(deployment, user, count)
+    _load(user, count)
     _report_lists(console, meter, user, count)
 
 
@@ -100,17 +99,13 @@ def _call(provider: str, number: int, **fields: Any) -> dict[str, Any]:
 
 
 def _ask(user: User, method: str, path: str = "", query: str = "", body: Any = None) -> Any:
-    headers = [("authorization", f"Bearer {user.token}"), ("content-type", "application/json")]
-    content = b"" if body is None else json.dumps(body).encode()
-    answer = user.api.answer(Request(method, f"/api/traces{path}", query, headers, content))
-    assert answer.status in (200, 201), (answer.status, answer.body[:500])
-    return json.loads(answer.body)
+    return user.call_json(method, f"/api/traces{path}", query, b"" if body is None else json.dumps(body).encode())
 
 
-def _load(deployment: Deployment, user: User, count: int) -> None:
+def _load(user: User, count: int) -> None:
     """Put `count` lesson traces into the table."""
-    items = _items(deployment, user, count)
-    store = _store(deployment)
+    items = _items(user, count)
+    store = store_of_process()
     from tracestore.storage.deadline import Deadline
 
     batches = iter(lambda: list(islice(items, _LOADED_AT_ONCE)), [])
@@ -119,7 +114,7 @@ def _load(deployment: Deployment, user: User, count: int) -> None:
             pass
 
 
-def _items(deployment: Deployment, user: User, count: int) -> Iterator[dict[str, dict[str, Any]]]:
+def _items(user: User, count: int) -> Iterator[dict[str, dict[str, Any]]]:
     """The head and the lesson index item of each lesson trace, from the store's own functions."""
     from tracestore.domain.spans import SpanFields
     from tracestore.domain.updates import span_update
@@ -127,7 +122,7 @@ def _items(deployment: Deployment, user: User, count: int) -> Iterator[dict[str,
     from tracestore.storage.recompute import first_head
     from tracestore.storage.segments import segment_of
 
-    store = _store(deployment)
+    store = store_of_process()
     for number in range(count):
         trace_id, start_ns = f"{number:032x}", _START_NS + number * 10**9
         status = _STATUSES[number % len(_STATUSES)]
@@ -146,10 +141,3 @@ def _items(deployment: Deployment, user: User, count: int) -> Iterator[dict[str,
         index_item = lesson_index_item(user.user_id, trace_id, head, 1)
         assert index_item is not None
         yield from (head_item(user.user_id, trace_id, head, 1), index_item)
-
-
-def _store(deployment: Deployment) -> Any:
-    from tracestore.storage.store import Store
-    from tracestore.storage.table import Table
-
-    return Store(Table(deployment.client, deployment.table_name), 30 * 86_400)

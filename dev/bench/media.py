@@ -12,7 +12,6 @@ from rich.console import Console
 from dev.bench.deployment import Deployment, User
 from dev.bench.meter import Meter
 from dev.bench.report import rated, table
-from dev.gateway import Request
 
 _CALLS: Final = 20
 _IMAGE_BYTES: Final = 1_000_000
@@ -72,5 +71,5 @@ def _call(number: int, image: bytes) -> dict[str, Any]:
 
 def _assert_returned(user: User, image: bytes) -> None:
     path = f"/api/analytics/traces/{_TRACE}/media/{hashlib.sha256(image).hexdigest()}"
-    answer = user.api.answer(Request("GET", path, "", [("authorization", f"Bearer {user.token}")], b""))
+    answer = user.call("GET", path)
     assert (answer.status, answer.body) == (200, image)

@@ -27,8 +27,7 @@ import typer
 
 from dev import streams, workloads
 from dev.bench import report
-from dev.bench.analytics import store_of_process
-from dev.bench.deployment import User, deployed
+from dev.bench.deployment import User, deployed, store_of_process
 from dev.bench.report import table
 from dev.engines import EngineUnavailable
 from dev.functions import Functions
