@@ -130,6 +130,10 @@ MANY: dict[str, tuple[Counter, list[object]]] = {
     "values": (ValueCounter(), [valued({"tool_name": f"v{n}"}) for n in range(VALUES_IN_COUNTER + 9)]),
     "long values": (ValueCounter(), [valued({"tool_name": f"v{n:0120}"}) for n in range(VALUES_IN_COUNTER)]),
     "services": (MarginalCounter(), [of_service(f"s{n}", f"s{n + 1}") for n in range(VALUES_IN_MARGINAL + 9)]),
+    "services of later hours": (  # in which their traces did not begin
+        MarginalCounter(),
+        [MarginalContribution(of_service(f"s{n}").rows) for n in range(VALUES_IN_MARGINAL + 9)],
+    ),
     "long services": (MarginalCounter(), [of_service(f"s{n:0120}") for n in range(VALUES_IN_MARGINAL)]),
     "scores": (ScoreCounter(), [scored(f"s{n}", n) for n in range(SCORES_IN_COUNTER + 9)]),
     "score groups": (
@@ -197,6 +201,7 @@ def test_counting_the_traces_of_a_full_counter_again_gives_the_same(many: str) -
         ("values", VALUES_IN_COUNTER),
         ("long values", CHARACTERS_IN_COUNTER // 121),
         ("services", VALUES_IN_MARGINAL),
+        ("services of later hours", VALUES_IN_MARGINAL),
         ("scores", SCORES_IN_COUNTER),
         ("names of score groups", 2 * SCORE_GROUPS_IN_COUNTER),
         ("long score groups", CHARACTERS_IN_COUNTER // 122),
@@ -212,6 +217,15 @@ def test_a_counter_keeps_so_many_names_and_counts_the_rest_as_other(many: str, m
         counter.add(contribution, 1)
     kept = [names for names in counter.totals().values() if names]
     assert [len(names) for names in kept] == [most + 1]
+
+
+@pytest.mark.parametrize(("more", "kept"), [(0, True), (1, False)])
+def test_names_that_fill_a_counter_exactly_fit(more: int, kept: bool) -> None:
+    counter = ValueCounter()
+    names = ["a" * (CHARACTERS_IN_COUNTER // 2), "b" * (CHARACTERS_IN_COUNTER // 2 + more)]
+    for name in names:
+        counter.add(valued({"tool_name": name}), 1)
+    assert (names[1] in counter.values["tool_name"]) is kept
 
 
 def test_a_counter_of_measures_keeps_so_many_groups_and_signatures() -> None:

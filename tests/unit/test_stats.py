@@ -20,8 +20,10 @@ from tracestore.domain.stats import (
     MARGINAL_VALUES_KEPT,
     NUMBERS,
     QUARTER_NS,
+    QUARTERS_IN_HOUR,
     QUARTERS_KEPT,
     ROWS_KEPT,
+    Aggregate,
     Marginal,
     MarginalRow,
     Measures,
@@ -80,6 +82,20 @@ def test_measures_survive_being_packed(
 ) -> None:
     measures = Measures(sent, latencies, first_tokens)
     assert unpacked_measures(*json.loads(json.dumps(packed_measures(measures)))) == measures
+
+
+@given(numbers, histograms, histograms)
+def test_measures_are_something_until_all_of_them_are_subtracted(
+    sent: list[int], latencies: dict[int, int], first_tokens: dict[int, int]
+) -> None:
+    """Sums that differ in a histogram alone are no equal sums: two traces were exchanged for one another."""
+    for part in (Measures(sent), Measures(latencies=latencies), Measures(first_tokens=first_tokens)):
+        is_something = any(part.numbers) or bool(part.latencies) or bool(part.first_tokens)
+        assert (bool(part), bool(part.nonzero()), bool(Aggregate(0, part))) == (is_something,) * 3
+    total = Measures()
+    for sign in (1, 1, -1, -1):
+        total.add(Measures(sent, latencies, first_tokens), sign)
+    assert (bool(total), total.nonzero(), bool(Aggregate(1, total))) == (False, {}, True)
 
 
 trees = st.lists(
@@ -353,9 +369,10 @@ def test_services_at_too_many_hours_count_when_the_trace_began() -> None:
         )
         for number in range(MARGINAL_ROWS_KEPT + 1)
     ]
+    first = START_NS // (QUARTERS_IN_HOUR * QUARTER_NS)
     for spans, hours in ((many[:-1], MARGINAL_ROWS_KEPT // 40), (many, 1)):
         marginal = services_of(*spans)
-        assert len({row.hour for row in marginal if isinstance(row, MarginalRow)}) == hours
+        assert {row.hour for row in marginal if isinstance(row, MarginalRow)} == set(range(first, first + hours))
 
 
 def test_long_names_are_cut() -> None:
