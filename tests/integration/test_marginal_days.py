@@ -18,7 +18,7 @@ from tests.head_stream import StreamedDynamoDB, deliver_with_faults
 from tests.integration.test_counters import audited, live, seeds, some_span, steps, to_fields
 from tests.integration.test_gathered import apply, apply_batches, applying
 from tests.memory_dynamodb import Scheduler
-from tracestore.domain.buckets import Bucket
+from tracestore.domain.buckets import Bucket, ConversationTarget, Target
 from tracestore.domain.dimensions import MARGINALS
 from tracestore.domain.settled_days import SettledDays
 from tracestore.domain.spans import SpanFields
@@ -26,6 +26,7 @@ from tracestore.domain.stats import Aggregate
 from tracestore.storage import keys, marginal_days
 from tracestore.storage.audit import confirmed, repair
 from tracestore.storage.counter_reading import read_counters, read_marginals
+from tracestore.storage.counters import change_counter
 from tracestore.storage.formats.gathered import pack_gathered, unpack_gathered
 from tracestore.storage.formats.marginal_days import pack_marginal_day, unpack_marginal_day
 from tracestore.storage.gathered import GATHERED_BYTES, gathered_key, read_gathered
@@ -332,6 +333,12 @@ def test_a_repair_counts_at_once(db: Queried, clock: Clock, user: str, settled_s
     assert traces_by_service(store, user) == {"shop 1": 1, "shop 2": 1}
 
 
+@pytest.mark.parametrize("target", [Bucket("measures", "day", DAY), ConversationTarget("c")])
+def test_a_repair_of_other_counters_leaves_the_copies(user: str, settled_store: Store, target: Target) -> None:
+    change_counter(scope(settled_store, user), target, lambda _: True)
+    assert DAY in settled(settled_store, user)
+
+
 def test_a_day_of_which_an_hour_cannot_be_read_stays_unsettled_and_the_batch_counts(
     db: Queried, clock: Clock, user: str
 ) -> None:
@@ -419,10 +426,12 @@ def test_days_without_spans_and_days_that_have_expired_are_settled_by_months(
     writer(store, user).capture([("t", call("root", start_ns=START_NS - 100 * DAY_S * 10**9, tool_name="search"))])
     apply(store, "shard", db.changes, long_deadline(), room=0)
     clock.advance(s=28 * HOUR_S)
-    ranges = []
+    ranges, numbers = [], []
     for number in range(20):
         count_a_trace(db, clock, user, f"then {number}")
         ranges.append([days.last - DAY for days in settled(store, user).changed if days.first == 0])
+        numbers.append(len(settled(store, user).changed))
     assert copied_days(db) == {"08-14"}
     assert ranges[0] == [-53]  # the batch looked at November and October
+    assert max(numbers) <= 2, numbers  # the days before, and the present one
     assert ranges[-1] == []
