@@ -20,5 +20,22 @@ def launched(path: str) -> Iterator[Any]:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(OPTIONS))
-        yield browser
-        browser.close()
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def opened(browser: Any) -> Iterator[tuple[Any, Any, list[int]]]:
+    """An empty page in a new context, its DevTools session, and the bytes of each response once it is received."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    try:
+        page = context.new_page()
+        devtools = context.new_cdp_session(page)
+        received: list[int] = []
+        devtools.send("Network.enable")
+        devtools.on("Network.loadingFinished", lambda event: received.append(int(event["encodedDataLength"])))
+        yield page, devtools, received
+    finally:
+        context.close()

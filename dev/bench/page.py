@@ -159,40 +159,34 @@ def _measured(browser: Any, base: str, address: str, selector: str, token: str, 
 
 
 def _load(browser: Any, base: str, address: str, selector: str, token: str) -> Load:
-    with _opened(browser, base, address, selector, token) as (page, cdp, received):
-        first_row = page.evaluate("performance.now()")
+    with _opened(browser, base, address, selector, token) as (page, devtools, received):
+        first_row_ms = page.evaluate("performance.now()")
         page.wait_for_load_state("networkidle")
-        values = {one["name"]: one["value"] for one in cdp.send("Performance.getMetrics")["metrics"]}
-        return Load(first_row, values["ScriptDuration"], values["JSHeapUsedSize"] / 1e6, sum(received) / 1e3)
+        metrics = _metrics(devtools)
+        return Load(first_row_ms, metrics["ScriptDuration"], metrics["JSHeapUsedSize"] / 1e6, sum(received) / 1e3)
 
 
 def _scrolled(browser: Any, base: str, address: str, token: str) -> tuple[list[float], float]:
     """The frames of scrolling through all rows, in milliseconds, and the script time of a step."""
-    with _opened(browser, base, address, ".tree [role=row]", token) as (page, cdp, _):
+    with _opened(browser, base, address, ".tree [role=row]", token) as (page, devtools, _):
         page.wait_for_load_state("networkidle")
         page.get_by_role("button", name="Expand all").click()
         page.wait_for_timeout(500)
-
-        def script_s() -> float:
-            metrics = cdp.send("Performance.getMetrics")["metrics"]
-            return float(next(one["value"] for one in metrics if one["name"] == "ScriptDuration"))
-
-        before = script_s()
+        before_s = _metrics(devtools)["ScriptDuration"]
         frames: list[float] = page.evaluate(_FRAMES, [".window.tree", STEP_PX, STEPS])
-        return frames, (script_s() - before) / STEPS * 1e3
+        return frames, (_metrics(devtools)["ScriptDuration"] - before_s) / STEPS * 1e3
+
+
+def _metrics(devtools: Any) -> dict[str, float]:
+    """The measurements of Chromium about a page, by name. Times are in seconds."""
+    return {metric["name"]: metric["value"] for metric in devtools.send("Performance.getMetrics")["metrics"]}
 
 
 @contextmanager
 def _opened(browser: Any, base: str, address: str, selector: str, token: str) -> Iterator[tuple[Any, Any, list[int]]]:
     """A view in a fresh context, when its first row is there; with its bytes as they are received."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    page = context.new_page()
-    cdp = context.new_cdp_session(page)
-    received: list[int] = []
-    cdp.send("Performance.enable")
-    cdp.send("Network.enable")
-    cdp.on("Network.loadingFinished", lambda event: received.append(int(event["encodedDataLength"])))
-    page.goto(f"{base}{address}#token={token}")
-    page.wait_for_selector(selector)
-    yield page, cdp, received
-    context.close()
+    with chromium.opened(browser) as (page, devtools, received):
+        devtools.send("Performance.enable")
+        page.goto(f"{base}{address}#token={token}")
+        page.wait_for_selector(selector)
+        yield page, devtools, received

@@ -5,20 +5,18 @@ questions about a run of an agent. The pages take turns, so that a machine that 
 results are medians over the rounds.
 """
 
-import os
+import shutil
 import statistics
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import httpx
 
 from dev import chromium, page_files
+from dev.bench import peer_servers
 from dev.bench.agent_run import Run, agent_run, conversation, large_run
 from dev.bench.deployment import deployed
 from dev.bench.page_questions import QUESTIONS, Unanswered, interactions
@@ -28,7 +26,6 @@ from dev.server import listening, serving
 from dev.template import Template
 
 ROUNDS: Final = 3
-_START_S: Final = 180
 _READABLE_MS: Final = 240_000
 """The trace of 1,000 spans takes Phoenix most of a minute on two busy cores."""
 _SETTLED_MS: Final = 3_000
@@ -52,22 +49,30 @@ def main(phoenix: Path = Path("phoenix"), rounds: int = ROUNDS) -> None:
     if path is None:
         out.print("This needs Chromium: install the package chromium.")
         raise SystemExit(1)
+    installed = shutil.which(phoenix)
+    if installed is None:
+        out.print(f"There is no executable {phoenix}: name that of Phoenix with --phoenix.")
+        raise SystemExit(1)
     page_files.build()
     start_ns = time.time_ns() - 3600 * 10**9
     run, large = agent_run("agent", start_ns, _SESSION), large_run("large", start_ns, "year")
     runs = [run, large, *conversation(_SESSION, start_ns + 600 * 10**9)]
-    with deployed(out.print) as deployment, serving(Template(), listening(0)) as base, _phoenix(phoenix) as other:
+    with (
+        deployed(out.print) as deployment,
+        serving(Template(), listening(0)) as base,
+        peer_servers.phoenix(Path(installed).absolute()) as other,
+    ):
         user = deployment.user("reader")
         for each in runs:
             _send(base, each, {"authorization": f"Bearer {user.token}"})
-            _send(other, each, {})
+            _send(other.base, each, {})
         sites = (
             Site(
                 "tracestore",
                 lambda each: f"{base}/traces/t/{each.trace_id.hex()}#token={user.token}",
                 ".tree [role=row]",
             ),
-            Site("Phoenix", lambda each: f"{other}/redirects/traces/{each.trace_id.hex()}", ".span-node__heading"),
+            Site("Phoenix", lambda each: f"{other.base}/redirects/traces/{each.trace_id.hex()}", ".span-node__heading"),
         )
         with chromium.launched(path) as browser:
             out.print(_times(browser, sites, {"41 spans": run, "1,000 spans": large}, rounds))
@@ -89,7 +94,7 @@ def _times(browser: Any, sites: tuple[Site, ...], runs: Mapping[str, Run], round
 
 def _load(browser: Any, site: Site, run: Run) -> tuple[float, float]:
     """Milliseconds until the first row of the tree is visible in a new context, and the kilobytes until then."""
-    with _opened(browser) as (page, received):
+    with chromium.opened(browser) as (page, _, received):
         began = time.monotonic()
         page.goto(site.address(run), wait_until="commit")
         page.locator(site.row).first.wait_for(timeout=_READABLE_MS)
@@ -99,7 +104,7 @@ def _load(browser: Any, site: Site, run: Run) -> tuple[float, float]:
 def _answers(browser: Any, sites: tuple[Site, ...], run: Run, rounds: int) -> Any:
     rows = table(f"Interactions, medians of {rounds}", *(site.name for site in sites))
     sums = dict.fromkeys((site.name for site in sites), 0.0)
-    with _opened(browser) as (page, _):
+    with chromium.opened(browser) as (page, _, _):
         page.add_init_script("localStorage.clear()")  # what one question has set must not help the next
         for question in QUESTIONS:
             results: dict[str, list[int | Unanswered]] = {site.name: [] for site in sites}
@@ -138,54 +143,3 @@ def _send(base: str, run: Run, headers: Mapping[str, str]) -> None:
     httpx.post(
         f"{base}/v1/traces", content=run.body, headers={**content_type, **headers}, timeout=60
     ).raise_for_status()
-
-
-@contextmanager
-def _phoenix(executable: Path) -> Iterator[str]:
-    """A running Phoenix with an empty database, and its address."""
-    with listening(0) as first, listening(0) as second:
-        port, grpc_port = first.getsockname()[1], second.getsockname()[1]
-    with TemporaryDirectory() as folder:
-        environment = {
-            **os.environ,
-            "PHOENIX_WORKING_DIR": folder,
-            "PHOENIX_HOST": "127.0.0.1",
-            "PHOENIX_PORT": str(port),
-            "PHOENIX_GRPC_PORT": str(grpc_port),
-            "PHOENIX_TELEMETRY_ENABLED": "false",
-        }
-        environment.pop("PYTHONPATH", None)
-        process = subprocess.Popen(
-            [executable, "serve"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        base = f"http://127.0.0.1:{port}"
-        try:
-            deadline = time.monotonic() + _START_S
-            while not _is_up(base):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise SystemExit("Phoenix did not start.")
-                time.sleep(1)
-            yield base
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def _is_up(base: str) -> bool:
-    try:
-        return httpx.get(base, timeout=5).is_success
-    except httpx.HTTPError:
-        return False
-
-
-@contextmanager
-def _opened(browser: Any) -> Iterator[tuple[Any, list[int]]]:
-    """A page in a new context, with its bytes as they are received."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    page = context.new_page()
-    cdp = context.new_cdp_session(page)
-    received: list[int] = []
-    cdp.send("Network.enable")
-    cdp.on("Network.loadingFinished", lambda event: received.append(int(event["encodedDataLength"])))
-    yield page, received
-    context.close()

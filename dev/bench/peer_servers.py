@@ -150,12 +150,11 @@ def tracestore() -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def mlflow(environments: Path = PEERS) -> Iterator[Server]:
+def mlflow(executable: Path) -> Iterator[Server]:
     """MLflow's server on SQLite."""
-    home = _installed(environments, "mlflow")
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
-        command = [str(home / "bin/mlflow"), "server", "--host", "127.0.0.1", "--port", str(port)]
+        command = [str(executable), "server", "--host", "127.0.0.1", "--port", str(port)]
         command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
         command += ["--artifacts-destination", f"{folder}/artifacts"]
         experiment = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "0"}}
@@ -179,9 +178,8 @@ def mlflow(environments: Path = PEERS) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def phoenix(environments: Path = PEERS) -> Iterator[Server]:
+def phoenix(executable: Path) -> Iterator[Server]:
     """Phoenix's server on SQLite. Its REST API lists failures as spans."""
-    home = _installed(environments, "phoenix")
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         settings = {
@@ -199,8 +197,7 @@ def phoenix(environments: Path = PEERS) -> Iterator[Server]:
             spans + "?trace_id={trace_id}&limit=100",
             r'"span_kind":',
         )
-        command = [str(home / "bin/phoenix"), "serve"]
-        with _running("Phoenix", command, settings, port, Path(folder), dict, reads) as server:
+        with _running("Phoenix", [str(executable), "serve"], settings, port, Path(folder), dict, reads) as server:
             yield server
 
 
@@ -249,17 +246,18 @@ def _await_start(name: str, process: subprocess.Popen[bytes], base: str) -> None
         time.sleep(0.1)
 
 
-def _installed(environments: Path, name: str) -> Path:
-    """The virtual environment of a peer, installed on first use; a part of an installation is removed."""
+def installed(environments: Path, name: str) -> Path:
+    """The executable of a peer, which is installed on first use; a part of an installation is removed."""
     requirement = PINNED[name]
     home = environments / requirement.replace("==", "-")
-    if not (home / "bin" / name).exists():
+    executable = home / "bin" / name
+    if not executable.exists():
         console().print(f"Installing {requirement} (about 800 MB, once)")
         shutil.rmtree(home, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
         pip = [str(home / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, requirement], check=True)
-    return home
+    return executable
 
 
 def _tree(pid: int) -> list[int]:

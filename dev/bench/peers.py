@@ -63,7 +63,11 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Turns of each measurement.")] = 3,
 ) -> None:
     """Compare with MLflow and Phoenix: rates, processor time, latencies, sizes and the start."""
-    starts = (peer_servers.tracestore(), peer_servers.mlflow(environments), peer_servers.phoenix(environments))
+    starts = (
+        peer_servers.tracestore(),
+        peer_servers.mlflow(peer_servers.installed(environments, "mlflow")),
+        peer_servers.phoenix(peer_servers.installed(environments, "phoenix")),
+    )
     with contextlib.ExitStack() as stack:
         all_measured = [stack.enter_context(_started(start)) for start in starts]
         for _ in range(rounds):
