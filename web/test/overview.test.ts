@@ -101,6 +101,7 @@ describe("the range", () => {
 
   test("survives what the address should not have", () => {
     expect(range("range=all").start).toBe(range("range=90d").start);
+    expect(range("range=constructor").start).toBe(range("range=90d").start); // a name that every object has
     expect(range("from=x&to=y").start).toBe(range("").start);
     const reversed = range("from=2026-11-20T10:00:00Z&to=2026-11-19T10:00:00Z");
     expect(reversed.start).toBeLessThan(reversed.end);

@@ -34,21 +34,23 @@ export interface Field {
   b: string | null;
 }
 
-const FIELDS_MAX = 400;
+const DIFFERENCES_MAX = 400;
 const DEPTH_MAX = 12;
 
-/** The values in which two JSON documents differ, by their path. Only the first few hundred are compared. */
+/** The values in which two JSON documents differ, by their path: the first few hundred of them. */
 export function fieldsDifference(a: unknown, b: unknown): Field[] {
   const [left, right] = [flat(a), flat(b)];
   return [...new Set([...left.keys(), ...right.keys()])]
     .filter((path) => left.get(path) !== right.get(path))
+    .slice(0, DIFFERENCES_MAX)
     .map((path) => ({ path, a: left.get(path) ?? null, b: right.get(path) ?? null }));
 }
 
+/** All values of a document as texts, by their path. Those below many levels are one value. */
 function flat(value: unknown): Map<string, string> {
   const found = new Map<string, string>();
   const walk = (inner: unknown, path: string, depth: number): void => {
-    if (found.size >= FIELDS_MAX || inner === undefined) return;
+    if (inner === undefined) return;
     const isObject = typeof inner === "object" && inner !== null && !Object.hasOwn(inner, "source");
     const entries = isObject ? Object.entries(inner as object) : [];
     if (!entries.length || depth > DEPTH_MAX) {

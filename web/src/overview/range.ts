@@ -41,7 +41,7 @@ export interface Range {
 export function choiceOf(query: URLSearchParams): string {
   const name = query.get("range");
   if (name === null) return DEFAULT_CHOICE;
-  return name in CHOICES ? name : "90d";
+  return Object.hasOwn(CHOICES, name) ? name : "90d";
 }
 
 /**
