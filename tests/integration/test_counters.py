@@ -458,13 +458,35 @@ def test_a_counter_that_cannot_be_read_does_not_block_others() -> None:
     assert len(read_conversations(scope(store, user), 10)[0]) == 1
 
 
-def test_a_span_older_than_counters_are_kept_counts_for_its_conversation_alone() -> None:
-    db, user = StreamedDynamoDB(), new_user().name
-    store = store_on(db)
+@pytest.mark.parametrize("room", [0, GATHERED_BYTES])
+def test_a_span_older_than_counters_are_kept_counts_for_its_conversation_alone(room: int) -> None:
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
     for days_ago in (401, 399):
         writer(store, user).capture([(f"t{days_ago}", call("a", start_ns=START_NS - days_ago * DAY_NS))])
     writer(store, user).capture([("t", call("a", start_ns=START_NS - 401 * DAY_NS, conversation_id="c"))])
-    assert [apply(store, "shard", [change], long_deadline()).counters for change in db.changes] == [0, 5, 1]
+    counted = [apply(store, "shard", [change], long_deadline(), begins=True, room=room) for change in db.changes]
+    assert [applied.counters for applied in counted] == [0, 5, 1]
+    assert all(int(item["expires_at"]["N"]) > clock.ms // 1000 for item in stored_counters(db).values())
+
+
+@pytest.mark.parametrize("room", [0, GATHERED_BYTES])
+def test_a_batch_that_is_delivered_again_puts_nothing(room: int) -> None:
+    """Neither the whole batch nor a part of it."""
+    db, user = StreamedDynamoDB(), new_user().name
+    store = store_on(db)
+    for trace_id in "ab":
+        writer(store, user).capture([(trace_id, call("root", conversation_id="c"))])
+    apply(store, "shard", db.changes, long_deadline(), begins=True, room=room)
+    before = versions_of(db)
+    for batch in (db.changes, db.changes[:1], db.changes[1:]):
+        apply(store, "shard", batch, long_deadline(), begins=True, room=room)
+        assert versions_of(db) == before
+
+
+def versions_of(db: StreamedDynamoDB) -> dict[Any, Any]:
+    """The version of each item that has one."""
+    return {key: item["v"] for key, item in db._items.items() if "v" in item}
 
 
 def test_an_expired_conversation_begins_anew_and_keeps_its_checkpoints() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.builders import DAY_S, START_NS, Clock, call, long_deadline, scope, store_on, writer
 from tests.crashing import Crash, CrashingAtWrite
@@ -17,10 +18,11 @@ from tests.integration.test_counters import audited, buckets_of_start, live, rep
 from tests.memory_dynamodb import Scheduler
 from tracestore.domain.buckets import INTERVALS_OF, QUARTERS, Bucket
 from tracestore.domain.counters import MeasureCounter
+from tracestore.domain.gathered import is_gathered
 from tracestore.domain.spans import SpanFields
 from tracestore.storage import counters, keys
 from tracestore.storage.audit import audit, confirmed, repair
-from tracestore.storage.counter_reading import read_counters
+from tracestore.storage.counter_reading import read_counters, read_stored
 from tracestore.storage.dead_letters import read_dead_letters
 from tracestore.storage.deltas import Change
 from tracestore.storage.formats.gathered import pack_gathered, unpack_gathered
@@ -292,6 +294,21 @@ def test_the_gathered_item_stays_small_and_the_counters_are_written_now_and_then
     assert sum(counted(store, user)[DAY]["traces"].values()) == count
 
 
+@given(st.lists(st.integers(1, 40), min_size=2, max_size=8))
+@settings(max_examples=20, deadline=None)
+def test_a_counter_is_whole_until_the_first_of_its_traces_expires(ages: list[int]) -> None:
+    """Wherever its sums are: an audit leaves it alone from then on."""
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    for number, hours in enumerate(ages):
+        writer(store, user).capture([(f"t{number}", call("root"))])
+        expires_at_s = [int(change.new["expires_at"]["N"]) for change in db.changes if change.new]
+        apply(store, "shard", db.changes[-1:], long_deadline(), room=350)
+        counters_read = read_stored(scope(store, user), filter(is_gathered, buckets_of_start()))
+        assert {stored.whole_until_s for stored in counters_read.values()} == {min(expires_at_s)}
+        clock.advance(s=3_600 * hours)
+
+
 def test_a_large_batch_changes_the_counters_themselves() -> None:
     db, user = StreamedDynamoDB(), new_user().name
     store = store_on(db)
@@ -303,6 +320,14 @@ def test_a_large_batch_changes_the_counters_themselves() -> None:
     assert not gathered.leaving
     assert item_bytes(db._items[gathered_key(keys.user(user))]) < 300
     assert sum(counted(store, user)[DAY]["traces"].values()) == 100
+
+
+def test_a_repair_begins_no_gathered_item() -> None:
+    db, user = StreamedDynamoDB(), new_user().name
+    store = store_on(db)
+    hour = Bucket("marginals", "hour", 24 * DAY.number)
+    assert counters.change_counter(scope(store, user), hour, lambda _: True)
+    assert gathered_key(keys.user(user)) not in db._items
 
 
 def test_a_user_without_a_gathered_item_gets_none_before_the_next_release() -> None:
