@@ -180,6 +180,22 @@ def test_a_deleted_span_is_refused_when_sent_again_and_the_rest_of_its_request_i
     assert stored_spans(store, user)["root"] == spans[0]
 
 
+@pytest.mark.parametrize("size", [10, 900_000])
+def test_a_deleted_root_that_a_process_sends_as_a_new_trace_leaves_nothing(engine: Endpoint, size: int) -> None:
+    """It stores the payload before it reads the trace. The alias stays, since another span has the same message."""
+    clock, user = Clock(), new_user().name
+    store = store_on(engine, clock)
+    writer(store, user).capture(batches_of([call("root", message_id="m"), call("child", "root", message_id="m")]))
+    writer(store, user).delete_span("t", "root")
+    before = stored_items(store, user).keys()
+    again = call("root", message_id="m", input_data=random.Random(size).randbytes(size).hex())
+    assert [each.code for each in writer(store_on(engine, clock), user).capture(batches_of([again]))] == [
+        "span_deleted"
+    ]
+    assert stored_items(store, user).keys() == before
+    assert trace_ids(store, user, message_id="m") == ["t"]
+
+
 def test_requests_that_are_equal_once_a_span_is_deleted_stay_readable(engine: Endpoint) -> None:
     store, user = store_on(engine), new_user().name
     remaining = call("a", "root", input_data="kept")

@@ -15,15 +15,18 @@ from tests.builders import (
     batches_of,
     call,
     fields,
+    orphans,
     reader,
     store_on,
     stored_items,
     stored_spans,
     stored_summary,
     summary_of,
+    trace_ids,
     writer,
 )
 from tests.gateway import new_user
+from tests.integration.test_recent_traces import Calls
 from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.errors import Conflict
 from tracestore.domain.spans import SpanFields
@@ -95,6 +98,28 @@ def test_a_repeated_root_does_not_open_a_full_trace_to_other_processes(size: int
     assert [span_id for span_id, _ in rejected(refused)] == ["m0", "m1", "m2"]
     assert stored_summary(small_store(memory, clock), user) == summary_of(*first)
     assert stored_spans(small_store(memory, clock), user).keys() == {"root", "s0", "s1", "s2", "s3"}
+
+
+@pytest.mark.parametrize("size", [10, 900_000])
+def test_a_rejected_span_takes_only_its_own_items_with_it(engine: Endpoint, size: int) -> None:
+    """A process that does not know the trace stores payloads and aliases before it reads that the trace is full."""
+    clock, user = Clock(), new_user().name
+    writer(small_store(engine, clock), user).capture(batches_of([call("root", message_id="m"), *spans(0, 4)]))
+    more = call("more", message_id="m", input_data=random.Random(size).randbytes(size).hex())
+    refused = writer(small_store(engine, clock), user).capture(batches_of([more]))
+    assert rejected(refused) == [("more", "trace_too_large")]
+    assert trace_ids(small_store(engine, clock), user, message_id="m") == ["t"]
+    assert orphans(small_store(engine, clock), user) == []
+
+
+def test_a_first_request_of_the_largest_size_is_one_put() -> None:
+    db, user = MemoryDynamoDB(), new_user().name
+    client = Calls(db)
+    store = replace(store_on(db, db=client), trace_spans_most=MOST)
+    assert (
+        writer(store, user).capture(batches_of([call("root"), *(call(f"s{n}", "root") for n in range(MOST - 1))])) == []
+    )
+    assert client.taken() == {"put_item": 1}
 
 
 @given(st.lists(st.integers(0, MOST - 1), min_size=1, max_size=8), st.randoms(use_true_random=False))
