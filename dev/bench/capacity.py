@@ -173,10 +173,10 @@ def _report_reading(console: Console, meter: Meter, chats: User, small: User, la
         ("its outline", large, f"/{trace_id}", "view=outline"),
     ):
         meter.take()
-        response = user.get(path, query)
+        _, body = user.read(path, query)
         consumed = meter.take()
         calls = ", ".join(f"{count} {operation}" for operation, count in sorted(consumed.calls.items()))
-        rows.add_row(name, f"{consumed.read_units:g}", calls, f"{len(str(response)) / 1024:,.0f}")
+        rows.add_row(name, f"{consumed.read_units:g}", calls, f"{len(body) / 1_000:,.0f}")
     console.print(rows)
 
 
@@ -251,8 +251,8 @@ def _report_conversation(console: Console, deployment: Deployment, meter: Meter,
     _assert_stored(user, turns)
     conversation_id = requests[0][0]["conversation_id"]
     last = requests[-1][0]
-    said = [*last["input_data"]["messages"], *last["output_data"]["messages"]]
-    new_bytes = sum(len(part["text"].encode()) for message in said for part in message["parts"])
+    messages = [*last["input_data"]["messages"], *last["output_data"]["messages"]]
+    new_bytes = sum(len(part["text"].encode()) for message in messages for part in message["parts"])
     rows = table(f"A conversation of {turns} turns", "read units", "KB returned", "KB of new text", "ratio", "target")
     for name, query, target in (
         ("turns", "view=turns", _TURNS_RATIO),
@@ -260,15 +260,14 @@ def _report_conversation(console: Console, deployment: Deployment, meter: Meter,
         ("summaries", "view=summary", None),
     ):
         meter.take()
-        response = user.get(query=f"{query}&conversation_id={conversation_id}&limit=1000")
+        _, body = user.read("", f"{query}&conversation_id={conversation_id}&limit=1000")
         consumed = meter.take()
-        returned = len(json.dumps(response, ensure_ascii=False, separators=(",", ":")).encode())
-        ratio = returned / new_bytes
+        ratio = len(body) / new_bytes
         rows.add_row(
             name,
             f"{consumed.read_units:g}",
-            f"{returned / 1024:,.1f}",
-            f"{new_bytes / 1024:,.1f}",
+            f"{len(body) / 1_000:,.1f}",
+            f"{new_bytes / 1_000:,.1f}",
             rated(ratio, target) if target else f"{ratio:.2f}",
             f"≤ {target}" if target else "–",
         )

@@ -15,7 +15,7 @@ import threading
 import time
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -55,9 +55,9 @@ shows here only."""
 _OWN: Final = ("*/dev/*", "*/boto3/*", "*/botocore/*", "*/tracemalloc.py")
 """Files whose memory is that of the benchmark: the record of what was sent, and the reader of the local stream."""
 
-_FAILURES: Final = {
-    "throttled": RequestFailed("ProvisionedThroughputExceededException"),
-    "error 500": RequestFailed("InternalServerError", status=500),
+_FAILURES: Final[dict[str, Callable[[], RequestFailed]]] = {
+    "throttled": lambda: RequestFailed("ProvisionedThroughputExceededException"),
+    "error 500": lambda: RequestFailed("InternalServerError", status=500),
 }
 
 
@@ -80,7 +80,7 @@ class Faults:
         if fault is None:
             return send(operation, request)
         if fault in _FAILURES:
-            raise RequestFailed(_FAILURES[fault].code, status=_FAILURES[fault].status)
+            raise _FAILURES[fault]()
         if fault == "cut after":
             send(operation, request)
         raise Unreachable(f"{operation} was cut")
