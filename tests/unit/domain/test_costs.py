@@ -73,6 +73,21 @@ def test_counts_of_zero_next_to_output_are_unknown(reported: dict[str, Any]) -> 
     assert cost_of(answered, Prices()) == Cost(None, "unknown", reason="no_tokens")
 
 
+@pytest.mark.parametrize("counts", [{}, {"input_tokens": 0, "output_tokens": 12}])
+def test_output_next_to_any_count_is_counted(counts: dict[str, Any]) -> None:
+    answered = call("s", model_name="m", output_preview="Hello", **counts)
+    assert cost_of(answered, Prices()) == Cost(36, "computed", "test/m")
+
+
+@pytest.mark.parametrize(
+    "reported", [{}, {"model_name": "m", "input_tokens": None, "output_tokens": None}], ids=["no model", "no counts"]
+)
+def test_a_reported_cost_of_zero_without_a_model_or_counts_needs_no_price(reported: dict[str, Any]) -> None:
+    prices = Prices()
+    assert cost_of(call("s", cost_nano_usd=0, **reported), prices) == Cost(0, "reported")
+    assert prices.lookups == []
+
+
 def test_counts_of_zero_without_output_cost_nothing() -> None:
     assert cost_of(call("s", model_name="m", input_tokens=0, output_tokens=0), Prices()) == Cost(
         0, "computed", "test/m"
@@ -90,6 +105,7 @@ def test_a_computed_cost_names_its_price() -> None:
         ({"model_name": "unpriced", "input_tokens": None, "output_tokens": None}, "no_tokens"),
         ({}, "no_model"),
         ({"model_name": "m", "operation_type": "agent"}, "repeats_calls"),
+        ({"model_name": "m", "usage_ambiguous": True}, "contradictory_tokens"),
     ],
 )
 def test_a_cost_that_is_not_known_is_not_zero_and_has_a_reason(reported: dict[str, Any], reason: UnknownCost) -> None:

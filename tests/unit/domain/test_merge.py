@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import pytest
 from hypothesis import given, settings
@@ -19,8 +19,9 @@ START_MS = START_NS // 10**6
 
 texts = st.sampled_from(["a", "b", "Zürich 🙂", ""])
 reported_fields = st.fixed_dictionaries(
-    {"span_id": st.sampled_from("abc"), "start_ns": st.integers(START_NS, START_NS + 3)},
+    {"span_id": st.sampled_from("abc")},
     optional={
+        "start_ns": st.integers(START_NS, START_NS + 3),
         "span_name": texts,
         "parent_span_id": st.sampled_from("abcx"),
         "end_ns": st.integers(START_NS + 2, START_NS + 5),
@@ -28,7 +29,10 @@ reported_fields = st.fixed_dictionaries(
         "status": st.sampled_from(["pending", "success", "error"]),
         "error_message": texts,
         "operation_type": st.sampled_from(["agent", "completion"]),
+        "model_name": st.sampled_from(["m", "n"]),
+        "request_model": st.sampled_from(["m", "n"]),
         "input_tokens": st.integers(0, 3),
+        "output_tokens": st.integers(0, 3),
         "cost_nano_usd": st.integers(0, 3),
         "conversation_id": texts,
         "input_data": st.one_of(texts, st.integers(), st.lists(st.floats(allow_nan=False), max_size=2)),
@@ -36,6 +40,7 @@ reported_fields = st.fixed_dictionaries(
         "metadata": st.fixed_dictionaries({}, optional={"trace_name": texts, "trace_input": texts}),
         "report_order": st.integers(0, 2),
         "encloses": st.just(True),
+        "needs_call": st.just(True),
     },
 )
 span_updates = st.builds(
@@ -194,8 +199,9 @@ def test_a_span_is_created_by_its_first_update_and_updated_by_its_last() -> None
     assert (span.created_ms, span.updated_ms) == (5, 9)
 
 
-def test_a_repeated_update_does_not_change_updated_ms() -> None:
-    span = merge_span([update(fields(), received_ms=5), update(fields(), received_ms=9)])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_repeated_update_does_not_change_updated_ms(order: int) -> None:
+    span = merge_span([update(fields(), received_ms=5), update(fields(), received_ms=9)][::order])
     assert (span.created_ms, span.updated_ms) == (5, 5)
 
 
@@ -223,6 +229,18 @@ def test_reports_amend_each_other_in_the_order_that_the_client_states(order: int
     assert span.status == "success"
 
 
+def test_metadata_of_captures_that_state_no_order_are_not_mixed() -> None:
+    pending, ended = fields(end_ns=None, metadata={"a": 1}), fields(metadata={"b": 2})
+    assert _merged(ended, pending).fields["metadata"] == {"b": 2}
+
+
+def test_a_record_of_usage_whose_call_no_record_reports_is_no_call() -> None:
+    reported = fields(operation_type="completion", needs_call=True, input_tokens=1, cost_nano_usd=7)
+    span = merge_span([update(reported, precedence=FROM_LOGS)])
+    assert span.fields["operation_type"] == "other"
+    assert span.fields.keys().isdisjoint({"needs_call", "input_tokens", "cost_nano_usd"})
+
+
 def test_a_patch_replaces_the_metadata_of_reports_that_amend_each_other() -> None:
     reports = [update(fields(metadata={"a": 1}, report_order=0)), update(fields(metadata={"b": 2}))]
     span = merge_span([*reports, update(fields(metadata={"c": 3}), precedence=5)])
@@ -246,6 +264,74 @@ def test_a_span_that_encloses_its_trace_has_the_times_and_the_status_of_the_othe
     assert enclosing(root, step, failed) == ("error", 1, 9)
     pending = update(fields("open", parent_span_id="trace", end_ns=None))
     assert enclosing(root, step, pending) == ("pending", 0, -1)
+
+
+class Enclosed(NamedTuple):
+    """A span of a trace that another span stands for. *units*: times are in nanoseconds after `START_NS`."""
+
+    parent: str | None
+    start: int
+    duration: int | None
+    status: str | None
+
+    @property
+    def end(self) -> int | None:
+        return None if self.duration is None else self.start + self.duration
+
+    @property
+    def outcome(self) -> str:
+        return self.status or ("pending" if self.duration is None else "success")
+
+
+enclosed_spans = st.lists(
+    st.builds(
+        Enclosed,
+        st.sampled_from(["trace", "trace", "s0", None]),
+        st.integers(0, 9),
+        st.none() | st.integers(0, 9),
+        st.sampled_from([None, None, "success", "error"]),
+    ),
+    max_size=5,
+)
+
+
+@given(enclosed_spans, st.sampled_from([None, "success", "error"]), st.booleans())
+def test_a_span_that_encloses_its_trace_follows_from_the_others(
+    others: list[Enclosed], reported: str | None, has_sibling: bool
+) -> None:
+    """Its outcome from those directly below it, its times from all, except from others that enclose the trace."""
+    updates = [
+        update(fields("trace", start_ns=START_NS + 5, end_ns=None, status=reported, encloses=True)),
+        *(
+            update(
+                fields(
+                    f"s{number}",
+                    parent_span_id=other.parent,
+                    start_ns=START_NS + other.start,
+                    end_ns=None if other.end is None else START_NS + other.end,
+                    status=other.status,
+                )
+            )
+            for number, other in enumerate(others)
+        ),
+    ]
+    if has_sibling:
+        sibling = fields("sibling", parent_span_id="trace", start_ns=START_NS - 9, end_ns=START_NS + 99, status="error")
+        updates.append(update(cast(SpanFields, {**sibling, "encloses": True})))
+    spans = {span.span_id: span for span in merge(updates)}
+    for number, other in enumerate(others):
+        assert spans[f"s{number}"].status == other.outcome
+        assert spans[f"s{number}"].start_ns == START_NS + other.start
+    span = spans["trace"]
+    below = {other.outcome for other in others if other.parent == "trace"}
+    ends = [other.end for other in others if other.end is not None]
+    start = min([5, *(other.start for other in others)])
+    assert span.start_ns == START_NS + start
+    if "pending" in below or (not ends and reported is None):
+        assert (span.status, span.end_ns) == ("pending", None)
+    else:
+        assert span.status == ("error" if "error" in below else reported or "success")
+        assert span.end_ns == START_NS + max([start, *ends])
 
 
 def test_an_amendment_alone_starts_when_it_was_received() -> None:
@@ -288,9 +374,24 @@ def test_a_call_without_a_model_has_the_one_of_the_nearest_span_around_it() -> N
         span("alone", **call),
         span("cycle", parent_span_id="cycle2", **call),
         span("cycle2", parent_span_id="cycle"),
+        span("above", parent_span_id="above2"),
+        span("above2", parent_span_id="above"),
+        span("below", parent_span_id="above", **call),
+        span("agent", parent_span_id="stream", operation_type="agent", input_tokens=1),
+        span("empty", parent_span_id="stream", operation_type="completion"),
     ]
     models = {each.span_id: each.fields.get("model_name") for each in merge(updates)}
-    assert (models["call"], models["own"], models["alone"], models["cycle"]) == ("near", "own", None, None)
+    named = {span_id: model for span_id, model in models.items() if model is not None}
+    assert named == {"call": "near", "own": "own"}
+
+
+@given(st.lists(st.sampled_from([FROM_LOGS, 0, 3]), min_size=1, max_size=4))
+def test_only_a_span_that_no_capture_reports_is_from_logs(precedences: list[int]) -> None:
+    updates = [
+        update(fields("a", span_name=str(number)), precedence=precedence)
+        for number, precedence in enumerate(precedences)
+    ]
+    assert merge_span(updates).is_from_logs == (0 not in precedences)
 
 
 @pytest.mark.parametrize("order", [1, -1])
