@@ -121,6 +121,24 @@ def test_concurrent_requests_with_the_same_span_store_it_once(memory: MemoryDyna
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_a_writer_of_one_span_gets_it_whichever_writer_put_the_head(memory: MemoryDynamoDB, seed: int) -> None:
+    user, clock, spans = new_user().name, Clock(), turns(4)
+    writer(store_on(memory, clock), user).capture(batches_of(spans[:1]))
+    returned: dict[str, dict[str, object]] = {}
+
+    def capturing_one(span: SpanFields) -> Act:
+        def act(store: Store) -> None:
+            head, found = writer(store, user).capture_one("t", span)
+            assert head.summary.span_count >= 2
+            returned[found.span_id] = {name: found.fields.get(name) for name in span}
+
+        return act
+
+    race(memory, seed, *((store_on(memory, clock), capturing_one(span)) for span in spans[1:]))
+    assert returned == {span["span_id"]: span for span in spans[1:]}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_capture_during_the_deletion_of_its_trace_leaves_only_the_tombstone(
     memory: MemoryDynamoDB, seed: int
 ) -> None:

@@ -375,6 +375,20 @@ def test_services_at_too_many_hours_count_when_the_trace_began() -> None:
         assert {row.hour for row in marginal if isinstance(row, MarginalRow)} == set(range(first, first + hours))
 
 
+@pytest.mark.parametrize("others", [[], [call("other", service_name="cart")]], ids=["one service", "two services"])
+def test_a_trace_counts_for_the_services_of_its_calls_and_for_all_its_tools(others: list[SpanFields]) -> None:
+    """Whatever else the service does in the same hour. A tool that costs something is no call of its service."""
+    tool = fields("tool", operation_type="tool_call", tool_name="search", service_name="shop", cost_nano_usd=5)
+
+    def with_call(name: str, *spans: SpanFields) -> dict[str, bool]:
+        return {row.value: row.has_call for row in dict(marginal_rows(summary_of(*spans, *others).stats))[name]}
+
+    carts = {"cart": True} if others else {}
+    assert with_call("service_name", call("a", service_name="shop"), tool) == {"shop": True, **carts}
+    assert with_call("service_name", tool) == {"shop": False, **carts}
+    assert with_call("tool_name", tool) == {"search": True}
+
+
 def test_long_names_are_cut() -> None:
     (row,) = summary_of(call("root", model_name="m" * 500)).stats.rows
     assert len(row.group.series.model_name) == 128
