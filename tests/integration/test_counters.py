@@ -521,6 +521,20 @@ def test_a_change_of_an_expired_conversation_does_not_affect_the_next_one(is_rem
     assert (counter.traces, counter.measures["calls"]) == (1, 1)
 
 
+def test_a_deletion_that_is_counted_after_its_trace_expired_is_subtracted_from_a_conversation_that_goes_on() -> None:
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock, retention_s=DAY_S)
+    writer(store, user).capture([("a", call("root", conversation_id="c"))])
+    clock.advance(s=DAY_S - 1)
+    writer(store, user).capture([("b", call("root", conversation_id="c"))])
+    writer(store, user).delete_trace("a")
+    for number, change in enumerate(db.changes):
+        clock.advance(s=1 * (number == 2))  # the trace expires
+        apply(store, "shard", [change], long_deadline())
+    ((_, counter, _),), _ = read_conversations(scope(store, user), 10)
+    assert (counter.traces, counter.measures["calls"]) == (1, 1)
+
+
 def test_a_trace_that_expired_before_it_was_counted_is_no_part_of_its_conversation() -> None:
     """The stream lags, and one batch has the trace and the first one after it."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
