@@ -189,7 +189,7 @@ class _Capture:
 
     def _put_with(self, segment: Segment, stored: StoredTrace, head: LiveHead | None) -> None:
         """Store the segment and the head that includes everything. *raises*: ConditionFailed."""
-        store, old, begins = self.scope.store, stored.head, head is None
+        store, old = self.scope.store, stored.head
         if head is None:
             head = stored.head = empty_head(store, self.trace_id, segment, old)
         is_stored = _is_readable(stored, head, segment.digest)
@@ -207,7 +207,7 @@ class _Capture:
         # A new segment counts only with a head that replaces the one that was read: else a deletion would miss it, and
         # a reader that compares heads too. One that is stored may have no head yet: its writer was interrupted.
         is_included = is_stored and new.merged_sum == head.merged_sum
-        if begins or not is_included or is_compacting or erasure.deletes or not _is_same_summary(new, head):
+        if not is_included or is_compacting or erasure.deletes or not _is_same_summary(new, head):
             self.scope.put_head(self.trace_id, new, old, adopted_items(self.scope, self.trace_id, new, stored))
             stored.head = new
         self._remember(stored, segment, as_put=stored.head is new and not is_compacting)
