@@ -33,6 +33,7 @@ from tests.crashing import Crash, CrashingAtWrite
 from tests.gateway import new_user
 from tests.memory_dynamodb import MemoryDynamoDB
 from tracestore.domain.annotations import Annotation
+from tracestore.domain.costs import PriceOf, no_prices
 from tracestore.domain.errors import Conflict, NotFound
 from tracestore.domain.filters import Filters
 from tracestore.domain.heads import Summary
@@ -251,6 +252,20 @@ def test_a_trace_with_deleted_spans_is_read_by_each_writer() -> None:
     for number in range(2):
         capture(store, user, call(f"later-{number}", "root"))
         assert remembered(store, user) is None
+
+
+def test_a_request_sent_again_after_a_change_of_prices_shows_the_new_cost_in_lists() -> None:
+    """Although the trace has all of its spans already: a head is what the present version derives."""
+
+    def costing(nano_usd: int) -> PriceOf:
+        return lambda _: (nano_usd, "test/m")
+
+    memory, user = MemoryDynamoDB(), new_user().name
+    for price_of, cost_nano_usd in ((no_prices, None), (costing(5), 5), (costing(7), 7)):
+        store = replace(store_on(memory), price_of=price_of)
+        for span in (ROOT, call("child", "root", model_name="m")):
+            capture(store, user, span)
+        assert list_summary(store, user).usage.cost_nano_usd == cost_nano_usd
 
 
 def test_a_trace_that_is_compacted_is_remembered_as_it_is_stored() -> None:
