@@ -38,6 +38,7 @@ from tracestore.domain.spans import SpanFields
 from tracestore.storage import keys
 from tracestore.storage.dynamo import RequestFailed
 from tracestore.storage.items import item_bytes
+from tracestore.storage.new_traces import READ_UNIT_BYTES, WRITE_UNIT_BYTES
 from tracestore.storage.store import Store
 
 few = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -445,3 +446,45 @@ def _state(store: Store, user: str) -> tuple[dict[str, Any], Summary | None]:
         return dict(stored_spans(store, user)), replace(stored_summary(store, user))
     except NotFound:
         return {}, None
+
+
+def first_request(size: int, span_count: int, *, is_ended: bool) -> list[SpanFields]:
+    """A root with a payload of this size, and spans below it whose ids do not compress."""
+    noise = random.Random(size)
+    root = call("root", input_data=noise.randbytes(size // 2).hex(), **({} if is_ended else {"end_ns": None}))
+    return [root, *(call(noise.randbytes(16).hex(), "root") for _ in range(span_count))]
+
+
+@pytest.mark.parametrize(
+    ("size", "span_count", "is_ended", "apart"),
+    [
+        (5_000, 0, True, ""),
+        (9_000, 0, True, "X#"),
+        (10, 60, True, ""),
+        (5_000, 60, True, "X#"),
+        (10, 300, True, "S#"),
+        (20_000, 300, True, "S# X#"),
+        (500, 0, False, ""),
+        (1_500, 0, False, "X#"),
+        (3_000, 8, False, "X#"),
+        (10, 60, False, "S#"),
+        (5_000, 60, False, "S# X#"),
+    ],
+)
+def test_a_head_has_as_much_of_the_first_segment_as_fits(
+    size: int, span_count: int, is_ended: bool, apart: str
+) -> None:
+    """Of the payload and the core, then of the core alone; less while more spans are to come."""
+    store, user = store_on(MemoryDynamoDB()), new_user().name
+    writer(store, user).capture(batches_of(first_request(size, span_count, is_ended=is_ended)))
+    assert sorted({sk[:2] for sk in stored_items(store, user)} - {"H"}) == apart.split()
+
+
+@given(st.integers(0, 12_000), st.integers(0, 120), st.booleans())
+@many
+def test_a_first_head_with_a_segment_inside_takes_one_unit(size: int, span_count: int, is_ended: bool) -> None:
+    store, user = store_on(MemoryDynamoDB()), new_user().name
+    writer(store, user).capture(batches_of(first_request(size, span_count, is_ended=is_ended)))
+    items = stored_items(store, user)
+    if not any(sk.startswith("S#") for sk in items):
+        assert item_bytes(items["H"]) <= (READ_UNIT_BYTES if is_ended else WRITE_UNIT_BYTES)
