@@ -294,16 +294,16 @@ def test_the_gathered_item_stays_small_and_the_counters_are_written_now_and_then
     assert sum(counted(store, user)[DAY]["traces"].values()) == count
 
 
-@given(st.lists(st.integers(1, 40), min_size=2, max_size=8))
+@given(st.lists(st.integers(1, 40), min_size=4, max_size=8))
 @settings(max_examples=20, deadline=None)
 def test_a_counter_is_whole_until_the_first_of_its_traces_expires(ages: list[int]) -> None:
     """Wherever its sums are: an audit leaves it alone from then on."""
     db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
     store = store_on(db, clock)
     for number, hours in enumerate(ages):
-        writer(store, user).capture([(f"t{number}", call("root"))])
+        writer(store, user).capture([(f"t{number}", named(number))])
         expires_at_s = [int(change.new["expires_at"]["N"]) for change in db.changes if change.new]
-        apply(store, "shard", db.changes[-1:], long_deadline(), room=350)
+        apply(store, "shard", db.changes[-1:], long_deadline(), room=GATHERED_BYTES if number % 2 else 900)
         counters_read = read_stored(scope(store, user), filter(is_gathered, buckets_of_start()))
         assert {stored.whole_until_s for stored in counters_read.values()} == {min(expires_at_s)}
         clock.advance(s=3_600 * hours)
@@ -320,6 +320,10 @@ def test_a_large_batch_changes_the_counters_themselves() -> None:
     assert not gathered.leaving
     assert item_bytes(db._items[gathered_key(keys.user(user))]) < 300
     assert sum(counted(store, user)[DAY]["traces"].values()) == 100
+    writer(store, user).capture([("alone", call("root"))])
+    apply(store, "shard", db.changes[-1:], long_deadline())
+    assert read_gathered(store.table, keys.user(user)).growing  # the next small batch is gathered again
+    assert sum(counted(store, user)[DAY]["traces"].values()) == 101
 
 
 def test_a_repair_begins_no_gathered_item() -> None:
