@@ -460,14 +460,27 @@ def test_a_counter_that_cannot_be_read_does_not_block_others() -> None:
 
 @pytest.mark.parametrize("room", [0, GATHERED_BYTES])
 def test_a_span_older_than_counters_are_kept_counts_for_its_conversation_alone(room: int) -> None:
-    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
-    store = store_on(db, clock)
+    db, user = StreamedDynamoDB(), new_user().name
+    store = store_on(db)
     for days_ago in (401, 399):
         writer(store, user).capture([(f"t{days_ago}", call("a", start_ns=START_NS - days_ago * DAY_NS))])
     writer(store, user).capture([("t", call("a", start_ns=START_NS - 401 * DAY_NS, conversation_id="c"))])
     counted = [apply(store, "shard", [change], long_deadline(), begins=True, room=room) for change in db.changes]
     assert [applied.counters for applied in counted] == [0, 5, 1]
+
+
+@pytest.mark.parametrize("room", [0, GATHERED_BYTES])
+def test_a_span_of_the_oldest_day_counts_only_where_its_counter_is_kept(room: int) -> None:
+    """Its hour has expired, and its day has not."""
+    db, clock, user = StreamedDynamoDB(), Clock(), new_user().name
+    store = store_on(db, clock)
+    start_ns = START_NS - 400 * DAY_NS - 4 * QUARTER_NS
+    writer(store, user).capture([("t", call("a", start_ns=start_ns))])
+    apply(store, "shard", db.changes, long_deadline(), begins=True, room=room)
     assert all(int(item["expires_at"]["N"]) > clock.ms // 1000 for item in stored_counters(db).values())
+    day, hour = Bucket("measures", "day", start_ns // DAY_NS), Bucket("measures", "hour", start_ns // (4 * QUARTER_NS))
+    assert (has_expired(store, hour), has_expired(store, day)) == (True, False)
+    assert read_counters(scope(store, user), [day, hour]).keys() == {day}
 
 
 @pytest.mark.parametrize("room", [0, GATHERED_BYTES])
