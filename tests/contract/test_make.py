@@ -19,6 +19,7 @@ PURE = {
         "dev.prices",
         "tests.agents",
         "tests.media",
+        "tests.otlp_spans",
         "tests.secret_samples",
         "tests.timing",
     },

@@ -5,23 +5,13 @@ from typing import Any
 
 import pytest
 
+from tests.otlp_spans import ANSWER, QUESTION, fields_of, values
 from tracestore.ingest.field_readers import normalize_provider
 from tracestore.ingest.otlp import Origin, OtlpSpan
 from tracestore.ingest.span_fields import span_fields
 
-QUESTION, ANSWER = "Is it raining in Zürich?", "It is dry in Zürich."
 ASKED = [{"role": "user", "parts": [{"type": "text", "text": QUESTION}]}]
 ANSWERED = [{"role": "assistant", "parts": [{"type": "text", "text": ANSWER}]}]
-
-
-def fields_of(attributes: dict[str, Any]) -> dict[str, Any]:
-    origin = Origin({}, "", "", {})
-    span = OtlpSpan("a" * 32, "b" * 16, None, "work", "internal", 1, 2, attributes, [], [], "unset", "", origin)
-    return dict(span_fields(span)[1])
-
-
-def values(fields: dict[str, Any], *names: str) -> tuple[Any, ...]:
-    return tuple(fields.get(name) for name in names)
 
 
 def genkit(output: dict[str, Any], **attributes: str) -> dict[str, Any]:

@@ -5,18 +5,9 @@ from typing import Any
 
 import pytest
 
-from tracestore.ingest.otlp import Origin, OtlpSpan
-from tracestore.ingest.span_fields import span_fields
+from tests.otlp_spans import ASKED, QUESTION, fields_of
 
-QUESTION = "Is it raining in Zürich?"
 RULES = {"role": "system", "parts": [{"type": "text", "text": "Answer briefly."}]}
-ASKED = {"role": "user", "parts": [{"type": "text", "text": QUESTION}]}
-
-
-def fields_of(attributes: dict[str, Any]) -> dict[str, Any]:
-    origin = Origin({}, "", "", {})
-    span = OtlpSpan("a" * 32, "b" * 16, None, "work", "internal", 1, 2, attributes, [], [], "unset", "", origin)
-    return dict(span_fields(span)[1])
 
 
 def langchain(kind: str, **fields: Any) -> dict[str, Any]:

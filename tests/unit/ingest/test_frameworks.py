@@ -5,25 +5,11 @@ from typing import Any, cast
 
 import pytest
 
+from tests.otlp_spans import ANSWER, ANSWERED, ASKED, CALL, QUESTION, fields_of
 from tracestore.ingest.log_fields import log_fields
-from tracestore.ingest.otlp import Event, Origin, OtlpLog, OtlpSpan
-from tracestore.ingest.span_fields import span_fields
+from tracestore.ingest.otlp import Event, OtlpLog
 
-QUESTION, ANSWER = "Is it raining in Zürich?", "It is dry in Zürich."
 RULES = {"role": "system", "parts": [{"type": "text", "text": "Answer briefly."}]}
-ASKED = {"role": "user", "parts": [{"type": "text", "text": QUESTION}]}
-ANSWERED = {"role": "assistant", "parts": [{"type": "text", "text": ANSWER}]}
-CALL = {"type": "tool_call", "id": "call_1", "name": "weather", "arguments": {"city": "Zürich"}}
-
-
-def fields_of(
-    attributes: dict[str, Any], events: list[Event] | None = None, *, scope: str = "", service: str = ""
-) -> dict[str, Any]:
-    origin = Origin({"service.name": service} if service else {}, scope, "", {})
-    span = OtlpSpan(
-        "a" * 32, "b" * 16, None, "work", "internal", 1, 2, attributes, events or [], [], "unset", "", origin
-    )
-    return dict(span_fields(span)[1])
 
 
 def event(name: str, content: Any) -> Event:

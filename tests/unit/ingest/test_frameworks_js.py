@@ -5,30 +5,11 @@ from typing import Any
 
 import pytest
 
+from tests.otlp_spans import ANSWER, ANSWERED, ASKED, QUESTION, fields_of
 from tracestore.ingest.field_readers import normalize_provider
-from tracestore.ingest.otlp import Origin, OtlpSpan
-from tracestore.ingest.span_fields import span_fields
 
-QUESTION, ANSWER = "Is it raining in Zürich?", "It is dry in Zürich."
 RULES = {"role": "system", "parts": [{"type": "text", "text": "Answer briefly."}]}
-ASKED = {"role": "user", "parts": [{"type": "text", "text": QUESTION}]}
-ANSWERED = {"role": "assistant", "parts": [{"type": "text", "text": ANSWER}]}
 CITY, WEATHER = {"city": "Zürich"}, {"celsius": 18}
-
-
-def named(name: str, attributes: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a span with this name."""
-    origin = Origin({}, "", "", {})
-    return dict(
-        span_fields(
-            OtlpSpan("a" * 32, "b" * 16, None, name, "internal", 1, 2, attributes, [], [], "unset", "", origin)
-        )[1]
-    )
-
-
-def fields_of(attributes: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a span whose name states nothing."""
-    return named("work", attributes)
 
 
 # Google ADK
@@ -54,7 +35,7 @@ def answered(**counts: int) -> dict[str, Any]:
 
 def test_a_call_that_names_its_agent_is_a_call_with_the_counts_and_the_model_of_its_answer() -> None:
     counts = {"promptTokenCount": 1000, "candidatesTokenCount": 50, "totalTokenCount": 1080}
-    fields = named("call_llm", answered(**counts, cachedContentTokenCount=700, thoughtsTokenCount=30))
+    fields = fields_of(answered(**counts, cachedContentTokenCount=700, thoughtsTokenCount=30), name="call_llm")
     assert (fields["operation_type"], fields["model_name"]) == ("completion", "gemini-2.5-flash-001")
     assert (fields["input_tokens"], fields["output_tokens"]) == (1000, 80)
     assert (fields["cached_input_tokens"], fields["reasoning_tokens"]) == (700, 30)
@@ -62,14 +43,14 @@ def test_a_call_that_names_its_agent_is_a_call_with_the_counts_and_the_model_of_
 
 
 def test_thoughts_are_apart_from_the_answer_also_without_a_total() -> None:
-    fields = named("call_llm", answered(promptTokenCount=1000, candidatesTokenCount=50, thoughtsTokenCount=30))
+    fields = fields_of(answered(promptTokenCount=1000, candidatesTokenCount=50, thoughtsTokenCount=30), name="call_llm")
     assert (fields["output_tokens"], fields["reasoning_tokens"]) == (80, 30)
 
 
 def test_a_summary_of_parallel_tools_is_no_further_tool_call() -> None:
     attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "(merged tools)"}
-    assert named("execute_tool (merged)", attributes)["operation_type"] == "chain"
-    assert named("execute_tool weather", attributes)["operation_type"] == "tool_call"
+    assert fields_of(attributes, name="execute_tool (merged)")["operation_type"] == "chain"
+    assert fields_of(attributes, name="execute_tool weather")["operation_type"] == "tool_call"
 
 
 # VoltAgent
@@ -92,21 +73,23 @@ def test_a_summary_of_parallel_tools_is_no_further_tool_call() -> None:
     ],
 )
 def test_the_type_of_a_span_is_its_kind(name: str, attributes: dict[str, Any], operation: str) -> None:
-    assert named(name, {"entity.type": "agent", **attributes})["operation_type"] == operation
+    assert fields_of({"entity.type": "agent", **attributes}, name=name)["operation_type"] == operation
 
 
 def test_the_input_of_a_tool_goes_before_the_schema_of_its_parameters() -> None:
     attributes = {"tool.name": "weather", "tool.parameters": '{"type": "object"}', "input": json.dumps(CITY)}
-    fields = named("tool.execution:weather", {"span.type": "tool", **attributes})
+    fields = fields_of({"span.type": "tool", **attributes}, name="tool.execution:weather")
     assert (fields["tool_name"], fields["input_data"]) == ("weather", CITY)
 
 
 def test_a_call_has_its_model_and_its_messages_in_attributes_of_the_framework() -> None:
     sent = json.dumps([{"role": "system", "content": "Answer briefly."}, {"role": "user", "content": QUESTION}])
-    fields = named("llm:streamText", {"span.type": "llm", "llm.model": "gpt-4o-mini", "llm.messages": sent})
+    fields = fields_of({"span.type": "llm", "llm.model": "gpt-4o-mini", "llm.messages": sent}, name="llm:streamText")
     assert fields["model_name"] == "gpt-4o-mini"
     assert fields["input_data"]["messages"] == [RULES, ASKED]
-    assert named("a", {"agent.state": "completed", "ai.model.name": "gpt-4o-mini"})["model_name"] == "gpt-4o-mini"
+    assert (
+        fields_of({"agent.state": "completed", "ai.model.name": "gpt-4o-mini"}, name="a")["model_name"] == "gpt-4o-mini"
+    )
 
 
 # TanStack AI
@@ -166,7 +149,7 @@ def test_the_result_of_a_tool_is_taken_out_of_a_message_or_an_answer(sent: Any, 
 
 
 def test_a_handler_of_a_toolkit_is_a_tool_call() -> None:
-    fields = named("Toolkit.handle", {"tool": "weather", "parameters": json.dumps(CITY)})
+    fields = fields_of({"tool": "weather", "parameters": json.dumps(CITY)}, name="Toolkit.handle")
     assert (fields["operation_type"], fields["tool_name"], fields["input_data"]) == ("tool_call", "weather", CITY)
 
 

@@ -5,25 +5,8 @@ from typing import Any
 
 import pytest
 
-from tracestore.ingest.otlp import Event, Origin, OtlpSpan
-from tracestore.ingest.span_fields import span_fields
-
-QUESTION, ANSWER = "Is it raining in Zürich?", "It is dry in Zürich."
-ASKED = {"role": "user", "parts": [{"type": "text", "text": QUESTION}]}
-ANSWERED = {"role": "assistant", "parts": [{"type": "text", "text": ANSWER}]}
-CALL = {"type": "tool_call", "id": "call_1", "name": "weather", "arguments": {"city": "Zürich"}}
-
-
-def fields_of(
-    attributes: dict[str, Any], events: list[Event] | None = None, *, name: str = "work", scope: str = ""
-) -> dict[str, Any]:
-    origin = Origin({}, scope, "", {})
-    span = OtlpSpan("a" * 32, "b" * 16, None, name, "internal", 1, 2, attributes, events or [], [], "unset", "", origin)
-    return dict(span_fields(span)[1])
-
-
-def values(fields: dict[str, Any], *names: str) -> tuple[Any, ...]:
-    return tuple(fields.get(name) for name in names)
+from tests.otlp_spans import ANSWER, ANSWERED, ASKED, CALL, QUESTION, fields_of, values
+from tracestore.ingest.otlp import Event
 
 
 def event(name: str, **attributes: Any) -> Event:
