@@ -17,7 +17,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet google-genai==2.34.0 opentelemetry-instrumentation-google-genai==1.3b0 \
-    opentelemetry-sdk 2>/dev/null
+    opentelemetry-sdk==1.45.2 2>/dev/null
 
 cat > "$work/call.py" <<'PYTHON'
 """One request with a tool to a local server that speaks Gemini's API, and the tokens of the spans about it."""

@@ -16,7 +16,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet claude-agent-sdk==0.2.189 openinference-instrumentation-claude-agent-sdk==0.1.22 \
-    opentelemetry-sdk 2>/dev/null
+    opentelemetry-sdk==1.45.2 2>/dev/null
 
 cat > "$work/run.py" <<'PYTHON'
 """One run against a local server that speaks Anthropic's Messages API, and the tokens of the span about it."""

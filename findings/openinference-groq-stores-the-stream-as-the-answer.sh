@@ -15,7 +15,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet groq==1.7.0 openinference-instrumentation-groq==0.1.33 opentelemetry-sdk 2>/dev/null
+"$work/venv/bin/pip" install --quiet groq==1.7.0 openinference-instrumentation-groq==0.1.33 opentelemetry-sdk==1.45.2 2>/dev/null
 
 cat > "$work/run.py" <<'PYTHON'
 """A streamed and a plain call against a local server that speaks Groq's API, and the spans about them."""

@@ -17,7 +17,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet anthropic==0.125.0 opentelemetry-instrumentation-anthropic==0.62.4 \
-    opentelemetry-sdk 2>/dev/null
+    opentelemetry-sdk==1.45.2 2>/dev/null
 
 cat > "$work/call.py" <<'PYTHON'
 """One stream of a local server that speaks the Messages API, and the tokens of the span about it."""

@@ -16,7 +16,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet openai==3.57.0 openai-agents==0.24.0 \
-    opentelemetry-instrumentation-openai-agents==0.62.4 opentelemetry-sdk 2>/dev/null
+    opentelemetry-instrumentation-openai-agents==0.62.4 opentelemetry-sdk==1.45.2 2>/dev/null
 
 cat > "$work/run.py" <<'PYTHON'
 """An agent with each of the SDK's two models against a local server, and the spans about their calls."""

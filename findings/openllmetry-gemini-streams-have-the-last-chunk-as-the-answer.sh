@@ -16,7 +16,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet google-genai==3.6.1 opentelemetry-instrumentation-google-generativeai==0.62.4 \
-    opentelemetry-sdk 2>/dev/null
+    opentelemetry-sdk==1.45.2 2>/dev/null
 
 cat > "$work/run.py" <<'PYTHON'
 """A streamed and a plain call against a local server that speaks Gemini's API, and the spans about them."""
