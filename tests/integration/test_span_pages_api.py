@@ -170,6 +170,39 @@ def test_an_agent_below_another_has_a_history_of_its_own(api: Api) -> None:
     assert (found["call-1"]["repeated_messages"], found["call-1"]["history"]) == (3, "same")
 
 
+def test_a_call_that_is_reported_twice_is_one_call_of_its_run(api: Api) -> None:
+    def call(name: str, parent: str, seconds: int, *said: Any, **fields: Any) -> dict[str, Any]:
+        words = {"messages": [*said]} if said else None
+        return child(
+            name, parent, operation_type="completion", start_time=at(seconds), **{"input_data": words, **fields}
+        )
+
+    why, because, how = message("user", "why?"), message("assistant", "because"), message("user", "how?")
+    answer = {"output_data": {"messages": [because]}}
+    api.send(
+        span(operation_type="agent"),
+        call("outer", "root", 1, why, **answer),
+        call("inner", "outer", 1, why, **answer),
+        call("silent", "root", 2),
+        call("router", "root", 3, why, because, how),
+        call("attempt-0", "router", 3, why, because, how),
+        call("attempt-1", "router", 4, why, because, how, **answer),
+        call("next", "root", 5, why, because, how, because, why),
+    )
+    found = {each["span_id"]: each for each in whole_spans(api, new_messages="true")}
+    chosen = ("outer", "inner", "router", "attempt-0", "attempt-1", "next")
+    assert {name: found[name]["history_span_id"] for name in chosen} == {
+        "outer": None,
+        "inner": "outer",
+        "router": "outer",
+        "attempt-0": "outer",
+        "attempt-1": "attempt-0",
+        "next": "attempt-1",
+    }
+    repeated = [(found[name]["repeated_messages"], found[name]["new_messages"]) for name in chosen]
+    assert repeated == [(0, [why]), (1, []), (2, [how]), (2, [how]), (3, []), (4, [why])]
+
+
 def test_what_an_input_has_in_addition_to_its_messages_is_kept(api: Api) -> None:
     tools = [{"name": "find"}]
     said = {"messages": [message("user", "why?")]}

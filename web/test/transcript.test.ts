@@ -1,5 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { entryOf, transcriptOf, type Entry, type SpanOfPage } from "../src/transcript/transcript.ts";
+import {
+  callAround,
+  entryOf,
+  transcriptOf,
+  type Entry,
+  type SpanOfPage,
+} from "../src/transcript/transcript.ts";
 import { treeOf } from "../src/trace/tree.ts";
 import type { OutlineSpan } from "../src/api/types.ts";
 import { row } from "./outlines.ts";
@@ -256,6 +262,44 @@ describe("a transcript", () => {
     ).toEqual(["user: a", "assistant: b"]);
   });
 
+  test("shows a call once that a framework and the client below it report", () => {
+    const rows = [
+      wrapper,
+      completion("outer", "root", 1),
+      completion("inner", "outer", 2, { depth: 2 }),
+      completion("next", "root", 3),
+      completion("silent", "next", 4, { depth: 2 }),
+    ];
+    const asked = { new_messages: [text("user", "hi")], output_data: answer(call("a", "f", 1)) };
+    const payloads = {
+      outer: asked,
+      inner: { ...asked, new_messages: [], repeated_messages: 1, history: "changed" as const },
+      next: { new_messages: [result("a", 7)], output_data: answer({ type: "text", text: "ok" }) },
+      silent: {},
+    };
+    expect(shown(rows, payloads)).toEqual(["user: hi", ["f(1) → 7 @-"], "assistant: ok"]);
+    const silent = completion("silent", "root", 2);
+    const between = [wrapper, completion("outer", "root", 1), silent, completion("next", "root", 3)];
+    expect(shown(between, payloads)).toEqual(["user: hi", ["f(1) → 7 @-"], "assistant: ok"]);
+  });
+
+  test("shows the attempts of a call, and not what the call around them repeats", () => {
+    const rows = [
+      wrapper,
+      completion("outer", "root", 1),
+      completion("a", "outer", 2, { depth: 2, status: "error" }),
+      completion("b", "outer", 3, { depth: 2 }),
+    ];
+    const hi = { new_messages: [text("user", "hi")] };
+    const ok = { output_data: answer({ type: "text", text: "ok" }) };
+    expect(shown(rows, { outer: { ...hi, ...ok }, a: hi, b: { ...ok, repeated_messages: 1 } })).toEqual([
+      "user: hi",
+      "step a",
+      "1 as before",
+      "assistant: ok",
+    ]);
+  });
+
   test("of 5,000 levels needs no recursion", () => {
     const rows = Array.from({ length: 5000 }, (_, index) =>
       row(`d${index}`, index ? `d${index - 1}` : null, { depth: index }),
@@ -276,4 +320,18 @@ test("the entry of a tool's span is that of its call", () => {
   const entries = transcriptOf(tree.roots, payloads);
   expect(entryOf(entries, "t")).toBe("c:calls:0");
   expect(entryOf(entries, "nothing")).toBeNull();
+});
+
+test("the call around a span is the nearest in the same run", () => {
+  const rows = [
+    wrapper,
+    completion("c", "root", 1),
+    row("http", "c", { depth: 2, operation_type: "http" }),
+    completion("inner", "http", 2, { depth: 3 }),
+    tool("t", "c", 3, "f", { depth: 2 }),
+    completion("apart", "t", 4, { depth: 3 }),
+  ];
+  const { spans } = treeOf(rows);
+  const around = (id: string) => callAround(spans.get(id)!)?.key ?? null;
+  expect([around("inner"), around("t"), around("apart"), around("c")]).toEqual(["c", "c", null, null]);
 });

@@ -99,7 +99,7 @@ const WRAPPERS = new Set(["agent", "chain", "workflow", "lesson", "other", "http
 
 /** The entries of a trace. */
 export function transcriptOf(roots: readonly TreeNode[], payloads: Payloads): Entry[] {
-  const writer = new Writer(payloads);
+  const writer = new Writer(payloads, repeatedCalls(roots, payloads));
   const entries: Entry[] = [];
   for (const root of roots) {
     // Where no model was called, the root's own words are the only ones.
@@ -159,6 +159,34 @@ function ownWords(node: SpanNode, payloads: Payloads): { input: Entry[]; output:
   };
 }
 
+const hasWords = (payload: SpanOfPage | undefined): boolean =>
+  payload !== undefined &&
+  (Boolean(payload.input_data ?? payload.output_data) || Boolean(payload.new_messages?.length));
+
+/**
+ * The keys of calls whose words another one reports, as where a framework and the client below it both report a call. A
+ * call around a single other one in the same run is the same call, and the inner one is left out. A call around several,
+ * such as attempts or the steps of a loop, is a wrapper, and is left out itself.
+ */
+function repeatedCalls(roots: readonly TreeNode[], payloads: Payloads): ReadonlySet<string> {
+  const inner = new Map<string, string[]>();
+  const waiting: { node: TreeNode; around: string | null }[] = roots.map((node) => ({ node, around: null }));
+  for (let task = waiting.pop(); task; task = waiting.pop()) {
+    const { node } = task;
+    let { around } = task;
+    if (node.kind === "span") {
+      const operation = node.row.operation_type ?? "other";
+      if (operation === "agent" || operation === "tool_call") around = null;
+      else if (operation === "completion" && hasWords(payloads.get(node.key))) {
+        if (around !== null) inner.set(around, [...(inner.get(around) ?? []), node.key]);
+        around = node.key;
+      }
+    }
+    for (const child of node.children) waiting.push({ node: child, around });
+  }
+  return new Set([...inner].map(([around, calls]) => (calls.length > 1 ? around : (calls[0] as string))));
+}
+
 /** What the calls of one agent have until now. */
 interface Run {
   /** The calls of tools that wait for their span or their result. */
@@ -173,10 +201,12 @@ const newRun = (): Run => ({ calls: [], tools: [], instructions: new Map() });
 
 class Writer {
   readonly #payloads: Payloads;
+  readonly #repeated: ReadonlySet<string>;
   #completions = 0;
 
-  constructor(payloads: Payloads) {
+  constructor(payloads: Payloads, repeated: ReadonlySet<string>) {
     this.#payloads = payloads;
+    this.#repeated = repeated;
   }
 
   /** Write a node and all below it. Without recursion over depth: a chain of wrappers is a loop. */
@@ -191,7 +221,7 @@ class Writer {
       if (node.kind === "span") {
         const payload = this.#payloads.get(node.key);
         const operation = node.row.operation_type ?? "other";
-        if (operation === "completion") this.#completion(node, payload, into, run);
+        if (operation === "completion") this.#call(node, payload, into, run);
         else if (operation === "tool_call") {
           this.#tool(node, payload, into, run);
           inner = newRun(); // the calls below a tool are a conversation of their own
@@ -211,8 +241,7 @@ class Writer {
           into = section.entries;
           inner = newRun();
         } else {
-          // A wrapper: what failed in it by itself must still be seen.
-          if (node.row.status === "error" && !node.cause) into.push({ kind: "step", key: node.key, node });
+          showFailure(node, into);
           rootBelow = task.isRoot && node.children.length === 1;
         }
       }
@@ -220,6 +249,13 @@ class Writer {
         tasks.push({ node: node.children[index] as TreeNode, entries: into, run: inner, isRoot: rootBelow });
       }
     }
+  }
+
+  #call(node: SpanNode, payload: SpanOfPage | undefined, entries: Entry[], run: Run): void {
+    if (payload && !hasWords(payload)) {
+      if (node.row.status !== "success") entries.push({ kind: "step", key: node.key, node });
+    } else if (this.#repeated.has(node.key)) showFailure(node, entries);
+    else this.#completion(node, payload, entries, run);
   }
 
   #completion(node: SpanNode, payload: SpanOfPage | undefined, entries: Entry[], run: Run): void {
@@ -331,6 +367,11 @@ class Writer {
   }
 }
 
+/** What failed in a wrapper by itself must still be seen. */
+function showFailure(node: SpanNode, entries: Entry[]): void {
+  if (node.row.status === "error" && !node.cause) entries.push({ kind: "step", key: node.key, node });
+}
+
 /** Put a result at its call. *returns* whether there is such a call. */
 function attach(run: Run, result: ToolResult): boolean {
   const called =
@@ -364,6 +405,16 @@ export function shownEntries(entries: readonly Entry[], isOpen: (section: Sectio
 /** Long sections are closed, unless a reader opens them. */
 const SECTION_OPEN_ENTRIES = 6;
 export const opensByItself = (section: Section): boolean => section.entries.length <= SECTION_OPEN_ENTRIES;
+
+/** The nearest model call around a span in the same run, which may report the same call. */
+export function callAround(span: SpanNode): SpanNode | null {
+  for (let above = span.parent; above; above = above.parent) {
+    if (above.kind !== "span") continue;
+    if (above.row.operation_type === "completion") return above;
+    if (above.row.operation_type === "agent" || above.row.operation_type === "tool_call") return null;
+  }
+  return null;
+}
 
 /** The key of the entry that shows a span: its own, or of the call that it answers. */
 export function entryOf(entries: readonly Entry[], span: string): string | null {

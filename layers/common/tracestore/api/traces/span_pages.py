@@ -4,6 +4,7 @@ Payloads are read a few spans at a time, so that a trace of any size can be read
 span of its page: spans that arrive between two pages neither repeat nor hide others.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -11,6 +12,7 @@ from tracestore.api.traces.parameters import TraceView
 from tracestore.api.traces.responses import Room, fitting_span
 from tracestore.api.traces.trace_json import matches_json, span_json
 from tracestore.domain.filters import span_matches
+from tracestore.domain.merge import Span
 from tracestore.domain.message_texts import Message
 from tracestore.domain.spans import Json
 from tracestore.domain.texts import normalized
@@ -46,7 +48,7 @@ def spans_page(
     start = _start(span_ids, cursor_position)
     calls_before = _calls_before(nodes) if view.new_messages else {}
     order = list(_reading_order(span_ids[start:], calls_before))
-    continued = set(calls_before.values())
+    continued = Counter(calls_before.values())
     histories: dict[str, list[Message]] = {}
     rows: list[bytes] = []
     room = Room()
@@ -54,7 +56,10 @@ def spans_page(
     for (span_id, is_shown), span in read:
         input_data = span.fields.get("input_data")
         before = calls_before.get(span_id)
-        history = histories.pop(before, []) if before else []
+        history = histories.get(before, []) if before else []
+        continued[before] -= 1
+        if before and not continued[before]:
+            histories.pop(before, None)
         if is_shown:
             content = span_json(user_id, trace_id, span, trace.head.expires_at_s)
             if span_id in calls_before and messages_in(input_data) is not None:
@@ -65,7 +70,7 @@ def spans_page(
             if not room.takes(text) and rows:
                 break
             rows.append(text)
-        if span_id in continued:
+        if continued[span_id]:
             histories[span_id] = history_after(input_data, span.fields.get("output_data"), history)
     return SpanPage(rows, len(rows), _position_after(span_ids, start + len(rows)))
 
@@ -91,20 +96,38 @@ def matches_page(trace: LazyTrace, search: str, cursor_position: str | None) -> 
 def _calls_before(nodes: Sequence[Node]) -> dict[str, str | None]:
     """For each completion of a trace, the completion before it in the same run: below the same agent or tool call.
 
-    An agent below another one has a conversation of its own, after which the other one continues with its own.
+    An agent below another one has a conversation of its own, after which the other one continues with its own. A
+    completion within another one is the same call, as a framework and the client below it report it, and is compared
+    with that one. Where several are within one, they are the calls, such as its attempts.
     *absent*: None for the first of a run.
     """
-    before: dict[str, str | None] = {}
+    parents = parent_indexes(nodes)
     runs: list[int | None] = []
+    around: list[int | None] = []  # the nearest completion with words around each span, in the same run
+    inside = [0] * len(nodes)
+    for node, parent in zip(nodes, parents, strict=True):
+        is_run = parent is None or nodes[parent].span.fields.get("operation_type") in _RUNS
+        runs.append(parent if parent is None or is_run else runs[parent])
+        outer = None if parent is None or is_run else (parent if _has_words(nodes[parent].span) else around[parent])
+        around.append(outer)
+        if outer is not None and _has_words(node.span):
+            inside[outer] += 1
+    before: dict[str, str | None] = {}
     last: dict[int | None, str] = {}
-    for node, parent in zip(nodes, parent_indexes(nodes), strict=True):
-        is_run = parent is not None and nodes[parent].span.fields.get("operation_type") in _RUNS
-        run = parent if is_run or parent is None else runs[parent]
-        runs.append(run)
-        if node.span.fields.get("operation_type") == "completion":
-            before[node.span.span_id] = last.get(run)
+    for index, (node, run, outer) in enumerate(zip(nodes, runs, around, strict=True)):
+        if node.span.fields.get("operation_type") != "completion":
+            continue
+        is_part = outer is not None and inside[outer] == 1
+        before[node.span.span_id] = nodes[outer].span.span_id if outer is not None and is_part else last.get(run)
+        if _has_words(node.span) and not is_part and inside[index] < 2:
             last[run] = node.span.span_id
     return before
+
+
+def _has_words(span: Span) -> bool:
+    """Whether a span is a completion with an input or an output: some clients report calls without."""
+    is_completion = span.fields.get("operation_type") == "completion"
+    return is_completion and not {"input_data", "output_data"}.isdisjoint(span.payload_from)
 
 
 def _without_messages(input_data: Json) -> Json:
