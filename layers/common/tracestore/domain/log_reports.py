@@ -57,7 +57,7 @@ def _take_arguments(
 ) -> None:
     """Take the arguments of a tool from the record of its result: a span may have only some of them."""
     results = [record for record in records if "input_data" in record.payload_fields and "end_ns" in record.fields]
-    if not results or any(u.precedence > CAPTURED and "input_data" in u.payload_fields for u in lowest_first):
+    if not results or _is_patched(lowest_first, "input_data"):
         return
     payload_from["input_data"] = results[-1].digest
     for name in ("input_data", "input_preview"):
@@ -77,4 +77,5 @@ def _take_tool_name(lowest_first: Sequence[SpanUpdate], records: list[SpanUpdate
 
 
 def _is_patched(updates: Iterable[SpanUpdate], field: str) -> bool:
-    return any(update.precedence > CAPTURED and field in update.fields for update in updates)
+    patches = (update for update in updates if update.precedence > CAPTURED)
+    return any(field in patch.fields or field in patch.payload_fields for patch in patches)
