@@ -101,26 +101,30 @@ def _calls_before(nodes: Sequence[Node]) -> dict[str, str | None]:
     with that one. Where several are within one, they are the calls, such as its attempts.
     *absent*: None for the first of a run.
     """
-    parents = parent_indexes(nodes)
+    has_words = [_has_words(node.span) for node in nodes]
     runs: list[int | None] = []
     around: list[int | None] = []  # the nearest completion with words around each span, in the same run
     inside = [0] * len(nodes)
-    for node, parent in zip(nodes, parents, strict=True):
-        is_run = parent is None or nodes[parent].span.fields.get("operation_type") in _RUNS
-        runs.append(parent if parent is None or is_run else runs[parent])
-        outer = None if parent is None or is_run else (parent if _has_words(nodes[parent].span) else around[parent])
+    for parent, is_call in zip(parent_indexes(nodes), has_words, strict=True):
+        if parent is None or nodes[parent].span.fields.get("operation_type") in _RUNS:
+            run, outer = parent, None
+        else:
+            run, outer = runs[parent], parent if has_words[parent] else around[parent]
+        runs.append(run)
         around.append(outer)
-        if outer is not None and _has_words(node.span):
+        if outer is not None and is_call:
             inside[outer] += 1
     before: dict[str, str | None] = {}
     last: dict[int | None, str] = {}
-    for index, (node, run, outer) in enumerate(zip(nodes, runs, around, strict=True)):
-        if node.span.fields.get("operation_type") != "completion":
+    for index, ((span, _), run, outer) in enumerate(zip(nodes, runs, around, strict=True)):
+        if span.fields.get("operation_type") != "completion":
             continue
-        is_part = outer is not None and inside[outer] == 1
-        before[node.span.span_id] = nodes[outer].span.span_id if outer is not None and is_part else last.get(run)
-        if _has_words(node.span) and not is_part and inside[index] < 2:
-            last[run] = node.span.span_id
+        if outer is not None and inside[outer] == 1:
+            before[span.span_id] = nodes[outer].span.span_id
+            continue
+        before[span.span_id] = last.get(run)
+        if has_words[index] and inside[index] < 2:
+            last[run] = span.span_id
     return before
 
 
