@@ -531,12 +531,12 @@ def _text_of_blocks(result: Json) -> Json:
     if not isinstance(result, list) or not result:
         return result
     texts = [
-        block.get("text", block.get("content")) if isinstance(block, dict) and block.keys() <= _TEXT_BLOCK else None
+        block.get("text", block.get("content"))
         for block in result
+        if isinstance(block, dict) and block.keys() <= _TEXT_BLOCK and block.get("type", "text") == "text"
     ]
-    is_text = all(isinstance(text, str) for text in texts)
-    is_typed = all(isinstance(block, dict) and block.get("type", "text") == "text" for block in result)
-    return "\n".join(map(str, texts)) if is_text and is_typed else result
+    is_text = len(texts) == len(result) and all(isinstance(text, str) for text in texts)
+    return "\n".join(map(str, texts)) if is_text else result
 
 
 _TEXT_BLOCK: Final = frozenset({"type", "text", "content"})
