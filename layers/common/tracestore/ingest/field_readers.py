@@ -64,7 +64,7 @@ def identifier(value: Json, most_characters: int = MAX_LABEL_CHARACTERS) -> str 
     """
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value) if abs(value) <= MAX_COUNT else None
-    if not isinstance(value, str) or not value or _REDACTED.fullmatch(value):
+    if not isinstance(value, str) or not value or _NO_VALUE.fullmatch(value):
         return None
     if len(value) <= most_characters:
         return value
@@ -72,7 +72,7 @@ def identifier(value: Json, most_characters: int = MAX_LABEL_CHARACTERS) -> str 
     return f"{value[: most_characters - _HASH_DIGITS - 1]}-{digest}"
 
 
-_REDACTED: Final = re.compile(
+_NO_VALUE: Final = re.compile(
     r"\[\w+ due to .*\]|[\[<(_*]*(?:redacted|filtered|masked)[\])>_*]*|\*+|unknown|none|null|undefined", re.IGNORECASE
 )
 """Words in place of a value. *source*: Logfire, which gives its reason, OpenInference's `__REDACTED__`, Guardrails,
